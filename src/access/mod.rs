@@ -1,0 +1,104 @@
+//! Who may see what. Every read takes a [`Scope`], and only this floor makes one: a call that forgets the tenant does
+//! not compile.
+//!
+//! Credentials come later; until then whoever reaches the server (loopback only) or the data directory is the operator,
+//! and says which tenants a question is about.
+
+use crate::error::{Error, Result};
+use std::collections::BTreeSet;
+
+/// The longest name of a tenant, in bytes.
+pub const TENANT_BYTES_MAX: usize = 128;
+/// The most tenants that one question may name.
+pub const TENANTS_MAX: usize = 200;
+
+/// The tenants that a read may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    tenants: Tenants,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tenants {
+    All,
+    Named(BTreeSet<String>),
+}
+
+impl Scope {
+    /// What the operator asked to see: the named tenants, or all of them for `*`.
+    ///
+    /// # Errors
+    /// No name, too many names, or a name that no tenant can have; the message names the parameter `tenant`.
+    pub fn of_operator<S: AsRef<str>>(names: &[S]) -> Result<Self> {
+        if names.is_empty() {
+            return Err(Error::parameter("tenant", "say which tenant (repeat it for several, `*` for all)"));
+        }
+        if names.iter().any(|name| name.as_ref() == "*") {
+            return Ok(Self { tenants: Tenants::All });
+        }
+        if names.len() > TENANTS_MAX {
+            return Err(Error::parameter("tenant", format!("at most {TENANTS_MAX} tenants in one question")));
+        }
+        let tenants = names.iter().map(|name| check_tenant(name.as_ref()).map(str::to_owned)).collect::<Result<_>>()?;
+        Ok(Self { tenants: Tenants::Named(tenants) })
+    }
+
+    /// Whether the scope covers a tenant.
+    pub fn covers(&self, tenant: &str) -> bool {
+        match &self.tenants {
+            Tenants::All => true,
+            Tenants::Named(names) => names.contains(tenant),
+        }
+    }
+
+    /// The tenants by name, or `None` when all are covered.
+    pub fn named(&self) -> Option<&BTreeSet<String>> {
+        match &self.tenants {
+            Tenants::All => None,
+            Tenants::Named(names) => Some(names),
+        }
+    }
+
+    /// A text that is the same for the same scope and no other.
+    pub fn canonical(&self) -> String {
+        match &self.tenants {
+            Tenants::All => "*".to_owned(),
+            Tenants::Named(names) => names.iter().map(|name| format!("{}:{name}", name.len())).collect(),
+        }
+    }
+}
+
+/// Checks the name of a tenant: 1 to [`TENANT_BYTES_MAX`] bytes of letters, digits, `_`, `-`, `.`, `:` and `@`, and not `*`.
+///
+/// # Errors
+/// Any other text; the message names the parameter `tenant`.
+pub fn check_tenant(name: &str) -> Result<&str> {
+    let allowed = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ':' | '@');
+    if name.is_empty() || name.len() > TENANT_BYTES_MAX || !name.chars().all(allowed) {
+        let shown = crate::event::clip(name, 40);
+        let what = format!("{shown:?} is no tenant: 1 to {TENANT_BYTES_MAX} letters, digits or any of _ - . : @");
+        return Err(Error::parameter("tenant", what));
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_covers_what_was_named_and_nothing_else() {
+        let scope = Scope::of_operator(&["a", "b"]).expect("two tenants");
+        assert!(scope.covers("a") && scope.covers("b") && !scope.covers("c"));
+        assert!(Scope::of_operator(&["*"]).expect("all").covers("anything"));
+        assert!(Scope::of_operator::<&str>(&[]).is_err(), "no tenant is not all tenants");
+        assert!(Scope::of_operator(&["../x"]).is_err());
+    }
+
+    #[test]
+    fn different_scopes_have_different_texts() {
+        let text = |names: &[&str]| Scope::of_operator(names).expect("a scope").canonical();
+        assert_ne!(text(&["a", "b"]), text(&["a:1:b"]));
+        assert_eq!(text(&["b", "a"]), text(&["a", "b"]));
+    }
+}

@@ -1,0 +1,72 @@
+//! Errors of the native API as problem details (RFC 9457). The one place where a kind becomes a status.
+
+use crate::error::{Error, ErrorKind};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Seconds after which a client may try again when the store is not available.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    detail: String,
+    parameter: Option<String>,
+}
+
+impl ApiError {
+    pub(super) fn not_found(detail: &str) -> Self {
+        Self { status: StatusCode::NOT_FOUND, detail: detail.to_owned(), parameter: None }
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, detail: "this path does not take that method".to_owned(), parameter: None }
+    }
+
+    pub(super) fn forbidden(detail: &str) -> Self {
+        Self { status: StatusCode::FORBIDDEN, detail: detail.to_owned(), parameter: None }
+    }
+}
+
+/// The status of a kind of error.
+pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::Locked | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let status = status_of(error.kind());
+        if status.is_server_error() {
+            tracing::error!(%error, "a request failed");
+        }
+        Self { status, detail: error.to_string(), parameter: error.parameter_name().map(str::to_owned) }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(parameter) = self.parameter {
+            problem["parameter"] = parameter.into();
+        }
+        let mut response = (self.status, problem.to_string()).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}

@@ -1,0 +1,236 @@
+//! Questions and answers of the native API: which parameters a call takes, and the JSON that it gives.
+//!
+//! The command line asks the same questions through this module, so `-o json` prints what HTTP answers.
+
+use super::params::Pairs;
+use crate::access::Scope;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{FIELDS, Field, Kind, Timestamp};
+use crate::query::filter::parse_filter;
+use crate::query::plan::Path;
+use crate::query::{Explain, Facet, Filter, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field, read_cursor};
+use serde_json::{Map, Value as Json, json};
+
+/// Events on a page unless `limit` says otherwise.
+pub const PAGE_ROWS_DEFAULT: usize = 50;
+/// Values of a facet unless `size` says otherwise.
+const FACET_SIZE_DEFAULT: usize = 10;
+/// The most values of a facet.
+const FACET_SIZE_MAX: usize = 10_000;
+/// The most fields in one `facets` call.
+const FACET_FIELDS_MAX: usize = 20;
+
+/// A call that asks something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `GET /api/v1/events`.
+    Events,
+    /// `GET /api/v1/count`.
+    Count,
+    /// `GET /api/v1/facets`.
+    Facets,
+    /// `GET /api/v1/histogram`.
+    Histogram,
+    /// `GET /api/v1/top`.
+    Top,
+}
+
+impl Call {
+    /// The path of the call.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Events => "/api/v1/events",
+            Self::Count => "/api/v1/count",
+            Self::Facets => "/api/v1/facets",
+            Self::Histogram => "/api/v1/histogram",
+            Self::Top => "/api/v1/top",
+        }
+    }
+
+    /// The parameters it takes besides the filter's.
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Events => &["tenant", "explain", "path", "limit", "order", "cursor", "around", "original"],
+            Self::Count => &["tenant", "explain", "path"],
+            Self::Facets => &["tenant", "explain", "path", "fields", "size"],
+            Self::Histogram => &["tenant", "explain", "path", "interval", "by"],
+            Self::Top => &["tenant", "explain", "path", "field", "size"],
+        }
+    }
+}
+
+/// A question as it was understood.
+struct Question<'a> {
+    pairs: &'a Pairs,
+    scope: Scope,
+    filter: Filter,
+    forced: Option<Path>,
+}
+
+/// Answers a call.
+///
+/// # Errors
+/// A parameter that is wrong, by name; a segment that cannot be read.
+pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
+    let question = Question {
+        pairs,
+        scope: Scope::of_operator(&pairs.all("tenant"))?,
+        filter: parse_filter(&pairs.0, call.parameters(), engine.clock().now())?,
+        forced: pairs.one("path")?.map(Path::parse).transpose()?,
+    };
+    let snapshot = engine.snapshot();
+    let (mut answer, explain) = match call {
+        Call::Events => question.events(engine, &snapshot)?,
+        Call::Count => {
+            let (count, explain) = engine.reader(&snapshot, question.forced).count(&question.scope, &question.filter)?;
+            (json!({ "count": count }), explain)
+        }
+        Call::Facets => question.facets(engine, &snapshot)?,
+        Call::Histogram => question.histogram(engine, &snapshot)?,
+        Call::Top => question.top(engine, &snapshot)?,
+    };
+    if pairs.flag("explain")? {
+        answer["explain"] = explain_json(&explain);
+    }
+    Ok(answer)
+}
+
+impl Question<'_> {
+    fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+        let order = self.pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default();
+        let (binding, cursor) = read_cursor(self.pairs.one("cursor")?, &self.scope, &self.filter, order)?;
+        let around = self.pairs.one("around")?.map(|text| Timestamp::parse(text).map_err(|error| Error::parameter("around", error.to_string())));
+        let around = around.transpose()?;
+        if around.is_some() && cursor.is_some() {
+            return Err(Error::parameter("around", "cursor and around exclude each other"));
+        }
+        let limit = self.pairs.number("limit")?.unwrap_or(PAGE_ROWS_DEFAULT);
+        let query = PageQuery { limit, order, cursor, around };
+        let page = engine.reader(snapshot, self.forced).list(&self.scope, &self.filter, &query)?;
+        let original = self.pairs.flag("original")?;
+        let events: Vec<Json> = page.events.iter().map(|event| event.to_json(original)).collect();
+        let text = |cursor: Option<crate::query::Cursor>| cursor.map(|cursor| cursor.encode(&binding));
+        Ok((json!({ "events": events, "next_cursor": text(page.next), "prev_cursor": text(page.prev) }), page.explain))
+    }
+
+    fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+        let names = self.pairs.all("fields");
+        let names: Vec<&str> = names.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
+        if names.is_empty() {
+            return Err(Error::parameter("fields", "say which fields to count, such as fields=source,level"));
+        }
+        let mut fields = Vec::new();
+        for name in names {
+            let field = facet_field("fields", name)?;
+            if !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+        if fields.len() > FACET_FIELDS_MAX {
+            return Err(Error::parameter("fields", format!("at most {FACET_FIELDS_MAX} fields")));
+        }
+        let size = self.size(FACET_SIZE_DEFAULT)?;
+        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &fields, size)?;
+        let facets: Map<String, Json> = facets.iter().map(|facet| (facet.field.name().to_owned(), values_json(facet))).collect();
+        Ok((json!({ "facets": facets }), explain))
+    }
+
+    fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+        let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
+        let field = facet_field("field", name)?;
+        let size = self.size(20)?;
+        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &[field], size)?;
+        let values = facets.first().map(values_json).unwrap_or_default();
+        Ok((json!({ "field": field.name(), "values": values }), explain))
+    }
+
+    fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+        let interval = match self.pairs.one("interval")? {
+            None | Some("auto") => None,
+            Some(text) => Some(Interval::parse(text)?),
+        };
+        let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
+        let query = HistogramQuery { interval, by };
+        let (histogram, explain) = engine.reader(snapshot, self.forced).histogram(&self.scope, &self.filter, &query)?;
+        let bucket = |bucket: &crate::query::Bucket| {
+            let mut json = json!({ "start": bucket.start.to_string(), "count": bucket.count });
+            if by.is_some() {
+                json["by"] = json!(bucket.by);
+            }
+            json
+        };
+        let buckets: Vec<Json> = histogram.buckets.iter().map(bucket).collect();
+        Ok((json!({ "interval": histogram.interval, "buckets": buckets }), explain))
+    }
+
+    fn size(&self, default: usize) -> Result<usize> {
+        match self.pairs.number("size")?.unwrap_or(default) {
+            size @ 1..=FACET_SIZE_MAX => Ok(size),
+            _ => Err(Error::parameter("size", format!("is 1 to {FACET_SIZE_MAX}"))),
+        }
+    }
+}
+
+fn values_json(facet: &Facet) -> Json {
+    facet.values.iter().map(|value| json!({ "value": value.value, "count": value.count })).collect()
+}
+
+fn explain_json(explain: &Explain) -> Json {
+    let step = |step: &crate::query::Step| {
+        json!({
+            "segment": step.segment, "tenant": step.tenant, "rows": step.rows, "path": step.path.to_string(), "why": step.why,
+            "examined": step.examined, "matched": step.matched, "micros": step.micros,
+        })
+    };
+    json!({ "segments": explain.segments, "untouched": explain.untouched, "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })
+}
+
+/// One event by its trace id, with its record. Should several records have the id, the newest, and the rest in `others`.
+///
+/// # Errors
+/// No such event within the scope, a wrong parameter, a segment that cannot be read.
+pub fn event(engine: &Engine, trace_id: &str, pairs: &Pairs) -> Result<Json> {
+    let scope = Scope::of_operator(&pairs.all("tenant"))?;
+    if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
+        return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
+    }
+    let snapshot = engine.snapshot();
+    let events = engine.reader(&snapshot, None).get(&scope, trace_id)?;
+    let Some((first, others)) = events.split_first() else {
+        return Err(Error::new(ErrorKind::NotFound, format!("no event has the trace id {:?}", crate::event::clip(trace_id, 100))));
+    };
+    let mut json = first.to_json(true);
+    if !others.is_empty() {
+        json["others"] = others.iter().map(|event| event.to_json(true)).collect();
+    }
+    Ok(json)
+}
+
+/// The table of fields, from which clients and the screen build themselves.
+pub fn fields() -> Json {
+    let field = |def: &crate::event::FieldDef| {
+        let (kind, values) = match def.kind {
+            Kind::Text => ("text", None),
+            Kind::Enum(values) => ("enum", Some(values)),
+            Kind::Bool => ("bool", None),
+            Kind::Time => ("time", None),
+            Kind::Integer => ("integer", None),
+            Kind::Decimal => ("decimal", None),
+            Kind::List => ("list", None),
+        };
+        let operators: Vec<&str> = match def.field {
+            Field::Time => vec!["from", "to", "last"],
+            _ => def.operators.iter().map(|operator| operator.name()).collect(),
+        };
+        let mut json = json!({
+            "name": def.name, "cts": (!def.cts.is_empty()).then_some(def.cts), "kind": kind, "operators": operators,
+            "facet": def.facet, "header": def.header, "label": { "en": def.en, "zh": def.zh },
+        });
+        if let Some(values) = values {
+            json["values"] = json!(values);
+        }
+        json
+    };
+    json!({ "fields": FIELDS.iter().map(field).collect::<Vec<_>>() })
+}

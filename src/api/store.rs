@@ -1,0 +1,80 @@
+//! What the store is: fields, quarantine, health, metrics.
+
+use super::App;
+use super::error::ApiError;
+use super::params::Pairs;
+use super::question;
+use crate::access::Scope;
+use crate::error::Error;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Quarantined records on a page unless `limit` says otherwise, and at most.
+const QUARANTINE_ROWS: (usize, usize) = (100, 1_000);
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/fields", get(async || Json(question::fields())))
+        .route("/api/v1/quarantine", get(quarantine))
+        .route("/livez", get(async || Json(json!({ "status": "ok" }))))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/livez", get(async || Json(json!({ "status": "ok" }))))
+        .route("/api/v1/readyz", get(ready))
+        .route("/api/v1/metrics", get(metrics))
+}
+
+/// Records in quarantine, newest first; `after` is the id of the last one seen.
+async fn quarantine(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    let answer = app.run(move |engine| {
+        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !["tenant", "limit", "after"].contains(&name.as_str())) {
+            return Err(Error::parameter(name, "unknown parameter; this call takes tenant, limit and after"));
+        }
+        let scope = Scope::of_operator(&pairs.all("tenant"))?;
+        let limit = pairs.number("limit")?.unwrap_or(QUARANTINE_ROWS.0);
+        if !(1..=QUARANTINE_ROWS.1).contains(&limit) {
+            return Err(Error::parameter("limit", format!("is 1 to {}", QUARANTINE_ROWS.1)));
+        }
+        let mut records = engine.quarantined()?;
+        records.reverse();
+        // A record whose tenant is not known is the operator's to see.
+        records.retain(|record| record.tenant.as_deref().map_or(scope.named().is_none(), |tenant| scope.covers(tenant)));
+        let total = records.len();
+        if let Some(after) = pairs.one("after")? {
+            let place = records.iter().position(|record| record.id == after);
+            let place = place.ok_or_else(|| Error::parameter("after", "no such record in quarantine"))?;
+            records.drain(..=place);
+        }
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(|record| record.id.clone());
+        Ok(json!({ "total": total, "records": records, "next": next }))
+    });
+    Ok(Json(answer.await?))
+}
+
+async fn ready(State(app): State<App>) -> Json<Value> {
+    let stats = app.engine.stats();
+    Json(json!({
+        "status": "ok", "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version, "segments": stats.segments, "events": stats.events,
+    }))
+}
+
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let stats = app.engine.stats();
+    let mut text = String::new();
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let _ = writeln!(text, "# HELP annals_{name} {help}\n# TYPE annals_{name} gauge\nannals_{name} {value}");
+    };
+    gauge("table_version", "Version of the Delta table.", stats.version);
+    gauge("segments", "Segments of the table.", stats.segments as u64);
+    gauge("events", "Events in the table.", stats.events);
+    gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
+    gauge("index_bytes", "Bytes of index files.", stats.index_bytes);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}

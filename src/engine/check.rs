@@ -1,0 +1,69 @@
+//! Checking a whole store against its hashes, and making damaged indexes anew.
+
+use super::Engine;
+use crate::error::Result;
+use crate::storage::segment::Segment;
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Segments checked.
+    pub segments: usize,
+    /// Events in them.
+    pub events: u64,
+    /// Bytes read and hashed.
+    pub bytes: u64,
+    /// Segments with something wrong, or whose index was made anew.
+    pub reports: Vec<SegmentReport>,
+}
+
+/// What was found in one segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SegmentReport {
+    /// The segment.
+    pub segment: String,
+    /// What is wrong with its data.
+    pub data: Vec<String>,
+    /// What was wrong with its index.
+    pub index: Vec<String>,
+    /// Whether the index was made anew.
+    pub rebuilt: bool,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong any more.
+    pub fn is_sound(&self) -> bool {
+        self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
+    }
+}
+
+impl Engine {
+    /// Reads every file of every segment and compares it with its hashes. `rebuild` makes every index anew, damaged or
+    /// not, from a Parquet file that is sound.
+    ///
+    /// # Errors
+    /// A disk that fails; damage is reported, not an error.
+    pub fn check(&self, rebuild: bool) -> Result<CheckReport> {
+        let snapshot = self.snapshot();
+        let reports: Vec<SegmentReport> =
+            snapshot.segments.par_iter().map(|segment| check_segment(segment, rebuild)).collect::<Result<_>>()?;
+        let stats = self.stats();
+        Ok(CheckReport {
+            segments: stats.segments,
+            events: stats.events,
+            bytes: stats.data_bytes + stats.index_bytes,
+            reports: reports.into_iter().filter(|report| *report != SegmentReport { segment: report.segment.clone(), ..SegmentReport::default() }).collect(),
+        })
+    }
+}
+
+fn check_segment(segment: &Segment, rebuild: bool) -> Result<SegmentReport> {
+    let (data, index) = segment.check()?;
+    let rebuilt = rebuild && data.is_empty();
+    if rebuilt {
+        segment.rebuild_index()?;
+    }
+    Ok(SegmentReport { segment: segment.manifest().id.clone(), data, index, rebuilt })
+}

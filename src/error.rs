@@ -1,0 +1,135 @@
+//! The one error type. A kind says what the caller can do about it; the message says what happened and where.
+
+use std::fmt;
+
+/// What the caller can do about an error. HTTP statuses and exit codes are chosen from this and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request or input is wrong; sending it again unchanged fails again.
+    Invalid,
+    /// What was named does not exist, or not for this caller.
+    NotFound,
+    /// The request is larger than a limit allows.
+    TooLarge,
+    /// Another process holds the data directory.
+    Locked,
+    /// The data directory was written by a version this one does not read.
+    Version,
+    /// Stored bytes do not match their recorded hash, or cannot be parsed.
+    Corrupt,
+    /// A file, disk or network operation failed; trying again may help.
+    Unavailable,
+    /// A defect of ours.
+    Internal,
+}
+
+/// An error with a kind, a message, and, where a request parameter caused it, that parameter's name.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    parameter: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A result with our [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind` with a message in lower case and without a full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), parameter: None, source: None }
+    }
+
+    /// Wrong input, with no parameter to name.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// Wrong input in the request parameter `parameter`.
+    pub fn parameter(parameter: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { parameter: Some(parameter.into()), ..Self::invalid(message) }
+    }
+
+    /// Stored bytes that are not what was written.
+    pub fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt, message)
+    }
+
+    /// A defect of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// A file operation that failed on `path`.
+    pub fn io(path: impl fmt::Display, source: std::io::Error) -> Self {
+        let kind = match source.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Unavailable,
+        };
+        Self::new(kind, path.to_string()).because(source)
+    }
+
+    /// The same error with the error that caused it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same error with the place it happened at put in front of its message.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// What the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The request parameter that is wrong, if one is.
+    pub fn parameter_name(&self) -> Option<&str> {
+        self.parameter.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.parameter {
+            Some(parameter) => write!(out, "{parameter}: {}", self.message)?,
+            None => out.write_str(&self.message)?,
+        }
+        let mut source = self.source.as_ref().map(|cause| cause.as_ref() as &dyn std::error::Error);
+        let mut last = String::new();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Many libraries repeat their cause in their own message.
+            if !last.contains(&text) {
+                write!(out, ": {text}")?;
+            }
+            last = text;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Gives foreign errors a kind and a place.
+pub trait Context<T> {
+    /// Turns a foreign error into ours, of `kind`, with `message` saying what was being done.
+    fn context(self, kind: ErrorKind, message: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E> Context<T> for std::result::Result<T, E>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn context(self, kind: ErrorKind, message: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|cause| Error::new(kind, message()).because(cause))
+    }
+}

@@ -1,0 +1,279 @@
+//! `FIELDS`: every field of an event, defined once.
+//!
+//! The Arrow and Delta schemas, the tantivy schema, filter parsing, facets, `GET /api/v1/fields`, export headers and the
+//! documentation are all read from this table. A new field is one row here, and the decoders that fill it.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use std::fmt;
+use std::sync::Arc;
+
+/// A field of an event; the number is its place in [`FIELDS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each is described by its row in FIELDS")]
+pub enum Field {
+    Tenant,
+    Seq,
+    TraceId,
+    Time,
+    RecordTime,
+    IngestTime,
+    TimeSuspect,
+    EventType,
+    Source,
+    ResourceType,
+    EventName,
+    ResourceId,
+    ResourceName,
+    Operator,
+    Level,
+    TraceType,
+    Code,
+    SourceIp,
+    AccessKeyId,
+    RequestId,
+    OperationId,
+    EnterpriseProjectId,
+    TrackerName,
+    ReadOnly,
+    ApiVersion,
+    RelatedIds,
+    Amount,
+    Currency,
+    Format,
+    Original,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// One of a few known texts; any other value in a filter is an error.
+    Enum(&'static [&'static str]),
+    /// True or false.
+    Bool,
+    /// A moment, UTC.
+    Time,
+    /// A whole number from zero.
+    Integer,
+    /// An exact decimal number.
+    Decimal,
+    /// Several texts.
+    List,
+}
+
+/// How a segment finds rows by a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexKind {
+    /// The rows of one value are contiguous: the first sort key.
+    Rows,
+    /// Ordered within a tenant: found by binary search.
+    Order,
+    /// Few distinct values: a posting list for each, in the tantivy index.
+    Term,
+    /// Many distinct values: a sorted table of hashes and rows, verified against the row.
+    Hash,
+    /// Found by reading the column.
+    Column,
+}
+
+/// A way to ask for a field in a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// `field=a`, several values meaning any of them.
+    Equal,
+    /// `field.not=a`: everything that `field=a` does not match, absent values included.
+    Not,
+    /// `field.prefix=ab`.
+    Prefix,
+    /// `field.exists=true|false`.
+    Exists,
+    /// `source_ip=10.0.0.0/8`.
+    Cidr,
+    /// `amount.min=`, `amount.max=` (inclusive), also written `amount>=` and `amount<=`.
+    Range,
+}
+
+impl Operator {
+    /// The operator's name in `GET /api/v1/fields`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::Not => "not",
+            Self::Prefix => "prefix",
+            Self::Exists => "exists",
+            Self::Cidr => "cidr",
+            Self::Range => "range",
+        }
+    }
+}
+
+/// One row of [`FIELDS`].
+#[derive(Debug, Clone, Copy)]
+pub struct FieldDef {
+    /// Which field this describes.
+    pub field: Field,
+    /// The native name: column name, filter parameter, JSON key.
+    pub name: &'static str,
+    /// The name in CTS, empty where CTS has none.
+    pub cts: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// How rows are found by it.
+    pub index: IndexKind,
+    /// How filters may ask for it.
+    pub operators: &'static [Operator],
+    /// Whether it can be counted by value.
+    pub facet: bool,
+    /// The column header of exports.
+    pub header: &'static str,
+    /// The label in English.
+    pub en: &'static str,
+    /// The label in Chinese.
+    pub zh: &'static str,
+}
+
+const EXACT: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Exists];
+const NAMED: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Prefix, Operator::Exists];
+const ADDRESS: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Prefix, Operator::Exists, Operator::Cidr];
+const MONEY: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Exists, Operator::Range];
+const PRESENCE: &[Operator] = &[Operator::Exists];
+const NONE: &[Operator] = &[];
+
+/// 事件类型.
+pub const EVENT_TYPES: &[&str] = &["system", "data"];
+/// 事件级别.
+pub const LEVELS: &[&str] = &["normal", "warning", "incident"];
+/// CTS's own list of trace types.
+pub const TRACE_TYPES: &[&str] = &["ApiCall", "ConsoleAction", "SystemAction", "ObsSDK", "ObsAPI", "Others"];
+/// The record formats that decoders exist for.
+pub const FORMATS: &[&str] = &["cts", "partner", "cloudtrail", "k8s", "gcp", "native"];
+
+macro_rules! fields {
+    ($( $field:ident $name:literal $cts:literal $kind:expr, $index:ident $operators:ident $facet:literal $en:literal $zh:literal; )*) => {
+        /// Every field, in the order of the columns.
+        pub const FIELDS: &[FieldDef] = &[ $( FieldDef {
+            field: Field::$field, name: $name, cts: $cts, kind: $kind, index: IndexKind::$index,
+            operators: $operators, facet: $facet, header: $name, en: $en, zh: $zh,
+        }, )* ];
+    };
+}
+
+fields! {
+    // field            name                     CTS name            kind                  index  operators facet  labels
+    Tenant              "tenant"                "project_id"            Kind::Text,              Rows   NONE     false "Tenant" "租户";
+    Seq                 "seq"                   ""                      Kind::Integer,           Order  NONE     false "Sequence" "序号";
+    TraceId             "trace_id"              "trace_id"              Kind::Text,              Hash   EXACT    false "Event ID" "事件ID";
+    Time                "time"                  "time"                  Kind::Time,              Order  NONE     false "Time" "操作时间";
+    RecordTime          "record_time"           "record_time"           Kind::Time,              Column PRESENCE false "Recorded" "记录时间";
+    IngestTime          "ingest_time"           ""                      Kind::Time,              Column NONE     false "Accepted" "接收时间";
+    TimeSuspect         "time_suspect"          ""                      Kind::Bool,              Term   EXACT    true  "Time suspect" "时间存疑";
+    EventType           "event_type"            "event_type"            Kind::Enum(EVENT_TYPES), Term   EXACT    true  "Event type" "事件类型";
+    Source              "source"                "service_type"          Kind::Text,              Term   NAMED    true  "Event source" "事件来源";
+    ResourceType        "resource_type"         "resource_type"         Kind::Text,              Term   NAMED    true  "Resource type" "资源类型";
+    EventName           "event_name"            "trace_name"            Kind::Text,              Term   NAMED    true  "Event name" "事件名称";
+    ResourceId          "resource_id"           "resource_id"           Kind::Text,              Hash   NAMED    true  "Resource ID" "资源ID";
+    ResourceName        "resource_name"         "resource_name"         Kind::Text,              Hash   NAMED    true  "Resource name" "资源名称";
+    Operator            "operator"              "user"                  Kind::Text,              Term   NAMED    true  "Operator" "操作用户";
+    Level               "level"                 "trace_rating"          Kind::Enum(LEVELS),      Term   EXACT    true  "Level" "事件级别";
+    TraceType           "trace_type"            "trace_type"            Kind::Enum(TRACE_TYPES), Term   EXACT    true  "Trace type" "操作来源";
+    Code                "code"                  "code"                  Kind::Text,              Term   NAMED    true  "Code" "返回码";
+    SourceIp            "source_ip"             "source_ip"             Kind::Text,              Term   ADDRESS  true  "Source IP" "源IP";
+    AccessKeyId         "access_key_id"         "access_key_id"         Kind::Text,              Hash   NAMED    true  "Access key" "访问密钥ID";
+    RequestId           "request_id"            "request_id"            Kind::Text,              Hash   NAMED    false "Request ID" "请求ID";
+    OperationId         "operation_id"          "operation_id"          Kind::Text,              Hash   NAMED    true  "Operation ID" "操作ID";
+    EnterpriseProjectId "enterprise_project_id" "enterprise_project_id" Kind::Text,              Term   NAMED    true  "Enterprise project" "企业项目ID";
+    TrackerName         "tracker_name"          "tracker_name"          Kind::Text,              Term   NAMED    true  "Tracker" "追踪器名称";
+    ReadOnly            "read_only"             "read_only"             Kind::Bool,              Term   EXACT    true  "Read-only" "是否只读";
+    ApiVersion          "api_version"           "api_version"           Kind::Text,              Term   NAMED    true  "API version" "API版本";
+    RelatedIds          "related_ids"           ""                      Kind::List,              Hash   EXACT    false "Related IDs" "关联ID";
+    Amount              "amount"                ""                      Kind::Decimal,           Column MONEY    false "Amount" "金额";
+    Currency            "currency"              ""                      Kind::Text,              Term   NAMED    true  "Currency" "币种";
+    Format              "format"                ""                      Kind::Enum(FORMATS),     Term   EXACT    true  "Format" "记录格式";
+    Original            "original"              ""                      Kind::Text,              Column NONE     false "Record" "原始记录";
+}
+
+impl Field {
+    /// How many fields there are.
+    pub const COUNT: usize = FIELDS.len();
+
+    /// This field's row of [`FIELDS`].
+    pub fn def(self) -> &'static FieldDef {
+        &FIELDS[self as usize]
+    }
+
+    /// The native name.
+    pub fn name(self) -> &'static str {
+        self.def().name
+    }
+
+    /// The field of a native name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        FIELDS.iter().find(|def| def.name == name).map(|def| def.field)
+    }
+
+    /// The fields whose values are kept as text (free or of a list).
+    pub fn texts() -> impl Iterator<Item = Self> {
+        FIELDS.iter().filter(|def| def.is_text()).map(|def| def.field)
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl FieldDef {
+    /// Whether the value is one text, other than the tenant and the record itself.
+    pub fn is_text(&self) -> bool {
+        matches!(self.kind, Kind::Text | Kind::Enum(_)) && !matches!(self.field, Field::Tenant | Field::Original)
+    }
+
+    /// Whether the column keeps dictionary codes: few distinct values, so codes are cheaper than texts.
+    pub fn is_dictionary(&self) -> bool {
+        matches!(self.kind, Kind::Text | Kind::Enum(_)) && matches!(self.index, IndexKind::Term | IndexKind::Rows)
+    }
+
+    /// Whether every event has a value.
+    pub fn is_required(&self) -> bool {
+        use Field::{Format, IngestTime, Original, RelatedIds, Seq, Tenant, Time, TimeSuspect, TraceId};
+        matches!(self.field, Tenant | Seq | TraceId | Time | IngestTime | TimeSuspect | RelatedIds | Format | Original)
+    }
+
+    /// The type of the column in Arrow. Times are microseconds because Delta Lake knows no other unit.
+    pub fn arrow_type(&self) -> DataType {
+        match self.kind {
+            Kind::Text | Kind::Enum(_) if self.is_dictionary() => {
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+            }
+            Kind::Text | Kind::Enum(_) => DataType::Utf8,
+            Kind::Bool => DataType::Boolean,
+            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
+            Kind::Integer => DataType::Int64,
+            Kind::Decimal => DataType::Decimal128(super::AMOUNT_PRECISION, super::AMOUNT_SCALE),
+            Kind::List => DataType::List(Arc::new(super::columns::list_item())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_its_place_in_the_table() {
+        for (place, def) in FIELDS.iter().enumerate() {
+            assert_eq!(def.field as usize, place, "{}", def.name);
+            assert_eq!(Field::from_name(def.name), Some(def.field));
+        }
+    }
+
+    #[test]
+    fn names_and_labels_are_unique_and_present() {
+        for (place, def) in FIELDS.iter().enumerate() {
+            assert!(!def.en.is_empty() && !def.zh.is_empty() && !def.header.is_empty());
+            assert!(FIELDS[..place].iter().all(|other| other.name != def.name && other.zh != def.zh && other.en != def.en));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Decodes records into events, finds those that are known already, and seals the rest into segments.
+
+use super::split::RECORD_BYTES_MAX;
+use crate::access::check_tenant;
+use crate::decode::{self, Format};
+use crate::error::{Error, Result};
+use crate::event::{Event, Field, Timestamp, clip, row_order};
+use crate::storage::segment::{Segment, SegmentFiles, write_segment};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A record as it came, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The line it began on, from 1.
+    pub line: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A record that could not be decoded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The tenant, where it is known.
+    pub tenant: Option<String>,
+    /// The line it began on.
+    pub line: u64,
+    /// Why.
+    pub reason: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Whose records they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantRule {
+    /// All of one tenant.
+    Is(String),
+    /// Each record names its own, at this path.
+    At(String),
+}
+
+/// What became of records.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Those that decoded, in the order they came, with their line.
+    pub events: Vec<Event>,
+    /// Those that did not.
+    pub rejected: Vec<Rejected>,
+}
+
+impl TenantRule {
+    /// Exactly one of a tenant and a path.
+    ///
+    /// # Errors
+    /// Neither or both, or a name that no tenant can have.
+    pub fn new(tenant: Option<&str>, tenant_from: Option<&str>) -> Result<Self> {
+        match (tenant, tenant_from) {
+            (Some(tenant), None) => Ok(Self::Is(check_tenant(tenant)?.to_owned())),
+            (None, Some("")) => Err(Error::parameter("tenant_from", "names a path of the records, such as project_id")),
+            (None, Some(path)) => Ok(Self::At(path.to_owned())),
+            (None, None) => Err(Error::parameter("tenant", "say whose records they are: tenant, or tenant_from with a path such as project_id")),
+            (Some(_), Some(_)) => Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other")),
+        }
+    }
+
+    fn of(&self, text: &str) -> Result<String> {
+        match self {
+            Self::Is(tenant) => Ok(tenant.clone()),
+            Self::At(path) => {
+                let tenant = decode::text_at(text, path);
+                let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
+                check_tenant(&tenant)?;
+                Ok(tenant)
+            }
+        }
+    }
+}
+
+/// Decodes records, on all cores, keeping their order.
+pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
+    let decoded: Vec<Result<Event, Rejected>> = records.into_par_iter().with_min_len(256).map(|record| decode_record(record, format, rule)).collect();
+    let mut batch = Batch { events: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
+    for outcome in decoded {
+        match outcome {
+            Ok(event) => batch.events.push(event),
+            Err(rejected) => batch.rejected.push(rejected),
+        }
+    }
+    batch
+}
+
+fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> Result<Event, Rejected> {
+    let outcome = (|| {
+        if record.bytes.len() > RECORD_BYTES_MAX {
+            return Err(Error::invalid(format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.bytes.len())));
+        }
+        let text = std::str::from_utf8(&record.bytes).map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))?;
+        let mut event = decode::decode(text, format)?;
+        event.tenant = rule.of(text)?.into();
+        Ok(event)
+    })();
+    outcome.map_err(|error: Error| {
+        let tenant = match rule {
+            TenantRule::Is(tenant) => Some(tenant.clone()),
+            TenantRule::At(path) => std::str::from_utf8(&record.bytes)
+                .ok()
+                .filter(|text| text.len() <= RECORD_BYTES_MAX)
+                .and_then(|text| decode::text_at(text, path))
+                .filter(|tenant| check_tenant(tenant).is_ok()),
+        };
+        Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500), bytes: record.bytes }
+    })
+}
+
+/// Which of the events are known: the same record of the same tenant came earlier in the batch, or lies in a segment.
+///
+/// The same record has the same time, so only segments that cover it are asked, and of those only rows of that very
+/// moment are read. Records whose time was absurd were filed under the time they came, so those are looked for in every
+/// segment that has such records.
+///
+/// # Errors
+/// A segment that cannot be read.
+pub fn known_events(events: &[Event], segments: &[Arc<Segment>], now: Timestamp) -> Result<Vec<bool>> {
+    let mut known = vec![false; events.len()];
+    let mut seen: HashMap<(&str, &str), Vec<usize>> = HashMap::with_capacity(events.len());
+    for (place, event) in events.iter().enumerate() {
+        let same = seen.entry((&event.tenant, event.trace_id())).or_default();
+        known[place] = same.iter().any(|other| events[*other].original == event.original);
+        same.push(place);
+    }
+    let found: Vec<Vec<usize>> = segments.par_iter().map(|segment| known_in(segment, events, now)).collect::<Result<_>>()?;
+    found.into_iter().flatten().for_each(|place| known[place] = true);
+    Ok(known)
+}
+
+fn known_in(segment: &Segment, events: &[Event], now: Timestamp) -> Result<Vec<usize>> {
+    let mut pairs: Vec<(u32, usize)> = Vec::new();
+    for (place, event) in events.iter().enumerate() {
+        let Some(rows) = segment.manifest().tenant(&event.tenant) else { continue };
+        let suspect = event.time.is_suspect(now);
+        let covered = if suspect { segment.manifest().suspects > 0 } else { (rows.oldest()..=rows.newest()).contains(&event.time) };
+        if !covered {
+            continue;
+        }
+        let index = segment.index()?;
+        for row in index.candidates(Field::TraceId, event.trace_id())? {
+            if rows.range().contains(&row) && (suspect || index.time(row) == event.time) {
+                pairs.push((row, place));
+            }
+        }
+    }
+    pairs.sort_unstable();
+    let mut rows: Vec<u32> = pairs.iter().map(|(row, _)| *row).collect();
+    rows.dedup();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut known = Vec::new();
+    let mut next = pairs.into_iter().peekable();
+    let mut numbers = rows.iter();
+    for columns in segment.read(&rows, &[Field::TraceId, Field::Original])? {
+        for place in 0..columns.rows() {
+            let number = *numbers.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
+            while let Some((_, event)) = next.next_if(|(row, _)| *row == number) {
+                let same = columns.text(Field::TraceId, place) == Some(events[event].trace_id())
+                    && columns.text(Field::Original, place) == Some(events[event].original.as_ref());
+                known.extend(same.then_some(event));
+            }
+        }
+    }
+    Ok(known)
+}
+
+/// Makes segments of accepted events: one for each event date. `next_id` names them.
+///
+/// # Errors
+/// None that input can cause.
+pub fn seal(events: Vec<Event>, mut next_id: impl FnMut() -> String) -> Result<Vec<SegmentFiles>> {
+    let mut dates: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    let (mut day, mut date) = (i64::MIN, String::new());
+    for event in events {
+        let event_day = event.time.millis().div_euclid(crate::event::DAY_MS);
+        if event_day != day {
+            (day, date) = (event_day, event.time.date());
+        }
+        match dates.get_mut(&date) {
+            Some(events) => events.push(event),
+            None => {
+                dates.insert(date.clone(), vec![event]);
+            }
+        }
+    }
+    let named: Vec<(String, String, Vec<Event>)> = dates.into_iter().map(|(date, events)| (next_id(), date, events)).collect();
+    named
+        .into_par_iter()
+        .map(|(id, date, mut events)| {
+            events.par_sort_unstable_by(row_order);
+            write_segment(&id, &date, decode::VERSION, &events)
+        })
+        .collect()
+}

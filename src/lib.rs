@@ -1,0 +1,13 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod access;
+pub mod api;
+pub mod clock;
+pub mod decode;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod generate;
+pub mod ingest;
+pub mod query;
+pub mod storage;

@@ -1,0 +1,94 @@
+//! The filter: what an event must be to be in the answer.
+//!
+//! A filter is a list of conditions that must all hold, and a period. [`Filter::matches`] says what it means; lookup,
+//! scan and summary must agree with it on every event, which is a property test.
+
+mod matches;
+mod parse;
+
+pub use parse::{VALUES_MAX, parse_duration, parse_filter};
+
+use crate::event::{Amount, Field, Timestamp};
+use ipnet::IpNet;
+use std::fmt;
+
+/// Conditions that must all hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The conditions on fields.
+    pub conditions: Vec<Condition>,
+    /// The first moment that counts.
+    pub from: Option<Timestamp>,
+    /// The first moment that no longer counts.
+    pub to: Option<Timestamp>,
+}
+
+/// A condition on one field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// The field.
+    pub field: Field,
+    /// Whether the test must fail instead of hold. An event without a value fails every test, so it passes every `not`.
+    pub negated: bool,
+    /// The test.
+    pub test: Test,
+}
+
+/// A test of a value. A value that is absent fails it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// It is one of these texts (of a list: one of its items is).
+    OneOf(Vec<String>),
+    /// It begins with one of these.
+    Prefix(Vec<String>),
+    /// There is a value.
+    Present,
+    /// It is one of these texts, or an address in one of these networks.
+    Address(Vec<String>, Vec<IpNet>),
+    /// It is one of these amounts.
+    Amounts(Vec<Amount>),
+    /// It is an amount between these, both included.
+    Between(Option<Amount>, Option<Amount>),
+}
+
+impl Filter {
+    /// The same filter with one more condition: the field has this value.
+    #[must_use]
+    pub fn and_equal(mut self, field: Field, value: impl Into<String>) -> Self {
+        self.conditions.push(Condition { field, negated: false, test: Test::OneOf(vec![value.into()]) });
+        self
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = self.field;
+        let not = if self.negated { ".not" } else { "" };
+        match &self.test {
+            Test::OneOf(values) => write!(out, "{field}{not}={}", values.join("|")),
+            Test::Prefix(values) => write!(out, "{field}.prefix{not}={}", values.join("|")),
+            Test::Present => write!(out, "{field}.exists={}", !self.negated),
+            Test::Address(values, networks) => {
+                let networks = networks.iter().map(ToString::to_string);
+                write!(out, "{field}{not}={}", values.iter().cloned().chain(networks).collect::<Vec<_>>().join("|"))
+            }
+            Test::Amounts(values) => {
+                write!(out, "{field}{not}={}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join("|"))
+            }
+            Test::Between(min, max) => {
+                let bound = |bound: &Option<Amount>| bound.map(|amount| amount.to_string()).unwrap_or_default();
+                write!(out, "{field}={}..{}", bound(min), bound(max))
+            }
+        }
+    }
+}
+
+impl Filter {
+    /// A text that is the same for the same filter, and tells different ones apart.
+    pub fn canonical(&self) -> String {
+        let mut parts: Vec<String> = self.conditions.iter().map(|condition| format!("{condition:?}")).collect();
+        parts.sort_unstable();
+        parts.push(format!("{:?}..{:?}", self.from, self.to));
+        parts.join("&")
+    }
+}

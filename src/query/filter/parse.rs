@@ -1,0 +1,298 @@
+//! Reads filters as people write them: `field=a`, `field.not=a`, `field.prefix=ab`, `from=…`, `last=7d`.
+//!
+//! URL parameters, the JSON form and the command line's flags all come here as pairs of name and value.
+
+use super::{Condition, Filter, Test};
+use crate::error::{Error, Result};
+use crate::event::{Amount, FIELDS, Field, Kind, Operator, Timestamp};
+use ipnet::IpNet;
+
+/// The most values that a filter may have in all.
+pub const VALUES_MAX: usize = 200;
+/// The longest value, in bytes.
+const VALUE_BYTES_MAX: usize = 4096;
+
+/// Reads a filter out of pairs of name and value. Names in `own` belong to the call, and are passed over.
+///
+/// # Errors
+/// An unknown name, an operator that the field does not have, an unknown value of an enumerated field, a period that
+/// ends before it begins, too many or too long values. The error names the parameter.
+pub fn parse_filter(pairs: &[(String, String)], own: &[&str], now: Timestamp) -> Result<Filter> {
+    let mut builder = Builder { now, ..Builder::default() };
+    let mut values = 0;
+    for (name, value) in pairs {
+        if own.contains(&name.as_str()) {
+            continue;
+        }
+        values += 1;
+        if values > VALUES_MAX {
+            return Err(Error::parameter(name, format!("a filter may have at most {VALUES_MAX} values")));
+        }
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(Error::parameter(name, format!("a value may have at most {VALUE_BYTES_MAX} bytes")));
+        }
+        builder.add(name, value)?;
+    }
+    builder.finish()
+}
+
+#[derive(Default)]
+struct Builder {
+    now: Timestamp,
+    conditions: Vec<Condition>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    last: Option<Timestamp>,
+    filter_type: Option<Field>,
+    filter_value: Option<String>,
+}
+
+impl Builder {
+    fn add(&mut self, name: &str, value: &str) -> Result<()> {
+        match name {
+            "from" => once(name, &mut self.from, parse_time(name, value)?),
+            "to" => once(name, &mut self.to, parse_time(name, value)?),
+            "last" => {
+                let ago = parse_duration(value).ok_or_else(|| Error::parameter(name, "write a number and s, m, h, d or w, such as 24h"))?;
+                once(name, &mut self.last, Timestamp::from_millis(self.now.millis().saturating_sub(ago)))
+            }
+            "filter_type" => {
+                let field = Field::from_name(value).filter(|field| field.def().operators.contains(&Operator::Equal));
+                let field = field.ok_or_else(|| {
+                    Error::parameter(name, format!("{value:?} is no filter type: event_name, resource_id, resource_name or another field"))
+                })?;
+                once(name, &mut self.filter_type, field)
+            }
+            "filter_value" => once(name, &mut self.filter_value, value.to_owned()),
+            _ => self.add_condition(name, value),
+        }
+    }
+
+    fn add_condition(&mut self, name: &str, value: &str) -> Result<()> {
+        let (field_name, operator) = split_name(name);
+        let field = Field::from_name(field_name).filter(|field| !field.def().operators.is_empty()).ok_or_else(|| unknown(name))?;
+        let allowed = |operator: Operator| {
+            let def = field.def();
+            if def.operators.contains(&operator) {
+                return Ok(());
+            }
+            let known: Vec<&str> = def.operators.iter().map(|operator| operator.name()).collect();
+            Err(Error::parameter(name, format!("{field_name} has no such operator; it has {}", known.join(", "))))
+        };
+        let (negated, test) = match operator {
+            "" | "not" => {
+                allowed(if operator.is_empty() { Operator::Equal } else { Operator::Not })?;
+                (operator == "not", equal(name, field, value)?)
+            }
+            "prefix" => {
+                allowed(Operator::Prefix)?;
+                if value.is_empty() {
+                    return Err(Error::parameter(name, "a prefix may not be empty; ask with .exists=true"));
+                }
+                (false, Test::Prefix(vec![value.to_owned()]))
+            }
+            "exists" => {
+                allowed(Operator::Exists)?;
+                (!parse_flag(name, value)?, Test::Present)
+            }
+            "min" | "max" => {
+                allowed(Operator::Range)?;
+                let amount = Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
+                (false, if operator == "min" { Test::Between(Some(amount), None) } else { Test::Between(None, Some(amount)) })
+            }
+            _ => return Err(unknown(name)),
+        };
+        self.join(Condition { field, negated, test });
+        Ok(())
+    }
+
+    /// Adds a condition; several values of one field and operator mean any of them.
+    fn join(&mut self, added: Condition) {
+        let same = |kept: &&mut Condition| {
+            kept.field == added.field
+                && kept.negated == added.negated
+                && std::mem::discriminant(&kept.test) == std::mem::discriminant(&added.test)
+        };
+        if let Some(kept) = self.conditions.iter_mut().find(same) {
+            match (&mut kept.test, &added.test) {
+                (Test::OneOf(values), Test::OneOf(more)) | (Test::Prefix(values), Test::Prefix(more)) => {
+                    values.extend_from_slice(more);
+                    return;
+                }
+                (Test::Address(values, networks), Test::Address(more, more_networks)) => {
+                    values.extend_from_slice(more);
+                    networks.extend_from_slice(more_networks);
+                    return;
+                }
+                (Test::Amounts(values), Test::Amounts(more)) => {
+                    values.extend_from_slice(more);
+                    return;
+                }
+                // `exists=true&exists=false` contradict each other, and bounds narrow each other: all must hold.
+                _ => {}
+            }
+        }
+        self.conditions.push(added);
+    }
+
+    fn finish(mut self) -> Result<Filter> {
+        match (self.filter_type, self.filter_value.take()) {
+            (Some(field), Some(value)) => {
+                let test = equal("filter_value", field, &value)?;
+                self.conditions.push(Condition { field, negated: false, test });
+            }
+            (Some(_), None) => return Err(Error::parameter("filter_value", "filter_type needs a filter_value")),
+            (None, Some(_)) => return Err(Error::parameter("filter_type", "filter_value needs a filter_type")),
+            (None, None) => {}
+        }
+        if self.last.is_some() && self.from.is_some() {
+            return Err(Error::parameter("last", "last and from exclude each other"));
+        }
+        let from = self.from.or(self.last);
+        if let (Some(from), Some(to)) = (from, self.to)
+            && from >= to
+        {
+            return Err(Error::parameter("from", format!("the period ends ({to}) before it begins ({from})")));
+        }
+        Ok(Filter { conditions: self.conditions, from, to: self.to })
+    }
+}
+
+fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<()> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::parameter(name, "may be given once")),
+    }
+}
+
+/// Splits `field.not` into field and operator. In `amount>=5` the URL has cut at `=`, so the name ends in `>`.
+fn split_name(name: &str) -> (&str, &str) {
+    if let Some(field) = name.strip_suffix('>') {
+        return (field, "min");
+    }
+    if let Some(field) = name.strip_suffix('<') {
+        return (field, "max");
+    }
+    name.split_once('.').unwrap_or((name, ""))
+}
+
+fn unknown(name: &str) -> Error {
+    let close = FIELDS.iter().filter(|def| !def.operators.is_empty()).map(|def| def.name).find(|known| {
+        let name = name.split_once('.').map_or(name, |(field, _)| field);
+        known.replace('_', "") == name.replace(['_', '-'], "").to_lowercase()
+    });
+    let hint = close.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+    Error::parameter(crate::event::clip(name, 60), format!("unknown parameter{hint}"))
+}
+
+fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
+    match field.def().kind {
+        Kind::Enum(known) if !known.contains(&value) => {
+            Err(Error::parameter(name, format!("{:?} is none of {}", crate::event::clip(value, 60), known.join(", "))))
+        }
+        Kind::Bool => Ok(Test::OneOf(vec![parse_flag(name, value)?.to_string()])),
+        Kind::Decimal => {
+            let amount = Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
+            Ok(Test::Amounts(vec![amount]))
+        }
+        _ if field.def().operators.contains(&Operator::Cidr) && value.contains('/') => {
+            let network = value.parse::<IpNet>().map_err(|_| Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8")))?;
+            Ok(Test::Address(Vec::new(), vec![network]))
+        }
+        _ if field.def().operators.contains(&Operator::Cidr) => Ok(Test::Address(vec![value.to_owned()], Vec::new())),
+        _ => Ok(Test::OneOf(vec![value.to_owned()])),
+    }
+}
+
+fn parse_flag(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::parameter(name, format!("{:?} is neither true nor false", crate::event::clip(value, 60)))),
+    }
+}
+
+fn parse_time(name: &str, value: &str) -> Result<Timestamp> {
+    let known = value.len() == 13 || !value.bytes().all(|byte| byte.is_ascii_digit());
+    if !known {
+        return Err(Error::parameter(name, "write RFC 3339, or milliseconds in 13 digits"));
+    }
+    Timestamp::parse(value).map_err(|error| Error::parameter(name, error.to_string()))
+}
+
+/// Reads `90s`, `15m`, `24h`, `7d` or `2w` as milliseconds.
+pub fn parse_duration(text: &str) -> Option<i64> {
+    let unit = text.chars().last()?;
+    let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number > 0)?;
+    let unit = match unit {
+        's' => 1_000,
+        'm' => 60_000,
+        'h' => 3_600_000,
+        'd' => 86_400_000,
+        'w' => 604_800_000,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &[(&str, &str)]) -> Result<Filter> {
+        let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        parse_filter(&pairs, &["limit"], Timestamp::from_millis(1_000_000_000_000))
+    }
+
+    fn refused(query: &[(&str, &str)], parameter: &str) {
+        let error = parse(query).expect_err("must be refused");
+        assert_eq!(error.parameter_name(), Some(parameter), "{error}");
+    }
+
+    #[test]
+    fn values_of_one_operator_are_any_of_and_operators_are_all_of() {
+        let filter = parse(&[("source", "ECS"), ("source", "VPC"), ("source.not", "IAM"), ("limit", "5")]).expect("a filter");
+        assert_eq!(filter.conditions.len(), 2);
+        assert_eq!(filter.conditions[0].test, Test::OneOf(vec!["ECS".into(), "VPC".into()]));
+        assert!(filter.conditions[1].negated);
+    }
+
+    #[test]
+    fn the_filter_type_is_a_field_by_another_name() {
+        let by_type = parse(&[("filter_type", "resource_id"), ("filter_value", "r-1")]).expect("a filter");
+        assert_eq!(by_type, parse(&[("resource_id", "r-1")]).expect("a filter"));
+        refused(&[("filter_type", "resource_id")], "filter_value");
+        refused(&[("filter_value", "x")], "filter_type");
+        refused(&[("filter_type", "nonsense"), ("filter_value", "x")], "filter_type");
+    }
+
+    #[test]
+    fn wrong_parameters_are_named() {
+        refused(&[("nonsense", "x")], "nonsense");
+        refused(&[("original", "x")], "original");
+        refused(&[("level", "fatal")], "level");
+        refused(&[("read_only", "yes")], "read_only");
+        refused(&[("from", "2026-01-02T00:00:00Z"), ("to", "2026-01-02T00:00:00Z")], "from");
+        refused(&[("from", "tomorrow")], "from");
+        refused(&[("from", "1700000000")], "from");
+        refused(&[("last", "7y")], "last");
+        refused(&[("last", "1h"), ("from", "2026-01-02T00:00:00Z")], "last");
+        refused(&[("level.prefix", "n")], "level.prefix");
+        refused(&[("amount.min", "much")], "amount.min");
+        refused(&[("source_ip", "10.0.0.0/40")], "source_ip");
+        refused(&vec![("source", "x"); VALUES_MAX + 1], "source");
+    }
+
+    #[test]
+    fn amounts_are_bounded_as_urls_cut_them() {
+        let filter = parse(&[("amount>", "5"), ("amount<", "10.5")]).expect("a filter");
+        assert_eq!(filter.conditions.len(), 2);
+        assert_eq!(filter, parse(&[("amount.min", "5.00"), ("amount.max", "10.50")]).expect("a filter"));
+    }
+
+    #[test]
+    fn last_counts_back_from_now() {
+        let filter = parse(&[("last", "24h")]).expect("a filter");
+        assert_eq!(filter.from, Some(Timestamp::from_millis(1_000_000_000_000 - 86_400_000)));
+    }
+}

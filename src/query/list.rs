@@ -1,0 +1,249 @@
+//! Lists: pages of events in time order, at any depth, that stay right while new events arrive.
+//!
+//! A page begins after an event, named by its time and sequence number, not at an offset: events that arrive later
+//! change neither what was shown nor what comes next. Runs are visited in the order of the list, and only while one can
+//! still have an event that belongs on the page.
+
+use super::cursor::{Binding, Cursor, Order};
+use super::filter::Filter;
+use super::rows::{self, Rows};
+use super::{Explain, Reader, Run, Step};
+use crate::access::Scope;
+use crate::error::{Error, Result};
+use crate::event::{Event, EventKey, Timestamp};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
+
+/// The most events on a page.
+pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Rows at the end of a range that are looked at first when the list runs from the oldest.
+const WINDOW_ROWS: u32 = 4_096;
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct PageQuery {
+    /// Events on the page, 1 to [`PAGE_ROWS_MAX`].
+    pub limit: usize,
+    /// The order of the list.
+    pub order: Order,
+    /// Where the page begins; at the beginning of the list if absent.
+    pub cursor: Option<Cursor>,
+    /// Begin at this moment instead.
+    pub around: Option<Timestamp>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The events, in the list's order.
+    pub events: Vec<Event>,
+    /// The cursor of the page after this one; `None` only at the true end.
+    pub next: Option<Cursor>,
+    /// The cursor of the page before this one; `None` only at the true beginning.
+    pub prev: Option<Cursor>,
+    /// How it was found.
+    pub explain: Explain,
+}
+
+/// A row that may be on the page. In the walk's direction, smaller ranks come first.
+type Hit = (i128, usize, u32);
+
+/// A direction through the list and the place where it starts.
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    order: Order,
+    /// Only events after this one, in the walk's direction.
+    after: Option<EventKey>,
+}
+
+impl Reader<'_> {
+    /// A page of the events that match.
+    ///
+    /// # Errors
+    /// A limit out of bounds, or a segment that cannot be read: a page is never short.
+    pub fn list(&self, scope: &Scope, filter: &Filter, query: &PageQuery) -> Result<Page> {
+        if !(1..=PAGE_ROWS_MAX).contains(&query.limit) {
+            return Err(Error::parameter("limit", format!("is 1 to {PAGE_ROWS_MAX}")));
+        }
+        let backward = query.cursor.is_some_and(|cursor| cursor.backward);
+        let order = if backward { query.order.reversed() } else { query.order };
+        let start = query.around.map(|moment| start_at(moment, query.order));
+        let after = query.cursor.map(|cursor| cursor.key).or(start);
+        let (mut events, more, explain) = self.walk(scope, filter, Walk { order, after }, query.limit)?;
+        if backward {
+            events.reverse();
+        }
+        let cursor = |event: Option<&Event>, backward| event.map(|event| Cursor { key: event.key(), backward });
+        let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
+        // Where the walk came from there is something, or the walk would not have begun there; but a beginning by time
+        // may be the list's own.
+        let behind = |place: Option<Cursor>| -> Result<Option<Cursor>> {
+            let Some(place) = place else { return Ok(None) };
+            let from = if place.backward { query.order.reversed() } else { query.order };
+            let (found, _, _) = self.walk(scope, filter, Walk { order: from, after: Some(place.key) }, 1)?;
+            Ok((!found.is_empty()).then_some(place))
+        };
+        let (next, prev) = match (backward, after.is_some()) {
+            (false, false) => (last.filter(|_| more), None),
+            (false, true) => (last.filter(|_| more), behind(first)?),
+            (true, _) => (behind(last)?, first.filter(|_| more)),
+        };
+        Ok(Page { events, next, prev, explain })
+    }
+
+    /// The first `limit` events of a walk, whether there are more, and how they were found.
+    fn walk(&self, scope: &Scope, filter: &Filter, walk: Walk, limit: usize) -> Result<(Vec<Event>, bool, Explain)> {
+        let mut runs = self.runs(scope, filter);
+        runs.retain(|run| walk.reaches(run));
+        runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
+        let wanted = limit + 1;
+        let mut best: BinaryHeap<Hit> = BinaryHeap::new();
+        let mut steps = Vec::new();
+        for (place, run) in runs.iter().enumerate() {
+            let full = best.len() == wanted;
+            if full && best.peek().is_some_and(|worst| walk.rank(walk.first_time(run)) > worst.0) {
+                break;
+            }
+            let (rows, step) = self.hits(run, filter, walk, wanted)?;
+            steps.push(step);
+            let index = run.segment.index()?;
+            for row in rows {
+                best.push((walk.rank(index.key(row)), place, row));
+                if best.len() > wanted {
+                    best.pop();
+                }
+            }
+        }
+        let mut hits = best.into_sorted_vec();
+        let more = hits.len() > limit;
+        hits.truncate(limit);
+        Ok((fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
+    }
+
+    /// The first `limit` rows of a run in the walk's direction.
+    fn hits(&self, run: &Run<'_>, filter: &Filter, walk: Walk, limit: usize) -> Result<(Vec<u32>, Step)> {
+        let mut range = run.range(filter)?;
+        if let Some(after) = walk.after {
+            let inside = run.tenant.oldest() <= after.time && run.tenant.newest() >= after.time;
+            match walk.order {
+                Order::Descending if inside => range.start = run.segment.seek(&range, after, false)?,
+                Order::Ascending if inside => range.end = run.segment.seek(&range, after, true)?,
+                _ => {}
+            }
+        }
+        match walk.order {
+            Order::Descending => {
+                let (rows, step) = self.rows(run, filter, range, Some(limit))?;
+                Ok((first(rows, limit), step))
+            }
+            Order::Ascending => self.last_hits(run, filter, range, limit),
+        }
+    }
+
+    /// The last `limit` rows of a range that match. Posting lists run forward only, so the range is taken in windows
+    /// from its end, each four times the one before.
+    fn last_hits(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: usize) -> Result<(Vec<u32>, Step)> {
+        let mut end = range.end;
+        let mut window = WINDOW_ROWS;
+        let mut found = Vec::new();
+        let mut total: Option<Step> = None;
+        loop {
+            let start = end.saturating_sub(window).max(range.start);
+            let (rows, step) = self.rows(run, filter, start..end, None)?;
+            let mut rows = rows.into_vec();
+            rows.reverse();
+            found.extend(rows);
+            total = Some(match total {
+                None => step,
+                Some(sum) => Step {
+                    rows: sum.rows + step.rows,
+                    examined: sum.examined + step.examined,
+                    matched: sum.matched + step.matched,
+                    micros: sum.micros + step.micros,
+                    ..step
+                },
+            });
+            if let Some(step) = total.take_if(|_| found.len() >= limit || start == range.start) {
+                found.truncate(limit);
+                return Ok((found, step));
+            }
+            end = start;
+            window = window.saturating_mul(4);
+        }
+    }
+}
+
+/// The place from which a list that starts at a moment walks: before every event of that moment.
+fn start_at(moment: Timestamp, order: Order) -> EventKey {
+    match order {
+        Order::Descending => EventKey { time: moment, seq: u64::MAX },
+        Order::Ascending => EventKey { time: moment, seq: 0 },
+    }
+}
+
+fn first(rows: Rows, limit: usize) -> Vec<u32> {
+    match rows {
+        Rows::Range(range) => range.take(limit).collect(),
+        Rows::List(mut rows) => {
+            rows.truncate(limit);
+            rows
+        }
+    }
+}
+
+/// The events of the hits, in the order of the hits.
+fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
+    let mut wanted: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+    for (_, place, row) in hits {
+        wanted.entry(*place).or_default().push(*row);
+    }
+    let mut events: BTreeMap<(usize, u32), Event> = BTreeMap::new();
+    for (place, mut rows) in wanted {
+        rows.sort_unstable();
+        let found = rows::events(runs[place].segment, &rows)?;
+        if found.len() != rows.len() {
+            let what = format!("{} gave {} of {} rows", runs[place].segment.data_path().display(), found.len(), rows.len());
+            return Err(Error::corrupt(what));
+        }
+        events.extend(rows.into_iter().map(|row| (place, row)).zip(found));
+    }
+    let take = |(_, place, row): &Hit| events.remove(&(*place, *row)).ok_or_else(|| Error::internal("a hit without its event"));
+    hits.iter().map(take).collect()
+}
+
+impl Walk {
+    /// A number that grows in the walk's direction.
+    fn rank(self, key: EventKey) -> i128 {
+        let rank = (i128::from(key.time.millis()) << 64) | i128::from(key.seq);
+        match self.order {
+            Order::Descending => -rank,
+            Order::Ascending => rank,
+        }
+    }
+
+    /// Before every event that the run can have.
+    fn first_time(self, run: &Run<'_>) -> EventKey {
+        match self.order {
+            Order::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
+            Order::Ascending => EventKey { time: run.tenant.oldest(), seq: 0 },
+        }
+    }
+
+    /// Whether the run can have an event that the walk comes to.
+    fn reaches(self, run: &Run<'_>) -> bool {
+        self.after.is_none_or(|after| match self.order {
+            Order::Descending => run.tenant.oldest() <= after.time,
+            Order::Ascending => run.tenant.newest() >= after.time,
+        })
+    }
+}
+
+/// Reads a cursor parameter of a question.
+///
+/// # Errors
+/// A text that is no cursor of this question.
+pub fn read_cursor(text: Option<&str>, scope: &Scope, filter: &Filter, order: Order) -> Result<(Binding, Option<Cursor>)> {
+    let binding = Binding::new(scope, filter, order);
+    let cursor = text.map(|text| Cursor::decode(text, &binding)).transpose()?;
+    Ok((binding, cursor))
+}

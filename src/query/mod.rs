@@ -1,0 +1,214 @@
+//! Questions and their answers.
+//!
+//! Every question is a scope, a filter and a shape (list, count, facets, histogram). The scope and the filter's period
+//! cut the table down to runs: the rows of one tenant in one segment. Each run answers with the numbers of its rows that
+//! match, by lookup or by scan, whichever [`plan`] chooses; shapes are made of those rows.
+//!
+//! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
+
+mod aggregate;
+mod cursor;
+pub mod filter;
+mod list;
+mod lookup;
+pub mod plan;
+mod rows;
+mod scan;
+
+pub(crate) use aggregate::facet_field;
+pub use aggregate::{BUCKETS_MAX, Bucket, Facet, FacetValue, Histogram, HistogramQuery, Interval};
+pub use cursor::{Binding, Cursor, Order};
+pub use filter::Filter;
+pub use list::{PAGE_ROWS_MAX, Page, PageQuery, read_cursor};
+pub use scan::Scanner;
+
+use crate::access::Scope;
+use crate::error::Result;
+use crate::event::{Event, EventKey, Field, Timestamp};
+use crate::storage::segment::{Segment, TenantRows};
+use filter::Condition;
+use lookup::Lookup;
+use plan::{Choice, Path};
+use rayon::prelude::*;
+use rows::Rows;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The segments of one table version. A question sees one snapshot from beginning to end.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The table's version.
+    pub version: u64,
+    /// Its segments.
+    pub segments: Vec<Arc<Segment>>,
+}
+
+/// How one run answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The segment.
+    pub segment: String,
+    /// The tenant.
+    pub tenant: String,
+    /// Rows of the tenant in the period.
+    pub rows: u32,
+    /// How it was answered.
+    pub path: Path,
+    /// Why so.
+    pub why: String,
+    /// Rows whose columns were read to verify a condition.
+    pub examined: u64,
+    /// Rows that matched (of a list: that were gathered).
+    pub matched: u64,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+}
+
+/// How a question was answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Explain {
+    /// Segments of the table.
+    pub segments: usize,
+    /// Segments that no row of could be in the answer, by their manifest alone.
+    pub untouched: usize,
+    /// One step for each run that was looked at.
+    pub steps: Vec<Step>,
+}
+
+/// Answers questions about one snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    snapshot: &'a Snapshot,
+    scanner: &'a Scanner,
+    forced: Option<Path>,
+}
+
+/// The rows of one tenant in one segment that a question is about.
+#[derive(Debug, Clone)]
+struct Run<'a> {
+    segment: &'a Segment,
+    tenant: &'a TenantRows,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader of a snapshot. `forced` makes every run answer by that path, for tests and comparisons.
+    pub fn new(snapshot: &'a Snapshot, scanner: &'a Scanner, forced: Option<Path>) -> Self {
+        Self { snapshot, scanner, forced }
+    }
+
+    /// How many events match.
+    ///
+    /// # Errors
+    /// A segment that cannot be read: a count is never short.
+    pub fn count(&self, scope: &Scope, filter: &Filter) -> Result<(u64, Explain)> {
+        let (answers, explain) = self.each_run(scope, filter, |_, rows| Ok(rows.len() as u64))?;
+        Ok((answers.into_iter().sum(), explain))
+    }
+
+    /// The events with a trace id, newest first.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn get(&self, scope: &Scope, trace_id: &str) -> Result<Vec<Event>> {
+        let filter = Filter::default().and_equal(Field::TraceId, trace_id);
+        let (found, _) = self.each_run(scope, &filter, |run, rows| rows::events(run.segment, &rows.into_vec()))?;
+        let mut events: Vec<Event> = found.into_iter().flatten().collect();
+        events.sort_by_key(|event| std::cmp::Reverse(event.key()));
+        Ok(events)
+    }
+
+    /// The runs that may have events in the scope and period, by their manifests.
+    fn runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
+        let mut runs = Vec::new();
+        for segment in &self.snapshot.segments {
+            let mut add = |tenant: &'a TenantRows| {
+                let inside = filter.from.is_none_or(|from| tenant.newest() >= from) && filter.to.is_none_or(|to| tenant.oldest() < to);
+                if inside {
+                    runs.push(Run { segment, tenant });
+                }
+            };
+            match scope.named() {
+                Some(names) => names.iter().filter_map(|name| segment.manifest().tenant(name)).for_each(&mut add),
+                None => segment.manifest().tenants.iter().for_each(&mut add),
+            }
+        }
+        runs
+    }
+
+    fn explain(&self, runs: &[Run<'_>], steps: Vec<Step>) -> Explain {
+        let mut touched: Vec<&str> = runs.iter().map(|run| run.segment.manifest().id.as_str()).collect();
+        touched.dedup();
+        Explain { segments: self.snapshot.segments.len(), untouched: self.snapshot.segments.len() - touched.len(), steps }
+    }
+
+    /// Finds the rows of every run and makes something of them, on all cores.
+    fn each_run<T: Send>(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
+    ) -> Result<(Vec<T>, Explain)> {
+        let runs = self.runs(scope, filter);
+        let answer = |run: &Run<'a>| {
+            let range = run.range(filter)?;
+            let (rows, step) = self.rows(run, filter, range, None)?;
+            Ok((make(run, rows)?, step))
+        };
+        // A few runs are done sooner than they are spread.
+        let answers: Vec<(T, Step)> =
+            if runs.len() < 4 { runs.iter().map(answer).collect::<Result<_>>()? } else { runs.par_iter().map(answer).collect::<Result<_>>()? };
+        let (answers, steps) = answers.into_iter().unzip();
+        Ok((answers, self.explain(&runs, steps)))
+    }
+
+    /// The first `limit` rows of a range of a run that match, or all of them, and how they were found.
+    fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Step)> {
+        let started = Instant::now();
+        let mut examined = 0;
+        let lookup = Lookup::prepare(run.segment, filter, &range)?;
+        let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
+        let size = range.len() as u32;
+        let rows = match path {
+            Path::Pruned => Rows::List(Vec::new()),
+            Path::Lookup => lookup.rows(range, limit, &mut examined)?,
+            Path::Scan => self.scanner.rows(run.segment, filter, range, limit, &mut examined)?,
+        };
+        let step = Step {
+            segment: run.segment.manifest().id.clone(),
+            tenant: run.tenant.tenant.to_string(),
+            rows: size,
+            path,
+            why,
+            examined,
+            matched: rows.len() as u64,
+            micros: started.elapsed().as_micros() as u64,
+        };
+        Ok((rows, step))
+    }
+}
+
+impl Run<'_> {
+    /// The rows of the tenant that lie in the filter's period.
+    fn range(&self, filter: &Filter) -> Result<Range<u32>> {
+        let mut range = self.tenant.range();
+        // No event has sequence number 0, so this place lies after every event of the moment itself.
+        let before = |moment: Timestamp| EventKey { time: moment, seq: 0 };
+        if let Some(to) = filter.to
+            && self.tenant.newest() >= to
+        {
+            range.start = self.segment.seek(&range, before(to), false)?;
+        }
+        if let Some(from) = filter.from
+            && self.tenant.oldest() < from
+        {
+            range.end = self.segment.seek(&range, before(from), false)?;
+        }
+        Ok(range)
+    }
+}
+
+/// The conditions of a filter as one text, for explanations.
+pub fn describe(filter: &Filter) -> String {
+    if filter.conditions.is_empty() { "everything".to_owned() } else { filter.conditions.iter().map(Condition::to_string).collect::<Vec<_>>().join(" and ") }
+}

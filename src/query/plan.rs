@@ -1,0 +1,122 @@
+//! How a segment answers: pruned, by lookup, or by scan. Pure functions of a few numbers, so every rule is a table test.
+
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// Candidates that a lookup verifies row by row without a second thought.
+const CANDIDATES_FEW: u32 = 1_024;
+/// Above [`CANDIDATES_FEW`], a lookup must leave less than one row in this many to verify, or a scan is cheaper.
+const CANDIDATES_SHARE: u32 = 16;
+
+/// A way to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Path {
+    /// No row can match.
+    Pruned,
+    /// Posting lists and tables of ids give the rows; what they cannot tell is verified on those rows.
+    Lookup,
+    /// The columns of all rows in question are read.
+    Scan,
+}
+
+impl Path {
+    /// Reads the name of a path that may be asked for.
+    ///
+    /// # Errors
+    /// Any other name.
+    pub fn parse(name: &str) -> Result<Self> {
+        match name {
+            "lookup" => Ok(Self::Lookup),
+            "scan" => Ok(Self::Scan),
+            _ => Err(Error::parameter("path", "is lookup or scan")),
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Pruned => "pruned",
+            Self::Lookup => "lookup",
+            Self::Scan => "scan",
+        })
+    }
+}
+
+/// What is known of a filter in a segment before any row is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Rows of the tenant in the period.
+    pub rows: u32,
+    /// The fewest rows that any condition which the index serves can have in the segment; `None` if it serves none.
+    pub narrowest: Option<u32>,
+    /// A condition whose value does not occur in the segment, as text.
+    pub absent: Option<String>,
+    /// Conditions that only the columns can verify, as text.
+    pub residual: Vec<String>,
+}
+
+/// What was decided, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The way to answer.
+    pub path: Path,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Decides how a segment answers. `forced` is what a test or a curious user asks for; it never overrules pruning.
+pub fn choose(facts: &Facts, forced: Option<Path>) -> Choice {
+    let choice = |path, why: String| Choice { path, why };
+    if facts.rows == 0 {
+        return choice(Path::Pruned, "no row of the tenant lies in the period".to_owned());
+    }
+    if let (Some(condition), None | Some(Path::Lookup)) = (&facts.absent, forced) {
+        return choice(Path::Pruned, format!("no row has {condition}"));
+    }
+    if let Some(path) = forced {
+        return choice(path, "asked for".to_owned());
+    }
+    if facts.residual.is_empty() {
+        return choice(Path::Lookup, "the index answers every condition".to_owned());
+    }
+    let columns = facts.residual.join(" and ");
+    match facts.narrowest {
+        Some(candidates) if candidates <= CANDIDATES_FEW.max(facts.rows / CANDIDATES_SHARE) => {
+            choice(Path::Lookup, format!("the index leaves at most {candidates} rows to verify {columns}"))
+        }
+        Some(candidates) => choice(Path::Scan, format!("the index would leave up to {candidates} rows to verify {columns}")),
+        None if facts.rows <= CANDIDATES_FEW => choice(Path::Lookup, format!("only {} rows to verify {columns}", facts.rows)),
+        None => choice(Path::Scan, format!("no index serves {columns}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(facts: Facts, forced: Option<Path>, expected: Path) {
+        assert_eq!(choose(&facts, forced).path, expected, "{facts:?} {forced:?}");
+    }
+
+    #[test]
+    fn the_cheapest_path_is_chosen() {
+        let residual = || vec!["amount=5..".to_owned()];
+        check(Facts::default(), None, Path::Pruned);
+        check(Facts { rows: 10, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() }, None, Path::Pruned);
+        check(Facts { rows: 1_000_000, ..Facts::default() }, None, Path::Lookup);
+        check(Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() }, None, Path::Lookup);
+        check(Facts { rows: 1_000_000, narrowest: Some(900), residual: residual(), ..Facts::default() }, None, Path::Lookup);
+        check(Facts { rows: 1_000_000, narrowest: Some(900_000), residual: residual(), ..Facts::default() }, None, Path::Scan);
+        check(Facts { rows: 1_000_000, residual: residual(), ..Facts::default() }, None, Path::Scan);
+        check(Facts { rows: 100, residual: residual(), ..Facts::default() }, None, Path::Lookup);
+    }
+
+    #[test]
+    fn a_forced_path_is_taken_where_rows_are_left() {
+        let facts = Facts { rows: 100, absent: Some("source=X".into()), narrowest: Some(0), residual: vec![] };
+        check(facts.clone(), Some(Path::Scan), Path::Scan);
+        check(facts, Some(Path::Lookup), Path::Pruned);
+        check(Facts::default(), Some(Path::Scan), Path::Pruned);
+    }
+}

@@ -1,0 +1,153 @@
+//! A data directory: its version mark, and the lock that keeps a second process out.
+
+use super::paths::{LOCK_FILE, VERSION_FILE};
+use super::store::{PutMode, Store, create_root};
+use crate::error::{Context, Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// The version of the directory's layout that this build reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a process wants with a data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// To change it: alone, and the directory is created if it is not there.
+    Write,
+    /// To read it: together with other readers, and it must be there.
+    Read,
+}
+
+/// An open data directory. The lock is held until this is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    store: Store,
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VersionMark {
+    format: u32,
+}
+
+impl DataDir {
+    /// Opens, and for writing creates, the data directory at `root`.
+    ///
+    /// # Errors
+    /// A directory that is not there (reading), holds something else, was written by another version, or is open in
+    /// another process.
+    pub fn open(root: &Path, access: Access) -> Result<Self> {
+        let mark = root.join(VERSION_FILE);
+        if !mark.exists() {
+            refuse_unless_new(root, access)?;
+            create_root(root)?;
+        }
+        let store = Store::new(root)?;
+        let lock = lock(root, access)?;
+        if !mark.exists() {
+            let version = serde_json::to_vec(&VersionMark { format: FORMAT_VERSION }).expect("a number is valid JSON");
+            store.put(VERSION_FILE, &version, PutMode::Replace)?;
+        }
+        check_version(&store)?;
+        Ok(Self { store, _lock: lock })
+    }
+
+    /// The files of the directory.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+fn refuse_unless_new(root: &Path, access: Access) -> Result<()> {
+    let shown = root.display();
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => Some(entries),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+        Err(cause) => return Err(Error::io(shown, cause)),
+    };
+    let foreign = entries.is_some_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK_FILE));
+    match access {
+        _ if foreign => Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals"))),
+        Access::Read => {
+            Err(Error::new(ErrorKind::NotFound, format!("there is no data directory at {shown}; `annals ingest --data {shown} …` makes one")))
+        }
+        Access::Write => Ok(()),
+    }
+}
+
+fn lock(root: &Path, access: Access) -> Result<File> {
+    let path: PathBuf = root.join(LOCK_FILE);
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = opened.map_err(|cause| Error::io(path.display(), cause))?;
+    let taken = match access {
+        Access::Write => file.try_lock(),
+        Access::Read => file.try_lock_shared(),
+    };
+    match taken {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
+            let what = format!("{} is in use by {holder}: stop it, or ask it with --url", root.display());
+            return Err(Error::new(ErrorKind::Locked, what));
+        }
+        Err(TryLockError::Error(cause)) => return Err(Error::io(path.display(), cause)),
+    }
+    if access == Access::Write {
+        // Only for the message above; the lock itself is the kernel's.
+        let _ = file.set_len(0).and_then(|()| file.rewind());
+        let _ = write!(file, "process {}", std::process::id());
+    }
+    Ok(file)
+}
+
+fn check_version(store: &Store) -> Result<()> {
+    let path = store.path(VERSION_FILE);
+    let mark: VersionMark = serde_json::from_slice(&store.read(VERSION_FILE)?)
+        .context(ErrorKind::Corrupt, || format!("{} is no version mark", path.display()))?;
+    if mark.format != FORMAT_VERSION {
+        let what = format!(
+            "{} was written in format {}, this annals reads format {FORMAT_VERSION}: use the annals that wrote it",
+            path.parent().unwrap_or(&path).display(),
+            mark.format,
+        );
+        return Err(Error::new(ErrorKind::Version, what));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_kept_out_and_readers_share() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let root = folder.path().join("data");
+        assert_eq!(DataDir::open(&root, Access::Read).expect_err("nothing there").kind(), ErrorKind::NotFound);
+        let writer = DataDir::open(&root, Access::Write).expect("a new directory");
+        let refused = DataDir::open(&root, Access::Read).expect_err("a writer has it");
+        assert_eq!(refused.kind(), ErrorKind::Locked);
+        assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+        drop(writer);
+        let _one = DataDir::open(&root, Access::Read).expect("a reader");
+        let _two = DataDir::open(&root, Access::Read).expect("another reader");
+        assert_eq!(DataDir::open(&root, Access::Write).expect_err("readers have it").kind(), ErrorKind::Locked);
+    }
+
+    #[test]
+    fn other_versions_and_other_directories_are_refused() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        fs::write(folder.path().join("notes.txt"), "mine").expect("a foreign file");
+        assert_eq!(DataDir::open(folder.path(), Access::Write).expect_err("foreign").kind(), ErrorKind::Invalid);
+        fs::write(folder.path().join(VERSION_FILE), "{\"format\":99}").expect("a mark of the future");
+        let refused = DataDir::open(folder.path(), Access::Write).expect_err("the future");
+        assert_eq!(refused.kind(), ErrorKind::Version);
+        assert!(refused.to_string().contains("format 99"), "{refused}");
+        fs::write(folder.path().join(VERSION_FILE), "not json").expect("a damaged mark");
+        assert_eq!(DataDir::open(folder.path(), Access::Write).expect_err("damage").kind(), ErrorKind::Corrupt);
+    }
+}

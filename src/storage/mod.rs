@@ -1,0 +1,14 @@
+//! Everything that touches a disk: the durable store, the data directory, segments and the Delta table.
+//!
+//! **Invariant:** when a call of this floor that writes returns, what it wrote survives a power cut. Files are written
+//! under a temporary name, synced, published by one rename or link, and then their directory is synced.
+
+mod data_dir;
+pub mod paths;
+pub mod segment;
+mod store;
+mod table;
+
+pub use data_dir::{Access, DataDir, FORMAT_VERSION};
+pub use store::{PutMode, Store};
+pub use table::{NewSegment, Table, TableSegment};

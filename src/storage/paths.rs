@@ -1,0 +1,64 @@
+//! Every path inside a data directory, built and parsed in one place.
+//!
+//! ```text
+//! DATA/annals.json                          format version of the directory
+//! DATA/LOCK                                 held by the process that has it open
+//! DATA/events/_delta_log/…                  the Delta table's log
+//! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
+//! DATA/events/_annals/segments/ID.json      its manifest
+//! DATA/events/_annals/index/ID.idx          its index
+//! DATA/quarantine/ID.ndjson                 records that could not be decoded
+//! ```
+//!
+//! Names that start with an underscore are left alone by Delta readers and by vacuum.
+
+/// The version mark of a data directory.
+pub const VERSION_FILE: &str = "annals.json";
+/// The lock file.
+pub const LOCK_FILE: &str = "LOCK";
+/// The folder of the Delta table.
+pub const TABLE: &str = "events";
+/// The folder of records that could not be decoded.
+pub const QUARANTINE: &str = "quarantine";
+
+/// The data file of a segment, relative to the table's folder: what the Delta log calls its path.
+pub fn data_in_table(date: &str, id: &str) -> String {
+    format!("date={date}/{id}.parquet")
+}
+
+/// The data file of a segment, relative to the data directory.
+pub fn data(date: &str, id: &str) -> String {
+    format!("{TABLE}/{}", data_in_table(date, id))
+}
+
+/// The manifest of a segment.
+pub fn manifest(id: &str) -> String {
+    format!("{TABLE}/_annals/segments/{id}.json")
+}
+
+/// The index of a segment.
+pub fn index(id: &str) -> String {
+    format!("{TABLE}/_annals/index/{id}.idx")
+}
+
+/// A file of quarantined records.
+pub fn quarantine(id: &str) -> String {
+    format!("{QUARANTINE}/{id}.ndjson")
+}
+
+/// The segment id in the path of a data file, as the Delta log has it.
+pub fn segment_of(data_path: &str) -> Option<&str> {
+    data_path.rsplit('/').next()?.strip_suffix(".parquet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_read_back_from_a_data_path() {
+        assert_eq!(segment_of(&data_in_table("2026-06-30", "01ABC")), Some("01ABC"));
+        assert_eq!(segment_of(&data("2026-06-30", "01ABC")), Some("01ABC"));
+        assert_eq!(segment_of("x.json"), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! Which rows may hold an id: a sorted table of (hash, row), packed to about four bytes an entry.
+//!
+//! Ids are nearly unique, so as terms of a text index they would fill its dictionary (22 bytes and 2 µs each were
+//! measured); here each is a 32-bit hash. Two ids may share a hash, so an answer is a list of candidates that the
+//! caller verifies against the rows.
+//!
+//! ```text
+//! entries u32 │ directory: for each block of 128: first hash u32, offset u32, bits of a hash gap u8, bits of a row u8 │ blocks
+//! block: gaps to the hash before, packed │ rows, packed
+//! ```
+
+use crate::error::{Error, Result};
+use tantivy::directory::OwnedBytes;
+use tantivy_bitpacker::{BitPacker, BitUnpacker};
+
+const BLOCK: usize = 128;
+const ENTRY: usize = 4 + 4 + 1 + 1;
+
+/// The hash of an id.
+pub(super) fn hash_of(id: &str) -> u32 {
+    crc32c::crc32c(id.as_bytes())
+}
+
+/// Collects (hash, row) pairs and writes the table.
+#[derive(Debug, Default)]
+pub(super) struct HashTableBuilder {
+    pairs: Vec<u64>,
+}
+
+impl HashTableBuilder {
+    pub(super) fn add(&mut self, id: &str, row: u32) {
+        self.pairs.push((u64::from(hash_of(id)) << 32) | u64::from(row));
+    }
+
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        let mut directory = Vec::new();
+        let mut body = Vec::new();
+        for block in self.pairs.chunks(BLOCK) {
+            let hashes: Vec<u64> = block.iter().map(|pair| pair >> 32).collect();
+            let gaps: Vec<u64> = hashes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let rows: Vec<u64> = block.iter().map(|pair| pair & 0xffff_ffff).collect();
+            let (gap_bits, row_bits) = (bits_of(&gaps), bits_of(&rows));
+            directory.extend_from_slice(&(hashes[0] as u32).to_le_bytes());
+            directory.extend_from_slice(&(body.len() as u32).to_le_bytes());
+            directory.extend_from_slice(&[gap_bits, row_bits]);
+            pack(&gaps, gap_bits, &mut body);
+            pack(&rows, row_bits, &mut body);
+        }
+        let mut table = (self.pairs.len() as u32).to_le_bytes().to_vec();
+        table.extend_from_slice(&directory);
+        table.extend_from_slice(&body);
+        table
+    }
+}
+
+fn bits_of(values: &[u64]) -> u8 {
+    values.iter().max().map_or(0, |max| (64 - max.leading_zeros()) as u8)
+}
+
+fn packed_length(count: usize, bits: u8) -> usize {
+    (count * usize::from(bits)).div_ceil(8)
+}
+
+fn pack(values: &[u64], bits: u8, out: &mut Vec<u8>) {
+    let mut packer = BitPacker::new();
+    for value in values {
+        packer.write(*value, bits, out).expect("writing to memory does not fail");
+    }
+    packer.flush(out).expect("writing to memory does not fail");
+}
+
+/// A table in mapped bytes.
+#[derive(Debug)]
+pub(super) struct HashTable {
+    bytes: OwnedBytes,
+    entries: usize,
+    blocks: usize,
+}
+
+impl HashTable {
+    pub(super) fn open(bytes: OwnedBytes) -> Result<Self> {
+        let damaged = || Error::corrupt("a table of ids is damaged; `annals check --rebuild-index` makes it anew");
+        let entries = bytes.get(..4).ok_or_else(damaged)?;
+        let entries = u32::from_le_bytes(entries.try_into().expect("four bytes")) as usize;
+        let blocks = entries.div_ceil(BLOCK);
+        let table = Self { bytes, entries, blocks };
+        if table.bytes.len() < 4 + blocks * ENTRY {
+            return Err(damaged());
+        }
+        for block in 0..blocks {
+            let (_, offset, gap_bits, row_bits) = table.entry(block);
+            let count = table.count(block);
+            let end = offset + packed_length(count - 1, gap_bits) + packed_length(count, row_bits);
+            if gap_bits > 32 || row_bits > 32 || end > table.bytes.len() - 4 - blocks * ENTRY {
+                return Err(damaged());
+            }
+        }
+        Ok(table)
+    }
+
+    /// The rows whose id may be `id`, ascending.
+    pub(super) fn candidates(&self, id: &str) -> Vec<u32> {
+        let hash = hash_of(id);
+        let mut rows = Vec::new();
+        // The run of a hash may begin in the block before the first one that starts with it.
+        let first = self.partition_point(|first_hash| first_hash < hash).saturating_sub(1);
+        for block in first..self.blocks {
+            if self.entry(block).0 > hash {
+                break;
+            }
+            self.collect(block, hash, &mut rows);
+        }
+        rows
+    }
+
+    fn partition_point(&self, before: impl Fn(u32) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.blocks);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if before(self.entry(middle).0) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    fn entry(&self, block: usize) -> (u32, usize, u8, u8) {
+        let at = 4 + block * ENTRY;
+        let number = |at: usize| u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"));
+        (number(at), number(at + 4) as usize, self.bytes[at + 8], self.bytes[at + 9])
+    }
+
+    fn count(&self, block: usize) -> usize {
+        if block + 1 == self.blocks { self.entries - block * BLOCK } else { BLOCK }
+    }
+
+    fn collect(&self, block: usize, wanted: u32, rows: &mut Vec<u32>) {
+        let (mut hash, offset, gap_bits, row_bits) = self.entry(block);
+        let count = self.count(block);
+        let body = &self.bytes[4 + self.blocks * ENTRY + offset..];
+        let (gaps, rest) = body.split_at(packed_length(count - 1, gap_bits));
+        let packed_rows = &rest[..packed_length(count, row_bits)];
+        let (gap_at, row_at) = (BitUnpacker::new(gap_bits), BitUnpacker::new(row_bits));
+        for entry in 0..count {
+            if entry > 0 {
+                hash = hash.wrapping_add(gap_at.get(entry as u32 - 1, gaps) as u32);
+            }
+            if hash > wanted {
+                break;
+            }
+            if hash == wanted {
+                rows.push(row_at.get(entry as u32, packed_rows) as u32);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn table(ids: &[(String, u32)]) -> HashTable {
+        let mut builder = HashTableBuilder::default();
+        for (id, row) in ids {
+            builder.add(id, *row);
+        }
+        HashTable::open(OwnedBytes::new(builder.finish())).expect("our own table")
+    }
+
+    #[test]
+    fn an_empty_table_finds_nothing() {
+        assert!(table(&[]).candidates("x").is_empty());
+    }
+
+    #[test]
+    fn one_id_in_many_rows_crosses_blocks() {
+        let ids: Vec<_> = (0..1000).map(|row| ("same".to_owned(), row)).collect();
+        assert_eq!(table(&ids).candidates("same"), (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cut_table_is_refused() {
+        let mut builder = HashTableBuilder::default();
+        (0..300).for_each(|row| builder.add(&format!("id{row}"), row));
+        let bytes = builder.finish();
+        for length in 0..bytes.len() {
+            assert!(HashTable::open(OwnedBytes::new(bytes[..length].to_vec())).is_err(), "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_of_an_id_is_a_candidate(ids in proptest::collection::vec(("[a-d]{1,3}", 0_u32..5_000_000), 0..600)) {
+            let table = table(&ids);
+            for (id, _) in &ids {
+                let rows: BTreeSet<u32> = ids.iter().filter(|(other, _)| other == id).map(|(_, row)| *row).collect();
+                let found = table.candidates(id);
+                prop_assert!(found.is_sorted());
+                let found: BTreeSet<u32> = found.into_iter().collect();
+                // No two of these short ids collide, so candidates are exact here.
+                prop_assert_eq!(&found, &rows);
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The manifest of a segment: what it holds, and the hashes that its files must have.
+//!
+//! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading the manifests of a
+//! table is all that opening it takes; segments themselves are opened when a question needs them.
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::{Timestamp, hex};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The version of manifests that this build writes and reads.
+const VERSION: u32 = 1;
+
+/// What a segment holds and what its files must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this structure.
+    pub version: u32,
+    /// The segment's id, a ULID.
+    pub id: String,
+    /// The event date (UTC), which is the partition of the Delta table.
+    pub date: String,
+    /// How many events it holds.
+    pub rows: u32,
+    /// The lowest sequence number in it.
+    pub first_seq: u64,
+    /// The highest sequence number in it.
+    pub last_seq: u64,
+    /// How many of its events claim an absurd time.
+    pub suspects: u32,
+    /// The version of the decoders that made its columns from the records.
+    pub decoders: u32,
+    /// The tenants, in the order of their rows.
+    pub tenants: Vec<TenantRows>,
+    /// The data file.
+    pub data: FileMark,
+    /// The index file.
+    pub index: FileMark,
+    /// CRC32C of the bytes of each column chunk, by row group, then column.
+    pub chunks: Vec<Vec<u32>>,
+}
+
+/// The rows of one tenant in a segment: contiguous, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantRows {
+    /// The tenant.
+    pub tenant: Box<str>,
+    /// Its first row.
+    pub first: u32,
+    /// How many rows it has.
+    pub rows: u32,
+    /// The time of its newest event, ms.
+    pub newest: i64,
+    /// The time of its oldest event, ms.
+    pub oldest: i64,
+}
+
+/// What a file must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+}
+
+impl FileMark {
+    /// The mark of a file with these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+    }
+}
+
+impl TenantRows {
+    /// The rows, from first to one past the last.
+    pub fn range(&self) -> std::ops::Range<u32> {
+        self.first..self.first + self.rows
+    }
+
+    /// The time of the newest event.
+    pub fn newest(&self) -> Timestamp {
+        Timestamp::from_millis(self.newest)
+    }
+
+    /// The time of the oldest event.
+    pub fn oldest(&self) -> Timestamp {
+        Timestamp::from_millis(self.oldest)
+    }
+}
+
+impl Manifest {
+    /// The version that new manifests have.
+    pub const VERSION: u32 = VERSION;
+
+    /// The rows of a tenant, if it has any here.
+    pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
+        let place = self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
+        Some(&self.tenants[place])
+    }
+
+    /// The bytes of the manifest's file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("texts and numbers are valid JSON");
+        let mark = format!("\n{:08x}\n", crc32c::crc32c(&bytes));
+        bytes.extend_from_slice(mark.as_bytes());
+        bytes
+    }
+
+    /// Reads a manifest's file.
+    ///
+    /// # Errors
+    /// Bytes that are not what was written, or of a version to come.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let damaged = || Error::corrupt("the manifest is damaged");
+        let (body, mark) = bytes.split_at_checked(bytes.len().wrapping_sub(10)).ok_or_else(damaged)?;
+        if mark != format!("\n{:08x}\n", crc32c::crc32c(body)).as_bytes() {
+            return Err(damaged());
+        }
+        let manifest: Self = serde_json::from_slice(body).context(ErrorKind::Corrupt, || "the manifest is damaged".to_owned())?;
+        if manifest.version != VERSION {
+            let what = format!("the manifest has version {}, this annals reads {VERSION}", manifest.version);
+            return Err(Error::new(ErrorKind::Version, what));
+        }
+        Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_comes_back_and_no_flipped_bit_passes() {
+        let manifest = Manifest {
+            version: VERSION,
+            id: "01J".into(),
+            date: "2026-06-30".into(),
+            rows: 2,
+            first_seq: 1,
+            last_seq: 2,
+            suspects: 0,
+            decoders: 1,
+            tenants: vec![TenantRows { tenant: "a".into(), first: 0, rows: 2, newest: 5, oldest: 4 }],
+            data: FileMark::of(b"data"),
+            index: FileMark::of(b"index"),
+            chunks: vec![vec![1, 2]],
+        };
+        let bytes = manifest.encode();
+        assert_eq!(Manifest::decode(&bytes).expect("our own manifest"), manifest);
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(Manifest::decode(&bad).is_err(), "bit {bit}");
+        }
+        assert!(Manifest::decode(b"").is_err());
+        assert_eq!(manifest.tenant("a").map(TenantRows::range), Some(0..2));
+        assert_eq!(manifest.tenant("b"), None);
+    }
+}

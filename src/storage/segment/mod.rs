@@ -1,0 +1,23 @@
+//! The segment: an immutable set of events as one Parquet file, one index, and a manifest that says what both must be.
+//!
+//! Rows are sorted by tenant, then newest first, then accepted last first. So a tenant is one range of rows, a list page
+//! is the first rows of it that match, and a document id of the index *is* the row number in the Parquet file.
+//! There is one writer ([`write_segment`]), one form, and one reader ([`Segment`]).
+//!
+//! The Parquet file is the truth; the index can be rebuilt from it. The Parquet writer records no checksums of pages, so
+//! the manifest has the SHA-256 of each file and the CRC32C of each column chunk: damage is found, and located.
+
+mod bundle;
+mod hash_table;
+mod index;
+mod manifest;
+mod reader;
+mod writer;
+
+pub use index::{IndexReader, term_of};
+pub use manifest::{FileMark, Manifest, TenantRows};
+pub use reader::{Findings, Segment};
+pub use writer::{SegmentFiles, write_segment};
+
+#[cfg(test)]
+mod tests;

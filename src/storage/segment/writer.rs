@@ -1,0 +1,147 @@
+//! Writes segments: sorted events become one Parquet file, its index and its manifest.
+
+use super::index::IndexBuilder;
+use super::manifest::{FileMark, Manifest, TenantRows};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::{Event, FIELDS, Field, FieldDef, IndexKind, Kind, event_batch, event_schema};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+/// Rows in a Parquet row group.
+pub(super) const ROW_GROUP_ROWS: usize = 131_072;
+/// Bytes after which a data page is closed. List pages read one page of the record column for each hit, so it must be
+/// small; columns of dictionary codes put tens of thousands of rows into the same bytes.
+const PAGE_BYTES: usize = 48 << 10;
+/// Rows that the writer takes at a time, hence how exactly it keeps to [`PAGE_BYTES`].
+const WRITE_ROWS: usize = 64;
+/// Events turned into columns at a time.
+const BATCH_ROWS: usize = 16_384;
+
+/// A segment in memory: the bytes of its two files, and its manifest.
+#[derive(Debug)]
+pub struct SegmentFiles {
+    /// The Parquet file.
+    pub data: Vec<u8>,
+    /// The index file.
+    pub index: Vec<u8>,
+    /// What they hold.
+    pub manifest: Manifest,
+}
+
+/// Makes a segment of events that are sorted by [`crate::event::row_order`] and belong to one date.
+///
+/// # Errors
+/// More than 2³¹ rows, or no rows; nothing else that input can cause.
+pub fn write_segment(id: &str, date: &str, decoders: u32, events: &[Event]) -> Result<SegmentFiles> {
+    debug_assert!(events.is_sorted_by(|left, right| crate::event::row_order(left, right).is_lt()), "rows must be sorted and distinct");
+    let rows = u32::try_from(events.len()).ok().filter(|rows| (1..=1 << 31).contains(rows));
+    let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {} rows", events.len())))?;
+    let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events));
+    let (data, metadata) = parquet?;
+    let index = index?;
+    let seqs = || events.iter().map(|event| event.seq);
+    let manifest = Manifest {
+        version: Manifest::VERSION,
+        id: id.to_owned(),
+        date: date.to_owned(),
+        rows,
+        first_seq: seqs().min().unwrap_or_default(),
+        last_seq: seqs().max().unwrap_or_default(),
+        suspects: events.iter().filter(|event| event.time_suspect).count() as u32,
+        decoders,
+        tenants: tenant_rows(events),
+        data: FileMark::of(&data),
+        index: FileMark::of(&index),
+        chunks: chunk_checksums(&data, &metadata)?,
+    };
+    Ok(SegmentFiles { data, index, manifest })
+}
+
+/// The bytes of an index for these events.
+pub(super) fn write_index<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Vec<u8>> {
+    let mut builder = IndexBuilder::new()?;
+    for event in events {
+        builder.add(event)?;
+    }
+    builder.finish()
+}
+
+fn tenant_rows(events: &[Event]) -> Vec<TenantRows> {
+    let mut first = 0;
+    let mut tenants = Vec::new();
+    for chunk in events.chunk_by(|left, right| left.tenant == right.tenant) {
+        let rows = chunk.len() as u32;
+        let (newest, oldest) = (chunk[0].time.millis(), chunk[chunk.len() - 1].time.millis());
+        tenants.push(TenantRows { tenant: chunk[0].tenant.clone(), first, rows, newest, oldest });
+        first += rows;
+    }
+    tenants
+}
+
+fn write_parquet(events: &[Event]) -> Result<(Vec<u8>, ParquetMetaData)> {
+    let broken = || "cannot write a Parquet file".to_owned();
+    let options = ArrowWriterOptions::new().with_properties(properties());
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), event_schema(), options).context(ErrorKind::Internal, broken)?;
+    for chunk in events.chunks(BATCH_ROWS) {
+        writer.write(&event_batch(chunk)?).context(ErrorKind::Internal, broken)?;
+    }
+    let metadata = writer.finish().context(ErrorKind::Internal, broken)?;
+    Ok((writer.inner().clone(), metadata))
+}
+
+fn properties() -> WriterProperties {
+    let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_write_batch_size(WRITE_ROWS)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns(Some(sorting_columns()));
+    for def in FIELDS {
+        let column = column_path(def);
+        builder = builder.set_column_dictionary_enabled(column.clone(), def.is_dictionary());
+        if matches!(def.kind, Kind::Time | Kind::Integer) {
+            builder = builder.set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if def.field == Field::Original {
+            // The least and the greatest record of a page say nothing and cost a record each.
+            builder = builder.set_column_statistics_enabled(column, EnabledStatistics::None);
+        }
+    }
+    builder.build()
+}
+
+fn column_path(def: &FieldDef) -> ColumnPath {
+    match def.kind {
+        Kind::List => ColumnPath::from(vec![def.name.to_owned(), "list".to_owned(), "element".to_owned()]),
+        _ => ColumnPath::from(def.name),
+    }
+}
+
+fn sorting_columns() -> Vec<SortingColumn> {
+    let place = |field: Field| field as i32;
+    debug_assert_eq!(Field::Tenant.def().index, IndexKind::Rows);
+    [(Field::Tenant, false), (Field::Time, true), (Field::Seq, true)]
+        .map(|(field, descending)| SortingColumn { column_idx: place(field), descending, nulls_first: false })
+        .to_vec()
+}
+
+fn chunk_checksums(data: &[u8], metadata: &ParquetMetaData) -> Result<Vec<Vec<u32>>> {
+    let mut groups = Vec::with_capacity(metadata.num_row_groups());
+    for group in metadata.row_groups() {
+        let mut columns = Vec::with_capacity(group.num_columns());
+        for column in group.columns() {
+            let (offset, length) = column.byte_range();
+            let bytes = data.get(offset as usize..(offset + length) as usize);
+            columns.push(crc32c::crc32c(bytes.ok_or_else(|| Error::internal("a column chunk lies outside its file"))?));
+        }
+        groups.push(columns);
+    }
+    Ok(groups)
+}

@@ -1,0 +1,352 @@
+//! The store: files that are durable when a call returns.
+//!
+//! `object_store` 0.13's local store never syncs, so a power cut after its put leaves files of zero bytes with names
+//! that exist. Ours writes a temporary file, syncs it, publishes it by one link or rename, and syncs the directory and
+//! every directory it had to create. Delta Lake gets the same through [`Store::object_store`].
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, RenameOptions, UploadPart,
+};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What to do when the file is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutMode {
+    /// Fail: the first writer wins.
+    Create,
+    /// Replace it, atomically.
+    Replace,
+}
+
+/// The files of one data directory. On object storage later, the same type will stand before the bucket and its cache.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+    files: Arc<Files>,
+}
+
+impl Store {
+    /// The store of the directory `root`, which must exist.
+    ///
+    /// # Errors
+    /// A root that is not there.
+    pub fn new(root: &Path) -> Result<Self> {
+        let root = fs::canonicalize(root).map_err(|cause| Error::io(root.display(), cause))?;
+        Ok(Self { root, files: Arc::new(Files::default()) })
+    }
+
+    /// The absolute path of a file of the store.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Writes a whole file. When this returns, the file is durable under its name.
+    ///
+    /// # Errors
+    /// [`PutMode::Create`] on a name that exists; a full or failing disk.
+    pub fn put(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<()> {
+        let target = self.path(path);
+        self.files.publish(&target, &[bytes], mode).map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// A file that is not there or cannot be read.
+    pub fn read(&self, path: &str) -> Result<Vec<u8>> {
+        let source = self.path(path);
+        fs::read(&source).map_err(|cause| Error::io(source.display(), cause))
+    }
+
+    /// Opens a file for reading at any place.
+    ///
+    /// # Errors
+    /// A file that is not there or cannot be opened.
+    pub fn open(&self, path: &str) -> Result<File> {
+        let source = self.path(path);
+        File::open(&source).map_err(|cause| Error::io(source.display(), cause))
+    }
+
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be removed.
+    pub fn remove(&self, path: &str) -> Result<()> {
+        let target = self.path(path);
+        match fs::remove_file(&target) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::io(target.display(), cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The names in a folder, in order; none when the folder is not there. Temporary files are left out.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>> {
+        let source = self.path(folder);
+        let entries = match fs::read_dir(&source) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(Error::io(source.display(), cause)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|cause| Error::io(source.display(), cause))?;
+            names.extend(entry.file_name().into_string().ok().filter(|name| !name.contains('#')));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The same durable files as an object store whose root is the file system's.
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(DurableStore { inner: LocalFileSystem::new(), files: Arc::clone(&self.files) })
+    }
+
+    /// The place of a folder as a URL, the form in which Delta Lake wants it.
+    ///
+    /// # Errors
+    /// A path that no URL can express.
+    pub fn url(&self, folder: &str) -> Result<url::Url> {
+        let path = self.path(folder);
+        url::Url::from_directory_path(&path).map_err(|()| Error::invalid(format!("{} cannot be written as a URL", path.display())))
+    }
+}
+
+/// Publishes files durably.
+#[derive(Debug, Default)]
+struct Files {
+    temporary: AtomicU64,
+}
+
+impl Files {
+    fn publish(&self, target: &Path, parts: &[&[u8]], mode: PutMode) -> io::Result<()> {
+        let folder = target.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder"))?;
+        create_folder(folder)?;
+        let (temporary, mut file) = self.temporary(target)?;
+        let written = (|| {
+            for part in parts {
+                file.write_all(part)?;
+            }
+            file.sync_all()?;
+            match mode {
+                PutMode::Create => fs::hard_link(&temporary, target),
+                PutMode::Replace => fs::rename(&temporary, target),
+            }
+        })();
+        if written.is_err() || mode == PutMode::Create {
+            // After a rename there is nothing left to remove.
+            let _ = fs::remove_file(&temporary);
+        }
+        written?;
+        sync_folder(folder)
+    }
+
+    /// A new file beside `target`. The `#` and number are what `object_store` leaves out of its listings too.
+    fn temporary(&self, target: &Path) -> io::Result<(PathBuf, File)> {
+        loop {
+            let number = self.temporary.fetch_add(1, Ordering::Relaxed);
+            let mut name = target.file_name().unwrap_or_default().to_owned();
+            name.push(format!("#{number}"));
+            let path = target.with_file_name(name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                // Left over by a process that was killed.
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                opened => return opened.map(|file| (path, file)),
+            }
+        }
+    }
+}
+
+/// Creates a folder and those above it, each durable in the one above.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        create_folder(above)?;
+        match fs::create_dir(folder) {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
+            _ => sync_folder(above)?,
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// `object_store`'s local store with our way of writing.
+#[derive(Debug)]
+struct DurableStore {
+    inner: LocalFileSystem,
+    files: Arc<Files>,
+}
+
+impl std::fmt::Display for DurableStore {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("durable local files")
+    }
+}
+
+fn store_error(path: &ObjectPath, cause: io::Error) -> object_store::Error {
+    let path = path.to_string();
+    match cause.kind() {
+        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path, source: cause.into() },
+        io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: cause.into() },
+        _ => object_store::Error::Generic { store: "durable local files", source: cause.into() },
+    }
+}
+
+impl DurableStore {
+    fn publish(&self, location: &ObjectPath, payload: &PutPayload, mode: PutMode) -> object_store::Result<PutResult> {
+        let target = self.inner.path_to_filesystem(location)?;
+        let parts: Vec<&[u8]> = payload.iter().map(AsRef::as_ref).collect();
+        self.files.publish(&target, &parts, mode).map_err(|cause| store_error(location, cause))?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
+    fn sync(&self, location: &ObjectPath) -> object_store::Result<()> {
+        let path = self.inner.path_to_filesystem(location)?;
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        synced.and_then(|()| path.parent().map_or(Ok(()), sync_folder)).map_err(|cause| store_error(location, cause))
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableStore {
+    async fn put_opts(&self, location: &ObjectPath, payload: PutPayload, opts: PutOptions) -> object_store::Result<PutResult> {
+        match opts.mode {
+            object_store::PutMode::Create => self.publish(location, &payload, PutMode::Create),
+            object_store::PutMode::Overwrite => self.publish(location, &payload, PutMode::Replace),
+            object_store::PutMode::Update(_) => {
+                Err(object_store::Error::NotSupported { source: "local files have no conditional update".into() })
+            }
+        }
+    }
+
+    async fn put_multipart_opts(&self, location: &ObjectPath, _: PutMultipartOptions) -> object_store::Result<Box<dyn MultipartUpload>> {
+        let store = Self { inner: LocalFileSystem::new(), files: Arc::clone(&self.files) };
+        Ok(Box::new(Upload { store, location: location.clone(), parts: Vec::new() }))
+    }
+
+    async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> object_store::Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &ObjectPath, ranges: &[std::ops::Range<u64>]) -> object_store::Result<Vec<bytes::Bytes>> {
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<ObjectPath>>,
+    ) -> BoxStream<'static, object_store::Result<ObjectPath>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&ObjectPath>,
+        offset: &ObjectPath,
+    ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> object_store::Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &ObjectPath, to: &ObjectPath, options: CopyOptions) -> object_store::Result<()> {
+        self.inner.copy_opts(from, to, options).await?;
+        self.sync(to)
+    }
+
+    async fn rename_opts(&self, from: &ObjectPath, to: &ObjectPath, options: RenameOptions) -> object_store::Result<()> {
+        self.inner.rename_opts(from, to, options).await?;
+        self.sync(to)
+    }
+}
+
+/// An upload in parts, held in memory until it is whole: a part of a file must never have its name.
+#[derive(Debug)]
+struct Upload {
+    store: DurableStore,
+    location: ObjectPath,
+    parts: Vec<bytes::Bytes>,
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.parts.extend(data);
+        Box::pin(futures::future::ready(Ok(())))
+    }
+
+    async fn complete(&mut self) -> object_store::Result<PutResult> {
+        let payload = PutPayload::from_iter(std::mem::take(&mut self.parts));
+        self.store.publish(&self.location, &payload, PutMode::Replace)
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        self.parts.clear();
+        Ok(())
+    }
+}
+
+/// Creates a directory for data, durably.
+pub(super) fn create_root(root: &Path) -> Result<()> {
+    let absolute = std::path::absolute(root).context(ErrorKind::Invalid, || format!("{}", root.display()))?;
+    create_folder(&absolute).map_err(|cause| Error::io(format!("cannot create {}", root.display()), cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::ObjectStoreExt;
+
+    #[test]
+    fn create_refuses_a_name_that_exists_and_replace_does_not() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        store.put("a/b/c.txt", b"one", PutMode::Create).expect("a first file");
+        assert!(store.put("a/b/c.txt", b"two", PutMode::Create).is_err());
+        assert_eq!(store.read("a/b/c.txt").expect("the file"), b"one");
+        store.put("a/b/c.txt", b"three", PutMode::Replace).expect("a replacement");
+        assert_eq!(store.read("a/b/c.txt").expect("the file"), b"three");
+        assert_eq!(store.names("a/b").expect("the folder"), ["c.txt"], "no temporary file is left");
+        assert!(store.names("nowhere").expect("no folder is an empty one").is_empty());
+    }
+
+    #[test]
+    fn the_object_store_reports_a_lost_race_as_one() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        let objects = store.object_store();
+        let path = ObjectPath::from_absolute_path(store.path("log/0.json")).expect("a path");
+        let create = || PutOptions { mode: object_store::PutMode::Create, ..PutOptions::default() };
+        futures::executor::block_on(async {
+            objects.put_opts(&path, "one".into(), create()).await.expect("the first commit");
+            let second = objects.put_opts(&path, "two".into(), create()).await;
+            assert!(matches!(second, Err(object_store::Error::AlreadyExists { .. })), "{second:?}");
+            let read = objects.get(&path).await.expect("the file").bytes().await.expect("its bytes");
+            assert_eq!(read.as_ref(), b"one");
+        });
+    }
+}
