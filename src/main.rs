@@ -1,1 +1,7 @@
-fn main(){}
+//! The `annals` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    annals::cli::main()
+}

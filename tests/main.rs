@@ -1,1 +1,5 @@
-fn main(){}
+//! All integration tests in one binary: linking the engine once is slow enough.
+
+mod oracle;
+mod store;
+mod tidy;

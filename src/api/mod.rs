@@ -13,6 +13,7 @@ pub mod question;
 mod serve;
 mod store;
 
+pub(crate) use events::parse_format;
 pub use params::Pairs;
 pub use serve::{ServeOptions, serve};
 

@@ -50,5 +50,4 @@ async fn stop_signal() {
         () = interrupted => {}
         () = terminated => {}
     }
-    tracing::info!("stopping: finishing the requests at hand");
 }

@@ -31,6 +31,7 @@ use lookup::Lookup;
 use plan::{Choice, Path};
 use rayon::prelude::*;
 use rows::Rows;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -137,8 +138,7 @@ impl<'a> Reader<'a> {
     }
 
     fn explain(&self, runs: &[Run<'_>], steps: Vec<Step>) -> Explain {
-        let mut touched: Vec<&str> = runs.iter().map(|run| run.segment.manifest().id.as_str()).collect();
-        touched.dedup();
+        let touched: HashSet<&str> = runs.iter().map(|run| run.segment.manifest().id.as_str()).collect();
         Explain { segments: self.snapshot.segments.len(), untouched: self.snapshot.segments.len() - touched.len(), steps }
     }
 

@@ -1,0 +1,140 @@
+//! `annals demo`: the main job on sample data, from nothing.
+
+use super::output::{line, note, table};
+use super::serve::run_server;
+use super::{OK, Session};
+use crate::api::Pairs;
+use crate::api::question::{Call, answer};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::Engine;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::DAY_MS;
+use crate::generate::{Generator, Plan};
+use crate::ingest::TenantRule;
+use crate::storage::Access;
+use clap::Args;
+use serde_json::Value as Json;
+use std::io::{BufReader, Read};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals demo --events 1000000")]
+pub(super) struct DemoArgs {
+    /// How many records to make
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    events: u64,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
+    listen: SocketAddr,
+    /// Ask the questions and end, without serving
+    #[arg(long)]
+    no_serve: bool,
+}
+
+pub(super) fn run(args: &DemoArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let folder = tempfile::Builder::new().prefix("annals-demo-").tempdir().context(ErrorKind::Unavailable, || "cannot make a temporary directory".to_owned())?;
+    let data = folder.path().join("audit");
+    let engine = session.open(&data, Access::Write)?;
+    // The period ends now, so that questions about the last days find something.
+    let days = Plan::default().days;
+    let plan = Plan { events: args.events, start_ms: SystemClock.now().millis() - i64::from(days) * DAY_MS, ..Plan::default() };
+    let started = Instant::now();
+    let rule = TenantRule::new(None, Some("project_id"))?;
+    let (outcome, error) = engine.ingest_stream(BufReader::with_capacity(1 << 18, Records::new(&plan)), None, &rule, "demo", |_| ());
+    if let Some(error) = error {
+        return Err(error);
+    }
+    let stats = engine.stats();
+    line(&format!(
+        "took in {} records in {:.1} s: {} events of {days} days in {} segments, {} MB in {}\n",
+        outcome.accepted,
+        started.elapsed().as_secs_f64(),
+        stats.events,
+        stats.segments,
+        (stats.data_bytes + stats.index_bytes) / 1_000_000,
+        data.display(),
+    ))?;
+    let tenant = show(&engine)?;
+    if args.no_serve {
+        return Ok(OK);
+    }
+    // A busy port is no reason to fail a demonstration.
+    let listen = if std::net::TcpListener::bind(args.listen).is_ok() { args.listen } else { SocketAddr::new(args.listen.ip(), 0) };
+    run_server(&session, engine, listen, |address| {
+        note(&format!("\nserving at http://{address} until Ctrl-C; the data goes with it. In another terminal:\n"));
+        let base = format!("http://{address}/api/v1");
+        for question in [
+            format!("events?tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=3"),
+            format!("facets?tenant={tenant}&fields=source,level&last=30d"),
+            format!("histogram?tenant={tenant}&interval=1d&by=level&last=7d"),
+            "count?tenant=*&related_ids=relation:unbind".to_owned(),
+        ] {
+            note(&format!("  curl '{base}/{question}'"));
+        }
+        note(&format!("  curl 'http://{address}/v3/{tenant}/traces?trace_type=system&limit=3&from={}&to={}'", plan.start_ms, SystemClock.now().millis()));
+    })
+}
+
+/// Asks a few questions of the largest tenant and shows the answers. Returns the tenant.
+fn show(engine: &Engine) -> Result<String> {
+    let snapshot = engine.snapshot();
+    let mut rows = std::collections::BTreeMap::<&str, u64>::new();
+    for tenant in snapshot.segments.iter().flat_map(|segment| &segment.manifest().tenants) {
+        *rows.entry(&tenant.tenant).or_default() += u64::from(tenant.rows);
+    }
+    let tenant = rows.iter().max_by_key(|(_, rows)| **rows).map(|(tenant, _)| (*tenant).to_owned());
+    let tenant = tenant.ok_or_else(|| Error::internal("the demo has no tenant"))?;
+    ask(engine, Call::Events, &format!("tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"), |answer| {
+        let columns = ["time", "level", "event_name", "resource_name", "operator", "trace_id"];
+        let row = |event: &Json| columns.iter().map(|column| super::output::cell(event.get(*column))).collect::<Vec<_>>();
+        table(&columns, &answer["events"].as_array().map(|events| events.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[])
+    })?;
+    ask(engine, Call::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| line(&answer.to_string()))?;
+    ask(engine, Call::Top, &format!("tenant={tenant}&field=event_name&related_ids.exists=true&source=PartnerCenter&size=5"), |answer| {
+        let row = |value: &Json| vec![super::output::cell(value.get("value")), super::output::cell(value.get("count"))];
+        table(&["event_name", "count"], &answer["values"].as_array().map(|values| values.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[1])
+    })?;
+    Ok(tenant)
+}
+
+fn ask(engine: &Engine, call: Call, query: &str, show: impl FnOnce(&Json) -> Result<()>) -> Result<()> {
+    let pairs = Pairs::from_query(query);
+    // The first answer opens files; what a user waits for afterwards is the second.
+    answer(engine, call, &pairs)?;
+    let started = Instant::now();
+    let answer = answer(engine, call, &pairs)?;
+    line(&format!("{} {query}   ({:.1} ms)", call.path(), started.elapsed().as_secs_f64() * 1_000.0))?;
+    show(&answer)?;
+    line("")
+}
+
+/// Generated records as a stream of lines.
+struct Records {
+    generator: Generator,
+    line: String,
+    read: usize,
+}
+
+impl Records {
+    fn new(plan: &Plan) -> Self {
+        Self { generator: Generator::new(plan), line: String::new(), read: 0 }
+    }
+}
+
+impl Read for Records {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.read == self.line.len() {
+            self.line.clear();
+            self.read = 0;
+            while self.line.len() < buffer.len() && self.generator.next_record(&mut self.line) {
+                self.line.push('\n');
+            }
+        }
+        let count = (self.line.len() - self.read).min(buffer.len());
+        buffer[..count].copy_from_slice(&self.line.as_bytes()[self.read..self.read + count]);
+        self.read += count;
+        Ok(count)
+    }
+}

@@ -1,0 +1,107 @@
+//! The filter as flags, built from the table of fields: `--source ECS`, `--source-not IAM`, `--resource-id-prefix r-`.
+
+use crate::event::{FIELDS, FieldDef, Kind, Operator};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+const HEADING: &str = "Filter (all conditions must hold; repeat a flag for any of several values)";
+
+/// The filter's flags as the pairs that a URL would have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FilterArgs {
+    pub(super) pairs: Vec<(String, String)>,
+}
+
+/// A flag: its name on the command line, the parameter it stands for, and its help.
+struct Flag {
+    parameter: String,
+    help: String,
+    values: Option<&'static [&'static str]>,
+    /// Shown by `-h` too, not only by `--help`.
+    common: bool,
+}
+
+fn flags() -> Vec<Flag> {
+    let mut flags = Vec::new();
+    let mut add = |parameter: String, help: String, values, common| flags.push(Flag { parameter, help, values, common });
+    for def in FIELDS {
+        for operator in def.operators {
+            let name = def.name;
+            match operator {
+                Operator::Equal => add(name.to_owned(), help(def), values(def), true),
+                Operator::Not => add(format!("{name}.not"), format!("{}: not this value", def.en), values(def), false),
+                Operator::Prefix => add(format!("{name}.prefix"), format!("{}: begins with this", def.en), None, false),
+                Operator::Exists => add(format!("{name}.exists"), format!("{}: has a value", def.en), Some(&["true", "false"]), false),
+                Operator::Range => {
+                    add(format!("{name}.min"), format!("{}: at least this", def.en), None, false);
+                    add(format!("{name}.max"), format!("{}: at most this", def.en), None, false);
+                }
+                Operator::Cidr => {}
+            }
+        }
+    }
+    for (name, help) in [
+        ("from", "First moment: RFC 3339 or milliseconds"),
+        ("to", "First moment that no longer counts"),
+        ("last", "Only the last 24h, 7d, 90d …"),
+        ("filter_type", "event_name, resource_id, resource_name or another field, with --filter-value"),
+        ("filter_value", "The value for --filter-type"),
+    ] {
+        add(name.to_owned(), help.to_owned(), None, true);
+    }
+    flags
+}
+
+fn help(def: &FieldDef) -> String {
+    let network = if def.operators.contains(&Operator::Cidr) { "; a network such as 10.0.0.0/8 too" } else { "" };
+    format!("{} {}{network}", def.en, def.zh)
+}
+
+fn values(def: &FieldDef) -> Option<&'static [&'static str]> {
+    match def.kind {
+        Kind::Enum(values) => Some(values),
+        Kind::Bool => Some(&["true", "false"]),
+        _ => None,
+    }
+}
+
+fn id(parameter: &str) -> String {
+    parameter.replace(['_', '.'], "-")
+}
+
+impl FromArgMatches for FilterArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut pairs = Vec::new();
+        for flag in flags() {
+            for value in matches.get_many::<String>(&id(&flag.parameter)).into_iter().flatten() {
+                pairs.push((flag.parameter.clone(), value.clone()));
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for FilterArgs {
+    fn augment_args(mut command: Command) -> Command {
+        for flag in flags() {
+            // clap keeps names for the life of the program, and there is one such program.
+            let name: &'static str = id(&flag.parameter).leak();
+            let mut arg = Arg::new(name).long(name).help(flag.help).help_heading(HEADING).action(ArgAction::Append).value_name("VALUE");
+            arg = arg.hide_short_help(!flag.common);
+            if let Some(values) = flag.values {
+                arg = arg.value_parser(PossibleValuesParser::new(values));
+            }
+            command = command.arg(arg);
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}

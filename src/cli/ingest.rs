@@ -1,0 +1,251 @@
+//! `annals ingest`: files, folders, globs and standard input, into a data directory or a server.
+
+use super::output::{line, note};
+use super::remote::Remote;
+use super::{FAILED, OK, Place, Session};
+use crate::api::{Pairs, parse_format};
+use crate::decode::Format;
+use crate::engine::{Engine, Outcome, Refused};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::{RecordSplitter, TenantRule, Unpacked};
+use crate::storage::Access;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value as Json;
+use std::fs::File;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// Quarantined records of a file that are named one by one.
+const NAMED_MAX: usize = 5;
+/// Bytes of records in one request to a server.
+const REQUEST_BYTES: usize = 8 << 20;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Records that cannot be decoded go to quarantine with line and reason; everything else is taken.
+A record that is here already is not taken twice.
+
+Examples:
+  annals ingest --data ./audit --tenant acme 'logs/*.json.gz' more/
+  annals generate --events 1000000 | annals ingest --data ./audit --tenant-from project_id -
+  annals ingest --url http://127.0.0.1:7400 --tenant acme --format cloudtrail trail.json")]
+pub(super) struct IngestArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Whose records they are
+    #[arg(long, value_name = "TENANT", required_unless_present = "tenant_from", conflicts_with = "tenant_from")]
+    tenant: Option<String>,
+    /// Take the tenant from this path of each record, such as project_id
+    #[arg(long, value_name = "PATH")]
+    tenant_from: Option<String>,
+    /// The records' format: auto, cts, partner, cloudtrail, k8s, gcp or native
+    #[arg(long, default_value = "auto")]
+    format: String,
+    /// Files, folders or globs; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+}
+
+pub(super) fn run(args: &IngestArgs) -> Result<u8> {
+    let format = parse_format(&args.format)?;
+    let rule = TenantRule::new(args.tenant.as_deref(), args.tenant_from.as_deref())?;
+    let session = Session::new()?;
+    let door = match (&args.place.data, &args.place.url) {
+        (Some(data), _) => Door::Local(Box::new(session.open(data, Access::Write)?), format, rule),
+        (None, Some(url)) => Door::Remote(Remote::new(&session.runtime, url)?, args.request()),
+        (None, None) => return Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+    };
+    let progress = progress_bar();
+    let mut total = Totals::default();
+    for pattern in &args.files {
+        match expand(pattern) {
+            Ok(sources) => sources.iter().for_each(|source| total.add(&door, source, &progress)),
+            Err(error) => total.fail(&error),
+        }
+    }
+    progress.finish_and_clear();
+    total.report()
+}
+
+impl IngestArgs {
+    fn request(&self) -> Pairs {
+        let mut pairs = vec![("format".to_owned(), self.format.clone())];
+        pairs.extend(self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())));
+        pairs.extend(self.tenant_from.iter().map(|path| ("tenant_from".to_owned(), path.clone())));
+        Pairs(pairs)
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    // Drawn on standard error, and only if that is a terminal.
+    let style = ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec} {elapsed} {msg}").expect("the template is valid");
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}
+
+/// Where records go.
+enum Door<'a> {
+    Local(Box<Engine>, Option<Format>, TenantRule),
+    Remote(Remote<'a>, Pairs),
+}
+
+/// Where records come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    Stdin,
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdin => out.write_str("standard input"),
+            Self::File(path) => write!(out, "{}", path.display()),
+        }
+    }
+}
+
+impl Source {
+    fn open(&self) -> Result<Unpacked<'static>> {
+        match self {
+            Self::Stdin => Unpacked::detect(std::io::stdin(), u64::MAX),
+            Self::File(path) => Unpacked::detect(File::open(path).map_err(|cause| Error::io(path.display(), cause))?, u64::MAX),
+        }
+    }
+}
+
+/// The sources that an argument names, in order.
+fn expand(pattern: &str) -> Result<Vec<Source>> {
+    if pattern == "-" {
+        return Ok(vec![Source::Stdin]);
+    }
+    let path = Path::new(pattern);
+    let mut files = Vec::new();
+    if path.is_dir() {
+        walk(path, &mut files)?;
+    } else if path.exists() {
+        files.push(path.to_owned());
+    } else if pattern.contains(['*', '?', '[']) {
+        let paths = glob::glob(pattern).map_err(|cause| Error::parameter("FILE", format!("{pattern:?} is no pattern")).because(cause))?;
+        files.extend(paths.flatten().filter(|path| path.is_file()));
+    }
+    if files.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, format!("{pattern}: no such file")));
+    }
+    files.sort_unstable();
+    Ok(files.into_iter().map(Source::File).collect())
+}
+
+/// Every file below a folder that may hold records, by its ending.
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder.display(), cause))?;
+    for entry in entries {
+        let path = entry.map_err(|cause| Error::io(folder.display(), cause))?.path();
+        let named = |endings: &[&str]| path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending));
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else if named(&["json", "ndjson", "jsonl", "log", "gz", "zst"]) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Totals {
+    files: u64,
+    accepted: u64,
+    duplicates: u64,
+    quarantined: u64,
+    failed: u64,
+}
+
+impl Totals {
+    fn add(&mut self, door: &Door<'_>, source: &Source, progress: &ProgressBar) {
+        progress.set_message(source.to_string());
+        let before = self.accepted + self.duplicates + self.quarantined;
+        let heard = |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64);
+        let (outcome, error) = match door {
+            Door::Local(engine, format, rule) => match source.open() {
+                Ok(input) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),
+                Err(error) => (Outcome::default(), Some(error)),
+            },
+            Door::Remote(remote, request) => send(remote, request, source, heard),
+        };
+        self.files += 1;
+        self.accepted += outcome.accepted;
+        self.duplicates += outcome.duplicates;
+        self.quarantined += outcome.quarantined.len() as u64;
+        progress.suspend(|| {
+            for refused in outcome.quarantined.iter().take(NAMED_MAX) {
+                note(&format!("{source}: line {}: quarantined: {}", refused.line, refused.reason));
+            }
+            if outcome.quarantined.len() > NAMED_MAX {
+                note(&format!("{source}: {} more records quarantined", outcome.quarantined.len() - NAMED_MAX));
+            }
+            if let Some(error) = error {
+                self.fail(&error.at(source));
+            }
+        });
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.failed += 1;
+        note(&format!("annals: {error}"));
+    }
+
+    fn report(&self) -> Result<u8> {
+        if std::io::stdout().is_terminal() {
+            line(&format!("{} accepted, {} duplicates, {} quarantined", self.accepted, self.duplicates, self.quarantined))?;
+        } else {
+            let json = serde_json::json!({
+                "accepted": self.accepted, "duplicates": self.duplicates, "quarantined": self.quarantined,
+                "files": self.files, "failed": self.failed,
+            });
+            line(&json.to_string())?;
+        }
+        Ok(if self.failed > 0 { FAILED } else { OK })
+    }
+}
+
+/// Sends the records of a source to a server, a request at a time.
+fn send(remote: &Remote<'_>, request: &Pairs, source: &Source, mut heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+    let mut total = Outcome::default();
+    let sent = (|| {
+        let mut splitter = RecordSplitter::new(std::io::BufReader::new(source.open()?));
+        // A request's line numbers are those of its own body; these are the source's.
+        let (mut body, mut lines): (Vec<u8>, Vec<u64>) = (Vec::new(), Vec::new());
+        loop {
+            let record = splitter.next_record()?;
+            let ended = record.is_none();
+            if let Some(record) = record {
+                // One record, one line: a break within a record is white space between its tokens.
+                body.extend(record.bytes.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+                body.push(b'\n');
+                lines.push(record.line);
+            }
+            if !body.is_empty() && (ended || body.len() >= REQUEST_BYTES) {
+                let answer = remote.post("/api/v1/events", request, std::mem::take(&mut body))?;
+                add(&mut total, &answer, &lines);
+                lines.clear();
+                heard(&total);
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    })();
+    (total, sent.err())
+}
+
+fn add(total: &mut Outcome, answer: &Json, lines: &[u64]) {
+    total.accepted += answer["accepted"].as_u64().unwrap_or_default();
+    total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
+    for refused in answer["quarantined"].as_array().into_iter().flatten() {
+        let line = refused["line"].as_u64().unwrap_or_default();
+        let line = lines.get((line as usize).saturating_sub(1)).copied().unwrap_or(line);
+        total.quarantined.push(Refused { line, reason: refused["reason"].as_str().unwrap_or_default().to_owned() });
+    }
+}

@@ -1,0 +1,124 @@
+//! What answers look like: tables, NDJSON, CSV, or the JSON of HTTP.
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use serde_json::Value as Json;
+use std::io::{IsTerminal, Write};
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Form {
+    /// Columns for people
+    Table,
+    /// One JSON object a line
+    Ndjson,
+    /// RFC 4180, safe to open in a spreadsheet
+    Csv,
+    /// What HTTP answers
+    Json,
+}
+
+impl Form {
+    /// The form asked for, or a table on a terminal and NDJSON in a pipe.
+    pub(super) fn or_default(form: Option<Self>) -> Self {
+        form.unwrap_or(if std::io::stdout().is_terminal() { Self::Table } else { Self::Ndjson })
+    }
+}
+
+/// Writes to standard output.
+pub(super) fn put(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(ErrorKind::Unavailable, || "cannot write to standard output".to_owned())
+}
+
+/// Writes a line to standard output.
+pub(super) fn line(text: &str) -> Result<()> {
+    put(&format!("{text}\n"))
+}
+
+/// Writes a note to standard error.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(text));
+}
+
+/// The same text with control characters made visible: what came from a record must not steer a terminal.
+pub(super) fn printable(text: &str) -> String {
+    let unsafe_letter = |letter: char| {
+        letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            letter if unsafe_letter(letter) && (letter as u32) < 0x100 => shown.push_str(&format!("\\x{:02x}", letter as u32)),
+            letter if unsafe_letter(letter) => shown.push_str(&format!("\\u{{{:x}}}", letter as u32)),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
+/// A table of rows under headers. Columns of numbers stand right.
+pub(super) fn table(headers: &[&str], rows: &[Vec<String>], numbers: &[usize]) -> Result<()> {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some((_, width)) = console::Term::stdout().size_checked() {
+        table.set_width(width.max(60));
+    } else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table.set_header(headers.iter().map(|header| Cell::new(header.to_uppercase())).collect::<Vec<_>>());
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+    }
+    for number in numbers {
+        if let Some(column) = table.column_mut(*number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    put(&text)
+}
+
+/// A value as it stands in a cell.
+pub(super) fn cell(value: Option<&Json>) -> String {
+    match value {
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(" "),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A line of CSV. A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+pub(super) fn csv_line(cells: &[String]) -> Result<String> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let broken = || "cannot write CSV".to_owned();
+    writer.write_record(cells.iter().map(|cell| safe(cell))).context(ErrorKind::Internal, broken)?;
+    let bytes = writer.into_inner().map_err(|cause| Error::internal(broken()).because(cause.to_string()))?;
+    String::from_utf8(bytes).context(ErrorKind::Internal, broken)
+}
+
+fn safe(cell: &str) -> String {
+    let first = cell.trim_start_matches([' ', '"']).chars().next().or(cell.chars().next());
+    match first {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => format!("'{cell}"),
+        _ => cell.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_record_steers_a_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\r\nb\u{202e}中"), "a\\x1b[2J\\x0d\\x0ab\\u{202e}中");
+    }
+
+    #[test]
+    fn formulas_are_disarmed_and_quotes_doubled() {
+        let line = csv_line(&["=1+1".into(), " @x".into(), "a\"b,c".into(), "plain".into(), "＝x".into()]).expect("a line");
+        assert_eq!(line, "'=1+1,' @x,\"a\"\"b,c\",plain,'＝x\r\n");
+    }
+}

@@ -1,0 +1,139 @@
+//! `annals inspect` and `annals check`.
+
+use super::output::{Form, line, note, table};
+use super::{OK, Session, UNSOUND};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::storage::Access;
+use crate::storage::segment::Segment;
+use clap::Args;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  annals inspect --data ./audit\n  annals inspect --data ./audit 01K…")]
+pub(super) struct InspectArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
+    data: PathBuf,
+    /// Show one segment: its columns and tenants
+    segment: Option<String>,
+    /// The form of the answer
+    #[arg(short, long, value_enum, value_name = "FORM")]
+    output: Option<Form>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  annals check --data ./audit\n  annals check --data ./audit --rebuild-index")]
+pub(super) struct CheckArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
+    data: PathBuf,
+    /// Make every index anew from its Parquet file
+    #[arg(long)]
+    rebuild_index: bool,
+}
+
+pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let engine = session.open(&args.data, Access::Read)?;
+    let snapshot = engine.snapshot();
+    let form = Form::or_default(args.output);
+    if let Some(id) = &args.segment {
+        let segment = snapshot.segments.iter().find(|segment| segment.manifest().id == *id);
+        let segment = segment.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no segment {id}")))?;
+        return inspect_segment(segment, form);
+    }
+    let mut rows = Vec::new();
+    for segment in &snapshot.segments {
+        let manifest = segment.manifest();
+        let newest = manifest.tenants.iter().map(|rows| rows.newest()).max().unwrap_or_default();
+        let oldest = manifest.tenants.iter().map(|rows| rows.oldest()).min().unwrap_or_default();
+        if form != Form::Table {
+            line(&json!({
+                "segment": manifest.id, "date": manifest.date, "rows": manifest.rows, "tenants": manifest.tenants.len(),
+                "oldest": oldest.to_string(), "newest": newest.to_string(), "first_seq": manifest.first_seq, "last_seq": manifest.last_seq,
+                "data_bytes": manifest.data.bytes, "index_bytes": manifest.index.bytes, "sha256": manifest.data.sha256,
+            }).to_string())?;
+            continue;
+        }
+        rows.push(vec![
+            manifest.id.clone(),
+            manifest.date.clone(),
+            manifest.rows.to_string(),
+            manifest.tenants.len().to_string(),
+            short(oldest),
+            short(newest),
+            per_row(manifest.data.bytes, manifest.rows),
+            per_row(manifest.index.bytes, manifest.rows),
+        ]);
+    }
+    if form == Form::Table {
+        table(&["segment", "date", "rows", "tenants", "oldest", "newest", "data B/row", "index B/row"], &rows, &[2, 3, 6, 7])?;
+        let stats = engine.stats();
+        let events = stats.events.max(1);
+        line(&format!(
+            "{} events in {} segments, table version {}; {} bytes of Parquet and {} of index: {:.0} + {:.0} bytes an event",
+            stats.events,
+            stats.segments,
+            stats.version,
+            stats.data_bytes,
+            stats.index_bytes,
+            stats.data_bytes as f64 / events as f64,
+            stats.index_bytes as f64 / events as f64,
+        ))?;
+    }
+    Ok(OK)
+}
+
+fn short(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.get(..19).unwrap_or(&text).to_owned()
+}
+
+fn per_row(bytes: u64, rows: u32) -> String {
+    format!("{:.1}", bytes as f64 / f64::from(rows.max(1)))
+}
+
+fn inspect_segment(segment: &Segment, form: Form) -> Result<u8> {
+    let manifest = segment.manifest();
+    if form != Form::Table {
+        line(&serde_json::to_string(manifest).unwrap_or_default())?;
+        return Ok(OK);
+    }
+    let mut bytes: BTreeMap<String, (i64, usize)> = BTreeMap::new();
+    for group in segment.metadata()?.metadata().row_groups() {
+        for column in group.columns() {
+            let sums = bytes.entry(column.column_path().string()).or_default();
+            sums.0 += column.compressed_size();
+            sums.1 += 1;
+        }
+    }
+    let mut columns: Vec<_> = bytes.into_iter().collect();
+    columns.sort_by_key(|(_, (bytes, _))| std::cmp::Reverse(*bytes));
+    let row = |(name, (bytes, chunks)): (String, (i64, usize))| vec![name, bytes.to_string(), per_row(bytes as u64, manifest.rows), chunks.to_string()];
+    table(&["column", "bytes", "B/row", "chunks"], &columns.into_iter().map(row).collect::<Vec<_>>(), &[1, 2, 3])?;
+    line("")?;
+    let row = |rows: &crate::storage::segment::TenantRows| {
+        vec![rows.tenant.to_string(), rows.first.to_string(), rows.rows.to_string(), short(rows.oldest()), short(rows.newest())]
+    };
+    table(&["tenant", "first row", "rows", "oldest", "newest"], &manifest.tenants.iter().map(row).collect::<Vec<_>>(), &[1, 2])?;
+    line(&format!("\n{} {}\n{} {}", manifest.data.sha256, segment.data_path().display(), manifest.index.sha256, segment.index_path().display()))?;
+    Ok(OK)
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let access = if args.rebuild_index { Access::Write } else { Access::Read };
+    let engine = session.open(&args.data, access)?;
+    let report = engine.check(args.rebuild_index)?;
+    for found in &report.reports {
+        found.data.iter().chain(&found.index).for_each(|finding| note(finding));
+    }
+    let rebuilt = report.reports.iter().filter(|found| found.rebuilt).count();
+    let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
+    let rebuilt = if args.rebuild_index { format!(", {rebuilt} indexes made anew") } else { String::new() };
+    line(&format!("{verdict}: {} segments, {} events, {} bytes read{rebuilt}", report.segments, report.events, report.bytes))?;
+    Ok(if report.is_sound() { OK } else { UNSOUND })
+}

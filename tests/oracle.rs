@@ -1,0 +1,186 @@
+//! One meaning, several paths: on random events and random filters, lookup, scan, the path that is chosen, and
+//! `Filter::matches` give the same lists, counts, facets and histograms.
+
+use crate::store::{TestStore, all_pages};
+use annals::access::Scope;
+use annals::event::{Event, Field, Timestamp};
+use annals::query::filter::{Condition, Test};
+use annals::query::plan::Path;
+use annals::query::{Filter, HistogramQuery, Interval, Order};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+/// Stores that are built, each over several commits.
+const STORES: u32 = 20;
+/// Filters asked of each store, each in every path.
+const FILTERS: usize = 600;
+
+/// Midnight of 2026-03-01 and moments around it: two partitions, many equal times.
+const START: i64 = 1_772_323_200_000;
+
+const TENANTS: &[&str] = &["a", "b", "ab"];
+const WORDS: &[&str] = &["ECS", "VPC", "E", "ECS2", "日志", "日", "x/y", "\u{10ffff}"];
+const ADDRESSES: &[&str] = &["10.0.0.1", "10.0.1.1", "192.168.0.7", "fe80::1", "example.com", "::ffff:10.0.0.1"];
+const AMOUNTS: &[&str] = &["0", "1.00", "1.01", "-5", "100000000000.12345678"];
+const NETWORKS: &[&str] = &["10.0.0.0/8", "10.0.0.0/24", "fe80::/10", "0.0.0.0/0"];
+
+fn maybe<T: Clone + std::fmt::Debug + 'static>(values: &'static [T]) -> impl Strategy<Value = Option<T>> {
+    proptest::option::weighted(0.8, proptest::sample::select(values))
+}
+
+/// A record in our own field names.
+fn record() -> impl Strategy<Value = Json> {
+    let texts = (maybe(WORDS), maybe(WORDS), maybe(WORDS), maybe(WORDS), maybe(WORDS), maybe(WORDS), maybe(ADDRESSES));
+    let kinds = (
+        maybe(&["normal", "warning", "incident"]),
+        maybe(&["system", "data"]),
+        proptest::option::of(any::<bool>()),
+        maybe(AMOUNTS),
+        proptest::collection::vec(proptest::sample::select(&["quota:1", "quota:2", "customer:1"][..]), 0..3),
+    );
+    (proptest::sample::select(TENANTS), -20_i64..20, texts, kinds, 0_u32..1_000_000).prop_map(|(tenant, tick, texts, kinds, id)| {
+        let mut record = json!({
+            // Ticks of an hour: equal times are frequent, and the partition's edge lies in the middle.
+            "tenant_of": tenant, "time": START + tick * 3_600_000, "event_name": texts.0.unwrap_or("none"), "trace_id": format!("t{id}"),
+            "related_ids": kinds.4,
+        });
+        let fields = [
+            ("source", texts.1), ("resource_type", texts.2), ("resource_id", texts.3), ("resource_name", texts.4),
+            ("operator", texts.5), ("source_ip", texts.6), ("level", kinds.0), ("event_type", kinds.1), ("amount", kinds.3),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                record[name] = value.into();
+            }
+        }
+        if let Some(flag) = kinds.2 {
+            record["read_only"] = flag.into();
+        }
+        record
+    })
+}
+
+fn some(values: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec(proptest::sample::select(values).prop_map(str::to_owned), 1..3)
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    use Field::{Amount, EventName, EventType, Level, Operator, ReadOnly, RelatedIds, ResourceId, ResourceName, ResourceType, Source, SourceIp, TraceId};
+    let words = &[Source, ResourceType, EventName, ResourceId, ResourceName, Operator][..];
+    let any_field = &[Source, ResourceId, SourceIp, Level, ReadOnly, RelatedIds, Amount, ResourceName, Operator, Field::Currency][..];
+    let amount = || proptest::option::of(proptest::sample::select(AMOUNTS).prop_map(|text| annals::event::Amount::parse(text).expect("an amount")));
+    let plain = |field: Field, negated: bool, test: Test| Condition { field, negated, test };
+    prop_oneof![
+        4 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
+        2 => (proptest::sample::select(words), some(&["E", "日", "EC", "x", "\u{10ffff}", "zzz"])).prop_map(move |(field, values)| plain(field, false, Test::Prefix(values))),
+        2 => (proptest::sample::select(any_field), any::<bool>()).prop_map(move |(field, not)| plain(field, not, Test::Present)),
+        1 => (any::<bool>(), some(&["normal", "warning"])).prop_map(move |(not, values)| plain(Level, not, Test::OneOf(values))),
+        1 => (any::<bool>(), some(&["system", "data"])).prop_map(move |(not, values)| plain(EventType, not, Test::OneOf(values))),
+        1 => (any::<bool>(), some(&["true", "false"])).prop_map(move |(not, values)| plain(ReadOnly, not, Test::OneOf(values))),
+        1 => (any::<bool>(), some(&["quota:1", "customer:1", "nothing:1"])).prop_map(move |(not, values)| plain(RelatedIds, not, Test::OneOf(values))),
+        1 => (0_u32..1_000_000).prop_map(move |id| plain(TraceId, false, Test::OneOf(vec![format!("t{id}")]))),
+        2 => (any::<bool>(), proptest::sample::subsequence(ADDRESSES, 0..3), proptest::sample::subsequence(NETWORKS, 0..2)).prop_map(move |(not, values, networks)| {
+            let networks = networks.into_iter().map(|text| text.parse().expect("a network")).collect();
+            plain(SourceIp, not, Test::Address(values.into_iter().map(str::to_owned).collect(), networks))
+        }),
+        1 => (amount(), amount()).prop_map(move |(min, max)| plain(Amount, false, Test::Between(min, max))),
+        1 => (any::<bool>(), amount()).prop_map(move |(not, amount)| plain(Amount, not, Test::Amounts(amount.into_iter().collect()))),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let moment = || proptest::option::weighted(0.3, (-22_i64..22).prop_map(|tick| Timestamp::from_millis(START + tick * 3_600_000)));
+    (proptest::collection::vec(condition(), 0..4), moment(), moment())
+        .prop_map(|(conditions, from, to)| Filter { conditions, from, to })
+        .prop_filter("a period has a length", |filter| filter.from.zip(filter.to).is_none_or(|(from, to)| from < to))
+}
+
+fn scope() -> impl Strategy<Value = Vec<&'static str>> {
+    prop_oneof![3 => proptest::sample::select(TENANTS).prop_map(|tenant| vec![tenant]), 1 => Just(vec!["a", "ab"]), 1 => Just(vec!["*"]), 1 => Just(vec!["nobody"])]
+}
+
+#[test]
+fn every_path_agrees_with_the_oracle() {
+    let mut runner = TestRunner::new(Config { cases: STORES, failure_persistence: None, max_shrink_iters: 40, ..Config::default() });
+    let batches = proptest::collection::vec(proptest::collection::vec(record(), 1..60), 1..5);
+    let questions = proptest::collection::vec((filter(), scope(), 1_usize..30), FILTERS);
+    let cases = std::sync::atomic::AtomicUsize::new(0);
+    let outcome = runner.run(&(batches, questions), |(batches, questions)| {
+        let store = TestStore::new();
+        for batch in &batches {
+            store.ingest_from(batch, "tenant_of");
+        }
+        let everything = store.everything();
+        for (filter, scope, limit) in &questions {
+            check(&store, &everything, filter, scope, *limit)?;
+            cases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    let cases = cases.into_inner();
+    assert!(cases >= 10_000, "only {cases} cases");
+}
+
+/// The paths, `None` for the one that is chosen.
+const PATHS: &[Option<Path>] = &[None, Some(Path::Lookup), Some(Path::Scan)];
+
+fn check(store: &TestStore, everything: &[Event], filter: &Filter, tenants: &[&str], limit: usize) -> Result<(), TestCaseError> {
+    let scope = Scope::of_operator(tenants).expect("a scope");
+    let mut expected: Vec<&Event> = everything.iter().filter(|event| scope.covers(&event.tenant) && filter.matches(event)).collect();
+    expected.sort_by_key(|event| std::cmp::Reverse(event.key()));
+    let snapshot = store.engine().snapshot();
+    for path in PATHS {
+        let reader = store.engine().reader(&snapshot, *path);
+        let (count, explain) = reader.count(&scope, filter).expect("a count");
+        prop_assert_eq!(count as usize, expected.len(), "count by {:?} of {:?}: {:?}", path, filter, explain.steps);
+        let first = reader.list(&scope, filter, &annals::query::PageQuery { limit, ..Default::default() }).expect("a page");
+        let wanted: Vec<&Event> = expected.iter().copied().take(limit).collect();
+        prop_assert_eq!(first.events.iter().collect::<Vec<_>>(), wanted, "page by {:?} of {:?}", path, filter);
+        prop_assert_eq!(first.next.is_some(), expected.len() > limit, "next by {:?} of {:?}", path, filter);
+    }
+    // Depth, both orders, facets and histograms cost more, and do not depend on the path.
+    if expected.len() > limit && limit > 3 {
+        for order in [Order::Descending, Order::Ascending] {
+            let mut wanted: Vec<Event> = expected.iter().map(|event| (*event).clone()).collect();
+            if order == Order::Ascending {
+                wanted.reverse();
+            }
+            prop_assert_eq!(&all_pages(store.engine(), &scope, filter, order, limit), &wanted, "{:?} {:?}", order, filter);
+        }
+    }
+    let reader = store.engine().reader(&snapshot, None);
+    let fields = [Field::Source, Field::ReadOnly, Field::ResourceId];
+    let (facets, _) = reader.facets(&scope, filter, &fields, 100).expect("facets");
+    for (field, facet) in fields.iter().zip(facets) {
+        let found: BTreeMap<String, u64> = facet.values.into_iter().map(|value| (value.value, value.count)).collect();
+        prop_assert_eq!(found, counted(&expected, |event| text(event, *field)), "{} of {:?}", field, filter);
+    }
+    let query = HistogramQuery { interval: Some(Interval::parse("3h").expect("an interval")), by: None };
+    let (histogram, _) = reader.histogram(&scope, filter, &query).expect("a histogram");
+    let found: BTreeMap<i64, u64> =
+        histogram.buckets.iter().filter(|bucket| bucket.count > 0).map(|bucket| (bucket.start.millis(), bucket.count)).collect();
+    let wanted = counted(&expected, |event| Some(event.time.millis().div_euclid(3 * 3_600_000) * 3 * 3_600_000));
+    prop_assert_eq!(&found, &wanted, "histogram of {:?}", filter);
+    let query = HistogramQuery { interval: query.interval, by: Some(Field::Level) };
+    let (by_level, _) = reader.histogram(&scope, filter, &query).expect("a histogram");
+    let levels: u64 = by_level.buckets.iter().flat_map(|bucket| bucket.by.values()).sum();
+    prop_assert_eq!(levels as usize, expected.iter().filter(|event| event.text(Field::Level).is_some()).count());
+    prop_assert_eq!(by_level.buckets.iter().map(|bucket| bucket.count).sum::<u64>() as usize, expected.len());
+    Ok(())
+}
+
+fn text(event: &Event, field: Field) -> Option<String> {
+    match field {
+        Field::ReadOnly => event.read_only.map(|flag| flag.to_string()),
+        _ => event.text(field).map(str::to_owned),
+    }
+}
+
+fn counted<K: Ord>(events: &[&Event], key: impl Fn(&Event) -> Option<K>) -> BTreeMap<K, u64> {
+    let mut counts = BTreeMap::new();
+    events.iter().filter_map(|event| key(event)).for_each(|key| *counts.entry(key).or_default() += 1);
+    counts
+}

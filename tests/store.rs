@@ -1,0 +1,108 @@
+//! A store in a temporary directory, for tests.
+
+use annals::access::Scope;
+use annals::clock::ManualClock;
+use annals::engine::{Engine, Outcome};
+use annals::event::{Event, Timestamp};
+use annals::ingest::{Record, TenantRule, decode_records};
+use annals::query::{Filter, Order, PageQuery};
+use annals::storage::Access;
+use serde_json::Value as Json;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// 2026-06-30T00:00:00Z: "now" in tests.
+pub(crate) const NOW: i64 = 1_782_777_600_000;
+
+/// A store, its clock and its directory.
+pub(crate) struct TestStore {
+    engine: Option<Arc<Engine>>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) runtime: Runtime,
+    folder: tempfile::TempDir,
+}
+
+impl TestStore {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW)));
+        let mut store = Self { engine: None, clock, runtime, folder };
+        store.open();
+        store
+    }
+
+    fn open(&mut self) {
+        let clock: Arc<ManualClock> = Arc::clone(&self.clock);
+        let engine = Engine::open(&self.path(), Access::Write, clock, self.runtime.handle().clone()).expect("a store");
+        self.engine = Some(Arc::new(engine));
+    }
+
+    /// Closes the store and opens it again.
+    pub(crate) fn reopen(&mut self) {
+        self.engine = None;
+        self.open();
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        self.engine.as_ref().expect("the store is open")
+    }
+
+    /// Closes the store, so that a process can open it.
+    pub(crate) fn close(&mut self) {
+        self.engine = None;
+    }
+
+    /// Takes in records of one tenant.
+    pub(crate) fn ingest(&self, tenant: &str, records: &[String]) -> Outcome {
+        self.take(records.to_vec(), &TenantRule::new(Some(tenant), None).expect("a tenant"))
+    }
+
+    /// Takes in records that name their tenant.
+    pub(crate) fn ingest_from(&self, records: &[Json], path: &str) -> Outcome {
+        self.take(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))
+    }
+
+    fn take(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
+        let record = |(line, text): (usize, String)| Record { line: line as u64 + 1, bytes: text.into_bytes() };
+        let records = records.into_iter().enumerate().map(record).collect();
+        self.engine().ingest(decode_records(records, None, rule), "test").expect("a commit")
+    }
+
+    /// Every event, newest first.
+    pub(crate) fn everything(&self) -> Vec<Event> {
+        all_pages(self.engine(), &Scope::of_operator(&["*"]).expect("all"), &Filter::default(), Order::Descending, 1_000)
+    }
+}
+
+/// All events of a list, page by page; going back from the last page gives the same.
+pub(crate) fn all_pages(engine: &Engine, scope: &Scope, filter: &Filter, order: Order, limit: usize) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut cursor = None;
+    let mut before = None;
+    loop {
+        let snapshot = engine.snapshot();
+        let page = engine.reader(&snapshot, None).list(scope, filter, &PageQuery { limit, order, cursor, around: None }).expect("a page");
+        assert_eq!(page.prev.is_some(), !events.is_empty() && !page.events.is_empty(), "a page after the first has one before it");
+        if let Some(prev) = page.prev {
+            let query = PageQuery { limit, order, cursor: Some(prev), around: None };
+            let back = engine.reader(&snapshot, None).list(scope, filter, &query).expect("a page");
+            assert_eq!(Some(back.events), before, "the page before is the one that was seen before");
+        }
+        before = Some(page.events.clone());
+        events.extend(page.events);
+        cursor = page.next;
+        if cursor.is_none() {
+            return events;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The house rules that a compiler does not hold: floors, homes of foreign crates, sizes, headers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules from the ground up. A module may import from its own floor only what is named in [`BESIDE`], and from below.
+const FLOORS: &[&[&str]] = &[
+    &["error", "clock", "event", "decode", "generate"],
+    &["storage"],
+    &["access"],
+    &["ingest"],
+    &["query"],
+    &["engine"],
+    &["api"],
+    &["cli"],
+];
+
+/// The ground floor's own order: what each of its modules may import.
+const BESIDE: &[(&str, &[&str])] =
+    &[("clock", &["event"]), ("event", &["error"]), ("decode", &["error", "event"]), ("error", &[]), ("generate", &[])];
+
+/// Foreign crates and the modules that may name them.
+const HOMES: &[(&str, &[&str])] = &[
+    ("object_store", &["storage"]),
+    ("deltalake", &["storage/table"]),
+    ("tantivy", &["storage/segment", "query/lookup"]),
+    ("parquet", &["storage/segment", "query/scan"]),
+    ("datafusion", &["query/scan"]),
+    ("axum", &["api"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("reqwest", &["cli/remote"]),
+    ("rand_chacha", &["generate"]),
+];
+
+/// Lines of code in a file, not counting tests, comments and blank lines.
+const FILE_LINES_MAX: usize = 400;
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("the source folder can be read") {
+            let path = entry.expect("the source folder can be read").path();
+            if path.is_dir() { walk(&path, files) } else { files.push(path) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    walk(&root, &mut files);
+    let rust = files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(&root).expect("files lie below the root").to_string_lossy().replace('\\', "/");
+        (name, fs::read_to_string(path).expect("sources are text"))
+    };
+    let mut sources: Vec<_> = rust.map(read).collect();
+    sources.sort();
+    assert!(sources.len() > 40, "the walk found too few files");
+    sources
+}
+
+/// The text without comments and without what is only compiled for tests.
+fn code(text: &str) -> Vec<&str> {
+    let tested = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    text[..tested].lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).collect()
+}
+
+fn module(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name).trim_end_matches(".rs")
+}
+
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+#[test]
+fn imports_only_go_down() {
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        let from = module(&name);
+        if ["lib", "main"].contains(&from) {
+            continue;
+        }
+        let here = floor(from).unwrap_or_else(|| panic!("{name} is on no floor: add it to FLOORS"));
+        for line in code(&text) {
+            for part in line.split("crate::").skip(1) {
+                let to: String = part.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let Some(there) = floor(&to) else { continue };
+                let beside = || BESIDE.iter().any(|(module, allowed)| *module == from && allowed.contains(&to.as_str()));
+                if to != from && (there > here || (there == here && !beside())) {
+                    wrong.push(format!("{name}: {line}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that go up:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_foreign_crate_has_one_home() {
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        for (foreign, homes) in HOMES {
+            let named = code(&text).into_iter().any(|line| {
+                line.match_indices(&format!("{foreign}::")).any(|(at, _)| !line[..at].ends_with(|letter: char| letter.is_alphanumeric() || "_:".contains(letter)))
+            });
+            if named && !homes.iter().any(|home| name.starts_with(home)) {
+                wrong.push(format!("{name} names {foreign}, whose home is {}", homes.join(", ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_can_be_read_at_one_sitting() {
+    let mut wrong = Vec::new();
+    for (name, text) in sources() {
+        if name == "lib.rs" {
+            continue;
+        }
+        let test_file = name.ends_with("tests.rs");
+        if !text.starts_with("//!") && !test_file {
+            wrong.push(format!("{name} does not open with //!"));
+        }
+        let lines = code(&text).len();
+        if lines > FILE_LINES_MAX && !test_file {
+            wrong.push(format!("{name} has {lines} lines of code, more than {FILE_LINES_MAX}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn there_are_no_stubs_and_no_vague_names() {
+    for (name, text) in sources() {
+        for word in ["todo!(", "unimplemented!(", "#[ignore"] {
+            assert!(!text.contains(word), "{name} contains {word}");
+        }
+        for vague in ["utils", "common", "helpers", "misc"] {
+            assert!(!name.split(['/', '.']).any(|part| part == vague), "{name} is a vague name");
+        }
+    }
+}
+
+#[test]
+fn the_columnar_crates_resolve_to_one_copy_each() {
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).expect("the lock file is there");
+    for name in ["arrow", "parquet", "datafusion", "object_store", "deltalake", "tantivy"] {
+        let copies = lock.matches(&format!("name = \"{name}\"\n")).count();
+        assert_eq!(copies, 1, "{name} has {copies} copies");
+    }
+}
