@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod decode;
 pub mod engine;

@@ -1,212 +1,236 @@
-//! AWS CloudTrail records.
+//! Events of AWS CloudTrail.
+//!
+//! Who did it: a user by name, an assumed role as `role/session`, a federated user as `issuer/session`, the root user as
+//! `root`, a service by its host name. What it was done to: the first of `resources`; most events list none, so then the
+//! best known of the request's or response's parameters.
 
-use super::json::{flag, scalar, shape, structure};
+use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, Timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::event::{Event, Field};
 use std::borrow::Cow;
 
-type Raw<'a> = Option<&'a RawValue>;
+loose_object!(#[serde(rename_all = "camelCase")] Record {
+    event_time, event_source, event_name, event_type, event_category, management_event, user_identity, error_code,
+    error_message, request_parameters, response_elements, read_only, resources, recipient_account_id, api_version,
+    event_id = "eventID", request_id = "requestID", source_ip = "sourceIPAddress", shared_event_id = "sharedEventID",
+});
+loose_object!(#[serde(rename_all = "camelCase")] Identity {
+    kind = "type", user_name, principal_id, arn, account_id, access_key_id, invoked_by, session_context,
+});
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Session { session_issuer }
+);
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Issuer { user_name }
+);
+loose_object!(#[serde(rename_all = "camelCase")] Resource { kind = "type", arn = "ARN", arn_prefix = "ARNPrefix", account_id });
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trail<'a> {
-    #[serde(borrow, rename = "eventID")]
-    event_id: Raw<'a>,
-    #[serde(borrow)]
-    event_time: Raw<'a>,
-    #[serde(borrow)]
-    event_name: Raw<'a>,
-    #[serde(borrow)]
-    event_source: Raw<'a>,
-    #[serde(borrow)]
-    event_type: Raw<'a>,
-    #[serde(borrow)]
-    event_category: Raw<'a>,
-    #[serde(borrow)]
-    user_identity: Raw<'a>,
-    #[serde(borrow, rename = "sourceIPAddress")]
-    source_ip: Raw<'a>,
-    #[serde(borrow)]
-    request_parameters: Raw<'a>,
-    #[serde(borrow)]
-    resources: Raw<'a>,
-    #[serde(borrow, rename = "requestID")]
-    request_id: Raw<'a>,
-    #[serde(borrow)]
-    error_code: Raw<'a>,
-    #[serde(borrow)]
-    read_only: Raw<'a>,
-    #[serde(borrow)]
-    api_version: Raw<'a>,
-    #[serde(borrow)]
-    recipient_account_id: Raw<'a>,
-    #[serde(borrow, rename = "sharedEventID")]
-    shared_event_id: Raw<'a>,
+/// How many resources of one event are related.
+const RESOURCES_MAX: usize = 1_000;
+
+/// Parameters that name what a call acts on, the most telling first, and the type of resource they name.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("bucketName", "AWS::S3::Bucket"),
+    ("instanceId", "AWS::EC2::Instance"),
+    ("instancesSet", "AWS::EC2::Instance"),
+    ("functionName", "AWS::Lambda::Function"),
+    ("secretId", "AWS::SecretsManager::Secret"),
+    ("keyId", "AWS::KMS::Key"),
+    ("dBInstanceIdentifier", "AWS::RDS::DBInstance"),
+    ("dBSnapshotIdentifier", "AWS::RDS::DBSnapshot"),
+    ("snapshotId", "AWS::EC2::Snapshot"),
+    ("volumeId", "AWS::EC2::Volume"),
+    ("groupId", "AWS::EC2::SecurityGroup"),
+    ("instanceProfileName", "AWS::IAM::InstanceProfile"),
+    ("roleName", "AWS::IAM::Role"),
+    ("roleArn", "AWS::IAM::Role"),
+    ("userName", "AWS::IAM::User"),
+    ("groupName", "AWS::IAM::Group"),
+    ("policyArn", "AWS::IAM::Policy"),
+    ("trailName", "AWS::CloudTrail::Trail"),
+    ("routeTableId", "AWS::EC2::RouteTable"),
+    ("internetGatewayId", "AWS::EC2::InternetGateway"),
+    ("subnetId", "AWS::EC2::Subnet"),
+    ("vpcId", "AWS::EC2::VPC"),
+    ("resourceId", ""),
+    ("name", ""),
+];
+
+/// Fills the event from a record.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let record: Record<'_> = json::parse(record)?;
+    event.time = record.event_time.time("eventTime")?.ok_or_else(|| Error::invalid("eventTime: is missing"))?;
+    fill(
+        event,
+        [
+            (Field::TraceId, "eventID", record.event_id),
+            (Field::Source, "eventSource", record.event_source),
+            (Field::EventName, "eventName", record.event_name),
+            (Field::SourceIp, "sourceIPAddress", record.source_ip),
+            (Field::RequestId, "requestID", record.request_id),
+            (Field::Code, "errorCode", record.error_code),
+            (Field::ApiVersion, "apiVersion", record.api_version),
+        ],
+    )?;
+    event.read_only = record.read_only.flag();
+    fill_kinds(&record, event)?;
+    fill_identity(record.user_identity, event)?;
+    event.relate("account", record.recipient_account_id.text("recipientAccountId")?.unwrap_or_default());
+    fill_resource(&record, event)?;
+    event.relate("shared_event", record.shared_event_id.text("sharedEventID")?.unwrap_or_default());
+    Ok(())
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Identity<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Raw<'a>,
-    #[serde(borrow)]
-    principal_id: Raw<'a>,
-    #[serde(borrow)]
-    arn: Raw<'a>,
-    #[serde(borrow)]
-    account_id: Raw<'a>,
-    #[serde(borrow)]
-    access_key_id: Raw<'a>,
-    #[serde(borrow)]
-    user_name: Raw<'a>,
-    #[serde(borrow)]
-    invoked_by: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow, rename = "ARN", alias = "arn")]
-    arn: Raw<'a>,
-    #[serde(borrow, rename = "type")]
-    kind: Raw<'a>,
-}
-
-/// The request parameters that name a resource, and the type of resource they name.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Named<'a> {
-    #[serde(borrow)]
-    bucket_name: Raw<'a>,
-    #[serde(borrow)]
-    instance_id: Raw<'a>,
-    #[serde(borrow)]
-    function_name: Raw<'a>,
-    #[serde(borrow)]
-    role_name: Raw<'a>,
-    #[serde(borrow)]
-    user_name: Raw<'a>,
-    #[serde(borrow)]
-    group_name: Raw<'a>,
-    #[serde(borrow)]
-    policy_arn: Raw<'a>,
-    #[serde(borrow)]
-    key_id: Raw<'a>,
-    #[serde(borrow)]
-    secret_id: Raw<'a>,
-    #[serde(borrow)]
-    snapshot_id: Raw<'a>,
-    #[serde(borrow)]
-    group_id: Raw<'a>,
-    #[serde(borrow)]
-    role_arn: Raw<'a>,
-    #[serde(borrow)]
-    name: Raw<'a>,
-}
-
-pub(super) fn decode(record: &str) -> Result<Event> {
-    let trail: Trail<'_> = shape("cloudtrail", record)?;
-    let mut event = Event::default();
-    let time = scalar(trail.event_time).ok_or_else(|| Error::invalid("cloudtrail: the record has no eventTime"))?;
-    event.time = Timestamp::parse(&time).map_err(|error| Error::invalid(format!("cloudtrail: eventTime: {error}")))?;
-    let texts = [
-        (Field::TraceId, trail.event_id),
-        (Field::EventName, trail.event_name),
-        (Field::Source, trail.event_source),
-        (Field::SourceIp, trail.source_ip),
-        (Field::RequestId, trail.request_id),
-        (Field::Code, trail.error_code),
-        (Field::ApiVersion, trail.api_version),
-    ];
-    for (field, raw) in texts {
-        event.set_opt(field, scalar(raw));
-    }
-    event.read_only = flag(trail.read_only);
-    let failed = event.text(Field::Code).is_some();
-    event.set(Field::Level, if failed { "warning" } else { "normal" });
-    let data = scalar(trail.event_category).is_some_and(|category| category == "Data");
-    event.set(Field::EventType, if data { "data" } else { "system" });
-    let trace_type = match scalar(trail.event_type).as_deref() {
-        Some("AwsApiCall") => "ApiCall",
-        Some("AwsConsoleSignIn" | "AwsConsoleAction") => "ConsoleAction",
-        Some("AwsServiceEvent") => "SystemAction",
-        _ => "Others",
+fn fill_kinds(record: &Record<'_>, event: &mut Event) -> Result<()> {
+    let data = match record.event_category.text("eventCategory")?.as_deref() {
+        Some(category) => category.eq_ignore_ascii_case("data"),
+        None => record.management_event.flag() == Some(false),
     };
-    event.set(Field::TraceType, trace_type);
-    for (kind, raw) in [("account", trail.recipient_account_id), ("shared_event", trail.shared_event_id)] {
-        if let Some(id) = scalar(raw) {
-            event.relate(kind, id);
-        }
-    }
-    identity(trail.user_identity, &mut event);
-    resource(&trail, &mut event);
-    Ok(event)
+    event.set(Field::EventType, if data { "data" } else { "system" });
+    // A refused sign-in has a message only.
+    let failed = record.error_code.is_some() || record.error_message.is_some();
+    event.set(Field::Level, if failed { "warning" } else { "normal" });
+    let trace_type = record.event_type.text("eventType")?.map(|text| match text.as_ref() {
+        "AwsApiCall" => "ApiCall",
+        "AwsConsoleSignIn" | "AwsConsoleAction" => "ConsoleAction",
+        "AwsServiceEvent" => "SystemAction",
+        _ => "Others",
+    });
+    event.set_opt(Field::TraceType, trace_type);
+    Ok(())
 }
 
-/// Who did it: the user's name, the role and session of an assumed role, the service that called, or `root`.
-fn identity(raw: Raw<'_>, event: &mut Event) {
-    let Some(identity) = raw.and_then(|raw| serde_json::from_str::<Identity<'_>>(raw.get()).ok()) else { return };
-    let kind = scalar(identity.kind);
-    let arn = scalar(identity.arn);
-    let session = arn.as_deref().and_then(|arn| arn.split_once(":assumed-role/")).map(|(_, session)| session.to_owned());
-    let root = (kind.as_deref() == Some("Root")).then(|| "root".to_owned());
-    let name = scalar(identity.user_name).map(Cow::into_owned);
-    let last = arn.as_deref().and_then(|arn| arn.rsplit(['/', ':']).next()).map(str::to_owned);
-    let invoked_by = scalar(identity.invoked_by).map(Cow::into_owned);
-    let principal = scalar(identity.principal_id).map(Cow::into_owned);
-    let operator = session.or(root).or(name).or(last).or(invoked_by).or_else(|| principal.clone());
-    event.set_opt(Field::Operator, operator);
-    event.set_opt(Field::AccessKeyId, scalar(identity.access_key_id));
-    if let Some(account) = scalar(identity.account_id) {
-        event.relate("account", account);
+fn fill_identity(value: Loose<'_>, event: &mut Event) -> Result<()> {
+    let Some(identity) = value.object::<Identity<'_>>("userIdentity")? else { return Ok(()) };
+    event.set_opt(Field::Operator, operator(&identity).map_err(|error| error.at("userIdentity"))?);
+    event.set_opt(Field::AccessKeyId, identity.access_key_id.text("userIdentity.accessKeyId")?);
+    event.relate("principal", identity.principal_id.text("userIdentity.principalId")?.unwrap_or_default());
+    event.relate("account", identity.account_id.text("userIdentity.accountId")?.unwrap_or_default());
+    Ok(())
+}
+
+fn operator<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
+    let kind = identity.kind.text("type")?;
+    let arn = identity.arn.text("arn")?;
+    match kind.as_deref() {
+        Some("Root") => return Ok(Some(Cow::Borrowed("root"))),
+        Some("AssumedRole") => {
+            let session = arn.as_deref().and_then(|arn| arn.split_once(":assumed-role/"));
+            if let Some((_, session)) = session {
+                return Ok(Some(Cow::Owned(session.to_owned())));
+            }
+        }
+        Some("FederatedUser") => {
+            if let Some((_, session)) = arn.as_deref().and_then(|arn| arn.split_once(":federated-user/")) {
+                return Ok(Some(Cow::Owned(match issuer(identity)? {
+                    Some(issuer) => format!("{issuer}/{session}"),
+                    None => session.to_owned(),
+                })));
+            }
+        }
+        _ => {}
     }
-    if let Some(principal) = principal {
-        event.relate("principal", principal);
+    for name in [identity.user_name.text("userName")?, issuer(identity)?, identity.invoked_by.text("invokedBy")?] {
+        if name.is_some() {
+            return Ok(name);
+        }
+    }
+    let principal = identity.principal_id.text("principalId")?;
+    Ok(principal.or(arn).or(identity.account_id.text("accountId")?))
+}
+
+/// The role or user whose rights a session has.
+fn issuer<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
+    let session = identity.session_context.object::<Session<'_>>("sessionContext")?.unwrap_or_default();
+    let issuer = session.session_issuer.object::<Issuer<'_>>("sessionIssuer")?.unwrap_or_default();
+    issuer.user_name.text("sessionIssuer.userName")
+}
+
+fn fill_resource(record: &Record<'_>, event: &mut Event) -> Result<()> {
+    for item in record.resources.items().into_iter().take(RESOURCES_MAX) {
+        let Some(resource) = item.object::<Resource<'_>>("resources")? else { continue };
+        let arn = resource.arn.text("resources.ARN")?;
+        event.relate("resource", arn.as_deref().unwrap_or_default());
+        event.relate("account", resource.account_id.text("resources.accountId")?.unwrap_or_default());
+        if event.text(Field::ResourceId).is_none() {
+            let id = arn.or(resource.arn_prefix.text("resources.ARNPrefix")?);
+            let kind = resource.kind.text("resources.type")?;
+            let kind = kind.or_else(|| id.as_deref().and_then(type_of).map(Cow::Borrowed));
+            event.set_opt(Field::ResourceType, kind);
+            event.set_opt(Field::ResourceName, id.as_deref().map(last_part));
+            event.set_opt(Field::ResourceId, id);
+        }
+    }
+    if event.text(Field::ResourceId).is_some() {
+        return Ok(());
+    }
+    let mut best: Option<(usize, String)> = None;
+    for parameters in [record.request_parameters, record.response_elements] {
+        if let Some(json) = parameters.embedded() {
+            best = best_parameter(&json, best);
+        }
+    }
+    if let Some((rank, id)) = best {
+        let (parameter, kind) = PARAMETERS[rank];
+        event.set(
+            Field::ResourceType,
+            match (parameter, event.text(Field::Source)) {
+                ("name", Some("cloudtrail.amazonaws.com")) => "AWS::CloudTrail::Trail",
+                ("name", Some("ssm.amazonaws.com")) => "AWS::SSM::Parameter",
+                _ => kind,
+            },
+        );
+        event.set(Field::ResourceName, last_part(&id));
+        event.set(Field::ResourceId, id);
+    }
+    Ok(())
+}
+
+/// The parameter that tells best what the call acts on, unless one found before tells better.
+fn best_parameter(json: &str, found: Option<(usize, String)>) -> Option<(usize, String)> {
+    let mut best = found;
+    // Parameters are the service's own affair: what cannot be read in them names no resource.
+    let _ = json::each_member(json, |key, value| {
+        let rank = PARAMETERS.iter().position(|(name, _)| *name == key);
+        let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(known, _)| rank < known)) else { return };
+        let id = if value.is_object() { first_instance(value) } else { value.text_lossy().map(Cow::into_owned) };
+        if let Some(id) = id {
+            best = Some((rank, id));
+        }
+    });
+    best
+}
+
+/// The instance in EC2's `{"items":[{"instanceId":"i-1"}]}`.
+fn first_instance(set: Loose<'_>) -> Option<String> {
+    loose_object!(Set { items });
+    loose_object!(
+        #[serde(rename_all = "camelCase")]
+        Item { instance_id }
+    );
+    let set: Set<'_> = set.object("instancesSet").ok()??;
+    let item: Item<'_> = set.items.items().first()?.object("items").ok()??;
+    item.instance_id.text_lossy().map(Cow::into_owned)
+}
+
+/// The type of resource that an ARN of a service tells which leaves it out of its events.
+fn type_of(arn: &str) -> Option<&'static str> {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, resource) = (parts.next()?, parts.nth(2)?);
+    match (service, resource.split('/').next()?) {
+        ("ssm", "parameter") => Some("AWS::SSM::Parameter"),
+        ("ssm", "association") => Some("AWS::SSM::Association"),
+        ("ec2", "instance") => Some("AWS::EC2::Instance"),
+        _ => None,
     }
 }
 
-/// What it was done to: the first resource that the record lists, or else what the request names.
-fn resource(trail: &Trail<'_>, event: &mut Event) {
-    let listed = trail.resources.and_then(|raw| serde_json::from_str::<Vec<Resource<'_>>>(raw.get()).ok()).unwrap_or_default();
-    for resource in &listed {
-        if let Some(arn) = scalar(resource.arn) {
-            event.relate("resource", arn);
-        }
+/// What follows the last `/` or `:` of an ARN; any other text is a name as it is.
+fn last_part(id: &str) -> &str {
+    if !id.starts_with("arn:") {
+        return id;
     }
-    if let Some(first) = listed.first() {
-        event.set_opt(Field::ResourceType, scalar(first.kind));
-        if let Some(arn) = scalar(first.arn) {
-            event.set(Field::ResourceName, arn.rsplit(['/', ':']).next().unwrap_or(&arn));
-            event.set(Field::ResourceId, arn);
-        }
-    }
-    let Some(json) = structure(trail.request_parameters) else { return };
-    // Parameters of another shape name nothing that is known.
-    let named: Named<'_> = serde_json::from_str(&json).unwrap_or_default();
-    let kinds = [
-        ("AWS::S3::Bucket", named.bucket_name),
-        ("AWS::EC2::Instance", named.instance_id),
-        ("AWS::Lambda::Function", named.function_name),
-        ("AWS::IAM::Role", named.role_name),
-        ("AWS::IAM::User", named.user_name),
-        ("AWS::IAM::Group", named.group_name),
-        ("AWS::IAM::Policy", named.policy_arn),
-        ("AWS::KMS::Key", named.key_id),
-        ("AWS::SecretsManager::Secret", named.secret_id),
-        ("AWS::EC2::Snapshot", named.snapshot_id),
-        ("AWS::EC2::SecurityGroup", named.group_id),
-        ("AWS::IAM::Role", named.role_arn),
-        ("", named.name),
-    ];
-    let Some((kind, id)) = kinds.into_iter().find_map(|(kind, raw)| Some((kind, scalar(raw)?))) else { return };
-    if event.text(Field::ResourceType).is_none() {
-        event.set(Field::ResourceType, kind);
-    }
-    if event.text(Field::ResourceName).is_none() {
-        event.set(Field::ResourceName, id.rsplit(['/', ':']).next().unwrap_or(&id));
-    }
-    if event.text(Field::ResourceId).is_none() {
-        event.set(Field::ResourceId, &id);
-    }
+    id.trim_end_matches(['/', '*']).rsplit(['/', ':']).next().unwrap_or(id)
 }

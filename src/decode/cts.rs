@@ -1,233 +1,195 @@
-//! CTS traces, of every age and shape that has been published.
+//! Traces of Huawei Cloud's Cloud Trace Service, in every shape it has used since 2016.
 //!
-//! Over the years the user was an object, a JSON text or a plain text; the level was `trace_rating` or `trace_status`; the
-//! code a number or a text; request and response objects, JSON texts, plain texts or empty; the time one of six forms.
+//! Who did it follows the console's operator column: an IAM user by name, an agency as `domain/agency`, a federated user
+//! as `provider/session`. Where one account acts for another (`assumedBy`, the partner's case), the operator is the one
+//! who really acted, as `domain/name`; the identity he took on is related as `assumed:domain/name`, and users and accounts
+//! of both sides are related, so a search for either finds the event.
+//!
+//! A trace that has neither `time` nor `record_time` at all, as published ones exist, claims the year 1970: it is accepted,
+//! flagged as suspect and filed under its ingest time. One whose time cannot be read is refused.
 
-use super::json::{flag, scalar, shape, structure};
-use super::related::relate_structure;
-use crate::error::{Error, Result};
-use crate::event::{Event, Field, LEVELS, TRACE_TYPES, Timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use super::json::{self, Loose, fill, loose_object, one_of};
+use super::{UNBIND, related};
+use crate::error::Result;
+use crate::event::{Event, Field, LEVELS, TRACE_TYPES};
 use std::borrow::Cow;
 
-type Raw<'a> = Option<&'a RawValue>;
+loose_object!(Trace {
+    trace_id, trace_name, trace_rating, trace_status, trace_type, event_type, service_type, resource_type, resource_name,
+    resource_id, user, source_ip, request, response, code, api_version, time, record_time, request_id, operation_id,
+    enterprise_project_id, resource_account_id, read_only, access_key_id, tracker_name, envelope = "cts",
+});
+loose_object!(User {
+    id, name, user_name, domain, account_id, access_key_id, principal_urn, principal_id, kind = "type", assumed_by = "assumedBy",
+});
+loose_object!(Domain { id, name });
+loose_object!(AssumedBy { user });
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    cts: Raw<'a>,
-}
+/// The trace name of a customer's or partner's request to end or change their association.
+const LEAVING: &str = "applyUnbindOrSwitchCooperation";
 
-/// The parts of a trace that columns are made of.
-#[derive(Deserialize)]
-struct Trace<'a> {
-    #[serde(borrow)]
-    trace_id: Raw<'a>,
-    #[serde(borrow)]
-    trace_name: Raw<'a>,
-    #[serde(borrow)]
-    trace_rating: Raw<'a>,
-    #[serde(borrow)]
-    trace_status: Raw<'a>,
-    #[serde(borrow)]
-    trace_type: Raw<'a>,
-    #[serde(borrow)]
-    event_type: Raw<'a>,
-    #[serde(borrow)]
-    service_type: Raw<'a>,
-    #[serde(borrow)]
-    resource_type: Raw<'a>,
-    #[serde(borrow)]
-    resource_name: Raw<'a>,
-    #[serde(borrow)]
-    resource_id: Raw<'a>,
-    #[serde(borrow)]
-    resource_account_id: Raw<'a>,
-    #[serde(borrow)]
-    user: Raw<'a>,
-    #[serde(borrow)]
-    source_ip: Raw<'a>,
-    #[serde(borrow)]
-    request: Raw<'a>,
-    #[serde(borrow)]
-    response: Raw<'a>,
-    #[serde(borrow)]
-    code: Raw<'a>,
-    #[serde(borrow)]
-    api_version: Raw<'a>,
-    #[serde(borrow)]
-    time: Raw<'a>,
-    #[serde(borrow)]
-    record_time: Raw<'a>,
-    #[serde(borrow)]
-    request_id: Raw<'a>,
-    #[serde(borrow)]
-    operation_id: Raw<'a>,
-    #[serde(borrow)]
-    enterprise_project_id: Raw<'a>,
-    #[serde(borrow)]
-    tracker_name: Raw<'a>,
-    #[serde(borrow)]
-    access_key_id: Raw<'a>,
-    #[serde(borrow)]
-    read_only: Raw<'a>,
-}
-
-#[derive(Deserialize, Default)]
-struct User<'a> {
-    #[serde(borrow)]
-    name: Raw<'a>,
-    #[serde(borrow)]
-    user_name: Raw<'a>,
-    #[serde(borrow)]
-    access_key_id: Raw<'a>,
-    #[serde(borrow)]
-    account_id: Raw<'a>,
-    #[serde(borrow)]
-    principal_urn: Raw<'a>,
-    #[serde(borrow)]
-    domain: Raw<'a>,
-    #[serde(borrow, rename = "assumedBy")]
-    assumed_by: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-struct Domain<'a> {
-    #[serde(borrow)]
-    name: Raw<'a>,
-    #[serde(borrow)]
-    id: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-struct AssumedBy<'a> {
-    #[serde(borrow)]
-    user: Raw<'a>,
-}
-
-pub(super) fn decode(record: &str) -> Result<Event> {
-    let envelope: Envelope<'_> = if record.contains("\"cts\"") { shape("cts", record)? } else { Envelope { cts: None } };
-    let inner = envelope.cts.map(RawValue::get).filter(|inner| inner.starts_with('{')).unwrap_or(record);
-    let trace: Trace<'_> = shape("cts", inner)?;
-    let mut event = Event::default();
-    times(&trace, &mut event)?;
-    let texts = [
-        (Field::TraceId, trace.trace_id),
-        (Field::EventName, trace.trace_name),
-        (Field::Source, trace.service_type),
-        (Field::ResourceType, trace.resource_type),
-        (Field::ResourceName, trace.resource_name),
-        (Field::ResourceId, trace.resource_id),
-        (Field::SourceIp, trace.source_ip),
-        (Field::Code, trace.code),
-        (Field::ApiVersion, trace.api_version),
-        (Field::OperationId, trace.operation_id),
-        (Field::EnterpriseProjectId, trace.enterprise_project_id),
-        (Field::TrackerName, trace.tracker_name),
-        (Field::AccessKeyId, trace.access_key_id),
-    ];
-    for (field, raw) in texts {
-        event.set_opt(field, scalar(raw));
+/// Fills the event from a trace, or from the trace in an envelope `{"cts": {…}}`.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let trace: Trace<'_> = json::parse(record)?;
+    match trace.envelope.object("cts")? {
+        Some(inner) if !trace.trace_name.is_some() => fill_event(&inner, event),
+        _ => fill_event(&trace, event),
     }
-    // Services without a request id write the word.
-    event.set_opt(Field::RequestId, scalar(trace.request_id).filter(|id| id != "null"));
-    event.read_only = flag(trace.read_only);
-    event.set_opt(Field::Level, scalar(trace.trace_rating).or(scalar(trace.trace_status)).and_then(|text| known(LEVELS, &text)));
-    kinds(&trace, &mut event);
-    user(trace.user, &mut event);
-    if let Some(account) = scalar(trace.resource_account_id) {
-        event.relate("account", account);
-    }
-    for part in [trace.request, trace.response] {
-        if let Some(json) = structure(part) {
-            relate_structure(&mut event, &json);
-        }
-    }
-    relationship(&trace, &mut event);
-    Ok(event)
 }
 
-fn times(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
-    let record_time = scalar(trace.record_time).and_then(|text| Timestamp::parse(&text).ok());
-    event.record_time = record_time;
-    event.time = match scalar(trace.time).filter(|text| !text.is_empty()) {
-        Some(text) => Timestamp::parse(&text).map_err(|error| Error::invalid(format!("cts: time: {error}")))?,
-        None => record_time.ok_or_else(|| Error::invalid("cts: the trace has neither time nor record_time"))?,
+fn fill_event(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
+    fill(
+        event,
+        [
+            (Field::TraceId, "trace_id", trace.trace_id),
+            (Field::Source, "service_type", trace.service_type),
+            (Field::ResourceType, "resource_type", trace.resource_type),
+            (Field::EventName, "trace_name", trace.trace_name),
+            (Field::ResourceId, "resource_id", trace.resource_id),
+            (Field::ResourceName, "resource_name", trace.resource_name),
+            (Field::Code, "code", trace.code),
+            (Field::SourceIp, "source_ip", trace.source_ip),
+            (Field::AccessKeyId, "access_key_id", trace.access_key_id),
+            (Field::OperationId, "operation_id", trace.operation_id),
+            (Field::EnterpriseProjectId, "enterprise_project_id", trace.enterprise_project_id),
+            (Field::TrackerName, "tracker_name", trace.tracker_name),
+            (Field::ApiVersion, "api_version", trace.api_version),
+        ],
+    )?;
+    event.read_only = trace.read_only.flag();
+    fill_times(trace, event)?;
+    fill_kinds(trace, event)?;
+    // CTS writes the word null where a request has no id.
+    event.set_opt(Field::RequestId, trace.request_id.text("request_id")?.filter(|id| id != "null"));
+    fill_user(trace.user, event)?;
+    relate_opt(event, "account", trace.resource_account_id.text("resource_account_id")?);
+    fill_mission(trace, event);
+    Ok(())
+}
+
+fn fill_times(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
+    // What the producer says about recording is of no use if it cannot be read; when it happened must be readable.
+    event.record_time = trace.record_time.time("record_time").ok().flatten();
+    event.time = match trace.time.time("time")? {
+        Some(time) => time,
+        None => event.record_time.or(trace.record_time.time("record_time")?).unwrap_or_default(),
     };
     Ok(())
 }
 
-/// The value of an enumeration, whatever its case.
-fn known(values: &[&'static str], text: &str) -> Option<&'static str> {
-    values.iter().copied().find(|value| value.eq_ignore_ascii_case(text))
-}
+fn fill_kinds(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
+    let rating = trace.trace_rating.text("trace_rating")?.and_then(|text| one_of(LEVELS, &text));
+    let status = trace.trace_status.text("trace_status")?.and_then(|text| one_of(LEVELS, &text));
+    event.set_opt(Field::Level, rating.or(status));
 
-fn kinds(trace: &Trace<'_>, event: &mut Event) {
-    let trace_type = scalar(trace.trace_type).filter(|text| !text.is_empty()).map(|text| known(TRACE_TYPES, &text).unwrap_or("Others"));
+    let trace_type = trace.trace_type.text("trace_type")?.map(|text| one_of(TRACE_TYPES, &text).unwrap_or("Others"));
     event.set_opt(Field::TraceType, trace_type);
-    let data = match scalar(trace.event_type).as_deref() {
-        Some(text) if !text.is_empty() => text.eq_ignore_ascii_case("data"),
-        _ => matches!(trace_type, Some("ObsSDK" | "ObsAPI")),
+
+    let event_type = match trace.event_type.text("event_type")?.as_deref() {
+        Some(text) if text.eq_ignore_ascii_case("data") => "data",
+        Some(text) if text.eq_ignore_ascii_case("system") || text.eq_ignore_ascii_case("management") => "system",
+        _ if matches!(trace_type, Some("ObsSDK" | "ObsAPI")) => "data",
+        _ => "system",
     };
-    event.set(Field::EventType, if data { "data" } else { "system" });
+    event.set(Field::EventType, event_type);
+    Ok(())
 }
 
-/// Who did it, by the rule of the console: a user by name, an agency as `domain/agency`, a federated user as
-/// `provider/session`. When one account acted for another, who really acted is a related id, `assumed_by:domain/name`.
-fn user(raw: Raw<'_>, event: &mut Event) {
-    let Some(json) = structure(raw) else {
-        event.set_opt(Field::Operator, scalar(raw));
-        return;
-    };
-    let Ok(user) = serde_json::from_str::<User<'_>>(&json) else { return };
-    let (domain_name, domain_id) = domain(user.domain);
-    let name = scalar(user.user_name).filter(|name| !name.is_empty()).or_else(|| scalar(user.name));
-    let by_urn = scalar(user.principal_urn).and_then(|urn| operator_of_urn(&urn, domain_name.as_deref()));
-    event.set_opt(Field::Operator, by_urn.map(Cow::Owned).or(name));
-    if event.text(Field::AccessKeyId).is_none() {
-        event.set_opt(Field::AccessKeyId, scalar(user.access_key_id));
+/// The user is an object, JSON in a text, or a text of no known form, which then is all we know of the operator.
+fn fill_user(value: Loose<'_>, event: &mut Event) -> Result<()> {
+    if let Some(user) = value.object::<User<'_>>("user")? {
+        return identify(&user, event).map_err(|error| error.at("user"));
     }
-    if let Some(account) = scalar(user.account_id).or(domain_id) {
-        event.relate("account", account);
-    }
-    let assumed = user.assumed_by.and_then(|raw| serde_json::from_str::<AssumedBy<'_>>(raw.get()).ok());
-    let actor = assumed.and_then(|assumed| assumed.user).and_then(|raw| serde_json::from_str::<User<'_>>(raw.get()).ok());
-    if let Some(actor) = actor {
-        let (domain_name, domain_id) = domain(actor.domain);
-        let name = scalar(actor.name).unwrap_or_default();
-        event.relate("assumed_by", domain_name.map_or_else(|| name.to_string(), |domain| format!("{domain}/{name}")));
-        if let Some(account) = domain_id {
-            event.relate("account", account);
+    let Some(text) = value.text("user")?.filter(|text| text != "null") else { return Ok(()) };
+    match json::parse_embedded::<User<'_>>(&text).map_err(|error| error.at("user"))? {
+        Some(user) => identify(&user, event).map_err(|error| error.at("user")),
+        None => {
+            event.set(Field::Operator, text);
+            Ok(())
         }
     }
 }
 
-fn domain(raw: Raw<'_>) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
-    match raw.and_then(|raw| serde_json::from_str::<Domain<'_>>(raw.get()).ok()) {
-        Some(domain) => (scalar(domain.name), scalar(domain.id)),
-        None => (None, None),
+fn identify(user: &User<'_>, event: &mut Event) -> Result<()> {
+    let domain = user.domain.object::<Domain<'_>>("domain")?.unwrap_or_default();
+    let name = operator(user, &domain)?;
+    event.set_opt(Field::AccessKeyId, user.access_key_id.text("access_key_id")?);
+    let assumed_by = user.assumed_by.object::<AssumedBy<'_>>("assumedBy")?;
+    match assumed_by.map(|by| by.user.object::<User<'_>>("assumedBy.user")).transpose()?.flatten() {
+        Some(actor) => {
+            let home = actor.domain.object::<Domain<'_>>("assumedBy.user.domain")?.unwrap_or_default();
+            event.set_opt(Field::Operator, in_domain(&home, operator(&actor, &home)?)?);
+            relate_identity(&actor, &home, event)?;
+            relate_opt(event, "assumed", in_domain(&domain, name)?);
+        }
+        None => event.set_opt(Field::Operator, name),
+    }
+    relate_identity(user, &domain, event)
+}
+
+fn relate_identity(user: &User<'_>, domain: &Domain<'_>, event: &mut Event) -> Result<()> {
+    relate_opt(event, "user", user.id.text("id")?);
+    relate_opt(event, "account", domain.id.text("domain.id")?);
+    relate_opt(event, "account", user.account_id.text("account_id")?);
+    Ok(())
+}
+
+fn relate_opt(event: &mut Event, kind: &str, id: Option<Cow<'_, str>>) {
+    if let Some(id) = id {
+        event.relate(kind, id);
     }
 }
 
-/// `sts::<account>:assumed-agency:<agency>/<session>` and `sts::<account>:external-user:<provider>/<session>`.
-fn operator_of_urn(urn: &str, domain: Option<&str>) -> Option<String> {
-    let (_, principal) = urn.strip_prefix("sts::")?.split_once(':')?;
-    if let Some(agency) = principal.strip_prefix("assumed-agency:") {
-        let agency = agency.split('/').next().unwrap_or(agency);
-        return Some(domain.map_or_else(|| agency.to_owned(), |domain| format!("{domain}/{agency}")));
+/// The operator as the console writes it.
+fn operator<'a>(user: &User<'a>, domain: &Domain<'a>) -> Result<Option<Cow<'a, str>>> {
+    let urn = user.principal_urn.text("principal_urn")?;
+    let urn = urn.as_deref().unwrap_or_default();
+    if let Some((account, agent)) = urn.split_once(":assumed-agency:") {
+        let agency = agent.split('/').next().unwrap_or(agent);
+        let account = account.rsplit(':').next().unwrap_or(account);
+        let owner = domain.name.text("domain.name")?.unwrap_or(Cow::Owned(account.to_owned()));
+        return Ok(Some(Cow::Owned(format!("{owner}/{agency}"))));
     }
-    principal.strip_prefix("external-user:").map(str::to_owned)
+    if let Some((_, session)) = urn.split_once(":external-user:") {
+        return Ok(Some(Cow::Owned(session.to_owned())));
+    }
+    let name = match user.user_name.text("user_name")? {
+        Some(name) => Some(name),
+        None => user.name.text("name")?,
+    };
+    match user.kind.text("type")?.as_deref() {
+        Some("AssumedAgency") => in_domain(domain, name),
+        Some("ExternalUser") => match user.principal_id.text("principal_id")? {
+            Some(id) if id.contains(':') => Ok(Some(Cow::Owned(id.replacen(':', "/", 1)))),
+            _ => Ok(name),
+        },
+        _ if name.is_none() => Ok(urn.split_once(":user:").map(|(_, name)| Cow::Owned(name.to_owned()))),
+        _ => Ok(name),
+    }
 }
 
-/// Requests to end the relationship of a customer and a partner: marked, so that all unbinds are one filter.
-fn relationship(trace: &Trace<'_>, event: &mut Event) {
-    if event.text(Field::EventName) != Some("applyUnbindOrSwitchCooperation") {
-        return;
+/// A name as `domain/name`, unless it says its domain already.
+fn in_domain<'a>(domain: &Domain<'a>, name: Option<Cow<'a, str>>) -> Result<Option<Cow<'a, str>>> {
+    Ok(match (domain.name.text("domain.name")?, name) {
+        (Some(domain), Some(name)) if !name.contains('/') => Some(Cow::Owned(format!("{domain}/{name}"))),
+        (_, name) => name,
+    })
+}
+
+/// What quotas, coupons and customers a trace of the partner centre concerns, and the money it moves.
+fn fill_mission(trace: &Trace<'_>, event: &mut Event) {
+    let resource_id = event.text(Field::ResourceId).map(str::to_owned);
+    let kind = match event.text(Field::ResourceType) {
+        _ if event.text(Field::EventName) == Some(LEAVING) => Some("customer"),
+        Some("couponQuota") => Some("quota"),
+        Some("coupon") => Some("coupon"),
+        _ => None,
+    };
+    if let (Some(kind), Some(id)) = (kind, resource_id) {
+        event.relate(kind, id);
     }
-    if let Some(customer) = scalar(trace.resource_id) {
-        event.relate("customer", customer);
+    if event.text(Field::EventName) == Some(LEAVING) {
+        event.relate(UNBIND.0, UNBIND.1);
     }
-    let switched = structure(trace.request).is_some_and(|request| request.contains("\"SWITCH\""));
-    event.relate("relation", if switched { "switch" } else { "unbind" });
+    related::relate_bodies(event, [trace.request, trace.response]);
 }

@@ -1,141 +1,179 @@
-//! Google Cloud audit log entries.
+//! Audit log entries of Google Cloud, and the findings of its Security Command Center.
 //!
-//! Google takes entries of one log with the same time and insert id for one; so the trace id is `insertId@timestamp`.
+//! Google calls two entries of one log the same if insert id and timestamp are equal, so an event's id is
+//! `insertId@timestamp`.
 
-use super::json::{scalar, shape};
+use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, Timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use crate::event::{Event, Field};
 
-type Raw<'a> = Option<&'a RawValue>;
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Entry { insert_id, log_name, timestamp, receive_timestamp, severity, resource, operation, proto_payload, finding }
+);
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Payload { service_name, method_name, resource_name, authentication_info, request_metadata, status }
+);
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Authentication { principal_email, principal_subject, service_account_key_name }
+);
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Request { caller_ip }
+);
+loose_object!(Status { code });
+loose_object!(#[serde(rename_all = "camelCase")] Resource { kind = "type", labels, name, project_display_name });
+loose_object!(Operation { id });
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Finding { name, category, event_time, create_time, severity, resource_name }
+);
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry<'a> {
-    #[serde(borrow)]
-    insert_id: Raw<'a>,
-    #[serde(borrow)]
-    timestamp: Raw<'a>,
-    #[serde(borrow)]
-    receive_timestamp: Raw<'a>,
-    #[serde(borrow)]
-    severity: Raw<'a>,
-    #[serde(borrow)]
-    log_name: Raw<'a>,
-    resource: Option<Resource<'a>>,
-    operation: Option<Operation<'a>>,
-    proto_payload: Payload<'a>,
-}
-
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Raw<'a>,
-    #[serde(borrow)]
-    labels: Option<BTreeMap<Cow<'a, str>, &'a RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct Operation<'a> {
-    #[serde(borrow)]
-    id: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload<'a> {
-    #[serde(borrow)]
-    service_name: Raw<'a>,
-    #[serde(borrow)]
-    method_name: Raw<'a>,
-    #[serde(borrow)]
-    resource_name: Raw<'a>,
-    authentication_info: Option<Authentication<'a>>,
-    request_metadata: Option<Metadata<'a>>,
-    status: Option<Status<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Authentication<'a> {
-    #[serde(borrow)]
-    principal_email: Raw<'a>,
-    #[serde(borrow)]
-    principal_subject: Raw<'a>,
-    #[serde(borrow)]
-    service_account_key_name: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    caller_ip: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-struct Status<'a> {
-    #[serde(borrow)]
-    code: Raw<'a>,
-}
-
-pub(super) fn decode(record: &str) -> Result<Event> {
-    let entry: Entry<'_> = shape("gcp", record)?;
-    let payload = &entry.proto_payload;
-    let mut event = Event::default();
-    let received = scalar(entry.receive_timestamp);
-    let time = scalar(entry.timestamp).or_else(|| received.clone()).ok_or_else(|| Error::invalid("gcp: the entry has no timestamp"))?;
-    event.time = Timestamp::parse(&time).map_err(|error| Error::invalid(format!("gcp: timestamp: {error}")))?;
-    event.record_time = received.and_then(|received| Timestamp::parse(&received).ok());
-    if let Some(id) = scalar(entry.insert_id) {
-        event.set(Field::TraceId, format!("{id}@{time}"));
-        event.relate("insert", id);
+/// Fills the event from an entry or a finding.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let entry: Entry<'_> = json::parse(record)?;
+    event.set(Field::EventType, "system");
+    match entry.finding.object::<Finding<'_>>("finding")? {
+        Some(finding) if !entry.proto_payload.is_some() => decode_finding(&entry, &finding, event),
+        _ => decode_entry(&entry, event),
     }
-    event.set_opt(Field::Source, scalar(payload.service_name));
-    event.set_opt(Field::EventName, scalar(payload.method_name));
-    if let Some(authentication) = &payload.authentication_info {
-        event.set_opt(Field::Operator, scalar(authentication.principal_email).or_else(|| scalar(authentication.principal_subject)));
-        event.set_opt(Field::AccessKeyId, scalar(authentication.service_account_key_name));
-    }
-    event.set_opt(Field::SourceIp, payload.request_metadata.as_ref().and_then(|metadata| scalar(metadata.caller_ip)));
-    event.set_opt(Field::OperationId, entry.operation.as_ref().and_then(|operation| scalar(operation.id)));
-    kinds(&entry, &mut event);
-    resource(&entry, &mut event);
-    Ok(event)
 }
 
-fn kinds(entry: &Entry<'_>, event: &mut Event) {
-    let log = scalar(entry.log_name).unwrap_or_default();
-    event.set(Field::EventType, if log.ends_with("data_access") { "data" } else { "system" });
-    event.set(Field::TraceType, if log.ends_with("system_event") { "SystemAction" } else { "ApiCall" });
-    let code = entry.proto_payload.status.as_ref().and_then(|status| scalar(status.code));
-    let failed = code.as_deref().is_some_and(|code| code != "0");
-    event.set_opt(Field::Code, code);
-    let level = match scalar(entry.severity).as_deref() {
-        Some("CRITICAL" | "ALERT" | "EMERGENCY") => "incident",
-        Some("ERROR" | "WARNING") => "warning",
-        _ if failed => "warning",
-        _ => "normal",
+fn decode_entry(entry: &Entry<'_>, event: &mut Event) -> Result<()> {
+    event.record_time = entry.receive_timestamp.time("receiveTimestamp").ok().flatten();
+    let time = entry.timestamp.time("timestamp")?.or(event.record_time);
+    event.time = time.ok_or_else(|| Error::invalid("timestamp: is missing"))?;
+    set_id(event, entry.insert_id.text("insertId")?.as_deref(), entry.timestamp.text("timestamp")?.as_deref());
+
+    let payload = entry.proto_payload.object::<Payload<'_>>("protoPayload")?.unwrap_or_default();
+    fill(
+        event,
+        [
+            (Field::Source, "serviceName", payload.service_name),
+            (Field::EventName, "methodName", payload.method_name),
+            (Field::ResourceName, "resourceName", payload.resource_name),
+        ],
+    )?;
+    fill_caller(&payload, event)?;
+    fill_kinds(entry, &payload, event)?;
+    let operation = entry.operation.object::<Operation<'_>>("operation")?.unwrap_or_default();
+    event.set_opt(Field::OperationId, operation.id.text("operation.id")?);
+    event.relate("operation", operation.id.text("operation.id")?.unwrap_or_default());
+
+    let resource = entry.resource.object::<Resource<'_>>("resource")?.unwrap_or_default();
+    event.set_opt(Field::ResourceType, resource.kind.text("resource.type")?);
+    fill_resource_id(resource.labels, event)
+}
+
+fn decode_finding(entry: &Entry<'_>, finding: &Finding<'_>, event: &mut Event) -> Result<()> {
+    event.record_time = finding.create_time.time("finding.createTime").ok().flatten();
+    let time = finding.event_time.time("finding.eventTime")?.or(event.record_time);
+    event.time = time.ok_or_else(|| Error::invalid("finding.eventTime: is missing"))?;
+    set_id(event, finding.name.text("finding.name")?.as_deref(), finding.event_time.text("finding.eventTime")?.as_deref());
+    event.set(Field::Source, "securitycenter.googleapis.com");
+    event.set(Field::ResourceType, "finding");
+    event.set(Field::TraceType, "SystemAction");
+    let resource = entry.resource.object::<Resource<'_>>("resource")?.unwrap_or_default();
+    fill(
+        event,
+        [
+            (Field::EventName, "finding.category", finding.category),
+            (Field::ResourceId, "finding.name", finding.name),
+            (Field::ResourceName, "resource.name", resource.name),
+            (Field::ResourceName, "finding.resourceName", finding.resource_name),
+        ],
+    )?;
+    event.set(
+        Field::Level,
+        match finding.severity.text("finding.severity")?.as_deref() {
+            Some("HIGH" | "CRITICAL") => "incident",
+            Some("MEDIUM") => "warning",
+            _ => "normal",
+        },
+    );
+    event.relate("project", resource.project_display_name.text("resource.projectDisplayName")?.unwrap_or_default());
+    Ok(())
+}
+
+fn set_id(event: &mut Event, id: Option<&str>, time: Option<&str>) {
+    if let Some(id) = id {
+        event.set(Field::TraceId, time.map_or_else(|| id.to_owned(), |time| format!("{id}@{time}")));
+    }
+}
+
+fn fill_caller(payload: &Payload<'_>, event: &mut Event) -> Result<()> {
+    let caller = payload.authentication_info.object::<Authentication<'_>>("authenticationInfo")?.unwrap_or_default();
+    let email = caller.principal_email.text("principalEmail")?;
+    event.set_opt(Field::Operator, email.or(caller.principal_subject.text("principalSubject")?));
+    let key = caller.service_account_key_name.text("serviceAccountKeyName")?;
+    event.set_opt(Field::AccessKeyId, key.as_deref().and_then(|name| name.rsplit('/').next()));
+    let request = payload.request_metadata.object::<Request<'_>>("requestMetadata")?.unwrap_or_default();
+    event.set_opt(Field::SourceIp, request.caller_ip.text("callerIp")?);
+    Ok(())
+}
+
+fn fill_kinds(entry: &Entry<'_>, payload: &Payload<'_>, event: &mut Event) -> Result<()> {
+    let log = entry.log_name.text("logName")?.unwrap_or_default();
+    let log = log.rsplit('/').next().unwrap_or_default();
+    let log = log.rsplit("%2F").next().unwrap_or_default();
+    if log == "data_access" {
+        event.set(Field::EventType, "data");
+    }
+    event.set(Field::TraceType, if log == "system_event" { "SystemAction" } else { "ApiCall" });
+    // Admin activity is always a change; data access may be either, and then only the method's name tells.
+    let method = event.text(Field::EventName).and_then(|method| method.rsplit('.').next()).unwrap_or_default();
+    event.read_only = match log {
+        "activity" => Some(false),
+        _ if ["get", "list", "Get", "List"].iter().any(|start| method.starts_with(start)) => Some(true),
+        _ => None,
     };
-    event.set(Field::Level, level);
+
+    let status = payload.status.object::<Status<'_>>("status")?.unwrap_or_default();
+    let code = status.code.text("status.code")?;
+    let failed = code.as_deref().is_some_and(|code| code != "0");
+    event.set(
+        Field::Level,
+        match entry.severity.text("severity")?.as_deref() {
+            Some("CRITICAL" | "ALERT" | "EMERGENCY") => "incident",
+            Some("WARNING" | "ERROR") => "warning",
+            _ if failed => "warning",
+            _ => "normal",
+        },
+    );
+    event.set_opt(Field::Code, code);
+    Ok(())
 }
 
-fn resource(entry: &Entry<'_>, event: &mut Event) {
-    event.set_opt(Field::ResourceName, scalar(entry.proto_payload.resource_name));
-    let Some(resource) = &entry.resource else { return };
-    let kind = scalar(resource.kind).unwrap_or_default();
-    let empty = BTreeMap::new();
-    let labels = resource.labels.as_ref().unwrap_or(&empty);
-    let label = |name: &str| labels.get(name).and_then(|raw| scalar(Some(raw)));
-    if let Some(project) = label("project_id") {
-        event.relate("project", project);
+/// The resource's id is the label that its type is named after, else the first label that names anything but the
+/// project, else the resource's name.
+fn fill_resource_id(labels: Loose<'_>, event: &mut Event) -> Result<()> {
+    let kind = event.text(Field::ResourceType).unwrap_or_default().replace('_', "");
+    let mut best: Option<(u8, String)> = None;
+    let mut project = None;
+    if let Some(labels) = labels.embedded() {
+        json::each_member(&labels, |key, value| {
+            let Some(text) = value.text_lossy() else { return };
+            if key == "project_id" {
+                project = Some(text.into_owned());
+                return;
+            }
+            let (stem, by_name) = match (key.strip_suffix("_id"), key.strip_suffix("_name")) {
+                (Some(stem), _) => (stem, 0),
+                (_, Some(stem)) => (stem, 1),
+                _ if key == "name" => ("", 1),
+                _ => return,
+            };
+            let is_named_after = !stem.is_empty() && kind.contains(&stem.replace('_', ""));
+            let rank = if is_named_after { by_name } else { by_name + 2 };
+            if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+                best = Some((rank, text.into_owned()));
+            }
+        })?;
     }
-    // The label that names the resource is called after its type: gce_instance has instance_id.
-    let own = |suffix: &str| labels.keys().find(|key| key.ends_with(suffix) && key.as_ref() != "project_id").and_then(|key| label(key));
-    let id = own("_id").or_else(|| own("_name")).or_else(|| scalar(entry.proto_payload.resource_name));
-    event.set_opt(Field::ResourceId, id);
-    event.set(Field::ResourceType, kind);
+    event.relate("project", project.unwrap_or_default());
+    let name = event.text(Field::ResourceName).map(str::to_owned);
+    event.set_opt(Field::ResourceId, best.map(|(_, id)| id).or(name));
+    Ok(())
 }

@@ -1,126 +1,298 @@
-//! Loose JSON: values whose type differs from record to record, read without building trees.
+//! Values of records as they are written: which type a producer chose for a field is not to be relied on.
+//!
+//! A field is read as a piece of the record's text and interpreted on use. So a number is exact, a number that no type
+//! can hold spoils nothing, a field we do not read costs one pass over its bytes, and nothing is copied that is not kept.
 
 use crate::error::{Error, Result};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use crate::event::{Event, Field, Timestamp};
+use chrono::FixedOffset;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Text in JSON, borrowed where it has no escapes.
-#[derive(Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-/// A value that is a text, a number or a flag, as text; anything else is none.
-pub(super) fn scalar(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let json = raw?.get();
-    match json.as_bytes().first()? {
-        // A text that is no Unicode (half of a surrogate pair) is shown as it is written.
-        b'"' => Some(serde_json::from_str::<Text<'_>>(json).map_or(Cow::Borrowed(&json[1..json.len() - 1]), |text| text.0)),
-        b'{' | b'[' | b'n' => None,
-        _ => Some(Cow::Borrowed(json)),
-    }
-}
-
-/// A flag, or its text.
-pub(super) fn flag(raw: Option<&RawValue>) -> Option<bool> {
-    match scalar(raw)?.as_ref() {
-        "true" | "True" => Some(true),
-        "false" | "False" => Some(false),
-        _ => None,
-    }
-}
-
-/// A value that holds an object or list, directly or as text; JSON texts are unpacked once.
-pub(super) fn structure(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
-    let json = raw?.get();
-    match json.as_bytes().first()? {
-        b'{' | b'[' => Some(Cow::Borrowed(json)),
-        b'"' => {
-            let text = serde_json::from_str::<Text<'_>>(json).ok()?.0;
-            matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[')).then_some(text)
+/// Declares an object of a record by the keys that are read; others are passed over, and a key that is read may occur
+/// once only.
+macro_rules! loose_object {
+    ($(#[$meta:meta])* $name:ident { $( $field:ident $(= $key:literal)? ),* $(,)? }) => {
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default)]
+        $(#[$meta])*
+        struct $name<'a> {
+            $( #[serde(borrow $(, rename = $key)?)] $field: $crate::decode::json::Loose<'a>, )*
         }
-        _ => None,
+    };
+}
+pub(super) use loose_object;
+
+/// A value of any JSON type, or none; `null` is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Loose<'a>(Option<&'a str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        Ok(Self((raw != "null").then_some(raw)))
     }
 }
 
-/// Reads a record into the shape of its format.
-pub(super) fn shape<'a, T: Deserialize<'a>>(format: &str, record: &'a str) -> Result<T> {
-    serde_json::from_str(record).map_err(|cause| Error::invalid(format!("{format}: {}", describe(&cause))))
-}
-
-/// serde_json's message without its full stop and with the place in words.
-pub(super) fn describe(cause: &serde_json::Error) -> String {
-    cause.to_string().replace(" at line 1 column ", " at byte ")
-}
-
-/// The value at a path of keys (and numbers, for lists), as text.
-pub(super) struct AtPath<'a>(pub(super) &'a [&'a str]);
-
-impl<'de> DeserializeSeed<'de> for AtPath<'_> {
-    type Value = Option<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
-        if self.0.is_empty() {
-            let raw = <&RawValue>::deserialize(input)?;
-            return Ok(scalar(Some(raw)).map(Cow::into_owned));
-        }
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AtPath<'_> {
-    type Value = Option<String>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any value")
+impl<'a> Loose<'a> {
+    /// Whether there is a value.
+    pub(super) fn is_some(self) -> bool {
+        self.0.is_some()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            if key.0 == self.0[0] && found.is_none() {
-                found = map.next_value_seed(AtPath(&self.0[1..]))?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
+    /// Whether the value is an object.
+    pub(super) fn is_object(self) -> bool {
+        self.0.is_some_and(|raw| raw.starts_with('{'))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let wanted: Option<usize> = self.0[0].parse().ok();
-        let mut found = None;
-        let mut place = 0;
-        loop {
-            if Some(place) == wanted {
-                match list.next_element_seed(AtPath(&self.0[1..]))? {
-                    Some(value) => found = value,
-                    None => return Ok(found),
+    /// Whether the value is an object or an array.
+    pub(super) fn is_composite(self) -> bool {
+        self.0.is_some_and(|raw| raw.starts_with(['{', '[']))
+    }
+
+    /// The value as text: a text, or a number or truth value as it is written. Objects, arrays and `""` are none, because
+    /// real records write `{}` and `""` where they mean nothing.
+    ///
+    /// # Errors
+    /// A text with an escape that stands for no character; `key` is named.
+    pub(super) fn text(self, key: &str) -> Result<Option<Cow<'a, str>>> {
+        let Some(raw) = self.0 else { return Ok(None) };
+        let text = match raw.as_bytes() {
+            [b'"', .., b'"'] => {
+                let inner = &raw[1..raw.len() - 1];
+                if inner.contains('\\') {
+                    Cow::Owned(serde_json::from_str(raw).map_err(|cause| fault(&cause).at(key))?)
+                } else {
+                    Cow::Borrowed(inner)
                 }
-            } else if list.next_element::<IgnoredAny>()?.is_none() {
-                return Ok(found);
             }
-            place += 1;
+            [b'{' | b'[', ..] => return Ok(None),
+            _ => Cow::Borrowed(raw),
+        };
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// The text of a value that is of no use when it cannot be read.
+    pub(super) fn text_lossy(self) -> Option<Cow<'a, str>> {
+        self.text("").ok().flatten()
+    }
+
+    /// A truth value, also if written as text.
+    pub(super) fn flag(self) -> Option<bool> {
+        let text = self.0?.trim_matches('"');
+        match text {
+            _ if text.eq_ignore_ascii_case("true") => Some(true),
+            _ if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
         }
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+    /// The moment, in any form that [`Timestamp::parse`] knows.
+    ///
+    /// # Errors
+    /// A value in another form; `key` is named.
+    pub(super) fn time(self, key: &str) -> Result<Option<Timestamp>> {
+        match self.text(key)? {
+            Some(text) => parse_time(&text).map(Some).map_err(|error| error.at(key)),
+            None if self.is_composite() => Err(Error::invalid("is no time").at(key)),
+            None => Ok(None),
+        }
     }
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+
+    /// The value as an object.
+    ///
+    /// # Errors
+    /// An object that has a key twice that is read; `key` is named.
+    pub(super) fn object<T: Deserialize<'a>>(self, key: &str) -> Result<Option<T>> {
+        match self.0 {
+            Some(raw) if raw.starts_with('{') => parse(raw).map(Some).map_err(|error| error.at(key)),
+            _ => Ok(None),
+        }
     }
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+
+    /// The items of an array; nothing if the value is none.
+    pub(super) fn items(self) -> Vec<Loose<'a>> {
+        match self.0 {
+            Some(raw) if raw.starts_with('[') => serde_json::from_str(raw).unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+
+    /// The JSON of an object or an array that is there as such or written into a text, as CTS writes requests.
+    pub(super) fn embedded(self) -> Option<Cow<'a, str>> {
+        let json = match self.0 {
+            Some(raw) if raw.starts_with(['{', '[']) => Cow::Borrowed(raw),
+            _ => self.text_lossy()?,
+        };
+        Some(json).filter(|json| json.starts_with(['{', '[']))
     }
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
+
+    /// The value's own text, quotes and escapes included.
+    pub(super) fn raw(self) -> Option<&'a str> {
+        self.0
     }
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+}
+
+/// Parses a whole JSON text.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {
+    serde_json::from_str(json).map_err(|cause| fault(&cause))
+}
+
+/// Parses the JSON in a text; `None` if the text is no JSON, which is not for us to judge.
+///
+/// # Errors
+/// A key twice that is read.
+pub(super) fn parse_embedded<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Option<T>> {
+    if !text.starts_with('{') {
+        return Ok(None);
+    }
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(cause) if cause.classify() == Category::Data => Err(fault(&cause)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Calls `visit` with each member of an object, in order, up to where the text stops being JSON.
+///
+/// # Errors
+/// A text that is no object, or broken.
+pub(super) fn each_member<'a>(json: &'a str, mut visit: impl FnMut(&str, Loose<'a>)) -> Result<()> {
+    struct Members<F>(F);
+    impl<'de, F: FnMut(&str, Loose<'de>)> Visitor<'de> for Members<F> {
+        type Value = ();
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+            while let Some(Key(key)) = members.next_key()? {
+                (self.0)(&key, members.next_value()?);
+            }
+            Ok(())
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let outcome = deserializer.deserialize_map(Members(&mut visit)).and_then(|()| deserializer.end());
+    outcome.map_err(|cause| fault(&cause))
+}
+
+/// A key of an object, borrowed unless it has escapes. (`Cow` itself is always copied by serde.)
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Sets text fields from values; what cannot be read is an error that names the key.
+pub(super) fn fill<const N: usize>(event: &mut Event, fields: [(Field, &str, Loose<'_>); N]) -> Result<()> {
+    for (field, key, value) in fields {
+        event.set_opt(field, value.text(key)?);
+    }
+    Ok(())
+}
+
+/// The one of `allowed` that the text is, whatever its case.
+pub(super) fn one_of(allowed: &'static [&'static str], text: &str) -> Option<&'static str> {
+    allowed.iter().copied().find(|known| known.eq_ignore_ascii_case(text))
+}
+
+/// Reads a time. A date alone is a day in UTC+8, as the partner centre means it; any other text without a zone is UTC.
+///
+/// # Errors
+/// A text in no known form.
+pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
+    let text = text.trim();
+    let unknown = || Error::invalid(format!("{:?} is in no known form", crate::event::clip(text, 60)));
+    if text.len() == "2026-03-01".len() && text.as_bytes()[4] == b'-' {
+        let east8 = FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
+        return Timestamp::parse_in(text, east8).map_err(|_| unknown());
+    }
+    // An offset longer than `+08:00` is no offset; its digits are not to be multiplied.
+    let offset = text.split_once(" GMT").map_or("", |(_, offset)| offset);
+    if !(offset.is_empty() || offset.len() <= "+08:00".len() && offset.starts_with(['+', '-'])) {
+        return Err(unknown());
+    }
+    Timestamp::parse(text).map_err(|_| unknown())
+}
+
+/// A parser's error in our words: records are one line mostly, so the place is a byte and not a line and a column.
+fn fault(cause: &serde_json::Error) -> Error {
+    let text = cause.to_string();
+    let place = format!(" at line {} column {}", cause.line(), cause.column());
+    match text.strip_suffix(&place) {
+        Some(what) if cause.line() == 1 => Error::invalid(format!("{what} at byte {}", cause.column())),
+        _ => Error::invalid(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loose(json: &str) -> Loose<'_> {
+        parse(json).expect("the test's value is JSON")
+    }
+
+    #[test]
+    fn a_value_is_text_as_it_is_written() {
+        for (json, text) in [
+            (r#""a""#, Some("a")),
+            (r#""a\u00e9\n""#, Some("aé\n")),
+            ("1.50", Some("1.50")),
+            ("1e999999", Some("1e999999")),
+            ("true", Some("true")),
+            ("null", None),
+            (r#""""#, None),
+            ("{}", None),
+            ("[1]", None),
+        ] {
+            assert_eq!(loose(json).text("key").expect(json).as_deref(), text, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_an_error_that_names_the_field() {
+        let error = loose(r#""\ud800""#).text("resource_name").expect_err("a lone surrogate is no text");
+        assert!(error.to_string().starts_with("resource_name: "), "{error}");
+    }
+
+    #[test]
+    fn offsets_that_are_none_are_refused_without_overflow() {
+        for text in ["2016-12-15 15:27:40 GMT+2147483647", "2016-12-15 15:27:40 GMT999999", "2016-12-15 15:27:40 GMT-2147483648:00"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+        assert!(parse_time("2016-12-15 15:27:40 GMT+99999").is_err());
+    }
+
+    #[test]
+    fn a_date_alone_is_a_day_of_the_partner_centre() {
+        assert_eq!(parse_time("2026-03-01").expect("a date").to_string(), "2026-02-28T16:00:00.000Z");
+        assert_eq!(parse_time("2026-03-01 00:00:00").expect("a time").to_string(), "2026-03-01T00:00:00.000Z");
     }
 }

@@ -1,133 +1,140 @@
-//! Kubernetes audit events (`audit.k8s.io`).
+//! Audit events of Kubernetes (`audit.k8s.io`, v1 and the beta before it).
 //!
-//! One request gives an event for each stage, all with the same audit id, so the trace id is `auditID/stage`.
+//! One request gives an event for each stage it reaches, all with the same audit id; so an event's id is
+//! `auditID/stage`, and the audit id is its request id. Where a user impersonates another, the operator is the user who
+//! authenticated; the other is related as `impersonated:name`.
 
-use super::json::{scalar, shape};
+use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, Timestamp};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::event::{Event, Field};
 
-type Raw<'a> = Option<&'a RawValue>;
+loose_object!(#[serde(rename_all = "camelCase")] Audit {
+    audit_id = "auditID", stage, verb, request_uri = "requestURI", user, impersonated_user, source_ips = "sourceIPs",
+    object_ref, response_status, response_object, request_received_timestamp, stage_timestamp, timestamp, metadata,
+});
+loose_object!(User { username, uid });
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    ObjectRef { resource, subresource, namespace, name, uid, api_group, api_version }
+);
+loose_object!(Status { code });
+loose_object!(Object { metadata });
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Metadata { name, uid, creation_timestamp }
+);
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Audit<'a> {
-    #[serde(borrow, rename = "auditID")]
-    audit_id: Raw<'a>,
-    #[serde(borrow)]
-    stage: Raw<'a>,
-    #[serde(borrow)]
-    verb: Raw<'a>,
-    #[serde(borrow, rename = "requestURI")]
-    request_uri: Raw<'a>,
-    user: Option<User<'a>>,
-    impersonated_user: Option<User<'a>>,
-    #[serde(borrow, rename = "sourceIPs")]
-    source_ips: Option<Vec<&'a RawValue>>,
-    object_ref: Option<ObjectRef<'a>>,
-    response_status: Option<ResponseStatus<'a>>,
-    #[serde(borrow)]
-    request_received_timestamp: Raw<'a>,
-    #[serde(borrow)]
-    stage_timestamp: Raw<'a>,
-    #[serde(borrow)]
-    timestamp: Raw<'a>,
-}
+/// Verbs that change nothing.
+const READING: &[&str] = &["get", "list", "watch", "head", "options"];
 
-#[derive(Deserialize)]
-struct User<'a> {
-    #[serde(borrow)]
-    username: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ObjectRef<'a> {
-    #[serde(borrow)]
-    resource: Raw<'a>,
-    #[serde(borrow)]
-    subresource: Raw<'a>,
-    #[serde(borrow)]
-    namespace: Raw<'a>,
-    #[serde(borrow)]
-    name: Raw<'a>,
-    #[serde(borrow)]
-    uid: Raw<'a>,
-    #[serde(borrow)]
-    api_group: Raw<'a>,
-    #[serde(borrow)]
-    api_version: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-struct ResponseStatus<'a> {
-    #[serde(borrow)]
-    code: Raw<'a>,
-}
-
-pub(super) fn decode(record: &str) -> Result<Event> {
-    let audit: Audit<'_> = shape("k8s", record)?;
-    let mut event = Event::default();
-    times(&audit, &mut event)?;
-    if let Some(id) = scalar(audit.audit_id) {
-        let stage = scalar(audit.stage).unwrap_or_default();
-        event.set(Field::TraceId, if stage.is_empty() { id.to_string() } else { format!("{id}/{stage}") });
-        event.relate("audit", id);
+/// Fills the event from an audit event.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let audit: Audit<'_> = json::parse(record)?;
+    fill_times(&audit, event)?;
+    fill(event, [(Field::EventName, "verb", audit.verb), (Field::RequestId, "auditID", audit.audit_id)])?;
+    let stage = audit.stage.text("stage")?;
+    if let Some(id) = audit.audit_id.text("auditID")? {
+        event.set(
+            Field::TraceId,
+            match &stage {
+                Some(stage) => format!("{id}/{stage}"),
+                None => id.into_owned(),
+            },
+        );
     }
-    let verb = scalar(audit.verb).unwrap_or_default();
-    event.set(Field::EventName, &verb);
-    event.read_only = Some(matches!(verb.as_ref(), "get" | "list" | "watch"));
     event.set(Field::EventType, "system");
-    let system = audit.user.as_ref().and_then(|user| scalar(user.username)).is_some_and(|name| name.starts_with("system:"));
-    event.set(Field::TraceType, if system { "SystemAction" } else { "ApiCall" });
-    event.set_opt(Field::Operator, audit.user.as_ref().and_then(|user| scalar(user.username)));
-    if let Some(name) = audit.impersonated_user.as_ref().and_then(|user| scalar(user.username)) {
-        event.relate("impersonated", name);
+    event.set(Field::TraceType, "ApiCall");
+    event.read_only = event.text(Field::EventName).map(|verb| READING.contains(&verb));
+    if let Some(address) = audit.source_ips.items().first() {
+        event.set_opt(Field::SourceIp, address.text("sourceIPs")?);
     }
-    event.set_opt(Field::SourceIp, audit.source_ips.as_ref().and_then(|ips| scalar(ips.first().copied())));
-    let code = audit.response_status.as_ref().and_then(|status| scalar(status.code));
-    let failed = code.as_deref().and_then(|code| code.parse::<u16>().ok()).is_some_and(|code| code >= 400);
-    event.set(Field::Level, if failed { "warning" } else { "normal" });
-    event.set_opt(Field::Code, code);
-    match &audit.object_ref {
-        Some(object) => object_ref(object, &mut event),
-        None => {
-            event.set(Field::Source, "k8s");
-            event.set(Field::ResourceType, "nonResourceURL");
-            event.set_opt(Field::ResourceId, scalar(audit.request_uri));
+    fill_result(&audit, stage.as_deref(), event)?;
+    fill_users(&audit, event)?;
+    fill_object(&audit, event)
+}
+
+fn fill_times(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
+    let metadata = audit.metadata.object::<Metadata<'_>>("metadata")?.unwrap_or_default();
+    event.record_time = audit.stage_timestamp.time("stageTimestamp").ok().flatten();
+    for (key, value) in [
+        ("requestReceivedTimestamp", audit.request_received_timestamp),
+        ("stageTimestamp", audit.stage_timestamp),
+        ("timestamp", audit.timestamp),
+        ("metadata.creationTimestamp", metadata.creation_timestamp),
+    ] {
+        if let Some(time) = value.time(key)? {
+            event.time = time;
+            return Ok(());
         }
     }
-    Ok(event)
+    Err(Error::invalid("requestReceivedTimestamp: is missing"))
 }
 
-fn times(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
-    let stage = scalar(audit.stage_timestamp);
-    let time = scalar(audit.request_received_timestamp).or_else(|| scalar(audit.timestamp)).or_else(|| stage.clone());
-    let time = time.ok_or_else(|| Error::invalid("k8s: the event has no requestReceivedTimestamp"))?;
-    event.time = Timestamp::parse(&time).map_err(|error| Error::invalid(format!("k8s: requestReceivedTimestamp: {error}")))?;
-    event.record_time = stage.and_then(|stage| Timestamp::parse(&stage).ok());
+fn fill_result(audit: &Audit<'_>, stage: Option<&str>, event: &mut Event) -> Result<()> {
+    let status = audit.response_status.object::<Status<'_>>("responseStatus")?.unwrap_or_default();
+    let code = status.code.text("responseStatus.code")?;
+    let failed = code.as_deref().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code >= 400);
+    event.set(
+        Field::Level,
+        match stage {
+            Some("Panic") => "incident",
+            _ if failed => "warning",
+            _ => "normal",
+        },
+    );
+    event.set_opt(Field::Code, code);
     Ok(())
 }
 
-/// The source is the API group; the core group has no name of its own.
-fn object_ref(object: &ObjectRef<'_>, event: &mut Event) {
-    event.set(Field::Source, scalar(object.api_group).filter(|group| !group.is_empty()).as_deref().unwrap_or("k8s"));
-    event.set_opt(Field::ApiVersion, scalar(object.api_version));
-    let resource = scalar(object.resource).unwrap_or_default();
-    match scalar(object.subresource).filter(|subresource| !subresource.is_empty()) {
-        Some(subresource) => event.set(Field::ResourceType, format!("{resource}/{subresource}")),
-        None => event.set(Field::ResourceType, resource),
+fn fill_users(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
+    let user = audit.user.object::<User<'_>>("user")?.unwrap_or_default();
+    event.set_opt(Field::Operator, user.username.text("user.username")?);
+    event.relate("user", user.uid.text("user.uid")?.unwrap_or_default());
+    if let Some(other) = audit.impersonated_user.object::<User<'_>>("impersonatedUser")? {
+        event.relate("impersonated", other.username.text("impersonatedUser.username")?.unwrap_or_default());
     }
-    let (namespace, name) = (scalar(object.namespace), scalar(object.name));
-    if let Some(namespace) = namespace.as_deref() {
-        event.relate("namespace", namespace);
+    Ok(())
+}
+
+fn fill_object(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
+    let Some(object) = audit.object_ref.object::<ObjectRef<'_>>("objectRef")? else {
+        // A request for no resource, such as /healthz: its path is all there is.
+        let path = audit.request_uri.text("requestURI")?;
+        event.set(Field::Source, "core");
+        event.set_opt(Field::ResourceName, path.as_deref().map(|path| path.split('?').next().unwrap_or(path)));
+        return Ok(());
+    };
+    let text = |key: &str, value: Loose<'_>| Ok(value.text(key)?.map(|text| text.into_owned()));
+    let group: Option<String> = text("objectRef.apiGroup", object.api_group)?;
+    event.set(Field::Source, group.as_deref().unwrap_or("core"));
+    event.set_opt(Field::ApiVersion, object.api_version.text("objectRef.apiVersion")?);
+    let resource: Option<String> = text("objectRef.resource", object.resource)?;
+    let subresource: Option<String> = text("objectRef.subresource", object.subresource)?;
+    event.set_opt(
+        Field::ResourceType,
+        match (resource, subresource) {
+            (Some(resource), Some(subresource)) => Some(format!("{resource}/{subresource}")),
+            (resource, _) => resource,
+        },
+    );
+    let namespace: Option<String> = text("objectRef.namespace", object.namespace)?;
+    let mut name: Option<String> = text("objectRef.name", object.name)?;
+    let mut uid: Option<String> = text("objectRef.uid", object.uid)?;
+    // A created object is known by the answer only.
+    if name.is_none() && event.text(Field::EventName) == Some("create") {
+        let made = audit.response_object.object::<Object<'_>>("responseObject")?.unwrap_or_default();
+        let made = made.metadata.object::<Metadata<'_>>("responseObject.metadata")?.unwrap_or_default();
+        name = text("responseObject.metadata.name", made.name)?;
+        uid = uid.or(text("responseObject.metadata.uid", made.uid)?);
     }
-    if let Some(uid) = scalar(object.uid) {
-        event.relate("uid", uid);
-    }
-    if let Some(name) = name {
-        event.set(Field::ResourceName, &name);
-        event.set(Field::ResourceId, namespace.map_or_else(|| name.to_string(), |namespace| format!("{namespace}/{name}")));
-    }
+    event.relate("namespace", namespace.as_deref().unwrap_or_default());
+    event.relate("uid", uid.as_deref().unwrap_or_default());
+    let path = match (namespace, &name) {
+        (Some(namespace), Some(name)) => Some(format!("{namespace}/{name}")),
+        (None, name) => name.clone(),
+        (namespace, None) => namespace,
+    };
+    event.set_opt(Field::ResourceName, name);
+    event.set_opt(Field::ResourceId, uid.or(path));
+    Ok(())
 }

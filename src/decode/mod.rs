@@ -1,11 +1,24 @@
-//! Decoders: from a record as received to an event, one file for each format.
+//! Decoders: one record of any known format becomes an [`Event`].
 //!
-//! A decoder is a pure function of the record's text, and fast: list pages run it again to show an event. Nothing but
-//! the text decides what the columns hold, so a change of any decoder must raise [`VERSION`]; segments of another version
-//! answer from their columns instead.
+//! A decoder is a pure function of the record's text: it asks no clock and keeps no state, so a record decodes to the same
+//! event when it is accepted and years later when a page shows it. What it does not find it leaves absent; it refuses a
+//! record only where guessing would falsify the list: no JSON object, a key that it reads given twice, a time or an amount
+//! of money in no known form, an operation that it has no name for. Refused records go to quarantine with the reason.
+//!
+//! ```text
+//!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native ─► Event
+//!                                        └──── json: loose values ── related: ids in bodies
+//! ```
+//!
+//! `related_ids` hold every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`, `coupon`, `customer`,
+//! `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and mission events of CTS); `account`, `user`,
+//! `assumed` (who acted in whose place); `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`,
+//! `impersonated` (Kubernetes); `project`, `operation` (Google Cloud). `relation:unbind` marks everything that the end of
+//! a customer's association with a partner caused, whichever interface told of it.
 
 mod cloudtrail;
 mod cts;
+mod detect;
 mod gcp;
 mod json;
 mod k8s;
@@ -14,39 +27,42 @@ mod partner;
 mod related;
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, clip, hex};
-use json::AtPath;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use crate::event::{Event, Field};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::borrow::Cow;
 
-/// The version of the decoders: it changes whenever any record would decode to another event.
+/// The version of the decoders, to be raised with every change of what they make of a record: columns that other decoders
+/// filled are not mixed with what these make.
 pub const VERSION: u32 = 1;
-/// How deep a record's JSON may be nested.
+
+/// How many objects and arrays may lie in each other.
 pub const DEPTH_MAX: usize = 64;
 
-/// A record format.
+/// The related id of everything that the end of a customer's association with a partner caused.
+const UNBIND: (&str, &str) = ("relation", "unbind");
+
+/// A format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// Traces of Huawei's Cloud Trace Service, of every age.
+    /// Traces of Huawei Cloud's Cloud Trace Service.
     Cts,
-    /// Operation records of the partner centre (BSS).
+    /// Operation records of Huawei Cloud's partner centre.
     Partner,
-    /// AWS CloudTrail.
+    /// Events of AWS CloudTrail.
     CloudTrail,
-    /// Kubernetes audit.
+    /// Audit events of Kubernetes.
     K8s,
-    /// Google Cloud audit logs.
+    /// Audit log entries of Google Cloud.
     Gcp,
-    /// Our own field names.
+    /// Objects with our own field names.
     Native,
 }
 
 impl Format {
-    /// Every format.
-    pub const ALL: &[Self] = &[Self::Cts, Self::Partner, Self::CloudTrail, Self::K8s, Self::Gcp, Self::Native];
+    /// Every format, in the order of [`crate::event::FORMATS`].
+    pub const ALL: [Self; 6] = [Self::Cts, Self::Partner, Self::CloudTrail, Self::K8s, Self::Gcp, Self::Native];
 
-    /// The name, as the field `format` has it.
+    /// The name, as in the field `format`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cts => "cts",
@@ -60,177 +76,125 @@ impl Format {
 
     /// The format of a name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|format| format.name() == name)
+        Self::ALL.into_iter().find(|format| format.name() == name)
     }
 }
 
-/// The format of a record, told by the keys of its object; `None` if no decoder knows it.
+/// Which format a record has, judged by its top-level keys; `None` if no decoder knows it.
 pub fn detect(record: &str) -> Option<Format> {
-    check_depth(record).ok()?;
-    keys_of(record).ok()?.format()
+    detect::detect(record).ok().flatten()
 }
 
-/// Decodes one record: one JSON object. Without a format, its keys tell it.
+/// Decodes one record, a JSON object as text; without a `format`, [`detect`] tells it.
 ///
-/// The event has no tenant, sequence number and ingest time yet.
+/// The event's tenant, seq and ingest time are left at their defaults; its `original` is the record exactly as given. A
+/// record without an id gets one made of its SHA-256, so that a record that is sent again is known again.
 ///
 /// # Errors
-/// Text that is no JSON object, is nested deeper than [`DEPTH_MAX`], is of no known format, or lacks what its format
-/// cannot do without. The message names the format and the field.
+/// A record that is no JSON object, is nested deeper than [`DEPTH_MAX`], is of no known format, or that its decoder
+/// refuses; the message says which field.
 pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
-    check_depth(record)?;
+    check_shape(record)?;
     let format = match format {
         Some(format) => format,
-        None => detect_or_explain(record)?,
+        None => detect::detect(record)?.ok_or_else(|| Error::invalid("record has the keys of no known format"))?,
     };
-    let mut event = match format {
-        Format::Cts => cts::decode(record),
-        Format::Partner => partner::decode(record),
-        Format::CloudTrail => cloudtrail::decode(record),
-        Format::K8s => k8s::decode(record),
-        Format::Gcp => gcp::decode(record),
-        Format::Native => native::decode(record),
-    }?;
-    event.set(Field::Format, format.name());
+    let mut event = Event::default();
     event.original = record.into();
+    let outcome = match format {
+        Format::Cts => cts::decode(record, &mut event),
+        Format::Partner => partner::decode(record, &mut event),
+        Format::CloudTrail => cloudtrail::decode(record, &mut event),
+        Format::K8s => k8s::decode(record, &mut event),
+        Format::Gcp => gcp::decode(record, &mut event),
+        Format::Native => native::decode(record, &mut event),
+    };
+    outcome.map_err(|error| error.at(format.name()))?;
     if event.text(Field::TraceId).is_none() {
-        let digest = hex(&Sha256::digest(record.as_bytes())[..16]);
-        event.set(Field::TraceId, format!("sha256:{digest}"));
+        event.set(Field::TraceId, hash_id(record));
     }
+    event.set(Field::Format, format.name());
     Ok(event)
 }
 
-/// The text at a path of a record, such as `project_id` or `user.domain.id`; numbers select items of lists. Numbers and
-/// flags come as text.
+/// The text at a path of the record, such as `project_id`, `user.domain.id` or `resources.0.accountId`; numbers and truth
+/// values as they are written. A path leads into JSON that is written into a text, as CTS writes `user`.
+///
+/// `None` if there is no such value, or if a key on the path occurs twice: who reads the other one would disagree.
 pub fn text_at(record: &str, path: &str) -> Option<String> {
-    check_depth(record).ok()?;
-    let path: Vec<&str> = path.split('.').collect();
-    AtPath(&path).deserialize(&mut serde_json::Deserializer::from_str(record)).ok().flatten()
+    if path.split('.').count() > DEPTH_MAX {
+        return None;
+    }
+    let mut json = Cow::Borrowed(record);
+    let mut keys = path.split('.').peekable();
+    while let Some(key) = keys.next() {
+        let value = step(&json, key)?;
+        if keys.peek().is_none() {
+            return value.text_lossy().map(Cow::into_owned);
+        }
+        let inner = value.embedded()?.into_owned();
+        json = Cow::Owned(inner);
+    }
+    None
 }
 
-fn detect_or_explain(record: &str) -> Result<Format> {
-    let keys = keys_of(record).map_err(|cause| Error::invalid(format!("not a JSON object: {}", json::describe(&cause))))?;
-    keys.format().ok_or_else(|| {
-        let seen = if keys.seen.is_empty() { "none".to_owned() } else { keys.seen.join(", ") };
-        Error::invalid(format!("no decoder knows a record with the keys {}", clip(&seen, 200)))
+/// The member or item of this name.
+fn step<'a>(json: &'a str, key: &str) -> Option<json::Loose<'a>> {
+    if json.trim_ascii_start().starts_with('[') {
+        let items: Vec<json::Loose<'a>> = json::parse(json).ok()?;
+        return items.get(key.parse::<usize>().ok()?).copied();
+    }
+    let mut found = None;
+    let mut count = 0;
+    json::each_member(json, |name, value| {
+        if name == key {
+            found = Some(value);
+            count += 1;
+        }
     })
+    .ok()?;
+    found.filter(|_| count == 1)
 }
 
-fn check_depth(record: &str) -> Result<()> {
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for byte in record.bytes() {
-        if in_text {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_text = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_text = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > DEPTH_MAX {
-                    return Err(Error::invalid(format!("the JSON is nested deeper than {DEPTH_MAX}")));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+/// Refuses what is no object, and what is nested too deep to be shown, searched and exported by programs that recurse.
+fn check_shape(record: &str) -> Result<()> {
+    if !record.trim_ascii_start().starts_with('{') {
+        return Err(Error::invalid("record is no JSON object"));
+    }
+    // Most records do not hold as many brackets in all as may lie in each other, and counting is faster than nesting.
+    let opening = record.bytes().filter(|byte| byte | 0x20 == b'{').count();
+    if opening > DEPTH_MAX && depth(record.as_bytes()) > DEPTH_MAX {
+        return Err(Error::invalid(format!("record is nested deeper than {DEPTH_MAX} levels")));
     }
     Ok(())
 }
 
-/// Which of the telling keys a record has.
-#[derive(Debug, Default)]
-struct Keys {
-    flags: u64,
-    /// The first few keys, for the message.
-    seen: Vec<String>,
-}
-
-macro_rules! telling {
-    ($($name:ident $key:literal),* $(,)?) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "named as the keys are")]
-        enum Key { $($name),* }
-        fn key_of(name: &str) -> Option<Key> {
-            match name { $($key => Some(Key::$name),)* _ => None }
-        }
-    };
-}
-
-telling! {
-    cts "cts", trace_id "trace_id", trace_name "trace_name", service_type "service_type", resource_type "resource_type",
-    event_name_aws "eventName", event_source "eventSource", event_time "eventTime", event_id "eventID",
-    audit_id "auditID", verb "verb", stage "stage", proto_payload "protoPayload",
-    operation_type "operation_type", quota_id "quota_id", coupon_id "coupon_id", trans_id "trans_id", customer_id "customer_id",
-    budget_amount "budget_amount", budget_type "budget_type", account_change_id "account_change_id", trade_time "trade_time", quota_value "quota_value",
-    time "time", event_name "event_name", api_version "api_version", trace_type "trace_type", trace_rating "trace_rating", trace_status "trace_status",
-}
-
-impl Keys {
-    fn has(&self, key: Key) -> bool {
-        self.flags & (1 << key as u64) != 0
-    }
-
-    fn format(&self) -> Option<Format> {
-        if self.has(Key::proto_payload) {
-            return Some(Format::Gcp);
-        }
-        if self.has(Key::event_name_aws) && (self.has(Key::event_source) || self.has(Key::event_id) || self.has(Key::event_time)) {
-            return Some(Format::CloudTrail);
-        }
-        if self.has(Key::audit_id) && (self.has(Key::verb) || self.has(Key::stage)) {
-            return Some(Format::K8s);
-        }
-        let trace = self.has(Key::trace_name) && (self.has(Key::trace_id) || self.has(Key::service_type) || self.has(Key::time));
-        if trace || self.has(Key::cts) {
-            return Some(Format::Cts);
-        }
-        if self.has(Key::event_name) && self.has(Key::time) {
-            return Some(Format::Native);
-        }
-        let operated = self.has(Key::operation_type)
-            && (self.has(Key::quota_id) || self.has(Key::coupon_id) || self.has(Key::trans_id) || self.has(Key::customer_id));
-        let budget = self.has(Key::budget_amount) || self.has(Key::budget_type);
-        let changed = self.has(Key::account_change_id) && self.has(Key::trade_time);
-        if operated || budget || changed || (self.has(Key::quota_id) && self.has(Key::quota_value)) {
-            return Some(Format::Partner);
-        }
-        // A trace without a name still says which service it is of.
-        (self.has(Key::service_type) && self.has(Key::time)).then_some(Format::Cts)
-    }
-}
-
-/// The keys of a record.
-fn keys_of(record: &str) -> serde_json::Result<Keys> {
-    let mut keys = Keys::default();
-    let mut input = serde_json::Deserializer::from_str(record);
-    input.deserialize_map(&mut keys)?;
-    input.end()?;
-    Ok(keys)
-}
-
-impl<'de> Visitor<'de> for &mut Keys {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<json::Text<'de>>()? {
-            match key_of(&key.0) {
-                Some(key) => self.flags |= 1 << key as u64,
-                None if self.seen.len() < 8 => self.seen.push(clip(&key.0, 40)),
-                None => {}
+/// How many objects and arrays lie in each other at most, brackets in texts not counted.
+fn depth(json: &[u8]) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    let mut in_text = false;
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_text => {
+                bytes.next();
             }
-            map.next_value::<IgnoredAny>()?;
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !in_text => now = now.saturating_sub(1),
+            _ => {}
         }
-        Ok(())
     }
+    most
+}
+
+/// The id of a record that has none: 32 hexadecimal digits of the SHA-256 of its text.
+fn hash_id(record: &str) -> String {
+    let digest = Sha256::digest(record.as_bytes());
+    digest[..16].iter().fold(String::from("sha256:"), |id, byte| id + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -1,90 +1,98 @@
-//! Records in our own field names: what a producer sends that has no format of its own.
+//! Objects with our own field names, for producers that have no format of their own.
 //!
-//! `time` and `event_name` are required; every text field, `record_time`, `read_only`, `related_ids`, `amount` and `currency`
-//! are read; any other key stays in the record.
+//! `time` and `event_name` are required. What only the store knows (tenant, seq, ingest time, the record itself) is not
+//! taken from a record, so an event that was exported can be sent again.
 
-use super::json::{flag, scalar};
+use super::json::{self, Loose};
 use crate::error::{Error, Result};
-use crate::event::{Amount, Event, Field, Kind, Timestamp, clip};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use crate::event::{Amount, Event, FIELDS, Field, Kind, clip};
 
-/// The keys of a record that are fields of ours, with their values.
-struct Fields<'a>(Vec<(Field, &'a RawValue)>);
+/// How many related ids a record may give.
+const RELATED_MAX: usize = 1_000;
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
+/// Fills the event from an object.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let mut values = [Loose::default(); Field::COUNT];
+    let mut seen = 0_u64;
+    let mut repeated = None;
+    json::each_member(record, |key, value| {
+        if let Some(field) = Field::from_name(key) {
+            let bit = 1 << field as u64;
+            if seen & bit != 0 {
+                repeated = Some(field);
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields: Vec<(Field, &'de RawValue)> = Vec::new();
-                while let Some(key) = map.next_key::<super::json::Text<'de>>()? {
-                    let value = map.next_value::<&'de RawValue>()?;
-                    if let Some(field) = Field::from_name(&key.0) {
-                        if fields.iter().any(|(seen, _)| *seen == field) {
-                            return Err(serde::de::Error::custom(format!("duplicate field `{field}`")));
-                        }
-                        fields.push((field, value));
-                    }
-                }
-                Ok(Fields(fields))
-            }
+            seen |= bit;
+            values[field as usize] = value;
         }
-        input.deserialize_map(Keys)
+    })?;
+    if let Some(field) = repeated {
+        return Err(Error::invalid(format!("duplicate field `{field}`")));
+    }
+    for def in FIELDS {
+        fill_field(event, def.field, values[def.field as usize]).map_err(|error| error.at(def.name))?;
+    }
+    for field in [Field::Time, Field::EventName] {
+        if !values[field as usize].is_some() || field == Field::EventName && event.text(field).is_none() {
+            return Err(Error::invalid("is missing").at(field));
+        }
+    }
+    Ok(())
+}
+
+fn fill_field(event: &mut Event, field: Field, value: Loose<'_>) -> Result<()> {
+    if !value.is_some() {
+        return Ok(());
+    }
+    match field {
+        Field::Tenant | Field::Seq | Field::IngestTime | Field::TimeSuspect | Field::Format | Field::Original => {}
+        Field::Time => event.time = time(value)?,
+        Field::RecordTime => event.record_time = Some(time(value)?),
+        Field::ReadOnly => event.read_only = Some(value.flag().ok_or_else(|| Error::invalid("is neither true nor false"))?),
+        Field::Amount => {
+            let text = value.text("")?.ok_or_else(|| Error::invalid("is no amount"))?;
+            event.amount = Some(Amount::parse(&text)?);
+        }
+        Field::RelatedIds => fill_related(event, value)?,
+        _ => fill_text(event, field, value)?,
+    }
+    Ok(())
+}
+
+fn time(value: Loose<'_>) -> Result<crate::event::Timestamp> {
+    let text = value.text("")?.ok_or_else(|| Error::invalid("is no time"))?;
+    json::parse_time(&text)
+}
+
+fn fill_text(event: &mut Event, field: Field, value: Loose<'_>) -> Result<()> {
+    if value.is_composite() {
+        return Err(Error::invalid("is no text"));
+    }
+    let Some(text) = value.text("")? else { return Ok(()) };
+    match field.def().kind {
+        Kind::Enum(allowed) if !allowed.contains(&text.as_ref()) => {
+            Err(Error::invalid(format!("{:?} is none of {}", clip(&text, 60), allowed.join(", "))))
+        }
+        _ => {
+            event.set(field, text);
+            Ok(())
+        }
     }
 }
 
-pub(super) fn decode(record: &str) -> Result<Event> {
-    let fields: Fields<'_> = super::json::shape("native", record)?;
-    let mut event = Event::default();
-    let mut time = None;
-    for (field, raw) in fields.0 {
-        let refuse = |why: String| Error::invalid(format!("native: {field}: {why}"));
-        let moment = || scalar(Some(raw)).map(|text| Timestamp::parse(&text).map_err(|error| refuse(error.to_string()))).transpose();
-        match field {
-            Field::Time => time = moment()?,
-            Field::RecordTime => event.record_time = moment()?,
-            Field::ReadOnly => event.read_only = flag(Some(raw)),
-            Field::Amount => {
-                event.amount = scalar(Some(raw)).map(|text| Amount::parse(&text).map_err(|error| refuse(error.to_string()))).transpose()?;
-            }
-            Field::RelatedIds => relate(&mut event, raw).map_err(|why| refuse(why.to_owned()))?,
-            _ if field.def().is_text() && field != Field::Format => {
-                let text = scalar(Some(raw)).unwrap_or_default();
-                if let Kind::Enum(known) = field.def().kind
-                    && !text.is_empty()
-                    && !known.contains(&text.as_ref())
-                {
-                    return Err(refuse(format!("{:?} is none of {}", clip(&text, 60), known.join(", "))));
-                }
-                event.set(field, text);
-            }
-            // What only we decide: tenant, seq, ingest time and the like.
-            _ => {}
-        }
+fn fill_related(event: &mut Event, value: Loose<'_>) -> Result<()> {
+    if value.is_object() || !value.is_composite() {
+        return Err(Error::invalid("is no list"));
     }
-    event.time = time.ok_or_else(|| Error::invalid("native: the record has no time"))?;
-    if event.text(Field::EventName).is_none() {
-        return Err(Error::invalid("native: the record has no event_name"));
+    let items = value.items();
+    if items.len() > RELATED_MAX {
+        return Err(Error::invalid(format!("has {} ids, more than {RELATED_MAX}", items.len())));
     }
-    if event.text(Field::EventType).is_none() {
-        event.set(Field::EventType, "system");
-    }
-    Ok(event)
-}
-
-fn relate(event: &mut Event, raw: &RawValue) -> Result<(), &'static str> {
-    let items: Vec<String> = serde_json::from_str(raw.get()).map_err(|_| "is no list of texts")?;
     for item in items {
-        let (kind, id) = item.split_once(':').filter(|(kind, id)| !kind.is_empty() && !id.is_empty()).ok_or("an item is not kind:id")?;
-        event.relate(kind, id);
+        let text = item.text("")?.unwrap_or_default();
+        match text.split_once(':') {
+            Some((kind, id)) if !kind.is_empty() && !id.is_empty() => event.relate(kind, id),
+            _ => return Err(Error::invalid(format!("{:?} is not of the form kind:id", clip(&text, 60)))),
+        }
     }
     Ok(())
 }

@@ -1,291 +1,332 @@
-//! Operation records of the partner centre (BSS): quotas granted and recalled, coupons issued and recalled, account
-//! adjustments, budgets, account changes.
+//! Operation records of Huawei Cloud's partner centre: quotas, coupons, accounts and budgets of customers.
 //!
-//! | question | filter |
-//! |---|---|
-//! | all operations on a quota | `related_ids=quota:ID` |
-//! | everything that happened to a customer | `related_ids=customer:ID` |
-//! | all unbinds, whichever record tells of them | `related_ids=relation:unbind` |
+//! The records carry no name of what happened, only numbers or words of an operation type; the event names are ours:
 //!
-//! The API misspells some of its own values (`OPERAIION`); both spellings are read.
+//! | record | resource type | event names |
+//! |---|---|---|
+//! | `QuotaRecord` | `couponQuota` | `grantCouponQuota`, `recallCouponQuota` |
+//! | `CouponRecordV2` | `coupon` | `issueCoupon`, `recallCoupon`, `unbindRecallCoupon` …, see [`COUPON_OPERATIONS`] |
+//! | `AdjustRecordV3` | `account` | `grantAccountAmount`, `retrieveAccountAmount`, `unbindRetrieveAccountAmount` |
+//! | `AccountChangeRecord` | `account` | `accountChange…`, see [`ACCOUNT_CHANGES`]: the ledger's line of an operation |
+//! | `BudgetRecordInfo` | `budget` | `setCustomerBudget`, `deleteCustomerBudget` |
+//! | `IssuedCouponQuota` | `couponQuota` | `couponQuotaState`: a state, not an operation |
+//!
+//! One filter answers the questions of the partner centre: `related_ids=quota:ID` all operations on a quota (with
+//! `parent_quota:ID` those on quotas granted from it), `related_ids=customer:ID` all that happened to a customer, and
+//! `related_ids=relation:unbind` all that ended associations caused. The vendor counts a change of the association's mode
+//! among the unbinds of accounts, so that filter holds those too.
 
-use super::json::{scalar, shape};
+use super::UNBIND;
+use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
 use crate::event::{Amount, Event, Field, Timestamp, clip};
-use chrono::FixedOffset;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-type Raw<'a> = Option<&'a RawValue>;
+loose_object!(Record {
+    // quotas and coupons
+    id,
+    operator,
+    operation_type,
+    quota_id,
+    parent_quota_id,
+    coupon_id,
+    amount,
+    operation_amount,
+    operation_time,
+    result,
+    indirect_partner_id,
+    indirect_partner_account_name,
+    indirect_partner_name,
+    // states of quotas
+    quota_value,
+    quota_status,
+    create_time,
+    last_update_time,
+    // accounts and budgets
+    customer_id,
+    customer_name,
+    currency,
+    measure_id,
+    trans_id,
+    account_change_id,
+    trade_detail_type,
+    trade_time,
+    trade_id,
+    change_amount,
+    account_name,
+    budget_amount,
+    budget_type,
+    partner_corp_name,
+    partner_account_name,
+});
 
-/// The source of these events.
+/// The source of every event made here, as CTS calls the partner centre.
 const SOURCE: &str = "PartnerCenter";
 
-#[derive(Deserialize)]
-struct PartnerRecord<'a> {
-    #[serde(borrow)]
-    id: Raw<'a>,
-    #[serde(borrow)]
-    operator: Raw<'a>,
-    #[serde(borrow)]
-    operation_type: Raw<'a>,
-    #[serde(borrow)]
-    operation_time: Raw<'a>,
-    #[serde(borrow)]
-    result: Raw<'a>,
-    #[serde(borrow)]
-    quota_id: Raw<'a>,
-    #[serde(borrow)]
-    parent_quota_id: Raw<'a>,
-    #[serde(borrow)]
-    quota_value: Raw<'a>,
-    #[serde(borrow)]
-    coupon_id: Raw<'a>,
-    #[serde(borrow)]
-    customer_id: Raw<'a>,
-    #[serde(borrow)]
-    customer_name: Raw<'a>,
-    #[serde(borrow)]
-    indirect_partner_id: Raw<'a>,
-    #[serde(borrow)]
-    indirect_partner_name: Raw<'a>,
-    #[serde(borrow)]
-    amount: Raw<'a>,
-    #[serde(borrow)]
-    operation_amount: Raw<'a>,
-    #[serde(borrow)]
-    budget_amount: Raw<'a>,
-    #[serde(borrow)]
-    budget_type: Raw<'a>,
-    #[serde(borrow)]
-    change_amount: Raw<'a>,
-    #[serde(borrow)]
-    currency: Raw<'a>,
-    #[serde(borrow)]
-    trans_id: Raw<'a>,
-    #[serde(borrow)]
-    account_change_id: Raw<'a>,
-    #[serde(borrow)]
-    account_name: Raw<'a>,
-    #[serde(borrow)]
-    trade_type: Raw<'a>,
-    #[serde(borrow)]
-    trade_detail_type: Raw<'a>,
-    #[serde(borrow)]
-    trade_time: Raw<'a>,
-    #[serde(borrow)]
-    trade_id: Raw<'a>,
-    #[serde(borrow, rename = "type")]
-    direction: Raw<'a>,
-    #[serde(borrow)]
-    partner_corp_name: Raw<'a>,
-    #[serde(borrow)]
-    create_time: Raw<'a>,
-    #[serde(borrow)]
-    last_update_time: Raw<'a>,
-}
+/// The event name of a quota as it stands, which nobody did.
+const QUOTA_STATE: &str = "couponQuotaState";
+const QUOTA_OPERATIONS: &[(&str, &str)] = &[("10", "grantCouponQuota"), ("11", "recallCouponQuota")];
 
-/// What kind of record it is, with what differs between kinds.
+/// Operation types of coupons.
+const COUPON_OPERATIONS: &[(&str, &str)] = &[
+    ("1", "issueCoupon"),
+    ("2", "recallCoupon"),
+    ("3", UNBIND_RECALL),
+    ("4", "expireRecallCoupon"),
+    ("5", "unsubscribeRecallCoupon"),
+    ("6", "refundRecallCoupon"),
+    ("7", "associateRecallCoupon"),
+    ("8", "switchModeRecallCoupon"),
+    ("9", "transferRecallCoupon"),
+];
+const UNBIND_RECALL: &str = "unbindRecallCoupon";
+
+/// Operation types of adjustments, without the prefix `SOURCE_OPERATION_`.
+const ADJUSTMENTS: &[(&str, &str)] =
+    &[("BEADJUST", "grantAccountAmount"), ("BERETRIEVE", "retrieveAccountAmount"), ("BEUNBIND", UNBIND_RETRIEVE)];
+const UNBIND_RETRIEVE: &str = "unbindRetrieveAccountAmount";
+
+const BUDGETS: &[(&str, &str)] = &[("SETTING", "setCustomerBudget"), ("DELETE", DELETE_BUDGET)];
+const DELETE_BUDGET: &str = "deleteCustomerBudget";
+
+/// Types of ledger lines, without the prefix `SOURCE_OPERATION_` in any of the spellings that the interface has for it.
+const ACCOUNT_CHANGES: &[(&str, &str)] = &[
+    ("BEADJUST", "accountChangeGrant"),
+    ("BERETRIEVE", "accountChangeRetrieve"),
+    ("BEUNBIND", UNBIND_CHANGE),
+    ("TRADEMODE_TRANSFER", "accountChangeAssociate"),
+    ("TRADE_MODE_TRANSFER", "accountChangeAssociate"),
+    ("RECHARGE", "accountChangeRecharge"),
+    ("RECHARGE_REBATE", "accountChangeRechargeRebate"),
+    ("DEDEUCT", "accountChangeDeduct"),
+    ("DEDUCT", "accountChangeDeduct"),
+    ("ONETIME", "accountChangeDeductOnce"),
+    ("USAGE", "accountChangeDeductUsage"),
+    ("RIDEDUCT", "accountChangeDeductReserved"),
+    ("FREERESDEDUCT", "accountChangeDeductFreeResource"),
+    ("PRECISIONCOMP", "accountChangeDeductPrecision"),
+    ("WRITEOFF", "accountChangeWriteOff"),
+    ("EXPIRECLEAR", "accountChangeExpire"),
+    ("REFUND", "accountChangeRefund"),
+    ("UNSUBSCRIBE", "accountChangeUnsubscribe"),
+    ("UNFROZEN", "accountChangeRefundUnfreeze"),
+    ("CLEARFROZEN", "accountChangeRefundClear"),
+    ("RFROZEN", "accountChangeRefundFreeze"),
+    ("MANUALFROZE", "accountChangeFreeze"),
+    ("MANUALUNFROZE", "accountChangeUnfreeze"),
+    ("MANUALCLEARFROZEN", "accountChangeClearFrozen"),
+    ("SYSTEM_FROZEN", "accountChangeSystemFreeze"),
+    ("SYSTEM_UNFROZEN", "accountChangeSystemUnfreeze"),
+    ("TRANS", "accountChangeTransfer"),
+    ("TRANS_TO_BALANCE", "accountChangeDepositToBalance"),
+    ("TRANS_TO_FOREGIFT", "accountChangeBalanceToDeposit"),
+    ("ADJUST", "accountChangeAdjust"),
+    ("ADJUST_CREDIT", "accountChangeAdjustCredit"),
+    ("BILLREFUND", "accountChangeBillRefund"),
+    ("PRIZE", "accountChangePrize"),
+    ("MERGE", "accountChangeMergeBonus"),
+    ("CONVERT_BONUS", "accountChangeConvertBonus"),
+    ("BONUSCONVERT", "accountChangeConvertBonus"),
+    ("COUPONCANCEL", "accountChangeCancelCoupon"),
+    ("COUPON_QUOTA_TRANSFER", "accountChangeToCouponQuota"),
+    ("COUPON_QUOTA_RECLAIM", "accountChangeReclaimCoupon"),
+];
+const UNBIND_CHANGE: &str = "accountChangeUnbindRetrieve";
+
+/// What distinguishes one kind of record from another.
 struct Kind<'a> {
-    event_name: &'static str,
     resource_type: &'static str,
-    resource_id: Raw<'a>,
-    resource_name: Raw<'a>,
-    trace_id: Raw<'a>,
-    time: (&'static str, Raw<'a>),
-    amount: Raw<'a>,
-    relation: Option<&'static str>,
+    event_name: &'static str,
+    /// The key and value of the resource's id.
+    resource_id: (&'static str, Loose<'a>),
+    resource_name: [Loose<'a>; 2],
+    amount: (&'static str, Loose<'a>),
+    time: (&'static str, Loose<'a>),
+    trace_id: Option<String>,
 }
 
-pub(super) fn decode(text: &str) -> Result<Event> {
-    let record: PartnerRecord<'_> = shape("partner", text)?;
-    let kind = kind(&record)?;
-    let mut event = Event::default();
-    event.time = time(&kind)?;
-    event.amount = amount(kind.amount)?;
+/// Fills the event from a record of any kind.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let record: Record<'_> = json::parse(record)?;
+    let kind = kind_of(&record)?;
     event.set(Field::Source, SOURCE);
     event.set(Field::EventType, "system");
-    event.set(Field::EventName, kind.event_name);
     event.set(Field::ResourceType, kind.resource_type);
-    event.set_opt(Field::ResourceId, scalar(kind.resource_id));
-    event.set_opt(Field::ResourceName, scalar(kind.resource_name));
-    event.set_opt(Field::TraceId, scalar(kind.trace_id));
-    event.set_opt(Field::Operator, scalar(record.operator));
-    event.set_opt(Field::Currency, scalar(record.currency));
-    event.read_only = Some(false);
-    if let Some(result) = scalar(record.result) {
-        event.set(Field::Level, if result == "0" { "normal" } else { "warning" });
-        event.set(Field::Code, result);
+    event.set(Field::EventName, kind.event_name);
+    event.set_opt(Field::TraceId, kind.trace_id);
+    event.set_opt(Field::ResourceId, kind.resource_id.1.text(kind.resource_id.0)?);
+    for name in kind.resource_name.into_iter().rev() {
+        event.set_opt(Field::ResourceName, name.text("name")?);
+    }
+    event.time = required_time(kind.time)?;
+    event.read_only = (kind.event_name != QUOTA_STATE).then_some(false);
+    fill(event, [(Field::Operator, "operator", record.operator), (Field::Currency, "currency", record.currency)])?;
+    fill_amount(&record, kind.amount, event)?;
+    fill_result(&record, event)?;
+    relate(&record, event)
+}
+
+fn kind_of<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+    // A record of another kind never has the key that tells a kind, except that many have a customer or a quota.
+    if record.account_change_id.is_some() || record.trade_detail_type.is_some() {
+        account_change(record)
+    } else if record.budget_amount.is_some() || record.budget_type.is_some() {
+        budget(record)
+    } else if record.coupon_id.is_some() || record.operation_amount.is_some() {
+        coupon(record)
+    } else if record.trans_id.is_some() || record.customer_id.is_some() {
+        adjustment(record)
+    } else if record.quota_status.is_some() || record.quota_value.is_some() {
+        Ok(quota_state(record))
+    } else if record.quota_id.is_some() {
+        quota(record)
     } else {
-        event.set(Field::Level, "normal");
+        Err(Error::invalid("names no quota, coupon, customer, account change or budget"))
     }
-    let related = [
-        ("quota", record.quota_id),
-        ("parent_quota", record.parent_quota_id),
-        ("coupon", record.coupon_id),
-        ("customer", record.customer_id),
-        ("reseller", record.indirect_partner_id),
-        ("transaction", record.trans_id),
-        ("transaction", record.trade_id),
-    ];
-    for (name, raw) in related {
-        if let Some(id) = scalar(raw) {
-            event.relate(name, id);
-        }
-    }
-    if let Some(relation) = kind.relation {
-        event.relate("relation", relation);
-    }
-    Ok(event)
 }
 
-fn kind<'a>(record: &PartnerRecord<'a>) -> Result<Kind<'a>> {
-    let operation = scalar(record.operation_type);
-    let operated = ("operation_time", record.operation_time);
-    if record.budget_amount.is_some() || record.budget_type.is_some() {
-        return budget(record, operation.as_deref());
-    }
-    if record.account_change_id.is_some() || record.trade_time.is_some() {
-        return account_change(record);
-    }
-    if let Some(kind) = operation.as_deref().and_then(|operation| adjustment(record, operation)) {
-        return Ok(kind);
-    }
-    if record.coupon_id.is_some() || record.operation_amount.is_some() {
-        let (event_name, relation) = coupon_operation(operation.as_deref())?;
-        return Ok(Kind {
-            event_name,
-            resource_type: "coupon",
-            resource_id: record.coupon_id,
-            resource_name: None,
-            trace_id: record.id,
-            time: operated,
-            amount: record.operation_amount.or(record.amount),
-            relation,
-        });
-    }
-    if operation.is_none() && record.quota_value.is_some() {
-        return Ok(Kind {
-            event_name: "couponQuotaIssued",
-            resource_type: "couponQuota",
-            resource_id: record.quota_id,
-            resource_name: record.indirect_partner_name,
-            trace_id: None,
-            time: if record.last_update_time.is_some() { ("last_update_time", record.last_update_time) } else { ("create_time", record.create_time) },
-            amount: record.quota_value,
-            relation: None,
-        });
-    }
-    let event_name = match operation.as_deref() {
-        Some("10") => "grantCouponQuota",
-        Some("11") => "recallCouponQuota",
-        other => return Err(unknown("quota", other)),
-    };
+fn quota<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
     Ok(Kind {
-        event_name,
         resource_type: "couponQuota",
-        resource_id: record.quota_id,
-        resource_name: record.indirect_partner_name,
-        trace_id: record.id,
-        time: operated,
-        amount: record.amount,
-        relation: None,
-    })
-}
-
-fn coupon_operation(operation: Option<&str>) -> Result<(&'static str, Option<&'static str>)> {
-    Ok(match operation {
-        Some("1") => ("issueCoupon", None),
-        Some("2") => ("recallCoupon", None),
-        Some("3") => ("unbindRecallCoupon", Some("unbind")),
-        Some("4") => ("expireRecallCoupon", None),
-        Some("5") => ("unsubscribeRecallCoupon", None),
-        Some("6") => ("refundRecallCoupon", None),
-        Some("7") => ("associateRecallCoupon", Some("bind")),
-        Some("8") => ("switchModeRecallCoupon", Some("switch")),
-        Some("9") => ("transferRecallCoupon", Some("transfer")),
-        other => return Err(unknown("coupon", other)),
-    })
-}
-
-fn adjustment<'a>(record: &PartnerRecord<'a>, operation: &str) -> Option<Kind<'a>> {
-    // SOURCE_OPERATION_BEUNBIND, and as the API has also written it, SOURCE_OPERAIION_BEUNBIND.
-    let what = operation.strip_prefix("SOURCE_")?.rsplit('_').next()?;
-    let (event_name, relation) = match what {
-        "BEADJUST" => ("grantAccountAmount", None),
-        "BERETRIEVE" => ("retrieveAccountAmount", None),
-        "BEUNBIND" => ("unbindRetrieveAccountAmount", Some("unbind")),
-        _ => return None,
-    };
-    Some(Kind {
-        event_name,
-        resource_type: "account",
-        resource_id: record.customer_id,
-        resource_name: record.customer_name,
-        trace_id: record.trans_id,
+        event_name: named(QUOTA_OPERATIONS, "operation_type", record.operation_type)?.1,
+        resource_id: ("quota_id", record.quota_id),
+        resource_name: [record.indirect_partner_name, record.indirect_partner_account_name],
+        amount: ("amount", record.amount),
         time: ("operation_time", record.operation_time),
-        amount: record.amount,
-        relation,
+        trace_id: prefixed("quota-record", "id", record.id)?,
     })
 }
 
-fn budget<'a>(record: &PartnerRecord<'a>, operation: Option<&str>) -> Result<Kind<'a>> {
-    let (event_name, relation) = match operation {
-        Some("SETTING") => ("setCustomerBudget", None),
-        // A budget is deleted when the customer is disassociated.
-        Some("DELETE") => ("deleteCustomerBudget", Some("unbind")),
-        other => return Err(unknown("budget", other)),
-    };
-    Ok(Kind {
-        event_name,
-        resource_type: "budget",
-        resource_id: record.customer_id,
-        resource_name: record.customer_name.or(record.partner_corp_name),
-        trace_id: record.id,
-        time: ("operation_time", record.operation_time),
-        amount: record.budget_amount,
-        relation,
-    })
-}
-
-fn account_change<'a>(record: &PartnerRecord<'a>) -> Result<Kind<'a>> {
-    let unbound = [record.trade_type, record.trade_detail_type].into_iter().filter_map(scalar).any(|text| text.ends_with("BEUNBIND"));
-    let event_name = match scalar(record.direction).as_deref() {
-        _ if unbound => "unbindRetrieveAccountAmount",
-        Some("1") => "accountAmountIn",
-        Some("2") => "accountAmountOut",
-        other => return Err(unknown("account change", other)),
-    };
-    Ok(Kind {
-        event_name,
-        resource_type: "account",
-        resource_id: record.customer_id,
-        resource_name: record.account_name,
-        trace_id: record.account_change_id,
-        time: ("trade_time", record.trade_time),
-        amount: record.change_amount.or(record.amount),
-        relation: unbound.then_some("unbind"),
-    })
-}
-
-fn unknown(kind: &str, operation: Option<&str>) -> Error {
-    match operation {
-        Some(operation) => Error::invalid(format!("partner: operation_type: {:?} is no operation of a {kind} record", clip(operation, 60))),
-        None => Error::invalid(format!("partner: a {kind} record without operation_type")),
+fn quota_state<'a>(record: &Record<'a>) -> Kind<'a> {
+    let updated = record.last_update_time.is_some();
+    Kind {
+        resource_type: "couponQuota",
+        event_name: QUOTA_STATE,
+        resource_id: ("quota_id", record.quota_id),
+        resource_name: [record.indirect_partner_name, record.indirect_partner_account_name],
+        amount: ("quota_value", record.quota_value),
+        time: if updated { ("last_update_time", record.last_update_time) } else { ("create_time", record.create_time) },
+        // A quota has many states; the same state read again is the same text.
+        trace_id: None,
     }
 }
 
-/// Stamps are in UTC; plain dates are days in UTC+8, where the partner centre keeps its books.
-fn time(kind: &Kind<'_>) -> Result<Timestamp> {
-    let (name, raw) = kind.time;
-    let text = scalar(raw).ok_or_else(|| Error::invalid(format!("partner: the record has no {name}")))?;
-    let zone = FixedOffset::east_opt(if text.len() == 10 { 8 * 3600 } else { 0 }).expect("eight hours are a valid offset");
-    // Ten digits without hyphens are seconds, which have no zone.
-    Timestamp::parse_in(&text, zone).map_err(|error| Error::invalid(format!("partner: {name}: {error}")))
+fn coupon<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+    Ok(Kind {
+        resource_type: "coupon",
+        event_name: named(COUPON_OPERATIONS, "operation_type", record.operation_type)?.1,
+        resource_id: ("coupon_id", record.coupon_id),
+        resource_name: [record.customer_name, Loose::default()],
+        amount: ("operation_amount", record.operation_amount),
+        time: ("operation_time", record.operation_time),
+        trace_id: prefixed("coupon-record", "id", record.id)?,
+    })
 }
 
-fn amount(raw: Raw<'_>) -> Result<Option<Amount>> {
-    let text: Option<Cow<'_, str>> = scalar(raw).filter(|text| !text.is_empty());
-    text.map(|text| Amount::parse(&text).map_err(|error| Error::invalid(format!("partner: {error}")))).transpose()
+fn adjustment<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+    let (operation, event_name) = named(ADJUSTMENTS, "operation_type", record.operation_type)?;
+    let transaction = prefixed("adjust", "trans_id", record.trans_id)?;
+    let customer = record.customer_id.text("customer_id")?.unwrap_or_default();
+    Ok(Kind {
+        resource_type: "account",
+        event_name,
+        resource_id: ("customer_id", record.customer_id),
+        resource_name: [record.customer_name, Loose::default()],
+        amount: ("amount", record.amount),
+        time: ("operation_time", record.operation_time),
+        // One transaction may adjust several customers.
+        trace_id: transaction.map(|id| format!("{id}:{customer}:{operation}")),
+    })
+}
+
+fn account_change<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+    Ok(Kind {
+        resource_type: "account",
+        event_name: named(ACCOUNT_CHANGES, "trade_detail_type", record.trade_detail_type)?.1,
+        resource_id: ("customer_id", record.customer_id),
+        resource_name: [record.account_name, Loose::default()],
+        amount: ("change_amount", record.change_amount),
+        time: ("trade_time", record.trade_time),
+        trace_id: prefixed("account-change", "account_change_id", record.account_change_id)?,
+    })
+}
+
+fn budget<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+    Ok(Kind {
+        resource_type: "budget",
+        event_name: named(BUDGETS, "operation_type", record.operation_type)?.1,
+        // The vendor's record does not say whose budget it is: who asks, asks for one customer. Collectors add the id.
+        resource_id: ("customer_id", record.customer_id),
+        resource_name: [record.partner_corp_name, record.partner_account_name],
+        amount: ("budget_amount", record.budget_amount),
+        time: ("operation_time", record.operation_time),
+        trace_id: prefixed("budget-record", "id", record.id)?,
+    })
+}
+
+/// The operation and the event name of an operation type, which may be a number and may have a (misspelt) prefix.
+fn named(names: &[(&'static str, &'static str)], key: &str, value: Loose<'_>) -> Result<(&'static str, &'static str)> {
+    let text = value.text(key)?.ok_or_else(|| Error::invalid("is missing").at(key))?;
+    // SOURCE_OPERATION_, SOURCE_OPERAIION_ and SOURCE_OPERATIION_ all occur.
+    let bare = match text.strip_prefix("SOURCE_OPERA").and_then(|rest| rest.split_once('_')) {
+        Some((_, bare)) => bare,
+        None => &text,
+    };
+    let known = names.iter().find(|(operation, _)| *operation == bare);
+    known.copied().ok_or_else(|| Error::invalid(format!("{:?} is no known operation", clip(&text, 60))).at(key))
+}
+
+/// An id with the kind of record before it: records of different interfaces number on their own.
+fn prefixed(kind: &str, key: &str, id: Loose<'_>) -> Result<Option<String>> {
+    Ok(id.text(key)?.map(|id| format!("{kind}:{id}")))
+}
+
+fn required_time((key, value): (&str, Loose<'_>)) -> Result<Timestamp> {
+    value.time(key)?.ok_or_else(|| Error::invalid("is missing").at(key))
+}
+
+fn fill_amount(record: &Record<'_>, (key, value): (&str, Loose<'_>), event: &mut Event) -> Result<()> {
+    if let Some(text) = value.text(key)? {
+        event.amount = Some(Amount::parse(&text).map_err(|error| error.at(key))?);
+    }
+    // Unit 1 is the yuan unless the record says otherwise.
+    if event.text(Field::Currency).is_none() && record.measure_id.text("measure_id")?.as_deref() == Some("1") {
+        event.set(Field::Currency, "CNY");
+    }
+    Ok(())
+}
+
+/// A record without a result tells of something that was done.
+fn fill_result(record: &Record<'_>, event: &mut Event) -> Result<()> {
+    let status = record.quota_status.text("quota_status")?;
+    let result = record.result.text("result")?;
+    event.set_opt(
+        Field::Level,
+        match result.as_deref() {
+            Some("0") | None => Some("normal"),
+            Some("-1") => Some("warning"),
+            Some(_) => None,
+        },
+    );
+    event.set_opt(Field::Code, result.or(status));
+    Ok(())
+}
+
+fn relate(record: &Record<'_>, event: &mut Event) -> Result<()> {
+    let ids: [(&str, &str, Loose<'_>); 7] = [
+        ("quota", "quota_id", record.quota_id),
+        ("parent_quota", "parent_quota_id", record.parent_quota_id),
+        ("coupon", "coupon_id", record.coupon_id),
+        ("customer", "customer_id", record.customer_id),
+        ("reseller", "indirect_partner_id", record.indirect_partner_id),
+        ("transaction", "trans_id", record.trans_id),
+        ("trade", "trade_id", record.trade_id),
+    ];
+    for (kind, key, value) in ids {
+        event.relate(kind, value.text(key)?.unwrap_or(Cow::Borrowed("")));
+    }
+    if matches!(event.text(Field::EventName), Some(UNBIND_RECALL | UNBIND_RETRIEVE | UNBIND_CHANGE | DELETE_BUDGET)) {
+        event.relate(UNBIND.0, UNBIND.1);
+    }
+    Ok(())
 }

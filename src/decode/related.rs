@@ -1,177 +1,115 @@
-//! Finds the ids of quotas, coupons, customers and resellers that requests and responses name, wherever they stand.
+//! The ids and the amount of money that the body of a CTS request or response names, wherever in it they lie.
 //!
-//! They are what joins a CTS trace to partner-centre records: "all operations on this quota" is one filter only if both
-//! name the quota in the same way.
+//! The partner centre's operations are traced without fields of their own for quota, coupon or customer: only the bodies
+//! tell. Most bodies of other services name none of the keys, so a search for parts of the keys comes first.
 
-use super::json::Text;
-use crate::event::{Amount, Event};
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use super::json::{self, Loose};
+use crate::event::{Amount, Event, Field};
 
-/// How deep ids are looked for.
-const DEPTH_MAX: usize = 8;
+/// How deep below the top of a body ids are looked for.
+const LEVELS: usize = 4;
+/// How many related ids a body may add: ten times what any call of the partner centre takes.
+const IDS_MAX: usize = 1_000;
+/// A body in which none of these occurs names none of the keys. `\u` may hide one.
+const PARTS: [&str; 9] = ["uota", "oupon_id", "ouponId", "ustomer", "artner", "job", "order", "mount", "\\u00"];
 
-/// What a key means: the kind of id, or an amount.
-fn meaning(key: &str) -> Option<Meaning> {
-    // Every key of interest ends in one of these; most keys of a request are dismissed here.
-    let last = key.as_bytes().last()?;
-    if !matches!(last, b'd' | b'D' | b's' | b't' | b'e' | b'y') || key.len() > 24 {
-        return None;
-    }
-    let mut name = [0_u8; 24];
-    let mut length = 0;
-    for byte in key.bytes().filter(|byte| *byte != b'_') {
-        name[length] = byte.to_ascii_lowercase();
-        length += 1;
-    }
-    Some(match &name[..length] {
-        b"quotaid" | b"quotaids" => Meaning::Id("quota"),
-        b"parentquotaid" => Meaning::Id("parent_quota"),
-        b"couponid" | b"couponids" => Meaning::Id("coupon"),
-        b"customerid" | b"customerids" => Meaning::Id("customer"),
-        b"indirectpartnerid" | b"indirectpartnerids" => Meaning::Id("reseller"),
-        b"jobid" => Meaning::Id("job"),
-        b"orderid" | b"orderids" => Meaning::Id("order"),
-        b"quotaamount" | b"facevalue" | b"amount" => Meaning::Amount,
-        b"currency" => Meaning::Currency,
-        _ => return None,
-    })
-}
-
-#[derive(Clone, Copy)]
+/// What a key of a body stands for.
 enum Meaning {
+    /// An id of this kind, or a list of such ids.
     Id(&'static str),
-    Amount,
+    /// An amount of money; of several the one of the lowest rank counts.
+    Amount(u8),
     Currency,
+    Other,
 }
 
-/// Adds what a request or response names to the event. Text that is not JSON to its end adds what stood before.
-pub(super) fn relate_structure(event: &mut Event, json: &str) {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    // An id before the place where the text breaks off is still an id.
-    let _ = Walk { event, depth: 0 }.deserialize(&mut deserializer);
+/// What a body has told so far.
+#[derive(Default)]
+struct Findings {
+    ids: usize,
+    amount: Option<(u8, Amount)>,
+    currency: Option<String>,
 }
 
-struct Walk<'e> {
-    event: &'e mut Event,
-    depth: usize,
-}
-
-/// Takes the value of a key that has a meaning.
-struct Take<'e> {
-    event: &'e mut Event,
-    meaning: Meaning,
-    depth: usize,
-}
-
-impl Take<'_> {
-    fn text(&mut self, text: &str) {
-        match self.meaning {
-            Meaning::Id(kind) => self.event.relate(kind, text),
-            Meaning::Amount if self.event.amount.is_none() => self.event.amount = Amount::parse(text).ok(),
-            Meaning::Currency => self.event.set(crate::event::Field::Currency, text),
-            Meaning::Amount => {}
+/// Adds to the event what the bodies tell.
+pub(super) fn relate_bodies(event: &mut Event, bodies: [Loose<'_>; 2]) {
+    let mut findings = Findings::default();
+    for body in bodies {
+        let Some(raw) = body.raw() else { continue };
+        if !PARTS.iter().any(|part| raw.contains(part)) {
+            continue;
+        }
+        if let Some(json) = body.embedded() {
+            walk(event, &json, LEVELS, &mut findings);
         }
     }
+    if let Some((_, amount)) = findings.amount {
+        event.amount = Some(amount);
+        event.set_opt(Field::Currency, findings.currency);
+    }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = ();
+fn meaning(key: &str) -> Meaning {
+    match key {
+        "quota_id" | "quotaId" | "quota_ids" | "quotaIds" => Meaning::Id("quota"),
+        "parent_quota_id" | "parentQuotaId" => Meaning::Id("parent_quota"),
+        "coupon_id" | "couponId" | "coupon_ids" | "couponIds" => Meaning::Id("coupon"),
+        "customer_id" | "customerId" | "customer_ids" | "customerIds" => Meaning::Id("customer"),
+        "indirect_partner_id" | "indirectPartnerId" | "indirect_partner_ids" | "indirectPartnerIds" => Meaning::Id("reseller"),
+        "job_id" | "jobId" => Meaning::Id("job"),
+        "order_id" | "orderId" | "order_ids" | "orderIds" => Meaning::Id("order"),
+        "quota_amount" | "quotaAmount" => Meaning::Amount(0),
+        "face_value" | "faceValue" => Meaning::Amount(1),
+        "amount" => Meaning::Amount(2),
+        "currency" => Meaning::Currency,
+        _ => Meaning::Other,
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
-        if self.depth >= DEPTH_MAX {
-            return IgnoredAny::deserialize_ignored(input);
+/// Reads one object or array, and what lies in it. A body that is broken counts up to where it breaks.
+fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut Findings) {
+    if json.starts_with('[') {
+        for item in json::parse::<Vec<Loose<'_>>>(json).unwrap_or_default() {
+            descend(event, item, levels, findings);
         }
-        input.deserialize_any(self)
+        return;
     }
-}
-
-/// Skips a value.
-trait Ignored {
-    fn deserialize_ignored<'de, D: Deserializer<'de>>(input: D) -> Result<(), D::Error>;
-}
-
-impl Ignored for IgnoredAny {
-    fn deserialize_ignored<'de, D: Deserializer<'de>>(input: D) -> Result<(), D::Error> {
-        input.deserialize_ignored_any(Self).map(|_| ())
-    }
-}
-
-macro_rules! nothing {
-    ($($name:ident $type:ty),*) => { $( fn $name<E: de::Error>(self, _: $type) -> Result<(), E> { Ok(()) } )* };
-}
-
-impl<'de> Visitor<'de> for Walk<'_> {
-    type Value = ();
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let depth = self.depth + 1;
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            match meaning(&key.0) {
-                Some(meaning) => map.next_value_seed(Take { event: &mut *self.event, meaning, depth })?,
-                None => map.next_value_seed(Walk { event: &mut *self.event, depth })?,
+    // Whether the body is whole is not for us to judge: the record is kept as it came.
+    let _ = json::each_member(json, |key, value| match meaning(key) {
+        Meaning::Id(kind) => relate(event, kind, value, levels, findings),
+        Meaning::Amount(rank) => {
+            let amount = value.text_lossy().and_then(|text| Amount::parse(&text).ok());
+            if let Some(amount) = amount.filter(|_| findings.amount.is_none_or(|(best, _)| rank < best)) {
+                findings.amount = Some((rank, amount));
             }
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let depth = self.depth + 1;
-        while list.next_element_seed(Walk { event: &mut *self.event, depth })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    nothing!(visit_bool bool, visit_i64 i64, visit_u64 u64, visit_f64 f64, visit_str &str);
-}
-
-impl<'de> DeserializeSeed<'de> for Take<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(mut self, input: D) -> Result<(), D::Error> {
-        // Amounts must not pass through a float, so the value is taken as it is written.
-        let raw = <&serde_json::value::RawValue as de::Deserialize>::deserialize(input)?;
-        match raw.get().as_bytes().first() {
-            Some(b'[') => {
-                if let Ok(items) = serde_json::from_str::<Vec<&serde_json::value::RawValue>>(raw.get()) {
-                    items.into_iter().filter_map(|item| super::json::scalar(Some(item))).for_each(|text| self.text(&text));
-                }
-            }
-            Some(b'{') if self.depth < DEPTH_MAX => relate_structure(self.event, raw.get()),
-            _ => {
-                if let Some(text) = super::json::scalar(Some(raw)) {
-                    self.text(&text);
-                }
+        Meaning::Currency => {
+            if findings.currency.is_none() {
+                findings.currency = value.text_lossy().map(Into::into);
             }
         }
-        Ok(())
+        Meaning::Other => descend(event, value, levels, findings),
+    });
+}
+
+fn descend(event: &mut Event, value: Loose<'_>, levels: usize, findings: &mut Findings) {
+    if levels > 1 && findings.ids < IDS_MAX && value.is_composite() {
+        walk(event, value.raw().unwrap_or_default(), levels - 1, findings);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_found_at_any_place_and_in_any_spelling() {
-        let mut event = Event::default();
-        relate_structure(&mut event, r#"{"quota_id":"q1","list":[{"couponId":"c1"},{"CUSTOMER_IDS":["u1","u2"]}],"quotaAmount":12.50,"x":{"orderId":7}}"#);
-        let related: Vec<&str> = event.related_ids.iter().map(AsRef::as_ref).collect();
-        assert_eq!(related, ["quota:q1", "coupon:c1", "customer:u1", "customer:u2", "order:7"]);
-        assert_eq!(event.amount.map(|amount| amount.to_string()).as_deref(), Some("12.50"));
+fn relate(event: &mut Event, kind: &str, value: Loose<'_>, levels: usize, findings: &mut Findings) {
+    if value.is_object() {
+        return descend(event, value, levels, findings);
     }
-
-    #[test]
-    fn broken_text_gives_what_stood_before_the_break() {
-        let mut event = Event::default();
-        relate_structure(&mut event, r#"{"quota_id":"q1","n":1e999999,"coupon_id":"c1""#);
-        assert_eq!(event.related_ids.first().map(AsRef::as_ref), Some("quota:q1"));
+    let items = value.items();
+    for item in items.into_iter().chain((!value.is_composite()).then_some(value)) {
+        if findings.ids == IDS_MAX {
+            return;
+        }
+        if let Some(id) = item.text_lossy() {
+            findings.ids += 1;
+            event.relate(kind, id);
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::access::check_tenant;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp, clip, row_order};
-use crate::storage::segment::{Segment, SegmentFiles, write_segment};
+use crate::storage::segment::{Segment, SegmentFiles, TenantRows, write_segment};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -130,24 +130,54 @@ pub fn known_events(events: &[Event], segments: &[Arc<Segment>], now: Timestamp)
         known[place] = same.iter().any(|other| events[*other].original == event.original);
         same.push(place);
     }
-    let found: Vec<Vec<usize>> = segments.par_iter().map(|segment| known_in(segment, events, now)).collect::<Result<_>>()?;
+    let wanted = Wanted::new(events, now);
+    let found: Vec<Vec<usize>> = segments.par_iter().map(|segment| known_in(segment, events, &wanted)).collect::<Result<_>>()?;
     found.into_iter().flatten().for_each(|place| known[place] = true);
     Ok(known)
 }
 
-fn known_in(segment: &Segment, events: &[Event], now: Timestamp) -> Result<Vec<usize>> {
-    let mut pairs: Vec<(u32, usize)> = Vec::new();
-    for (place, event) in events.iter().enumerate() {
-        let Some(rows) = segment.manifest().tenant(&event.tenant) else { continue };
-        let suspect = event.time.is_suspect(now);
-        let covered = if suspect { segment.manifest().suspects > 0 } else { (rows.oldest()..=rows.newest()).contains(&event.time) };
-        if !covered {
-            continue;
+/// Events of a batch by tenant and time, so that a segment is asked only about those that it could hold.
+struct Wanted<'a> {
+    /// By tenant: time and place in the batch, ascending.
+    timed: HashMap<&'a str, Vec<(Timestamp, usize)>>,
+    /// By tenant: places of events whose time is absurd.
+    suspect: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(events: &'a [Event], now: Timestamp) -> Self {
+        let mut wanted = Self { timed: HashMap::new(), suspect: HashMap::new() };
+        for (place, event) in events.iter().enumerate() {
+            if event.time.is_suspect(now) {
+                wanted.suspect.entry(&event.tenant).or_default().push(place);
+            } else {
+                wanted.timed.entry(&event.tenant).or_default().push((event.time, place));
+            }
         }
-        let index = segment.index()?;
-        for row in index.candidates(Field::TraceId, event.trace_id())? {
-            if rows.range().contains(&row) && (suspect || index.time(row) == event.time) {
-                pairs.push((row, place));
+        wanted.timed.values_mut().for_each(|events| events.sort_unstable());
+        wanted
+    }
+
+    /// Those that lie within the rows of a tenant, by their time.
+    fn within(&self, rows: &TenantRows) -> &[(Timestamp, usize)] {
+        let Some(events) = self.timed.get(rows.tenant.as_ref()) else { return &[] };
+        let from = events.partition_point(|(time, _)| *time < rows.oldest());
+        let to = events.partition_point(|(time, _)| *time <= rows.newest());
+        &events[from..to]
+    }
+}
+
+fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<usize>> {
+    let mut pairs: Vec<(u32, usize)> = Vec::new();
+    for rows in &segment.manifest().tenants {
+        let suspects = if segment.manifest().suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
+        let timed = wanted.within(rows).iter().map(|(time, place)| (Some(*time), *place));
+        for (time, place) in timed.chain(suspects.into_iter().flatten().map(|place| (None, *place))) {
+            let index = segment.index()?;
+            for row in index.candidates(Field::TraceId, events[place].trace_id())? {
+                if rows.range().contains(&row) && time.is_none_or(|time| index.time(row) == time) {
+                    pairs.push((row, place));
+                }
             }
         }
     }

@@ -1,0 +1,114 @@
+//! Tells the format of a record by its top-level keys, in one pass that evaluates no value.
+
+use super::{Format, json};
+use crate::error::Result;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::fmt;
+
+const PROTO_PAYLOAD: u32 = 1;
+const FINDING: u32 = 1 << 1;
+const FINDING_CONFIG: u32 = 1 << 2;
+const AUDIT_ID: u32 = 1 << 3;
+const AUDIT_DETAIL: u32 = 1 << 4;
+const EVENT_SOURCE: u32 = 1 << 5;
+const EVENT_DETAIL: u32 = 1 << 6;
+const CTS_ENVELOPE: u32 = 1 << 7;
+const TRACE_NAME: u32 = 1 << 8;
+const TRACE_ID: u32 = 1 << 9;
+const TRACE_DETAIL: u32 = 1 << 10;
+const EVENT_NAME: u32 = 1 << 11;
+const TIME: u32 = 1 << 12;
+const CHANGE: u32 = 1 << 13;
+const OPERATION: u32 = 1 << 14;
+const SUBJECT: u32 = 1 << 15;
+const QUOTA_STATE: u32 = 1 << 16;
+
+/// The bit of a key; 0 if no format is told by it.
+fn bit(key: &str) -> u32 {
+    match key {
+        "protoPayload" => PROTO_PAYLOAD,
+        "finding" => FINDING,
+        "notificationConfigName" => FINDING_CONFIG,
+        "auditID" => AUDIT_ID,
+        "requestURI" | "objectRef" | "verb" | "stage" => AUDIT_DETAIL,
+        "eventSource" => EVENT_SOURCE,
+        "eventName" | "eventID" | "eventVersion" => EVENT_DETAIL,
+        "cts" => CTS_ENVELOPE,
+        "trace_name" => TRACE_NAME,
+        "trace_id" => TRACE_ID,
+        "service_type" | "trace_rating" | "trace_status" | "trace_type" | "tracker_name" => TRACE_DETAIL,
+        "event_name" => EVENT_NAME,
+        "time" => TIME,
+        "account_change_id" | "trade_detail_type" => CHANGE,
+        "operation_type" => OPERATION,
+        "quota_id" | "coupon_id" | "customer_id" | "trans_id" | "budget_type" | "budget_amount" | "operation_amount" => SUBJECT,
+        "quota_status" | "quota_value" => QUOTA_STATE,
+        _ => 0,
+    }
+}
+
+/// The keys that a record has, as bits.
+struct Keys(u32);
+
+struct KeyBit(u32);
+
+impl<'de> Deserialize<'de> for KeyBit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = KeyBit;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a key")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<KeyBit, E> {
+                Ok(KeyBit(bit(key)))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Keys;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Keys, A::Error> {
+                let mut keys = 0;
+                while let Some(KeyBit(bit)) = members.next_key()? {
+                    members.next_value::<IgnoredAny>()?;
+                    keys |= bit;
+                }
+                Ok(Keys(keys))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// Which format a record has; `None` if its keys tell none.
+///
+/// # Errors
+/// A record that is no JSON object.
+pub(super) fn detect(record: &str) -> Result<Option<Format>> {
+    let Keys(keys) = json::parse(record)?;
+    let has = |bits: u32| keys & bits == bits;
+    // A key that only one format has comes before keys that several may have.
+    Ok(match () {
+        () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),
+        () if has(AUDIT_ID | AUDIT_DETAIL) => Some(Format::K8s),
+        () if has(EVENT_SOURCE | EVENT_DETAIL) => Some(Format::CloudTrail),
+        () if has(TRACE_NAME) || has(TRACE_ID | TRACE_DETAIL) && !has(EVENT_NAME) => Some(Format::Cts),
+        () if has(EVENT_NAME | TIME) => Some(Format::Native),
+        () if has(CHANGE) || has(OPERATION | SUBJECT) || has(QUOTA_STATE | SUBJECT) => Some(Format::Partner),
+        () if has(CTS_ENVELOPE) => Some(Format::Cts),
+        () => None,
+    })
+}
