@@ -47,8 +47,15 @@ fn record() -> impl Strategy<Value = Json> {
             "related_ids": kinds.4,
         });
         let fields = [
-            ("source", texts.1), ("resource_type", texts.2), ("resource_id", texts.3), ("resource_name", texts.4),
-            ("operator", texts.5), ("source_ip", texts.6), ("level", kinds.0), ("event_type", kinds.1), ("amount", kinds.3),
+            ("source", texts.1),
+            ("resource_type", texts.2),
+            ("resource_id", texts.3),
+            ("resource_name", texts.4),
+            ("operator", texts.5),
+            ("source_ip", texts.6),
+            ("level", kinds.0),
+            ("event_type", kinds.1),
+            ("amount", kinds.3),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
@@ -67,10 +74,14 @@ fn some(values: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
-    use Field::{Amount, EventName, EventType, Level, Operator, ReadOnly, RelatedIds, ResourceId, ResourceName, ResourceType, Source, SourceIp, TraceId};
+    use Field::{
+        Amount, EventName, EventType, Level, Operator, ReadOnly, RelatedIds, ResourceId, ResourceName, ResourceType, Source, SourceIp,
+        TraceId,
+    };
     let words = &[Source, ResourceType, EventName, ResourceId, ResourceName, Operator][..];
     let any_field = &[Source, ResourceId, SourceIp, Level, ReadOnly, RelatedIds, Amount, ResourceName, Operator, Field::Currency][..];
-    let amount = || proptest::option::of(proptest::sample::select(AMOUNTS).prop_map(|text| annals::event::Amount::parse(text).expect("an amount")));
+    let amount =
+        || proptest::option::of(proptest::sample::select(AMOUNTS).prop_map(|text| annals::event::Amount::parse(text).expect("an amount")));
     let plain = |field: Field, negated: bool, test: Test| Condition { field, negated, test };
     prop_oneof![
         4 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),

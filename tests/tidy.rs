@@ -100,7 +100,8 @@ fn every_foreign_crate_has_one_home() {
     for (name, text) in sources() {
         for (foreign, homes) in HOMES {
             let named = code(&text).into_iter().any(|line| {
-                line.match_indices(&format!("{foreign}::")).any(|(at, _)| !line[..at].ends_with(|letter: char| letter.is_alphanumeric() || "_:".contains(letter)))
+                line.match_indices(&format!("{foreign}::"))
+                    .any(|(at, _)| !line[..at].ends_with(|letter: char| letter.is_alphanumeric() || "_:".contains(letter)))
             });
             if named && !homes.iter().any(|home| name.starts_with(home)) {
                 wrong.push(format!("{name} names {foreign}, whose home is {}", homes.join(", ")));

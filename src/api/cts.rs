@@ -1,3 +1,6 @@
 //! x
-use super::App; use axum::Router;
-pub(super) fn routes() -> Router<App> { Router::new() }
+use super::App;
+use axum::Router;
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+}

@@ -106,5 +106,7 @@ pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
         return Ok(None);
     }
     let known = crate::event::FORMATS.join(", ");
-    Format::from_name(name).map(Some).ok_or_else(|| Error::parameter("format", format!("{:?} is none of auto, {known}", crate::event::clip(name, 40))))
+    Format::from_name(name)
+        .map(Some)
+        .ok_or_else(|| Error::parameter("format", format!("{:?} is none of auto, {known}", crate::event::clip(name, 40))))
 }

@@ -83,7 +83,8 @@ impl Pairs {
     /// # Errors
     /// A value that is no whole number from zero.
     pub fn number(&self, name: &str) -> Result<Option<usize>> {
-        let parse = |text: &str| text.parse().map_err(|_| Error::parameter(name, format!("{:?} is no whole number", crate::event::clip(text, 40))));
+        let parse =
+            |text: &str| text.parse().map_err(|_| Error::parameter(name, format!("{:?} is no whole number", crate::event::clip(text, 40))));
         self.one(name)?.map(parse).transpose()
     }
 }

@@ -100,7 +100,8 @@ impl Question<'_> {
     fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
         let order = self.pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default();
         let (binding, cursor) = read_cursor(self.pairs.one("cursor")?, &self.scope, &self.filter, order)?;
-        let around = self.pairs.one("around")?.map(|text| Timestamp::parse(text).map_err(|error| Error::parameter("around", error.to_string())));
+        let around =
+            self.pairs.one("around")?.map(|text| Timestamp::parse(text).map_err(|error| Error::parameter("around", error.to_string())));
         let around = around.transpose()?;
         if around.is_some() && cursor.is_some() {
             return Err(Error::parameter("around", "cursor and around exclude each other"));

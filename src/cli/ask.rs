@@ -154,7 +154,8 @@ fn pair(name: &str, value: impl ToString) -> (String, String) {
 }
 
 /// The columns of a list on a terminal.
-const LIST: &[&str] = &["time", "level", "source", "resource_type", "event_name", "resource_name", "resource_id", "operator", "code", "trace_id"];
+const LIST: &[&str] =
+    &["time", "level", "source", "resource_type", "event_name", "resource_name", "resource_id", "operator", "code", "trace_id"];
 
 pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     let session = Session::new()?;

@@ -34,7 +34,10 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     let session = Session::new()?;
-    let folder = tempfile::Builder::new().prefix("annals-demo-").tempdir().context(ErrorKind::Unavailable, || "cannot make a temporary directory".to_owned())?;
+    let folder = tempfile::Builder::new()
+        .prefix("annals-demo-")
+        .tempdir()
+        .context(ErrorKind::Unavailable, || "cannot make a temporary directory".to_owned())?;
     let data = folder.path().join("audit");
     let engine = session.open(&data, Access::Write)?;
     // The period ends now, so that questions about the last days find something.
@@ -73,7 +76,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
         ] {
             note(&format!("  curl '{base}/{question}'"));
         }
-        note(&format!("  curl 'http://{address}/v3/{tenant}/traces?trace_type=system&limit=3&from={}&to={}'", plan.start_ms, SystemClock.now().millis()));
+        note(&format!(
+            "  curl 'http://{address}/v3/{tenant}/traces?trace_type=system&limit=3&from={}&to={}'",
+            plan.start_ms,
+            SystemClock.now().millis()
+        ));
     })
 }
 
@@ -86,15 +93,24 @@ fn show(engine: &Engine) -> Result<String> {
     }
     let tenant = rows.iter().max_by_key(|(_, rows)| **rows).map(|(tenant, _)| (*tenant).to_owned());
     let tenant = tenant.ok_or_else(|| Error::internal("the demo has no tenant"))?;
-    ask(engine, Call::Events, &format!("tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"), |answer| {
-        let columns = ["time", "level", "event_name", "resource_name", "operator", "trace_id"];
-        let row = |event: &Json| columns.iter().map(|column| super::output::cell(event.get(*column))).collect::<Vec<_>>();
-        table(&columns, &answer["events"].as_array().map(|events| events.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[])
-    })?;
+    ask(
+        engine,
+        Call::Events,
+        &format!("tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"),
+        |answer| {
+            let columns = ["time", "level", "event_name", "resource_name", "operator", "trace_id"];
+            let row = |event: &Json| columns.iter().map(|column| super::output::cell(event.get(*column))).collect::<Vec<_>>();
+            table(&columns, &answer["events"].as_array().map(|events| events.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[])
+        },
+    )?;
     ask(engine, Call::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| line(&answer.to_string()))?;
     ask(engine, Call::Top, &format!("tenant={tenant}&field=event_name&related_ids.exists=true&source=PartnerCenter&size=5"), |answer| {
         let row = |value: &Json| vec![super::output::cell(value.get("value")), super::output::cell(value.get("count"))];
-        table(&["event_name", "count"], &answer["values"].as_array().map(|values| values.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[1])
+        table(
+            &["event_name", "count"],
+            &answer["values"].as_array().map(|values| values.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(),
+            &[1],
+        )
     })?;
     Ok(tenant)
 }

@@ -166,7 +166,8 @@ impl Totals {
     fn add(&mut self, door: &Door<'_>, source: &Source, progress: &ProgressBar) {
         progress.set_message(source.to_string());
         let before = self.accepted + self.duplicates + self.quarantined;
-        let heard = |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64);
+        let heard =
+            |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64);
         let (outcome, error) = match door {
             Door::Local(engine, format, rule) => match source.open() {
                 Ok(input) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),

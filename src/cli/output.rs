@@ -29,7 +29,9 @@ impl Form {
 /// Writes to standard output.
 pub(super) fn put(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context(ErrorKind::Unavailable, || "cannot write to standard output".to_owned())
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context(ErrorKind::Unavailable, || "cannot write to standard output".to_owned())
 }
 
 /// Writes a line to standard output.
@@ -45,7 +47,8 @@ pub(super) fn note(text: &str) {
 /// The same text with control characters made visible: what came from a record must not steer a terminal.
 pub(super) fn printable(text: &str) -> String {
     let unsafe_letter = |letter: char| {
-        letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}')
+        letter.is_control()
+            || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}')
     };
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {

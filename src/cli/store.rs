@@ -112,14 +112,22 @@ fn inspect_segment(segment: &Segment, form: Form) -> Result<u8> {
     }
     let mut columns: Vec<_> = bytes.into_iter().collect();
     columns.sort_by_key(|(_, (bytes, _))| std::cmp::Reverse(*bytes));
-    let row = |(name, (bytes, chunks)): (String, (i64, usize))| vec![name, bytes.to_string(), per_row(bytes as u64, manifest.rows), chunks.to_string()];
+    let row = |(name, (bytes, chunks)): (String, (i64, usize))| {
+        vec![name, bytes.to_string(), per_row(bytes as u64, manifest.rows), chunks.to_string()]
+    };
     table(&["column", "bytes", "B/row", "chunks"], &columns.into_iter().map(row).collect::<Vec<_>>(), &[1, 2, 3])?;
     line("")?;
     let row = |rows: &crate::storage::segment::TenantRows| {
         vec![rows.tenant.to_string(), rows.first.to_string(), rows.rows.to_string(), short(rows.oldest()), short(rows.newest())]
     };
     table(&["tenant", "first row", "rows", "oldest", "newest"], &manifest.tenants.iter().map(row).collect::<Vec<_>>(), &[1, 2])?;
-    line(&format!("\n{} {}\n{} {}", manifest.data.sha256, segment.data_path().display(), manifest.index.sha256, segment.index_path().display()))?;
+    line(&format!(
+        "\n{} {}\n{} {}",
+        manifest.data.sha256,
+        segment.data_path().display(),
+        manifest.index.sha256,
+        segment.index_path().display()
+    ))?;
     Ok(OK)
 }
 

@@ -1,9 +1,9 @@
 //! Traces of Huawei Cloud's Cloud Trace Service, in every shape it has used since 2016.
 //!
 //! Who did it follows the console's operator column: an IAM user by name, an agency as `domain/agency`, a federated user
-//! as `provider/session`. Where one account acts for another (`assumedBy`, the partner's case), the operator is the one
-//! who really acted, as `domain/name`; the identity he took on is related as `assumed:domain/name`, and users and accounts
-//! of both sides are related, so a search for either finds the event.
+//! as `provider/session`. Where one account acts for another (`assumedBy`, the partner's case), the operator stays the
+//! user that CTS names and filters by; who really acted is related as `assumed_by:domain/name`, and users and accounts of
+//! both sides are related, so a search for either finds the event.
 //!
 //! A trace that has neither `time` nor `record_time` at all, as published ones exist, claims the year 1970: it is accepted,
 //! flagged as suspect and filed under its ingest time. One whose time cannot be read is refused.
@@ -113,16 +113,14 @@ fn fill_user(value: Loose<'_>, event: &mut Event) -> Result<()> {
 fn identify(user: &User<'_>, event: &mut Event) -> Result<()> {
     let domain = user.domain.object::<Domain<'_>>("domain")?.unwrap_or_default();
     let name = operator(user, &domain)?;
+    event.set_opt(Field::Operator, name);
     event.set_opt(Field::AccessKeyId, user.access_key_id.text("access_key_id")?);
     let assumed_by = user.assumed_by.object::<AssumedBy<'_>>("assumedBy")?;
-    match assumed_by.map(|by| by.user.object::<User<'_>>("assumedBy.user")).transpose()?.flatten() {
-        Some(actor) => {
-            let home = actor.domain.object::<Domain<'_>>("assumedBy.user.domain")?.unwrap_or_default();
-            event.set_opt(Field::Operator, in_domain(&home, operator(&actor, &home)?)?);
-            relate_identity(&actor, &home, event)?;
-            relate_opt(event, "assumed", in_domain(&domain, name)?);
-        }
-        None => event.set_opt(Field::Operator, name),
+    let actor = assumed_by.map(|by| by.user.object::<User<'_>>("assumedBy.user")).transpose()?.flatten();
+    if let Some(actor) = actor {
+        let home = actor.domain.object::<Domain<'_>>("assumedBy.user.domain")?.unwrap_or_default();
+        relate_opt(event, "assumed_by", in_domain(&home, operator(&actor, &home)?)?);
+        relate_identity(&actor, &home, event)?;
     }
     relate_identity(user, &domain, event)
 }
@@ -189,7 +187,9 @@ fn fill_mission(trace: &Trace<'_>, event: &mut Event) {
         event.relate(kind, id);
     }
     if event.text(Field::EventName) == Some(LEAVING) {
-        event.relate(UNBIND.0, UNBIND.1);
+        // The same operation asks for another mode of cooperation, which unbinds nobody.
+        let switches = trace.request.embedded().is_some_and(|request| request.contains("\"SWITCH\""));
+        event.relate(UNBIND.0, if switches { "switch" } else { UNBIND.1 });
     }
     related::relate_bodies(event, [trace.request, trace.response]);
 }

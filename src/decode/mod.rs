@@ -12,7 +12,7 @@
 //!
 //! `related_ids` hold every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`, `coupon`, `customer`,
 //! `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and mission events of CTS); `account`, `user`,
-//! `assumed` (who acted in whose place); `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`,
+//! `assumed_by` (who acted in the operator's place); `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`,
 //! `impersonated` (Kubernetes); `project`, `operation` (Google Cloud). `relation:unbind` marks everything that the end of
 //! a customer's association with a partner caused, whichever interface told of it.
 
@@ -27,7 +27,7 @@ mod partner;
 mod related;
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Field};
+use crate::event::{Event, Field, hex};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
@@ -193,8 +193,7 @@ fn depth(json: &[u8]) -> usize {
 
 /// The id of a record that has none: 32 hexadecimal digits of the SHA-256 of its text.
 fn hash_id(record: &str) -> String {
-    let digest = Sha256::digest(record.as_bytes());
-    digest[..16].iter().fold(String::from("sha256:"), |id, byte| id + &format!("{byte:02x}"))
+    format!("sha256:{}", hex(&Sha256::digest(record.as_bytes())[..16]))
 }
 
 #[cfg(test)]

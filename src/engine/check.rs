@@ -54,7 +54,10 @@ impl Engine {
             segments: stats.segments,
             events: stats.events,
             bytes: stats.data_bytes + stats.index_bytes,
-            reports: reports.into_iter().filter(|report| *report != SegmentReport { segment: report.segment.clone(), ..SegmentReport::default() }).collect(),
+            reports: reports
+                .into_iter()
+                .filter(|report| *report != SegmentReport { segment: report.segment.clone(), ..SegmentReport::default() })
+                .collect(),
         })
     }
 }

@@ -8,8 +8,8 @@ mod check;
 mod ingest;
 
 pub use check::{CheckReport, SegmentReport};
-pub use ingest::{Outcome, Receipt, Refused};
 pub(crate) use ingest::read_records;
+pub use ingest::{Outcome, Receipt, Refused};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};

@@ -270,7 +270,9 @@ mod tests {
         }
         full.relate("quota", "q1");
         full.relate("customer", "c1");
-        let bare = Event { tenant: "b".into(), original: "{}".into(), ..Event::default() };
+        let mut bare = Event { tenant: "b".into(), original: "{}".into(), ..Event::default() };
+        bare.set(Field::TraceId, "t");
+        bare.set(Field::Format, "native");
         let events = [full, bare];
         let batch = event_batch(&events).expect("a batch");
         let columns = Columns::new(&batch).expect("our own columns");

@@ -244,9 +244,7 @@ impl FieldDef {
     /// The type of the column in Arrow. Times are microseconds because Delta Lake knows no other unit.
     pub fn arrow_type(&self) -> DataType {
         match self.kind {
-            Kind::Text | Kind::Enum(_) if self.is_dictionary() => {
-                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-            }
+            Kind::Text | Kind::Enum(_) if self.is_dictionary() => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             Kind::Text | Kind::Enum(_) => DataType::Utf8,
             Kind::Bool => DataType::Boolean,
             Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),

@@ -60,7 +60,9 @@ impl TenantRule {
             (Some(tenant), None) => Ok(Self::Is(check_tenant(tenant)?.to_owned())),
             (None, Some("")) => Err(Error::parameter("tenant_from", "names a path of the records, such as project_id")),
             (None, Some(path)) => Ok(Self::At(path.to_owned())),
-            (None, None) => Err(Error::parameter("tenant", "say whose records they are: tenant, or tenant_from with a path such as project_id")),
+            (None, None) => {
+                Err(Error::parameter("tenant", "say whose records they are: tenant, or tenant_from with a path such as project_id"))
+            }
             (Some(_), Some(_)) => Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other")),
         }
     }
@@ -80,7 +82,8 @@ impl TenantRule {
 
 /// Decodes records, on all cores, keeping their order.
 pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
-    let decoded: Vec<Result<Event, Rejected>> = records.into_par_iter().with_min_len(256).map(|record| decode_record(record, format, rule)).collect();
+    let decoded: Vec<Result<Event, Rejected>> =
+        records.into_par_iter().with_min_len(256).map(|record| decode_record(record, format, rule)).collect();
     let mut batch = Batch { events: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
     for outcome in decoded {
         match outcome {
@@ -96,7 +99,8 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
         if record.bytes.len() > RECORD_BYTES_MAX {
             return Err(Error::invalid(format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.bytes.len())));
         }
-        let text = std::str::from_utf8(&record.bytes).map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))?;
+        let text = std::str::from_utf8(&record.bytes)
+            .map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))?;
         let mut event = decode::decode(text, format)?;
         event.tenant = rule.of(text)?.into();
         Ok(event)

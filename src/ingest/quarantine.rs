@@ -95,7 +95,8 @@ impl Quarantine {
 
 fn quarantined(rejected: &Rejected, source: &str, now: Timestamp) -> Quarantined {
     let tenant = rejected.tenant.as_deref().unwrap_or_default();
-    let digest = Sha256::new().chain_update((tenant.len() as u64).to_le_bytes()).chain_update(tenant).chain_update(&rejected.bytes).finalize();
+    let digest =
+        Sha256::new().chain_update((tenant.len() as u64).to_le_bytes()).chain_update(tenant).chain_update(&rejected.bytes).finalize();
     let text = std::str::from_utf8(&rejected.bytes).ok();
     Quarantined {
         id: hex(&digest[..16]),

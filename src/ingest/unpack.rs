@@ -27,7 +27,10 @@ impl Coding {
             "" | "identity" => Ok(Self::Identity),
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),
-            other => Err(Error::parameter("Content-Encoding", format!("{:?} is not supported: send gzip, zstd or identity", crate::event::clip(other, 40)))),
+            other => Err(Error::parameter(
+                "Content-Encoding",
+                format!("{:?} is not supported: send gzip, zstd or identity", crate::event::clip(other, 40)),
+            )),
         }
     }
 

@@ -150,7 +150,8 @@ impl Reader<'_> {
         })?;
         let mut totals: BTreeMap<i64, Bucket> = BTreeMap::new();
         for bucket in counts.into_iter().flatten() {
-            let total = totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
+            let total =
+                totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
             total.count += bucket.count;
             for (value, count) in bucket.by {
                 *total.by.entry(value).or_default() += count;

@@ -47,7 +47,8 @@ impl<'a> Lookup<'a> {
     /// Asks the index what it knows of the filter's conditions, for the rows in question.
     pub(super) fn prepare(segment: &'a Segment, filter: &'a Filter, rows: &Range<u32>) -> Result<Self> {
         let index = segment.index()?;
-        let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), facts: Facts { rows: rows.len() as u32, ..Facts::default() } };
+        let mut lookup =
+            Self { segment, served: Vec::new(), residual: Vec::new(), facts: Facts { rows: rows.len() as u32, ..Facts::default() } };
         for condition in &filter.conditions {
             let Some((docs, exact)) = serve(index, condition)? else {
                 lookup.residual.push(condition);
@@ -128,7 +129,8 @@ fn serve(index: &IndexReader, condition: &Condition) -> Result<Option<(Docs, boo
             }
             let Some(all) = index.values_with_prefix(field, "", TERMS_SEEN_MAX)? else { return Ok(None) };
             let inside = |term: &String| {
-                values.contains(term) || term.parse::<IpAddr>().is_ok_and(|address| networks.iter().any(|network| network.contains(&address)))
+                values.contains(term)
+                    || term.parse::<IpAddr>().is_ok_and(|address| networks.iter().any(|network| network.contains(&address)))
             };
             let terms: Vec<String> = all.into_iter().filter(inside).collect();
             if terms.len() > TERMS_MAX {

@@ -156,8 +156,11 @@ impl<'a> Reader<'a> {
             Ok((make(run, rows)?, step))
         };
         // A few runs are done sooner than they are spread.
-        let answers: Vec<(T, Step)> =
-            if runs.len() < 4 { runs.iter().map(answer).collect::<Result<_>>()? } else { runs.par_iter().map(answer).collect::<Result<_>>()? };
+        let answers: Vec<(T, Step)> = if runs.len() < 4 {
+            runs.iter().map(answer).collect::<Result<_>>()?
+        } else {
+            runs.par_iter().map(answer).collect::<Result<_>>()?
+        };
         let (answers, steps) = answers.into_iter().unzip();
         Ok((answers, self.explain(&runs, steps)))
     }
@@ -210,5 +213,9 @@ impl Run<'_> {
 
 /// The conditions of a filter as one text, for explanations.
 pub fn describe(filter: &Filter) -> String {
-    if filter.conditions.is_empty() { "everything".to_owned() } else { filter.conditions.iter().map(Condition::to_string).collect::<Vec<_>>().join(" and ") }
+    if filter.conditions.is_empty() {
+        "everything".to_owned()
+    } else {
+        filter.conditions.iter().map(Condition::to_string).collect::<Vec<_>>().join(" and ")
+    }
 }

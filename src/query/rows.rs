@@ -32,7 +32,8 @@ impl Rows {
 }
 
 /// What a list page reads: the record, and what the record does not tell.
-const FROM_RECORD: &[Field] = &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
+const FROM_RECORD: &[Field] =
+    &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
 
 /// The events in these rows, in ascending order of rows.
 ///
@@ -49,7 +50,8 @@ pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
             let stored = columns.event(row);
             let format = stored.text(Field::Format).and_then(decode::Format::from_name);
             let decoded = decode::decode(&stored.original, format);
-            let mut event = decoded.map_err(|error| Error::corrupt(format!("a stored record of {} no longer decodes: {error}", stored.tenant)))?;
+            let mut event =
+                decoded.map_err(|error| Error::corrupt(format!("a stored record of {} no longer decodes: {error}", stored.tenant)))?;
             event.tenant = stored.tenant;
             event.seq = stored.seq;
             event.time = stored.time;

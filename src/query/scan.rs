@@ -18,9 +18,7 @@ use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -183,7 +181,11 @@ fn after_prefix(prefix: &str) -> Option<String> {
 /// A test that DataFusion has no expression for, as a function of the column.
 fn tested(condition: &Condition) -> Expr {
     let positive = Condition { negated: false, ..condition.clone() };
-    let function = TestFunction { name: format!("annals_test({positive:?})"), signature: Signature::any(1, Volatility::Immutable), condition: positive };
+    let function = TestFunction {
+        name: format!("annals_test({positive:?})"),
+        signature: Signature::any(1, Volatility::Immutable),
+        condition: positive,
+    };
     ScalarUDF::from(function).call(vec![col(condition.field.name())])
 }
 

@@ -69,10 +69,13 @@ fn refuse_unless_new(root: &Path, access: Access) -> Result<()> {
     };
     let foreign = entries.is_some_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK_FILE));
     match access {
-        _ if foreign => Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals"))),
-        Access::Read => {
-            Err(Error::new(ErrorKind::NotFound, format!("there is no data directory at {shown}; `annals ingest --data {shown} …` makes one")))
+        _ if foreign => {
+            Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals")))
         }
+        Access::Read => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("there is no data directory at {shown}; `annals ingest --data {shown} …` makes one"),
+        )),
         Access::Write => Ok(()),
     }
 }

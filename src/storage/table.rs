@@ -157,7 +157,8 @@ fn column(def: &FieldDef) -> StructField {
         Kind::Time => primitive(PrimitiveType::Timestamp),
         Kind::Integer => primitive(PrimitiveType::Long),
         Kind::Decimal => primitive(
-            PrimitiveType::decimal(crate::event::AMOUNT_PRECISION, crate::event::AMOUNT_SCALE as u8).expect("the constants are a decimal type"),
+            PrimitiveType::decimal(crate::event::AMOUNT_PRECISION, crate::event::AMOUNT_SCALE as u8)
+                .expect("the constants are a decimal type"),
         ),
         Kind::List => DataType::Array(Box::new(ArrayType::new(primitive(PrimitiveType::String), false))),
     };

@@ -196,7 +196,8 @@ fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
             Ok(Test::Amounts(vec![amount]))
         }
         _ if field.def().operators.contains(&Operator::Cidr) && value.contains('/') => {
-            let network = value.parse::<IpNet>().map_err(|_| Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8")))?;
+            let network =
+                value.parse::<IpNet>().map_err(|_| Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8")))?;
             Ok(Test::Address(Vec::new(), vec![network]))
         }
         _ if field.def().operators.contains(&Operator::Cidr) => Ok(Test::Address(vec![value.to_owned()], Vec::new())),

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tantivy::{Directory, HasLen};
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{DirectoryLock, FileHandle, FileSlice, Lock, MmapDirectory, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
+use tantivy::{Directory, HasLen};
 
 const MAGIC: &[u8; 8] = b"ANNALIDX";
 const VERSION: u32 = 1;
@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_the_footer_and_every_cut_is_refused() {
         let good = written();
-        let footer_start = good.len() - TRAILER - u32::from_le_bytes(good[good.len() - 16..good.len() - 12].try_into().expect("four")) as usize;
+        let footer_start =
+            good.len() - TRAILER - u32::from_le_bytes(good[good.len() - 16..good.len() - 12].try_into().expect("four")) as usize;
         for bit in footer_start * 8..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);

@@ -73,7 +73,8 @@ impl IndexBuilder {
     pub(super) fn new() -> Result<Self> {
         let schema = schema();
         let directory = RamDirectory::create();
-        let settings = IndexSettings { docstore_compression: Compressor::None, docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+        let settings =
+            IndexSettings { docstore_compression: Compressor::None, docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
         let terms = term_fields().map(|def| (def.field, schema.get_field(def.name).expect("the schema has the field"))).collect();
         let time = schema.get_field(TIME).expect("the schema has the field");
         let seq = schema.get_field(SEQ).expect("the schema has the field");

@@ -206,7 +206,11 @@ impl Segment {
         if found == *mark {
             return Ok(Vec::new());
         }
-        let what = if found.bytes == mark.bytes { "SHA-256 differs".to_owned() } else { format!("{} bytes instead of {}", found.bytes, mark.bytes) };
+        let what = if found.bytes == mark.bytes {
+            "SHA-256 differs".to_owned()
+        } else {
+            format!("{} bytes instead of {}", found.bytes, mark.bytes)
+        };
         Ok(vec![format!("{} is damaged: {what}", shown.display())])
     }
 
