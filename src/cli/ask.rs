@@ -149,8 +149,8 @@ impl Asked {
     }
 }
 
-fn pair(name: &str, value: impl ToString) -> (String, String) {
-    (name.to_owned(), value.to_string())
+fn pair(name: &str, value: impl std::fmt::Display) -> (String, String) {
+    (name.to_owned(), format!("{value}"))
 }
 
 /// The columns of a list on a terminal.

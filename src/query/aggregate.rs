@@ -116,7 +116,7 @@ impl Reader<'_> {
     /// # Errors
     /// A segment that cannot be read.
     pub fn facets(&self, scope: &Scope, filter: &Filter, fields: &[Field], size: usize) -> Result<(Vec<Facet>, Explain)> {
-        let (counts, explain) = self.each_run(scope, filter, |run, rows| facets_of(run, rows, fields))?;
+        let (counts, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| facets_of(run, &rows, fields))?;
         let mut totals: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
         for (place, counted) in counts.into_iter().flat_map(|run| run.into_iter().enumerate()) {
             for (value, count) in counted {
@@ -144,9 +144,9 @@ impl Reader<'_> {
             let what = format!("{} over this period makes more than {BUCKETS_MAX} buckets; choose a wider one", interval.text);
             return Err(Error::parameter("interval", what));
         }
-        let (counts, explain) = self.each_run(scope, filter, |run, rows| match query.by {
+        let (counts, explain) = self.each_run(&self.runs(scope, filter), filter, |run, rows| match query.by {
             None => counts_of(run, rows, &interval),
-            Some(field) => counts_by(run, rows, &interval, field),
+            Some(field) => counts_by(run, &rows, &interval, field),
         })?;
         let mut totals: BTreeMap<i64, Bucket> = BTreeMap::new();
         for bucket in counts.into_iter().flatten() {
@@ -194,9 +194,9 @@ fn read(run: &Run<'_>, rows: &Rows, fields: &[Field]) -> Result<Vec<Columns>> {
     }
 }
 
-fn facets_of(run: &Run<'_>, rows: Rows, fields: &[Field]) -> Result<Vec<HashMap<String, u64>>> {
+fn facets_of(run: &Run<'_>, rows: &Rows, fields: &[Field]) -> Result<Vec<HashMap<String, u64>>> {
     let mut counts: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
-    for columns in read(run, &rows, fields)? {
+    for columns in read(run, rows, fields)? {
         for (field, counts) in fields.iter().zip(&mut counts) {
             count_values(&columns, *field, counts);
         }
@@ -265,9 +265,9 @@ fn counts_of(run: &Run<'_>, rows: Rows, interval: &Interval) -> Result<Vec<Bucke
     Ok(buckets)
 }
 
-fn counts_by(run: &Run<'_>, rows: Rows, interval: &Interval, field: Field) -> Result<Vec<Bucket>> {
+fn counts_by(run: &Run<'_>, rows: &Rows, interval: &Interval, field: Field) -> Result<Vec<Bucket>> {
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-    for columns in read(run, &rows, &[Field::Time, field])? {
+    for columns in read(run, rows, &[Field::Time, field])? {
         for row in 0..columns.rows() {
             let start = interval.start(columns.time(Field::Time, row).unwrap_or_default().millis());
             let bucket =

@@ -31,6 +31,7 @@ use lookup::Lookup;
 use plan::{Choice, Path};
 use rayon::prelude::*;
 use rows::Rows;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ pub struct Reader<'a> {
 #[derive(Debug, Clone)]
 struct Run<'a> {
     segment: &'a Segment,
-    tenant: &'a TenantRows,
+    tenant: Cow<'a, TenantRows>,
 }
 
 impl<'a> Reader<'a> {
@@ -103,7 +104,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A segment that cannot be read: a count is never short.
     pub fn count(&self, scope: &Scope, filter: &Filter) -> Result<(u64, Explain)> {
-        let (answers, explain) = self.each_run(scope, filter, |_, rows| Ok(rows.len() as u64))?;
+        let (answers, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |_, rows| Ok(rows.len() as u64))?;
         Ok((answers.into_iter().sum(), explain))
     }
 
@@ -113,7 +114,8 @@ impl<'a> Reader<'a> {
     /// A segment that cannot be read.
     pub fn get(&self, scope: &Scope, trace_id: &str) -> Result<Vec<Event>> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let (found, _) = self.each_run(scope, &filter, |run, rows| rows::events(run.segment, &rows.into_vec()))?;
+        let (found, _) =
+            self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| rows::events(run.segment, &rows.into_vec()))?;
         let mut events: Vec<Event> = found.into_iter().flatten().collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.key()));
         Ok(events)
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
             let mut add = |tenant: &'a TenantRows| {
                 let inside = filter.from.is_none_or(|from| tenant.newest() >= from) && filter.to.is_none_or(|to| tenant.oldest() < to);
                 if inside {
-                    runs.push(Run { segment, tenant });
+                    runs.push(Run { segment, tenant: Cow::Borrowed(tenant) });
                 }
             };
             match scope.named() {
@@ -137,6 +139,31 @@ impl<'a> Reader<'a> {
         runs
     }
 
+    /// The same runs for questions that do not care about the order of rows: when all tenants are asked about and the
+    /// period covers all of a segment, the segment is one run.
+    fn wide_runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
+        let runs = self.runs(scope, filter);
+        if scope.named().is_some() {
+            return runs;
+        }
+        let mut wide = Vec::new();
+        for own in runs.chunk_by(|left, right| std::ptr::eq(left.segment, right.segment)) {
+            let manifest = own[0].segment.manifest();
+            let whole = |run: &Run<'_>| {
+                filter.from.is_none_or(|from| run.tenant.oldest() >= from) && filter.to.is_none_or(|to| run.tenant.newest() < to)
+            };
+            if own.len() == manifest.tenants.len() && own.iter().all(whole) {
+                let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
+                let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
+                let tenant = TenantRows { tenant: "*".into(), first: 0, rows: manifest.rows, newest, oldest };
+                wide.push(Run { segment: own[0].segment, tenant: Cow::Owned(tenant) });
+            } else {
+                wide.extend_from_slice(own);
+            }
+        }
+        wide
+    }
+
     fn explain(&self, runs: &[Run<'_>], steps: Vec<Step>) -> Explain {
         let touched: HashSet<&str> = runs.iter().map(|run| run.segment.manifest().id.as_str()).collect();
         Explain { segments: self.snapshot.segments.len(), untouched: self.snapshot.segments.len() - touched.len(), steps }
@@ -145,11 +172,10 @@ impl<'a> Reader<'a> {
     /// Finds the rows of every run and makes something of them, on all cores.
     fn each_run<T: Send>(
         &self,
-        scope: &Scope,
+        runs: &[Run<'a>],
         filter: &Filter,
         make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
     ) -> Result<(Vec<T>, Explain)> {
-        let runs = self.runs(scope, filter);
         let answer = |run: &Run<'a>| {
             let range = run.range(filter)?;
             let (rows, step) = self.rows(run, filter, range, None)?;
@@ -162,7 +188,7 @@ impl<'a> Reader<'a> {
             runs.par_iter().map(answer).collect::<Result<_>>()?
         };
         let (answers, steps) = answers.into_iter().unzip();
-        Ok((answers, self.explain(&runs, steps)))
+        Ok((answers, self.explain(runs, steps)))
     }
 
     /// The first `limit` rows of a range of a run that match, or all of them, and how they were found.

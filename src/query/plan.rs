@@ -95,28 +95,28 @@ pub fn choose(facts: &Facts, forced: Option<Path>) -> Choice {
 mod tests {
     use super::*;
 
-    fn check(facts: Facts, forced: Option<Path>, expected: Path) {
-        assert_eq!(choose(&facts, forced).path, expected, "{facts:?} {forced:?}");
+    fn check(facts: &Facts, forced: Option<Path>, expected: Path) {
+        assert_eq!(choose(facts, forced).path, expected, "{facts:?} {forced:?}");
     }
 
     #[test]
     fn the_cheapest_path_is_chosen() {
         let residual = || vec!["amount=5..".to_owned()];
-        check(Facts::default(), None, Path::Pruned);
-        check(Facts { rows: 10, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() }, None, Path::Pruned);
-        check(Facts { rows: 1_000_000, ..Facts::default() }, None, Path::Lookup);
-        check(Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() }, None, Path::Lookup);
-        check(Facts { rows: 1_000_000, narrowest: Some(900), residual: residual(), ..Facts::default() }, None, Path::Lookup);
-        check(Facts { rows: 1_000_000, narrowest: Some(900_000), residual: residual(), ..Facts::default() }, None, Path::Scan);
-        check(Facts { rows: 1_000_000, residual: residual(), ..Facts::default() }, None, Path::Scan);
-        check(Facts { rows: 100, residual: residual(), ..Facts::default() }, None, Path::Lookup);
+        check(&Facts::default(), None, Path::Pruned);
+        check(&Facts { rows: 10, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() }, None, Path::Pruned);
+        check(&Facts { rows: 1_000_000, ..Facts::default() }, None, Path::Lookup);
+        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() }, None, Path::Lookup);
+        check(&Facts { rows: 1_000_000, narrowest: Some(900), residual: residual(), ..Facts::default() }, None, Path::Lookup);
+        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), residual: residual(), ..Facts::default() }, None, Path::Scan);
+        check(&Facts { rows: 1_000_000, residual: residual(), ..Facts::default() }, None, Path::Scan);
+        check(&Facts { rows: 100, residual: residual(), ..Facts::default() }, None, Path::Lookup);
     }
 
     #[test]
     fn a_forced_path_is_taken_where_rows_are_left() {
         let facts = Facts { rows: 100, absent: Some("source=X".into()), narrowest: Some(0), residual: vec![] };
-        check(facts.clone(), Some(Path::Scan), Path::Scan);
-        check(facts, Some(Path::Lookup), Path::Pruned);
-        check(Facts::default(), Some(Path::Scan), Path::Pruned);
+        check(&facts, Some(Path::Scan), Path::Scan);
+        check(&facts, Some(Path::Lookup), Path::Pruned);
+        check(&Facts::default(), Some(Path::Scan), Path::Pruned);
     }
 }

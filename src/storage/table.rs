@@ -87,7 +87,7 @@ impl Table {
 
     /// The version of the table.
     pub fn version(&self) -> u64 {
-        self.table.version().map(|version| u64::try_from(version).unwrap_or_default()).unwrap_or_default()
+        self.table.version().unwrap_or_default()
     }
 
     /// The segments of this version.

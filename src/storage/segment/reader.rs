@@ -259,10 +259,10 @@ impl Length for PositionedFile {
 }
 
 impl ChunkReader for PositionedFile {
-    type T = io::BufReader<PositionedRead>;
+    type T = Box<dyn Read + Send>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(io::BufReader::new(PositionedRead { file: Arc::clone(&self.file), place: start }))
+        Ok(Box::new(io::BufReader::new(PositionedRead { file: Arc::clone(&self.file), place: start })))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
@@ -274,7 +274,7 @@ impl ChunkReader for PositionedFile {
 
 /// A reader with a place of its own.
 #[derive(Debug)]
-pub struct PositionedRead {
+struct PositionedRead {
     file: Arc<File>,
     place: u64,
 }
