@@ -1,6 +1,0 @@
-//! x
-use super::App;
-use axum::Router;
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-}
