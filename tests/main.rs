@@ -3,5 +3,6 @@
 mod clients;
 mod decode;
 mod oracle;
+mod plans;
 mod store;
 mod tidy;

@@ -168,6 +168,8 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     }
     let mut left = if args.all { usize::MAX } else { args.limit };
     let mut cursor = args.cursor.clone();
+    let tenants: &[&str] = if args.asked.tenant.len() == 1 { &[] } else { &["tenant"] };
+    let columns = [tenants, LIST].concat();
     let mut rows = Vec::new();
     let mut count = 0_usize;
     if form == Form::Csv {
@@ -179,7 +181,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
         count += events.len();
         left = left.saturating_sub(events.len());
         match form {
-            Form::Table => rows.extend(events.iter().map(|event| LIST.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>())),
+            Form::Table => rows.extend(events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>())),
             Form::Csv => put(&events.iter().map(|event| csv_event(event, args.original)).collect::<Result<String>>()?)?,
             _ => put(&events.iter().map(|event| format!("{event}\n")).collect::<String>())?,
         }
@@ -189,7 +191,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
         }
     }
     if form == Form::Table {
-        table(LIST, &rows, &[])?;
+        table(&columns, &rows, &[])?;
         if let Some(cursor) = cursor {
             super::output::note(&format!("{count} events; more with --cursor {cursor}"));
         }

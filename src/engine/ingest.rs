@@ -2,7 +2,7 @@
 
 use super::{Engine, Writer};
 use crate::decode::Format;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::{BATCH_BYTES, BATCH_RECORDS, Batch, Record, RecordSplitter, Rejected, TenantRule, decode_records, known_events, seal};
 use crate::query::Snapshot;
@@ -69,6 +69,10 @@ impl Engine {
     /// A disk that fails; nothing of the batch is accepted then.
     pub fn ingest(&self, batch: Batch, source: &str) -> Result<Outcome> {
         let mut writer = self.writer()?;
+        if writer.in_doubt {
+            let what = "a commit failed and may or may not be in the table; nothing more is taken in until a restart reads it anew";
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
         let now = self.clock.now();
         let snapshot = self.snapshot();
         let known = known_events(&batch.events, &snapshot.segments, now)?;
@@ -103,7 +107,9 @@ impl Engine {
         let store = self.data.store();
         segments.par_iter().map(|segment| put(store, segment)).collect::<Result<Vec<()>>>()?;
         let added: Vec<NewSegment<'_>> = segments.iter().map(|segment| NewSegment { manifest: &segment.manifest }).collect();
-        let version = self.runtime.block_on(writer.table.commit(&added, last_seq, now))?;
+        let committed = self.runtime.block_on(writer.table.commit(&added, last_seq, now));
+        writer.in_doubt = committed.is_err();
+        let version = committed?;
         writer.last_seq = last_seq;
         let mut shown = snapshot.segments.clone();
         shown.extend(segments.into_iter().map(|segment| Arc::new(Segment::new(store, segment.manifest))));

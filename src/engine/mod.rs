@@ -41,6 +41,8 @@ struct Writer {
     /// The number of the last event that was accepted.
     last_seq: u64,
     quarantine: Quarantine,
+    /// A commit failed, and whether it is in the table is not known: numbers and duplicates can no longer be told.
+    in_doubt: bool,
 }
 
 /// What the store holds, in numbers.
@@ -76,7 +78,7 @@ impl Engine {
             Access::Read => None,
             Access::Write => {
                 let last_seq = runtime.block_on(table.last_seq())?;
-                Some(Mutex::new(Writer { table, last_seq, quarantine: Quarantine::open(store)? }))
+                Some(Mutex::new(Writer { table, last_seq, quarantine: Quarantine::open(store)?, in_doubt: false }))
             }
         };
         let scanner = Scanner::new(runtime.clone());
