@@ -1,6 +1,6 @@
 //! Objects with our own field names, for producers that have no format of their own.
 //!
-//! `time` and `event_name` are required. What only the store knows (tenant, seq, ingest time, the record itself) is not
+//! `time` and `event_name` are required; an event is of type `system` unless it says otherwise. What only the store knows (tenant, seq, ingest time, the record itself) is not
 //! taken from a record, so an event that was exported can be sent again.
 
 use super::json::{self, Loose};
@@ -35,6 +35,9 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         if !values[field as usize].is_some() || field == Field::EventName && event.text(field).is_none() {
             return Err(Error::invalid("is missing").at(field));
         }
+    }
+    if event.text(Field::EventType).is_none() {
+        event.set(Field::EventType, "system");
     }
     Ok(())
 }

@@ -1,95 +1,173 @@
-"""Pages through the traces of a project with Huawei's own SDK and compares what its filters give.
+"""Huawei's own client against the CTS façade: pages, filters, bounds, types and errors, as its users meet them.
 
-usage: cts_sdk.py URL PROJECT_ID EXPECTED_COUNT FROM_MS TO_MS
-prints "cts_sdk: ok N traces"
+    pip install huaweicloudsdkcts==3.1.219
+    python3 cts_sdk.py http://127.0.0.1:PORT PROJECT_ID EXPECTED_COUNT FROM_MS TO_MS
+
+EXPECTED_COUNT is how many management events the project has between FROM_MS and TO_MS, both exclusive. Prints one line and
+exits 0 when everything holds.
 """
 
+import json
 import sys
+from collections import Counter
 
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
-from huaweicloudsdkcts.v3 import CtsClient, ListTracesRequest
+from huaweicloudsdkcts.v3 import Attributes, BaseUser, CtsClient, ListTracesRequest, SessionContext, Traces, UserInfo
 
-url, project, expected, start, end = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
-credentials = BasicCredentials("access-key", "secret-key", project)
-client = CtsClient.new_builder().with_credentials(credentials).with_endpoints([url]).build()
-
-
-def ask(**conditions):
-    conditions.setdefault("trace_type", "system")
-    if "trace_id" not in conditions:
-        conditions = {"_from": start, "to": end, **conditions}
-    return client.list_traces(ListTracesRequest(**conditions))
+PAGE_ROWS = 50
+PYTHON_TYPES = {
+    "str": str, "int": int, "bool": bool, "list[str]": list, "UserInfo": UserInfo, "BaseUser": BaseUser,
+    "SessionContext": SessionContext, "Attributes": Attributes,
+}
 
 
-def pages(limit=50, **conditions):
-    traces, marker = [], None
-    while True:
-        page = ask(limit=limit, **({"next": marker} if marker else {}), **conditions)
-        assert page.meta_data.count == len(page.traces) <= limit
-        traces += page.traces
-        marker = page.meta_data.marker
-        if marker is None:
-            return traces
-        assert marker == page.traces[-1].trace_id
+def check(holds, what):
+    if not holds:
+        sys.exit(f"cts_sdk: {what}")
 
 
-def ids(traces):
-    return [trace.trace_id for trace in traces]
+class Project:
+    """The traces of one project in one period."""
+
+    def __init__(self, url, project_id, from_ms, to_ms):
+        credentials = BasicCredentials(ak="AKFORTESTSONLY", sk="not-a-secret", project_id=project_id)
+        self.client = CtsClient.new_builder().with_credentials(credentials).with_endpoints([url]).build()
+        self.period = {"_from": from_ms, "to": to_ms}
+
+    def ask(self, **parameters):
+        return self.client.list_traces(ListTracesRequest(**{"trace_type": "system", **self.period, **parameters}))
+
+    def pages(self, **parameters):
+        """Every trace that matches, page by page until the marker is null."""
+        traces = []
+        while True:
+            page = self.ask(**parameters)
+            check(page.status_code == 200, f"status {page.status_code}")
+            check(page.meta_data.count == len(page.traces), f"count {page.meta_data.count} of {len(page.traces)} rows")
+            check(len(page.traces) <= parameters["limit"], "a page longer than its limit")
+            for trace, raw in zip(page.traces, json.loads(page.raw_content)["traces"], strict=True):
+                check_types(trace, raw, f"trace {raw['trace_id']}")
+            traces += page.traces
+            marker = page.meta_data.marker
+            if marker is None:
+                return traces
+            check(marker == page.traces[-1].trace_id, "the marker is not the id of the last trace")
+            parameters["next"] = marker
 
 
-everything = pages()
-assert len(everything) == expected, (len(everything), expected)
-assert len(set(ids(everything))) == expected, "a trace came twice"
-times = [trace.time for trace in everything]
-assert times == sorted(times, reverse=True), "not newest first"
+def check_types(model, raw, place):
+    """What was sent is what the client's model declares, and the client made the same of it."""
+    check(isinstance(raw, dict), f"{place} is no object: {raw!r}")
+    for attribute, declared in model.openapi_types.items():
+        key = model.attribute_map[attribute]
+        value = getattr(model, attribute)
+        if key not in raw:
+            check(value is None, f"{place}.{key} came from nowhere")
+            continue
+        check(type(value) is PYTHON_TYPES[declared], f"{place}.{key} is {type(value).__name__}, not {declared}")
+        if hasattr(value, "openapi_types"):
+            check_types(value, raw[key], f"{place}.{key}")
+        else:
+            # The client converts in silence (str() of whatever came), so what came must need no conversion.
+            check(type(raw[key]) is type(value) and raw[key] == value, f"{place}.{key} was sent as {raw[key]!r}")
+            if isinstance(value, list):
+                check(all(type(item) is str for item in value), f"{place}.{key} has items that are no text")
 
-for trace in everything:
-    for name in ("trace_id", "trace_name", "trace_rating", "trace_type", "service_type", "resource_type", "resource_name", "resource_id", "source_ip", "request", "response", "code", "api_version"):
-        value = getattr(trace, name)
-        assert isinstance(value, str), (name, value)
-    assert isinstance(trace.time, int) and isinstance(trace.record_time, int)
-    assert isinstance(trace.user.name, str) and isinstance(trace.user.user_name, str) and isinstance(trace.user.domain.id, str)
 
-# A client that computes `next` itself stops at an empty page.
-last = everything[-1].trace_id
-after = ask(next=last)
-assert after.traces == [] and after.meta_data.count == 0 and after.meta_data.marker is None
+def operator(trace):
+    """Who did it, as CTS's console shows it: a user by name, an agency as domain/agency, a federated user as provider/session."""
+    user = trace.user
+    if user is None:
+        return None
+    urn = user.principal_urn or ""
+    if urn.startswith("sts::") and ":assumed-agency:" in urn:
+        agency = urn.split(":assumed-agency:")[1].split("/")[0]
+        return f"{user.domain.name}/{agency}" if user.domain and user.domain.name else agency
+    if urn.startswith("sts::") and ":external-user:" in urn:
+        return urn.split(":external-user:")[1]
+    return user.user_name or user.name
 
-for limit in (7, 200):
-    assert ids(pages(limit=limit)) == ids(everything)
-for condition, attribute in [
-    ("service_type", "service_type"),
-    ("trace_rating", "trace_rating"),
-    ("trace_name", "trace_name"),
-    ("resource_type", "resource_type"),
-    ("resource_id", "resource_id"),
-    ("resource_name", "resource_name"),
-]:
-    value = getattr(everything[expected // 2], attribute)
-    wanted = [trace.trace_id for trace in everything if getattr(trace, attribute) == value]
-    assert ids(pages(**{condition: value})) == wanted, (condition, value)
-user = everything[3].user.name
-assert ids(pages(user=user)) == [trace.trace_id for trace in everything if trace.user.name == user]
-four = dict(service_type="ECS", resource_type="ecs", trace_name="createServer", resource_name="web-3")
-assert ids(pages(**four)) == [t.trace_id for t in everything if t.service_type == "ECS" and t.resource_name == "web-3"]
-assert pages(trace_type="data") == []
 
-# Both bounds are exclusive.
-middle = everything[expected // 2].time
-assert ids(pages(_from=middle)) == [trace.trace_id for trace in everything if trace.time > middle]
-assert ids(pages(to=middle)) == [trace.trace_id for trace in everything if trace.time < middle]
-# A trace id overrides every other condition.
-one = ask(trace_id=last, user="nobody", service_type="nothing")
-assert ids(one.traces) == [last] and one.meta_data.marker is None
-assert ask(trace_id="no-such-trace").traces == []
+def some_values(traces, value_of):
+    """The most frequent value and the rarest."""
+    counted = Counter(value for trace in traces if (value := value_of(trace))).most_common()
+    return dict([counted[0], counted[-1]]) if counted else {}
 
-for wrong in (dict(limit=201), dict(limit=0), dict(trace_type="other"), dict(trace_rating="fatal"), dict(next="no-such-trace"), dict(_from=12)):
-    try:
-        ask(**wrong)
-    except ClientRequestException as refused:
-        assert refused.status_code == 400 and refused.error_code == "CTS.0300" and refused.error_msg, refused
-    else:
-        raise AssertionError(f"{wrong} was not refused")
 
-print(f"cts_sdk: ok {len(everything)} traces")
+def check_filters(project, traces):
+    attributes = ["service_type", "resource_type", "trace_name", "resource_id", "resource_name", "trace_rating", "enterprise_project_id"]
+    values = {name: lambda trace, name=name: getattr(trace, name) for name in attributes}
+    values["user"] = operator
+    values["access_key_id"] = lambda trace: trace.user and trace.user.access_key_id
+    for name, value_of in values.items():
+        for value in some_values(traces, value_of):
+            expected = [trace.trace_id for trace in traces if value_of(trace) == value]
+            found = [trace.trace_id for trace in project.pages(limit=PAGE_ROWS, **{name: value})]
+            check(found == expected, f"{name}={value!r} gave {len(found)} traces, not {len(expected)}")
+    first = traces[0]
+    both = {"service_type": first.service_type, "trace_rating": first.trace_rating}
+    if all(both.values()):
+        expected = [trace.trace_id for trace in traces if all(getattr(trace, name) == value for name, value in both.items())]
+        check([trace.trace_id for trace in project.pages(limit=200, **both)] == expected, f"{both} together gave other traces")
+    check(project.pages(limit=PAGE_ROWS, user="no such user") == [], "an unknown user has traces")
+    for trace in (traces[0], traces[len(traces) // 2], traces[-1]):
+        # All other criteria are ignored beside a trace id.
+        answer = project.ask(trace_id=trace.trace_id, user="no such user", limit=1)
+        check([found.to_dict() for found in answer.traces] == [trace.to_dict()], f"trace_id={trace.trace_id} gave another trace")
+        check(answer.meta_data.marker is None, "one trace has a next page")
+
+
+def check_paging(project, traces):
+    ids = [trace.trace_id for trace in traces]
+    check([trace.trace_id for trace in project.pages(limit=200)] == ids, "another limit gave other traces")
+    check([trace.trace_id for trace in project.ask().traces] == ids[:10], "a page without limit has not ten rows")
+    # Clients that work out `next` themselves go on until a page is empty.
+    middle = len(ids) // 2
+    found = [trace.trace_id for trace in project.ask(next=ids[middle], limit=7).traces]
+    check(found == ids[middle + 1:middle + 8], "next is not any trace id")
+    end = project.ask(next=ids[-1])
+    check(end.traces == [] and end.meta_data.count == 0 and end.meta_data.marker is None, "after the last trace there is more")
+
+
+def check_bounds(project, traces):
+    newest, oldest = traces[0].time, traces[-1].time
+    inner = [trace.trace_id for trace in traces if oldest < trace.time < newest]
+    if newest > oldest:
+        found = [trace.trace_id for trace in project.pages(limit=PAGE_ROWS, _from=oldest, to=newest)]
+        check(found == inner, f"bounds at the first and last trace gave {len(found)} traces, not the {len(inner)} between")
+    wide = project.pages(limit=PAGE_ROWS, _from=oldest - 1, to=newest + 1)
+    check(len(wide) == len(traces), "a millisecond beyond both ends is not enough")
+
+
+def check_errors(project):
+    for parameters in ({"limit": 201}, {"trace_rating": "fatal"}, {"next": "no such trace"}, {"trace_type": "other"}):
+        try:
+            project.ask(**parameters)
+        except ClientRequestException as error:
+            check(error.status_code == 400 and error.error_code == "CTS.0300" and error.error_msg, f"{parameters}: {error}")
+        else:
+            check(False, f"{parameters} was not refused")
+
+
+def main():
+    url, project_id, expected, from_ms, to_ms = sys.argv[1:]
+    project = Project(url, project_id, int(from_ms), int(to_ms))
+    traces = project.pages(limit=PAGE_ROWS)
+    check(all(isinstance(trace, Traces) for trace in traces), "not the client's own traces")
+    check(len(traces) == int(expected), f"{len(traces)} traces, not {expected}")
+    check(len({trace.trace_id for trace in traces}) == len(traces), "a trace came twice")
+    times = [trace.time for trace in traces]
+    check(times == sorted(times, reverse=True), "not newest first")
+    if traces:
+        check_filters(project, traces)
+        check_paging(project, traces)
+        check_bounds(project, traces)
+    check_errors(project)
+    # Data events: the same shapes; how many there are is not this script's to know.
+    project.pages(limit=PAGE_ROWS, trace_type="data")
+    print(f"cts_sdk: ok {len(traces)} traces")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,150 +1,117 @@
-//! The façade of CTS v3: `GET /v3/{project_id}/traces`, as Huawei's SDKs, Terraform and scripts call it.
+//! The façade of CTS v3: `GET /v3/{project_id}/traces`, so that programs written for Huawei's Cloud Trace Service work here
+//! unchanged. The tenant is the project id.
 //!
-//! What is as in CTS: bounds of the period are exclusive; `trace_id` overrides every other condition; a page is followed
-//! by giving any trace id as `next`; the page after the last is `[]`; for data events the conditions that CTS calls
-//! effective for management events only have no effect. What is better: the period is not limited to seven days. What is
-//! stricter: an unknown parameter is an error, for a condition that is ignored would make the answer wrong.
-//!
-//! A trace is listed at the time it happened, as in our own lists; CTS lists by the time it was recorded.
+//! Differences from the native API are CTS's: bounds of the period are exclusive, pages continue after a trace id, errors
+//! are `{"error_code", "error_msg"}`.
 
+mod request;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use super::App;
-use super::error::status_of;
+use super::error::ApiError;
 use super::params::Pairs;
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EVENT_TYPES, Event, Field, LEVELS, Timestamp};
-use crate::query::filter::{Condition, Test};
-use crate::query::{Cursor, Filter, Order, PageQuery};
+use crate::event::{Event, EventKey, clip};
+use crate::query::{Cursor, Order, PageQuery, Reader};
+use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+use request::{Request, Wanted};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::HashMap;
+use trace::Trace;
 
-/// Traces on a page unless `limit` says otherwise.
-const LIMIT_DEFAULT: usize = 10;
-/// The most traces on a page.
-const LIMIT_MAX: usize = 200;
-/// How far back a list goes unless `from` says otherwise: one hour.
-const PERIOD_DEFAULT_MS: i64 = 3_600_000;
-
-/// The conditions: CTS's parameter, our field, and whether it is effective for data events too.
-const CONDITIONS: &[(&str, Field, bool)] = &[
-    ("service_type", Field::Source, false),
-    ("resource_type", Field::ResourceType, false),
-    ("trace_name", Field::EventName, false),
-    ("resource_id", Field::ResourceId, false),
-    ("resource_name", Field::ResourceName, false),
-    ("user", Field::Operator, false),
-    ("trace_rating", Field::Level, false),
-    ("access_key_id", Field::AccessKeyId, true),
-    ("enterprise_project_id", Field::EnterpriseProjectId, true),
-];
-/// The other parameters.
-const PARAMETERS: &[&str] = &["trace_type", "limit", "from", "to", "next", "tracker_name", "trace_id"];
+/// Without a charset, Python's `requests` (and so Huawei's SDK) guesses one, and guesses wrong for some Chinese texts.
+const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+/// "Query failed": what CTS answers to a query it cannot make sense of.
+const QUERY_FAILED: &str = "CTS.0300";
+/// "Failed to read data".
+const READ_FAILED: &str = "CTS.0005";
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v3/{project_id}/traces", get(traces))
 }
 
-async fn traces(State(app): State<App>, Path(project): Path<String>, pairs: Pairs) -> Result<Json<Value>, CtsError> {
-    Ok(Json(app.run(move |engine| list(engine, &project, pairs)).await?))
+async fn traces(State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {
+    let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
+    let body = app.run(move |engine| answer(engine, &project, &pairs)).await?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
 }
 
-/// A page of traces, as CTS answers it.
-fn list(engine: &Engine, project: &str, pairs: Pairs) -> Result<Value> {
-    let scope = Scope::of_operator(&[project])?;
-    if scope.named().is_none() {
-        return Err(Error::parameter("project_id", "names one project"));
-    }
-    // SDKs send parameters that were not set as empty.
-    let pairs = Pairs(pairs.0.into_iter().filter(|(_, value)| !value.is_empty()).collect());
-    let known = |name: &str| PARAMETERS.contains(&name) || CONDITIONS.iter().any(|(condition, ..)| *condition == name);
-    if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !known(name)) {
-        return Err(Error::parameter(name, "unknown parameter"));
-    }
-    if let Some(trace_id) = pairs.one("trace_id")? {
-        let snapshot = engine.snapshot();
-        let events = engine.reader(&snapshot, None).get(&scope, trace_id)?;
-        return Ok(page(&events[..events.len().min(LIMIT_MAX)], false));
-    }
-    let filter = filter(engine, &pairs)?;
-    let limit = pairs.number("limit")?.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Error::parameter("limit", format!("is 1 to {LIMIT_MAX}")));
-    }
+#[derive(Serialize)]
+struct Answer {
+    traces: Vec<Trace>,
+    meta_data: MetaData,
+}
+
+#[derive(Serialize)]
+struct MetaData {
+    count: usize,
+    marker: Option<String>,
+}
+
+fn answer(engine: &Engine, project: &str, pairs: &Pairs) -> Result<Vec<u8>> {
+    let request = Request::read(project, pairs, engine.clock().now())?;
     let snapshot = engine.snapshot();
     let reader = engine.reader(&snapshot, None);
-    let cursor = match pairs.one("next")? {
-        None => None,
-        Some(trace_id) => {
-            // Should several records have the id, the page goes on after the oldest of them.
-            let last = reader.get(&scope, trace_id)?.pop();
-            let last = last.ok_or_else(|| Error::parameter("next", "is the id of no trace of this project"))?;
-            Some(Cursor { key: last.key(), backward: false })
+    let (events, more) = match &request.wanted {
+        Wanted::One(trace_id) => (reader.get(&request.scope, trace_id)?, false),
+        Wanted::Page { filter, limit, next } => {
+            let cursor = next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
+            let query = PageQuery { limit: *limit, order: Order::Descending, cursor, around: None };
+            let page = reader.list(&request.scope, filter, &query)?;
+            let (mut events, more) = (page.events, page.next.is_some());
+            if more {
+                events.truncate(clear_end(reader, &request.scope, &events)?);
+            }
+            (events, more)
         }
     };
-    let query = PageQuery { limit, order: Order::Descending, cursor, around: None };
-    let found = reader.list(&scope, &filter, &query)?;
-    Ok(page(&found.events, found.next.is_some()))
+    let marker = events.last().filter(|_| more).map(|event| event.trace_id().to_owned());
+    let meta_data = MetaData { count: events.len(), marker };
+    let answer = Answer { traces: events.iter().map(Trace::of).collect(), meta_data };
+    serde_json::to_vec(&answer).map_err(|cause| Error::internal("cannot write the traces").because(cause))
 }
 
-fn page(events: &[Event], more: bool) -> Value {
-    let marker = events.last().filter(|_| more).map(Event::trace_id);
-    let traces: Vec<Value> = events.iter().map(trace::render).collect();
-    json!({ "traces": traces, "meta_data": { "count": events.len(), "marker": marker } })
+/// The place after the event with a trace id; of several, after the oldest, so that pages always move on.
+fn after(reader: Reader<'_>, scope: &Scope, trace_id: &str) -> Result<Cursor> {
+    let key = oldest(reader, scope, trace_id)?
+        .ok_or_else(|| Error::parameter("next", format!("no trace of the project has the id {:?}", clip(trace_id, 100))))?;
+    Ok(Cursor { key, backward: false })
 }
 
-fn filter(engine: &Engine, pairs: &Pairs) -> Result<Filter> {
-    let trace_type = pairs.one("trace_type")?.unwrap_or("system");
-    if !EVENT_TYPES.contains(&trace_type) {
-        return Err(Error::parameter("trace_type", "is system or data"));
-    }
-    let data = trace_type == "data";
-    let mut filter = Filter::default().and_equal(Field::EventType, trace_type);
-    for (name, field, for_data) in CONDITIONS {
-        let Some(value) = pairs.one(name)? else { continue };
-        if *field == Field::Level && !LEVELS.contains(&value) {
-            return Err(Error::parameter(*name, format!("is one of {}", LEVELS.join(", "))));
+fn oldest(reader: Reader<'_>, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
+    Ok(reader.get(scope, trace_id)?.last().map(Event::key))
+}
+
+/// How many of these rows a page can have for its marker to lead on from its last row. A marker that an older record shares
+/// would lead on from there, over everything between; so such rows wait for the next page: pages of CTS may be short.
+/// Only a page of nothing else is left as it is.
+fn clear_end(reader: Reader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
+    let mut known: HashMap<&str, Option<EventKey>> = HashMap::new();
+    for (place, event) in events.iter().enumerate().rev() {
+        let id = event.trace_id();
+        let oldest = match known.get(id) {
+            Some(oldest) => *oldest,
+            None => *known.entry(id).or_insert(oldest(reader, scope, id)?),
+        };
+        if oldest == Some(event.key()) {
+            return Ok(place + 1);
         }
-        if data && !for_data {
-            continue;
-        }
-        let test =
-            if *field == Field::SourceIp { Test::Address(vec![value.to_owned()], vec![]) } else { Test::OneOf(vec![value.to_owned()]) };
-        filter.conditions.push(Condition { field: *field, negated: false, test });
     }
-    match pairs.one("tracker_name")? {
-        // The one tracker of management events, whose name many traces do not carry.
-        Some("system") if !data => {}
-        Some(tracker) => filter = filter.and_equal(Field::TrackerName, tracker),
-        None => {}
-    }
-    let now = engine.clock().now().millis();
-    // Exclusive bounds: the first moment that counts is the one after `from`; `to` itself does not count either way.
-    let from = millis(pairs, "from")?.unwrap_or(now - PERIOD_DEFAULT_MS).saturating_add(1);
-    let to = millis(pairs, "to")?.unwrap_or(now + 1);
-    if from > to {
-        return Err(Error::parameter("from", "the period ends before it begins; from and to go together"));
-    }
-    filter.from = Some(Timestamp::from_millis(from));
-    filter.to = Some(Timestamp::from_millis(to));
-    Ok(filter)
+    Ok(events.len())
 }
 
-fn millis(pairs: &Pairs, name: &str) -> Result<Option<i64>> {
-    let parse = |text: &str| {
-        let digits = text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| digits).ok_or_else(|| Error::parameter(name, "is a time in milliseconds, 13 digits"))
-    };
-    pairs.one(name)?.map(parse).transpose()
-}
-
-/// An error as CTS writes it.
+/// An error on its way to a client of CTS.
+#[derive(Debug)]
 struct CtsError(Error);
 
 impl From<Error> for CtsError {
@@ -155,18 +122,19 @@ impl From<Error> for CtsError {
 
 impl IntoResponse for CtsError {
     fn into_response(self) -> Response {
-        let status = status_of(self.0.kind());
-        let code = match self.0.kind() {
-            ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::NotFound => "CTS.0300",
-            _ => "CTS.0005",
-        };
-        if status.is_server_error() {
-            tracing::error!(error = %self.0, "a request of CTS failed");
+        let message = self.0.to_string();
+        let wrong_question = self.0.kind() == ErrorKind::Invalid;
+        // The native answer has the status of the kind, and says when to try again.
+        let mut response = ApiError::from(self.0).into_response();
+        if !wrong_question && !response.status().is_server_error() {
+            // To a client of CTS, 404 says that the project's tracker does not exist; here a file of ours is missing.
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
-        let mut response = (status, Json(json!({ "error_code": code, "error_msg": self.0.to_string() }))).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        response
+        let code = if wrong_question { QUERY_FAILED } else { READ_FAILED };
+        let (mut head, _) = response.into_parts();
+        head.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(CONTENT_TYPE));
+        let body = json!({ "error_code": code, "error_msg": message }).to_string();
+        head.headers.remove(header::CONTENT_LENGTH);
+        Response::from_parts(head, body.into())
     }
 }

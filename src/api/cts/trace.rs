@@ -1,159 +1,210 @@
-//! An event as a trace of CTS v3, with the types that the SDK reads.
+//! Trace objects: an event as CTS v3 writes it, in the types that Huawei's SDK declares.
 //!
-//! A record that came from CTS is shown as it came, its loose values made regular: codes and ids are texts, times
-//! milliseconds, request and response texts, the user an object. Other records are put together from their columns.
+//! A record of format cts keeps its own keys; only what its age made of their types is undone. Any other record is told
+//! with the names of CTS. Values that no one asked to change are passed on as they are written, so that large numbers and
+//! the order of keys stay.
 
-use crate::event::{Event, FIELDS, Field, Value};
-use serde_json::{Map, Value as Json, json};
+use crate::decode::Format;
+use crate::event::{Event, FIELDS, Field, Kind, Value};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
 
-/// Keys of a trace that the SDK reads as text.
+/// Keys of a trace that are text, whatever the record has.
 const TEXTS: &[&str] = &[
-    "trace_id",
-    "trace_name",
-    "trace_rating",
-    "trace_type",
-    "event_type",
-    "service_type",
-    "resource_type",
-    "resource_name",
-    "resource_id",
-    "source_ip",
-    "request",
-    "response",
-    "code",
     "api_version",
-    "message",
-    "request_id",
-    "location_info",
+    "code",
     "endpoint",
-    "resource_url",
     "enterprise_project_id",
-    "resource_account_id",
+    "location_info",
+    "message",
     "operation_id",
+    "request",
+    "request_id",
+    "resource_account_id",
+    "resource_id",
+    "resource_name",
+    "resource_type",
+    "resource_url",
+    "response",
+    "service_type",
+    "source_ip",
+    "trace_name",
+    "trace_type",
     "tracker_name",
-    "domain_id",
-    "project_id",
-    "user_agent",
 ];
+/// Keys of a user that are text.
+const USER_TEXTS: &[&str] =
+    &["access_key_id", "account_id", "id", "name", "principal_id", "principal_is_root_user", "principal_urn", "type", "user_name"];
+const DOMAIN_TEXTS: &[&str] = &["id", "name"];
+const SESSION_TEXTS: &[&str] = &["created_at", "mfa_authenticated"];
 
-/// The event as a trace.
-pub(super) fn render(event: &Event) -> Json {
-    let mut trace = if event.text(Field::Format) == Some("cts") { record(event) } else { Map::new() };
-    trace.remove("trace_status");
-    for key in TEXTS {
-        if let Some(value) = trace.get_mut(*key) {
-            *value = as_text(value.take());
-        }
-    }
-    // A text that the record does not have at all, and that a column knows, is told by the column.
-    for def in FIELDS.iter().filter(|def| !def.cts.is_empty() && def.is_text() && def.field != Field::Operator) {
-        let missing = trace.get(def.cts).is_none_or(|value| value.is_null() || value == "");
-        if let (true, Value::Text(text)) = (missing, event.value(def.field)) {
-            trace.insert(def.cts.to_owned(), text.into());
-        }
-    }
-    trace.remove("access_key_id");
-    // What the list is filtered by must be what it shows.
-    for field in [Field::Level, Field::EventType, Field::TraceType] {
-        if let Some(text) = event.text(field) {
-            trace.insert(field.def().cts.to_owned(), text.into());
-        }
-    }
-    trace.insert("trace_id".to_owned(), event.trace_id().into());
-    trace.insert("project_id".to_owned(), event.tenant.as_ref().into());
-    trace.insert("time".to_owned(), event.time.millis().into());
-    trace.insert("record_time".to_owned(), event.record_time.unwrap_or(event.time).millis().into());
-    match event.read_only {
-        Some(flag) => trace.insert("read_only".to_owned(), flag.into()),
-        None => trace.remove("read_only"),
-    };
-    match user(trace.remove("user"), event) {
-        Some(user) => trace.insert("user".to_owned(), user),
-        None => None,
-    };
-    trace.retain(|_, value| !value.is_null());
-    Json::Object(trace)
-}
+/// A trace object.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Trace(Object);
 
-/// The record's own keys, out of its envelope if it has one.
-fn record(event: &Event) -> Map<String, Json> {
-    // A number that no float can hold is no JSON to this parser; then the columns tell what they know.
-    let Ok(Json::Object(mut record)) = serde_json::from_str(&event.original) else { return Map::new() };
-    match record.remove("cts") {
-        Some(Json::Object(inner)) if !record.contains_key("trace_name") => inner,
-        _ => record,
+/// An object on its way out.
+type Object = BTreeMap<String, Box<RawValue>>;
+/// An object of a record.
+type Keys<'a> = BTreeMap<String, &'a RawValue>;
+
+impl Trace {
+    /// The event as a trace object.
+    pub(super) fn of(event: &Event) -> Self {
+        let is_cts = event.text(Field::Format) == Some(Format::Cts.name());
+        let told = if is_cts { of_record(event) } else { None };
+        let mut trace = told.unwrap_or_else(|| of_fields(event));
+        put(&mut trace, "project_id", &event.tenant);
+        put(&mut trace, "trace_id", event.trace_id());
+        put(&mut trace, "time", &event.time.millis());
+        put(&mut trace, "event_type", if event.text(Field::EventType) == Some("data") { "data" } else { "system" });
+        Self(trace)
     }
 }
 
-fn as_text(value: Json) -> Json {
+/// The record's own keys; `None` if it cannot be read.
+fn of_record(event: &Event) -> Option<Object> {
+    let outer = keys(&event.original)?;
+    let inner = outer.get("cts").and_then(|inner| keys(inner.get()));
+    let mut trace = normalised(inner.unwrap_or(outer), TEXTS);
+    replace(&mut trace, "record_time", event.record_time.map(|time| json(&time.millis())));
+    replace(&mut trace, "read_only", event.read_only.map(|flag| json(&flag)));
+    let level = event.text(Field::Level).map(json);
+    let own = ["trace_rating", "trace_status"].into_iter().find_map(|key| text(trace.get(key)?));
+    replace(&mut trace, "trace_rating", level.or(own.map(|own| json(&own))));
+    let user = trace.get("user").and_then(|raw| user(raw));
+    replace(&mut trace, "user", user);
+    Some(trace)
+}
+
+/// A trace of the event's fields, for records of other formats.
+fn of_fields(event: &Event) -> Object {
+    let mut trace = Object::new();
+    for def in FIELDS.iter().filter(|def| !def.cts.is_empty()) {
+        let value = match event.value(def.field) {
+            Value::Text(text) => json(text),
+            Value::Bool(flag) => json(&flag),
+            Value::Time(time) => json(&time.millis()),
+            _ => continue,
+        };
+        debug_assert!(!matches!(def.kind, Kind::List | Kind::Decimal), "CTS has no such values");
+        trace.insert(def.cts.to_owned(), value);
+    }
+    let access_key = trace.remove("access_key_id");
+    if let Some(name) = trace.remove("user") {
+        let user = Object::from([("name".to_owned(), name.clone()), ("user_name".to_owned(), name)]);
+        put(&mut trace, "user", &with(user, "access_key_id", access_key));
+    } else if let Some(access_key) = access_key {
+        put(&mut trace, "user", &Object::from([("access_key_id".to_owned(), access_key)]));
+    }
+    // When CTS recorded a trace is, here, when it was accepted.
+    trace.entry("record_time".to_owned()).or_insert_with(|| json(&event.ingest_time.millis()));
+    trace.entry("tracker_name".to_owned()).or_insert_with(|| json("system"));
+    trace
+}
+
+/// Who did it: once an object, once an object as JSON text, once a plain text.
+fn user(raw: &RawValue) -> Option<Box<RawValue>> {
+    let text = text(raw).filter(|text| !text.is_empty())?;
+    let mut user = match keys(&text) {
+        Some(keys) => normalised(keys, USER_TEXTS),
+        None => Object::from([("name".to_owned(), json(&text))]),
+    };
+    if user.get("user_name").is_none_or(|name| name.get() == "\"\"")
+        && let Some(name) = user.get("name").cloned()
+    {
+        user.insert("user_name".to_owned(), name);
+    }
+    let domain = user.get("domain").and_then(|raw| domain(raw));
+    replace(&mut user, "domain", domain);
+    let invoked_by = user.get("invoked_by").map(|raw| match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+        Ok(items) => json(&items.into_iter().filter_map(self::text).collect::<Vec<_>>()),
+        Err(_) => json(&self::text(raw).into_iter().collect::<Vec<_>>()),
+    });
+    replace(&mut user, "invoked_by", invoked_by);
+    let session = user.get("session_context").and_then(|raw| session(raw));
+    replace(&mut user, "session_context", session);
+    Some(json(&user))
+}
+
+fn domain(raw: &RawValue) -> Option<Box<RawValue>> {
+    let text = text(raw).filter(|text| !text.is_empty())?;
+    Some(match keys(&text) {
+        Some(keys) => json(&normalised(keys, DOMAIN_TEXTS)),
+        None => json(&BTreeMap::from([("name", text)])),
+    })
+}
+
+fn session(raw: &RawValue) -> Option<Box<RawValue>> {
+    let text = text(raw)?;
+    let mut session = normalised(keys(&text)?, &[]);
+    let attributes = session.get("attributes").and_then(|raw| {
+        let text = self::text(raw)?;
+        Some(json(&normalised(keys(&text)?, SESSION_TEXTS)))
+    });
+    replace(&mut session, "attributes", attributes);
+    Some(json(&session))
+}
+
+/// The keys of a JSON object.
+fn keys(json: &str) -> Option<Keys<'_>> {
+    serde_json::from_str(json).ok()
+}
+
+/// The same keys without those that have no value, and with text where `texts` says so.
+fn normalised(keys: Keys<'_>, texts: &[&str]) -> Object {
+    let value = |key: &str, raw: &RawValue| if texts.contains(&key) { text(raw).map(|text| json(&text)) } else { Some(raw.to_owned()) };
+    keys.into_iter().filter(|(_, raw)| raw.get() != "null").filter_map(|(key, raw)| value(&key, raw).map(|value| (key, value))).collect()
+}
+
+/// A value as text: a text as it is, anything else as compact JSON, null not at all.
+fn text(raw: &RawValue) -> Option<String> {
+    let json = raw.get();
+    match json.as_bytes().first()? {
+        b'n' => None,
+        // A text that is no Unicode (half of a surrogate pair) is shown as it is written, as filters see it.
+        b'"' => Some(serde_json::from_str(json).unwrap_or_else(|_| json[1..json.len() - 1].to_owned())),
+        _ => Some(compact(json)),
+    }
+}
+
+/// JSON without the spaces between its parts.
+fn compact(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let keep = |letter: &char| {
+        if in_text {
+            match letter {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => in_text = false,
+                _ => {}
+            }
+            return true;
+        }
+        in_text = *letter == '"';
+        !letter.is_ascii_whitespace()
+    };
+    json.chars().filter(keep).collect()
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
+    to_raw_value(value).expect("texts, numbers, flags and maps of them by name are always JSON")
+}
+
+fn put<T: Serialize + ?Sized>(object: &mut Object, key: &str, value: &T) {
+    object.insert(key.to_owned(), json(value));
+}
+
+/// Puts a value in the place of what the record has, or takes that away.
+fn replace(object: &mut Object, key: &str, value: Option<Box<RawValue>>) {
     match value {
-        Json::String(_) | Json::Null => value,
-        // A resource id that is `{}` is none.
-        Json::Object(ref object) if object.is_empty() => Json::Null,
-        other => Json::String(other.to_string()),
-    }
+        Some(value) => object.insert(key.to_owned(), value),
+        None => object.remove(key),
+    };
 }
 
-/// The user as an object: it may have been one, JSON in a text, or a mere name.
-fn user(value: Option<Json>, event: &Event) -> Option<Json> {
-    let value = match value {
-        Some(Json::String(text)) => serde_json::from_str(&text).ok().filter(Json::is_object).unwrap_or_else(|| json!({ "name": text })),
-        Some(value) => value,
-        None => Json::Null,
-    };
-    let mut user = match value {
-        Json::Object(user) => user,
-        _ => Map::new(),
-    };
-    let name = user.get("name").or(user.get("user_name")).and_then(Json::as_str).or(event.text(Field::Operator)).map(str::to_owned);
-    if let Some(name) = name.filter(|name| !name.is_empty()) {
-        user.entry("name").or_insert_with(|| name.as_str().into());
-        user.entry("user_name").or_insert_with(|| name.into());
-    }
-    if let Some(key) = event.text(Field::AccessKeyId) {
-        user.entry("access_key_id").or_insert_with(|| key.into());
-    }
-    (!user.is_empty()).then_some(Json::Object(user))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decode::decode;
-
-    fn rendered(record: &str) -> Json {
-        let mut event = decode(record, None).expect(record);
-        event.tenant = "p".into();
-        render(&event)
-    }
-
-    #[test]
-    fn loose_values_become_what_the_sdk_reads() {
-        let trace = rendered(
-            r#"{"trace_id":"t","trace_name":"n","service_type":"S","time":1700000000,"record_time":"2016-12-15 15:27:40 GMT+08:00","code":200,
-                "request":{"a":1},"response":"","user":"{\"name\":\"x\",\"domain\":{\"id\":\"d\"}}","trace_status":"warning","resource_id":{},"read_only":"true"}"#,
-        );
-        let expected = json!({
-            "trace_id": "t", "trace_name": "n", "service_type": "S", "time": 1_700_000_000_000_i64, "record_time": 1_481_786_860_000_i64,
-            "code": "200", "request": "{\"a\":1}", "response": "", "user": {"name": "x", "user_name": "x", "domain": {"id": "d"}},
-            "trace_rating": "warning", "event_type": "system", "read_only": true, "project_id": "p",
-        });
-        assert_eq!(trace, expected);
-    }
-
-    #[test]
-    fn an_envelope_is_taken_off_and_other_formats_are_put_together() {
-        assert_eq!(rendered(r#"{"cts":{"trace_name":"n","service_type":"S","time":1700000000000}}"#)["trace_name"], "n");
-        let trace =
-            rendered(r#"{"event_name":"e","time":1700000000000,"source":"S","operator":"o","access_key_id":"k","level":"incident"}"#);
-        assert_eq!(trace["trace_name"], "e");
-        assert_eq!(trace["user"], json!({ "name": "o", "user_name": "o", "access_key_id": "k" }));
-        assert_eq!(trace["trace_rating"], "incident");
-    }
-
-    #[test]
-    fn an_opaque_user_is_a_name_and_no_user_is_absent() {
-        assert_eq!(rendered(r#"{"trace_name":"n","time":1700000000000,"user":"bob"}"#)["user"]["name"], "bob");
-        assert_eq!(rendered(r#"{"trace_name":"n","time":1700000000000,"user":null}"#).get("user"), None);
-    }
+fn with(mut object: Object, key: &str, value: Option<Box<RawValue>>) -> Object {
+    replace(&mut object, key, value);
+    object
 }
