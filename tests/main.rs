@@ -4,5 +4,6 @@ mod clients;
 mod decode;
 mod oracle;
 mod plans;
+mod samples;
 mod store;
 mod tidy;

@@ -69,3 +69,38 @@ pub(super) fn events_from_columns(segment: &Segment, rows: &[u32]) -> Result<Vec
     let batches = segment.read(rows, &fields)?;
     Ok(batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Timestamp, row_order};
+    use crate::generate::{Generator, Plan};
+    use crate::storage::segment::write_segment;
+    use crate::storage::{PutMode, Store, paths};
+
+    #[test]
+    fn a_decoded_record_shows_what_the_columns_hold() {
+        let mut generator = Generator::new(&Plan { events: 2_000, tenants: 3, days: 1, ..Plan::default() });
+        let (mut written, mut record) = (Vec::new(), String::new());
+        while generator.next_record(&mut record) {
+            let mut event = decode::decode(&record, None).expect("generated records decode");
+            event.tenant = generator.tenant().into();
+            event.accept(written.len() as u64 + 1, Timestamp::parse("2026-07-01T00:00:00Z").expect("a time"));
+            written.push(event);
+            record.clear();
+        }
+        written.sort_by(row_order);
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        let rows: Vec<u32> = (0..2_000).step_by(3).collect();
+        let expected: Vec<Event> = rows.iter().map(|row| written[*row as usize].clone()).collect();
+        // Decoders of another version must not be asked: the columns are.
+        for decoders in [decode::VERSION, decode::VERSION + 1] {
+            let files = write_segment("01ROWS", "2026-03-02", decoders, &written).expect("a segment");
+            store.put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace).expect("the data file");
+            let segment = Segment::new(&store, files.manifest);
+            assert_eq!(events(&segment, &rows).expect("events"), expected);
+            assert_eq!(events_from_columns(&segment, &rows).expect("events"), expected);
+        }
+    }
+}

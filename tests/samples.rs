@@ -1,0 +1,54 @@
+//! Every sample record goes in, none is lost, and all are found again.
+
+use crate::store::TestStore;
+use annals::access::Scope;
+use annals::event::Field;
+use annals::ingest::{TenantRule, Unpacked};
+use annals::query::Filter;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+const FILES: &[(&str, &str, u64)] = &[
+    ("cts_traces.jsonl.gz", "cts", 25),
+    ("cloudtrail_invictus.jsonl.gz", "cloudtrail", 2_900),
+    ("cloudtrail_stratus.jsonl.gz", "cloudtrail", 310),
+    ("k8s_audit_falco.jsonl.gz", "k8s", 55),
+    ("gcp_audit_c7n_tests.jsonl.gz", "gcp", 46),
+    ("partner.jsonl", "partner", 26),
+];
+
+#[test]
+fn all_sample_records_are_taken_in_once_and_found_by_format_and_id() {
+    let mut store = TestStore::new();
+    let rule = TenantRule::new(Some("t"), None).expect("a tenant");
+    let take = |store: &TestStore, name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/samples").join(name);
+        let input = Unpacked::detect(File::open(path).expect("the sample is there"), u64::MAX).expect("a stream");
+        let (outcome, error) = store.engine().ingest_stream(BufReader::new(input), None, &rule, name, |_| ());
+        assert!(error.is_none(), "{name}: {error:?}");
+        outcome
+    };
+    for (name, _, records) in FILES {
+        let outcome = take(&store, name);
+        assert_eq!((outcome.accepted, outcome.duplicates, outcome.quarantined.len()), (*records, 0, 0), "{name}");
+    }
+    store.reopen();
+    for (name, _, records) in FILES {
+        let outcome = take(&store, name);
+        assert_eq!((outcome.accepted, outcome.duplicates), (0, *records), "{name} again");
+    }
+    let scope = Scope::of_operator(&["t"]).expect("a scope");
+    let snapshot = store.engine().snapshot();
+    let reader = store.engine().reader(&snapshot, None);
+    for format in ["cts", "cloudtrail", "k8s", "gcp", "partner"] {
+        let expected: u64 = FILES.iter().filter(|(_, of, _)| *of == format).map(|(.., records)| records).sum();
+        let filter = Filter::default().and_equal(Field::Format, format);
+        assert_eq!(reader.count(&scope, &filter).expect("a count").0, expected, "{format}");
+    }
+    for event in store.everything().iter().step_by(37) {
+        let found = reader.get(&scope, event.trace_id()).expect("a look-up");
+        assert!(found.contains(event), "{}", event.trace_id());
+    }
+    assert!(store.engine().check(false).expect("a check").is_sound());
+}
