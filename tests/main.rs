@@ -1,9 +1,13 @@
 //! All integration tests in one binary: linking the engine once is slow enough.
 
+mod arrivals;
 mod clients;
 mod decode;
+mod hostile;
 mod oracle;
 mod plans;
+mod process;
 mod samples;
+mod serving;
 mod store;
 mod tidy;

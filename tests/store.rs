@@ -8,7 +8,7 @@ use annals::ingest::{Record, TenantRule, decode_records};
 use annals::query::{Filter, Order, PageQuery};
 use annals::storage::Access;
 use serde_json::Value as Json;
-use std::path::Path;
+
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -47,10 +47,6 @@ impl TestStore {
 
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

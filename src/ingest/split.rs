@@ -27,13 +27,13 @@ pub struct RecordSplitter<R> {
     ended: bool,
 }
 
-/// Where in JSON a reader stands: how many brackets are open, and whether inside a text.
-#[derive(Debug, Clone, Copy, Default)]
+/// Where in JSON a reader stands: which brackets are open, and whether inside a text.
+#[derive(Debug, Default)]
 struct Nesting {
-    depth: usize,
+    open: Vec<u8>,
     in_text: bool,
     escaped: bool,
-    /// More brackets were closed than opened.
+    /// A bracket was closed that was not open.
     broken: bool,
 }
 
@@ -65,7 +65,7 @@ impl<R: BufRead> RecordSplitter<R> {
         if read == 0 {
             self.ended = true;
             if let Some((first, bytes, _)) = self.open.take() {
-                self.ready.push_back(Record { line: first, bytes: trim(&bytes).to_vec() });
+                self.ready.extend(salvage(first, &bytes));
             }
             return Ok(());
         }
@@ -77,13 +77,12 @@ impl<R: BufRead> RecordSplitter<R> {
     }
 
     fn take_line(&mut self, line: Vec<u8>) -> Result<()> {
-        let alone = Nesting::default().after(&line);
-        if let Some((first, mut bytes, nesting)) = self.open.take() {
-            if alone.is_closed() && line.starts_with(b"{") {
-                // A whole object at the beginning of a line: what was open before it was cut off.
+        if let Some((first, mut bytes, mut nesting)) = self.open.take() {
+            // Where a key is due, a whole object at the beginning of a line means that what was open was cut off.
+            if nesting.open.last() == Some(&b'{') && is_object(&line) {
                 self.ready.push_back(Record { line: first, bytes: trim(&bytes).to_vec() });
             } else {
-                let nesting = nesting.after(&line);
+                nesting.read(&line);
                 bytes.extend_from_slice(&line);
                 return self.continue_with(first, bytes, nesting);
             }
@@ -91,8 +90,11 @@ impl<R: BufRead> RecordSplitter<R> {
         if trim(&line).is_empty() {
             return Ok(());
         }
-        let begins = matches!(trim(&line).first(), Some(b'{' | b'['));
-        self.continue_with(self.line, line, if begins { alone } else { Nesting::default() })
+        let mut nesting = Nesting::default();
+        if matches!(trim(&line).first(), Some(b'{' | b'[')) {
+            nesting.read(&line);
+        }
+        self.continue_with(self.line, line, nesting)
     }
 
     fn continue_with(&mut self, first: u64, bytes: Vec<u8>, nesting: Nesting) -> Result<()> {
@@ -119,7 +121,7 @@ impl<R: BufRead> RecordSplitter<R> {
 }
 
 impl Nesting {
-    fn after(mut self, bytes: &[u8]) -> Self {
+    fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if self.in_text {
                 match byte {
@@ -132,20 +134,47 @@ impl Nesting {
             }
             match byte {
                 b'"' => self.in_text = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => match self.depth.checked_sub(1) {
-                    Some(depth) => self.depth = depth,
-                    None => self.broken = true,
-                },
+                b'{' | b'[' => self.open.push(*byte),
+                // In ASCII a closing bracket is two after its opening one.
+                b'}' | b']' => self.broken |= self.open.pop() != Some(byte - 2),
                 _ => {}
             }
         }
-        self
     }
 
-    fn is_closed(self) -> bool {
-        self.depth == 0 && !self.in_text
+    fn is_closed(&self) -> bool {
+        self.open.is_empty() && !self.in_text
     }
+}
+
+/// Whether a line is an object by itself, but for a comma after it.
+fn is_object(line: &[u8]) -> bool {
+    let mut nesting = Nesting::default();
+    line.starts_with(b"{") && {
+        nesting.read(line);
+        nesting.is_closed() && !nesting.broken
+    }
+}
+
+/// The records in a document that was never closed: its lines that are objects by themselves, and what is between them.
+fn salvage(first: u64, bytes: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut rest: Option<Record> = None;
+    for (line, text) in (first..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        if is_object(text) {
+            records.extend(rest.take());
+            let text = trim(text);
+            records.extend(records_of(line, text.strip_suffix(b",").unwrap_or(text)));
+        } else {
+            rest.get_or_insert_with(|| Record { line, bytes: Vec::new() }).bytes.extend_from_slice(text);
+        }
+    }
+    records.extend(rest);
+    records.retain_mut(|record| {
+        record.bytes = trim(&record.bytes).to_vec();
+        !record.bytes.is_empty()
+    });
+    records
 }
 
 fn trim(bytes: &[u8]) -> &[u8] {
@@ -211,9 +240,9 @@ fn envelope(text: &str) -> Option<Vec<&RawValue>> {
 /// Deeper than any record in an envelope may be; parsing deeper values could exhaust the stack.
 fn too_deep(value: &[u8]) -> bool {
     let mut nesting = Nesting::default();
-    value.chunks(1).any(|byte| {
-        nesting = nesting.after(byte);
-        nesting.depth > decode::DEPTH_MAX + 8
+    value.chunks(256).any(|bytes| {
+        nesting.read(bytes);
+        nesting.open.len() > decode::DEPTH_MAX + 8
     })
 }
 
@@ -251,6 +280,22 @@ mod tests {
         let records = split("nonsense\n{\"a\":1\n{\"b\":2}\n}}\n{\"c\":3}\n{\"d\":\"");
         let expected = [(1, "nonsense"), (2, "{\"a\":1"), (3, "{\"b\":2}"), (4, "}}"), (5, "{\"c\":3}"), (6, "{\"d\":\"")];
         assert_eq!(records, expected.map(|(line, text)| (line, text.to_owned())));
+    }
+
+    #[test]
+    fn arrays_with_an_object_on_each_line_are_one_document() {
+        let array = "[\n{\"a\":1},\n{\"b\":[\n2]}\n]\n{\"c\":3}";
+        assert_eq!(split(array), [(1, "{\"a\":1}".to_owned()), (1, "{\"b\":[\n2]}".to_owned()), (6, "{\"c\":3}".to_owned())]);
+        let envelope = "{\"Records\":[\n{\"a\":1},\n{\"b\":2}\n]}";
+        assert_eq!(split(envelope), [(1, "{\"a\":1}".to_owned()), (1, "{\"b\":2}".to_owned())]);
+    }
+
+    #[test]
+    fn a_document_that_is_never_closed_gives_its_whole_objects() {
+        let cut = split("[\n{\"a\":1},\n{\"b\":2},\n{\"c\":");
+        assert_eq!(cut, [(1, "["), (2, "{\"a\":1}"), (3, "{\"b\":2}"), (4, "{\"c\":")].map(|(line, text)| (line, text.to_owned())));
+        let swallowed = split("{\"x\":[1,\n{\"a\":1}\n{\"b\":2}");
+        assert_eq!(swallowed, [(1, "{\"x\":[1,"), (2, "{\"a\":1}"), (3, "{\"b\":2}")].map(|(line, text)| (line, text.to_owned())));
     }
 
     #[test]
