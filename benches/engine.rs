@@ -1,1 +1,3 @@
+//! Benches of the engine.
+
 fn main() {}

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod clients;
+mod commands;
 mod decode;
 mod hostile;
 mod oracle;
