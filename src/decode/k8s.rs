@@ -26,6 +26,8 @@ loose_object!(
 
 /// Verbs that change nothing.
 const READING: &[&str] = &["get", "list", "watch", "head", "options"];
+/// Subresources that let a user act inside a container or behind a service.
+const ENTERING: &[&str] = &["exec", "attach", "portforward", "proxy"];
 
 /// Fills the event from an audit event.
 pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
@@ -50,7 +52,12 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     }
     fill_result(&audit, stage.as_deref(), event)?;
     fill_users(&audit, event)?;
-    fill_object(&audit, event)
+    fill_object(&audit, event)?;
+    // Entering a container is asked for with get, and reads nothing but what it does there.
+    if event.text(Field::ResourceType).and_then(|kind| kind.rsplit_once('/')).is_some_and(|(_, below)| ENTERING.contains(&below)) {
+        event.read_only = Some(false);
+    }
+    Ok(())
 }
 
 fn fill_times(audit: &Audit<'_>, event: &mut Event) -> Result<()> {

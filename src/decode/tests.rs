@@ -300,3 +300,17 @@ fn a_path_leads_to_the_text_of_a_value() {
         assert_eq!(text_at(record, path).as_deref(), text, "{path}");
     }
 }
+
+#[test]
+fn entering_a_container_is_not_reading() {
+    let read_only = |subresource: &str| {
+        let object = format!(r#""objectRef":{{"resource":"pods","name":"p"{subresource}}}"#);
+        event(&format!(
+            r#"{{"auditID":"a","stage":"ResponseComplete","verb":"get","requestReceivedTimestamp":"2026-03-01T00:00:00Z",{object}}}"#
+        ))
+        .read_only
+    };
+    assert_eq!(read_only(""), Some(true));
+    assert_eq!(read_only(r#","subresource":"log""#), Some(true));
+    assert_eq!(read_only(r#","subresource":"exec""#), Some(false));
+}
