@@ -11,6 +11,7 @@ use super::{Explain, Reader, Run, Step};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKey, Timestamp};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
@@ -18,6 +19,9 @@ use std::ops::Range;
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows at the end of a range that are looked at first when the list runs from the oldest.
 const WINDOW_ROWS: u32 = 4_096;
+
+/// Runs that are asked at a time at most.
+const RUNS_AT_A_TIME: usize = 16;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Default)]
@@ -99,20 +103,32 @@ impl Reader<'_> {
         let wanted = limit + 1;
         let mut best: BinaryHeap<Hit> = BinaryHeap::new();
         let mut steps = Vec::new();
-        for (place, run) in runs.iter().enumerate() {
+        // The first run often fills the page; when it does not, more and more are asked at a time, on all cores.
+        let (mut next, mut step) = (0, 1);
+        while next < runs.len() {
             let full = best.len() == wanted;
-            if full && best.peek().is_some_and(|worst| walk.rank(walk.first_time(run)) > worst.0) {
+            if full && best.peek().is_some_and(|worst| walk.rank(walk.first_time(&runs[next])) > worst.0) {
                 break;
             }
-            let (rows, step) = self.hits(run, filter, walk, wanted)?;
-            steps.push(step);
-            let index = run.segment.index()?;
-            for row in rows {
-                best.push((walk.rank(index.key(row)), place, row));
-                if best.len() > wanted {
-                    best.pop();
+            let places = next..runs.len().min(next + step);
+            let ask = |place: usize| self.hits(&runs[place], filter, walk, wanted);
+            let found: Vec<(Vec<u32>, Step)> = if places.len() < 2 {
+                places.clone().map(ask).collect::<Result<_>>()?
+            } else {
+                places.clone().into_par_iter().map(ask).collect::<Result<_>>()?
+            };
+            for (place, (rows, step)) in places.clone().zip(found) {
+                steps.push(step);
+                let index = runs[place].segment.index()?;
+                for row in rows {
+                    best.push((walk.rank(index.key(row)), place, row));
+                    if best.len() > wanted {
+                        best.pop();
+                    }
                 }
             }
+            next = places.end;
+            step = RUNS_AT_A_TIME.min(step * 2);
         }
         let mut hits = best.into_sorted_vec();
         let more = hits.len() > limit;
@@ -197,16 +213,22 @@ fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
     for (_, place, row) in hits {
         wanted.entry(*place).or_default().push(*row);
     }
-    let mut events: BTreeMap<(usize, u32), Event> = BTreeMap::new();
-    for (place, mut rows) in wanted {
+    // Hits that are scattered over many segments are read on all cores.
+    let read = |(place, mut rows): (usize, Vec<u32>)| {
         rows.sort_unstable();
         let found = rows::events(runs[place].segment, &rows)?;
         if found.len() != rows.len() {
             let what = format!("{} gave {} of {} rows", runs[place].segment.data_path().display(), found.len(), rows.len());
             return Err(Error::corrupt(what));
         }
-        events.extend(rows.into_iter().map(|row| (place, row)).zip(found));
-    }
+        Ok(rows.into_iter().map(|row| (place, row)).zip(found).collect::<Vec<_>>())
+    };
+    let found: Vec<Vec<((usize, u32), Event)>> = if wanted.len() < 3 {
+        wanted.into_iter().map(read).collect::<Result<_>>()?
+    } else {
+        wanted.into_par_iter().map(read).collect::<Result<_>>()?
+    };
+    let mut events: BTreeMap<(usize, u32), Event> = found.into_iter().flatten().collect();
     let take = |(_, place, row): &Hit| events.remove(&(*place, *row)).ok_or_else(|| Error::internal("a hit without its event"));
     hits.iter().map(take).collect()
 }

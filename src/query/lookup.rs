@@ -7,19 +7,20 @@ use super::rows::Rows;
 use crate::error::Result;
 use crate::event::{Columns, Field, IndexKind, Value};
 use crate::storage::segment::{IndexReader, Segment};
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::ops::Range;
 use tantivy::postings::SegmentPostings;
 use tantivy::{DocSet, TERMINATED};
 
 /// More terms than this for one condition are not gathered: the columns are read instead.
-const TERMS_MAX: usize = 1_024;
+const TERMS_MAX: usize = 4_096;
 /// Terms of a field that are looked through to find those in a network.
 const TERMS_SEEN_MAX: usize = 65_536;
-/// Candidates that are verified at a time while a page fills.
+/// Candidates that are verified first while a page fills; twice as many each time, for a page that does not fill soon.
 const VERIFY_ROWS: usize = 512;
-/// Candidates that are verified at a time when all are wanted.
-const VERIFY_ALL_ROWS: usize = 32_768;
+/// Candidates that are verified at a time at most.
+const VERIFY_ROWS_MAX: usize = 32_768;
 
 /// A filter prepared against the index of one segment.
 pub(super) struct Lookup<'a> {
@@ -86,9 +87,10 @@ impl<'a> Lookup<'a> {
             return Ok(Rows::List(candidates.take(limit.unwrap_or(usize::MAX))));
         }
         let mut found = Vec::new();
-        let step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ALL_ROWS };
+        let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
         loop {
             let batch = candidates.take(step);
+            step = VERIFY_ROWS_MAX.min(step * 2);
             *examined += batch.len() as u64;
             if batch.is_empty() {
                 return Ok(Rows::List(found));
@@ -127,12 +129,11 @@ fn serve(index: &IndexReader, condition: &Condition) -> Result<Option<(Docs, boo
             if networks.is_empty() {
                 return Ok(Some((union(index, field, values)?, true)));
             }
-            let Some(all) = index.values_with_prefix(field, "", TERMS_SEEN_MAX)? else { return Ok(None) };
-            let inside = |term: &String| {
-                values.contains(term)
-                    || term.parse::<IpAddr>().is_ok_and(|address| networks.iter().any(|network| network.contains(&address)))
-            };
-            let terms: Vec<String> = all.into_iter().filter(inside).collect();
+            let mut terms = values.clone();
+            for network in networks {
+                let Some(near) = index.values_with_prefix(field, &shared_text(network), TERMS_SEEN_MAX)? else { return Ok(None) };
+                terms.extend(near.into_iter().filter(|term| term.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))));
+            }
             if terms.len() > TERMS_MAX {
                 return Ok(None);
             }
@@ -148,6 +149,19 @@ fn serve(index: &IndexReader, condition: &Condition) -> Result<Option<(Docs, boo
             Ok(Some((Docs::List(rows), false)))
         }
         _ => Ok(None),
+    }
+}
+
+/// How the text of every address in a network begins: the octets that all share. IPv6 has too many ways to write one.
+fn shared_text(network: &IpNet) -> String {
+    match network {
+        IpNet::V4(network) => {
+            let octets = network.network().octets();
+            let shared = usize::from(network.prefix_len() / 8);
+            let text: Vec<String> = octets[..shared].iter().map(ToString::to_string).collect();
+            if (1..4).contains(&shared) { format!("{}.", text.join(".")) } else { text.join(".") }
+        }
+        IpNet::V6(_) => String::new(),
     }
 }
 
@@ -317,5 +331,24 @@ pub(super) fn holds(condition: &Condition, columns: &Columns, row: usize) -> boo
         Kind::Integer => condition.holds(columns.seq(row).map_or(Value::Absent, Value::Integer)),
         Kind::Decimal => condition.holds(columns.amount(row).map_or(Value::Absent, Value::Decimal)),
         Kind::List => condition.holds(Value::List(&columns.list(field, row))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shared_text;
+
+    #[test]
+    fn addresses_of_a_network_share_their_whole_octets() {
+        for (network, text) in [
+            ("10.0.0.0/8", "10."),
+            ("10.1.0.0/15", "10."),
+            ("10.1.2.0/24", "10.1.2."),
+            ("10.1.2.3/32", "10.1.2.3"),
+            ("0.0.0.0/0", ""),
+            ("fe80::/10", ""),
+        ] {
+            assert_eq!(shared_text(&network.parse().expect(network)), text, "{network}");
+        }
     }
 }

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use std::fmt;
 
-/// Candidates that a lookup verifies row by row without a second thought.
-const CANDIDATES_FEW: u32 = 1_024;
+/// Candidates that a lookup verifies without a second thought: reading their columns costs less than planning a scan.
+const CANDIDATES_FEW: u32 = 65_536;
 /// Above [`CANDIDATES_FEW`], a lookup must leave less than one row in this many to verify, or a scan is cheaper.
 const CANDIDATES_SHARE: u32 = 16;
 
