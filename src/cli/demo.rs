@@ -66,7 +66,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     // A busy port is no reason to fail a demonstration.
     let listen = if std::net::TcpListener::bind(args.listen).is_ok() { args.listen } else { SocketAddr::new(args.listen.ip(), 0) };
     run_server(&session, engine, listen, |address| {
-        note(&format!("\nserving at http://{address} until Ctrl-C; the data goes with it. In another terminal:\n"));
+        note(&format!("serving at http://{address} until Ctrl-C; the data goes with it. In another terminal:"));
         let base = format!("http://{address}/api/v1");
         for question in [
             format!("events?tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=3"),
