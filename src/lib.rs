@@ -12,3 +12,4 @@ pub mod generate;
 pub mod ingest;
 pub mod query;
 pub mod storage;
+pub mod text;

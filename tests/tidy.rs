@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the ground up. A module may import from its own floor only what is named in [`BESIDE`], and from below.
 const FLOORS: &[&[&str]] = &[
-    &["error", "clock", "event", "decode", "generate"],
+    &["error", "clock", "event", "decode", "generate", "text"],
     &["storage"],
     &["access"],
     &["ingest"],
@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The ground floor's own order: what each of its modules may import.
 const BESIDE: &[(&str, &[&str])] =
-    &[("clock", &["event"]), ("event", &["error"]), ("decode", &["error", "event"]), ("error", &[]), ("generate", &[])];
+    &[("clock", &["event"]), ("event", &["error"]), ("decode", &["error", "event"]), ("error", &[]), ("generate", &[]), ("text", &[])];
 
 /// Foreign crates and the modules that may name them.
 const HOMES: &[(&str, &[&str])] = &[

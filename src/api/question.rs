@@ -9,13 +9,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{FIELDS, Field, Kind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
-use crate::query::{Explain, Facet, Filter, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field, read_cursor};
+use crate::query::{
+    Binding, Explain, Facet, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field, parse_time_zone,
+};
 use serde_json::{Map, Value as Json, json};
 
 /// Events on a page unless `limit` says otherwise.
 pub const PAGE_ROWS_DEFAULT: usize = 50;
 /// Values of a facet unless `size` says otherwise.
 const FACET_SIZE_DEFAULT: usize = 10;
+/// Groups of `stats` unless `size` says otherwise.
+const STATS_SIZE_DEFAULT: usize = 100;
 /// The most values of a facet.
 const FACET_SIZE_MAX: usize = 10_000;
 /// The most fields in one `facets` call.
@@ -34,7 +38,12 @@ pub enum Call {
     Histogram,
     /// `GET /api/v1/top`.
     Top,
+    /// `GET /api/v1/stats`.
+    Stats,
 }
+
+/// Every call that asks something.
+pub const CALLS: &[Call] = &[Call::Events, Call::Count, Call::Histogram, Call::Facets, Call::Top, Call::Stats];
 
 impl Call {
     /// The path of the call.
@@ -45,17 +54,19 @@ impl Call {
             Self::Facets => "/api/v1/facets",
             Self::Histogram => "/api/v1/histogram",
             Self::Top => "/api/v1/top",
+            Self::Stats => "/api/v1/stats",
         }
     }
 
     /// The parameters it takes besides the filter's.
-    fn parameters(self) -> &'static [&'static str] {
+    pub(super) fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Events => &["tenant", "explain", "path", "limit", "order", "cursor", "around", "original"],
+            Self::Events => &["tenant", "explain", "path", "limit", "order", "cursor", "around", "original", "total"],
             Self::Count => &["tenant", "explain", "path"],
             Self::Facets => &["tenant", "explain", "path", "fields", "size"],
-            Self::Histogram => &["tenant", "explain", "path", "interval", "by"],
+            Self::Histogram => &["tenant", "explain", "path", "interval", "by", "time_zone"],
             Self::Top => &["tenant", "explain", "path", "field", "size"],
+            Self::Stats => &["tenant", "explain", "path", "field", "by", "size"],
         }
     }
 }
@@ -89,6 +100,7 @@ pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
         Call::Facets => question.facets(engine, &snapshot)?,
         Call::Histogram => question.histogram(engine, &snapshot)?,
         Call::Top => question.top(engine, &snapshot)?,
+        Call::Stats => question.stats(engine, &snapshot)?,
     };
     if pairs.flag("explain")? {
         answer["explain"] = explain_json(&explain);
@@ -99,7 +111,9 @@ pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
 impl Question<'_> {
     fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
         let order = self.pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default();
-        let (binding, cursor) = read_cursor(self.pairs.one("cursor")?, &self.scope, &self.filter, order)?;
+        let mut filter = self.filter.clone();
+        let mut binding = Binding::new(engine.cursor_key(), &self.scope, &filter, order);
+        let cursor = self.pairs.one("cursor")?.map(|text| binding.decode(text, &mut filter)).transpose()?;
         let around =
             self.pairs.one("around")?.map(|text| Timestamp::parse(text).map_err(|error| Error::parameter("around", error.to_string())));
         let around = around.transpose()?;
@@ -108,11 +122,36 @@ impl Question<'_> {
         }
         let limit = self.pairs.number("limit")?.unwrap_or(PAGE_ROWS_DEFAULT);
         let query = PageQuery { limit, order, cursor, around };
-        let page = engine.reader(snapshot, self.forced).list(&self.scope, &self.filter, &query)?;
+        let reader = engine.reader(snapshot, self.forced);
+        let page = reader.list(&self.scope, &filter, &query)?;
         let original = self.pairs.flag("original")?;
         let events: Vec<Json> = page.events.iter().map(|event| event.to_json(original)).collect();
-        let text = |cursor: Option<crate::query::Cursor>| cursor.map(|cursor| cursor.encode(&binding));
-        Ok((json!({ "events": events, "next_cursor": text(page.next), "prev_cursor": text(page.prev) }), page.explain))
+        let text = |cursor: Option<crate::query::Cursor>| cursor.map(|cursor| binding.encode(cursor));
+        let mut answer = json!({ "events": events, "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
+        if self.pairs.flag("total")? {
+            answer["total"] = reader.count(&self.scope, &filter)?.0.into();
+        }
+        Ok((answer, page.explain))
+    }
+
+    fn stats(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+        match self.pairs.one("field")? {
+            None | Some("amount") => {}
+            Some(_) => return Err(Error::parameter("field", "amount is the one field that has statistics")),
+        }
+        let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
+        let size = self.size(STATS_SIZE_DEFAULT)?;
+        let (mut groups, explain) = engine.reader(snapshot, self.forced).stats(&self.scope, &self.filter, by)?;
+        let total = groups.len();
+        groups.truncate(size);
+        let group = |group: &Group| {
+            json!({
+                "value": group.value, "count": group.count, "sum": group.sum.to_string(), "min": group.min.to_string(),
+                "max": group.max.to_string(), "avg": group.sum.average(group.count).to_string(),
+            })
+        };
+        let groups: Vec<Json> = groups.iter().map(group).collect();
+        Ok((json!({ "field": "amount", "by": by.map(Field::name), "groups": groups, "groups_total": total }), explain))
     }
 
     fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
@@ -152,7 +191,8 @@ impl Question<'_> {
             Some(text) => Some(Interval::parse(text)?),
         };
         let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
-        let query = HistogramQuery { interval, by };
+        let time_zone = self.pairs.one("time_zone")?.map(parse_time_zone).transpose()?;
+        let query = HistogramQuery { interval, by, time_zone };
         let (histogram, explain) = engine.reader(snapshot, self.forced).histogram(&self.scope, &self.filter, &query)?;
         let bucket = |bucket: &crate::query::Bucket| {
             let mut json = json!({ "start": bucket.start.to_string(), "count": bucket.count });
@@ -162,7 +202,8 @@ impl Question<'_> {
             json
         };
         let buckets: Vec<Json> = histogram.buckets.iter().map(bucket).collect();
-        Ok((json!({ "interval": histogram.interval, "buckets": buckets }), explain))
+        let time_zone = time_zone.map_or("UTC", |zone| zone.name());
+        Ok((json!({ "interval": histogram.interval, "time_zone": time_zone, "buckets": buckets }), explain))
     }
 
     fn size(&self, default: usize) -> Result<usize> {
@@ -181,7 +222,7 @@ fn explain_json(explain: &Explain) -> Json {
     let step = |step: &crate::query::Step| {
         json!({
             "segment": step.segment, "tenant": step.tenant, "rows": step.rows, "path": step.path.to_string(), "why": step.why,
-            "examined": step.examined, "matched": step.matched, "micros": step.micros,
+            "examined": step.examined, "matched": step.matched, "bytes": step.bytes, "micros": step.micros,
         })
     };
     json!({ "segments": explain.segments, "untouched": explain.untouched, "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })

@@ -95,6 +95,11 @@ impl Engine {
         Reader::new(snapshot, &self.scanner, forced)
     }
 
+    /// The key that cursors of this store are signed with.
+    pub fn cursor_key(&self) -> [u8; 32] {
+        self.data.key()
+    }
+
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()

@@ -194,7 +194,7 @@ fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<
     let mut known = Vec::new();
     let mut next = pairs.into_iter().peekable();
     let mut numbers = rows.iter();
-    for columns in segment.read(&rows, &[Field::TraceId, Field::Original])? {
+    for columns in segment.read(&rows, &[Field::TraceId, Field::Original], &mut 0)? {
         for place in 0..columns.rows() {
             let number = *numbers.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
             while let Some((_, event)) = next.next_if(|(row, _)| *row == number) {

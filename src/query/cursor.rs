@@ -1,4 +1,9 @@
 //! Cursors: where a page ended, as an opaque text that only fits the question it came from.
+//!
+//! A cursor is signed with a key that never leaves the data directory, over the question it came from; so a changed or
+//! made-up one is refused, as is one of another tenant, filter or order. It names an event by time and sequence number,
+//! so it stays right while events arrive and while segments are merged. A question that counts back from now (`last=7d`)
+//! takes the beginning of its period with it: every page is of the same period.
 
 use super::filter::Filter;
 use crate::access::Scope;
@@ -6,10 +11,14 @@ use crate::error::{Error, Result};
 use crate::event::{EventKey, Timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-const VERSION: u8 = 1;
-const BYTES: usize = 1 + 1 + 8 + 8 + 8;
+const VERSION: u8 = 2;
+const MARK_BYTES: usize = 16;
+const BYTES: usize = 1 + 1 + 8 + 8 + 8 + MARK_BYTES;
+const BACKWARD: u8 = 1;
+const HAS_FROM: u8 = 2;
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,52 +62,71 @@ pub struct Cursor {
     pub backward: bool,
 }
 
-/// What a cursor is bound to: the question without its page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Binding([u8; 32]);
+/// What cursors of one question are signed with: the store's key, and the question without its page.
+#[derive(Clone)]
+pub struct Binding {
+    key: [u8; 32],
+    question: [u8; 32],
+    /// Where the period begins, if the question counts back from now.
+    from: Option<Timestamp>,
+}
 
-impl Binding {
-    /// The binding of a question.
-    pub fn new(scope: &Scope, filter: &Filter, order: Order) -> Self {
-        Self(Sha256::digest(format!("annals cursor\n{}\n{}\n{order:?}", scope.canonical(), filter.canonical())).into())
+impl std::fmt::Debug for Binding {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Binding")
     }
 }
 
-impl Cursor {
-    /// The cursor's text.
-    pub fn encode(self, binding: &Binding) -> String {
+impl Binding {
+    /// The binding of a question to the store with this key.
+    pub fn new(key: [u8; 32], scope: &Scope, filter: &Filter, order: Order) -> Self {
+        let question = Sha256::digest(format!("annals cursor\n{}\n{}\n{order:?}", scope.canonical(), filter.canonical())).into();
+        Self { key, question, from: filter.last.and(filter.from) }
+    }
+
+    fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key).expect("a key of any length will do");
+        mac.update(&self.question);
+        mac.update(body);
+        mac
+    }
+
+    /// The text of a cursor.
+    pub fn encode(&self, cursor: Cursor) -> String {
+        let flags = if cursor.backward { BACKWARD } else { 0 } | if self.from.is_some() { HAS_FROM } else { 0 };
         let mut bytes = Vec::with_capacity(BYTES);
-        bytes.extend_from_slice(&[VERSION, u8::from(self.backward)]);
-        bytes.extend_from_slice(&self.key.time.millis().to_le_bytes());
-        bytes.extend_from_slice(&self.key.seq.to_le_bytes());
-        let mark = mark(&bytes, binding);
-        bytes.extend_from_slice(&mark);
+        bytes.extend_from_slice(&[VERSION, flags]);
+        bytes.extend_from_slice(&cursor.key.time.millis().to_le_bytes());
+        bytes.extend_from_slice(&cursor.key.seq.to_le_bytes());
+        bytes.extend_from_slice(&self.from.unwrap_or_default().millis().to_le_bytes());
+        let mark = self.mac(&bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&mark[..MARK_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor's text.
+    /// Reads a cursor's text. A question that counts back from now goes on with the period that the cursor has: the
+    /// filter's beginning is set to it.
     ///
     /// # Errors
-    /// A text that is no cursor, or one of another question; the message names the parameter `cursor`.
-    pub fn decode(text: &str, binding: &Binding) -> Result<Self> {
+    /// A text that is no cursor, was changed, or is one of another question; the message names the parameter `cursor`.
+    pub fn decode(&mut self, text: &str, filter: &mut Filter) -> Result<Cursor> {
         let refuse = |why: &str| Error::parameter("cursor", why);
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refuse("is not a cursor of this server"))?;
-        if bytes.len() != BYTES || bytes[0] != VERSION || bytes[1] > 1 {
+        if bytes.len() != BYTES || bytes[0] != VERSION {
             return Err(refuse("is not a cursor of this server"));
         }
-        let (body, found) = bytes.split_at(BYTES - 8);
-        if found != mark(body, binding) {
-            return Err(refuse("belongs to another question: keep tenant, filter and order while paging"));
+        let (body, found) = bytes.split_at(BYTES - MARK_BYTES);
+        if self.mac(body).verify_truncated_left(found).is_err() {
+            return Err(refuse("was changed or belongs to another question: keep tenant, filter and order while paging"));
         }
-        let eight = |from: usize| body[from..from + 8].try_into().expect("eight bytes");
-        let time = Timestamp::from_millis(i64::from_le_bytes(eight(2)));
-        Ok(Self { key: EventKey { time, seq: u64::from_le_bytes(eight(10)) }, backward: body[1] == 1 })
+        let number = |from: usize| i64::from_le_bytes(body[from..from + 8].try_into().expect("eight bytes"));
+        if body[1] & HAS_FROM != 0 {
+            self.from = Some(Timestamp::from_millis(number(18)));
+            filter.from = self.from;
+        }
+        let key = EventKey { time: Timestamp::from_millis(number(2)), seq: number(10) as u64 };
+        Ok(Cursor { key, backward: body[1] & BACKWARD != 0 })
     }
-}
-
-fn mark(body: &[u8], binding: &Binding) -> [u8; 8] {
-    let digest = Sha256::new().chain_update(binding.0).chain_update(body).finalize();
-    digest[..8].try_into().expect("a digest has more than eight bytes")
 }
 
 #[cfg(test)]
@@ -106,29 +134,51 @@ mod tests {
     use super::*;
     use crate::event::Field;
 
+    const KEY: [u8; 32] = [7; 32];
+
+    fn binding(tenant: &str, filter: &Filter, order: Order) -> Binding {
+        Binding::new(KEY, &Scope::of_operator(&[tenant]).expect("a scope"), filter, order)
+    }
+
     #[test]
-    fn a_cursor_fits_only_its_own_question() {
-        let scope = Scope::of_operator(&["a"]).expect("a scope");
+    fn a_cursor_fits_only_its_own_question_and_store() {
         let filter = Filter::default();
-        let binding = Binding::new(&scope, &filter, Order::Descending);
+        let own = binding("a", &filter, Order::Descending);
         let cursor = Cursor { key: EventKey { time: Timestamp::from_millis(-5), seq: u64::MAX }, backward: true };
-        let text = cursor.encode(&binding);
-        assert_eq!(Cursor::decode(&text, &binding).expect("our own cursor"), cursor);
+        let text = own.encode(cursor);
+        assert_eq!(own.clone().decode(&text, &mut filter.clone()).expect("our own cursor"), cursor);
 
         let other = filter.clone().and_equal(Field::Source, "ECS");
         let others = [
-            Binding::new(&Scope::of_operator(&["b"]).expect("a scope"), &filter, Order::Descending),
-            Binding::new(&scope, &other, Order::Descending),
-            Binding::new(&scope, &filter, Order::Ascending),
+            binding("b", &filter, Order::Descending),
+            binding("a", &other, Order::Descending),
+            binding("a", &filter, Order::Ascending),
+            Binding { key: [8; 32], ..own.clone() },
         ];
-        for other in others {
-            assert_eq!(Cursor::decode(&text, &other).expect_err("another question").parameter_name(), Some("cursor"));
+        for mut other in others {
+            let refused = other.decode(&text, &mut filter.clone()).expect_err("another question");
+            assert_eq!(refused.parameter_name(), Some("cursor"));
         }
         for place in 0..text.len() {
-            let mut bad = text.clone().into_bytes();
-            bad[place] = if bad[place] == b'A' { b'B' } else { b'A' };
-            let bad = String::from_utf8(bad).expect("letters");
-            assert!(Cursor::decode(&bad, &binding).is_err(), "place {place}");
+            for letter in [b'A', b'B', b'_', b'!'] {
+                let mut bad = text.clone().into_bytes();
+                if bad[place] == letter {
+                    continue;
+                }
+                bad[place] = letter;
+                let bad = String::from_utf8(bad).expect("letters");
+                assert!(own.clone().decode(&bad, &mut filter.clone()).is_err(), "place {place}");
+            }
         }
+    }
+
+    #[test]
+    fn pages_of_a_period_that_counts_back_from_now_are_of_one_period() {
+        let at = |millis| Filter { from: Some(Timestamp::from_millis(millis)), last: Some(1_000), ..Filter::default() };
+        let cursor = Cursor { key: EventKey { time: Timestamp::from_millis(5), seq: 1 }, backward: false };
+        let text = binding("a", &at(10), Order::Descending).encode(cursor);
+        let mut later = at(99);
+        assert_eq!(binding("a", &later, Order::Descending).decode(&text, &mut later).expect("the same question"), cursor);
+        assert_eq!(later.from, Some(Timestamp::from_millis(10)));
     }
 }

@@ -4,7 +4,7 @@
 //! change neither what was shown nor what comes next. Runs are visited in the order of the list, and only while one can
 //! still have an event that belongs on the page.
 
-use super::cursor::{Binding, Cursor, Order};
+use super::cursor::{Cursor, Order};
 use super::filter::Filter;
 use super::rows::{self, Rows};
 use super::{Explain, Reader, Run, Step};
@@ -174,6 +174,7 @@ impl Reader<'_> {
                 Some(sum) => Step {
                     rows: sum.rows + step.rows,
                     examined: sum.examined + step.examined,
+                    bytes: sum.bytes + step.bytes,
                     matched: sum.matched + step.matched,
                     micros: sum.micros + step.micros,
                     ..step
@@ -258,14 +259,4 @@ impl Walk {
             Order::Ascending => run.tenant.newest() >= after.time,
         })
     }
-}
-
-/// Reads a cursor parameter of a question.
-///
-/// # Errors
-/// A text that is no cursor of this question.
-pub fn read_cursor(text: Option<&str>, scope: &Scope, filter: &Filter, order: Order) -> Result<(Binding, Option<Cursor>)> {
-    let binding = Binding::new(scope, filter, order);
-    let cursor = text.map(|text| Cursor::decode(text, &binding)).transpose()?;
-    Ok((binding, cursor))
 }

@@ -6,27 +6,33 @@
 //!
 //! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
 
-mod aggregate;
 mod cursor;
+mod facets;
 pub mod filter;
+mod histogram;
+mod interval;
 mod list;
 mod lookup;
 pub mod plan;
 mod rows;
 mod scan;
+mod stats;
 
-pub(crate) use aggregate::facet_field;
-pub use aggregate::{BUCKETS_MAX, Bucket, Facet, FacetValue, Histogram, HistogramQuery, Interval};
 pub use cursor::{Binding, Cursor, Order};
+pub(crate) use facets::facet_field;
+pub use facets::{Facet, FacetValue};
 pub use filter::Filter;
-pub use list::{PAGE_ROWS_MAX, Page, PageQuery, read_cursor};
+pub use histogram::{BUCKETS_MAX, Bucket, Histogram, HistogramQuery};
+pub use interval::{Interval, parse_time_zone};
+pub use list::{PAGE_ROWS_MAX, Page, PageQuery};
 pub use scan::Scanner;
+pub use stats::{Group, Sum};
 
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Event, EventKey, Field, Timestamp};
 use crate::storage::segment::{Segment, TenantRows};
-use filter::Condition;
+use filter::Clause;
 use lookup::Lookup;
 use plan::{Choice, Path};
 use rayon::prelude::*;
@@ -46,6 +52,15 @@ pub struct Snapshot {
     pub segments: Vec<Arc<Segment>>,
 }
 
+/// What it took to verify candidates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Rows whose columns or records were looked at.
+    pub(crate) examined: u64,
+    /// Bytes read from data files.
+    pub(crate) bytes: u64,
+}
+
 /// How one run answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -59,8 +74,10 @@ pub struct Step {
     pub path: Path,
     /// Why so.
     pub why: String,
-    /// Rows whose columns were read to verify a condition.
+    /// Rows whose columns or record were read to verify a clause.
     pub examined: u64,
+    /// Bytes read from the data file to do so. Indexes are mapped memory and not counted.
+    pub bytes: u64,
     /// Rows that matched (of a list: that were gathered).
     pub matched: u64,
     /// How long it took, in microseconds.
@@ -194,14 +211,14 @@ impl<'a> Reader<'a> {
     /// The first `limit` rows of a range of a run that match, or all of them, and how they were found.
     fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Step)> {
         let started = Instant::now();
-        let mut examined = 0;
+        let mut work = Work::default();
         let lookup = Lookup::prepare(run.segment, filter, &range)?;
         let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
         let size = range.len() as u32;
         let rows = match path {
             Path::Pruned => Rows::List(Vec::new()),
-            Path::Lookup => lookup.rows(range, limit, &mut examined)?,
-            Path::Scan => self.scanner.rows(run.segment, filter, range, limit, &mut examined)?,
+            Path::Lookup => lookup.rows(range, limit, &mut work)?,
+            Path::Scan => self.scanner.rows(run.segment, filter, range, limit, &mut work)?,
         };
         let step = Step {
             segment: run.segment.manifest().id.clone(),
@@ -209,7 +226,8 @@ impl<'a> Reader<'a> {
             rows: size,
             path,
             why,
-            examined,
+            examined: work.examined,
+            bytes: work.bytes,
             matched: rows.len() as u64,
             micros: started.elapsed().as_micros() as u64,
         };
@@ -239,9 +257,9 @@ impl Run<'_> {
 
 /// The conditions of a filter as one text, for explanations.
 pub fn describe(filter: &Filter) -> String {
-    if filter.conditions.is_empty() {
+    if filter.clauses.is_empty() {
         "everything".to_owned()
     } else {
-        filter.conditions.iter().map(Condition::to_string).collect::<Vec<_>>().join(" and ")
+        filter.clauses.iter().map(Clause::to_string).collect::<Vec<_>>().join(" and ")
     }
 }

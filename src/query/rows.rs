@@ -2,7 +2,7 @@
 
 use crate::decode;
 use crate::error::{Error, Result};
-use crate::event::{Event, FIELDS, Field};
+use crate::event::{Columns, Event, FIELDS, Field};
 use crate::storage::segment::Segment;
 use std::ops::Range;
 
@@ -31,6 +31,16 @@ impl Rows {
     }
 }
 
+/// Some columns of rows that match, in batches.
+pub(super) fn columns(segment: &Segment, rows: &Rows, fields: &[Field]) -> Result<Vec<Columns>> {
+    match rows {
+        Rows::Range(range) if range.is_empty() => Ok(Vec::new()),
+        Rows::List(rows) if rows.is_empty() => Ok(Vec::new()),
+        Rows::Range(range) => segment.read_range(range.clone(), fields, &mut 0),
+        Rows::List(rows) => segment.read(rows, fields, &mut 0),
+    }
+}
+
 /// What a list page reads: the record, and what the record does not tell.
 const FROM_RECORD: &[Field] =
     &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
@@ -45,7 +55,7 @@ pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
         return events_from_columns(segment, rows);
     }
     let mut events = Vec::with_capacity(rows.len());
-    for columns in segment.read(rows, FROM_RECORD)? {
+    for columns in segment.read(rows, FROM_RECORD, &mut 0)? {
         for row in 0..columns.rows() {
             let stored = columns.event(row);
             let format = stored.text(Field::Format).and_then(decode::Format::from_name);
@@ -66,7 +76,7 @@ pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
 /// The events in these rows, from all their columns.
 pub(super) fn events_from_columns(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
-    let batches = segment.read(rows, &fields)?;
+    let batches = segment.read(rows, &fields, &mut 0)?;
     Ok(batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
 }
 

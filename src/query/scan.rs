@@ -3,8 +3,9 @@
 //! The leaf is DataFusion's own Parquet source over a file with an access plan (the tenant's rows in the period) and a
 //! virtual column of row numbers; it prunes row groups and pages by their statistics. The predicate is applied above it.
 
-use super::filter::{Condition, Filter, Test};
-use super::lookup::holds;
+use super::Work;
+use super::filter::{Clause, Condition, Filter, Probe, Test};
+use super::lookup::{Row, fields_of};
 use super::rows::Rows;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, event_schema};
@@ -51,15 +52,8 @@ impl Scanner {
         Self { session: SessionContext::new_with_config(config), runtime }
     }
 
-    /// The first `limit` rows of `rows` that match, or all of them. Adds to `examined` the rows that were read.
-    pub(super) fn rows(
-        &self,
-        segment: &Segment,
-        filter: &Filter,
-        rows: Range<u32>,
-        limit: Option<usize>,
-        examined: &mut u64,
-    ) -> Result<Rows> {
+    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read.
+    pub(super) fn rows(&self, segment: &Segment, filter: &Filter, rows: Range<u32>, limit: Option<usize>, work: &mut Work) -> Result<Rows> {
         let broken = || format!("cannot scan {}", segment.data_path().display());
         let plan = self.plan(segment, filter, &rows).context(ErrorKind::Internal, broken)?;
         let limit = limit.unwrap_or(usize::MAX);
@@ -76,7 +70,8 @@ impl Scanner {
             }
             Ok::<(), Error>(())
         })?;
-        *examined += rows.len() as u64;
+        work.examined += rows.len() as u64;
+        work.bytes += bytes_scanned(&plan);
         found.truncate(limit);
         Ok(Rows::List(found))
     }
@@ -89,14 +84,12 @@ impl Scanner {
         let table_schema = TableSchema::builder(Arc::clone(&file_schema)).with_virtual_columns(virtual_columns).build();
 
         // Only the columns that the conditions name, and the row number, are read.
-        let mut places: Vec<usize> = filter.conditions.iter().map(|condition| condition.field as usize).collect();
-        places.sort_unstable();
-        places.dedup();
+        let mut places: Vec<usize> = fields_of(&filter.clauses).into_iter().map(|field| field as usize).collect();
         places.push(file_schema.fields().len());
         let projected = Arc::new(table_schema.table_schema().project(&places)?);
 
         let predicate = |schema: &Schema| -> datafusion::error::Result<Option<Arc<dyn PhysicalExpr>>> {
-            let Some(expression) = filter.conditions.iter().map(expression).reduce(Expr::and) else { return Ok(None) };
+            let Some(expression) = filter.clauses.iter().map(clause_expression).reduce(Expr::and) else { return Ok(None) };
             let schema = DFSchema::try_from(schema.clone())?;
             self.session.create_physical_expr(expression, &schema).map(Some)
         };
@@ -131,13 +124,36 @@ fn row_numbers(batch: &RecordBatch) -> Result<Vec<u32>> {
     Ok(numbers.values().iter().map(|number| *number as u32).collect())
 }
 
+/// Bytes that the leaves of a plan have read.
+fn bytes_scanned(plan: &Arc<dyn ExecutionPlan>) -> u64 {
+    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned")).map_or(0, |value| value.as_usize() as u64);
+    own + plan.children().into_iter().map(bytes_scanned).sum::<u64>()
+}
+
+/// A clause as DataFusion's expression, never null.
+fn clause_expression(clause: &Clause) -> Expr {
+    let group = |clauses: &[Clause], join: fn(Expr, Expr) -> Expr, empty: bool| {
+        // A value that is absent makes a test null; within a group that must be a plain no.
+        clauses.iter().map(|clause| clause_expression(clause).is_true()).reduce(join).unwrap_or_else(|| lit(empty))
+    };
+    match clause {
+        Clause::Field(condition) => expression(condition),
+        Clause::Record(_) => tested(Field::Original, clause.clone()),
+        Clause::Any(clauses) => group(clauses, Expr::or, false),
+        Clause::All(clauses) => group(clauses, Expr::and, true),
+        Clause::Not(clause) => clause_expression(clause).is_not_true(),
+    }
+}
+
 /// A condition as DataFusion's expression. A value that is absent (null) must fail the test and pass its negation.
 fn expression(condition: &Condition) -> Expr {
     let column = col(condition.field.name());
     let amount = |amount: crate::event::Amount| lit(ScalarValue::Decimal128(Some(amount.units()), AMOUNT_PRECISION, AMOUNT_SCALE));
     let text = |value: &String| lit(value.as_str());
     let test = match &condition.test {
-        Test::OneOf(_) | Test::Address(..) | Test::Prefix(_) | Test::Present if condition.field == Field::RelatedIds => tested(condition),
+        Test::OneOf(_) | Test::Address(..) | Test::Prefix(_) | Test::Present if condition.field == Field::RelatedIds => {
+            tested_positive(condition)
+        }
         Test::OneOf(values) if condition.field.def().kind == crate::event::Kind::Bool => {
             column.clone().in_list(values.iter().map(|value| lit(value == "true")).collect(), false)
         }
@@ -154,7 +170,7 @@ fn expression(condition: &Condition) -> Expr {
             .reduce(Expr::or)
             .unwrap_or_else(|| lit(false)),
         Test::Present => column.clone().is_not_null(),
-        Test::Address(..) => tested(condition),
+        Test::Address(..) => tested_positive(condition),
         Test::Amounts(values) => column.clone().in_list(values.iter().map(|value| amount(*value)).collect(), false),
         Test::Between(min, max) => {
             let min = min.map(|min| column.clone().gt_eq(amount(min)));
@@ -178,22 +194,24 @@ fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-/// A test that DataFusion has no expression for, as a function of the column.
-fn tested(condition: &Condition) -> Expr {
-    let positive = Condition { negated: false, ..condition.clone() };
-    let function = TestFunction {
-        name: format!("annals_test({positive:?})"),
-        signature: Signature::any(1, Volatility::Immutable),
-        condition: positive,
-    };
-    ScalarUDF::from(function).call(vec![col(condition.field.name())])
+/// A condition that DataFusion has no expression for, without its negation.
+fn tested_positive(condition: &Condition) -> Expr {
+    tested(condition.field, Clause::Field(Condition { negated: false, ..condition.clone() }))
+}
+
+/// A clause that DataFusion has no expression for, as a function of the one column that it looks at.
+fn tested(field: Field, clause: Clause) -> Expr {
+    let name = format!("annals_test({clause:?})");
+    let function = TestFunction { name, signature: Signature::any(1, Volatility::Immutable), field, clause };
+    ScalarUDF::from(function).call(vec![col(field.name())])
 }
 
 #[derive(Debug)]
 struct TestFunction {
     name: String,
     signature: Signature,
-    condition: Condition,
+    field: Field,
+    clause: Clause,
 }
 
 impl PartialEq for TestFunction {
@@ -225,10 +243,10 @@ impl ScalarUDFImpl for TestFunction {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
         let array = args.args[0].to_array(args.number_rows)?;
-        let field = ArrowField::new(self.condition.field.name(), array.data_type().clone(), true);
+        let field = ArrowField::new(self.field.name(), array.data_type().clone(), true);
         let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(&array)])?;
         let columns = Columns::new(&batch).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
-        let answers = (0..array.len()).map(|row| holds(&self.condition, &columns, row));
+        let answers = (0..array.len()).map(|row| Probe::new(&Row { columns: &columns, row }).holds(&self.clause));
         Ok(ColumnarValue::Array(Arc::new(answers.map(Some).collect::<BooleanArray>())))
     }
 }

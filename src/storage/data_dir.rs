@@ -1,6 +1,6 @@
 //! A data directory: its version mark, and the lock that keeps a second process out.
 
-use super::paths::{LOCK_FILE, VERSION_FILE};
+use super::paths::{KEY_FILE, LOCK_FILE, VERSION_FILE};
 use super::store::{PutMode, Store, create_root};
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ pub enum Access {
 #[derive(Debug)]
 pub struct DataDir {
     store: Store,
+    key: [u8; 32],
     _lock: File,
 }
 
@@ -51,7 +52,13 @@ impl DataDir {
             store.put(VERSION_FILE, &version, PutMode::Replace)?;
         }
         check_version(&store)?;
-        Ok(Self { store, _lock: lock })
+        let key = key(&store, access)?;
+        Ok(Self { store, key, _lock: lock })
+    }
+
+    /// The directory's own key, which cursors are signed with. It is made when the directory is first opened for writing.
+    pub fn key(&self) -> [u8; 32] {
+        self.key
     }
 
     /// The files of the directory.
@@ -105,6 +112,24 @@ fn lock(root: &Path, access: Access) -> Result<File> {
         let _ = write!(file, "process {}", std::process::id());
     }
     Ok(file)
+}
+
+fn key(store: &Store, access: Access) -> Result<[u8; 32]> {
+    match store.read(KEY_FILE) {
+        Ok(bytes) => {
+            return bytes
+                .try_into()
+                .map_err(|_| Error::corrupt(format!("{} is no key: remove it, and cursors begin anew", store.path(KEY_FILE).display())));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
+    if access == Access::Write {
+        store.put(KEY_FILE, &key, PutMode::Replace)?;
+    }
+    Ok(key)
 }
 
 fn check_version(store: &Store) -> Result<()> {

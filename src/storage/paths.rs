@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DATA/annals.json                          format version of the directory
+//! DATA/cursor.key                           what cursors are signed with
 //! DATA/LOCK                                 held by the process that has it open
 //! DATA/events/_delta_log/…                  the Delta table's log
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
@@ -14,6 +15,8 @@
 
 /// The version mark of a data directory.
 pub const VERSION_FILE: &str = "annals.json";
+/// The directory's own key, 32 random bytes.
+pub const KEY_FILE: &str = "cursor.key";
 /// The lock file.
 pub const LOCK_FILE: &str = "LOCK";
 /// The folder of the Delta table.

@@ -165,7 +165,7 @@ mod tests {
         let filter = page("");
         assert_eq!(filter.from, Some(Timestamp::from_millis(NOW.millis() - 3_600_000 + 1)));
         assert_eq!(filter.to, Some(Timestamp::from_millis(NOW.millis() + 1)));
-        assert_eq!(filter.conditions.len(), 1);
+        assert_eq!(filter.clauses.len(), 1);
     }
 
     #[test]
@@ -192,8 +192,8 @@ mod tests {
     fn filters_of_management_events_have_no_effect_on_data_events() {
         let filters = "service_type=a&resource_type=a&trace_name=a&resource_id=a&resource_name=a&user=a&trace_rating=normal";
         assert_eq!(page(&format!("trace_type=data&{filters}")), page("trace_type=data"));
-        assert_eq!(page(&format!("trace_type=system&{filters}")).conditions.len(), 8);
-        assert_eq!(page("trace_type=data&access_key_id=a&enterprise_project_id=b").conditions.len(), 3);
+        assert_eq!(page(&format!("trace_type=system&{filters}")).clauses.len(), 8);
+        assert_eq!(page("trace_type=data&access_key_id=a&enterprise_project_id=b").clauses.len(), 3);
     }
 
     #[test]

@@ -1,24 +1,68 @@
 //! What a filter means, event by event: the oracle that every faster path is compared with.
 
-use super::{Condition, Filter, Test};
+use super::{Clause, Condition, Filter, Test};
 use crate::event::{Event, Value};
+use crate::text::RecordTexts;
+use std::cell::OnceCell;
 use std::net::IpAddr;
+
+/// An event that clauses are put to, in whatever form it is at hand.
+pub trait Subject {
+    /// Whether a condition on a field holds.
+    fn holds(&self, condition: &Condition) -> bool;
+    /// The record as received.
+    fn record(&self) -> &str;
+}
+
+impl Subject for Event {
+    fn holds(&self, condition: &Condition) -> bool {
+        condition.holds(self.value(condition.field))
+    }
+
+    fn record(&self) -> &str {
+        &self.original
+    }
+}
+
+/// A subject, with the texts of its record once a clause has asked for them.
+#[derive(Debug)]
+pub struct Probe<'a, S> {
+    subject: &'a S,
+    texts: OnceCell<RecordTexts>,
+}
+
+impl<'a, S: Subject> Probe<'a, S> {
+    /// A probe of a subject.
+    pub fn new(subject: &'a S) -> Self {
+        Self { subject, texts: OnceCell::new() }
+    }
+
+    /// Whether a clause holds.
+    pub fn holds(&self, clause: &Clause) -> bool {
+        match clause {
+            Clause::Field(condition) => self.subject.holds(condition),
+            Clause::Record(test) => {
+                let record = self.subject.record();
+                test.holds(record, || self.texts.get_or_init(|| RecordTexts::of(record)))
+            }
+            Clause::Any(clauses) => clauses.iter().any(|clause| self.holds(clause)),
+            Clause::All(clauses) => clauses.iter().all(|clause| self.holds(clause)),
+            Clause::Not(clause) => !self.holds(clause),
+        }
+    }
+}
 
 impl Filter {
     /// Whether the event is in the answer.
     pub fn matches(&self, event: &Event) -> bool {
+        let probe = Probe::new(event);
         self.from.is_none_or(|from| event.time >= from)
             && self.to.is_none_or(|to| event.time < to)
-            && self.conditions.iter().all(|condition| condition.matches(event))
+            && self.clauses.iter().all(|clause| probe.holds(clause))
     }
 }
 
 impl Condition {
-    /// Whether the condition holds for the event.
-    pub fn matches(&self, event: &Event) -> bool {
-        self.holds(event.value(self.field))
-    }
-
     /// Whether the condition holds for a value of its field.
     pub fn holds(&self, value: Value<'_>) -> bool {
         self.test.holds(value) != self.negated

@@ -1,26 +1,50 @@
 //! The filter: what an event must be to be in the answer.
 //!
-//! A filter is a list of conditions that must all hold, and a period. [`Filter::matches`] says what it means; lookup,
-//! scan and summary must agree with it on every event, which is a property test.
+//! A filter is a list of clauses that must all hold, and a period. A clause is a condition on a field, a test of the
+//! record's text, or a group of clauses: any of them, all of them, not this one. [`Filter::matches`] says what it means;
+//! lookup, scan and summary must agree with it on every event, which is a property test.
 
 mod matches;
 mod parse;
+mod parse_json;
+mod parse_text;
+mod record;
 
-pub use parse::{VALUES_MAX, parse_duration, parse_filter};
+pub use matches::{Probe, Subject};
+pub use parse::{DEPTH_MAX, VALUES_MAX, parse_duration, parse_filter};
+pub use parse_text::TEXT_BYTES_MAX;
+pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
 
 use crate::event::{Amount, Field, Timestamp};
 use ipnet::IpNet;
 use std::fmt;
 
-/// Conditions that must all hold.
+/// Clauses that must all hold, within a period.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// The conditions on fields.
-    pub conditions: Vec<Condition>,
+    /// The clauses.
+    pub clauses: Vec<Clause>,
     /// The first moment that counts.
     pub from: Option<Timestamp>,
     /// The first moment that no longer counts.
     pub to: Option<Timestamp>,
+    /// `from` was counted back from the moment of asking, by so many milliseconds.
+    pub last: Option<i64>,
+}
+
+/// A part of a filter that an event holds or does not hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Clause {
+    /// A condition on a field.
+    Field(Condition),
+    /// A test of the record's text.
+    Record(RecordTest),
+    /// At least one of these.
+    Any(Vec<Self>),
+    /// All of these.
+    All(Vec<Self>),
+    /// Not this.
+    Not(Box<Self>),
 }
 
 /// A condition on one field.
@@ -55,8 +79,36 @@ impl Filter {
     /// The same filter with one more condition: the field has this value.
     #[must_use]
     pub fn and_equal(mut self, field: Field, value: impl Into<String>) -> Self {
-        self.conditions.push(Condition { field, negated: false, test: Test::OneOf(vec![value.into()]) });
+        self.clauses.push(Clause::Field(Condition { field, negated: false, test: Test::OneOf(vec![value.into()]) }));
         self
+    }
+}
+
+impl From<Condition> for Clause {
+    fn from(condition: Condition) -> Self {
+        Self::Field(condition)
+    }
+}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |out: &mut fmt::Formatter<'_>, clauses: &[Self], between: &str| {
+            out.write_str("(")?;
+            for (place, clause) in clauses.iter().enumerate() {
+                if place > 0 {
+                    out.write_str(between)?;
+                }
+                write!(out, "{clause}")?;
+            }
+            out.write_str(")")
+        };
+        match self {
+            Self::Field(condition) => write!(out, "{condition}"),
+            Self::Record(test) => write!(out, "{test}"),
+            Self::Any(clauses) => list(out, clauses, " or "),
+            Self::All(clauses) => list(out, clauses, " and "),
+            Self::Not(clause) => write!(out, "not {clause}"),
+        }
     }
 }
 
@@ -86,9 +138,13 @@ impl fmt::Display for Condition {
 impl Filter {
     /// A text that is the same for the same filter, and tells different ones apart.
     pub fn canonical(&self) -> String {
-        let mut parts: Vec<String> = self.conditions.iter().map(|condition| format!("{condition:?}")).collect();
+        let mut parts: Vec<String> = self.clauses.iter().map(|clause| format!("{clause:?}")).collect();
         parts.sort_unstable();
-        parts.push(format!("{:?}..{:?}", self.from, self.to));
+        match self.last {
+            // The same question, asked again later.
+            Some(last) => parts.push(format!("last {last}..{:?}", self.to)),
+            None => parts.push(format!("{:?}..{:?}", self.from, self.to)),
+        }
         parts.join("&")
     }
 }

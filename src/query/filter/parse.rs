@@ -1,14 +1,19 @@
 //! Reads filters as people write them: `field=a`, `field.not=a`, `field.prefix=ab`, `from=…`, `last=7d`.
 //!
-//! URL parameters, the JSON form and the command line's flags all come here as pairs of name and value.
+//! URL parameters, the JSON form and the command line's flags all come here as pairs of name and value. Groups, which
+//! pairs cannot express, come as JSON in the pair `filter`.
 
-use super::{Condition, Filter, Test};
+use super::parse_json::parse_group;
+use super::parse_text::{parse_substring, parse_text};
+use super::{Clause, Condition, Filter, Test};
 use crate::error::{Error, Result};
 use crate::event::{Amount, FIELDS, Field, Kind, Operator, Timestamp};
 use ipnet::IpNet;
 
 /// The most values that a filter may have in all.
 pub const VALUES_MAX: usize = 200;
+/// How deep groups of clauses may nest.
+pub const DEPTH_MAX: usize = 8;
 /// The longest value, in bytes.
 const VALUE_BYTES_MAX: usize = 4096;
 
@@ -19,42 +24,61 @@ const VALUE_BYTES_MAX: usize = 4096;
 /// ends before it begins, too many or too long values. The error names the parameter.
 pub fn parse_filter(pairs: &[(String, String)], own: &[&str], now: Timestamp) -> Result<Filter> {
     let mut builder = Builder { now, ..Builder::default() };
-    let mut values = 0;
-    for (name, value) in pairs {
-        if own.contains(&name.as_str()) {
-            continue;
-        }
-        values += 1;
-        if values > VALUES_MAX {
-            return Err(Error::parameter(name, format!("a filter may have at most {VALUES_MAX} values")));
-        }
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(Error::parameter(name, format!("a value may have at most {VALUE_BYTES_MAX} bytes")));
-        }
+    for (name, value) in pairs.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
         builder.add(name, value)?;
     }
     builder.finish()
 }
 
+/// Gathers a filter, or a group within one.
 #[derive(Default)]
-struct Builder {
+pub(super) struct Builder {
     now: Timestamp,
+    /// How many values the whole filter has so far.
+    values: usize,
     conditions: Vec<Condition>,
+    clauses: Vec<Clause>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
-    last: Option<Timestamp>,
+    last: Option<i64>,
     filter_type: Option<Field>,
     filter_value: Option<String>,
 }
 
 impl Builder {
+    /// A builder for a group in a filter that has so many values already.
+    pub(super) fn of_group(values: usize) -> Self {
+        Self { values, ..Self::default() }
+    }
+
+    /// Counts a value against the limits of the whole filter.
+    pub(super) fn count(&mut self, name: &str, value: &str) -> Result<()> {
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(Error::parameter(name, format!("a filter may have at most {VALUES_MAX} values")));
+        }
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(Error::parameter(name, format!("a value may have at most {VALUE_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
     fn add(&mut self, name: &str, value: &str) -> Result<()> {
+        if name == "filter" {
+            let clauses = parse_group(value, &mut self.values)?;
+            self.clauses.extend(clauses);
+            return Ok(());
+        }
+        match name {
+            "from" | "to" | "last" | "filter_type" | "filter_value" => self.count(name, value)?,
+            _ => return self.add_condition(name, value),
+        }
         match name {
             "from" => once(name, &mut self.from, parse_time(name, value)?),
             "to" => once(name, &mut self.to, parse_time(name, value)?),
             "last" => {
                 let ago = parse_duration(value).ok_or_else(|| Error::parameter(name, "write a number and s, m, h, d or w, such as 24h"))?;
-                once(name, &mut self.last, Timestamp::from_millis(self.now.millis().saturating_sub(ago)))
+                once(name, &mut self.last, ago)
             }
             "filter_type" => {
                 let field = Field::from_name(value).filter(|field| field.def().operators.contains(&Operator::Equal));
@@ -63,12 +87,34 @@ impl Builder {
                 })?;
                 once(name, &mut self.filter_type, field)
             }
-            "filter_value" => once(name, &mut self.filter_value, value.to_owned()),
-            _ => self.add_condition(name, value),
+            _ => once(name, &mut self.filter_value, value.to_owned()),
         }
     }
 
-    fn add_condition(&mut self, name: &str, value: &str) -> Result<()> {
+    /// Adds a condition on a field or on the record's text.
+    pub(super) fn add_condition(&mut self, name: &str, value: &str) -> Result<()> {
+        self.count(name, value)?;
+        match name {
+            "text" => {
+                let clauses = parse_text(name, value)?;
+                clauses.iter().skip(1).try_for_each(|_| self.count(name, ""))?;
+                self.clauses.extend(clauses);
+                return Ok(());
+            }
+            "text.not" => {
+                self.clauses.push(Clause::Not(Box::new(Clause::All(parse_text(name, value)?))));
+                return Ok(());
+            }
+            "substring" => {
+                self.clauses.push(parse_substring(name, value)?);
+                return Ok(());
+            }
+            "substring.not" => {
+                self.clauses.push(Clause::Not(Box::new(parse_substring(name, value)?)));
+                return Ok(());
+            }
+            _ => {}
+        }
         let (field_name, operator) = split_name(name);
         let field = Field::from_name(field_name).filter(|field| !field.def().operators.is_empty()).ok_or_else(|| unknown(name))?;
         let allowed = |operator: Operator| {
@@ -148,13 +194,25 @@ impl Builder {
         if self.last.is_some() && self.from.is_some() {
             return Err(Error::parameter("last", "last and from exclude each other"));
         }
-        let from = self.from.or(self.last);
+        let back = |ago: i64| Timestamp::from_millis(self.now.millis().saturating_sub(ago));
+        let (last, from) = (self.last, self.from.or(self.last.map(back)));
         if let (Some(from), Some(to)) = (from, self.to)
             && from >= to
         {
             return Err(Error::parameter("from", format!("the period ends ({to}) before it begins ({from})")));
         }
-        Ok(Filter { conditions: self.conditions, from, to: self.to })
+        let (from, to) = (from, self.to);
+        Ok(Filter { clauses: self.into_clauses().0, from, to, last })
+    }
+
+    /// The clauses, and how many values the whole filter has.
+    pub(super) fn into_clauses(self) -> (Vec<Clause>, usize) {
+        (self.conditions.into_iter().map(Clause::Field).chain(self.clauses).collect(), self.values)
+    }
+
+    /// Adds a clause that is no condition on a field.
+    pub(super) fn push(&mut self, clause: Clause) {
+        self.clauses.push(clause);
     }
 }
 
@@ -253,9 +311,11 @@ mod tests {
     #[test]
     fn values_of_one_operator_are_any_of_and_operators_are_all_of() {
         let filter = parse(&[("source", "ECS"), ("source", "VPC"), ("source.not", "IAM"), ("limit", "5")]).expect("a filter");
-        assert_eq!(filter.conditions.len(), 2);
-        assert_eq!(filter.conditions[0].test, Test::OneOf(vec!["ECS".into(), "VPC".into()]));
-        assert!(filter.conditions[1].negated);
+        let condition = |negated, values: &[&str]| {
+            let test = Test::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
+            Clause::Field(Condition { field: Field::Source, negated, test })
+        };
+        assert_eq!(filter.clauses, [condition(false, &["ECS", "VPC"]), condition(true, &["IAM"])]);
     }
 
     #[test]
@@ -282,12 +342,15 @@ mod tests {
         refused(&[("amount.min", "much")], "amount.min");
         refused(&[("source_ip", "10.0.0.0/40")], "source_ip");
         refused(&vec![("source", "x"); VALUES_MAX + 1], "source");
+        refused(&vec![("text", "a b c"); VALUES_MAX / 3 + 1], "text");
+        refused(&[("text", "\"open")], "text");
+        refused(&[("substring", "")], "substring");
     }
 
     #[test]
     fn amounts_are_bounded_as_urls_cut_them() {
         let filter = parse(&[("amount>", "5"), ("amount<", "10.5")]).expect("a filter");
-        assert_eq!(filter.conditions.len(), 2);
+        assert_eq!(filter.clauses.len(), 2);
         assert_eq!(filter, parse(&[("amount.min", "5.00"), ("amount.max", "10.50")]).expect("a filter"));
     }
 

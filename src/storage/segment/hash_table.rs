@@ -29,7 +29,11 @@ pub(super) struct HashTableBuilder {
 
 impl HashTableBuilder {
     pub(super) fn add(&mut self, id: &str, row: u32) {
-        self.pairs.push((u64::from(hash_of(id)) << 32) | u64::from(row));
+        self.add_hash(hash_of(id), row);
+    }
+
+    pub(super) fn add_hash(&mut self, hash: u32, row: u32) {
+        self.pairs.push((u64::from(hash) << 32) | u64::from(row));
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {

@@ -1,8 +1,10 @@
-//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers, two fast fields that
-//! give a row's place in time, and tables of hashed ids. It can always be made anew from the Parquet file.
+//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of the dimensions, and of
+//! the words of the records), two fast fields that give a row's place in time, and tables of hashed ids. It can always be
+//! made anew from the Parquet file.
 
 use super::bundle::{Bundle, BundleWriter};
 use super::hash_table::{HashTable, HashTableBuilder};
+use super::words::{BLOCK_ROWS, WordsBuilder};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, Value, hex};
 use sha2::{Digest, Sha256};
@@ -20,6 +22,10 @@ use tantivy::{Directory, Index as TantivyIndex, IndexSettings, InvertedIndexRead
 
 const TIME: &str = "time";
 const SEQ: &str = "seq";
+/// The words of the records.
+const WORDS: &str = "words";
+/// The table of ids that stand in the records: which blocks of rows have one.
+const WORD_IDS: &str = "ids.words";
 /// Memory that tantivy may plan its term table with, in bytes; it grows past it when a segment needs more.
 const MEMORY_BUDGET: usize = 64 << 20;
 /// Values longer than this, in bytes, are indexed as their beginning and a hash: tantivy drops terms above 64 KiB.
@@ -44,6 +50,8 @@ fn schema() -> Schema {
     for def in term_fields() {
         builder.add_text_field(def.name, TextOptions::default().set_indexing_options(raw.clone()));
     }
+    let words = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    builder.add_text_field(WORDS, TextOptions::default().set_indexing_options(words));
     builder.add_i64_field(TIME, NumericOptions::default().set_fast());
     builder.add_u64_field(SEQ, NumericOptions::default().set_fast());
     builder.build()
@@ -66,6 +74,8 @@ pub(super) struct IndexBuilder {
     time: TermField,
     seq: TermField,
     hashes: Vec<(Field, HashTableBuilder)>,
+    words_field: TermField,
+    words: WordsBuilder,
     rows: u32,
 }
 
@@ -78,12 +88,14 @@ impl IndexBuilder {
         let terms = term_fields().map(|def| (def.field, schema.get_field(def.name).expect("the schema has the field"))).collect();
         let time = schema.get_field(TIME).expect("the schema has the field");
         let seq = schema.get_field(SEQ).expect("the schema has the field");
+        let words_field = schema.get_field(WORDS).expect("the schema has the field");
         let builder = TantivyIndex::builder().schema(schema).settings(settings);
         let writer = builder
             .single_segment_index_writer(directory.clone(), MEMORY_BUDGET)
             .context(ErrorKind::Internal, || "cannot start an index".to_owned())?;
         let hashes = hash_fields().map(|def| (def.field, HashTableBuilder::default())).collect();
-        Ok(Self { writer, directory, terms, time, seq, hashes, rows: 0 })
+        let words = WordsBuilder::default();
+        Ok(Self { writer, directory, terms, time, seq, hashes, words_field, words, rows: 0 })
     }
 
     pub(super) fn add(&mut self, event: &Event) -> Result<()> {
@@ -104,6 +116,7 @@ impl IndexBuilder {
                 _ => {}
             }
         }
+        document.add_text(self.words_field, self.words.add(&event.original, self.rows));
         self.rows += 1;
         self.writer.add_document(document).context(ErrorKind::Internal, || "cannot index an event".to_owned())
     }
@@ -127,6 +140,7 @@ impl IndexBuilder {
         for (field, table) in self.hashes {
             bundle.add(&hash_file(field), &table.finish());
         }
+        bundle.add(WORD_IDS, &self.words.finish());
         Ok(bundle.finish())
     }
 }
@@ -135,6 +149,7 @@ impl IndexBuilder {
 pub struct IndexReader {
     terms: HashMap<Field, (TermField, Arc<InvertedIndexReader>)>,
     hashes: HashMap<Field, HashTable>,
+    words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
     times: Arc<dyn ColumnValues<i64>>,
     seqs: Arc<dyn ColumnValues<u64>>,
     rows: u32,
@@ -170,9 +185,17 @@ impl IndexReader {
         for def in hash_fields() {
             hashes.insert(def.field, HashTable::open(bundle.bytes(&hash_file(def.field))?)?);
         }
+        // Indexes that were written before there were words answer without them.
+        let words = match index.schema().get_field(WORDS) {
+            Ok(field) => {
+                let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
+                Some((field, inverted, HashTable::open(bundle.bytes(WORD_IDS)?)?))
+            }
+            Err(_) => None,
+        };
         let times = reader.fast_fields().i64(TIME).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
         let seqs = reader.fast_fields().u64(SEQ).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
-        Ok(Self { terms, hashes, times, seqs, rows: reader.max_doc() })
+        Ok(Self { terms, hashes, words, times, seqs, rows: reader.max_doc() })
     }
 
     /// How many rows are indexed.
@@ -222,19 +245,7 @@ impl IndexReader {
         let Some((_, inverted)) = self.terms.get(&field) else {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
-        let broken = || format!("cannot read the terms of {field}");
-        let mut stream = inverted.terms().range().ge(prefix).into_stream().context(ErrorKind::Corrupt, broken)?;
-        let mut values = Vec::new();
-        while stream.advance() {
-            if !stream.key().starts_with(prefix.as_bytes()) {
-                break;
-            }
-            if values.len() == limit {
-                return Ok(None);
-            }
-            values.push(String::from_utf8_lossy(stream.key()).into_owned());
-        }
-        Ok(Some(values))
+        terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
     }
 
     /// The posting list of a term as the dictionary has it.
@@ -261,4 +272,54 @@ impl IndexReader {
         let table = self.hashes.get(&field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))?;
         Ok(table.candidates(id))
     }
+
+    /// Whether the words of the records are indexed.
+    pub fn has_words(&self) -> bool {
+        self.words.is_some()
+    }
+
+    /// The posting list of a word, if any record has it.
+    ///
+    /// # Errors
+    /// An index that cannot be read, or has no words.
+    pub fn word(&self, word: &str) -> Result<Option<SegmentPostings>> {
+        let (field, inverted, _) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        let term = Term::from_field_text(*field, word);
+        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || "cannot read postings of words".to_owned())
+    }
+
+    /// The words that begin with `prefix`, at most `limit`; `None` when there are more.
+    ///
+    /// # Errors
+    /// An index that cannot be read, or has no words.
+    pub fn words_with_prefix(&self, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
+        let (_, inverted, _) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
+    }
+
+    /// The rows whose record may hold this id as a word, ascending: all rows of the blocks that have it.
+    ///
+    /// # Errors
+    /// An index that has no words.
+    pub fn rows_near_id(&self, id: &str) -> Result<Vec<u32>> {
+        let (_, _, table) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        let blocks = table.candidates(id);
+        Ok(blocks.into_iter().flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect())
+    }
+}
+
+/// The terms of a dictionary that begin with `prefix`, at most `limit`; `None` when there are more.
+fn terms_with_prefix(inverted: &InvertedIndexReader, prefix: &str, limit: usize) -> std::io::Result<Option<Vec<String>>> {
+    let mut stream = inverted.terms().range().ge(prefix).into_stream()?;
+    let mut values = Vec::new();
+    while stream.advance() {
+        if !stream.key().starts_with(prefix.as_bytes()) {
+            break;
+        }
+        if values.len() == limit {
+            return Ok(None);
+        }
+        values.push(String::from_utf8_lossy(stream.key()).into_owned());
+    }
+    Ok(Some(values))
 }

@@ -12,6 +12,7 @@ mod hash_table;
 mod index;
 mod manifest;
 mod reader;
+mod words;
 mod writer;
 
 pub use index::{IndexReader, term_of};

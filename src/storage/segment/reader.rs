@@ -19,6 +19,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Rows decoded at a time.
@@ -122,42 +123,47 @@ impl Segment {
         Ok(low)
     }
 
-    /// Reads some fields of some rows, which must ascend, in batches of columns.
+    /// Reads some fields of some rows, which must ascend, in batches of columns. Adds to `bytes` those read from the file.
     ///
     /// # Errors
     /// A file that is missing or damaged.
-    pub fn read(&self, rows: &[u32], fields: &[Field]) -> Result<Vec<Columns>> {
-        self.read_selection(select(rows, self.manifest.rows), fields)
+    pub fn read(&self, rows: &[u32], fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
+        self.read_selection(select(rows, self.manifest.rows), fields, bytes)
     }
 
     /// As [`Segment::read`], for a range of rows.
     ///
     /// # Errors
     /// A file that is missing or damaged.
-    pub fn read_range(&self, rows: Range<u32>, fields: &[Field]) -> Result<Vec<Columns>> {
+    pub fn read_range(&self, rows: Range<u32>, fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
         let selection = vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())];
-        self.read_selection(RowSelection::from(selection), fields)
+        self.read_selection(RowSelection::from(selection), fields, bytes)
     }
 
-    fn read_selection(&self, selection: RowSelection, fields: &[Field]) -> Result<Vec<Columns>> {
+    fn read_selection(&self, selection: RowSelection, fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
         let path = || self.data_path().display().to_string();
         let mut batches = Vec::new();
-        for batch in self.reader(Some(selection), fields)? {
+        let (reader, counter) = self.reader(Some(selection), fields)?;
+        for batch in reader {
             let batch = batch.context(ErrorKind::Corrupt, path)?;
             batches.push(Columns::new(&batch)?);
         }
+        *bytes += counter.load(Ordering::Relaxed);
         Ok(batches)
     }
 
-    fn reader(&self, selection: Option<RowSelection>, fields: &[Field]) -> Result<ParquetRecordBatchReader> {
+    /// A reader of some fields of some rows, and the count of the bytes that it has read so far.
+    fn reader(&self, selection: Option<RowSelection>, fields: &[Field]) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
         let (file, metadata) = self.data()?;
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata.clone()).with_batch_size(READ_ROWS);
+        let file = PositionedFile { counter: Arc::default(), ..file.clone() };
+        let counter = Arc::clone(&file.counter);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone()).with_batch_size(READ_ROWS);
         let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().map(|field| *field as usize));
         builder = builder.with_projection(mask);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
-        builder.build().context(ErrorKind::Corrupt, || self.data_path().display().to_string())
+        Ok((builder.build().context(ErrorKind::Corrupt, || self.data_path().display().to_string())?, counter))
     }
 
     /// Makes the index anew from the Parquet file, and the manifest with it.
@@ -167,7 +173,7 @@ impl Segment {
     pub fn rebuild_index(&self) -> Result<Manifest> {
         let fields: Vec<Field> = crate::event::FIELDS.iter().map(|def| def.field).collect();
         let mut events: Vec<Event> = Vec::with_capacity(self.manifest.rows as usize);
-        for batch in self.reader(None, &fields)? {
+        for batch in self.reader(None, &fields)?.0 {
             let batch = batch.context(ErrorKind::Corrupt, || self.data_path().display().to_string())?;
             let columns = Columns::new(&batch)?;
             events.extend((0..columns.rows()).map(|row| columns.event(row)));
@@ -242,13 +248,15 @@ fn select(rows: &[u32], total: u32) -> RowSelection {
 struct PositionedFile {
     file: Arc<File>,
     length: u64,
+    /// Bytes read so far.
+    counter: Arc<AtomicU64>,
 }
 
 impl PositionedFile {
     fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|cause| Error::io(path.display(), cause))?;
         let length = file.metadata().map_err(|cause| Error::io(path.display(), cause))?.len();
-        Ok(Self { file: Arc::new(file), length })
+        Ok(Self { file: Arc::new(file), length, counter: Arc::default() })
     }
 }
 
@@ -262,12 +270,13 @@ impl ChunkReader for PositionedFile {
     type T = Box<dyn Read + Send>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(Box::new(io::BufReader::new(PositionedRead { file: Arc::clone(&self.file), place: start })))
+        Ok(Box::new(io::BufReader::new(PositionedRead { file: self.clone(), place: start })))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, start)?;
+        self.counter.fetch_add(length as u64, Ordering::Relaxed);
         Ok(Bytes::from(bytes))
     }
 }
@@ -275,13 +284,14 @@ impl ChunkReader for PositionedFile {
 /// A reader with a place of its own.
 #[derive(Debug)]
 struct PositionedRead {
-    file: Arc<File>,
+    file: PositionedFile,
     place: u64,
 }
 
 impl Read for PositionedRead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.place)?;
+        let count = self.file.file.read_at(buffer, self.place)?;
+        self.file.counter.fetch_add(count as u64, Ordering::Relaxed);
         self.place += count as u64;
         Ok(count)
     }

@@ -1,0 +1,212 @@
+//! Reads groups of clauses, which are written as JSON.
+//!
+//! A group is an object. Its keys are those of a filter (`source`, `event_name.prefix`, `text` … with a value or a list of
+//! values), and `any` (a list of groups, one of which must hold), `all` (a list of groups that all must hold), `not` (a group
+//! or a list of groups, none of which may hold) and `record` (tests of values by path). All keys of a group must hold.
+
+use super::parse::{Builder, DEPTH_MAX};
+use super::{Clause, Pattern, RecordTest, ValueMatch, ValueTest};
+use crate::error::{Error, Result};
+use crate::text::{Glob, fold};
+use serde_json::{Map, Value as Json};
+
+/// The keys of a test in `record`.
+const RECORD_KEYS: &[&str] = &["path", "equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr", "exists", "cased"];
+
+/// Reads the parameter `filter`: a group that the whole filter is narrowed by. Adds to `values` those that it has.
+///
+/// # Errors
+/// Malformed JSON, an unknown key, a wrong value, too many values, groups that nest too deep. The error names the place.
+pub(super) fn parse_group(text: &str, values: &mut usize) -> Result<Vec<Clause>> {
+    let json: Map<String, Json> =
+        serde_json::from_str(text).map_err(|cause| Error::parameter("filter", "is no JSON object").because(cause))?;
+    group(&json, "filter", 0, values)
+}
+
+fn group(json: &Map<String, Json>, place: &str, depth: usize, values: &mut usize) -> Result<Vec<Clause>> {
+    if depth > DEPTH_MAX {
+        return Err(Error::parameter(place, format!("groups may nest {DEPTH_MAX} levels deep")));
+    }
+    let mut builder = Builder::of_group(*values);
+    let mut groups = Vec::new();
+    for (key, value) in json {
+        match key.as_str() {
+            "any" | "all" | "not" => groups.push((key, value)),
+            "record" => {
+                for test in items(value) {
+                    let clause = record_test(test, &format!("{place}.record"), &mut builder)?;
+                    builder.push(clause);
+                }
+            }
+            "from" | "to" | "last" | "filter_type" | "filter_value" | "filter" => {
+                return Err(Error::parameter(format!("{place}.{key}"), "may not stand in a group: give it beside the group"));
+            }
+            _ => {
+                for value in items(value) {
+                    let value = scalar(value).ok_or_else(|| {
+                        Error::parameter(format!("{place}.{key}"), "is a text, a number, true or false, or a list of those")
+                    })?;
+                    builder.add_condition(key, &value).map_err(|error| within(error, place))?;
+                }
+            }
+        }
+    }
+    let (mut clauses, counted) = builder.into_clauses();
+    *values = counted;
+    for (key, value) in groups {
+        let place = format!("{place}.{key}");
+        let mut members = Vec::new();
+        for member in items(value) {
+            let Json::Object(member) = member else { return Err(Error::parameter(place, "is a list of objects")) };
+            members.push(Clause::All(group(member, &place, depth + 1, values)?));
+        }
+        match key.as_str() {
+            "all" => clauses.extend(members),
+            "not" => clauses.extend(members.into_iter().map(|member| Clause::Not(Box::new(member)))),
+            _ if members.is_empty() => return Err(Error::parameter(place, "is empty: nothing could hold")),
+            _ => clauses.push(Clause::Any(members)),
+        }
+    }
+    // Empty groups are values too, or a filter of nothing but groups would be unbounded.
+    if json.is_empty() {
+        let mut builder = Builder::of_group(*values);
+        builder.count(place, "")?;
+        *values = builder.into_clauses().1;
+    }
+    Ok(clauses)
+}
+
+/// The same error, with the parameter named by its place in the groups.
+fn within(error: Error, place: &str) -> Error {
+    match error.parameter_name() {
+        Some(name) => {
+            let named = format!("{place}.{name}");
+            error.with_parameter(named)
+        }
+        None => error,
+    }
+}
+
+fn items(value: &Json) -> &[Json] {
+    match value {
+        Json::Array(items) => items,
+        Json::Null => &[],
+        single => std::slice::from_ref(single),
+    }
+}
+
+fn scalar(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        Json::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+fn record_test(json: &Json, place: &str, builder: &mut Builder) -> Result<Clause> {
+    let Json::Object(test) = json else { return Err(Error::parameter(place, "is an object or a list of objects")) };
+    if let Some(unknown) = test.keys().find(|key| !RECORD_KEYS.contains(&key.as_str())) {
+        return Err(Error::parameter(format!("{place}.{unknown}"), format!("is none of {}", RECORD_KEYS.join(", "))));
+    }
+    let path = match test.get("path") {
+        None | Some(Json::Null) => None,
+        Some(Json::String(path)) if !path.is_empty() => Some(fold(path).into_owned()),
+        Some(_) => return Err(Error::parameter(format!("{place}.path"), "is a path such as user.name")),
+    };
+    let cased = flag(test, "cased", place)?.unwrap_or(false);
+    let mut any = Vec::new();
+    for key in &RECORD_KEYS[1..RECORD_KEYS.len() - 2] {
+        for value in test.get(*key).map(items).unwrap_or_default() {
+            let named = format!("{place}.{key}");
+            let text = scalar(value).ok_or_else(|| Error::parameter(&named, "is a text, a number, true or false, or a list of those"))?;
+            builder.count(&named, &text)?;
+            any.push(value_match(key, &text, cased).map_err(|error| error.with_parameter(named))?);
+        }
+    }
+    let exists = flag(test, "exists", place)?;
+    match (exists, any.is_empty()) {
+        (None, true) => return Err(Error::parameter(place, format!("says nothing: give one of {}", RECORD_KEYS[1..].join(", ")))),
+        (Some(_), false) => return Err(Error::parameter(format!("{place}.exists"), "stands alone: a value that is compared exists")),
+        (Some(_), true) if path.is_none() => return Err(Error::parameter(format!("{place}.exists"), "needs a path")),
+        (Some(_), true) => any.push(ValueMatch::Exists),
+        (None, false) => {}
+    }
+    let clause = Clause::Record(RecordTest::Value(ValueTest { path, any, cased }));
+    Ok(if exists == Some(false) { Clause::Not(Box::new(clause)) } else { clause })
+}
+
+fn flag(test: &Map<String, Json>, key: &str, place: &str) -> Result<Option<bool>> {
+    match test.get(key) {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(Error::parameter(format!("{place}.{key}"), "is true or false")),
+    }
+}
+
+fn value_match(key: &str, text: &str, cased: bool) -> Result<ValueMatch> {
+    let glob = |glob: Glob| ValueMatch::Glob(if cased { glob } else { glob.folded() });
+    Ok(match key {
+        "equals" => glob(Glob::literal(text)),
+        "contains" => glob(Glob::literal(text).anything_before().anything_after()),
+        "starts_with" => glob(Glob::literal(text).anything_after()),
+        "ends_with" => glob(Glob::literal(text).anything_before()),
+        "like" => glob(Glob::parse(text)),
+        "regex" => ValueMatch::Pattern(Pattern::parse(text)?),
+        _ => ValueMatch::Network(text.parse().map_err(|_| Error::invalid(format!("{text:?} is no network such as 10.0.0.0/8")))?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn shown(json: &Json) -> String {
+        let mut values = 0;
+        Clause::All(parse_group(&json.to_string(), &mut values).expect("a group")).to_string()
+    }
+
+    fn refused(json: &Json, place: &str) {
+        let error = parse_group(&json.to_string(), &mut 0).expect_err("must be refused");
+        assert_eq!(error.parameter_name(), Some(place), "{error}");
+    }
+
+    #[test]
+    fn groups_say_any_all_and_not() {
+        let group = json!({
+            "source": ["ECS", "VPC"],
+            "any": [{ "level": "warning" }, { "operator.prefix": "svc-", "text": "failed" }],
+            "not": { "source_ip": "10.0.0.0/8" },
+            "record": [{ "path": "User.Name", "contains": ["X", "y"] }, { "path": "mfa", "exists": false }],
+        });
+        assert_eq!(
+            shown(&group),
+            "(source=ECS|VPC and user.name:*x*|*y* and not mfa:* and ((level=warning) or (operator.prefix=svc- and text=\"failed\")) and not (source_ip=10.0.0.0/8))"
+        );
+    }
+
+    #[test]
+    fn wrong_groups_are_named_by_their_place() {
+        refused(&json!({ "any": [{ "levle": "x" }] }), "filter.any.levle");
+        refused(&json!({ "any": [{ "not": { "level": "fatal" } }] }), "filter.any.not.level");
+        refused(&json!({ "any": [] }), "filter.any");
+        refused(&json!({ "any": ["x"] }), "filter.any");
+        refused(&json!({ "not": { "from": 1 } }), "filter.not.from");
+        refused(&json!({ "record": { "path": "a" } }), "filter.record");
+        refused(&json!({ "record": { "path": "a", "is": 1 } }), "filter.record.is");
+        refused(&json!({ "record": { "path": "a", "regex": "(" } }), "filter.record.regex");
+        refused(&json!({ "record": { "path": "a", "cidr": "x" } }), "filter.record.cidr");
+        refused(&json!({ "record": { "exists": true } }), "filter.record.exists");
+        refused(&json!({ "source": [vec!["x"]] }), "filter.source");
+        let many: Vec<Json> = (0..201).map(|number| json!({ "source": number.to_string() })).collect();
+        refused(&json!({ "any": many }), "filter.any.source");
+        let mut deep = json!({ "source": "x" });
+        for _ in 0..9 {
+            deep = json!({ "not": deep });
+        }
+        assert!(parse_group(&deep.to_string(), &mut 0).is_err());
+        let empty: Vec<Json> = vec![json!({}); 500];
+        refused(&json!({ "any": empty }), "filter.any");
+    }
+}

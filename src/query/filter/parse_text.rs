@@ -1,0 +1,131 @@
+//! Reads `text=`: words, "quoted phrases" and `path:value`, separated by white space; all must match.
+
+use super::{Clause, RecordTest, ValueMatch, ValueTest};
+use crate::error::{Error, Result};
+use crate::text::{Glob, fold};
+
+/// The longest `text` and `substring`, in bytes.
+pub const TEXT_BYTES_MAX: usize = 1024;
+
+/// Reads a text query as clauses, all of which must hold.
+///
+/// A word or phrase matches where it stands in one of the record's texts and is not a part of a longer word. `path:value`
+/// matches where the value at the path is this; `*` in it stands for any text, and quotes take it as it is. It also matches
+/// where the text itself stands so in the record, so that `arn:aws:iam::1:user/x` and `12:30:00` need no quotes.
+///
+/// # Errors
+/// A text that is empty or too long, or a quote that is not closed; `name` is the parameter.
+pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
+    check_length(name, typed)?;
+    let mut clauses = Vec::new();
+    let mut rest = typed.trim_start();
+    while let Some(first) = rest.chars().next() {
+        if first == '"' {
+            let (phrase, after) = quoted(name, rest)?;
+            if phrase.trim().is_empty() {
+                return Err(Error::parameter(name, "a quoted phrase is empty"));
+            }
+            clauses.push(Clause::Record(RecordTest::words(&phrase)));
+            rest = after.trim_start();
+            continue;
+        }
+        let end = rest.find(|letter: char| letter.is_whitespace() || letter == '"').unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        if let Some(path) = word.strip_suffix(':').filter(|path| !path.is_empty() && !path.contains(':'))
+            && after.starts_with('"')
+        {
+            let (value, after) = quoted(name, after)?;
+            clauses.push(value_at(path, Glob::literal(&value)));
+            rest = after.trim_start();
+            continue;
+        }
+        if after.starts_with('"') {
+            return Err(Error::parameter(name, "a quote begins within a word: put white space before it, or a backslash within quotes"));
+        }
+        clauses.push(bare(word));
+        rest = after.trim_start();
+    }
+    Ok(clauses)
+}
+
+/// Reads `substring=`.
+///
+/// # Errors
+/// A text that is empty or too long; `name` is the parameter.
+pub(super) fn parse_substring(name: &str, typed: &str) -> Result<Clause> {
+    check_length(name, typed)?;
+    Ok(Clause::Record(RecordTest::Substring(typed.to_owned())))
+}
+
+fn check_length(name: &str, typed: &str) -> Result<()> {
+    if typed.len() > TEXT_BYTES_MAX {
+        return Err(Error::parameter(name, format!("may have at most {TEXT_BYTES_MAX} bytes")));
+    }
+    if typed.trim().is_empty() {
+        return Err(Error::parameter(name, "is empty"));
+    }
+    Ok(())
+}
+
+/// The text in quotes at the beginning of `rest`, and what follows. A backslash takes a quote or a backslash as it is.
+fn quoted<'a>(name: &str, rest: &'a str) -> Result<(String, &'a str)> {
+    let mut text = String::new();
+    let mut letters = rest.char_indices().skip(1).peekable();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Ok((text, &rest[at + 1..])),
+            '\\' => match letters.next_if(|(_, next)| matches!(next, '"' | '\\')) {
+                Some((_, next)) => text.push(next),
+                None => text.push('\\'),
+            },
+            other => text.push(other),
+        }
+    }
+    Err(Error::parameter(name, "a quote is not closed"))
+}
+
+fn bare(word: &str) -> Clause {
+    let literal = Clause::Record(RecordTest::words(word));
+    match word.split_once(':') {
+        Some((path, value)) if !path.is_empty() && !value.is_empty() => {
+            // Only `*` has a meaning here; quotes take it as it is.
+            let glob = Glob::parse(&value.replace('\\', r"\\").replace('?', r"\?"));
+            // A pattern is not meant to stand in the record as it is.
+            if value.contains('*') { value_at(path, glob) } else { Clause::Any(vec![value_at(path, glob), literal]) }
+        }
+        _ => literal,
+    }
+}
+
+fn value_at(path: &str, glob: Glob) -> Clause {
+    let wanted = if glob.is_anything() { ValueMatch::Exists } else { ValueMatch::Glob(glob.folded()) };
+    Clause::Record(RecordTest::Value(ValueTest { path: Some(fold(path).into_owned()), any: vec![wanted], cased: false }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(typed: &str) -> Vec<String> {
+        parse_text("text", typed).expect(typed).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn words_phrases_and_paths_are_told_apart() {
+        assert_eq!(shown("  Delete  \"quota  grant\" ＥＣＳ"), ["text=\"delete\"", "text=\"quota grant\"", "text=\"ecs\""]);
+        assert_eq!(shown("request.amount:5000"), ["(request.amount:5000 or text=\"request.amount:5000\")"]);
+        assert_eq!(shown("user.name:\"a b*\""), [r"user.name:a b\*"]);
+        assert_eq!(shown("a.b:x* c:*"), ["a.b:x*", "c:*"]);
+        assert_eq!(shown(r#""say \"hi\" C:\\x""#), [r#"text="say \"hi\" c:\\x""#]);
+        assert_eq!(shown("a: :b"), ["text=\"a:\"", "text=\":b\""]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for typed in ["", "  ", "\"open", "a\"b\"", "\"\"", "a:\"x", &"x".repeat(1025)] {
+            assert_eq!(parse_text("text", typed).expect_err(typed).parameter_name(), Some("text"));
+        }
+        assert!(parse_substring("substring", "").is_err());
+        assert!(parse_substring("substring", &"x".repeat(1024)).is_ok());
+    }
+}

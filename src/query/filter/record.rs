@@ -1,0 +1,238 @@
+//! Tests of the record's text.
+
+use crate::error::{Error, Result};
+use crate::text::{Glob, RecordTextKind, RecordTexts, fold, spaced, stands_in};
+use ipnet::IpNet;
+use regex::{Regex, RegexBuilder};
+use std::fmt;
+use std::net::IpAddr;
+
+/// The longest regular expression, in bytes.
+const PATTERN_BYTES_MAX: usize = 1024;
+/// Memory that a compiled regular expression, and its cache while it runs, may take, in bytes.
+const PATTERN_MEMORY_MAX: usize = 1 << 20;
+/// How deep a regular expression may nest.
+const PATTERN_NEST_MAX: u32 = 32;
+
+/// A test of the record's text. What a record's texts are, and how they are folded, is in [`crate::text`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum RecordTest {
+    /// This word or phrase (folded, spaced) stands in one of the record's texts.
+    Words(String),
+    /// This text stands, exactly, in the record as received or in one of its texts.
+    Substring(String),
+    /// A value passes a test.
+    Value(ValueTest),
+}
+
+/// A test of the values at a path, or of all texts of the record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueTest {
+    /// The path (folded): keys joined by dots, arrays passed through. All texts of the record, keys included, if absent.
+    pub path: Option<String>,
+    /// What a value must be: any of these.
+    pub any: Vec<ValueMatch>,
+    /// Whether case and width matter. Regular expressions say so themselves.
+    pub cased: bool,
+}
+
+/// What a value must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ValueMatch {
+    /// There is a value, an object or an array (not `null`).
+    Exists,
+    /// The whole value matches; folded unless the test is cased.
+    Glob(Glob),
+    /// A part of the value matches.
+    Pattern(Pattern),
+    /// The value is an address in this network.
+    Network(IpNet),
+}
+
+/// A regular expression; time is linear in the text, memory is bounded.
+#[derive(Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads a regular expression of the `regex` crate's syntax; flags are written as `(?i)`.
+    ///
+    /// # Errors
+    /// One that is malformed, too long, too large when compiled, or uses look-around or back references.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > PATTERN_BYTES_MAX {
+            return Err(Error::invalid(format!("a regular expression may have at most {PATTERN_BYTES_MAX} bytes")));
+        }
+        let built =
+            RegexBuilder::new(text).size_limit(PATTERN_MEMORY_MAX).dfa_size_limit(PATTERN_MEMORY_MAX).nest_limit(PATTERN_NEST_MAX).build();
+        built.map(Self).map_err(|cause| {
+            let what = match cause {
+                regex::Error::CompiledTooBig(limit) => {
+                    format!("the regular expression needs more than {limit} bytes: make repetitions smaller")
+                }
+                other => other.to_string().lines().last().unwrap_or_default().replace("error: ", "the regular expression is wrong: "),
+            };
+            Error::invalid(what)
+        })
+    }
+
+    /// The expression as it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Pattern({:?})", self.as_str())
+    }
+}
+
+impl RecordTest {
+    /// The test for a word or phrase as it was typed.
+    pub fn words(typed: &str) -> Self {
+        Self::Words(spaced(fold(typed).trim()).into_owned())
+    }
+
+    /// Whether the record passes. `texts` gives its texts, which is done once for all tests of a record.
+    pub fn holds<'a>(&self, record: &str, texts: impl FnOnce() -> &'a RecordTexts) -> bool {
+        match self {
+            Self::Words(needle) => texts()
+                .iter()
+                .any(|text| matches!(text.kind, RecordTextKind::Key | RecordTextKind::Value) && stands_in(needle, text.folded)),
+            Self::Substring(wanted) => {
+                // What is in a text and not in the record's bytes was written with an escape.
+                memchr::memmem::find(record.as_bytes(), wanted.as_bytes()).is_some()
+                    || (record.contains('\\') && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
+            }
+            Self::Value(test) => test.holds(texts()),
+        }
+    }
+}
+
+impl ValueTest {
+    fn holds(&self, texts: &RecordTexts) -> bool {
+        texts.iter().any(|text| {
+            let here = match &self.path {
+                Some(path) => text.kind != RecordTextKind::Key && same_path(path, text.path),
+                None => text.kind != RecordTextKind::Container,
+            };
+            here && self.any.iter().any(|wanted| match wanted {
+                ValueMatch::Exists => true,
+                _ if text.kind == RecordTextKind::Container => false,
+                ValueMatch::Glob(glob) => glob.matches(if self.cased { text.raw } else { text.folded }),
+                ValueMatch::Pattern(pattern) => pattern.0.is_match(text.raw),
+                ValueMatch::Network(network) => text.raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address)),
+            })
+        })
+    }
+}
+
+fn same_path(folded: &str, path: &str) -> bool {
+    if path.is_ascii() { path.eq_ignore_ascii_case(folded) } else { fold(path) == folded }
+}
+
+impl fmt::Display for RecordTest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) => write!(out, "text={words:?}"),
+            Self::Substring(text) => write!(out, "substring={text:?}"),
+            Self::Value(test) => {
+                let any: Vec<String> = test.any.iter().map(ToString::to_string).collect();
+                write!(out, "{}:{}", test.path.as_deref().unwrap_or("(anywhere)"), any.join("|"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ValueMatch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists => out.write_str("*"),
+            Self::Glob(glob) => write!(out, "{glob}"),
+            Self::Pattern(pattern) => write!(out, "/{}/", pattern.as_str()),
+            Self::Network(network) => write!(out, "{network}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORD: &str = r#"{"user":{"name":"Bob 中文用户","mfa":true},"request":"{\"quota_amount\":5000,\"note\":\"\\u64cd\\u4f5c\",\"dir\":\"C:\\\\Temp\"}","tags":["a",{"k":"Ｖ1"}],"none":null,"empty":{}}"#;
+
+    fn holds(test: &RecordTest) -> bool {
+        let texts = RecordTexts::of(RECORD);
+        test.holds(RECORD, || &texts)
+    }
+
+    fn value(path: &str, wanted: ValueMatch) -> bool {
+        holds(&RecordTest::Value(ValueTest { path: Some(fold(path).into_owned()), any: vec![wanted], cased: false }))
+    }
+
+    #[test]
+    fn words_stand_in_keys_and_values_at_any_depth() {
+        for (typed, expected) in [
+            ("bob", true),
+            ("BOB", true),
+            ("bo", false),
+            ("中文", true),
+            ("文用", true),
+            ("bob 中文", true),
+            ("quota", true),
+            ("quota_amount", true),
+            ("5000", true),
+            ("操作", true),
+            ("v1", true),
+            ("true", true),
+            ("null", false),
+            ("user name", false),
+        ] {
+            assert_eq!(holds(&RecordTest::words(typed)), expected, "{typed}");
+        }
+    }
+
+    #[test]
+    fn substrings_are_exact_and_see_through_escapes() {
+        for (text, expected) in
+            [("ob 中", true), ("OB", false), ("\"name\":\"Bob", true), ("操作", true), (r"C:\Temp", true), ("Ｖ", true), ("V1", false)]
+        {
+            assert_eq!(holds(&RecordTest::Substring(text.to_owned())), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_lead_through_arrays_and_embedded_json() {
+        let glob = |text: &str| ValueMatch::Glob(Glob::parse(text).folded());
+        for (path, wanted, expected) in [
+            ("request.quota_amount", glob("5000"), true),
+            ("request.quota_amount", glob("500"), false),
+            ("Request.Quota_Amount", glob("50*"), true),
+            ("tags", glob("A"), true),
+            ("tags.k", glob("v1"), true),
+            ("user.name", glob("bob*"), true),
+            ("user", ValueMatch::Exists, true),
+            ("empty", ValueMatch::Exists, true),
+            ("none", ValueMatch::Exists, false),
+            ("nothing", ValueMatch::Exists, false),
+            ("user", glob("*"), false),
+            ("user.name", ValueMatch::Pattern(Pattern::parse("^Bob\\b").expect("a pattern")), true),
+            ("user.name", ValueMatch::Pattern(Pattern::parse("^bob").expect("a pattern")), false),
+        ] {
+            assert_eq!(value(path, wanted.clone()), expected, "{path} {wanted}");
+        }
+    }
+
+    #[test]
+    fn regular_expressions_are_bounded() {
+        for text in ["(a{1000}){1000}", &"a".repeat(2000), &"(".repeat(50), "(?=a)b", "(a)\\1", r"\pL{10000}"] {
+            assert!(Pattern::parse(text).is_err(), "{text}");
+        }
+    }
+}

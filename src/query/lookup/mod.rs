@@ -1,0 +1,102 @@
+//! Lookup: the rows that match, from posting lists and tables of ids, verified against the columns and the record where
+//! the index cannot tell for certain.
+
+mod rows_of;
+mod serve;
+mod verify;
+
+use super::Work;
+use super::filter::{Clause, Filter};
+use super::plan::Facts;
+use super::rows::Rows;
+use crate::error::Result;
+use crate::storage::segment::Segment;
+use rows_of::{Candidates, Served};
+use serve::Server;
+use std::ops::Range;
+pub(super) use verify::{Row, fields_of};
+
+/// Candidates that are verified first while a page fills; twice as many each time, for a page that does not fill soon.
+const VERIFY_ROWS: usize = 512;
+/// Candidates that are verified at a time at most.
+const VERIFY_ROWS_MAX: usize = 32_768;
+
+/// A filter prepared against the index of one segment.
+pub(super) struct Lookup<'a> {
+    segment: &'a Segment,
+    served: Vec<Served>,
+    residual: Vec<&'a Clause>,
+    facts: Facts,
+}
+
+impl<'a> Lookup<'a> {
+    /// Asks the index what it knows of the filter's clauses, for the rows in question.
+    pub(super) fn prepare(segment: &'a Segment, filter: &'a Filter, rows: &Range<u32>) -> Result<Self> {
+        let facts = Facts { rows: rows.len() as u32, ..Facts::default() };
+        let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), facts };
+        if rows.is_empty() {
+            return Ok(lookup);
+        }
+        let server = Server::new(segment.index()?, rows);
+        for clause in &filter.clauses {
+            let exact = lookup.ask(&server, clause)?;
+            if !exact {
+                lookup.residual.push(clause);
+            }
+        }
+        lookup.facts.residual = lookup.residual.iter().map(ToString::to_string).collect();
+        Ok(lookup)
+    }
+
+    /// Takes from the index what it knows of a clause; returns whether that is all there is to know.
+    fn ask(&mut self, server: &Server<'_>, clause: &'a Clause) -> Result<bool> {
+        if let Some(docs) = server.excluded(clause)? {
+            let size = docs.size();
+            self.served.push(Served { docs, negated: true, size });
+            return Ok(true);
+        }
+        let Some(found) = server.serve(clause)? else { return Ok(false) };
+        for docs in found.required {
+            let size = docs.size();
+            self.facts.narrowest = Some(self.facts.narrowest.map_or(size, |narrowest| narrowest.min(size)));
+            if size == 0 {
+                self.facts.absent.get_or_insert_with(|| clause.to_string());
+            }
+            self.served.push(Served { docs, negated: false, size });
+        }
+        Ok(found.exact)
+    }
+
+    /// What is known before any row is read.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to verify them.
+    pub(super) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut Work) -> Result<Rows> {
+        if self.served.is_empty() && self.residual.is_empty() {
+            let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
+            return Ok(Rows::Range(rows.start..end));
+        }
+        let mut candidates = Candidates::new(self.served, rows);
+        if self.residual.is_empty() {
+            return Ok(Rows::List(candidates.take(limit.unwrap_or(usize::MAX))));
+        }
+        let mut found = Vec::new();
+        let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
+        loop {
+            let batch = candidates.take(step);
+            step = VERIFY_ROWS_MAX.min(step * 2);
+            if batch.is_empty() {
+                return Ok(Rows::List(found));
+            }
+            verify::verify(self.segment, &self.residual, &batch, &mut found, work)?;
+            if let Some(limit) = limit
+                && found.len() >= limit
+            {
+                found.truncate(limit);
+                return Ok(Rows::List(found));
+            }
+        }
+    }
+}

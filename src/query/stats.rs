@@ -1,0 +1,179 @@
+//! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
+
+use super::facets::facet_value;
+use super::filter::Filter;
+use super::rows;
+use super::{Explain, Reader};
+use crate::access::Scope;
+use crate::error::Result;
+use crate::event::{AMOUNT_SCALE, Amount, Field};
+use std::collections::HashMap;
+
+/// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may be many.
+const BASE: i128 = 10_i128.pow(18);
+
+/// What the amounts of one group come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The value of the field that was grouped by; `None` for events without a value, or if nothing was grouped by.
+    pub value: Option<String>,
+    /// How many events of the group have an amount.
+    pub count: u64,
+    /// The sum of the amounts.
+    pub sum: Sum,
+    /// The least amount.
+    pub min: Amount,
+    /// The greatest amount.
+    pub max: Amount,
+}
+
+/// A sum of amounts of any size: `high` times 10¹⁸ and `low` times 10⁻⁸.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    high: i128,
+    low: i128,
+}
+
+impl Sum {
+    fn add(&mut self, amount: Amount) {
+        self.high += amount.units() / BASE;
+        self.low += amount.units() % BASE;
+    }
+
+    fn join(&mut self, other: Self) {
+        self.high += other.high;
+        self.low += other.low;
+    }
+
+    /// The sum divided by `count`, rounded to the digits that amounts have, halves away from zero.
+    pub fn average(self, count: u64) -> Self {
+        let Self { high, low } = self.settled();
+        let negative = high < 0 || low < 0;
+        let (high, low, count) = (high.abs(), low.abs(), i128::from(count.max(1)));
+        let rest = (high % count) * BASE + low;
+        let units = rest / count + i128::from(rest % count * 2 >= count);
+        let sign = if negative { -1 } else { 1 };
+        Self { high: high / count * sign, low: units * sign }.settled()
+    }
+
+    /// The same sum with both parts of one sign and the lower one below [`BASE`].
+    fn settled(self) -> Self {
+        let (mut high, mut low) = (self.high + self.low / BASE, self.low % BASE);
+        if high > 0 && low < 0 {
+            (high, low) = (high - 1, low + BASE);
+        } else if high < 0 && low > 0 {
+            (high, low) = (high + 1, low - BASE);
+        }
+        Self { high, low }
+    }
+}
+
+impl std::fmt::Display for Sum {
+    /// As an [`Amount`] is written: at least two digits after the point, no more than needed.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { high, low } = self.settled();
+        let sign = if high < 0 || low < 0 { "-" } else { "" };
+        let digits = format!("{}{:018}", high.unsigned_abs(), low.unsigned_abs());
+        let (whole, fraction) = digits.split_at(digits.len() - AMOUNT_SCALE as usize);
+        let whole = whole.trim_start_matches('0');
+        let fraction = fraction.trim_end_matches('0');
+        write!(out, "{sign}{}.{fraction:0<2}", if whole.is_empty() { "0" } else { whole })
+    }
+}
+
+impl Group {
+    fn of(value: Option<String>, amount: Amount) -> Self {
+        Self { value, count: 0, sum: Sum::default(), min: amount, max: amount }
+    }
+
+    fn add(&mut self, amount: Amount) {
+        self.count += 1;
+        self.sum.add(amount);
+        self.min = self.min.min(amount);
+        self.max = self.max.max(amount);
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum.join(other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+}
+
+impl Reader<'_> {
+    /// What the amounts of the events that match come to, by the values of a field: the largest groups first, equal ones
+    /// in the order of the value. Events without an amount do not count.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<Field>) -> Result<(Vec<Group>, Explain)> {
+        let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by).collect();
+        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
+            let mut groups: HashMap<Option<String>, Group> = HashMap::new();
+            for columns in rows::columns(run.segment, &rows, &fields)? {
+                for row in 0..columns.rows() {
+                    let Some(amount) = columns.amount(row) else { continue };
+                    let value = by.and_then(|field| facet_value(&columns, field, row)).map(str::to_owned);
+                    groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
+                }
+            }
+            Ok(groups)
+        })?;
+        let mut totals: HashMap<Option<String>, Group> = HashMap::new();
+        for (value, group) in found.into_iter().flatten() {
+            match totals.get_mut(&value) {
+                Some(total) => total.join(&group),
+                None => {
+                    totals.insert(value, group);
+                }
+            }
+        }
+        let mut groups: Vec<Group> = totals.into_values().collect();
+        groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
+        Ok((groups, explain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sum(amounts: &[&str]) -> Sum {
+        let mut sum = Sum::default();
+        amounts.iter().for_each(|text| sum.add(Amount::parse(text).expect("an amount")));
+        sum
+    }
+
+    #[test]
+    fn sums_are_exact_and_do_not_overflow() {
+        assert_eq!(sum(&["0.10", "0.20"]).to_string(), "0.30");
+        assert_eq!(sum(&["-0.00000001", "1"]).to_string(), "0.99999999");
+        assert_eq!(sum(&["-5", "1.5"]).to_string(), "-3.50");
+        let most = "999999999999999999999999999999.99999999";
+        assert_eq!(sum(&[most; 5]).to_string(), "4999999999999999999999999999999.99999995");
+        assert_eq!(sum(&[]).to_string(), "0.00");
+    }
+
+    #[test]
+    fn averages_are_rounded_half_away_from_zero() {
+        assert_eq!(sum(&["1", "1", "0"]).average(3).to_string(), "0.66666667");
+        assert_eq!(sum(&["-1", "-1", "0"]).average(3).to_string(), "-0.66666667");
+        assert_eq!(sum(&["0.00000001", "0"]).average(2).to_string(), "0.00000001");
+        assert_eq!(sum(&["10000000000000", "1"]).average(2).to_string(), "5000000000000.50");
+    }
+
+    proptest! {
+        #[test]
+        fn sums_agree_with_plain_numbers(units in proptest::collection::vec(-10_i128.pow(30)..10_i128.pow(30), 1..20)) {
+            let mut sum = Sum::default();
+            units.iter().for_each(|units| sum.add(Amount::from_units(*units)));
+            let total: i128 = units.iter().sum();
+            prop_assert_eq!(sum.to_string(), Amount::from_units(total).to_string());
+            let count = units.len() as i128;
+            let rounded = (total.abs() * 2 + count) / (2 * count) * total.signum();
+            prop_assert_eq!(sum.average(count as u64).to_string(), Amount::from_units(rounded).to_string());
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Folding: what makes two texts the same for a search.
+
+use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
+
+/// The folded form of a text: compatibility forms as their plain ones (NFKC, so full-width `ＥＣＳ` is `ECS`), letters in
+/// lower case.
+pub fn fold(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Cow::Owned(text.to_ascii_lowercase());
+        }
+        return Cow::Borrowed(text);
+    }
+    // Lowering can undo composition (İ becomes i and a dot), so the result is composed again.
+    Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
+}
+
+/// What a character is to the words of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Part of a word: a letter or a digit of a script that puts something between words.
+    Word,
+    /// A word of its own: an ideograph, kana, a letter of a script without spaces, a symbol such as an emoji.
+    Wide,
+    /// Between words: ASCII punctuation, `_` included, white space, controls.
+    Gap,
+}
+
+pub(super) fn class(letter: char) -> Class {
+    match letter {
+        '0'..='9' | 'a'..='z' | 'A'..='Z' => Class::Word,
+        '\0'..='\u{7f}' => Class::Gap,
+        _ if letter.is_whitespace() || letter.is_control() => Class::Gap,
+        // Thai to Myanmar, Khmer, then everything from the radicals of Chinese on that is written without spaces.
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => {
+            Class::Wide
+        }
+        '\u{20000}'..='\u{3ffff}' => Class::Wide,
+        _ if letter.is_alphanumeric() => Class::Word,
+        _ => Class::Wide,
+    }
+}
+
+/// Whether a character is part of a word, so that a word that is searched for must not end beside it.
+pub fn is_word(letter: char) -> bool {
+    class(letter) == Class::Word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn case_and_width_do_not_matter() {
+        assert_eq!(fold("DeleteServer"), "deleteserver");
+        assert_eq!(fold("ＥＣＳ　１２３"), "ecs 123");
+        assert_eq!(fold("ÀÉ 操作日志"), "àé 操作日志");
+        assert!(matches!(fold("plain text"), Cow::Borrowed(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn folding_twice_is_folding_once(text in "\\PC*") {
+            let once = fold(&text).into_owned();
+            prop_assert_eq!(fold(&once).into_owned(), once);
+        }
+    }
+}

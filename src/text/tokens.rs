@@ -1,0 +1,231 @@
+//! The tokens of a text: what an index finds it by, and what a search for a word or phrase must find.
+//!
+//! * A run of letters and digits is a token. Runs that look like ids (they hold a digit, or are very long) are nearly
+//!   unique, so an index keeps their hashes and not their text.
+//! * Of a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token, and the last one alone; so
+//!   any one or two of them are found by one token or a range of tokens, and longer ones by all their pairs.
+
+use super::fold::{Class, class, is_word};
+use std::borrow::Cow;
+
+/// Words up to this length are dictionary terms whatever they hold: numbers of few digits are few.
+const SHORT: usize = 4;
+/// Words longer than this are no words.
+const LONG: usize = 32;
+
+/// How a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TokenKind {
+    /// In the dictionary of terms: there are few distinct ones.
+    Term,
+    /// As a hash: nearly every one is distinct.
+    Id,
+}
+
+/// A token of a folded text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token<'a> {
+    /// The token.
+    pub text: &'a str,
+    /// How it is kept.
+    pub kind: TokenKind,
+}
+
+/// Calls `visit` with every token of a folded text.
+pub fn tokens<'a>(folded: &'a str, visit: &mut dyn FnMut(Token<'a>)) {
+    for (run, start, run_class) in runs(folded) {
+        if run_class == Class::Word {
+            let dashed = folded[..start].ends_with('-') && folded[start + run.len()..].starts_with('-');
+            visit(Token { text: run, kind: kind_of(run, dashed) });
+            continue;
+        }
+        let mut letters = run.char_indices().peekable();
+        while let Some((at, letter)) = letters.next() {
+            let end = letters.peek().map_or(at + letter.len_utf8(), |(next, letter)| next + letter.len_utf8());
+            visit(Token { text: &run[at..end], kind: TokenKind::Term });
+        }
+    }
+}
+
+/// A piece of a uuid is not worth a place in the dictionary, however short it is.
+fn kind_of(word: &str, dashed: bool) -> TokenKind {
+    let digits = word.bytes().any(|byte| byte.is_ascii_digit());
+    let id = word.len() > LONG || digits && (word.len() > SHORT || dashed);
+    if id { TokenKind::Id } else { TokenKind::Term }
+}
+
+/// Runs of word characters and of wide characters, with where they begin.
+fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = &text[at..];
+            let first = class(rest.chars().next()?);
+            let length = rest.char_indices().find(|(_, letter)| class(*letter) != first).map_or(rest.len(), |(end, _)| end);
+            let start = at;
+            at += length;
+            if first != Class::Gap {
+                return Some((&rest[..length], start, first));
+            }
+        }
+    })
+}
+
+/// What an index must have for a text to hold a needle.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wanted {
+    /// This dictionary term.
+    Term(String),
+    /// Any dictionary term that begins with this wide character.
+    Beginning(char),
+    /// This id.
+    Id(String),
+    /// This word as a term or as an id: a short number may be a piece of a uuid.
+    Either(String),
+}
+
+/// The tokens that every text holds in which the folded needle [`stands_in`]; and whether a text that has them holds the
+/// needle for certain. `open_left` and `open_right` say that the needle may be cut out of a longer word there.
+pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<Wanted>, bool) {
+    let mut wanted = Vec::new();
+    let mut exact = true;
+    for (run, start, run_class) in runs(needle) {
+        let whole = run.len() == needle.len();
+        exact &= whole;
+        if run_class == Class::Word {
+            let cut = open_left && start == 0 || open_right && start + run.len() == needle.len();
+            if cut {
+                exact = false;
+                continue;
+            }
+            let digits = run.bytes().any(|byte| byte.is_ascii_digit());
+            wanted.push(match kind_of(run, false) {
+                TokenKind::Term if digits => Wanted::Either(run.to_owned()),
+                TokenKind::Term => Wanted::Term(run.to_owned()),
+                TokenKind::Id => Wanted::Id(run.to_owned()),
+            });
+            continue;
+        }
+        let letters: Vec<char> = run.chars().collect();
+        if let [single] = letters.as_slice() {
+            wanted.push(Wanted::Beginning(*single));
+        }
+        exact &= letters.len() <= 2;
+        wanted.extend(letters.windows(2).map(|pair| Wanted::Term(pair.iter().collect())));
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let exact = exact && wanted.len() == 1 && matches!(wanted[0], Wanted::Term(_) | Wanted::Beginning(_));
+    (wanted, exact)
+}
+
+/// A text with its white space made single spaces.
+pub fn spaced(text: &str) -> Cow<'_, str> {
+    let plain = !text.contains("  ") && text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
+    if plain {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            _ if !letter.is_whitespace() => out.push(letter),
+            _ if out.ends_with(' ') => {}
+            _ => out.push(' '),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a folded needle (spaced, if it holds spaces) stands in a folded text as words: as it is, and not as a part of a
+/// longer word.
+pub fn stands_in(needle: &str, text: &str) -> bool {
+    let text = if needle.contains(' ') { spaced(text) } else { Cow::Borrowed(text) };
+    let (Some(first), Some(last)) = (needle.chars().next(), needle.chars().next_back()) else { return true };
+    let mut from = 0;
+    while let Some(found) = text[from..].find(needle) {
+        let at = from + found;
+        let before = text[..at].chars().next_back();
+        let after = text[at + needle.len()..].chars().next();
+        let joined = |inner: char, outer: Option<char>| is_word(inner) && outer.is_some_and(is_word);
+        if !joined(first, before) && !joined(last, after) {
+            return true;
+        }
+        from = at + first.len_utf8();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fold::fold;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        tokens(text, &mut |token| found.push(format!("{}{}", if token.kind == TokenKind::Id { "#" } else { "" }, token.text)));
+        found
+    }
+
+    #[test]
+    fn words_ids_and_pairs() {
+        assert_eq!(of("delete_server ecs-01"), ["delete", "server", "ecs", "01"]);
+        assert_eq!(of("操作日志ecs"), ["操作", "作日", "日志", "志", "ecs"]);
+        assert_eq!(of("f81d4fae-7dec-11d0-a765-00a0c91e6bf6"), ["#f81d4fae", "#7dec", "#11d0", "#a765", "#00a0c91e6bf6"]);
+        assert_eq!(of("5000 50000 🚀"), ["5000", "#50000", "🚀"]);
+    }
+
+    #[test]
+    fn a_word_is_found_whole_and_wide_text_anywhere() {
+        for (needle, text, expected) in [
+            ("ecs", "the ecs-01", true),
+            ("ecs", "ecsx", false),
+            ("ecs", "查询ecs实例", true),
+            ("日志", "操作日志表", true),
+            ("志", "操作日志", true),
+            ("a b", "x a \n b y", true),
+            ("a b", "aa b", false),
+            ("ecs-01", "ecs-011 ecs-01", true),
+            ("--", "a--b", true),
+            ("🚀", "go🚀go", true),
+            ("aa", "aaa aa", true),
+        ] {
+            assert_eq!(stands_in(needle, text), expected, "{needle:?} in {text:?}");
+        }
+    }
+
+    proptest! {
+        /// What an index says by tokens is never less than the truth, and the truth where it claims so.
+        #[test]
+        fn tokens_find_every_text_that_holds_the_needle(
+            needle in "[a1日志🚀 -]{1,6}", text in "[a1Ａ日志🚀 -]{0,16}", left in any::<bool>(), right in any::<bool>(),
+        ) {
+            let (text, needle) = (fold(&text).into_owned(), spaced(fold(needle.trim()).trim()).into_owned());
+            prop_assume!(!needle.is_empty());
+            let mut found = Vec::new();
+            tokens(&text, &mut |token| found.push(token));
+            let has = |text: &str, kinds: &[TokenKind]| found.iter().any(|token| token.text == text && kinds.contains(&token.kind));
+            let (wanted, exact) = words_of(&needle, left, right);
+            let all = wanted.iter().all(|wanted| match wanted {
+                Wanted::Term(term) => has(term, &[TokenKind::Term]),
+                Wanted::Beginning(letter) => found.iter().any(|token| token.text.starts_with(*letter)),
+                Wanted::Id(id) => has(id, &[TokenKind::Id]),
+                Wanted::Either(word) => has(word, &[TokenKind::Term, TokenKind::Id]),
+            });
+            let holds = if left || right {
+                let plain = text.contains(&needle);
+                let left_ok = left || text.find(&needle).is_some();
+                plain && left_ok && !needle.contains(' ')
+            } else {
+                stands_in(&needle, &text)
+            };
+            if !left && !right {
+                prop_assert!(all || !holds, "{:?} {:?} {:?}", needle, text, wanted);
+                prop_assert!(!exact || all == holds, "{:?} {:?} {:?}", needle, text, wanted);
+            }
+            if left && right && holds {
+                prop_assert!(all, "{:?} {:?} {:?}", needle, text, wanted);
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Walks through the texts of a record without building a tree.
+//!
+//! Records were accepted as JSON, so the walk does not validate; on anything else it stops early and never panics.
+
+use memchr::memchr2;
+use std::borrow::Cow;
+
+/// Levels of objects, arrays and embedded JSON that are entered. Records may nest [`crate::decode::DEPTH_MAX`] levels, and
+/// JSON within strings adds its own.
+const DEPTH_MAX: usize = 256;
+
+/// What a walk comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// The key of an object.
+    Key(&'a str),
+    /// A string, with its escapes resolved.
+    Text(&'a str),
+    /// A number, `true` or `false`, as written.
+    Literal(&'a str),
+    /// A string that is JSON itself; its parts follow.
+    Embedded(&'a str),
+    /// An object or an array begins; its parts follow.
+    Container,
+}
+
+/// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots, arrays passed through.
+/// `null` is no part.
+pub fn walk(record: &str, visit: &mut dyn FnMut(&str, Part<'_>)) {
+    let mut path = String::new();
+    walk_value(record, &mut path, 0, visit);
+}
+
+fn walk_value(json: &str, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) {
+    let mut walker = Walker { json, at: 0 };
+    // Malformed input ends the walk; what came before was visited.
+    let _ = walker.value(path, depth, visit);
+}
+
+struct Walker<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Walker<'a> {
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.json.as_bytes();
+        while let Some(byte) = bytes.get(self.at) {
+            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+                return Some(*byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    fn value(&mut self, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+        match self.peek()? {
+            b'{' | b'[' if depth >= DEPTH_MAX => None,
+            b'{' => self.object(path, depth, visit),
+            b'[' => self.array(path, depth, visit),
+            b'"' => {
+                let text = self.string()?;
+                if is_json(&text) && depth < DEPTH_MAX {
+                    visit(path, Part::Embedded(&text));
+                    walk_value(&text, path, depth + 1, visit);
+                } else {
+                    visit(path, Part::Text(&text));
+                }
+                Some(())
+            }
+            _ => {
+                let literal = self.literal()?;
+                if literal != "null" {
+                    visit(path, Part::Literal(literal));
+                }
+                Some(())
+            }
+        }
+    }
+
+    fn object(&mut self, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+        visit(path, Part::Container);
+        self.at += 1;
+        let parent = path.len();
+        loop {
+            match self.peek()? {
+                b'}' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b',' => self.at += 1,
+                b'"' => {
+                    let key = self.string()?;
+                    if self.peek()? != b':' {
+                        return None;
+                    }
+                    self.at += 1;
+                    if parent > 0 {
+                        path.push('.');
+                    }
+                    path.push_str(&key);
+                    visit(path, Part::Key(&key));
+                    let done = self.value(path, depth + 1, visit);
+                    path.truncate(parent);
+                    done?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn array(&mut self, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+        visit(path, Part::Container);
+        self.at += 1;
+        loop {
+            match self.peek()? {
+                b']' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b',' => self.at += 1,
+                _ => self.value(path, depth + 1, visit)?,
+            }
+        }
+    }
+
+    /// The string that begins here.
+    fn string(&mut self) -> Option<Cow<'a, str>> {
+        let start = self.at + 1;
+        let bytes = self.json.as_bytes();
+        let mut at = start;
+        let mut escaped = false;
+        loop {
+            at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+            if bytes[at] == b'"' {
+                break;
+            }
+            escaped = true;
+            at += 2;
+        }
+        self.at = at + 1;
+        let inner = self.json.get(start..at)?;
+        Some(if escaped { Cow::Owned(unescape(inner)) } else { Cow::Borrowed(inner) })
+    }
+
+    fn literal(&mut self) -> Option<&'a str> {
+        let rest = &self.json[self.at..];
+        let length = rest.find(|letter: char| matches!(letter, ',' | '}' | ']') || letter.is_whitespace()).unwrap_or(rest.len());
+        self.at += length;
+        rest.get(..length).filter(|literal| !literal.is_empty())
+    }
+}
+
+/// Whether a string is JSON that is worth opening: an object or an array.
+fn is_json(text: &str) -> bool {
+    let trimmed = text.trim_matches([' ', '\t', '\n', '\r']);
+    let composite = matches!((trimmed.as_bytes().first(), trimmed.as_bytes().last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
+    composite && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok()
+}
+
+/// The text that an escaped string stands for. Half a surrogate pair stands for no character, so it becomes U+FFFD.
+fn unescape(inner: &str) -> String {
+    let mut text = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let mut after = rest[at + 1..].chars();
+        let letter = after.next();
+        rest = after.as_str();
+        match letter {
+            Some('n') => text.push('\n'),
+            Some('t') => text.push('\t'),
+            Some('r') => text.push('\r'),
+            Some('b') => text.push('\u{8}'),
+            Some('f') => text.push('\u{c}'),
+            Some('u') => {
+                let unit = |text: &str| text.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                let Some(first) = unit(rest) else { continue };
+                rest = &rest[4..];
+                let second = rest.strip_prefix("\\u").and_then(unit).filter(|second| (0xdc00..0xe000).contains(second));
+                match (first, second) {
+                    (0xd800..0xdc00, Some(second)) => {
+                        rest = &rest[6..];
+                        text.extend(char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)));
+                    }
+                    _ => text.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)),
+                }
+            }
+            Some(other) => text.push(other),
+            None => {}
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parts(record: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(record, &mut |path, part| found.push(format!("{path} {part:?}")));
+        found
+    }
+
+    #[test]
+    fn keys_strings_and_literals_are_visited_with_their_paths() {
+        assert_eq!(
+            parts(r#"{"a": {"b": [1, "x\u4e2d\n", {"c": null}]}, "d": true, "e": 5000.00}"#),
+            [
+                " Container",
+                "a Key(\"a\")",
+                "a Container",
+                "a.b Key(\"b\")",
+                "a.b Container",
+                "a.b Literal(\"1\")",
+                "a.b Text(\"x中\\n\")",
+                "a.b Container",
+                "a.b.c Key(\"c\")",
+                "d Key(\"d\")",
+                "d Literal(\"true\")",
+                "e Key(\"e\")",
+                "e Literal(\"5000.00\")",
+            ]
+        );
+    }
+
+    #[test]
+    fn json_in_a_string_is_opened_and_what_only_looks_like_it_is_not() {
+        assert_eq!(
+            parts(r#"{"request":"{\"amount\":\"5\",\"inner\":\"[\\\"y\\\"]\"}","note":"[draft]"}"#),
+            [
+                " Container",
+                "request Key(\"request\")",
+                r#"request Embedded("{\"amount\":\"5\",\"inner\":\"[\\\"y\\\"]\"}")"#,
+                "request Container",
+                "request.amount Key(\"amount\")",
+                "request.amount Text(\"5\")",
+                "request.inner Key(\"inner\")",
+                r#"request.inner Embedded("[\"y\"]")"#,
+                "request.inner Container",
+                "request.inner Text(\"y\")",
+                "note Key(\"note\")",
+                "note Text(\"[draft]\")",
+            ]
+        );
+    }
+
+    #[test]
+    fn escapes_become_what_they_stand_for() {
+        assert_eq!(unescape(r#"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude80\ud800x"#), "\"\\/\u{8}\u{c}\n\r\té🚀\u{fffd}x");
+    }
+
+    proptest! {
+        #[test]
+        fn strings_come_out_as_serde_reads_them(text in "\\PC*", key in "[a-z\"\\\\é中]{0,8}") {
+            let record = serde_json::json!({ key: text }).to_string();
+            let mut found = String::new();
+            walk(&record, &mut |_, part| if let Part::Text(text) | Part::Embedded(text) = part && found.is_empty() { text.clone_into(&mut found) });
+            prop_assert_eq!(found, text);
+        }
+
+        #[test]
+        fn nothing_makes_a_walk_panic(text in "[\\[\\]{}\":,\\\\un0-9a 中]{0,40}") {
+            walk(&text, &mut |_, _| {});
+        }
+    }
+}
