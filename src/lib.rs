@@ -8,6 +8,7 @@ pub mod decode;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod export;
 pub mod generate;
 pub mod ingest;
 pub mod query;

@@ -297,6 +297,18 @@ fn check_shapes(store: &TestStore, expected: &[&Event], filter: &Filter, tenants
         }
     }
     let reader = store.engine().reader(&snapshot, None);
+    for order in [Order::Descending, Order::Ascending] {
+        let mut streamed = Vec::new();
+        let count = reader.stream(&scope, filter, order, |batch| {
+            streamed.extend(batch);
+            Ok(())
+        });
+        if order == Order::Ascending {
+            streamed.reverse();
+        }
+        prop_assert_eq!(count.expect("a stream") as usize, expected.len());
+        prop_assert_eq!(streamed.iter().collect::<Vec<_>>(), expected.to_vec(), "stream of {:?}", filter);
+    }
     let fields = [Field::Source, Field::ReadOnly, Field::ResourceId];
     let (facets, _) = reader.facets(&scope, filter, &fields, 100).expect("facets");
     for (field, facet) in fields.iter().zip(facets) {

@@ -1,7 +1,7 @@
 //! `/api/v1/events`: records in, lists and single events out.
 
 use super::App;
-use super::aggregate::respond;
+use super::answer::respond;
 use super::error::ApiError;
 use super::params::Pairs;
 use super::question::{self, Call};
@@ -10,8 +10,10 @@ use crate::engine::{Engine, Outcome, read_records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Coding, TenantRule, Unpacked, decode_records};
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
@@ -34,18 +36,24 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/events/{trace_id}", get(one))
 }
 
-async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    respond(app, Call::Events, pairs).await
+async fn list(State(app): State<App>, pairs: Pairs, headers: HeaderMap) -> Result<Response, ApiError> {
+    respond(app, Call::Events, pairs, &headers).await
 }
 
-async fn query(State(app): State<App>, url: Pairs, body: Body) -> Result<Json<Value>, ApiError> {
+async fn query(State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    respond(app, Call::Events, read_json_pairs(url, body).await?, &headers).await
+}
+
+/// The pairs of a JSON body and of the URL together.
+pub(super) async fn read_json_pairs(url: Pairs, body: Body) -> Result<Pairs> {
     let body = read_body(body, QUERY_BYTES_MAX).await?;
     let mut pairs = Pairs::from_json(&body)?;
     pairs.0.extend(url.0);
-    respond(app, Call::Events, pairs).await
+    Ok(pairs)
 }
 
-async fn one(State(app): State<App>, Path(trace_id): Path<String>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+async fn one(State(app): State<App>, path: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    let Path(trace_id) = path.map_err(|cause| Error::parameter("trace_id", "is no text").because(cause))?;
     Ok(Json(app.run(move |engine| question::event(engine, &trace_id, &pairs)).await?))
 }
 

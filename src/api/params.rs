@@ -6,6 +6,9 @@ use axum::http::request::Parts;
 use serde_json::Value as Json;
 use std::convert::Infallible;
 
+/// Keys of a JSON body whose values are groups of clauses; as pairs they are the JSON of `filter`.
+const GROUPS: &[&str] = &["any", "all", "not", "record"];
+
 /// Pairs of name and value, in the order given; a name may occur several times.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pairs(pub Vec<(String, String)>);
@@ -16,7 +19,7 @@ impl Pairs {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// Reads a JSON object whose values are texts, numbers, flags or lists of those.
+    /// Reads a JSON object whose values are texts, numbers, flags or lists of those, or groups of clauses.
     ///
     /// # Errors
     /// Any other JSON; the message names the key.
@@ -25,7 +28,12 @@ impl Pairs {
         let body: serde_json::Map<String, Json> =
             serde_json::from_slice(body).map_err(|cause| Error::invalid("the body is no JSON object").because(cause))?;
         let mut pairs = Vec::new();
+        let mut groups = serde_json::Map::new();
         for (key, value) in body {
+            if GROUPS.contains(&key.as_str()) {
+                groups.insert(key, value);
+                continue;
+            }
             let values = match value {
                 Json::Array(values) => values,
                 Json::Null => continue,
@@ -40,6 +48,9 @@ impl Pairs {
                 };
                 pairs.push((key.clone(), text));
             }
+        }
+        if !groups.is_empty() {
+            pairs.push(("filter".to_owned(), Json::Object(groups).to_string()));
         }
         Ok(Self(pairs))
     }

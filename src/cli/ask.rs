@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Asked {
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
     /// The tenant (repeat for several); with --data all tenants unless named
     #[arg(long, value_name = "TENANT")]
     tenant: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Asked {
     filter: FilterArgs,
     /// The form of the answer
     #[arg(short, long, value_enum, value_name = "FORM")]
-    output: Option<Form>,
+    pub(super) output: Option<Form>,
     /// Exit with 4 when nothing matches
     #[arg(long)]
     fail_empty: bool,
@@ -57,6 +57,9 @@ pub(super) struct QueryArgs {
     /// Begin at this moment
     #[arg(long, value_name = "TIME", conflicts_with = "cursor")]
     around: Option<String>,
+    /// Say how many events match in all
+    #[arg(long)]
+    total: bool,
     /// With the record of each event (not in tables)
     #[arg(long)]
     original: bool,
@@ -106,16 +109,19 @@ pub(super) struct HistogramArgs {
     /// Count by this field within each bucket
     #[arg(long)]
     by: Option<String>,
+    /// The time zone whose days and hours buckets follow, such as Asia/Shanghai
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
 }
 
 /// Where questions go.
-enum Answerer<'a> {
+pub(super) enum Answerer<'a> {
     Local(Box<Engine>),
     Remote(Remote<'a>),
 }
 
 impl Answerer<'_> {
-    fn ask(&self, call: Call, pairs: &Pairs) -> Result<Json> {
+    pub(super) fn ask(&self, call: Call, pairs: &Pairs) -> Result<Json> {
         match self {
             Self::Local(engine) => question::answer(engine, call, pairs),
             Self::Remote(remote) => remote.get(call.path(), pairs),
@@ -124,7 +130,8 @@ impl Answerer<'_> {
 }
 
 impl Asked {
-    fn pairs(&self) -> Pairs {
+    /// The filter, the tenants and the path.
+    pub(super) fn pairs(&self) -> Pairs {
         let mut pairs = Pairs(self.filter.pairs.clone());
         let all = self.tenant.is_empty() && self.place.data.is_some();
         pairs.0.extend(self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())));
@@ -136,7 +143,7 @@ impl Asked {
         pairs
     }
 
-    fn answerer<'a>(&self, session: &'a Session) -> Result<Answerer<'a>> {
+    pub(super) fn answerer<'a>(&self, session: &'a Session) -> Result<Answerer<'a>> {
         match (&self.place.data, &self.place.url) {
             (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, Access::Read)?))),
             (None, Some(url)) => Ok(Answerer::Remote(Remote::new(&session.runtime, url)?)),
@@ -144,12 +151,12 @@ impl Asked {
         }
     }
 
-    fn code(&self, empty: bool) -> u8 {
+    pub(super) fn code(&self, empty: bool) -> u8 {
         if empty && self.fail_empty { EMPTY } else { OK }
     }
 }
 
-fn pair(name: &str, value: impl std::fmt::Display) -> (String, String) {
+pub(super) fn pair(name: &str, value: impl std::fmt::Display) -> (String, String) {
     (name.to_owned(), format!("{value}"))
 }
 
@@ -160,7 +167,7 @@ const LIST: &[&str] =
 pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     let session = Session::new()?;
     let answerer = args.asked.answerer(&session)?;
-    let form = Form::or_default(args.asked.output);
+    let form = Form::or_default(args.asked.output)?;
     if form == Form::Json {
         let answer = answerer.ask(Call::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
         line(&answer.to_string())?;
@@ -184,6 +191,9 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
             Form::Table => rows.extend(events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>())),
             Form::Csv => put(&events.iter().map(|event| csv_event(event, args.original)).collect::<Result<String>>()?)?,
             _ => put(&events.iter().map(|event| format!("{event}\n")).collect::<String>())?,
+        }
+        if let Some(total) = answer["total"].as_u64() {
+            super::output::note(&format!("{total} events match"));
         }
         cursor = answer["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() || left == 0 {
@@ -215,6 +225,9 @@ impl QueryArgs {
         if first {
             pairs.0.extend(self.around.as_ref().map(|around| pair("around", around)));
         }
+        if self.total && first {
+            pairs.0.push(pair("total", true));
+        }
         if self.original {
             pairs.0.push(pair("original", true));
         }
@@ -225,7 +238,7 @@ impl QueryArgs {
 pub(super) fn count(args: &CountArgs) -> Result<u8> {
     let session = Session::new()?;
     let answer = args.asked.answerer(&session)?.ask(Call::Count, &args.asked.pairs())?;
-    match Form::or_default(args.asked.output) {
+    match Form::or_default(args.asked.output)? {
         Form::Table => line(&answer["count"].to_string())?,
         Form::Csv => put(&format!("count\r\n{}\r\n", answer["count"]))?,
         _ => line(&answer.to_string())?,
@@ -238,7 +251,7 @@ pub(super) fn facets(args: &FacetsArgs) -> Result<u8> {
     let mut pairs = args.asked.pairs();
     pairs.0.extend([pair("fields", args.fields.join(",")), pair("size", args.size)]);
     let answer = args.asked.answerer(&session)?.ask(Call::Facets, &pairs)?;
-    let form = Form::or_default(args.asked.output);
+    let form = Form::or_default(args.asked.output)?;
     if form == Form::Json {
         line(&answer.to_string())?;
     }
@@ -257,7 +270,7 @@ pub(super) fn top(args: &TopArgs) -> Result<u8> {
     let mut pairs = args.asked.pairs();
     pairs.0.extend([pair("field", &args.field), pair("size", args.size)]);
     let answer = args.asked.answerer(&session)?.ask(Call::Top, &pairs)?;
-    let form = Form::or_default(args.asked.output);
+    let form = Form::or_default(args.asked.output)?;
     if form == Form::Json {
         line(&answer.to_string())?;
     }
@@ -272,8 +285,9 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
     let mut pairs = args.asked.pairs();
     pairs.0.push(pair("interval", &args.interval));
     pairs.0.extend(args.by.as_ref().map(|by| pair("by", by)));
+    pairs.0.extend(args.time_zone.as_ref().map(|zone| pair("time_zone", zone)));
     let answer = args.asked.answerer(&session)?.ask(Call::Histogram, &pairs)?;
-    let form = Form::or_default(args.asked.output);
+    let form = Form::or_default(args.asked.output)?;
     if form == Form::Json {
         line(&answer.to_string())?;
     }
@@ -298,9 +312,9 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
 }
 
 /// Rows as a table, CSV, or one object a line. JSON was written before.
-fn print(form: Form, headers: &[&str], rows: &[Vec<String>]) -> Result<()> {
+pub(super) fn print(form: Form, headers: &[&str], rows: &[Vec<String>]) -> Result<()> {
     match form {
-        Form::Json => Ok(()),
+        Form::Json | Form::Parquet => Ok(()),
         Form::Table => table(headers, rows, &[headers.iter().position(|header| *header == "count").unwrap_or(usize::MAX)]),
         Form::Csv => {
             put(&csv_line(&headers.iter().map(|header| (*header).to_owned()).collect::<Vec<_>>())?)?;
@@ -324,14 +338,14 @@ pub(super) fn explain(args: &QueryArgs) -> Result<u8> {
     pairs.0.push(pair("explain", true));
     let answer = args.asked.answerer(&session)?.ask(Call::Events, &pairs)?;
     let explain = &answer["explain"];
-    if Form::or_default(args.asked.output) != Form::Table {
+    if Form::or_default(args.asked.output)? != Form::Table {
         line(&explain.to_string())?;
         return Ok(OK);
     }
-    let columns = ["segment", "tenant", "rows", "path", "examined", "matched", "micros", "why"];
+    let columns = ["segment", "tenant", "rows", "path", "examined", "matched", "bytes", "micros", "why"];
     let steps = explain["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
     let rows: Vec<Vec<String>> = steps.iter().map(|step| columns.iter().map(|column| cell(step.get(*column))).collect()).collect();
-    table(&columns, &rows, &[2, 4, 5, 6])?;
+    table(&columns, &rows, &[2, 4, 5, 6, 7])?;
     line(&format!("{} segments, {} untouched, {} looked at", explain["segments"], explain["untouched"], rows.len()))?;
     Ok(OK)
 }

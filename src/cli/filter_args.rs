@@ -44,11 +44,16 @@ fn flags() -> Vec<Flag> {
         ("from", "First moment: RFC 3339 or milliseconds"),
         ("to", "First moment that no longer counts"),
         ("last", "Only the last 24h, 7d, 90d …"),
+        ("text", "Words, \"quoted phrases\" and path:value in the record, in any case; all must match"),
+        ("substring", "Exact text in the record"),
+        ("filter", "Groups of conditions as JSON: {\"any\":[{…},{…}],\"not\":{…},\"record\":{…}}"),
         ("filter_type", "event_name, resource_id, resource_name or another field, with --filter-value"),
         ("filter_value", "The value for --filter-type"),
     ] {
         add(name.to_owned(), help.to_owned(), None, true);
     }
+    add("text.not".to_owned(), "Not what --text with this value finds".to_owned(), None, false);
+    add("substring.not".to_owned(), "Not this text".to_owned(), None, false);
     flags
 }
 

@@ -6,12 +6,14 @@
 
 mod ask;
 mod demo;
+mod export;
 mod filter_args;
 mod generate;
 mod ingest;
 mod output;
 mod remote;
 mod serve;
+mod stats;
 mod store;
 
 use crate::clock::SystemClock;
@@ -72,6 +74,10 @@ enum Command {
     Top(ask::TopArgs),
     /// Count events by time
     Histogram(ask::HistogramArgs),
+    /// Sum amounts, decimal-exact
+    Stats(stats::StatsArgs),
+    /// Write every event that matches to a file: CSV, NDJSON or Parquet
+    Export(export::ExportArgs),
     /// Show how a list is answered, segment by segment
     Explain(ask::QueryArgs),
     /// Write realistic records to standard output
@@ -161,6 +167,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Facets(args) => ask::facets(&args),
         Command::Top(args) => ask::top(&args),
         Command::Histogram(args) => ask::histogram(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => store::inspect(&args),

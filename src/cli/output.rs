@@ -1,6 +1,7 @@
 //! What answers look like: tables, NDJSON, CSV, or the JSON of HTTP.
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::export::formula_safe;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use serde_json::Value as Json;
@@ -17,12 +18,20 @@ pub(super) enum Form {
     Csv,
     /// What HTTP answers
     Json,
+    /// Apache Parquet (exports only)
+    Parquet,
 }
 
 impl Form {
     /// The form asked for, or a table on a terminal and NDJSON in a pipe.
-    pub(super) fn or_default(form: Option<Self>) -> Self {
-        form.unwrap_or(if std::io::stdout().is_terminal() { Self::Table } else { Self::Ndjson })
+    ///
+    /// # Errors
+    /// Parquet, which is a form of exports.
+    pub(super) fn or_default(form: Option<Self>) -> Result<Self> {
+        match form {
+            Some(Self::Parquet) => Err(Error::parameter("--output", "parquet is a form of annals export")),
+            form => Ok(form.unwrap_or(if std::io::stdout().is_terminal() { Self::Table } else { Self::Ndjson })),
+        }
     }
 }
 
@@ -97,17 +106,9 @@ pub(super) fn cell(value: Option<&Json>) -> String {
 pub(super) fn csv_line(cells: &[String]) -> Result<String> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     let broken = || "cannot write CSV".to_owned();
-    writer.write_record(cells.iter().map(|cell| safe(cell))).context(ErrorKind::Internal, broken)?;
+    writer.write_record(cells.iter().map(|cell| formula_safe(cell).into_owned())).context(ErrorKind::Internal, broken)?;
     let bytes = writer.into_inner().map_err(|cause| Error::internal(broken()).because(cause.to_string()))?;
     String::from_utf8(bytes).context(ErrorKind::Internal, broken)
-}
-
-fn safe(cell: &str) -> String {
-    let first = cell.trim_start_matches([' ', '"']).chars().next().or(cell.chars().next());
-    match first {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => format!("'{cell}"),
-        _ => cell.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use crate::api::Pairs;
 use crate::error::{Context, Error, ErrorKind, Result};
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde_json::Value as Json;
+use std::io::Write;
 use tokio::runtime::Runtime;
 
 /// A server.
@@ -33,6 +34,27 @@ impl<'a> Remote<'a> {
         self.send(self.client.post(format!("{}{path}?{}", self.url, pairs.to_query())).body(body))
     }
 
+    /// Writes the body of a `GET` to `out` as it arrives.
+    ///
+    /// # Errors
+    /// A refusal, or a body that breaks off: what was written is not whole then.
+    pub(super) fn download(&self, path: &str, pairs: &Pairs, out: &mut impl Write) -> Result<()> {
+        let lost = || format!("the answer of {} broke off: it is incomplete", self.url);
+        let mut response = self.runtime.block_on(async {
+            let request = self.client.get(format!("{}{path}?{}", self.url, pairs.to_query()));
+            request.send().await.context(ErrorKind::Unavailable, || format!("no answer from {}", self.url))
+        })?;
+        if !response.status().is_success() {
+            let status = response.status();
+            let body = self.runtime.block_on(response.bytes()).context(ErrorKind::Unavailable, lost)?;
+            return Err(refusal(status, &serde_json::from_slice(&body).unwrap_or_default()));
+        }
+        while let Some(piece) = self.runtime.block_on(response.chunk()).context(ErrorKind::Unavailable, lost)? {
+            out.write_all(&piece).context(ErrorKind::Unavailable, || "cannot write the export".to_owned())?;
+        }
+        Ok(())
+    }
+
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Json> {
         let lost = || format!("no answer from {}", self.url);
         self.runtime.block_on(async {
@@ -43,15 +65,20 @@ impl<'a> Remote<'a> {
             if status.is_success() {
                 return Ok(json);
             }
-            let detail = json["detail"].as_str().unwrap_or("the server refused").to_owned();
-            match (status.is_client_error(), json["parameter"].as_str()) {
-                (true, Some(parameter)) => {
-                    let detail = detail.strip_prefix(&format!("{parameter}: ")).unwrap_or(&detail).to_owned();
-                    Err(Error::parameter(parameter, detail))
-                }
-                (true, None) => Err(Error::invalid(detail)),
-                _ => Err(Error::new(ErrorKind::Unavailable, format!("{status}: {detail}"))),
-            }
+            Err(refusal(status, &json))
         })
+    }
+}
+
+/// The error that a problem details document tells of.
+fn refusal(status: StatusCode, json: &Json) -> Error {
+    let detail = json["detail"].as_str().unwrap_or("the server refused").to_owned();
+    match (status.is_client_error(), json["parameter"].as_str()) {
+        (true, Some(parameter)) => {
+            let detail = detail.strip_prefix(&format!("{parameter}: ")).unwrap_or(&detail).to_owned();
+            Error::parameter(parameter, detail)
+        }
+        (true, None) => Error::invalid(detail),
+        _ => Error::new(ErrorKind::Unavailable, format!("{status}: {detail}")),
     }
 }

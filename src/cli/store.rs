@@ -39,7 +39,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
     let session = Session::new()?;
     let engine = session.open(&args.data, Access::Read)?;
     let snapshot = engine.snapshot();
-    let form = Form::or_default(args.output);
+    let form = Form::or_default(args.output)?;
     if let Some(id) = &args.segment {
         let segment = snapshot.segments.iter().find(|segment| segment.manifest().id == *id);
         let segment = segment.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no segment {id}")))?;

@@ -50,14 +50,14 @@ pub struct Page {
 }
 
 /// A row that may be on the page. In the walk's direction, smaller ranks come first.
-type Hit = (i128, usize, u32);
+pub(super) type Hit = (i128, usize, u32);
 
 /// A direction through the list and the place where it starts.
 #[derive(Debug, Clone, Copy)]
-struct Walk {
-    order: Order,
+pub(super) struct Walk {
+    pub(super) order: Order,
     /// Only events after this one, in the walk's direction.
-    after: Option<EventKey>,
+    pub(super) after: Option<EventKey>,
 }
 
 impl Reader<'_> {
@@ -147,7 +147,19 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        match walk.order {
+        self.hits_in(run, filter, range, walk.order, limit)
+    }
+
+    /// The first `limit` rows of a range that match, in the order of the walk.
+    pub(super) fn hits_in(
+        &self,
+        run: &Run<'_>,
+        filter: &Filter,
+        range: Range<u32>,
+        order: Order,
+        limit: usize,
+    ) -> Result<(Vec<u32>, Step)> {
+        match order {
             Order::Descending => {
                 let (rows, step) = self.rows(run, filter, range, Some(limit))?;
                 Ok((first(rows, limit), step))
@@ -209,7 +221,7 @@ fn first(rows: Rows, limit: usize) -> Vec<u32> {
 }
 
 /// The events of the hits, in the order of the hits.
-fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
+pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
     let mut wanted: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
     for (_, place, row) in hits {
         wanted.entry(*place).or_default().push(*row);
@@ -236,7 +248,7 @@ fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
 
 impl Walk {
     /// A number that grows in the walk's direction.
-    fn rank(self, key: EventKey) -> i128 {
+    pub(super) fn rank(self, key: EventKey) -> i128 {
         let rank = (i128::from(key.time.millis()) << 64) | i128::from(key.seq);
         match self.order {
             Order::Descending => -rank,
@@ -245,7 +257,7 @@ impl Walk {
     }
 
     /// Before every event that the run can have.
-    fn first_time(self, run: &Run<'_>) -> EventKey {
+    pub(super) fn first_time(self, run: &Run<'_>) -> EventKey {
         match self.order {
             Order::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
             Order::Ascending => EventKey { time: run.tenant.oldest(), seq: 0 },

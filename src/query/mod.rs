@@ -17,6 +17,7 @@ pub mod plan;
 mod rows;
 mod scan;
 mod stats;
+mod stream;
 
 pub use cursor::{Binding, Cursor, Order};
 pub(crate) use facets::facet_field;

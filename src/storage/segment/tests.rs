@@ -52,7 +52,7 @@ fn rows_are_read_back_as_they_were_written_whole_and_in_parts() {
     let written = written(3_000);
     let rows: Vec<u32> = (0..3_000).collect();
     for rows in [&rows[..], &rows[17..18], &[0, 5, 6, 7, 999, 2_999]] {
-        let batches = written.segment.read(rows, &all_fields()).expect("the rows");
+        let batches = written.segment.read(rows, &all_fields(), &mut 0).expect("the rows");
         let read: Vec<Event> = batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect();
         let expected: Vec<Event> = rows.iter().map(|row| written.events[*row as usize].clone()).collect();
         assert_eq!(read, expected);
@@ -129,7 +129,7 @@ fn a_cut_file_is_an_error_and_not_a_short_answer() {
     let data = written.store.read(&data_path).expect("the data");
     written.store.put(&data_path, &data[..data.len() - 1], PutMode::Replace).expect("damage");
     let segment = Segment::open(&written.store, "01TEST").expect("the segment");
-    let error = segment.read(&[0], &[Field::Original]).expect_err("a cut file");
+    let error = segment.read(&[0], &[Field::Original], &mut 0).expect_err("a cut file");
     assert!(error.to_string().contains(".parquet"), "{error}");
 }
 

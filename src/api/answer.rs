@@ -1,0 +1,60 @@
+//! `GET /api/v1/count`, `/facets`, `/histogram`, `/top`, `/stats`, each also as `POST …/query` with the filter as JSON; and what
+//! all answers of the native API have: an `ETag` by which a client asks whether anything is new.
+
+use super::App;
+use super::error::ApiError;
+use super::events::read_json_pairs;
+use super::params::Pairs;
+use super::question::{CALLS, Call, answer};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sha2::{Digest, Sha256};
+
+pub(super) fn routes() -> Router<App> {
+    let mut routes = Router::new();
+    for call in CALLS.iter().copied().filter(|call| *call != Call::Events) {
+        let by_url = async move |State(app): State<App>, pairs: Pairs, headers: HeaderMap| respond(app, call, pairs, &headers).await;
+        let by_body = async move |State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body| {
+            respond(app, call, read_json_pairs(url, body).await?, &headers).await
+        };
+        routes = routes.route(call.path(), get(by_url)).route(&format!("{}/query", call.path()), post(by_body));
+    }
+    routes
+}
+
+/// Answers a call of the native API. A client that has the answer of this question and table version is told so.
+pub(super) async fn respond(app: App, call: Call, pairs: Pairs, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let tag = entity_tag(&app, call, &pairs);
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if let (Some(tag), Some(known)) = (&tag, known)
+        && known.split(',').any(|known| known.trim() == tag)
+    {
+        return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), Some(tag)));
+    }
+    let answer = app.run(move |engine| answer(engine, call, &pairs)).await?;
+    Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
+}
+
+/// What an answer is the answer to: a question of one table version. One that counts back from now is never the same twice.
+fn entity_tag(app: &App, call: Call, pairs: &Pairs) -> Option<String> {
+    if pairs.0.iter().any(|(name, _)| name == "last" || name == "explain") {
+        return None;
+    }
+    let version = app.engine.snapshot().version;
+    let digest = Sha256::digest(format!("{} {version} {} {:?}", env!("CARGO_PKG_VERSION"), call.path(), pairs.0));
+    Some(format!("W/\"{}\"", crate::event::hex(&digest[..12])))
+}
+
+fn with_tag(mut response: Response, tag: Option<&str>) -> Response {
+    let headers = response.headers_mut();
+    // Answers are the tenant's own, and to be asked for again.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}

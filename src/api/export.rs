@@ -1,0 +1,180 @@
+//! `GET /api/v1/events.csv`, `.ndjson`, `.parquet`: everything that matches, streamed as it is found.
+//!
+//! An answer is never cut short in silence. It ends in the trailers `X-Annals-Rows` and `X-Annals-Complete` (sent to clients
+//! that say `TE: trailers`); when a stream fails half-way the connection is broken off without the last chunk, which every
+//! HTTP client reports, a Parquet file lacks its footer, and an NDJSON file its closing record if one was asked for.
+
+use super::App;
+use super::error::ApiError;
+use super::events::read_json_pairs;
+use super::params::Pairs;
+use crate::access::Scope;
+use crate::engine::Engine;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::export::{Encoder, Form, Formulas, Labels, Options, parse_columns};
+use crate::query::filter::parse_filter;
+use crate::query::plan::Path;
+use crate::query::{Filter, Order, parse_time_zone};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use std::io::{self, Write};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Exports that run at a time; each holds a thread and a few megabytes.
+pub(super) const EXPORTS_MAX: usize = 16;
+/// Bytes that are sent at a time, and how many of such pieces may wait for a slow client.
+const PIECE_BYTES: usize = 64 << 10;
+const PIECES_WAITING: usize = 4;
+/// The parameters of an export besides the filter's.
+pub(super) const PARAMETERS: &[&str] = &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
+
+pub(super) fn routes() -> Router<App> {
+    let mut routes = Router::new();
+    for form in Form::ALL {
+        let respond = move |app: App, pairs: Pairs| respond(app, *form, pairs);
+        let by_url = async move |State(app): State<App>, pairs: Pairs| respond(app, pairs).await;
+        let by_body = async move |State(app): State<App>, url: Pairs, body: Body| respond(app, read_json_pairs(url, body).await?).await;
+        routes = routes.route(&format!("/api/v1/events.{}", form.name()), get(by_url).post(by_body));
+    }
+    routes
+}
+
+/// An export as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Export {
+    scope: Scope,
+    filter: Filter,
+    order: Order,
+    forced: Option<Path>,
+    options: Options,
+}
+
+impl Export {
+    /// Reads the parameters of an export.
+    ///
+    /// # Errors
+    /// A parameter that is wrong, or that the form does not have, by name.
+    pub(crate) fn read(engine: &Engine, form: Form, pairs: &Pairs) -> Result<Self> {
+        let only = |name: &str, forms: &[Form]| match pairs.one(name)? {
+            Some(_) if !forms.contains(&form) => Err(Error::parameter(name, format!("{} exports have no such choice", form.name()))),
+            other => Ok(other),
+        };
+        let columns = pairs.all("columns");
+        let options = Options {
+            columns: if columns.is_empty() { Vec::new() } else { parse_columns(&columns)? },
+            labels: only("labels", &[Form::Csv])?.map(Labels::parse).transpose()?.unwrap_or_default(),
+            time_zone: only("time_zone", &[Form::Csv, Form::Ndjson])?.map(parse_time_zone).transpose()?.unwrap_or_default(),
+            bom: only("bom", &[Form::Csv]).and_then(|_| pairs.flag("bom"))?,
+            formulas: only("formulas", &[Form::Csv])?.map(Formulas::parse).transpose()?.unwrap_or_default(),
+            closing: only("closing", &[Form::Ndjson]).and_then(|_| pairs.flag("closing"))?,
+            ..Options::new(form)
+        };
+        Ok(Self {
+            scope: Scope::of_operator(&pairs.all("tenant"))?,
+            filter: parse_filter(&pairs.0, PARAMETERS, engine.clock().now())?,
+            order: pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default(),
+            forced: pairs.one("path")?.map(Path::parse).transpose()?,
+            options,
+        })
+    }
+
+    /// Writes the export; returns where it went and how many events there were. `progress` hears how many so far.
+    ///
+    /// # Errors
+    /// A segment that cannot be read, or an `out` that cannot be written to.
+    pub(crate) fn write<W: Write + Send>(self, engine: &Engine, out: W, mut progress: impl FnMut(u64)) -> Result<(W, u64)> {
+        let snapshot = engine.snapshot();
+        let mut encoder = Encoder::new(out, self.options)?;
+        let mut rows = 0;
+        let total = engine.reader(&snapshot, self.forced).stream(&self.scope, &self.filter, self.order, |events| {
+            rows += events.len() as u64;
+            progress(rows);
+            encoder.write(&events)
+        })?;
+        Ok((encoder.finish()?, total))
+    }
+}
+
+type Piece = Result<Frame<Bytes>, io::Error>;
+
+async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiError> {
+    let permit = app.exports.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, format!("{EXPORTS_MAX} exports are running: try again later")))?;
+    let name = file_name(&pairs, form);
+    let export = app.run(move |engine| Export::read(engine, form, &pairs)).await?;
+    let (sender, receiver) = mpsc::channel::<Piece>(PIECES_WAITING);
+    let engine = app.engine.clone();
+    tokio::task::spawn_blocking(move || run(&engine, export, sender, permit));
+    let pieces = futures::stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
+    let mut response = Body::new(StreamBody::new(pieces)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).unwrap_or(HeaderValue::from_static("attachment")),
+    );
+    headers.insert(header::TRAILER, HeaderValue::from_static("X-Annals-Rows, X-Annals-Complete"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn file_name(pairs: &Pairs, form: Form) -> String {
+    let tenant = pairs.all("tenant").join("-");
+    let tenant: String = tenant.chars().filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter)).take(60).collect();
+    format!("annals-{}.{}", if tenant.is_empty() { "events" } else { &tenant }, form.name())
+}
+
+/// Runs an export into a channel, on a thread that may block.
+fn run(engine: &Engine, export: Export, sender: mpsc::Sender<Piece>, _permit: OwnedSemaphorePermit) {
+    let out = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
+    let done = export.write(engine, out, |_| {}).and_then(|(mut out, rows)| {
+        out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
+        Ok(rows)
+    });
+    let last = match done {
+        Ok(rows) => {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-annals-rows", HeaderValue::from(rows));
+            trailers.insert("x-annals-complete", HeaderValue::from_static("true"));
+            Ok(Frame::trailers(trailers))
+        }
+        Err(error) => {
+            if !sender.is_closed() {
+                tracing::error!(%error, "an export failed half-way");
+            }
+            Err(io::Error::other(error))
+        }
+    };
+    // A client that has gone needs no end.
+    let _ = sender.blocking_send(last);
+}
+
+/// Where an encoder's bytes go: in pieces, to whoever sends them.
+struct Pieces {
+    sender: mpsc::Sender<Piece>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
+        self.sender.blocking_send(Ok(Frame::data(piece.into()))).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}

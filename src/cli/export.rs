@@ -1,0 +1,123 @@
+//! `annals export`: everything that matches, into a file or a pipe.
+//!
+//! A file appears under its name only when it is whole and on disk: until then it is `FILE.partial`.
+
+use super::Session;
+use super::ask::{Answerer, Asked, pair};
+use super::output::note;
+use crate::api::{Export, Pairs};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::export::Form;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  annals export --data ./audit --tenant acme --event-name unbindCustomer --last 365d --out unbinds.csv --labels zh --bom")]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    asked: Asked,
+    /// The file; standard output if absent
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The columns, separated by commas; all if absent (CSV: all but the record)
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// What a CSV header says: name, en or zh
+    #[arg(long)]
+    labels: Option<String>,
+    /// The time zone of times, such as Asia/Shanghai
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Begin a CSV file with a byte order mark, by which spreadsheets know UTF-8
+    #[arg(long)]
+    bom: bool,
+    /// safe: CSV cells that look like formulas get an apostrophe in front; raw: they stay
+    #[arg(long)]
+    formulas: Option<String>,
+    /// End an NDJSON file in a record that says how many events it has
+    #[arg(long)]
+    closing: bool,
+    /// desc (newest first) or asc
+    #[arg(long, default_value = "desc")]
+    order: String,
+}
+
+impl ExportArgs {
+    fn form(&self) -> Result<Form> {
+        let ending = self.out.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str()).and_then(Form::from_name);
+        match (self.asked.output, ending) {
+            (Some(super::output::Form::Csv), _) => Ok(Form::Csv),
+            (Some(super::output::Form::Ndjson), _) => Ok(Form::Ndjson),
+            (Some(super::output::Form::Parquet), _) => Ok(Form::Parquet),
+            (Some(_), _) => Err(Error::parameter("--output", "exports are csv, ndjson or parquet")),
+            (None, Some(form)) => Ok(form),
+            (None, None) => Err(Error::parameter("--output", "say csv, ndjson or parquet, or give --out a name that ends so")),
+        }
+    }
+
+    fn pairs(&self) -> Pairs {
+        let mut pairs = self.asked.pairs();
+        pairs.0.push(pair("order", &self.order));
+        if !self.columns.is_empty() {
+            pairs.0.push(pair("columns", self.columns.join(",")));
+        }
+        for (name, value) in [("labels", &self.labels), ("time_zone", &self.time_zone), ("formulas", &self.formulas)] {
+            pairs.0.extend(value.as_ref().map(|value| pair(name, value)));
+        }
+        for (name, flag) in [("bom", self.bom), ("closing", self.closing)] {
+            pairs.0.extend(flag.then(|| pair(name, true)));
+        }
+        pairs
+    }
+}
+
+pub(super) fn run(args: &ExportArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let (form, pairs) = (args.form()?, args.pairs());
+    let answerer = args.asked.answerer(&session)?;
+    let Some(path) = &args.out else {
+        if form == Form::Parquet && io::stdout().is_terminal() {
+            return Err(Error::parameter("--out", "Parquet is no text: name a file"));
+        }
+        let (_, rows) = write(&answerer, form, &pairs, io::stdout(), &ProgressBar::hidden())?;
+        return Ok(args.asked.code(rows == Some(0)));
+    };
+    let partial = PathBuf::from(format!("{}.partial", path.display()));
+    let broken = || format!("cannot write {}", partial.display());
+    let bar = ProgressBar::new_spinner()
+        .with_style(ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}").expect("the template is sound"));
+    let file = File::create(&partial).context(ErrorKind::Unavailable, broken)?;
+    let (file, rows) = write(&answerer, form, &pairs, file, &bar).inspect_err(|_| bar.finish_and_clear())?;
+    file.sync_all().context(ErrorKind::Unavailable, broken)?;
+    std::fs::rename(&partial, path)
+        .context(ErrorKind::Unavailable, || format!("cannot rename {} to {}", partial.display(), path.display()))?;
+    bar.finish_and_clear();
+    match rows {
+        Some(rows) => note(&format!("{rows} events in {}", path.display())),
+        None => note(&format!("written to {}", path.display())),
+    }
+    Ok(args.asked.code(rows == Some(0)))
+}
+
+/// Writes the export; how many events it has is known when it comes from a data directory.
+fn write<W: Write + Send>(answerer: &Answerer<'_>, form: Form, pairs: &Pairs, out: W, bar: &ProgressBar) -> Result<(W, Option<u64>)> {
+    let broken = || "cannot write the export".to_owned();
+    let mut out = BufWriter::with_capacity(1 << 20, out);
+    let rows = match answerer {
+        Answerer::Local(engine) => {
+            let (_, rows) = Export::read(engine, form, pairs)?.write(engine, &mut out, |rows| bar.set_position(rows))?;
+            Some(rows)
+        }
+        Answerer::Remote(remote) => {
+            remote.download(&format!("/api/v1/events.{}", form.name()), pairs, &mut out)?;
+            None
+        }
+    };
+    let out = out.into_inner().map_err(|cause| Error::new(ErrorKind::Unavailable, broken()).because(cause.into_error()))?;
+    Ok((out, rows))
+}

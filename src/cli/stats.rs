@@ -1,0 +1,42 @@
+//! `annals stats`: what the amounts of events come to.
+
+use super::Session;
+use super::ask::{Asked, pair, print};
+use super::output::{Form, cell, line, put};
+use crate::api::question::Call;
+use crate::error::Result;
+use clap::Args;
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  annals stats --data ./audit --event-name grantQuota --by currency --last 90d")]
+pub(super) struct StatsArgs {
+    #[command(flatten)]
+    asked: Asked,
+    /// Group by this field
+    #[arg(long)]
+    by: Option<String>,
+    /// How many groups, the largest first
+    #[arg(long, default_value_t = 100)]
+    size: usize,
+}
+
+pub(super) fn run(args: &StatsArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let mut pairs = args.asked.pairs();
+    pairs.0.push(pair("size", args.size));
+    pairs.0.extend(args.by.as_ref().map(|by| pair("by", by)));
+    let answer = args.asked.answerer(&session)?.ask(Call::Stats, &pairs)?;
+    let form = Form::or_default(args.asked.output)?;
+    let groups = answer["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match form {
+        Form::Json | Form::Parquet => line(&answer.to_string())?,
+        Form::Ndjson => put(&groups.iter().map(|group| format!("{group}\n")).collect::<String>())?,
+        Form::Table | Form::Csv => {
+            let columns = ["value", "count", "sum", "min", "max", "avg"];
+            let rows: Vec<Vec<String>> =
+                groups.iter().map(|group| columns.iter().map(|column| cell(group.get(*column))).collect()).collect();
+            print(form, &columns, &rows)?;
+        }
+    }
+    Ok(args.asked.code(groups.is_empty()))
+}

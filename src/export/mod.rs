@@ -1,0 +1,208 @@
+//! Exports: events as CSV, NDJSON or Parquet, written as they come, in constant memory.
+//!
+//! An [`Encoder`] turns batches of events into bytes; where the bytes go is its caller's business. A later surface for
+//! jobs, manifests and other forms takes the same encoder.
+
+mod csv;
+mod ndjson;
+mod parquet;
+
+pub use csv::{Formulas, formula_safe};
+
+use crate::error::{Error, Result};
+use crate::event::{Event, FIELDS, Field, Timestamp};
+use chrono::{SecondsFormat, TimeZone, Utc};
+use chrono_tz::Tz;
+use std::io::Write;
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// RFC 4180.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Form {
+    /// Every form.
+    pub const ALL: &[Self] = &[Self::Csv, Self::Ndjson, Self::Parquet];
+
+    /// The form's name, which is also the ending of its files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// The form of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|form| form.name() == name)
+    }
+
+    /// The media type of the form.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+}
+
+/// What the header of a table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Labels {
+    /// The native names of the fields.
+    #[default]
+    Name,
+    /// English labels.
+    En,
+    /// Chinese labels.
+    Zh,
+}
+
+impl Labels {
+    /// Reads `name`, `en` or `zh`.
+    ///
+    /// # Errors
+    /// Any other text; the message names the parameter `labels`.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text {
+            "name" => Ok(Self::Name),
+            "en" => Ok(Self::En),
+            "zh" => Ok(Self::Zh),
+            _ => Err(Error::parameter("labels", "is name, en or zh")),
+        }
+    }
+}
+
+/// How an export is written.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The form.
+    pub form: Form,
+    /// The columns, in this order; [`default_columns`] of the form if empty.
+    pub columns: Vec<Field>,
+    /// What the header of a CSV file says. The other forms keep the native names: programs read them.
+    pub labels: Labels,
+    /// The time zone that times are written in; Parquet holds moments and needs none.
+    pub time_zone: Tz,
+    /// Whether a CSV file begins with a byte order mark, by which spreadsheets know UTF-8.
+    pub bom: bool,
+    /// What becomes of CSV cells that a spreadsheet would take for formulas.
+    pub formulas: Formulas,
+    /// Whether an NDJSON file ends in a record that says how many there were: a file without it is incomplete.
+    pub closing: bool,
+}
+
+impl Options {
+    /// The plain options of a form.
+    pub fn new(form: Form) -> Self {
+        let formulas = Formulas::default();
+        Self { form, columns: Vec::new(), labels: Labels::Name, time_zone: Tz::UTC, bom: false, formulas, closing: false }
+    }
+}
+
+/// The columns of an export that names none: all. The record itself is left out of CSV, where it would fill a cell with
+/// JSON; it is asked for by name.
+pub fn default_columns(form: Form) -> Vec<Field> {
+    FIELDS.iter().map(|def| def.field).filter(|field| form != Form::Csv || *field != Field::Original).collect()
+}
+
+/// Reads a list of columns, separated by commas.
+///
+/// # Errors
+/// An unknown name, or one that is given twice; the message names the parameter `columns`.
+pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
+    let mut columns = Vec::new();
+    for name in names.iter().flat_map(|names| names.split(',')).map(str::trim) {
+        let field = Field::from_name(name);
+        let field = field
+            .ok_or_else(|| Error::parameter("columns", format!("{:?} is no field; see /api/v1/fields", crate::event::clip(name, 60))))?;
+        if columns.contains(&field) {
+            return Err(Error::parameter("columns", format!("{name} is given twice")));
+        }
+        columns.push(field);
+    }
+    Ok(columns)
+}
+
+/// Writes an export.
+pub enum Encoder<W: Write + Send> {
+    /// CSV.
+    Csv(csv::CsvEncoder<W>),
+    /// NDJSON.
+    Ndjson(ndjson::NdjsonEncoder<W>),
+    /// Parquet.
+    Parquet(Box<parquet::ParquetEncoder<W>>),
+}
+
+impl<W: Write + Send> std::fmt::Debug for Encoder<W> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Encoder")
+    }
+}
+
+impl<W: Write + Send> Encoder<W> {
+    /// An encoder that writes to `out`, which should be buffered. The header is written at once.
+    ///
+    /// # Errors
+    /// An `out` that cannot be written to.
+    pub fn new(out: W, mut options: Options) -> Result<Self> {
+        if options.columns.is_empty() {
+            options.columns = default_columns(options.form);
+        }
+        Ok(match options.form {
+            Form::Csv => Self::Csv(csv::CsvEncoder::new(out, options)?),
+            Form::Ndjson => Self::Ndjson(ndjson::NdjsonEncoder::new(out, options)),
+            Form::Parquet => Self::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
+        })
+    }
+
+    /// Writes some events.
+    ///
+    /// # Errors
+    /// An `out` that cannot be written to.
+    pub fn write(&mut self, events: &[Event]) -> Result<()> {
+        match self {
+            Self::Csv(encoder) => encoder.write(events),
+            Self::Ndjson(encoder) => encoder.write(events),
+            Self::Parquet(encoder) => encoder.write(events),
+        }
+    }
+
+    /// Writes what makes the export complete, and gives back where it went.
+    ///
+    /// # Errors
+    /// An `out` that cannot be written to.
+    pub fn finish(self) -> Result<W> {
+        match self {
+            Self::Csv(encoder) => encoder.finish(),
+            Self::Ndjson(encoder) => encoder.finish(),
+            Self::Parquet(encoder) => encoder.finish(),
+        }
+    }
+}
+
+fn cannot_write() -> String {
+    "the export cannot be written".to_owned()
+}
+
+/// A moment in a time zone, RFC 3339.
+fn moment_in(zone: Tz, moment: Timestamp) -> String {
+    if zone == Tz::UTC {
+        return moment.to_string();
+    }
+    match Utc.timestamp_millis_opt(moment.millis()).single() {
+        Some(utc) => utc.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Millis, false),
+        None => moment.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
