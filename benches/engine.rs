@@ -213,6 +213,6 @@ fn facets_of_an_operator(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn histogram_of_a_source(bencher: Bencher<'_, '_>) {
-    let query = HistogramQuery { interval: Some(Interval::parse("1h").expect("an interval")), by: None };
+    let query = HistogramQuery { interval: Some(Interval::parse("1h").expect("an interval")), ..HistogramQuery::default() };
     ask(bencher, "source=ECS", move |reader, scope, filter| reader.histogram(scope, filter, &query).expect("a histogram"));
 }

@@ -6,12 +6,21 @@
 use crate::store::{NOW, TestStore};
 use annals::generate::{Generator, Plan};
 use serde_json::{Value as Json, json};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+
+/// Random calls of each operation of the OpenAPI document.
+const EXAMPLES: &str = "20";
 
 /// Runs a script of `tests/python` if the packages it needs are there.
 fn run(script: &str, package: &str, args: &[&str]) -> Option<Output> {
+    run_with_input(script, package, args, &[])
+}
+
+/// The same with something on its standard input.
+pub(crate) fn run_with_input(script: &str, package: &str, args: &[&str], input: &[u8]) -> Option<Output> {
     let python = std::env::var("ANNALS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let there = Command::new(&python).args(["-c", &format!("import {package}")]).output().is_ok_and(|output| output.status.success());
     if !there {
@@ -23,7 +32,11 @@ fn run(script: &str, package: &str, args: &[&str]) -> Option<Output> {
         return None;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
-    let output = Command::new(&python).arg(path).args(args).output().expect("python can be started");
+    let mut command = Command::new(&python);
+    command.arg(path).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("python can be started");
+    child.stdin.take().expect("a pipe").write_all(input).expect("python reads its input first");
+    let output = child.wait_with_output().expect("python ends");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}: {errors}\n{}", String::from_utf8_lossy(&output.stdout));
     Some(output)
@@ -82,14 +95,36 @@ fn the_sdk_of_cts_pages_through_a_thousand_traces() {
     traces.chunks(300).for_each(|batch| assert_eq!(store.ingest(project, batch).accepted, batch.len() as u64));
     store.ingest("another", &traces[..50]);
 
+    let url = serve(&store);
+    let (from, to) = ((NOW - 1_000_001).to_string(), NOW.to_string());
+    let Some(output) = run("cts_sdk.py", "huaweicloudsdkcts", &[&url, project, "1000", &from, &to]) else { return };
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ok 1000 traces"));
+}
+
+/// Serves a store on a free port; returns the address.
+fn serve(store: &TestStore) -> String {
     let engine = Arc::clone(store.engine());
     let (sender, address) = std::sync::mpsc::channel();
     let options = annals::api::ServeOptions { listen: "127.0.0.1:0".parse().expect("an address") };
     store.runtime.spawn(async move {
         annals::api::serve(engine, options, |address| sender.send(address).expect("the test waits")).await.expect("the server runs");
     });
-    let url = format!("http://{}", address.recv().expect("the server starts"));
-    let (from, to) = ((NOW - 1_000_001).to_string(), NOW.to_string());
-    let Some(output) = run("cts_sdk.py", "huaweicloudsdkcts", &[&url, project, "1000", &from, &to]) else { return };
-    assert!(String::from_utf8_lossy(&output.stdout).contains("ok 1000 traces"));
+    format!("http://{}", address.recv().expect("the server starts"))
+}
+
+#[test]
+fn every_answer_is_what_the_openapi_document_says() {
+    let store = TestStore::new();
+    let mut generator = Generator::new(&Plan { events: 2_000, tenants: 3, days: 4, ..Plan::default() });
+    let mut records = Vec::new();
+    let mut record = String::new();
+    while generator.next_record(&mut record) {
+        records.push(serde_json::from_str::<Json>(&record).expect("generated records are JSON"));
+        record.clear();
+    }
+    store.ingest_from(&records, "project_id");
+    let url = serve(&store);
+    let Some(output) = run("openapi.py", "schemathesis", &[&url, EXAMPLES]) else { return };
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(report.contains("No issues found"), "{report}");
 }

@@ -76,6 +76,9 @@ const NEEDLES: &[&str] = &[
     "-",
     "true",
     "nothing",
+    "},null]",
+    "\"note\":\"",
+    "null",
 ];
 /// Paths to them, and some that lead nowhere.
 const PATHS_IN: &[&str] =

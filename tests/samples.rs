@@ -6,7 +6,7 @@ use annals::event::Field;
 use annals::ingest::{TenantRule, Unpacked};
 use annals::query::Filter;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 const FILES: &[(&str, &str, u64)] = &[
@@ -17,6 +17,13 @@ const FILES: &[(&str, &str, u64)] = &[
     ("gcp_audit_c7n_tests.jsonl.gz", "gcp", 46),
     ("partner.jsonl", "partner", 26),
 ];
+
+/// The lines of a sample file.
+pub(crate) fn lines(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/samples").join(name);
+    let input = Unpacked::detect(File::open(path).expect("the sample is there"), u64::MAX).expect("a stream");
+    BufReader::new(input).lines().map(|line| line.expect("samples are text")).filter(|line| !line.trim().is_empty()).collect()
+}
 
 #[test]
 fn all_sample_records_are_taken_in_once_and_found_by_format_and_id() {

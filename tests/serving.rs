@@ -221,7 +221,14 @@ fn what_another_tenant_has_changes_no_answer() {
     shared.post("/api/v1/events?tenant=ta", lines(0..60));
     for question in questions {
         let path = format!("/api/v1/{question}");
-        assert_eq!(alone.get(&path), shared.get(&path), "{question}");
+        // Each store signs its cursors with a key of its own.
+        let unsigned = |mut answer: Json| {
+            if answer["next_cursor"].is_string() {
+                answer["next_cursor"] = "some".into();
+            }
+            answer
+        };
+        assert_eq!(unsigned(alone.get(&path)), unsigned(shared.get(&path)), "{question}");
     }
 }
 

@@ -24,7 +24,7 @@ use axum::routing::get;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use std::io::{self, Write};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// Exports that run at a time; each holds a thread and a few megabytes.
 pub(super) const EXPORTS_MAX: usize = 16;
@@ -110,7 +110,10 @@ async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiErro
     let export = app.run(move |engine| Export::read(engine, form, &pairs)).await?;
     let (sender, receiver) = mpsc::channel::<Piece>(PIECES_WAITING);
     let engine = app.engine.clone();
-    tokio::task::spawn_blocking(move || run(&engine, export, sender, permit));
+    tokio::task::spawn_blocking(move || {
+        run(&engine, export, &sender);
+        drop(permit);
+    });
     let pieces = futures::stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
     let mut response = Body::new(StreamBody::new(pieces)).into_response();
     let headers = response.headers_mut();
@@ -131,7 +134,7 @@ fn file_name(pairs: &Pairs, form: Form) -> String {
 }
 
 /// Runs an export into a channel, on a thread that may block.
-fn run(engine: &Engine, export: Export, sender: mpsc::Sender<Piece>, _permit: OwnedSemaphorePermit) {
+fn run(engine: &Engine, export: Export, sender: &mpsc::Sender<Piece>) {
     let out = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
     let done = export.write(engine, out, |_| {}).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;

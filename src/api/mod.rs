@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod export;
 mod guard;
+mod openapi;
 mod params;
 pub mod question;
 mod serve;
@@ -16,6 +17,7 @@ mod store;
 
 pub(crate) use events::parse_format;
 pub(crate) use export::Export;
+pub use openapi::document as openapi_document;
 pub use params::Pairs;
 pub use serve::{ServeOptions, serve};
 
@@ -61,8 +63,9 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .merge(answer::routes())
         .merge(export::routes())
         .merge(store::routes())
+        .merge(openapi::routes())
         .merge(cts::routes())
-        .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/fields and the README"))
+        .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(never_sniff))

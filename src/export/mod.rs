@@ -135,7 +135,7 @@ pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
 /// Writes an export.
 pub enum Encoder<W: Write + Send> {
     /// CSV.
-    Csv(csv::CsvEncoder<W>),
+    Csv(Box<csv::CsvEncoder<W>>),
     /// NDJSON.
     Ndjson(ndjson::NdjsonEncoder<W>),
     /// Parquet.
@@ -158,7 +158,7 @@ impl<W: Write + Send> Encoder<W> {
             options.columns = default_columns(options.form);
         }
         Ok(match options.form {
-            Form::Csv => Self::Csv(csv::CsvEncoder::new(out, options)?),
+            Form::Csv => Self::Csv(Box::new(csv::CsvEncoder::new(out, options)?)),
             Form::Ndjson => Self::Ndjson(ndjson::NdjsonEncoder::new(out, options)),
             Form::Parquet => Self::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
         })

@@ -46,7 +46,9 @@ impl Reader<'_> {
             // A run is begun when it can have the next event.
             while next_run < runs.len() && heads.peek().is_none_or(|head| walk.rank(walk.first_time(&runs[next_run])) <= head.0.0) {
                 sources[next_run].rest = Some(runs[next_run].range(filter)?);
-                self.advance(&runs[next_run], &mut sources[next_run], filter, walk, next_run, &mut heads)?;
+                if let Some(rank) = self.advance(&runs[next_run], &mut sources[next_run], filter, walk)? {
+                    heads.push(Reverse((rank, next_run)));
+                }
                 next_run += 1;
             }
             let Some(Reverse((rank, place))) = heads.pop() else { break };
@@ -57,7 +59,9 @@ impl Reader<'_> {
                 take(fetch(&runs, &batch)?)?;
                 batch.clear();
             }
-            self.advance(&runs[place], &mut sources[place], filter, walk, place, &mut heads)?;
+            if let Some(rank) = self.advance(&runs[place], &mut sources[place], filter, walk)? {
+                heads.push(Reverse((rank, place)));
+            }
         }
         total += batch.len() as u64;
         if !batch.is_empty() {
@@ -66,18 +70,10 @@ impl Reader<'_> {
         Ok(total)
     }
 
-    /// Finds a run's next hits if it has none at hand, and puts its first into `heads`.
-    fn advance(
-        &self,
-        run: &Run<'_>,
-        source: &mut Source,
-        filter: &Filter,
-        walk: Walk,
-        place: usize,
-        heads: &mut BinaryHeap<Reverse<(i128, usize)>>,
-    ) -> Result<()> {
+    /// Finds a run's next hits if it has none at hand; returns the rank of its first.
+    fn advance(&self, run: &Run<'_>, source: &mut Source, filter: &Filter, walk: Walk) -> Result<Option<i128>> {
         while source.hits.is_empty() {
-            let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else { return Ok(()) };
+            let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else { return Ok(None) };
             let (hits, _) = self.hits_in(run, filter, rest.clone(), walk.order, source.chunk)?;
             // Fewer than asked for: the run is at its end.
             if let Some(last) = hits.last().filter(|_| hits.len() == source.chunk) {
@@ -89,9 +85,7 @@ impl Reader<'_> {
             source.chunk = CHUNK.1.min(source.chunk * 2);
             source.hits = hits.into();
         }
-        if let Some(row) = source.hits.front() {
-            heads.push(Reverse((walk.rank(run.segment.index()?.key(*row)), place)));
-        }
-        Ok(())
+        let Some(row) = source.hits.front() else { return Ok(None) };
+        Ok(Some(walk.rank(run.segment.index()?.key(*row))))
     }
 }

@@ -1,7 +1,7 @@
 //! The tokens of a text: what an index finds it by, and what a search for a word or phrase must find.
 //!
-//! * A run of letters and digits is a token. Runs that look like ids (they hold a digit, or are very long) are nearly
-//!   unique, so an index keeps their hashes and not their text.
+//! * A run of letters and digits is a token, and a uuid is one token, not five. What looks like an id (it holds a digit, or
+//!   is very long) is nearly unique, so an index keeps its hash and not its text.
 //! * Of a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token, and the last one alone; so
 //!   any one or two of them are found by one token or a range of tokens, and longer ones by all their pairs.
 
@@ -33,10 +33,9 @@ pub struct Token<'a> {
 
 /// Calls `visit` with every token of a folded text.
 pub fn tokens<'a>(folded: &'a str, visit: &mut dyn FnMut(Token<'a>)) {
-    for (run, start, run_class) in runs(folded) {
+    for (run, _, run_class) in runs(folded) {
         if run_class == Class::Word {
-            let dashed = folded[..start].ends_with('-') && folded[start + run.len()..].starts_with('-');
-            visit(Token { text: run, kind: kind_of(run, dashed) });
+            visit(Token { text: run, kind: kind_of(run) });
             continue;
         }
         let mut letters = run.char_indices().peekable();
@@ -47,22 +46,43 @@ pub fn tokens<'a>(folded: &'a str, visit: &mut dyn FnMut(Token<'a>)) {
     }
 }
 
-/// A piece of a uuid is not worth a place in the dictionary, however short it is.
-fn kind_of(word: &str, dashed: bool) -> TokenKind {
-    let digits = word.bytes().any(|byte| byte.is_ascii_digit());
-    let id = word.len() > LONG || digits && (word.len() > SHORT || dashed);
-    if id { TokenKind::Id } else { TokenKind::Term }
+fn kind_of(word: &str) -> TokenKind {
+    let digits = word.len() > SHORT && word.bytes().any(|byte| byte.is_ascii_digit());
+    if digits || word.len() > LONG { TokenKind::Id } else { TokenKind::Term }
 }
 
-/// Runs of word characters and of wide characters, with where they begin.
+/// Bytes of a uuid.
+const UUID: usize = 36;
+
+/// Whether a uuid stands at a place of a folded text: 8, 4, 4, 4 and 12 hexadecimal digits, not within a longer word.
+fn is_uuid_at(text: &str, at: usize) -> bool {
+    let Some(piece) = text.as_bytes().get(at..at + UUID) else { return false };
+    // The dashes decide nearly always.
+    let dash = |place: usize| matches!(place, 8 | 13 | 18 | 23);
+    dash(8)
+        && piece[8] == b'-'
+        && piece.iter().enumerate().all(|(place, byte)| if dash(place) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
+        && !text[..at].chars().next_back().is_some_and(is_word)
+        && !text[at + UUID..].chars().next().is_some_and(is_word)
+}
+
+/// Whether a place lies within a uuid, not at its beginning or end.
+fn within_uuid(text: &str, at: usize) -> bool {
+    (1..UUID).any(|back| at.checked_sub(back).is_some_and(|start| is_uuid_at(text, start)))
+}
+
+/// Runs of word characters (a uuid is one) and of wide characters, with where they begin.
 fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
             let rest = &text[at..];
             let first = class(rest.chars().next()?);
-            let length = rest.char_indices().find(|(_, letter)| class(*letter) != first).map_or(rest.len(), |(end, _)| end);
+            let mut length = rest.char_indices().find(|(_, letter)| class(*letter) != first).map_or(rest.len(), |(end, _)| end);
             let start = at;
+            if length == 8 && first == Class::Word && is_uuid_at(text, start) {
+                length = UUID;
+            }
             at += length;
             if first != Class::Gap {
                 return Some((&rest[..length], start, first));
@@ -80,8 +100,6 @@ pub enum Wanted {
     Beginning(char),
     /// This id.
     Id(String),
-    /// This word as a term or as an id: a short number may be a piece of a uuid.
-    Either(String),
 }
 
 /// The tokens that every text holds in which the folded needle [`stands_in`]; and whether a text that has them holds the
@@ -93,14 +111,16 @@ pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<Wanted>
         let whole = run.len() == needle.len();
         exact &= whole;
         if run_class == Class::Word {
-            let cut = open_left && start == 0 || open_right && start + run.len() == needle.len();
-            if cut {
+            let end = start + run.len();
+            let cut = open_left && start == 0 || open_right && end == needle.len();
+            // In what is cut out of a longer text, this may be a piece of a uuid.
+            let dashed = needle[..start].ends_with('-') || needle[end..].starts_with('-');
+            let piece = (open_left || open_right) && dashed && matches!(run.len(), 4 | 8 | 12);
+            if cut || piece {
                 exact = false;
                 continue;
             }
-            let digits = run.bytes().any(|byte| byte.is_ascii_digit());
-            wanted.push(match kind_of(run, false) {
-                TokenKind::Term if digits => Wanted::Either(run.to_owned()),
+            wanted.push(match kind_of(run) {
                 TokenKind::Term => Wanted::Term(run.to_owned()),
                 TokenKind::Id => Wanted::Id(run.to_owned()),
             });
@@ -147,7 +167,11 @@ pub fn stands_in(needle: &str, text: &str) -> bool {
         let before = text[..at].chars().next_back();
         let after = text[at + needle.len()..].chars().next();
         let joined = |inner: char, outer: Option<char>| is_word(inner) && outer.is_some_and(is_word);
-        if !joined(first, before) && !joined(last, after) {
+        let whole = !joined(first, before) && !joined(last, after);
+        // A piece of a uuid is no word. Only a dash can have made it look like one.
+        let dashed = |inner: char, outer: Option<char>| inner == '-' || outer == Some('-');
+        let piece = dashed(first, before) && within_uuid(&text, at) || dashed(last, after) && within_uuid(&text, at + needle.len());
+        if whole && !piece {
             return true;
         }
         from = at + first.len_utf8();
@@ -171,7 +195,8 @@ mod tests {
     fn words_ids_and_pairs() {
         assert_eq!(of("delete_server ecs-01"), ["delete", "server", "ecs", "01"]);
         assert_eq!(of("操作日志ecs"), ["操作", "作日", "日志", "志", "ecs"]);
-        assert_eq!(of("f81d4fae-7dec-11d0-a765-00a0c91e6bf6"), ["#f81d4fae", "#7dec", "#11d0", "#a765", "#00a0c91e6bf6"]);
+        assert_eq!(of("f81d4fae-7dec-11d0-a765-00a0c91e6bf6"), ["#f81d4fae-7dec-11d0-a765-00a0c91e6bf6"]);
+        assert_eq!(of("xf81d4fae-7dec-11d0-a765-00a0c91e6bf6"), ["#xf81d4fae", "7dec", "11d0", "a765", "#00a0c91e6bf6"]);
         assert_eq!(of("5000 50000 🚀"), ["5000", "#50000", "🚀"]);
     }
 
@@ -189,6 +214,12 @@ mod tests {
             ("--", "a--b", true),
             ("🚀", "go🚀go", true),
             ("aa", "aaa aa", true),
+            ("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "id=f81d4fae-7dec-11d0-a765-00a0c91e6bf6;", true),
+            ("f81d4fae", "id=f81d4fae-7dec-11d0-a765-00a0c91e6bf6;", false),
+            ("7dec", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6 7dec", true),
+            ("11d0", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", false),
+            ("id=f81d4fae-7dec", "id=f81d4fae-7dec-11d0-a765-00a0c91e6bf6", false),
+            ("f81d4fae-7dec", "f81d4fae-7dec-11d0", true),
         ] {
             assert_eq!(stands_in(needle, text), expected, "{needle:?} in {text:?}");
         }
@@ -198,34 +229,36 @@ mod tests {
         /// What an index says by tokens is never less than the truth, and the truth where it claims so.
         #[test]
         fn tokens_find_every_text_that_holds_the_needle(
-            needle in "[a1日志🚀 -]{1,6}", text in "[a1Ａ日志🚀 -]{0,16}", left in any::<bool>(), right in any::<bool>(),
+            text in "([a1Ａ日志🚀 -]|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,12}", start in any::<prop::sample::Index>(), length in 1_usize..50,
+            other in "[a1日志🚀 -]{1,6}", cut in any::<bool>(),
         ) {
-            let (text, needle) = (fold(&text).into_owned(), spaced(fold(needle.trim()).trim()).into_owned());
+            let text = fold(&text).into_owned();
+            // Half of the needles are cut out of the text.
+            let letters: Vec<char> = text.chars().collect();
+            let needle: String = if cut && !letters.is_empty() {
+                let start = start.index(letters.len());
+                letters[start..letters.len().min(start + length)].iter().collect()
+            } else {
+                other
+            };
+            let needle = spaced(fold(needle.trim()).trim()).into_owned();
             prop_assume!(!needle.is_empty());
             let mut found = Vec::new();
             tokens(&text, &mut |token| found.push(token));
-            let has = |text: &str, kinds: &[TokenKind]| found.iter().any(|token| token.text == text && kinds.contains(&token.kind));
-            let (wanted, exact) = words_of(&needle, left, right);
-            let all = wanted.iter().all(|wanted| match wanted {
-                Wanted::Term(term) => has(term, &[TokenKind::Term]),
+            let has = |text: &str, kind: TokenKind| found.iter().any(|token| token.text == text && token.kind == kind);
+            let all = |wanted: &[Wanted]| wanted.iter().all(|wanted| match wanted {
+                Wanted::Term(term) => has(term, TokenKind::Term),
                 Wanted::Beginning(letter) => found.iter().any(|token| token.text.starts_with(*letter)),
-                Wanted::Id(id) => has(id, &[TokenKind::Id]),
-                Wanted::Either(word) => has(word, &[TokenKind::Term, TokenKind::Id]),
+                Wanted::Id(id) => has(id, TokenKind::Id),
             });
-            let holds = if left || right {
-                let plain = text.contains(&needle);
-                let left_ok = left || text.find(&needle).is_some();
-                plain && left_ok && !needle.contains(' ')
-            } else {
-                stands_in(&needle, &text)
-            };
-            if !left && !right {
-                prop_assert!(all || !holds, "{:?} {:?} {:?}", needle, text, wanted);
-                prop_assert!(!exact || all == holds, "{:?} {:?} {:?}", needle, text, wanted);
-            }
-            if left && right && holds {
-                prop_assert!(all, "{:?} {:?} {:?}", needle, text, wanted);
-            }
+            let (wanted, exact) = words_of(&needle, false, false);
+            let stands = stands_in(&needle, &text);
+            prop_assert!(all(&wanted) || !stands, "{:?} {:?} {:?}", needle, text, wanted);
+            prop_assert!(!exact || all(&wanted) == stands, "{:?} {:?} {:?}", needle, text, wanted);
+            let (wanted, _) = words_of(&needle, true, true);
+            prop_assert!(all(&wanted) || !text.contains(&needle), "{:?} {:?} {:?}", needle, text, wanted);
+            let (wanted, _) = words_of(&needle, false, true);
+            prop_assert!(all(&wanted) || !text.starts_with(&needle), "{:?} {:?} {:?}", needle, text, wanted);
         }
     }
 }

@@ -17,6 +17,9 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 /// A text that is empty or too long, or a quote that is not closed; `name` is the parameter.
 pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
     check_length(name, typed)?;
+    if typed.trim().is_empty() {
+        return Err(Error::parameter(name, "is empty"));
+    }
     let mut clauses = Vec::new();
     let mut rest = typed.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -54,15 +57,15 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
 /// A text that is empty or too long; `name` is the parameter.
 pub(super) fn parse_substring(name: &str, typed: &str) -> Result<Clause> {
     check_length(name, typed)?;
+    if typed.is_empty() {
+        return Err(Error::parameter(name, "is empty"));
+    }
     Ok(Clause::Record(RecordTest::Substring(typed.to_owned())))
 }
 
 fn check_length(name: &str, typed: &str) -> Result<()> {
     if typed.len() > TEXT_BYTES_MAX {
         return Err(Error::parameter(name, format!("may have at most {TEXT_BYTES_MAX} bytes")));
-    }
-    if typed.trim().is_empty() {
-        return Err(Error::parameter(name, "is empty"));
     }
     Ok(())
 }

@@ -106,9 +106,8 @@ impl RecordTest {
                 .iter()
                 .any(|text| matches!(text.kind, RecordTextKind::Key | RecordTextKind::Value) && stands_in(needle, text.folded)),
             Self::Substring(wanted) => {
-                // What is in a text and not in the record's bytes was written with an escape.
                 memchr::memmem::find(record.as_bytes(), wanted.as_bytes()).is_some()
-                    || (record.contains('\\') && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
+                    || (escapes_could_hide(record, wanted) && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
             }
             Self::Value(test) => test.holds(texts()),
         }
@@ -131,6 +130,13 @@ impl ValueTest {
             })
         })
     }
+}
+
+/// Whether a text could stand in a record's texts and not in its bytes: some of it must have been written with an escape.
+/// Short escapes stand for quotes, slashes and controls only; `\u` can stand for anything.
+fn escapes_could_hide(record: &str, wanted: &str) -> bool {
+    let escapable = wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());
+    if escapable { record.contains('\\') } else { memchr::memmem::find(record.as_bytes(), b"\\u").is_some() }
 }
 
 fn same_path(folded: &str, path: &str) -> bool {

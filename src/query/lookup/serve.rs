@@ -147,7 +147,6 @@ impl<'a> Server<'a> {
             required.push(match wanted {
                 Wanted::Term(term) => Docs::of(self.index.word(term)?.into_iter().collect()),
                 Wanted::Id(id) => Docs::List(self.index.rows_near_id(id)?),
-                Wanted::Either(word) => Docs::Union(self.index.word(word)?.into_iter().collect(), self.index.rows_near_id(word)?),
                 Wanted::Beginning(letter) => match self.index.words_with_prefix(&letter.to_string(), TERMS_MAX)? {
                     Some(words) => {
                         let postings = words.iter().map(|word| self.index.word(word)).collect::<Result<Vec<_>>>()?;
@@ -177,7 +176,10 @@ fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<Wanted> {
     if open_right {
         text = text.trim_end_matches(|letter| !firm(letter));
     }
-    words_of(&fold(text), open_left, open_right).0
+    let (mut wanted, _) = words_of(&fold(text), open_left, open_right);
+    // Cut out of a record's bytes, `null` is no text of it.
+    wanted.retain(|wanted| *wanted != Wanted::Term("null".to_owned()));
+    wanted
 }
 
 /// The rows that a condition has according to the index, and whether that is certain. `None`: the index cannot tell.

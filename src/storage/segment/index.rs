@@ -116,7 +116,7 @@ impl IndexBuilder {
                 _ => {}
             }
         }
-        document.add_text(self.words_field, self.words.add(&event.original, self.rows));
+        document.add_text(self.words_field, self.words.add(event, self.rows));
         self.rows += 1;
         self.writer.add_document(document).context(ErrorKind::Internal, || "cannot index an event".to_owned())
     }
@@ -297,14 +297,19 @@ impl IndexReader {
         terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
     }
 
-    /// The rows whose record may hold this id as a word, ascending: all rows of the blocks that have it.
+    /// The rows whose record may hold this id (folded) as a word, ascending: all rows of the blocks that have it, and those
+    /// that have it as a value of a field.
     ///
     /// # Errors
     /// An index that has no words.
     pub fn rows_near_id(&self, id: &str) -> Result<Vec<u32>> {
         let (_, _, table) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
-        let blocks = table.candidates(id);
-        Ok(blocks.into_iter().flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect())
+        let blocks = table.candidates(id).into_iter();
+        let mut rows: Vec<u32> = blocks.flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect();
+        self.hashes.values().for_each(|table| rows.extend(table.candidates(id)));
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
     }
 }
 

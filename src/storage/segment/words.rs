@@ -3,8 +3,10 @@
 //! A record names a dozen ids, most of them in pieces, and nearly all distinct. As terms they would fill the dictionary; as
 //! (hash, row) pairs they would cost more than all other parts of the index. So the table says only in which block of rows
 //! an id stands: what a tenant's records share is kept once for a block, and a candidate costs the reading of one block.
+//! Ids that are values of hashed fields are in the tables of those already.
 
 use super::hash_table::{HashTableBuilder, hash_of};
+use crate::event::{Event, FIELDS, Field, IndexKind};
 use crate::text::{Part, Token, TokenKind, fold, tokens, walk};
 
 /// Rows in a block of the table of ids.
@@ -21,21 +23,25 @@ pub(super) struct WordsBuilder {
 }
 
 impl WordsBuilder {
-    /// The dictionary terms of a record, separated by spaces. Its ids go to the table.
-    pub(super) fn add(&mut self, record: &str, row: u32) -> &str {
+    /// The dictionary terms of an event's record, separated by spaces. Its ids go to the table.
+    pub(super) fn add(&mut self, event: &Event, row: u32) -> &str {
         if row / BLOCK_ROWS != self.block_number {
             self.close_block();
             self.block_number = row / BLOCK_ROWS;
         }
         self.terms.clear();
+        // Tables of fields are asked for the folded id, so they have only what folding leaves alone.
+        let fields = FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
+        let known: Vec<&str> = fields.filter_map(|def| event.text(def.field)).collect();
         let Self { terms, block, .. } = self;
-        walk(record, &mut |_, part| {
+        walk(&event.original, &mut |_, part| {
             let (Part::Key(text) | Part::Text(text) | Part::Literal(text)) = part else { return };
             tokens(&fold(text), &mut |token: Token<'_>| match token.kind {
                 TokenKind::Term => {
                     terms.push_str(token.text);
                     terms.push(' ');
                 }
+                TokenKind::Id if known.contains(&token.text) => {}
                 TokenKind::Id => block.push(hash_of(token.text)),
             });
         });

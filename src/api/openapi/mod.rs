@@ -1,0 +1,292 @@
+//! `GET /api/v1/openapi.json`: the native API as OpenAPI 3.1, made from the table of fields and the calls themselves.
+
+mod schemas;
+
+use super::App;
+use super::export;
+use super::question::{CALLS, Call};
+use crate::event::FIELDS;
+use crate::export::Form;
+use crate::query::PAGE_ROWS_MAX;
+use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json as JsonBody, Router};
+use schemas::reference;
+use serde_json::{Map, Value as Json, json};
+use std::sync::OnceLock;
+use utoipa::openapi::OpenApi;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/api/v1/openapi.json", get(respond))
+}
+
+async fn respond() -> impl IntoResponse {
+    static DOCUMENT: OnceLock<OpenApi> = OnceLock::new();
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], JsonBody(DOCUMENT.get_or_init(document)))
+}
+
+/// The document. It is read into the types of utoipa, which holds it to OpenAPI's own shape.
+pub fn document() -> OpenApi {
+    let schemas: Map<String, Json> = schemas::all().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Annals", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "Audit events: ingest, lists, counts, exports. Every question takes the same filter; unknown parameters are errors.",
+        },
+        "paths": paths(),
+        "components": { "schemas": schemas, "parameters": filter_parameters() },
+    });
+    serde_json::from_value(document).expect("the document is OpenAPI, a test says")
+}
+
+fn paths() -> Map<String, Json> {
+    let mut paths = Map::new();
+    let mut add = |path: &str, method: &str, operation: Json| {
+        paths.entry(path.to_owned()).or_insert_with(|| json!({}))[method] = operation;
+    };
+    for call in CALLS {
+        let answer = json_answer(schema_of(*call));
+        add(call.path(), "get", question(*call, None, &answer));
+        add(&format!("{}/query", call.path()), "post", question(*call, Some(()), &answer));
+    }
+    for form in Form::ALL {
+        let content = json!({ form.media_type().split(';').next().unwrap_or_default(): { "schema": { "type": "string" } } });
+        let answer =
+            json!({ "description": "everything that matches, streamed; the trailer X-Annals-Rows says how many", "content": content });
+        let parameters = refs(export_parameters(*form), true);
+        add(
+            &format!("/api/v1/events.{}", form.name()),
+            "get",
+            operation(&format!("export_{}", form.name()), "Everything that matches", &parameters, None, &answer),
+        );
+    }
+    add("/api/v1/events", "post", ingest());
+    let id = json!([tenant(), { "name": "trace_id", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }]);
+    add("/api/v1/events/{trace_id}", "get", operation("event", "One event, with its record", &id, None, &json_answer("Event")));
+    add("/api/v1/fields", "get", operation("fields", "The table of fields", &json!([]), None, &json_answer("Fields")));
+    let parameters = json!([
+        tenant(),
+        query("limit", &json!({ "type": "integer", "minimum": 1, "maximum": 1000 }), "records on a page"),
+        query("after", &json!({ "type": "string" }), "the id of the last record seen"),
+    ]);
+    add(
+        "/api/v1/quarantine",
+        "get",
+        operation("quarantine", "Records that could not be decoded", &parameters, None, &json_answer("Quarantine")),
+    );
+    for path in ["/livez", "/readyz"] {
+        add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
+    }
+    paths
+}
+
+fn schema_of(call: Call) -> &'static str {
+    match call {
+        Call::Events => "Page",
+        Call::Count => "Count",
+        Call::Facets => "Facets",
+        Call::Histogram => "Histogram",
+        Call::Top => "Top",
+        Call::Stats => "Stats",
+    }
+}
+
+fn summary(call: Call) -> &'static str {
+    match call {
+        Call::Events => "A page of events, newest first",
+        Call::Count => "How many events match",
+        Call::Facets => "Counts by the values of fields",
+        Call::Histogram => "Counts over time",
+        Call::Top => "The most frequent values of one field",
+        Call::Stats => "Sums of amounts, decimal-exact",
+    }
+}
+
+/// A call that asks something: with the filter in the URL, or in the body.
+fn question(call: Call, body: Option<()>, answer: &Json) -> Json {
+    let id = schema_of(call).to_lowercase();
+    let own: Vec<Json> = call.parameters().iter().map(|name| own_parameter(name)).collect();
+    match body {
+        None => operation(&id, summary(call), &refs(own, true), None, answer),
+        Some(()) => {
+            let content = json!({ "application/json": { "schema": reference("Filter") } });
+            let body =
+                json!({ "required": true, "content": content, "description": "the filter; the call's own parameters may stand here too" });
+            operation(&format!("{id}_query"), summary(call), &refs(own, false), Some(&body), answer)
+        }
+    }
+}
+
+fn operation(id: &str, summary: &str, parameters: &Json, body: Option<&Json>, answer: &Json) -> Json {
+    let problem = |description: &str| json!({ "description": description, "content": { "application/problem+json": { "schema": reference("Problem") } } });
+    let mut operation = json!({
+        "operationId": id, "summary": summary, "parameters": parameters,
+        "responses": {
+            "200": answer,
+            "400": problem("a parameter is wrong, and named"),
+            "404": problem("there is nothing of that name"),
+            "503": problem("try again later"),
+        },
+    });
+    if let Some(body) = body {
+        operation["requestBody"] = body.clone();
+        operation["responses"]["413"] = problem("the body is too large");
+    }
+    operation
+}
+
+fn json_answer(schema: &str) -> Json {
+    json!({ "description": "the answer", "content": { "application/json": { "schema": reference(schema) } } })
+}
+
+fn ingest() -> Json {
+    let parameters = json!([
+        query("tenant", &json!({ "type": "string" }), "whose records they are"),
+        query("tenant_from", &json!({ "type": "string" }), "the path in each record that says whose it is"),
+        query(
+            "format",
+            &json!({ "type": "string", "enum": ["auto", "cts", "partner", "cloudtrail", "k8s", "gcp", "native"] }),
+            "the format of the records"
+        ),
+    ]);
+    let record = json!({ "type": "object" });
+    let body = json!({
+        "required": true, "description": "NDJSON, a JSON array, CloudTrail's {\"Records\":[…]} or CTS's {\"traces\":[…]}; gzip or zstd",
+        "content": {
+            "application/json": { "schema": { "anyOf": [record, { "type": "array", "items": record }] } },
+            "application/x-ndjson": { "schema": { "type": "string" } },
+        },
+    });
+    operation("ingest", "Take in records; the answer comes when they are on disk", &parameters, Some(&body), &json_answer("Outcome"))
+}
+
+fn tenant() -> Json {
+    let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^[A-Za-z0-9]{1,40}$|^[*]$" } });
+    let mut parameter = query("tenant", &schema, "the tenants asked about; * for all");
+    parameter["required"] = true.into();
+    parameter
+}
+
+fn query(name: &str, schema: &Json, description: &str) -> Json {
+    json!({ "name": name, "in": "query", "required": false, "schema": schema, "description": description })
+}
+
+/// The call's own parameters, and the filter's as references.
+fn refs(own: Vec<Json>, filter: bool) -> Json {
+    let mut parameters = own;
+    if filter {
+        parameters.extend(filter_parameters().keys().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })));
+    }
+    parameters.into()
+}
+
+fn own_parameter(name: &str) -> Json {
+    let facet: Vec<&str> = FIELDS.iter().filter(|def| def.facet).map(|def| def.name).collect();
+    let facet = json!({ "type": "string", "enum": facet });
+    let flag = json!({ "type": "boolean" });
+    match name {
+        "tenant" => tenant(),
+        "explain" => query(name, &flag, "say how it was answered"),
+        "path" => query(name, &json!({ "type": "string", "enum": ["lookup", "scan"] }), "answer by this path instead of the one chosen"),
+        "limit" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": 50 }), "events on a page"),
+        "order" => query(name, &json!({ "type": "string", "enum": ["desc", "asc"] }), "newest or oldest first"),
+        "cursor" => query(name, &json!({ "type": "string" }), "next_cursor or prev_cursor of a page of the same question"),
+        "around" => query(name, &json!({ "type": "string", "format": "date-time" }), "begin at this moment"),
+        "original" => query(name, &flag, "with the records"),
+        "total" => query(name, &flag, "with the number of all that match"),
+        "fields" => {
+            let schema = json!({ "type": "array", "minItems": 1, "maxItems": 20, "items": facet });
+            let mut parameter = query(name, &schema, "the fields to count by");
+            parameter["required"] = true.into();
+            parameter
+        }
+        "field" => query(name, &json!({ "type": "string" }), "the field to count by; of stats, amount"),
+        "size" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values"),
+        "interval" => query(name, &json!({ "type": "string", "pattern": "^auto$|^[1-9][0-9]{0,3}[smhdw]$" }), "the width of a bucket"),
+        "by" => query(name, &facet, "the field to group by"),
+        "columns" => query(name, &json!({ "type": "string" }), "fields separated by commas"),
+        "labels" => query(name, &json!({ "type": "string", "enum": ["name", "en", "zh"] }), "what the header says"),
+        "time_zone" => query(name, &json!({ "type": "string" }), "a zone of the IANA database, such as Asia/Shanghai"),
+        "bom" => query(name, &flag, "begin with a byte order mark"),
+        "formulas" => {
+            query(name, &json!({ "type": "string", "enum": ["safe", "raw"] }), "whether cells that look like formulas are disarmed")
+        }
+        "closing" => query(name, &flag, "end in a record that says how many there were"),
+        other => unreachable!("{other} has no description: a test asks for every parameter"),
+    }
+}
+
+fn export_parameters(form: Form) -> Vec<Json> {
+    let has = |name: &&str| match *name {
+        "labels" | "bom" | "formulas" => form == Form::Csv,
+        "closing" => form == Form::Ndjson,
+        "time_zone" => form != Form::Parquet,
+        _ => true,
+    };
+    export::PARAMETERS.iter().copied().filter(has).map(own_parameter).collect()
+}
+
+/// The parameters of the filter, by the names under which operations refer to them.
+fn filter_parameters() -> Map<String, Json> {
+    let mut parameters = Map::new();
+    let mut add = |name: &str, schema: &Json, description: &str| {
+        parameters.insert(name.replace('.', "_"), query(name, schema, description));
+    };
+    for def in FIELDS {
+        for (name, schema) in schemas::parameters_of(def) {
+            add(&name, &json!({ "type": "array", "items": schema }), &format!("{} {}", def.en, def.zh));
+        }
+    }
+    let words = json!({ "type": "string", "minLength": 1, "maxLength": 1024 });
+    for (name, description) in [
+        ("text", "words, \"quoted phrases\" and path:value in the record; all must match"),
+        ("text.not", "not what text with this value finds"),
+        ("substring", "exact text in the record"),
+        ("substring.not", "not this text"),
+    ] {
+        add(name, &json!({ "type": "array", "items": words }), description);
+    }
+    add("filter", &json!({ "type": "string" }), "groups as JSON: any, all, not, record");
+    add("from", &json!({ "type": "string", "format": "date-time" }), "the first moment; also 13 digits of milliseconds");
+    add("to", &json!({ "type": "string", "format": "date-time" }), "the first moment that no longer counts");
+    add("last", &json!({ "type": "string", "pattern": "^[1-9][0-9]{0,3}[smhdw]$" }), "only so long back from now");
+    add(
+        "filter_type",
+        &json!({ "type": "string", "enum": ["event_name", "resource_id", "resource_name"] }),
+        "the field that filter_value is of; any other field too",
+    );
+    add("filter_value", &json!({ "type": "string" }), "the value of filter_type");
+    parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_openapi_and_every_reference_leads_somewhere() {
+        let json = serde_json::to_value(document()).expect("JSON");
+        fn references(json: &Json, found: &mut Vec<String>) {
+            match json {
+                Json::Object(map) => {
+                    found.extend(map.get("$ref").and_then(Json::as_str).map(str::to_owned));
+                    map.values().for_each(|value| references(value, found));
+                }
+                Json::Array(items) => items.iter().for_each(|item| references(item, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        references(&json, &mut found);
+        assert!(found.len() > 100);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').expect("within the document");
+            assert!(json.pointer(pointer).is_some(), "{reference}");
+        }
+        assert!(json["paths"]["/api/v1/events"]["post"].is_object());
+        assert!(json["components"]["parameters"]["resource_id_prefix"].is_object());
+        assert_eq!(json["openapi"], "3.1.0");
+    }
+}

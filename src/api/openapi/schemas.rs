@@ -1,0 +1,266 @@
+//! The shapes of bodies and answers, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
+
+use crate::event::{FIELDS, FieldDef, Kind, Operator};
+use crate::query::PAGE_ROWS_MAX;
+use serde_json::{Map, Value as Json, json};
+
+/// Every named schema.
+pub(super) fn all() -> Vec<(&'static str, Json)> {
+    vec![
+        ("Event", event()),
+        ("Page", page()),
+        ("Count", object(&[("count", count())], &[("explain", reference("Explain"))])),
+        ("Histogram", histogram()),
+        ("Facets", object(&[("facets", map(&list(&reference("ValueCount"))))], &[("explain", reference("Explain"))])),
+        ("Top", object(&[("field", text()), ("values", list(&reference("ValueCount")))], &[("explain", reference("Explain"))])),
+        ("Stats", stats()),
+        ("ValueCount", object(&[("value", text()), ("count", count())], &[])),
+        ("Explain", explain()),
+        ("Fields", fields()),
+        ("Outcome", outcome()),
+        ("Quarantine", quarantine()),
+        ("Problem", problem()),
+        ("Filter", filter()),
+        ("RecordTest", record_test()),
+        ("Health", json!({ "type": "object", "required": ["status"], "properties": { "status": text() } })),
+    ]
+}
+
+pub(super) fn reference(name: &str) -> Json {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn text() -> Json {
+    json!({ "type": "string" })
+}
+
+fn count() -> Json {
+    json!({ "type": "integer", "format": "int64", "minimum": 0 })
+}
+
+fn flag() -> Json {
+    json!({ "type": "boolean" })
+}
+
+fn moment() -> Json {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn decimal() -> Json {
+    json!({ "type": "string", "pattern": "^-?[0-9]+\\.[0-9]{2,8}$", "description": "an exact decimal number" })
+}
+
+fn nullable(kind: &str) -> Json {
+    json!({ "type": [kind, "null"] })
+}
+
+fn list(items: &Json) -> Json {
+    json!({ "type": "array", "items": items })
+}
+
+fn map(values: &Json) -> Json {
+    json!({ "type": "object", "additionalProperties": values })
+}
+
+/// An object of these properties and no others.
+fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Json {
+    let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
+    let properties: Map<String, Json> =
+        required.iter().chain(optional).map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    json!({ "type": "object", "required": names, "properties": properties, "additionalProperties": false })
+}
+
+fn value_schema(def: &FieldDef) -> Json {
+    let mut schema = match def.kind {
+        Kind::Text => text(),
+        Kind::Enum(values) => json!({ "type": "string", "enum": values }),
+        Kind::Bool => flag(),
+        Kind::Time => moment(),
+        Kind::Integer => count(),
+        Kind::Decimal => decimal(),
+        Kind::List => list(&text()),
+    };
+    schema["description"] = format!("{} {}", def.en, def.zh).into();
+    schema
+}
+
+fn event() -> Json {
+    let required: Vec<(&str, Json)> = FIELDS
+        .iter()
+        .filter(|def| def.is_required() && def.field != crate::event::Field::Original)
+        .map(|def| (def.name, value_schema(def)))
+        .collect();
+    let mut optional: Vec<(&str, Json)> = FIELDS
+        .iter()
+        .filter(|def| !def.is_required() || def.field == crate::event::Field::Original)
+        .map(|def| (def.name, value_schema(def)))
+        .collect();
+    optional.push(("others", list(&reference("Event"))));
+    object(&required, &optional)
+}
+
+fn page() -> Json {
+    object(
+        &[
+            ("events", json!({ "type": "array", "items": reference("Event"), "maxItems": PAGE_ROWS_MAX })),
+            ("next_cursor", nullable("string")),
+            ("prev_cursor", nullable("string")),
+        ],
+        &[("total", count()), ("explain", reference("Explain"))],
+    )
+}
+
+fn histogram() -> Json {
+    let bucket = object(&[("start", moment()), ("count", count())], &[("by", map(&count()))]);
+    object(&[("interval", text()), ("time_zone", text()), ("buckets", list(&bucket))], &[("explain", reference("Explain"))])
+}
+
+fn stats() -> Json {
+    let group = object(
+        &[
+            ("value", nullable("string")),
+            ("count", count()),
+            ("sum", decimal()),
+            ("min", decimal()),
+            ("max", decimal()),
+            ("avg", decimal()),
+        ],
+        &[],
+    );
+    object(
+        &[("field", text()), ("by", nullable("string")), ("groups", list(&group)), ("groups_total", count())],
+        &[("explain", reference("Explain"))],
+    )
+}
+
+fn explain() -> Json {
+    let step = object(
+        &[
+            ("segment", text()),
+            ("tenant", text()),
+            ("rows", count()),
+            ("path", json!({ "type": "string", "enum": ["pruned", "lookup", "scan"] })),
+            ("why", text()),
+            ("examined", count()),
+            ("matched", count()),
+            ("bytes", count()),
+            ("micros", count()),
+        ],
+        &[],
+    );
+    object(&[("segments", count()), ("untouched", count()), ("steps", list(&step))], &[])
+}
+
+fn fields() -> Json {
+    let label = object(&[("en", text()), ("zh", text())], &[]);
+    let field = object(
+        &[
+            ("name", text()),
+            ("cts", nullable("string")),
+            ("kind", text()),
+            ("operators", list(&text())),
+            ("facet", flag()),
+            ("header", text()),
+            ("label", label),
+        ],
+        &[("values", list(&text()))],
+    );
+    object(&[("fields", list(&field))], &[])
+}
+
+fn outcome() -> Json {
+    let refused = object(&[("line", count()), ("reason", text())], &[]);
+    let number = json!({ "type": ["integer", "null"] });
+    let receipt = object(&[("batch", text()), ("first_seq", number.clone()), ("last_seq", number), ("table_version", count())], &[]);
+    object(&[("accepted", count()), ("duplicates", count()), ("quarantined", list(&refused)), ("receipt", receipt)], &[])
+}
+
+fn quarantine() -> Json {
+    let record = object(
+        &[("id", text()), ("time", moment()), ("source", text()), ("line", count()), ("reason", text())],
+        &[("tenant", text()), ("record", text()), ("record_base64", text())],
+    );
+    object(&[("total", count()), ("records", list(&record)), ("next", nullable("string"))], &[])
+}
+
+/// RFC 9457, with the parameter that is wrong.
+fn problem() -> Json {
+    object(
+        &[
+            ("type", text()),
+            ("title", text()),
+            ("status", json!({ "type": "integer", "minimum": 400, "maximum": 599 })),
+            ("detail", text()),
+        ],
+        &[("parameter", text())],
+    )
+}
+
+/// One value or several.
+fn values_of(schema: &Json) -> Json {
+    json!({ "anyOf": [schema, { "type": "array", "items": schema }] })
+}
+
+/// The schema of a value of an operator.
+pub(super) fn operand(def: &FieldDef, operator: Operator) -> Json {
+    match (operator, def.kind) {
+        (Operator::Exists, _) | (_, Kind::Bool) => flag(),
+        (Operator::Equal | Operator::Not, Kind::Enum(values)) => json!({ "type": "string", "enum": values }),
+        (_, Kind::Decimal) => json!({ "type": "string", "pattern": "^-?[0-9]{1,30}(\\.[0-9]{1,8})?$" }),
+        _ => json!({ "type": "string", "minLength": 1, "maxLength": 1000 }),
+    }
+}
+
+/// The parameters that a field has in a filter, with the schema of their values.
+pub(super) fn parameters_of(def: &FieldDef) -> Vec<(String, Json)> {
+    let mut parameters = Vec::new();
+    for operator in def.operators {
+        let schema = operand(def, *operator);
+        match operator {
+            Operator::Equal => parameters.push((def.name.to_owned(), schema)),
+            Operator::Range => {
+                parameters.push((format!("{}.min", def.name), schema.clone()));
+                parameters.push((format!("{}.max", def.name), schema));
+            }
+            Operator::Cidr => {}
+            other => parameters.push((format!("{}.{}", def.name, other.name()), schema)),
+        }
+    }
+    parameters
+}
+
+fn filter() -> Json {
+    let mut properties = Map::new();
+    for def in FIELDS {
+        for (name, schema) in parameters_of(def) {
+            properties.insert(name, values_of(&schema));
+        }
+    }
+    for name in ["text", "text.not", "substring", "substring.not"] {
+        properties.insert(name.to_owned(), values_of(&json!({ "type": "string", "minLength": 1, "maxLength": 1024 })));
+    }
+    let group = reference("Filter");
+    properties.insert("any".to_owned(), json!({ "type": "array", "minItems": 1, "items": group, "description": "one of these must hold" }));
+    properties.insert("all".to_owned(), json!({ "type": "array", "items": group, "description": "all of these must hold" }));
+    properties.insert(
+        "not".to_owned(),
+        json!({ "anyOf": [group, { "type": "array", "items": group }], "description": "none of these may hold" }),
+    );
+    properties.insert("record".to_owned(), values_of(&reference("RecordTest")));
+    json!({ "type": "object", "properties": properties, "description": "all keys must hold; several values of one key mean any of them" })
+}
+
+fn record_test() -> Json {
+    let value = values_of(&json!({ "type": "string", "maxLength": 1000 }));
+    let mut properties = Map::new();
+    properties.insert(
+        "path".to_owned(),
+        json!({ "type": "string", "minLength": 1, "description": "keys joined by dots; all texts of the record if absent" }),
+    );
+    for name in ["equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr"] {
+        properties.insert(name.to_owned(), value.clone());
+    }
+    properties.insert("exists".to_owned(), flag());
+    properties.insert("cased".to_owned(), flag());
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
+}
