@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
 
+mod combinations;
 mod cursor;
 mod facets;
 pub mod filter;
@@ -19,6 +20,7 @@ mod scan;
 mod stats;
 mod stream;
 
+pub use combinations::Combination;
 pub use cursor::{Binding, Cursor, Order};
 pub(crate) use facets::facet_field;
 pub use facets::{Facet, FacetValue};

@@ -9,11 +9,16 @@ exits 0 when everything holds.
 
 import json
 import sys
+import urllib.parse
+import urllib.request
 from collections import Counter
 
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
-from huaweicloudsdkcts.v3 import Attributes, BaseUser, CtsClient, ListTracesRequest, SessionContext, Traces, UserInfo
+from huaweicloudsdkcts.v3 import (
+    Attributes, BaseUser, CtsClient, ListOperationsRequest, ListTraceResourcesRequest, ListTracesRequest, ListUserResourcesRequest,
+    SessionContext, Traces, UserInfo,
+)
 
 PAGE_ROWS = 50
 PYTHON_TYPES = {
@@ -33,6 +38,7 @@ class Project:
     def __init__(self, url, project_id, from_ms, to_ms):
         credentials = BasicCredentials(ak="AKFORTESTSONLY", sk="not-a-secret", project_id=project_id)
         self.client = CtsClient.new_builder().with_credentials(credentials).with_endpoints([url]).build()
+        self.url, self.id = url, project_id
         self.period = {"_from": from_ms, "to": to_ms}
 
     def ask(self, **parameters):
@@ -140,6 +146,32 @@ def check_bounds(project, traces):
     check(len(wide) == len(traces), "a millisecond beyond both ends is not enough")
 
 
+def check_dictionaries(project, traces):
+    """The drop-downs hold what the traces hold, and nothing else."""
+    client = project.client
+    answer = client.list_trace_resources(ListTraceResourcesRequest(domain_id=project.id))
+    found = {(service.service_type, resource) for service in answer.resources for resource in service.resource}
+    check(found == {(trace.service_type, trace.resource_type) for trace in traces}, f"resources: {sorted(found)}")
+    triples = {(trace.service_type, trace.resource_type, trace.trace_name) for trace in traces}
+
+    def operations(**parameters):
+        answer = client.list_operations(ListOperationsRequest(**parameters))
+        return {(item.service_type, item.resource_type, name) for item in answer.operations for name in item.operation_list}
+
+    check(operations() == triples, "operations are not those of the traces")
+    service, resource, _ = min(triples)
+    check(operations(service_type=service) == {triple for triple in triples if triple[0] == service}, "operations of a service")
+    narrow = operations(service_type=service, resource_type=resource)
+    check(narrow == {triple for triple in triples if triple[:2] == (service, resource)}, "operations of a resource type")
+    users = [user.name for user in client.list_user_resources(ListUserResourcesRequest()).users]
+    check(users == sorted({operator(trace) for trace in traces if operator(trace)}), f"users: {users}")
+    for version in ("v1.0", "v2.0"):
+        query = urllib.parse.urlencode({"from": project.period["_from"], "to": project.period["to"], "limit": 200})
+        with urllib.request.urlopen(f"{project.url}/{version}/{project.id}/system/trace?{query}") as response:
+            page = json.load(response)
+        check([trace["trace_id"] for trace in page["traces"]] == [trace.trace_id for trace in traces[:len(page["traces"])]], version)
+
+
 def check_errors(project):
     for parameters in ({"limit": 201}, {"trace_rating": "fatal"}, {"next": "no such trace"}, {"trace_type": "other"}):
         try:
@@ -163,6 +195,7 @@ def main():
         check_filters(project, traces)
         check_paging(project, traces)
         check_bounds(project, traces)
+        check_dictionaries(project, traces)
     check_errors(project)
     # Data events: the same shapes; how many there are is not this script's to know.
     project.pages(limit=PAGE_ROWS, trace_type="data")

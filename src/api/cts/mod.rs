@@ -1,9 +1,11 @@
-//! The façade of CTS v3: `GET /v3/{project_id}/traces`, so that programs written for Huawei's Cloud Trace Service work here
-//! unchanged. The tenant is the project id.
+//! The façade of CTS: `GET /v3/{project_id}/traces` and its sisters that are questions, so that programs written for Huawei's
+//! Cloud Trace Service work here unchanged. The tenant is the project id. Lists of v1 and v2 are those of v3 without the
+//! parameters that came later.
 //!
 //! Differences from the native API are CTS's: bounds of the period are exclusive, pages continue after a trace id, errors
 //! are `{"error_code", "error_msg"}`.
 
+mod dictionary;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,32 @@ const QUERY_FAILED: &str = "CTS.0300";
 const READ_FAILED: &str = "CTS.0005";
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/v3/{project_id}/traces", get(traces))
+    Router::new()
+        .route("/v3/{project_id}/traces", get(traces))
+        .route("/v2.0/{project_id}/{tracker_name}/trace", get(old_traces))
+        .route("/v1.0/{project_id}/{tracker_name}/trace", get(old_traces))
+        .merge(dictionary::routes())
+}
+
+/// Parameters that v1 and v2 do not have.
+const NEW_IN_V3: &[&str] = &["trace_type", "tracker_name", "access_key_id", "enterprise_project_id"];
+/// The one tracker of v1 and v2.
+const OLD_TRACKER: &str = "system";
+
+/// The list of v1 and v2: management events.
+async fn old_traces(
+    State(app): State<App>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    pairs: Pairs,
+) -> Result<Response, CtsError> {
+    let Path((project, tracker)) = path.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
+    if tracker != OLD_TRACKER {
+        return Err(Error::parameter("tracker_name", format!("{:?} is no tracker; there is {OLD_TRACKER}", clip(&tracker, 40))).into());
+    }
+    if let Some((name, _)) = pairs.0.iter().find(|(name, _)| NEW_IN_V3.contains(&name.as_str())) {
+        return Err(Error::parameter(name, "came with v3: ask /v3/{project_id}/traces").into());
+    }
+    traces(State(app), Ok(Path(project)), pairs).await
 }
 
 async fn traces(State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {

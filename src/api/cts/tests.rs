@@ -368,3 +368,49 @@ fn every_generated_record_has_the_types_of_the_sdk() {
     }
     assert!((900..1_000).contains(&seen), "{seen} of a thousand records are management events");
 }
+
+#[test]
+fn drop_downs_hold_what_the_events_hold() {
+    let trace = |id: &str, service: &str, resource: &str, name: &str, user: &str, time: i64| {
+        json!({ "trace_id": id, "service_type": service, "resource_type": resource, "trace_name": name, "user": { "name": user }, "time": time,
+                "trace_type": "ApiCall", "trace_rating": "normal" })
+    };
+    let recent = NOW - 1_000;
+    let store = Store::with(
+        "project",
+        &[
+            trace("1", "VPC", "eip", "deleteEip", "bob", recent),
+            trace("2", "ECS", "ecs", "createServer", "alice", recent),
+            trace("3", "ECS", "ecs", "deleteServer", "alice", recent),
+            trace("4", "ECS", "disk", "attach", "long-gone", NOW - 31 * 86_400_000),
+        ],
+    );
+    store.ingest("another", None, &[trace("5", "IAM", "user", "login", "eve", recent).to_string()]);
+    let get = |path: &str| store.call(path).2;
+    assert_eq!(
+        get("/v3/project/resources"),
+        json!({ "resources": [{ "service_type": "ECS", "resource": ["disk", "ecs"] }, { "service_type": "VPC", "resource": ["eip"] }] })
+    );
+    assert_eq!(
+        get("/v3/project/operations?service_type=ECS&resource_type=ecs"),
+        json!({ "operations": [{ "service_type": "ECS", "resource_type": "ecs", "operation_list": ["createServer", "deleteServer"] }] })
+    );
+    assert_eq!(get("/v3/project/operations")["operations"].as_array().map(Vec::len), Some(3));
+    assert_eq!(get("/v3/project/user-resources"), json!({ "users": [{ "name": "alice" }, { "name": "bob" }] }));
+    assert_eq!(get("/v3/nobody/resources"), json!({ "resources": [] }));
+    let (wide, new) = (format!("from={}&to={NOW}", NOW - 1_000_000), get(&format!("/v3/project/traces?from={}&to={NOW}", NOW - 1_000_000)));
+    assert_eq!(get(&format!("/v2.0/project/system/trace?{wide}")), new);
+    assert_eq!(get(&format!("/v1.0/project/system/trace?{wide}")), new);
+    for (path, parameter) in [
+        ("/v3/project/operations?resource_type=ecs", "service_type"),
+        ("/v3/project/resources?limit=1", "limit"),
+        ("/v3/project/user-resources?name=x", "name"),
+        ("/v3/*/resources", "project_id"),
+        ("/v2.0/project/system/trace?trace_type=data", "trace_type"),
+        ("/v2.0/project/other/trace", "tracker_name"),
+    ] {
+        let (status, _, body) = store.call(path);
+        assert_eq!((status, &body["error_code"]), (StatusCode::BAD_REQUEST, &json!("CTS.0300")), "{path}: {body}");
+        assert!(body["error_msg"].as_str().is_some_and(|message| message.starts_with(parameter)), "{path}: {body}");
+    }
+}

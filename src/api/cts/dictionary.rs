@@ -1,0 +1,116 @@
+//! The drop-downs of CTS's console, as its v3 API gives them: which services, resource types, operations and users occur.
+//!
+//! In CTS they are fixed lists; here they are what the tenant's events hold, exactly. Before credentials exist, a domain id
+//! names a tenant as a project id does.
+
+use super::super::params::Pairs;
+use super::{App, CONTENT_TYPE, CtsError};
+use crate::access::{Scope, check_tenant};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::event::{Field, Timestamp, clip};
+use crate::query::Filter;
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far back `user-resources` looks: 30 days.
+const USERS_MS: i64 = 30 * 86_400_000;
+
+/// A question of this file.
+type Question = fn(&Engine, &Scope, &Pairs) -> Result<Json>;
+
+pub(super) fn routes() -> Router<App> {
+    let questions: [(&str, Question); 3] = [("resources", resources), ("operations", operations), ("user-resources", users)];
+    let mut routes = Router::new();
+    for (name, question) in questions {
+        let respond = async move |State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs| {
+            respond(app, question, project, pairs).await
+        };
+        routes = routes.route(&format!("/v3/{{project_id}}/{name}"), get(respond));
+    }
+    routes
+}
+
+async fn respond(app: App, question: Question, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {
+    let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
+    let answer = app.run(move |engine| {
+        let tenant =
+            check_tenant(&project).map_err(|_| Error::parameter("project_id", format!("{:?} is no project id", clip(&project, 40))))?;
+        question(engine, &Scope::of_operator(&[tenant])?, &pairs)
+    });
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], answer.await?.to_string()).into_response())
+}
+
+/// The parameters of a call, all of which may be given once; those without a value are not given.
+fn given<'a>(pairs: &'a Pairs, known: &[&str]) -> Result<BTreeMap<&'a str, &'a str>> {
+    if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
+        return Err(Error::parameter(clip(name, 60), format!("unknown parameter; this call takes {takes}")));
+    }
+    let mut values = BTreeMap::new();
+    for (name, _) in &pairs.0 {
+        if let Some(value) = pairs.one(name)?.filter(|value| !value.is_empty()) {
+            values.insert(name.as_str(), value);
+        }
+    }
+    Ok(values)
+}
+
+fn system_events() -> Filter {
+    Filter::default().and_equal(Field::EventType, "system")
+}
+
+fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
+    given(pairs, &[])?;
+    let snapshot = engine.snapshot();
+    let (found, _) = engine.reader(&snapshot, None).combinations(scope, &system_events(), &[Field::Source, Field::ResourceType])?;
+    let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for values in found.into_keys() {
+        if let [Some(service), resource] = values.as_slice() {
+            services.entry(service.clone()).or_default().extend(resource.clone());
+        }
+    }
+    let services: Vec<Json> =
+        services.into_iter().map(|(service, resource)| json!({ "service_type": service, "resource": resource })).collect();
+    Ok(json!({ "resources": services }))
+}
+
+fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
+    let given = given(pairs, &["service_type", "resource_type"])?;
+    if given.contains_key("resource_type") && !given.contains_key("service_type") {
+        return Err(Error::parameter("service_type", "resource_type needs a service_type"));
+    }
+    let mut filter = system_events();
+    for (name, field) in [("service_type", Field::Source), ("resource_type", Field::ResourceType)] {
+        if let Some(value) = given.get(name) {
+            filter = filter.and_equal(field, *value);
+        }
+    }
+    let snapshot = engine.snapshot();
+    let fields = [Field::Source, Field::ResourceType, Field::EventName];
+    let (found, _) = engine.reader(&snapshot, None).combinations(scope, &filter, &fields)?;
+    let mut operations: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for values in found.into_keys() {
+        if let [Some(service), Some(resource), Some(name)] = values.as_slice() {
+            operations.entry((service.clone(), resource.clone())).or_default().insert(name.clone());
+        }
+    }
+    let operation = |((service, resource), names): ((String, String), BTreeSet<String>)| json!({ "service_type": service, "resource_type": resource, "operation_list": names });
+    Ok(json!({ "operations": operations.into_iter().map(operation).collect::<Vec<_>>() }))
+}
+
+fn users(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
+    given(pairs, &[])?;
+    let mut filter = system_events();
+    filter.from = Some(Timestamp::from_millis(engine.clock().now().millis().saturating_sub(USERS_MS)));
+    let snapshot = engine.snapshot();
+    let (found, _) = engine.reader(&snapshot, None).combinations(scope, &filter, &[Field::Operator])?;
+    let users: Vec<Json> = found.into_keys().flatten().flatten().map(|name| json!({ "name": name })).collect();
+    Ok(json!({ "users": users }))
+}

@@ -1,0 +1,56 @@
+//! Combinations: which values of several fields occur together, and how often.
+
+use super::filter::Filter;
+use super::rows;
+use super::{Explain, Reader};
+use crate::access::Scope;
+use crate::error::{Error, Result};
+use crate::event::{Columns, Field};
+use std::collections::{BTreeMap, HashMap};
+
+/// Values of the fields that were asked for, in their order; `None` where events have none.
+pub type Combination = Vec<Option<String>>;
+
+impl Reader<'_> {
+    /// Every combination of values of these few-valued fields among the events that match, with how many have it.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn combinations(&self, scope: &Scope, filter: &Filter, fields: &[Field]) -> Result<(BTreeMap<Combination, u64>, Explain)> {
+        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
+            let mut counts = BTreeMap::new();
+            for columns in rows::columns(run.segment, &rows, fields)? {
+                count(&columns, fields, &mut counts)?;
+            }
+            Ok(counts)
+        })?;
+        let mut totals = BTreeMap::new();
+        for (values, count) in found.into_iter().flatten() {
+            *totals.entry(values).or_default() += count;
+        }
+        Ok((totals, explain))
+    }
+}
+
+/// Counts by codes first: texts are made once for each combination, not for each row.
+fn count(columns: &Columns, fields: &[Field], counts: &mut BTreeMap<Combination, u64>) -> Result<()> {
+    let lists = fields.iter().map(|field| columns.dictionary(*field)).collect::<Option<Vec<_>>>();
+    let lists = lists.ok_or_else(|| Error::internal("combinations are of fields with few values"))?;
+    let mut by_codes: HashMap<Vec<Option<u32>>, u64> = HashMap::new();
+    let mut key = Vec::with_capacity(lists.len());
+    for row in 0..columns.rows() {
+        key.clear();
+        key.extend(lists.iter().map(|(codes, _)| codes[row]));
+        match by_codes.get_mut(&key) {
+            Some(count) => *count += 1,
+            None => {
+                by_codes.insert(key.clone(), 1);
+            }
+        }
+    }
+    for (codes, count) in by_codes {
+        let values = codes.iter().zip(&lists).map(|(code, (_, values))| code.map(|code| values.value(code as usize).to_owned())).collect();
+        *counts.entry(values).or_default() += count;
+    }
+    Ok(())
+}
