@@ -12,5 +12,6 @@ pub mod export;
 pub mod generate;
 pub mod ingest;
 pub mod query;
+pub mod sigma;
 pub mod storage;
 pub mod text;

@@ -11,6 +11,7 @@ mod process;
 mod readme;
 mod samples;
 mod serving;
+mod sigma;
 mod store;
 mod text;
 mod tidy;

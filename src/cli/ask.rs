@@ -8,7 +8,7 @@ use crate::api::Pairs;
 use crate::api::question::{self, Call};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::query::PAGE_ROWS_MAX;
+pub(super) use crate::query::PAGE_ROWS_MAX;
 use crate::storage::Access;
 use clap::Args;
 use serde_json::Value as Json;
@@ -161,7 +161,7 @@ pub(super) fn pair(name: &str, value: impl std::fmt::Display) -> (String, String
 }
 
 /// The columns of a list on a terminal.
-const LIST: &[&str] =
+pub(super) const LIST: &[&str] =
     &["time", "level", "source", "resource_type", "event_name", "resource_name", "resource_id", "operator", "code", "trace_id"];
 
 pub(super) fn query(args: &QueryArgs) -> Result<u8> {
@@ -189,7 +189,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
         left = left.saturating_sub(events.len());
         match form {
             Form::Table => rows.extend(events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>())),
-            Form::Csv => put(&events.iter().map(|event| csv_event(event, args.original)).collect::<Result<String>>()?)?,
+            Form::Csv => put(&events.iter().map(|event| csv_line(&csv_event(event, args.original))).collect::<Result<String>>()?)?,
             _ => put(&events.iter().map(|event| format!("{event}\n")).collect::<String>())?,
         }
         if let Some(total) = answer["total"].as_u64() {
@@ -209,12 +209,12 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     Ok(args.asked.code(count == 0))
 }
 
-fn csv_columns(original: bool) -> Vec<&'static str> {
+pub(super) fn csv_columns(original: bool) -> Vec<&'static str> {
     crate::event::FIELDS.iter().filter(|def| original || def.field != crate::event::Field::Original).map(|def| def.header).collect()
 }
 
-fn csv_event(event: &Json, original: bool) -> Result<String> {
-    csv_line(&csv_columns(original).iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>())
+pub(super) fn csv_event(event: &Json, original: bool) -> Vec<String> {
+    csv_columns(original).iter().map(|name| cell(event.get(*name))).collect()
 }
 
 impl QueryArgs {

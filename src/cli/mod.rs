@@ -13,6 +13,7 @@ mod ingest;
 mod output;
 mod remote;
 mod serve;
+mod sigma;
 mod stats;
 mod store;
 
@@ -80,6 +81,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Show how a list is answered, segment by segment
     Explain(ask::QueryArgs),
+    /// Find the events that Sigma detection rules mean
+    Sigma(sigma::SigmaArgs),
     /// Write realistic records to standard output
     Generate(generate::GenerateArgs),
     /// Show the segments of a data directory
@@ -95,7 +98,7 @@ enum Command {
 
 /// Where the answer comes from.
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct Place {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
@@ -170,6 +173,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Stats(args) => stats::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Explain(args) => ask::explain(&args),
+        Command::Sigma(args) => sigma::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => store::inspect(&args),
         Command::Check(args) => store::check(&args),

@@ -14,12 +14,24 @@ checks = ",".join(
         "content_type_conformance",
         "response_schema_conformance",
         "response_headers_conformance",
-        "unsupported_method",
     ]
 )
-command = [
-    sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/v1/openapi.json",
-    "--checks", checks, "--max-examples", examples, "--phases", "examples,coverage,fuzzing",
-    "--seed", "1", "--generation-database", "none", "--no-color", "--workers", "2",
+
+
+def run(*options):
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/v1/openapi.json",
+        "--checks", checks, "--max-examples", examples,
+        "--seed", "1", "--generation-database", "none", "--no-color", "--workers", "2", *options,
+    ]
+    # What hangs must fail, not wait for whoever runs this to lose patience.
+    return subprocess.run(command, check=False, timeout=1200).returncode
+
+
+# Bodies hold groups that hold groups: to cover each combination of their keys at each depth would take hours, so what has a
+# body is asked at random only.
+codes = [
+    run("--include-method", "GET", "--phases", "examples,coverage,fuzzing"),
+    run("--exclude-method", "GET", "--phases", "examples,fuzzing"),
 ]
-sys.exit(subprocess.run(command, check=False).returncode)
+sys.exit(max(codes, key=abs))

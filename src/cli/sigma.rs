@@ -1,0 +1,224 @@
+//! `annals sigma`: runs Sigma detection rules over a store and lists the events they mean.
+
+use super::ask::{Answerer, Asked, LIST, PAGE_ROWS_MAX, csv_columns, csv_event, pair};
+use super::output::{Form, cell, csv_line, line, note, put, table};
+use super::{FAILED, OK, Session};
+use crate::api::Pairs;
+use crate::api::question::Call;
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::query::filter::parse_filter;
+use crate::sigma::{RULE_BYTES_MAX, Rule, read_rules};
+use clap::Args;
+use serde_json::{Value as Json, json};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  annals sigma data/sigma --data ./audit --tenant acme --last 30d
+  annals sigma trail_stopped.yml --show-filter
+
+Rules, and parts of rules, that no filter can say are refused by name; the other rules run, and the exit code is 1.")]
+pub(super) struct SigmaArgs {
+    /// Files of rules, or folders of them (.yml, .yaml); - for standard input
+    #[arg(required = true, value_name = "RULES")]
+    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
+    /// The most events to list of each rule
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: usize,
+    /// List every event that a rule means
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// With the record of each event (not in tables)
+    #[arg(long)]
+    original: bool,
+    /// Write each rule as a filter instead of running it
+    #[arg(long)]
+    show_filter: bool,
+}
+
+/// A rule as it came from a file, and the filter it means.
+struct Translated {
+    rule: Rule,
+    filter: Json,
+}
+
+pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
+    let (rules, refused) = translated(args)?;
+    let form = Form::or_default(args.asked.output)?;
+    let mut matched = 0;
+    if args.show_filter {
+        for Translated { rule, filter } in &rules {
+            line(&json!({ "title": rule.title, "id": rule.id, "level": rule.level, "filter": filter }).to_string())?;
+        }
+    } else if !rules.is_empty() {
+        let session = Session::new()?;
+        let answerer = args.asked.answerer(&session)?;
+        if form == Form::Csv {
+            let header = ["rule", "rule_id", "rule_level"].into_iter().chain(csv_columns(args.original));
+            put(&csv_line(&header.map(str::to_owned).collect::<Vec<_>>())?)?;
+        }
+        for rule in &rules {
+            matched += list(args, &answerer, rule, form)?;
+        }
+    }
+    if refused > 0 {
+        note(&format!("{refused} of {} rules were not run", rules.len() + refused));
+        return Ok(FAILED);
+    }
+    Ok(if args.show_filter { OK } else { args.asked.code(matched == 0) })
+}
+
+/// The rules as filters; those that cannot be are told of and counted.
+fn translated(args: &SigmaArgs) -> Result<(Vec<Translated>, usize)> {
+    let mut rules = Vec::new();
+    let mut refused = 0;
+    let mut refuse = |path: &Path, what: &str| {
+        note(&format!("{}: {what}", path.display()));
+        refused += 1;
+    };
+    for path in files(&args.rules)? {
+        let read = match read_rules(&text(&path)?) {
+            Ok(read) => read,
+            Err(error) => {
+                refuse(&path, &error.to_string());
+                continue;
+            }
+        };
+        for rule in read {
+            match rule.filter().and_then(understood) {
+                Ok((filter, about)) => {
+                    if let Some(about) = about {
+                        note(&format!("{}: {about}", path.display()));
+                    }
+                    rules.push(Translated { rule, filter });
+                }
+                Err(error) => refuse(&path, &format!("{:?} cannot be translated: {error}", rule.title)),
+            }
+        }
+    }
+    Ok((rules, refused))
+}
+
+/// The filter, if the filter language takes it: expressions, networks and limits are seen to there.
+fn understood((filter, about): (Json, Option<String>)) -> Result<(Json, Option<String>)> {
+    parse_filter(&[pair("filter", &filter)], &[], SystemClock.now())?;
+    Ok((filter, about))
+}
+
+/// The files meant: folders are searched through, in the order of names.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let inside = walk(path)?;
+            if inside.is_empty() {
+                return Err(Error::invalid(format!("{} has no .yml or .yaml file", path.display())));
+            }
+            files.extend(inside);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
+    let broken = || format!("cannot read {}", folder.display());
+    let entries = std::fs::read_dir(folder).context(ErrorKind::Unavailable, broken)?;
+    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
+    if let Ok(paths) = &mut paths {
+        paths.sort();
+    }
+    let mut files = Vec::new();
+    for path in paths.context(ErrorKind::Unavailable, broken)? {
+        // A link may lead back to where it stands.
+        if path.is_dir() && !path.is_symlink() {
+            files.extend(walk(&path)?);
+        } else if path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let broken = || format!("cannot read {}", path.display());
+    let mut bytes = Vec::new();
+    // One byte more than may be, so that what is too long is seen to be.
+    let most = RULE_BYTES_MAX as u64 + 1;
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).context(ErrorKind::Unavailable, broken)?;
+    } else {
+        let file = std::fs::File::open(path).context(ErrorKind::NotFound, broken)?;
+        file.take(most).read_to_end(&mut bytes).context(ErrorKind::Unavailable, broken)?;
+    }
+    String::from_utf8(bytes).context(ErrorKind::Invalid, || format!("{} is no UTF-8 text", path.display()))
+}
+
+/// Lists what a rule means; returns how many events there were.
+fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form: Form) -> Result<usize> {
+    let rule = &translated.rule;
+    let mut left = if args.all { usize::MAX } else { args.limit };
+    let mut cursor: Option<String> = None;
+    let mut events: Vec<Json> = Vec::new();
+    let mut count = 0;
+    loop {
+        let answer = answerer.ask(Call::Events, &page(args, translated, left.min(PAGE_ROWS_MAX), cursor.as_deref()))?;
+        let page = answer["events"].as_array().cloned().unwrap_or_default();
+        count += page.len();
+        left = left.saturating_sub(page.len());
+        match form {
+            Form::Csv => {
+                let named = [Some(&rule.title), rule.id.as_ref(), rule.level.as_ref()].map(|cell| cell.cloned().unwrap_or_default());
+                let lines = page.iter().map(|event| csv_line(&[named.to_vec(), csv_event(event, args.original)].concat()));
+                put(&lines.collect::<Result<String>>()?)?;
+            }
+            Form::Ndjson => {
+                let found = |event: &Json| format!("{}\n", json!({ "rule": named(rule), "event": event }));
+                put(&page.iter().map(found).collect::<String>())?;
+            }
+            _ => events.extend(page),
+        }
+        cursor = answer["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() || left == 0 {
+            break;
+        }
+    }
+    match form {
+        Form::Table => {
+            let level = rule.level.as_deref().map(|level| format!(" ({level})")).unwrap_or_default();
+            let more = if cursor.is_some() { ", and more" } else { "" };
+            line(&super::output::printable(&format!("{}{level}: {count} events{more}", rule.title)))?;
+            if count > 0 {
+                let columns = [&["tenant"], LIST].concat();
+                let rows: Vec<Vec<String>> =
+                    events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect()).collect();
+                table(&columns, &rows, &[])?;
+            }
+            line("")?;
+        }
+        Form::Json => line(&json!({ "rule": named(rule), "events": events, "more": cursor.is_some() }).to_string())?,
+        _ if cursor.is_some() => note(&format!("{}: more than {count} events; --all lists them", rule.title)),
+        _ => {}
+    }
+    Ok(count)
+}
+
+fn named(rule: &Rule) -> Json {
+    json!({ "title": rule.title, "id": rule.id, "level": rule.level })
+}
+
+fn page(args: &SigmaArgs, translated: &Translated, limit: usize, cursor: Option<&str>) -> Pairs {
+    let mut pairs = args.asked.pairs();
+    pairs.0.extend([pair("filter", &translated.filter), pair("limit", limit)]);
+    pairs.0.extend(cursor.map(|cursor| pair("cursor", cursor)));
+    if args.original {
+        pairs.0.push(pair("original", true));
+    }
+    pairs
+}

@@ -1,0 +1,121 @@
+//! Sigma detection rules as filters.
+//!
+//! A rule is YAML (<https://sigmahq.io/sigma-specification>): a log source, named selections of field values, and a condition
+//! over them. [`Rule::filter`] says the same as a group of the filter language; running it is the query layer's work, so a
+//! rule has the one meaning that every filter has. Whatever a filter cannot say is refused with the name of the part: a rule
+//! that silently meant something else would be worse than none.
+
+mod condition;
+mod encode;
+mod selection;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Error, Result};
+use serde_json::{Map, Value as Json, json};
+
+/// The largest file of rules, in bytes.
+pub const RULE_BYTES_MAX: usize = 1 << 20;
+
+/// One detection rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// What it finds, in a line.
+    pub title: String,
+    /// Its identifier, a uuid, if it has one.
+    pub id: Option<String>,
+    /// How grave a match is: informational, low, medium, high, critical.
+    pub level: Option<String>,
+    document: Map<String, Json>,
+}
+
+/// Log sources that are one format of records here: product, service, format.
+const FORMATS: &[(&str, &str, &str)] = &[
+    ("aws", "cloudtrail", "cloudtrail"),
+    ("kubernetes", "audit", "k8s"),
+    ("gcp", "gcp.audit", "gcp"),
+    ("huaweicloud", "cts", "cts"),
+    ("huaweicloud", "partner", "partner"),
+];
+
+/// Reads the rules of a YAML file: one document a rule.
+///
+/// # Errors
+/// YAML that is malformed, larger than [`RULE_BYTES_MAX`], or not a rule.
+pub fn read_rules(yaml: &str) -> Result<Vec<Rule>> {
+    if yaml.len() > RULE_BYTES_MAX {
+        return Err(Error::invalid(format!("a file of rules may have at most {RULE_BYTES_MAX} bytes")));
+    }
+    // Values are compared as they are written: account numbers begin with zeros, and "no" is a country.
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    };
+    let documents: Vec<Json> = serde_saphyr::from_multiple_with_options(yaml, options)
+        .map_err(|cause| Error::invalid(format!("is no YAML: {}", cause.to_string().lines().next().unwrap_or_default())))?;
+    let rules: Vec<Rule> = documents.into_iter().filter(|document| !document.is_null()).map(Rule::new).collect::<Result<_>>()?;
+    if rules.is_empty() {
+        return Err(Error::invalid("holds no rule"));
+    }
+    Ok(rules)
+}
+
+impl Rule {
+    fn new(document: Json) -> Result<Self> {
+        let Json::Object(document) = document else { return Err(Error::invalid("is no Sigma rule: it has no title and no detection")) };
+        let text = |key: &str| document.get(key).and_then(Json::as_str).map(str::to_owned);
+        let title = text("title").or_else(|| text("name")).ok_or_else(|| Error::invalid("is no Sigma rule: it has no title"))?;
+        Ok(Self { title, id: text("id"), level: text("level"), document })
+    }
+
+    /// The rule as a group of the filter language, and what a reader of the result should know.
+    ///
+    /// # Errors
+    /// A part that no filter can say. The error names it.
+    pub fn filter(&self) -> Result<(Json, Option<String>)> {
+        for (key, what) in [
+            ("correlation", "correlates several events"),
+            ("action", "is a collection that changes other rules"),
+            ("filter", "is a filter for other rules"),
+        ] {
+            if self.document.contains_key(key) {
+                return Err(refused(key, format!("{what}: rules of single events can be translated")));
+            }
+        }
+        let detection = match self.document.get("detection") {
+            Some(Json::Object(detection)) => detection,
+            _ => return Err(refused("detection", "is missing or no map")),
+        };
+        if detection.contains_key("timeframe") {
+            return Err(refused("detection.timeframe", "correlates several events: rules of single events can be translated"));
+        }
+        let tree = condition::read(detection)?;
+        let detected = tree.group(&mut |name| selection::group(name, &detection[name]))?;
+        let (format, note) = self.format()?;
+        let Some(format) = format else { return Ok((detected, note)) };
+        Ok((json!({ "format": format, "all": [detected] }), note))
+    }
+
+    /// The format of the records that the rule's log source means.
+    fn format(&self) -> Result<(Option<&'static str>, Option<String>)> {
+        let source = match self.document.get("logsource") {
+            Some(Json::Object(source)) => source,
+            _ => return Err(refused("logsource", "is missing or no map")),
+        };
+        let text = |key: &str| source.get(key).and_then(Json::as_str).unwrap_or_default().to_lowercase();
+        let (product, service, category) = (text("product"), text("service"), text("category"));
+        let service = if product == "kubernetes" && service.is_empty() { "audit".to_owned() } else { service };
+        let known = FORMATS.iter().find(|(a_product, a_service, _)| *a_product == product && *a_service == service);
+        let note = || {
+            let named: Vec<String> = [product, service, category].into_iter().filter(|part| !part.is_empty()).collect();
+            format!("log source {} is no format of its own here: records of all formats are asked", named.join("/"))
+        };
+        Ok(known.map_or_else(|| (None, Some(note())), |(_, _, format)| (Some(*format), None)))
+    }
+}
+
+/// The error of a part of a rule that is wrong or that no filter can say.
+fn refused(part: impl Into<String>, message: impl Into<String>) -> Error {
+    Error::parameter(part, message)
+}

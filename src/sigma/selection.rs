@@ -1,0 +1,288 @@
+//! A selection of a rule: fields and the values they must have, with modifiers (`userAgent|contains|all`).
+
+use super::encode::{Encoding, base64, base64_at_any_offset, dashes};
+use super::refused;
+use crate::error::Result;
+use serde_json::{Map, Value as Json, json};
+
+/// The selection `name` as a group of the filter language.
+pub(super) fn group(name: &str, selection: &Json) -> Result<Json> {
+    let place = format!("detection.{name}");
+    match selection {
+        Json::Object(fields) => all_of(fields, &place),
+        Json::Array(items) if !items.is_empty() => any_of(items, &place),
+        Json::String(_) | Json::Number(_) => any_of(std::slice::from_ref(selection), &place),
+        _ => Err(refused(place, "is no map and no list")),
+    }
+}
+
+/// A list: maps, of which one must hold, or keywords, of which one must stand anywhere in the record.
+fn any_of(items: &[Json], place: &str) -> Result<Json> {
+    let mut any = Vec::new();
+    let mut keywords = Vec::new();
+    for item in items {
+        match item {
+            Json::Object(fields) => any.push(all_of(fields, place)?),
+            keyword => keywords.push(anywhere(&text(keyword, place)?)),
+        }
+    }
+    if !keywords.is_empty() {
+        any.push(json!({ "record": { "like": keywords } }));
+    }
+    Ok(if any.len() == 1 { any.remove(0) } else { json!({ "any": any }) })
+}
+
+fn anywhere(keyword: &str) -> String {
+    Wanted::read(keyword).like(true, true)
+}
+
+/// A map: each of its fields must hold.
+fn all_of(fields: &Map<String, Json>, place: &str) -> Result<Json> {
+    if fields.is_empty() {
+        return Err(refused(place, "has no field"));
+    }
+    let mut tests = Vec::new();
+    let mut not = Vec::new();
+    for (key, value) in fields {
+        let place = format!("{place}.{key}");
+        let field = Field::read(key, &place)?;
+        let mut found = field.tests(value, &place)?;
+        if field.negated { not.push(json!({ "record": found })) } else { tests.append(&mut found) }
+    }
+    let mut group = Map::new();
+    for (key, members) in [("record", tests), ("not", not)] {
+        if !members.is_empty() {
+            group.insert(key.to_owned(), Json::Array(members));
+        }
+    }
+    Ok(Json::Object(group))
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Whole,
+    Contains,
+    StartsWith,
+    EndsWith,
+    Regex,
+    Network,
+    Exists,
+}
+
+/// A field with its modifiers.
+#[derive(Debug)]
+struct Field<'a> {
+    /// The path; none for keywords.
+    path: Option<&'a str>,
+    comparison: Comparison,
+    all: bool,
+    cased: bool,
+    negated: bool,
+    any_dash: bool,
+    encoding: Option<Encoding>,
+    base64: bool,
+    any_offset: bool,
+    flags: String,
+}
+
+impl<'a> Field<'a> {
+    fn read(key: &'a str, place: &str) -> Result<Self> {
+        let mut parts = key.split('|');
+        let path = parts.next().filter(|path| !path.is_empty());
+        let mut field = Self {
+            path,
+            comparison: if path.is_some() { Comparison::Whole } else { Comparison::Contains },
+            all: false,
+            cased: false,
+            negated: false,
+            any_dash: false,
+            encoding: None,
+            base64: false,
+            any_offset: false,
+            flags: String::new(),
+        };
+        for modifier in parts {
+            match modifier {
+                "contains" => field.comparison = Comparison::Contains,
+                "startswith" => field.comparison = Comparison::StartsWith,
+                "endswith" => field.comparison = Comparison::EndsWith,
+                "re" => field.comparison = Comparison::Regex,
+                "cidr" => field.comparison = Comparison::Network,
+                "exists" => field.comparison = Comparison::Exists,
+                "all" => field.all = true,
+                "cased" => field.cased = true,
+                "neq" => field.negated = true,
+                "windash" => field.any_dash = true,
+                "base64" => field.base64 = true,
+                "base64offset" => field.any_offset = true,
+                "wide" | "utf16le" => field.encoding = Some(Encoding::Utf16Little),
+                "utf16be" => field.encoding = Some(Encoding::Utf16Big),
+                "utf16" => field.encoding = Some(Encoding::Utf16Marked),
+                "i" | "m" | "s" if field.comparison == Comparison::Regex => field.flags.push_str(modifier),
+                "ignorecase" if field.comparison == Comparison::Regex => field.flags.push('i'),
+                "multiline" if field.comparison == Comparison::Regex => field.flags.push('m'),
+                "dotall" if field.comparison == Comparison::Regex => field.flags.push('s'),
+                _ => return Err(refused(place, format!("has the modifier {modifier:?}, which no filter can say"))),
+            }
+        }
+        field.checked(place)
+    }
+
+    /// Modifiers that do not go together are refused rather than half done.
+    fn checked(self, place: &str) -> Result<Self> {
+        let encoded = self.base64 || self.any_offset;
+        let changed = encoded || self.any_dash || self.encoding.is_some();
+        let texts = matches!(self.comparison, Comparison::Whole | Comparison::Contains | Comparison::StartsWith | Comparison::EndsWith);
+        if changed && !texts {
+            return Err(refused(place, "changes values that are no plain text"));
+        }
+        if self.encoding.is_some() && !encoded {
+            return Err(refused(place, "has a character encoding without base64, which records in JSON cannot hold"));
+        }
+        if self.any_offset && self.comparison != Comparison::Contains {
+            return Err(refused(place, "has base64offset without contains"));
+        }
+        if self.path.is_none() && self.comparison == Comparison::Exists {
+            return Err(refused(place, "asks whether nothing exists"));
+        }
+        Ok(self)
+    }
+
+    /// The tests, all of which must hold.
+    fn tests(&self, value: &Json, place: &str) -> Result<Vec<Json>> {
+        let values = match value {
+            Json::Array(values) => values.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        if values.is_empty() {
+            return Err(refused(place, "has no value"));
+        }
+        if self.comparison == Comparison::Exists {
+            let [Json::Bool(exists)] = values else { return Err(refused(place, "is true or false")) };
+            return Ok(vec![json!({ "path": self.path, "exists": exists })]);
+        }
+        let nothing = values.iter().any(Json::is_null);
+        if nothing {
+            if values.len() > 1 {
+                return Err(refused(place, "has null among other values: give it a selection of its own"));
+            }
+            return Ok(vec![json!({ "path": self.path, "exists": false })]);
+        }
+        let texts = values.iter().map(|value| text(value, place)).collect::<Result<Vec<_>>>()?;
+        let each = texts.iter().map(|text| self.forms(text, place)).collect::<Result<Vec<_>>>()?;
+        let tests = if self.all { each } else { vec![each.concat()] };
+        Ok(tests.into_iter().map(|any| self.test(&any)).collect())
+    }
+
+    /// What a value is compared with, in the words of the filter language.
+    fn forms(&self, value: &str, place: &str) -> Result<Vec<String>> {
+        let (before, after) = match self.comparison {
+            Comparison::Regex if self.flags.is_empty() => return Ok(vec![value.to_owned()]),
+            Comparison::Regex => return Ok(vec![format!("(?{}){value}", self.flags)]),
+            Comparison::Network | Comparison::Exists => return Ok(vec![value.to_owned()]),
+            Comparison::Whole => (false, false),
+            Comparison::Contains => (true, true),
+            Comparison::StartsWith => (false, true),
+            Comparison::EndsWith => (true, false),
+        };
+        let mut wanted = vec![value.to_owned()];
+        if self.any_dash {
+            wanted = dashes(value);
+        }
+        if self.base64 || self.any_offset {
+            let encoding = self.encoding.unwrap_or(Encoding::Utf8);
+            let plain = |value: &String| {
+                Wanted::read(value).plain().ok_or_else(|| refused(place, "has a wildcard in a value that is to be encoded"))
+            };
+            let encoded = wanted.iter().map(|value| {
+                let bytes = encoding.bytes(&plain(value)?);
+                Ok(if self.any_offset { base64_at_any_offset(&bytes) } else { vec![base64(&bytes)] })
+            });
+            wanted = encoded.collect::<Result<Vec<_>>>()?.concat();
+        }
+        Ok(wanted.iter().map(|value| Wanted::read(value).like(before, after)).collect())
+    }
+
+    fn test(&self, any: &[String]) -> Json {
+        let key = match self.comparison {
+            Comparison::Regex => "regex",
+            Comparison::Network => "cidr",
+            _ => "like",
+        };
+        // "Anything at all" is said of objects and arrays too.
+        if let (Some(path), "like", true) = (self.path, key, any.iter().any(|pattern| pattern == "*")) {
+            return json!({ "path": path, "exists": true });
+        }
+        let mut test = Map::from_iter([(key.to_owned(), json!(any))]);
+        if let Some(path) = self.path {
+            test.insert("path".to_owned(), json!(path));
+        }
+        if self.cased {
+            test.insert("cased".to_owned(), json!(true));
+        }
+        Json::Object(test)
+    }
+}
+
+/// A value's text: Sigma compares numbers and booleans by how they are written.
+fn text(value: &Json, place: &str) -> Result<String> {
+    match value {
+        Json::String(text) => Ok(text.clone()),
+        Json::Number(number) => Ok(number.to_string()),
+        Json::Bool(flag) => Ok(flag.to_string()),
+        _ => Err(refused(place, "has a value that is no text, number, true or false")),
+    }
+}
+
+/// A value with Sigma's wildcards: `*`, `?`, and `\` before one of them or before another `\`.
+struct Wanted(Vec<Letter>);
+
+enum Letter {
+    Plain(char),
+    Wild(char),
+}
+
+impl Wanted {
+    fn read(value: &str) -> Self {
+        let mut letters = Vec::new();
+        let mut rest = value.chars().peekable();
+        while let Some(letter) = rest.next() {
+            letters.push(match letter {
+                '*' | '?' => Letter::Wild(letter),
+                '\\' => Letter::Plain(rest.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or('\\')),
+                _ => Letter::Plain(letter),
+            });
+        }
+        Self(letters)
+    }
+
+    /// The text, if it has no wildcard.
+    fn plain(&self) -> Option<String> {
+        self.0.iter().map(|letter| if let Letter::Plain(letter) = letter { Some(*letter) } else { None }).collect()
+    }
+
+    /// As a pattern of the filter language, with anything before or after it.
+    fn like(&self, before: bool, after: bool) -> String {
+        let mut pattern = String::new();
+        let many = |pattern: &mut String, wanted: bool, there: bool| {
+            if wanted && !there {
+                pattern.push('*');
+            }
+        };
+        many(&mut pattern, before, matches!(self.0.first(), Some(Letter::Wild('*'))));
+        for letter in &self.0 {
+            match letter {
+                Letter::Wild(letter) => pattern.push(*letter),
+                Letter::Plain(letter) => {
+                    if matches!(letter, '*' | '?' | '\\') {
+                        pattern.push('\\');
+                    }
+                    pattern.push(*letter);
+                }
+            }
+        }
+        many(&mut pattern, after, matches!(self.0.last(), Some(Letter::Wild('*'))));
+        pattern
+    }
+}
