@@ -117,7 +117,9 @@ fn a_server_answers_as_the_directory_does() {
         &["query", "--source", "ECS", "--limit", "7", "--original"],
         &["count", "--level", "warning"],
         &["facets", "--fields", "source"],
-        &["histogram", "--interval", "1d", "--by", "level"],
+        &["histogram", "--interval", "1d", "--by", "level", "--time-zone", "Asia/Shanghai"],
+        &["stats", "--by", "source"],
+        &["query", "--text", "\"createServer\"", "--filter", r#"{"not":{"level":"incident"}}"#, "--total"],
     ];
     let local: Vec<Json> = questions.iter().map(|question| place.json(&[question, &["--tenant", "*"][..]].concat())).collect();
     let server = Server::start(Path::new(&place.data()));
@@ -125,6 +127,35 @@ fn a_server_answers_as_the_directory_does() {
         let words = [&question[..1], &["--url", &server.url, "--tenant", "*", "-o", "json"], &question[1..]].concat();
         assert_eq!(serde_json::from_str::<Json>(&annals(&words).ok()).expect("JSON"), local, "{question:?}");
     }
+}
+
+#[test]
+fn sums_and_exports_agree_in_every_form() {
+    let place = Place::new();
+    let stats = place.json(&["stats", "--by", "currency"]);
+    let table = place.ask(&["stats", "--by", "currency", "-o", "table"]);
+    for group in stats["groups"].as_array().expect("groups") {
+        assert!(table.contains(group["sum"].as_str().expect("a decimal")), "{table}");
+    }
+    let narrow = ["--source", "ECS"];
+    let events: Vec<Json> =
+        place.ask(&[&["query", "--all"], &narrow[..]].concat()).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(events.len() > 10);
+    let columns = ["--columns", "trace_id,time"];
+    let exported = place.ask(&[&["export", "-o", "ndjson"], &narrow[..], &columns].concat());
+    let pick = |event: &Json| json!({ "trace_id": event["trace_id"], "time": event["time"] });
+    let lines: Vec<Json> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines, events.iter().map(pick).collect::<Vec<_>>());
+    let out = place.folder.path().join("events.parquet").to_string_lossy().into_owned();
+    let ran = annals(&[&["export", "--data", &place.data(), "--out", &out], &narrow[..]].concat());
+    assert!(ran.code == 0 && ran.err.contains(&format!("{} events in", events.len())), "{ran:?}");
+    assert_eq!(&std::fs::read(&out).expect("a file")[..4], b"PAR1");
+    assert!(!Path::new(&format!("{out}.partial")).exists());
+    let code = |words: &[&str]| annals(&[&["export", "--data", &place.data()], words].concat()).code;
+    assert_eq!(code(&["-o", "ndjson", "--source", "nothing", "--fail-empty"]), 4);
+    assert_eq!(code(&["--out", "events.xyz"]), 2, "no form is known by that ending");
+    assert_eq!(code(&["-o", "csv", "--columns", "nonsense"]), 2);
+    assert_eq!(code(&["-o", "parquet", "--bom"]), 2);
 }
 
 #[test]

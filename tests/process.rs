@@ -68,6 +68,11 @@ impl Server {
         let url = line.trim().rsplit(' ').next().filter(|word| word.starts_with("http://")).expect(&line).to_owned();
         Self { child, url }
     }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Server {

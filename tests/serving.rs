@@ -185,6 +185,85 @@ fn wrong_parameters_are_named_and_wrong_requests_are_problems() {
     assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 5 }));
 }
 
+/// A parameter's value as a URL carries it.
+fn coded(value: &str) -> String {
+    url::form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
+
+#[test]
+fn hostile_questions_are_refused_by_name_and_limit() {
+    let store = TestStore::new();
+    store.post("/api/v1/events?tenant=t", lines(0..5));
+    let refused = |query: &str, parameter: &str, says: &str| {
+        let path = format!("/api/v1/{query}");
+        let problem = store.refused(Request::get(&path).body(Body::empty()).expect("a request"), 400);
+        assert_eq!(problem["parameter"], parameter, "{query}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(says)), "{query}: {problem}");
+    };
+    for unbalanced in ["\"open", "a \"b", "path:\"open"] {
+        refused(&format!("count?tenant=t&text={}", coded(unbalanced)), "text", "quote");
+    }
+    for parameter in ["text", "text.not", "substring", "substring.not"] {
+        refused(&format!("count?tenant=t&{parameter}={}", "x".repeat(1_025)), parameter, "1024");
+        refused(&format!("count?tenant=t&{parameter}="), parameter, "");
+    }
+    let group = |json: &Json| format!("count?tenant=t&filter={}", coded(&json.to_string()));
+    let regex = |text: &str| group(&json!({ "record": { "path": "a", "regex": text } }));
+    // Nested repetition would be a gigabyte of states.
+    refused(&regex("((a{1000}){1000}){1000}"), "filter.record.regex", "bytes");
+    refused(&regex(&"(".repeat(500)), "filter.record.regex", "regular expression");
+    refused(&regex(&"a".repeat(1_025)), "filter.record.regex", "1024");
+    refused(&regex("(?<=x)y"), "filter.record.regex", "regular expression");
+    refused(&format!("count?tenant=t{}", "&source=x".repeat(201)), "source", "200");
+    refused(&group(&json!({ "source": vec!["x"; 201] })), "filter.source", "200");
+    let spread: Vec<Json> = (0..201).map(|_| json!({ "text": "x" })).collect();
+    refused(&group(&json!({ "any": spread })), "filter.any.text", "200");
+    let deep = (0..20).fold(json!({ "source": "x" }), |inner, _| json!({ "not": inner }));
+    refused(&group(&deep), &format!("filter{}", ".not".repeat(9)), "8");
+    for zone in ["Mars/Olympus", "CST+8", "../etc/passwd", "%F0%9F%98%80"] {
+        refused(&format!("histogram?tenant=t&interval=1d&time_zone={zone}"), "time_zone", "zone");
+    }
+    let ten_years = "from=2016-01-01T00:00:00Z&to=2027-01-01T00:00:00Z";
+    let mut old = record(9);
+    old["time"] = 1_460_000_000_000_i64.into();
+    store.post("/api/v1/events?tenant=t", old.to_string());
+    refused(&format!("histogram?tenant=t&interval=1ms&{ten_years}"), "interval", "");
+    refused(&format!("histogram?tenant=t&interval=1s&{ten_years}"), "interval", "buckets");
+    refused("histogram?tenant=t&interval=0s", "interval", "");
+    refused("histogram?tenant=t&interval=99999999999999999999d", "interval", "");
+    refused("count?tenant=t&last=99999999999999999d", "last", "");
+    refused("stats?tenant=t&by=operator_x", "by", "");
+    assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 6 }), "and the server goes on");
+}
+
+#[test]
+fn cursors_fit_only_the_question_they_came_from() {
+    let store = TestStore::new();
+    store.post("/api/v1/events?tenant=t", lines(0..20));
+    store.post("/api/v1/events?tenant=u", lines(0..20));
+    let page = store.get("/api/v1/events?tenant=t&limit=5&source=ECS");
+    let cursor = page["next_cursor"].as_str().expect("more").to_owned();
+    let at = |question: &str, cursor: &str| format!("/api/v1/events?{question}&limit=5&cursor={cursor}");
+    assert_eq!(store.get(&at("tenant=t&source=ECS", &cursor))["events"].as_array().map(Vec::len), Some(2));
+    for question in ["tenant=u&source=ECS", "tenant=t", "tenant=t&source=VPC", "tenant=*&source=ECS", "tenant=t&source=ECS&order=asc"] {
+        store.wrong(&at(question, &cursor), "cursor");
+    }
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for position in 0..cursor.len() {
+        let mut bent = cursor.clone().into_bytes();
+        let value = letters.iter().position(|letter| *letter == bent[position]).expect("base64url");
+        for flip in [1, 32] {
+            bent[position] = letters[value ^ flip];
+            store.wrong(&at("tenant=t&source=ECS", &String::from_utf8(bent.clone()).expect("ASCII")), "cursor");
+        }
+    }
+    store.wrong(&at("tenant=t&source=ECS", &cursor[..cursor.len() - 1]), "cursor");
+    store.wrong(&at("tenant=t&source=ECS", &format!("{cursor}A")), "cursor");
+    let other = TestStore::new();
+    other.post("/api/v1/events?tenant=t", lines(0..20));
+    other.wrong(&at("tenant=t&source=ECS", &cursor), "cursor");
+}
+
 #[test]
 fn quarantine_keeps_the_record_and_does_not_keep_it_twice() {
     let store = TestStore::new();

@@ -21,6 +21,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures::Stream;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use std::io::{self, Write};
@@ -114,8 +115,7 @@ async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiErro
         run(&engine, export, &sender);
         drop(permit);
     });
-    let pieces = futures::stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
-    let mut response = Body::new(StreamBody::new(pieces)).into_response();
+    let mut response = Body::new(StreamBody::new(stream(receiver))).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
     headers.insert(
@@ -125,6 +125,19 @@ async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiErro
     headers.insert(header::TRAILER, HeaderValue::from_static("X-Annals-Rows, X-Annals-Complete"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The pieces up to the trailers. A writer that is gone without having sent those has failed, whatever became of it: the
+/// end of a channel must not look like the end of an export.
+fn stream(receiver: mpsc::Receiver<Piece>) -> impl Stream<Item = Piece> {
+    futures::stream::unfold(Some(receiver), async |receiver| {
+        let mut receiver = receiver?;
+        match receiver.recv().await {
+            Some(Ok(frame)) if frame.is_data() => Some((Ok(frame), Some(receiver))),
+            Some(last) => Some((last, None)),
+            None => Some((Err(io::Error::other("the export ended before it was whole")), None)),
+        }
+    })
 }
 
 fn file_name(pairs: &Pairs, form: Form) -> String {
@@ -179,5 +192,25 @@ impl Write for Pieces {
         }
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
         self.sender.blocking_send(Ok(Frame::data(piece.into()))).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+
+    #[tokio::test]
+    async fn a_writer_that_vanishes_is_a_failure_and_not_an_end() {
+        let (sender, receiver) = mpsc::channel::<Piece>(2);
+        sender.send(Ok(Frame::data(Bytes::from_static(b"a")))).await.expect("room");
+        drop(sender);
+        let pieces: Vec<Piece> = stream(receiver).collect().await;
+        assert!(pieces[0].is_ok() && pieces[1].is_err() && pieces.len() == 2);
+        let (sender, receiver) = mpsc::channel::<Piece>(2);
+        sender.send(Ok(Frame::trailers(HeaderMap::new()))).await.expect("room");
+        drop(sender);
+        let pieces: Vec<Piece> = stream(receiver).collect().await;
+        assert!(pieces[0].is_ok() && pieces.len() == 1);
     }
 }

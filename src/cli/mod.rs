@@ -128,7 +128,8 @@ impl Session {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Libraries tell a long story of every table version; only what is wrong is worth a line.
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN);
+    // A log that nobody reads any more must not end the server.
+    let log = tracing_subscriber::fmt().log_internal_errors(false).with_writer(std::io::stderr).with_max_level(tracing::Level::WARN);
     log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).without_time().init();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),

@@ -5,6 +5,7 @@ usage: openapi.py URL EXAMPLES
 
 import subprocess
 import sys
+import tempfile
 
 url, examples = sys.argv[1], sys.argv[2]
 checks = ",".join(
@@ -24,8 +25,9 @@ def run(*options):
         "--checks", checks, "--max-examples", examples,
         "--seed", "1", "--generation-database", "none", "--no-color", "--workers", "2", *options,
     ]
-    # What hangs must fail, not wait for whoever runs this to lose patience.
-    return subprocess.run(command, check=False, timeout=1200).returncode
+    # It keeps notes where it runs. What hangs must fail, not wait for whoever runs this to lose patience.
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(command, check=False, timeout=1200, cwd=folder).returncode
 
 
 # Bodies hold groups that hold groups: to cover each combination of their keys at each depth would take hours, so what has a
