@@ -9,10 +9,11 @@ use annals::clock::ManualClock;
 use annals::decode::{self, Format, decode};
 use annals::engine::Engine;
 use annals::event::{DAY_MS, Event, Field, Timestamp, row_order};
+use annals::export::{Encoder, Form, Options};
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
 use annals::query::filter::parse_filter;
-use annals::query::{Filter, HistogramQuery, Interval, PageQuery, Reader};
+use annals::query::{Filter, HistogramQuery, Interval, Order, PageQuery, Reader};
 use annals::storage::Access;
 use annals::storage::segment::write_segment;
 use divan::counter::{BytesCount, ItemsCount};
@@ -144,6 +145,11 @@ fn filter(query: &str) -> Filter {
     parse_filter(&Pairs::from_query(query).0, &[], now()).expect("a filter")
 }
 
+/// A parameter as a URL has it.
+fn coded(name: &str, value: &str) -> String {
+    Pairs(vec![(name.to_owned(), value.to_owned())]).to_query()
+}
+
 fn page_query() -> PageQuery {
     PageQuery { limit: PAGE_ROWS, ..PageQuery::default() }
 }
@@ -193,6 +199,52 @@ fn list_scattered(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn count_four_dimensions_30_days(bencher: Bencher<'_, '_>) {
     ask_count(bencher, &format!("{FOUR_DIMENSIONS}&last=30d"));
+}
+
+/// Words, phrases, paths and pieces of the records: rare and frequent ones.
+#[divan::bench(args = ["审计整改", "terraform", "\"payment 3124\"", "user.name:svc-backup", "request.description:*整改"])]
+fn list_by_text(bencher: Bencher<'_, '_>, text: &str) {
+    ask_page(bencher, &coded("text", text));
+}
+
+#[divan::bench(args = ["审计整改", "terraform", "user.name:svc-backup"])]
+fn count_by_text(bencher: Bencher<'_, '_>, text: &str) {
+    ask_count(bencher, &coded("text", text));
+}
+
+#[divan::bench(args = ["svc-terra", "\\\"description\\\":\\\"REQ-"])]
+fn count_by_substring(bencher: Bencher<'_, '_>, text: &str) {
+    ask_count(bencher, &coded("substring", text));
+}
+
+#[divan::bench]
+fn list_by_groups(bencher: Bencher<'_, '_>) {
+    let group = r#"{"any":[{"level":"incident"},{"source":"ECS","text":"rollback"}],"not":{"operator.prefix":"svc-"}}"#;
+    ask_page(bencher, &coded("filter", group));
+}
+
+#[divan::bench]
+fn list_by_regex(bencher: Bencher<'_, '_>) {
+    ask_page(bencher, &coded("filter", r#"{"record":{"path":"user.access_key_id","regex":"^HPUA[A-F]"}}"#));
+}
+
+/// The largest tenant as a file, in bytes a second.
+#[divan::bench(args = [Form::Csv, Form::Ndjson, Form::Parquet], sample_count = 10)]
+fn export_a_tenant(bencher: Bencher<'_, '_>, form: Form) {
+    let store = store();
+    let snapshot = store.engine.snapshot();
+    let reader = store.engine.reader(&snapshot, None);
+    let events = reader.count(&store.scope, &Filter::default()).expect("a count").0;
+    bencher.counter(ItemsCount::new(events)).bench_local(|| {
+        let mut encoder = Encoder::new(Vec::new(), Options::new(form)).expect("an encoder");
+        reader.stream(&store.scope, &Filter::default(), Order::Descending, |events| encoder.write(&events)).expect("a stream");
+        encoder.finish().expect("a file").len()
+    });
+}
+
+#[divan::bench]
+fn sums_by_currency(bencher: Bencher<'_, '_>) {
+    ask(bencher, "", |reader, scope, filter| reader.stats(scope, filter, Some(Field::Currency)).expect("sums"));
 }
 
 /// No index serves amounts: the column is scanned.
