@@ -8,6 +8,7 @@ pub mod paths;
 pub mod segment;
 mod store;
 mod table;
+pub mod wal;
 
 pub use data_dir::{Access, DataDir, FORMAT_VERSION};
 pub use store::{PutMode, Store};

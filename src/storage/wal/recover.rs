@@ -1,0 +1,136 @@
+//! Reads the log after a stop of any kind: what was acknowledged, whole and once, or a clear refusal.
+
+use super::disk::LogDisk;
+use super::epoch_of;
+use super::frame::{BadFrame, Frame, Header, HeaderRead, VERSION, frame_at};
+use crate::error::{Error, ErrorKind, Result};
+use std::io;
+
+/// What the log held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The batches whose events are not in the table, in the order of their numbers.
+    pub frames: Vec<Frame>,
+    /// The number of the last event that is in the table or in `frames`.
+    pub last_seq: u64,
+    /// The number of the newest file; 0 if there is none.
+    pub last_epoch: u64,
+    /// The end of the last file, if it was cut off.
+    pub torn: Option<TornTail>,
+}
+
+/// What was being written when the machine stopped. Nothing of it was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file.
+    pub file: String,
+    /// Where it begins.
+    pub at: u64,
+    /// Its length, bytes.
+    pub bytes: u64,
+}
+
+/// Reads the log of a table whose last event has the number `sealed`. Changes nothing on the disk.
+///
+/// # Errors
+/// Events that were acknowledged and are missing or damaged; the message says in which file, where, and what to do.
+pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
+    let files = read_files(disk)?;
+    let mut recovered = Recovered { last_seq: sealed, last_epoch: last_epoch(disk)?, ..Recovered::default() };
+    let mut next = sealed + 1;
+    for (place, file) in files.iter().enumerate() {
+        // A file that was begun after a stop holds again what older files hold.
+        let void_from = files[place + 1..].iter().map(|later| later.header.first_seq).min();
+        if void_from.is_some_and(|void_from| void_from <= file.header.first_seq.max(sealed + 1)) {
+            // All of it is in a later file or in the table; only its removal was interrupted.
+            continue;
+        }
+        if file.header.first_seq > next {
+            let what = format!("events {next} to {} were acknowledged and are missing before it", file.header.first_seq - 1);
+            return Err(damage(file, 0, &what));
+        }
+        let end = read_frames(file, void_from, sealed, &mut recovered)?;
+        if void_from.is_some_and(|void_from| end < void_from) {
+            let what = format!("events {end} to {} were acknowledged and are missing", void_from.unwrap_or_default() - 1);
+            return Err(damage(file, file.bytes.len(), &what));
+        }
+        next = end.max(next);
+    }
+    Ok(recovered)
+}
+
+struct LogFile {
+    name: String,
+    header: Header,
+    bytes: Vec<u8>,
+}
+
+/// Epochs are used once: also those of files that were being made.
+fn last_epoch(disk: &impl LogDisk) -> Result<u64> {
+    let names = disk.names().map_err(|cause| Error::io("the log", cause))?;
+    Ok(names.iter().filter_map(|name| epoch_of(name)).max().unwrap_or_default())
+}
+
+/// The files that were ever in use, oldest first.
+fn read_files(disk: &impl LogDisk) -> Result<Vec<LogFile>> {
+    let failed = |cause: io::Error| Error::io("the log", cause);
+    let mut files: Vec<LogFile> = Vec::new();
+    for name in disk.names().map_err(failed)? {
+        let Some(epoch) = epoch_of(&name) else { continue };
+        let bytes = disk.read(&name).map_err(|cause| Error::io(&name, cause))?;
+        let whole = match Header::decode(&bytes) {
+            HeaderRead::Unborn => continue,
+            HeaderRead::Version(version) => {
+                let what =
+                    format!("{name} is a log of version {version}, this annals reads version {VERSION}: use the annals that wrote it");
+                return Err(Error::new(ErrorKind::Version, what));
+            }
+            HeaderRead::Whole(header) if header.epoch == epoch => header,
+            HeaderRead::Whole(_) | HeaderRead::Damaged => {
+                return Err(Error::corrupt(format!("{name}: the header of this log file is damaged; restore it from a copy")));
+            }
+        };
+        files.push(LogFile { name, header: whole, bytes });
+    }
+    Ok(files)
+}
+
+/// Adds a file's frames; returns the number after that of its last event.
+fn read_frames(file: &LogFile, void_from: Option<u64>, sealed: u64, recovered: &mut Recovered) -> Result<u64> {
+    let mut at = super::frame::HEADER_BYTES;
+    let mut next = file.header.first_seq;
+    while let Some(read) = frame_at(&file.bytes, at, file.header.epoch) {
+        let (frame, end) = match read {
+            Ok(read) => read,
+            // Void as well: whatever it was, the next file begins before it.
+            Err(_) if void_from == Some(next) => return Ok(next),
+            Err(BadFrame { torn: true, .. }) if void_from.is_none() => {
+                recovered.torn = Some(TornTail { file: file.name.clone(), at: at as u64, bytes: (file.bytes.len() - at) as u64 });
+                return Ok(next);
+            }
+            Err(bad) => return Err(damage(file, bad.at, "a batch that was acknowledged may be in it")),
+        };
+        if void_from.is_some_and(|void_from| frame.first_seq >= void_from) && frame.events > 0 {
+            return Ok(next);
+        }
+        if frame.first_seq != next {
+            return Err(damage(file, at, &format!("it begins with event {}, and {next} was expected", frame.first_seq)));
+        }
+        at = end;
+        next = frame.end_seq();
+        if frame.events > 0 && frame.end_seq() <= sealed + 1 {
+            continue;
+        }
+        if frame.first_seq <= sealed && frame.events > 0 {
+            return Err(damage(file, at, &format!("only a part of its batch is in the table, which ends with event {sealed}")));
+        }
+        recovered.last_seq = recovered.last_seq.max(next - 1);
+        recovered.frames.push(frame);
+    }
+    Ok(next)
+}
+
+fn damage(file: &LogFile, at: usize, what: &str) -> Error {
+    let advice = "the log is not read further, and nothing was changed; restore the file from a copy";
+    Error::corrupt(format!("{} is damaged at byte {at}: {what}; {advice}", file.name))
+}

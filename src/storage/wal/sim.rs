@@ -1,0 +1,218 @@
+//! A disk in memory that loses, tears and reorders what was not synced, fails when told to, and can be copied.
+
+use super::disk::LogDisk;
+use super::frame::BLOCK_BYTES;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimFile {
+    /// What a reader sees.
+    bytes: Vec<u8>,
+    /// What survives any stop.
+    durable: Vec<u8>,
+}
+
+pub(super) type Shared = Arc<Mutex<SimFile>>;
+
+/// A name of a file.
+#[derive(Debug, Clone)]
+struct Name {
+    file: Shared,
+    /// The name survives any stop.
+    durable: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    files: BTreeMap<String, Name>,
+    /// Names whose removal is not durable.
+    removed: Vec<(String, Shared)>,
+    /// Operations until the disk fails for good; `None` for never.
+    fuse: Option<u64>,
+    /// Operations done.
+    done: u64,
+    /// After a failed sync the pages are gone, and the next sync of that file says all is well.
+    failing_sync: Option<u64>,
+}
+
+/// Numbers that a seed decides (splitmix64).
+#[derive(Debug, Clone)]
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    /// A number below `limit`.
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+/// The disk; clones are the same disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimDisk(Arc<Mutex<Inner>>);
+
+impl SimDisk {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().expect("no test panics while it holds the disk")
+    }
+
+    fn step(&self) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = self.inner();
+        inner.done += 1;
+        match &mut inner.fuse {
+            Some(0) => Err(io::Error::other("the machine has stopped")),
+            Some(left) => {
+                *left -= 1;
+                Ok(inner)
+            }
+            None => Ok(inner),
+        }
+    }
+
+    /// Operations done so far.
+    pub(super) fn done(&self) -> u64 {
+        self.inner().done
+    }
+
+    /// Lets the machine stop after so many more operations.
+    pub(super) fn stop_after(&self, operations: u64) {
+        self.inner().fuse = Some(operations);
+    }
+
+    /// Lets the sync after so many others fail once.
+    pub(super) fn fail_sync_after(&self, syncs: u64) {
+        self.inner().failing_sync = Some(syncs);
+    }
+
+    /// What a new machine finds: of what was not synced, any blocks in any order, cut anywhere.
+    pub(super) fn after_power_cut(&self, chance: &mut Chance) -> Self {
+        let inner = self.inner();
+        let mut files = BTreeMap::new();
+        for (name, file) in &inner.files {
+            if !file.durable && chance.below(2) == 0 {
+                continue;
+            }
+            files.insert(name.clone(), cut(&lock(&file.file), chance));
+        }
+        for (name, file) in &inner.removed {
+            if chance.below(2) == 0 {
+                files.insert(name.clone(), cut(&lock(file), chance));
+            }
+        }
+        Self(Arc::new(Mutex::new(Inner { files, ..Inner::default() })))
+    }
+
+    /// What a new process finds: everything that was written.
+    pub(super) fn after_kill(&self) -> Self {
+        let copy = |name: &Name| Name { file: Arc::new(Mutex::new(lock(&name.file).clone())), durable: name.durable };
+        let files = self.inner().files.iter().map(|(name, file)| (name.clone(), copy(file))).collect();
+        Self(Arc::new(Mutex::new(Inner { files, ..Inner::default() })))
+    }
+
+    /// The bytes of a file, to damage.
+    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let inner = self.inner();
+        let mut file = lock(&inner.files.get(name).expect("the file").file);
+        change(&mut file.bytes);
+        file.durable = file.bytes.clone();
+    }
+}
+
+/// A file of which an arbitrary part of what was not synced got to the disk.
+fn cut(file: &SimFile, chance: &mut Chance) -> Name {
+    let mut bytes = file.durable.clone();
+    let more = file.bytes.len().saturating_sub(bytes.len());
+    let kept = if more == 0 { 0 } else { chance.below(more as u64 + 1) as usize };
+    let durable = bytes.len();
+    bytes.resize(durable + kept, 0);
+    let mut start = durable;
+    while start < bytes.len() {
+        let end = ((start / BLOCK_BYTES + 1) * BLOCK_BYTES).min(bytes.len());
+        if chance.below(3) > 0 {
+            bytes[start..end].copy_from_slice(&file.bytes[start..end]);
+        }
+        start = end;
+    }
+    Name { file: Arc::new(Mutex::new(SimFile { durable: bytes.clone(), bytes })), durable: true }
+}
+
+fn lock(file: &Shared) -> MutexGuard<'_, SimFile> {
+    file.lock().expect("no test panics while it holds a file")
+}
+
+impl LogDisk for SimDisk {
+    type File = Shared;
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.step()?.files.keys().cloned().collect())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.step()?.files.get(name).map(|name| lock(&name.file).bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Shared> {
+        let mut inner = self.step()?;
+        if inner.files.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = Shared::default();
+        inner.files.insert(name.to_owned(), Name { file: Arc::clone(&file), durable: false });
+        Ok(file)
+    }
+
+    fn append(&self, file: &mut Shared, bytes: &[u8]) -> io::Result<()> {
+        let stopping = self.inner().fuse == Some(0);
+        if stopping {
+            // Half of it was written when the machine stopped.
+            lock(file).bytes.extend_from_slice(&bytes[..bytes.len() / 2]);
+        }
+        let _inner = self.step()?;
+        lock(file).bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&self, file: &mut Shared) -> io::Result<()> {
+        let mut inner = self.step()?;
+        let fails = inner.failing_sync == Some(0);
+        inner.failing_sync = inner.failing_sync.and_then(|left| left.checked_sub(1));
+        if fails {
+            // Readers still see the pages; the disk does not have them, and the kernel will not write them again.
+            return Err(io::Error::other("the disk failed"));
+        }
+        let mut file = lock(file);
+        file.durable = file.bytes.clone();
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let mut inner = self.step()?;
+        inner.files.values_mut().for_each(|name| name.durable = true);
+        inner.removed.clear();
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut inner = self.step()?;
+        let Name { file, durable } = inner.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        if durable {
+            inner.removed.push((from.to_owned(), Arc::clone(&file)));
+        }
+        inner.files.insert(to.to_owned(), Name { file, durable: false });
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut inner = self.step()?;
+        let Name { file, durable } = inner.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        if durable {
+            inner.removed.push((name.to_owned(), file));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! Appends frames to the newest file of the log.
+
+use super::disk::LogDisk;
+use super::frame::{Frame, Header};
+use super::{epoch_of, file_name};
+use std::io;
+
+/// The newest file of the log, open for appending. After any error it takes nothing more: [`LogWriter::rotate`] begins a
+/// new file at the first number that is not durable.
+#[derive(Debug)]
+pub struct LogWriter<D: LogDisk> {
+    disk: D,
+    epoch: u64,
+    file: Option<D::File>,
+    /// Frames that were taken and not written yet.
+    waiting: Vec<u8>,
+    /// Up to where the file is written.
+    written: u64,
+    /// Up to where it is durable.
+    durable: u64,
+}
+
+impl<D: LogDisk> LogWriter<D> {
+    /// A writer that has no file yet; the first is made by [`LogWriter::rotate`], and gets an epoch above `last_epoch`.
+    pub fn new(disk: D, last_epoch: u64) -> Self {
+        Self { disk, epoch: last_epoch, file: None, waiting: Vec::new(), written: 0, durable: 0 }
+    }
+
+    /// Begins a new file whose first event has the number `first_seq`, with `frames` in it. What was taken and not synced,
+    /// and whatever older files hold from that number on, is void. The file gets its name when all of it is durable.
+    ///
+    /// # Errors
+    /// A disk that fails; there is no file then, and this may be tried again.
+    pub fn rotate(&mut self, first_seq: u64, frames: &[Frame]) -> io::Result<()> {
+        self.file = None;
+        self.waiting.clear();
+        self.epoch += 1;
+        let name = file_name(self.epoch);
+        let temporary = format!("{name}.tmp");
+        if self.disk.names()?.contains(&temporary) {
+            self.disk.remove(&temporary)?;
+        }
+        let mut file = self.disk.create(&temporary)?;
+        let mut bytes = Header { epoch: self.epoch, first_seq }.encode();
+        for frame in frames {
+            frame.encode(self.epoch, 0, &mut bytes);
+        }
+        self.disk.append(&mut file, &bytes)?;
+        self.disk.sync(&mut file)?;
+        self.disk.rename(&temporary, &name)?;
+        self.disk.sync_names()?;
+        (self.written, self.durable) = (bytes.len() as u64, bytes.len() as u64);
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Takes a frame; it is durable after the next [`LogWriter::sync`].
+    pub fn append(&mut self, frame: &Frame) {
+        frame.encode(self.epoch, self.durable, &mut self.waiting);
+    }
+
+    /// Makes all frames taken durable.
+    ///
+    /// # Errors
+    /// A disk that fails, or a file that failed before: the frames are not durable, and the file takes nothing more.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let mut file = self.file.take().ok_or_else(|| io::Error::other("the log's file failed before"))?;
+        self.disk.append(&mut file, &self.waiting)?;
+        self.disk.sync(&mut file)?;
+        self.written += self.waiting.len() as u64;
+        self.durable = self.written;
+        self.waiting.clear();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Bytes taken and not synced.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Bytes of the newest file.
+    pub fn bytes(&self) -> u64 {
+        self.written
+    }
+
+    /// The number of the newest file.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Removes the files before `epoch`, oldest first: all their events are in the table.
+    ///
+    /// # Errors
+    /// A disk that fails; what is left is removed another time, and holds nothing that is not in the table.
+    pub fn trim(&mut self, epoch: u64) -> io::Result<()> {
+        let mut removed = false;
+        for name in self.disk.names()? {
+            if epoch_of(&name).is_some_and(|own| own < epoch.min(self.epoch)) {
+                self.disk.remove(&name)?;
+                removed = true;
+            }
+        }
+        if removed { self.disk.sync_names() } else { Ok(()) }
+    }
+}
