@@ -12,6 +12,8 @@ pub enum ErrorKind {
     NotFound,
     /// The request is larger than a limit allows.
     TooLarge,
+    /// The request contradicts one that was answered before.
+    Mismatch,
     /// Another process holds the data directory.
     Locked,
     /// The data directory was written by a version this one does not read.

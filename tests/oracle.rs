@@ -223,8 +223,13 @@ fn ask_random_questions() {
     let questions = proptest::collection::vec((filter(), scope(), 1_usize..30), QUESTIONS);
     let outcome = runner.run(&(batches, questions), |(batches, questions)| {
         let store = TestStore::new();
-        for batch in &batches {
-            store.ingest_from(batch, "tenant_of");
+        // Some lie in segments, some in the buffer, in several parts.
+        for (place, batch) in batches.iter().enumerate() {
+            if place < batches.len().div_ceil(2) {
+                store.ingest_from(batch, "tenant_of")
+            } else {
+                store.buffer_from(batch, "tenant_of")
+            };
         }
         let everything = store.everything();
         questions.iter().enumerate().try_for_each(|(number, (filter, scope, limit))| {

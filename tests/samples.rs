@@ -9,13 +9,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-const FILES: &[(&str, &str, u64)] = &[
-    ("cts_traces.jsonl.gz", "cts", 25),
-    ("cloudtrail_invictus.jsonl.gz", "cloudtrail", 2_900),
-    ("cloudtrail_stratus.jsonl.gz", "cloudtrail", 310),
-    ("k8s_audit_falco.jsonl.gz", "k8s", 55),
-    ("gcp_audit_c7n_tests.jsonl.gz", "gcp", 46),
-    ("partner.jsonl", "partner", 26),
+/// Sample files: name, format, records that are taken in, and records whose trace id another record of the same time took
+/// before them (vendor pages print one trace in several versions): those are in quarantine.
+const FILES: &[(&str, &str, u64, usize)] = &[
+    ("cts_traces.jsonl.gz", "cts", 17, 8),
+    ("cloudtrail_invictus.jsonl.gz", "cloudtrail", 2_900, 0),
+    ("cloudtrail_stratus.jsonl.gz", "cloudtrail", 310, 0),
+    ("k8s_audit_falco.jsonl.gz", "k8s", 52, 3),
+    ("gcp_audit_c7n_tests.jsonl.gz", "gcp", 46, 0),
+    ("partner.jsonl", "partner", 26, 0),
 ];
 
 /// The lines of a sample file.
@@ -36,20 +38,29 @@ fn all_sample_records_are_taken_in_once_and_found_by_format_and_id() {
         assert!(error.is_none(), "{name}: {error:?}");
         outcome
     };
-    for (name, _, records) in FILES {
+    for (name, _, records, conflicts) in FILES {
         let outcome = take(&store, name);
-        assert_eq!((outcome.accepted, outcome.duplicates, outcome.quarantined.len()), (*records, 0, 0), "{name}");
+        assert_eq!((outcome.accepted, outcome.duplicates, outcome.quarantined.len()), (*records, 0, *conflicts), "{name}");
+        assert!(outcome.quarantined.iter().all(|refused| refused.reason.contains("was taken by another record")));
     }
-    store.reopen();
-    for (name, _, records) in FILES {
-        let outcome = take(&store, name);
-        assert_eq!((outcome.accepted, outcome.duplicates), (0, *records), "{name} again");
+    for sealed in [false, true] {
+        if sealed {
+            store.engine().seal().expect("a commit");
+        }
+        store.reopen();
+        for (name, _, records, conflicts) in FILES {
+            let outcome = take(&store, name);
+            let expected = (0, *records, *conflicts);
+            assert_eq!((outcome.accepted, outcome.duplicates, outcome.quarantined.len()), expected, "{name} again, sealed: {sealed}");
+        }
     }
+    let kept: usize = FILES.iter().map(|(.., conflicts)| conflicts).sum();
+    assert_eq!(store.engine().quarantined().expect("the quarantine").len(), kept, "sent again and again, kept once");
     let scope = Scope::of_operator(&["t"]).expect("a scope");
     let snapshot = store.engine().snapshot();
     let reader = store.engine().reader(&snapshot, None);
     for format in ["cts", "cloudtrail", "k8s", "gcp", "partner"] {
-        let expected: u64 = FILES.iter().filter(|(_, of, _)| *of == format).map(|(.., records)| records).sum();
+        let expected: u64 = FILES.iter().filter(|(_, of, ..)| *of == format).map(|(_, _, records, _)| records).sum();
         let filter = Filter::default().and_equal(Field::Format, format);
         assert_eq!(reader.count(&scope, &filter).expect("a count").0, expected, "{format}");
     }

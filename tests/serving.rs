@@ -122,6 +122,11 @@ fn pages_facets_and_histograms_have_their_shapes() {
     assert_eq!(histogram["interval"], "10m");
     assert_eq!(histogram["buckets"][0], json!({ "start": "2026-03-01T00:00:00.000Z", "count": 10, "by": { "create": 5, "delete": 5 } }));
     let explain = store.get("/api/v1/events?tenant=t&explain=true&source=ECS");
+    assert_eq!(explain["explain"]["steps"][0]["path"], "buffer", "accepted, durable, and in no segment yet");
+    let page = store.get("/api/v1/events?tenant=t&limit=7&source=ECS");
+    store.engine().seal().expect("a commit");
+    assert_eq!(store.get("/api/v1/events?tenant=t&limit=7&source=ECS"), page, "sealing changes no answer and no cursor");
+    let explain = store.get("/api/v1/events?tenant=t&explain=true&source=ECS");
     assert_eq!(explain["explain"]["steps"][0]["path"], "lookup");
 }
 
@@ -262,6 +267,54 @@ fn cursors_fit_only_the_question_they_came_from() {
     let other = TestStore::new();
     other.post("/api/v1/events?tenant=t", lines(0..20));
     other.wrong(&at("tenant=t&source=ECS", &cursor), "cursor");
+}
+
+#[test]
+fn a_request_that_names_itself_is_answered_once() {
+    let store = TestStore::new();
+    let send = |store: &TestStore, key: &str, body: Vec<u8>| {
+        let request = Request::post("/api/v1/events?tenant=t").header("idempotency-key", key).body(Body::from(body)).expect("a request");
+        let (status, _, body) = store.send(request);
+        (status.as_u16(), serde_json::from_slice::<Json>(&body).expect("JSON"))
+    };
+    let (status, first) = send(&store, "a", lines(0..5).into_bytes());
+    assert_eq!((status, &first["accepted"]), (200, &5.into()));
+    assert_eq!(send(&store, "\"a\"", lines(0..5).into_bytes()), (200, first.clone()), "the same receipt, not five duplicates");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(lines(0..5).as_bytes()).expect("memory");
+    assert_eq!(send(&store, "a", gzip.finish().expect("memory")), (200, first.clone()), "packed otherwise, it says the same");
+    let (status, problem) = send(&store, "a", lines(0..6).into_bytes());
+    assert_eq!((status, &problem["parameter"]), (422, &"Idempotency-Key".into()));
+    assert_eq!(send(&store, "b", lines(0..5).into_bytes()).1["duplicates"], 5, "another request");
+    assert_eq!(send(&store, "", vec![]).0, 400);
+    assert_eq!(send(&store, &"k".repeat(256), vec![]).0, 400);
+    let mut store = store;
+    for seal in [false, true] {
+        if seal {
+            store.engine().seal().expect("a commit");
+        }
+        store.reopen();
+        assert_eq!(send(&store, "a", lines(0..5).into_bytes()), (200, first.clone()), "after a restart, sealed: {seal}");
+    }
+    assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 5 }));
+}
+
+#[test]
+fn a_trace_id_is_taken_once_and_another_record_with_it_is_kept_in_quarantine() {
+    let store = TestStore::new();
+    store.post("/api/v1/events?tenant=t", lines(0..3));
+    let mut other = record(1);
+    other["resource_name"] = "other".into();
+    for sealed in [false, true] {
+        let answer = store.post("/api/v1/events?tenant=t", record(1).to_string() + "\n" + &other.to_string());
+        assert_eq!((&answer["accepted"], &answer["duplicates"]), (&0.into(), &1.into()), "sealed: {sealed}");
+        assert_eq!(answer["quarantined"][0]["line"], 2);
+        assert!(answer["quarantined"][0]["reason"].as_str().is_some_and(|reason| reason.contains("t1")));
+        store.engine().seal().expect("a commit");
+    }
+    assert_eq!(store.get("/api/v1/quarantine?tenant=t")["total"], 1, "kept, once");
+    assert_eq!(store.post("/api/v1/events?tenant=u", other.to_string())["accepted"], 1, "another tenant's ids are its own");
+    assert_eq!(store.get("/api/v1/events/t1?tenant=t")["resource_name"], "web");
 }
 
 #[test]

@@ -68,10 +68,21 @@ impl TestStore {
         self.take(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))
     }
 
+    /// Takes in records that name their tenant, and leaves them in the buffer.
+    pub(crate) fn buffer_from(&self, records: &[Json], path: &str) -> Outcome {
+        self.take_unsealed(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))
+    }
+
     fn take(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
+        let outcome = self.take_unsealed(records, rule);
+        self.engine().seal().expect("a commit");
+        outcome
+    }
+
+    fn take_unsealed(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
         let record = |(line, text): (usize, String)| Record { line: line as u64 + 1, bytes: text.into_bytes() };
         let records = records.into_iter().enumerate().map(record).collect();
-        self.engine().ingest(decode_records(records, None, rule), "test").expect("a commit")
+        self.engine().ingest(decode_records(records, None, rule), "test").expect("a batch")
     }
 
     /// Every event, newest first.

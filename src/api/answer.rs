@@ -39,13 +39,14 @@ pub(super) async fn respond(app: App, call: Call, pairs: Pairs, headers: &Header
     Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
 }
 
-/// What an answer is the answer to: a question of one table version. One that counts back from now is never the same twice.
+/// What an answer is the answer to: a question of one table version and one buffer. One that counts back from now is never the same twice.
 fn entity_tag(app: &App, call: Call, pairs: &Pairs) -> Option<String> {
     if pairs.0.iter().any(|(name, _)| name == "last" || name == "explain") {
         return None;
     }
-    let version = app.engine.snapshot().version;
-    let digest = Sha256::digest(format!("{} {version} {} {:?}", env!("CARGO_PKG_VERSION"), call.path(), pairs.0));
+    let snapshot = app.engine.snapshot();
+    let shown = (snapshot.version, snapshot.last_seq);
+    let digest = Sha256::digest(format!("{} {shown:?} {} {:?}", env!("CARGO_PKG_VERSION"), call.path(), pairs.0));
     Some(format!("W/\"{}\"", crate::event::hex(&digest[..12])))
 }
 

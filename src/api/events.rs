@@ -6,9 +6,9 @@ use super::error::ApiError;
 use super::params::Pairs;
 use super::question::{self, Call};
 use crate::decode::Format;
-use crate::engine::{Engine, Outcome, read_records};
+use crate::engine::{Engine, Outcome, RequestKey, read_records};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{Coding, TenantRule, Unpacked, decode_records};
+use crate::ingest::{Coding, Record, TenantRule, Unpacked, decode_records};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -17,6 +17,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// The largest body on the wire: 64 MiB.
 pub(super) const WIRE_BYTES_MAX: usize = 64 << 20;
@@ -81,6 +82,8 @@ struct IngestRequest {
     format: Option<Format>,
     rule: TenantRule,
     coding: Option<Coding>,
+    /// Who asks what, and the key that the request has for itself.
+    key: Option<String>,
 }
 
 impl IngestRequest {
@@ -94,15 +97,44 @@ impl IngestRequest {
             Some(value) => Some(Coding::from_header(value.to_str().unwrap_or("?"))?),
             None => None,
         };
-        Ok(Self { format, rule, coding })
+        let key = match headers.get("idempotency-key") {
+            Some(value) => Some(idempotency_key(value.to_str().unwrap_or_default())?),
+            None => None,
+        };
+        let key = key.map(|key| format!("{rule:?} {format:?} {key}"));
+        Ok(Self { format, rule, coding, key })
     }
 
     fn run(&self, engine: &Engine, body: &[u8]) -> Result<Outcome> {
         let limit = UNPACKED_BYTES_MAX.min((body.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE));
         let coding = self.coding.unwrap_or_else(|| Coding::of_bytes(body));
         let records = read_records(Unpacked::new(body, coding, limit)?)?;
-        engine.ingest(decode_records(records, self.format, &self.rule), "POST /api/v1/events")
+        let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&records) });
+        engine.ingest_once(decode_records(records, self.format, &self.rule), "POST /api/v1/events", request)
     }
+}
+
+/// The longest `Idempotency-Key`, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
+/// The key of a request, in the header's own quotes or without (draft-ietf-httpapi-idempotency-key-header).
+fn idempotency_key(value: &str) -> Result<String> {
+    let key = value.trim();
+    let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(Error::parameter("Idempotency-Key", format!("is a text of 1 to {KEY_BYTES_MAX} visible ASCII characters")));
+    }
+    Ok(key.to_owned())
+}
+
+/// What a request said, however it was packed: the records, and where each ends.
+fn digest(records: &[Record]) -> String {
+    let mut digest = Sha256::new();
+    for record in records {
+        digest.update((record.bytes.len() as u64).to_le_bytes());
+        digest.update(&record.bytes);
+    }
+    crate::event::hex(&digest.finalize())
 }
 
 /// Reads the name of a record format, `auto` for none.

@@ -61,7 +61,7 @@ async fn quarantine(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>,
 async fn ready(State(app): State<App>) -> Json<Value> {
     let stats = app.engine.stats();
     Json(json!({
-        "status": "ok", "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version, "segments": stats.segments, "events": stats.events,
+        "status": "ok", "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version, "segments": stats.segments, "events": stats.events, "buffered": stats.buffered,
     }))
 }
 
@@ -74,6 +74,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge("table_version", "Version of the Delta table.", stats.version);
     gauge("segments", "Segments of the table.", stats.segments as u64);
     gauge("events", "Events in the table.", stats.events);
+    gauge("events_buffered", "Events that are in the write-ahead log and in no segment yet.", stats.buffered);
     gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
     gauge("index_bytes", "Bytes of index files.", stats.index_bytes);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)

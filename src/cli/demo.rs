@@ -49,6 +49,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     if let Some(error) = error {
         return Err(error);
     }
+    engine.seal()?;
     let stats = engine.stats();
     line(&format!(
         "took in {} records in {:.1} s: {} events of {days} days in {} segments, {} MB in {}\n",

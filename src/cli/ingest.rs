@@ -64,6 +64,11 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
             Err(error) => total.fail(&error),
         }
     }
+    if let Door::Local(engine, ..) = &door
+        && let Err(error) = engine.seal()
+    {
+        total.fail(&error);
+    }
     progress.finish_and_clear();
     total.report()
 }

@@ -18,7 +18,7 @@ mod stats;
 mod store;
 
 use crate::clock::SystemClock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::Access;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -120,7 +120,11 @@ impl Session {
     }
 
     fn open(&self, data: &Path, access: Access) -> Result<Engine> {
-        Engine::open(data, access, Arc::new(SystemClock), self.runtime.handle().clone())
+        self.open_with(data, access, Settings::default())
+    }
+
+    fn open_with(&self, data: &Path, access: Access, settings: Settings) -> Result<Engine> {
+        Engine::open_with(data, access, Arc::new(SystemClock), self.runtime.handle().clone(), settings)
     }
 }
 

@@ -3,13 +3,14 @@
 use super::output::note;
 use super::{OK, Session};
 use crate::api::{ServeOptions, serve};
-use crate::engine::Engine;
-use crate::error::Result;
+use crate::engine::{Engine, Settings};
+use crate::error::{Error, Result};
 use crate::storage::Access;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -25,11 +26,41 @@ pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
+    /// Write segments when so many events were accepted
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seal_events, hide_short_help = true)]
+    seal_events: usize,
+    /// Write segments when an event was accepted so many seconds ago
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().seal_after.as_secs_f64(), hide_short_help = true)]
+    seal_after: f64,
+    /// Write a batch of so many events into segments at once, without the write-ahead log
+    #[arg(long, value_name = "N", default_value_t = Settings::default().bulk_events, hide_short_help = true)]
+    bulk_events: usize,
+    /// Let so many MiB of records wait to be written into segments; more is refused (503)
+    #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
+    buffer: usize,
+    /// Take nothing in while the disk has less than so many MiB free
+    #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
+    min_free: u64,
+}
+
+impl ServeArgs {
+    fn settings(&self) -> Result<Settings> {
+        let seal_after = Duration::try_from_secs_f64(self.seal_after)
+            .map_err(|cause| Error::parameter("--seal-after", "is a number of seconds").because(cause))?;
+        Ok(Settings {
+            seal_events: self.seal_events,
+            seal_after,
+            bulk_events: self.bulk_events,
+            buffer_bytes: self.buffer << 20,
+            free_bytes: self.min_free << 20,
+            ..Settings::default()
+        })
+    }
 }
 
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let session = Session::new()?;
-    let engine = session.open(&args.data, Access::Write)?;
+    let engine = session.open_with(&args.data, Access::Write, args.settings()?)?;
     let stats = engine.stats();
     let shown = args.data.display().to_string();
     run_server(&session, engine, args.listen, |address| {
@@ -39,6 +70,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
 
 /// Serves an engine until a signal to stop; `ready` hears the address.
 pub(super) fn run_server(session: &Session, engine: Engine, listen: SocketAddr, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
-    session.runtime.block_on(serve(Arc::new(engine), ServeOptions { listen }, ready))?;
+    let engine = Arc::new(engine);
+    session.runtime.block_on(serve(Arc::clone(&engine), ServeOptions { listen }, ready))?;
+    // Everything is safe in the log; sealed, other readers of the table see it too, and the next start is quick.
+    engine.seal()?;
     Ok(OK)
 }

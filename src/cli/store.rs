@@ -46,7 +46,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
         return inspect_segment(segment, form);
     }
     let mut rows = Vec::new();
-    for segment in &snapshot.segments {
+    for segment in snapshot.segments.iter() {
         let manifest = segment.manifest();
         let newest = manifest.tenants.iter().map(|rows| rows.newest()).max().unwrap_or_default();
         let oldest = manifest.tenants.iter().map(|rows| rows.oldest()).min().unwrap_or_default();

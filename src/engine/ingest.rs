@@ -1,21 +1,22 @@
-//! Accepting records: from decoded batches to a commit.
+//! Accepting records: from decoded batches to the log, or, if they are many, to a commit.
 
-use super::{Engine, Writer};
+use super::intake::{Admitted, Intake, logged};
+use super::log::Pending;
+use super::requests::RequestKey;
+use super::{Core, Engine, WriteSide};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
-use crate::ingest::{BATCH_BYTES, BATCH_RECORDS, Batch, Record, RecordSplitter, Rejected, TenantRule, decode_records, known_events, seal};
-use crate::query::Snapshot;
-use crate::storage::segment::{Segment, SegmentFiles};
-use crate::storage::{NewSegment, PutMode, paths};
-use rayon::prelude::*;
-use serde::Serialize;
+use crate::ingest::{BATCH_BYTES, BATCH_RECORDS, Batch, Record, RecordSplitter, TenantRule, decode_records, encode_logged};
+use crate::storage::wal::Frame;
+use serde::{Deserialize, Serialize};
 use std::io::BufRead;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What became of the records of a request or a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Events that are durable and visible now.
     pub accepted: u64,
@@ -28,7 +29,7 @@ pub struct Outcome {
 }
 
 /// A record that is in quarantine now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The line it began on.
     pub line: u64,
@@ -37,7 +38,7 @@ pub struct Refused {
 }
 
 /// What was committed, and as what.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The batch; with several commits the last one.
     pub batch: String,
@@ -45,8 +46,9 @@ pub struct Receipt {
     pub first_seq: Option<u64>,
     /// The number of the last event accepted, if any was.
     pub last_seq: Option<u64>,
-    /// The version of the Delta table in which all are visible.
-    pub table_version: u64,
+    /// The version of the Delta table that has all of them; absent while they are in the write-ahead log only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_version: Option<u64>,
 }
 
 impl Outcome {
@@ -63,58 +65,30 @@ impl Outcome {
 }
 
 impl Engine {
-    /// Accepts a batch in one commit. When this returns, what it accepted is durable and visible.
+    /// Accepts a batch, whole or not at all. When this returns, what it accepted is durable and visible.
     ///
     /// # Errors
-    /// A disk that fails; nothing of the batch is accepted then.
+    /// A disk that fails or is full, or a buffer that stays full; nothing of the batch is accepted then.
     pub fn ingest(&self, batch: Batch, source: &str) -> Result<Outcome> {
-        let mut writer = self.writer()?;
-        if writer.in_doubt {
-            let what = "a commit failed and may or may not be in the table; nothing more is taken in until a restart reads it anew";
-            return Err(Error::new(ErrorKind::Unavailable, what));
-        }
-        let now = self.clock.now();
-        let snapshot = self.snapshot();
-        let known = known_events(&batch.events, &snapshot.segments, now)?;
-        let duplicates = known.iter().filter(|known| **known).count() as u64;
-        let mut fresh: Vec<Event> = batch.events.into_iter().zip(known).filter(|(_, known)| !known).map(|(event, _)| event).collect();
-        let id = batch_id(now, writer.last_seq);
-        writer.quarantine.keep(&id, source, now, &batch.rejected)?;
-
-        let first_seq = writer.last_seq + 1;
-        for (seq, event) in (first_seq..).zip(&mut fresh) {
-            event.accept(seq, now);
-        }
-        let accepted = fresh.len() as u64;
-        let table_version = if accepted == 0 { snapshot.version } else { self.commit(&mut writer, &snapshot, fresh, now)? };
-        let receipt = Receipt {
-            batch: id,
-            first_seq: (accepted > 0).then_some(first_seq),
-            last_seq: (accepted > 0).then_some(writer.last_seq),
-            table_version,
-        };
-        Ok(Outcome { accepted, duplicates, quarantined: refused(&batch.rejected), receipt })
+        self.ingest_once(batch, source, None)
     }
 
-    /// Writes the events' segments, commits them and shows them. Returns the table's new version.
-    fn commit(&self, writer: &mut Writer, snapshot: &Snapshot, events: Vec<Event>, now: Timestamp) -> Result<u64> {
-        let last_seq = writer.last_seq + events.len() as u64;
-        let mut number = 0;
-        let segments = seal(events, || {
-            number += 1;
-            segment_id(now, last_seq, number)
-        })?;
-        let store = self.data.store();
-        segments.par_iter().map(|segment| put(store, segment)).collect::<Result<Vec<()>>>()?;
-        let added: Vec<NewSegment<'_>> = segments.iter().map(|segment| NewSegment { manifest: &segment.manifest }).collect();
-        let committed = self.runtime.block_on(writer.table.commit(&added, last_seq, now));
-        writer.in_doubt = committed.is_err();
-        let version = committed?;
-        writer.last_seq = last_seq;
-        let mut shown = snapshot.segments.clone();
-        shown.extend(segments.into_iter().map(|segment| Arc::new(Segment::new(store, segment.manifest))));
-        self.publish(Snapshot { version, segments: shown });
-        Ok(version)
+    /// The same for a request that names itself: sent again with the same body, it gets the same answer.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`]; the same key with another body.
+    pub fn ingest_once(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+        let write = self.core.write()?;
+        WriteSide::check_disk(&self.core)?;
+        if batch.events.len() >= self.core.settings.bulk_events {
+            return write.ingest_bulk(&self.core, batch, source, request);
+        }
+        let bytes = batch.events.iter().map(|event| event.original.len()).sum();
+        let mut intake = write.intake_with_room(&self.core, bytes)?;
+        let (outcome, pending) = write.take(&self.core, &mut intake, batch, source, request)?;
+        drop(intake);
+        pending.wait().inspect_err(|_| write.log_failed())?;
+        Ok(outcome)
     }
 
     /// Accepts the records of a stream in as many commits as it needs; `progress` hears of each. Splitting and decoding
@@ -150,6 +124,123 @@ impl Engine {
         });
         (total, failed.or(broken))
     }
+}
+
+impl WriteSide {
+    /// Numbers what is new in a batch and hands it to the log.
+    fn take(
+        &self,
+        core: &Core,
+        intake: &mut Intake,
+        batch: Batch,
+        source: &str,
+        request: Option<RequestKey>,
+    ) -> Result<(Outcome, Pending)> {
+        let now = core.clock.now();
+        if let Some(outcome) = intake.answered(request.as_ref(), now)? {
+            return Ok((outcome, self.log.barrier()?));
+        }
+        let admitted = intake.admit(core, batch, source, now)?;
+        let outcome = outcome(&admitted, intake.last_seq, None);
+        let first_seq = intake.last_seq + 1;
+        let last_seq = intake.last_seq + outcome.accepted;
+        let logged = logged(request, &outcome, last_seq, now);
+        if admitted.fresh.is_empty() && logged.is_none() {
+            // What is known already may still be on its way to the disk.
+            return Ok((outcome, self.log.barrier()?));
+        }
+        let events = numbered(admitted.fresh, first_seq, now);
+        let payload = encode_logged(now, logged.as_slice(), &events);
+        let frame = Frame { first_seq, events: events.len() as u32, batch: batch_number(&outcome), payload };
+        intake.last_seq = last_seq;
+        intake.unsealed_bytes += events.iter().map(|event| event.original.len()).sum::<usize>();
+        intake.unsealed.extend(&events);
+        logged.into_iter().for_each(|logged| intake.requests.add(logged));
+        Ok((outcome, self.log.append(frame, events)?))
+    }
+
+    /// Seals a batch at once, together with what is in the buffer: one write instead of two, and the commit acknowledges it.
+    fn ingest_bulk(&self, core: &Core, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+        let mut table = self.table();
+        let mut intake = self.intake(core)?;
+        // What the log has in hand must be shown before it is sealed.
+        self.log.barrier()?.wait().inspect_err(|_| intake.log_failed = true)?;
+        let now = core.clock.now();
+        if let Some(outcome) = intake.answered(request.as_ref(), now)? {
+            return Ok(outcome);
+        }
+        let admitted = intake.admit(core, batch, source, now)?;
+        if admitted.fresh.is_empty() {
+            return Ok(outcome(&admitted, intake.last_seq, None));
+        }
+        let last_seq = intake.last_seq + admitted.fresh.len() as u64;
+        let mut outcome = outcome(&admitted, intake.last_seq, None);
+        let mut events = core.published.begin_seal();
+        events.extend(numbered(admitted.fresh, intake.last_seq + 1, now));
+        let sealed = self.write_segments(core, &mut table, events, last_seq);
+        // Numbers must not be given twice if the commit is in the table after all.
+        intake.in_doubt = table.in_doubt;
+        let version = sealed?;
+        intake.last_seq = last_seq;
+        intake.unsealed_bytes = intake.unsealed.retain(|seq| seq > last_seq);
+        outcome.receipt.table_version = Some(version);
+        logged(request, &outcome, last_seq, now).into_iter().for_each(|logged| intake.requests.add(logged));
+        // The log goes on behind what was sealed past it. If it cannot, the next batch tries again.
+        if let Ok(epoch) = self.rotate(core, &mut intake, last_seq) {
+            let _ = self.log.trim(epoch);
+        }
+        self.signal.sealed(0, 0);
+        Ok(outcome)
+    }
+
+    /// The intake when there is room for so many bytes more.
+    ///
+    /// # Errors
+    /// No room within the time that a request may wait.
+    fn intake_with_room(&self, core: &Core, bytes: usize) -> Result<MutexGuard<'_, Intake>> {
+        let started = Instant::now();
+        loop {
+            let intake = self.intake(core)?;
+            // A batch that is larger than the buffer must get in when the buffer is empty.
+            if intake.unsealed_bytes == 0 || intake.unsealed_bytes + bytes <= core.settings.buffer_bytes {
+                return Ok(intake);
+            }
+            let held = intake.unsealed_bytes >> 20;
+            drop(intake);
+            let Some(left) = core.settings.room_wait.checked_sub(started.elapsed()) else {
+                let what = format!("{held} MiB wait to be written into segments, which is as much as may: send it again later");
+                return Err(Error::new(ErrorKind::Unavailable, what));
+            };
+            self.signal.wait_for_seal(left);
+        }
+    }
+
+    fn log_failed(&self) {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner).log_failed = true;
+    }
+}
+
+fn numbered(events: Vec<Event>, first_seq: u64, now: Timestamp) -> Vec<Arc<Event>> {
+    let number = |(seq, mut event): (u64, Event)| {
+        event.accept(seq, now);
+        Arc::new(event)
+    };
+    (first_seq..).zip(events).map(number).collect()
+}
+
+fn outcome(admitted: &Admitted, last_seq: u64, table_version: Option<u64>) -> Outcome {
+    let accepted = admitted.fresh.len() as u64;
+    let receipt = Receipt {
+        batch: admitted.id.clone(),
+        first_seq: (accepted > 0).then_some(last_seq + 1),
+        last_seq: (accepted > 0).then_some(last_seq + accepted),
+        table_version,
+    };
+    Outcome { accepted, duplicates: admitted.duplicates, quarantined: admitted.refused.clone(), receipt }
+}
+
+fn batch_number(outcome: &Outcome) -> u128 {
+    ulid::Ulid::from_string(&outcome.receipt.batch).map_or(0, |id| id.0)
 }
 
 fn produce(input: impl BufRead, format: Option<Format>, rule: &TenantRule, sender: &SyncSender<Batch>) -> Option<Error> {
@@ -192,25 +283,4 @@ pub(crate) fn read_records(input: impl BufRead) -> Result<Vec<Record>> {
         records.push(record);
     }
     Ok(records)
-}
-
-fn put(store: &crate::storage::Store, segment: &SegmentFiles) -> Result<()> {
-    let manifest = &segment.manifest;
-    // A name is unique unless a process died before its commit; then what it left is replaced.
-    store.put(&paths::data(&manifest.date, &manifest.id), &segment.data, PutMode::Replace)?;
-    store.put(&paths::index(&manifest.id), &segment.index, PutMode::Replace)?;
-    store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)
-}
-
-fn refused(rejected: &[Rejected]) -> Vec<Refused> {
-    rejected.iter().map(|rejected| Refused { line: rejected.line, reason: rejected.reason.clone() }).collect()
-}
-
-/// A ULID of the moment and the sequence numbers: unique without chance, and in the order of commits.
-fn segment_id(now: Timestamp, last_seq: u64, number: u16) -> String {
-    ulid::Ulid::from_parts(now.millis().max(0) as u64, (u128::from(last_seq) << 16) | u128::from(number)).to_string()
-}
-
-fn batch_id(now: Timestamp, last_seq: u64) -> String {
-    segment_id(now, last_seq, 0)
 }

@@ -1,48 +1,87 @@
 //! The engine: builds the parts over a data directory, and is what every surface calls.
 //!
-//! Calls block; a surface that must not block runs them on a thread of its own. Reads take a snapshot (the segments of
-//! one table version) and never wait for writes. Writes go one after another: find what is known already, number the
-//! rest, write segments, commit, and only then acknowledge.
+//! Calls block; a surface that must not block runs them on a thread of its own. Reads take a snapshot (the segments of one
+//! table version, and the buffer) and never wait for writes. A batch is told from what is known and numbered under one lock
+//! (`intake`), made durable and shown by one thread (`log`), and sealed into segments by another (`seal`).
+//!
+//! Locks are taken in this order: table, intake. Whoever holds neither may wait for the log.
 
 mod check;
 mod ingest;
+mod intake;
+mod log;
+mod open;
+mod published;
+mod requests;
+mod seal;
+mod settings;
+mod signal;
 
 pub use check::{CheckReport, SegmentReport};
 pub(crate) use ingest::read_records;
 pub use ingest::{Outcome, Receipt, Refused};
+pub use requests::RequestKey;
+pub use settings::Settings;
 
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ingest::{Quarantine, Quarantined};
 use crate::query::plan::Path as AnswerPath;
 use crate::query::{Reader, Scanner, Snapshot};
-use crate::storage::segment::Segment;
-use crate::storage::{Access, DataDir, Table};
-use rayon::prelude::*;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use crate::storage::DataDir;
+use intake::Intake;
+use log::Log;
+use published::Published;
+use seal::Sealing;
+use signal::Signal;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 
 /// An open data directory with everything that runs on it.
 #[derive(Debug)]
 pub struct Engine {
+    core: Arc<Core>,
+    sealer: Option<JoinHandle<()>>,
+}
+
+/// What the engine and its threads share.
+#[derive(Debug)]
+struct Core {
     data: DataDir,
     clock: Arc<dyn Clock>,
     runtime: Handle,
     scanner: Scanner,
-    snapshot: RwLock<Arc<Snapshot>>,
-    writer: Option<Mutex<Writer>>,
+    settings: Settings,
+    published: Arc<Published>,
+    write: Option<WriteSide>,
 }
 
-/// What only one thread at a time may hold.
+/// What there is only if the directory is open for writing.
 #[derive(Debug)]
-struct Writer {
-    table: Table,
-    /// The number of the last event that was accepted.
-    last_seq: u64,
-    quarantine: Quarantine,
-    /// A commit failed, and whether it is in the table is not known: numbers and duplicates can no longer be told.
-    in_doubt: bool,
+struct WriteSide {
+    table: Mutex<Sealing>,
+    intake: Mutex<Intake>,
+    signal: Arc<Signal>,
+    log: Log,
+}
+
+impl Core {
+    fn write(&self) -> Result<&WriteSide> {
+        self.write.as_ref().ok_or_else(|| Error::internal("the data directory is open for reading only"))
+    }
+}
+
+impl Drop for Engine {
+    /// Ends the threads. The buffer is not sealed: it is in the log.
+    fn drop(&mut self) {
+        if let Ok(write) = self.core.write() {
+            write.signal.stop();
+        }
+        if let Some(sealer) = self.sealer.take() {
+            let _ = sealer.join();
+        }
+    }
 }
 
 /// What the store holds, in numbers.
@@ -52,8 +91,10 @@ pub struct StoreStats {
     pub version: u64,
     /// Segments.
     pub segments: usize,
-    /// Events.
+    /// Events, those in the buffer included.
     pub events: u64,
+    /// Events that are in no segment yet.
+    pub buffered: u64,
     /// Bytes of Parquet files.
     pub data_bytes: u64,
     /// Bytes of index files.
@@ -61,48 +102,24 @@ pub struct StoreStats {
 }
 
 impl Engine {
-    /// Opens the data directory at `root`. Streams and commits run on `runtime`; calls must not be made on its threads.
-    ///
-    /// # Errors
-    /// A directory that is missing (for reading), locked, of another version, or damaged.
-    pub fn open(root: &Path, access: Access, clock: Arc<dyn Clock>, runtime: Handle) -> Result<Self> {
-        let data = DataDir::open(root, access)?;
-        let store = data.store();
-        let table = runtime.block_on(Table::open(store, access == Access::Write))?;
-        let mut committed = runtime.block_on(table.segments())?;
-        committed.sort_by(|left, right| left.id.cmp(&right.id));
-        let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
-        let segments: Vec<Arc<Segment>> = committed.par_iter().map(open).collect::<Result<_>>()?;
-        let snapshot = Snapshot { version: table.version(), segments };
-        let writer = match access {
-            Access::Read => None,
-            Access::Write => {
-                let last_seq = runtime.block_on(table.last_seq())?;
-                Some(Mutex::new(Writer { table, last_seq, quarantine: Quarantine::open(store)?, in_doubt: false }))
-            }
-        };
-        let scanner = Scanner::new(runtime.clone());
-        Ok(Self { data, clock, runtime, scanner, snapshot: RwLock::new(Arc::new(snapshot)), writer })
-    }
-
-    /// The segments as they are now. Later commits do not change it.
+    /// The segments and the buffer as they are now. What is accepted later does not change it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+        self.core.published.get()
     }
 
     /// A reader of a snapshot; `forced` makes it answer by one path.
     pub fn reader<'a>(&'a self, snapshot: &'a Snapshot, forced: Option<AnswerPath>) -> Reader<'a> {
-        Reader::new(snapshot, &self.scanner, forced)
+        Reader::new(snapshot, &self.core.scanner, forced)
     }
 
     /// The key that cursors of this store are signed with.
     pub fn cursor_key(&self) -> [u8; 32] {
-        self.data.key()
+        self.core.data.key()
     }
 
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
-        self.clock.as_ref()
+        self.core.clock.as_ref()
     }
 
     /// The records in quarantine, oldest first.
@@ -110,29 +127,31 @@ impl Engine {
     /// # Errors
     /// Files that cannot be read.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>> {
-        Quarantine::read(self.data.store())
+        Quarantine::read(self.core.data.store())
+    }
+
+    /// Seals the buffer now: when this returns, everything accepted before is in the table.
+    ///
+    /// # Errors
+    /// A disk that fails; the events are safe in the log.
+    pub fn seal(&self) -> Result<()> {
+        self.core.write()?.seal(&self.core)
     }
 
     /// What the store holds.
     pub fn stats(&self) -> StoreStats {
         let snapshot = self.snapshot();
         let mut stats = StoreStats { version: snapshot.version, segments: snapshot.segments.len(), ..StoreStats::default() };
-        for segment in &snapshot.segments {
+        for part in snapshot.buffered() {
+            stats.buffered += part.rows().len() as u64;
+            stats.events += part.rows().len() as u64;
+        }
+        for segment in snapshot.segments.iter() {
             let manifest = segment.manifest();
             stats.events += u64::from(manifest.rows);
             stats.data_bytes += manifest.data.bytes;
             stats.index_bytes += manifest.index.bytes;
         }
         stats
-    }
-
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
-        let writer = self.writer.as_ref().ok_or_else(|| Error::internal("the data directory is open for reading only"))?;
-        // A writer that panicked may have left numbers and table apart.
-        writer.lock().map_err(|_| Error::new(ErrorKind::Unavailable, "a write failed half-way; restart to recover"))
-    }
-
-    fn publish(&self, snapshot: Snapshot) {
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 }

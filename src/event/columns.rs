@@ -7,6 +7,7 @@ use arrow::array::{
     RecordBatch, StringArray, StringBuilder, StringDictionaryBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field as ArrowField, Int32Type, Schema, SchemaRef};
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// The element of a list column.
@@ -24,31 +25,33 @@ pub fn event_schema() -> SchemaRef {
 ///
 /// # Errors
 /// None that input can cause; a batch whose columns disagree is a defect.
-pub fn event_batch(events: &[Event]) -> Result<RecordBatch> {
+pub fn event_batch<E: Borrow<Event>>(events: &[E]) -> Result<RecordBatch> {
     let columns = FIELDS.iter().map(|def| column(def, events)).collect::<Vec<_>>();
     RecordBatch::try_new(event_schema(), columns).context(ErrorKind::Internal, || "events do not form a batch".to_owned())
 }
 
-fn column(def: &FieldDef, events: &[Event]) -> ArrayRef {
+fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
+    let events = || events.iter().map(Borrow::borrow);
+    let rows = events().len();
     match def.kind {
         Kind::Text | Kind::Enum(_) if def.is_dictionary() => {
             let mut builder = StringDictionaryBuilder::<Int32Type>::new();
-            for event in events {
+            for event in events() {
                 builder.append_option(text(event, def.field));
             }
             Arc::new(builder.finish())
         }
         Kind::Text | Kind::Enum(_) => {
-            let bytes = events.iter().map(|event| text(event, def.field).map_or(0, str::len)).sum();
-            let mut builder = StringBuilder::with_capacity(events.len(), bytes);
-            for event in events {
+            let bytes = events().map(|event: &Event| text(event, def.field).map_or(0, str::len)).sum();
+            let mut builder = StringBuilder::with_capacity(rows, bytes);
+            for event in events() {
                 builder.append_option(text(event, def.field));
             }
             Arc::new(builder.finish())
         }
         Kind::Bool => {
-            let mut builder = BooleanBuilder::with_capacity(events.len());
-            for event in events {
+            let mut builder = BooleanBuilder::with_capacity(rows);
+            for event in events() {
                 builder.append_option(match event.value(def.field) {
                     Value::Bool(flag) => Some(flag),
                     _ => None,
@@ -57,8 +60,8 @@ fn column(def: &FieldDef, events: &[Event]) -> ArrayRef {
             Arc::new(builder.finish())
         }
         Kind::Time => {
-            let mut builder = TimestampMicrosecondBuilder::with_capacity(events.len()).with_timezone("UTC");
-            for event in events {
+            let mut builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
+            for event in events() {
                 builder.append_option(match event.value(def.field) {
                     Value::Time(time) => Some(time.millis().saturating_mul(1_000)),
                     _ => None,
@@ -67,24 +70,24 @@ fn column(def: &FieldDef, events: &[Event]) -> ArrayRef {
             Arc::new(builder.finish())
         }
         Kind::Integer => {
-            let mut builder = Int64Builder::with_capacity(events.len());
-            for event in events {
+            let mut builder = Int64Builder::with_capacity(rows);
+            for event in events() {
                 builder.append_value(event.seq as i64);
             }
             Arc::new(builder.finish())
         }
         Kind::Decimal => {
-            let mut builder = Decimal128Builder::with_capacity(events.len())
+            let mut builder = Decimal128Builder::with_capacity(rows)
                 .with_precision_and_scale(AMOUNT_PRECISION, AMOUNT_SCALE)
                 .expect("the constants are a valid decimal type");
-            for event in events {
+            for event in events() {
                 builder.append_option(event.amount.map(Amount::units));
             }
             Arc::new(builder.finish())
         }
         Kind::List => {
             let mut builder = ListBuilder::new(StringBuilder::new()).with_field(list_item());
-            for event in events {
+            for event in events() {
                 for related in &event.related_ids {
                     builder.values().append_value(related);
                 }
@@ -121,6 +124,18 @@ enum Column {
 }
 
 impl Columns {
+    /// Some columns of events.
+    ///
+    /// # Errors
+    /// None that input can cause.
+    pub fn of_events<E: Borrow<Event>>(events: &[E], fields: &[Field]) -> Result<Self> {
+        let mut columns: Vec<Option<Column>> = FIELDS.iter().map(|_| None).collect();
+        for (place, def) in FIELDS.iter().enumerate().filter(|(_, def)| fields.contains(&def.field)) {
+            columns[place] = Some(Column::new(def, &column(def, events))?);
+        }
+        Ok(Self { columns, rows: events.len() })
+    }
+
     /// The columns of `batch`, found by name.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::event::{Event, Field, Timestamp, clip, row_order};
 use crate::storage::segment::{Segment, SegmentFiles, TenantRows, write_segment};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A record as it came, and where.
@@ -44,8 +45,10 @@ pub enum TenantRule {
 /// What became of records.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Those that decoded, in the order they came, with their line.
+    /// Those that decoded, in the order they came.
     pub events: Vec<Event>,
+    /// The line that each event began on.
+    pub lines: Vec<u64>,
     /// Those that did not.
     pub rejected: Vec<Rejected>,
 }
@@ -82,12 +85,15 @@ impl TenantRule {
 
 /// Decodes records, on all cores, keeping their order.
 pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
-    let decoded: Vec<Result<Event, Rejected>> =
-        records.into_par_iter().with_min_len(256).map(|record| decode_record(record, format, rule)).collect();
-    let mut batch = Batch { events: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
-    for outcome in decoded {
+    let decoded: Vec<(u64, Result<Event, Rejected>)> =
+        records.into_par_iter().with_min_len(256).map(|record| (record.line, decode_record(record, format, rule))).collect();
+    let mut batch = Batch { events: Vec::with_capacity(decoded.len()), lines: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
+    for (line, outcome) in decoded {
         match outcome {
-            Ok(event) => batch.events.push(event),
+            Ok(event) => {
+                batch.events.push(event);
+                batch.lines.push(line);
+            }
             Err(rejected) => batch.rejected.push(rejected),
         }
     }
@@ -118,26 +124,90 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
     })
 }
 
-/// Which of the events are known: the same record of the same tenant came earlier in the batch, or lies in a segment.
+/// Whether an event was here before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// It was not.
+    New,
+    /// Its trace id was, at the same time, with another record.
+    Conflict,
+    /// It was, byte for byte.
+    Duplicate,
+}
+
+/// Which of the events are known: the same trace id of the same tenant and time came earlier in the batch, is among the
+/// `unsealed`, or lies in a segment.
 ///
-/// The same record has the same time, so only segments that cover it are asked, and of those only rows of that very
+/// The same event has the same time, so only segments that cover it are asked, and of those only rows of that very
 /// moment are read. Records whose time was absurd were filed under the time they came, so those are looked for in every
 /// segment that has such records.
 ///
 /// # Errors
 /// A segment that cannot be read.
-pub fn known_events(events: &[Event], segments: &[Arc<Segment>], now: Timestamp) -> Result<Vec<bool>> {
-    let mut known = vec![false; events.len()];
+pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>], now: Timestamp) -> Result<Vec<Known>> {
+    let mut known = vec![Known::New; events.len()];
     let mut seen: HashMap<(&str, &str), Vec<usize>> = HashMap::with_capacity(events.len());
     for (place, event) in events.iter().enumerate() {
         let same = seen.entry((&event.tenant, event.trace_id())).or_default();
-        known[place] = same.iter().any(|other| events[*other].original == event.original);
-        same.push(place);
+        let suspect = event.time.is_suspect(now);
+        for other in same.iter().map(|other| &events[*other]) {
+            if other.time == event.time || (suspect && other.time.is_suspect(now)) {
+                known[place] = known[place].max(likeness(event, other));
+            }
+        }
+        if known[place] == Known::New {
+            same.push(place);
+            known[place] = unsealed.known(event, suspect);
+        }
     }
     let wanted = Wanted::new(events, now);
-    let found: Vec<Vec<usize>> = segments.par_iter().map(|segment| known_in(segment, events, &wanted)).collect::<Result<_>>()?;
-    found.into_iter().flatten().for_each(|place| known[place] = true);
+    let found: Vec<Vec<(usize, Known)>> = segments.par_iter().map(|segment| known_in(segment, events, &wanted)).collect::<Result<_>>()?;
+    found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
     Ok(known)
+}
+
+/// What one of two events with the same trace id and time is to the other.
+fn likeness(event: &Event, other: &Event) -> Known {
+    if event.original == other.original { Known::Duplicate } else { Known::Conflict }
+}
+
+/// The accepted events that are in no segment yet, by tenant and trace id.
+#[derive(Debug, Default)]
+pub struct Unsealed {
+    events: HashMap<u64, Vec<Arc<Event>>>,
+    hasher: RandomState,
+}
+
+impl Unsealed {
+    fn hash(&self, event: &Event) -> u64 {
+        self.hasher.hash_one((&event.tenant, event.trace_id()))
+    }
+
+    fn known(&self, event: &Event, suspect: bool) -> Known {
+        let same = self.events.get(&self.hash(event)).map(Vec::as_slice).unwrap_or_default();
+        let same = same.iter().filter(|other| other.tenant == event.tenant && other.trace_id() == event.trace_id());
+        let same = same.filter(|other| if suspect { other.time_suspect } else { other.time == event.time });
+        same.map(|other| likeness(event, other)).max().unwrap_or(Known::New)
+    }
+
+    /// Adds accepted events.
+    pub fn extend(&mut self, events: &[Arc<Event>]) {
+        for event in events {
+            let hash = self.hash(event);
+            self.events.entry(hash).or_default().push(Arc::clone(event));
+        }
+    }
+
+    /// Keeps those whose number passes; returns the bytes of their records.
+    pub fn retain(&mut self, keep: impl Fn(u64) -> bool) -> usize {
+        let mut bytes = 0;
+        self.events.retain(|_, same| {
+            same.retain(|event| keep(event.seq));
+            bytes += same.iter().map(|event| event.original.len()).sum::<usize>();
+            !same.is_empty()
+        });
+        bytes
+    }
 }
 
 /// Events of a batch by tenant and time, so that a segment is asked only about those that it could hold.
@@ -171,7 +241,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<usize>> {
+fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(usize, Known)>> {
     let mut pairs: Vec<(u32, usize)> = Vec::new();
     for rows in &segment.manifest().tenants {
         let suspects = if segment.manifest().suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
@@ -198,9 +268,10 @@ fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<
         for place in 0..columns.rows() {
             let number = *numbers.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
             while let Some((_, event)) = next.next_if(|(row, _)| *row == number) {
-                let same = columns.text(Field::TraceId, place) == Some(events[event].trace_id())
-                    && columns.text(Field::Original, place) == Some(events[event].original.as_ref());
-                known.extend(same.then_some(event));
+                if columns.text(Field::TraceId, place) == Some(events[event].trace_id()) {
+                    let same = columns.text(Field::Original, place) == Some(events[event].original.as_ref());
+                    known.push((event, if same { Known::Duplicate } else { Known::Conflict }));
+                }
             }
         }
     }
@@ -211,8 +282,8 @@ fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<
 ///
 /// # Errors
 /// None that input can cause.
-pub fn seal(events: Vec<Event>, mut next_id: impl FnMut() -> String) -> Result<Vec<SegmentFiles>> {
-    let mut dates: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+pub fn seal(events: Vec<Arc<Event>>, mut next_id: impl FnMut() -> String) -> Result<Vec<SegmentFiles>> {
+    let mut dates: BTreeMap<String, Vec<Arc<Event>>> = BTreeMap::new();
     let (mut day, mut date) = (i64::MIN, String::new());
     for event in events {
         let event_day = event.time.millis().div_euclid(crate::event::DAY_MS);
@@ -226,11 +297,11 @@ pub fn seal(events: Vec<Event>, mut next_id: impl FnMut() -> String) -> Result<V
             }
         }
     }
-    let named: Vec<(String, String, Vec<Event>)> = dates.into_iter().map(|(date, events)| (next_id(), date, events)).collect();
+    let named: Vec<(String, String, Vec<Arc<Event>>)> = dates.into_iter().map(|(date, events)| (next_id(), date, events)).collect();
     named
         .into_par_iter()
         .map(|(id, date, mut events)| {
-            events.par_sort_unstable_by(row_order);
+            events.par_sort_unstable_by(|left, right| row_order(left, right));
             write_segment(&id, &date, decode::VERSION, &events)
         })
         .collect()

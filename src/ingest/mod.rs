@@ -1,14 +1,18 @@
 //! From bytes to events: unpack, split into records, decode; what cannot be decoded is kept in quarantine.
 //!
-//! Nothing here is durable; the engine takes what comes out, makes segments of it and commits them. The write-ahead log
-//! and the buffer will stand between the two.
+//! Nothing here is durable but the quarantine; the engine logs what comes out, keeps it in the buffer, and seals the buffer
+//! into segments.
 
 mod accept;
+mod buffer;
+mod logged;
 mod quarantine;
 mod split;
 mod unpack;
 
-pub use accept::{Batch, Record, Rejected, TenantRule, decode_records, known_events, seal};
+pub use accept::{Batch, Known, Record, Rejected, TenantRule, Unsealed, decode_records, known_events, seal};
+pub use buffer::Buffered;
+pub use logged::{LoggedRequest, decode_logged, encode_logged};
 pub use quarantine::{Quarantine, Quarantined};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
 pub use unpack::{Coding, Unpacked};

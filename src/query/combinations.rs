@@ -1,7 +1,6 @@
 //! Combinations: which values of several fields occur together, and how often.
 
 use super::filter::Filter;
-use super::rows;
 use super::{Explain, Reader};
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -19,7 +18,7 @@ impl Reader<'_> {
     pub fn combinations(&self, scope: &Scope, filter: &Filter, fields: &[Field]) -> Result<(BTreeMap<Combination, u64>, Explain)> {
         let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
             let mut counts = BTreeMap::new();
-            for columns in rows::columns(run.segment, &rows, fields)? {
+            for columns in run.source.columns(&rows, fields)? {
                 count(&columns, fields, &mut counts)?;
             }
             Ok(counts)

@@ -1,7 +1,7 @@
 //! Facets: exact counts by value.
 
 use super::filter::Filter;
-use super::rows::{self, Rows};
+use super::rows::Rows;
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ impl Reader<'_> {
 
 fn facets_of(run: &Run<'_>, rows: &Rows, fields: &[Field]) -> Result<Vec<HashMap<String, u64>>> {
     let mut counts: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
-    for columns in rows::columns(run.segment, rows, fields)? {
+    for columns in run.source.columns(rows, fields)? {
         for (field, counts) in fields.iter().zip(&mut counts) {
             count_values(&columns, *field, counts);
         }

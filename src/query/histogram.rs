@@ -3,7 +3,7 @@
 use super::facets::facet_value;
 use super::filter::Filter;
 use super::interval::{Calendar, Interval};
-use super::rows::{self, Rows};
+use super::rows::Rows;
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -110,7 +110,7 @@ fn check_buckets(buckets: i64, interval: &Interval) -> Result<()> {
 
 /// Rows of a run descend in time, so a bucket is a stretch of rows, and its end is found by binary search.
 fn counts_of(run: &Run<'_>, rows: Rows, calendar: &Calendar) -> Result<Vec<Bucket>> {
-    let index = run.segment.index()?;
+    let index = run.source.places()?;
     let mut buckets = Vec::new();
     let mut add = |start: i64, count: usize| {
         buckets.push(Bucket { start: Timestamp::from_millis(start), count: count as u64, by: BTreeMap::new() });
@@ -144,7 +144,7 @@ fn counts_of(run: &Run<'_>, rows: Rows, calendar: &Calendar) -> Result<Vec<Bucke
 
 fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field) -> Result<Vec<Bucket>> {
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-    for columns in rows::columns(run.segment, rows, &[Field::Time, field])? {
+    for columns in run.source.columns(rows, &[Field::Time, field])? {
         for row in 0..columns.rows() {
             let start = calendar.start(columns.time(Field::Time, row).unwrap_or_default().millis());
             let bucket =

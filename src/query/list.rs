@@ -6,7 +6,7 @@
 
 use super::cursor::{Cursor, Order};
 use super::filter::Filter;
-use super::rows::{self, Rows};
+use super::rows::Rows;
 use super::{Explain, Reader, Run, Step};
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -119,7 +119,7 @@ impl Reader<'_> {
             };
             for (place, (rows, step)) in places.clone().zip(found) {
                 steps.push(step);
-                let index = runs[place].segment.index()?;
+                let index = runs[place].source.places()?;
                 for row in rows {
                     best.push((walk.rank(index.key(row)), place, row));
                     if best.len() > wanted {
@@ -142,8 +142,8 @@ impl Reader<'_> {
         if let Some(after) = walk.after {
             let inside = run.tenant.oldest() <= after.time && run.tenant.newest() >= after.time;
             match walk.order {
-                Order::Descending if inside => range.start = run.segment.seek(&range, after, false)?,
-                Order::Ascending if inside => range.end = run.segment.seek(&range, after, true)?,
+                Order::Descending if inside => range.start = run.source.seek(&range, after, false)?,
+                Order::Ascending if inside => range.end = run.source.seek(&range, after, true)?,
                 _ => {}
             }
         }
@@ -229,9 +229,9 @@ pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
     // Hits that are scattered over many segments are read on all cores.
     let read = |(place, mut rows): (usize, Vec<u32>)| {
         rows.sort_unstable();
-        let found = rows::events(runs[place].segment, &rows)?;
+        let found = runs[place].source.events(&rows)?;
         if found.len() != rows.len() {
-            let what = format!("{} gave {} of {} rows", runs[place].segment.data_path().display(), found.len(), rows.len());
+            let what = format!("{} gave {} of {} rows", runs[place].source.name(), found.len(), rows.len());
             return Err(Error::corrupt(what));
         }
         Ok(rows.into_iter().map(|row| (place, row)).zip(found).collect::<Vec<_>>())

@@ -17,6 +17,7 @@ mod lookup;
 pub mod plan;
 mod rows;
 mod scan;
+mod source;
 mod stats;
 mod stream;
 
@@ -34,25 +35,46 @@ pub use stats::{Group, Sum};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Event, EventKey, Field, Timestamp};
+use crate::ingest::Buffered;
 use crate::storage::segment::{Segment, TenantRows};
 use filter::Clause;
 use lookup::Lookup;
 use plan::{Choice, Path};
 use rayon::prelude::*;
 use rows::Rows;
+use source::Source;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The segments of one table version. A question sees one snapshot from beginning to end.
+/// The segments of one table version, and the events that were accepted after it. A question sees one snapshot from
+/// beginning to end.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     /// The table's version.
     pub version: u64,
     /// Its segments.
-    pub segments: Vec<Arc<Segment>>,
+    pub segments: Arc<Vec<Arc<Segment>>>,
+    /// The events that are being sealed into segments.
+    pub sealing: Vec<Arc<Buffered>>,
+    /// The events that came after those.
+    pub fresh: Vec<Arc<Buffered>>,
+    /// The number of the last event that this shows.
+    pub last_seq: u64,
+}
+
+impl Snapshot {
+    /// The events that are in no segment.
+    pub fn buffered(&self) -> impl Iterator<Item = &Arc<Buffered>> {
+        self.sealing.iter().chain(&self.fresh)
+    }
+
+    fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let segments = self.segments.iter().map(|segment| Source::Segment(segment));
+        segments.chain(self.buffered().map(|buffered| Source::Buffer(buffered)))
+    }
 }
 
 /// What it took to verify candidates.
@@ -106,10 +128,10 @@ pub struct Reader<'a> {
     forced: Option<Path>,
 }
 
-/// The rows of one tenant in one segment that a question is about.
+/// The rows of one tenant in one segment, or in a part of the buffer, that a question is about.
 #[derive(Debug, Clone)]
 struct Run<'a> {
-    segment: &'a Segment,
+    source: Source<'a>,
     tenant: Cow<'a, TenantRows>,
 }
 
@@ -134,8 +156,7 @@ impl<'a> Reader<'a> {
     /// A segment that cannot be read.
     pub fn get(&self, scope: &Scope, trace_id: &str) -> Result<Vec<Event>> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let (found, _) =
-            self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| rows::events(run.segment, &rows.into_vec()))?;
+        let (found, _) = self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| run.source.events(&rows.into_vec()))?;
         let mut events: Vec<Event> = found.into_iter().flatten().collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.key()));
         Ok(events)
@@ -144,16 +165,16 @@ impl<'a> Reader<'a> {
     /// The runs that may have events in the scope and period, by their manifests.
     fn runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
         let mut runs = Vec::new();
-        for segment in &self.snapshot.segments {
+        for source in self.snapshot.sources() {
             let mut add = |tenant: &'a TenantRows| {
                 let inside = filter.from.is_none_or(|from| tenant.newest() >= from) && filter.to.is_none_or(|to| tenant.oldest() < to);
                 if inside {
-                    runs.push(Run { segment, tenant: Cow::Borrowed(tenant) });
+                    runs.push(Run { source, tenant: Cow::Borrowed(tenant) });
                 }
             };
             match scope.named() {
-                Some(names) => names.iter().filter_map(|name| segment.manifest().tenant(name)).for_each(&mut add),
-                None => segment.manifest().tenants.iter().for_each(&mut add),
+                Some(names) => names.iter().filter_map(|name| source.tenant(name)).for_each(&mut add),
+                None => source.tenants().iter().for_each(&mut add),
             }
         }
         runs
@@ -167,16 +188,16 @@ impl<'a> Reader<'a> {
             return runs;
         }
         let mut wide = Vec::new();
-        for own in runs.chunk_by(|left, right| std::ptr::eq(left.segment, right.segment)) {
-            let manifest = own[0].segment.manifest();
+        for own in runs.chunk_by(|left, right| left.source.is(right.source)) {
+            let source = own[0].source;
             let whole = |run: &Run<'_>| {
                 filter.from.is_none_or(|from| run.tenant.oldest() >= from) && filter.to.is_none_or(|to| run.tenant.newest() < to)
             };
-            if own.len() == manifest.tenants.len() && own.iter().all(whole) {
+            if own.len() == source.tenants().len() && own.iter().all(whole) {
                 let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
                 let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
-                let tenant = TenantRows { tenant: "*".into(), first: 0, rows: manifest.rows, newest, oldest };
-                wide.push(Run { segment: own[0].segment, tenant: Cow::Owned(tenant) });
+                let tenant = TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
+                wide.push(Run { source, tenant: Cow::Owned(tenant) });
             } else {
                 wide.extend_from_slice(own);
             }
@@ -185,7 +206,8 @@ impl<'a> Reader<'a> {
     }
 
     fn explain(&self, runs: &[Run<'_>], steps: Vec<Step>) -> Explain {
-        let touched: HashSet<&str> = runs.iter().map(|run| run.segment.manifest().id.as_str()).collect();
+        let touched: HashSet<&str> =
+            runs.iter().filter(|run| matches!(run.source, Source::Segment(_))).map(|run| run.source.name()).collect();
         Explain { segments: self.snapshot.segments.len(), untouched: self.snapshot.segments.len() - touched.len(), steps }
     }
 
@@ -215,16 +237,25 @@ impl<'a> Reader<'a> {
     fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Step)> {
         let started = Instant::now();
         let mut work = Work::default();
-        let lookup = Lookup::prepare(run.segment, filter, &range)?;
-        let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
         let size = range.len() as u32;
-        let rows = match path {
-            Path::Pruned => Rows::List(Vec::new()),
-            Path::Lookup => lookup.rows(range, limit, &mut work)?,
-            Path::Scan => self.scanner.rows(run.segment, filter, range, limit, &mut work)?,
+        let (rows, path, why) = match run.source {
+            Source::Segment(segment) => {
+                let lookup = Lookup::prepare(segment, filter, &range)?;
+                let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
+                let rows = match path {
+                    Path::Lookup => lookup.rows(range, limit, &mut work)?,
+                    Path::Scan => self.scanner.rows(segment, filter, range, limit, &mut work)?,
+                    Path::Pruned | Path::Buffer => Rows::List(Vec::new()),
+                };
+                (rows, path, why)
+            }
+            Source::Buffer(buffered) => {
+                let rows = buffered_rows(buffered, filter, range, limit, &mut work);
+                (rows, Path::Buffer, "accepted and not in a segment yet".to_owned())
+            }
         };
         let step = Step {
-            segment: run.segment.manifest().id.clone(),
+            segment: run.source.name().to_owned(),
             tenant: run.tenant.tenant.to_string(),
             rows: size,
             path,
@@ -238,6 +269,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The rows of a part of the buffer that match.
+fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit: Option<usize>, work: &mut Work) -> Rows {
+    if filter.clauses.is_empty() {
+        return Rows::Range(range);
+    }
+    let examined = &mut work.examined;
+    let matching = range.filter(|row| {
+        *examined += 1;
+        filter.matches(buffered.event(*row))
+    });
+    Rows::List(matching.take(limit.unwrap_or(usize::MAX)).collect())
+}
+
 impl Run<'_> {
     /// The rows of the tenant that lie in the filter's period.
     fn range(&self, filter: &Filter) -> Result<Range<u32>> {
@@ -247,12 +291,12 @@ impl Run<'_> {
         if let Some(to) = filter.to
             && self.tenant.newest() >= to
         {
-            range.start = self.segment.seek(&range, before(to), false)?;
+            range.start = self.source.seek(&range, before(to), false)?;
         }
         if let Some(from) = filter.from
             && self.tenant.oldest() < from
         {
-            range.end = self.segment.seek(&range, before(from), false)?;
+            range.end = self.source.seek(&range, before(from), false)?;
         }
         Ok(range)
     }

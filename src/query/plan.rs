@@ -17,6 +17,8 @@ pub enum Path {
     Lookup,
     /// The columns of all rows in question are read.
     Scan,
+    /// Events that are in no segment yet are looked at one by one.
+    Buffer,
 }
 
 impl Path {
@@ -39,6 +41,7 @@ impl fmt::Display for Path {
             Self::Pruned => "pruned",
             Self::Lookup => "lookup",
             Self::Scan => "scan",
+            Self::Buffer => "buffer",
         })
     }
 }

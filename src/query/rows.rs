@@ -2,7 +2,7 @@
 
 use crate::decode;
 use crate::error::{Error, Result};
-use crate::event::{Columns, Event, FIELDS, Field};
+use crate::event::{Event, FIELDS, Field};
 use crate::storage::segment::Segment;
 use std::ops::Range;
 
@@ -28,16 +28,6 @@ impl Rows {
             Self::Range(range) => range.collect(),
             Self::List(rows) => rows,
         }
-    }
-}
-
-/// Some columns of rows that match, in batches.
-pub(super) fn columns(segment: &Segment, rows: &Rows, fields: &[Field]) -> Result<Vec<Columns>> {
-    match rows {
-        Rows::Range(range) if range.is_empty() => Ok(Vec::new()),
-        Rows::List(rows) if rows.is_empty() => Ok(Vec::new()),
-        Rows::Range(range) => segment.read_range(range.clone(), fields, &mut 0),
-        Rows::List(rows) => segment.read(rows, fields, &mut 0),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::facets::facet_value;
 use super::filter::Filter;
-use super::rows;
 use super::{Explain, Reader};
 use crate::access::Scope;
 use crate::error::Result;
@@ -111,7 +110,7 @@ impl Reader<'_> {
         let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by).collect();
         let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
             let mut groups: HashMap<Option<String>, Group> = HashMap::new();
-            for columns in rows::columns(run.segment, &rows, &fields)? {
+            for columns in run.source.columns(&rows, &fields)? {
                 for row in 0..columns.rows() {
                     let Some(amount) = columns.amount(row) else { continue };
                     let value = by.and_then(|field| facet_value(&columns, field, row)).map(str::to_owned);

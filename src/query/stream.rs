@@ -86,6 +86,6 @@ impl Reader<'_> {
             source.hits = hits.into();
         }
         let Some(row) = source.hits.front() else { return Ok(None) };
-        Ok(Some(walk.rank(run.segment.index()?.key(*row))))
+        Ok(Some(walk.rank(run.source.places()?.key(*row))))
     }
 }

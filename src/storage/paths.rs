@@ -8,6 +8,7 @@
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
 //! DATA/events/_annals/segments/ID.json      its manifest
 //! DATA/events/_annals/index/ID.idx          its index
+//! DATA/wal/EPOCH.wal                        what was accepted and is in no segment yet
 //! DATA/quarantine/ID.ndjson                 records that could not be decoded
 //! ```
 //!
@@ -21,6 +22,8 @@ pub const KEY_FILE: &str = "cursor.key";
 pub const LOCK_FILE: &str = "LOCK";
 /// The folder of the Delta table.
 pub const TABLE: &str = "events";
+/// The folder of the write-ahead log.
+pub const LOG: &str = "wal";
 /// The folder of records that could not be decoded.
 pub const QUARANTINE: &str = "quarantine";
 

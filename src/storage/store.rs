@@ -14,7 +14,7 @@ use object_store::{
     PutResult, RenameOptions, UploadPart,
 };
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +59,15 @@ impl Store {
         self.files.publish(&target, &[bytes], mode).map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
     }
 
+    /// Makes a folder, durably.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn create_folder(&self, path: &str) -> Result<()> {
+        let target = self.path(path);
+        create_folder(&target).map_err(|cause| Error::io(format!("cannot make {}", target.display()), cause))
+    }
+
     /// Reads a whole file.
     ///
     /// # Errors
@@ -66,6 +75,29 @@ impl Store {
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
         let source = self.path(path);
         fs::read(&source).map_err(|cause| Error::io(source.display(), cause))
+    }
+
+    /// Reads a whole file from the disk itself: what a write left in memory is given up first, so that what comes back is
+    /// what would come back after a power cut.
+    ///
+    /// # Errors
+    /// A file that is not there or cannot be read.
+    pub fn read_back(&self, path: &str) -> Result<Vec<u8>> {
+        let mut file = self.open(path)?;
+        let failed = |cause: io::Error| Error::io(self.path(path).display(), cause);
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(|cause| failed(cause.into()))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        Ok(bytes)
+    }
+
+    /// Bytes that are free on the disk.
+    ///
+    /// # Errors
+    /// A disk that cannot be asked.
+    pub fn free_bytes(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root).map_err(|cause| Error::io(self.root.display(), cause.into()))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     /// Opens a file for reading at any place.

@@ -237,6 +237,7 @@ fn wrong_parameters_are_query_errors_in_the_shape_of_cts() {
 #[test]
 fn a_store_that_cannot_be_read_is_an_error_of_the_server_and_never_a_short_page() {
     let store = Store::with("project", &numbered(3));
+    store.engine.seal().expect("a commit");
     let mut pending = vec![store.directory.path().to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()) {

@@ -18,7 +18,7 @@ mod writer;
 pub use index::{IndexReader, term_of};
 pub use manifest::{FileMark, Manifest, TenantRows};
 pub use reader::{Findings, Segment};
-pub use writer::{SegmentFiles, write_segment};
+pub use writer::{SegmentFiles, tenant_rows, write_segment};
 
 #[cfg(test)]
 mod tests;

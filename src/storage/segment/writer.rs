@@ -10,6 +10,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use std::borrow::Borrow;
 
 /// Rows in a Parquet row group.
 pub(super) const ROW_GROUP_ROWS: usize = 131_072;
@@ -36,14 +37,15 @@ pub struct SegmentFiles {
 ///
 /// # Errors
 /// More than 2³¹ rows, or no rows; nothing else that input can cause.
-pub fn write_segment(id: &str, date: &str, decoders: u32, events: &[Event]) -> Result<SegmentFiles> {
-    debug_assert!(events.is_sorted_by(|left, right| crate::event::row_order(left, right).is_lt()), "rows must be sorted and distinct");
+pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, decoders: u32, events: &[E]) -> Result<SegmentFiles> {
+    let in_order = |left: &E, right: &E| crate::event::row_order(left.borrow(), right.borrow()).is_lt();
+    debug_assert!(events.is_sorted_by(in_order), "rows must be sorted and distinct");
     let rows = u32::try_from(events.len()).ok().filter(|rows| (1..=1 << 31).contains(rows));
     let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {} rows", events.len())))?;
-    let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events));
+    let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events.iter().map(Borrow::borrow)));
     let (data, metadata) = parquet?;
     let index = index?;
-    let seqs = || events.iter().map(|event| event.seq);
+    let seqs = || events.iter().map(|event| event.borrow().seq);
     let manifest = Manifest {
         version: Manifest::VERSION,
         id: id.to_owned(),
@@ -51,7 +53,7 @@ pub fn write_segment(id: &str, date: &str, decoders: u32, events: &[Event]) -> R
         rows,
         first_seq: seqs().min().unwrap_or_default(),
         last_seq: seqs().max().unwrap_or_default(),
-        suspects: events.iter().filter(|event| event.time_suspect).count() as u32,
+        suspects: events.iter().filter(|event| (*event).borrow().time_suspect).count() as u32,
         decoders,
         tenants: tenant_rows(events),
         data: FileMark::of(&data),
@@ -70,19 +72,20 @@ pub(super) fn write_index<'a>(events: impl IntoIterator<Item = &'a Event>) -> Re
     builder.finish()
 }
 
-fn tenant_rows(events: &[Event]) -> Vec<TenantRows> {
+/// The rows of each tenant among events in the order of rows.
+pub fn tenant_rows<E: Borrow<Event>>(events: &[E]) -> Vec<TenantRows> {
     let mut first = 0;
     let mut tenants = Vec::new();
-    for chunk in events.chunk_by(|left, right| left.tenant == right.tenant) {
+    for chunk in events.chunk_by(|left, right| left.borrow().tenant == right.borrow().tenant) {
         let rows = chunk.len() as u32;
-        let (newest, oldest) = (chunk[0].time.millis(), chunk[chunk.len() - 1].time.millis());
-        tenants.push(TenantRows { tenant: chunk[0].tenant.clone(), first, rows, newest, oldest });
+        let (newest, oldest) = (chunk[0].borrow().time.millis(), chunk[chunk.len() - 1].borrow().time.millis());
+        tenants.push(TenantRows { tenant: chunk[0].borrow().tenant.clone(), first, rows, newest, oldest });
         first += rows;
     }
     tenants
 }
 
-fn write_parquet(events: &[Event]) -> Result<(Vec<u8>, ParquetMetaData)> {
+fn write_parquet<E: Borrow<Event>>(events: &[E]) -> Result<(Vec<u8>, ParquetMetaData)> {
     let broken = || "cannot write a Parquet file".to_owned();
     let options = ArrowWriterOptions::new().with_properties(properties());
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), event_schema(), options).context(ErrorKind::Internal, broken)?;

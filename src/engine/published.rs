@@ -1,0 +1,66 @@
+//! What questions see: the segments of a table version and the buffer, changed by replacing the snapshot whole.
+
+use crate::event::Event;
+use crate::ingest::Buffered;
+use crate::query::Snapshot;
+use crate::storage::segment::Segment;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// The current snapshot.
+#[derive(Debug)]
+pub(super) struct Published {
+    snapshot: RwLock<Arc<Snapshot>>,
+    /// Held while a snapshot is made of the one before; readers do not wait for that.
+    change: Mutex<()>,
+}
+
+impl Published {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot: RwLock::new(Arc::new(snapshot)), change: Mutex::new(()) }
+    }
+
+    pub(super) fn get(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let _one_at_a_time = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = (*self.get()).clone();
+        change(&mut snapshot);
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+
+    /// Shows events that are durable in the log. Parts of about one size become one, so there are few of them.
+    pub(super) fn add(&self, events: Vec<Arc<Event>>) {
+        let last_seq = events.iter().map(|event| event.seq).max();
+        let mut part = Arc::new(Buffered::new(events));
+        self.change(|snapshot| {
+            while let Some(before) = snapshot.fresh.pop_if(|before| before.rows().len() <= 2 * part.rows().len()) {
+                part = Arc::new(before.merge(&part));
+            }
+            snapshot.fresh.push(part);
+            snapshot.last_seq = snapshot.last_seq.max(last_seq.unwrap_or_default());
+        });
+    }
+
+    /// Marks everything in the buffer as being sealed; what comes later stays apart. Returns all that is being sealed.
+    pub(super) fn begin_seal(&self) -> Vec<Arc<Event>> {
+        self.change(|snapshot| {
+            let mut fresh = std::mem::take(&mut snapshot.fresh);
+            snapshot.sealing.append(&mut fresh);
+        });
+        self.get().sealing.iter().flat_map(|part| part.rows().iter().map(Arc::clone)).collect()
+    }
+
+    /// Shows the segments of a commit instead of what was being sealed into them, in one step.
+    pub(super) fn sealed(&self, version: u64, last_seq: u64, segments: Vec<Arc<Segment>>) {
+        self.change(|snapshot| {
+            let mut all = (*snapshot.segments).clone();
+            all.extend(segments);
+            snapshot.segments = Arc::new(all);
+            snapshot.version = version;
+            snapshot.last_seq = snapshot.last_seq.max(last_seq);
+            snapshot.sealing = Vec::new();
+        });
+    }
+}

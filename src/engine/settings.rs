@@ -1,0 +1,37 @@
+//! When the engine seals, and when it takes nothing more.
+
+use std::time::Duration;
+
+/// Bounds of the buffer and of the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The buffer is sealed when it holds so many events…
+    pub seal_events: usize,
+    /// …or so many bytes of records…
+    pub seal_bytes: usize,
+    /// …or an event that came so long ago.
+    pub seal_after: Duration,
+    /// A batch of so many events is sealed at once instead of being logged first: its commit is its acknowledgement.
+    pub bulk_events: usize,
+    /// The most bytes of records that may be in no segment. A request beyond it waits, and is then refused.
+    pub buffer_bytes: usize,
+    /// How long a request waits for room.
+    pub room_wait: Duration,
+    /// Bytes that must be free on the disk before anything is taken in.
+    pub free_bytes: u64,
+}
+
+impl Default for Settings {
+    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; 256 MiB free.
+    fn default() -> Self {
+        Self {
+            seal_events: 50_000,
+            seal_bytes: 64 << 20,
+            seal_after: Duration::from_secs(60),
+            bulk_events: 20_000,
+            buffer_bytes: 256 << 20,
+            room_wait: Duration::from_secs(10),
+            free_bytes: 256 << 20,
+        }
+    }
+}

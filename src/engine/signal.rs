@@ -1,0 +1,89 @@
+//! Who waits for the buffer: the sealer for enough to seal, requests for room.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How full the buffer is, and what the sealer was asked for.
+#[derive(Debug, Default)]
+struct State {
+    events: usize,
+    bytes: usize,
+    /// When the oldest event in the buffer came.
+    since: Option<Instant>,
+    stop: bool,
+    /// Seals that were finished, well or not.
+    seals: u64,
+    wanted: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What the sealer woke up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    Seal,
+    Stop,
+}
+
+impl Signal {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Events came into the buffer.
+    pub(super) fn added(&self, events: usize, bytes: usize) {
+        let mut state = self.state();
+        state.events += events;
+        state.bytes += bytes;
+        state.since.get_or_insert_with(Instant::now);
+        self.changed.notify_all();
+    }
+
+    /// A seal ended; `left` events of `bytes` are in the buffer.
+    pub(super) fn sealed(&self, left: usize, bytes: usize) {
+        let mut state = self.state();
+        (state.events, state.bytes, state.wanted) = (left, bytes, false);
+        state.since = (left > 0).then(Instant::now);
+        state.seals += 1;
+        self.changed.notify_all();
+    }
+
+    /// Lets the sealer end.
+    pub(super) fn stop(&self) {
+        self.state().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Asks for a seal, and waits until one has ended or the time is over.
+    pub(super) fn wait_for_seal(&self, limit: Duration) {
+        let mut state = self.state();
+        state.wanted = true;
+        self.changed.notify_all();
+        let seals = state.seals;
+        let over = |state: &mut State| state.seals == seals && !state.stop;
+        drop(self.changed.wait_timeout_while(state, limit, over).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until there is enough to seal. After a failure the sealer rests for `rest` first.
+    pub(super) fn wait_for_work(&self, events: usize, bytes: usize, after: Duration, rest: Duration) -> Wake {
+        let mut state = self.state();
+        let rested = Instant::now() + rest;
+        loop {
+            if state.stop {
+                return Wake::Stop;
+            }
+            let due = state.since.map(|since| since + after);
+            let enough = state.events >= events || state.bytes >= bytes || state.wanted || due.is_some_and(|due| due <= Instant::now());
+            if enough && rested <= Instant::now() {
+                return Wake::Seal;
+            }
+            let until = if enough { Some(rested) } else { due };
+            let wait = until.map_or(Duration::from_secs(3_600), |until| until.saturating_duration_since(Instant::now()));
+            state = self.changed.wait_timeout(state, wait.max(Duration::from_millis(1))).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat both alike.
+
+use super::rows::{self, Rows};
+use crate::error::Result;
+use crate::event::{Columns, Event, EventKey, Field, Timestamp};
+use crate::ingest::Buffered;
+use crate::storage::segment::{IndexReader, Segment, TenantRows};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A segment or a part of the buffer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source<'a> {
+    Segment(&'a Segment),
+    Buffer(&'a Buffered),
+}
+
+/// The times and numbers of rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Places<'a> {
+    Index(&'a IndexReader),
+    Buffer(&'a Buffered),
+}
+
+impl<'a> Source<'a> {
+    /// The name in explanations.
+    pub(super) fn name(self) -> &'a str {
+        match self {
+            Self::Segment(segment) => &segment.manifest().id,
+            Self::Buffer(_) => "buffer",
+        }
+    }
+
+    pub(super) fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Segment(left), Self::Segment(right)) => std::ptr::eq(left, right),
+            (Self::Buffer(left), Self::Buffer(right)) => std::ptr::eq(left, right),
+            _ => false,
+        }
+    }
+
+    /// The rows of each tenant, in the order of rows.
+    pub(super) fn tenants(self) -> &'a [TenantRows] {
+        match self {
+            Self::Segment(segment) => &segment.manifest().tenants,
+            Self::Buffer(buffered) => buffered.tenants(),
+        }
+    }
+
+    pub(super) fn tenant(self, name: &str) -> Option<&'a TenantRows> {
+        match self {
+            Self::Segment(segment) => segment.manifest().tenant(name),
+            Self::Buffer(buffered) => buffered.tenant(name),
+        }
+    }
+
+    /// All rows.
+    pub(super) fn rows(self) -> u32 {
+        match self {
+            Self::Segment(segment) => segment.manifest().rows,
+            Self::Buffer(buffered) => buffered.rows().len() as u32,
+        }
+    }
+
+    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
+    pub(super) fn seek(self, range: &Range<u32>, key: EventKey, inclusive: bool) -> Result<u32> {
+        match self {
+            Self::Segment(segment) => segment.seek(range, key, inclusive),
+            Self::Buffer(buffered) => Ok(buffered.seek(range, key, inclusive)),
+        }
+    }
+
+    pub(super) fn places(self) -> Result<Places<'a>> {
+        match self {
+            Self::Segment(segment) => segment.index().map(Places::Index),
+            Self::Buffer(buffered) => Ok(Places::Buffer(buffered)),
+        }
+    }
+
+    /// Some columns of rows that match, in batches.
+    pub(super) fn columns(self, rows: &Rows, fields: &[Field]) -> Result<Vec<Columns>> {
+        match (self, rows) {
+            (_, rows) if rows.len() == 0 => Ok(Vec::new()),
+            (Self::Segment(segment), Rows::Range(range)) => segment.read_range(range.clone(), fields, &mut 0),
+            (Self::Segment(segment), Rows::List(rows)) => segment.read(rows, fields, &mut 0),
+            (Self::Buffer(buffered), Rows::Range(range)) => {
+                Ok(vec![Columns::of_events(&buffered.rows()[range.start as usize..range.end as usize], fields)?])
+            }
+            (Self::Buffer(buffered), Rows::List(rows)) => {
+                let events: Vec<Arc<Event>> = rows.iter().map(|row| Arc::clone(&buffered.rows()[*row as usize])).collect();
+                Ok(vec![Columns::of_events(&events, fields)?])
+            }
+        }
+    }
+
+    /// The events in these rows, in ascending order of rows.
+    pub(super) fn events(self, numbers: &[u32]) -> Result<Vec<Event>> {
+        match self {
+            Self::Segment(segment) => rows::events(segment, numbers),
+            Self::Buffer(buffered) => Ok(numbers.iter().map(|row| buffered.event(*row).clone()).collect()),
+        }
+    }
+}
+
+impl Places<'_> {
+    /// The place of a row in its tenant's list.
+    pub(super) fn key(self, row: u32) -> EventKey {
+        match self {
+            Self::Index(index) => index.key(row),
+            Self::Buffer(buffered) => buffered.key(row),
+        }
+    }
+
+    /// The time of a row.
+    pub(super) fn time(self, row: u32) -> Timestamp {
+        match self {
+            Self::Index(index) => index.time(row),
+            Self::Buffer(buffered) => buffered.time(row),
+        }
+    }
+}
