@@ -176,3 +176,45 @@ fn hostile_text_does_not_steer_the_terminal() {
     assert!(table.contains("\\x1b[2J\\x0d\\x0afake") && table.contains("\\u{202e}evil"), "{table}");
     assert!(table.chars().all(|letter| letter == '\n' || !letter.is_control()), "{table:?}");
 }
+
+#[test]
+fn a_table_that_was_lost_is_not_replaced_by_an_empty_one() {
+    let place = Place::new();
+    let log = Path::new(&place.data()).join("events/_delta_log");
+    let kept = place.folder.path().join("kept");
+    std::fs::rename(&log, &kept).expect("the log of the table is lost");
+    for words in [&["count"][..], &["ingest", "--tenant", "t", "-"]] {
+        annals(&[&words[..1], &["--data", &place.data()], &words[1..]].concat()).refused(3, &["its Delta log is missing", "restore"]);
+    }
+    std::fs::rename(&kept, &log).expect("it is restored");
+    place.holds(3);
+}
+
+#[test]
+fn a_log_that_is_damaged_or_lost_in_part_is_refused_and_nothing_is_changed() {
+    let place = Place::new();
+    let server = Server::start(Path::new(&place.data()));
+    let body = (10..40).map(|number| good(number) + "\n").collect::<String>();
+    let sent = annals_with_input(&["ingest", "--url", &server.url, "--tenant", "t", "-"], body.as_bytes()).ok();
+    assert!(sent.contains("\"accepted\":30"), "{sent}");
+    server.kill();
+    drop(server);
+    let wal = Path::new(&place.data()).join("wal");
+    let file = std::fs::read_dir(&wal).expect("the log").flatten().map(|entry| entry.path()).next().expect("a file");
+    let whole = std::fs::read(&file).expect("the file");
+    for at in [40, whole.len() / 2, whole.len() - 2] {
+        let mut bent = whole.clone();
+        bent[at] ^= 4;
+        std::fs::write(&file, &bent).expect("damage");
+        for command in ["count", "check"] {
+            annals(&[command, "--data", &place.data()]).refused(3, &["damaged at byte", "restore"]);
+        }
+        assert_eq!(std::fs::read(&file).expect("the file"), bent, "nothing was changed");
+    }
+    std::fs::write(&file, &whole).expect("restored");
+    place.holds(33);
+    // A tail that was being written is cut off: what was acknowledged is before it.
+    let torn = [&whole[..], &whole[36..80]].concat();
+    std::fs::write(&file, torn).expect("a torn tail");
+    place.holds(33);
+}

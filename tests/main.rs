@@ -4,6 +4,7 @@ mod arrivals;
 mod clients;
 mod commands;
 mod decode;
+mod durable;
 mod exporting;
 mod hostile;
 mod oracle;

@@ -56,28 +56,79 @@ impl Ran {
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
+    /// Reads on what it says, so that it can go on saying it.
+    _rest: std::thread::JoinHandle<std::io::Result<u64>>,
 }
 
 impl Server {
     pub(crate) fn start(data: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
+        Self::start_under(&[], data, flags).unwrap_or_else(|said| panic!("the server does not start: {said}"))
+    }
+
+    /// The same under another program, such as strace; what it said if it ended before it served.
+    pub(crate) fn start_under(prefix: &[String], data: &Path, flags: &[&str]) -> Result<Self, String> {
+        let binary = env!("CARGO_BIN_EXE_annals").to_owned();
+        let words: Vec<String> = prefix.iter().cloned().chain([binary]).collect();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0"]).args(flags).arg("--data").arg(data);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary starts");
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().expect("a pipe")).read_line(&mut line).expect("the server says where it is");
-        let url = line.trim().rsplit(' ').next().filter(|word| word.starts_with("http://")).expect(&line).to_owned();
-        Self { child, url }
+        let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (mut line, mut all) = (String::new(), String::new());
+        // What is logged before may say that a log was cut off.
+        while said.read_line(&mut line).is_ok_and(|read| read > 0) {
+            if let Some(url) = line.trim().rsplit(' ').next().filter(|word| line.starts_with("serving ") && word.starts_with("http://")) {
+                let url = url.to_owned();
+                #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
+                let rest = std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+                return Ok(Self { child, url, _rest: rest });
+            }
+            all += &line;
+            line.clear();
+        }
+        let _ = child.wait();
+        Err(all)
     }
 
     /// The process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
+    /// Kills it at once, and what runs below it.
+    pub(crate) fn kill(&self) {
+        for process in self.below() {
+            let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
+        }
+        let _ = Command::new("kill").args(["-9", &self.child.id().to_string()]).stderr(Stdio::null()).status();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let status = self.child.wait().expect("a child");
+        assert!(status.success(), "{status}");
+    }
+
+    fn below(&self) -> Vec<u32> {
+        let path = format!("/proc/{0}/task/{0}/children", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        self.kill();
         let _ = self.child.wait();
     }
 }

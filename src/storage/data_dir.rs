@@ -74,7 +74,9 @@ fn refuse_unless_new(root: &Path, access: Access) -> Result<()> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
         Err(cause) => return Err(Error::io(shown, cause)),
     };
-    let foreign = entries.is_some_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK_FILE));
+    // A process that was killed while it made the directory leaves its lock file and a version mark under a temporary name.
+    let own = |name: &str| name == LOCK_FILE || name.strip_prefix(VERSION_FILE).is_some_and(|rest| rest.starts_with('#'));
+    let foreign = entries.is_some_and(|entries| entries.flatten().any(|entry| !entry.file_name().to_str().is_some_and(own)));
     match access {
         _ if foreign => {
             Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals")))

@@ -7,7 +7,7 @@
 use super::paths;
 use super::segment::Manifest;
 use super::store::Store;
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{FIELDS, FieldDef, Kind, Timestamp};
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, ArrayType, DataType, PrimitiveType, StructField, Transaction};
@@ -54,8 +54,14 @@ impl Table {
         let folder = store.path(paths::TABLE);
         let shown = folder.display().to_string();
         let context = || format!("the Delta table at {shown}");
-        let exists = folder.join("_delta_log").is_dir();
-        if !exists && create {
+        let exists = !store.names(&format!("{}/_delta_log", paths::TABLE))?.is_empty();
+        if !exists {
+            refuse_lost_table(store)?;
+            if !create {
+                let what =
+                    format!("{shown} has no table yet: its first opening was interrupted; `annals serve` or `annals ingest` finishes it");
+                return Err(Error::new(ErrorKind::NotFound, what));
+            }
             // Delta wants the folder of a table to be there.
             super::store::create_root(&folder)?;
         }
@@ -147,6 +153,21 @@ impl Table {
             _ => Ok(self.version()),
         }
     }
+}
+
+/// A table is made only where nothing says that there was one.
+fn refuse_lost_table(store: &Store) -> Result<()> {
+    let left = |folder: &str| store.names(folder).map(|names| !names.is_empty());
+    let parts = store.names(paths::TABLE)?.into_iter().any(|name| name != "_delta_log");
+    if parts || left(paths::LOG)? {
+        let what = format!(
+            "{} holds events and its Delta log is missing: restore {}/_delta_log from a copy; a new table is not made over it",
+            store.path("").display(),
+            paths::TABLE
+        );
+        return Err(Error::corrupt(what));
+    }
+    Ok(())
 }
 
 fn column(def: &FieldDef) -> StructField {
