@@ -6,6 +6,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Where to listen.
 #[derive(Debug, Clone)]
@@ -29,25 +30,21 @@ pub async fn serve(engine: Arc<Engine>, options: ServeOptions, ready: impl FnOnc
     }
     let listener = TcpListener::bind(address).await.context(ErrorKind::Unavailable, || format!("cannot listen on {address}"))?;
     let bound = listener.local_addr().context(ErrorKind::Unavailable, || format!("cannot listen on {address}"))?;
+    let stop = stop_signal()?;
     ready(bound);
-    let served = axum::serve(listener, router(engine)).with_graceful_shutdown(stop_signal());
+    let served = axum::serve(listener, router(engine)).with_graceful_shutdown(stop);
     served.await.context(ErrorKind::Unavailable, || format!("serving on {bound}"))
 }
 
-async fn stop_signal() {
-    let interrupted = async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Ends when a signal to stop arrives. Signals are listened to from now on, not only when this is first awaited: whoever
+/// hears the address may stop the server at once.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).context(ErrorKind::Unavailable, || "cannot listen to signals".to_owned());
+    let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    };
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated => {}
-    }
+    })
 }

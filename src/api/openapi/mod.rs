@@ -119,8 +119,11 @@ fn question(call: Call, body: Option<()>, answer: &Json) -> Json {
     }
 }
 
+fn problem(description: &str) -> Json {
+    json!({ "description": description, "content": { "application/problem+json": { "schema": reference("Problem") } } })
+}
+
 fn operation(id: &str, summary: &str, parameters: &Json, body: Option<&Json>, answer: &Json) -> Json {
-    let problem = |description: &str| json!({ "description": description, "content": { "application/problem+json": { "schema": reference("Problem") } } });
     let mut operation = json!({
         "operationId": id, "summary": summary, "parameters": parameters,
         "responses": {
@@ -150,6 +153,10 @@ fn ingest() -> Json {
             &json!({ "type": "string", "enum": ["auto", "cts", "partner", "cloudtrail", "k8s", "gcp", "native"] }),
             "the format of the records"
         ),
+        {
+            "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "pattern": "^[!-~]{1,100}$" },
+            "description": "names the request: sent again with the same body within a day, it gets the same answer",
+        },
     ]);
     let record = json!({ "type": "object" });
     let body = json!({
@@ -159,7 +166,10 @@ fn ingest() -> Json {
             "application/x-ndjson": { "schema": { "type": "string" } },
         },
     });
-    operation("ingest", "Take in records; the answer comes when they are on disk", &parameters, Some(&body), &json_answer("Outcome"))
+    let summary = "Take in records; the answer comes when they are on disk";
+    let mut operation = operation("ingest", summary, &parameters, Some(&body), &json_answer("Outcome"));
+    operation["responses"]["422"] = problem("the key was used for another body");
+    operation
 }
 
 fn tenant() -> Json {

@@ -171,7 +171,7 @@ fn fields() -> Json {
 fn outcome() -> Json {
     let refused = object(&[("line", count()), ("reason", text())], &[]);
     let number = json!({ "type": ["integer", "null"] });
-    let receipt = object(&[("batch", text()), ("first_seq", number.clone()), ("last_seq", number), ("table_version", count())], &[]);
+    let receipt = object(&[("batch", text()), ("first_seq", number.clone()), ("last_seq", number)], &[("table_version", count())]);
     object(&[("accepted", count()), ("duplicates", count()), ("quarantined", list(&refused)), ("receipt", receipt)], &[])
 }
 
