@@ -11,6 +11,7 @@ pub mod event;
 pub mod export;
 pub mod generate;
 pub mod ingest;
+pub mod maintain;
 pub mod query;
 pub mod sigma;
 pub mod storage;

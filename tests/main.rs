@@ -3,6 +3,7 @@
 mod arrivals;
 mod clients;
 mod commands;
+mod compaction;
 mod decode;
 mod durable;
 mod exporting;

@@ -2,7 +2,7 @@
 
 use annals::access::Scope;
 use annals::clock::ManualClock;
-use annals::engine::{Engine, Outcome};
+use annals::engine::{Engine, Outcome, Settings};
 use annals::event::{Event, Timestamp};
 use annals::ingest::{Record, TenantRule, decode_records};
 use annals::query::{Filter, Order, PageQuery};
@@ -21,21 +21,33 @@ pub(crate) struct TestStore {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) runtime: Runtime,
     folder: tempfile::TempDir,
+    compact: bool,
 }
 
 impl TestStore {
+    /// A store whose segments stay as they are sealed.
     pub(crate) fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// A store that merges segments in the background.
+    pub(crate) fn compacting() -> Self {
+        Self::with(true)
+    }
+
+    fn with(compact: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW)));
-        let mut store = Self { engine: None, clock, runtime, folder };
+        let mut store = Self { engine: None, clock, runtime, folder, compact };
         store.open();
         store
     }
 
     fn open(&mut self) {
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
-        let engine = Engine::open(&self.path(), Access::Write, clock, self.runtime.handle().clone()).expect("a store");
+        let settings = Settings { compact: self.compact, ..Settings::default() };
+        let engine = Engine::open_with(&self.path(), Access::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
         self.engine = Some(Arc::new(engine));
     }
 

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["sigma"],
     &["storage"],
     &["access"],
-    &["ingest"],
+    &["ingest", "maintain"],
     &["query"],
     &["export"],
     &["engine"],

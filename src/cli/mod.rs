@@ -87,6 +87,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Show the segments of a data directory
     Inspect(store::InspectArgs),
+    /// Merge small segments and remove files that nothing needs
+    Compact(store::CompactArgs),
     /// Compare every stored byte with its hash; make indexes anew
     Check(store::CheckArgs),
     /// Write completions for a shell to standard output
@@ -120,7 +122,8 @@ impl Session {
     }
 
     fn open(&self, data: &Path, access: Access) -> Result<Engine> {
-        self.open_with(data, access, Settings::default())
+        // A command that runs once leaves merging to the server, or to `annals compact`.
+        self.open_with(data, access, Settings { compact: false, ..Settings::default() })
     }
 
     fn open_with(&self, data: &Path, access: Access, settings: Settings) -> Result<Engine> {
@@ -181,6 +184,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Sigma(args) => sigma::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => store::inspect(&args),
+        Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "annals", &mut std::io::stdout());

@@ -35,6 +35,31 @@ pub(super) struct CheckArgs {
     rebuild_index: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A server does this by itself, after seals. Files that were merged stay for a day, for other readers of the table.
+
+Example:
+  annals compact --data ./audit")]
+pub(super) struct CompactArgs {
+    /// The data directory
+    #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
+    data: PathBuf,
+}
+
+pub(super) fn compact(args: &CompactArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let engine = session.open(&args.data, Access::Write)?;
+    engine.seal()?;
+    let done = engine.compact()?;
+    let stats = engine.stats();
+    line(&format!(
+        "{} segments merged into {}, {} files removed: {} segments, {} events",
+        done.merged, done.made, done.removed, stats.segments, stats.events
+    ))?;
+    Ok(OK)
+}
+
 pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
     let session = Session::new()?;
     let engine = session.open(&args.data, Access::Read)?;

@@ -4,9 +4,10 @@
 //! table version, and the buffer) and never wait for writes. A batch is told from what is known and numbered under one lock
 //! (`intake`), made durable and shown by one thread (`log`), and sealed into segments by another (`seal`).
 //!
-//! Locks are taken in this order: table, intake. Whoever holds neither may wait for the log.
+//! Locks are taken in this order: compacting, table, intake. Whoever holds neither may wait for the log.
 
 mod check;
+mod compact;
 mod ingest;
 mod intake;
 mod log;
@@ -18,6 +19,7 @@ mod settings;
 mod signal;
 
 pub use check::{CheckReport, SegmentReport};
+pub use compact::Compacted;
 pub(crate) use ingest::read_records;
 pub use ingest::{Outcome, Receipt, Refused};
 pub use requests::RequestKey;
@@ -29,12 +31,13 @@ use crate::ingest::{Quarantine, Quarantined};
 use crate::query::plan::Path as AnswerPath;
 use crate::query::{Reader, Scanner, Snapshot};
 use crate::storage::DataDir;
+use crate::storage::segment::Segment;
 use intake::Intake;
 use log::Log;
 use published::Published;
 use seal::Sealing;
 use signal::Signal;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 
@@ -42,7 +45,8 @@ use tokio::runtime::Handle;
 #[derive(Debug)]
 pub struct Engine {
     core: Arc<Core>,
-    sealer: Option<JoinHandle<()>>,
+    /// The threads that seal and compact.
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What the engine and its threads share.
@@ -62,6 +66,10 @@ struct Core {
 struct WriteSide {
     table: Mutex<Sealing>,
     intake: Mutex<Intake>,
+    /// Held while segments are merged or files removed.
+    compacting: Mutex<()>,
+    /// Segments that are in the table no more, and that a reader may still have.
+    retired: Mutex<Vec<Weak<Segment>>>,
     signal: Arc<Signal>,
     log: Log,
 }
@@ -78,8 +86,8 @@ impl Drop for Engine {
         if let Ok(write) = self.core.write() {
             write.signal.stop();
         }
-        if let Some(sealer) = self.sealer.take() {
-            let _ = sealer.join();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }

@@ -6,7 +6,7 @@ use super::published::Published;
 use super::requests::Requests;
 use super::seal::{self, Sealing};
 use super::signal::Signal;
-use super::{Core, Engine, Settings, WriteSide};
+use super::{Core, Engine, Settings, WriteSide, compact};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
@@ -59,8 +59,15 @@ impl Engine {
         };
         let scanner = Scanner::new(runtime.clone());
         let core = Arc::new(Core { data, clock, runtime, scanner, settings, published, write });
-        let sealer = if core.write.is_some() { Some(start_sealer(&core)?) } else { None };
-        Ok(Self { core, sealer })
+        let mut engine = Self { core, threads: Vec::new() };
+        if let Some(write) = &engine.core.write {
+            write.remove_orphans(&engine.core)?;
+            engine.threads.push(start(&engine.core, "annals-seal", seal::run)?);
+            if engine.core.settings.compact {
+                engine.threads.push(start(&engine.core, "annals-compact", compact::run)?);
+            }
+        }
+        Ok(engine)
     }
 }
 
@@ -126,16 +133,23 @@ fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, pu
     let log = Log::start(writer, last_seq, Arc::clone(published), Arc::clone(&signal))?;
     let intake =
         Intake { last_seq, unsealed, unsealed_bytes, requests, quarantine: Quarantine::open(store)?, log_failed: false, in_doubt: false };
-    Ok(WriteSide { table: Mutex::new(Sealing { table, in_doubt: false }), intake: Mutex::new(intake), signal, log })
+    Ok(WriteSide {
+        table: Mutex::new(Sealing { table, in_doubt: false }),
+        intake: Mutex::new(intake),
+        compacting: Mutex::default(),
+        retired: Mutex::default(),
+        signal,
+        log,
+    })
 }
 
-fn start_sealer(core: &Arc<Core>) -> Result<std::thread::JoinHandle<()>> {
+fn start(core: &Arc<Core>, name: &str, work: fn(&Core, &WriteSide)) -> Result<std::thread::JoinHandle<()>> {
     let core = Arc::clone(core);
     let run = move || {
         if let Ok(write) = core.write() {
-            seal::run(&core, write);
+            work(&core, write);
         }
     };
-    let spawned = std::thread::Builder::new().name("annals-seal".into()).spawn(run);
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())
 }

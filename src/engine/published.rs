@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::ingest::Buffered;
 use crate::query::Snapshot;
 use crate::storage::segment::Segment;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The current snapshot.
@@ -50,6 +51,28 @@ impl Published {
             snapshot.sealing.append(&mut fresh);
         });
         self.get().sealing.iter().flat_map(|part| part.rows().iter().map(Arc::clone)).collect()
+    }
+
+    /// Shows exactly these segments of a table version. The buffer that is being sealed is done with if they hold it.
+    pub(super) fn replaced(&self, version: u64, sealed_seq: u64, segments: Vec<Arc<Segment>>) {
+        self.change(|snapshot| {
+            snapshot.segments = Arc::new(segments);
+            snapshot.version = version;
+            snapshot.last_seq = snapshot.last_seq.max(sealed_seq);
+            let done = snapshot.sealing.iter().flat_map(|part| part.rows()).all(|event| event.seq <= sealed_seq);
+            if done {
+                snapshot.sealing = Vec::new();
+            }
+        });
+    }
+
+    /// Shows one segment instead of several that hold the same events.
+    pub(super) fn merged(&self, version: u64, old: &HashSet<String>, new: Arc<Segment>) {
+        self.change(|snapshot| {
+            let kept = snapshot.segments.iter().filter(|segment| !old.contains(&segment.manifest().id)).map(Arc::clone);
+            snapshot.segments = Arc::new(kept.chain([new]).collect());
+            snapshot.version = version;
+        });
     }
 
     /// Shows the segments of a commit instead of what was being sealed into them, in one step.

@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
 use crate::storage::segment::{FileMark, Segment, SegmentFiles};
-use crate::storage::{NewSegment, PutMode, Store, Table, paths};
+use crate::storage::{NewSegment, PutMode, Store, Table, TableSegment, paths};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl WriteSide {
     }
 
     /// After a commit in doubt: reads the table anew, and shows what is in it.
-    fn settle(&self, core: &Core, table: &mut Sealing) -> Result<()> {
+    pub(super) fn settle(&self, core: &Core, table: &mut Sealing) -> Result<()> {
         if !table.in_doubt {
             return Ok(());
         }
@@ -97,17 +98,15 @@ impl WriteSide {
         table.table = core.runtime.block_on(Table::open(store, false))?;
         let last_seq = core.runtime.block_on(table.table.last_seq())?;
         let snapshot = core.published.get();
-        let known: std::collections::HashSet<&str> = snapshot.segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
-        let missing: Vec<Arc<Segment>> = core
-            .runtime
-            .block_on(table.table.segments())?
-            .iter()
-            .filter(|segment| !known.contains(segment.id.as_str()))
-            .map(|segment| Segment::open(store, &segment.id).map(Arc::new))
-            .collect::<Result<_>>()?;
-        if !missing.is_empty() {
-            core.published.sealed(table.table.version(), last_seq, missing);
-        }
+        let known: HashMap<&str, &Arc<Segment>> =
+            snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment)).collect();
+        let committed = core.runtime.block_on(table.table.segments())?;
+        let open = |segment: &TableSegment| match known.get(segment.id.as_str()) {
+            Some(known) => Ok(Arc::clone(known)),
+            None => Segment::open(store, &segment.id).map(Arc::new),
+        };
+        let segments = committed.iter().map(open).collect::<Result<_>>()?;
+        core.published.replaced(table.table.version(), last_seq, segments);
         table.in_doubt = false;
         Ok(())
     }
@@ -134,7 +133,7 @@ impl WriteSide {
 }
 
 /// Writes the files of a segment and compares what the disk gives back with their hashes.
-fn put(store: &Store, segment: &SegmentFiles) -> Result<()> {
+pub(super) fn put(store: &Store, segment: &SegmentFiles) -> Result<()> {
     let manifest = &segment.manifest;
     let (data, index) = (paths::data(&manifest.date, &manifest.id), paths::index(&manifest.id));
     // A name is unique unless a process died before its commit; then what it left is replaced.

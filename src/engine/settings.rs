@@ -17,12 +17,14 @@ pub struct Settings {
     pub buffer_bytes: usize,
     /// How long a request waits for room.
     pub room_wait: Duration,
+    /// Whether segments are merged in the background.
+    pub compact: bool,
     /// Bytes that must be free on the disk before anything is taken in.
     pub free_bytes: u64,
 }
 
 impl Default for Settings {
-    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; 256 MiB free.
+    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; merging; 256 MiB free.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -31,6 +33,7 @@ impl Default for Settings {
             bulk_events: 20_000,
             buffer_bytes: 256 << 20,
             room_wait: Duration::from_secs(10),
+            compact: true,
             free_bytes: 256 << 20,
         }
     }

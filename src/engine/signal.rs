@@ -68,6 +68,24 @@ impl Signal {
         drop(self.changed.wait_timeout_while(state, limit, over).unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Waits until another seal has ended than those that were seen.
+    pub(super) fn wait_for_another_seal(&self, seen: &mut u64) -> Wake {
+        let waiting = |state: &mut State| state.seals == *seen && !state.stop;
+        let state = self.changed.wait_while(self.state(), waiting).unwrap_or_else(PoisonError::into_inner);
+        *seen = state.seals;
+        if state.stop { Wake::Stop } else { Wake::Seal }
+    }
+
+    /// Whether the threads are to end.
+    pub(super) fn stopping(&self) -> bool {
+        self.state().stop
+    }
+
+    /// Waits, unless the threads are to end.
+    pub(super) fn rest(&self, time: Duration) {
+        drop(self.changed.wait_timeout_while(self.state(), time, |state| !state.stop).unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Waits until there is enough to seal. After a failure the sealer rests for `rest` first.
     pub(super) fn wait_for_work(&self, events: usize, bytes: usize, after: Duration, rest: Duration) -> Wake {
         let mut state = self.state();

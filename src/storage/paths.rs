@@ -24,6 +24,10 @@ pub const LOCK_FILE: &str = "LOCK";
 pub const TABLE: &str = "events";
 /// The folder of the write-ahead log.
 pub const LOG: &str = "wal";
+/// The folder of the segments' manifests.
+pub const MANIFESTS: &str = "events/_annals/segments";
+/// The folder of the segments' indexes.
+pub const INDEXES: &str = "events/_annals/index";
 /// The folder of records that could not be decoded.
 pub const QUARANTINE: &str = "quarantine";
 
@@ -39,12 +43,12 @@ pub fn data(date: &str, id: &str) -> String {
 
 /// The manifest of a segment.
 pub fn manifest(id: &str) -> String {
-    format!("{TABLE}/_annals/segments/{id}.json")
+    format!("{MANIFESTS}/{id}.json")
 }
 
 /// The index of a segment.
 pub fn index(id: &str) -> String {
-    format!("{TABLE}/_annals/index/{id}.idx")
+    format!("{INDEXES}/{id}.idx")
 }
 
 /// A file of quarantined records.

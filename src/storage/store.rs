@@ -5,6 +5,7 @@
 //! every directory it had to create. Delta Lake gets the same through [`Store::object_store`].
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Timestamp;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
@@ -126,6 +127,29 @@ impl Store {
     /// # Errors
     /// A folder that cannot be read.
     pub fn names(&self, folder: &str) -> Result<Vec<String>> {
+        let mut names = self.all_names(folder)?;
+        names.retain(|name| !name.contains('#'));
+        Ok(names)
+    }
+
+    /// When a file was last changed; none if it is not there.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn changed(&self, path: &str) -> Result<Option<Timestamp>> {
+        let source = self.path(path);
+        match fs::metadata(&source).and_then(|file| file.modified()) {
+            Ok(changed) => Ok(Some(Timestamp::from_millis(chrono::DateTime::<chrono::Utc>::from(changed).timestamp_millis()))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::io(source.display(), cause)),
+        }
+    }
+
+    /// The same with temporary files.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn all_names(&self, folder: &str) -> Result<Vec<String>> {
         let source = self.path(folder);
         let entries = match fs::read_dir(&source) {
             Ok(entries) => entries,
@@ -135,7 +159,7 @@ impl Store {
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|cause| Error::io(source.display(), cause))?;
-            names.extend(entry.file_name().into_string().ok().filter(|name| !name.contains('#')));
+            names.extend(entry.file_name().into_string().ok());
         }
         names.sort_unstable();
         Ok(names)

@@ -10,7 +10,7 @@ use super::store::Store;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{FIELDS, FieldDef, Kind, Timestamp};
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, ArrayType, DataType, PrimitiveType, StructField, Transaction};
+use deltalake::kernel::{Action, Add, ArrayType, DataType, PrimitiveType, Remove, StructField, Transaction};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder};
@@ -134,12 +134,36 @@ impl Table {
     /// A disk that fails, or a commit by another process. If the commit had in fact succeeded, this finds out and
     /// returns success.
     pub async fn commit(&mut self, segments: &[NewSegment<'_>], last_seq: u64, now: Timestamp) -> Result<u64> {
-        let context = || "cannot commit to the Delta table".to_owned();
         let actions = segments.iter().map(|segment| Action::Add(add(segment.manifest, now))).collect();
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![PARTITION.to_owned()]), predicate: None };
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new_with_last_update(INGEST, last_seq as i64, Some(now.millis())))
             .with_cleanup_expired_logs(Some(false));
+        match self.write(actions, operation, properties).await? {
+            // An error after the commit file was published is not a failed commit.
+            Some(error) if self.last_seq().await? != last_seq => Err(error),
+            _ => Ok(self.version()),
+        }
+    }
+
+    /// Puts a segment in the place of others that hold the same events, in one commit that changes no data.
+    ///
+    /// # Errors
+    /// As [`Table::commit`].
+    pub async fn replace(&mut self, old: &[&Manifest], new: NewSegment<'_>, now: Timestamp) -> Result<u64> {
+        let added = Add { data_change: false, ..add(new.manifest, now) };
+        let actions = old.iter().map(|old| Action::Remove(remove(old, now))).chain([Action::Add(added)]).collect();
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: new.manifest.data.bytes.cast_signed() };
+        let properties = CommitProperties::default().with_cleanup_expired_logs(Some(false));
+        match self.write(actions, operation, properties).await? {
+            Some(error) if !self.segments().await?.iter().any(|segment| segment.id == new.manifest.id) => Err(error),
+            _ => Ok(self.version()),
+        }
+    }
+
+    /// Writes a commit and reads the table anew. Returns the error of the write, if it had one: the commit may be there.
+    async fn write(&mut self, actions: Vec<Action>, operation: DeltaOperation, properties: CommitProperties) -> Result<Option<Error>> {
+        let context = || "cannot commit to the Delta table".to_owned();
         let committed = async {
             let state = self.table.snapshot().context(ErrorKind::Corrupt, context)?;
             let build = CommitBuilder::from(properties).with_actions(actions);
@@ -147,11 +171,7 @@ impl Table {
         };
         let failed = committed.await.err();
         self.table.update_state().await.context(ErrorKind::Unavailable, context)?;
-        match failed {
-            // An error after the commit file was published is not a failed commit.
-            Some(error) if self.last_seq().await? != last_seq => Err(error),
-            _ => Ok(self.version()),
-        }
+        Ok(failed)
     }
 }
 
@@ -184,6 +204,18 @@ fn column(def: &FieldDef) -> StructField {
         Kind::List => DataType::Array(Box::new(ArrayType::new(primitive(PrimitiveType::String), false))),
     };
     StructField::new(def.name, kind, !def.is_required())
+}
+
+fn remove(manifest: &Manifest, now: Timestamp) -> Remove {
+    Remove {
+        path: paths::data_in_table(&manifest.date, &manifest.id),
+        data_change: false,
+        deletion_timestamp: Some(now.millis()),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::from([(PARTITION.to_owned(), Some(manifest.date.clone()))])),
+        size: Some(manifest.data.bytes as i64),
+        ..Remove::default()
+    }
 }
 
 fn add(manifest: &Manifest, now: Timestamp) -> Add {

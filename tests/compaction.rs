@@ -1,0 +1,144 @@
+//! Merging segments changes no answer, disturbs no reader, and leaves nothing behind.
+
+use crate::store::{NOW, TestStore, all_pages};
+use annals::access::Scope;
+use annals::event::{DAY_MS, Event, Field, Timestamp};
+use annals::generate::{Generator, Plan};
+use annals::query::filter::parse_filter;
+use annals::query::{Filter, HistogramQuery, Order, PageQuery};
+use serde_json::Value as Json;
+use std::path::Path;
+
+fn records(events: u64, seed: u64) -> Vec<Json> {
+    let mut generator = Generator::new(&Plan { events, tenants: 4, days: 2, seed, ..Plan::default() });
+    let mut records = Vec::new();
+    let mut record = String::new();
+    while generator.next_record(&mut record) {
+        records.push(serde_json::from_str(&record).expect("generated records are JSON"));
+        record.clear();
+    }
+    records
+}
+
+/// A store of many small seals.
+fn store() -> TestStore {
+    let store = TestStore::new();
+    for batch in records(1_200, 3).chunks(80) {
+        store.ingest_from(batch, "project_id");
+    }
+    store
+}
+
+/// Every kind of answer, as one text.
+fn answers(store: &TestStore) -> String {
+    let scope = Scope::of_operator(&["*"]).expect("a scope");
+    let snapshot = store.engine().snapshot();
+    let reader = store.engine().reader(&snapshot, None);
+    let mut all = String::new();
+    for question in ["", "source=ECS", "level.not=normal", "text=terraform", "amount.min=1", "resource_name.prefix=dev"] {
+        let pairs: Vec<(String, String)> =
+            question.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let filter = parse_filter(&pairs, &[], Timestamp::from_millis(NOW)).expect("a filter");
+        let list: Vec<(u64, String)> = all_pages(store.engine(), &scope, &filter, Order::Ascending, 97)
+            .iter()
+            .map(|event| (event.seq, event.original.to_string()))
+            .collect();
+        let count = reader.count(&scope, &filter).expect("a count").0;
+        let facets = reader.facets(&scope, &filter, &[Field::Source, Field::Operator], 50).expect("facets").0;
+        let histogram = reader.histogram(&scope, &filter, &HistogramQuery::default()).expect("a histogram").0;
+        let stats = reader.stats(&scope, &filter, Some(Field::Currency)).expect("sums").0;
+        all += &format!("{question}: {count} {facets:?} {histogram:?} {stats:?} {list:?}\n");
+    }
+    all
+}
+
+fn files(store: &TestStore) -> usize {
+    fn below(folder: &Path) -> usize {
+        std::fs::read_dir(folder)
+            .map_or(0, |entries| entries.flatten().map(|entry| if entry.path().is_dir() { below(&entry.path()) } else { 1 }).sum())
+    }
+    let table = store.path().join("events");
+    let partitions = std::fs::read_dir(&table).expect("the table").flatten().map(|entry| entry.path());
+    partitions.filter(|path| !path.ends_with("_delta_log")).map(|path| below(&path)).sum()
+}
+
+#[test]
+fn merged_segments_give_the_same_answers_and_the_old_files_go_after_a_day() {
+    let mut store = store();
+    let segments = store.engine().stats().segments;
+    assert!(segments > 12, "{segments}");
+    let before = answers(&store);
+    // A list that is being paged through, and a reader that holds the segments as they were.
+    let scope = Scope::of_operator(&["*"]).expect("a scope");
+    let held = store.engine().snapshot();
+    let query = PageQuery { limit: 50, ..PageQuery::default() };
+    let page = store.engine().reader(&held, None).list(&scope, &Filter::default(), &query).expect("a page");
+
+    let done = store.engine().compact().expect("a compaction");
+    assert_eq!((done.merged, done.removed), (segments, 0), "{done:?}");
+    assert_eq!(store.engine().stats().segments, done.made);
+    assert!(done.made <= 3, "{done:?}");
+    assert_eq!(answers(&store), before);
+    assert!(store.engine().check(false).expect("a check").is_sound());
+    let query = PageQuery { cursor: page.next, ..query };
+    let next = |snapshot: &annals::query::Snapshot| {
+        store.engine().reader(snapshot, None).list(&scope, &Filter::default(), &query).expect("the next page").events
+    };
+    let (old, new): (Vec<Event>, Vec<Event>) = (next(&held), next(&store.engine().snapshot()));
+    assert_eq!(old, new, "a cursor goes on, whatever was merged");
+
+    // After a day, files go that no reader has; then the rest.
+    store.clock.set(Timestamp::from_millis(NOW + 400 * DAY_MS));
+    let all = files(&store);
+    assert_eq!(store.engine().compact().expect("nothing to merge").removed, 0, "a reader has them");
+    drop(held);
+    let removed = store.engine().compact().expect("nothing to merge").removed;
+    assert_eq!((removed, files(&store)), (3 * segments, all - 3 * segments));
+    assert_eq!(answers(&store), before);
+    store.reopen();
+    assert_eq!(answers(&store), before);
+    // What was merged is known again.
+    let again = store.ingest_from(&records(1_200, 3), "project_id");
+    assert_eq!((again.accepted, again.duplicates), (0, 1_200));
+}
+
+#[test]
+fn segments_are_merged_in_the_background_while_events_arrive() {
+    let store = TestStore::compacting();
+    for batch in records(2_400, 5).chunks(40) {
+        store.ingest_from(batch, "project_id");
+    }
+    let started = std::time::Instant::now();
+    while store.engine().stats().segments > 20 && started.elapsed() < std::time::Duration::from_secs(30) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let stats = store.engine().stats();
+    assert!(stats.segments <= 20, "60 seals of two dates each left {} segments", stats.segments);
+    assert_eq!((stats.events, store.everything().len()), (2_400, 2_400));
+    assert!(store.engine().check(false).expect("a check").is_sound());
+}
+
+#[test]
+fn what_an_interrupted_write_left_is_removed_and_nothing_else() {
+    let mut store = store();
+    let before = answers(&store);
+    let table = store.path().join("events");
+    let date = std::fs::read_dir(&table)
+        .expect("the table")
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.to_string_lossy().contains("date="))
+        .expect("a partition");
+    let all = files(&store);
+    for path in ["01ORPHAN.parquet", "01ORPHAN.parquet#7", "notes.txt"] {
+        std::fs::write(date.join(path), "left over").expect("a file");
+    }
+    std::fs::write(table.join("_annals/index/01ORPHAN.idx"), "left over").expect("a file");
+    std::fs::write(table.join("_annals/segments/01ORPHAN.json#3"), "left over").expect("a file");
+    store.reopen();
+    assert_eq!(files(&store), all + 5, "younger than a day: it may be someone's");
+    store.clock.set(Timestamp::from_millis(NOW + 400 * DAY_MS));
+    store.reopen();
+    assert_eq!(files(&store), all + 1, "what is not ours stays");
+    assert_eq!(answers(&store), before);
+}
