@@ -13,6 +13,7 @@ pub mod generate;
 pub mod ingest;
 pub mod maintain;
 pub mod query;
+pub mod redact;
 pub mod sigma;
 pub mod storage;
 pub mod text;

@@ -1,6 +1,7 @@
 //! All integration tests in one binary: linking the engine once is slow enough.
 
 mod arrivals;
+mod backup;
 mod clients;
 mod commands;
 mod compaction;
@@ -12,6 +13,7 @@ mod oracle;
 mod plans;
 mod process;
 mod readme;
+mod redaction;
 mod samples;
 mod serving;
 mod sigma;

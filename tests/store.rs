@@ -4,7 +4,7 @@ use annals::access::Scope;
 use annals::clock::ManualClock;
 use annals::engine::{Engine, Outcome, Settings};
 use annals::event::{Event, Timestamp};
-use annals::ingest::{Record, TenantRule, decode_records};
+use annals::ingest::{Record, TenantRule};
 use annals::query::{Filter, Order, PageQuery};
 use annals::storage::Access;
 use serde_json::Value as Json;
@@ -94,7 +94,7 @@ impl TestStore {
     fn take_unsealed(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
         let record = |(line, text): (usize, String)| Record { line: line as u64 + 1, bytes: text.into_bytes() };
         let records = records.into_iter().enumerate().map(record).collect();
-        self.engine().ingest(decode_records(records, None, rule), "test").expect("a batch")
+        self.engine().ingest(self.engine().decode(records, None, rule), "test").expect("a batch")
     }
 
     /// Every event, newest first.

@@ -8,7 +8,7 @@ use super::question::{self, Call};
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, RequestKey, read_records};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{Coding, Record, TenantRule, Unpacked, decode_records};
+use crate::ingest::{Coding, Record, TenantRule, Unpacked};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -110,7 +110,7 @@ impl IngestRequest {
         let coding = self.coding.unwrap_or_else(|| Coding::of_bytes(body));
         let records = read_records(Unpacked::new(body, coding, limit)?)?;
         let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&records) });
-        engine.ingest_once(decode_records(records, self.format, &self.rule), "POST /api/v1/events", request)
+        engine.ingest_once(engine.decode(records, self.format, &self.rule), "POST /api/v1/events", request)
     }
 }
 

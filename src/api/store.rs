@@ -9,7 +9,7 @@ use crate::error::Error;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/fields", get(async || Json(question::fields())))
         .route("/api/v1/quarantine", get(quarantine))
+        .route("/api/v1/backups", post(backup))
         .route("/livez", get(async || Json(json!({ "status": "ok" }))))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -58,6 +59,24 @@ async fn quarantine(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>,
     Ok(Json(answer.await?))
 }
 
+/// Makes a backup, or adds to it, below the directory that the server was started with.
+async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    let report = app.run(move |engine| {
+        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "name") {
+            return Err(Error::parameter(name, "unknown parameter; this call takes name"));
+        }
+        let name = pairs.one("name")?.unwrap_or_default();
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
+            return Err(Error::parameter("name", "is 1 to 100 letters, digits or any of - _ . and begins with no point"));
+        }
+        let root = engine.settings().backups.as_ref();
+        let root = root.ok_or_else(|| Error::invalid("this server makes no backups: start it with --backups DIR"))?;
+        engine.backup(&root.join(name))
+    });
+    Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
+}
+
 async fn ready(State(app): State<App>) -> Json<Value> {
     let stats = app.engine.stats();
     Json(json!({
@@ -77,5 +96,9 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge("events_buffered", "Events that are in the write-ahead log and in no segment yet.", stats.buffered);
     gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
     gauge("index_bytes", "Bytes of index files.", stats.index_bytes);
+    let _ = writeln!(text, "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE annals_redacted_total counter");
+    for (rule, count) in app.engine.redacted() {
+        let _ = writeln!(text, "annals_redacted_total{{rule=\"{rule}\"}} {count}");
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

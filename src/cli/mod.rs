@@ -5,6 +5,7 @@
 //! an answer goes to standard error.
 
 mod ask;
+mod backup;
 mod demo;
 mod export;
 mod filter_args;
@@ -87,6 +88,10 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Show the segments of a data directory
     Inspect(store::InspectArgs),
+    /// Copy a store, running or not, into a directory; again to add what is new
+    Backup(backup::BackupArgs),
+    /// Make a new data directory of a backup, every byte checked
+    Restore(backup::RestoreArgs),
     /// Merge small segments and remove files that nothing needs
     Compact(store::CompactArgs),
     /// Compare every stored byte with its hash; make indexes anew
@@ -184,6 +189,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Sigma(args) => sigma::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => store::inspect(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),
         Command::Completions { shell } => {

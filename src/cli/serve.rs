@@ -26,6 +26,9 @@ pub(super) struct ServeArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
+    /// Let `annals backup --url` make backups below this directory of the server
+    #[arg(long, value_name = "DIR")]
+    backups: Option<PathBuf>,
     /// Write segments when so many events were accepted
     #[arg(long, value_name = "N", default_value_t = Settings::default().seal_events, hide_short_help = true)]
     seal_events: usize,
@@ -53,6 +56,7 @@ impl ServeArgs {
             bulk_events: self.bulk_events,
             buffer_bytes: self.buffer << 20,
             free_bytes: self.min_free << 20,
+            backups: self.backups.clone(),
             ..Settings::default()
         })
     }

@@ -73,6 +73,11 @@ impl Engine {
         self.ingest_once(batch, source, None)
     }
 
+    /// Decodes records as this store takes them: with what its rules of redaction find replaced.
+    pub fn decode(&self, records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
+        decode_records(records, format, rule, self.core.redactor.as_ref())
+    }
+
     /// The same for a request that names itself: sent again with the same body, it gets the same answer.
     ///
     /// # Errors
@@ -107,7 +112,7 @@ impl Engine {
         let mut failed = None;
         let (sender, receiver): (SyncSender<Batch>, Receiver<Batch>) = sync_channel(1);
         let broken = std::thread::scope(|scope| {
-            let producer = scope.spawn(move || produce(input, format, rule, &sender));
+            let producer = scope.spawn(move || self.produce(input, format, rule, &sender));
             for batch in &receiver {
                 match self.ingest(batch, source) {
                     Ok(outcome) => total.add(outcome),
@@ -123,6 +128,35 @@ impl Engine {
             producer.join().unwrap_or_else(|_| Some(Error::internal("the thread that decodes records panicked")))
         });
         (total, failed.or(broken))
+    }
+
+    fn produce(&self, input: impl BufRead, format: Option<Format>, rule: &TenantRule, sender: &SyncSender<Batch>) -> Option<Error> {
+        let mut splitter = RecordSplitter::new(input);
+        loop {
+            let (mut records, mut bytes, mut ended) = (Vec::new(), 0, None);
+            while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+                match splitter.next_record() {
+                    Ok(Some(record)) => {
+                        bytes += record.bytes.len();
+                        records.push(record);
+                    }
+                    Ok(None) => {
+                        ended = Some(None);
+                        break;
+                    }
+                    Err(error) => {
+                        ended = Some(Some(error));
+                        break;
+                    }
+                }
+            }
+            if !records.is_empty() && sender.send(self.decode(records, format, rule)).is_err() {
+                return None;
+            }
+            if let Some(ended) = ended {
+                return ended;
+            }
+        }
     }
 }
 
@@ -241,35 +275,6 @@ fn outcome(admitted: &Admitted, last_seq: u64, table_version: Option<u64>) -> Ou
 
 fn batch_number(outcome: &Outcome) -> u128 {
     ulid::Ulid::from_string(&outcome.receipt.batch).map_or(0, |id| id.0)
-}
-
-fn produce(input: impl BufRead, format: Option<Format>, rule: &TenantRule, sender: &SyncSender<Batch>) -> Option<Error> {
-    let mut splitter = RecordSplitter::new(input);
-    loop {
-        let (mut records, mut bytes, mut ended) = (Vec::new(), 0, None);
-        while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-            match splitter.next_record() {
-                Ok(Some(record)) => {
-                    bytes += record.bytes.len();
-                    records.push(record);
-                }
-                Ok(None) => {
-                    ended = Some(None);
-                    break;
-                }
-                Err(error) => {
-                    ended = Some(Some(error));
-                    break;
-                }
-            }
-        }
-        if !records.is_empty() && sender.send(decode_records(records, format, rule)).is_err() {
-            return None;
-        }
-        if let Some(ended) = ended {
-            return ended;
-        }
-    }
 }
 
 /// All records of a request at once: it is accepted whole or not at all.

@@ -6,6 +6,7 @@
 //!
 //! Locks are taken in this order: compacting, table, intake. Whoever holds neither may wait for the log.
 
+mod backup;
 mod check;
 mod compact;
 mod ingest;
@@ -30,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{Quarantine, Quarantined};
 use crate::query::plan::Path as AnswerPath;
 use crate::query::{Reader, Scanner, Snapshot};
+use crate::redact::Redactor;
 use crate::storage::DataDir;
 use crate::storage::segment::Segment;
 use intake::Intake;
@@ -57,6 +59,7 @@ struct Core {
     runtime: Handle,
     scanner: Scanner,
     settings: Settings,
+    redactor: Option<Redactor>,
     published: Arc<Published>,
     write: Option<WriteSide>,
 }
@@ -136,6 +139,17 @@ impl Engine {
     /// Files that cannot be read.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>> {
         Quarantine::read(self.core.data.store())
+    }
+
+    /// The bounds that this was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// How often each rule of redaction has found something since the start.
+    pub fn redacted(&self) -> Vec<(String, u64)> {
+        let found = self.core.redactor.iter().flat_map(Redactor::found);
+        found.map(|(rule, count)| (rule.to_owned(), count)).collect()
     }
 
     /// Seals the buffer now: when this returns, everything accepted before is in the table.

@@ -12,6 +12,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{Buffered, LoggedRequest, Quarantine, Unsealed, decode_logged, encode_logged};
 use crate::query::{Scanner, Snapshot};
+use crate::redact::Redactor;
 use crate::storage::segment::Segment;
 use crate::storage::wal::{Frame, LogFolder, LogWriter, Recovered, recover};
 use crate::storage::{Access, DataDir, Store, Table, paths};
@@ -58,7 +59,14 @@ impl Engine {
             _ => None,
         };
         let scanner = Scanner::new(runtime.clone());
-        let core = Arc::new(Core { data, clock, runtime, scanner, settings, published, write });
+        let redactor = match (&write, data.redaction()?) {
+            (Some(_), Some((rules, key))) => {
+                let place = data.store().path(paths::REDACTION_FILE);
+                Some(Redactor::parse(&rules, key).map_err(|error| error.at(place.display()))?)
+            }
+            _ => None,
+        };
+        let core = Arc::new(Core { data, clock, runtime, scanner, settings, redactor, published, write });
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
             write.remove_orphans(&engine.core)?;

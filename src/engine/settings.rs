@@ -1,5 +1,6 @@
 //! When the engine seals, and when it takes nothing more.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Bounds of the buffer and of the disk.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub buffer_bytes: usize,
     /// How long a request waits for room.
     pub room_wait: Duration,
+    /// Where backups of a running store are made; nowhere if absent.
+    pub backups: Option<PathBuf>,
     /// Whether segments are merged in the background.
     pub compact: bool,
     /// Bytes that must be free on the disk before anything is taken in.
@@ -24,7 +27,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; merging; 256 MiB free.
+    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; no backups; merging; 256 MiB free.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -33,6 +36,7 @@ impl Default for Settings {
             bulk_events: 20_000,
             buffer_bytes: 256 << 20,
             room_wait: Duration::from_secs(10),
+            backups: None,
             compact: true,
             free_bytes: 256 << 20,
         }

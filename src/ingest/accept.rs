@@ -5,8 +5,10 @@ use crate::access::check_tenant;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp, clip, row_order};
+use crate::redact::Redactor;
 use crate::storage::segment::{Segment, SegmentFiles, TenantRows, write_segment};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -83,10 +85,13 @@ impl TenantRule {
     }
 }
 
-/// Decodes records, on all cores, keeping their order.
-pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
-    let decoded: Vec<(u64, Result<Event, Rejected>)> =
-        records.into_par_iter().with_min_len(256).map(|record| (record.line, decode_record(record, format, rule))).collect();
+/// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
+pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Batch {
+    let decoded: Vec<(u64, Result<Event, Rejected>)> = records
+        .into_par_iter()
+        .with_min_len(256)
+        .map(|record| (record.line, decode_record(redacted(record, redactor), format, rule)))
+        .collect();
     let mut batch = Batch { events: Vec::with_capacity(decoded.len()), lines: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
     for (line, outcome) in decoded {
         match outcome {
@@ -98,6 +103,16 @@ pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &Tenan
         }
     }
     batch
+}
+
+fn redacted(record: Record, redactor: Option<&Redactor>) -> Record {
+    let Some(redactor) = redactor else { return record };
+    // What is no UTF-8 is no record; its secrets are searched in what can be read of it.
+    let text = String::from_utf8_lossy(&record.bytes);
+    match (&text, redactor.redact(&text)) {
+        (Cow::Borrowed(_), Cow::Borrowed(_)) => record,
+        (_, redacted) => Record { line: record.line, bytes: redacted.into_owned().into_bytes() },
+    }
 }
 
 fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> Result<Event, Rejected> {

@@ -24,7 +24,7 @@ pub struct Candidate {
 
 /// The next segments to make one of, oldest first; none when the store is as it should be.
 ///
-/// Segments of one date and about one size (a power of four) are merged when there are more than [`LEFT_ALONE`] of them, so
+/// Segments of one date and about one size (a power of four) are merged when there are more than four of them, so
 /// an event is written again once for each step in size, not for each seal. `all` merges whatever can be.
 pub fn choose(segments: &[Candidate], all: bool) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32, u32), Vec<&Candidate>> = BTreeMap::new();

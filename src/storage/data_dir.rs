@@ -1,6 +1,6 @@
 //! A data directory: its version mark, and the lock that keeps a second process out.
 
-use super::paths::{KEY_FILE, LOCK_FILE, VERSION_FILE};
+use super::paths::{KEY_FILE, LOCK_FILE, REDACTION_FILE, REDACTION_KEY, VERSION_FILE};
 use super::store::{PutMode, Store, create_root};
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -52,8 +52,20 @@ impl DataDir {
             store.put(VERSION_FILE, &version, PutMode::Replace)?;
         }
         check_version(&store)?;
-        let key = key(&store, access)?;
+        let key = key(&store, KEY_FILE, access)?;
         Ok(Self { store, key, _lock: lock })
+    }
+
+    /// The rules of redaction and the key for them, if there are rules. The key is made when it is first needed.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    pub fn redaction(&self) -> Result<Option<(Vec<u8>, [u8; 32])>> {
+        match self.store.read(REDACTION_FILE) {
+            Ok(rules) => Ok(Some((rules, key(&self.store, REDACTION_KEY, Access::Write)?))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The directory's own key, which cursors are signed with. It is made when the directory is first opened for writing.
@@ -116,12 +128,12 @@ fn lock(root: &Path, access: Access) -> Result<File> {
     Ok(file)
 }
 
-fn key(store: &Store, access: Access) -> Result<[u8; 32]> {
-    match store.read(KEY_FILE) {
+fn key(store: &Store, file: &str, access: Access) -> Result<[u8; 32]> {
+    match store.read(file) {
         Ok(bytes) => {
             return bytes
                 .try_into()
-                .map_err(|_| Error::corrupt(format!("{} is no key: remove it, and cursors begin anew", store.path(KEY_FILE).display())));
+                .map_err(|_| Error::corrupt(format!("{} is no key of 32 bytes: restore it from a copy", store.path(file).display())));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -129,7 +141,7 @@ fn key(store: &Store, access: Access) -> Result<[u8; 32]> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
     if access == Access::Write {
-        store.put(KEY_FILE, &key, PutMode::Replace)?;
+        store.put(file, &key, PutMode::Replace)?;
     }
     Ok(key)
 }

@@ -3,6 +3,8 @@
 //! ```text
 //! DATA/annals.json                          format version of the directory
 //! DATA/cursor.key                           what cursors are signed with
+//! DATA/redaction.json                       what is replaced in records before they are stored, if anything
+//! DATA/redaction.key                        what the hashes of that are keyed with
 //! DATA/LOCK                                 held by the process that has it open
 //! DATA/events/_delta_log/…                  the Delta table's log
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
@@ -18,6 +20,10 @@
 pub const VERSION_FILE: &str = "annals.json";
 /// The directory's own key, 32 random bytes.
 pub const KEY_FILE: &str = "cursor.key";
+/// The rules of redaction.
+pub const REDACTION_FILE: &str = "redaction.json";
+/// The key of redaction, 32 random bytes.
+pub const REDACTION_KEY: &str = "redaction.key";
 /// The lock file.
 pub const LOCK_FILE: &str = "LOCK";
 /// The folder of the Delta table.
@@ -49,6 +55,11 @@ pub fn manifest(id: &str) -> String {
 /// The index of a segment.
 pub fn index(id: &str) -> String {
     format!("{INDEXES}/{id}.idx")
+}
+
+/// A commit of the Delta table.
+pub fn table_log(version: u64) -> String {
+    format!("{TABLE}/_delta_log/{version:020}.json")
 }
 
 /// A file of quarantined records.

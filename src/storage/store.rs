@@ -46,6 +46,32 @@ impl Store {
         Ok(Self { root, files: Arc::new(Files::default()) })
     }
 
+    /// Makes the directory `root` and those above it, durably.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn create(root: &Path) -> Result<()> {
+        create_root(root)
+    }
+
+    /// Whether a file is there.
+    pub fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// The length of a file in bytes; none if it is not there.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn length(&self, path: &str) -> Result<Option<u64>> {
+        let source = self.path(path);
+        match fs::metadata(&source) {
+            Ok(file) => Ok(Some(file.len())),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::io(source.display(), cause)),
+        }
+    }
+
     /// The absolute path of a file of the store.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)

@@ -6,7 +6,7 @@ use crate::decode::Format;
 use crate::engine::Engine;
 use crate::event::Timestamp;
 use crate::generate::{Plan, generate};
-use crate::ingest::{Record, TenantRule, decode_records};
+use crate::ingest::{Record, TenantRule};
 use crate::storage::Access;
 use axum::Router;
 use axum::body::Body;
@@ -47,7 +47,7 @@ impl Store {
     fn ingest(&self, tenant: &str, format: Option<Format>, records: &[String]) {
         let records: Vec<Record> =
             records.iter().zip(1..).map(|(record, line)| Record { line, bytes: record.clone().into_bytes() }).collect();
-        let batch = decode_records(records, format, &TenantRule::Is(tenant.to_owned()));
+        let batch = self.engine.decode(records, format, &TenantRule::Is(tenant.to_owned()));
         assert_eq!(batch.rejected, []);
         self.engine.ingest(batch, "test").expect("accepted");
     }

@@ -76,6 +76,12 @@ fn paths() -> Map<String, Json> {
         "get",
         operation("quarantine", "Records that could not be decoded", &parameters, None, &json_answer("Quarantine")),
     );
+    let name = json!([query(
+        "name",
+        &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$" }),
+        "the backup's directory, below the server's"
+    )]);
+    add("/api/v1/backups", "post", operation("backup", "Make a backup, or add to it what is new", &name, None, &json_answer("Backup")));
     for path in ["/livez", "/readyz"] {
         add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
     }

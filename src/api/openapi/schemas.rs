@@ -22,6 +22,20 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Problem", problem()),
         ("Filter", filter()),
         ("RecordTest", record_test()),
+        (
+            "Backup",
+            object(
+                &[
+                    ("version", count()),
+                    ("segments", count()),
+                    ("events", count()),
+                    ("copied", count()),
+                    ("bytes", count()),
+                    ("kept", count()),
+                ],
+                &[],
+            ),
+        ),
         ("Health", json!({ "type": "object", "required": ["status"], "properties": { "status": text() } })),
     ]
 }

@@ -1,0 +1,75 @@
+//! `annals backup` and `annals restore`.
+
+use super::output::line;
+use super::remote::Remote;
+use super::{OK, Place, Session};
+use crate::api::Pairs;
+use crate::error::{Error, Result};
+use crate::storage::Access;
+use clap::Args;
+use serde_json::Value as Json;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A backup is a data directory of its own: `annals query --data BACKUP` answers from it, `annals check --data BACKUP` checks it.
+A running server makes it below the directory that it was started with (--backups).
+
+Examples:
+  annals backup --data ./audit --to /backups/audit
+  annals backup --url http://127.0.0.1:7400 --to monday")]
+pub(super) struct BackupArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The directory of the backup; of a server's, its name
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  annals restore --from /backups/audit --data ./audit")]
+pub(super) struct RestoreArgs {
+    /// The backup
+    #[arg(long, value_name = "DIR")]
+    from: PathBuf,
+    /// The new data directory
+    #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
+    data: PathBuf,
+}
+
+pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let report = match (&args.place.data, &args.place.url) {
+        (Some(data), _) => {
+            if !data.exists() {
+                return Err(Error::parameter("--data", format!("there is nothing at {}", data.display())));
+            }
+            serde_json::to_value(session.open(data, Access::Write)?.backup(&args.to)?).unwrap_or_default()
+        }
+        (None, Some(url)) => {
+            let name = args.to.to_string_lossy().into_owned();
+            Remote::new(&session.runtime, url)?.post("/api/v1/backups", &Pairs(vec![("name".to_owned(), name)]), Vec::new())?
+        }
+        (None, None) => return Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+    };
+    say(&report)
+}
+
+pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
+    let session = Session::new()?;
+    let report = session.open(&args.from, Access::Read)?.restore(&args.data)?;
+    session.open(&args.data, Access::Read)?.prove()?;
+    say(&serde_json::to_value(report).unwrap_or_default())
+}
+
+fn say(report: &Json) -> Result<u8> {
+    line(&format!(
+        "{} events in {} segments: {} files copied ({} MB), {} were there",
+        report["events"],
+        report["segments"],
+        report["copied"],
+        report["bytes"].as_u64().unwrap_or_default() / 1_000_000,
+        report["kept"]
+    ))?;
+    Ok(OK)
+}

@@ -1,0 +1,49 @@
+//! Backup of a running store, and restore.
+
+use super::{CheckReport, Engine};
+use crate::error::{Error, Result};
+use crate::maintain::{BackupReport, copy};
+use std::path::Path;
+use std::sync::PoisonError;
+
+impl Engine {
+    /// Copies everything that was accepted until now into `target`, while questions are answered and events arrive.
+    ///
+    /// # Errors
+    /// A target that holds something else, or a disk that fails; a copy that was interrupted is finished by the next one.
+    pub fn backup(&self, target: &Path) -> Result<BackupReport> {
+        let write = self.core.write()?;
+        write.seal(&self.core)?;
+        // Files of older versions must not be removed while they are copied.
+        let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.snapshot();
+        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target)
+    }
+
+    /// Copies this store, which is a backup, into a new data directory, and checks every byte of that.
+    ///
+    /// # Errors
+    /// A directory that is not empty, or a disk that fails.
+    pub fn restore(&self, target: &Path) -> Result<BackupReport> {
+        if std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::invalid(format!("{} is not empty: a store is restored into a new directory", target.display())));
+        }
+        let snapshot = self.snapshot();
+        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target)
+    }
+
+    /// What a check of the whole store says, if anything is wrong.
+    ///
+    /// # Errors
+    /// Damage, by its place.
+    pub fn prove(&self) -> Result<CheckReport> {
+        let report = self.check(false)?;
+        match report.reports.first() {
+            None => Ok(report),
+            Some(wrong) => {
+                let what = wrong.data.iter().chain(&wrong.index).next().cloned().unwrap_or_default();
+                Err(Error::corrupt(format!("segment {}: {what}", wrong.segment)))
+            }
+        }
+    }
+}
