@@ -223,7 +223,7 @@ impl WriteSide {
         if let Ok(epoch) = self.rotate(core, &mut intake, last_seq) {
             let _ = self.log.trim(epoch);
         }
-        self.signal.sealed(0, 0);
+        self.signal.sealed(|| core.published.buffered());
         Ok(outcome)
     }
 

@@ -183,8 +183,10 @@ impl LogThread {
             Ok(()) => {
                 self.durable_seq = self.durable_seq.max(end_seq.saturating_sub(1));
                 if !events.is_empty() {
-                    self.signal.added(events.len(), events.iter().map(|event| event.original.len()).sum());
+                    let (count, bytes) = (events.len(), events.iter().map(|event| event.original.len()).sum());
+                    // Shown first: a seal that ends in between then counts them twice, not never.
                     self.published.add(events);
+                    self.signal.added(count, bytes);
                 }
                 for done in waiting {
                     let _ = done.send(Ok(()));

@@ -44,6 +44,12 @@ impl Published {
         });
     }
 
+    /// The events in the buffer and the bytes of their records.
+    pub(super) fn buffered(&self) -> (usize, usize) {
+        let snapshot = self.get();
+        (snapshot.buffered().map(|part| part.rows().len()).sum(), snapshot.buffered().map(|part| part.bytes()).sum())
+    }
+
     /// Marks everything in the buffer as being sealed; what comes later stays apart. Returns all that is being sealed.
     pub(super) fn begin_seal(&self) -> Vec<Arc<Event>> {
         self.change(|snapshot| {

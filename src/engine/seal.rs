@@ -35,10 +35,7 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
                 tracing::error!(%error, "cannot seal the buffer; its events are safe in the write-ahead log");
                 rest = (rest * 2).clamp(REST.0, REST.1);
                 // Who waits for room must hear of it too.
-                let snapshot = core.published.get();
-                write
-                    .signal
-                    .sealed(snapshot.buffered().map(|part| part.rows().len()).sum(), snapshot.buffered().map(|part| part.bytes()).sum());
+                write.signal.sealed(|| core.published.buffered());
             }
         }
     }
@@ -64,8 +61,7 @@ impl WriteSide {
             intake.unsealed_bytes = intake.unsealed.retain(|seq| seq > last_seq);
         }
         self.log.trim(epoch)?;
-        let snapshot = core.published.get();
-        self.signal.sealed(snapshot.fresh.iter().map(|part| part.rows().len()).sum(), snapshot.fresh.iter().map(|part| part.bytes()).sum());
+        self.signal.sealed(|| core.published.buffered());
         Ok(())
     }
 

@@ -43,11 +43,13 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// A seal ended; `left` events of `bytes` are in the buffer.
-    pub(super) fn sealed(&self, left: usize, bytes: usize) {
+    /// A seal ended; `left` tells how many events of how many bytes are in the buffer. It is asked while nothing can be
+    /// added to the count, so that no event is left out of it.
+    pub(super) fn sealed(&self, left: impl FnOnce() -> (usize, usize)) {
         let mut state = self.state();
-        (state.events, state.bytes, state.wanted) = (left, bytes, false);
-        state.since = (left > 0).then(Instant::now);
+        (state.events, state.bytes) = left();
+        state.wanted = false;
+        state.since = (state.events > 0).then(Instant::now);
         state.seals += 1;
         self.changed.notify_all();
     }

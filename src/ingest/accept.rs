@@ -9,7 +9,7 @@ use crate::redact::Redactor;
 use crate::storage::segment::{Segment, SegmentFiles, TenantRows, write_segment};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -227,6 +227,7 @@ impl Unsealed {
 
 /// Events of a batch by tenant and time, so that a segment is asked only about those that it could hold.
 struct Wanted<'a> {
+    tenants: HashSet<&'a str>,
     /// By tenant: time and place in the batch, ascending.
     timed: HashMap<&'a str, Vec<(Timestamp, usize)>>,
     /// By tenant: places of events whose time is absurd.
@@ -235,7 +236,8 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn new(events: &'a [Event], now: Timestamp) -> Self {
-        let mut wanted = Self { timed: HashMap::new(), suspect: HashMap::new() };
+        let tenants = events.iter().map(|event| event.tenant.as_ref()).collect();
+        let mut wanted = Self { tenants, timed: HashMap::new(), suspect: HashMap::new() };
         for (place, event) in events.iter().enumerate() {
             if event.time.is_suspect(now) {
                 wanted.suspect.entry(&event.tenant).or_default().push(place);
@@ -258,8 +260,10 @@ impl<'a> Wanted<'a> {
 
 fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(usize, Known)>> {
     let mut pairs: Vec<(u32, usize)> = Vec::new();
-    for rows in &segment.manifest().tenants {
-        let suspects = if segment.manifest().suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
+    let manifest = segment.manifest();
+    // A batch has few tenants, a segment may have many, and there are many segments.
+    for rows in wanted.tenants.iter().filter_map(|name| manifest.tenant(name)) {
+        let suspects = if manifest.suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
         let timed = wanted.within(rows).iter().map(|(time, place)| (Some(*time), *place));
         for (time, place) in timed.chain(suspects.into_iter().flatten().map(|place| (None, *place))) {
             let index = segment.index()?;

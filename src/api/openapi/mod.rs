@@ -160,7 +160,7 @@ fn ingest() -> Json {
             "the format of the records"
         ),
         {
-            "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "pattern": "^[!-~]{1,100}$" },
+            "name": "Idempotency-Key", "in": "header", "required": false, "schema": { "type": "string", "pattern": "^[!-~]{1,100}$" },
             "description": "names the request: sent again with the same body within a day, it gets the same answer",
         },
     ]);
