@@ -233,7 +233,7 @@ fn send(remote: &Remote<'_>, request: &Pairs, source: &Source, mut heard: impl F
                 lines.push(record.line);
             }
             if !body.is_empty() && (ended || body.len() >= REQUEST_BYTES) {
-                let answer = remote.post("/api/v1/events", request, std::mem::take(&mut body))?;
+                let answer = remote.post_patiently("/api/v1/events", request, std::mem::take(&mut body))?;
                 add(&mut total, &answer, &lines);
                 lines.clear();
                 heard(&total);

@@ -5,7 +5,12 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use reqwest::{Client, StatusCode};
 use serde_json::Value as Json;
 use std::io::Write;
+use std::time::Duration;
 use tokio::runtime::Runtime;
+
+/// How often a body is sent at most when the server has no room, and how long to wait in between.
+const TRIES_MAX: u32 = 12;
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A server.
 pub(super) struct Remote<'a> {
@@ -34,6 +39,25 @@ impl<'a> Remote<'a> {
         self.send(self.client.post(format!("{}{path}?{}", self.url, pairs.to_query())).body(body))
     }
 
+    /// The same, sent again when the server says that it has no room now. It takes a record once, however often it comes.
+    pub(super) fn post_patiently(&self, path: &str, pairs: &Pairs, body: Vec<u8>) -> Result<Json> {
+        let body = bytes::Bytes::from(body);
+        let mut tries = 1;
+        loop {
+            let request = self.client.post(format!("{}{path}?{}", self.url, pairs.to_query())).body(body.clone());
+            match self.exchange(request)? {
+                (StatusCode::SERVICE_UNAVAILABLE, json) if tries < TRIES_MAX => {
+                    let refusal = refusal(StatusCode::SERVICE_UNAVAILABLE, &json);
+                    super::output::note(&format!("annals: {refusal}; trying again in {} s", RETRY_AFTER.as_secs()));
+                    std::thread::sleep(RETRY_AFTER);
+                    tries += 1;
+                }
+                (status, json) if status.is_success() => return Ok(json),
+                (status, json) => return Err(refusal(status, &json)),
+            }
+        }
+    }
+
     /// Writes the body of a `GET` to `out` as it arrives.
     ///
     /// # Errors
@@ -56,16 +80,20 @@ impl<'a> Remote<'a> {
     }
 
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Json> {
+        match self.exchange(request)? {
+            (status, json) if status.is_success() => Ok(json),
+            (status, json) => Err(refusal(status, &json)),
+        }
+    }
+
+    fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(StatusCode, Json)> {
         let lost = || format!("no answer from {}", self.url);
         self.runtime.block_on(async {
             let response = request.send().await.context(ErrorKind::Unavailable, lost)?;
             let status = response.status();
             let body = response.bytes().await.context(ErrorKind::Unavailable, lost)?;
             let json: Json = serde_json::from_slice(&body).context(ErrorKind::Unavailable, || format!("{} is no annals", self.url))?;
-            if status.is_success() {
-                return Ok(json);
-            }
-            Err(refusal(status, &json))
+            Ok((status, json))
         })
     }
 }
