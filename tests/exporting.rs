@@ -177,7 +177,7 @@ fn glob(table: &Path) -> Vec<std::path::PathBuf> {
 /// Rows of the large export.
 const MANY: u64 = 1_000_000;
 /// Memory that a process may take beyond what it had when a tenth was exported, in KiB.
-const GROWTH_KIB: u64 = 48 << 10;
+const GROWTH_KIB: u64 = 96 << 10;
 
 /// What a row of the large export is known by, whatever its order.
 fn fingerprint(cells: &[&str]) -> u64 {
