@@ -270,6 +270,30 @@ fn cursors_fit_only_the_question_they_came_from() {
 }
 
 #[test]
+fn a_kubernetes_api_server_delivers_its_audit_events() {
+    let store = TestStore::new();
+    let items: Vec<Json> = crate::samples::lines("k8s_audit_falco.jsonl.gz")
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("samples are JSON"))
+        .collect();
+    // The webhook sends items without their kind.
+    let bare = |mut item: Json| {
+        item.as_object_mut().expect("an object").retain(|key, _| key != "kind" && key != "apiVersion");
+        item
+    };
+    let list = json!({ "kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items.into_iter().map(bare).collect::<Vec<_>>() });
+    for _ in 0..2 {
+        assert_eq!(store.post("/k8s/audit/cluster-1", list.to_string()), json!({}));
+    }
+    assert_eq!(store.get("/api/v1/count?tenant=cluster-1&format=k8s"), json!({ "count": 52 }));
+    assert_eq!(store.get("/api/v1/quarantine?tenant=cluster-1")["total"], 3, "the same id with another content");
+    assert_eq!(store.post("/k8s/audit/cluster-1", "{\"kind\":\"EventList\",\"items\":[{\"nonsense\":1}]}"), json!({}));
+    assert_eq!(store.get("/api/v1/quarantine?tenant=cluster-1")["total"], 4, "kept, not refused: it would be sent again and then dropped");
+    let wrong = Request::post("/k8s/audit/a%2Fb").body(Body::from("{}")).expect("a request");
+    assert_eq!(store.refused(wrong, 400)["parameter"], "tenant");
+}
+
+#[test]
 fn a_request_that_names_itself_is_answered_once() {
     let store = TestStore::new();
     let send = |store: &TestStore, key: &str, body: Vec<u8>| {

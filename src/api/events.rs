@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/events", get(list).post(ingest))
         .route("/api/v1/events/query", post(query))
         .route("/api/v1/events/{trace_id}", get(one))
+        .route("/k8s/audit/{tenant}", post(kubernetes))
 }
 
 async fn list(State(app): State<App>, pairs: Pairs, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -61,7 +62,28 @@ async fn one(State(app): State<App>, path: Result<Path<String>, PathRejection>, 
 async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
     let body = read_body(body, WIRE_BYTES_MAX).await?;
-    Ok(Json(app.run(move |engine| request.run(engine, &body)).await?))
+    Ok(Json(app.run(move |engine| request.run(engine, &body, "POST /api/v1/events")).await?))
+}
+
+/// The audit webhook of a Kubernetes API server: an `EventList` in, an empty object out when it is durable. The API server
+/// repeats a batch a few times after any error and then drops it, so what cannot be decoded goes to quarantine instead.
+async fn kubernetes(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+    let rule = TenantRule::new(Some(&tenant), None)?;
+    let request = IngestRequest { format: Some(Format::K8s), rule, coding: coding(&headers)?, key: None };
+    let body = read_body(body, WIRE_BYTES_MAX).await?;
+    app.run(move |engine| request.run(engine, &body, "Kubernetes audit webhook")).await?;
+    Ok(Json(Value::Object(serde_json::Map::new())))
+}
+
+/// How a body is packed, as its header says.
+fn coding(headers: &HeaderMap) -> Result<Option<Coding>> {
+    headers.get(header::CONTENT_ENCODING).map(|value| Coding::from_header(value.to_str().unwrap_or("?"))).transpose()
 }
 
 async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
@@ -93,10 +115,7 @@ impl IngestRequest {
         }
         let format = parse_format(pairs.one("format")?.unwrap_or("auto"))?;
         let rule = TenantRule::new(pairs.one("tenant")?, pairs.one("tenant_from")?)?;
-        let coding = match headers.get(header::CONTENT_ENCODING) {
-            Some(value) => Some(Coding::from_header(value.to_str().unwrap_or("?"))?),
-            None => None,
-        };
+        let coding = coding(headers)?;
         let key = match headers.get("idempotency-key") {
             Some(value) => Some(idempotency_key(value.to_str().unwrap_or_default())?),
             None => None,
@@ -105,12 +124,12 @@ impl IngestRequest {
         Ok(Self { format, rule, coding, key })
     }
 
-    fn run(&self, engine: &Engine, body: &[u8]) -> Result<Outcome> {
+    fn run(&self, engine: &Engine, body: &[u8], source: &str) -> Result<Outcome> {
         let limit = UNPACKED_BYTES_MAX.min((body.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE));
         let coding = self.coding.unwrap_or_else(|| Coding::of_bytes(body));
         let records = read_records(Unpacked::new(body, coding, limit)?)?;
         let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&records) });
-        engine.ingest_once(engine.decode(records, self.format, &self.rule), "POST /api/v1/events", request)
+        engine.ingest_once(engine.decode(records, self.format, &self.rule), source, request)
     }
 }
 

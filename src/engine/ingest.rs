@@ -175,6 +175,11 @@ impl WriteSide {
             return Ok((outcome, self.log.barrier()?));
         }
         let admitted = intake.admit(core, batch, source, now)?;
+        self.record(intake, admitted, request, now)
+    }
+
+    /// Hands what is new to the log.
+    fn record(&self, intake: &mut Intake, admitted: Admitted, request: Option<RequestKey>, now: Timestamp) -> Result<(Outcome, Pending)> {
         let outcome = outcome(&admitted, intake.last_seq, None);
         let first_seq = intake.last_seq + 1;
         let last_seq = intake.last_seq + outcome.accepted;
@@ -196,7 +201,8 @@ impl WriteSide {
     /// Seals a batch at once, together with what is in the buffer: one write instead of two, and the commit acknowledges it.
     fn ingest_bulk(&self, core: &Core, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
         let mut table = self.table();
-        let mut intake = self.intake(core)?;
+        self.settle(core, &mut table)?;
+        let mut intake = self.intake_while_sealing(core, &table)?;
         // What the log has in hand must be shown before it is sealed.
         self.log.barrier()?.wait().inspect_err(|_| intake.log_failed = true)?;
         let now = core.clock.now();
@@ -204,8 +210,13 @@ impl WriteSide {
             return Ok(outcome);
         }
         let admitted = intake.admit(core, batch, source, now)?;
-        if admitted.fresh.is_empty() {
-            return Ok(outcome(&admitted, intake.last_seq, None));
+        if admitted.fresh.len() < core.settings.bulk_events {
+            // Most of it is known: the log takes the rest.
+            let (outcome, pending) = self.record(&mut intake, admitted, request, now)?;
+            drop(intake);
+            drop(table);
+            pending.wait().inspect_err(|_| self.log_failed())?;
+            return Ok(outcome);
         }
         let last_seq = intake.last_seq + admitted.fresh.len() as u64;
         let mut outcome = outcome(&admitted, intake.last_seq, None);
@@ -215,12 +226,11 @@ impl WriteSide {
         // Numbers must not be given twice if the commit is in the table after all.
         intake.in_doubt = table.in_doubt;
         let version = sealed?;
-        intake.last_seq = last_seq;
-        intake.unsealed_bytes = intake.unsealed.retain(|seq| seq > last_seq);
+        intake.sealed_past_log(last_seq);
         outcome.receipt.table_version = Some(version);
         logged(request, &outcome, last_seq, now).into_iter().for_each(|logged| intake.requests.add(logged));
         // The log goes on behind what was sealed past it. If it cannot, the next batch tries again.
-        if let Ok(epoch) = self.rotate(core, &mut intake, last_seq) {
+        if let Ok(epoch) = self.rotate(core, &mut intake) {
             let _ = self.log.trim(epoch);
         }
         self.signal.sealed(|| core.published.buffered());

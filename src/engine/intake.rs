@@ -1,6 +1,7 @@
 //! The one place where events are numbered: what is known is told from what is new, under one lock.
 
 use super::requests::{RequestKey, Requests};
+use super::seal::Sealing;
 use super::{Core, Outcome, Refused, WriteSide};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
@@ -12,6 +13,8 @@ use std::sync::MutexGuard;
 pub(super) struct Intake {
     /// The number of the last event that was accepted.
     pub(super) last_seq: u64,
+    /// The last event that was sealed without being logged: the log must not go back behind it.
+    pub(super) sealed_seq: u64,
     /// What is in no segment: also what is in the log's hands and not durable yet.
     pub(super) unsealed: Unsealed,
     /// Bytes of the records in `unsealed`.
@@ -63,6 +66,13 @@ impl Intake {
         outcome.map(Some).map_err(|cause| Error::internal("the answer to an earlier request cannot be read").because(cause))
     }
 
+    /// Events up to this one are in the table; those that were not logged have numbers that the log does not know.
+    pub(super) fn sealed_past_log(&mut self, sealed: u64) {
+        self.last_seq = self.last_seq.max(sealed);
+        self.sealed_seq = self.sealed_seq.max(sealed);
+        self.unsealed_bytes = self.unsealed.retain(|seq| seq > sealed);
+    }
+
     /// What a new file of the log begins with.
     fn checkpoint(&self, now: Timestamp) -> Vec<u8> {
         encode_logged::<Event>(now, &self.requests.all(), &[])
@@ -97,10 +107,21 @@ impl WriteSide {
                 continue;
             }
             if intake.log_failed {
-                self.rotate(core, &mut intake, 0)?;
+                self.rotate(core, &mut intake)?;
             }
             return Ok(intake);
         }
+    }
+
+    /// The same for who holds the table.
+    pub(super) fn intake_while_sealing(&self, core: &Core, table: &Sealing) -> Result<MutexGuard<'_, Intake>> {
+        let mut intake = self.lock_intake()?;
+        if intake.in_doubt {
+            self.number_on(core, table, &mut intake)?;
+        } else if intake.log_failed {
+            self.rotate(core, &mut intake)?;
+        }
+        Ok(intake)
     }
 
     /// The intake, whatever state it is in.
@@ -110,9 +131,9 @@ impl WriteSide {
     }
 
     /// Begins a new file of the log after everything that is durable; what is not is forgotten. Returns the file's number.
-    pub(super) fn rotate(&self, core: &Core, intake: &mut Intake, sealed: u64) -> Result<u64> {
+    pub(super) fn rotate(&self, core: &Core, intake: &mut Intake) -> Result<u64> {
         intake.log_failed = true;
-        let rotated = self.log.rotate(sealed, intake.checkpoint(core.clock.now()))?;
+        let rotated = self.log.rotate(intake.sealed_seq, intake.checkpoint(core.clock.now()))?;
         intake.log_failed = false;
         let durable = rotated.durable_seq;
         if intake.last_seq != durable {

@@ -139,8 +139,16 @@ fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, pu
         signal.added(events.len(), unsealed_bytes);
     }
     let log = Log::start(writer, last_seq, Arc::clone(published), Arc::clone(&signal))?;
-    let intake =
-        Intake { last_seq, unsealed, unsealed_bytes, requests, quarantine: Quarantine::open(store)?, log_failed: false, in_doubt: false };
+    let intake = Intake {
+        last_seq,
+        sealed_seq: 0,
+        unsealed,
+        unsealed_bytes,
+        requests,
+        quarantine: Quarantine::open(store)?,
+        log_failed: false,
+        in_doubt: false,
+    };
     Ok(WriteSide {
         table: Mutex::new(Sealing { table, in_doubt: false }),
         intake: Mutex::new(intake),

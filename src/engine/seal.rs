@@ -51,8 +51,8 @@ impl WriteSide {
         let mut table = self.table();
         self.settle(core, &mut table)?;
         let (epoch, last_seq, events) = {
-            let mut intake = self.lock_intake()?;
-            let epoch = if intake.in_doubt { self.number_on(core, &table, &mut intake)? } else { self.rotate(core, &mut intake, 0)? };
+            let mut intake = self.intake_while_sealing(core, &table)?;
+            let epoch = self.rotate(core, &mut intake)?;
             (epoch, intake.last_seq, core.published.begin_seal())
         };
         if !events.is_empty() {
@@ -111,20 +111,15 @@ impl WriteSide {
     pub(super) fn reconcile(&self, core: &Core) -> Result<()> {
         let mut table = self.table();
         self.settle(core, &mut table)?;
-        self.number_on(core, &table, &mut *self.lock_intake()?)?;
-        Ok(())
+        self.number_on(core, &table, &mut *self.lock_intake()?)
     }
 
-    /// Goes on behind the last number that is in the table; returns the number of the log's new file.
-    fn number_on(&self, core: &Core, table: &Sealing, intake: &mut Intake) -> Result<u64> {
-        let sealed = core.runtime.block_on(table.table.last_seq())?;
-        if sealed > intake.last_seq {
-            intake.last_seq = sealed;
-            intake.unsealed_bytes = intake.unsealed.retain(|seq| seq > sealed);
-        }
-        let epoch = self.rotate(core, intake, sealed)?;
+    /// Goes on behind the last number that is in the table.
+    pub(super) fn number_on(&self, core: &Core, table: &Sealing, intake: &mut Intake) -> Result<()> {
+        intake.sealed_past_log(core.runtime.block_on(table.table.last_seq())?);
+        self.rotate(core, intake)?;
         intake.in_doubt = false;
-        Ok(epoch)
+        Ok(())
     }
 }
 
