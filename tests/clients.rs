@@ -14,8 +14,15 @@ use std::sync::Arc;
 /// Random calls of each operation of the OpenAPI document.
 const EXAMPLES: &str = "20";
 
+/// Says why a test does not run; where it must run, it fails.
+#[allow(clippy::print_stderr, reason = "a skipped test must say so")]
+pub(crate) fn skipped(reason: &str) {
+    assert!(std::env::var_os("ANNALS_TESTS_MUST_RUN").is_none(), "{reason}, and this test must run");
+    eprintln!("SKIPPED: {reason}");
+}
+
 /// Runs a script of `tests/python` if the packages it needs are there.
-fn run(script: &str, package: &str, args: &[&str]) -> Option<Output> {
+pub(crate) fn run(script: &str, package: &str, args: &[&str]) -> Option<Output> {
     run_with_input(script, package, args, &[])
 }
 
@@ -24,11 +31,7 @@ pub(crate) fn run_with_input(script: &str, package: &str, args: &[&str], input: 
     let python = std::env::var("ANNALS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let there = Command::new(&python).args(["-c", &format!("import {package}")]).output().is_ok_and(|output| output.status.success());
     if !there {
-        assert!(std::env::var_os("ANNALS_TESTS_MUST_RUN").is_none(), "{python} has no {package}, and this test must run");
-        #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
-        {
-            eprintln!("SKIPPED: {python} has no {package}; pip install -r tests/python/requirements.txt");
-        }
+        skipped(&format!("{python} has no {package}; pip install -r tests/python/requirements.txt"));
         return None;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
@@ -102,7 +105,7 @@ fn the_sdk_of_cts_pages_through_a_thousand_traces() {
 }
 
 /// Serves a store on a free port; returns the address.
-fn serve(store: &TestStore) -> String {
+pub(crate) fn serve(store: &TestStore) -> String {
     let engine = Arc::clone(store.engine());
     let (sender, address) = std::sync::mpsc::channel();
     let options = annals::api::ServeOptions { listen: "127.0.0.1:0".parse().expect("an address") };

@@ -4,6 +4,7 @@
 //! at random moments and at each of its writes and syncs, its disk is copied as a power cut leaves it, filled up, and made
 //! to fail. One checker judges all of it.
 
+use crate::clients::skipped;
 use crate::process::{Server, annals};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -170,11 +171,6 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost_or_doubled() {
 #[allow(clippy::print_stderr, reason = "what was counted, and what was skipped and why")]
 fn said(what: &str) {
     eprintln!("{what}");
-}
-
-fn skipped(why: &str) {
-    assert!(std::env::var_os("ANNALS_TESTS_MUST_RUN").is_none(), "{why}, and this test must run");
-    said(&format!("SKIPPED: {why}"));
 }
 
 fn there_is(program: &str, word: &str) -> bool {

@@ -6,6 +6,7 @@ mod clients;
 mod commands;
 mod compaction;
 mod decode;
+mod doors;
 mod durable;
 mod exporting;
 mod hostile;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod cts;
+mod doors;
 mod error;
 mod events;
 mod export;
@@ -15,7 +16,7 @@ pub mod question;
 mod serve;
 mod store;
 
-pub(crate) use events::parse_format;
+pub(crate) use doors::parse_format;
 pub(crate) use export::Export;
 pub use openapi::document as openapi_document;
 pub use params::Pairs;
@@ -42,6 +43,10 @@ pub(crate) struct App {
     engine: Arc<Engine>,
     /// What limits how many exports run at a time.
     exports: Arc<Semaphore>,
+    /// What bodies that are being taken in may need together.
+    room: doors::Room,
+    /// The version that the Elasticsearch door says it is.
+    elastic_version: Arc<str>,
 }
 
 impl App {
@@ -53,13 +58,23 @@ impl App {
     }
 }
 
+/// The version of Elasticsearch that its clients are told, unless something else is set: it serves shippers of 7 and 8.
+pub const ELASTIC_VERSION: &str = "8.19.99";
+
 /// All routes over an engine.
 pub fn router(engine: Arc<Engine>) -> Router {
-    let app = App { engine, exports: Arc::new(Semaphore::new(export::EXPORTS_MAX)) };
+    router_as(engine, ELASTIC_VERSION)
+}
+
+/// The same for another version of Elasticsearch: Filebeat refuses a server that is older than itself.
+pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
+    let exports = Arc::new(Semaphore::new(export::EXPORTS_MAX));
+    let app = App { engine, exports, room: doors::Room::default(), elastic_version: elastic_version.into() };
     // Parquet is compressed already, and what fits in one packet gains nothing.
     let worth = SizeAbove::new(COMPRESS_BYTES_MIN).and(NotForContentType::const_new("application/vnd.apache.parquet"));
     Router::new()
         .merge(events::routes())
+        .merge(doors::routes())
         .merge(answer::routes())
         .merge(export::routes())
         .merge(store::routes())

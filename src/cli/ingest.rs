@@ -252,6 +252,6 @@ fn add(total: &mut Outcome, answer: &Json, lines: &[u64]) {
     for refused in answer["quarantined"].as_array().into_iter().flatten() {
         let line = refused["line"].as_u64().unwrap_or_default();
         let line = lines.get((line as usize).saturating_sub(1)).copied().unwrap_or(line);
-        total.quarantined.push(Refused { line, reason: refused["reason"].as_str().unwrap_or_default().to_owned() });
+        total.quarantined.push(Refused { line, reason: refused["reason"].as_str().unwrap_or_default().to_owned(), conflict: false });
     }
 }

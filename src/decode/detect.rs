@@ -22,6 +22,10 @@ const CHANGE: u32 = 1 << 13;
 const OPERATION: u32 = 1 << 14;
 const SUBJECT: u32 = 1 << 15;
 const QUOTA_STATE: u32 = 1 << 16;
+const SPEC_VERSION: u32 = 1 << 17;
+const TYPE: u32 = 1 << 18;
+const LOG_TIME: u32 = 1 << 19;
+const DOCUMENT: u32 = 1 << 20;
 
 /// The bit of a key; 0 if no format is told by it.
 fn bit(key: &str) -> u32 {
@@ -43,6 +47,10 @@ fn bit(key: &str) -> u32 {
         "operation_type" => OPERATION,
         "quota_id" | "coupon_id" | "customer_id" | "trans_id" | "budget_type" | "budget_amount" | "operation_amount" => SUBJECT,
         "quota_status" | "quota_value" => QUOTA_STATE,
+        "specversion" => SPEC_VERSION,
+        "type" => TYPE,
+        "timeUnixNano" | "observedTimeUnixNano" => LOG_TIME,
+        "@timestamp" | "_index" => DOCUMENT,
         _ => 0,
     }
 }
@@ -102,6 +110,7 @@ pub(super) fn detect(record: &str) -> Result<Option<Format>> {
     let has = |bits: u32| keys & bits == bits;
     // A key that only one format has comes before keys that several may have.
     Ok(match () {
+        () if has(SPEC_VERSION | TYPE) => Some(Format::CloudEvents),
         () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),
         () if has(AUDIT_ID | AUDIT_DETAIL) => Some(Format::K8s),
         () if has(EVENT_SOURCE | EVENT_DETAIL) => Some(Format::CloudTrail),
@@ -109,6 +118,8 @@ pub(super) fn detect(record: &str) -> Result<Option<Format>> {
         () if has(EVENT_NAME | TIME) => Some(Format::Native),
         () if has(CHANGE) || has(OPERATION | SUBJECT) || has(QUOTA_STATE | SUBJECT) => Some(Format::Partner),
         () if has(CTS_ENVELOPE) => Some(Format::Cts),
+        () if has(LOG_TIME) => Some(Format::Otlp),
+        () if has(DOCUMENT) => Some(Format::Ecs),
         () => None,
     })
 }

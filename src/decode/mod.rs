@@ -6,25 +6,31 @@
 //! of money in no known form, an operation that it has no name for. Refused records go to quarantine with the reason.
 //!
 //! ```text
-//!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native ─► Event
+//!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │ cloudevents │ ecs ─► Event
 //!                                        └──── json: loose values ── related: ids in bodies
 //! ```
 //!
 //! `related_ids` hold every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`, `coupon`, `customer`,
 //! `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and mission events of CTS); `account`, `user`,
 //! `assumed_by` (who acted in the operator's place); `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`,
-//! `impersonated` (Kubernetes); `project`, `operation` (Google Cloud). `relation:unbind` marks everything that the end of
+//! `impersonated` (Kubernetes); `project`, `operation` (Google Cloud); `event`, `trace`, `span`, `session`, `instance`, `host`, `ip`, `hash`, `target`
+//! (CloudEvents, OpenTelemetry, Elastic Common Schema). `relation:unbind` marks everything that the end of
 //! a customer's association with a partner caused, whichever interface told of it.
 
+mod cloudevents;
 mod cloudtrail;
 mod cts;
 mod detect;
+mod document;
 mod gcp;
 mod json;
 mod k8s;
 mod native;
+mod otlp;
 mod partner;
+mod paths;
 mod related;
+mod severity;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, hex};
@@ -37,6 +43,9 @@ pub const VERSION: u32 = 1;
 
 /// How many objects and arrays may lie in each other.
 pub const DEPTH_MAX: usize = 64;
+
+/// How the id of a record begins that brought none.
+pub const HASH_ID: &str = "sha256:";
 
 /// The related id of everything that the end of a customer's association with a partner caused.
 const UNBIND: (&str, &str) = ("relation", "unbind");
@@ -56,11 +65,18 @@ pub enum Format {
     Gcp,
     /// Objects with our own field names.
     Native,
+    /// Log records of OpenTelemetry.
+    Otlp,
+    /// CloudEvents.
+    CloudEvents,
+    /// Documents of log shippers, in Elastic Common Schema as far as they follow it.
+    Ecs,
 }
 
 impl Format {
     /// Every format, in the order of [`crate::event::FORMATS`].
-    pub const ALL: [Self; 6] = [Self::Cts, Self::Partner, Self::CloudTrail, Self::K8s, Self::Gcp, Self::Native];
+    pub const ALL: [Self; 9] =
+        [Self::Cts, Self::Partner, Self::CloudTrail, Self::K8s, Self::Gcp, Self::Native, Self::Otlp, Self::CloudEvents, Self::Ecs];
 
     /// The name, as in the field `format`.
     pub fn name(self) -> &'static str {
@@ -71,6 +87,9 @@ impl Format {
             Self::K8s => "k8s",
             Self::Gcp => "gcp",
             Self::Native => "native",
+            Self::Otlp => "otlp",
+            Self::CloudEvents => "cloudevents",
+            Self::Ecs => "ecs",
         }
     }
 
@@ -101,20 +120,40 @@ pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     };
     let mut event = Event::default();
     event.original = record.into();
-    let outcome = match format {
-        Format::Cts => cts::decode(record, &mut event),
-        Format::Partner => partner::decode(record, &mut event),
-        Format::CloudTrail => cloudtrail::decode(record, &mut event),
-        Format::K8s => k8s::decode(record, &mut event),
-        Format::Gcp => gcp::decode(record, &mut event),
-        Format::Native => native::decode(record, &mut event),
-    };
-    outcome.map_err(|error| error.at(format.name()))?;
+    fill(record, format, &mut event).map_err(|error| error.at(format.name()))?;
+    document::fill_address(record, &mut event)?;
     if event.text(Field::TraceId).is_none() {
         event.set(Field::TraceId, hash_id(record));
     }
     event.set(Field::Format, format.name());
     Ok(event)
+}
+
+/// Fills the event by the decoder of a format.
+fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
+    match format {
+        Format::Cts => cts::decode(record, event),
+        Format::Partner => partner::decode(record, event),
+        Format::CloudTrail => cloudtrail::decode(record, event),
+        Format::K8s => k8s::decode(record, event),
+        Format::Gcp => gcp::decode(record, event),
+        Format::Native => native::decode(record, event),
+        Format::Otlp => otlp::decode(record, event),
+        Format::CloudEvents => cloudevents::decode(record, event),
+        Format::Ecs => document::decode(record, event),
+    }
+}
+
+/// Fills the event from a record that another one carries, as an object or written into a text; `false` if what it carries
+/// is no record of a cloud's own format, and nothing is filled then.
+fn decode_carried(value: json::Loose<'_>, event: &mut Event) -> Result<bool> {
+    let Some(inner) = value.embedded() else { return Ok(false) };
+    let format = match detect::detect(&inner) {
+        Ok(Some(format)) if !matches!(format, Format::Otlp | Format::CloudEvents | Format::Ecs) => format,
+        _ => return Ok(false),
+    };
+    fill(&inner, format, event).map_err(|error| error.at(format.name()))?;
+    Ok(true)
 }
 
 /// The text at a path of the record, such as `project_id`, `user.domain.id` or `resources.0.accountId`; numbers and truth
@@ -193,7 +232,7 @@ fn depth(json: &[u8]) -> usize {
 
 /// The id of a record that has none: 32 hexadecimal digits of the SHA-256 of its text.
 fn hash_id(record: &str) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(record.as_bytes())[..16]))
+    format!("{HASH_ID}{}", hex(&Sha256::digest(record.as_bytes())[..16]))
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ pub struct Outcome {
     pub quarantined: Vec<Refused>,
     /// The proof of acceptance.
     pub receipt: Receipt,
+    /// The lines of those that were here already, for doors that answer for each record.
+    #[serde(skip)]
+    pub duplicate_lines: Vec<u64>,
 }
 
 /// A record that is in quarantine now.
@@ -35,6 +38,9 @@ pub struct Refused {
     pub line: u64,
     /// Why.
     pub reason: String,
+    /// It decoded, and its trace id is that of another record.
+    #[serde(skip)]
+    pub conflict: bool,
 }
 
 /// What was committed, and as what.
@@ -56,6 +62,7 @@ impl Outcome {
         self.accepted += more.accepted;
         self.duplicates += more.duplicates;
         self.quarantined.extend(more.quarantined);
+        self.duplicate_lines.extend(more.duplicate_lines);
         self.receipt = Receipt {
             first_seq: self.receipt.first_seq.or(more.receipt.first_seq),
             last_seq: more.receipt.last_seq.or(self.receipt.last_seq),
@@ -274,13 +281,15 @@ fn numbered(events: Vec<Event>, first_seq: u64, now: Timestamp) -> Vec<Arc<Event
 
 fn outcome(admitted: &Admitted, last_seq: u64, table_version: Option<u64>) -> Outcome {
     let accepted = admitted.fresh.len() as u64;
+    let duplicate_lines = admitted.duplicates.clone();
     let receipt = Receipt {
         batch: admitted.id.clone(),
         first_seq: (accepted > 0).then_some(last_seq + 1),
         last_seq: (accepted > 0).then_some(last_seq + accepted),
         table_version,
     };
-    Outcome { accepted, duplicates: admitted.duplicates, quarantined: admitted.refused.clone(), receipt }
+    let duplicates = duplicate_lines.len() as u64;
+    Outcome { accepted, duplicates, quarantined: admitted.refused.clone(), receipt, duplicate_lines }
 }
 
 fn batch_number(outcome: &Outcome) -> u128 {

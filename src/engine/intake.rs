@@ -32,7 +32,8 @@ pub(super) struct Intake {
 pub(super) struct Admitted {
     pub(super) id: String,
     pub(super) fresh: Vec<Event>,
-    pub(super) duplicates: u64,
+    /// The lines of records that are known.
+    pub(super) duplicates: Vec<u64>,
     pub(super) refused: Vec<Refused>,
 }
 
@@ -44,17 +45,18 @@ impl Intake {
         let id = super::seal::segment_id(now, self.last_seq, 0);
         let mut rejected = batch.rejected;
         let mut fresh = Vec::with_capacity(batch.events.len());
-        let mut duplicates = 0;
+        let mut duplicates = Vec::new();
         for ((event, line), known) in batch.events.into_iter().zip(batch.lines).zip(known) {
             match known {
                 Known::New => fresh.push(event),
-                Known::Duplicate => duplicates += 1,
+                Known::Duplicate => duplicates.push(line),
                 Known::Conflict => rejected.push(conflict(&event, line)),
             }
         }
         rejected.sort_by_key(|rejected| rejected.line);
         self.quarantine.keep(&id, source, now, &rejected)?;
-        let refused = rejected.iter().map(|rejected| Refused { line: rejected.line, reason: rejected.reason.clone() }).collect();
+        let refused = |rejected: &Rejected| Refused { line: rejected.line, reason: rejected.reason.clone(), conflict: rejected.conflict };
+        let refused = rejected.iter().map(refused).collect();
         Ok(Admitted { id, fresh, duplicates, refused })
     }
 
@@ -83,7 +85,7 @@ impl Intake {
 fn conflict(event: &Event, line: u64) -> Rejected {
     let shown = crate::event::clip(event.trace_id(), 100);
     let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
-    Rejected { tenant: Some(event.tenant.to_string()), line, reason, bytes: event.original.as_bytes().to_vec() }
+    Rejected { tenant: Some(event.tenant.to_string()), line, reason, bytes: event.original.as_bytes().to_vec(), conflict: true }
 }
 
 /// How an outcome is remembered for the request that asked for it.

@@ -147,7 +147,7 @@ pub const LEVELS: &[&str] = &["normal", "warning", "incident"];
 /// CTS's own list of trace types.
 pub const TRACE_TYPES: &[&str] = &["ApiCall", "ConsoleAction", "SystemAction", "ObsSDK", "ObsAPI", "Others"];
 /// The record formats that decoders exist for.
-pub const FORMATS: &[&str] = &["cts", "partner", "cloudtrail", "k8s", "gcp", "native"];
+pub const FORMATS: &[&str] = &["cts", "partner", "cloudtrail", "k8s", "gcp", "native", "otlp", "cloudevents", "ecs"];
 
 macro_rules! fields {
     ($( $field:ident $name:literal $cts:literal $kind:expr, $index:ident $operators:ident $facet:literal $en:literal $zh:literal; )*) => {

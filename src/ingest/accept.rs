@@ -33,6 +33,8 @@ pub struct Rejected {
     pub reason: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
+    /// It decoded, and its trace id is that of another record.
+    pub conflict: bool,
 }
 
 /// Whose records they are.
@@ -135,7 +137,7 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
                 .and_then(|text| decode::text_at(text, path))
                 .filter(|tenant| check_tenant(tenant).is_ok()),
         };
-        Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500), bytes: record.bytes }
+        Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500), bytes: record.bytes, conflict: false }
     })
 }
 

@@ -12,6 +12,8 @@ pub enum Coding {
     Gzip,
     /// Zstandard.
     Zstd,
+    /// What HTTP calls deflate: a zlib stream.
+    Deflate,
 }
 
 /// The largest window of a zstd frame: 8 MiB.
@@ -21,15 +23,16 @@ impl Coding {
     /// Reads the value of a `Content-Encoding` header.
     ///
     /// # Errors
-    /// Any coding other than `identity`, `gzip` and `zstd`, and more than one.
+    /// Any coding other than `identity`, `gzip`, `zstd` and `deflate`, and more than one.
     pub fn from_header(value: &str) -> Result<Self> {
         match value.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Ok(Self::Identity),
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),
+            "deflate" => Ok(Self::Deflate),
             other => Err(Error::parameter(
                 "Content-Encoding",
-                format!("{:?} is not supported: send gzip, zstd or identity", crate::event::clip(other, 40)),
+                format!("{:?} is not supported: send gzip, zstd, deflate or identity", crate::event::clip(other, 40)),
             )),
         }
     }
@@ -77,6 +80,7 @@ impl<'a> Unpacked<'a> {
         let inner: Box<dyn BufRead + Send + 'a> = match coding {
             Coding::Identity => Box::new(packed),
             Coding::Gzip => Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(packed))),
+            Coding::Deflate => Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::ZlibDecoder::new(packed))),
             Coding::Zstd => {
                 let refuse = |cause: io::Error| Error::invalid("cannot start zstd").because(cause);
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(refuse)?;

@@ -1,0 +1,149 @@
+//! CloudEvents 1.0 over HTTP: structured, batched and binary (CloudEvents HTTP protocol binding 1.0.2), with the handshake
+//! of its webhook specification.
+//!
+//! In binary mode the attributes are headers and the body is the data. The record that is kept is then the same event in
+//! the JSON form. Senders are read leniently: header values may be percent-encoded or plain UTF-8, and the content type may
+//! be missing.
+
+use super::super::App;
+use super::super::error::ApiError;
+use super::super::params::Pairs;
+use super::body::{Packed, WIRE_BYTES_MAX};
+use super::required_tenant;
+use crate::decode::Format;
+use crate::engine::{Outcome, read_records};
+use crate::error::Error;
+use crate::ingest::Record;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/cloudevents", door()).route("/cloudevents/{tenant}", door())
+}
+
+fn door() -> MethodRouter<App> {
+    post(take).options(handshake)
+}
+
+async fn take(
+    State(app): State<App>,
+    path: Result<Option<Path<String>>, PathRejection>,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Outcome>, ApiError> {
+    let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+    let rule = required_tenant(path.as_ref().map(|Path(tenant)| tenant.as_str()), &pairs, &headers)?;
+    let binary = Binary::read(&headers);
+    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    let outcome = app.run(move |engine| {
+        let records = match binary {
+            Some(binary) => vec![binary.record(&body.whole()?)],
+            None => read_records(body.unpack()?)?,
+        };
+        engine.ingest(engine.decode(records, Some(Format::CloudEvents), &rule), "CloudEvents")
+    });
+    Ok(Json(outcome.await?))
+}
+
+/// Agrees to be sent events: whoever sends them asks first, so that nobody is flooded who did not want it.
+async fn handshake(headers: HeaderMap) -> Response {
+    let Some(origin) = headers.get("webhook-request-origin") else { return StatusCode::NO_CONTENT.into_response() };
+    let allowed = [
+        (HeaderName::from_static("webhook-allowed-origin"), origin.clone()),
+        (HeaderName::from_static("webhook-allowed-rate"), HeaderValue::from_static("*")),
+        (header::ALLOW, HeaderValue::from_static("POST, OPTIONS")),
+    ];
+    (StatusCode::OK, allowed).into_response()
+}
+
+/// A CloudEvent whose attributes are headers.
+#[derive(Debug)]
+pub(super) struct Binary {
+    attributes: Map<String, Value>,
+    /// Whether the data are JSON; not known without a content type.
+    is_json: Option<bool>,
+}
+
+impl Binary {
+    /// The attributes, if the headers hold any.
+    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
+        if !headers.contains_key("ce-specversion") && !headers.contains_key("ce-id") {
+            return None;
+        }
+        let mut attributes = Map::new();
+        for (name, value) in headers {
+            if let Some(name) = name.as_str().strip_prefix("ce-") {
+                attributes.insert(name.to_owned(), percent_decoded(value.as_bytes()).into());
+            }
+        }
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if let Some(kind) = kind {
+            attributes.insert("datacontenttype".to_owned(), kind.into());
+        }
+        let media = kind.map(|kind| kind.split(';').next().unwrap_or(kind).trim().to_ascii_lowercase());
+        let is_json = media.map(|media| media == "application/json" || media == "text/json" || media.ends_with("+json"));
+        Some(Self { attributes, is_json })
+    }
+
+    /// The event in its JSON form.
+    pub(super) fn record(&self, data: &[u8]) -> Record {
+        let text = std::str::from_utf8(data).ok();
+        let json = text.filter(|_| self.is_json != Some(false)).and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+        let (name, value) = match (json, text) {
+            _ if data.is_empty() => ("", String::new()),
+            // Byte for byte as it came.
+            (Some(json), _) => ("data", json.get().to_owned()),
+            (None, Some(text)) => ("data", json!(text).to_string()),
+            (None, None) => ("data_base64", json!(STANDARD.encode(data)).to_string()),
+        };
+        let mut record = Value::Object(self.attributes.clone()).to_string();
+        if !name.is_empty() {
+            record.pop();
+            record.push_str(&format!(",\"{name}\":{value}}}"));
+        }
+        Record { line: 1, bytes: record.into_bytes() }
+    }
+}
+
+/// A header's value: percent-encoded UTF-8, as the specification wants it, or whatever text it is.
+fn percent_decoded(value: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match code {
+            Some(code) => {
+                bytes.push(code);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| String::from_utf8_lossy(value).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_decoded;
+
+    #[test]
+    fn header_values_are_read_encoded_and_plain() {
+        assert_eq!(percent_decoded(b"/iam/%E7%94%A8%E6%88%B7"), "/iam/用户");
+        assert_eq!(percent_decoded("/iam/用户".as_bytes()), "/iam/用户");
+        assert_eq!(percent_decoded(b"100% sure %zz %"), "100% sure %zz %");
+        assert_eq!(percent_decoded(b"%ff"), "%ff", "no UTF-8: as it came");
+    }
+}

@@ -1,0 +1,161 @@
+//! The grammar of `_bulk`: lines of actions, each but `delete` followed by its document.
+
+use crate::error::{Error, Result};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What an action wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    Index,
+    Create,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// One action of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Action<'a> {
+    pub(super) operation: Operation,
+    /// The index, from the action or from the path.
+    pub(super) index: Option<Cow<'a, str>>,
+    pub(super) id: Option<Cow<'a, str>>,
+    /// The document; empty for a deletion.
+    pub(super) document: &'a [u8],
+}
+
+/// What we read of an action's line; other keys (`routing`, `_type`, `version` …) say nothing to an append-only store.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Target {
+    #[serde(rename = "_index")]
+    index: Option<Scalar>,
+    #[serde(rename = "_id")]
+    id: Option<Scalar>,
+    op_type: Option<String>,
+}
+
+/// Clients write ids as texts and as numbers.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl Scalar {
+    fn into_text(self) -> Option<String> {
+        let text = match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        };
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// Reads the actions of a body. `path_index` is the index that the URL names.
+///
+/// # Errors
+/// A line that is no action, or an action without its document: then it cannot be known which lines are documents.
+pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<Vec<Action<'a>>> {
+    let mut lines = (1_usize..).zip(body.split(|byte| *byte == b'\n'));
+    let mut actions = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let (operation, target) = action(line).map_err(|error| error.at(format!("Malformed action/metadata line [{number}]")))?;
+        let document = match operation {
+            Operation::Delete => &[][..],
+            _ => lines
+                .next()
+                .map(|(_, line)| line.trim_ascii())
+                .ok_or_else(|| Error::invalid(format!("the action of line [{number}] has no document: the body ends after it")))?,
+        };
+        let index = target.index.and_then(Scalar::into_text).map(Cow::Owned).or(path_index.map(Cow::Borrowed));
+        actions.push(Action { operation, index, id: target.id.and_then(Scalar::into_text).map(Cow::Owned), document });
+    }
+    Ok(actions)
+}
+
+fn action(line: &[u8]) -> Result<(Operation, Target)> {
+    let mut named: BTreeMap<String, Target> =
+        serde_json::from_slice(line).map_err(|cause| Error::invalid("is no object of one action").because(cause))?;
+    let (name, target) = named.pop_first().filter(|_| named.is_empty()).ok_or_else(|| Error::invalid("expected one action"))?;
+    let operation = match name.as_str() {
+        "index" if target.op_type.as_deref() == Some("create") => Operation::Create,
+        "index" => Operation::Index,
+        "create" => Operation::Create,
+        "update" => Operation::Update,
+        "delete" => Operation::Delete,
+        other => {
+            let shown = crate::event::clip(other, 40);
+            return Err(Error::invalid(format!("expected field [create], [delete], [index] or [update] but found [{shown}]")));
+        }
+    };
+    Ok((operation, target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed<'a>(body: &'a str, index: Option<&'a str>) -> Vec<(Operation, Option<String>, Option<String>, &'a str)> {
+        let actions = parse(body.as_bytes(), index).expect("a body in the grammar");
+        let plain = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let text = |bytes| std::str::from_utf8(bytes).expect("text");
+        actions.into_iter().map(|action| (action.operation, plain(action.index), plain(action.id), text(action.document))).collect()
+    }
+
+    #[test]
+    fn what_real_clients_send_is_read() {
+        use Operation::{Create, Delete, Index, Update};
+        let some = |text: &str| Some(text.to_owned());
+        // elasticsearch-py, Fluent Bit, rsyslog, Logstash, syslog-ng.
+        let body = "{\"create\":{\"_id\":\"e1\",\"_index\":\"audit-2025\"}}\n{\"a\":1}\n{\"create\":{\"_index\":\"fluent-bit\",\"_type\":\"_doc\"}}\r\n{}\r\n\
+                    {\"index\":{\"_index\": \"system\",\"_type\":\"events\"}}\n{\"b\":\"é\"}\n{\"index\":{\"_id\":null,\"_index\":\"logstash\",\"routing\":null}}\n{\"c\":3}\n\
+                    \n{\"create\":{ }}\n{\"d\":4}";
+        assert_eq!(
+            parsed(body, Some("of-path")),
+            [
+                (Create, some("audit-2025"), some("e1"), "{\"a\":1}"),
+                (Create, some("fluent-bit"), None, "{}"),
+                (Index, some("system"), None, "{\"b\":\"é\"}"),
+                (Index, some("logstash"), None, "{\"c\":3}"),
+                (Create, some("of-path"), None, "{\"d\":4}"),
+            ]
+        );
+        let body = "{\"delete\":{\"_id\":7}}\n{\"update\":{\"_id\":\"x\"}}\n{\"doc\":{}}\n{\"index\":{\"op_type\":\"create\"}}\n{}\n";
+        assert_eq!(
+            parsed(body, None),
+            [(Delete, None, some("7"), ""), (Update, None, some("x"), "{\"doc\":{}}"), (Create, None, None, "{}")]
+        );
+        assert_eq!(parsed("", None), []);
+    }
+
+    #[test]
+    fn what_is_no_action_is_refused_with_its_line() {
+        for (body, line) in [
+            ("{\"index\":{}}\n{}\nnonsense\n", 3),
+            ("{\"index\":{},\"create\":{}}\n{}\n", 1),
+            ("{\"upsert\":{}}\n{}\n", 1),
+            ("[]\n", 1),
+            ("{\"index\":{}}", 1),
+        ] {
+            let error = parse(body.as_bytes(), None).expect_err(body).to_string();
+            assert!(error.contains(&format!("line [{line}]")), "{body}: {error}");
+        }
+    }
+}

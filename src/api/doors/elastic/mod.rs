@@ -1,0 +1,292 @@
+//! The Elasticsearch door: `_bulk`, single documents, and what clients ask before they write.
+//!
+//! Elasticsearch's own clients (7, 8 and 9), OpenSearch's, Logstash, Beats, Fluent Bit, Vector, rsyslog and syslog-ng write to
+//! it. A document may be a record of any format that we know, or anything else (`ecs`). What its action says is written
+//! into the record: `{"_index":"…","_id":"…",` and then the document's own bytes.
+//!
+//! The store is append-only. `index` and `create` add; the same document under the same id is there already (`noop`, no
+//! error); another one is a conflict (409) and is kept in quarantine; `update` and `delete` are refused. A document that cannot
+//! be decoded is kept in quarantine and counts as created: what is refused, most shippers drop.
+
+mod answer;
+mod bulk;
+mod cluster;
+
+use super::super::App;
+use super::super::params::Pairs;
+use super::body::Packed;
+use super::{tell_repeats_apart, tenant_rule};
+use crate::access::check_tenant;
+use crate::engine::{Engine, Outcome};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::clip;
+use crate::ingest::{Batch, Record, TenantRule};
+use answer::{BulkAnswer, Done, ElasticError, Item, respond};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bulk::{Action, Operation};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+/// The largest body: what Elasticsearch takes itself (`http.max_content_length`), and some clients fill.
+const WIRE_BYTES_MAX: usize = 100 << 20;
+/// The longest name of an index.
+const INDEX_BYTES_MAX: usize = 255;
+/// The longest id of a document.
+const ID_BYTES_MAX: usize = 512;
+
+/// The routes, at the root and below `/es/{tenant}`, for clients that can only set a URL's beginning.
+pub(super) fn routes() -> Router<App> {
+    let writing = || {
+        let put_post = || post(bulk_call).put(bulk_call);
+        let document = || post(document_call).put(document_call).delete(append_only);
+        Router::new()
+            .route("/_bulk", put_post())
+            .route("/_bulk/", put_post())
+            .route("/{index}/_bulk", put_post())
+            .route("/{index}/_bulk/", put_post())
+            .route("/{index}/{kind}/_bulk", put_post())
+            .route("/{index}/_doc", document())
+            .route("/{index}/_doc/", document())
+            .route("/{index}/_doc/{id}", document())
+            .route("/{index}/_create/{id}", document())
+            .route("/{index}/_update/{id}", post(append_only))
+            .merge(cluster::routes())
+    };
+    let below = writing().fallback(async || ElasticError::from(Error::new(ErrorKind::NotFound, "there is nothing at this path")));
+    let here = writing().nest("/es/{tenant}", below).route("/es/{tenant}/", get(cluster::root));
+    here.layer(middleware::map_response(as_elasticsearch))
+}
+
+/// Clients that do not find this header refuse the answer after their documents were stored, and send them again.
+async fn as_elasticsearch(mut response: Response) -> Response {
+    response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
+    response
+}
+
+/// What the URL and the headers say.
+struct Call {
+    params: HashMap<String, String>,
+    rule: Option<TenantRule>,
+}
+
+impl Call {
+    fn read(params: Result<RawPathParams, RawPathParamsRejection>, pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
+        let params = params.map_err(|cause| Error::invalid("the path is no text").because(cause))?;
+        let params: HashMap<String, String> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let rule = tenant_rule(params.get("tenant").map(String::as_str), pairs, headers)?;
+        Ok(Self { params, rule })
+    }
+
+    fn param(&self, name: &str) -> Option<&str> {
+        self.params.get(name).map(String::as_str)
+    }
+}
+
+async fn bulk_call(
+    State(app): State<App>,
+    params: Result<RawPathParams, RawPathParamsRejection>,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ElasticError> {
+    let started = Instant::now();
+    let call = Call::read(params, &pairs, &headers)?;
+    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    let items = app.run(move |engine| {
+        let whole = body.whole()?;
+        take(engine, &bulk::parse(&whole, call.param("index"))?, call.rule.as_ref())
+    });
+    let items = items.await?;
+    let answer =
+        BulkAnswer { took: started.elapsed().as_millis() as u64, errors: items.iter().any(|item| item.done.error.is_some()), items };
+    Ok(respond(StatusCode::OK, json_text(&answer)?))
+}
+
+async fn append_only() -> ElasticError {
+    Error::invalid("append-only: documents are neither changed nor deleted").into()
+}
+
+/// One document: the answer is that of its action, without the action around it.
+async fn document_call(
+    State(app): State<App>,
+    params: Result<RawPathParams, RawPathParamsRejection>,
+    pairs: Pairs,
+    request: Request,
+) -> Result<Response, ElasticError> {
+    let (parts, body) = request.into_parts();
+    let call = Call::read(params, &pairs, &parts.headers)?;
+    let body = Packed::read(&app, &parts.headers, body, WIRE_BYTES_MAX).await?;
+    let items = app.run(move |engine| {
+        let whole = body.whole()?;
+        let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
+        let action = Action { operation: Operation::Index, index, id, document: whole.trim_ascii() };
+        take(engine, &[action], call.rule.as_ref())
+    });
+    let item = items.await?.pop().ok_or_else(|| Error::internal("a document without an answer"))?;
+    let status = StatusCode::from_u16(item.done.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(cause) = &item.done.error {
+        let cause = serde_json::to_value(cause).unwrap_or_default();
+        let body =
+            json!({ "error": { "root_cause": [cause], "type": cause["type"], "reason": cause["reason"] }, "status": item.done.status });
+        return Ok(respond(status, body.to_string()).into_response());
+    }
+    // A `status` among the keys would be taken for a failure by rsyslog.
+    let mut body = serde_json::to_value(&item.done).unwrap_or_default();
+    body.as_object_mut().map(|body| body.remove("status"));
+    Ok(respond(status, body.to_string()))
+}
+
+fn json_text(answer: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(answer).map_err(|cause| Error::internal("cannot write JSON").because(cause))
+}
+
+/// Takes the documents of actions in, and says what became of each.
+fn take(engine: &Engine, actions: &[Action<'_>], rule: Option<&TenantRule>) -> Result<Vec<Item>> {
+    let mut items: Vec<Option<Done>> = Vec::with_capacity(actions.len());
+    // Line numbers of the batch are places of actions, from 1.
+    let mut wanted: BTreeMap<String, (TenantRule, Vec<Record>)> = BTreeMap::new();
+    for (place, action) in actions.iter().enumerate() {
+        match addressed(action, rule) {
+            Ok((rule, record)) => {
+                let group = wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
+                group.1.push(Record { line: place as u64 + 1, bytes: record });
+                items.push(None);
+            }
+            Err(refusal) => items.push(Some(*refusal)),
+        }
+    }
+    let mut batch = Batch::default();
+    for (rule, records) in wanted.into_values() {
+        let decoded = engine.decode(records, None, &rule);
+        batch.events.extend(decoded.events);
+        batch.lines.extend(decoded.lines);
+        batch.rejected.extend(decoded.rejected);
+    }
+    let batch = tell_repeats_apart(in_order(batch));
+    let ids: HashMap<u64, String> = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.trace_id().to_owned())).collect();
+    let outcome = engine.ingest(batch, "Elasticsearch _bulk")?;
+    Ok(answered(actions, items, &ids, &outcome))
+}
+
+/// A batch in the order of its lines: that is the order in which events are numbered.
+fn in_order(batch: Batch) -> Batch {
+    let mut events: Vec<_> = batch.lines.into_iter().zip(batch.events).collect();
+    events.sort_by_key(|(line, _)| *line);
+    let (lines, events) = events.into_iter().unzip();
+    Batch { events, lines, rejected: batch.rejected }
+}
+
+/// The record of an action, and whose it is.
+fn addressed(action: &Action<'_>, rule: Option<&TenantRule>) -> Result<(TenantRule, Vec<u8>), Box<Done>> {
+    let id = action.id.as_deref();
+    let shown = action.index.as_deref().unwrap_or_default();
+    let refuse =
+        |kind: &'static str, reason: String| Box::new(Done::refused(clip(shown, 100), id.map(|id| clip(id, 100)), 400, kind, reason));
+    if matches!(action.operation, Operation::Update | Operation::Delete) {
+        let what = format!("append-only: [{}] is not supported, send [create]", action.operation.name());
+        return Err(refuse("illegal_argument_exception", what));
+    }
+    let Some(index) = action.index.as_deref() else {
+        return Err(refuse("action_request_validation_exception", "index is missing".to_owned()));
+    };
+    if index.len() > INDEX_BYTES_MAX {
+        return Err(refuse("invalid_index_name_exception", format!("the name of the index is longer than {INDEX_BYTES_MAX} bytes")));
+    }
+    if id.is_some_and(|id| id.len() > ID_BYTES_MAX) {
+        return Err(refuse("illegal_argument_exception", format!("_id is longer than {ID_BYTES_MAX} bytes")));
+    }
+    let rule = match rule {
+        Some(rule) => rule.clone(),
+        None => match check_tenant(without_date(index)) {
+            Ok(tenant) => TenantRule::Is(tenant.to_owned()),
+            Err(error) => {
+                return Err(refuse("invalid_index_name_exception", format!("no tenant is named, and the index gives none: {error}")));
+            }
+        },
+    };
+    Ok((rule, with_address(index, id, action.document)))
+}
+
+/// The document with what its action says in front: its own bytes stay.
+fn with_address(index: &str, id: Option<&str>, document: &[u8]) -> Vec<u8> {
+    // What is no object is kept as it is, and refused by the decoder.
+    let Some(rest) = document.strip_prefix(b"{") else { return document.to_vec() };
+    let mut record = format!("{{\"_index\":{}", json!(index));
+    if let Some(id) = id {
+        record.push_str(&format!(",\"_id\":{}", json!(id)));
+    }
+    let mut record = record.into_bytes();
+    if rest.trim_ascii() != b"}" {
+        record.push(b',');
+    }
+    record.extend_from_slice(rest);
+    record
+}
+
+/// The name of an index without the date that shippers append: `logs-2026.11.23`, `logs-2026.11`, `logs-2026-11-23`.
+fn without_date(index: &str) -> &str {
+    let Some((name, date)) = index.split_once("-20") else { return index };
+    let is_date = date.len() >= 2 && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
+    if is_date && !name.is_empty() { name } else { index }
+}
+
+fn answered(actions: &[Action<'_>], items: Vec<Option<Done>>, ids: &HashMap<u64, String>, outcome: &Outcome) -> Vec<Item> {
+    let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
+    let item = |(place, (action, done)): (usize, (&Action<'_>, Option<Done>))| {
+        let line = place as u64 + 1;
+        let done = done.unwrap_or_else(|| {
+            let index = action.index.as_deref().unwrap_or_default().to_owned();
+            let id = ids.get(&line).cloned().or_else(|| action.id.as_deref().map(str::to_owned));
+            let refused = outcome.quarantined.iter().find(|refused| refused.line == line);
+            match refused {
+                Some(refused) if refused.conflict => {
+                    let reason = format!("[{}]: version conflict: {}", id.as_deref().unwrap_or_default(), refused.reason);
+                    Done::refused(index, id, 409, "version_conflict_engine_exception", reason)
+                }
+                Some(_) => Done::created(index, id, 0),
+                None if outcome.duplicate_lines.contains(&line) => Done::noop(index, id),
+                None => {
+                    next_seq += 1;
+                    Done::created(index, id, next_seq - 1)
+                }
+            }
+        });
+        Item { operation: action.operation, done }
+    };
+    actions.iter().zip(items).enumerate().map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{with_address, without_date};
+
+    #[test]
+    fn the_action_is_written_in_front_of_the_documents_own_bytes() {
+        let text = |id, document: &str| String::from_utf8(with_address("i", id, document.as_bytes())).expect("text");
+        assert_eq!(text(Some("a\"b"), "{ \"x\": 1.50 }"), "{\"_index\":\"i\",\"_id\":\"a\\\"b\", \"x\": 1.50 }");
+        assert_eq!(text(None, "{ }"), "{\"_index\":\"i\" }");
+        assert_eq!(text(None, "[1]"), "[1]");
+    }
+
+    #[test]
+    fn an_index_without_its_date_is_the_tenant() {
+        for (index, name) in [
+            ("audit", "audit"),
+            ("logstash-2026.11.22", "logstash"),
+            ("audit-2025", "audit"),
+            ("vector-2026-11", "vector"),
+            ("team-20th", "team-20th"),
+            ("-2026", "-2026"),
+        ] {
+            assert_eq!(without_date(index), name);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The audit webhook of a Kubernetes API server.
+//!
+//! An `EventList` in, an empty object out when it is durable. The API server repeats a batch a few times after any error
+//! and then drops it, so what cannot be decoded goes to quarantine instead.
+
+use super::super::App;
+use super::super::error::ApiError;
+use super::body::Packed;
+use crate::decode::Format;
+use crate::engine::read_records;
+use crate::error::Error;
+use crate::ingest::TenantRule;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+/// The largest body: what a batch of 400 events with requests and answers may have, which is not cut by default.
+const WIRE_BYTES_MAX: usize = 256 << 20;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/k8s/audit/{tenant}", post(take))
+}
+
+async fn take(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+    let rule = TenantRule::new(Some(&tenant), None)?;
+    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    app.run(move |engine| {
+        let batch = engine.decode(read_records(body.unpack()?)?, Some(Format::K8s), &rule);
+        engine.ingest(batch, "Kubernetes audit webhook")
+    })
+    .await?;
+    Ok(Json(json!({})))
+}

@@ -1,0 +1,100 @@
+//! `POST /api/v1/events`: records in every form that the splitter knows, and CloudEvents by their headers.
+
+use super::super::App;
+use super::super::error::ApiError;
+use super::super::params::Pairs;
+use super::body::{Packed, WIRE_BYTES_MAX};
+use super::cloudevents::Binary;
+use super::required_tenant;
+use crate::decode::Format;
+use crate::engine::{Engine, Outcome, RequestKey, read_records};
+use crate::error::{Error, Result};
+use crate::ingest::{Record, TenantRule};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use axum::{Json, Router};
+use sha2::{Digest, Sha256};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/api/v1/events", post(ingest))
+}
+
+async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
+    let request = IngestRequest::read(&pairs, &headers)?;
+    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    Ok(Json(app.run(move |engine| request.run(engine, &body)).await?))
+}
+
+/// What `POST /api/v1/events` was asked to do.
+struct IngestRequest {
+    format: Option<Format>,
+    rule: TenantRule,
+    /// Who asks what, and the key that the request has for itself.
+    key: Option<String>,
+    /// A CloudEvent whose body is its data.
+    binary: Option<Binary>,
+}
+
+impl IngestRequest {
+    fn read(pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
+        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !["format", "tenant", "tenant_from"].contains(&name.as_str())) {
+            return Err(Error::parameter(name, "unknown parameter; this call takes format, tenant and tenant_from"));
+        }
+        let format = parse_format(pairs.one("format")?.unwrap_or("auto"))?;
+        let rule = required_tenant(None, pairs, headers)?;
+        let key = match headers.get("idempotency-key") {
+            Some(value) => Some(idempotency_key(value.to_str().unwrap_or_default())?),
+            None => None,
+        };
+        let key = key.map(|key| format!("{rule:?} {format:?} {key}"));
+        Ok(Self { format, rule, key, binary: Binary::read(headers) })
+    }
+
+    fn run(&self, engine: &Engine, body: &Packed) -> Result<Outcome> {
+        let records = match &self.binary {
+            Some(binary) => vec![binary.record(&body.whole()?)],
+            None => read_records(body.unpack()?)?,
+        };
+        let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&records) });
+        engine.ingest_once(engine.decode(records, self.format, &self.rule), "POST /api/v1/events", request)
+    }
+}
+
+/// The longest `Idempotency-Key`, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
+/// The key of a request, in the header's own quotes or without (draft-ietf-httpapi-idempotency-key-header).
+fn idempotency_key(value: &str) -> Result<String> {
+    let key = value.trim();
+    let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(Error::parameter("Idempotency-Key", format!("is a text of 1 to {KEY_BYTES_MAX} visible ASCII characters")));
+    }
+    Ok(key.to_owned())
+}
+
+/// What a request said, however it was packed: the records, and where each ends.
+fn digest(records: &[Record]) -> String {
+    let mut digest = Sha256::new();
+    for record in records {
+        digest.update((record.bytes.len() as u64).to_le_bytes());
+        digest.update(&record.bytes);
+    }
+    crate::event::hex(&digest.finalize())
+}
+
+/// Reads the name of a record format, `auto` for none.
+///
+/// # Errors
+/// An unknown name; the message names the parameter `format`.
+pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
+    if name == "auto" {
+        return Ok(None);
+    }
+    let known = crate::event::FORMATS.join(", ");
+    Format::from_name(name)
+        .map(Some)
+        .ok_or_else(|| Error::parameter("format", format!("{:?} is none of auto, {known}", crate::event::clip(name, 40))))
+}

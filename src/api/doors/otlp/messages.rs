@@ -1,0 +1,130 @@
+//! The protobuf messages of OTLP logs, as far as they are read.
+//!
+//! Source: opentelemetry-proto 1.x, `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`, `common/v1/common.proto`.
+
+use prost::{Message, Oneof};
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExportLogsServiceRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) resource_logs: Vec<ResourceLogs>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ResourceLogs {
+    #[prost(message, optional, tag = "1")]
+    pub(super) resource: Option<Resource>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) scope_logs: Vec<ScopeLogs>,
+    #[prost(string, tag = "3")]
+    pub(super) schema_url: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Resource {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "2")]
+    pub(super) dropped_attributes_count: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ScopeLogs {
+    #[prost(message, optional, tag = "1")]
+    pub(super) scope: Option<Scope>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) log_records: Vec<LogRecord>,
+    #[prost(string, tag = "3")]
+    pub(super) schema_url: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Scope {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) version: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "4")]
+    pub(super) dropped_attributes_count: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LogRecord {
+    #[prost(fixed64, tag = "1")]
+    pub(super) time_unix_nano: u64,
+    #[prost(int32, tag = "2")]
+    pub(super) severity_number: i32,
+    #[prost(string, tag = "3")]
+    pub(super) severity_text: String,
+    #[prost(message, optional, tag = "5")]
+    pub(super) body: Option<AnyValue>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(uint32, tag = "7")]
+    pub(super) dropped_attributes_count: u32,
+    #[prost(fixed32, tag = "8")]
+    pub(super) flags: u32,
+    #[prost(bytes = "vec", tag = "9")]
+    pub(super) trace_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "10")]
+    pub(super) span_id: Vec<u8>,
+    #[prost(fixed64, tag = "11")]
+    pub(super) observed_time_unix_nano: u64,
+    #[prost(string, tag = "12")]
+    pub(super) event_name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct KeyValue {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) value: Option<AnyValue>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AnyValue {
+    #[prost(oneof = "Any", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub(super) value: Option<Any>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Any {
+    #[prost(string, tag = "1")]
+    String(String),
+    #[prost(bool, tag = "2")]
+    Bool(bool),
+    #[prost(int64, tag = "3")]
+    Int(i64),
+    #[prost(double, tag = "4")]
+    Double(f64),
+    #[prost(message, tag = "5")]
+    Array(ArrayValue),
+    #[prost(message, tag = "6")]
+    Map(KeyValueList),
+    #[prost(bytes, tag = "7")]
+    Bytes(Vec<u8>),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ArrayValue {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) values: Vec<AnyValue>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct KeyValueList {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) values: Vec<KeyValue>,
+}
+
+/// `google.rpc.Status`: what an error is told as.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Status {
+    #[prost(int32, tag = "1")]
+    pub(super) code: i32,
+    #[prost(string, tag = "2")]
+    pub(super) message: String,
+}

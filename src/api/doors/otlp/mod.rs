@@ -1,0 +1,136 @@
+//! The OTLP door: logs over HTTP, in protobuf and in JSON (OTLP 1.x).
+//!
+//! `200` with an empty answer means that every record is durable. There is no partial success: exporters ignore it, so what
+//! cannot be decoded goes to quarantine. Errors are `google.rpc.Status` in the encoding of the request.
+
+mod json;
+mod messages;
+mod record;
+
+use super::super::App;
+use super::super::error::status_of;
+use super::super::params::Pairs;
+use super::body::{Packed, WIRE_BYTES_MAX};
+use super::{required_tenant, tell_repeats_apart};
+use crate::decode::Format;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::Record;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use messages::{ExportLogsServiceRequest, Status};
+use prost::Message;
+use serde_json::json;
+
+/// Seconds after which an exporter may try again.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/v1/logs", post(take)).route("/otlp/{tenant}/v1/logs", post(take))
+}
+
+/// How a request is encoded, and so its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Protobuf,
+    Json,
+}
+
+impl Encoding {
+    /// As the content type says; `None` if it says anything else.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        match kind.split(';').next()?.trim().to_ascii_lowercase().as_str() {
+            "application/x-protobuf" | "application/protobuf" => Some(Self::Protobuf),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+        }
+    }
+
+    fn parse(self, body: &[u8]) -> Result<ExportLogsServiceRequest> {
+        match self {
+            Self::Protobuf => ExportLogsServiceRequest::decode(body)
+                .map_err(|cause| Error::invalid("the body is no ExportLogsServiceRequest").because(cause)),
+            Self::Json => json::parse(body),
+        }
+    }
+
+    fn respond(self, status: StatusCode, protobuf: Vec<u8>, json: String) -> Response {
+        let body = if self == Self::Protobuf { protobuf } else { json.into_bytes() };
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type()))], body).into_response()
+    }
+
+    fn error(self, error: &Error) -> Response {
+        let status = status_of(error.kind());
+        if status.is_server_error() {
+            tracing::error!(%error, "a request of the OTLP door failed");
+        }
+        // Codes of gRPC: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAVAILABLE, INTERNAL.
+        let code = match error.kind() {
+            ErrorKind::Invalid | ErrorKind::Mismatch => 3,
+            ErrorKind::NotFound => 5,
+            ErrorKind::TooLarge => 8,
+            ErrorKind::Locked | ErrorKind::Unavailable => 14,
+            ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => 13,
+        };
+        self.refuse(status, code, error.to_string())
+    }
+
+    fn refuse(self, status: StatusCode, code: i32, message: String) -> Response {
+        let json = json!({ "code": code, "message": message }).to_string();
+        let mut response = self.respond(status, Status { code, message }.encode_to_vec(), json);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+async fn take(
+    State(app): State<App>,
+    path: Result<Option<Path<String>>, PathRejection>,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Some(encoding) = Encoding::of(&headers) else {
+        let what = "send application/x-protobuf or application/json".to_owned();
+        return Encoding::Json.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, what);
+    };
+    let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause));
+    let taken = async {
+        let path = path?;
+        let rule = required_tenant(path.as_ref().map(|Path(tenant)| tenant.as_str()), &pairs, &headers)?;
+        let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+        let take = move |engine: &crate::engine::Engine| {
+            let request = encoding.parse(&body.whole()?)?;
+            let batch = engine.decode(records(&request), Some(Format::Otlp), &rule);
+            engine.ingest(tell_repeats_apart(batch), "OTLP logs")
+        };
+        app.run(take).await
+    };
+    match taken.await {
+        Ok(_) => encoding.respond(StatusCode::OK, Vec::new(), "{}".to_owned()),
+        Err(error) => encoding.error(&error),
+    }
+}
+
+/// The records of a request, numbered from 1.
+fn records(request: &ExportLogsServiceRequest) -> Vec<Record> {
+    let logs = request.resource_logs.iter().flat_map(|resource| {
+        resource.scope_logs.iter().flat_map(move |scope| scope.log_records.iter().map(move |record| (record, scope, resource)))
+    });
+    let bytes = logs.map(|(log, scope, resource)| record::json_of(log, scope, resource).into_bytes());
+    (1..).zip(bytes).map(|(line, bytes)| Record { line, bytes }).collect()
+}

@@ -1,0 +1,156 @@
+//! Documents of log shippers: the fields of Elastic Common Schema, nested or dotted, and what rsyslog, syslog-ng, Fluent
+//! Bit and Vector write of themselves.
+//!
+//! A shipper often carries another system's record as text in `message`: if that is a record of a format that we know, the
+//! event is what its decoder makes of it. A document without any time is accepted, flagged as suspect and filed under its
+//! ingest time.
+//!
+//! A document that came through the Elasticsearch door begins with what its action said: `{"_index":"…","_id":"…",…`. Its
+//! `_id` is then the event's id, and the index is its source where the document names none. No document can have these
+//! keys by itself: Elasticsearch refuses them.
+
+use super::json::{self, Loose, loose_object};
+use super::paths::Paths;
+use super::severity;
+use crate::error::{Error, Result};
+use crate::event::{Event, Field, Timestamp};
+
+/// How a document begins whose action is written into it.
+const ADDRESSED: &str = "{\"_index\":\"";
+
+loose_object!(Address { index = "_index", id = "_id" });
+
+/// The first path that has a value gives the field.
+const TEXTS: &[(Field, &[&str])] = &[
+    (Field::TraceId, &["event.id"]),
+    (Field::EventName, &["event.action", "action", "event_name", "event", "MSGID", "msgid", "event.type"]),
+    (
+        Field::Source,
+        &[
+            "event.provider",
+            "service.name",
+            "event.module",
+            "event.dataset",
+            "data_stream.dataset",
+            "PROGRAM",
+            "programname",
+            "app-name",
+            "appname",
+            "ident",
+        ],
+    ),
+    (Field::ResourceType, &["resource.type", "orchestrator.resource.type", "event.category"]),
+    (Field::ResourceId, &["resource.id", "cloud.resource_id", "orchestrator.resource.id", "cloud.instance.id", "host.id", "file.path"]),
+    (
+        Field::ResourceName,
+        &[
+            "resource.name",
+            "orchestrator.resource.name",
+            "cloud.instance.name",
+            "host.name",
+            "host.hostname",
+            "host",
+            "HOST",
+            "hostname",
+            "fromhost",
+        ],
+    ),
+    (Field::Operator, &["user.name", "user.email", "user.id", "user", "client.user.name", "source.user.name"]),
+    (Field::Code, &["http.response.status_code", "event.code", "error.code"]),
+    (Field::SourceIp, &["source.ip", "client.ip", "source.address", "client.address", "fromhost-ip", "SOURCEIP"]),
+    (Field::RequestId, &["http.request.id", "transaction.id"]),
+    (Field::AccessKeyId, &["cloud.access_key.id"]),
+];
+const TIMES: &[&str] = &["@timestamp", "timestamp", "time", "date", "event.start", "timereported", "ISODATE"];
+const RECORD_TIMES: &[&str] = &["event.created", "event.ingested", "timegenerated"];
+const LEVELS: &[&str] = &["log.level", "level", "severity", "log.syslog.severity.name", "PRIORITY", "priority", "syslogseverity-text"];
+const SYSLOG_LEVELS: &[&str] = &["log.syslog.severity.code", "syslogseverity"];
+/// Where shippers put the record that they carry.
+const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log"];
+/// What `event.type` says of operations that change something.
+const CHANGES: &[&str] = &["creation", "change", "deletion", "admin", "installation"];
+
+/// Fills the event from a document.
+pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let paths = Paths::of(record)?;
+    for value in CARRIED.iter().map(|name| paths.first(&[name])) {
+        if super::decode_carried(value?, event)? {
+            return Ok(());
+        }
+    }
+    for (field, names) in TEXTS {
+        event.set_opt(*field, paths.text(names)?.filter(|text| text != "-"));
+    }
+    event.time = time_of(&paths)?.unwrap_or_default();
+    event.record_time = RECORD_TIMES.iter().find_map(|name| time(paths.first(&[name]).ok()?, name).ok().flatten());
+    event.set(Field::EventType, "system");
+    event.set(Field::TraceType, "Others");
+    let kinds: Vec<_> = paths.first(&["event.type"])?.items().into_iter().filter_map(Loose::text_lossy).collect();
+    event.read_only = match () {
+        () if kinds.iter().any(|kind| CHANGES.contains(&kind.as_ref())) => Some(false),
+        () if kinds.iter().any(|kind| kind == "access") => Some(true),
+        () => None,
+    };
+    event.set(Field::Level, level(&paths)?);
+    for (kind, names) in [
+        ("user", &["user.id"][..]),
+        ("account", &["cloud.account.id"]),
+        ("host", &["host.name", "host.hostname", "host", "HOST", "hostname"]),
+        ("trace", &["trace.id"]),
+        ("target", &["user.target.name", "user.target.id"]),
+    ] {
+        event.relate(kind, paths.text(names)?.unwrap_or_default());
+    }
+    for (kind, name) in [("user", "related.user"), ("host", "related.hosts"), ("ip", "related.ip"), ("hash", "related.hash")] {
+        for item in paths.first(&[name])?.items() {
+            event.relate(kind, item.text_lossy().unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// What the action of a document said, if it is written into the document.
+pub(super) fn fill_address(record: &str, event: &mut Event) -> Result<()> {
+    if !record.starts_with(ADDRESSED) {
+        return Ok(());
+    }
+    let address: Address<'_> = json::parse(record)?;
+    event.set_opt(Field::TraceId, address.id.text("_id")?);
+    if event.text(Field::Source).is_none() {
+        event.set_opt(Field::Source, address.index.text("_index")?);
+    }
+    Ok(())
+}
+
+fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
+    for name in TIMES {
+        if let Some(time) = time(paths.first(&[name])?, name)? {
+            return Ok(Some(time));
+        }
+    }
+    Ok(None)
+}
+
+/// A time in any form that records use, or as seconds with a fraction, which is Fluent Bit's.
+fn time(value: Loose<'_>, name: &str) -> Result<Option<Timestamp>> {
+    let Some(text) = value.text(name)? else { return value.time(name) };
+    let parts =
+        text.split_once('.').filter(|(whole, part)| whole.parse::<i64>().is_ok() && part.bytes().all(|digit| digit.is_ascii_digit()));
+    let Some((whole, part)) = parts else { return value.time(name) };
+    let millis = |whole: i64, part: &str| whole.checked_mul(1_000)?.checked_add(format!("{part:0<3}")[..3].parse().ok()?);
+    let millis = whole.parse().ok().and_then(|whole| millis(whole, part));
+    millis.map(|millis| Some(Timestamp::from_millis(millis))).ok_or_else(|| Error::invalid("is in no known form").at(name))
+}
+
+fn level(paths: &Paths<'_>) -> Result<&'static str> {
+    let told = match paths.text(LEVELS)?.as_deref().and_then(severity::of_word) {
+        Some(level) => Some(level),
+        None => paths.text(SYSLOG_LEVELS)?.as_deref().and_then(severity::of_syslog),
+    };
+    let failed = paths.text(&["event.outcome"])?.as_deref() == Some("failure");
+    Ok(match told {
+        Some("normal") | None if failed => "warning",
+        Some(level) => level,
+        None => "normal",
+    })
+}

@@ -1,0 +1,100 @@
+//! The values of a record by their dotted paths, for formats that write `user.name` nested, flat, or half of each.
+
+use super::json::{self, Loose};
+use crate::error::{Error, Result};
+use std::collections::{HashMap, HashSet};
+
+/// Every value of a record that is no object, by the path that leads to it.
+#[derive(Debug, Default)]
+pub(super) struct Paths<'a> {
+    values: HashMap<String, Loose<'a>>,
+    /// Paths that occur more than once.
+    repeated: HashSet<String>,
+}
+
+impl<'a> Paths<'a> {
+    /// The paths of an object.
+    ///
+    /// # Errors
+    /// A text that is no object.
+    pub(super) fn of(json: &'a str) -> Result<Self> {
+        let mut paths = Self::default();
+        paths.add("", json)?;
+        Ok(paths)
+    }
+
+    fn add(&mut self, above: &str, json: &'a str) -> Result<()> {
+        let mut broken = None;
+        json::each_member(json, |key, value| {
+            let path = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
+            match value.raw() {
+                // How deep objects lie in each other was checked before any decoder began.
+                Some(inner) if inner.starts_with('{') => {
+                    if let Err(error) = self.add(&path, inner) {
+                        broken = Some(error);
+                    }
+                }
+                _ => {
+                    if self.values.insert(path.clone(), value).is_some() {
+                        self.repeated.insert(path);
+                    }
+                }
+            }
+        })?;
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// The value at the first of these paths that has one.
+    ///
+    /// # Errors
+    /// A path that occurs twice: who reads the other value would disagree.
+    pub(super) fn first(&self, names: &[&str]) -> Result<Loose<'a>> {
+        for name in names {
+            if self.repeated.contains(*name) {
+                return Err(Error::invalid(format!("duplicate field `{name}`")));
+            }
+            if let Some(value) = self.values.get(*name).filter(|value| value.is_some()) {
+                return Ok(*value);
+            }
+        }
+        Ok(Loose::default())
+    }
+
+    /// The text at the first of these paths that has one; of an array its first item.
+    ///
+    /// # Errors
+    /// As [`Paths::first`].
+    pub(super) fn text(&self, names: &[&str]) -> Result<Option<String>> {
+        for name in names {
+            let value = self.first(&[name])?;
+            let value = value.items().first().copied().unwrap_or(value);
+            if let Some(text) = value.text(name)? {
+                return Ok(Some(text.into_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_and_flat_keys_are_the_same_path() {
+        let paths = Paths::of(r#"{"user":{"name":"a","id":null},"event.action":"x","event":{"kind":["k","l"]},"n":1}"#).expect("an object");
+        let text = |names: &[&str]| paths.text(names).expect("no path twice");
+        assert_eq!(text(&["user.id", "user.name"]).as_deref(), Some("a"));
+        assert_eq!(text(&["event.action"]).as_deref(), Some("x"));
+        assert_eq!(text(&["event.kind"]).as_deref(), Some("k"));
+        assert_eq!(text(&["n"]).as_deref(), Some("1"));
+        assert_eq!(text(&["user"]), None);
+    }
+
+    #[test]
+    fn a_path_that_is_written_twice_is_refused_where_it_is_read() {
+        let paths = Paths::of(r#"{"user":{"name":"a"},"user.name":"b","x":1}"#).expect("an object");
+        assert!(paths.text(&["user.name"]).is_err());
+        assert_eq!(paths.text(&["x"]).expect("only once").as_deref(), Some("1"));
+    }
+}
