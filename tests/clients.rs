@@ -108,7 +108,7 @@ fn the_sdk_of_cts_pages_through_a_thousand_traces() {
 pub(crate) fn serve(store: &TestStore) -> String {
     let engine = Arc::clone(store.engine());
     let (sender, address) = std::sync::mpsc::channel();
-    let options = annals::api::ServeOptions { listen: "127.0.0.1:0".parse().expect("an address") };
+    let options = annals::api::ServeOptions::at("127.0.0.1:0".parse().expect("an address"));
     store.runtime.spawn(async move {
         annals::api::serve(engine, options, |address| sender.send(address).expect("the test waits")).await.expect("the server runs");
     });

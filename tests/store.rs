@@ -57,6 +57,14 @@ impl TestStore {
         self.open();
     }
 
+    /// Ends without another write, as a process that dies, and opens again with other settings.
+    pub(crate) fn reopen_with(&mut self, settings: Settings) {
+        self.engine = None;
+        let clock: Arc<ManualClock> = Arc::clone(&self.clock);
+        let engine = Engine::open_with(&self.path(), Access::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
+        self.engine = Some(Arc::new(engine));
+    }
+
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
     }

@@ -12,6 +12,9 @@ pub const TENANT_BYTES_MAX: usize = 128;
 /// The most tenants that one question may name.
 pub const TENANTS_MAX: usize = 200;
 
+/// The tenant of what the store records about itself: changes of policy, deletions, damage.
+pub const SYSTEM_TENANT: &str = "_annals";
+
 /// The tenants that a read may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
@@ -80,6 +83,17 @@ pub fn check_tenant(name: &str) -> Result<&str> {
         return Err(Error::parameter("tenant", what));
     }
     Ok(name)
+}
+
+/// Checks the name of a tenant that records are delivered for.
+///
+/// # Errors
+/// As [`check_tenant`], and the store's own tenant: nobody else writes its records.
+pub fn check_producer(name: &str) -> Result<&str> {
+    if name == SYSTEM_TENANT {
+        return Err(Error::parameter("tenant", format!("{SYSTEM_TENANT} holds what the store records itself: name another tenant")));
+    }
+    check_tenant(name)
 }
 
 #[cfg(test)]

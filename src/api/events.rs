@@ -39,6 +39,14 @@ pub(super) async fn read_json_pairs(url: Pairs, body: Body) -> Result<Pairs> {
     Ok(pairs)
 }
 
+/// The same where there may be no body.
+pub(super) async fn read_pairs(url: Pairs, body: Body) -> Result<Pairs> {
+    let body = read_body(body, QUERY_BYTES_MAX).await?;
+    let mut pairs = if body.trim_ascii().is_empty() { Pairs::default() } else { Pairs::from_json(&body)? };
+    pairs.0.extend(url.0);
+    Ok(pairs)
+}
+
 async fn one(State(app): State<App>, path: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
     let Path(trace_id) = path.map_err(|cause| Error::parameter("trace_id", "is no text").because(cause))?;
     Ok(Json(app.run(move |engine| question::event(engine, &trace_id, &pairs)).await?))

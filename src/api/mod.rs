@@ -12,6 +12,7 @@ mod export;
 mod guard;
 mod openapi;
 mod params;
+mod policy;
 pub mod question;
 mod serve;
 mod store;
@@ -20,6 +21,7 @@ pub(crate) use doors::parse_format;
 pub(crate) use export::Export;
 pub use openapi::document as openapi_document;
 pub use params::Pairs;
+pub use policy::PolicyCall;
 pub use serve::{ServeOptions, serve};
 
 use crate::engine::Engine;
@@ -78,6 +80,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .merge(answer::routes())
         .merge(export::routes())
         .merge(store::routes())
+        .merge(policy::routes())
         .merge(openapi::routes())
         .merge(cts::routes())
         .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json"))

@@ -1,6 +1,6 @@
 //! The server: listens, says so, and stops when asked, after the requests it has.
 
-use super::router;
+use super::{ELASTIC_VERSION, router_as};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -13,6 +13,15 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct ServeOptions {
     /// The address; a loopback address, until there are credentials. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The version of Elasticsearch that its clients are told.
+    pub elastic_version: String,
+}
+
+impl ServeOptions {
+    /// Listens on an address, with everything else as it is by default.
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen, elastic_version: ELASTIC_VERSION.to_owned() }
+    }
 }
 
 /// Serves until a signal to stop arrives. `ready` hears the address once connections are taken.
@@ -32,7 +41,7 @@ pub async fn serve(engine: Arc<Engine>, options: ServeOptions, ready: impl FnOnc
     let bound = listener.local_addr().context(ErrorKind::Unavailable, || format!("cannot listen on {address}"))?;
     let stop = stop_signal()?;
     ready(bound);
-    let served = axum::serve(listener, router(engine)).with_graceful_shutdown(stop);
+    let served = axum::serve(listener, router_as(engine, &options.elastic_version)).with_graceful_shutdown(stop);
     served.await.context(ErrorKind::Unavailable, || format!("serving on {bound}"))
 }
 

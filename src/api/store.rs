@@ -96,6 +96,11 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge("events_buffered", "Events that are in the write-ahead log and in no segment yet.", stats.buffered);
     gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
     gauge("index_bytes", "Bytes of index files.", stats.index_bytes);
+    let scrubbed = app.engine.scrubbed();
+    gauge("scrubbed_segments", "Segments compared with their hashes since the start.", scrubbed.segments);
+    gauge("scrubbed_bytes", "Bytes compared with their hashes since the start.", scrubbed.bytes);
+    gauge("damaged_segments", "Segments that were found damaged.", scrubbed.damaged.len() as u64);
+    gauge("legal_holds", "Legal holds in force.", app.engine.policy().holds.len() as u64);
     let _ = writeln!(text, "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE annals_redacted_total counter");
     for (rule, count) in app.engine.redacted() {
         let _ = writeln!(text, "annals_redacted_total{{rule=\"{rule}\"}} {count}");

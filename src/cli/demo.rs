@@ -4,6 +4,7 @@ use super::output::{line, note, table};
 use super::serve::run_server;
 use super::{OK, Session};
 use crate::api::Pairs;
+use crate::api::ServeOptions;
 use crate::api::question::{Call, answer};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
@@ -66,7 +67,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     }
     // A busy port is no reason to fail a demonstration.
     let listen = if std::net::TcpListener::bind(args.listen).is_ok() { args.listen } else { SocketAddr::new(args.listen.ip(), 0) };
-    run_server(&session, engine, listen, |address| {
+    run_server(&session, engine, ServeOptions::at(listen), |address| {
         note(&format!("serving at http://{address} until Ctrl-C; the data goes with it. In another terminal:"));
         let base = format!("http://{address}/api/v1");
         for question in [

@@ -12,6 +12,7 @@ mod filter_args;
 mod generate;
 mod ingest;
 mod output;
+mod policy;
 mod remote;
 mod serve;
 mod sigma;
@@ -92,6 +93,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Make a new data directory of a backup, every byte checked
     Restore(backup::RestoreArgs),
+    /// How long events are kept: show it, set it, delete what is past its time
+    Retention(policy::RetentionArgs),
+    /// Legal holds: what is kept whatever its age
+    Hold(policy::HoldArgs),
     /// Merge small segments and remove files that nothing needs
     Compact(store::CompactArgs),
     /// Compare every stored byte with its hash; make indexes anew
@@ -105,7 +110,7 @@ enum Command {
 
 /// Where the answer comes from.
 #[derive(Debug, Clone, Args)]
-#[group(multiple = false)]
+#[group(id = "where", multiple = false)]
 struct Place {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
@@ -191,6 +196,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Inspect(args) => store::inspect(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
+        Command::Retention(args) => policy::retention(&args),
+        Command::Hold(args) => policy::hold(&args),
         Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),
         Command::Completions { shell } => {

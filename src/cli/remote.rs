@@ -2,7 +2,7 @@
 
 use crate::api::Pairs;
 use crate::error::{Context, Error, ErrorKind, Result};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::Value as Json;
 use std::io::Write;
 use std::time::Duration;
@@ -37,6 +37,12 @@ impl<'a> Remote<'a> {
     /// `POST` of a body to a path.
     pub(super) fn post(&self, path: &str, pairs: &Pairs, body: Vec<u8>) -> Result<Json> {
         self.send(self.client.post(format!("{}{path}?{}", self.url, pairs.to_query())).body(body))
+    }
+
+    /// A call without a body, by its method.
+    pub(super) fn call(&self, method: &str, path: &str, pairs: &Pairs) -> Result<Json> {
+        let method = Method::from_bytes(method.as_bytes()).context(ErrorKind::Internal, || format!("{method} is no method"))?;
+        self.send(self.client.request(method, format!("{}{path}?{}", self.url, pairs.to_query())))
     }
 
     /// The same, sent again when the server says that it has no room now. It takes a record once, however often it comes.

@@ -2,7 +2,7 @@
 
 use super::output::note;
 use super::{OK, Session};
-use crate::api::{ServeOptions, serve};
+use crate::api::{ELASTIC_VERSION, ServeOptions, serve};
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Result};
 use crate::storage::Access;
@@ -29,6 +29,9 @@ pub(super) struct ServeArgs {
     /// Let `annals backup --url` make backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
+    /// Tell clients of Elasticsearch that this is its version: Filebeat refuses one older than itself
+    #[arg(long, value_name = "VERSION", default_value = ELASTIC_VERSION, value_parser = version, hide_short_help = true)]
+    elastic_version: String,
     /// Write segments when so many events were accepted
     #[arg(long, value_name = "N", default_value_t = Settings::default().seal_events, hide_short_help = true)]
     seal_events: usize,
@@ -62,20 +65,27 @@ impl ServeArgs {
     }
 }
 
+/// A version as clients take it apart: three numbers.
+fn version(text: &str) -> Result<String, String> {
+    let numbers = text.split('.').filter(|number| number.parse::<u32>().is_ok()).count();
+    if numbers == 3 && text.split('.').count() == 3 { Ok(text.to_owned()) } else { Err("is three numbers, such as 8.19.99".to_owned()) }
+}
+
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let session = Session::new()?;
     let engine = session.open_with(&args.data, Access::Write, args.settings()?)?;
     let stats = engine.stats();
     let shown = args.data.display().to_string();
-    run_server(&session, engine, args.listen, |address| {
+    let options = ServeOptions { listen: args.listen, elastic_version: args.elastic_version.clone() };
+    run_server(&session, engine, options, |address| {
         note(&format!("serving {} events of {shown} at http://{address}", stats.events));
     })
 }
 
 /// Serves an engine until a signal to stop; `ready` hears the address.
-pub(super) fn run_server(session: &Session, engine: Engine, listen: SocketAddr, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
+pub(super) fn run_server(session: &Session, engine: Engine, options: ServeOptions, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
     let engine = Arc::new(engine);
-    session.runtime.block_on(serve(Arc::clone(&engine), ServeOptions { listen }, ready))?;
+    session.runtime.block_on(serve(Arc::clone(&engine), options, ready))?;
     // Everything is safe in the log; sealed, other readers of the table see it too, and the next start is quick.
     engine.seal()?;
     Ok(OK)

@@ -1,6 +1,6 @@
 //! Backup of a running store, and restore.
 
-use super::{CheckReport, Engine};
+use super::{CheckReport, Engine, Step};
 use crate::error::{Error, Result};
 use crate::maintain::{BackupReport, copy};
 use std::path::Path;
@@ -17,6 +17,7 @@ impl Engine {
         // Files of older versions must not be removed while they are copied.
         let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.snapshot();
+        self.core.reach(Step::BackupBegun)?;
         copy(self.core.data.store(), &snapshot.segments, snapshot.version, target)
     }
 

@@ -2,6 +2,7 @@
 
 use super::seal::{put, segment_id};
 use super::signal::Wake;
+use super::step::Step;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{DAY_MS, Timestamp};
@@ -72,11 +73,16 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
     snapshot.segments.iter().map(candidate).collect()
 }
 
+/// The id of a segment that is made of others. Numbers below 2¹⁵ are those of seals.
+pub(super) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
+    segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
+}
+
 impl WriteSide {
     /// Merges some segments, if some should be; returns how many.
     fn compact_once(&self, core: &Core, all: bool) -> Result<Option<usize>> {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = core.published.get();
+        let snapshot = self.settled(core)?;
         let chosen: HashSet<String> = choose(&candidates(&snapshot), all).into_iter().collect();
         let old: Vec<Arc<Segment>> =
             snapshot.segments.iter().filter(|segment| chosen.contains(&segment.manifest().id)).map(Arc::clone).collect();
@@ -85,8 +91,7 @@ impl WriteSide {
         }
         WriteSide::check_disk(core)?;
         let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
-        // Numbers below 2¹⁵ are those of seals.
-        let id = segment_id(core.clock.now(), last, (1 << 15) | (snapshot.version % (1 << 15)) as u16);
+        let id = maintained_id(core.clock.now(), last, snapshot.version);
         let (files, before) = merge(&id, &old)?;
         put(core.data.store(), &files)?;
         let new = Arc::new(Segment::new(core.data.store(), files.manifest));
@@ -95,17 +100,31 @@ impl WriteSide {
             return Err(Error::internal(format!("the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}")));
         }
 
+        core.reach(Step::MergeWritten)?;
         let mut table = self.table();
         self.settle(core, &mut table)?;
         let manifests: Vec<_> = old.iter().map(|segment| segment.manifest()).collect();
         let replaced = core.runtime.block_on(table.table.replace(&manifests, NewSegment { manifest: new.manifest() }, core.clock.now()));
+        let replaced = replaced.and_then(|version| core.reach(Step::MergeCommitted).map(|()| version));
         table.in_doubt = replaced.is_err();
-        core.published.merged(replaced?, &chosen, new);
+        core.published.exchanged(replaced?, &chosen, vec![new]);
         drop(table);
+        self.retire(&old);
+        Ok(Some(old.len()))
+    }
+
+    /// Remembers segments that are in the table no more while a reader has them.
+    pub(super) fn retire(&self, old: &[Arc<Segment>]) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|segment| segment.strong_count() > 0);
         retired.extend(old.iter().map(Arc::downgrade));
-        Ok(Some(old.len()))
+    }
+
+    /// What is in the table, for who holds `compacting`: after a commit in doubt, the segments that are shown may not be those
+    /// of the table, and must not be merged or deleted from.
+    pub(super) fn settled(&self, core: &Core) -> Result<Arc<Snapshot>> {
+        self.settle(core, &mut self.table())?;
+        Ok(core.published.get())
     }
 
     /// Removes files of segments that no version needs that anyone may still read.

@@ -3,6 +3,7 @@
 use super::intake::{Admitted, Intake, logged};
 use super::log::Pending;
 use super::requests::RequestKey;
+use super::step::Step;
 use super::{Core, Engine, WriteSide};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
@@ -90,17 +91,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ingest`]; the same key with another body.
     pub fn ingest_once(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
-        let write = self.core.write()?;
-        WriteSide::check_disk(&self.core)?;
-        if batch.events.len() >= self.core.settings.bulk_events {
-            return write.ingest_bulk(&self.core, batch, source, request);
-        }
-        let bytes = batch.events.iter().map(|event| event.original.len()).sum();
-        let mut intake = write.intake_with_room(&self.core, bytes)?;
-        let (outcome, pending) = write.take(&self.core, &mut intake, batch, source, request)?;
-        drop(intake);
-        pending.wait().inspect_err(|_| write.log_failed())?;
-        Ok(outcome)
+        self.core.ingest(batch, source, request)
     }
 
     /// Accepts the records of a stream in as many commits as it needs; `progress` hears of each. Splitting and decoding
@@ -167,6 +158,22 @@ impl Engine {
     }
 }
 
+impl Core {
+    pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+        let write = self.write()?;
+        WriteSide::check_disk(self)?;
+        if batch.events.len() >= self.settings.bulk_events {
+            return write.ingest_bulk(self, batch, source, request);
+        }
+        let bytes = batch.events.iter().map(|event| event.original.len()).sum();
+        let mut intake = write.intake_with_room(self, bytes)?;
+        let (outcome, pending) = write.take(self, &mut intake, batch, source, request)?;
+        drop(intake);
+        pending.wait().inspect_err(|_| write.log_failed())?;
+        Ok(outcome)
+    }
+}
+
 impl WriteSide {
     /// Numbers what is new in a batch and hands it to the log.
     fn take(
@@ -182,11 +189,18 @@ impl WriteSide {
             return Ok((outcome, self.log.barrier()?));
         }
         let admitted = intake.admit(core, batch, source, now)?;
-        self.record(intake, admitted, request, now)
+        self.record(core, intake, admitted, request, now)
     }
 
     /// Hands what is new to the log.
-    fn record(&self, intake: &mut Intake, admitted: Admitted, request: Option<RequestKey>, now: Timestamp) -> Result<(Outcome, Pending)> {
+    fn record(
+        &self,
+        core: &Core,
+        intake: &mut Intake,
+        admitted: Admitted,
+        request: Option<RequestKey>,
+        now: Timestamp,
+    ) -> Result<(Outcome, Pending)> {
         let outcome = outcome(&admitted, intake.last_seq, None);
         let first_seq = intake.last_seq + 1;
         let last_seq = intake.last_seq + outcome.accepted;
@@ -202,7 +216,9 @@ impl WriteSide {
         intake.unsealed_bytes += events.iter().map(|event| event.original.len()).sum::<usize>();
         intake.unsealed.extend(&events);
         logged.into_iter().for_each(|logged| intake.requests.add(logged));
-        Ok((outcome, self.log.append(frame, events)?))
+        // What the log did not take must be forgotten before anything else is numbered.
+        let taken = core.reach(Step::Numbered).and_then(|()| self.log.append(frame, events));
+        Ok((outcome, taken.inspect_err(|_| intake.log_failed = true)?))
     }
 
     /// Seals a batch at once, together with what is in the buffer: one write instead of two, and the commit acknowledges it.
@@ -219,7 +235,7 @@ impl WriteSide {
         let admitted = intake.admit(core, batch, source, now)?;
         if admitted.fresh.len() < core.settings.bulk_events {
             // Most of it is known: the log takes the rest.
-            let (outcome, pending) = self.record(&mut intake, admitted, request, now)?;
+            let (outcome, pending) = self.record(core, &mut intake, admitted, request, now)?;
             drop(intake);
             drop(table);
             pending.wait().inspect_err(|_| self.log_failed())?;
@@ -230,8 +246,9 @@ impl WriteSide {
         let mut events = core.published.begin_seal();
         events.extend(numbered(admitted.fresh, intake.last_seq + 1, now));
         let sealed = self.write_segments(core, &mut table, events, last_seq);
+        let sealed = sealed.and_then(|version| core.reach(Step::BulkSealed).map(|()| version));
         // Numbers must not be given twice if the commit is in the table after all.
-        intake.in_doubt = table.in_doubt;
+        intake.in_doubt = sealed.is_err();
         let version = sealed?;
         intake.sealed_past_log(last_seq);
         outcome.receipt.table_version = Some(version);

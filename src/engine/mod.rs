@@ -4,27 +4,36 @@
 //! table version, and the buffer) and never wait for writes. A batch is told from what is known and numbered under one lock
 //! (`intake`), made durable and shown by one thread (`log`), and sealed into segments by another (`seal`).
 //!
-//! Locks are taken in this order: compacting, table, intake. Whoever holds neither may wait for the log.
+//! Locks are taken in this order: policy change, compacting, table, intake. Whoever holds neither may wait for the log.
 
 mod backup;
 mod check;
 mod compact;
+mod expire;
+mod housekeeping;
 mod ingest;
 mod intake;
 mod log;
 mod open;
+mod policy;
 mod published;
 mod requests;
+mod scrub;
 mod seal;
 mod settings;
 mod signal;
+mod step;
 
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
+pub use expire::Expired;
 pub(crate) use ingest::read_records;
 pub use ingest::{Outcome, Receipt, Refused};
+pub use policy::Retention;
 pub use requests::RequestKey;
+pub use scrub::Scrubbed;
 pub use settings::Settings;
+pub use step::{AtStep, Step};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -36,10 +45,11 @@ use crate::storage::DataDir;
 use crate::storage::segment::Segment;
 use intake::Intake;
 use log::Log;
+use policy::InForce;
 use published::Published;
 use seal::Sealing;
 use signal::Signal;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use tokio::runtime::Handle;
 
@@ -61,6 +71,8 @@ struct Core {
     settings: Settings,
     redactor: Option<Redactor>,
     published: Arc<Published>,
+    policy: InForce,
+    scrubbed: Mutex<Scrubbed>,
     write: Option<WriteSide>,
 }
 
@@ -73,11 +85,18 @@ struct WriteSide {
     compacting: Mutex<()>,
     /// Segments that are in the table no more, and that a reader may still have.
     retired: Mutex<Vec<Weak<Segment>>>,
+    /// Segments that retention needs not look at again.
+    all_held: Mutex<expire::AllHeld>,
     signal: Arc<Signal>,
     log: Log,
 }
 
 impl Core {
+    /// Tells whoever watches that a step is reached.
+    fn reach(&self, step: Step) -> Result<()> {
+        self.settings.at_step.reach(step)
+    }
+
     fn write(&self) -> Result<&WriteSide> {
         self.write.as_ref().ok_or_else(|| Error::internal("the data directory is open for reading only"))
     }
@@ -150,6 +169,11 @@ impl Engine {
     pub fn redacted(&self) -> Vec<(String, u64)> {
         let found = self.core.redactor.iter().flat_map(Redactor::found);
         found.map(|(rule, count)| (rule.to_owned(), count)).collect()
+    }
+
+    /// What the scrubber has found since the start.
+    pub fn scrubbed(&self) -> Scrubbed {
+        self.core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Seals the buffer now: when this returns, everything accepted before is in the table.

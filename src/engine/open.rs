@@ -2,11 +2,12 @@
 
 use super::intake::Intake;
 use super::log::Log;
+use super::policy::InForce;
 use super::published::Published;
 use super::requests::Requests;
 use super::seal::{self, Sealing};
 use super::signal::Signal;
-use super::{Core, Engine, Settings, WriteSide, compact};
+use super::{Core, Engine, Settings, WriteSide, compact, housekeeping};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
@@ -66,13 +67,19 @@ impl Engine {
             }
             _ => None,
         };
-        let core = Arc::new(Core { data, clock, runtime, scanner, settings, redactor, published, write });
+        let policy = InForce::read(data.store())?;
+        let scrubbed = Mutex::default();
+        let core = Arc::new(Core { data, clock, runtime, scanner, settings, redactor, published, policy, scrubbed, write });
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
             write.remove_orphans(&engine.core)?;
             engine.threads.push(start(&engine.core, "annals-seal", seal::run)?);
+        }
+        if engine.core.write.is_some() {
+            engine.catch_up()?;
             if engine.core.settings.compact {
                 engine.threads.push(start(&engine.core, "annals-compact", compact::run)?);
+                engine.threads.push(start(&engine.core, "annals-keep", housekeeping::run)?);
             }
         }
         Ok(engine)
@@ -154,6 +161,7 @@ fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, pu
         intake: Mutex::new(intake),
         compacting: Mutex::default(),
         retired: Mutex::default(),
+        all_held: Mutex::default(),
         signal,
         log,
     })

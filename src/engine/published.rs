@@ -72,11 +72,11 @@ impl Published {
         });
     }
 
-    /// Shows one segment instead of several that hold the same events.
-    pub(super) fn merged(&self, version: u64, old: &HashSet<String>, new: Arc<Segment>) {
+    /// Shows some segments instead of others, which hold the same events or are deleted.
+    pub(super) fn exchanged(&self, version: u64, old: &HashSet<String>, new: Vec<Arc<Segment>>) {
         self.change(|snapshot| {
             let kept = snapshot.segments.iter().filter(|segment| !old.contains(&segment.manifest().id)).map(Arc::clone);
-            snapshot.segments = Arc::new(kept.chain([new]).collect());
+            snapshot.segments = Arc::new(kept.chain(new).collect());
             snapshot.version = version;
         });
     }

@@ -2,6 +2,7 @@
 
 use super::intake::Intake;
 use super::signal::Wake;
+use super::step::Step;
 use super::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
@@ -55,11 +56,13 @@ impl WriteSide {
             let epoch = self.rotate(core, &mut intake)?;
             (epoch, intake.last_seq, core.published.begin_seal())
         };
+        core.reach(Step::SealBegun)?;
         if !events.is_empty() {
             self.write_segments(core, &mut table, events, last_seq)?;
             let mut intake = self.lock_intake()?;
             intake.unsealed_bytes = intake.unsealed.retain(|seq| seq > last_seq);
         }
+        core.reach(Step::SealShown)?;
         self.log.trim(epoch)?;
         self.signal.sealed(|| core.published.buffered());
         Ok(())
@@ -77,7 +80,9 @@ impl WriteSide {
         let store = core.data.store();
         segments.par_iter().map(|segment| put(store, segment)).collect::<Result<Vec<()>>>()?;
         let added: Vec<NewSegment<'_>> = segments.iter().map(|segment| NewSegment { manifest: &segment.manifest }).collect();
+        core.reach(Step::SealWritten)?;
         let committed = core.runtime.block_on(table.table.commit(&added, last_seq, now));
+        let committed = committed.and_then(|version| core.reach(Step::SealCommitted).map(|()| version));
         table.in_doubt = committed.is_err();
         let version = committed?;
         let segments = segments.into_iter().map(|segment| Arc::new(Segment::new(store, segment.manifest))).collect();

@@ -1,5 +1,6 @@
 //! When the engine seals, and when it takes nothing more.
 
+use super::step::AtStep;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub compact: bool,
     /// Bytes that must be free on the disk before anything is taken in.
     pub free_bytes: u64,
+    /// What is called at each step of what changes the store: for tests.
+    pub at_step: AtStep,
 }
 
 impl Default for Settings {
@@ -39,6 +42,7 @@ impl Default for Settings {
             backups: None,
             compact: true,
             free_bytes: 256 << 20,
+            at_step: AtStep::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Decodes records into events, finds those that are known already, and seals the rest into segments.
 
 use super::split::RECORD_BYTES_MAX;
-use crate::access::check_tenant;
+use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp, clip, row_order};
@@ -64,7 +64,7 @@ impl TenantRule {
     /// Neither or both, or a name that no tenant can have.
     pub fn new(tenant: Option<&str>, tenant_from: Option<&str>) -> Result<Self> {
         match (tenant, tenant_from) {
-            (Some(tenant), None) => Ok(Self::Is(check_tenant(tenant)?.to_owned())),
+            (Some(tenant), None) => Ok(Self::Is(check_producer(tenant)?.to_owned())),
             (None, Some("")) => Err(Error::parameter("tenant_from", "names a path of the records, such as project_id")),
             (None, Some(path)) => Ok(Self::At(path.to_owned())),
             (None, None) => {
@@ -80,7 +80,7 @@ impl TenantRule {
             Self::At(path) => {
                 let tenant = decode::text_at(text, path);
                 let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
-                check_tenant(&tenant)?;
+                check_producer(&tenant)?;
                 Ok(tenant)
             }
         }
@@ -135,7 +135,7 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
                 .ok()
                 .filter(|text| text.len() <= RECORD_BYTES_MAX)
                 .and_then(|text| decode::text_at(text, path))
-                .filter(|tenant| check_tenant(tenant).is_ok()),
+                .filter(|tenant| check_producer(tenant).is_ok()),
         };
         Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500), bytes: record.bytes, conflict: false }
     })

@@ -48,7 +48,10 @@ impl Fingerprint {
 }
 
 /// Every event of a segment, from its columns.
-fn events_of(segment: &Segment) -> Result<Vec<Event>> {
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn events_of(segment: &Segment) -> Result<Vec<Event>> {
     let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
     let batches = segment.read_range(0..segment.manifest().rows, &fields, &mut 0)?;
     Ok(batches.iter().flat_map(|columns: &Columns| (0..columns.rows()).map(|row| columns.event(row))).collect())

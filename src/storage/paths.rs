@@ -5,6 +5,7 @@
 //! DATA/cursor.key                           what cursors are signed with
 //! DATA/redaction.json                       what is replaced in records before they are stored, if anything
 //! DATA/redaction.key                        what the hashes of that are keyed with
+//! DATA/policy.json                          how long events are kept, and legal holds
 //! DATA/LOCK                                 held by the process that has it open
 //! DATA/events/_delta_log/…                  the Delta table's log
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
@@ -24,6 +25,8 @@ pub const KEY_FILE: &str = "cursor.key";
 pub const REDACTION_FILE: &str = "redaction.json";
 /// The key of redaction, 32 random bytes.
 pub const REDACTION_KEY: &str = "redaction.key";
+/// How long events are kept, and legal holds.
+pub const POLICY_FILE: &str = "policy.json";
 /// The lock file.
 pub const LOCK_FILE: &str = "LOCK";
 /// The folder of the Delta table.

@@ -22,6 +22,9 @@ use std::collections::HashMap;
 const PARTITION: &str = "date";
 /// The application id of the `txn` actions of ingest.
 const INGEST: &str = "annals/ingest";
+/// The application id of the `txn` actions of compaction and retention; their version is the table version they were made
+/// from, so that no two of them can both replace the same files.
+const MAINTENANCE: &str = "annals/maintenance";
 
 /// The open table.
 #[derive(Debug)]
@@ -79,7 +82,7 @@ impl Table {
 
     async fn create(table: &DeltaTable) -> deltalake::DeltaResult<DeltaTable> {
         let columns = FIELDS.iter().map(column).chain([StructField::new(PARTITION, DataType::Primitive(PrimitiveType::Date), true)]);
-        let never = [("delta.enableExpiredLogCleanup", Some("false")), ("delta.appendOnly", Some("true"))];
+        let never = [("delta.enableExpiredLogCleanup", Some("false"))];
         CreateBuilder::new()
             .with_log_store(table.log_store())
             .with_save_mode(SaveMode::ErrorIfExists)
@@ -152,13 +155,32 @@ impl Table {
     /// As [`Table::commit`].
     pub async fn replace(&mut self, old: &[&Manifest], new: NewSegment<'_>, now: Timestamp) -> Result<u64> {
         let added = Add { data_change: false, ..add(new.manifest, now) };
-        let actions = old.iter().map(|old| Action::Remove(remove(old, now))).chain([Action::Add(added)]).collect();
+        let actions = old.iter().map(|old| Action::Remove(remove(old, false, now))).chain([Action::Add(added)]).collect();
         let operation = DeltaOperation::Optimize { predicate: None, target_size: new.manifest.data.bytes.cast_signed() };
-        let properties = CommitProperties::default().with_cleanup_expired_logs(Some(false));
+        let properties = self.maintenance(now);
         match self.write(actions, operation, properties).await? {
             Some(error) if !self.segments().await?.iter().any(|segment| segment.id == new.manifest.id) => Err(error),
             _ => Ok(self.version()),
         }
+    }
+
+    /// Takes segments out, and puts in those that hold what is left of their events, in one commit.
+    ///
+    /// # Errors
+    /// As [`Table::commit`].
+    pub async fn delete(&mut self, old: &[&Manifest], left: &[NewSegment<'_>], now: Timestamp) -> Result<u64> {
+        let removed = old.iter().map(|old| Action::Remove(remove(old, true, now)));
+        let actions = removed.chain(left.iter().map(|left| Action::Add(add(left.manifest, now)))).collect();
+        let properties = self.maintenance(now);
+        match self.write(actions, DeltaOperation::Delete { predicate: None }, properties).await? {
+            Some(error) if self.segments().await?.iter().any(|segment| old.iter().any(|old| old.id == segment.id)) => Err(error),
+            _ => Ok(self.version()),
+        }
+    }
+
+    fn maintenance(&self, now: Timestamp) -> CommitProperties {
+        let transaction = Transaction::new_with_last_update(MAINTENANCE, self.version().cast_signed(), Some(now.millis()));
+        CommitProperties::default().with_application_transaction(transaction).with_cleanup_expired_logs(Some(false))
     }
 
     /// Writes a commit and reads the table anew. Returns the error of the write, if it had one: the commit may be there.
@@ -206,10 +228,10 @@ fn column(def: &FieldDef) -> StructField {
     StructField::new(def.name, kind, !def.is_required())
 }
 
-fn remove(manifest: &Manifest, now: Timestamp) -> Remove {
+fn remove(manifest: &Manifest, data_change: bool, now: Timestamp) -> Remove {
     Remove {
         path: paths::data_in_table(&manifest.date, &manifest.id),
-        data_change: false,
+        data_change,
         deletion_timestamp: Some(now.millis()),
         extended_file_metadata: Some(true),
         partition_values: Some(HashMap::from([(PARTITION.to_owned(), Some(manifest.date.clone()))])),

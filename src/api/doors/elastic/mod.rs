@@ -16,7 +16,7 @@ use super::super::App;
 use super::super::params::Pairs;
 use super::body::Packed;
 use super::{tell_repeats_apart, tenant_rule};
-use crate::access::check_tenant;
+use crate::access::check_producer;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::clip;
@@ -205,7 +205,7 @@ fn addressed(action: &Action<'_>, rule: Option<&TenantRule>) -> Result<(TenantRu
     }
     let rule = match rule {
         Some(rule) => rule.clone(),
-        None => match check_tenant(without_date(index)) {
+        None => match check_producer(without_date(index)) {
             Ok(tenant) => TenantRule::Is(tenant.to_owned()),
             Err(error) => {
                 return Err(refuse("invalid_index_name_exception", format!("no tenant is named, and the index gives none: {error}")));

@@ -1,0 +1,161 @@
+//! `annals retention` and `annals hold`.
+
+use super::filter_args::FilterArgs;
+use super::output::line;
+use super::remote::Remote;
+use super::{OK, Place, Session};
+use crate::api::{Pairs, PolicyCall};
+use crate::error::{Error, Result};
+use crate::storage::Access;
+use clap::{Args, Subcommand};
+use serde_json::Value as Json;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Events are kept for so many days after they happened (their date, UTC), then deleted once an hour by the server, unless a hold
+keeps them. No retention may be below the floor (180 days in a new store), and the floor only rises. Changes and deletions
+are recorded as events of the tenant _annals.
+
+Examples:
+  annals retention show --data ./audit
+  annals retention set --data ./audit --tenant acme --days 365
+  annals retention set --data ./audit --days forever
+  annals retention floor --url http://127.0.0.1:7400 --days 365
+  annals retention run --data ./audit --dry-run")]
+pub(super) struct RetentionArgs {
+    #[command(subcommand)]
+    command: RetentionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RetentionCommand {
+    /// Show how long events are kept, and what is held
+    Show {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Set for how many days the events of a tenant are kept, or of all tenants that have no days of their own
+    Set {
+        #[command(flatten)]
+        place: Place,
+        /// The tenant; without it, all that have no days of their own
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Days, or forever
+        #[arg(long, value_name = "DAYS")]
+        days: String,
+    },
+    /// Raise the fewest days that any tenant's events are kept
+    Floor {
+        #[command(flatten)]
+        place: Place,
+        /// Days
+        #[arg(long, value_name = "DAYS")]
+        days: u32,
+    },
+    /// Delete now what is past its time
+    Run {
+        #[command(flatten)]
+        place: Place,
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A legal hold is a filter: what matches it is not deleted, whatever its age, until the hold is lifted.
+
+Examples:
+  annals hold place case-7 --data ./audit --tenant acme --operator alice --from 2026-01-01T00:00:00Z --reason 'court order 7'
+  annals hold list --data ./audit
+  annals hold lift case-7 --data ./audit --reason 'case closed'")]
+pub(super) struct HoldArgs {
+    #[command(subcommand)]
+    command: HoldCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum HoldCommand {
+    /// Show the holds
+    List {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Place a hold
+    Place {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+        /// Whose events are held; repeat it for several, * for all
+        #[arg(long, required = true)]
+        tenant: Vec<String>,
+        /// Why; it is recorded
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+    /// Lift a hold
+    Lift {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+        /// Why; it is recorded
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+pub(super) fn retention(args: &RetentionArgs) -> Result<u8> {
+    let (place, call, pairs) = match &args.command {
+        RetentionCommand::Show { place } => (place, PolicyCall::Show, Vec::new()),
+        RetentionCommand::Set { place, tenant, days } => {
+            let tenant = tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone()));
+            (place, PolicyCall::Retain, tenant.chain([("days".to_owned(), days.clone())]).collect())
+        }
+        RetentionCommand::Floor { place, days } => (place, PolicyCall::Retain, vec![("floor_days".to_owned(), days.to_string())]),
+        RetentionCommand::Run { place, dry_run } => (place, PolicyCall::Run, vec![("dry_run".to_owned(), dry_run.to_string())]),
+    };
+    run(place, &call, pairs).and_then(|answer| say(&answer))
+}
+
+pub(super) fn hold(args: &HoldArgs) -> Result<u8> {
+    let (place, call, pairs) = match &args.command {
+        HoldCommand::List { place } => (place, PolicyCall::Show, Vec::new()),
+        HoldCommand::Place { name, place, tenant, reason, filter } => {
+            let tenants = tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone()));
+            let pairs = tenants.chain([("reason".to_owned(), reason.clone())]).chain(filter.pairs.iter().cloned()).collect();
+            (place, PolicyCall::Place(name.clone()), pairs)
+        }
+        HoldCommand::Lift { name, place, reason } => (place, PolicyCall::Lift(name.clone()), vec![("reason".to_owned(), reason.clone())]),
+    };
+    run(place, &call, pairs).and_then(|answer| say(&answer["holds"]))
+}
+
+fn run(place: &Place, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
+    let session = Session::new()?;
+    let pairs = Pairs(pairs);
+    match (&place.data, &place.url) {
+        (Some(data), _) => {
+            let access = if *call == PolicyCall::Show { Access::Read } else { Access::Write };
+            if !data.exists() {
+                return Err(Error::parameter("--data", format!("there is nothing at {}", data.display())));
+            }
+            call.answer(&session.open(data, access)?, &pairs)
+        }
+        (None, Some(url)) => {
+            let (method, path) = call.route();
+            Remote::new(&session.runtime, url)?.call(method, &path, &pairs)
+        }
+        (None, None) => Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+    }
+}
+
+fn say(answer: &Json) -> Result<u8> {
+    line(&serde_json::to_string_pretty(answer).unwrap_or_default())?;
+    Ok(OK)
+}

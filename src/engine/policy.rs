@@ -1,0 +1,186 @@
+//! Changes of the policy of retention and holds: each is recorded as an event of the store's own tenant before it is in
+//! force, and carried out at the next start if the process ends in between.
+
+use super::step::Step;
+use super::{Core, Engine};
+use crate::access::{SYSTEM_TENANT, Scope};
+use crate::decode::Format;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::ingest::{Record, TenantRule, decode_records};
+use crate::maintain::{Hold, Policy};
+use crate::query::Filter;
+use crate::query::filter::parse_filter;
+use crate::storage::{PutMode, Store, paths};
+use serde_json::{Value as Json, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The policy in force.
+#[derive(Debug)]
+pub(super) struct InForce {
+    policy: Mutex<Arc<Policy>>,
+    /// Held by who changes it.
+    change: Mutex<()>,
+}
+
+/// What is changed about how long events are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retention {
+    /// The days of a tenant, or of all that have none of their own; `None` is for ever.
+    Days(Option<String>, Option<u32>),
+    /// The fewest days that any may have.
+    Floor(u32),
+}
+
+impl InForce {
+    /// The policy of a store; that of a new store if it has none.
+    pub(super) fn read(store: &Store) -> Result<Self> {
+        let policy = match store.read(paths::POLICY_FILE) {
+            Ok(bytes) => Policy::decode(&bytes).map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Policy::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { policy: Mutex::new(Arc::new(policy)), change: Mutex::default() })
+    }
+
+    pub(super) fn get(&self) -> Arc<Policy> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Policy>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// How long events are kept, and what is held.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.core.policy.get()
+    }
+
+    /// Changes how long events are kept. What is past its time then is deleted by the next run of retention.
+    ///
+    /// # Errors
+    /// Fewer days than the floor; a disk that fails.
+    pub fn set_retention(&self, change: &Retention) -> Result<Arc<Policy>> {
+        match change {
+            Retention::Days(tenant, days) => {
+                let details = json!({ "tenant": tenant, "days": days });
+                let name = tenant.as_deref().unwrap_or("default");
+                self.change_policy("setRetention", "retention", name, &details, |policy| policy.set_days(tenant.as_deref(), *days))
+            }
+            Retention::Floor(days) => {
+                let details = json!({ "floor_days": days });
+                self.change_policy("raiseRetentionFloor", "retention", "floor", &details, |policy| policy.raise_floor(*days))
+            }
+        }
+    }
+
+    /// Places a legal hold: from when this returns, nothing that matches it is deleted.
+    ///
+    /// # Errors
+    /// A name that is taken, a filter that is none or counts from now; a disk that fails.
+    pub fn place_hold(&self, name: &str, tenants: Vec<String>, filter: Vec<(String, String)>, reason: &str) -> Result<Arc<Policy>> {
+        let now = self.core.clock.now();
+        if let Some((name, _)) = filter.iter().find(|(name, _)| name == "last") {
+            return Err(Error::parameter(name, "a hold does not move with the time: give from and to"));
+        }
+        parse_filter(&filter, &[], now)?;
+        let hold = Hold { tenants, filter, reason: reason.to_owned(), placed: now.to_string() };
+        let details = serde_json::to_value(&hold).unwrap_or_default();
+        self.change_policy("placeHold", "hold", name, &details, |policy| policy.place(name, hold))
+    }
+
+    /// Lifts a legal hold.
+    ///
+    /// # Errors
+    /// No such hold; a disk that fails.
+    pub fn lift_hold(&self, name: &str, reason: &str) -> Result<Arc<Policy>> {
+        let details = json!({ "reason": reason });
+        self.change_policy("liftHold", "hold", name, &details, |policy| policy.lift(name, reason).map(drop))
+    }
+
+    fn change_policy(
+        &self,
+        what: &str,
+        kind: &str,
+        name: &str,
+        details: &Json,
+        change: impl FnOnce(&mut Policy) -> Result<()>,
+    ) -> Result<Arc<Policy>> {
+        let write = self.core.write()?;
+        let _one_at_a_time = self.core.policy.change.lock().unwrap_or_else(PoisonError::into_inner);
+        // A change that was recorded and then failed is in force before the next one is made.
+        self.catch_up()?;
+        let mut policy = (*self.policy()).clone();
+        change(&mut policy)?;
+        if policy == *self.policy() {
+            return Ok(self.policy());
+        }
+        policy.version += 1;
+        let record = json!({
+            "trace_id": trace_id(policy.version), "event_name": what, "resource_type": kind, "resource_name": name, "details": details,
+            "policy": policy,
+        });
+        self.record(record)?;
+        self.core.reach(Step::PolicyRecorded)?;
+        // A run of retention that has begun goes by the policy it began with: it ends first.
+        let _no_deletion = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.core.enforce(policy)
+    }
+
+    /// Carries out the changes that were recorded and not put in force.
+    pub(super) fn catch_up(&self) -> Result<()> {
+        loop {
+            let id = trace_id(self.policy().version + 1);
+            let snapshot = self.snapshot();
+            let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
+            let found = self.reader(&snapshot, None).get(&scope, &id)?;
+            let Some(event) = found.first() else { return Ok(()) };
+            let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
+            let policy: Policy = serde_json::from_value(record["policy"].clone()).context(ErrorKind::Corrupt, || id.clone())?;
+            self.core.enforce(policy)?;
+        }
+    }
+
+    /// Records something that was done to the store, as an event of its own tenant. Durable when this returns.
+    pub(super) fn record(&self, record: Json) -> Result<()> {
+        self.core.record(record)
+    }
+}
+
+fn trace_id(version: u64) -> String {
+    format!("policy-{version}")
+}
+
+impl Core {
+    fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
+        self.data.store().put(paths::POLICY_FILE, &policy.encode(), PutMode::Replace)?;
+        self.reach(Step::PolicyWritten)?;
+        let policy = Arc::new(policy);
+        *self.policy.lock() = Arc::clone(&policy);
+        Ok(policy)
+    }
+
+    /// The holds of a policy as filters.
+    pub(super) fn holds(policy: &Policy, now: Timestamp) -> Result<Vec<(&Hold, Filter)>> {
+        policy.holds.values().map(|hold| Ok((hold, parse_filter(&hold.filter, &[], now)?))).collect()
+    }
+
+    /// Records something that was done to the store, as an event of its own tenant. Durable when this returns.
+    pub(super) fn record(&self, mut record: Json) -> Result<()> {
+        let now = self.clock.now();
+        for (key, value) in [("time", now.to_string()), ("source", "annals".to_owned()), ("trace_type", "SystemAction".to_owned())] {
+            record[key] = value.into();
+        }
+        if record["level"].is_null() {
+            record["level"] = "normal".into();
+        }
+        let records = vec![Record { line: 1, bytes: record.to_string().into_bytes() }];
+        let batch = decode_records(records, Some(Format::Native), &TenantRule::Is(SYSTEM_TENANT.to_owned()), None);
+        if let Some(rejected) = batch.rejected.first() {
+            return Err(Error::internal(format!("a record of our own cannot be decoded: {}", rejected.reason)));
+        }
+        self.ingest(batch, "annals", None).map(drop)
+    }
+}

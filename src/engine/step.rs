@@ -1,0 +1,91 @@
+//! The named steps of everything that changes a store, and a hook that tests put there: it makes a step fail, or the
+//! process end at it.
+
+use crate::error::Result;
+use std::fmt;
+use std::sync::Arc;
+
+/// A moment at which something is done in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// A batch is numbered and not handed to the log yet.
+    Numbered,
+    /// The log has a new file, and the buffer is marked for sealing.
+    SealBegun,
+    /// The segments of a seal are written, compared and not committed.
+    SealWritten,
+    /// They are committed and not shown.
+    SealCommitted,
+    /// They are shown; the log still has their events.
+    SealShown,
+    /// A batch that was not logged is in the table; the log does not know of it.
+    BulkSealed,
+    /// A merged segment is written and not committed.
+    MergeWritten,
+    /// It is committed and not shown.
+    MergeCommitted,
+    /// What a deletion leaves is written.
+    DeletionWritten,
+    /// The deletion is recorded and not committed.
+    DeletionRecorded,
+    /// It is committed and not shown.
+    DeletionCommitted,
+    /// A change of policy is recorded and not in force.
+    PolicyRecorded,
+    /// It is written and not in force.
+    PolicyWritten,
+    /// A backup is about to be made of what was just sealed.
+    BackupBegun,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: &[Self] = &[
+        Self::Numbered,
+        Self::SealBegun,
+        Self::SealWritten,
+        Self::SealCommitted,
+        Self::SealShown,
+        Self::BulkSealed,
+        Self::MergeWritten,
+        Self::MergeCommitted,
+        Self::DeletionWritten,
+        Self::DeletionRecorded,
+        Self::DeletionCommitted,
+        Self::PolicyRecorded,
+        Self::PolicyWritten,
+        Self::BackupBegun,
+    ];
+}
+
+/// What is called at each step; nothing, outside tests.
+#[derive(Clone, Default)]
+pub struct AtStep(Option<Arc<dyn Fn(Step) -> Result<()> + Send + Sync>>);
+
+impl AtStep {
+    /// A hook.
+    pub fn new(hook: impl Fn(Step) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+
+    pub(super) fn reach(&self, step: Step) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |hook| hook(step))
+    }
+}
+
+impl fmt::Debug for AtStep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(if self.0.is_some() { "AtStep(hook)" } else { "AtStep(none)" })
+    }
+}
+
+impl PartialEq for AtStep {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+            (left, right) => left.is_none() && right.is_none(),
+        }
+    }
+}
+
+impl Eq for AtStep {}

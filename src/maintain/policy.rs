@@ -1,0 +1,247 @@
+//! How long events are kept, and what is kept whatever their age.
+//!
+//! A policy says for how many days after it happened an event of a tenant is kept; without one it is kept for ever. The
+//! floor is the least that may be said, and only ever rises. A legal hold is a filter: what matches it is not deleted,
+//! neither by age nor by anyone, until the hold is lifted. Every change makes a new version of the whole policy.
+
+use crate::access::{SYSTEM_TENANT, check_tenant};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::{DAY_MS, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The floor of a new store, days: six months, which is what China's Cybersecurity Law (article 21) asks for logs.
+pub const FLOOR_DAYS: u32 = 180;
+/// The most days that can be asked for: a hundred years.
+const DAYS_MAX: u32 = 36_525;
+/// Legal holds at most.
+const HOLDS_MAX: usize = 1_000;
+
+/// What is kept, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Which change made it, from 1; 0 before the first.
+    pub version: u64,
+    /// The fewest days that any retention may have.
+    pub floor_days: u32,
+    /// Days for tenants that have none of their own; for ever if absent.
+    pub default_days: Option<u32>,
+    /// Days by tenant; `None` is for ever, whatever the default.
+    pub tenants: BTreeMap<String, Option<u32>>,
+    /// Legal holds by name.
+    pub holds: BTreeMap<String, Hold>,
+}
+
+/// A legal hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The tenants it is about; `*` is all.
+    pub tenants: Vec<String>,
+    /// The filter, in the parameters of a URL; everything if empty.
+    pub filter: Vec<(String, String)>,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub placed: String,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { version: 0, floor_days: FLOOR_DAYS, default_days: None, tenants: BTreeMap::new(), holds: BTreeMap::new() }
+    }
+}
+
+impl Hold {
+    /// Whether it is about events of a tenant.
+    pub fn covers(&self, tenant: &str) -> bool {
+        self.tenants.iter().any(|name| name == "*" || name == tenant)
+    }
+}
+
+impl Policy {
+    /// Reads what [`Policy::encode`] wrote.
+    ///
+    /// # Errors
+    /// Anything else: a policy that cannot be read must not be taken for none.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).context(ErrorKind::Corrupt, || "the policy of retention cannot be read".to_owned())
+    }
+
+    /// The policy as JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("texts and numbers are valid JSON")
+    }
+
+    /// For how many days events of a tenant are kept; `None` is for ever. What we record of ourselves is.
+    pub fn days_of(&self, tenant: &str) -> Option<u32> {
+        if tenant == SYSTEM_TENANT {
+            return None;
+        }
+        self.tenants.get(tenant).copied().unwrap_or(self.default_days)
+    }
+
+    /// The first date whose events of this tenant are kept at `now`; `None` if all are.
+    pub fn kept_from(&self, tenant: &str, now: Timestamp) -> Option<String> {
+        let days = self.days_of(tenant)?;
+        Some(Timestamp::from_millis(now.millis().saturating_sub(i64::from(days) * DAY_MS)).date())
+    }
+
+    /// Whether events of this tenant and date are past their time.
+    pub fn is_expired(&self, tenant: &str, date: &str, now: Timestamp) -> bool {
+        self.kept_from(tenant, now).is_some_and(|from| date < from.as_str())
+    }
+
+    /// Sets the days of a tenant, or the default.
+    ///
+    /// # Errors
+    /// Fewer days than the floor, or too many.
+    pub fn set_days(&mut self, tenant: Option<&str>, days: Option<u32>) -> Result<()> {
+        if let Some(days) = days {
+            self.check_days(days)?;
+        }
+        match tenant {
+            None => self.default_days = days,
+            Some(SYSTEM_TENANT) => {
+                return Err(Error::parameter("tenant", format!("{SYSTEM_TENANT} records what was done to the store and is kept for ever")));
+            }
+            Some(tenant) => {
+                self.tenants.insert(check_tenant(tenant)?.to_owned(), days);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_days(&self, days: u32) -> Result<()> {
+        if (self.floor_days..=DAYS_MAX).contains(&days) {
+            return Ok(());
+        }
+        let what = format!("is {} (this store's floor) to {DAYS_MAX}; {days} is not", self.floor_days);
+        Err(Error::parameter("days", what))
+    }
+
+    /// Raises the floor.
+    ///
+    /// # Errors
+    /// A lower one, or one above what a tenant or the default has.
+    pub fn raise_floor(&mut self, days: u32) -> Result<()> {
+        if !(self.floor_days..=DAYS_MAX).contains(&days) {
+            let what = format!("is {} to {DAYS_MAX}: the floor only rises", self.floor_days);
+            return Err(Error::parameter("floor_days", what));
+        }
+        let below = self.tenants.iter().find(|(_, own)| own.is_some_and(|own| own < days)).map(|(tenant, _)| tenant.as_str());
+        let below = below.or_else(|| self.default_days.is_some_and(|own| own < days).then_some("the default"));
+        if let Some(below) = below {
+            return Err(Error::parameter("floor_days", format!("{below} has fewer than {days} days: raise that first")));
+        }
+        self.floor_days = days;
+        Ok(())
+    }
+
+    /// Places a hold under a new name. The same hold again changes nothing.
+    ///
+    /// # Errors
+    /// A name that is taken or is none, no tenant, no reason, too many holds. That the filter is one is the caller's to check.
+    pub fn place(&mut self, name: &str, hold: Hold) -> Result<()> {
+        let plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+            return Err(Error::parameter("name", "is 1 to 100 letters, digits or any of - _ ."));
+        }
+        if let Some(there) = self.holds.get(name) {
+            if (&there.tenants, &there.filter, &there.reason) == (&hold.tenants, &hold.filter, &hold.reason) {
+                return Ok(());
+            }
+            return Err(Error::parameter("name", format!("there is another hold {name} already: holds are not changed, place one more")));
+        }
+        if self.holds.len() >= HOLDS_MAX {
+            return Err(Error::parameter("name", format!("there are {HOLDS_MAX} holds: lift one first")));
+        }
+        if hold.tenants.is_empty() {
+            return Err(Error::parameter("tenant", "say whose events are held (repeat it for several, `*` for all)"));
+        }
+        for tenant in hold.tenants.iter().filter(|tenant| *tenant != "*") {
+            check_tenant(tenant)?;
+        }
+        check_reason(&hold.reason)?;
+        self.holds.insert(name.to_owned(), hold);
+        Ok(())
+    }
+
+    /// Lifts a hold.
+    ///
+    /// # Errors
+    /// No such hold, or no reason.
+    pub fn lift(&mut self, name: &str, reason: &str) -> Result<Hold> {
+        check_reason(reason)?;
+        self.holds.remove(name).ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no hold of this name"))
+    }
+}
+
+fn check_reason(reason: &str) -> Result<()> {
+    if reason.trim().is_empty() || reason.len() > 2_000 {
+        return Err(Error::parameter("reason", "say why, in 1 to 2,000 bytes: it is recorded"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_782_777_600_000); // 2026-06-30T00:00:00Z
+
+    #[test]
+    fn a_tenant_is_kept_as_long_as_it_says_or_the_default_or_for_ever() {
+        let mut policy = Policy::default();
+        assert!(!policy.is_expired("a", "1999-01-01", NOW));
+        policy.set_days(None, Some(365)).expect("above the floor");
+        policy.set_days(Some("short"), Some(180)).expect("the floor itself");
+        policy.set_days(Some("ever"), None).expect("for ever");
+        for (tenant, date, expired) in [
+            ("a", "2025-06-29", true),
+            ("a", "2025-06-30", false),
+            ("short", "2025-12-31", true),
+            ("short", "2026-01-01", false),
+            ("ever", "2000-01-01", false),
+            ("_annals", "2000-01-01", false),
+        ] {
+            assert_eq!(policy.is_expired(tenant, date, NOW), expired, "{tenant} {date}");
+        }
+        assert_eq!(Policy::decode(&policy.encode()).expect("our own"), policy);
+        assert!(Policy::decode(b"{}").is_err() && Policy::decode(b"").is_err());
+    }
+
+    #[test]
+    fn the_floor_holds_and_only_rises() {
+        let mut policy = Policy::default();
+        for days in [0, 1, 179, 40_000] {
+            assert_eq!(policy.set_days(Some("a"), Some(days)).expect_err("out of bounds").parameter_name(), Some("days"));
+        }
+        assert!(policy.set_days(Some("_annals"), Some(400)).is_err());
+        assert!(policy.raise_floor(179).is_err());
+        policy.set_days(Some("a"), Some(200)).expect("above the floor");
+        assert!(policy.raise_floor(365).expect_err("a has less").to_string().contains("a has fewer"));
+        policy.set_days(Some("a"), Some(400)).expect("above the floor");
+        policy.raise_floor(365).expect("nobody has less");
+        assert!(policy.raise_floor(180).is_err() && policy.set_days(None, Some(200)).is_err());
+    }
+
+    #[test]
+    fn holds_have_a_name_a_tenant_and_a_reason() {
+        let hold = |tenants: &[&str], reason: &str| Hold {
+            tenants: tenants.iter().map(|name| (*name).to_owned()).collect(),
+            filter: Vec::new(),
+            reason: reason.to_owned(),
+            placed: String::new(),
+        };
+        let mut policy = Policy::default();
+        assert!(policy.place("a/b", hold(&["t"], "x")).is_err());
+        assert!(policy.place("a", hold(&[], "x")).is_err());
+        assert!(policy.place("a", hold(&["t"], " ")).is_err());
+        policy.place("a", hold(&["t"], "case 7")).expect("a hold");
+        assert!(policy.place("a", hold(&["t"], "case 8")).is_err(), "it would lift the first one");
+        assert!(policy.holds["a"].covers("t") && !policy.holds["a"].covers("u") && hold(&["*"], "").covers("u"));
+        assert!(policy.lift("a", "").is_err() && policy.lift("b", "x").is_err());
+        policy.lift("a", "closed").expect("there is one");
+        assert!(policy.holds.is_empty());
+    }
+}
