@@ -9,6 +9,7 @@ mod decode;
 mod doors;
 mod durable;
 mod exporting;
+mod following;
 mod hostile;
 mod keeping;
 mod oracle;

@@ -1,19 +1,24 @@
 //! `annals ingest`: files, folders, globs and standard input, into a data directory or a server.
+//!
+//! A folder may be what a cloud delivers to a bucket: CloudTrail's `AWSLogs/…` and the `CloudTraces/…` of CTS. Their digests,
+//! which hold hashes and no events, are passed over.
 
+use super::follow::{self, default_state};
 use super::output::{line, note};
 use super::remote::Remote;
 use super::{FAILED, OK, Place, Session};
 use crate::api::{Pairs, parse_format};
 use crate::decode::Format;
-use crate::engine::{Engine, Outcome, Refused};
+use crate::engine::{Engine, Outcome, Refused, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{RecordSplitter, TenantRule, Unpacked};
 use crate::storage::Access;
+use crate::storage::paths::FOLLOW_FILE;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value as Json;
 use std::fs::File;
-use std::io::IsTerminal;
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 /// Quarantined records of a file that are named one by one.
@@ -28,6 +33,8 @@ A record that is here already is not taken twice.
 
 Examples:
   annals ingest --data ./audit --tenant acme 'logs/*.json.gz' more/
+  annals ingest --data ./audit --tenant-from recipientAccountId bucket/AWSLogs/
+  annals ingest --url http://127.0.0.1:7400 --tenant acme --follow '/var/log/app/audit.log*'
   annals generate --events 1000000 | annals ingest --data ./audit --tenant-from project_id -
   annals ingest --url http://127.0.0.1:7400 --tenant acme --format cloudtrail trail.json")]
 pub(super) struct IngestArgs {
@@ -39,9 +46,16 @@ pub(super) struct IngestArgs {
     /// Take the tenant from this path of each record, such as project_id
     #[arg(long, value_name = "PATH")]
     tenant_from: Option<String>,
-    /// The records' format: auto, cts, partner, cloudtrail, k8s, gcp or native
+    /// The records' format: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents or ecs
     #[arg(long, default_value = "auto")]
     format: String,
+    /// Go on reading what is written to the files, one record a line, through rotation and restarts
+    #[arg(long)]
+    follow: bool,
+    /// The file that says how far was read; by default in the data directory, or one for these files and
+    /// this server in ~/.local/state/annals
+    #[arg(long, value_name = "FILE", requires = "follow")]
+    state: Option<PathBuf>,
     /// Files, folders or globs; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
@@ -52,11 +66,22 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let rule = TenantRule::new(args.tenant.as_deref(), args.tenant_from.as_deref())?;
     let session = Session::new()?;
     let door = match (&args.place.data, &args.place.url) {
+        // What runs for long looks after the store as a server does.
+        (Some(data), _) if args.follow => Door::Local(Box::new(session.open_with(data, Access::Write, Settings::default())?), format, rule),
         (Some(data), _) => Door::Local(Box::new(session.open(data, Access::Write)?), format, rule),
         (None, Some(url)) => Door::Remote(Remote::new(&session.runtime, url)?, args.request()),
         (None, None) => return Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
     };
     let progress = progress_bar();
+    if args.follow {
+        let state = match (&args.state, &args.place.data) {
+            (Some(state), _) => state.clone(),
+            // A new store has read nothing yet.
+            (None, Some(data)) => data.join(FOLLOW_FILE),
+            (None, None) => default_state(&args.words())?,
+        };
+        return follow::run(&door, &args.files, &state, |records| progress.inc(records));
+    }
     let mut total = Totals::default();
     for pattern in &args.files {
         match expand(pattern) {
@@ -74,6 +99,18 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
 }
 
 impl IngestArgs {
+    /// What tells one following from another: what is read, and where to.
+    fn words(&self) -> Vec<String> {
+        self.place
+            .url
+            .iter()
+            .cloned()
+            .chain(self.tenant.clone())
+            .chain(self.tenant_from.clone())
+            .chain(self.files.iter().cloned())
+            .collect()
+    }
+
     fn request(&self) -> Pairs {
         let mut pairs = vec![("format".to_owned(), self.format.clone())];
         pairs.extend(self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())));
@@ -91,14 +128,14 @@ fn progress_bar() -> ProgressBar {
 }
 
 /// Where records go.
-enum Door<'a> {
+pub(super) enum Door<'a> {
     Local(Box<Engine>, Option<Format>, TenantRule),
     Remote(Remote<'a>, Pairs),
 }
 
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     Stdin,
     File(PathBuf),
 }
@@ -122,7 +159,7 @@ impl Source {
 }
 
 /// The sources that an argument names, in order.
-fn expand(pattern: &str) -> Result<Vec<Source>> {
+pub(super) fn expand(pattern: &str) -> Result<Vec<Source>> {
     if pattern == "-" {
         return Ok(vec![Source::Stdin]);
     }
@@ -151,11 +188,64 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         let named = |endings: &[&str]| path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending));
         if path.is_dir() {
             walk(&path, files)?;
+        } else if is_digest(&path) {
+            continue;
         } else if named(&["json", "ndjson", "jsonl", "log", "gz", "zst"]) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Whether a file is a digest that a cloud delivers beside its logs: `…_CloudTrail-Digest_…`, `…_CloudTrace-Digest_…`.
+fn is_digest(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name.contains("_CloudTrail-Digest_") || name.contains("_CloudTrace-Digest_")
+}
+
+impl Door<'_> {
+    /// Takes whole lines in, and says how many records there were.
+    ///
+    /// # Errors
+    /// What keeps them from being durable; those that are known are passed over when they come again.
+    pub(super) fn take_bytes(&self, lines: &[u8], shown: &str, first_line: u64) -> Result<u64> {
+        let (outcome, error) = match self {
+            Self::Local(engine, format, rule) => engine.ingest_stream(lines, *format, rule, shown, |_| {}),
+            Self::Remote(remote, request) => send_records(remote, request, RecordSplitter::new(lines), |_| {}),
+        };
+        say_quarantined(&outcome, shown, first_line);
+        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64), |error| Err(error.at(shown)))
+    }
+
+    /// The same for a whole file, packed or not.
+    ///
+    /// # Errors
+    /// As [`Door::take_bytes`].
+    pub(super) fn take_file(&self, source: &Source) -> Result<u64> {
+        let (outcome, error) = self.take_source(source, |_| {});
+        say_quarantined(&outcome, &source.to_string(), 0);
+        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64), |error| Err(error.at(source)))
+    }
+
+    fn take_source(&self, source: &Source, heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+        match (self, source.open()) {
+            (_, Err(error)) => (Outcome::default(), Some(error)),
+            (Self::Local(engine, format, rule), Ok(input)) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),
+            (Self::Remote(remote, request), Ok(input)) => {
+                send_records(remote, request, RecordSplitter::new(std::io::BufReader::new(input)), heard)
+            }
+        }
+    }
+}
+
+/// Names the records that went to quarantine, up to some.
+fn say_quarantined(outcome: &Outcome, shown: &str, first_line: u64) {
+    for refused in outcome.quarantined.iter().take(NAMED_MAX) {
+        note(&format!("{shown}: line {}: quarantined: {}", first_line + refused.line, refused.reason));
+    }
+    if outcome.quarantined.len() > NAMED_MAX {
+        note(&format!("{shown}: {} more records quarantined", outcome.quarantined.len() - NAMED_MAX));
+    }
 }
 
 #[derive(Default)]
@@ -173,24 +263,13 @@ impl Totals {
         let before = self.accepted + self.duplicates + self.quarantined;
         let heard =
             |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64);
-        let (outcome, error) = match door {
-            Door::Local(engine, format, rule) => match source.open() {
-                Ok(input) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),
-                Err(error) => (Outcome::default(), Some(error)),
-            },
-            Door::Remote(remote, request) => send(remote, request, source, heard),
-        };
+        let (outcome, error) = door.take_source(source, heard);
         self.files += 1;
         self.accepted += outcome.accepted;
         self.duplicates += outcome.duplicates;
         self.quarantined += outcome.quarantined.len() as u64;
         progress.suspend(|| {
-            for refused in outcome.quarantined.iter().take(NAMED_MAX) {
-                note(&format!("{source}: line {}: quarantined: {}", refused.line, refused.reason));
-            }
-            if outcome.quarantined.len() > NAMED_MAX {
-                note(&format!("{source}: {} more records quarantined", outcome.quarantined.len() - NAMED_MAX));
-            }
+            say_quarantined(&outcome, &source.to_string(), 0);
             if let Some(error) = error {
                 self.fail(&error.at(source));
             }
@@ -216,11 +295,15 @@ impl Totals {
     }
 }
 
-/// Sends the records of a source to a server, a request at a time.
-fn send(remote: &Remote<'_>, request: &Pairs, source: &Source, mut heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+/// Sends records to a server, a request at a time.
+fn send_records(
+    remote: &Remote<'_>,
+    request: &Pairs,
+    mut splitter: RecordSplitter<impl BufRead>,
+    mut heard: impl FnMut(&Outcome),
+) -> (Outcome, Option<Error>) {
     let mut total = Outcome::default();
     let sent = (|| {
-        let mut splitter = RecordSplitter::new(std::io::BufReader::new(source.open()?));
         // A request's line numbers are those of its own body; these are the source's.
         let (mut body, mut lines): (Vec<u8>, Vec<u64>) = (Vec::new(), Vec::new());
         loop {

@@ -9,6 +9,7 @@ mod backup;
 mod demo;
 mod export;
 mod filter_args;
+mod follow;
 mod generate;
 mod ingest;
 mod output;

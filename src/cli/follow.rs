@@ -1,0 +1,299 @@
+//! `annals ingest --follow`: files that are written to are read on, through rotation, and from where it was left after a
+//! restart.
+//!
+//! A file is known by device, inode and its first bytes, not by its name: a log that is renamed is read to its end, one that
+//! is cut off and begun anew is read from its beginning. How far each was read is noted after what was read is durable. A
+//! process that dies in between reads some lines again, which are known then. One record a line; a line counts when it has
+//! its end. Packed files are read once, when they do not grow any more.
+
+use super::ingest::{Door, Source, expand};
+use super::output::note;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::ingest::Coding;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often files are looked at.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long to wait after a failure.
+const REST: Duration = Duration::from_secs(5);
+/// Bytes that are read and taken in at a time at most; a line may be longer.
+const CHUNK_BYTES: usize = 8 << 20;
+/// First bytes that a file is known by.
+const HEAD_BYTES: usize = 256;
+/// Files that are remembered after they are gone.
+const GONE_MAX: usize = 10_000;
+
+/// How far the files were read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    files: Vec<Progress>,
+}
+
+/// How far a file was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Progress {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    /// Bytes that are durable in the store.
+    offset: u64,
+    /// Lines in them.
+    lines: u64,
+    /// How many of its first bytes it is known by, and their hash.
+    head: (usize, String),
+    /// A packed file: its length when it was looked at last, and whether it was read.
+    packed: Option<(u64, bool)>,
+}
+
+/// A file that is being followed.
+struct Followed {
+    read: Progress,
+    file: File,
+    /// Its name is another file's now, or nobody's: it is read to its end, and then no more.
+    gone: bool,
+}
+
+/// Follows the files that the patterns name, for ever.
+pub(super) fn run(door: &Door<'_>, patterns: &[String], state: &Path, mut heard: impl FnMut(u64)) -> Result<u8> {
+    if let Some(pattern) = patterns.iter().find(|pattern| *pattern == "-") {
+        return Err(Error::parameter("--follow", format!("{pattern} is standard input, which is followed anyway: name files")));
+    }
+    let known = load(state)?;
+    let mut follower = Follower { door, known, files: HashMap::new(), state };
+    let mut failing = false;
+    loop {
+        match follower.round(patterns, &mut heard) {
+            Ok(()) => {
+                if failing {
+                    note("annals: following again");
+                }
+                failing = false;
+                std::thread::sleep(EVERY);
+            }
+            // What is wrong with the question will not become right.
+            Err(error) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound) => return Err(error),
+            Err(error) => {
+                if !failing {
+                    note(&format!("annals: {error}; trying again until it works"));
+                }
+                failing = true;
+                std::thread::sleep(REST);
+            }
+        }
+    }
+}
+
+/// Where the state of following these patterns is kept, unless it is named.
+pub(super) fn default_state(words: &[String]) -> Result<PathBuf> {
+    let home = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")));
+    let home = home.ok_or_else(|| Error::parameter("--state", "say in which file to keep how far was read: there is no HOME"))?;
+    let digest = Sha256::digest(words.join("\0"));
+    Ok(home.join("annals").join(format!("follow-{}.json", crate::event::hex(&digest[..8]))))
+}
+
+fn load(path: &Path) -> Result<Vec<Progress>> {
+    let shown = || path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let state: State = serde_json::from_slice(&bytes).context(ErrorKind::Invalid, || {
+                format!("{} does not say how far was read: move it away to read everything again", shown())
+            })?;
+            Ok(state.files)
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(cause) => Err(Error::io(shown(), cause)),
+    }
+}
+
+struct Follower<'a> {
+    door: &'a Door<'a>,
+    /// What was read before and is not being followed (yet).
+    known: Vec<Progress>,
+    files: HashMap<(u64, u64), Followed>,
+    state: &'a Path,
+}
+
+impl Follower<'_> {
+    fn round(&mut self, patterns: &[String], heard: &mut impl FnMut(u64)) -> Result<()> {
+        self.find(patterns)?;
+        let mut keys: Vec<(u64, u64)> = self.files.keys().copied().collect();
+        // What was renamed is older than what has its name now.
+        keys.sort_by_key(|key| (!self.files[key].gone, self.files[key].read.path.clone()));
+        for key in keys {
+            while self.read_on(key, heard)? {}
+        }
+        self.files.retain(|_, followed| {
+            if followed.gone {
+                self.known.push(followed.read.clone());
+            }
+            !followed.gone
+        });
+        Ok(())
+    }
+
+    /// Finds the files that the patterns name now.
+    fn find(&mut self, patterns: &[String]) -> Result<()> {
+        let mut there = HashMap::new();
+        for pattern in patterns {
+            match expand(pattern) {
+                Ok(sources) => there.extend(sources.into_iter().filter_map(|source| match source {
+                    Source::File(path) => Some((identity(&path)?, path)),
+                    Source::Stdin => None,
+                })),
+                // It may come yet.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for (key, followed) in &mut self.files {
+            followed.gone = !there.contains_key(key);
+            if let Some(path) = there.get(key) {
+                followed.read.path.clone_from(path);
+            }
+        }
+        for (key, path) in there {
+            if self.files.contains_key(&key) {
+                continue;
+            }
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(cause) => return Err(Error::io(path.display(), cause)),
+            };
+            let known = self.known.iter().position(|read| (read.device, read.inode) == key).map(|place| self.known.swap_remove(place));
+            let fresh =
+                Progress { path: path.clone(), device: key.0, inode: key.1, offset: 0, lines: 0, head: (0, String::new()), packed: None };
+            let read = known.map_or_else(|| fresh, |known| Progress { path, ..known });
+            self.files.insert(key, Followed { read, file, gone: false });
+        }
+        Ok(())
+    }
+
+    /// Takes the next lines of a file in; whether there may be more.
+    fn read_on(&mut self, key: (u64, u64), heard: &mut impl FnMut(u64)) -> Result<bool> {
+        let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
+        let shown = followed.read.path.display().to_string();
+        let failed = |cause: std::io::Error| Error::io(&shown, cause);
+        let length = followed.file.metadata().map_err(failed)?.len();
+        followed.begin_anew_if_cut(length).map_err(failed)?;
+        if length == followed.read.offset && followed.read.packed.is_none() {
+            return Ok(false);
+        }
+        if followed.is_packed().map_err(failed)? {
+            return self.read_packed(key, length, heard);
+        }
+        let Some(chunk) = followed.next_lines().map_err(failed)? else { return Ok(false) };
+        let first_line = followed.read.lines;
+        let taken = self.door.take_bytes(&chunk, &shown, first_line)?;
+        heard(taken);
+        let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
+        followed.read.offset += chunk.len() as u64;
+        followed.read.lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
+        followed.note_head().map_err(failed)?;
+        self.save()?;
+        Ok(true)
+    }
+
+    /// A packed file is read once, as a whole, when it has not grown since it was looked at last.
+    fn read_packed(&mut self, key: (u64, u64), length: u64, heard: &mut impl FnMut(u64)) -> Result<bool> {
+        let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
+        match followed.read.packed {
+            Some((before, read)) if before == length => {
+                if !read {
+                    let source = Source::File(followed.read.path.clone());
+                    heard(self.door.take_file(&source)?);
+                    if let Some(followed) = self.files.get_mut(&key) {
+                        followed.read.packed = Some((length, true));
+                    }
+                    self.save()?;
+                }
+            }
+            _ => followed.read.packed = Some((length, false)),
+        }
+        Ok(false)
+    }
+
+    /// Notes how far everything was read, in one step.
+    fn save(&mut self) -> Result<()> {
+        let excess = self.known.len().saturating_sub(GONE_MAX);
+        self.known.drain(..excess);
+        let files = self.files.values().map(|followed| followed.read.clone()).chain(self.known.iter().cloned()).collect();
+        let bytes = serde_json::to_vec(&State { files }).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+        let folder = self.state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let write = || {
+            std::fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(self.state).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|cause: std::io::Error| Error::io(self.state.display(), cause))
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+impl Followed {
+    fn read_at(&mut self, offset: u64, limit: usize) -> std::io::Result<Vec<u8>> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        (&mut self.file).take(limit as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A file that is shorter than was read of it, or begins with something else, was cut off and is written anew; an inode
+    /// may also be another file's now.
+    fn begin_anew_if_cut(&mut self, length: u64) -> std::io::Result<()> {
+        let (bytes, hash) = self.read.head.clone();
+        if length < self.read.offset || head_hash(&self.read_at(0, bytes)?) != hash && bytes > 0 {
+            self.read = Progress { offset: 0, lines: 0, head: (0, String::new()), packed: None, ..self.read.clone() };
+        }
+        Ok(())
+    }
+
+    fn note_head(&mut self) -> std::io::Result<()> {
+        let bytes = HEAD_BYTES.min(self.read.offset as usize);
+        if self.read.head.0 < bytes {
+            self.read.head = (bytes, head_hash(&self.read_at(0, bytes)?));
+        }
+        Ok(())
+    }
+
+    fn is_packed(&mut self) -> std::io::Result<bool> {
+        Ok(self.read.offset == 0 && Coding::of_bytes(&self.read_at(0, 4)?) != Coding::Identity)
+    }
+
+    /// The next whole lines; of a file that is gone also the last one without its end.
+    fn next_lines(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let mut limit = CHUNK_BYTES;
+        loop {
+            let mut chunk = self.read_at(self.read.offset, limit)?;
+            let at_end = chunk.len() < limit;
+            match memchr::memrchr(b'\n', &chunk) {
+                Some(end) => {
+                    if !(at_end && self.gone) {
+                        chunk.truncate(end + 1);
+                    }
+                    return Ok(Some(chunk));
+                }
+                None if at_end => return Ok((self.gone && !chunk.is_empty()).then_some(chunk)),
+                None => limit *= 2,
+            }
+        }
+    }
+}
+
+fn head_hash(bytes: &[u8]) -> String {
+    crate::event::hex(&Sha256::digest(bytes)[..16])
+}
