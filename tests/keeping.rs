@@ -198,3 +198,27 @@ fn the_policy_is_shown_and_changed_over_http_and_by_command() {
     annals(&["ingest", "--data", &data_word, "--tenant", "_annals", &file_word]).refused(2, &["_annals"]);
     assert!(annals(&["check", "--data", &data_word]).ok().starts_with("sound"));
 }
+
+#[test]
+fn the_scrubber_finds_damage_that_no_question_has_met() {
+    let mut store = filled();
+    let segments = store.engine().snapshot().segments.len() as u64;
+    let sound = store.engine().scrub().expect("a run");
+    assert_eq!((sound.segments, sound.damaged.len()), (segments, 0));
+    let path = store.engine().snapshot().segments[1].data_path();
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).expect("damage");
+    // Files that are open were compared when they were read; a new start reads them anew.
+    store.reopen();
+    for _ in 0..2 {
+        assert_eq!(store.engine().scrub().expect("a run").damaged.len(), 1);
+    }
+    let found: Vec<Json> = recorded(&store).into_iter().filter(|record| record["event_name"] == "findDamage").collect();
+    assert_eq!(found.len(), 1, "recorded once: {found:?}");
+    assert!(found[0]["details"]["data"][0].as_str().is_some_and(|what| what.contains("SHA-256 differs")));
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).expect("mended");
+    assert_eq!(store.engine().scrub().expect("a run").damaged.len(), 0);
+}

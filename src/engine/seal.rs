@@ -7,7 +7,7 @@ use super::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
-use crate::storage::segment::{FileMark, Segment, SegmentFiles};
+use crate::storage::segment::{Segment, SegmentFiles};
 use crate::storage::{NewSegment, PutMode, Store, Table, TableSegment, paths};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -137,7 +137,7 @@ pub(super) fn put(store: &Store, segment: &SegmentFiles) -> Result<()> {
     store.put(&index, &segment.index, PutMode::Replace)?;
     store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;
     for (path, mark) in [(&data, &manifest.data), (&index, &manifest.index)] {
-        if FileMark::of(&store.read_back(path)?) != *mark {
+        if !mark.is_of(&store.read_back(path)?) {
             let what = format!("{} is not what was written: the disk changes what it is given", store.path(path).display());
             return Err(Error::corrupt(what));
         }

@@ -9,23 +9,28 @@ use super::lookup::{Row, fields_of};
 use super::rows::Rows;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, event_schema};
-use crate::storage::segment::Segment;
+use crate::storage::segment::{PositionedFile, Segment};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Int64Type, Schema};
+use bytes::Bytes;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit};
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use parquet::arrow::RowNumber;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::file::metadata::ParquetMetaData;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -55,7 +60,7 @@ impl Scanner {
     /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read.
     pub(super) fn rows(&self, segment: &Segment, filter: &Filter, rows: Range<u32>, limit: Option<usize>, work: &mut Work) -> Result<Rows> {
         let broken = || format!("cannot scan {}", segment.data_path().display());
-        let plan = self.plan(segment, filter, &rows).context(ErrorKind::Internal, broken)?;
+        let (plan, file) = self.plan(segment, filter, &rows).context(ErrorKind::Internal, broken)?;
         let limit = limit.unwrap_or(usize::MAX);
         let mut found: Vec<u32> = Vec::new();
         let context = self.session.task_ctx();
@@ -71,12 +76,17 @@ impl Scanner {
             Ok::<(), Error>(())
         })?;
         work.examined += rows.len() as u64;
-        work.bytes += bytes_scanned(&plan);
+        work.bytes += file.bytes_read();
         found.truncate(limit);
         Ok(Rows::List(found))
     }
 
-    fn plan(&self, segment: &Segment, filter: &Filter, rows: &Range<u32>) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    fn plan(
+        &self,
+        segment: &Segment,
+        filter: &Filter,
+        rows: &Range<u32>,
+    ) -> datafusion::error::Result<(Arc<dyn ExecutionPlan>, PositionedFile)> {
         let metadata = segment.metadata().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let file_schema = event_schema();
         let row_number = ArrowField::new(ROW, DataType::Int64, false).with_extension_type(RowNumber);
@@ -93,7 +103,10 @@ impl Scanner {
             let schema = DFSchema::try_from(schema.clone())?;
             self.session.create_physical_expr(expression, &schema).map(Some)
         };
+        let file = segment.file().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        let reader = SegmentFile { file: file.clone(), metadata: Arc::clone(metadata.metadata()) };
         let mut source = ParquetSource::new(table_schema.clone()).with_enable_page_index(true);
+        source = source.with_parquet_file_reader_factory(Arc::new(reader));
         if let Some(pruning) = predicate(table_schema.table_schema())? {
             source = source.with_predicate(pruning);
         }
@@ -105,15 +118,15 @@ impl Scanner {
         ]);
         let access = ParquetAccessPlan::try_new_from_overall_row_selection(selection, groups)?;
         let path = segment.data_path();
-        let file = PartitionedFile::new(path.to_string_lossy(), segment.manifest().data.bytes).with_extension(access);
+        let part = PartitionedFile::new(path.to_string_lossy(), segment.manifest().data.bytes).with_extension(access);
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file(file)
+            .with_file(part)
             .with_projection_indices(Some(places))?
             .build();
         let leaf: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         match predicate(&projected)? {
-            Some(predicate) => Ok(Arc::new(FilterExec::try_new(predicate, leaf)?)),
-            None => Ok(leaf),
+            Some(predicate) => Ok((Arc::new(FilterExec::try_new(predicate, leaf)?), file)),
+            None => Ok((leaf, file)),
         }
     }
 }
@@ -124,10 +137,34 @@ fn row_numbers(batch: &RecordBatch) -> Result<Vec<u32>> {
     Ok(numbers.values().iter().map(|number| *number as u32).collect())
 }
 
-/// Bytes that the leaves of a plan have read.
-fn bytes_scanned(plan: &Arc<dyn ExecutionPlan>) -> u64 {
-    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned")).map_or(0, |value| value.as_usize() as u64);
-    own + plan.children().into_iter().map(bytes_scanned).sum::<u64>()
+/// A segment's file for DataFusion: the footer is at hand, and what is read is what was written.
+#[derive(Debug, Clone)]
+struct SegmentFile {
+    file: PositionedFile,
+    metadata: Arc<ParquetMetaData>,
+}
+
+impl ParquetFileReaderFactory for SegmentFile {
+    fn create_reader(
+        &self,
+        _: usize,
+        _: PartitionedFile,
+        _: Option<usize>,
+        _: &ExecutionPlanMetricsSet,
+    ) -> datafusion::error::Result<Box<dyn AsyncFileReader + Send>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl AsyncFileReader for SegmentFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        let bytes = self.file.bytes(range).map_err(parquet::errors::ParquetError::from);
+        std::future::ready(bytes).boxed()
+    }
+
+    fn get_metadata<'a>(&'a mut self, _: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        std::future::ready(Ok(Arc::clone(&self.metadata))).boxed()
+    }
 }
 
 /// A clause as DataFusion's expression, never null.

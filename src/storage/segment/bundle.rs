@@ -5,10 +5,13 @@
 //! ```
 //! Numbers are little-endian. The bundle is a read-only tantivy directory.
 
+use super::blocks::Blocks;
+use super::manifest::FileMark;
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
@@ -59,14 +62,21 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// Maps the bundle at `path`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Maps the bundle at `path`; what is read of it is what the mark says.
+    pub(super) fn open(path: &Path, mark: &FileMark) -> Result<Self> {
         let shown = path.display();
         let folder = path.parent().unwrap_or(Path::new("."));
         let name = path.file_name().map(Path::new).unwrap_or(path);
         let directory = MmapDirectory::open(folder).context(ErrorKind::Unavailable, || format!("cannot open {}", folder.display()))?;
         let file = directory.open_read(name).context(ErrorKind::Unavailable, || format!("cannot map {shown}"))?;
-        Self::read(&file).map_err(|error| error.at(shown))
+        let checked = || {
+            if file.len() as u64 != mark.bytes {
+                return Err(Error::corrupt(format!("{} bytes instead of {}", file.len(), mark.bytes)));
+            }
+            let blocks = Blocks::new(&mark.blocks, mark.bytes)?;
+            Self::read(&FileSlice::new(Arc::new(Checked { file, blocks })))
+        };
+        checked().map_err(|error| error.at(shown))
     }
 
     fn read(file: &FileSlice) -> Result<Self> {
@@ -102,10 +112,30 @@ impl Bundle {
         Ok(Self { files: Arc::new(files) })
     }
 
-    /// The bytes of a file of the bundle, mapped.
-    pub(super) fn bytes(&self, name: &str) -> Result<OwnedBytes> {
-        let file = self.files.get(Path::new(name)).ok_or_else(|| Error::corrupt(format!("the index has no {name}")))?;
-        file.read_bytes().context(ErrorKind::Unavailable, || format!("cannot read {name}"))
+    /// A file of the bundle.
+    pub(super) fn file(&self, name: &str) -> Result<FileSlice> {
+        self.files.get(Path::new(name)).cloned().ok_or_else(|| Error::corrupt(format!("the index has no {name}")))
+    }
+}
+
+/// A mapped file of which no byte is given out that is not what was written.
+#[derive(Debug)]
+struct Checked {
+    file: FileSlice,
+    blocks: Blocks,
+}
+
+impl HasLen for Checked {
+    fn len(&self) -> usize {
+        self.file.len()
+    }
+}
+
+impl FileHandle for Checked {
+    fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
+        let read = |range: Range<u64>| self.file.read_bytes_slice(range.start as usize..range.end as usize);
+        self.blocks.check(range.start as u64..range.end as u64, read)?;
+        self.file.read_bytes_slice(range)
     }
 }
 
@@ -172,10 +202,10 @@ mod tests {
     #[test]
     fn files_come_back_as_they_were_added() {
         let bundle = Bundle::read(&FileSlice::from(written())).expect("a bundle");
-        assert_eq!(&bundle.bytes("a").expect("a file")[..], b"first");
-        assert_eq!(&bundle.bytes("b").expect("a file")[..], b"");
-        assert_eq!(&bundle.bytes("c").expect("a file")[..], b"third");
-        assert!(bundle.bytes("d").is_err());
+        assert_eq!(&bundle.file("a").expect("a file").read_bytes().expect("bytes")[..], b"first");
+        assert_eq!(&bundle.file("b").expect("a file").read_bytes().expect("bytes")[..], b"");
+        assert_eq!(&bundle.file("c").expect("a file").read_bytes().expect("bytes")[..], b"third");
+        assert!(bundle.file("d").is_err());
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! ```
 
 use crate::error::{Error, Result};
-use tantivy::directory::OwnedBytes;
+use tantivy::HasLen;
+use tantivy::directory::{FileSlice, OwnedBytes};
 use tantivy_bitpacker::{BitPacker, BitUnpacker};
 
 const BLOCK: usize = 128;
@@ -75,29 +76,36 @@ fn pack(values: &[u64], bits: u8, out: &mut Vec<u8>) {
     packer.flush(out).expect("writing to memory does not fail");
 }
 
-/// A table in mapped bytes.
+/// A table in a mapped file.
 #[derive(Debug)]
 pub(super) struct HashTable {
-    bytes: OwnedBytes,
+    /// The number of entries and the directory.
+    head: OwnedBytes,
+    /// The blocks.
+    body: FileSlice,
     entries: usize,
     blocks: usize,
 }
 
 impl HashTable {
-    pub(super) fn open(bytes: OwnedBytes) -> Result<Self> {
+    pub(super) fn open(file: FileSlice) -> Result<Self> {
         let damaged = || Error::corrupt("a table of ids is damaged; `annals check --rebuild-index` makes it anew");
-        let entries = bytes.get(..4).ok_or_else(damaged)?;
-        let entries = u32::from_le_bytes(entries.try_into().expect("four bytes")) as usize;
-        let blocks = entries.div_ceil(BLOCK);
-        let table = Self { bytes, entries, blocks };
-        if table.bytes.len() < 4 + blocks * ENTRY {
+        if file.len() < 4 {
             return Err(damaged());
         }
+        let entries = file.slice_to(4).read_bytes().map_err(|cause| damaged().because(cause))?;
+        let entries = u32::from_le_bytes(entries[..].try_into().expect("four bytes")) as usize;
+        let blocks = entries.div_ceil(BLOCK);
+        if file.len() < 4 + blocks * ENTRY {
+            return Err(damaged());
+        }
+        let (head, body) = file.split(4 + blocks * ENTRY);
+        let table = Self { head: head.read_bytes().map_err(|cause| damaged().because(cause))?, body, entries, blocks };
         for block in 0..blocks {
             let (_, offset, gap_bits, row_bits) = table.entry(block);
             let count = table.count(block);
             let end = offset + packed_length(count - 1, gap_bits) + packed_length(count, row_bits);
-            if gap_bits > 32 || row_bits > 32 || end > table.bytes.len() - 4 - blocks * ENTRY {
+            if gap_bits > 32 || row_bits > 32 || end > table.body.len() {
                 return Err(damaged());
             }
         }
@@ -105,7 +113,10 @@ impl HashTable {
     }
 
     /// The rows whose id may be `id`, ascending.
-    pub(super) fn candidates(&self, id: &str) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// A table that is damaged.
+    pub(super) fn candidates(&self, id: &str) -> Result<Vec<u32>> {
         let hash = hash_of(id);
         let mut rows = Vec::new();
         // The run of a hash may begin in the block before the first one that starts with it.
@@ -114,9 +125,9 @@ impl HashTable {
             if self.entry(block).0 > hash {
                 break;
             }
-            self.collect(block, hash, &mut rows);
+            self.collect(block, hash, &mut rows)?;
         }
-        rows
+        Ok(rows)
     }
 
     fn partition_point(&self, before: impl Fn(u32) -> bool) -> usize {
@@ -130,20 +141,21 @@ impl HashTable {
 
     fn entry(&self, block: usize) -> (u32, usize, u8, u8) {
         let at = 4 + block * ENTRY;
-        let number = |at: usize| u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"));
-        (number(at), number(at + 4) as usize, self.bytes[at + 8], self.bytes[at + 9])
+        let number = |at: usize| u32::from_le_bytes(self.head[at..at + 4].try_into().expect("four bytes"));
+        (number(at), number(at + 4) as usize, self.head[at + 8], self.head[at + 9])
     }
 
     fn count(&self, block: usize) -> usize {
         if block + 1 == self.blocks { self.entries - block * BLOCK } else { BLOCK }
     }
 
-    fn collect(&self, block: usize, wanted: u32, rows: &mut Vec<u32>) {
+    fn collect(&self, block: usize, wanted: u32, rows: &mut Vec<u32>) -> Result<()> {
         let (mut hash, offset, gap_bits, row_bits) = self.entry(block);
         let count = self.count(block);
-        let body = &self.bytes[4 + self.blocks * ENTRY + offset..];
-        let (gaps, rest) = body.split_at(packed_length(count - 1, gap_bits));
-        let packed_rows = &rest[..packed_length(count, row_bits)];
+        let gaps_length = packed_length(count - 1, gap_bits);
+        let body = self.body.slice(offset..offset + gaps_length + packed_length(count, row_bits)).read_bytes();
+        let body = body.map_err(|cause| Error::corrupt("a table of ids is damaged").because(cause))?;
+        let (gaps, packed_rows) = body.split_at(gaps_length);
         let (gap_at, row_at) = (BitUnpacker::new(gap_bits), BitUnpacker::new(row_bits));
         for entry in 0..count {
             if entry > 0 {
@@ -156,6 +168,7 @@ impl HashTable {
                 rows.push(row_at.get(entry as u32, packed_rows) as u32);
             }
         }
+        Ok(())
     }
 }
 
@@ -170,18 +183,18 @@ mod tests {
         for (id, row) in ids {
             builder.add(id, *row);
         }
-        HashTable::open(OwnedBytes::new(builder.finish())).expect("our own table")
+        HashTable::open(FileSlice::from(builder.finish())).expect("our own table")
     }
 
     #[test]
     fn an_empty_table_finds_nothing() {
-        assert!(table(&[]).candidates("x").is_empty());
+        assert!(table(&[]).candidates("x").expect("whole").is_empty());
     }
 
     #[test]
     fn one_id_in_many_rows_crosses_blocks() {
         let ids: Vec<_> = (0..1000).map(|row| ("same".to_owned(), row)).collect();
-        assert_eq!(table(&ids).candidates("same"), (0..1000).collect::<Vec<_>>());
+        assert_eq!(table(&ids).candidates("same").expect("whole"), (0..1000).collect::<Vec<_>>());
     }
 
     #[test]
@@ -190,7 +203,7 @@ mod tests {
         (0..300).for_each(|row| builder.add(&format!("id{row}"), row));
         let bytes = builder.finish();
         for length in 0..bytes.len() {
-            assert!(HashTable::open(OwnedBytes::new(bytes[..length].to_vec())).is_err(), "{length}");
+            assert!(HashTable::open(FileSlice::from(bytes[..length].to_vec())).is_err(), "{length}");
         }
     }
 
@@ -200,7 +213,7 @@ mod tests {
             let table = table(&ids);
             for (id, _) in &ids {
                 let rows: BTreeSet<u32> = ids.iter().filter(|(other, _)| other == id).map(|(_, row)| *row).collect();
-                let found = table.candidates(id);
+                let found = table.candidates(id).expect("whole");
                 prop_assert!(found.is_sorted());
                 let found: BTreeSet<u32> = found.into_iter().collect();
                 // No two of these short ids collide, so candidates are exact here.

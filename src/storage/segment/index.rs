@@ -4,6 +4,7 @@
 
 use super::bundle::{Bundle, BundleWriter};
 use super::hash_table::{HashTable, HashTableBuilder};
+use super::manifest::FileMark;
 use super::words::{BLOCK_ROWS, WordsBuilder};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, Value, hex};
@@ -162,8 +163,8 @@ impl std::fmt::Debug for IndexReader {
 }
 
 impl IndexReader {
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let bundle = Bundle::open(path)?;
+    pub(super) fn open(path: &Path, mark: &FileMark) -> Result<Self> {
+        let bundle = Bundle::open(path, mark)?;
         Self::read(&bundle).map_err(|error| error.at(path.display()))
     }
 
@@ -183,13 +184,13 @@ impl IndexReader {
         }
         let mut hashes = HashMap::new();
         for def in hash_fields() {
-            hashes.insert(def.field, HashTable::open(bundle.bytes(&hash_file(def.field))?)?);
+            hashes.insert(def.field, HashTable::open(bundle.file(&hash_file(def.field))?)?);
         }
         // Indexes that were written before there were words answer without them.
         let words = match index.schema().get_field(WORDS) {
             Ok(field) => {
                 let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
-                Some((field, inverted, HashTable::open(bundle.bytes(WORD_IDS)?)?))
+                Some((field, inverted, HashTable::open(bundle.file(WORD_IDS)?)?))
             }
             Err(_) => None,
         };
@@ -270,7 +271,7 @@ impl IndexReader {
     /// A field that has no table of ids: a defect.
     pub fn candidates(&self, field: Field, id: &str) -> Result<Vec<u32>> {
         let table = self.hashes.get(&field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))?;
-        Ok(table.candidates(id))
+        table.candidates(id)
     }
 
     /// Whether the words of the records are indexed.
@@ -304,9 +305,11 @@ impl IndexReader {
     /// An index that has no words.
     pub fn rows_near_id(&self, id: &str) -> Result<Vec<u32>> {
         let (_, _, table) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
-        let blocks = table.candidates(id).into_iter();
+        let blocks = table.candidates(id)?.into_iter();
         let mut rows: Vec<u32> = blocks.flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect();
-        self.hashes.values().for_each(|table| rows.extend(table.candidates(id)));
+        for table in self.hashes.values() {
+            rows.extend(table.candidates(id)?);
+        }
         rows.sort_unstable();
         rows.dedup();
         Ok(rows)

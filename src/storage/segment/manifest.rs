@@ -3,13 +3,14 @@
 //! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading the manifests of a
 //! table is all that opening it takes; segments themselves are opened when a question needs them.
 
+use super::blocks::checksums;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Timestamp, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The version of manifests that this build writes and reads.
-const VERSION: u32 = 1;
+/// The version of manifests that this build writes. It reads the first version too, which had no checksums of blocks.
+const VERSION: u32 = 2;
 
 /// What a segment holds and what its files must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +37,6 @@ pub struct Manifest {
     pub data: FileMark,
     /// The index file.
     pub index: FileMark,
-    /// CRC32C of the bytes of each column chunk, by row group, then column.
-    pub chunks: Vec<Vec<u32>>,
 }
 
 /// The rows of one tenant in a segment: contiguous, newest first.
@@ -62,12 +61,20 @@ pub struct FileMark {
     pub bytes: u64,
     /// SHA-256 of its bytes, hexadecimal.
     pub sha256: String,
+    /// CRC32C of each 64 KiB of it, little-endian, in base64.
+    #[serde(default)]
+    pub blocks: String,
 }
 
 impl FileMark {
+    /// Whether a file has these bytes.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        self.bytes == bytes.len() as u64 && self.sha256 == hex(&Sha256::digest(bytes))
+    }
+
     /// The mark of a file with these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), blocks: checksums(bytes) }
     }
 }
 
@@ -117,8 +124,8 @@ impl Manifest {
             return Err(damaged());
         }
         let manifest: Self = serde_json::from_slice(body).context(ErrorKind::Corrupt, || "the manifest is damaged".to_owned())?;
-        if manifest.version != VERSION {
-            let what = format!("the manifest has version {}, this annals reads {VERSION}", manifest.version);
+        if !(1..=VERSION).contains(&manifest.version) {
+            let what = format!("the manifest has version {}, this annals reads 1 to {VERSION}", manifest.version);
             return Err(Error::new(ErrorKind::Version, what));
         }
         Ok(manifest)
@@ -143,7 +150,6 @@ mod tests {
             tenants: vec![TenantRows { tenant: "a".into(), first: 0, rows: 2, newest: 5, oldest: 4 }],
             data: FileMark::of(b"data"),
             index: FileMark::of(b"index"),
-            chunks: vec![vec![1, 2]],
         };
         let bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes).expect("our own manifest"), manifest);

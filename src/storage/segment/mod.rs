@@ -7,6 +7,7 @@
 //! The Parquet file is the truth; the index can be rebuilt from it. The Parquet writer records no checksums of pages, so
 //! the manifest has the SHA-256 of each file and the CRC32C of each column chunk: damage is found, and located.
 
+mod blocks;
 mod bundle;
 mod hash_table;
 mod index;
@@ -17,7 +18,7 @@ mod writer;
 
 pub use index::{IndexReader, term_of};
 pub use manifest::{FileMark, Manifest, TenantRows};
-pub use reader::{Findings, Segment};
+pub use reader::{Findings, PositionedFile, Segment};
 pub use writer::{SegmentFiles, tenant_rows, write_segment};
 
 #[cfg(test)]

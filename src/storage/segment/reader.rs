@@ -1,5 +1,6 @@
 //! Reads segments: rows by number out of the Parquet file, everything else out of the index.
 
+use super::blocks::Blocks;
 use super::index::IndexReader;
 use super::manifest::{FileMark, Manifest};
 use super::writer::write_index;
@@ -76,7 +77,7 @@ impl Segment {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
-        let index = IndexReader::open(&self.index_path())?;
+        let index = IndexReader::open(&self.index_path(), &self.manifest.index)?;
         if index.rows() != self.manifest.rows {
             let what = format!("{} has {} rows, its segment {}", self.index_path().display(), index.rows(), self.manifest.rows);
             return Err(Error::corrupt(what));
@@ -92,12 +93,21 @@ impl Segment {
         Ok(&self.data()?.1)
     }
 
+    /// The Parquet file: what is read of it is what was written.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn file(&self) -> Result<PositionedFile> {
+        let (file, _) = self.data()?;
+        Ok(PositionedFile { counter: Arc::default(), ..file.clone() })
+    }
+
     fn data(&self) -> Result<&(PositionedFile, ArrowReaderMetadata)> {
         if let Some(data) = self.data.get() {
             return Ok(data);
         }
         let path = self.data_path();
-        let file = PositionedFile::open(&path)?;
+        let file = PositionedFile::open(&path, &self.manifest.data)?;
         if file.length != self.manifest.data.bytes {
             let what = format!("{} has {} bytes instead of {}", path.display(), file.length, self.manifest.data.bytes);
             return Err(Error::corrupt(what));
@@ -154,8 +164,7 @@ impl Segment {
 
     /// A reader of some fields of some rows, and the count of the bytes that it has read so far.
     fn reader(&self, selection: Option<RowSelection>, fields: &[Field]) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
-        let (file, metadata) = self.data()?;
-        let file = PositionedFile { counter: Arc::default(), ..file.clone() };
+        let (file, metadata) = (self.file()?, self.metadata()?);
         let counter = Arc::clone(&file.counter);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone()).with_batch_size(READ_ROWS);
         let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().map(|field| *field as usize));
@@ -208,29 +217,31 @@ impl Segment {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![format!("{} is missing", shown.display())]),
             Err(error) => return Err(error),
         };
-        let found = FileMark::of(&bytes);
-        if found == *mark {
+        if mark.is_of(&bytes) {
             return Ok(Vec::new());
         }
-        let what = if found.bytes == mark.bytes {
+        let what = if bytes.len() as u64 == mark.bytes {
             "SHA-256 differs".to_owned()
         } else {
-            format!("{} bytes instead of {}", found.bytes, mark.bytes)
+            format!("{} bytes instead of {}", bytes.len(), mark.bytes)
         };
         Ok(vec![format!("{} is damaged: {what}", shown.display())])
     }
 
-    /// Which column chunks the damage lies in, as far as the footer still tells where they are.
+    /// Which column chunks lie in the damaged blocks, as far as the footer still tells where they are.
     fn damaged_chunks(&self) -> Findings {
-        let Ok((file, metadata)) = self.data() else { return Vec::new() };
+        let path = self.data_path();
+        let Ok(file) = PositionedFile::open(&path, &self.manifest.data) else { return Vec::new() };
+        let damaged = file.blocks.damaged(|range| file.unchecked(range));
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
+        let Ok(metadata) = ArrowReaderMetadata::load(&file, options) else { return Vec::new() };
         let mut findings = Vec::new();
-        for (number, (group, marks)) in metadata.metadata().row_groups().iter().zip(&self.manifest.chunks).enumerate() {
-            for (column, mark) in group.columns().iter().zip(marks) {
+        for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
+            for column in group.columns() {
                 let (offset, length) = column.byte_range();
-                let same = file.get_bytes(offset, length as usize).is_ok_and(|bytes| crc32c::crc32c(&bytes) == *mark);
-                if !same {
+                if damaged.iter().any(|block| block.start < offset + length && offset < block.end) {
                     let name = column.column_path().string();
-                    findings.push(format!("{}: row group {number}, column {name} is damaged", self.data_path().display()));
+                    findings.push(format!("{}: row group {number}, column {name} may be damaged", path.display()));
                 }
             }
         }
@@ -243,20 +254,44 @@ fn select(rows: &[u32], total: u32) -> RowSelection {
     RowSelection::from_consecutive_ranges(ranges, total as usize)
 }
 
-/// A file that several threads read at their own places.
+/// A file that several threads read at their own places; what they get is what was written.
 #[derive(Debug, Clone)]
-struct PositionedFile {
+pub struct PositionedFile {
     file: Arc<File>,
+    blocks: Arc<Blocks>,
     length: u64,
     /// Bytes read so far.
     counter: Arc<AtomicU64>,
 }
 
 impl PositionedFile {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, mark: &FileMark) -> Result<Self> {
         let file = File::open(path).map_err(|cause| Error::io(path.display(), cause))?;
         let length = file.metadata().map_err(|cause| Error::io(path.display(), cause))?.len();
-        Ok(Self { file: Arc::new(file), length, counter: Arc::default() })
+        let blocks = Arc::new(Blocks::new(&mark.blocks, mark.bytes)?);
+        Ok(Self { file: Arc::new(file), blocks, length, counter: Arc::default() })
+    }
+
+    /// The bytes of a range.
+    ///
+    /// # Errors
+    /// A range beyond the end, or bytes that are not what was written.
+    pub fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        self.blocks.check(range.clone(), |block| self.unchecked(block))?;
+        let bytes = self.unchecked(range)?;
+        self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    /// How many bytes were asked for.
+    pub fn bytes_read(&self) -> u64 {
+        self.counter.load(Ordering::Relaxed)
+    }
+
+    fn unchecked(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.file.read_exact_at(&mut bytes, range.start)?;
+        Ok(Bytes::from(bytes))
     }
 }
 
@@ -274,10 +309,7 @@ impl ChunkReader for PositionedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, start)?;
-        self.counter.fetch_add(length as u64, Ordering::Relaxed);
-        Ok(Bytes::from(bytes))
+        Ok(self.bytes(start..start + length as u64)?)
     }
 }
 
@@ -290,9 +322,10 @@ struct PositionedRead {
 
 impl Read for PositionedRead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.file.read_at(buffer, self.place)?;
-        self.file.counter.fetch_add(count as u64, Ordering::Relaxed);
-        self.place += count as u64;
-        Ok(count)
+        let end = (self.place + buffer.len() as u64).min(self.file.length);
+        let bytes = self.file.bytes(self.place..end.max(self.place))?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        self.place += bytes.len() as u64;
+        Ok(bytes.len())
     }
 }

@@ -148,3 +148,63 @@ fn values_longer_than_a_term_are_still_found_whole() {
     assert_eq!(index.rows_with(Field::Operator, &long('a')).expect("terms"), 1);
     assert_eq!(index.rows_with(Field::Operator, &long('c')).expect("terms"), 0);
 }
+
+/// Everything that a segment can be asked, or the first error.
+fn everything(segment: &Segment, expected: &[Event]) -> crate::error::Result<bool> {
+    let rows = segment.manifest().rows;
+    let batches = segment.read_range(0..rows, &all_fields(), &mut 0)?;
+    let read: Vec<Event> = batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect();
+    let mut same = read == expected;
+    let index = segment.index()?;
+    for (row, event) in (0_u32..).zip(expected) {
+        same &= index.key(row) == event.key();
+        for (field, id) in [(Field::TraceId, Some(event.trace_id())), (Field::ResourceId, event.text(Field::ResourceId))] {
+            same &= id.is_none_or(|id| index.candidates(field, id).is_ok_and(|rows| rows.contains(&row)));
+            if let Some(id) = id {
+                index.candidates(field, id)?;
+            }
+        }
+    }
+    for field in [Field::Source, Field::EventName, Field::Operator] {
+        for value in index.values_with_prefix(field, "", 10_000)?.unwrap_or_default() {
+            let wanted = (0_u32..).zip(expected).filter(|(_, event)| event.text(field) == Some(&value)).map(|(row, _)| row);
+            let mut found = Vec::new();
+            if let Some(mut postings) = index.postings(field, &value)? {
+                use tantivy::{DocSet, TERMINATED};
+                while postings.doc() != TERMINATED {
+                    found.push(postings.doc());
+                    postings.advance();
+                }
+            }
+            same &= wanted.eq(found);
+        }
+    }
+    index.word("ecs")?;
+    index.rows_near_id(expected[0].trace_id())?;
+    Ok(same)
+}
+
+/// One bit in so many is flipped; `ANNALS_FLIPS=1` flips every one.
+fn flip_stride() -> usize {
+    std::env::var("ANNALS_FLIPS").ok().and_then(|stride| stride.parse().ok()).unwrap_or(211)
+}
+
+#[test]
+fn no_flipped_bit_of_a_segments_files_changes_an_answer() {
+    let written = written(60);
+    assert!(everything(&written.segment, &written.events).expect("a sound segment"));
+    let mut refused = 0;
+    for path in [paths::data(DATE, "01TEST"), paths::index("01TEST"), paths::manifest("01TEST")] {
+        let good = written.store.read(&path).expect("the file");
+        for bit in (0..good.len() * 8).step_by(flip_stride()) {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(written.store.path(&path), &bad).expect("damage");
+            let answer = Segment::open(&written.store, "01TEST").and_then(|segment| everything(&segment, &written.events));
+            assert!(!matches!(answer, Ok(false)), "{path}: bit {bit} changes an answer");
+            refused += usize::from(answer.is_err());
+        }
+        std::fs::write(written.store.path(&path), &good).expect("mended");
+    }
+    assert!(refused > 100, "most of it is noticed: {refused}");
+}

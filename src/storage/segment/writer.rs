@@ -7,7 +7,7 @@ use crate::event::{Event, FIELDS, Field, FieldDef, IndexKind, Kind, event_batch,
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::{ParquetMetaData, SortingColumn};
+use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::borrow::Borrow;
@@ -43,8 +43,7 @@ pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, decoders: u3
     let rows = u32::try_from(events.len()).ok().filter(|rows| (1..=1 << 31).contains(rows));
     let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {} rows", events.len())))?;
     let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events.iter().map(Borrow::borrow)));
-    let (data, metadata) = parquet?;
-    let index = index?;
+    let (data, index) = (parquet?, index?);
     let seqs = || events.iter().map(|event| event.borrow().seq);
     let manifest = Manifest {
         version: Manifest::VERSION,
@@ -58,7 +57,6 @@ pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, decoders: u3
         tenants: tenant_rows(events),
         data: FileMark::of(&data),
         index: FileMark::of(&index),
-        chunks: chunk_checksums(&data, &metadata)?,
     };
     Ok(SegmentFiles { data, index, manifest })
 }
@@ -85,15 +83,14 @@ pub fn tenant_rows<E: Borrow<Event>>(events: &[E]) -> Vec<TenantRows> {
     tenants
 }
 
-fn write_parquet<E: Borrow<Event>>(events: &[E]) -> Result<(Vec<u8>, ParquetMetaData)> {
+fn write_parquet<E: Borrow<Event>>(events: &[E]) -> Result<Vec<u8>> {
     let broken = || "cannot write a Parquet file".to_owned();
     let options = ArrowWriterOptions::new().with_properties(properties());
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), event_schema(), options).context(ErrorKind::Internal, broken)?;
     for chunk in events.chunks(BATCH_ROWS) {
         writer.write(&event_batch(chunk)?).context(ErrorKind::Internal, broken)?;
     }
-    let metadata = writer.finish().context(ErrorKind::Internal, broken)?;
-    Ok((writer.inner().clone(), metadata))
+    writer.into_inner().context(ErrorKind::Internal, broken)
 }
 
 fn properties() -> WriterProperties {
@@ -133,18 +130,4 @@ fn sorting_columns() -> Vec<SortingColumn> {
     [(Field::Tenant, false), (Field::Time, true), (Field::Seq, true)]
         .map(|(field, descending)| SortingColumn { column_idx: place(field), descending, nulls_first: false })
         .to_vec()
-}
-
-fn chunk_checksums(data: &[u8], metadata: &ParquetMetaData) -> Result<Vec<Vec<u32>>> {
-    let mut groups = Vec::with_capacity(metadata.num_row_groups());
-    for group in metadata.row_groups() {
-        let mut columns = Vec::with_capacity(group.num_columns());
-        for column in group.columns() {
-            let (offset, length) = column.byte_range();
-            let bytes = data.get(offset as usize..(offset + length) as usize);
-            columns.push(crc32c::crc32c(bytes.ok_or_else(|| Error::internal("a column chunk lies outside its file"))?));
-        }
-        groups.push(columns);
-    }
-    Ok(groups)
 }
