@@ -1,11 +1,11 @@
 //! Retention, legal holds and the scrubber: what is past its time goes, what is held stays, and all of it is recorded.
 
 use crate::process::{Server, annals};
-use crate::store::{NOW, TestStore};
+use crate::store::{NOW, TestStore, all_pages};
 use annals::access::Scope;
 use annals::engine::Retention;
 use annals::event::{DAY_MS, Timestamp};
-use annals::query::Filter;
+use annals::query::{Filter, Order};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
@@ -24,7 +24,8 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 /// What the store recorded about itself, oldest first.
 fn recorded(store: &TestStore) -> Vec<Json> {
-    let mut events: Vec<_> = store.everything().into_iter().filter(|event| event.tenant.as_ref() == "_annals").collect();
+    let scope = Scope::of_operator(&["_annals"]).expect("a tenant");
+    let mut events = all_pages(store.engine(), &scope, &Filter::default(), Order::Descending, 100);
     events.sort_by_key(|event| event.seq);
     events.iter().map(|event| serde_json::from_str(&event.original).expect("our own records are JSON")).collect()
 }
@@ -221,4 +222,23 @@ fn the_scrubber_finds_damage_that_no_question_has_met() {
     bytes[middle] ^= 1;
     std::fs::write(&path, &bytes).expect("mended");
     assert_eq!(store.engine().scrub().expect("a run").damaged.len(), 0);
+}
+
+#[test]
+fn a_table_that_was_made_append_only_lets_retention_delete() {
+    let mut store = filled();
+    store.engine().set_retention(&Retention::Days(None, Some(180))).expect("the floor");
+    let version = store.engine().stats().version;
+    store.close();
+    let log = store.path().join("events/_delta_log");
+    let first = std::fs::read_to_string(log.join(format!("{:020}.json", 0))).expect("the first commit");
+    let metadata =
+        first.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON")).find(|action| action["metaData"].is_object());
+    let mut metadata = metadata.expect("the table's metadata");
+    metadata["metaData"]["configuration"]["delta.appendOnly"] = "true".into();
+    std::fs::write(log.join(format!("{:020}.json", version + 1)), metadata.to_string() + "\n").expect("a commit");
+    store.reopen();
+    assert_eq!(store.engine().expire().expect("a run").events, 12);
+    store.reopen();
+    assert_eq!(ids(&store, "a"), set(&ALL[..2]));
 }

@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["cli/remote"]),
     ("rand_chacha", &["generate"]),
     ("serde_saphyr", &["sigma"]),
+    ("prost", &["api/doors/otlp"]),
 ];
 
 /// Lines of code in a file, not counting tests, comments and blank lines.

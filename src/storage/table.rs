@@ -169,6 +169,7 @@ impl Table {
     /// # Errors
     /// As [`Table::commit`].
     pub async fn delete(&mut self, old: &[&Manifest], left: &[NewSegment<'_>], now: Timestamp) -> Result<u64> {
+        self.allow_deletion().await?;
         let removed = old.iter().map(|old| Action::Remove(remove(old, true, now)));
         let actions = removed.chain(left.iter().map(|left| Action::Add(add(left.manifest, now)))).collect();
         let properties = self.maintenance(now);
@@ -176,6 +177,19 @@ impl Table {
             Some(error) if self.segments().await?.iter().any(|segment| old.iter().any(|old| old.id == segment.id)) => Err(error),
             _ => Ok(self.version()),
         }
+    }
+
+    /// Tables that were made before there was retention say that nothing may be removed from them.
+    async fn allow_deletion(&mut self) -> Result<()> {
+        let context = || "the Delta table".to_owned();
+        if !self.table.snapshot().context(ErrorKind::Corrupt, context)?.table_config().append_only.unwrap_or(false) {
+            return Ok(());
+        }
+        let properties = HashMap::from([("delta.appendOnly".to_owned(), "false".to_owned())]);
+        let changed = self.table.clone().set_tbl_properties().with_properties(properties);
+        let changed = changed.with_commit_properties(CommitProperties::default().with_cleanup_expired_logs(Some(false)));
+        self.table = changed.await.context(ErrorKind::Unavailable, context)?;
+        Ok(())
     }
 
     fn maintenance(&self, now: Timestamp) -> CommitProperties {

@@ -5,6 +5,7 @@
 The client's own folder is on PYTHONPATH: its versions do not live side by side.
 """
 
+import http.client
 import sys
 import time
 
@@ -88,4 +89,13 @@ large = documents("large", 2_000, filling="x" * 2_000)
 begun = time.monotonic()
 same(helpers.bulk(through, large, chunk_size=2_000), (2_000, []), "2,000 documents in one request")
 same(store.count(event_name="large"), 2_000, "all of them")
+
+# What no client's library does here, and proxies do: a body whose length nobody knows.
+action = b'{"create":{"_index":"chunked","_id":"c%d"}}\n{"@timestamp":"2025-04-01T00:00:00Z","filling":"%s"}\n'
+connection = http.client.HTTPConnection("127.0.0.1", store.port)
+body = (action % (number, b"y" * 2_000) for number in range(3_000))
+connection.request("POST", f"/es/{tenant}/_bulk", body, {"Content-Type": "application/x-ndjson"}, encode_chunked=True)
+answer = connection.getresponse()
+check(answer.status == 200 and b'"errors":false,"items":[' in answer.read()[:60], "a chunked body")
+same(store.count(source="chunked"), 3_000, "all of it")
 print(f"ok {kind} {time.monotonic() - begun:.1f} s")

@@ -1,5 +1,6 @@
 //! `GET /api/v1/openapi.json`: the native API as OpenAPI 3.1, made from the table of fields and the calls themselves.
 
+mod policy;
 mod schemas;
 
 use super::App;
@@ -82,6 +83,7 @@ fn paths() -> Map<String, Json> {
         "the backup's directory, below the server's"
     )]);
     add("/api/v1/backups", "post", operation("backup", "Make a backup, or add to it what is new", &name, None, &json_answer("Backup")));
+    policy::add_paths(&mut add);
     for path in ["/livez", "/readyz"] {
         add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
     }
@@ -151,12 +153,13 @@ fn json_answer(schema: &str) -> Json {
 }
 
 fn ingest() -> Json {
+    let formats: Vec<&str> = ["auto"].iter().chain(crate::event::FORMATS).copied().collect();
     let parameters = json!([
         query("tenant", &json!({ "type": "string" }), "whose records they are"),
         query("tenant_from", &json!({ "type": "string" }), "the path in each record that says whose it is"),
         query(
             "format",
-            &json!({ "type": "string", "enum": ["auto", "cts", "partner", "cloudtrail", "k8s", "gcp", "native"] }),
+            &json!({ "type": "string", "enum": formats }),
             "the format of the records"
         ),
         {
@@ -166,7 +169,7 @@ fn ingest() -> Json {
     ]);
     let record = json!({ "type": "object" });
     let body = json!({
-        "required": true, "description": "NDJSON, a JSON array, CloudTrail's {\"Records\":[…]} or CTS's {\"traces\":[…]}; gzip or zstd",
+        "required": true, "description": "NDJSON, a JSON array, CloudTrail's {\"Records\":[…]}, CTS's {\"traces\":[…]} or CloudEvents; gzip, zstd or deflate",
         "content": {
             "application/json": { "schema": { "anyOf": [record, { "type": "array", "items": record }] } },
             "application/x-ndjson": { "schema": { "type": "string" } },

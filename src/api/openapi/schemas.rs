@@ -36,8 +36,45 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
                 &[],
             ),
         ),
+        ("Policy", policy()),
+        ("Hold", hold()),
+        ("RetentionChange", retention_change()),
+        (
+            "HoldRequest",
+            json!({ "type": "object", "required": ["tenant", "reason"], "properties": { "tenant": list(&text()), "reason": text() } }),
+        ),
+        (
+            "Expired",
+            object(&[("dry_run", flag()), ("events", count()), ("held", count()), ("tenants", map(&count())), ("segments", count())], &[]),
+        ),
         ("Health", json!({ "type": "object", "required": ["status"], "properties": { "status": text() } })),
     ]
+}
+
+/// Days, or the word for no end.
+fn days() -> Json {
+    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "const": "forever" }] })
+}
+
+fn policy() -> Json {
+    object(
+        &[
+            ("version", count()),
+            ("floor_days", count()),
+            ("default_days", days()),
+            ("tenants", map(&days())),
+            ("holds", map(&reference("Hold"))),
+        ],
+        &[],
+    )
+}
+
+fn hold() -> Json {
+    object(&[("tenant", list(&text())), ("filter", map(&list(&text()))), ("reason", text()), ("placed", moment())], &[])
+}
+
+fn retention_change() -> Json {
+    object(&[], &[("tenant", text()), ("days", days()), ("floor_days", json!({ "type": "integer", "minimum": 1, "maximum": 36_525 }))])
 }
 
 pub(super) fn reference(name: &str) -> Json {
