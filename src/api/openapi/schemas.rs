@@ -53,7 +53,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
 
 /// Days, or the word for no end.
 fn days() -> Json {
-    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "const": "forever" }] })
+    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "type": "string", "enum": ["forever"] }] })
 }
 
 fn policy() -> Json {
