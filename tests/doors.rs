@@ -79,6 +79,10 @@ fn a_bulk_answer_is_what_shippers_search_as_text() {
         let error = &inner(place).1["error"];
         assert!(error["type"].is_string() && error["reason"].is_string(), "{error}");
     }
+    let (_, _, metrics) = send(&store, Request::get("/metrics").body(Body::empty()).expect("a request"));
+    for line in ["outcome=\"accepted\"} 2", "outcome=\"duplicate\"} 1", "outcome=\"quarantined\"} 2"] {
+        assert!(metrics.contains(&format!("annals_records_total{{door=\"Elasticsearch _bulk\",{line}\n")), "{metrics}");
+    }
     // Without a time it is filed under the time it came; what is no document is in quarantine, and so is the conflict.
     assert_eq!(count(&store, "tenant=t"), 2);
     assert_eq!(count(&store, "tenant=t&time_suspect=true"), 1);
@@ -397,4 +401,30 @@ log {{ source(s); destination(d); }};
     }
     let _syslog_ng = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("syslog-ng can be started"));
     log_lines(&store, port, 500, "tenant=t&source=billing&resource_name=host-1&level=incident&text=回收");
+}
+
+#[test]
+fn requests_of_many_short_records_are_refused_before_they_need_memory() {
+    let store = TestStore::new();
+    let (status, _, text) = send(&store, post("/es/t/i/_bulk", "application/x-ndjson", "{\"index\":{}}\n{}\n".repeat(200_001)));
+    assert!(status == 413 && text.contains("200000 actions"), "{text}");
+    let (status, _, text) = send(&store, post("/api/v1/events?tenant=t", "application/x-ndjson", "{}\n".repeat(1_000_001)));
+    assert!(status == 413 && text.contains("1000000 records"), "{text}");
+    // One resource, one scope, and then nothing but empty records.
+    let records = [0x12, 0x00].repeat(200_001);
+    let enclose = |field: u8, inner: Vec<u8>| {
+        let mut length = inner.len();
+        let mut message = vec![field];
+        while length > 127 {
+            message.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        message.push(length as u8);
+        message.extend(inner);
+        message
+    };
+    let body = enclose(0x0a, enclose(0x12, records));
+    let (status, _, text) = send(&store, post("/v1/logs?tenant=t", "application/x-protobuf", body));
+    assert!(status == 413 && text.contains("200000 log records"), "{text}");
+    assert_eq!((count(&store, "tenant=t"), &get(&store, "/api/v1/quarantine?tenant=t")["total"]), (0, &json!(0)));
 }

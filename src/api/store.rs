@@ -105,5 +105,12 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     for (rule, count) in app.engine.redacted() {
         let _ = writeln!(text, "annals_redacted_total{{rule=\"{rule}\"}} {count}");
     }
+    let _ = writeln!(text, "# HELP annals_records_total Records that were delivered, by door.\n# TYPE annals_records_total counter");
+    for (source, taken) in app.engine.taken() {
+        let source = source.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        for (outcome, count) in [("accepted", taken.accepted), ("duplicate", taken.duplicates), ("quarantined", taken.quarantined)] {
+            let _ = writeln!(text, "annals_records_total{{door=\"{source}\",outcome=\"{outcome}\"}} {count}");
+        }
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

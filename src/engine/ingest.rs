@@ -30,6 +30,9 @@ pub struct Outcome {
     /// The lines of those that were here already, for doors that answer for each record.
     #[serde(skip)]
     pub duplicate_lines: Vec<u64>,
+    /// It is the answer that the request was given before.
+    #[serde(skip)]
+    pub replayed: bool,
 }
 
 /// A record that is in quarantine now.
@@ -159,7 +162,14 @@ impl Engine {
 }
 
 impl Core {
+    /// Accepts a batch, and counts what became of it.
     pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+        let outcome = self.accept(batch, source, request)?;
+        self.count(source, &outcome);
+        Ok(outcome)
+    }
+
+    fn accept(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
         let write = self.write()?;
         WriteSide::check_disk(self)?;
         if batch.events.len() >= self.settings.bulk_events {
@@ -306,21 +316,28 @@ fn outcome(admitted: &Admitted, last_seq: u64, table_version: Option<u64>) -> Ou
         table_version,
     };
     let duplicates = duplicate_lines.len() as u64;
-    Outcome { accepted, duplicates, quarantined: admitted.refused.clone(), receipt, duplicate_lines }
+    Outcome { accepted, duplicates, quarantined: admitted.refused.clone(), receipt, duplicate_lines, replayed: false }
 }
 
 fn batch_number(outcome: &Outcome) -> u128 {
     ulid::Ulid::from_string(&outcome.receipt.batch).map_or(0, |id| id.0)
 }
 
+/// Records in a request at most: each needs memory, however short it is.
+const REQUEST_RECORDS_MAX: usize = 1_000_000;
+
 /// All records of a request at once: it is accepted whole or not at all.
 ///
 /// # Errors
-/// A body that cannot be read or unpacked to its end.
+/// A body that cannot be read or unpacked to its end, or has too many records.
 pub(crate) fn read_records(input: impl BufRead) -> Result<Vec<Record>> {
     let mut splitter = RecordSplitter::new(input);
     let mut records = Vec::new();
     while let Some(record) = splitter.next_record()? {
+        if records.len() == REQUEST_RECORDS_MAX {
+            let what = format!("a request has at most {REQUEST_RECORDS_MAX} records: send it in parts");
+            return Err(Error::new(ErrorKind::TooLarge, what));
+        }
         records.push(record);
     }
     Ok(records)

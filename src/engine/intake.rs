@@ -64,7 +64,7 @@ impl Intake {
     pub(super) fn answered(&mut self, request: Option<&RequestKey>, now: Timestamp) -> Result<Option<Outcome>> {
         let Some(request) = request else { return Ok(None) };
         let Some(answered) = self.requests.answered(request, now)? else { return Ok(None) };
-        let outcome = serde_json::from_value(answered.answer.clone());
+        let outcome = serde_json::from_value(answered.answer.clone()).map(|outcome: Outcome| Outcome { replayed: true, ..outcome });
         outcome.map(Some).map_err(|cause| Error::internal("the answer to an earlier request cannot be read").because(cause))
     }
 

@@ -49,6 +49,7 @@ use policy::InForce;
 use published::Published;
 use seal::Sealing;
 use signal::Signal;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use tokio::runtime::Handle;
@@ -73,6 +74,7 @@ struct Core {
     published: Arc<Published>,
     policy: InForce,
     scrubbed: Mutex<Scrubbed>,
+    taken: Mutex<BTreeMap<String, Taken>>,
     write: Option<WriteSide>,
 }
 
@@ -92,6 +94,19 @@ struct WriteSide {
 }
 
 impl Core {
+    fn count(&self, source: &str, outcome: &Outcome) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = if taken.contains_key(source) || taken.len() < SOURCES_MAX { source } else { "others" };
+        let counts = taken.entry(source.to_owned()).or_default();
+        if outcome.replayed {
+            counts.duplicates += outcome.accepted + outcome.duplicates;
+            return;
+        }
+        counts.accepted += outcome.accepted;
+        counts.duplicates += outcome.duplicates;
+        counts.quarantined += outcome.quarantined.len() as u64;
+    }
+
     /// Tells whoever watches that a step is reached.
     fn reach(&self, step: Step) -> Result<()> {
         self.settings.at_step.reach(step)
@@ -113,6 +128,20 @@ impl Drop for Engine {
         }
     }
 }
+
+/// What became of the records of one source since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Accepted events.
+    pub accepted: u64,
+    /// Records that were here already.
+    pub duplicates: u64,
+    /// Records that went to quarantine.
+    pub quarantined: u64,
+}
+
+/// Sources that are counted apart at most: doors are few, files are not.
+const SOURCES_MAX: usize = 100;
 
 /// What the store holds, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,6 +207,11 @@ impl Engine {
     pub fn scrub(&self) -> Result<Scrubbed> {
         scrub::Scrubber::default().run(&self.core, self.core.write()?, 1)?;
         Ok(self.scrubbed())
+    }
+
+    /// What became of records since the start, by where they came from.
+    pub fn taken(&self) -> BTreeMap<String, Taken> {
+        self.core.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What the scrubber has found since the start.

@@ -68,8 +68,8 @@ impl Engine {
             _ => None,
         };
         let policy = InForce::read(data.store())?;
-        let scrubbed = Mutex::default();
-        let core = Arc::new(Core { data, clock, runtime, scanner, settings, redactor, published, policy, scrubbed, write });
+        let (scrubbed, taken) = (Mutex::default(), Mutex::default());
+        let core = Arc::new(Core { data, clock, runtime, scanner, settings, redactor, published, policy, scrubbed, taken, write });
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
             write.remove_orphans(&engine.core)?;

@@ -10,10 +10,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The largest body on the wire: 64 MiB.
-pub(super) const WIRE_BYTES_MAX: usize = 64 << 20;
-/// The largest body when unpacked: 512 MiB.
-const UNPACKED_BYTES_MAX: u64 = 512 << 20;
+/// The bounds of a door's bodies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// The most bytes on the wire.
+    pub(super) wire: usize,
+    /// The most bytes when unpacked.
+    pub(super) unpacked: u64,
+    /// How many bytes of memory a byte of it may need while it is read.
+    pub(super) growth: u64,
+}
+
+impl Default for Bounds {
+    /// 64 MiB on the wire, 512 MiB when unpacked, and no more in memory.
+    fn default() -> Self {
+        Self { wire: 64 << 20, unpacked: 512 << 20, growth: 1 }
+    }
+}
+
 /// A body may not grow more than this many times when unpacked.
 const UNPACKED_RATIO_MAX: u64 = 200;
 /// Below this size when unpacked, the ratio does not matter.
@@ -53,21 +67,21 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Reads a body of at most `wire_max` bytes.
+    /// Reads a body within bounds.
     ///
     /// # Errors
     /// A body that is too large, did not arrive, or is packed in an unknown way; no room for it.
-    pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, wire_max: usize) -> Result<Self> {
+    pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Self> {
         let coding = headers.get(header::CONTENT_ENCODING).map(|value| Coding::from_header(value.to_str().unwrap_or("?"))).transpose()?;
         let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        let on_wire = app.room.take(length.unwrap_or(wire_max).min(wire_max) as u64).await?;
-        let bytes = read_body(body, wire_max).await?;
+        let on_wire = app.room.take(length.unwrap_or(bounds.wire).min(bounds.wire) as u64).await?;
+        let bytes = read_body(body, bounds.wire).await?;
         let coding = coding.unwrap_or_else(|| Coding::of_bytes(&bytes));
         let limit = match coding {
-            Coding::Identity => bytes.len() as u64,
-            _ => UNPACKED_BYTES_MAX.min((bytes.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE)),
+            Coding::Identity => (bytes.len() as u64).min(bounds.unpacked),
+            _ => bounds.unpacked.min((bytes.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE)),
         };
-        let unpacked = app.room.take(limit).await?;
+        let unpacked = app.room.take(limit * bounds.growth).await?;
         Ok(Self { bytes, coding, limit, _room: (on_wire, unpacked) })
     }
 
@@ -84,7 +98,7 @@ impl Packed {
     /// # Errors
     /// A body that cannot be unpacked to its end, or is too large then.
     pub(super) fn whole(&self) -> Result<Bytes> {
-        if self.coding == Coding::Identity {
+        if self.coding == Coding::Identity && self.bytes.len() as u64 <= self.limit {
             return Ok(self.bytes.clone());
         }
         let mut whole = Vec::new();

@@ -8,7 +8,7 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::params::Pairs;
-use super::body::{Packed, WIRE_BYTES_MAX};
+use super::body::{Bounds, Packed};
 use super::required_tenant;
 use crate::decode::Format;
 use crate::engine::{Outcome, read_records};
@@ -44,7 +44,7 @@ async fn take(
     let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = required_tenant(path.as_ref().map(|Path(tenant)| tenant.as_str()), &pairs, &headers)?;
     let binary = Binary::read(&headers);
-    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
     let outcome = app.run(move |engine| {
         let records = match binary {
             Some(binary) => vec![binary.record(&body.whole()?)],

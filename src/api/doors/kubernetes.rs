@@ -5,7 +5,7 @@
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::body::Packed;
+use super::body::{Bounds, Packed};
 use crate::decode::Format;
 use crate::engine::read_records;
 use crate::error::Error;
@@ -18,8 +18,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-/// The largest body: what a batch of 400 events with requests and answers may have, which is not cut by default.
-const WIRE_BYTES_MAX: usize = 256 << 20;
+/// What a batch of 400 events with requests and answers may have, which is not cut by default.
+const BOUNDS: Bounds = Bounds { wire: 256 << 20, unpacked: 512 << 20, growth: 1 };
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/k8s/audit/{tenant}", post(take))
@@ -33,7 +33,7 @@ async fn take(
 ) -> Result<Json<Value>, ApiError> {
     let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
-    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
     app.run(move |engine| {
         let batch = engine.decode(read_records(body.unpack()?)?, Some(Format::K8s), &rule);
         engine.ingest(batch, "Kubernetes audit webhook")

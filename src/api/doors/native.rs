@@ -3,7 +3,7 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::params::Pairs;
-use super::body::{Packed, WIRE_BYTES_MAX};
+use super::body::{Bounds, Packed};
 use super::cloudevents::Binary;
 use super::required_tenant;
 use crate::decode::Format;
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<App> {
 
 async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
-    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
     Ok(Json(app.run(move |engine| request.run(engine, &body)).await?))
 }
 

@@ -1,15 +1,12 @@
 //! Answers in the shapes of Elasticsearch: compact, with their keys in its order, because shippers search them as text.
 
-use super::super::super::error::status_of;
+use super::super::super::error::{RETRY_AFTER_SECONDS, status_of};
 use super::bulk::Operation;
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
-
-/// Seconds after which a client may try again.
-const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// What became of all actions of a request, in their order.
 #[derive(Debug, serde::Serialize)]

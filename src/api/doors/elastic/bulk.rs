@@ -1,9 +1,12 @@
 //! The grammar of `_bulk`: lines of actions, each but `delete` followed by its document.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Actions in a request at most: each needs memory, however short it is.
+const ACTIONS_MAX: usize = 200_000;
 
 /// What an action wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +71,17 @@ impl Scalar {
 /// Reads the actions of a body. `path_index` is the index that the URL names.
 ///
 /// # Errors
-/// A line that is no action, or an action without its document: then it cannot be known which lines are documents.
+/// Too many actions; a line that is no action, or an action without its document: then it cannot be known which lines are documents.
 pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<Vec<Action<'a>>> {
     let mut lines = (1_usize..).zip(body.split(|byte| *byte == b'\n'));
     let mut actions = Vec::new();
     while let Some((number, line)) = lines.next() {
         if line.trim_ascii().is_empty() {
             continue;
+        }
+        if actions.len() == ACTIONS_MAX {
+            let what = format!("a request has at most {ACTIONS_MAX} actions: send it in parts");
+            return Err(Error::new(ErrorKind::TooLarge, what));
         }
         let (operation, target) = action(line).map_err(|error| error.at(format!("Malformed action/metadata line [{number}]")))?;
         let document = match operation {

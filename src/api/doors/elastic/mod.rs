@@ -14,10 +14,10 @@ mod cluster;
 
 use super::super::App;
 use super::super::params::Pairs;
-use super::body::Packed;
+use super::body::{Bounds, Packed};
 use super::{tell_repeats_apart, tenant_rule};
 use crate::access::check_producer;
-use crate::engine::{Engine, Outcome};
+use crate::engine::{Engine, Outcome, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::clip;
 use crate::ingest::{Batch, Record, TenantRule};
@@ -32,11 +32,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bulk::{Action, Operation};
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-/// The largest body: what Elasticsearch takes itself (`http.max_content_length`), and some clients fill.
-const WIRE_BYTES_MAX: usize = 100 << 20;
+/// What Elasticsearch takes itself (`http.max_content_length`), and some clients fill.
+const BOUNDS: Bounds = Bounds { wire: 100 << 20, unpacked: 512 << 20, growth: 1 };
 /// The longest name of an index.
 const INDEX_BYTES_MAX: usize = 255;
 /// The longest id of a document.
@@ -99,7 +99,7 @@ async fn bulk_call(
 ) -> Result<Response, ElasticError> {
     let started = Instant::now();
     let call = Call::read(params, &pairs, &headers)?;
-    let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
     let items = app.run(move |engine| {
         let whole = body.whole()?;
         take(engine, &bulk::parse(&whole, call.param("index"))?, call.rule.as_ref())
@@ -123,7 +123,7 @@ async fn document_call(
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
     let call = Call::read(params, &pairs, &parts.headers)?;
-    let body = Packed::read(&app, &parts.headers, body, WIRE_BYTES_MAX).await?;
+    let body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
     let items = app.run(move |engine| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
@@ -240,19 +240,20 @@ fn without_date(index: &str) -> &str {
 
 fn answered(actions: &[Action<'_>], items: Vec<Option<Done>>, ids: &HashMap<u64, String>, outcome: &Outcome) -> Vec<Item> {
     let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
+    let refused: HashMap<u64, &Refused> = outcome.quarantined.iter().map(|refused| (refused.line, refused)).collect();
+    let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
     let item = |(place, (action, done)): (usize, (&Action<'_>, Option<Done>))| {
         let line = place as u64 + 1;
         let done = done.unwrap_or_else(|| {
             let index = action.index.as_deref().unwrap_or_default().to_owned();
             let id = ids.get(&line).cloned().or_else(|| action.id.as_deref().map(str::to_owned));
-            let refused = outcome.quarantined.iter().find(|refused| refused.line == line);
-            match refused {
+            match refused.get(&line) {
                 Some(refused) if refused.conflict => {
                     let reason = format!("[{}]: version conflict: {}", id.as_deref().unwrap_or_default(), refused.reason);
                     Done::refused(index, id, 409, "version_conflict_engine_exception", reason)
                 }
                 Some(_) => Done::created(index, id, 0),
-                None if outcome.duplicate_lines.contains(&line) => Done::noop(index, id),
+                None if known.contains(&line) => Done::noop(index, id),
                 None => {
                     next_seq += 1;
                     Done::created(index, id, next_seq - 1)

@@ -2,6 +2,7 @@
 //!
 //! Source: opentelemetry-proto 1.x, `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`, `common/v1/common.proto`.
 
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{Message, Oneof};
 
 #[derive(Clone, PartialEq, Message)]
@@ -127,4 +128,48 @@ pub(super) struct Status {
     pub(super) code: i32,
     #[prost(string, tag = "2")]
     pub(super) message: String,
+}
+
+/// How many log records a request has, as far as it can be read: counted before memory is used for them.
+pub(super) fn count_log_records(request: &[u8]) -> usize {
+    // The fields that lead to them: resource_logs, scope_logs, log_records.
+    fn within(mut message: &[u8], path: &[u32]) -> usize {
+        let Some((field, below)) = path.split_first() else { return 1 };
+        let mut count = 0;
+        while !message.is_empty() {
+            let Ok((tag, kind)) = decode_key(&mut message) else { break };
+            if tag == *field && kind == WireType::LengthDelimited {
+                let Ok(length) = decode_varint(&mut message) else { break };
+                let Some((inner, rest)) = message.split_at_checked(length as usize) else { break };
+                count += within(inner, below);
+                message = rest;
+            } else if skip_field(kind, tag, &mut message, DecodeContext::default()).is_err() {
+                break;
+            }
+        }
+        count
+    }
+    within(request, &[1, 2, 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_counted_without_being_read() {
+        let scope = |records: usize| ScopeLogs {
+            log_records: vec![LogRecord { flags: 1, ..LogRecord::default() }; records],
+            ..ScopeLogs::default()
+        };
+        let logs = |records: &[usize]| ResourceLogs {
+            resource: Some(Resource::default()),
+            scope_logs: records.iter().map(|records| scope(*records)).collect(),
+            schema_url: "x".to_owned(),
+        };
+        let request = ExportLogsServiceRequest { resource_logs: vec![logs(&[2, 0, 3]), logs(&[]), logs(&[5])] };
+        assert_eq!(count_log_records(&request.encode_to_vec()), 10);
+        assert_eq!(count_log_records(b""), 0);
+        assert_eq!(count_log_records(&[0x0a, 0xff, 0xff]), 0, "broken");
+    }
 }

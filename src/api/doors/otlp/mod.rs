@@ -8,9 +8,9 @@ mod messages;
 mod record;
 
 use super::super::App;
-use super::super::error::status_of;
+use super::super::error::{RETRY_AFTER_SECONDS, status_of};
 use super::super::params::Pairs;
-use super::body::{Packed, WIRE_BYTES_MAX};
+use super::body::{Bounds, Packed};
 use super::{required_tenant, tell_repeats_apart};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,8 +26,10 @@ use messages::{ExportLogsServiceRequest, Status};
 use prost::Message;
 use serde_json::json;
 
-/// Seconds after which an exporter may try again.
-const RETRY_AFTER_SECONDS: u32 = 5;
+/// What the specification asks for, 64 MiB when unpacked; two bytes of it can be an attribute.
+const BOUNDS: Bounds = Bounds { wire: 64 << 20, unpacked: 64 << 20, growth: 8 };
+/// Log records in a request at most: each needs memory, however short it is.
+const RECORDS_MAX: usize = 200_000;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/logs", post(take)).route("/otlp/{tenant}/v1/logs", post(take))
@@ -60,9 +62,16 @@ impl Encoding {
 
     fn parse(self, body: &[u8]) -> Result<ExportLogsServiceRequest> {
         match self {
-            Self::Protobuf => ExportLogsServiceRequest::decode(body)
-                .map_err(|cause| Error::invalid("the body is no ExportLogsServiceRequest").because(cause)),
-            Self::Json => json::parse(body),
+            Self::Protobuf => {
+                check_count(messages::count_log_records(body))?;
+                ExportLogsServiceRequest::decode(body)
+                    .map_err(|cause| Error::invalid("the body is no ExportLogsServiceRequest").because(cause))
+            }
+            Self::Json => {
+                let request = json::parse(body)?;
+                check_count(request.resource_logs.iter().flat_map(|logs| &logs.scope_logs).map(|logs| logs.log_records.len()).sum())?;
+                Ok(request)
+            }
         }
     }
 
@@ -112,7 +121,7 @@ async fn take(
     let taken = async {
         let path = path?;
         let rule = required_tenant(path.as_ref().map(|Path(tenant)| tenant.as_str()), &pairs, &headers)?;
-        let body = Packed::read(&app, &headers, body, WIRE_BYTES_MAX).await?;
+        let body = Packed::read(&app, &headers, body, BOUNDS).await?;
         let take = move |engine: &crate::engine::Engine| {
             let request = encoding.parse(&body.whole()?)?;
             let batch = engine.decode(records(&request), Some(Format::Otlp), &rule);
@@ -124,6 +133,13 @@ async fn take(
         Ok(_) => encoding.respond(StatusCode::OK, Vec::new(), "{}".to_owned()),
         Err(error) => encoding.error(&error),
     }
+}
+
+fn check_count(records: usize) -> Result<()> {
+    if records <= RECORDS_MAX {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::TooLarge, format!("a request has at most {RECORDS_MAX} log records: send it in parts")))
 }
 
 /// The records of a request, numbered from 1.
