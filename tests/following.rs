@@ -93,11 +93,16 @@ fn files_are_followed_through_rotation_and_restarts() {
     wait_for(&server.url, 16, "after it was cut off");
     // Renamed to where nobody looks, while the follower has it.
     append(&log, &line(16));
+    let mut open = OpenOptions::new().append(true).open(&log).expect("the log");
     fs::rename(&log, folder.path().join("away")).expect("it is renamed");
     wait_for(&server.url, 17, "what was written before it went away");
+    // Who writes to it has not noticed yet.
+    std::thread::sleep(Duration::from_millis(1_500));
+    open.write_all(line(17).as_bytes()).expect("the disk takes it");
+    wait_for(&server.url, 18, "what was written after it went away");
 
     // Killed, and started again: it goes on where it was.
-    append(&log, &(17..30).map(line).collect::<String>());
+    append(&log, &(18..30).map(line).collect::<String>());
     wait_for(&server.url, 30, "before it is killed");
     follower.kill();
     append(&log, &(30..35).map(line).collect::<String>());

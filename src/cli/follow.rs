@@ -17,12 +17,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often files are looked at.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long to wait after a failure.
 const REST: Duration = Duration::from_secs(5);
+/// How long a file whose name is gone must be quiet before it is let go.
+const QUIET: Duration = Duration::from_secs(30);
 /// Bytes that are read and taken in at a time at most; a line may be longer.
 const CHUNK_BYTES: usize = 8 << 20;
 /// First bytes that a file is known by.
@@ -56,8 +58,9 @@ struct Progress {
 struct Followed {
     read: Progress,
     file: File,
-    /// Its name is another file's now, or nobody's: it is read to its end, and then no more.
-    gone: bool,
+    /// Since when its name is another file's or nobody's, or when it grew last after that. Who writes to it may not know yet:
+    /// it is read on until it has been quiet for a while, and then no more.
+    gone: Option<Instant>,
 }
 
 /// Follows the files that the patterns name, for ever.
@@ -126,15 +129,15 @@ impl Follower<'_> {
         self.find(patterns)?;
         let mut keys: Vec<(u64, u64)> = self.files.keys().copied().collect();
         // What was renamed is older than what has its name now.
-        keys.sort_by_key(|key| (!self.files[key].gone, self.files[key].read.path.clone()));
+        keys.sort_by_key(|key| (self.files[key].gone.is_none(), self.files[key].read.path.clone()));
         for key in keys {
             while self.read_on(key, heard)? {}
         }
         self.files.retain(|_, followed| {
-            if followed.gone {
+            if followed.is_over() {
                 self.known.push(followed.read.clone());
             }
-            !followed.gone
+            !followed.is_over()
         });
         Ok(())
     }
@@ -154,9 +157,12 @@ impl Follower<'_> {
             }
         }
         for (key, followed) in &mut self.files {
-            followed.gone = !there.contains_key(key);
-            if let Some(path) = there.get(key) {
-                followed.read.path.clone_from(path);
+            match there.get(key) {
+                Some(path) => {
+                    followed.gone = None;
+                    followed.read.path.clone_from(path);
+                }
+                None => drop(followed.gone.get_or_insert_with(Instant::now)),
             }
         }
         for (key, path) in there {
@@ -172,7 +178,7 @@ impl Follower<'_> {
             let fresh =
                 Progress { path: path.clone(), device: key.0, inode: key.1, offset: 0, lines: 0, head: (0, String::new()), packed: None };
             let read = known.map_or_else(|| fresh, |known| Progress { path, ..known });
-            self.files.insert(key, Followed { read, file, gone: false });
+            self.files.insert(key, Followed { read, file, gone: None });
         }
         Ok(())
     }
@@ -195,6 +201,7 @@ impl Follower<'_> {
         let taken = self.door.take_bytes(&chunk, &shown, first_line)?;
         heard(taken);
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
+        followed.gone = followed.gone.map(|_| Instant::now());
         followed.read.offset += chunk.len() as u64;
         followed.read.lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
         followed.note_head().map_err(failed)?;
@@ -274,7 +281,12 @@ impl Followed {
         Ok(self.read.offset == 0 && Coding::of_bytes(&self.read_at(0, 4)?) != Coding::Identity)
     }
 
-    /// The next whole lines; of a file that is gone also the last one without its end.
+    /// Whether nobody writes to it any more, as far as can be told.
+    fn is_over(&self) -> bool {
+        self.gone.is_some_and(|since| since.elapsed() >= QUIET)
+    }
+
+    /// The next whole lines; of a file that is gone and quiet also the last one without its end.
     fn next_lines(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         let mut limit = CHUNK_BYTES;
         loop {
@@ -282,12 +294,12 @@ impl Followed {
             let at_end = chunk.len() < limit;
             match memchr::memrchr(b'\n', &chunk) {
                 Some(end) => {
-                    if !(at_end && self.gone) {
+                    if !(at_end && self.is_over()) {
                         chunk.truncate(end + 1);
                     }
                     return Ok(Some(chunk));
                 }
-                None if at_end => return Ok((self.gone && !chunk.is_empty()).then_some(chunk)),
+                None if at_end => return Ok((self.is_over() && !chunk.is_empty()).then_some(chunk)),
                 None => limit *= 2,
             }
         }
