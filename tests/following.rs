@@ -17,8 +17,12 @@ fn line(id: u32) -> String {
 }
 
 fn append(path: &Path, text: &str) {
+    append_bytes(path, text.as_bytes());
+}
+
+fn append_bytes(path: &Path, bytes: &[u8]) {
     let mut file = OpenOptions::new().create(true).append(true).open(path).expect("a file");
-    file.write_all(text.as_bytes()).expect("the disk takes it");
+    file.write_all(bytes).expect("the disk takes it");
 }
 
 struct Follower(Child);
@@ -120,9 +124,18 @@ fn files_are_followed_through_rotation_and_restarts() {
     packed.write_all((38..45).map(line).collect::<String>().as_bytes()).expect("the disk takes it");
     packed.finish().expect("the disk takes it");
     wait_for(&server.url, 45, "a packed file");
+    // One that is cut off gives what is whole, and the rest when it has it.
+    let mut whole = GzEncoder::new(Vec::new(), Compression::fast());
+    whole.write_all(line(46).as_bytes()).expect("memory");
+    let whole = whole.finish().expect("memory");
+    let cut = logs.join("audit.log.5.gz");
+    append_bytes(&cut, &whole[..whole.len() / 2]);
+    std::thread::sleep(Duration::from_millis(2_500));
+    append_bytes(&cut, &whole[whole.len() / 2..]);
+    wait_for(&server.url, 46, "a packed file that was cut off");
     // What is no record goes to quarantine, and following goes on.
     append(&log, &("nonsense\n".to_owned() + &line(45)));
-    wait_for(&server.url, 46, "after nonsense");
+    wait_for(&server.url, 47, "after nonsense");
     follower.kill();
     server.stop();
 }

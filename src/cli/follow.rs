@@ -12,7 +12,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::ingest::Coding;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -69,7 +69,7 @@ pub(super) fn run(door: &Door<'_>, patterns: &[String], state: &Path, mut heard:
         return Err(Error::parameter("--follow", format!("{pattern} is standard input, which is followed anyway: name files")));
     }
     let known = load(state)?;
-    let mut follower = Follower { door, known, files: HashMap::new(), state };
+    let mut follower = Follower { door, known, files: HashMap::new(), troubled: HashSet::new(), state };
     let mut failing = false;
     loop {
         match follower.round(patterns, &mut heard) {
@@ -121,6 +121,8 @@ struct Follower<'a> {
     /// What was read before and is not being followed (yet).
     known: Vec<Progress>,
     files: HashMap<(u64, u64), Followed>,
+    /// Files that cannot be read, of which was told.
+    troubled: HashSet<PathBuf>,
     state: &'a Path,
 }
 
@@ -172,8 +174,12 @@ impl Follower<'_> {
             let file = match File::open(&path) {
                 Ok(file) => file,
                 Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(cause) => return Err(Error::io(path.display(), cause)),
+                Err(cause) => {
+                    self.trouble(&path, &Error::io(path.display(), cause));
+                    continue;
+                }
             };
+            self.troubled.remove(&path);
             let known = self.known.iter().position(|read| (read.device, read.inode) == key).map(|place| self.known.swap_remove(place));
             let fresh =
                 Progress { path: path.clone(), device: key.0, inode: key.1, offset: 0, lines: 0, head: (0, String::new()), packed: None };
@@ -183,20 +189,28 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Takes the next lines of a file in; whether there may be more.
+    /// Says once that a file cannot be read.
+    fn trouble(&mut self, path: &Path, error: &Error) {
+        if self.troubled.insert(path.to_owned()) {
+            note(&format!("annals: {error}; the others are followed, and this one when it can be"));
+        }
+    }
+
+    /// Takes the next lines of a file in; whether there may be more. What cannot be read is told of and left for later; an
+    /// error is one of where the records go.
     fn read_on(&mut self, key: (u64, u64), heard: &mut impl FnMut(u64)) -> Result<bool> {
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
-        let shown = followed.read.path.display().to_string();
-        let failed = |cause: std::io::Error| Error::io(&shown, cause);
-        let length = followed.file.metadata().map_err(failed)?.len();
-        followed.begin_anew_if_cut(length).map_err(failed)?;
-        if length == followed.read.offset && followed.read.packed.is_none() {
-            return Ok(false);
-        }
-        if followed.is_packed().map_err(failed)? {
-            return self.read_packed(key, length, heard);
-        }
-        let Some(chunk) = followed.next_lines().map_err(failed)? else { return Ok(false) };
+        let path = followed.read.path.clone();
+        let shown = path.display().to_string();
+        let chunk = match followed.look() {
+            Ok(Look::Nothing) => return Ok(false),
+            Ok(Look::Packed(length)) => return self.read_packed(key, length, heard),
+            Ok(Look::Lines(chunk)) => chunk,
+            Err(cause) => {
+                self.trouble(&path, &Error::io(&shown, cause));
+                return Ok(false);
+            }
+        };
         let first_line = followed.read.lines;
         let taken = self.door.take_bytes(&chunk, &shown, first_line)?;
         heard(taken);
@@ -204,7 +218,8 @@ impl Follower<'_> {
         followed.gone = followed.gone.map(|_| Instant::now());
         followed.read.offset += chunk.len() as u64;
         followed.read.lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
-        followed.note_head().map_err(failed)?;
+        // If the beginning cannot be read now, it is noted with the next lines.
+        let _ = followed.note_head();
         self.save()?;
         Ok(true)
     }
@@ -216,7 +231,16 @@ impl Follower<'_> {
             Some((before, read)) if before == length => {
                 if !read {
                     let source = Source::File(followed.read.path.clone());
-                    heard(self.door.take_file(&source)?);
+                    match self.door.take_file(&source) {
+                        Ok(taken) => heard(taken),
+                        // It is cut off, or no such file after all: what was whole is taken in. It is read again if it grows.
+                        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge) => {
+                            note(&format!("annals: {error}; it is read again if it grows"));
+                        }
+                        // It was renamed just now: its new name is found next time, if it is followed.
+                        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+                        Err(error) => return Err(error),
+                    }
                     if let Some(followed) = self.files.get_mut(&key) {
                         followed.read.packed = Some((length, true));
                     }
@@ -251,7 +275,27 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
+/// What there is to read of a file.
+enum Look {
+    Nothing,
+    /// A packed file of this length.
+    Packed(u64),
+    Lines(Vec<u8>),
+}
+
 impl Followed {
+    fn look(&mut self) -> std::io::Result<Look> {
+        let length = self.file.metadata()?.len();
+        self.begin_anew_if_cut(length)?;
+        if length == self.read.offset && self.read.packed.is_none() {
+            return Ok(Look::Nothing);
+        }
+        if self.is_packed()? {
+            return Ok(Look::Packed(length));
+        }
+        Ok(self.next_lines()?.map_or(Look::Nothing, Look::Lines))
+    }
+
     fn read_at(&mut self, offset: u64, limit: usize) -> std::io::Result<Vec<u8>> {
         self.file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();

@@ -122,7 +122,7 @@ impl Engine {
             "trace_id": trace_id(policy.version), "event_name": what, "resource_type": kind, "resource_name": name, "details": details,
             "policy": policy,
         });
-        self.record(record)?;
+        self.core.record(record)?;
         self.core.reach(Step::PolicyRecorded)?;
         // A run of retention that has begun goes by the policy it began with: it ends first.
         let _no_deletion = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,11 +141,6 @@ impl Engine {
             let policy: Policy = serde_json::from_value(record["policy"].clone()).context(ErrorKind::Corrupt, || id.clone())?;
             self.core.enforce(policy)?;
         }
-    }
-
-    /// Records something that was done to the store, as an event of its own tenant. Durable when this returns.
-    pub(super) fn record(&self, record: Json) -> Result<()> {
-        self.core.record(record)
     }
 }
 

@@ -9,14 +9,12 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::super::params::Pairs;
 use super::body::{Bounds, Packed};
-use super::required_tenant;
+use super::{TenantPath, required_tenant};
 use crate::decode::Format;
 use crate::engine::{Outcome, read_records};
-use crate::error::Error;
 use crate::ingest::Record;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
@@ -34,15 +32,8 @@ fn door() -> MethodRouter<App> {
     post(take).options(handshake)
 }
 
-async fn take(
-    State(app): State<App>,
-    path: Result<Option<Path<String>>, PathRejection>,
-    pairs: Pairs,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Outcome>, ApiError> {
-    let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
-    let rule = required_tenant(path.as_ref().map(|Path(tenant)| tenant.as_str()), &pairs, &headers)?;
+async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
+    let rule = required_tenant(path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
     let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
     let outcome = app.run(move |engine| {

@@ -20,10 +20,12 @@ pub(crate) use native::parse_format;
 use super::App;
 use super::params::Pairs;
 use crate::decode::{self, Format};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Field};
 use crate::ingest::{Batch, TenantRule};
 use axum::Router;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
 
@@ -50,9 +52,13 @@ fn tenant_rule(path: Option<&str>, pairs: &Pairs, headers: &HeaderMap) -> Result
     TenantRule::new(tenant, from).map(Some)
 }
 
+/// A door's path, which may say whose records they are.
+type TenantPath = std::result::Result<Option<Path<String>>, PathRejection>;
+
 /// The same for doors that must be told.
-fn required_tenant(path: Option<&str>, pairs: &Pairs, headers: &HeaderMap) -> Result<TenantRule> {
-    match tenant_rule(path, pairs, headers)? {
+fn required_tenant(path: TenantPath, pairs: &Pairs, headers: &HeaderMap) -> Result<TenantRule> {
+    let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+    match tenant_rule(path.as_ref().map(|Path(tenant)| tenant.as_str()), pairs, headers)? {
         Some(rule) => Ok(rule),
         None => TenantRule::new(None, None),
     }

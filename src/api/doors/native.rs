@@ -43,7 +43,7 @@ impl IngestRequest {
             return Err(Error::parameter(name, "unknown parameter; this call takes format, tenant and tenant_from"));
         }
         let format = parse_format(pairs.one("format")?.unwrap_or("auto"))?;
-        let rule = required_tenant(None, pairs, headers)?;
+        let rule = required_tenant(Ok(None), pairs, headers)?;
         let key = match headers.get("idempotency-key") {
             Some(value) => Some(idempotency_key(value.to_str().unwrap_or_default())?),
             None => None,

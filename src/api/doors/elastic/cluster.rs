@@ -6,7 +6,7 @@ use super::answer::respond;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -72,5 +72,5 @@ async fn health() -> Response {
 async fn nodes(headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let node = json!({ "name": "annals", "roles": ["data", "ingest"], "http": { "publish_address": host, "bound_address": [host] } });
-    ok(&json!({ "cluster_name": "annals", "nodes": { "annals": node } })).into_response()
+    ok(&json!({ "cluster_name": "annals", "nodes": { "annals": node } }))
 }

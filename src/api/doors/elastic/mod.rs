@@ -28,7 +28,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use bulk::{Action, Operation};
 use serde_json::json;
@@ -136,7 +136,7 @@ async fn document_call(
         let cause = serde_json::to_value(cause).unwrap_or_default();
         let body =
             json!({ "error": { "root_cause": [cause], "type": cause["type"], "reason": cause["reason"] }, "status": item.done.status });
-        return Ok(respond(status, body.to_string()).into_response());
+        return Ok(respond(status, body.to_string()));
     }
     // A `status` among the keys would be taken for a failure by rsyslog.
     let mut body = serde_json::to_value(&item.done).unwrap_or_default();

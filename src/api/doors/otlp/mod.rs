@@ -11,14 +11,13 @@ use super::super::App;
 use super::super::error::{RETRY_AFTER_SECONDS, status_of};
 use super::super::params::Pairs;
 use super::body::{Bounds, Packed};
-use super::{required_tenant, tell_repeats_apart};
+use super::{TenantPath, required_tenant, tell_repeats_apart};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::Record;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -106,21 +105,13 @@ impl Encoding {
     }
 }
 
-async fn take(
-    State(app): State<App>,
-    path: Result<Option<Path<String>>, PathRejection>,
-    pairs: Pairs,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Response {
     let Some(encoding) = Encoding::of(&headers) else {
         let what = "send application/x-protobuf or application/json".to_owned();
         return Encoding::Json.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, what);
     };
-    let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause));
     let taken = async {
-        let path = path?;
-        let rule = required_tenant(path.as_ref().map(|Path(tenant)| tenant.as_str()), &pairs, &headers)?;
+        let rule = required_tenant(path, &pairs, &headers)?;
         let body = Packed::read(&app, &headers, body, BOUNDS).await?;
         let take = move |engine: &crate::engine::Engine| {
             let request = encoding.parse(&body.whole()?)?;
