@@ -2,12 +2,13 @@
 
 use super::filter::Filter;
 use super::rows::Rows;
+use super::vocabulary::{Coded, Counts, Totals, Vocabulary};
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Columns, Field, Kind};
 use arrow::array::Array;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// The counts of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,31 +45,64 @@ impl Reader<'_> {
     /// # Errors
     /// A segment that cannot be read.
     pub fn facets(&self, scope: &Scope, filter: &Filter, fields: &[Field], size: usize) -> Result<(Vec<Facet>, Explain)> {
-        let (counts, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| facets_of(run, &rows, fields))?;
-        let mut totals: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
-        for (place, counted) in counts.into_iter().flat_map(|run| run.into_iter().enumerate()) {
-            for (value, count) in counted {
-                *totals[place].entry(value).or_default() += count;
-            }
+        let vocabulary = &self.snapshot.vocabulary;
+        let by_rows = |run: &Run<'_>, rows: Rows| facets_of(run, &rows, fields, vocabulary);
+        let runs = self.wide_runs(scope, filter);
+        let (counts, explain) = self.each_run_or(&runs, filter, |summarized| summarized.facets(fields), by_rows)?;
+        let mut totals: Vec<Totals> = fields.iter().map(|_| Totals::default()).collect();
+        for (place, counts) in counts.into_iter().flat_map(|run| run.into_iter().enumerate()) {
+            totals[place].add(counts);
         }
-        let facet = |(field, counts): (&Field, HashMap<String, u64>)| {
-            let mut values: Vec<FacetValue> = counts.into_iter().map(|(value, count)| FacetValue { value, count }).collect();
-            values.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
-            values.truncate(size);
-            Facet { field: *field, values }
+        let facet = |(field, totals): (&Field, Totals)| {
+            let values = totals.most(vocabulary, *field, size).into_iter();
+            Facet { field: *field, values: values.map(|(value, count)| FacetValue { value, count }).collect() }
         };
         Ok((fields.iter().zip(totals).map(facet).collect(), explain))
     }
 }
 
-fn facets_of(run: &Run<'_>, rows: &Rows, fields: &[Field]) -> Result<Vec<HashMap<String, u64>>> {
-    let mut counts: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
-    for columns in run.source.columns(rows, fields)? {
-        for (field, counts) in fields.iter().zip(&mut counts) {
-            count_values(&columns, *field, counts);
+/// Counts by codes where there are some; fields that have none are counted by their columns, all in one pass.
+fn facets_of(run: &Run<'_>, rows: &Rows, fields: &[Field], vocabulary: &Vocabulary) -> Result<Vec<Counts>> {
+    let mut counts: Vec<Counts> = fields.iter().map(|_| Counts::default()).collect();
+    if rows.len() == 0 {
+        return Ok(counts);
+    }
+    let mut others = Vec::new();
+    for (place, field) in fields.iter().enumerate() {
+        match vocabulary.coded(run.source, *field)? {
+            Some(coded) => counts[place].numbers = count_codes(&coded, rows),
+            None => others.push((place, *field)),
+        }
+    }
+    if !others.is_empty() {
+        let read: Vec<Field> = others.iter().map(|(_, field)| *field).collect();
+        for columns in run.source.columns(rows, &read)? {
+            for (place, field) in &others {
+                count_values(&columns, *field, &mut counts[*place].texts);
+            }
         }
     }
     Ok(counts)
+}
+
+/// How many rows have each value.
+fn count_codes(coded: &Coded<'_>, rows: &Rows) -> Vec<(u32, u64)> {
+    let number = |code: u32| coded.numbers[code as usize - 1];
+    if rows.len() * 4 < coded.numbers.len() {
+        // A few rows of many values: sorting the codes is less than a place for each value.
+        let mut codes = Vec::with_capacity(rows.len());
+        rows.each(|row| codes.push(coded.codes.get(row)));
+        codes.sort_unstable();
+        let runs = codes.chunk_by(|left, right| left == right).filter(|same| same[0] > 0);
+        return runs.map(|same| (number(same[0]), same.len() as u64)).collect();
+    }
+    let mut by_code = vec![0_u32; coded.numbers.len() + 1];
+    match rows {
+        Rows::Range(range) => coded.codes.each(range.clone(), |code| by_code[code as usize] += 1),
+        Rows::List(rows) => rows.iter().for_each(|row| by_code[coded.codes.get(*row) as usize] += 1),
+    }
+    let counted = (0_u32..).zip(by_code).skip(1).filter(|(_, count)| *count > 0);
+    counted.map(|(code, count)| (number(code), u64::from(count))).collect()
 }
 
 fn count_values(columns: &Columns, field: Field, counts: &mut HashMap<String, u64>) {

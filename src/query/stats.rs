@@ -2,7 +2,10 @@
 
 use super::facets::facet_value;
 use super::filter::Filter;
-use super::{Explain, Reader};
+use super::rows::Rows;
+use super::source::Source;
+use super::vocabulary::Vocabulary;
+use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
@@ -108,7 +111,11 @@ impl Reader<'_> {
     /// A segment that cannot be read.
     pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<Field>) -> Result<(Vec<Group>, Explain)> {
         let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by).collect();
+        let vocabulary = &self.snapshot.vocabulary;
         let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
+            if let Some(groups) = groups_by_code(run, &rows, by, vocabulary)? {
+                return Ok(groups);
+            }
             let mut groups: HashMap<Option<String>, Group> = HashMap::new();
             for columns in run.source.columns(&rows, &fields)? {
                 for row in 0..columns.rows() {
@@ -132,6 +139,53 @@ impl Reader<'_> {
         groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
         Ok((groups, explain))
     }
+}
+
+/// The groups of a run from its list of amounts and its codes; `None` if it lacks one of them.
+fn groups_by_code(
+    run: &Run<'_>,
+    rows: &Rows,
+    by: Option<Field>,
+    vocabulary: &Vocabulary,
+) -> Result<Option<HashMap<Option<String>, Group>>> {
+    let Source::Segment(segment) = run.source else { return Ok(None) };
+    if rows.len() == 0 {
+        return Ok(Some(HashMap::new()));
+    }
+    let Some(amounts) = segment.index()?.amounts()? else { return Ok(None) };
+    let coded = match by.map(|field| vocabulary.coded(run.source, field)).transpose()? {
+        Some(None) => return Ok(None),
+        Some(coded) => coded,
+        None => None,
+    };
+    let mut groups: HashMap<u32, Group> = HashMap::new();
+    let mut add = |row: u32, amount: Amount| {
+        let code = coded.as_ref().map_or(0, |coded| coded.codes.get(row));
+        groups.entry(code).or_insert_with(|| Group::of(None, amount)).add(amount);
+    };
+    match rows {
+        Rows::Range(range) => amounts.within(range.clone()).for_each(|(row, amount)| add(row, amount)),
+        Rows::List(rows) => {
+            let mut wanted = rows.iter().copied().peekable();
+            for (row, amount) in amounts.within(rows[0]..rows[rows.len() - 1] + 1) {
+                while wanted.next_if(|wanted| *wanted < row).is_some() {}
+                if wanted.peek() == Some(&row) {
+                    add(row, amount);
+                }
+            }
+        }
+    }
+    let named = groups.into_iter().map(|(code, group)| {
+        let value = match (&coded, by) {
+            (Some(coded), Some(field)) if code > 0 => {
+                let number = coded.numbers[code as usize - 1];
+                vocabulary.texts(field, std::iter::once(number)).first().map(ToString::to_string)
+            }
+            _ => None,
+        };
+        (value.clone(), Group { value, ..group })
+    });
+    Ok(Some(named.collect()))
 }
 
 #[cfg(test)]

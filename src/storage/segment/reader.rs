@@ -3,6 +3,8 @@
 use super::blocks::Blocks;
 use super::index::IndexReader;
 use super::manifest::{FileMark, Manifest};
+use super::records::Records;
+use super::summary::SummaryRule;
 use super::writer::write_index;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Columns, Event, EventKey, Field};
@@ -102,6 +104,15 @@ impl Segment {
         Ok(PositionedFile { counter: Arc::default(), ..file.clone() })
     }
 
+    /// A reader of records by row; `None` if the file is not of the form that it reads.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn records(&self) -> Result<Option<Records<'_>>> {
+        let (file, metadata) = self.data()?;
+        Records::open(file, metadata)
+    }
+
     fn data(&self) -> Result<&(PositionedFile, ArrowReaderMetadata)> {
         if let Some(data) = self.data.get() {
             return Ok(data);
@@ -187,7 +198,7 @@ impl Segment {
             let columns = Columns::new(&batch)?;
             events.extend((0..columns.rows()).map(|row| columns.event(row)));
         }
-        let index = write_index(&events)?;
+        let index = write_index(&events, SummaryRule::default())?;
         let manifest = Manifest { index: FileMark::of(&index), ..self.manifest.clone() };
         self.store.put(&paths::index(&manifest.id), &index, PutMode::Replace)?;
         self.store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;
