@@ -74,6 +74,9 @@ class DuckSide:
     def run(self, sql):
         self.connection.execute(sql)
 
+    def close(self):
+        self.connection.close()
+
 
 class ClickSide:
     """Runs in the child process."""
@@ -136,6 +139,9 @@ class ClickSide:
     def run(self, sql):
         self.session.query(sql)
 
+    def close(self):
+        self.session.close()
+
 
 def serve(pipe, kind, folder, options):
     """The child process: answers commands until the pipe is closed."""
@@ -144,6 +150,7 @@ def serve(pipe, kind, folder, options):
         try:
             command, arguments = pipe.recv()
         except EOFError:
+            side.close()
             return
         try:
             started = time.perf_counter()
