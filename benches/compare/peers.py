@@ -15,7 +15,7 @@ The record is a column of the same table; questions that do not name it do not r
 for times and the record, `set` indexes for dimensions, bloom filters for ids and related ids, minmax for amounts and addresses,
 and for the record a full-text index (`text`, the successor of `tokenbf_v1`, which answers a count of one word without
 reading the rows; `--clickhouse-text bloom` takes `tokenbf_v1` instead) and an `ngrambf_v1` filter for substrings.
-Lazy materialization is on for whole pages. Questions about words are also asked with these switched off ("scan"),
+Its caches of text indexes are on. Questions about words are also asked with these switched off ("scan"),
 because the mark for words is set against scanning.
 """
 
@@ -89,7 +89,7 @@ class ClickSide:
         self.session = Session(str(folder))
         self.version = str(self.session.query("SELECT version()", "TabSeparated")).strip()
         self.session.query(f"SET max_threads = {options['threads']}")
-        self.session.query("SET query_plan_max_limit_for_lazy_materialization = 1000")
+        self.session.query("SET use_text_index_postings_cache = 1")
         self.session.query("CREATE DATABASE IF NOT EXISTS store")
         self.session.query("USE store")
 

@@ -9,7 +9,7 @@ from html import escape
 from report import MARKS
 
 SIDES = [("annals", "Annals (HTTP and JSON included)"), ("duckdb", "DuckDB (in process)"), ("clickhouse", "ClickHouse (in process)")]
-LEFT, RIGHT, TOP, BAR, GAP, SECTION = 330, 90, 92, 8, 9, 26
+LEFT, RIGHT, TOP, BAR, GAP, SECTION = 330, 110, 92, 8, 9, 26
 SCALE = 660
 STYLE = """
 text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }

@@ -19,7 +19,7 @@ WORDS = ["rollback", "pipeline", "patch", "terraform", "capacity", "release", "m
 PHRASES = ["rollback after failed deploy", "monthly patch window", "created by pipeline", "scale out for release", "capacity test"]
 CHINESE = ["华北生产集群扩容", "测试服务器回收", "双十一压测环境", "等保测评加固", "月度补丁"]
 # Frequent texts that begin and end within words, so that no word of theirs can be looked up.
-FREQUENT = ["escriptio", "nterprise_projec", "ssumed-agenc", "erviceAgenc", "nabled\\\":tru", "lavorRe", "dminPas", "job_i", "UCCES"]
+FREQUENT = ["escriptio", "nterprise_projec", "ssumed-agenc", "nabled\\\":tru", "lavorRe", "dminPas", "ob_i", "UCCES"]
 
 
 @dataclass
