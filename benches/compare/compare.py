@@ -25,6 +25,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -117,6 +118,8 @@ def compare(args, folder):
 
 def main():
     args = arguments()
+    # Told to end, what was started is stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="annals-compare-") as temporary:
         folder = args.keep or temporary
         if args.growth:

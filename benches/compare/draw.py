@@ -7,8 +7,8 @@ the largest, where answers are the hardest; values come from a sample of its eve
 import random
 from datetime import timedelta
 
-from load import END
 from dialect import rfc3339
+from load import END
 
 DAYS = 120
 FOUR = ["event_type", "source", "resource_type", "event_name"]

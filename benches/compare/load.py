@@ -17,6 +17,7 @@ import time
 import urllib.parse
 from datetime import datetime, timezone
 
+from dialect import COLUMNS
 from server import Busy, Server
 
 # A fixed end of the generated period keeps all of it in the past, where events are filed under their own time.
@@ -188,8 +189,6 @@ def tenants_of(annals, events, seed):
 
 def pieces(server, tenants, folder, keep_record):
     """Exports tenant after tenant; yields lists of Parquet files of about a million rows, in the order of the table."""
-    from dialect import COLUMNS
-
     columns = ",".join([*COLUMNS, *(["original"] if keep_record else [])])
     files, rows = [], 0
     for tenant, count in tenants:

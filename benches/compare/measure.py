@@ -12,7 +12,10 @@ WARMUPS = 2
 def summary(seconds):
     """Median and, by nearest rank, the 95th and 99th of 100; in milliseconds."""
     ordered = sorted(one * 1000 for one in seconds)
-    rank = lambda share: ordered[min(len(ordered), max(1, -(-len(ordered) * share // 100))) - 1]  # noqa: E731
+
+    def rank(share):
+        return ordered[-(-len(ordered) * share // 100) - 1]
+
     return {"p50": statistics.median(ordered), "p95": rank(95), "p99": rank(99), "min": ordered[0], "max": ordered[-1]}
 
 
@@ -44,17 +47,16 @@ def ask(question, stage, repeat):
         for side in sides:
             file = stage.folder / f"export-{side.name}.csv"
             first, answer = side.ask(shape, file)
-            again, _ = side.ask(shape, file)
+            again, repeated = side.ask(shape, file)
             file.unlink(missing_ok=True)
-            answers.append(answer)
+            answers += [(side, answer), (side, repeated)]
             if repetition >= 0:
                 times[side.name]["first"].append(first)
                 times[side.name]["repeated"].append(again)
-        for side, theirs in zip(sides[1:], answers[1:]):
-            if answers[0] != theirs:
-                differences.append(differ(question, shape, answers[0], side, theirs))
+        ours = answers[0][1]
+        differences += [differ(question, shape, ours, side, theirs) for side, theirs in answers if theirs != ours]
         if repetition >= 0:
-            found.append(shape.size(answers[0]))
+            found.append(shape.size(ours))
             urls.add(shape.url())
     figures = {name: {kind: summary(values) for kind, values in kinds.items()} for name, kinds in times.items()}
     return {

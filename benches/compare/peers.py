@@ -10,7 +10,7 @@ IPv4 address also as a number, so that a network is a range. No ART indexes unle
 trace_id and resource_id): they make needles fast and are held in memory, which is not how one keeps years of history.
 The record is a column of the same table; questions that do not name it do not read it.
 
-**ClickHouse**: MergeTree `ORDER BY (tenant, time, seq)`, merged into one part per size limit by `OPTIMIZE … FINAL`,
+**ClickHouse**: MergeTree `ORDER BY (tenant, time, seq)`, merged into one part by `OPTIMIZE … FINAL`,
 `LowCardinality` for every dimension and the empty text for absent (its own advice against Nullable), codecs Delta and ZSTD(1)
 for times and the record, `set` indexes for dimensions, bloom filters for ids and related ids, minmax for amounts and addresses,
 and for the record a full-text index (`text`, the successor of `tokenbf_v1`, which answers a count of one word without
@@ -111,9 +111,7 @@ class ClickSide:
                 words = "tokenbf_v1(65536, 3, 0)"
             columns.append(f"INDEX words original TYPE {words} GRANULARITY {1 if self.options['text'] == 'bloom' else 100000000}")
             columns.append("INDEX grams original TYPE ngrambf_v1(4, 262144, 2, 0) GRANULARITY 1")
-        self.session.query(
-            f"CREATE TABLE events ({', '.join(columns)}) ENGINE = MergeTree ORDER BY (tenant, time, seq) SETTINGS max_bytes_to_merge_at_max_space_in_pool = 161061273600"
-        )
+        self.session.query(f"CREATE TABLE events ({', '.join(columns)}) ENGINE = MergeTree ORDER BY (tenant, time, seq)")
 
     def insert(self, files):
         texts = [*DIMENSIONS, *IDS]
@@ -163,8 +161,8 @@ def serve(pipe, kind, folder, options):
 class Peer:
     """A database in a process of its own."""
 
-    def __init__(self, name, kind, dialect, folder, **options):
-        self.name, self.dialect, self.folder = name, dialect, pathlib.Path(folder)
+    def __init__(self, name, kind, dialect, folder, options):
+        self.name, self.dialect, self.folder, self.options = name, dialect, pathlib.Path(folder), options
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, kind, self.folder, options), daemon=True)
@@ -216,9 +214,13 @@ class Scanning:
         return seconds, shape.from_rows(rows)
 
 
+def options(kind, args):
+    """What decides how a peer is loaded and asked."""
+    own = {"duckdb": {"indexes": args.duckdb_indexes}, "clickhouse": {"text": args.clickhouse_text}}
+    return {"threads": args.threads, "record": not args.no_record, **own[kind]}
+
+
 def start(kind, folder, args):
     """Opens a peer by its name."""
-    shared = {"threads": args.threads, "record": not args.no_record}
-    if kind == "duckdb":
-        return Peer("duckdb", DuckSide, languages.DuckDialect(), folder, indexes=args.duckdb_indexes, **shared)
-    return Peer("clickhouse", ClickSide, languages.ClickDialect(), folder, text=args.clickhouse_text, **shared)
+    side, dialect = {"duckdb": (DuckSide, languages.DuckDialect()), "clickhouse": (ClickSide, languages.ClickDialect())}[kind]
+    return Peer(kind, side, dialect, folder, options(kind, args))

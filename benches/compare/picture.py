@@ -62,12 +62,14 @@ def draw(results, title, subtitle):
         body.append(f'<text x="{LEFT - 8}" y="{y + height / 2 + 4}" text-anchor="end">{escape(result["question"])}</text>')
         for place, (name, value) in enumerate(sides):
             top, end = y + place * BAR, scale(value)
-            body.append(f'<rect class="{name}" x="{LEFT}" y="{top}" width="{max(1.0, end - LEFT):.1f}" height="{BAR - 1}"><title>{name}: {milliseconds(value)}</title></rect>')
+            bar = f'x="{LEFT}" y="{top}" width="{max(1.0, end - LEFT):.1f}" height="{BAR - 1}"'
+            body.append(f'<rect class="{name}" {bar}><title>{name}: {milliseconds(value)}</title></rect>')
         ratio = f", {result['ratio']:.2g}×" if result["ratio"] else ""
         body.append(f'<text class="small" x="{LEFT + SCALE + 6}" y="{y + height / 2 + 4}">{milliseconds(sides[0][1])}{ratio}</text>')
         if result["mark_ms"]:
             at = scale(result["mark_ms"])
-            body.append(f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{y - 2}" y2="{y + height + 1}"><title>mark: {milliseconds(result["mark_ms"])}</title></line>')
+            line = f'x1="{at:.1f}" x2="{at:.1f}" y1="{y - 2}" y2="{y + height + 1}"'
+            body.append(f'<line class="mark" {line}><title>mark: {milliseconds(result["mark_ms"])}</title></line>')
         y += height + GAP
     return page(body, scale, y, title, subtitle)
 
@@ -84,7 +86,8 @@ def page(body, scale, bottom, title, subtitle):
     for name, label in SIDES:
         head.append(f'<rect class="{name}" x="{x}" y="58" width="12" height="10"/><text class="small" x="{x + 17}" y="67">{label}</text>')
         x += 40 + 6 * len(label)
-    head.append(f'<line class="mark" x1="{x}" x2="{x}" y1="57" y2="69"/><text class="small" x="{x + 8}" y="67">the mark: Annals’ bar should end before it</text>')
+    head.append(f'<line class="mark" x1="{x}" x2="{x}" y1="57" y2="69"/>')
+    head.append(f'<text class="small" x="{x + 8}" y="67">the mark: Annals’ bar should end before it</text>')
     for value in scale.decades():
         at = scale(value)
         head.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP - 4}" y2="{bottom}"/>')

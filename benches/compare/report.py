@@ -113,14 +113,17 @@ def row(result):
 def stores(figures, events):
     """The table of loading, disk and memory."""
     annals = figures["annals"]
-    mib = lambda value: f"{value / 2**20:,.0f}"  # noqa: E731
+
+    def mib(value):
+        return f"{value / 2**20:,.0f}"
+
     lines = [
         "| store | load s | events/s | B/event | peak MiB loading | peak MiB asked | start s |", "|---|--:|--:|--:|--:|--:|--:|",
         f"| annals, over HTTP, acknowledged = durable | {annals['seconds']:.1f} | {annals['events_per_second']:,.0f} | {annals['bytes']['live']:.0f} "
         f"| {mib(annals['peak_rss'])} | {mib(annals['rss_peak_while_asked'])} | {annals['start_seconds']:.2f} |",
     ]
     for name, peer in figures["peers"].items():
-        record = "" if peer["with_record"] else ", without the record"
+        record = "" if peer["options"]["record"] else ", without the record"
         lines.append(
             f"| {name} {peer['version']}, from sorted Parquet{record} | {peer['seconds']:.1f} | {events / peer['seconds']:,.0f} "
             f"| {peer['bytes_per_event']:.0f} | {mib(peer['peak_rss_while_loading'])} | {mib(peer['rss_peak_while_asked'])} | – |"

@@ -87,10 +87,10 @@ class Server:
 
     name = "annals"
 
-    def __init__(self, annals, data, first="/api/v1/count?tenant=*&level=incident", nice=0):
+    def __init__(self, annals, data, first="/api/v1/count?tenant=*&level=incident"):
         command = [annals, "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
         started = time.perf_counter()
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=(lambda: os.nice(nice)) if nice else None)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             self.lines = queue.Queue()
             threading.Thread(target=self.read, daemon=True).start()

@@ -16,6 +16,22 @@ LIMIT = 50
 NEWEST_FIRST = "ORDER BY time DESC, seq DESC"
 
 
+# What is compared of each event of a page, and where it stands in a row.
+SHOWN = ["trace_id", "event_type", "source", "resource_type", "event_name", "resource_id", "resource_name", "operator", "level", "code", "source_ip"]
+PLACES = [COLUMNS.index(field) for field in SHOWN]
+SEQ, RELATED = COLUMNS.index("seq"), COLUMNS.index("related_ids")
+
+
+def shown(event):
+    """An event of an answer, as it is compared."""
+    return (event["seq"], *(event.get(field) or "" for field in SHOWN), tuple(event.get("related_ids") or ()))
+
+
+def listed(row):
+    """A row of a database, as it is compared."""
+    return (int(row[SEQ]), *(row[place] or "" for place in PLACES), tuple(row[RELATED]))
+
+
 class Shape:
     pairs = ()
     # The answer is a file that is written, not rows.
@@ -33,16 +49,16 @@ class Shape:
 
 class Page(Shape):
     path = "/api/v1/events"
-    pairs = [("limit", LIMIT)]
+    pairs = (("limit", LIMIT),)
 
     def sql(self, dialect):
         return f"SELECT {', '.join(COLUMNS)} FROM events {self.where.sql(dialect)} {NEWEST_FIRST} LIMIT {LIMIT}"
 
     def from_json(self, answer):
-        return [(event["trace_id"], event["seq"]) for event in answer["events"]]
+        return [shown(event) for event in answer["events"]]
 
     def from_rows(self, rows):
-        return [(row[2], int(row[1])) for row in rows]
+        return [listed(row) for row in rows]
 
 
 class One(Shape):
@@ -57,10 +73,10 @@ class One(Shape):
         return f"SELECT {', '.join(COLUMNS)}, original FROM events {self.where.sql(dialect)} {NEWEST_FIRST}"
 
     def from_json(self, answer):
-        return [(event["trace_id"], event["seq"]) for event in [answer, *answer.get("others", [])]]
+        return [(*shown(event), event["original"]) for event in [answer, *answer.get("others", [])]]
 
     def from_rows(self, rows):
-        return [(row[2], int(row[1])) for row in rows]
+        return [(*listed(row), row[-1]) for row in rows]
 
 
 class Count(Shape):
@@ -97,7 +113,7 @@ class Histogram(Shape):
         for bucket in answer["buckets"]:
             if not bucket["count"]:
                 continue
-            start = datetime.fromisoformat(bucket["start"].replace("Z", "+00:00"))
+            start = datetime.fromisoformat(bucket["start"])
             place = round((start - EPOCH).total_seconds() * 1000) // self.unit_ms
             if self.by:
                 out += [(place, value, n) for value, n in bucket["by"].items() if n]

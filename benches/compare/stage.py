@@ -59,7 +59,8 @@ class Stage:
             )
             self.state["tenants"] = tenants_of(args.annals, self.events, args.seed) + [["freshness-probe", 10]]
             self.write()
-        missing = [kind for kind in kinds if kind not in self.state["peers"]]
+        wanted = {kind: peers.options(kind, args) for kind in kinds}
+        missing = [kind for kind in kinds if self.state["peers"].get(kind, {}).get("options") != wanted[kind]]
         if missing:
             self.fill_peers(missing)
 
@@ -82,14 +83,14 @@ class Stage:
                     sys.exit(f"less than 4 GB are left below {self.folder}: leave out a peer or the record (--no-record)")
             for peer in loaded:
                 spent[peer.name] += peer.call("finish")[0]
-                seconds, rows = peer.call("rows", "SELECT count(*) FROM events")
+                rows = peer.call("rows", "SELECT count(*) FROM events")[1]
                 if int(rows[0][0]) != self.events + 10:
                     sys.exit(f"{peer.name} holds {rows[0][0]} events of {self.events + 10}")
                 peak = peer.memory()["peak"]
                 peer.stop()
                 self.state["peers"][peer.name] = {
                     "version": peer.version, "seconds": spent[peer.name], "peak_rss_while_loading": peak,
-                    "bytes_per_event": peer.bytes() / self.events, "with_record": not self.args.no_record,
+                    "bytes_per_event": peer.bytes() / self.events, "options": peer.options,
                 }
             self.write()
         finally:
