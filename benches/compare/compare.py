@@ -52,6 +52,7 @@ def arguments():
     add("--skip-duckdb", action="store_true")
     add("--clickhouse-text", choices=["index", "bloom"], default="index", help="how ClickHouse indexes the record; default: %(default)s")
     add("--duckdb-indexes", action="store_true", help="give DuckDB ART indexes on trace_id and resource_id")
+    add("--duckdb-record", choices=["own", "zstd"], default="own", help="how DuckDB keeps the record: as it likes, or smaller; default: %(default)s")
     add("--no-record", action="store_true", help="load peers without the record, and do not ask them about texts: for very large sets")
     add("--batch", type=int, default=20_000, metavar="N", help="records in a request; default: %(default)s")
     add("--connections", type=int, default=3, metavar="N", help="connections that load; default: %(default)s")
