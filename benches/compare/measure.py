@@ -60,7 +60,7 @@ def ask(question, stage, repeat):
             urls.add(shape.url())
     figures = {name: {kind: summary(values) for kind, values in kinds.items()} for name, kinds in times.items()}
     return {
-        "question": question.name, "mark": question.mark, "sides": figures, "found": found, "repetitions": len(found),
+        "question": question.name, "mark": question.mark, "flat": question.flat, "sides": figures, "found": found, "repetitions": len(found),
         "distinct_questions": len(urls), "example": shape.url(), "differences": differences[:3], "differ": len(differences),
     }
 
