@@ -113,7 +113,10 @@ def compare(args, folder):
         pathlib.Path(args.svg).write_text(picture.draw(results, title, f"median time of {args.repeat} asks, logarithmic; {report.machine()}"))
     out = {"machine": report.machine(), "load_average": load_average, "events": args.events, "seed": args.seed, "repeat": args.repeat}
     out |= {"largest_tenant": stage.largest[1], "stores": figures, "questions": results}
-    failed = guard.below(results) if args.guard else [f"{len(differ)} questions have answers that differ"] if differ else []
+    failed = [f"{sum(bool(result['differ']) for result in results)} questions have answers that differ"] if differ else []
+    if args.guard:
+        failed, table = guard.below(results)
+        print(f"\n{table}")
     return out, failed
 
 

@@ -40,12 +40,12 @@ class DuckSide:
         import duckdb
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.options = options
+        self.options, self.file = options, folder / "duck.db"
         self.connection = duckdb.connect()
         self.connection.execute(f"SET threads = {options['threads']}")
         self.connection.execute(f"SET temp_directory = '{folder}/temp'")
         self.connection.execute("SET TimeZone = 'UTC'")
-        self.connection.execute(f"ATTACH '{folder}/duck.db' AS store (STORAGE_VERSION 'latest')")
+        self.connection.execute(f"ATTACH '{self.file}' AS store (STORAGE_VERSION 'latest')")
         self.connection.execute("USE store")
         self.version = duckdb.__version__
 
@@ -75,6 +75,9 @@ class DuckSide:
             for field in ["trace_id", "resource_id"]:
                 self.connection.execute(f"CREATE INDEX {field}_art ON events ({field})")
         self.connection.execute("CHECKPOINT")
+
+    def size(self):
+        return self.file.stat().st_size
 
     def rows(self, sql):
         return self.connection.execute(sql).fetchall()
@@ -118,7 +121,7 @@ class ClickSide:
             if self.options["text"] == "bloom":
                 indexes = {"words": "tokenbf_v1(65536, 3, 0) GRANULARITY 1", "grams": "ngrambf_v1(4, 262144, 2, 0) GRANULARITY 1"}
             columns += [f"INDEX {name} original TYPE {index}" for name, index in indexes.items()]
-        self.session.query(f"CREATE TABLE events ({', '.join(columns)}) ENGINE = MergeTree ORDER BY (tenant, time, seq)")
+        self.session.query(f"CREATE TABLE events ({', '.join(columns)}) ENGINE = MergeTree ORDER BY (tenant, time, seq) SETTINGS old_parts_lifetime = 10")
 
     def insert(self, files):
         texts = [*DIMENSIONS, *IDS]
@@ -137,6 +140,10 @@ class ClickSide:
 
     def finish(self):
         self.session.query("OPTIMIZE TABLE events FINAL")
+
+    def size(self):
+        """Without the parts that were merged, which go after a while."""
+        return int(self.rows("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'events'")[0][0])
 
     def rows(self, sql):
         return json.loads(self.session.query(sql, "JSONCompact").bytes())["data"]
@@ -197,9 +204,6 @@ class Peer:
 
     def memory(self):
         return memory(self.process.pid)
-
-    def bytes(self):
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file() and not file.is_symlink())
 
     def stop(self):
         self.pipe.close()

@@ -159,7 +159,7 @@ def count_network(draw, n):
 
 def count_amounts(draw, n):
     event = draw.event("amount", n, lambda one: one.get("amount"))
-    return Count(Where(event["tenant"]).at_least(event["amount"]))
+    return Count(Where(event["tenant"]).at_least(event["amount"]).period(end=END - hours(n)))
 
 
 def by_hour(draw, n):

@@ -86,11 +86,11 @@ class Stage:
                 rows = peer.call("rows", "SELECT count(*) FROM events")[1]
                 if int(rows[0][0]) != self.events + 10:
                     sys.exit(f"{peer.name} holds {rows[0][0]} events of {self.events + 10}")
-                peak = peer.memory()["peak"]
+                peak, size = peer.memory()["peak"], peer.call("size")[1]
                 peer.stop()
                 self.state["peers"][peer.name] = {
                     "version": peer.version, "seconds": spent[peer.name], "peak_rss_while_loading": peak,
-                    "bytes_per_event": peer.bytes() / self.events, "options": peer.options,
+                    "bytes_per_event": size / self.events, "options": peer.options,
                 }
             self.write()
         finally:
