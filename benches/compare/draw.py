@@ -42,18 +42,22 @@ class Draw:
             self.pools[tenant] = list(found.values())
         return self.pools[tenant]
 
-    def event(self, purpose, repetition, fits=lambda event: True, tenant=None):
-        """An event of the largest tenant for which `fits` holds; another one in each repetition, as long as there are."""
-        fitting = [event for event in self.pool(tenant or self.largest()) if fits(event)]
+    def event(self, purpose, repetition, fits=lambda event: True, key=lambda event: event["trace_id"]):
+        """An event of the largest tenant for which `fits` holds; in each repetition one of another key, as long as there are."""
+        fitting = [event for event in self.pool(self.largest()) if fits(event)]
         if not fitting:
             raise NoValue(purpose)
         self.dice(purpose, "all").shuffle(fitting)
-        return fitting[repetition % len(fitting)]
+        distinct = list({key(event): event for event in fitting}.values())
+        return distinct[repetition % len(distinct)]
 
     def trace(self, purpose, repetition, *fields):
-        """A CTS trace that has all four dimensions and these fields."""
-        wanted = [*FOUR, *fields]
-        return self.event(purpose, repetition, lambda event: event["format"] == "cts" and all(event.get(field) for field in wanted))
+        """A CTS trace that has all four dimensions and these fields; of other dimensions each time, or other values of the fields."""
+
+        def fits(event):
+            return event["format"] == "cts" and all(event.get(field) for field in [*FOUR, *fields])
+
+        return self.event(purpose, repetition, fits, lambda event: tuple(event[field] for field in fields or FOUR))
 
     def distinct(self, purpose, repetition, field, fits=lambda event: True):
         """A value of a field, each distinct one in turn."""

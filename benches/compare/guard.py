@@ -14,8 +14,8 @@ FLOORS = {
     "page by resource id": 0.9,
     "one event by trace id": 0.9,
     "count by four dimensions, 30 days": 0.7,
-    "count by word": 5.0,
-    "page by rare word of the request": 1.5,
+    "count by word": 3.0,
+    "page by rare word of the request": 1.2,
 }
 EVENTS = 200_000
 

@@ -48,7 +48,7 @@ def four(event):
 
 
 def newest(draw, n):
-    return Page(Where(draw.largest(n, among=10)))
+    return Page(Where(draw.largest(n, among=20)))
 
 
 def by_four(draw, n):
@@ -99,8 +99,11 @@ def scattered(draw, n):
 
 
 def related_event(draw, purpose, n):
-    event = draw.event(purpose, n, lambda one: any(":" in value and not value.startswith("relation:") for value in one.get("related_ids") or []))
-    return event["tenant"], next(value for value in event["related_ids"] if not value.startswith("relation:"))
+    def named(event):
+        return next((value for value in event.get("related_ids") or [] if not value.startswith("relation:")), None)
+
+    event = draw.event(purpose, n, named, key=named)
+    return event["tenant"], named(event)
 
 
 def by_related(draw, n):
@@ -193,8 +196,8 @@ def sums_by_currency(draw, n):
 
 
 def dashboard(draw, n):
-    fields = ["source", "level", "trace_type", "event_type", "resource_type"]
-    return Facets(Where(None), fields[n % 5 :] + fields[: n % 5])
+    fields = ["source", "level", "trace_type", "event_type", "resource_type", "format", "event_name", "currency"]
+    return Facets(Where(None), (fields + fields)[n % 8 :][:5], size=10 + n // 8)
 
 
 def dashboard_days(draw, n):
