@@ -1,9 +1,9 @@
 /** The coupons and the further quotas that came out of one quota, each with where it stands now as the events tell. */
 
-import type { Entry } from './ledger';
-import { ZERO, type Amount } from './decimal';
+import type { Entry } from './ledger.ts';
+import { ZERO, type Amount } from './decimal.ts';
 
-export type CouponStanding = 'out' | 'recalled' | 'unknown';
+export type CouponStanding = 'out' | 'partly' | 'recalled' | 'unknown';
 
 export interface Coupon {
   id: string;
@@ -45,7 +45,7 @@ export function couponsOf(entries: readonly Entry[]): Coupon[] {
       coupon.returned = (coupon.returned ?? ZERO) + entry.change;
       coupon.returnedAt = entry.event.time;
       coupon.returnedBy = entry.event.event_name;
-      coupon.standing = 'recalled';
+      coupon.standing = coupon.issued !== null && coupon.returned < coupon.issued ? 'partly' : 'recalled';
     }
     coupons.set(entry.coupon, coupon);
   }

@@ -8,7 +8,7 @@
  *   balance = granted − taken back from the partner − issued + recalled coupons − granted on to others + taken back from them
  */
 
-import { parseAmount, ZERO, type Amount } from './decimal';
+import { parseAmount, ZERO, type Amount } from './decimal.ts';
 
 /** The part of an event that a ledger reads. */
 export interface LedgerEvent {
@@ -67,7 +67,7 @@ export type Doubt =
   | { kind: 'unclear'; entries: Entry[] }
   | { kind: 'noAmount'; entries: Entry[] }
   | { kind: 'transfer'; entries: Entry[] }
-  | { kind: 'leftAfterTakeBack'; entry: Entry; left: Amount; explainedBy: string | null }
+  | { kind: 'leftAfterTakeBack'; entry: Entry; left: Amount; explainedBy: string[] }
   | { kind: 'currencies'; currencies: string[] }
   | { kind: 'tenants'; tenants: string[] };
 
@@ -208,7 +208,10 @@ function doubtsOf(entries: readonly Entry[], hasGrant: boolean, currencies: stri
   return hasGrant ? [...doubts, ...takeBackDoubts(entries)] : doubts;
 }
 
-/** Taking a quota back takes what is left of it; where the events leave something else, one of the two is not the whole story. */
+/**
+ * Taking a quota back may take all that is left or a part of it: the record does not say. Where what the events leave is to
+ * the cent what some kinds of recalled coupons brought back, those recalls may not have gone back to this quota at all.
+ */
 function takeBackDoubts(entries: readonly Entry[]): Doubt[] {
   const doubts: Doubt[] = [];
   const returned = new Map<string, Amount>();
@@ -218,11 +221,22 @@ function takeBackDoubts(entries: readonly Entry[]): Doubt[] {
       const name = entry.event.event_name ?? '';
       returned.set(name, (returned.get(name) ?? ZERO) + entry.change);
     }
-    if (entry.effect !== 'takeBack' || entry.running === ZERO) continue;
-    const same = [...returned].find(([, amount]) => amount === entry.running);
-    doubts.push({ kind: 'leftAfterTakeBack', entry, left: entry.running, explainedBy: same?.[0] ?? null });
+    if (entry.effect !== 'takeBack' || entry.running <= ZERO) continue;
+    const same = kindsThatSumTo(entry.running, [...returned]);
+    if (same) doubts.push({ kind: 'leftAfterTakeBack', entry, left: entry.running, explainedBy: same });
   }
   return doubts;
+}
+
+/** The fewest kinds whose amounts add up to `target`; there are seven kinds at most. */
+function kindsThatSumTo(target: Amount, kinds: readonly [string, Amount][]): string[] | null {
+  let best: string[] | null = null;
+  for (let mask = 1; mask < 1 << kinds.length; mask++) {
+    const chosen = kinds.filter((_, place) => mask & (1 << place));
+    const total = chosen.reduce((sum, [, amount]) => sum + amount, ZERO);
+    if (total === target && (best === null || chosen.length < best.length)) best = chosen.map(([name]) => name);
+  }
+  return best;
 }
 
 function size(entry: Entry): Amount {
