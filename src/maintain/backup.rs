@@ -44,7 +44,7 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
         copying.file(&format!("{}/{name}", paths::QUARANTINE))?;
     }
     copying.file(paths::KEY_FILE)?;
-    for path in [paths::REDACTION_FILE, paths::REDACTION_KEY] {
+    for path in [paths::REDACTION_FILE, paths::REDACTION_KEY, paths::VIEWS_FILE] {
         if source.exists(path) {
             copying.put(path, &source.read(path)?)?;
         }
