@@ -1,14 +1,9 @@
-/**
- * Weekday × hour, summed from an hourly histogram by the wall clock of a time zone.
- *
- * Each cell keeps the hours it was summed from, because "Mondays at nine" is no filter: a cell opens as a list of its hours,
- * and each of those is one.
- */
-
-export interface Bucket {
-  start: string;
-  count: number;
-}
+// Weekday × hour, summed from an hourly histogram by the wall clock of a time zone.
+//
+// Each cell keeps the hours it was summed from, because "Mondays at nine" is no filter: a cell opens as a list of its hours,
+// and each of those is one.
+import type { Bucket } from '../../lib/api/types.ts';
+import { wallOf } from '../../lib/time/zone.ts';
 
 export interface HeatCell {
   /** 0 is Monday. */
@@ -24,19 +19,19 @@ export interface Heat {
   total: number;
 }
 
-const WEEKDAYS: Record<string, number> = { Mon: 0, Tue: 1, Wed: 2, Thu: 3, Fri: 4, Sat: 5, Sun: 6 };
+/** The longest period that is asked hour by hour. */
+export const HEAT_DAYS_MAX = 400;
 
-export function heatOf(buckets: readonly Bucket[], timeZone: string): Heat {
+export function heatOf(buckets: readonly Bucket[], zone: string): Heat {
   const cells = Array.from({ length: 7 }, (_, weekday) =>
     Array.from({ length: 24 }, (_, hour): HeatCell => ({ weekday, hour, count: 0, hours: [] })),
   );
-  const clock = new Intl.DateTimeFormat('en-GB', { timeZone, weekday: 'short', hour: '2-digit', hourCycle: 'h23' });
   let total = 0;
   for (const bucket of buckets) {
     if (bucket.count === 0) continue;
-    const parts = clock.formatToParts(new Date(bucket.start));
-    const part = (type: string) => parts.find((one) => one.type === type)?.value ?? '';
-    const cell = cells[WEEKDAYS[part('weekday')] ?? 0]![Number(part('hour')) % 24]!;
+    const wall = wallOf(zone, Date.parse(bucket.start));
+    const weekday = (new Date(Date.UTC(wall.year, wall.month - 1, wall.day)).getUTCDay() + 6) % 7;
+    const cell = cells[weekday]![wall.hour]!;
     cell.count += bucket.count;
     cell.hours.push(bucket);
     total += bucket.count;

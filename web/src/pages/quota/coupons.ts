@@ -7,24 +7,24 @@ export type CouponStanding = 'out' | 'partly' | 'recalled' | 'unknown';
 
 export interface Coupon {
   id: string;
-  customer?: string;
+  customer?: string | undefined;
   /** What it was issued over; null if its issue is not among the events. */
   issued: Amount | null;
-  issuedAt?: string;
+  issuedAt?: string | undefined;
   returned: Amount | null;
-  returnedAt?: string;
+  returnedAt?: string | undefined;
   /** The event name of the recall. */
-  returnedBy?: string;
+  returnedBy?: string | undefined;
   standing: CouponStanding;
   events: number;
 }
 
 export interface ChildQuota {
   id: string;
-  holder?: string;
+  holder?: string | undefined;
   granted: Amount;
   takenBack: Amount;
-  grantedAt?: string;
+  grantedAt?: string | undefined;
   events: number;
 }
 

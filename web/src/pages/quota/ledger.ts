@@ -16,17 +16,17 @@ export interface LedgerEvent {
   seq: number;
   trace_id: string;
   time: string;
-  format?: string;
-  event_name?: string;
-  resource_type?: string;
-  resource_id?: string;
-  resource_name?: string;
-  operator?: string;
-  source?: string;
-  level?: string;
-  code?: string;
-  amount?: string;
-  currency?: string;
+  format?: string | undefined;
+  event_name?: string | undefined;
+  resource_type?: string | undefined;
+  resource_id?: string | undefined;
+  resource_name?: string | undefined;
+  operator?: string | undefined;
+  source?: string | undefined;
+  level?: string | undefined;
+  code?: string | undefined;
+  amount?: string | undefined;
+  currency?: string | undefined;
   related_ids?: string[];
 }
 
@@ -44,9 +44,9 @@ export interface Entry {
   change: Amount | null;
   /** The sum of all changes up to here. */
   running: Amount;
-  coupon?: string;
-  customer?: string;
-  childQuota?: string;
+  coupon?: string | undefined;
+  customer?: string | undefined;
+  childQuota?: string | undefined;
 }
 
 export interface Totals {
@@ -77,8 +77,8 @@ export interface Ledger {
   /** What is left; null where the events do not tell. */
   balance: Amount | null;
   net: Amount;
-  holder: { id?: string; name?: string };
-  parent?: string;
+  holder: { id: string | undefined; name: string | undefined };
+  parent?: string | undefined;
   currencies: string[];
   doubts: Doubt[];
 }
