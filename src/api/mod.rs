@@ -27,6 +27,7 @@ pub use openapi::document as openapi_document;
 pub use params::Pairs;
 pub use policy::PolicyCall;
 pub use serve::{ServeOptions, serve};
+pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};

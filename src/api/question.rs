@@ -11,7 +11,8 @@ use crate::event::{FIELDS, Field, Kind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
 use crate::query::{
-    Binding, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field, parse_time_zone,
+    Binding, By, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field,
+    parse_time_zone,
 };
 use crate::text::fold;
 use serde_json::{Map, Value as Json, json};
@@ -148,9 +149,9 @@ impl Question<'_> {
             None | Some("amount") => {}
             Some(_) => return Err(Error::parameter("field", "amount is the one field that has statistics")),
         }
-        let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
+        let by = self.pairs.one("by")?.map(|name| By::parse("by", name)).transpose()?;
         let size = self.size(STATS_SIZE_DEFAULT)?;
-        let (mut groups, explain) = engine.reader(snapshot, self.forced).stats(&self.scope, &self.filter, by)?;
+        let (mut groups, explain) = engine.reader(snapshot, self.forced).stats(&self.scope, &self.filter, by.clone())?;
         let total = groups.len();
         groups.truncate(size);
         let group = |group: &Group| {
@@ -160,7 +161,7 @@ impl Question<'_> {
             })
         };
         let groups: Vec<Json> = groups.iter().map(group).collect();
-        Ok((json!({ "field": "amount", "by": by.map(Field::name), "groups": groups, "groups_total": total }), explain))
+        Ok((json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups, "groups_total": total }), explain))
     }
 
     fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
@@ -171,7 +172,7 @@ impl Question<'_> {
         }
         let mut fields = Vec::new();
         for name in names {
-            let field = facet_field("fields", name)?;
+            let field = By::parse("fields", name)?;
             if !fields.contains(&field) {
                 fields.push(field);
             }
@@ -181,30 +182,31 @@ impl Question<'_> {
         }
         let size = self.size(FACET_SIZE_DEFAULT)?;
         let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &fields, size)?;
-        let facets: Map<String, Json> = facets.iter().map(|facet| (facet.field.name().to_owned(), values_json(facet))).collect();
+        let facets: Map<String, Json> = facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
         Ok((json!({ "facets": facets }), explain))
     }
 
     fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
-        let field = facet_field("field", name)?;
+        let by = By::parse("field", name)?;
         let size = self.size(20)?;
-        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &[field], size)?;
+        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), size)?;
         let values = facets.first().map(values_json).unwrap_or_default();
-        Ok((json!({ "field": field.name(), "values": values }), explain))
+        Ok((json!({ "field": by.to_string(), "values": values }), explain))
     }
 
     /// The values of a field that contain a text, for whoever is typing one: those that begin with it first.
     fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say of which field"))?;
-        let field = facet_field("field", name)?;
+        let by = By::parse("field", name)?;
         let size = self.size(20)?;
         let typed = self.pairs.one("contains")?.unwrap_or_default();
         if typed.len() > CONTAINS_BYTES_MAX {
             return Err(Error::parameter("contains", format!("is at most {CONTAINS_BYTES_MAX} bytes")));
         }
         let typed = fold(typed);
-        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &[field], usize::MAX)?;
+        let (facets, explain) =
+            engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
         let found =
             facets.iter().flat_map(|facet| &facet.values).filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
         let mut found: Vec<(bool, &FacetValue)> = found.collect();
@@ -212,7 +214,7 @@ impl Question<'_> {
         found.sort_by_key(|(within, _)| *within);
         let total = found.len();
         let values: Vec<Json> = found.iter().take(size).map(|(_, value)| json!({ "value": value.value, "count": value.count })).collect();
-        Ok((json!({ "field": field.name(), "values": values, "total": total }), explain))
+        Ok((json!({ "field": by.to_string(), "values": values, "total": total }), explain))
     }
 
     fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {

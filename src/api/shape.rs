@@ -2,7 +2,7 @@
 
 use super::params::Pairs;
 use crate::error::{Error, Result};
-use crate::event::{Event, FIELDS, Field, clip};
+use crate::event::{Event, FIELDS, Field, FieldDef, Kind, clip};
 use serde_json::{Map, Value as Json};
 
 /// The most letters that texts may be cut to: beyond that there is no need to.
@@ -46,7 +46,7 @@ impl Shape {
         let mut cut = Vec::new();
         for def in FIELDS.iter().filter(|def| self.has(def.field)) {
             let Some(mut value) = event.field_json(def.field) else { continue };
-            if self.cut.is_some_and(|letters| cut_texts(&mut value, letters)) {
+            if self.cut.is_some_and(|letters| may_be_cut(def) && cut_texts(&mut value, letters)) {
                 cut.push(Json::from(def.name));
             }
             shown.insert(def.name.to_owned(), value);
@@ -63,6 +63,11 @@ impl Shape {
             None => field != Field::Original || self.original,
         }
     }
+}
+
+/// Moments, numbers and words of a few are never cut, nor what one asks for the event by.
+fn may_be_cut(def: &FieldDef) -> bool {
+    matches!(def.kind, Kind::Text | Kind::List) && !matches!(def.field, Field::TraceId | Field::Tenant)
 }
 
 /// Cuts the texts of a value; says whether one was longer.
@@ -89,6 +94,7 @@ mod tests {
         let mut event = Event::default();
         event.set(Field::Operator, "张三李四");
         event.set(Field::Source, "ECS");
+        event.set(Field::TraceId, "an-id");
         event.relate("quota", "0123456789");
         event.original = "{\"a\":1}".into();
         Ok(Shape::parse(&Pairs::from_query(query))?.event(&event))
@@ -98,6 +104,8 @@ mod tests {
     fn an_event_has_what_was_asked_for_and_says_what_is_cut() {
         assert_eq!(shaped("fields=source,operator&fields=source").expect("fields"), json!({ "source": "ECS", "operator": "张三李四" }));
         assert_eq!(shaped("fields=operator&cut=2").expect("fields"), json!({ "operator": "张三", "cut": ["operator"] }));
+        let kept = shaped("fields=trace_id,time&cut=1").expect("fields");
+        assert_eq!(kept, json!({ "trace_id": "an-id", "time": "1970-01-01T00:00:00.000Z" }), "times and ids are whole");
         assert_eq!(shaped("fields=operator&cut=4").expect("fields"), json!({ "operator": "张三李四" }));
         let related = json!({ "related_ids": ["quota:01"], "cut": ["related_ids"] });
         assert_eq!(shaped("fields=related_ids&cut=8").expect("fields"), related);

@@ -36,7 +36,7 @@ const INDEX: &str = "/index.html";
 const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
 /// What the page may do.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
-     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// What the page never needs of a browser.
 const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), bluetooth=(), \
      hid=(), midi=(), screen-wake-lock=(), xr-spatial-tracking=(), browsing-topics=()";
@@ -56,7 +56,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Whether this binary has the screen; if not, why.
-pub(super) fn missing() -> Option<&'static str> {
+pub fn missing() -> Option<&'static str> {
     built::MISSING
 }
 

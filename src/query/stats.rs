@@ -1,6 +1,6 @@
 //! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
 
-use super::facets::facet_value;
+use super::by::By;
 use super::filter::Filter;
 use super::{Explain, Reader};
 use crate::access::Scope;
@@ -101,20 +101,26 @@ impl Group {
 }
 
 impl Reader<'_> {
-    /// What the amounts of the events that match come to, by the values of a field: the largest groups first, equal ones
+    /// What the amounts of the events that match come to, by the values of a field or the ids of a kind: the largest groups first, equal ones
     /// in the order of the value. Events without an amount do not count.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<Field>) -> Result<(Vec<Group>, Explain)> {
-        let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by).collect();
+    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<Group>, Explain)> {
+        let by: Option<By> = by.map(Into::into);
+        let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.as_ref().map(By::column)).collect();
         let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
             let mut groups: HashMap<Option<String>, Group> = HashMap::new();
             for columns in run.source.columns(&rows, &fields)? {
                 for row in 0..columns.rows() {
                     let Some(amount) = columns.amount(row) else { continue };
-                    let value = by.and_then(|field| facet_value(&columns, field, row)).map(str::to_owned);
-                    groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
+                    let mut add = |value: Option<&str>| {
+                        let value = value.map(str::to_owned);
+                        groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
+                    };
+                    if by.as_ref().is_none_or(|by| by.each(&columns, row, |value| add(Some(value))) == 0) {
+                        add(None);
+                    }
                 }
             }
             Ok(groups)

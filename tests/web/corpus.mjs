@@ -148,12 +148,12 @@ function oddRecords() {
   const records = spoofed.map(([name, message], number) => plain(number, { resource_name: name, user: { name, domain: { name: "d" } }, message }));
   const odd = plain(50, { resource_name: "odd-body" });
   records.push(odd.slice(0, -1) + `,"request":${ODD_BODY},"response":${ODD_BODY}}`);
-  records.push(plain(51, { resource_name: "1-megabyte", request: { payload: "y".repeat(1 << 20) } }));
+  records.push(plain(51, { resource_name: "1-megabyte", request: { payload: "y".repeat(1_000_000) } }));
   const wide = Object.fromEntries(Array.from({ length: 200 }, (_, field) => [`field_${field}`, { value: `v${field}`, at: field }]));
   records.push(plain(52, { resource_name: "200-fields", request: wide }));
   let deep = "1";
-  for (let level = 0; level < 100; level++) deep = `{"l${level}":${deep}}`;
-  records.push(plain(53, { resource_name: "100-deep" }).slice(0, -1) + `,"request":${deep}}`);
+  for (let level = 0; level < 55; level++) deep = `{"l${level}":${deep}}`;
+  records.push(plain(53, { resource_name: "55-deep" }).slice(0, -1) + `,"request":${deep}}`);
   records.push(plain(54, { resource_name: "bare", user: undefined, code: undefined, trace_type: undefined }));
   // Two states of one resource, for what changed between them.
   records.push(plain(56, { trace_id: "before", resource_id: "changed", resource_name: "changed", request: { size: 1, kept: "k", gone: true } }));

@@ -120,7 +120,12 @@ fn summary(call: Call) -> &'static str {
 /// A call that asks something: with the filter in the URL, or in the body.
 fn question(call: Call, body: Option<()>, answer: &Json) -> Json {
     let id = schema_of(call).to_lowercase();
-    let own: Vec<Json> = call.parameters().iter().map(|name| if *name == "fields" { fields(call) } else { own_parameter(name) }).collect();
+    let own = call.parameters().iter().map(|name| match (*name, call) {
+        ("fields", _) => fields(call),
+        ("by", Call::Stats) => query("by", &counted(), "the field to group by, or the kind of related ids"),
+        _ => own_parameter(name),
+    });
+    let own: Vec<Json> = own.collect();
     match body {
         None => operation(&id, summary(call), &refs(own, true), None, answer),
         Some(()) => {
@@ -212,6 +217,11 @@ fn facet() -> Json {
     json!({ "type": "string", "enum": facet })
 }
 
+/// What can be counted by: such a field, or the ids of one kind among the related ids.
+fn counted() -> Json {
+    json!({ "anyOf": [facet(), { "type": "string", "pattern": "^related_ids\\.[A-Za-z0-9_-]{1,64}$" }] })
+}
+
 /// Which fields: of a list, those that events have; of facets, those that are counted.
 fn fields(call: Call) -> Json {
     if call == Call::Events {
@@ -219,7 +229,7 @@ fn fields(call: Call) -> Json {
         let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } });
         return query("fields", &schema, "only these fields of each event");
     }
-    let schema = json!({ "type": "array", "minItems": 1, "maxItems": 20, "items": facet() });
+    let schema = json!({ "type": "array", "minItems": 1, "maxItems": 20, "items": counted() });
     let mut parameter = query("fields", &schema, "the fields to count by");
     parameter["required"] = true.into();
     parameter
@@ -243,7 +253,7 @@ fn own_parameter(name: &str) -> Json {
         }
         "contains" => query(name, &json!({ "type": "string", "maxLength": 250 }), "a text that the values contain, in any case"),
         "total" => query(name, &flag, "with the number of all that match"),
-        "field" => query(name, &json!({ "type": "string" }), "the field to count by; of stats, amount"),
+        "field" => query(name, &json!({ "type": "string" }), "the field to count by, or related_ids.KIND; of stats, amount"),
         "size" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values"),
         "interval" => query(name, &json!({ "type": "string", "pattern": "^auto$|^[1-9][0-9]{0,3}[smhdw]$" }), "the width of a bucket"),
         "by" => query(name, &facet, "the field to group by"),

@@ -1,0 +1,45 @@
+//! The screen in a real browser: `tests/web` drives Debian's Chromium against the real binary.
+//!
+//! It needs Node.js 20, `/usr/bin/chromium` (or what `ANNALS_CHROMIUM` names) and the packages of `tests/web/package.json`
+//! (`npm ci --prefix tests/web`), and a binary that was built with the screen. Where one of them is missing the test says
+//! SKIPPED; with `ANNALS_TESTS_MUST_RUN` set, it fails. `ANNALS_WEB_TESTS="events quota"` runs only what has these words in
+//! a file's or a test's name.
+
+use crate::clients::skipped;
+use crate::store::TestStore;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What is missing, if something is.
+fn missing(folder: &Path) -> Option<String> {
+    let runs = |program: &str| {
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    let chromium = std::env::var("ANNALS_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    if !runs("node") {
+        return Some("there is no node".to_owned());
+    }
+    if !Path::new(&chromium).exists() {
+        return Some(format!("there is no {chromium}; apt-get install chromium fonts-noto-cjk"));
+    }
+    if !folder.join("node_modules/playwright-core/package.json").exists() {
+        return Some("the packages are not installed; npm ci --prefix tests/web".to_owned());
+    }
+    let (_, _, page) = TestStore::new().page("/", "text/html");
+    (!page.contains("/assets/")).then(|| "this binary was built without the screen".to_owned())
+}
+
+#[test]
+fn the_screen_holds_what_it_promises_in_a_browser() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/web");
+    if let Some(reason) = missing(&folder) {
+        return skipped(&reason);
+    }
+    let words = std::env::var("ANNALS_WEB_TESTS").unwrap_or_default();
+    let mut command = Command::new("node");
+    command.arg(folder.join("run.mjs")).args(words.split_whitespace()).env("ANNALS_BIN", env!("CARGO_BIN_EXE_annals"));
+    let output = command.stdin(Stdio::null()).output().expect("node can be started");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    println!("{said}");
+}
