@@ -70,7 +70,7 @@ export interface Expired {
   dry_run: boolean;
   events: number;
   held: number;
-  tenants: Record<string, number> | number | string[];
+  tenants: Record<string, number>;
   segments: number;
 }
 
