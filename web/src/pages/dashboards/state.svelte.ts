@@ -4,7 +4,8 @@
 // once, at the beginning of a minute, and again when it is refreshed.
 import { context } from '../../lib/context.svelte.ts';
 import { fromPairs } from '../../lib/filter/url.ts';
-import { withPeriod, type Filter } from '../../lib/filter/model.ts';
+import { address } from '../../lib/filter/words.ts';
+import type { Filter } from '../../lib/filter/model.ts';
 import { pairsOf, router } from '../../lib/router.svelte.ts';
 import { extentOf, type Period } from '../../lib/time/period.ts';
 import { extentBefore, within, type Extent } from './questions.ts';
@@ -50,6 +51,12 @@ export class DashboardState {
     router.set({ last: period.kind === 'last' ? period.last : null, from: fixed.from, to: fixed.to, range: period.kind === 'all' ? 'all' : null });
   }
 
+  /** Other conditions, with everything else of the address kept. */
+  chooseFilter(filter: Filter): void {
+    const kept = pairsOf(router.search).filter(([name]) => ['tenant', 'tz', 'lang', 'range', 'refresh'].includes(name));
+    router.go(address('/dashboards', filter, kept));
+  }
+
   chooseRefresh(every: string): void {
     router.set({ refresh: every === '0' ? null : every }, { replace: true });
   }
@@ -57,10 +64,5 @@ export class DashboardState {
   /** Writes the period into an address that has none, so that the address says all. */
   settle(): void {
     if (this.filter.period.kind === 'all' && router.params.get('range') !== 'all') router.set({ last: DEFAULT_LAST }, { replace: true });
-  }
-
-  /** The filter without its period. */
-  get conditions(): Filter {
-    return withPeriod(this.filter, { kind: 'all' });
   }
 }

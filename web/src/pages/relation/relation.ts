@@ -80,7 +80,8 @@ export function relationOf(customer: string, events: readonly LedgerEvent[]): Re
   const last = episodes.at(-1);
   const inEpisode = new Set(episodes.flatMap((episode) => episode.facts));
   const outside = facts.filter((fact) => !inEpisode.has(fact));
-  const own = events.filter((event) => event.resource_id === customer);
+  // A budget is named after the partner, not the customer.
+  const own = events.filter((event) => event.resource_id === customer && event.resource_type !== 'budget');
   return {
     facts,
     episodes,
