@@ -43,3 +43,21 @@ fn the_screen_holds_what_it_promises_in_a_browser() {
     assert!(output.status.success(), "{said}");
     println!("{said}");
 }
+
+#[test]
+fn the_types_of_the_screen_are_those_of_the_api() {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+    let program = web.join("node_modules/.bin/openapi-typescript");
+    if !program.exists() {
+        return skipped("the packages are not installed; npm ci --prefix web");
+    }
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (document, types) = (folder.path().join("openapi.json"), folder.path().join("schema.d.ts"));
+    let json = serde_json::to_vec(&annals::api::openapi_document()).expect("JSON");
+    std::fs::write(&document, json).expect("the temporary directory can be written");
+    let output = Command::new(program).arg(&document).arg("-o").arg(&types).output().expect("it can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (made, kept) = (std::fs::read_to_string(&types), std::fs::read_to_string(web.join("src/lib/api/schema.d.ts")));
+    let same = made.expect("types were made") == kept.expect("types are kept");
+    assert!(same, "web/src/lib/api/schema.d.ts is not what the API says: run `npm run types` against a running server");
+}

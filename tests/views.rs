@@ -287,6 +287,11 @@ fn browsers_get_the_page_and_shippers_get_what_they_ask_for() {
         assert!(body.starts_with("<!doctype html>") || body.starts_with("<!DOCTYPE html>"), "{path}: {body}");
         assert!(!body.contains("<style") && !body.contains("style=") && !body.contains("<script>"), "nothing stands in it: {body}");
     }
+    let (_, headers, _) = store.page("/livez", "*/*");
+    assert_eq!(headers["x-request-id"].len(), 16, "a request without a number gets one");
+    let request = Request::get("/nothing").header("x-request-id", "abc-1").body(Body::empty()).expect("a request");
+    let response = store.runtime.block_on(tower::ServiceExt::oneshot(annals::api::router(std::sync::Arc::clone(store.engine())), request));
+    assert_eq!(response.expect("an answer").headers()["x-request-id"], "abc-1", "also with an error");
     for accept in ["*/*", "application/json", "application/vnd.elasticsearch+json; compatible-with=8"] {
         let (status, headers, body) = store.page("/", accept);
         assert_eq!(status, StatusCode::OK);

@@ -14,6 +14,7 @@ mod openapi;
 mod params;
 mod policy;
 pub mod question;
+mod request;
 mod serve;
 mod shape;
 mod status;
@@ -96,6 +97,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(confine))
         .layer(middleware::from_fn(guard::same_machine))
+        .layer(middleware::from_fn(request::number))
         .with_state(app)
 }
 

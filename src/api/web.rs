@@ -38,8 +38,8 @@ const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// What the page never needs of a browser.
-const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), bluetooth=(), \
-     hid=(), midi=(), screen-wake-lock=(), xr-spatial-tracking=(), browsing-topics=()";
+const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), \
+     hid=(), midi=(), screen-wake-lock=(), xr-spatial-tracking=()";
 /// Names of assets carry a hash of what is in them.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
