@@ -21,7 +21,7 @@ process.on("exit", () => {
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
 function annals(words, input) {
-  const done = spawnSync(BINARY, words, { input, maxBuffer: 1 << 30, encoding: "buffer" });
+  const done = spawnSync(BINARY, words, { input, maxBuffer: 1 << 30 });
   if (done.error) throw done.error;
   // 1 is also what an ingest answers that put records into quarantine, which some of ours are made for.
   if (done.status !== 0 && !(words[0] === "ingest" && done.status === 1)) {
