@@ -4,7 +4,7 @@
 // quota, and each quota is put down to the partner that its grant names, whenever that was. A quota whose grant is not in the
 // store stays a row of its own: its partner is not known, and is not guessed.
 import { questionParams, type Question } from '../../lib/api/calls.ts';
-import { ask, send } from '../../lib/api/client.ts';
+import { send } from '../../lib/api/client.ts';
 import { ApiError } from '../../lib/api/errors.ts';
 import { condition, EMPTY, type Filter } from '../../lib/filter/model.ts';
 import { parseAmount, ZERO, type Amount } from '../quota/decimal.ts';
@@ -55,7 +55,7 @@ export interface Amounts {
   untraced: number | null;
 }
 
-/** The most grants that are read to trace quotas to partners, and the most records that are added up here. */
+/** The most grants that are read to trace quotas to partners. */
 const TRACED_MAX = 50_000;
 const GROUPS_MAX = 10_000;
 const none = (): Sum => ({ amount: ZERO, count: 0 });
@@ -74,16 +74,17 @@ export async function amountsOf({ tenant, filter }: Question, signal: AbortSigna
       return [figure, own && { tenant, filter: own }];
     }),
   );
-  const byCurrency = await Promise.all(FIGURES.map((figure) => grouped(asked.get(figure)!, 'currency', signal)));
+  const [byCurrency, holders, granted, recalled, issued, returned] = await Promise.all([
+    Promise.all(FIGURES.map((figure) => grouped(asked.get(figure)!, 'currency', signal))),
+    holdersOf(tenant, signal),
+    ...FIGURES.map((figure) => grouped(asked.get(figure)!, BY[figure], signal)),
+  ] as const);
   const totals = totalsOf(byCurrency);
   const currencies = [...new Set(byCurrency.flatMap((groups) => [...groups.keys()]))];
   if (currencies.length > 1) {
     const rows = currencies.map((currency) => ({ currency, totals: totalsOf(byCurrency.map((groups) => new Map([[currency, groups.get(currency) ?? none()]]))) }));
     return { totals, currencies: rows, partners: [], untraced: null };
   }
-  const [holders, granted, recalled, issued, returned] = await Promise.all([
-    holdersOf(tenant, signal), ...FIGURES.map((figure) => grouped(asked.get(figure)!, BY[figure], signal)),
-  ] as const);
   const untraced = typeof holders === 'number' ? holders : null;
   const known = typeof holders === 'number' ? { byQuota: new Map<string, string>(), names: new Map<string, string>() } : holders;
   return { totals, currencies: null, partners: rowsOf(granted!, recalled!, quotaRows(issued!, returned!), known), untraced };
@@ -149,7 +150,7 @@ function groupsOf(answer: Stats): Groups {
 /** Who holds each quota, as the grants of all time tell; the number of grants if there are too many to read. */
 async function holdersOf(tenant: string, signal: AbortSignal): Promise<Holders | number> {
   const filter: Filter = { ...EMPTY, conditions: [condition('format', 'is', 'partner'), condition('event_name', 'is', 'grantCouponQuota')] };
-  const grants = await count(tenant, filter, signal);
+  const grants = await count(tenant, filter);
   if (grants > TRACED_MAX) return grants;
   const holders: Holders = { byQuota: new Map(), names: new Map() };
   for (const record of await rowsOfRecords({ tenant, filter }, ['resource_id', 'resource_name', 'related_ids'], signal)) {
@@ -164,8 +165,6 @@ async function holdersOf(tenant: string, signal: AbortSignal): Promise<Holders |
 
 /** All records that match, a few columns of each, proved to be whole by the stream's closing record. */
 async function rowsOfRecords(question: Question, columns: string[], signal: AbortSignal): Promise<Record<string, unknown>[]> {
-  const { count: all } = await ask<{ count: number }>('/api/v1/count', questionParams(question), { signal });
-  if (all > TRACED_MAX) throw new ApiError('answer', `${all} records are too many to add up here`);
   const params: [string, string][] = [...questionParams(question), ['columns', columns.join(',')], ['closing', 'true']];
   const text = await (await send('/api/v1/events.ndjson', params, { signal })).text();
   const rows = text.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);

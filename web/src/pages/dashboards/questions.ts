@@ -58,9 +58,18 @@ export function othersThan(filter: Filter, field: string, values: readonly strin
 /** Where the list shows what a filter matches. */
 export const linkTo = (filter: Filter): string => address('/', filter, context.shared);
 
-export async function count(tenant: string, filter: Filter | null, signal: AbortSignal): Promise<number> {
+/** Counts that are on their way: blocks that need the same number ask for it once. */
+const asking = new Map<string, Promise<number>>();
+
+export async function count(tenant: string, filter: Filter | null): Promise<number> {
   if (filter === null) return 0;
-  return (await ask<{ count: number }>('/api/v1/count', questionParams({ tenant, filter }), { signal })).count;
+  const params = questionParams({ tenant, filter });
+  const key = JSON.stringify(params);
+  const known = asking.get(key);
+  if (known) return known;
+  const asked = ask<{ count: number }>('/api/v1/count', params).then((answer) => answer.count).finally(() => asking.delete(key));
+  asking.set(key, asked);
+  return asked;
 }
 
 export async function top(question: Question, field: string, size: number, signal: AbortSignal): Promise<ValueCount[]> {

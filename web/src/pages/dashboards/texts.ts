@@ -23,7 +23,7 @@ export const texts = messages(
     failures: '失败',
     failuresHint: '级别为 warning 或 incident 的事件',
 
-    dataEvents: '数据事件',
+    incidents: '事故',
     unbinds: '解绑相关',
     unbindsHint: '名为解绑的记录：券回收、账户回收、预算删除',
     ofAll: (share: string) => `占 ${share}`,
@@ -114,7 +114,7 @@ export const texts = messages(
     failures: 'Failures',
     failuresHint: 'Events of level warning or incident',
 
-    dataEvents: 'Data events',
+    incidents: 'Incidents',
     unbinds: 'Unbind records',
     unbindsHint: 'Records that name an unbind: coupons and accounts recalled, budgets deleted',
     ofAll: (share: string) => `${share} of all`,
