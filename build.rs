@@ -33,12 +33,12 @@ fn main() {
         Ok(files) => return write_table(&out, &files, None),
         Err(reason) => reason,
     };
-    assert!(wish != "required", "the screen could not be built: {reason}");
+    let kind = if wish == "required" { "error" } else { "warning" };
     if wish != "off" {
         for line in format!("built without the screen: {reason}").lines() {
-            println!("cargo::warning={line}");
+            println!("cargo::{kind}={line}");
         }
-        println!("cargo::warning=the server and its API are whole; to get the screen: ANNALS_WEB=required cargo build");
+        println!("cargo::warning=the server and its API are whole without it; to get the screen: ANNALS_WEB=required cargo build");
     }
     write_table(&out, &[], Some(reason.lines().next().unwrap_or_default()));
 }
@@ -118,7 +118,7 @@ fn npm(folder: &Path, words: &[&str], page: &Path) -> Result<(), String> {
         return Ok(());
     }
     let said = format!("{}\n{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with("    at ")).collect();
     let last = lines[lines.len().saturating_sub(SAID_LINES)..].join("\n");
     Err(format!("`npm {}` failed ({})\n{last}", words[..words.len().min(2)].join(" "), done.status))
 }

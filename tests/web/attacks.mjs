@@ -3,7 +3,7 @@
 import { attacks, assert, test } from "./harness.mjs";
 
 const ROUTES = ["/", "/dashboards", "/quota", "/relation", "/store"];
-const SETTLED_MS = 400;
+const SETTLED_MS = 200;
 
 /** Nothing of a record became an element of the page. */
 async function nothingOfRecords(page) {
@@ -43,7 +43,7 @@ for (const locale of ["zh-CN", "en-US"]) {
 
 test("a line of attack as a filter, an id or a customer is text too", { data: "special", seconds: 180 }, async (t) => {
   const lines = attacks();
-  for (const line of lines.filter((_, number) => number % 5 === 0)) {
+  for (const line of lines.filter((_, number) => number % 12 === 0)) {
     const value = encodeURIComponent(line);
     await visit(t, `/?tenant=xss&source=${value}&operator.not=${value}x`);
     await visit(t, `/quota?tenant=xss&id=${value}`);
@@ -53,7 +53,7 @@ test("a line of attack as a filter, an id or a customer is text too", { data: "s
 
 test("an event of attack, opened in every tab, is text", { data: "special", seconds: 180 }, async (t) => {
   const page = await t.api("events?tenant=xss&format=cts&limit=1000&fields=trace_id");
-  const events = page.events.filter((_, number) => number % 6 === 0);
+  const events = page.events.filter((_, number) => number % 7 === 0);
   assert.ok(events.length >= 30);
   for (const { trace_id } of events) {
     await t.open(`/?tenant=xss&event=${encodeURIComponent(trace_id)}`);
@@ -68,12 +68,12 @@ test("an event of attack, opened in every tab, is text", { data: "special", seco
   }
 });
 
-test("hostile parameters of the URL are answered, not believed", { data: "special" }, async (t) => {
+test("hostile parameters of the URL are answered, not believed", { data: "special", seconds: 180 }, async (t) => {
   t.allow(/status of 400/, /status of 404/);
   const hostile = [
     "tenant=%3Cimg%20src=x%20onerror=alert(1)%3E", "last=%3Cscript%3E", "tz=%22onload=alert(1)", "cols=__proto__,constructor,%3Csvg%20onload=alert(1)%3E",
     "event=..%2F..%2F", "tab=__proto__", "lang=%3Cscript%3E", "source=%00", "from=javascript:alert(1)", "text=%22", "sort=toString", "cursor=%3Cimg%3E",
     "__proto__=1&constructor=2", `source=${"x".repeat(3000)}`, "%E0%A4%A=1", "tenant=xss&tenant=*&tenant=",
   ];
-  for (const route of ROUTES) for (const query of hostile) await visit(t, `${route}?${query}`);
+  for (const route of ROUTES) for (const query of route === "/" ? hostile : hostile.slice(0, 6)) await visit(t, `${route}?${query}`);
 });
