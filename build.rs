@@ -17,7 +17,7 @@ use std::{env, fs};
 /// What of `web/` is made and not written by hand, or not needed to build.
 const NOT_SOURCES: &[&str] = &["node_modules", "dist", "screenshots"];
 /// The last lines of what npm said that a warning repeats.
-const SAID_LINES: usize = 6;
+const SAID_LINES: usize = 12;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

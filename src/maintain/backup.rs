@@ -63,6 +63,14 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
     })
 }
 
+/// Makes sure that `target` can take a copy of the source.
+///
+/// # Errors
+/// As [`copy`].
+pub fn prepare(source: &Store, target: &Path) -> Result<()> {
+    target_store(source, target).map(drop)
+}
+
 /// The target, if it can take a copy of the source.
 fn target_store(source: &Store, target: &Path) -> Result<Store> {
     let shown = target.display();
