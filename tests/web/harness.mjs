@@ -28,7 +28,7 @@ export { test } from "./registry.mjs";
 /** Debian's browser. */
 export const CHROMIUM = process.env.ANNALS_CHROMIUM ?? "/usr/bin/chromium";
 /** Without the flags on background networking it asks hosts of its vendor at every start. */
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+export const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const SHOTS = process.env.ANNALS_WEB_SHOTS ?? "";
 const ACTION_MS = 10_000;
 
@@ -42,9 +42,9 @@ async function startedBrowser() {
 }
 
 /** A server of its own, or that of all tests with this data. With ANNALS_WEB_DIST the page comes from that folder. */
-async function served(data, own) {
+async function served(data, own, flags) {
   if (!own && shared.has(data)) return shared.get(data);
-  const server = await serve(own ? ownStore(data) : store(data));
+  const server = await serve(own ? ownStore(data) : store(data), 0, flags);
   const dist = process.env.ANNALS_WEB_DIST;
   const page = dist ? await front(dist, server) : { url: server.url, close() {} };
   const all = { server, page };
@@ -91,7 +91,7 @@ class Watch {
 /** Runs one test; throws what is wrong. */
 export async function runTest({ name, file, options, body }) {
   const { data = "generated", own = false, locale = "zh-CN", timezoneId = "Asia/Shanghai", colorScheme = "light" } = options;
-  const { server, page: at } = await served(data === false ? "empty" : data, own);
+  const { server, page: at } = await served(data === false ? "empty" : data, own, options.flags);
   const context = await (await startedBrowser()).newContext({
     locale, timezoneId, colorScheme, viewport: options.viewport ?? { width: 1440, height: 900 }, acceptDownloads: true,
     permissions: ["clipboard-read", "clipboard-write"], ...options.context,

@@ -69,11 +69,11 @@ export function ownStore(data) {
 }
 
 /**
- * Serves a folder on a free port, or on `port`.
+ * Serves a folder on a free port, or on `port`, with more flags of `annals serve`.
  * @returns {Promise<{url: string, folder: string, process: import("node:child_process").ChildProcess, kill: () => Promise<void>, restart: () => Promise<void>}>}
  */
-export async function serve(folder, port = 0) {
-  const child = spawn(BINARY, ["serve", "--data", folder, "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "ignore", "pipe"] });
+export async function serve(folder, port = 0, flags = []) {
+  const child = spawn(BINARY, ["serve", "--data", folder, "--listen", `127.0.0.1:${port}`, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
   running.add(child);
   const gone = new Promise((resolve) => child.once("exit", resolve));
   const url = await new Promise((resolve, reject) => {
@@ -99,7 +99,7 @@ export async function serve(folder, port = 0) {
     /** Starts it again at the same address. */
     async restart() {
       if (child.exitCode === null && child.signalCode === null) await server.kill();
-      const again = await serve(folder, Number(new URL(url).port));
+      const again = await serve(folder, Number(new URL(url).port), flags);
       server.process = again.process;
       server.kill = again.kill;
     },
