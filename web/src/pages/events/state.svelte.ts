@@ -4,6 +4,7 @@ import { context } from '$lib/context.svelte.ts';
 import { EMPTY, type Filter } from '$lib/filter/model.ts';
 import { fromPairs, isAskable, toPairs } from '$lib/filter/url.ts';
 import { pairsOf, queryOf, router } from '$lib/router.svelte.ts';
+import { locale, type Lang } from '$lib/i18n/index.svelte.ts';
 import { Persisted, isBoolean, oneOf } from '$lib/persisted.svelte.ts';
 import type { Order } from './list.svelte.ts';
 
@@ -21,6 +22,11 @@ class PageState {
   /** The open event. */
   readonly event: string | null = $derived(router.params.get('event'));
   readonly seq: number | null = $derived(Number(router.params.get('seq')) || null);
+
+  /** The language of labels. */
+  get lang(): Lang {
+    return locale.lang;
+  }
 
   readonly facetsShown = new Persisted<boolean>('facets', true, isBoolean);
   readonly timelineShown = new Persisted<boolean>('timeline', true, isBoolean);
