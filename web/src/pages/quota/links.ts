@@ -8,8 +8,8 @@ export const linkToCustomer = (id: string, tenant?: string): string => address('
 export const linkToList = (filter: Filter): string => address('/', filter, context.shared);
 
 /** One event, open, in a list of itself. */
-export const linkToEvent = (traceId: string): string =>
-  address('/', { ...EMPTY, conditions: [condition('trace_id', 'is', traceId)] }, [...context.shared, ['event', traceId]]);
+export const linkToEvent = (event: { trace_id: string; seq: number }): string =>
+  address('/', { ...EMPTY, conditions: [condition('trace_id', 'is', event.trace_id)] }, [...context.shared, ['event', event.trace_id], ['seq', String(event.seq)]]);
 
 export const linkToEvents = (traceIds: readonly string[]): string => linkToList({ ...EMPTY, conditions: [condition('trace_id', 'is', ...traceIds)] });
 
