@@ -9,6 +9,8 @@ import { from, tests } from "./registry.mjs";
 
 const NOT_TESTS = ["corpus.mjs", "front.mjs", "harness.mjs", "registry.mjs", "run.mjs", "server.mjs", "screenshots.mjs"];
 const wanted = process.argv.slice(2);
+/** What hangs must fail, not wait for whoever runs this to lose patience. */
+const MINUTES_MAX = 40;
 
 for (const file of readdirSync(new URL(".", import.meta.url)).sort()) {
   if (!file.endsWith(".mjs") || NOT_TESTS.includes(file)) continue;
@@ -17,6 +19,7 @@ for (const file of readdirSync(new URL(".", import.meta.url)).sort()) {
 }
 const chosen = tests.filter(({ file, name }) => wanted.length === 0 || wanted.some((part) => file.includes(part) || name.includes(part)));
 let failed = 0;
+setTimeout(() => (console.log(`not done after ${MINUTES_MAX} minutes`), process.exit(1)), MINUTES_MAX * 60_000).unref();
 for (const test of chosen) {
   const started = performance.now();
   const said = await runTest(test).then(() => null, (error) => error);
