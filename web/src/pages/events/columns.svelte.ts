@@ -16,10 +16,12 @@ export const PRESETS = {
 export type Preset = keyof typeof PRESETS;
 
 const WIDTHS: Record<string, number> = {
-  time: 186, record_time: 186, ingest_time: 186, level: 84, event_name: 168, source: 124, resource_type: 116, resource_name: 176, resource_id: 176,
+  time: 186, record_time: 186, ingest_time: 186, level: 76, event_name: 168, source: 124, resource_type: 116, resource_name: 176, resource_id: 176,
   operator: 128, source_ip: 124, trace_type: 116, code: 72, amount: 116, currency: 72, related_ids: 240, tenant: 150, read_only: 84, event_type: 92, format: 92,
 };
 const WIDTH_DEFAULT = 140;
+/** What a narrow list shows first. */
+const FIRST = ['time', 'event_name', 'operator', 'level', 'resource_name', 'resource_id'];
 const WIDTH_MIN = 56;
 const WIDTH_MAX = 900;
 
@@ -61,16 +63,20 @@ class Columns {
     widths.value = { ...widths.value, [name]: Math.round(Math.max(WIDTH_MIN, Math.min(width, WIDTH_MAX))) };
   }
 
-  /** As many of the columns as a width has room for, in their order; the last one takes what is left. */
+  /**
+   * As many of the columns as a width has room for, in their order; the last one takes what is left. When there is too
+   * little, who did what to what stays longest.
+   */
   fitting(room: number): string[] {
-    const shown: string[] = [];
+    const rank = (name: string): number => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length + this.names.indexOf(name));
+    const kept = new Set<string>();
     let used = 0;
-    for (const name of this.names) {
+    for (const name of [...this.names].sort((left, right) => rank(left) - rank(right))) {
       used += Math.min(this.width(name), Math.max(room - 40, 120));
-      if (used > room && shown.length > 0) break;
-      shown.push(name);
+      if (used > room && kept.size > 0) break;
+      kept.add(name);
     }
-    return shown;
+    return this.names.filter((name) => kept.has(name));
   }
 }
 
