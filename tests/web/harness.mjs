@@ -30,7 +30,9 @@ export const CHROMIUM = process.env.ANNALS_CHROMIUM ?? "/usr/bin/chromium";
 /** Without the flags on background networking it asks hosts of its vendor at every start. */
 export const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const SHOTS = process.env.ANNALS_WEB_SHOTS ?? "";
-const ACTION_MS = 10_000;
+/** A slow machine gets so many times as long: 1 says that this one is not. */
+const PATIENCE = Number(process.env.ANNALS_WEB_PATIENCE ?? 1);
+const ACTION_MS = 10_000 * PATIENCE;
 
 let browser;
 /** Servers by the data they serve, shared by the tests that change nothing. */
@@ -134,7 +136,7 @@ export async function runTest({ name, file, options, body }) {
       await page.screenshot({ path: join(SHOTS, `${as}.png`) });
     },
   };
-  const seconds = options.seconds ?? 60;
+  const seconds = (options.seconds ?? 60) * PATIENCE;
   let timer;
   const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error(`not done after ${seconds} s`)), seconds * 1_000)));
   try {

@@ -1,7 +1,8 @@
 // Runs the tests of the screen: `node run.mjs [PART OF A FILE'S OR A TEST'S NAME…]`.
 //
 // ANNALS_BIN is the binary (target/debug/annals by default), ANNALS_WEB_DIST a folder with a page to test instead of the one
-// in the binary, ANNALS_WEB_SHOTS where pictures go (of failures too), ANNALS_WEB_EVENTS how many events are generated.
+// in the binary, ANNALS_WEB_SHOTS where pictures go (of failures too), ANNALS_WEB_EVENTS how many events are
+// generated, ANNALS_WEB_PATIENCE how many times as long everything may take.
 
 import { readdirSync } from "node:fs";
 import { finish, runTest } from "./harness.mjs";
