@@ -1,5 +1,5 @@
 // The life of a quota in a few lines: what happened in a row is one line. And the records that witness an operation.
-import type { Entry } from './ledger.ts';
+import { relatedIds, type Entry } from './ledger.ts';
 import { ZERO, type Amount } from './decimal.ts';
 
 /** Operations of one kind in a row. */
@@ -43,6 +43,6 @@ export function witnessesOf(entry: Entry, entries: readonly Entry[]): Entry[] {
   const at = Date.parse(entry.event.time);
   return entries.filter((other) => {
     if (other.effect !== 'evidence' || Math.abs(Date.parse(other.event.time) - at) > WITNESS_MS) return false;
-    return entry.coupon === undefined ? other.coupon === undefined : other.coupon === entry.coupon;
+    return entry.coupon === undefined ? other.coupon === undefined : relatedIds(other.event, 'coupon').includes(entry.coupon);
   });
 }
