@@ -38,6 +38,8 @@ fn the_screen_holds_what_it_promises_in_a_browser() {
     let words = std::env::var("ANNALS_WEB_TESTS").unwrap_or_default();
     let mut command = Command::new("node");
     command.arg(folder.join("run.mjs")).args(words.split_whitespace()).env("ANNALS_BIN", env!("CARGO_BIN_EXE_annals"));
+    // Other tests may run beside it.
+    command.env("ANNALS_WEB_PATIENCE", std::env::var("ANNALS_WEB_PATIENCE").unwrap_or_else(|_| "3".to_owned()));
     let output = command.stdin(Stdio::null()).output().expect("node can be started");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
