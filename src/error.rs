@@ -14,6 +14,10 @@ pub enum ErrorKind {
     TooLarge,
     /// The request contradicts one that was answered before.
     Mismatch,
+    /// What is to be made is there already.
+    Exists,
+    /// What is to be changed is not what the caller has seen.
+    Outdated,
     /// Another process holds the data directory.
     Locked,
     /// The data directory was written by a version this one does not read.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tower::ServiceExt;
 
 impl TestStore {
-    fn send(&self, request: Request<Body>) -> (StatusCode, String, Vec<u8>) {
+    pub(crate) fn send(&self, request: Request<Body>) -> (StatusCode, String, Vec<u8>) {
         let router = router(Arc::clone(self.engine()));
         self.runtime.block_on(async {
             let response = router.oneshot(request).await.expect("the router answers");
@@ -21,14 +21,14 @@ impl TestStore {
         })
     }
 
-    fn get(&self, path: &str) -> Json {
+    pub(crate) fn get(&self, path: &str) -> Json {
         let (status, _, body) = self.send(Request::get(path).body(Body::empty()).expect("a request"));
         let json = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(status, StatusCode::OK, "{path}: {json}");
         json
     }
 
-    fn post(&self, path: &str, body: impl Into<Body>) -> Json {
+    pub(crate) fn post(&self, path: &str, body: impl Into<Body>) -> Json {
         let (status, _, body) = self.send(Request::post(path).body(body.into()).expect("a request"));
         let json = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(status, StatusCode::OK, "{path}: {json}");
@@ -36,7 +36,7 @@ impl TestStore {
     }
 
     /// A request that must be refused, and how it was.
-    fn refused(&self, request: Request<Body>, status: u16) -> Json {
+    pub(crate) fn refused(&self, request: Request<Body>, status: u16) -> Json {
         let (found, kind, body) = self.send(request);
         let problem: Json = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(found.as_u16(), status, "{problem}");
@@ -46,7 +46,7 @@ impl TestStore {
         problem
     }
 
-    fn wrong(&self, path: &str, parameter: &str) {
+    pub(crate) fn wrong(&self, path: &str, parameter: &str) {
         let problem = self.refused(Request::get(path).body(Body::empty()).expect("a request"), 400);
         assert_eq!(problem["parameter"], parameter, "{path}: {problem}");
     }

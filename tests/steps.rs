@@ -3,7 +3,7 @@
 
 use crate::store::{NOW, TestStore};
 use annals::access::Scope;
-use annals::engine::{AtStep, Engine, Retention, Settings, Step};
+use annals::engine::{AtStep, Engine, Retention, Seen, Settings, Step, ViewText};
 use annals::error::{Error, Result};
 use annals::event::DAY_MS;
 use annals::ingest::{Record, TenantRule};
@@ -58,6 +58,10 @@ const ACTS: &[(&str, Act)] = &[
     ("a hold", |engine, _| engine.place_hold("h", vec!["t".to_owned()], vec![("operator".to_owned(), "o1".to_owned())], "case").map(drop)),
     ("a retention", |engine, _| engine.set_retention(&Retention::Days(None, Some(200))).map(drop)),
     ("a deletion", |engine, _| engine.expire().map(drop)),
+    ("a view", |engine, _| {
+        let text = ViewText { name: "v".to_owned(), owner: String::new(), query: "tenant=t".to_owned() };
+        engine.save_view("v", text, Seen::Unsaid).map(drop)
+    }),
     ("a backup", |engine, folder| engine.backup(&folder.join("backup")).map(drop)),
 ];
 
@@ -122,6 +126,8 @@ fn play(step: Step, end: End) {
         store.reopen();
         assert_eq!(ids(store.engine()), wanted, "{place}, after another start");
         assert_eq!(store.engine().policy().holds.len(), 1, "{place}");
+        let views: Vec<u64> = store.engine().views().all().map(|view| view.version).collect();
+        assert_eq!(views, [1], "{place}");
     }
     let backup = Engine::open(
         &folder.path().join("backup"),

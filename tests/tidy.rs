@@ -161,3 +161,60 @@ fn the_columnar_crates_resolve_to_one_copy_each() {
         assert_eq!(copies, 1, "{name} has {copies} copies");
     }
 }
+
+/// The files of the screen that people write.
+fn screen_sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("the screen's folder can be read") {
+            let path = entry.expect("the screen's folder can be read").path();
+            if path.is_dir() { walk(&path, files) } else { files.push(path) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+    let mut files = vec![root.join("index.html")];
+    walk(&root.join("src"), &mut files);
+    let written = files
+        .iter()
+        .filter(|path| path.extension().is_some_and(|ending| ["ts", "svelte", "css", "html"].iter().any(|kind| ending == *kind)));
+    written
+        .map(|path| (path.strip_prefix(&root).expect("below").display().to_string(), fs::read_to_string(path).expect("sources are text")))
+        .collect()
+}
+
+#[test]
+fn the_screen_makes_no_markup_and_no_code_of_texts() {
+    let sources = screen_sources();
+    assert!(sources.len() > 50, "the walk found too few files");
+    let mut wrong = Vec::new();
+    for (name, text) in &sources {
+        for word in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "{@html",
+            "document.write",
+            "eval(",
+            "new Function",
+            "srcdoc",
+            "createContextualFragment",
+            "DOMParser",
+            "javascript:",
+            "new Worker",
+            "serviceWorker",
+            "unsafe-inline",
+        ] {
+            if text.contains(word) && !name.ends_with(".test.ts") {
+                wrong.push(format!("{name} contains {word}"));
+            }
+        }
+        // A literal style is refused by the page's policy; `style:name` and classes are not.
+        if name.ends_with(".svelte") && text.contains(" style=\"") {
+            wrong.push(format!("{name} has a literal style"));
+        }
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX && !name.ends_with("schema.d.ts") {
+            wrong.push(format!("{name} has {lines} lines, more than {FILE_LINES_MAX}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

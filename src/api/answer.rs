@@ -1,4 +1,4 @@
-//! `GET /api/v1/count`, `/facets`, `/histogram`, `/top`, `/stats`, each also as `POST …/query` with the filter as JSON; and what
+//! `GET /api/v1/count`, `/facets`, `/histogram`, `/top`, `/stats`, `/values`, each also as `POST …/query` with the filter as JSON; and what
 //! all answers of the native API have: an `ETag` by which a client asks whether anything is new.
 
 use super::App;

@@ -14,8 +14,13 @@ mod openapi;
 mod params;
 mod policy;
 pub mod question;
+mod request;
 mod serve;
+mod shape;
+mod status;
 mod store;
+mod views;
+mod web;
 
 pub(crate) use doors::parse_format;
 pub(crate) use export::Export;
@@ -23,6 +28,7 @@ pub use openapi::document as openapi_document;
 pub use params::Pairs;
 pub use policy::PolicyCall;
 pub use serve::{ServeOptions, serve};
+pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -81,18 +87,27 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .merge(export::routes())
         .merge(store::routes())
         .merge(policy::routes())
+        .merge(status::routes())
+        .merge(views::routes())
+        .merge(web::routes())
         .merge(openapi::routes())
         .merge(cts::routes())
         .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
-        .layer(middleware::map_response(never_sniff))
+        .layer(middleware::map_response(confine))
         .layer(middleware::from_fn(guard::same_machine))
+        .layer(middleware::from_fn(request::number))
         .with_state(app)
 }
 
-/// Nothing that came from a record may be taken for a page by a browser that guesses.
-async fn never_sniff(mut response: Response) -> Response {
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+/// Nothing that came from a record may be taken for a page by a browser that guesses, nor be shown or read by another site.
+/// The screen says for itself what it may do.
+async fn confine(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let alone = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(alone);
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response
 }

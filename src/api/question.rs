@@ -3,6 +3,7 @@
 //! The command line asks the same questions through this module, so `-o json` prints what HTTP answers.
 
 use super::params::Pairs;
+use super::shape::Shape;
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,8 +11,10 @@ use crate::event::{FIELDS, Field, Kind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
 use crate::query::{
-    Binding, Explain, Facet, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field, parse_time_zone,
+    Binding, By, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field,
+    parse_time_zone,
 };
+use crate::text::fold;
 use serde_json::{Map, Value as Json, json};
 
 /// Events on a page unless `limit` says otherwise.
@@ -20,6 +23,8 @@ pub const PAGE_ROWS_DEFAULT: usize = 50;
 const FACET_SIZE_DEFAULT: usize = 10;
 /// Groups of `stats` unless `size` says otherwise.
 const STATS_SIZE_DEFAULT: usize = 100;
+/// The longest text that values are asked to contain.
+const CONTAINS_BYTES_MAX: usize = 1_000;
 /// The most values of a facet.
 const FACET_SIZE_MAX: usize = 10_000;
 /// The most fields in one `facets` call.
@@ -40,10 +45,12 @@ pub enum Call {
     Top,
     /// `GET /api/v1/stats`.
     Stats,
+    /// `GET /api/v1/values`.
+    Values,
 }
 
 /// Every call that asks something.
-pub const CALLS: &[Call] = &[Call::Events, Call::Count, Call::Histogram, Call::Facets, Call::Top, Call::Stats];
+pub const CALLS: &[Call] = &[Call::Events, Call::Count, Call::Histogram, Call::Facets, Call::Top, Call::Stats, Call::Values];
 
 impl Call {
     /// The path of the call.
@@ -55,18 +62,20 @@ impl Call {
             Self::Histogram => "/api/v1/histogram",
             Self::Top => "/api/v1/top",
             Self::Stats => "/api/v1/stats",
+            Self::Values => "/api/v1/values",
         }
     }
 
     /// The parameters it takes besides the filter's.
     pub(super) fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Events => &["tenant", "explain", "path", "limit", "order", "cursor", "around", "original", "total"],
+            Self::Events => &["tenant", "explain", "path", "limit", "order", "cursor", "around", "original", "fields", "cut", "total"],
             Self::Count => &["tenant", "explain", "path"],
             Self::Facets => &["tenant", "explain", "path", "fields", "size"],
             Self::Histogram => &["tenant", "explain", "path", "interval", "by", "time_zone"],
             Self::Top => &["tenant", "explain", "path", "field", "size"],
             Self::Stats => &["tenant", "explain", "path", "field", "by", "size"],
+            Self::Values => &["tenant", "explain", "path", "field", "contains", "size"],
         }
     }
 }
@@ -101,6 +110,7 @@ pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
         Call::Histogram => question.histogram(engine, &snapshot)?,
         Call::Top => question.top(engine, &snapshot)?,
         Call::Stats => question.stats(engine, &snapshot)?,
+        Call::Values => question.values(engine, &snapshot)?,
     };
     if pairs.flag("explain")? {
         answer["explain"] = explain_json(&explain);
@@ -120,12 +130,12 @@ impl Question<'_> {
         if around.is_some() && cursor.is_some() {
             return Err(Error::parameter("around", "cursor and around exclude each other"));
         }
+        let shape = Shape::parse(self.pairs)?;
         let limit = self.pairs.number("limit")?.unwrap_or(PAGE_ROWS_DEFAULT);
         let query = PageQuery { limit, order, cursor, around };
         let reader = engine.reader(snapshot, self.forced);
         let page = reader.list(&self.scope, &filter, &query)?;
-        let original = self.pairs.flag("original")?;
-        let events: Vec<Json> = page.events.iter().map(|event| event.to_json(original)).collect();
+        let events: Vec<Json> = page.events.iter().map(|event| shape.event(event)).collect();
         let text = |cursor: Option<crate::query::Cursor>| cursor.map(|cursor| binding.encode(cursor));
         let mut answer = json!({ "events": events, "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
         if self.pairs.flag("total")? {
@@ -139,9 +149,9 @@ impl Question<'_> {
             None | Some("amount") => {}
             Some(_) => return Err(Error::parameter("field", "amount is the one field that has statistics")),
         }
-        let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
+        let by = self.pairs.one("by")?.map(|name| By::parse("by", name)).transpose()?;
         let size = self.size(STATS_SIZE_DEFAULT)?;
-        let (mut groups, explain) = engine.reader(snapshot, self.forced).stats(&self.scope, &self.filter, by)?;
+        let (mut groups, explain) = engine.reader(snapshot, self.forced).stats(&self.scope, &self.filter, by.clone())?;
         let total = groups.len();
         groups.truncate(size);
         let group = |group: &Group| {
@@ -151,7 +161,7 @@ impl Question<'_> {
             })
         };
         let groups: Vec<Json> = groups.iter().map(group).collect();
-        Ok((json!({ "field": "amount", "by": by.map(Field::name), "groups": groups, "groups_total": total }), explain))
+        Ok((json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups, "groups_total": total }), explain))
     }
 
     fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
@@ -162,7 +172,7 @@ impl Question<'_> {
         }
         let mut fields = Vec::new();
         for name in names {
-            let field = facet_field("fields", name)?;
+            let field = By::parse("fields", name)?;
             if !fields.contains(&field) {
                 fields.push(field);
             }
@@ -172,17 +182,39 @@ impl Question<'_> {
         }
         let size = self.size(FACET_SIZE_DEFAULT)?;
         let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &fields, size)?;
-        let facets: Map<String, Json> = facets.iter().map(|facet| (facet.field.name().to_owned(), values_json(facet))).collect();
+        let facets: Map<String, Json> = facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
         Ok((json!({ "facets": facets }), explain))
     }
 
     fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
-        let field = facet_field("field", name)?;
+        let by = By::parse("field", name)?;
         let size = self.size(20)?;
-        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &[field], size)?;
+        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), size)?;
         let values = facets.first().map(values_json).unwrap_or_default();
-        Ok((json!({ "field": field.name(), "values": values }), explain))
+        Ok((json!({ "field": by.to_string(), "values": values }), explain))
+    }
+
+    /// The values of a field that contain a text, for whoever is typing one: those that begin with it first.
+    fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+        let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say of which field"))?;
+        let by = By::parse("field", name)?;
+        let size = self.size(20)?;
+        let typed = self.pairs.one("contains")?.unwrap_or_default();
+        if typed.len() > CONTAINS_BYTES_MAX {
+            return Err(Error::parameter("contains", format!("is at most {CONTAINS_BYTES_MAX} bytes")));
+        }
+        let typed = fold(typed);
+        let (facets, explain) =
+            engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
+        let found =
+            facets.iter().flat_map(|facet| &facet.values).filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
+        let mut found: Vec<(bool, &FacetValue)> = found.collect();
+        // The sort keeps the order by count.
+        found.sort_by_key(|(within, _)| *within);
+        let total = found.len();
+        let values: Vec<Json> = found.iter().take(size).map(|(_, value)| json!({ "value": value.value, "count": value.count })).collect();
+        Ok((json!({ "field": by.to_string(), "values": values, "total": total }), explain))
     }
 
     fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {

@@ -1,7 +1,7 @@
 //! `annals demo`: the main job on sample data, from nothing.
 
 use super::output::{line, note, table};
-use super::serve::run_server;
+use super::serve::{run_server, screen_at};
 use super::{OK, Session};
 use crate::api::Pairs;
 use crate::api::ServeOptions;
@@ -68,7 +68,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     // A busy port is no reason to fail a demonstration.
     let listen = if std::net::TcpListener::bind(args.listen).is_ok() { args.listen } else { SocketAddr::new(args.listen.ip(), 0) };
     run_server(&session, engine, ServeOptions::at(listen), |address| {
-        note(&format!("serving at http://{address} until Ctrl-C; the data goes with it. In another terminal:"));
+        note(&format!("serving at http://{address} until Ctrl-C; the data goes with it"));
+        note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
+        note("in another terminal:");
         let base = format!("http://{address}/api/v1");
         for question in [
             format!("events?tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=3"),

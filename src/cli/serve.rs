@@ -2,7 +2,7 @@
 
 use super::output::note;
 use super::{OK, Session};
-use crate::api::{ELASTIC_VERSION, ServeOptions, serve};
+use crate::api::{ELASTIC_VERSION, ServeOptions, screen_missing, serve};
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Result};
 use crate::storage::Access;
@@ -79,7 +79,16 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let options = ServeOptions { listen: args.listen, elastic_version: args.elastic_version.clone() };
     run_server(&session, engine, options, |address| {
         note(&format!("serving {} events of {shown} at http://{address}", stats.events));
+        note(&screen_at(&format!("http://{address}/")));
     })
+}
+
+/// Where the screen is, or how to get it.
+pub(super) fn screen_at(url: &str) -> String {
+    match screen_missing() {
+        None => format!("open {url} in a browser"),
+        Some(reason) => format!("there is no screen in this binary ({reason}); to get it, build it with ANNALS_WEB=required"),
+    }
 }
 
 /// Serves an engine until a signal to stop; `ready` hears the address.

@@ -2,7 +2,8 @@
 
 use super::{CheckReport, Engine, Step};
 use crate::error::{Error, Result};
-use crate::maintain::{BackupReport, copy};
+use crate::maintain::{BackupReport, copy, prepare};
+use serde_json::json;
 use std::path::Path;
 use std::sync::PoisonError;
 
@@ -13,12 +14,27 @@ impl Engine {
     /// A target that holds something else, or a disk that fails; a copy that was interrupted is finished by the next one.
     pub fn backup(&self, target: &Path) -> Result<BackupReport> {
         let write = self.core.write()?;
+        prepare(self.core.data.store(), target)?;
+        self.record_backup(target);
         write.seal(&self.core)?;
         // Files of older versions must not be removed while they are copied.
         let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.snapshot();
         self.core.reach(Step::BackupBegun)?;
         copy(self.core.data.store(), &snapshot.segments, snapshot.version, target)
+    }
+
+    /// Records that everything is about to be copied, and where to. The copy is made even if that fails: a disk that takes
+    /// no more records is when one is wanted most.
+    fn record_backup(&self, target: &Path) {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let recorded = self.core.record(json!({
+            "trace_id": format!("backup-{}-{}", self.core.clock.now().millis(), self.snapshot().last_seq), "event_name": "backUpStore",
+            "resource_type": "backup", "resource_name": name, "details": { "to": target.to_string_lossy() },
+        }));
+        if let Err(error) = recorded {
+            tracing::warn!(%error, "a backup is made and cannot be recorded");
+        }
     }
 
     /// Copies this store, which is a backup, into a new data directory, and checks every byte of that.

@@ -54,11 +54,10 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
     }
 }
 
-/// When the newest segment was written: its id says so.
+/// When the newest segment was written.
 fn last_commit(core: &Core) -> Timestamp {
     let snapshot = core.published.get();
-    let times = snapshot.segments.iter().filter_map(|segment| ulid::Ulid::from_string(&segment.manifest().id).ok());
-    Timestamp::from_millis(times.map(|id| id.timestamp_ms()).max().unwrap_or_default().cast_signed())
+    snapshot.segments.iter().filter_map(|segment| segment.manifest().written()).max().unwrap_or_default()
 }
 
 fn report(what: &str, done: Result<()>) {

@@ -4,7 +4,7 @@
 //! table version, and the buffer) and never wait for writes. A batch is told from what is known and numbered under one lock
 //! (`intake`), made durable and shown by one thread (`log`), and sealed into segments by another (`seal`).
 //!
-//! Locks are taken in this order: policy change, compacting, table, intake. Whoever holds neither may wait for the log.
+//! Locks are taken in this order: change of policy or of views, compacting, table, intake. Whoever holds neither may wait for the log.
 
 mod backup;
 mod check;
@@ -23,6 +23,8 @@ mod seal;
 mod settings;
 mod signal;
 mod step;
+mod views;
+mod vitals;
 
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
@@ -34,6 +36,8 @@ pub use requests::RequestKey;
 pub use scrub::Scrubbed;
 pub use settings::Settings;
 pub use step::{AtStep, Step};
+pub use views::{Seen, View, ViewText, Views};
+pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -73,6 +77,8 @@ struct Core {
     redactor: Option<Redactor>,
     published: Arc<Published>,
     policy: InForce,
+    views: views::Saved,
+    pace: vitals::Pace,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, Taken>>,
     write: Option<WriteSide>,
@@ -103,6 +109,7 @@ impl Core {
             return;
         }
         counts.accepted += outcome.accepted;
+        self.pace.add(outcome.accepted, self.clock.now());
         counts.duplicates += outcome.duplicates;
         counts.quarantined += outcome.quarantined.len() as u64;
     }

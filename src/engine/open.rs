@@ -7,6 +7,8 @@ use super::published::Published;
 use super::requests::Requests;
 use super::seal::{self, Sealing};
 use super::signal::Signal;
+use super::views::Saved;
+use super::vitals::Pace;
 use super::{Core, Engine, Settings, WriteSide, compact, housekeeping};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -68,9 +70,10 @@ impl Engine {
             }
             _ => None,
         };
-        let policy = InForce::read(data.store())?;
-        let (scrubbed, taken) = (Mutex::default(), Mutex::default());
-        let core = Arc::new(Core { data, clock, runtime, scanner, settings, redactor, published, policy, scrubbed, taken, write });
+        let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
+        let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
+        let core = Core { data, clock, runtime, scanner, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
+        let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
             write.remove_orphans(&engine.core)?;
@@ -78,6 +81,7 @@ impl Engine {
         }
         if engine.core.write.is_some() {
             engine.catch_up()?;
+            engine.catch_up_with_views()?;
             if engine.core.settings.compact {
                 engine.threads.push(start(&engine.core, "annals-compact", compact::run)?);
                 engine.threads.push(start(&engine.core, "annals-keep", housekeeping::run)?);

@@ -5,9 +5,10 @@
 
 use super::{Core, WriteSide};
 use crate::error::Result;
+use crate::event::Timestamp;
 use crate::storage::segment::Segment;
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// Those that are damaged.
     pub damaged: BTreeSet<String>,
+    /// When each segment was compared last.
+    pub compared: BTreeMap<String, Timestamp>,
 }
 
 /// What was read when.
@@ -41,7 +44,9 @@ impl Scrubber {
         self.run += 1;
         let snapshot = core.published.get();
         let mut segments: Vec<&Arc<Segment>> = snapshot.segments.iter().collect();
-        self.read.retain(|id, _| snapshot.segments.iter().any(|segment| segment.manifest().id == *id));
+        let there: HashSet<&str> = segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
+        self.read.retain(|id, _| there.contains(id.as_str()));
+        core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).compared.retain(|id, _| there.contains(id.as_str()));
         segments.sort_by_key(|segment| (self.read.get(&segment.manifest().id).copied().unwrap_or_default(), segment.manifest().id.clone()));
         for segment in segments.iter().take(segments.len().div_ceil(runs)) {
             if write.signal.stopping() {
@@ -62,6 +67,7 @@ fn check(core: &Core, segment: &Segment) -> Result<()> {
         let mut scrubbed = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
         scrubbed.segments += 1;
         scrubbed.bytes += manifest.data.bytes + manifest.index.bytes;
+        scrubbed.compared.insert(manifest.id.clone(), core.clock.now());
         if data.is_empty() && index.is_empty() {
             scrubbed.damaged.remove(&manifest.id);
             return Ok(());

@@ -34,6 +34,10 @@ pub enum Step {
     PolicyRecorded,
     /// It is written and not in force.
     PolicyWritten,
+    /// A change of a saved view is recorded and not made.
+    ViewRecorded,
+    /// It is written and not shown.
+    ViewWritten,
     /// A backup is about to be made of what was just sealed.
     BackupBegun,
 }
@@ -54,6 +58,8 @@ impl Step {
         Self::DeletionCommitted,
         Self::PolicyRecorded,
         Self::PolicyWritten,
+        Self::ViewRecorded,
+        Self::ViewWritten,
         Self::BackupBegun,
     ];
 }

@@ -147,18 +147,24 @@ impl Event {
             if def.field == Field::Original && !with_original {
                 continue;
             }
-            let value = match self.value(def.field) {
-                Value::Absent => continue,
-                Value::Text(text) => Json::from(text),
-                Value::Bool(flag) => Json::from(flag),
-                Value::Time(time) => Json::from(time.to_string()),
-                Value::Integer(number) => Json::from(number),
-                Value::Decimal(amount) => Json::from(amount.to_string()),
-                Value::List(items) => items.iter().map(|item| Json::from(item.as_ref())).collect(),
-            };
-            object.insert(def.name.to_owned(), value);
+            if let Some(value) = self.field_json(def.field) {
+                object.insert(def.name.to_owned(), value);
+            }
         }
         Json::Object(object)
+    }
+
+    /// One field as the native API writes it, if it has a value.
+    pub fn field_json(&self, field: Field) -> Option<Json> {
+        match self.value(field) {
+            Value::Absent => None,
+            Value::Text(text) => Some(Json::from(text)),
+            Value::Bool(flag) => Some(Json::from(flag)),
+            Value::Time(time) => Some(Json::from(time.to_string())),
+            Value::Integer(number) => Some(Json::from(number)),
+            Value::Decimal(amount) => Some(Json::from(amount.to_string())),
+            Value::List(items) => Some(items.iter().map(|item| Json::from(item.as_ref())).collect()),
+        }
     }
 }
 

@@ -53,6 +53,16 @@ impl Quarantine {
         Ok(Self { store: store.clone(), known })
     }
 
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Everything in quarantine, oldest batch first.
     ///
     /// # Errors

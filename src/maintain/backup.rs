@@ -44,7 +44,7 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
         copying.file(&format!("{}/{name}", paths::QUARANTINE))?;
     }
     copying.file(paths::KEY_FILE)?;
-    for path in [paths::REDACTION_FILE, paths::REDACTION_KEY] {
+    for path in [paths::REDACTION_FILE, paths::REDACTION_KEY, paths::VIEWS_FILE] {
         if source.exists(path) {
             copying.put(path, &source.read(path)?)?;
         }
@@ -61,6 +61,14 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
         bytes: copying.bytes.into_inner(),
         kept: copying.kept.into_inner(),
     })
+}
+
+/// Makes sure that `target` can take a copy of the source.
+///
+/// # Errors
+/// As [`copy`].
+pub fn prepare(source: &Store, target: &Path) -> Result<()> {
+    target_store(source, target).map(drop)
 }
 
 /// The target, if it can take a copy of the source.

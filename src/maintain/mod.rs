@@ -10,7 +10,7 @@ mod merge;
 mod orphans;
 mod policy;
 
-pub use backup::{BackupReport, copy};
+pub use backup::{BackupReport, copy, prepare};
 pub use choose::{Candidate, choose};
 pub use merge::{Fingerprint, events_of, merge};
 pub use orphans::remove_orphans;

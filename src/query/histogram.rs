@@ -1,6 +1,6 @@
 //! Histograms: exact counts over time.
 
-use super::facets::facet_value;
+use super::by::value_of;
 use super::filter::Filter;
 use super::interval::{Calendar, Interval};
 use super::rows::Rows;
@@ -212,7 +212,7 @@ fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field) -> R
             let bucket =
                 buckets.entry(start).or_insert_with(|| Bucket { start: Timestamp::from_millis(start), count: 0, by: BTreeMap::new() });
             bucket.count += 1;
-            if let Some(value) = facet_value(&columns, field, row) {
+            if let Some(value) = value_of(&columns, field, row) {
                 match bucket.by.get_mut(value) {
                     Some(count) => *count += 1,
                     None => {

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
 
+mod by;
 mod combinations;
 mod cursor;
 mod facets;
@@ -23,9 +24,10 @@ mod stream;
 mod summarized;
 mod vocabulary;
 
+pub use by::By;
+pub(crate) use by::facet_field;
 pub use combinations::Combination;
 pub use cursor::{Binding, Cursor, Order};
-pub(crate) use facets::facet_field;
 pub use facets::{Facet, FacetValue};
 pub use filter::Filter;
 pub use histogram::{BUCKETS_MAX, Bucket, Histogram, HistogramQuery};

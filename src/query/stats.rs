@@ -1,6 +1,6 @@
 //! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
 
-use super::facets::facet_value;
+use super::by::By;
 use super::filter::Filter;
 use super::rows::Rows;
 use super::source::Source;
@@ -104,27 +104,21 @@ impl Group {
 }
 
 impl Reader<'_> {
-    /// What the amounts of the events that match come to, by the values of a field: the largest groups first, equal ones
-    /// in the order of the value. Events without an amount do not count.
+    /// What the amounts of the events that match come to, by the values of a field or the ids of a kind: the largest groups
+    /// first, equal ones in the order of the value. Events without an amount do not count.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<Field>) -> Result<(Vec<Group>, Explain)> {
-        let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by).collect();
+    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<Group>, Explain)> {
+        let by: Option<By> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
-        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
-            if let Some(groups) = groups_by_code(run, &rows, by, vocabulary)? {
-                return Ok(groups);
-            }
-            let mut groups: HashMap<Option<String>, Group> = HashMap::new();
-            for columns in run.source.columns(&rows, &fields)? {
-                for row in 0..columns.rows() {
-                    let Some(amount) = columns.amount(row) else { continue };
-                    let value = by.and_then(|field| facet_value(&columns, field, row)).map(str::to_owned);
-                    groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
-                }
-            }
-            Ok(groups)
+        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| match with_amounts(run, &rows)? {
+            Some(amounts) => match groups_by_code(run, &amounts, by.as_ref(), vocabulary)? {
+                Some(groups) => Ok(groups),
+                // Few events have an amount, and only of those the column is needed.
+                None => groups_by_column(run, &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()), by.as_ref()),
+            },
+            None => groups_by_column(run, &rows, by.as_ref()),
         })?;
         let mut totals: HashMap<Option<String>, Group> = HashMap::new();
         for (value, group) in found.into_iter().flatten() {
@@ -141,51 +135,75 @@ impl Reader<'_> {
     }
 }
 
-/// The groups of a run from its list of amounts and its codes; `None` if it lacks one of them.
-fn groups_by_code(
-    run: &Run<'_>,
-    rows: &Rows,
-    by: Option<Field>,
-    vocabulary: &Vocabulary,
-) -> Result<Option<HashMap<Option<String>, Group>>> {
+/// The rows that have an amount, with it, from the index; `None` if it has no list of them.
+fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>> {
     let Source::Segment(segment) = run.source else { return Ok(None) };
     if rows.len() == 0 {
-        return Ok(Some(HashMap::new()));
+        return Ok(Some(Vec::new()));
     }
     let Some(amounts) = segment.index()?.amounts()? else { return Ok(None) };
-    let coded = match by.map(|field| vocabulary.coded(run.source, field)).transpose()? {
-        Some(None) => return Ok(None),
-        Some(coded) => coded,
-        None => None,
-    };
-    let mut groups: HashMap<u32, Group> = HashMap::new();
-    let mut add = |row: u32, amount: Amount| {
-        let code = coded.as_ref().map_or(0, |coded| coded.codes.get(row));
-        groups.entry(code).or_insert_with(|| Group::of(None, amount)).add(amount);
-    };
-    match rows {
-        Rows::Range(range) => amounts.within(range.clone()).for_each(|(row, amount)| add(row, amount)),
+    Ok(Some(match rows {
+        Rows::Range(range) => amounts.within(range.clone()).collect(),
         Rows::List(rows) => {
             let mut wanted = rows.iter().copied().peekable();
-            for (row, amount) in amounts.within(rows[0]..rows[rows.len() - 1] + 1) {
-                while wanted.next_if(|wanted| *wanted < row).is_some() {}
-                if wanted.peek() == Some(&row) {
-                    add(row, amount);
-                }
-            }
+            let there = |(row, _): &(u32, Amount)| {
+                while wanted.next_if(|wanted| wanted < row).is_some() {}
+                wanted.peek() == Some(row)
+            };
+            amounts.within(rows[0]..rows[rows.len() - 1] + 1).filter(there).collect()
         }
+    }))
+}
+
+/// The groups of a run by the codes of a field, or as one; `None` if there are no codes.
+fn groups_by_code(
+    run: &Run<'_>,
+    amounts: &[(u32, Amount)],
+    by: Option<&By>,
+    vocabulary: &Vocabulary,
+) -> Result<Option<HashMap<Option<String>, Group>>> {
+    let coded = match by {
+        None => None,
+        Some(by) => {
+            let Some(field) = by.field() else { return Ok(None) };
+            let Some(coded) = vocabulary.coded(run.source, field)? else { return Ok(None) };
+            Some((field, coded))
+        }
+    };
+    let mut groups: HashMap<u32, Group> = HashMap::new();
+    for (row, amount) in amounts {
+        let code = coded.as_ref().map_or(0, |(_, coded)| coded.codes.get(*row));
+        groups.entry(code).or_insert_with(|| Group::of(None, *amount)).add(*amount);
     }
     let named = groups.into_iter().map(|(code, group)| {
-        let value = match (&coded, by) {
-            (Some(coded), Some(field)) if code > 0 => {
+        let value = match &coded {
+            Some((field, coded)) if code > 0 => {
                 let number = coded.numbers[code as usize - 1];
-                vocabulary.texts(field, std::iter::once(number)).first().map(ToString::to_string)
+                vocabulary.texts(*field, std::iter::once(number)).first().map(ToString::to_string)
             }
             _ => None,
         };
         (value.clone(), Group { value, ..group })
     });
     Ok(Some(named.collect()))
+}
+
+fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<HashMap<Option<String>, Group>> {
+    let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
+    let mut groups: HashMap<Option<String>, Group> = HashMap::new();
+    for columns in run.source.columns(rows, &fields)? {
+        for row in 0..columns.rows() {
+            let Some(amount) = columns.amount(row) else { continue };
+            let mut add = |value: Option<&str>| {
+                let value = value.map(str::to_owned);
+                groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
+            };
+            if by.is_none_or(|by| by.each(&columns, row, |value| add(Some(value))) == 0) {
+                add(None);
+            }
+        }
+    }
+    Ok(groups)
 }
 
 #[cfg(test)]

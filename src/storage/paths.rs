@@ -6,6 +6,7 @@
 //! DATA/redaction.json                       what is replaced in records before they are stored, if anything
 //! DATA/redaction.key                        what the hashes of that are keyed with
 //! DATA/policy.json                          how long events are kept, and legal holds
+//! DATA/views.json                           saved views of the screen
 //! DATA/follow.json                          how far files were read that are followed into it
 //! DATA/LOCK                                 held by the process that has it open
 //! DATA/events/_delta_log/…                  the Delta table's log
@@ -28,6 +29,8 @@ pub const REDACTION_FILE: &str = "redaction.json";
 pub const REDACTION_KEY: &str = "redaction.key";
 /// How long events are kept, and legal holds.
 pub const POLICY_FILE: &str = "policy.json";
+/// Saved views of the screen.
+pub const VIEWS_FILE: &str = "views.json";
 /// How far files were read that are followed into the store.
 pub const FOLLOW_FILE: &str = "follow.json";
 /// The lock file.

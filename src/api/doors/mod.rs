@@ -15,6 +15,7 @@ mod native;
 mod otlp;
 
 pub(super) use body::{Room, read_body};
+pub(super) use elastic::root as elastic_root;
 pub(crate) use native::parse_format;
 
 use super::App;

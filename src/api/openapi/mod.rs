@@ -2,6 +2,7 @@
 
 mod policy;
 mod schemas;
+mod screen;
 
 use super::App;
 use super::export;
@@ -29,7 +30,8 @@ async fn respond() -> impl IntoResponse {
 
 /// The document. It is read into the types of utoipa, which holds it to OpenAPI's own shape.
 pub fn document() -> OpenApi {
-    let schemas: Map<String, Json> = schemas::all().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let schemas: Map<String, Json> =
+        schemas::all().into_iter().chain(screen::schemas()).map(|(name, schema)| (name.to_owned(), schema)).collect();
     let document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -84,6 +86,7 @@ fn paths() -> Map<String, Json> {
     )]);
     add("/api/v1/backups", "post", operation("backup", "Make a backup, or add to it what is new", &name, None, &json_answer("Backup")));
     policy::add_paths(&mut add);
+    screen::add_paths(&mut add);
     for path in ["/livez", "/readyz"] {
         add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
     }
@@ -98,6 +101,7 @@ fn schema_of(call: Call) -> &'static str {
         Call::Histogram => "Histogram",
         Call::Top => "Top",
         Call::Stats => "Stats",
+        Call::Values => "Values",
     }
 }
 
@@ -109,13 +113,19 @@ fn summary(call: Call) -> &'static str {
         Call::Histogram => "Counts over time",
         Call::Top => "The most frequent values of one field",
         Call::Stats => "Sums of amounts, decimal-exact",
+        Call::Values => "Values of a field that contain a text, to complete what is typed",
     }
 }
 
 /// A call that asks something: with the filter in the URL, or in the body.
 fn question(call: Call, body: Option<()>, answer: &Json) -> Json {
     let id = schema_of(call).to_lowercase();
-    let own: Vec<Json> = call.parameters().iter().map(|name| own_parameter(name)).collect();
+    let own = call.parameters().iter().map(|name| match (*name, call) {
+        ("fields", _) => fields(call),
+        ("by", Call::Stats) => query("by", &counted(), "the field to group by, or the kind of related ids"),
+        _ => own_parameter(name),
+    });
+    let own: Vec<Json> = own.collect();
     match body {
         None => operation(&id, summary(call), &refs(own, true), None, answer),
         Some(()) => {
@@ -201,9 +211,32 @@ fn refs(own: Vec<Json>, filter: bool) -> Json {
     parameters.into()
 }
 
-fn own_parameter(name: &str) -> Json {
+/// A field that can be counted by value.
+fn facet() -> Json {
     let facet: Vec<&str> = FIELDS.iter().filter(|def| def.facet).map(|def| def.name).collect();
-    let facet = json!({ "type": "string", "enum": facet });
+    json!({ "type": "string", "enum": facet })
+}
+
+/// What can be counted by: such a field, or the ids of one kind among the related ids.
+fn counted() -> Json {
+    json!({ "anyOf": [facet(), { "type": "string", "pattern": "^related_ids\\.[A-Za-z0-9_-]{1,64}$" }] })
+}
+
+/// Which fields: of a list, those that events have; of facets, those that are counted.
+fn fields(call: Call) -> Json {
+    if call == Call::Events {
+        let names: Vec<&str> = FIELDS.iter().map(|def| def.name).collect();
+        let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } });
+        return query("fields", &schema, "only these fields of each event");
+    }
+    let schema = json!({ "type": "array", "minItems": 1, "maxItems": 20, "items": counted() });
+    let mut parameter = query("fields", &schema, "the fields to count by");
+    parameter["required"] = true.into();
+    parameter
+}
+
+fn own_parameter(name: &str) -> Json {
+    let facet = facet();
     let flag = json!({ "type": "boolean" });
     match name {
         "tenant" => tenant(),
@@ -214,14 +247,13 @@ fn own_parameter(name: &str) -> Json {
         "cursor" => query(name, &json!({ "type": "string" }), "next_cursor or prev_cursor of a page of the same question"),
         "around" => query(name, &json!({ "type": "string", "format": "date-time" }), "begin at this moment"),
         "original" => query(name, &flag, "with the records"),
-        "total" => query(name, &flag, "with the number of all that match"),
-        "fields" => {
-            let schema = json!({ "type": "array", "minItems": 1, "maxItems": 20, "items": facet });
-            let mut parameter = query(name, &schema, "the fields to count by");
-            parameter["required"] = true.into();
-            parameter
+        "cut" => {
+            let schema = json!({ "type": "integer", "minimum": 1, "maximum": 100_000 });
+            query(name, &schema, "cut longer texts to so many letters; the event names its fields that are cut in `cut`")
         }
-        "field" => query(name, &json!({ "type": "string" }), "the field to count by; of stats, amount"),
+        "contains" => query(name, &json!({ "type": "string", "maxLength": 250 }), "a text that the values contain, in any case"),
+        "total" => query(name, &flag, "with the number of all that match"),
+        "field" => query(name, &json!({ "type": "string" }), "the field to count by, or related_ids.KIND; of stats, amount"),
         "size" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values"),
         "interval" => query(name, &json!({ "type": "string", "pattern": "^auto$|^[1-9][0-9]{0,3}[smhdw]$" }), "the width of a bucket"),
         "by" => query(name, &facet, "the field to group by"),

@@ -8,12 +8,20 @@ use serde_json::{Map, Value as Json, json};
 pub(super) fn all() -> Vec<(&'static str, Json)> {
     vec![
         ("Event", event()),
+        ("ListedEvent", listed_event()),
         ("Page", page()),
         ("Count", object(&[("count", count())], &[("explain", reference("Explain"))])),
         ("Histogram", histogram()),
         ("Facets", object(&[("facets", map(&list(&reference("ValueCount"))))], &[("explain", reference("Explain"))])),
         ("Top", object(&[("field", text()), ("values", list(&reference("ValueCount")))], &[("explain", reference("Explain"))])),
         ("Stats", stats()),
+        (
+            "Values",
+            object(
+                &[("field", text()), ("values", list(&reference("ValueCount"))), ("total", count())],
+                &[("explain", reference("Explain"))],
+            ),
+        ),
         ("ValueCount", object(&[("value", text()), ("count", count())], &[])),
         ("Explain", explain()),
         ("Fields", fields()),
@@ -81,19 +89,19 @@ pub(super) fn reference(name: &str) -> Json {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn text() -> Json {
+pub(super) fn text() -> Json {
     json!({ "type": "string" })
 }
 
-fn count() -> Json {
+pub(super) fn count() -> Json {
     json!({ "type": "integer", "format": "int64", "minimum": 0 })
 }
 
-fn flag() -> Json {
+pub(super) fn flag() -> Json {
     json!({ "type": "boolean" })
 }
 
-fn moment() -> Json {
+pub(super) fn moment() -> Json {
     json!({ "type": "string", "format": "date-time" })
 }
 
@@ -101,20 +109,20 @@ fn decimal() -> Json {
     json!({ "type": "string", "pattern": "^-?[0-9]+\\.[0-9]{2,8}$", "description": "an exact decimal number" })
 }
 
-fn nullable(kind: &str) -> Json {
+pub(super) fn nullable(kind: &str) -> Json {
     json!({ "type": [kind, "null"] })
 }
 
-fn list(items: &Json) -> Json {
+pub(super) fn list(items: &Json) -> Json {
     json!({ "type": "array", "items": items })
 }
 
-fn map(values: &Json) -> Json {
+pub(super) fn map(values: &Json) -> Json {
     json!({ "type": "object", "additionalProperties": values })
 }
 
 /// An object of these properties and no others.
-fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Json {
+pub(super) fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Json {
     let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
     let properties: Map<String, Json> =
         required.iter().chain(optional).map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
@@ -150,10 +158,17 @@ fn event() -> Json {
     object(&required, &optional)
 }
 
+/// An event of a list, which may be asked for in part.
+fn listed_event() -> Json {
+    let mut fields: Vec<(&str, Json)> = FIELDS.iter().map(|def| (def.name, value_schema(def))).collect();
+    fields.push(("cut", list(&text())));
+    object(&[], &fields)
+}
+
 fn page() -> Json {
     object(
         &[
-            ("events", json!({ "type": "array", "items": reference("Event"), "maxItems": PAGE_ROWS_MAX })),
+            ("events", json!({ "type": "array", "items": reference("ListedEvent"), "maxItems": PAGE_ROWS_MAX })),
             ("next_cursor", nullable("string")),
             ("prev_cursor", nullable("string")),
         ],

@@ -96,6 +96,12 @@ impl TenantRows {
 }
 
 impl Manifest {
+    /// When the segment was written: its id says so.
+    pub fn written(&self) -> Option<Timestamp> {
+        let id = ulid::Ulid::from_string(&self.id).ok()?;
+        Some(Timestamp::from_millis(id.timestamp_ms().cast_signed()))
+    }
+
     /// The version that new manifests have.
     pub const VERSION: u32 = VERSION;
 

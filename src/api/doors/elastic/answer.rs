@@ -103,7 +103,7 @@ impl From<Error> for ElasticError {
 impl IntoResponse for ElasticError {
     fn into_response(self) -> Response {
         let kind = match self.0.kind() {
-            ErrorKind::Invalid | ErrorKind::Mismatch => "illegal_argument_exception",
+            ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => "illegal_argument_exception",
             ErrorKind::NotFound => "index_not_found_exception",
             ErrorKind::TooLarge => "content_too_long_exception",
             ErrorKind::Locked | ErrorKind::Unavailable => "es_rejected_execution_exception",

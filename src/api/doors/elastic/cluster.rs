@@ -13,10 +13,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// The routes.
+/// The routes, other than the one of [`root`].
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/", get(root))
         .route("/_license", get(async || ok(&json!({ "license": license() }))))
         .route("/_xpack", get(async || ok(&json!({ "build": {}, "license": license(), "features": {} }))))
         .route("/_cluster/health", get(health))

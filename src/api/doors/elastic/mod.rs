@@ -60,9 +60,16 @@ pub(super) fn routes() -> Router<App> {
             .route("/{index}/_update/{id}", post(append_only))
             .merge(cluster::routes())
     };
-    let below = writing().fallback(async || ElasticError::from(Error::new(ErrorKind::NotFound, "there is nothing at this path")));
+    let below = writing()
+        .route("/", get(cluster::root))
+        .fallback(async || ElasticError::from(Error::new(ErrorKind::NotFound, "there is nothing at this path")));
     let here = writing().nest("/es/{tenant}", below).route("/es/{tenant}/", get(cluster::root));
     here.layer(middleware::map_response(as_elasticsearch))
+}
+
+/// What clients of Elasticsearch ask at the root, where the screen is for browsers.
+pub(in crate::api) async fn root(app: State<App>) -> Response {
+    as_elasticsearch(cluster::root(app).await).await
 }
 
 /// Clients that do not find this header refuse the answer after their documents were stored, and send them again.

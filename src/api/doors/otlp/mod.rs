@@ -86,7 +86,7 @@ impl Encoding {
         }
         // Codes of gRPC: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAVAILABLE, INTERNAL.
         let code = match error.kind() {
-            ErrorKind::Invalid | ErrorKind::Mismatch => 3,
+            ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => 3,
             ErrorKind::NotFound => 5,
             ErrorKind::TooLarge => 8,
             ErrorKind::Locked | ErrorKind::Unavailable => 14,

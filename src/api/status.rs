@@ -1,0 +1,94 @@
+//! `GET /api/v1/status`, how the store is doing, and `GET /api/v1/tenants`, whose events it holds.
+
+use super::App;
+use super::error::ApiError;
+use super::params::Pairs;
+use crate::access::Scope;
+use crate::engine::{Engine, PACE_SECONDS, Scrubbed, TenantTotals, Vitals};
+use crate::error::{Error, Result};
+use crate::event::Timestamp;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/api/v1/status", get(status)).route("/api/v1/tenants", get(tenants))
+}
+
+async fn tenants(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    let totals = app.run(move |engine| {
+        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
+            return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
+        }
+        let named = pairs.all("tenant");
+        Ok(engine.tenants(&Scope::of_operator(if named.is_empty() { &["*"] } else { named.as_slice() })?))
+    });
+    let shown = |total: &TenantTotals| json!({ "tenant": total.tenant, "events": total.events, "newest": total.newest.to_string(), "oldest": total.oldest.to_string() });
+    Ok(Json(json!({ "tenants": totals.await?.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+async fn status(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    if let Some((name, _)) = pairs.0.first() {
+        return Err(Error::parameter(name, "unknown parameter; this call takes none").into());
+    }
+    Ok(Json(app.run(|engine| shown(engine, &engine.vitals()?)).await?))
+}
+
+fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
+    let (stats, now) = (engine.stats(), engine.clock().now());
+    let scrubbed = engine.scrubbed();
+    let policy = engine.policy();
+    let moment = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let doors: Map<String, Value> = engine
+        .taken()
+        .iter()
+        .map(|(door, taken)| {
+            (door.clone(), json!({ "accepted": taken.accepted, "duplicates": taken.duplicates, "quarantined": taken.quarantined }))
+        })
+        .collect();
+    let lag = vitals.newest.map(|newest| (now.millis() - newest.millis()).max(0) / 1_000);
+    Ok(json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": now.to_string(),
+        "uptime_seconds": vitals.uptime.as_secs(),
+        "refusing": vitals.refusing,
+        "table_version": stats.version,
+        "segments": stats.segments,
+        "events": stats.events,
+        "buffered": stats.buffered,
+        "buffered_bytes": vitals.buffered_bytes,
+        "last_seq": vitals.last_seq,
+        "data_bytes": stats.data_bytes,
+        "index_bytes": stats.index_bytes,
+        "wal": { "files": vitals.log.0, "bytes": vitals.log.1 },
+        "ingest": {
+            "doors": doors, "window_seconds": PACE_SECONDS, "accepted_in_window": vitals.accepted_lately,
+            "last_accepted": moment(vitals.last_accepted),
+        },
+        "last_segment": moment(vitals.last_segment),
+        "scrub": scrub(engine, &scrubbed),
+        "quarantined": vitals.quarantined,
+        "disk": { "free_bytes": vitals.free_bytes, "refused_below_bytes": engine.settings().free_bytes },
+        "retention": {
+            "version": policy.version, "floor_days": policy.floor_days, "default_days": policy.default_days,
+            "tenants": policy.tenants.len(), "holds": policy.holds.len(),
+        },
+        "views": engine.views().all().count(),
+        "backups": engine.settings().backups.is_some(),
+        "coverage": { "oldest": moment(vitals.oldest), "newest": moment(vitals.newest), "lag_seconds": lag },
+    }))
+}
+
+/// What was compared with its hashes since the start: how many of the segments that there are, and since when at the latest.
+fn scrub(engine: &Engine, scrubbed: &Scrubbed) -> Value {
+    let snapshot = engine.snapshot();
+    let compared: Vec<Timestamp> =
+        snapshot.segments.iter().filter_map(|segment| scrubbed.compared.get(&segment.manifest().id).copied()).collect();
+    let complete = compared.len() == snapshot.segments.len();
+    let all_since = compared.iter().min().filter(|_| complete).map(Timestamp::to_string);
+    json!({
+        "compared": compared.len(), "segments": snapshot.segments.len(), "last": compared.iter().max().map(Timestamp::to_string),
+        "all_since": all_since, "bytes": scrubbed.bytes, "damaged": scrubbed.damaged,
+    })
+}

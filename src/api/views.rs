@@ -1,0 +1,115 @@
+//! `/api/v1/views`: saved views of the screen.
+//!
+//! A view belongs to the tenants that its question names; whoever may not see all of them does not see it.
+
+use super::App;
+use super::doors::read_body;
+use super::error::ApiError;
+use super::params::Pairs;
+use crate::access::Scope;
+use crate::engine::{Engine, Seen, View, ViewText};
+use crate::error::{Error, ErrorKind, Result};
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The largest body of a view.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/api/v1/views", get(list)).route("/api/v1/views/{id}", get(one).put(save).delete(delete))
+}
+
+/// What a client sends of a view.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    name: String,
+    #[serde(default)]
+    owner: String,
+    query: String,
+}
+
+/// Which views are seen: those of the tenants named, of all if none is.
+fn scope(pairs: &Pairs) -> Result<Scope> {
+    if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
+        return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
+    }
+    let tenants = pairs.all("tenant");
+    Scope::of_operator(if tenants.is_empty() { &["*"] } else { tenants.as_slice() })
+}
+
+fn covers(scope: &Scope, view: &View) -> bool {
+    let question = Pairs::from_query(&view.text.query);
+    let tenants = question.all("tenant");
+    scope.named().is_none() || !tenants.is_empty() && tenants.iter().all(|tenant| scope.covers(tenant))
+}
+
+/// A view that is there and seen.
+fn seen(engine: &Engine, id: &str, pairs: &Pairs) -> Result<View> {
+    let scope = scope(pairs)?;
+    let view = engine.views().get(id).filter(|view| covers(&scope, view)).cloned();
+    view.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such view"))
+}
+
+/// The version in `If-Match`.
+fn if_match(headers: &HeaderMap) -> Result<Seen> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(Seen::Unsaid) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(Seen::Any);
+    }
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let version = number.parse().map_err(|_| Error::parameter("If-Match", "is the version of a view, such as \"3\", or *"))?;
+    Ok(Seen::Version(version))
+}
+
+fn answer(status: StatusCode, view: &View) -> Response {
+    let tag = HeaderValue::from_str(&format!("\"{}\"", view.version)).expect("digits");
+    (status, [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))], Json(json!(view)))
+        .into_response()
+}
+
+type Id = std::result::Result<Path<String>, PathRejection>;
+
+fn id_of(path: Id) -> Result<String> {
+    path.map(|Path(id)| id).map_err(|cause| Error::parameter("id", "is no text").because(cause))
+}
+
+async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    let scope = scope(&pairs)?;
+    let views = app.engine.views();
+    let views: Vec<&View> = views.all().filter(|view| covers(&scope, view)).collect();
+    Ok(Json(json!({ "views": views })))
+}
+
+async fn one(State(app): State<App>, path: Id, pairs: Pairs) -> Result<Response, ApiError> {
+    Ok(answer(StatusCode::OK, &seen(&app.engine, &id_of(path)?, &pairs)?))
+}
+
+async fn save(State(app): State<App>, path: Id, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+    let (id, version) = (id_of(path)?, if_match(&headers)?);
+    let body = read_body(body, BODY_BYTES_MAX).await?;
+    let sent: Sent = serde_json::from_slice(&body).map_err(|cause| Error::invalid("the body is no view").because(cause))?;
+    let view = app.run(move |engine| {
+        let scope = scope(&pairs)?;
+        if engine.views().get(&id).is_some_and(|view| !covers(&scope, view)) {
+            return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
+        }
+        engine.save_view(&id, ViewText { name: sent.name, owner: sent.owner, query: sent.query }, version)
+    });
+    let view = view.await?;
+    Ok(answer(if view.version == 1 { StatusCode::CREATED } else { StatusCode::OK }, &view))
+}
+
+async fn delete(State(app): State<App>, path: Id, pairs: Pairs, headers: HeaderMap) -> Result<StatusCode, ApiError> {
+    let (id, version) = (id_of(path)?, if_match(&headers)?);
+    app.run(move |engine| seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&id, version))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

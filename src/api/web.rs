@@ -1,0 +1,167 @@
+//! The auditor's screen: the files that the build made of `web/` and put into the binary.
+//!
+//! The page may load what this server serves and nothing else, runs no script that stands in it, and makes no markup of
+//! texts: its policy says so, and the browser holds it. What the files are is in the table that `build.rs` writes.
+
+use super::App;
+use super::doors::elastic_root;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use sha2::{Digest, Sha256};
+
+/// A file of the screen.
+struct File {
+    /// Where it is served.
+    path: &'static str,
+    /// Its media type.
+    kind: &'static str,
+    /// Its bytes.
+    plain: &'static [u8],
+    /// The same in gzip, if that is smaller.
+    gzip: Option<&'static [u8]>,
+}
+
+mod built {
+    use super::File;
+    include!(concat!(env!("OUT_DIR"), "/web.rs"));
+}
+
+/// The file that is served at every path of the page.
+const INDEX: &str = "/index.html";
+/// The paths of the page besides the root; which view is shown, the page reads off its URL.
+const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
+/// What the page may do.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+/// What the page never needs of a browser.
+const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), \
+     hid=(), midi=(), screen-wake-lock=(), xr-spatial-tracking=()";
+/// Names of assets carry a hash of what is in them.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+pub(super) fn routes() -> Router<App> {
+    let mut routes = Router::new().route("/", get(root));
+    for path in ROUTES {
+        routes = routes.route(path, page());
+    }
+    for file in built::FILES.iter().filter(|file| file.path != INDEX) {
+        let cache = if file.path.starts_with("/assets/") { FOR_EVER } else { "no-cache" };
+        routes = routes.route(file.path, get(async move |headers: HeaderMap| serve(file, &headers, cache)));
+    }
+    routes
+}
+
+/// Whether this binary has the screen; if not, why.
+pub fn missing() -> Option<&'static str> {
+    built::MISSING
+}
+
+/// Browsers ask for a page; shippers that write to an Elasticsearch ask here who it is.
+async fn root(app: State<App>, headers: HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let mut response = if accepts.contains("text/html") { show_page(&headers) } else { elastic_root(app).await };
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+fn page() -> MethodRouter<App> {
+    get(async |headers: HeaderMap| show_page(&headers))
+}
+
+fn show_page(headers: &HeaderMap) -> Response {
+    let index = built::FILES.iter().find(|file| file.path == INDEX);
+    let mut response = match index {
+        Some(index) => serve(index, headers, "no-cache"),
+        None => without_screen(missing().unwrap_or("it was built without")),
+    };
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("permissions-policy", PERMISSIONS),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A file, packed if the client takes that; nothing but its tag if the client has it.
+fn serve(file: &File, headers: &HeaderMap, cache: &'static str) -> Response {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let digest = Sha256::digest(file.plain);
+    let tag = format!("W/\"{}\"", crate::event::hex(&digest[..12]));
+    let known = text(header::IF_NONE_MATCH).split(',').any(|known| known.trim() == tag);
+    let packed = file.gzip.filter(|_| takes_gzip(text(header::ACCEPT_ENCODING)));
+    let mut response = match (known, packed) {
+        (true, _) => StatusCode::NOT_MODIFIED.into_response(),
+        (false, Some(gzip)) => ([(header::CONTENT_ENCODING, "gzip")], Bytes::from_static(gzip)).into_response(),
+        (false, None) => Bytes::from_static(file.plain).into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Whether gzip is among the encodings that a client takes, and not refused by a weight of zero.
+fn takes_gzip(accepted: &str) -> bool {
+    accepted.split(',').map(str::trim).any(|coding| match coding.split_once(';') {
+        None => coding.eq_ignore_ascii_case("gzip"),
+        Some((name, weight)) => {
+            let refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.trim().parse() == Ok(0.0));
+            name.trim().eq_ignore_ascii_case("gzip") && !refused
+        }
+    })
+}
+
+/// The page of a binary that has no screen: how to get it, and that everything else works.
+fn without_screen(reason: &str) -> Response {
+    let reason = reason.replace('&', "&amp;").replace('<', "&lt;");
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Annals</title></head><body><main>\n\
+         <h1>Annals</h1>\n<p>This server works, and so does its API (<a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a>), \
+         but it was built without the screen: {reason}.</p>\n\
+         <p>To get it, install Node.js 20.19 or later with npm, and build again:</p>\n\
+         <pre>ANNALS_WEB=required cargo run -- demo</pre>\n\
+         <p lang=\"zh-CN\">服务和接口工作正常，但此程序构建时没有包含页面。请安装 Node.js（20.19 或更高版本）和 npm，然后用上面的命令重新构建。</p>\n\
+         </main></body></html>\n"
+    );
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_whoever_takes_it() {
+        for accepted in ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.8", "deflate, gzip;q=1"] {
+            assert!(takes_gzip(accepted), "{accepted}");
+        }
+        for accepted in ["", "br", "gzip;q=0", "gzip;q=0.0, br", "xgzip"] {
+            assert!(!takes_gzip(accepted), "{accepted}");
+        }
+    }
+
+    #[test]
+    fn every_file_has_a_path_and_a_kind_and_unpacks_to_itself() {
+        use std::io::Read;
+        for file in built::FILES {
+            assert!(file.path.starts_with('/') && file.kind.contains('/') && !file.plain.is_empty(), "{}", file.path);
+            let Some(gzip) = file.gzip else { continue };
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).expect("gzip");
+            assert!(plain == file.plain && gzip.len() < plain.len(), "{}", file.path);
+        }
+        assert_eq!(built::FILES.is_empty(), missing().is_some());
+        assert!(built::FILES.is_empty() || built::FILES.iter().any(|file| file.path == INDEX));
+    }
+}

@@ -1,0 +1,46 @@
+// Light, dark, or as the system says. The choice is an attribute of the document; colours follow in CSS. What is drawn on
+// a canvas listens to `theme.drawn`, which changes whenever colours do.
+import { Persisted, oneOf } from './persisted.svelte.ts';
+
+export type ThemeChoice = 'system' | 'light' | 'dark';
+
+class Theme {
+  readonly #choice = new Persisted<ThemeChoice>('theme', 'system', oneOf('system', 'light', 'dark'));
+  /** Counts changes of colours. */
+  drawn = $state(0);
+
+  constructor() {
+    this.#apply();
+    for (const query of ['(prefers-color-scheme: dark)', '(forced-colors: active)', '(prefers-contrast: more)']) {
+      matchMedia(query).addEventListener('change', () => { this.drawn += 1; });
+    }
+  }
+
+  get choice(): ThemeChoice {
+    return this.#choice.value;
+  }
+
+  choose(choice: ThemeChoice): void {
+    this.#choice.value = choice;
+    this.#apply();
+    this.drawn += 1;
+  }
+
+  #apply(): void {
+    const { dataset } = document.documentElement;
+    if (this.#choice.value === 'system') delete dataset['theme'];
+    else dataset['theme'] = this.#choice.value;
+  }
+}
+
+export const theme = new Theme();
+
+/** The colour that a name of app.css stands for here and now, as a canvas takes it. */
+export function colorOf(name: string, within: Element = document.body): string {
+  const probe = document.createElement('span');
+  probe.style.color = `var(${name})`;
+  within.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}

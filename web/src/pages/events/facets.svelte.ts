@@ -1,0 +1,34 @@
+// Exact counts by value for pickers and the side bar. A field that is asked for is counted without its own conditions
+// (disjunctive): its other values show how many there would be.
+import * as api from '$lib/api/calls.ts';
+import type { ValueCount } from '$lib/api/types.ts';
+import { Query } from '$lib/api/query.svelte.ts';
+import { withoutField } from '$lib/filter/model.ts';
+import { page } from './state.svelte.ts';
+
+/** The fields that are counted, in the order of the side bar. */
+export const FACETS = ['level', 'event_type', 'source', 'resource_type', 'event_name', 'operator', 'source_ip', 'trace_type', 'code', 'format'] as const;
+/** Values of a field that are asked for; when there are more, the rest is found by searching. */
+export const FACET_SIZE = 200;
+
+export type FacetCounts = Record<string, ValueCount[]>;
+
+/** Counts of all fields under the page's question; `wait` lets the list go first. */
+export function facetQuery(wait: () => Promise<void>): Query<FacetCounts> {
+  return new Query<FacetCounts>({
+    key: () => page.key,
+    ask: async (signal) => {
+      const { question } = page;
+      await wait();
+      signal.throwIfAborted();
+      const own = FACETS.filter((field) => question.filter.conditions.some((one) => one.field === field && !one.paused));
+      const others = FACETS.filter((field) => !own.includes(field));
+      const ask = async (filter: typeof question.filter, names: readonly string[]): Promise<FacetCounts> => {
+        if (names.length === 0) return {};
+        return (await api.facets({ ...question, filter }, [['fields', names.join(',')], ['size', String(FACET_SIZE)]], signal)).facets;
+      };
+      const answers = await Promise.all([ask(question.filter, others), ...own.map((field) => ask(withoutField(question.filter, field), [field]))]);
+      return Object.assign({}, ...answers) as FacetCounts;
+    },
+  });
+}
