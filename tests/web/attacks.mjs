@@ -57,7 +57,7 @@ test("an event of attack, opened in every tab, is text", { data: "special", seco
   assert.ok(events.length >= 30);
   for (const { trace_id } of events) {
     await t.open(`/?tenant=xss&event=${encodeURIComponent(trace_id)}`);
-    const drawer = t.page.locator("[data-drawer], aside[role=dialog], [role=complementary], [role=dialog]").first();
+    const drawer = t.page.locator("aside:has([role=tab])").first();
     await drawer.waitFor();
     const tabs = drawer.getByRole("tab");
     for (let tab = 0; tab < (await tabs.count()); tab++) {

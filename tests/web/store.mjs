@@ -212,3 +212,16 @@ for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", 
     }
   });
 }
+
+test("a backup is named, made and recorded", { own: true, data: "empty", flags: ["--backups", `/tmp/annals-web-backups-${process.pid}`] }, async (t) => {
+  await ingest(t, "acme", [past(1, 1), past(1, 2)]);
+  await open(t);
+  await block(t, "备份").getByRole("button", { name: "开始备份" }).click();
+  const start = dialog(t).getByRole("button", { name: "开始备份" });
+  await dialog(t).getByLabel("备份名称").fill("../outside");
+  assert.ok(await start.isDisabled(), "a name is no path");
+  await dialog(t).getByLabel("备份名称").fill("daily-1");
+  await start.click();
+  await dialog(t).getByText(/备份完成：/).waitFor();
+  assert.equal((await recorded(t, "backUpStore")).resource_name, "daily-1");
+});

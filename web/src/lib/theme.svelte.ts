@@ -39,6 +39,7 @@ export const theme = new Theme();
 export function colorOf(name: string, within: Element = document.body): string {
   const probe = document.createElement('span');
   probe.style.color = `var(${name})`;
+  probe.style.setProperty('forced-color-adjust', 'none');
   within.append(probe);
   const { color } = getComputedStyle(probe);
   probe.remove();

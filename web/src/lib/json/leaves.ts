@@ -6,14 +6,11 @@ export interface Leaf {
   raw: string;
 }
 
-/** The most leaves that are compared: a record has at most a megabyte. */
-const LEAVES_MAX = 20_000;
-
 /** Values in the order of the record; JSON in strings is opened, an empty object or array is a value. */
 export function leaves(document: Document): Leaf[] {
   const found: Leaf[] = [];
   const todo: { document: Document; node: Node; path: string }[] = document.root ? [{ document, node: document.root, path: '' }] : [];
-  while (todo.length > 0 && found.length < LEAVES_MAX) {
+  while (todo.length > 0) {
     const { document: of, node, path } = todo.pop()!;
     const inner = embedded(of, node);
     if (inner?.root) {

@@ -12,8 +12,6 @@ const EACH = new RegExp(HIDDEN.source, 'gu');
 /** Line ends and tabs are part of a text that is shown on several lines. */
 const LAYOUT = /[\n\t]/;
 
-const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
-
 /** The code of a character as it is shown. */
 export function codeOf(letter: string): string {
   return `U+${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
@@ -40,7 +38,12 @@ export function plain(text: string): string {
   return pieces(text)?.map((piece) => (piece.hidden ? `⟦${piece.code}⟧` : piece.text)).join('') ?? text;
 }
 
-export const hasBidi = (text: string): boolean => BIDI.test(text);
+/** Whether a text hides anything, line ends and tabs aside. */
+export function hasHidden(text: string): boolean {
+  if (!HIDDEN.test(text)) return false;
+  for (const match of text.matchAll(EACH)) if (!LAYOUT.test(match[0])) return true;
+  return false;
+}
 
 const FOREIGN = /[\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}\p{Script=Cherokee}\p{Script=Coptic}\p{Script=Lisu}]/u;
 const LATIN = /\p{Script=Latin}/u;

@@ -109,6 +109,12 @@ export function zoneLabel(zone: string, ms: number): string {
   return zone === 'UTC' ? 'UTC' : `UTC${offsetText(offset)}`;
 }
 
+/** A zone as the head of a column names it: by its offset if it has one all year, else by its name. */
+export function zoneTitle(zone: string, now: number): string {
+  const year = new Date(now).getUTCFullYear();
+  return offsetOf(zone, Date.UTC(year, 0, 1)) === offsetOf(zone, Date.UTC(year, 6, 1)) ? zoneLabel(zone, now) : zone;
+}
+
 /** How much of a moment is shown. */
 export type TimeStyle = 'full' | 'row' | 'minute' | 'date' | 'clock' | 'iso';
 

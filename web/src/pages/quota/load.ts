@@ -6,6 +6,7 @@ import { condition, EMPTY, type Filter } from '../../lib/filter/model.ts';
 import { stats } from '../dashboards/questions.ts';
 import { parseAmount, ZERO, type Amount } from './decimal.ts';
 import { RETURNS, type LedgerEvent, type Totals } from './ledger.ts';
+import { rawMember } from './raw.ts';
 
 /** Pages are of the most events that the server gives at once; more of them than this are not loaded. */
 const PAGE_ROWS = 1_000;
@@ -78,36 +79,4 @@ export async function statedState(tenant: string, quota: string, signal: AbortSi
   if (!event) return null;
   const member = (key: string): string | null => rawMember(event.original ?? '', key);
   return { time: event.time, traceId: event.trace_id, balance: member('balance'), status: member('quota_status'), effective: member('effective_time'), expires: member('expire_time') };
-}
-
-/**
- * The text of a plain member of a JSON object at its top level, numbers as they are written: reading a record with
- * `JSON.parse` would make its amounts floats.
- */
-export function rawMember(json: string, key: string): string | null {
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s{}[\]:,"]+/gy;
-  let depth = 0;
-  let before: string[] = [];
-  for (let match = token.exec(skip(json, token)); match; match = token.exec(skip(json, token))) {
-    const [text] = match;
-    if (text === '{' || text === '[') depth += 1;
-    else if (text === '}' || text === ']') depth -= 1;
-    else if (depth === 1 && before.length >= 2 && before.at(-1) === ':' && unquoted(before.at(-2)!) === key) return text === 'null' ? null : unquoted(text);
-    before = [...before.slice(-1), text];
-  }
-  return null;
-}
-
-function skip(json: string, token: RegExp): string {
-  while (token.lastIndex < json.length && /\s/.test(json[token.lastIndex]!)) token.lastIndex += 1;
-  return json;
-}
-
-function unquoted(text: string): string {
-  if (!text.startsWith('"')) return text;
-  try {
-    return String(JSON.parse(text));
-  } catch {
-    return text.slice(1, -1);
-  }
 }

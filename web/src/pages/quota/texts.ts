@@ -4,6 +4,7 @@ import { messages, plural } from '../../lib/i18n/index.svelte.ts';
 export const texts = messages(
   {
     title: '额度',
+    quota: '额度',
     titleOf: (id: string) => `额度 ${id}`,
     back: '全部额度',
     find: '查找额度',
@@ -124,6 +125,7 @@ export const texts = messages(
   },
   {
     title: 'Quotas',
+    quota: 'Quota',
     titleOf: (id: string) => `Quota ${id}`,
     back: 'All quotas',
     find: 'Find a quota',

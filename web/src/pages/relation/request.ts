@@ -1,6 +1,6 @@
 // What the request of an unbind itself says, read from the record as it came: amounts keep their digits.
 import { event as askEvent } from '../../lib/api/calls.ts';
-import { rawMember } from '../quota/load.ts';
+import { rawMember } from '../quota/raw.ts';
 import type { Episode } from './relation.ts';
 
 export interface Request {

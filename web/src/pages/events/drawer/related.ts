@@ -14,8 +14,8 @@ export interface Relation {
 const MINUTE = 60_000;
 /** How far apart the two events of an asynchronous operation may be. */
 const PAIR_MS = 60 * MINUTE;
-/** Related ids that are relations of their own at most. */
-const IDS_MAX = 12;
+/** Relations that are counted at once; the rest when it is asked for. */
+export const RELATIONS_FIRST = 15;
 
 const asked = (...conditions: ReturnType<typeof condition>[]): Filter => conditions.reduce(add, EMPTY);
 
@@ -40,7 +40,7 @@ export function relationsOf(event: Event): Relation[] {
   put('resource', words.sameResource, resourceFilter(event));
   // The end is not included, so five minutes and the last millisecond.
   put('operator', words.sameOperator, operator === null ? null : withPeriod(asked(condition('operator', 'is', operator)), fixedPeriod(time - 5 * MINUTE, time + 5 * MINUTE + 1)));
-  for (const id of (event.related_ids ?? []).slice(0, IDS_MAX)) {
+  for (const id of event.related_ids ?? []) {
     const cut = id.indexOf(':');
     put(id, words.sameRelated(kindWord(id.slice(0, cut)), id.slice(cut + 1)), asked(condition('related_ids', 'is', id)));
   }
@@ -79,7 +79,7 @@ export async function previousOf(event: Event, signal: AbortSignal): Promise<Eve
   const time = Date.parse(event.time);
   const before = (one: Event): boolean => Date.parse(one.time) < time || (Date.parse(one.time) === time && one.seq < event.seq);
   // Many events may share the moment: go on until one is older than this.
-  for (let round = 0; round < 50; round += 1) {
+  for (;;) {
     const place: [string, string] = cursor === null ? ['around', event.time] : ['cursor', cursor];
     const page: Awaited<ReturnType<typeof api.events>> = await api.events({ tenant: event.tenant, filter: resource }, [place, ['limit', '100'], ['fields', 'trace_id,seq,time,tenant']], signal);
     const found = page.events.find(before);
@@ -87,7 +87,6 @@ export async function previousOf(event: Event, signal: AbortSignal): Promise<Eve
     if (page.next_cursor === null) return null;
     cursor = page.next_cursor;
   }
-  return null;
 }
 
 /** Of the events that share an id, the one that is meant. */

@@ -51,8 +51,12 @@ export class Tree {
     this.#opened.set(row.id, open);
   }
 
+  /** Opening everything stopped before all was open. */
+  partial = $state(false);
+
   /** All that is shown, and all below it, open or closed. The root stays open. */
   all(open: boolean): void {
+    this.partial = false;
     if (!open) for (const row of this.rows) if (row.depth > 0 && row.count > 0) this.#opened.set(row.id, false);
     // Opening goes down level by level, so that a record of any size stays a page.
     for (let round = 0; open && round < 12 && this.rows.length < 2_000; round += 1) {
@@ -60,6 +64,7 @@ export class Tree {
       if (closed.length === 0) break;
       for (const row of closed) this.#opened.set(row.id, true);
     }
+    this.partial = open && this.rows.some((row) => (row.count > 0 && !row.open) || row.more > 0);
   }
 
   showMore(row: Row): void {

@@ -1,0 +1,92 @@
+// Budgets. The machine of the tests is slow and shared, so limits here are wide; the figures are printed.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { test, assert } from "./harness.mjs";
+
+const loaded = (t) => t.page.waitForFunction(() => document.querySelector("[role=grid]") && !document.querySelector("[role=grid][aria-busy=true]") && document.querySelector("[role=row][data-seq]"), null, { timeout: 30_000 });
+const say = (text) => console.log(`    ${text}`);
+
+test("the script is small", { data: false }, async (t) => {
+  const sizes = new Map();
+  t.page.on("response", async (answer) => { if (/\.js$/.test(new URL(answer.url()).pathname)) sizes.set(answer.url(), gzipSync(await answer.body().catch(() => Buffer.alloc(0))).length); });
+  await t.open("/");
+  await t.page.waitForTimeout(1_500);
+  const first = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  say(`script of the event list: ${(first / 1024).toFixed(1)} KiB gzipped`);
+  assert.ok(first > 0 && first < 250 * 1024);
+  const dist = process.env.ANNALS_WEB_DIST;
+  if (!dist) return;
+  const all = readdirSync(`${dist}/assets`).filter((name) => name.endsWith(".js")).reduce((sum, name) => sum + gzipSync(readFileSync(`${dist}/assets/${name}`)).length, 0);
+  say(`script of all pages: ${(all / 1024).toFixed(1)} KiB gzipped`);
+  assert.ok(all < 250 * 1024);
+});
+
+test("first usable view, and from a condition to its rows", { seconds: 120 }, async (t) => {
+  await t.open("/?tenant=*&last=90d");
+  await loaded(t);
+  await t.page.reload();
+  await loaded(t);
+  const first = await t.page.evaluate(() => performance.now());
+  say(`rows ${first.toFixed(0)} ms after navigation (warm)`);
+  const times = [];
+  for (const source of ["ECS", "OBS", "IAM", "VPC", "ECS", "OBS", "IAM", "VPC"]) {
+    times.push(await t.page.evaluate(async (value) => {
+      const began = performance.now();
+      history.pushState(null, "", `/?tenant=*&last=90d&source=${value}`);
+      dispatchEvent(new PopStateEvent("popstate"));
+      const painted = () => { const grid = document.querySelector("[role=grid]"); const cell = grid?.querySelector('[data-at="0"] [data-column="3"]'); return !grid?.classList.contains("dimmed") && cell?.innerText === value; };
+      while (!painted()) await new Promise((resolve) => requestAnimationFrame(resolve));
+      return performance.now() - began;
+    }, source));
+    await t.page.waitForTimeout(700);
+  }
+  times.sort((left, right) => left - right);
+  say(`condition to painted rows: median ${times[4].toFixed(0)} ms, best ${times[0].toFixed(0)} ms, worst ${times.at(-1).toFixed(0)} ms`);
+  assert.ok(times[4] < 2_000);
+});
+
+test("scrolling keeps its frames", { seconds: 120 }, async (t) => {
+  await t.open("/?tenant=*&last=90d");
+  await loaded(t);
+  await t.page.waitForTimeout(1_500);
+  const result = await t.page.evaluate(async () => {
+    const box = document.querySelector(".scroller");
+    const frames = [];
+    let long = 0;
+    new PerformanceObserver((list) => { for (const task of list.getEntries()) long = Math.max(long, task.duration); }).observe({ type: "longtask" });
+    let last = performance.now();
+    let rows = 0;
+    while (frames.length < 240) {
+      box.scrollTop += 220;
+      rows += 220 / 28;
+      const now = await new Promise((resolve) => requestAnimationFrame(resolve));
+      frames.push(now - last);
+      last = now;
+    }
+    frames.sort((left, right) => left - right);
+    return { rows: Math.round(rows), median: frames[120], late: frames.filter((time) => time > 25).length, worst: frames.at(-1), long };
+  });
+  say(`${result.rows} rows in 240 frames: median ${result.median.toFixed(1)} ms, ${result.late} frames above 25 ms, longest task ${result.long.toFixed(0)} ms`);
+  assert.ok(result.median < 40);
+});
+
+test("two hundred pages leave the heap as it was", { seconds: 240 }, async (t) => {
+  await t.open("/?tenant=*");
+  await loaded(t);
+  const client = await t.context.newCDPSession(t.page);
+  const heap = async () => { await client.send("HeapProfiler.collectGarbage"); return (await client.send("Runtime.getHeapUsage")).usedSize; };
+  const far = async (pages) => {
+    for (let page = 0; page < pages; page += 1) {
+      await t.page.evaluate(() => { const box = document.querySelector(".scroller"); box.scrollTop = box.scrollHeight; });
+      await t.page.waitForFunction(() => !document.querySelector(".after").innerText.includes("正在"));
+      await t.page.waitForTimeout(30);
+    }
+  };
+  await far(20);
+  const before = await heap();
+  await far(80);
+  const after = await heap();
+  say(`heap after 20 pages ${(before / 1e6).toFixed(1)} MB, after 100 pages ${(after / 1e6).toFixed(1)} MB`);
+  assert.ok(after < before * 1.35 + 3e6);
+});
