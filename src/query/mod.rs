@@ -128,6 +128,9 @@ pub struct Explain {
     pub steps: Vec<Step>,
 }
 
+/// Runs that one thread does in a row at least, where there are many: most cost a few microseconds.
+const RUNS_TOGETHER: usize = 16;
+
 /// Answers questions about one snapshot.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
@@ -254,7 +257,7 @@ impl<'a> Reader<'a> {
         let answers: Vec<(T, Step)> = if runs.len() < 4 {
             runs.iter().map(answer).collect::<Result<_>>()?
         } else {
-            runs.par_iter().map(answer).collect::<Result<_>>()?
+            runs.par_iter().with_min_len(RUNS_TOGETHER.min(runs.len() / 4)).map(answer).collect::<Result<_>>()?
         };
         let (answers, steps) = answers.into_iter().unzip();
         Ok((answers, self.explain(runs, steps)))

@@ -159,10 +159,15 @@ impl ValueTest {
 }
 
 /// Whether a text could stand in a record's texts and not in its bytes: some of it must have been written with an escape.
-/// Short escapes stand for quotes, slashes and controls only; `\u` can stand for anything.
 fn escapes_could_hide(record: &str, wanted: &str) -> bool {
+    memchr::memmem::find(record.as_bytes(), hiding_escape(wanted)).is_some()
+}
+
+/// What a record must hold for a text to stand in its texts and not in its bytes. Short escapes stand for quotes, slashes and
+/// controls only; `\u` can stand for anything.
+pub(in crate::query) fn hiding_escape(wanted: &str) -> &'static [u8] {
     let escapable = wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());
-    if escapable { record.contains('\\') } else { memchr::memmem::find(record.as_bytes(), b"\\u").is_some() }
+    if escapable { b"\\" } else { b"\\u" }
 }
 
 fn same_path(folded: &str, path: &str) -> bool {

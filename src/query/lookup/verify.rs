@@ -1,11 +1,12 @@
 //! Verification of candidates: the clauses that the index cannot answer, put to the columns and the record of each row.
 
-use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject};
+use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject, hiding_escape};
 use super::super::{Work, rows};
 use crate::decode;
 use crate::error::Result;
 use crate::event::{Columns, Field, Kind, Value};
 use crate::storage::segment::Segment;
+use memchr::memmem::Finder;
 
 /// A row of columns that clauses are put to.
 #[derive(Debug)]
@@ -105,15 +106,24 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
     let Some(mut records) = segment.records()? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
     let substring = match clauses {
-        [Clause::Record(RecordTest::Substring(text))] => Some(memchr::memmem::Finder::new(text.as_bytes())),
+        [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Finder::new(hiding_escape(text)))),
         _ => None,
     };
     for row in rows {
-        let record = records.record(*row)?;
-        let there = substring.as_ref().is_some_and(|finder| finder.find(record.as_bytes()).is_some());
-        let subject = Record(record);
+        if let Some((wanted, escape)) = &substring {
+            let record = records.bytes(*row)?;
+            let there = wanted.find(record).is_some();
+            if there {
+                found.push(*row);
+            }
+            // Without an escape what is not in the bytes is not in the texts either.
+            if there || escape.find(record).is_none() {
+                continue;
+            }
+        }
+        let subject = Record(records.record(*row)?);
         let probe = Probe::new(&subject);
-        if there || clauses.iter().all(|clause| probe.holds(clause)) {
+        if clauses.iter().all(|clause| probe.holds(clause)) {
             found.push(*row);
         }
     }

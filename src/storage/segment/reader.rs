@@ -2,7 +2,7 @@
 
 use super::blocks::Blocks;
 use super::index::IndexReader;
-use super::manifest::{FileMark, Manifest};
+use super::manifest::{FileMark, Manifest, TenantRows};
 use super::records::Records;
 use super::summary::SummaryRule;
 use super::writer::write_index;
@@ -11,6 +11,7 @@ use crate::event::{Columns, Event, EventKey, Field};
 use crate::storage::paths;
 use crate::storage::store::{PutMode, Store};
 use bytes::Bytes;
+use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -34,6 +35,8 @@ pub struct Segment {
     manifest: Manifest,
     store: Store,
     index: OnceLock<IndexReader>,
+    /// The place of each tenant in the manifest.
+    tenants: OnceLock<HashMap<Box<str>, u32>>,
     data: OnceLock<(PositionedFile, ArrowReaderMetadata)>,
 }
 
@@ -53,12 +56,19 @@ impl Segment {
 
     /// The segment of a manifest that is at hand.
     pub fn new(store: &Store, manifest: Manifest) -> Self {
-        Self { manifest, store: store.clone(), index: OnceLock::new(), data: OnceLock::new() }
+        Self { manifest, store: store.clone(), index: OnceLock::new(), tenants: OnceLock::new(), data: OnceLock::new() }
     }
 
     /// What the segment holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The rows of a tenant, if it has any here. Every question asks every segment for them.
+    pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
+        let tenants = &self.manifest.tenants;
+        let places = self.tenants.get_or_init(|| tenants.iter().zip(0..).map(|(rows, place)| (rows.tenant.clone(), place)).collect());
+        places.get(tenant).map(|place| &tenants[*place as usize])
     }
 
     /// The path of the Parquet file.

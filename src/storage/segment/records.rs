@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Compression;
 use parquet::file::page_index::offset_index::PageLocation;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Pages above this size, unpacked, are not believed: a page holds about 48 KiB, or one record of at most a MiB.
@@ -21,12 +22,37 @@ const PAGE_BYTES_MAX: usize = 64 << 20;
 pub struct Records<'a> {
     file: &'a PositionedFile,
     groups: Vec<Group<'a>>,
-    unpacker: zstd::bulk::Decompressor<'static>,
-    /// The page that was read last: its rows, its bytes, and where each record lies in them.
+    /// The rows of the page that was read last.
     rows: Range<u32>,
+    scratch: Scratch,
+    bytes_read: u64,
+}
+
+/// What reading pages needs: a question reads a few of each of many segments, so a thread keeps it from one to the next.
+#[derive(Default)]
+struct Scratch {
+    unpacker: Option<zstd::bulk::Decompressor<'static>>,
+    /// The page that was read last, and where each record lies in it.
     page: Vec<u8>,
     places: Vec<Range<usize>>,
-    bytes_read: u64,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A page that is kept for the next segment has at most so many bytes.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+impl Drop for Records<'_> {
+    fn drop(&mut self) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if scratch.page.capacity() <= KEPT_BYTES_MAX {
+            scratch.page.clear();
+            scratch.places.clear();
+            SCRATCH.with(|kept| kept.replace(scratch));
+        }
+    }
 }
 
 /// The pages of a row group.
@@ -66,8 +92,7 @@ impl<'a> Records<'a> {
             first = rows.end;
             groups.push(Group { rows, pages: pages[leaf].page_locations() });
         }
-        let unpacker = zstd::bulk::Decompressor::new().context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
-        Ok(Some(Self { file, groups, unpacker, rows: 0..0, page: Vec::new(), places: Vec::new(), bytes_read: 0 }))
+        Ok(Some(Self { file, groups, rows: 0..0, scratch: SCRATCH.with(RefCell::take), bytes_read: 0 }))
     }
 
     /// The record of a row. Rows in ascending order unpack each page once.
@@ -75,11 +100,19 @@ impl<'a> Records<'a> {
     /// # Errors
     /// A file that is damaged.
     pub fn record(&mut self, row: u32) -> Result<&str> {
+        std::str::from_utf8(self.bytes(row)?).map_err(|cause| damaged("a record is no text").because(cause))
+    }
+
+    /// The bytes of the record of a row.
+    ///
+    /// # Errors
+    /// A file that is damaged.
+    pub fn bytes(&mut self, row: u32) -> Result<&[u8]> {
         if !self.rows.contains(&row) {
             self.load(row)?;
         }
-        let place = &self.places[(row - self.rows.start) as usize];
-        std::str::from_utf8(&self.page[place.clone()]).map_err(|cause| damaged("a record is no text").because(cause))
+        let place = &self.scratch.places[(row - self.rows.start) as usize];
+        Ok(&self.scratch.page[place.clone()])
     }
 
     /// Bytes read from the file so far.
@@ -91,29 +124,38 @@ impl<'a> Records<'a> {
         let group = self.groups.iter().find(|group| group.rows.contains(&row)).ok_or_else(|| damaged("no such row"))?;
         let inside = i64::from(row - group.rows.start);
         let number = group.pages.partition_point(|page| page.first_row_index <= inside).saturating_sub(1);
-        let page = group.pages.get(number).ok_or_else(|| damaged("a row group without pages"))?;
-        let first = group.rows.start + page.first_row_index as u32;
+        let location = group.pages.get(number).ok_or_else(|| damaged("a row group without pages"))?;
+        let first = group.rows.start + location.first_row_index as u32;
         let end = group.pages.get(number + 1).map_or(group.rows.end, |next| group.rows.start + next.first_row_index as u32);
-        let from = page.offset as u64;
-        let bytes = self.file.bytes(from..from + page.compressed_page_size as u64).map_err(|cause| damaged("reading").because(cause))?;
+        let from = location.offset as u64;
+        let bytes =
+            self.file.bytes(from..from + location.compressed_page_size as u64).map_err(|cause| damaged("reading").because(cause))?;
         self.bytes_read += bytes.len() as u64;
         let (size, packed) = body(&bytes)?;
         self.rows = 0..0;
-        self.page.clear();
-        self.page.reserve(size);
-        let unpacked = self.unpacker.decompress_to_buffer(packed, &mut self.page).map_err(|cause| damaged("unpacking").because(cause))?;
+        let Scratch { unpacker, page, places } = &mut self.scratch;
+        page.clear();
+        page.reserve(size);
+        let unpacker = match unpacker {
+            Some(unpacker) => unpacker,
+            None => {
+                let new = zstd::bulk::Decompressor::new().context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
+                unpacker.insert(new)
+            }
+        };
+        let unpacked = unpacker.decompress_to_buffer(packed, page).map_err(|cause| damaged("unpacking").because(cause))?;
         if unpacked != size {
             return Err(damaged("its size"));
         }
-        self.places.clear();
+        places.clear();
         let mut at = 0;
-        while at < self.page.len() {
-            let length = self.page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
+        while at < page.len() {
+            let length = page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
             let start = at + 4;
             at = start + u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
-            self.places.push(start..at);
+            places.push(start..at);
         }
-        if at != self.page.len() || self.places.len() != (end - first) as usize {
+        if at != page.len() || places.len() != (end - first) as usize {
             return Err(damaged("its records"));
         }
         self.rows = first..end;

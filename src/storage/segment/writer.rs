@@ -17,9 +17,9 @@ use std::borrow::Borrow;
 pub(super) const ROW_GROUP_ROWS: usize = 131_072;
 /// Bytes after which a data page is closed. List pages read one page of the record column for each hit, so it must be
 /// small; columns of dictionary codes put tens of thousands of rows into the same bytes.
-const PAGE_BYTES: usize = 48 << 10;
+const PAGE_BYTES: usize = 24 << 10;
 /// Rows that the writer takes at a time, hence how exactly it keeps to [`PAGE_BYTES`].
-const WRITE_ROWS: usize = 64;
+const WRITE_ROWS: usize = 16;
 /// Events turned into columns at a time.
 const BATCH_ROWS: usize = 16_384;
 
