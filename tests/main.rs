@@ -10,6 +10,7 @@ mod doors;
 mod durable;
 mod exporting;
 mod following;
+mod formats;
 mod hostile;
 mod keeping;
 mod oracle;

@@ -11,7 +11,7 @@ use crate::storage::segment::{Codes, Segment};
 use hashbrown::HashMap;
 use ipnet::IpNet;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by text.
 const TEXT_BYTES_MAX: usize = 128 << 20;
@@ -22,12 +22,38 @@ const NUMBERS_MAX: usize = 32 << 20;
 #[derive(Debug)]
 pub struct Vocabulary {
     fields: Vec<RwLock<Values>>,
+    /// The addresses that were asked for last.
+    asked: Mutex<Option<Asked>>,
+}
+
+/// Which values are among some addresses.
+#[derive(Debug)]
+struct Asked {
+    field: Field,
+    texts: Vec<String>,
+    networks: Vec<IpNet>,
+    /// By number.
+    verdicts: Arc<Vec<bool>>,
+}
+
+/// The codes of a segment that stand for addresses that were asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Addressed {
+    numbers: Arc<[u32]>,
+    verdicts: Arc<Vec<bool>>,
+}
+
+impl Addressed {
+    #[inline]
+    pub(super) fn has(&self, code: u32) -> bool {
+        code > 0 && self.verdicts[self.numbers[code as usize - 1] as usize]
+    }
 }
 
 impl Default for Vocabulary {
     fn default() -> Self {
         let values = |def: &FieldDef| RwLock::new(Values { addressed: def.operators.contains(&Operator::Cidr), ..Values::default() });
-        Self { fields: FIELDS.iter().map(values).collect() }
+        Self { fields: FIELDS.iter().map(values).collect(), asked: Mutex::default() }
     }
 }
 
@@ -115,15 +141,31 @@ impl Vocabulary {
         Ok(numbers)
     }
 
-    /// Which codes of a segment stand for addresses in one of these networks; `None` if the vocabulary is full.
-    pub(super) fn within(&self, segment: &Segment, field: Field, networks: &[IpNet]) -> Result<Option<Vec<bool>>> {
+    /// Which codes of a segment stand for one of these texts or an address in one of these networks; `None` if the vocabulary is full.
+    pub(super) fn addressed(&self, segment: &Segment, field: Field, texts: &[String], networks: &[IpNet]) -> Result<Option<Addressed>> {
         let Some(numbers) = self.numbers(segment, field)? else { return Ok(None) };
         let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
-        let inside = |number: &u32| {
-            let address = values.addresses.get(*number as usize).copied().flatten();
-            address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // A question asks this of every segment; new values may have come with each.
+        let known = asked.as_ref().filter(|asked| {
+            asked.field == field && asked.texts == texts && asked.networks == networks && asked.verdicts.len() == values.texts.len()
+        });
+        let verdicts = match known {
+            Some(asked) => Arc::clone(&asked.verdicts),
+            None => {
+                let inside =
+                    |address: &Option<IpAddr>| address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)));
+                let mut verdicts: Vec<bool> = values.addresses.iter().map(inside).collect();
+                verdicts.resize(values.texts.len(), false);
+                for number in texts.iter().filter_map(|text| values.numbers.get(text.as_str())) {
+                    verdicts[*number as usize] = true;
+                }
+                let verdicts = Arc::new(verdicts);
+                *asked = Some(Asked { field, texts: texts.to_vec(), networks: networks.to_vec(), verdicts: Arc::clone(&verdicts) });
+                verdicts
+            }
         };
-        Ok(Some(std::iter::once(false).chain(numbers.iter().map(inside)).collect()))
+        Ok(Some(Addressed { numbers, verdicts }))
     }
 
     /// The texts of numbers.

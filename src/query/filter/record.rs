@@ -1,10 +1,11 @@
 //! Tests of the record's text.
 
 use crate::error::{Error, Result};
-use crate::text::{Glob, Part, RecordTextKind, RecordTexts, fold, spaced, stands_in, walk};
+use crate::text::{Glob, Part, RecordTextKind, RecordTexts, fold, spaced, stands_in, walk, walk_parts};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -113,6 +114,27 @@ impl RecordTest {
             // One path of a record is found sooner than all its texts are folded and kept.
             Self::Value(test) if test.path.is_some() => test.holds_in(record),
             Self::Value(test) => test.holds(texts()),
+        }
+    }
+}
+
+impl RecordTest {
+    /// The same for who asks a record nothing else, or little: its texts are looked at as they are met and not kept.
+    pub(in crate::query) fn holds_alone(&self, record: &str) -> bool {
+        let kept = OnceCell::new();
+        match self {
+            Self::Words(needle) => {
+                let mut found = false;
+                walk_parts(record, &mut |part| {
+                    let (Part::Key(text) | Part::Text(text) | Part::Literal(text)) = part else { return };
+                    // Folding makes no ASCII text longer, and most texts are too short.
+                    if !found && (text.len() >= needle.len() || !text.is_ascii()) {
+                        found = stands_in(needle, &fold(text));
+                    }
+                });
+                found
+            }
+            _ => self.holds(record, || kept.get_or_init(|| RecordTexts::of(record))),
         }
     }
 }

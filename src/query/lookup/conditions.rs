@@ -93,14 +93,8 @@ impl<'a> Conditions<'a, '_> {
             }
             Test::Address(values, networks) if networks.is_empty() => self.one_of(field, values, all, docs)?,
             Test::Address(values, networks) => {
-                let Some(mut set) = self.vocabulary.within(self.segment, field, networks)? else { return Ok(None) };
-                for value in values {
-                    if let Some((code, _)) = index.code_of(field, value)? {
-                        set[code as usize] = true;
-                    }
-                }
-                let any = set.contains(&true);
-                Some(if any { docs(WantedCodes::Set(set), index.rows(), Vec::new()) } else { Docs::List(Vec::new()) })
+                let addressed = self.vocabulary.addressed(self.segment, field, values, networks)?;
+                addressed.map(|addressed| docs(WantedCodes::Addressed(addressed), index.rows(), Vec::new()))
             }
             Test::Amounts(_) | Test::Between(..) => None,
         })

@@ -1,5 +1,6 @@
 //! Sets of rows as the index gives them, and their intersection in ascending order.
 
+use super::super::vocabulary::Addressed;
 use crate::error::Result;
 use crate::event::Field;
 use crate::storage::segment::{Codes, IndexReader};
@@ -49,6 +50,8 @@ pub(in crate::query) enum WantedCodes {
     Range(Range<u32>),
     /// Those for which there is `true`.
     Set(Vec<bool>),
+    /// Those of addresses that were asked for.
+    Addressed(Addressed),
 }
 
 impl WantedCodes {
@@ -59,6 +62,7 @@ impl WantedCodes {
             Self::One(wanted) => *wanted == code,
             Self::Range(range) => range.contains(&code),
             Self::Set(set) => set[code as usize],
+            Self::Addressed(addressed) => addressed.has(code),
         }
     }
 
@@ -80,6 +84,12 @@ impl WantedCodes {
             }),
             Self::Set(set) => codes.each(rows, |code| {
                 if set[code as usize] {
+                    found.push(row);
+                }
+                row += 1;
+            }),
+            Self::Addressed(addressed) => codes.each(rows, |code| {
+                if addressed.has(code) {
                     found.push(row);
                 }
                 row += 1;

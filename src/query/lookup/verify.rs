@@ -101,6 +101,30 @@ impl Subject for Record<'_> {
     }
 }
 
+/// So many tests are put to a record one by one; for more its texts are gathered first, once for all.
+const TESTS_ALONE: usize = 3;
+
+/// How many tests of the record a clause is made of.
+fn tests_of(clause: &Clause) -> usize {
+    match clause {
+        Clause::Field(_) | Clause::Record(_) => 1,
+        Clause::Any(clauses) | Clause::All(clauses) => clauses.iter().map(tests_of).sum(),
+        Clause::Not(clause) => tests_of(clause),
+    }
+}
+
+/// Whether a clause that asks for nothing but the record holds.
+fn holds_alone(clause: &Clause, record: &str) -> bool {
+    match clause {
+        // Who asks for a field does not come here.
+        Clause::Field(_) => false,
+        Clause::Record(test) => test.holds_alone(record),
+        Clause::Any(clauses) => clauses.iter().any(|clause| holds_alone(clause, record)),
+        Clause::All(clauses) => clauses.iter().all(|clause| holds_alone(clause, record)),
+        Clause::Not(clause) => !holds_alone(clause, record),
+    }
+}
+
 /// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
 fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<bool> {
     let Some(mut records) = segment.records()? else { return Ok(false) };
@@ -109,6 +133,7 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
         [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Finder::new(hiding_escape(text)))),
         _ => None,
     };
+    let little = clauses.iter().map(|clause| tests_of(clause)).sum::<usize>() <= TESTS_ALONE;
     for row in rows {
         if let Some((wanted, escape)) = &substring {
             let record = records.bytes(*row)?;
@@ -121,7 +146,14 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
                 continue;
             }
         }
-        let subject = Record(records.record(*row)?);
+        let record = records.record(*row)?;
+        if little {
+            if clauses.iter().all(|clause| holds_alone(clause, record)) {
+                found.push(*row);
+            }
+            continue;
+        }
+        let subject = Record(record);
         let probe = Probe::new(&subject);
         if clauses.iter().all(|clause| probe.holds(clause)) {
             found.push(*row);

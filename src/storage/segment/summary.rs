@@ -277,3 +277,70 @@ impl Cube {
         self.counts.get(cell) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// The fields of the cubes, with codes below 4 for each row.
+    fn fields(rows: &[(usize, i64, [u32; 6])]) -> Vec<Coded> {
+        let values = || ["a", "b", "c"].map(Box::from).to_vec();
+        let coded = |(place, field): (usize, &Field)| Coded {
+            field: *field,
+            values: values(),
+            codes: rows.iter().map(|(_, _, codes)| codes[place]).collect(),
+        };
+        KINDS.iter().enumerate().map(coded).collect()
+    }
+
+    fn cells(cube: &Cube, dimensions: usize) -> BTreeMap<(Option<i64>, Vec<u32>), u64> {
+        let cell = |cell: u32| ((cube.hour(cell), (0..dimensions).map(|place| cube.code(cell, place)).collect()), cube.count(cell));
+        (0..cube.cells()).map(cell).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_summary_counts_what_the_rows_have(
+            rows in proptest::collection::vec((0_usize..3, 0_i64..200, proptest::array::uniform6(0_u32..4)), 1..120), least in 1_u32..40, share in 1_u32..5,
+        ) {
+            let mut rows = rows;
+            rows.sort_by_key(|(tenant, time, _)| (*tenant, std::cmp::Reverse(*time)));
+            let times: Vec<i64> = rows.iter().map(|(_, minutes, _)| minutes * 60_000 - 5 * HOUR_MS).collect();
+            let mut tenants: Vec<Range<u32>> = Vec::new();
+            for same in rows.chunk_by(|left, right| left.0 == right.0) {
+                let start = tenants.last().map_or(0, |last| last.end);
+                tenants.push(start..start + same.len() as u32);
+            }
+            let fields = fields(&rows);
+            let bytes = write_summary(&fields, &times, &tenants, SummaryRule { rows: least, share });
+            let summary = Summary::open(&FileSlice::from(bytes)).expect("our own summary");
+            let all = (tenants.len() > 1).then_some((rows.len() as u32, 0..rows.len() as u32));
+            for (unit, range) in tenants.iter().map(|range| (range.start, range.clone())).chain(all) {
+                let inside = range.start as usize..range.end as usize;
+                for coded in &fields {
+                    let mut wanted: BTreeMap<u32, u64> = BTreeMap::new();
+                    coded.codes[inside.clone()].iter().filter(|code| **code > 0).for_each(|code| *wanted.entry(*code).or_default() += 1);
+                    match summary.values(unit, coded.field).expect("whole") {
+                        Some(values) => prop_assert_eq!(values.iter().collect::<BTreeMap<_, _>>(), wanted),
+                        None => prop_assert!((range.len() as u32) < least),
+                    }
+                }
+                for (dimensions, hourly) in [(KINDS, false), (HOURS, true)] {
+                    let mut wanted: BTreeMap<(Option<i64>, Vec<u32>), u64> = BTreeMap::new();
+                    for row in inside.clone() {
+                        let codes = dimensions.iter().map(|field| fields.iter().find(|coded| coded.field == *field).expect("coded").codes[row]);
+                        let hour = hourly.then(|| times[row].div_euclid(HOUR_MS) * HOUR_MS);
+                        *wanted.entry((hour, codes.collect())).or_default() += 1;
+                    }
+                    let cube = if hourly { summary.hours(unit) } else { summary.kinds(unit) };
+                    match cube.expect("whole") {
+                        Some(cube) => prop_assert_eq!(cells(&cube, dimensions.len()), wanted),
+                        None => prop_assert!((range.len() as u32) < least || wanted.len() > range.len() / share as usize),
+                    }
+                }
+            }
+        }
+    }
+}
