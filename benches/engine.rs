@@ -15,7 +15,7 @@ use annals::ingest::TenantRule;
 use annals::query::filter::parse_filter;
 use annals::query::{Filter, HistogramQuery, Interval, Order, PageQuery, Reader};
 use annals::storage::Access;
-use annals::storage::segment::write_segment;
+use annals::storage::segment::{self, write_segment};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use std::sync::{Arc, OnceLock};
@@ -95,10 +95,9 @@ fn events_of_a_day() -> (Vec<Event>, String) {
 fn write_a_segment(bencher: Bencher<'_, '_>) {
     let (events, date) = events_of_a_day();
     let bytes: usize = events.iter().map(|event| event.original.len()).sum();
-    bencher
-        .counter(ItemsCount::new(events.len()))
-        .counter(BytesCount::new(bytes))
-        .bench_local(|| write_segment("bench", &date, decode::VERSION, black_box(&events)).expect("a segment is written"));
+    bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(bytes)).bench_local(|| {
+        write_segment("bench", &date, segment::Form::of(decode::VERSION), black_box(&events)).expect("a segment is written")
+    });
 }
 
 /// The store that is asked, and things in it to ask for.

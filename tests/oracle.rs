@@ -6,7 +6,7 @@ use annals::access::Scope;
 use annals::event::{Event, Field, Timestamp};
 use annals::query::filter::{Clause, Condition, Pattern, RecordTest, Test, ValueMatch, ValueTest};
 use annals::query::plan::Path;
-use annals::query::{Filter, HistogramQuery, Interval, Order};
+use annals::query::{Filter, HistogramQuery, Interval, Order, Reader};
 use annals::text::Glob;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -206,9 +206,24 @@ fn clause() -> impl Strategy<Value = Clause> {
     prop_oneof![3 => leaf(), 1 => group]
 }
 
+/// Conditions that the summary of a segment may answer.
+fn summarized() -> impl Strategy<Value = Vec<Clause>> {
+    use Field::{EventName, EventType, Level, ResourceType, Source};
+    let plain = |field: Field, negated: bool, test: Test| Clause::Field(Condition { field, negated, test });
+    let words = &[Source, ResourceType, EventName][..];
+    let one = prop_oneof![
+        3 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
+        1 => (proptest::sample::select(words), some(&["E", "日", "zzz"])).prop_map(move |(field, values)| plain(field, false, Test::Prefix(values))),
+        1 => (proptest::sample::select(&[Source, Level, EventType][..]), any::<bool>()).prop_map(move |(field, not)| plain(field, not, Test::Present)),
+        2 => (any::<bool>(), some(&["normal", "warning"])).prop_map(move |(not, values)| plain(Level, not, Test::OneOf(values))),
+        1 => (any::<bool>(), some(&["system", "data"])).prop_map(move |(not, values)| plain(EventType, not, Test::OneOf(values))),
+    ];
+    proptest::collection::vec(one, 0..4)
+}
+
 fn filter() -> impl Strategy<Value = Filter> {
     let moment = || proptest::option::weighted(0.3, (-22_i64..22).prop_map(|tick| Timestamp::from_millis(START + tick * 3_600_000)));
-    (proptest::collection::vec(clause(), 0..4), moment(), moment())
+    (prop_oneof![4 => proptest::collection::vec(clause(), 0..4), 1 => summarized()], moment(), moment())
         .prop_map(|(clauses, from, to)| Filter { clauses, from, to, last: None })
         .prop_filter("a period has a length", |filter| filter.from.zip(filter.to).is_none_or(|(from, to)| from < to))
 }
@@ -323,6 +338,7 @@ fn check_shapes(store: &TestStore, expected: &[&Event], filter: &Filter, tenants
         let found: BTreeMap<String, u64> = facet.values.into_iter().map(|value| (value.value, value.count)).collect();
         prop_assert_eq!(found, counted(expected, |event| text(event, *field)), "{} of {:?}", field, filter);
     }
+    check_kinds(&reader, expected, filter, &scope)?;
     let query = HistogramQuery { interval: Some(Interval::parse("3h").expect("an interval")), ..HistogramQuery::default() };
     let (histogram, _) = reader.histogram(&scope, filter, &query).expect("a histogram");
     let found: BTreeMap<i64, u64> =
@@ -344,9 +360,30 @@ fn check_shapes(store: &TestStore, expected: &[&Event], filter: &Filter, tenants
     let wanted: BTreeMap<_, _> =
         wanted.into_iter().map(|(value, (count, units))| (value, (count, annals::event::Amount::from_units(units).to_string()))).collect();
     prop_assert_eq!(summed, wanted, "statistics of {:?}", filter);
+    let levels_in: BTreeMap<(i64, String), u64> = by_level
+        .buckets
+        .iter()
+        .flat_map(|bucket| bucket.by.iter().map(|(level, count)| ((bucket.start.millis(), level.clone()), *count)))
+        .collect();
+    let bucket_of = |event: &Event| event.time.millis().div_euclid(3 * 3_600_000) * 3 * 3_600_000;
+    let wanted_in = counted(expected, |event| event.text(Field::Level).map(|level| (bucket_of(event), level.to_owned())));
+    prop_assert_eq!(levels_in, wanted_in, "levels of {:?}", filter);
     let levels: u64 = by_level.buckets.iter().flat_map(|bucket| bucket.by.values()).sum();
     prop_assert_eq!(levels as usize, expected.iter().filter(|event| event.text(Field::Level).is_some()).count());
     prop_assert_eq!(by_level.buckets.iter().map(|bucket| bucket.count).sum::<u64>() as usize, expected.len());
+    Ok(())
+}
+
+/// What summaries may answer, each field alone and all together.
+fn check_kinds(reader: &Reader<'_>, expected: &[&Event], filter: &Filter, scope: &Scope) -> Result<(), TestCaseError> {
+    let kinds = [Field::Source, Field::ResourceType, Field::EventName, Field::Level, Field::EventType];
+    let (together, _) = reader.facets(scope, filter, &kinds, 100).expect("facets");
+    for (field, facet) in kinds.iter().zip(together) {
+        let alone = reader.facets(scope, filter, &[*field], 100).expect("facets").0.remove(0);
+        prop_assert_eq!(&facet, &alone, "{} of {:?}", field, filter);
+        let found: BTreeMap<String, u64> = facet.values.into_iter().map(|value| (value.value, value.count)).collect();
+        prop_assert_eq!(found, counted(expected, |event| text(event, *field)), "{} of {:?}", field, filter);
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use annals::event::{Event, Timestamp};
 use annals::ingest::{Record, TenantRule};
 use annals::query::{Filter, Order, PageQuery};
 use annals::storage::Access;
+use annals::storage::segment::SummaryRule;
 use serde_json::Value as Json;
 
 use std::sync::Arc;
@@ -46,7 +47,9 @@ impl TestStore {
 
     fn open(&mut self) {
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
-        let settings = Settings { compact: self.compact, ..Settings::default() };
+        // Small as they are, segments have summaries of all there is.
+        let summary = SummaryRule { rows: 1, share: 1 };
+        let settings = Settings { compact: self.compact, summary, ..Settings::default() };
         let engine = Engine::open_with(&self.path(), Access::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
         self.engine = Some(Arc::new(engine));
     }

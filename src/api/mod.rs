@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod export;
 mod guard;
+mod listed;
 mod openapi;
 mod params;
 mod policy;

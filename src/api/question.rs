@@ -2,8 +2,9 @@
 //!
 //! The command line asks the same questions through this module, so `-o json` prints what HTTP answers.
 
+use super::listed::Answer;
 use super::params::Pairs;
-use super::shape::Shape;
+use super::shape::{Shape, Shown};
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,7 +16,9 @@ use crate::query::{
     parse_time_zone,
 };
 use crate::text::fold;
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
 
 /// Events on a page unless `limit` says otherwise.
 pub const PAGE_ROWS_DEFAULT: usize = 50;
@@ -93,6 +96,14 @@ struct Question<'a> {
 /// # Errors
 /// A parameter that is wrong, by name; a segment that cannot be read.
 pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
+    answer_listed(engine, call, pairs)?.into_json()
+}
+
+/// The same for who writes the answer and does not look into it.
+///
+/// # Errors
+/// As [`answer`].
+pub(super) fn answer_listed(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Answer> {
     let question = Question {
         pairs,
         scope: Scope::of_operator(&pairs.all("tenant"))?,
@@ -104,7 +115,7 @@ pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
         Call::Events => question.events(engine, &snapshot)?,
         Call::Count => {
             let (count, explain) = engine.reader(&snapshot, question.forced).count(&question.scope, &question.filter)?;
-            (json!({ "count": count }), explain)
+            (json!({ "count": count }).into(), explain)
         }
         Call::Facets => question.facets(engine, &snapshot)?,
         Call::Histogram => question.histogram(engine, &snapshot)?,
@@ -113,13 +124,13 @@ pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
         Call::Values => question.values(engine, &snapshot)?,
     };
     if pairs.flag("explain")? {
-        answer["explain"] = explain_json(&explain);
+        answer.set("explain", explain_json(&explain));
     }
     Ok(answer)
 }
 
 impl Question<'_> {
-    fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+    fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         let order = self.pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default();
         let mut filter = self.filter.clone();
         let mut binding = Binding::new(engine.cursor_key(), &self.scope, &filter, order);
@@ -135,16 +146,17 @@ impl Question<'_> {
         let query = PageQuery { limit, order, cursor, around };
         let reader = engine.reader(snapshot, self.forced);
         let page = reader.list(&self.scope, &filter, &query)?;
-        let events: Vec<Json> = page.events.iter().map(|event| shape.event(event)).collect();
+        let events: Vec<Shown<'_>> = page.events.iter().map(|event| Shown { shape: &shape, event }).collect();
         let text = |cursor: Option<crate::query::Cursor>| cursor.map(|cursor| binding.encode(cursor));
-        let mut answer = json!({ "events": events, "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
+        let cursors = json!({ "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
+        let mut answer = Answer::with_list(cursors, "events", &events)?;
         if self.pairs.flag("total")? {
-            answer["total"] = reader.count(&self.scope, &filter)?.0.into();
+            answer.set("total", reader.count(&self.scope, &filter)?.0.into());
         }
         Ok((answer, page.explain))
     }
 
-    fn stats(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+    fn stats(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         match self.pairs.one("field")? {
             None | Some("amount") => {}
             Some(_) => return Err(Error::parameter("field", "amount is the one field that has statistics")),
@@ -161,10 +173,10 @@ impl Question<'_> {
             })
         };
         let groups: Vec<Json> = groups.iter().map(group).collect();
-        Ok((json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups, "groups_total": total }), explain))
+        Ok((json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups, "groups_total": total }).into(), explain))
     }
 
-    fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+    fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         let names = self.pairs.all("fields");
         let names: Vec<&str> = names.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
         if names.is_empty() {
@@ -183,20 +195,20 @@ impl Question<'_> {
         let size = self.size(FACET_SIZE_DEFAULT)?;
         let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &fields, size)?;
         let facets: Map<String, Json> = facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
-        Ok((json!({ "facets": facets }), explain))
+        Ok((json!({ "facets": facets }).into(), explain))
     }
 
-    fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+    fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
         let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), size)?;
         let values = facets.first().map(values_json).unwrap_or_default();
-        Ok((json!({ "field": by.to_string(), "values": values }), explain))
+        Ok((json!({ "field": by.to_string(), "values": values }).into(), explain))
     }
 
     /// The values of a field that contain a text, for whoever is typing one: those that begin with it first.
-    fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+    fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say of which field"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
@@ -214,10 +226,10 @@ impl Question<'_> {
         found.sort_by_key(|(within, _)| *within);
         let total = found.len();
         let values: Vec<Json> = found.iter().take(size).map(|(_, value)| json!({ "value": value.value, "count": value.count })).collect();
-        Ok((json!({ "field": by.to_string(), "values": values, "total": total }), explain))
+        Ok((json!({ "field": by.to_string(), "values": values, "total": total }).into(), explain))
     }
 
-    fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Json, Explain)> {
+    fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         let interval = match self.pairs.one("interval")? {
             None | Some("auto") => None,
             Some(text) => Some(Interval::parse(text)?),
@@ -226,16 +238,14 @@ impl Question<'_> {
         let time_zone = self.pairs.one("time_zone")?.map(parse_time_zone).transpose()?;
         let query = HistogramQuery { interval, by, time_zone };
         let (histogram, explain) = engine.reader(snapshot, self.forced).histogram(&self.scope, &self.filter, &query)?;
-        let bucket = |bucket: &crate::query::Bucket| {
-            let mut json = json!({ "start": bucket.start.to_string(), "count": bucket.count });
-            if by.is_some() {
-                json["by"] = json!(bucket.by);
-            }
-            json
-        };
-        let buckets: Vec<Json> = histogram.buckets.iter().map(bucket).collect();
+        let buckets: Vec<ShownBucket<'_>> = histogram
+            .buckets
+            .iter()
+            .map(|bucket| ShownBucket { start: bucket.start.to_string(), count: bucket.count, by: by.map(|_| &bucket.by) })
+            .collect();
         let time_zone = time_zone.map_or("UTC", |zone| zone.name());
-        Ok((json!({ "interval": histogram.interval, "time_zone": time_zone, "buckets": buckets }), explain))
+        let about = json!({ "interval": histogram.interval, "time_zone": time_zone });
+        Ok((Answer::with_list(about, "buckets", &buckets)?, explain))
     }
 
     fn size(&self, default: usize) -> Result<usize> {
@@ -244,6 +254,15 @@ impl Question<'_> {
             _ => Err(Error::parameter("size", format!("is 1 to {FACET_SIZE_MAX}"))),
         }
     }
+}
+
+/// A bucket of a histogram as it is written.
+#[derive(Serialize)]
+struct ShownBucket<'a> {
+    start: String,
+    count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a BTreeMap<String, u64>>,
 }
 
 fn values_json(facet: &Facet) -> Json {

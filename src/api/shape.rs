@@ -2,7 +2,9 @@
 
 use super::params::Pairs;
 use crate::error::{Error, Result};
-use crate::event::{Event, FIELDS, Field, FieldDef, Kind, clip};
+use crate::event::{Event, FIELDS, Field, FieldDef, Kind, Value, clip};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 /// The most letters that texts may be cut to: beyond that there is no need to.
@@ -57,11 +59,44 @@ impl Shape {
         Json::Object(shown)
     }
 
+    /// Writes the event in this shape.
+    fn write<S: Serializer>(&self, event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.cut.is_some() {
+            return self.event(event).serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(None)?;
+        for def in FIELDS.iter().filter(|def| self.has(def.field)) {
+            match event.value(def.field) {
+                Value::Absent => {}
+                Value::Text(text) => map.serialize_entry(def.name, text)?,
+                Value::Bool(flag) => map.serialize_entry(def.name, &flag)?,
+                Value::Time(time) => map.serialize_entry(def.name, &time.to_string())?,
+                Value::Integer(number) => map.serialize_entry(def.name, &number)?,
+                Value::Decimal(amount) => map.serialize_entry(def.name, &amount.to_string())?,
+                Value::List(items) => map.serialize_entry(def.name, items)?,
+            }
+        }
+        map.end()
+    }
+
     fn has(&self, field: Field) -> bool {
         match &self.fields {
             Some(fields) => fields.contains(&field) || (field == Field::Original && self.original),
             None => field != Field::Original || self.original,
         }
+    }
+}
+
+/// An event in a shape, to be written.
+#[derive(Debug)]
+pub(super) struct Shown<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) event: &'a Event,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shape.write(self.event, serializer)
     }
 }
 
@@ -97,7 +132,10 @@ mod tests {
         event.set(Field::TraceId, "an-id");
         event.relate("quota", "0123456789");
         event.original = "{\"a\":1}".into();
-        Ok(Shape::parse(&Pairs::from_query(query))?.event(&event))
+        let shape = Shape::parse(&Pairs::from_query(query))?;
+        let written = serde_json::to_value(Shown { shape: &shape, event: &event }).expect("JSON");
+        assert_eq!(written, shape.event(&event), "written and as a tree it is the same");
+        Ok(written)
     }
 
     #[test]

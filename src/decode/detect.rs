@@ -1,8 +1,9 @@
 //! Tells the format of a record by its top-level keys, in one pass that evaluates no value.
 
-use super::{Format, json};
+use super::Format;
+use super::json::{self, Loose};
 use crate::error::Result;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
 const PROTO_PAYLOAD: u32 = 1;
@@ -55,50 +56,94 @@ fn bit(key: &str) -> u32 {
     }
 }
 
-/// The keys that a record has, as bits.
-struct Keys(u32);
+/// Reads the members of a record: which of the keys it has, as bits, and the value of the one that is wanted.
+struct Members<'k>(Option<&'k str>);
 
-struct KeyBit(u32);
+/// What a key tells.
+enum Told {
+    Bit(u32),
+    /// It is the one that is wanted.
+    Wanted(u32),
+}
 
-impl<'de> Deserialize<'de> for KeyBit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = KeyBit;
+/// What the keys of a record told.
+#[derive(Default)]
+struct Keys<'a> {
+    bits: u32,
+    /// The value of the wanted key, and how often the key occurs.
+    wanted: Option<Loose<'a>>,
+    times: usize,
+}
 
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a key")
-            }
+struct Name<'k>(Option<&'k str>);
 
-            fn visit_str<E>(self, key: &str) -> Result<KeyBit, E> {
-                Ok(KeyBit(bit(key)))
-            }
-        }
-        deserializer.deserialize_str(Name)
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Told;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Told, D::Error> {
+        deserializer.deserialize_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Keys;
+impl Visitor<'_> for Name<'_> {
+    type Value = Told;
 
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("an object")
-            }
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a key")
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Keys, A::Error> {
-                let mut keys = 0;
-                while let Some(KeyBit(bit)) = members.next_key()? {
+    fn visit_str<E>(self, key: &str) -> Result<Told, E> {
+        Ok(if self.0 == Some(key) { Told::Wanted(bit(key)) } else { Told::Bit(bit(key)) })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = Keys<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Keys<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Keys<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Keys<'de>, A::Error> {
+        let mut keys = Keys::default();
+        while let Some(told) = members.next_key_seed(Name(self.0))? {
+            match told {
+                Told::Bit(bit) => {
                     members.next_value::<IgnoredAny>()?;
-                    keys |= bit;
+                    keys.bits |= bit;
                 }
-                Ok(Keys(keys))
+                Told::Wanted(bit) => {
+                    keys.wanted = Some(members.next_value()?);
+                    keys.times += 1;
+                    keys.bits |= bit;
+                }
             }
         }
-        deserializer.deserialize_map(Members)
+        Ok(keys)
     }
+}
+
+/// Which format a record has, and the value of one of its keys: `None` if the key is not there, or is twice.
+///
+/// # Errors
+/// A record that is no JSON object.
+pub(super) fn detect_with<'a>(record: &'a str, key: &str) -> Result<(Option<Format>, Option<Loose<'a>>)> {
+    let keys = read(record, Some(key))?;
+    Ok((format_of(keys.bits), keys.wanted.filter(|_| keys.times == 1)))
+}
+
+fn read<'a>(record: &'a str, wanted: Option<&str>) -> Result<Keys<'a>> {
+    let mut deserializer = serde_json::Deserializer::from_str(record);
+    let keys = Members(wanted).deserialize(&mut deserializer).and_then(|keys| deserializer.end().map(|()| keys));
+    keys.map_err(|cause| json::fault(&cause))
 }
 
 /// Which format a record has; `None` if its keys tell none.
@@ -106,10 +151,13 @@ impl<'de> Deserialize<'de> for Keys {
 /// # Errors
 /// A record that is no JSON object.
 pub(super) fn detect(record: &str) -> Result<Option<Format>> {
-    let Keys(keys) = json::parse(record)?;
+    Ok(format_of(read(record, None)?.bits))
+}
+
+fn format_of(keys: u32) -> Option<Format> {
     let has = |bits: u32| keys & bits == bits;
     // A key that only one format has comes before keys that several may have.
-    Ok(match () {
+    match () {
         () if has(SPEC_VERSION | TYPE) => Some(Format::CloudEvents),
         () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),
         () if has(AUDIT_ID | AUDIT_DETAIL) => Some(Format::K8s),
@@ -121,5 +169,5 @@ pub(super) fn detect(record: &str) -> Result<Option<Format>> {
         () if has(LOG_TIME) => Some(Format::Otlp),
         () if has(DOCUMENT) => Some(Format::Ecs),
         () => None,
-    })
+    }
 }

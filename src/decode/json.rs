@@ -242,7 +242,7 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
 }
 
 /// A parser's error in our words: records are one line mostly, so the place is a byte and not a line and a column.
-fn fault(cause: &serde_json::Error) -> Error {
+pub(super) fn fault(cause: &serde_json::Error) -> Error {
     let text = cause.to_string();
     let place = format!(" at line {} column {}", cause.line(), cause.column());
     match text.strip_suffix(&place) {

@@ -116,8 +116,31 @@ pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     check_shape(record)?;
     let format = match format {
         Some(format) => format,
-        None => detect::detect(record)?.ok_or_else(|| Error::invalid("record has the keys of no known format"))?,
+        None => detect::detect(record)?.ok_or_else(unknown)?,
     };
+    decode_as(record, format)
+}
+
+/// The same, and the text at a path of the record as [`text_at`] gives it. If the path is one key, finding it costs nothing where
+/// the format is to be told.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with_text_at(record: &str, format: Option<Format>, path: &str) -> Result<(Event, Option<String>)> {
+    if format.is_some() || path.contains('.') {
+        return Ok((decode(record, format)?, text_at(record, path)));
+    }
+    check_shape(record)?;
+    let (format, text) = detect::detect_with(record, path)?;
+    let event = decode_as(record, format.ok_or_else(unknown)?)?;
+    Ok((event, text.and_then(json::Loose::text_lossy).map(Cow::into_owned)))
+}
+
+fn unknown() -> Error {
+    Error::invalid("record has the keys of no known format")
+}
+
+fn decode_as(record: &str, format: Format) -> Result<Event> {
     let mut event = Event::default();
     event.original = record.into();
     fill(record, format, &mut event).map_err(|error| error.at(format.name()))?;

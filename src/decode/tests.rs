@@ -298,6 +298,10 @@ fn a_path_leads_to_the_text_of_a_value() {
         ("", None),
     ] {
         assert_eq!(text_at(record, path).as_deref(), text, "{path}");
+        // Found on the way to the format it is the same.
+        let event = format!(r#"{{"trace_id":"t","trace_name":"a","time":1767225660000,{}"#, &record[1..]);
+        let (decoded, found) = decode_with_text_at(&event, None, path).expect("a trace");
+        assert_eq!((found.as_deref(), decoded), (text, decode(&event, None).expect("a trace")), "{path}");
     }
 }
 

@@ -92,7 +92,7 @@ impl WriteSide {
         WriteSide::check_disk(core)?;
         let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
         let id = maintained_id(core.clock.now(), last, snapshot.version);
-        let (files, before) = merge(&id, &old)?;
+        let (files, before) = merge(&id, &old, core.settings.summary)?;
         put(core.data.store(), &files)?;
         let new = Arc::new(Segment::new(core.data.store(), files.manifest));
         let after = Fingerprint::of_segment(&new)?;

@@ -14,7 +14,7 @@ use crate::event::{Event, Timestamp};
 use crate::maintain::{Fingerprint, Hold, Policy, events_of};
 use crate::query::Filter;
 use crate::storage::NewSegment;
-use crate::storage::segment::{Segment, write_segment};
+use crate::storage::segment::{Form, Segment, write_segment};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -183,7 +183,7 @@ impl WriteSide {
 fn write_left(core: &Core, fate: &Fate, version: u64, now: Timestamp) -> Result<Arc<Segment>> {
     let manifest = fate.segment.manifest();
     let id = maintained_id(now, manifest.last_seq, version);
-    let files = write_segment(&id, &manifest.date, manifest.decoders, &fate.left)?;
+    let files = write_segment(&id, &manifest.date, Form { decoders: manifest.decoders, summary: core.settings.summary }, &fate.left)?;
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
     if Fingerprint::of_segment(&segment)? != Fingerprint::of(&fate.left) {

@@ -55,6 +55,7 @@ impl Engine {
             sealing: Vec::new(),
             fresh,
             last_seq: logged.recovered.last_seq,
+            vocabulary: Arc::default(),
         };
         let published = Arc::new(Published::new(snapshot));
         let write = match (access, folder) {

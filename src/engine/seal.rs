@@ -7,7 +7,7 @@ use super::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
-use crate::storage::segment::{Segment, SegmentFiles};
+use crate::storage::segment::{Form, Segment, SegmentFiles};
 use crate::storage::{NewSegment, PutMode, Store, Table, TableSegment, paths};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -73,7 +73,8 @@ impl WriteSide {
         self.settle(core, table)?;
         let now = core.clock.now();
         let mut number = 0;
-        let segments = seal(events, || {
+        let form = Form { decoders: crate::decode::VERSION, summary: core.settings.summary };
+        let segments = seal(events, form, || {
             number += 1;
             segment_id(now, last_seq, number)
         })?;

@@ -1,6 +1,7 @@
 //! When the engine seals, and when it takes nothing more.
 
 use super::step::AtStep;
+use crate::storage::segment::SummaryRule;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub backups: Option<PathBuf>,
     /// Whether segments are merged in the background.
     pub compact: bool,
+    /// What the summaries of segments hold.
+    pub summary: SummaryRule,
     /// Bytes that must be free on the disk before anything is taken in.
     pub free_bytes: u64,
     /// What is called at each step of what changes the store: for tests.
@@ -41,6 +44,7 @@ impl Default for Settings {
             room_wait: Duration::from_secs(10),
             backups: None,
             compact: true,
+            summary: SummaryRule::default(),
             free_bytes: 256 << 20,
             at_step: AtStep::default(),
         }

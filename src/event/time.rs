@@ -124,7 +124,23 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_chrono() {
             Some(moment) if (0..=9999).contains(&moment.year()) => {
-                write!(out, "{}", moment.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+                // By hand, because an answer may hold thousands: a format that is read anew costs several times as much.
+                let mut text = *b"0000-00-00T00:00:00.000Z";
+                let mut put = |place: usize, digits: usize, mut number: u32| {
+                    for place in (place..place + digits).rev() {
+                        text[place] = b'0' + (number % 10) as u8;
+                        number /= 10;
+                    }
+                };
+                put(0, 4, moment.year() as u32);
+                put(5, 2, moment.month());
+                put(8, 2, moment.day());
+                let millis = self.0.rem_euclid(DAY_MS) as u32;
+                put(11, 2, millis / 3_600_000);
+                put(14, 2, millis / 60_000 % 60);
+                put(17, 2, millis / 1_000 % 60);
+                put(20, 3, millis % 1_000);
+                out.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
             _ => write!(out, "{}", self.0),
         }

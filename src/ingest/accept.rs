@@ -6,7 +6,7 @@ use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp, clip, row_order};
 use crate::redact::Redactor;
-use crate::storage::segment::{Segment, SegmentFiles, TenantRows, write_segment};
+use crate::storage::segment::{Form, Segment, SegmentFiles, TenantRows, write_segment};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -73,18 +73,6 @@ impl TenantRule {
             (Some(_), Some(_)) => Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other")),
         }
     }
-
-    fn of(&self, text: &str) -> Result<String> {
-        match self {
-            Self::Is(tenant) => Ok(tenant.clone()),
-            Self::At(path) => {
-                let tenant = decode::text_at(text, path);
-                let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
-                check_producer(&tenant)?;
-                Ok(tenant)
-            }
-        }
-    }
 }
 
 /// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
@@ -124,9 +112,20 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
         }
         let text = std::str::from_utf8(&record.bytes)
             .map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))?;
-        let mut event = decode::decode(text, format)?;
-        event.tenant = rule.of(text)?.into();
-        Ok(event)
+        match rule {
+            TenantRule::Is(tenant) => {
+                let mut event = decode::decode(text, format)?;
+                event.tenant = tenant.as_str().into();
+                Ok(event)
+            }
+            TenantRule::At(path) => {
+                let (mut event, tenant) = decode::decode_with_text_at(text, format, path)?;
+                let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
+                check_producer(&tenant)?;
+                event.tenant = tenant.into();
+                Ok(event)
+            }
+        }
     })();
     outcome.map_err(|error: Error| {
         let tenant = match rule {
@@ -303,7 +302,7 @@ fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<
 ///
 /// # Errors
 /// None that input can cause.
-pub fn seal(events: Vec<Arc<Event>>, mut next_id: impl FnMut() -> String) -> Result<Vec<SegmentFiles>> {
+pub fn seal(events: Vec<Arc<Event>>, form: Form, mut next_id: impl FnMut() -> String) -> Result<Vec<SegmentFiles>> {
     let mut dates: BTreeMap<String, Vec<Arc<Event>>> = BTreeMap::new();
     let (mut day, mut date) = (i64::MIN, String::new());
     for event in events {
@@ -323,7 +322,7 @@ pub fn seal(events: Vec<Arc<Event>>, mut next_id: impl FnMut() -> String) -> Res
         .into_par_iter()
         .map(|(id, date, mut events)| {
             events.par_sort_unstable_by(|left, right| row_order(left, right));
-            write_segment(&id, &date, decode::VERSION, &events)
+            write_segment(&id, &date, form, &events)
         })
         .collect()
 }

@@ -122,23 +122,27 @@ impl<R: BufRead> RecordSplitter<R> {
 
 impl Nesting {
     fn read(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if self.in_text {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            at += 1;
+            if !self.in_text {
                 match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_text = false,
+                    b'"' => self.in_text = true,
+                    b'{' | b'[' => self.open.push(*byte),
+                    // In ASCII a closing bracket is two after its opening one.
+                    b'}' | b']' => self.broken |= self.open.pop() != Some(byte - 2),
                     _ => {}
                 }
                 continue;
             }
-            match byte {
-                b'"' => self.in_text = true,
-                b'{' | b'[' => self.open.push(*byte),
-                // In ASCII a closing bracket is two after its opening one.
-                b'}' | b']' => self.broken |= self.open.pop() != Some(byte - 2),
-                _ => {}
+            if self.escaped {
+                self.escaped = false;
+                continue;
             }
+            // Most of a record is text, in which only its end and escapes matter.
+            let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at - 1..]) else { return };
+            at += found;
+            if bytes[at - 1] == b'"' { self.in_text = false } else { self.escaped = true }
         }
     }
 

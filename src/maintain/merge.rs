@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::event::{Columns, Event, FIELDS, Field, Value, row_order};
-use crate::storage::segment::{Segment, SegmentFiles, write_segment};
+use crate::storage::segment::{Form, Segment, SegmentFiles, SummaryRule, write_segment};
 use rayon::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// A segment that cannot be read.
-pub fn merge(id: &str, segments: &[Arc<Segment>]) -> Result<(SegmentFiles, Fingerprint)> {
+pub fn merge(id: &str, segments: &[Arc<Segment>], summary: SummaryRule) -> Result<(SegmentFiles, Fingerprint)> {
     let first = segments.first().ok_or_else(|| Error::internal("nothing to merge"))?.manifest();
     let parts: Vec<Vec<Event>> = segments.par_iter().map(|segment| events_of(segment)).collect::<Result<_>>()?;
     let mut events: Vec<Event> = parts.into_iter().flatten().collect();
@@ -21,7 +21,7 @@ pub fn merge(id: &str, segments: &[Arc<Segment>]) -> Result<(SegmentFiles, Finge
         return Err(Error::corrupt(format!("{} rows were read of {rows}", fingerprint.rows)));
     }
     events.par_sort_unstable_by(row_order);
-    Ok((write_segment(id, &first.date, first.decoders, &events)?, fingerprint))
+    Ok((write_segment(id, &first.date, Form { decoders: first.decoders, summary }, &events)?, fingerprint))
 }
 
 /// What a set of events is known by, whatever their order: how many, and the sum of the hashes of all their values.

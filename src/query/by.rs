@@ -58,6 +58,14 @@ impl By {
         }
     }
 
+    /// The field, if it is one.
+    pub(super) fn field(&self) -> Option<Field> {
+        match self {
+            Self::Field(field) => Some(*field),
+            Self::Related(_) => None,
+        }
+    }
+
     /// Calls with each value that an event has; says how many those were.
     pub(super) fn each(&self, columns: &Columns, row: usize, mut call: impl FnMut(&str)) -> usize {
         match self {

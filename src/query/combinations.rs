@@ -1,7 +1,9 @@
 //! Combinations: which values of several fields occur together, and how often.
 
 use super::filter::Filter;
-use super::{Explain, Reader};
+use super::rows::Rows;
+use super::vocabulary::{Coded, Vocabulary};
+use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Columns, Field};
@@ -16,8 +18,12 @@ impl Reader<'_> {
     /// # Errors
     /// A segment that cannot be read.
     pub fn combinations(&self, scope: &Scope, filter: &Filter, fields: &[Field]) -> Result<(BTreeMap<Combination, u64>, Explain)> {
+        let vocabulary = &self.snapshot.vocabulary;
         let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
             let mut counts = BTreeMap::new();
+            if count_codes(run, &rows, fields, vocabulary, &mut counts)? {
+                return Ok(counts);
+            }
             for columns in run.source.columns(&rows, fields)? {
                 count(&columns, fields, &mut counts)?;
             }
@@ -29,6 +35,44 @@ impl Reader<'_> {
         }
         Ok((totals, explain))
     }
+}
+
+/// Counts by the codes of the index; `false` if a field has none.
+fn count_codes(
+    run: &Run<'_>,
+    rows: &Rows,
+    fields: &[Field],
+    vocabulary: &Vocabulary,
+    counts: &mut BTreeMap<Combination, u64>,
+) -> Result<bool> {
+    if rows.len() == 0 {
+        return Ok(true);
+    }
+    let mut lists = Vec::with_capacity(fields.len());
+    for field in fields {
+        let Some(coded) = vocabulary.coded(run.source, *field)? else { return Ok(false) };
+        lists.push(coded);
+    }
+    let mut by_codes: HashMap<Vec<u32>, u64> = HashMap::new();
+    let mut key = Vec::with_capacity(lists.len());
+    rows.each(|row| {
+        key.clear();
+        key.extend(lists.iter().map(|coded| coded.codes.get(row)));
+        match by_codes.get_mut(&key) {
+            Some(count) => *count += 1,
+            None => {
+                by_codes.insert(key.clone(), 1);
+            }
+        }
+    });
+    for (codes, count) in by_codes {
+        let value = |((field, coded), code): ((&Field, &Coded<'_>), u32)| {
+            let number = coded.numbers.get((code as usize).checked_sub(1)?)?;
+            vocabulary.texts(*field, std::iter::once(*number)).first().map(ToString::to_string)
+        };
+        *counts.entry(fields.iter().zip(&lists).zip(codes).map(value).collect()).or_default() += count;
+    }
+    Ok(true)
 }
 
 /// Counts by codes first: texts are made once for each combination, not for each row.

@@ -4,12 +4,17 @@ use super::by::value_of;
 use super::filter::Filter;
 use super::interval::{Calendar, Interval};
 use super::rows::Rows;
+use super::source::Places;
+use super::summarized::Summarized;
+use super::vocabulary::Coded;
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// The most buckets that a histogram may have.
 pub const BUCKETS_MAX: i64 = 10_000;
@@ -57,10 +62,18 @@ impl Reader<'_> {
         // The first and the last bucket may be cut by the period, and still count.
         check_buckets(span / interval.millis(), &interval)?;
         let calendar = Calendar { interval, zone: query.time_zone.unwrap_or(Tz::UTC) };
-        let (counts, explain) = self.each_run(&self.runs(scope, filter), filter, |run, rows| match query.by {
-            None => counts_of(run, rows, &calendar),
-            Some(field) => counts_by(run, &rows, &calendar, field),
-        })?;
+        let vocabulary = &self.snapshot.vocabulary;
+        // Without conditions and groups, where buckets begin among the rows is all there is to find.
+        let plain = filter.clauses.is_empty() && query.by.is_none();
+        let summary = |summarized: &Summarized<'_>| if plain { Ok(None) } else { summarized.histogram(&calendar, query.by) };
+        let by_rows = |run: &Run<'_>, rows: Rows| match query.by {
+            None => counts_of(run, &rows, &calendar),
+            Some(field) => match vocabulary.coded(run.source, field)? {
+                Some(coded) => counts_by_code(run, &rows, &calendar, &coded, |numbers| vocabulary.texts(field, numbers)),
+                None => counts_by(run, &rows, &calendar, field),
+            },
+        };
+        let (counts, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows)?;
         let mut totals: BTreeMap<i64, Bucket> = BTreeMap::new();
         for bucket in counts.into_iter().flatten() {
             let total =
@@ -108,38 +121,87 @@ fn check_buckets(buckets: i64, interval: &Interval) -> Result<()> {
     Err(Error::parameter("interval", what))
 }
 
-/// Rows of a run descend in time, so a bucket is a stretch of rows, and its end is found by binary search.
-fn counts_of(run: &Run<'_>, rows: Rows, calendar: &Calendar) -> Result<Vec<Bucket>> {
+/// Rows of a tenant descend in time, so a bucket is a stretch of rows, and its end is found by binary search. Hands over where
+/// each bucket begins and the places of its rows in `rows`; a run of several tenants has a bucket of each.
+fn each_bucket(run: &Run<'_>, rows: &Rows, calendar: &Calendar, mut take: impl FnMut(i64, Range<usize>)) -> Result<()> {
     let index = run.source.places()?;
-    let mut buckets = Vec::new();
-    let mut add = |start: i64, count: usize| {
-        buckets.push(Bucket { start: Timestamp::from_millis(start), count: count as u64, by: BTreeMap::new() });
-    };
-    match rows {
-        Rows::Range(range) => {
-            let mut row = range.start;
-            while row < range.end {
-                let start = calendar.start(index.time(row).millis());
-                let (mut low, mut high) = (row, range.end);
-                while low < high {
-                    let middle = u32::midpoint(low, high);
-                    if index.time(middle).millis() >= start { low = middle + 1 } else { high = middle }
-                }
-                add(start, (low - row) as usize);
-                row = low;
-            }
-        }
-        Rows::List(rows) => {
-            let mut rest = rows.as_slice();
-            while let Some(row) = rest.first() {
-                let start = calendar.start(index.time(*row).millis());
-                let count = rest.partition_point(|row| index.time(*row).millis() >= start);
-                add(start, count);
-                rest = &rest[count..];
-            }
-        }
+    if !run.is_wide() {
+        bucket_part(index, rows, 0..rows.len(), calendar, &mut take);
+        return Ok(());
     }
-    Ok(buckets)
+    let mut place = 0;
+    for tenant in run.source.tenants() {
+        let end = rows.place_of(tenant.range().end);
+        bucket_part(index, rows, place..end, calendar, &mut take);
+        place = end;
+    }
+    Ok(())
+}
+
+fn bucket_part(index: Places<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
+    let (mut place, end) = (part.start, part.end);
+    let time = |place: usize| index.time(rows.at(place)).millis();
+    while place < end {
+        let start = calendar.start(time(place));
+        // Most buckets end soon: the search takes strides that double before it halves them.
+        let (mut low, mut stride) = (place + 1, 1);
+        while low + stride < end && time(low + stride) >= start {
+            low += stride;
+            stride *= 2;
+        }
+        let mut high = end.min(low + stride);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if time(middle) >= start { low = middle + 1 } else { high = middle }
+        }
+        take(start, place..low);
+        place = low;
+    }
+}
+
+fn counts_of(run: &Run<'_>, rows: &Rows, calendar: &Calendar) -> Result<Vec<Bucket>> {
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    each_bucket(run, rows, calendar, |start, places| *counts.entry(start).or_default() += places.len() as u64)?;
+    let bucket = |(start, count)| Bucket { start: Timestamp::from_millis(start), count, by: BTreeMap::new() };
+    Ok(counts.into_iter().map(bucket).collect())
+}
+
+/// The same by the values of a field that has codes.
+fn counts_by_code(
+    run: &Run<'_>,
+    rows: &Rows,
+    calendar: &Calendar,
+    coded: &Coded<'_>,
+    texts: impl Fn(std::vec::IntoIter<u32>) -> Vec<Arc<str>>,
+) -> Result<Vec<Bucket>> {
+    let mut counts: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
+    let mut by_code = vec![0_u64; coded.numbers.len() + 1];
+    let mut seen: Vec<u32> = Vec::new();
+    each_bucket(run, rows, calendar, |start, places| {
+        let bucket = counts.entry(start).or_default();
+        bucket.0 += places.len() as u64;
+        let mut add = |code: u32| {
+            if by_code[code as usize] == 0 {
+                seen.push(code);
+            }
+            by_code[code as usize] += 1;
+        };
+        match rows {
+            Rows::Range(range) => coded.codes.each(range.start + places.start as u32..range.start + places.end as u32, &mut add),
+            Rows::List(rows) => rows[places].iter().for_each(|row| add(coded.codes.get(*row))),
+        }
+        for code in seen.drain(..) {
+            *bucket.1.entry(code).or_default() += std::mem::take(&mut by_code[code as usize]);
+        }
+    })?;
+    let bucket = |(start, (count, mut by)): (i64, (u64, BTreeMap<u32, u64>))| {
+        // An event without a value counts only in the bucket.
+        by.remove(&0);
+        let numbers: Vec<u32> = by.keys().map(|code| coded.numbers[*code as usize - 1]).collect();
+        let by = texts(numbers.into_iter()).iter().map(ToString::to_string).zip(by.into_values()).collect();
+        Bucket { start: Timestamp::from_millis(start), count, by }
+    };
+    Ok(counts.into_iter().map(bucket).collect())
 }
 
 fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field) -> Result<Vec<Bucket>> {

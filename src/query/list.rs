@@ -21,7 +21,9 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 const WINDOW_ROWS: u32 = 4_096;
 
 /// Runs that are asked at a time at most.
-const RUNS_AT_A_TIME: usize = 16;
+const RUNS_AT_A_TIME: usize = 64;
+/// Up to so many runs at a time are done sooner than they are spread.
+const RUNS_ALONE: usize = 8;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Default)]
@@ -112,10 +114,10 @@ impl Reader<'_> {
             }
             let places = next..runs.len().min(next + step);
             let ask = |place: usize| self.hits(&runs[place], filter, walk, wanted);
-            let found: Vec<(Vec<u32>, Step)> = if places.len() < 2 {
+            let found: Vec<(Vec<u32>, Step)> = if places.len() <= RUNS_ALONE {
                 places.clone().map(ask).collect::<Result<_>>()?
             } else {
-                places.clone().into_par_iter().map(ask).collect::<Result<_>>()?
+                places.clone().into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect::<Result<_>>()?
             };
             for (place, (rows, step)) in places.clone().zip(found) {
                 steps.push(step);

@@ -13,6 +13,8 @@ const CANDIDATES_SHARE: u32 = 16;
 pub enum Path {
     /// No row can match.
     Pruned,
+    /// The summary of the segment has the counts.
+    Summary,
     /// Posting lists and tables of ids give the rows; what they cannot tell is verified on those rows.
     Lookup,
     /// The columns of all rows in question are read.
@@ -39,6 +41,7 @@ impl fmt::Display for Path {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Pruned => "pruned",
+            Self::Summary => "summary",
             Self::Lookup => "lookup",
             Self::Scan => "scan",
             Self::Buffer => "buffer",
@@ -57,6 +60,8 @@ pub struct Facts {
     pub absent: Option<String>,
     /// Conditions that only the columns can verify, as text.
     pub residual: Vec<String>,
+    /// All of those are about the record alone, which is read page by page either way.
+    pub records_only: bool,
 }
 
 /// What was decided, and why.
@@ -84,6 +89,9 @@ pub fn choose(facts: &Facts, forced: Option<Path>) -> Choice {
         return choice(Path::Lookup, "the index answers every condition".to_owned());
     }
     let columns = facts.residual.join(" and ");
+    if facts.records_only {
+        return choice(Path::Lookup, format!("the records are searched for {columns}"));
+    }
     match facts.narrowest {
         Some(candidates) if candidates <= CANDIDATES_FEW.max(facts.rows / CANDIDATES_SHARE) => {
             choice(Path::Lookup, format!("the index leaves at most {candidates} rows to verify {columns}"))
@@ -117,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_forced_path_is_taken_where_rows_are_left() {
-        let facts = Facts { rows: 100, absent: Some("source=X".into()), narrowest: Some(0), residual: vec![] };
+        let facts = Facts { rows: 100, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() };
         check(&facts, Some(Path::Scan), Path::Scan);
         check(&facts, Some(Path::Lookup), Path::Pruned);
         check(&Facts::default(), Some(Path::Scan), Path::Pruned);

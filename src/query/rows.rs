@@ -23,6 +23,30 @@ impl Rows {
         }
     }
 
+    /// The row at a place, which must be below [`Rows::len`].
+    pub(super) fn at(&self, place: usize) -> u32 {
+        match self {
+            Self::Range(range) => range.start + place as u32,
+            Self::List(rows) => rows[place],
+        }
+    }
+
+    /// How many rows come before this one.
+    pub(super) fn place_of(&self, row: u32) -> usize {
+        match self {
+            Self::Range(range) => (row.clamp(range.start, range.end) - range.start) as usize,
+            Self::List(rows) => rows.partition_point(|other| *other < row),
+        }
+    }
+
+    /// Hands over every row.
+    pub(super) fn each(&self, take: impl FnMut(u32)) {
+        match self {
+            Self::Range(range) => range.clone().for_each(take),
+            Self::List(rows) => rows.iter().copied().for_each(take),
+        }
+    }
+
     pub(super) fn into_vec(self) -> Vec<u32> {
         match self {
             Self::Range(range) => range.collect(),
@@ -31,7 +55,7 @@ impl Rows {
     }
 }
 
-/// What a list page reads: the record, and what the record does not tell.
+/// What a list page reads of a segment whose index does not tell it: the record, and what the record does not say.
 const FROM_RECORD: &[Field] =
     &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
 
@@ -44,14 +68,15 @@ pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     if segment.manifest().decoders != decode::VERSION {
         return events_from_columns(segment, rows);
     }
+    if let Some(events) = events_from_index(segment, rows, &mut 0)? {
+        return Ok(events);
+    }
     let mut events = Vec::with_capacity(rows.len());
     for columns in segment.read(rows, FROM_RECORD, &mut 0)? {
         for row in 0..columns.rows() {
             let stored = columns.event(row);
             let format = stored.text(Field::Format).and_then(decode::Format::from_name);
-            let decoded = decode::decode(&stored.original, format);
-            let mut event =
-                decoded.map_err(|error| Error::corrupt(format!("a stored record of {} no longer decodes: {error}", stored.tenant)))?;
+            let mut event = decode_again(&stored.original, format, &stored.tenant)?;
             event.tenant = stored.tenant;
             event.seq = stored.seq;
             event.time = stored.time;
@@ -61,6 +86,43 @@ pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
         }
     }
     Ok(events)
+}
+
+fn decode_again(record: &str, format: Option<decode::Format>, tenant: &str) -> Result<Event> {
+    decode::decode(record, format).map_err(|error| Error::corrupt(format!("a stored record of {tenant} no longer decodes: {error}")))
+}
+
+/// The same with nothing read of the data file but records: the index and the manifest tell the rest. `None` if they do not.
+pub(super) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64) -> Result<Option<Vec<Event>>> {
+    let index = segment.index()?;
+    let (Some(formats), Some(suspects), Some(mut records)) =
+        (index.codes(Field::Format)?, index.codes(Field::TimeSuspect)?, segment.records()?)
+    else {
+        return Ok(None);
+    };
+    let mut names = Vec::new();
+    index.each_value(Field::Format, |name| names.push(decode::Format::from_name(name)))?;
+    let mut flags = Vec::new();
+    index.each_value(Field::TimeSuspect, |flag| flags.push(flag == "true"))?;
+    let tenants = &segment.manifest().tenants;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = tenants.partition_point(|tenant| tenant.first <= *row).saturating_sub(1);
+        let tenant = tenants.get(place).filter(|tenant| tenant.range().contains(row));
+        let tenant = tenant.ok_or_else(|| Error::corrupt(format!("row {row} of {} is of no tenant", segment.manifest().id)))?;
+        let format = (formats.get(*row) as usize).checked_sub(1).and_then(|code| names.get(code).copied().flatten());
+        let suspect = (suspects.get(*row) as usize).checked_sub(1).and_then(|code| flags.get(code).copied()).unwrap_or_default();
+        let key = index.key(*row);
+        let Some(ingest_time) = index.ingest_time(key.seq)? else { return Ok(None) };
+        let mut event = decode_again(records.record(*row)?, format, &tenant.tenant)?;
+        event.tenant = tenant.tenant.clone();
+        (event.seq, event.time) = (key.seq, key.time);
+        event.ingest_time = ingest_time;
+        event.time_suspect = suspect;
+        events.push(event);
+    }
+    *bytes += records.bytes_read();
+    Ok(Some(events))
 }
 
 /// The events in these rows, from all their columns.
@@ -75,7 +137,7 @@ mod tests {
     use super::*;
     use crate::event::{Timestamp, row_order};
     use crate::generate::{Generator, Plan};
-    use crate::storage::segment::write_segment;
+    use crate::storage::segment::{Form, write_segment};
     use crate::storage::{PutMode, Store, paths};
 
     #[test]
@@ -96,10 +158,12 @@ mod tests {
         let expected: Vec<Event> = rows.iter().map(|row| written[*row as usize].clone()).collect();
         // Decoders of another version must not be asked: the columns are.
         for decoders in [decode::VERSION, decode::VERSION + 1] {
-            let files = write_segment("01ROWS", "2026-03-02", decoders, &written).expect("a segment");
+            let files = write_segment("01ROWS", "2026-03-02", Form::of(decoders), &written).expect("a segment");
             store.put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace).expect("the data file");
+            store.put(&paths::index("01ROWS"), &files.index, PutMode::Replace).expect("the index file");
             let segment = Segment::new(&store, files.manifest);
             assert_eq!(events(&segment, &rows).expect("events"), expected);
+            assert_eq!(events_from_index(&segment, &rows, &mut 0).expect("events").as_ref(), Some(&expected));
             assert_eq!(events_from_columns(&segment, &rows).expect("events"), expected);
         }
     }

@@ -49,7 +49,7 @@ impl<'a> Source<'a> {
 
     pub(super) fn tenant(self, name: &str) -> Option<&'a TenantRows> {
         match self {
-            Self::Segment(segment) => segment.manifest().tenant(name),
+            Self::Segment(segment) => segment.tenant(name),
             Self::Buffer(buffered) => buffered.tenant(name),
         }
     }

@@ -2,7 +2,10 @@
 
 use super::by::By;
 use super::filter::Filter;
-use super::{Explain, Reader};
+use super::rows::Rows;
+use super::source::Source;
+use super::vocabulary::Vocabulary;
+use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
@@ -101,29 +104,21 @@ impl Group {
 }
 
 impl Reader<'_> {
-    /// What the amounts of the events that match come to, by the values of a field or the ids of a kind: the largest groups first, equal ones
-    /// in the order of the value. Events without an amount do not count.
+    /// What the amounts of the events that match come to, by the values of a field or the ids of a kind: the largest groups
+    /// first, equal ones in the order of the value. Events without an amount do not count.
     ///
     /// # Errors
     /// A segment that cannot be read.
     pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<Group>, Explain)> {
         let by: Option<By> = by.map(Into::into);
-        let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.as_ref().map(By::column)).collect();
-        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
-            let mut groups: HashMap<Option<String>, Group> = HashMap::new();
-            for columns in run.source.columns(&rows, &fields)? {
-                for row in 0..columns.rows() {
-                    let Some(amount) = columns.amount(row) else { continue };
-                    let mut add = |value: Option<&str>| {
-                        let value = value.map(str::to_owned);
-                        groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
-                    };
-                    if by.as_ref().is_none_or(|by| by.each(&columns, row, |value| add(Some(value))) == 0) {
-                        add(None);
-                    }
-                }
-            }
-            Ok(groups)
+        let vocabulary = &self.snapshot.vocabulary;
+        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| match with_amounts(run, &rows)? {
+            Some(amounts) => match groups_by_code(run, &amounts, by.as_ref(), vocabulary)? {
+                Some(groups) => Ok(groups),
+                // Few events have an amount, and only of those the column is needed.
+                None => groups_by_column(run, &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()), by.as_ref()),
+            },
+            None => groups_by_column(run, &rows, by.as_ref()),
         })?;
         let mut totals: HashMap<Option<String>, Group> = HashMap::new();
         for (value, group) in found.into_iter().flatten() {
@@ -138,6 +133,77 @@ impl Reader<'_> {
         groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
         Ok((groups, explain))
     }
+}
+
+/// The rows that have an amount, with it, from the index; `None` if it has no list of them.
+fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>> {
+    let Source::Segment(segment) = run.source else { return Ok(None) };
+    if rows.len() == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    let Some(amounts) = segment.index()?.amounts()? else { return Ok(None) };
+    Ok(Some(match rows {
+        Rows::Range(range) => amounts.within(range.clone()).collect(),
+        Rows::List(rows) => {
+            let mut wanted = rows.iter().copied().peekable();
+            let there = |(row, _): &(u32, Amount)| {
+                while wanted.next_if(|wanted| wanted < row).is_some() {}
+                wanted.peek() == Some(row)
+            };
+            amounts.within(rows[0]..rows[rows.len() - 1] + 1).filter(there).collect()
+        }
+    }))
+}
+
+/// The groups of a run by the codes of a field, or as one; `None` if there are no codes.
+fn groups_by_code(
+    run: &Run<'_>,
+    amounts: &[(u32, Amount)],
+    by: Option<&By>,
+    vocabulary: &Vocabulary,
+) -> Result<Option<HashMap<Option<String>, Group>>> {
+    let coded = match by {
+        None => None,
+        Some(by) => {
+            let Some(field) = by.field() else { return Ok(None) };
+            let Some(coded) = vocabulary.coded(run.source, field)? else { return Ok(None) };
+            Some((field, coded))
+        }
+    };
+    let mut groups: HashMap<u32, Group> = HashMap::new();
+    for (row, amount) in amounts {
+        let code = coded.as_ref().map_or(0, |(_, coded)| coded.codes.get(*row));
+        groups.entry(code).or_insert_with(|| Group::of(None, *amount)).add(*amount);
+    }
+    let named = groups.into_iter().map(|(code, group)| {
+        let value = match &coded {
+            Some((field, coded)) if code > 0 => {
+                let number = coded.numbers[code as usize - 1];
+                vocabulary.texts(*field, std::iter::once(number)).first().map(ToString::to_string)
+            }
+            _ => None,
+        };
+        (value.clone(), Group { value, ..group })
+    });
+    Ok(Some(named.collect()))
+}
+
+fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<HashMap<Option<String>, Group>> {
+    let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
+    let mut groups: HashMap<Option<String>, Group> = HashMap::new();
+    for columns in run.source.columns(rows, &fields)? {
+        for row in 0..columns.rows() {
+            let Some(amount) = columns.amount(row) else { continue };
+            let mut add = |value: Option<&str>| {
+                let value = value.map(str::to_owned);
+                groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
+            };
+            if by.is_none_or(|by| by.each(&columns, row, |value| add(Some(value))) == 0) {
+                add(None);
+            }
+        }
+    }
+    Ok(groups)
 }
 
 #[cfg(test)]

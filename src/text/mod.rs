@@ -14,4 +14,4 @@ pub use fold::{fold, is_word};
 pub use glob::Glob;
 pub use texts::{Kind as RecordTextKind, RecordText, RecordTexts};
 pub use tokens::{Token, TokenKind, Wanted, spaced, stands_in, tokens, words_of};
-pub use walk::{Part, walk};
+pub use walk::{Part, walk, walk_parts};

@@ -27,14 +27,37 @@ pub enum Part<'a> {
 /// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots, arrays passed through.
 /// `null` is no part.
 pub fn walk(record: &str, visit: &mut dyn FnMut(&str, Part<'_>)) {
-    let mut path = String::new();
+    let mut path = Path { text: String::new(), kept: true };
     walk_value(record, &mut path, 0, visit);
 }
 
-fn walk_value(json: &str, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) {
+/// The same for who does not ask where a part lies.
+pub fn walk_parts(record: &str, visit: &mut dyn FnMut(Part<'_>)) {
+    let mut path = Path { text: String::new(), kept: false };
+    walk_value(record, &mut path, 0, &mut |_, part| visit(part));
+}
+
+fn walk_value(json: &str, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) {
     let mut walker = Walker { json, at: 0 };
     // Malformed input ends the walk; what came before was visited.
     let _ = walker.value(path, depth, visit);
+}
+
+/// The keys that lead to where a walk is, joined by dots.
+struct Path {
+    text: String,
+    kept: bool,
+}
+
+impl Path {
+    fn enter(&mut self, key: &str) {
+        if self.kept {
+            if !self.text.is_empty() {
+                self.text.push('.');
+            }
+            self.text.push_str(key);
+        }
+    }
 }
 
 struct Walker<'a> {
@@ -54,7 +77,7 @@ impl<'a> Walker<'a> {
         None
     }
 
-    fn value(&mut self, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+    fn value(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
         match self.peek()? {
             b'{' | b'[' if depth >= DEPTH_MAX => None,
             b'{' => self.object(path, depth, visit),
@@ -62,27 +85,27 @@ impl<'a> Walker<'a> {
             b'"' => {
                 let text = self.string()?;
                 if is_json(&text) && depth < DEPTH_MAX {
-                    visit(path, Part::Embedded(&text));
+                    visit(&path.text, Part::Embedded(&text));
                     walk_value(&text, path, depth + 1, visit);
                 } else {
-                    visit(path, Part::Text(&text));
+                    visit(&path.text, Part::Text(&text));
                 }
                 Some(())
             }
             _ => {
                 let literal = self.literal()?;
                 if literal != "null" {
-                    visit(path, Part::Literal(literal));
+                    visit(&path.text, Part::Literal(literal));
                 }
                 Some(())
             }
         }
     }
 
-    fn object(&mut self, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
-        visit(path, Part::Container);
+    fn object(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+        visit(&path.text, Part::Container);
         self.at += 1;
-        let parent = path.len();
+        let parent = path.text.len();
         loop {
             match self.peek()? {
                 b'}' => {
@@ -96,13 +119,10 @@ impl<'a> Walker<'a> {
                         return None;
                     }
                     self.at += 1;
-                    if parent > 0 {
-                        path.push('.');
-                    }
-                    path.push_str(&key);
-                    visit(path, Part::Key(&key));
+                    path.enter(&key);
+                    visit(&path.text, Part::Key(&key));
                     let done = self.value(path, depth + 1, visit);
-                    path.truncate(parent);
+                    path.text.truncate(parent);
                     done?;
                 }
                 _ => return None,
@@ -110,8 +130,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn array(&mut self, path: &mut String, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
-        visit(path, Part::Container);
+    fn array(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+        visit(&path.text, Part::Container);
         self.at += 1;
         loop {
             match self.peek()? {

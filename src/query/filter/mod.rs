@@ -13,6 +13,7 @@ mod record;
 pub use matches::{Probe, Subject};
 pub use parse::{DEPTH_MAX, VALUES_MAX, parse_duration, parse_filter};
 pub use parse_text::TEXT_BYTES_MAX;
+pub(super) use record::hiding_escape;
 pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
 
 use crate::event::{Amount, Field, Timestamp};

@@ -1,9 +1,10 @@
 //! Tests of the record's text.
 
 use crate::error::{Error, Result};
-use crate::text::{Glob, RecordTextKind, RecordTexts, fold, spaced, stands_in};
+use crate::text::{Glob, Part, RecordTextKind, RecordTexts, fold, spaced, stands_in, walk};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -109,6 +110,8 @@ impl RecordTest {
                 memchr::memmem::find(record.as_bytes(), wanted.as_bytes()).is_some()
                     || (escapes_could_hide(record, wanted) && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
             }
+            // One path of a record is found sooner than all its texts are folded and kept.
+            Self::Value(test) if test.path.is_some() => test.holds_in(record),
             Self::Value(test) => test.holds(texts()),
         }
     }
@@ -116,27 +119,55 @@ impl RecordTest {
 
 impl ValueTest {
     fn holds(&self, texts: &RecordTexts) -> bool {
-        texts.iter().any(|text| {
-            let here = match &self.path {
-                Some(path) => text.kind != RecordTextKind::Key && same_path(path, text.path),
-                None => text.kind != RecordTextKind::Container,
+        texts.iter().any(|text| self.holds_at(text.path, text.kind, text.raw, || Cow::Borrowed(text.folded)))
+    }
+
+    fn holds_in(&self, record: &str) -> bool {
+        let mut found = false;
+        walk(record, &mut |path, part| {
+            let (kind, text) = match part {
+                _ if found => return,
+                Part::Key(_) => return,
+                Part::Text(text) | Part::Literal(text) => (RecordTextKind::Value, text),
+                Part::Embedded(text) => (RecordTextKind::Embedded, text),
+                Part::Container => (RecordTextKind::Container, ""),
             };
-            here && self.any.iter().any(|wanted| match wanted {
-                ValueMatch::Exists => true,
-                _ if text.kind == RecordTextKind::Container => false,
-                ValueMatch::Glob(glob) => glob.matches(if self.cased { text.raw } else { text.folded }),
-                ValueMatch::Pattern(pattern) => pattern.0.is_match(text.raw),
-                ValueMatch::Network(network) => text.raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address)),
-            })
+            found = self.holds_at(path, kind, text, || fold(text));
+        });
+        found
+    }
+
+    fn holds_at<'a>(&self, path: &str, kind: RecordTextKind, raw: &str, folded: impl Fn() -> Cow<'a, str>) -> bool {
+        let here = match &self.path {
+            Some(wanted) => kind != RecordTextKind::Key && same_path(wanted, path),
+            None => kind != RecordTextKind::Container,
+        };
+        here && self.any.iter().any(|wanted| match wanted {
+            ValueMatch::Exists => true,
+            _ if kind == RecordTextKind::Container => false,
+            ValueMatch::Glob(glob) => {
+                if self.cased {
+                    glob.matches(raw)
+                } else {
+                    glob.matches(&folded())
+                }
+            }
+            ValueMatch::Pattern(pattern) => pattern.0.is_match(raw),
+            ValueMatch::Network(network) => raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address)),
         })
     }
 }
 
 /// Whether a text could stand in a record's texts and not in its bytes: some of it must have been written with an escape.
-/// Short escapes stand for quotes, slashes and controls only; `\u` can stand for anything.
 fn escapes_could_hide(record: &str, wanted: &str) -> bool {
+    memchr::memmem::find(record.as_bytes(), hiding_escape(wanted)).is_some()
+}
+
+/// What a record must hold for a text to stand in its texts and not in its bytes. Short escapes stand for quotes, slashes and
+/// controls only; `\u` can stand for anything.
+pub(in crate::query) fn hiding_escape(wanted: &str) -> &'static [u8] {
     let escapable = wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());
-    if escapable { record.contains('\\') } else { memchr::memmem::find(record.as_bytes(), b"\\u").is_some() }
+    if escapable { b"\\" } else { b"\\u" }
 }
 
 fn same_path(folded: &str, path: &str) -> bool {

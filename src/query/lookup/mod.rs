@@ -1,6 +1,7 @@
 //! Lookup: the rows that match, from posting lists and tables of ids, verified against the columns and the record where
 //! the index cannot tell for certain.
 
+mod conditions;
 mod rows_of;
 mod serve;
 mod verify;
@@ -9,8 +10,12 @@ use super::Work;
 use super::filter::{Clause, Filter};
 use super::plan::Facts;
 use super::rows::Rows;
+use super::vocabulary::Vocabulary;
 use crate::error::Result;
+use crate::event::Field;
 use crate::storage::segment::Segment;
+pub(super) use conditions::Conditions;
+pub(super) use rows_of::WantedCodes;
 use rows_of::{Candidates, Served};
 use serve::Server;
 use std::ops::Range;
@@ -24,32 +29,43 @@ const VERIFY_ROWS_MAX: usize = 32_768;
 /// A filter prepared against the index of one segment.
 pub(super) struct Lookup<'a> {
     segment: &'a Segment,
-    served: Vec<Served>,
+    served: Vec<Served<'a>>,
     residual: Vec<&'a Clause>,
     facts: Facts,
 }
 
 impl<'a> Lookup<'a> {
-    /// Asks the index what it knows of the filter's clauses, for the rows in question.
-    pub(super) fn prepare(segment: &'a Segment, filter: &'a Filter, rows: &Range<u32>) -> Result<Self> {
+    /// Asks the index what it knows of the filter's clauses, for the rows in question; `thorough` even when one has settled it.
+    pub(super) fn prepare(
+        segment: &'a Segment,
+        filter: &'a Filter,
+        rows: &Range<u32>,
+        vocabulary: &Vocabulary,
+        thorough: bool,
+    ) -> Result<Self> {
         let facts = Facts { rows: rows.len() as u32, ..Facts::default() };
         let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), facts };
         if rows.is_empty() {
             return Ok(lookup);
         }
-        let server = Server::new(segment.index()?, rows);
+        let server = Server::new(segment, rows, vocabulary)?;
         for clause in &filter.clauses {
+            // What no row has settles it, unless all rows are to be scanned all the same.
+            if lookup.facts.absent.is_some() && !thorough {
+                break;
+            }
             let exact = lookup.ask(&server, clause)?;
             if !exact {
                 lookup.residual.push(clause);
             }
         }
+        lookup.facts.records_only = fields_of(lookup.residual.iter().copied()) == [Field::Original];
         lookup.facts.residual = lookup.residual.iter().map(ToString::to_string).collect();
         Ok(lookup)
     }
 
     /// Takes from the index what it knows of a clause; returns whether that is all there is to know.
-    fn ask(&mut self, server: &Server<'_>, clause: &'a Clause) -> Result<bool> {
+    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<bool> {
         if let Some(docs) = server.excluded(clause)? {
             let size = docs.size();
             self.served.push(Served { docs, negated: true, size });
@@ -78,7 +94,7 @@ impl<'a> Lookup<'a> {
             let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
             return Ok(Rows::Range(rows.start..end));
         }
-        let mut candidates = Candidates::new(self.served, rows);
+        let mut candidates = Candidates::new(self.served, rows)?;
         if self.residual.is_empty() {
             return Ok(Rows::List(candidates.take(limit.unwrap_or(usize::MAX))));
         }

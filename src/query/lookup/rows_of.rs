@@ -1,28 +1,94 @@
 //! Sets of rows as the index gives them, and their intersection in ascending order.
 
+use crate::error::Result;
+use crate::event::Field;
+use crate::storage::segment::{Codes, IndexReader};
 use std::ops::Range;
 use tantivy::postings::SegmentPostings;
 use tantivy::{DocSet, TERMINATED};
 
 /// Rows that a clause of the filter has.
-pub(super) struct Served {
-    pub(super) docs: Docs,
+pub(super) struct Served<'a> {
+    pub(super) docs: Docs<'a>,
     pub(super) negated: bool,
     /// At most this many rows.
     pub(super) size: u32,
 }
 
 /// A set of rows.
-pub(super) enum Docs {
+pub(super) enum Docs<'a> {
     /// One posting list.
     Postings(Box<SegmentPostings>),
     /// Those of any of these, and these rows.
     Union(Vec<SegmentPostings>, Vec<u32>),
     /// These rows, ascending.
     List(Vec<u32>),
+    /// Those whose code is one of these.
+    Coded(Coded<'a>),
 }
 
-impl Docs {
+/// Rows by their codes in a field of few values. Asking a row for its code is less than looking for the row in a posting list, so
+/// posting lists are only opened to lead.
+pub(super) struct Coded<'a> {
+    pub(super) codes: &'a Codes,
+    pub(super) wanted: WantedCodes,
+    /// How many rows of the segment have one of them at most.
+    pub(super) size: u32,
+    pub(super) index: &'a IndexReader,
+    pub(super) field: Field,
+    /// The terms of the codes, if they are few.
+    pub(super) terms: Vec<String>,
+}
+
+/// Which codes count.
+#[derive(Debug, Clone)]
+pub(in crate::query) enum WantedCodes {
+    /// This one.
+    One(u32),
+    /// All from one up to another.
+    Range(Range<u32>),
+    /// Those for which there is `true`.
+    Set(Vec<bool>),
+}
+
+impl WantedCodes {
+    /// Whether a code is one of these.
+    #[inline]
+    pub(in crate::query) fn has(&self, code: u32) -> bool {
+        match self {
+            Self::One(wanted) => *wanted == code,
+            Self::Range(range) => range.contains(&code),
+            Self::Set(set) => set[code as usize],
+        }
+    }
+
+    /// Appends the rows of a range that have a code that counts.
+    fn gather(&self, codes: &Codes, rows: Range<u32>, found: &mut Vec<u32>) {
+        let mut row = rows.start;
+        match self {
+            Self::One(wanted) => codes.each(rows, |code| {
+                if code == *wanted {
+                    found.push(row);
+                }
+                row += 1;
+            }),
+            Self::Range(range) => codes.each(rows, |code| {
+                if range.contains(&code) {
+                    found.push(row);
+                }
+                row += 1;
+            }),
+            Self::Set(set) => codes.each(rows, |code| {
+                if set[code as usize] {
+                    found.push(row);
+                }
+                row += 1;
+            }),
+        }
+    }
+}
+
+impl<'a> Docs<'a> {
     /// The rows of any of these posting lists.
     pub(super) fn of(mut postings: Vec<SegmentPostings>) -> Self {
         match postings.len() {
@@ -37,12 +103,13 @@ impl Docs {
             Self::Postings(postings) => postings.size_hint(),
             Self::Union(postings, rows) => postings.iter().map(DocSet::size_hint).fold(rows.len() as u32, u32::saturating_add),
             Self::List(rows) => rows.len() as u32,
+            Self::Coded(coded) => coded.size,
         }
     }
 
-    /// The same rows as one ascending walk within `rows`.
-    fn walk(self, rows: &Range<u32>) -> Walk {
-        match self {
+    /// The same rows as one ascending walk within `rows`; `leads` if it is the one that proposes rows.
+    fn walk(self, rows: &Range<u32>, leads: bool) -> Result<Walk<'a>> {
+        Ok(match self {
             Self::Postings(postings) => Walk::Postings(postings),
             Self::List(list) => Walk::List { list, at: 0 },
             Self::Union(union, mut list) => {
@@ -57,9 +124,26 @@ impl Docs {
                 list.dedup();
                 Walk::List { list, at: 0 }
             }
-        }
+            Self::Coded(coded) if leads => {
+                let sparse = coded.size <= coded.index.rows() / SPARSE_SHARE;
+                if sparse && !coded.terms.is_empty() {
+                    let postings = coded.terms.iter().map(|term| coded.index.postings(coded.field, term));
+                    let postings: Vec<SegmentPostings> = postings.filter_map(Result::transpose).collect::<Result<_>>()?;
+                    return Docs::of(postings).walk(rows, true);
+                }
+                Walk::Gathered { coded, found: Vec::new(), at: 0, next: rows.start, end: rows.end, step: GATHER_ROWS }
+            }
+            Self::Coded(coded) => Walk::Coded(coded),
+        })
     }
 }
+
+/// A value that fewer rows than one in so many have leads by its posting list, others by their codes.
+const SPARSE_SHARE: u32 = 8;
+/// Rows whose codes are looked at first when codes lead; twice as many each time.
+const GATHER_ROWS: u32 = 1_024;
+/// Rows whose codes are looked at in one go at most.
+const GATHER_ROWS_MAX: u32 = 65_536;
 
 fn seek(postings: &mut SegmentPostings, target: u32) -> u32 {
     let here = postings.doc();
@@ -68,44 +152,91 @@ fn seek(postings: &mut SegmentPostings, target: u32) -> u32 {
 }
 
 /// An ascending walk over rows that can skip ahead.
-enum Walk {
+enum Walk<'a> {
     Postings(Box<SegmentPostings>),
-    List { list: Vec<u32>, at: usize },
+    List {
+        list: Vec<u32>,
+        at: usize,
+    },
+    /// Asked only whether it has a row.
+    Coded(Coded<'a>),
+    /// Rows from codes, some at a time.
+    Gathered {
+        coded: Coded<'a>,
+        found: Vec<u32>,
+        at: usize,
+        next: u32,
+        end: u32,
+        step: u32,
+    },
 }
 
-impl Walk {
-    /// The first row at or after `target`; [`TERMINATED`] when there is none. Targets must not descend.
+impl Walk<'_> {
+    /// The first row at or after `target`; [`TERMINATED`] when there is none. Targets must not descend. Of codes that do not
+    /// lead: `target` or some row after it.
+    #[inline]
     fn seek(&mut self, target: u32) -> u32 {
         match self {
             Self::Postings(postings) => seek(postings, target),
-            Self::List { list, at } => {
-                if list.get(*at).is_some_and(|row| *row < target) {
-                    *at += list[*at..].partition_point(|row| *row < target);
+            Self::List { list, at } => skip(list, at, target),
+            Self::Coded(coded) => target + u32::from(!coded.wanted.has(coded.codes.get(target))),
+            Self::Gathered { coded, found, at, next, end, step } => loop {
+                let row = skip(found, at, target);
+                if row != TERMINATED {
+                    return row;
                 }
-                list.get(*at).copied().unwrap_or(TERMINATED)
-            }
+                *next = target.max(*next);
+                if *next >= *end {
+                    return TERMINATED;
+                }
+                let until = next.saturating_add(*step).min(*end);
+                found.clear();
+                *at = 0;
+                coded.wanted.gather(coded.codes, *next..until, found);
+                *next = until;
+                *step = GATHER_ROWS_MAX.min(*step * 2);
+            },
         }
     }
 }
 
+/// The first item of an ascending list at or after `target`, from a place on.
+#[inline]
+fn skip(list: &[u32], at: &mut usize, target: u32) -> u32 {
+    match list.get(*at) {
+        Some(row) if *row >= target => return *row,
+        Some(_) => {}
+        None => return TERMINATED,
+    }
+    // Near first: most targets are the next item or one of the next few.
+    let mut stride = 1;
+    while list.get(*at + stride).is_some_and(|row| *row < target) {
+        *at += stride;
+        stride *= 2;
+    }
+    let end = list.len().min(*at + stride + 1);
+    *at += list[*at..end].partition_point(|row| *row < target);
+    list.get(*at).copied().unwrap_or(TERMINATED)
+}
+
 /// The intersection of all served conditions, in ascending order.
-pub(super) struct Candidates {
-    required: Vec<Walk>,
-    excluded: Vec<Walk>,
+pub(super) struct Candidates<'a> {
+    required: Vec<Walk<'a>>,
+    excluded: Vec<Walk<'a>>,
     next: u32,
     end: u32,
 }
 
-impl Candidates {
-    pub(super) fn new(mut served: Vec<Served>, rows: Range<u32>) -> Self {
+impl<'a> Candidates<'a> {
+    pub(super) fn new(mut served: Vec<Served<'a>>, rows: Range<u32>) -> Result<Self> {
         // The shortest list leads, the others are asked only at its rows.
         served.sort_by_key(|served| served.size);
         let (mut required, mut excluded) = (Vec::new(), Vec::new());
         for served in served {
-            let walk = served.docs.walk(&rows);
+            let walk = served.docs.walk(&rows, !served.negated && required.is_empty())?;
             if served.negated { excluded.push(walk) } else { required.push(walk) }
         }
-        Self { required, excluded, next: rows.start, end: rows.end }
+        Ok(Self { required, excluded, next: rows.start, end: rows.end })
     }
 
     /// The next rows, at most `limit`.

@@ -1,10 +1,12 @@
 //! Verification of candidates: the clauses that the index cannot answer, put to the columns and the record of each row.
 
-use super::super::Work;
-use super::super::filter::{Clause, Condition, Probe, Subject};
+use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject, hiding_escape};
+use super::super::{Work, rows};
+use crate::decode;
 use crate::error::Result;
 use crate::event::{Columns, Field, Kind, Value};
 use crate::storage::segment::Segment;
+use memchr::memmem::Finder;
 
 /// A row of columns that clauses are put to.
 #[derive(Debug)]
@@ -49,11 +51,30 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
     fields
 }
 
+/// Candidates up to this many are verified by decoding their records: a page of records for each, instead of a page of every column
+/// and what it takes to set up their readers.
+const DECODED_ROWS: usize = 64;
+
 /// Appends to `found` those of `rows` that hold the clauses.
 pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<()> {
     work.examined += rows.len() as u64;
+    let fields = fields_of(clauses.iter().copied());
+    if fields == [Field::Original] && by_record(segment, clauses, rows, found, work)? {
+        return Ok(());
+    }
+    if rows.len() <= DECODED_ROWS
+        && segment.manifest().decoders == decode::VERSION
+        && let Some(events) = rows::events_from_index(segment, rows, &mut work.bytes)?
+    {
+        let holding = rows.iter().zip(&events).filter(|(_, event)| {
+            let probe = Probe::new(*event);
+            clauses.iter().all(|clause| probe.holds(clause))
+        });
+        found.extend(holding.map(|(row, _)| *row));
+        return Ok(());
+    }
     let mut place = 0;
-    for columns in segment.read(rows, &fields_of(clauses.iter().copied()), &mut work.bytes)? {
+    for columns in segment.read(rows, &fields, &mut work.bytes)? {
         for row in 0..columns.rows() {
             let subject = Row { columns: &columns, row };
             let probe = Probe::new(&subject);
@@ -64,4 +85,48 @@ pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found
         }
     }
     Ok(())
+}
+
+/// A record that clauses are put to which ask nothing else.
+struct Record<'a>(&'a str);
+
+impl Subject for Record<'_> {
+    fn holds(&self, _: &Condition) -> bool {
+        // Who asks for a field does not come here.
+        false
+    }
+
+    fn record(&self) -> &str {
+        self.0
+    }
+}
+
+/// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
+fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<bool> {
+    let Some(mut records) = segment.records()? else { return Ok(false) };
+    // A text that is searched for needs its searcher made once, not once a record.
+    let substring = match clauses {
+        [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Finder::new(hiding_escape(text)))),
+        _ => None,
+    };
+    for row in rows {
+        if let Some((wanted, escape)) = &substring {
+            let record = records.bytes(*row)?;
+            let there = wanted.find(record).is_some();
+            if there {
+                found.push(*row);
+            }
+            // Without an escape what is not in the bytes is not in the texts either.
+            if there || escape.find(record).is_none() {
+                continue;
+            }
+        }
+        let subject = Record(records.record(*row)?);
+        let probe = Probe::new(&subject);
+        if clauses.iter().all(|clause| probe.holds(clause)) {
+            found.push(*row);
+        }
+    }
+    work.bytes += records.bytes_read();
+    Ok(true)
 }

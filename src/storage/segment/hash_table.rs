@@ -9,10 +9,11 @@
 //! block: gaps to the hash before, packed │ rows, packed
 //! ```
 
+use super::packed::{bits_of, pack, packed_length};
 use crate::error::{Error, Result};
 use tantivy::HasLen;
 use tantivy::directory::{FileSlice, OwnedBytes};
-use tantivy_bitpacker::{BitPacker, BitUnpacker};
+use tantivy_bitpacker::BitUnpacker;
 
 const BLOCK: usize = 128;
 const ENTRY: usize = 4 + 4 + 1 + 1;
@@ -58,22 +59,6 @@ impl HashTableBuilder {
         table.extend_from_slice(&body);
         table
     }
-}
-
-fn bits_of(values: &[u64]) -> u8 {
-    values.iter().max().map_or(0, |max| (64 - max.leading_zeros()) as u8)
-}
-
-fn packed_length(count: usize, bits: u8) -> usize {
-    (count * usize::from(bits)).div_ceil(8)
-}
-
-fn pack(values: &[u64], bits: u8, out: &mut Vec<u8>) {
-    let mut packer = BitPacker::new();
-    for value in values {
-        packer.write(*value, bits, out).expect("writing to memory does not fail");
-    }
-    packer.flush(out).expect("writing to memory does not fail");
 }
 
 /// A table in a mapped file.

@@ -1,51 +1,66 @@
-//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of the dimensions, and of
-//! the words of the records), two fast fields that give a row's place in time, and tables of hashed ids. It can always be
-//! made anew from the Parquet file.
+//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of the fields of few values, and
+//! of the words of the records), each row's place in time and its codes, tables of hashed ids, and the summary. It can always
+//! be made anew from the Parquet file.
 
-use super::bundle::{Bundle, BundleWriter};
-use super::hash_table::{HashTable, HashTableBuilder};
+use super::accepted::Accepted;
+use super::amounts::Amounts;
+use super::bundle::Bundle;
+use super::codes::Codes;
+use super::hash_table::HashTable;
 use super::manifest::FileMark;
-use super::words::{BLOCK_ROWS, WordsBuilder};
+use super::packed::Packed;
+use super::summary::Summary;
+use super::words::BLOCK_ROWS;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Event, EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, Value, hex};
+use crate::event::{EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, hex};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use tantivy::columnar::ColumnValues;
-use tantivy::directory::RamDirectory;
-use tantivy::indexer::SingleSegmentIndexWriter;
+use tantivy::directory::FileSlice;
 use tantivy::postings::SegmentPostings;
-use tantivy::schema::{Field as TermField, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
-use tantivy::store::Compressor;
-use tantivy::{Directory, Index as TantivyIndex, IndexSettings, InvertedIndexReader, TantivyDocument, Term};
+use tantivy::schema::{Field as TermField, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::termdict::TermDictionary;
+use tantivy::{Index as TantivyIndex, InvertedIndexReader, Term};
 
 const TIME: &str = "time";
 const SEQ: &str = "seq";
+/// The times and numbers of the rows.
+pub(super) const PLACES: &str = "places";
 /// The words of the records.
-const WORDS: &str = "words";
+pub(super) const WORDS: &str = "words";
 /// The table of ids that stand in the records: which blocks of rows have one.
-const WORD_IDS: &str = "ids.words";
-/// Memory that tantivy may plan its term table with, in bytes; it grows past it when a segment needs more.
-const MEMORY_BUDGET: usize = 64 << 20;
+pub(super) const WORD_IDS: &str = "ids.words";
+/// The table of ingest times.
+pub(super) const ACCEPTED: &str = "accepted";
+/// The list of amounts.
+pub(super) const AMOUNTS: &str = "amounts";
+/// The summary.
+pub(super) const SUMMARY: &str = "summary";
 /// Values longer than this, in bytes, are indexed as their beginning and a hash: tantivy drops terms above 64 KiB.
 const TERM_BYTES_MAX: usize = 1024;
 
-fn term_fields() -> impl Iterator<Item = &'static FieldDef> {
+pub(super) fn term_fields() -> impl Iterator<Item = &'static FieldDef> {
     FIELDS.iter().filter(|def| def.index == IndexKind::Term)
 }
 
-fn hash_fields() -> impl Iterator<Item = &'static FieldDef> {
+pub(super) fn hash_fields() -> impl Iterator<Item = &'static FieldDef> {
     FIELDS.iter().filter(|def| def.index == IndexKind::Hash)
 }
 
-fn hash_file(field: Field) -> String {
+pub(super) fn hash_file(field: Field) -> String {
     format!("ids.{field}")
 }
 
+pub(super) fn codes_file(field: Field) -> String {
+    format!("codes.{field}")
+}
+
 /// The tantivy schema: one raw, unscored text field for each field that is found by posting lists.
-fn schema() -> Schema {
+pub(super) fn schema() -> Schema {
     let mut builder = Schema::builder();
     let raw = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
     for def in term_fields() {
@@ -53,8 +68,6 @@ fn schema() -> Schema {
     }
     let words = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
     builder.add_text_field(WORDS, TextOptions::default().set_indexing_options(words));
-    builder.add_i64_field(TIME, NumericOptions::default().set_fast());
-    builder.add_u64_field(SEQ, NumericOptions::default().set_fast());
     builder.build()
 }
 
@@ -67,93 +80,61 @@ pub fn term_of(value: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}\u{0}{}", &value[..cut], hex(&Sha256::digest(value.as_bytes()))))
 }
 
-/// Builds the index of one segment; events are added in the order of their rows.
-pub(super) struct IndexBuilder {
-    writer: SingleSegmentIndexWriter,
-    directory: RamDirectory,
-    terms: Vec<(Field, TermField)>,
-    time: TermField,
-    seq: TermField,
-    hashes: Vec<(Field, HashTableBuilder)>,
-    words_field: TermField,
-    words: WordsBuilder,
-    rows: u32,
-}
-
-impl IndexBuilder {
-    pub(super) fn new() -> Result<Self> {
-        let schema = schema();
-        let directory = RamDirectory::create();
-        let settings =
-            IndexSettings { docstore_compression: Compressor::None, docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
-        let terms = term_fields().map(|def| (def.field, schema.get_field(def.name).expect("the schema has the field"))).collect();
-        let time = schema.get_field(TIME).expect("the schema has the field");
-        let seq = schema.get_field(SEQ).expect("the schema has the field");
-        let words_field = schema.get_field(WORDS).expect("the schema has the field");
-        let builder = TantivyIndex::builder().schema(schema).settings(settings);
-        let writer = builder
-            .single_segment_index_writer(directory.clone(), MEMORY_BUDGET)
-            .context(ErrorKind::Internal, || "cannot start an index".to_owned())?;
-        let hashes = hash_fields().map(|def| (def.field, HashTableBuilder::default())).collect();
-        let words = WordsBuilder::default();
-        Ok(Self { writer, directory, terms, time, seq, hashes, words_field, words, rows: 0 })
-    }
-
-    pub(super) fn add(&mut self, event: &Event) -> Result<()> {
-        let mut document = TantivyDocument::new();
-        for (field, term_field) in &self.terms {
-            match event.value(*field) {
-                Value::Text(text) => document.add_text(*term_field, term_of(text)),
-                Value::Bool(flag) => document.add_text(*term_field, if flag { "true" } else { "false" }),
-                _ => {}
-            }
-        }
-        document.add_i64(self.time, event.time.millis());
-        document.add_u64(self.seq, event.seq);
-        for (field, table) in &mut self.hashes {
-            match event.value(*field) {
-                Value::Text(text) => table.add(text, self.rows),
-                Value::List(items) => items.iter().for_each(|item| table.add(item, self.rows)),
-                _ => {}
-            }
-        }
-        document.add_text(self.words_field, self.words.add(event, self.rows));
-        self.rows += 1;
-        self.writer.add_document(document).context(ErrorKind::Internal, || "cannot index an event".to_owned())
-    }
-
-    /// The bytes of the index file.
-    pub(super) fn finish(self) -> Result<Vec<u8>> {
-        let broken = || "cannot finish an index".to_owned();
-        let index = self.writer.finalize().context(ErrorKind::Internal, broken)?;
-        let metas = index.load_metas().context(ErrorKind::Internal, broken)?;
-        let mut bundle = BundleWriter::new();
-        let mut files: Vec<PathBuf> = metas.list_segment_files().into_iter().chain([PathBuf::from("meta.json")]).collect();
-        files.sort_unstable();
-        for file in files {
-            // A segment's list names files that this kind of index does not have.
-            if self.directory.exists(&file).unwrap_or(false) {
-                let bytes = self.directory.open_read(&file).context(ErrorKind::Internal, broken)?;
-                let bytes = bytes.read_bytes().context(ErrorKind::Internal, broken)?;
-                bundle.add(&file.to_string_lossy(), &bytes);
-            }
-        }
-        for (field, table) in self.hashes {
-            bundle.add(&hash_file(field), &table.finish());
-        }
-        bundle.add(WORD_IDS, &self.words.finish());
-        Ok(bundle.finish())
-    }
-}
-
 /// An open index.
 pub struct IndexReader {
     terms: HashMap<Field, (TermField, Arc<InvertedIndexReader>)>,
     hashes: HashMap<Field, HashTable>,
     words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
-    times: Arc<dyn ColumnValues<i64>>,
-    seqs: Arc<dyn ColumnValues<u64>>,
+    codes: HashMap<Field, Late<Codes>>,
+    accepted: Option<Late<Accepted>>,
+    amounts: Option<Late<Amounts>>,
+    summary: Option<Late<Summary>>,
+    places: Places,
     rows: u32,
+}
+
+/// The times and numbers of the rows.
+enum Places {
+    Packed(Packed, Packed),
+    /// As indexes had them at first: two fast fields of tantivy.
+    Fast(Arc<dyn ColumnValues<i64>>, Arc<dyn ColumnValues<u64>>),
+}
+
+impl Places {
+    fn open(bundle: &Bundle, reader: &tantivy::SegmentReader) -> Result<Self> {
+        let broken = || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+        let Ok(file) = bundle.file(PLACES) else {
+            let times = reader.fast_fields().i64(TIME).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
+            let seqs = reader.fast_fields().u64(SEQ).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
+            return Ok(Self::Fast(times, seqs));
+        };
+        let (times, rest) = Packed::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
+        let (seqs, rest) = Packed::split(rest)?;
+        if times.len() != reader.max_doc() || seqs.len() != times.len() || !rest.is_empty() {
+            return Err(Error::corrupt(broken()));
+        }
+        Ok(Self::Packed(times, seqs))
+    }
+}
+
+/// A part of the index that is opened when it is first asked for.
+struct Late<T> {
+    file: FileSlice,
+    part: OnceLock<T>,
+}
+
+impl<T> Late<T> {
+    fn new(file: FileSlice) -> Self {
+        Self { file, part: OnceLock::new() }
+    }
+
+    fn get(&self, open: impl FnOnce(&FileSlice) -> Result<T>) -> Result<&T> {
+        if let Some(part) = self.part.get() {
+            return Ok(part);
+        }
+        let part = open(&self.file)?;
+        Ok(self.part.get_or_init(|| part))
+    }
 }
 
 impl std::fmt::Debug for IndexReader {
@@ -194,9 +175,102 @@ impl IndexReader {
             }
             Err(_) => None,
         };
-        let times = reader.fast_fields().i64(TIME).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
-        let seqs = reader.fast_fields().u64(SEQ).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
-        Ok(Self { terms, hashes, words, times, seqs, rows: reader.max_doc() })
+        let places = Places::open(bundle, &reader)?;
+        // Indexes that were written before there were these parts answer without them.
+        let codes = term_fields().filter_map(|def| Some((def.field, Late::new(bundle.file(&codes_file(def.field)).ok()?)))).collect();
+        let accepted = bundle.file(ACCEPTED).ok().map(Late::new);
+        let amounts = bundle.file(AMOUNTS).ok().map(Late::new);
+        let summary = bundle.file(SUMMARY).ok().map(Late::new);
+        Ok(Self { terms, hashes, words, codes, accepted, amounts, summary, places, rows: reader.max_doc() })
+    }
+
+    /// The codes of a field, a row each; `None` if the index has none, and then the column must be read.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn codes(&self, field: Field) -> Result<Option<&Codes>> {
+        self.codes.get(&field).map(|codes| codes.get(|file| Codes::open(file, self.rows))).transpose()
+    }
+
+    /// Hands over the values of a field that codes stand for, in the order of the codes from 1.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn each_value(&self, field: Field, mut take: impl FnMut(&str)) -> Result<()> {
+        let broken = || format!("cannot read the terms of {field}");
+        let (_, inverted) = self.terms.get(&field).ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
+        let mut stream = inverted.terms().stream().context(ErrorKind::Corrupt, broken)?;
+        while stream.advance() {
+            take(std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?);
+        }
+        Ok(())
+    }
+
+    /// The summary, if the index has one.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn summary(&self) -> Result<Option<&Summary>> {
+        self.summary.as_ref().map(|summary| summary.get(Summary::open)).transpose()
+    }
+
+    fn dictionary(&self, field: Field) -> Result<&TermDictionary> {
+        let terms = self.terms.get(&field).map(|(_, inverted)| inverted.terms());
+        terms.ok_or_else(|| Error::internal(format!("{field} has no posting lists")))
+    }
+
+    /// How many values a field has in this segment.
+    ///
+    /// # Errors
+    /// A field that has no posting lists: a defect.
+    pub fn values(&self, field: Field) -> Result<u32> {
+        Ok(self.dictionary(field)?.num_terms() as u32)
+    }
+
+    /// The code of a value and how many rows have it, if any has.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn code_of(&self, field: Field, value: &str) -> Result<Option<(u32, u32)>> {
+        let broken = || format!("cannot read the terms of {field}");
+        let dictionary = self.dictionary(field)?;
+        let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)? else { return Ok(None) };
+        let rows = dictionary.get(value).context(ErrorKind::Corrupt, broken)?.map_or(0, |info| info.doc_freq);
+        Ok(Some((place as u32 + 1, rows)))
+    }
+
+    /// The codes of the values that begin with `prefix`.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn codes_with_prefix(&self, field: Field, prefix: &str) -> Result<Range<u32>> {
+        let broken = || format!("cannot read the terms of {field}");
+        let mut stream = self.dictionary(field)?.range().ge(prefix).into_stream().context(ErrorKind::Corrupt, broken)?;
+        let (mut first, mut end) = (0, 0);
+        while stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
+            let code = stream.term_ord() as u32 + 1;
+            if end == 0 {
+                first = code;
+            }
+            end = code + 1;
+        }
+        Ok(first..end)
+    }
+
+    /// When an event of this segment was accepted, by its number; `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn ingest_time(&self, seq: u64) -> Result<Option<Timestamp>> {
+        self.accepted.as_ref().map(|accepted| accepted.get(Accepted::open).map(|accepted| accepted.time(seq))).transpose()
+    }
+
+    /// The amounts; `None` if the index has no list of them, and then the column must be read.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn amounts(&self) -> Result<Option<&Amounts>> {
+        self.amounts.as_ref().map(|amounts| amounts.get(Amounts::open)).transpose()
     }
 
     /// How many rows are indexed.
@@ -206,12 +280,19 @@ impl IndexReader {
 
     /// The place of a row in its tenant's list.
     pub fn key(&self, row: u32) -> EventKey {
-        EventKey { time: self.time(row), seq: self.seqs.get_val(row) }
+        let seq = match &self.places {
+            Places::Packed(_, seqs) => seqs.get(row) as u64,
+            Places::Fast(_, seqs) => seqs.get_val(row),
+        };
+        EventKey { time: self.time(row), seq }
     }
 
     /// The time of a row.
     pub fn time(&self, row: u32) -> Timestamp {
-        Timestamp::from_millis(self.times.get_val(row))
+        Timestamp::from_millis(match &self.places {
+            Places::Packed(times, _) => times.get(row),
+            Places::Fast(times, _) => times.get_val(row),
+        })
     }
 
     /// The posting list of a value, if any row has it.

@@ -7,19 +7,31 @@
 //! The Parquet file is the truth; the index can be rebuilt from it. The Parquet writer records no checksums of pages, so
 //! the manifest has the SHA-256 of each file and the CRC32C of each column chunk: damage is found, and located.
 
+mod accepted;
+mod amounts;
 mod blocks;
 mod bundle;
+mod codes;
+mod dimensions;
 mod hash_table;
 mod index;
+mod index_writer;
 mod manifest;
+mod packed;
 mod reader;
+mod records;
+mod summary;
 mod words;
 mod writer;
 
+pub use amounts::Amounts;
+pub use codes::Codes;
 pub use index::{IndexReader, term_of};
 pub use manifest::{FileMark, Manifest, TenantRows};
 pub use reader::{Findings, PositionedFile, Segment};
-pub use writer::{SegmentFiles, tenant_rows, write_segment};
+pub use records::Records;
+pub use summary::{Cube, HOUR_MS, HOURS, KINDS, Summary, SummaryRule};
+pub use writer::{Form, SegmentFiles, tenant_rows, write_segment};
 
 #[cfg(test)]
 mod tests;

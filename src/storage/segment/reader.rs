@@ -2,13 +2,16 @@
 
 use super::blocks::Blocks;
 use super::index::IndexReader;
-use super::manifest::{FileMark, Manifest};
+use super::manifest::{FileMark, Manifest, TenantRows};
+use super::records::Records;
+use super::summary::SummaryRule;
 use super::writer::write_index;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Columns, Event, EventKey, Field};
 use crate::storage::paths;
 use crate::storage::store::{PutMode, Store};
 use bytes::Bytes;
+use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -32,6 +35,8 @@ pub struct Segment {
     manifest: Manifest,
     store: Store,
     index: OnceLock<IndexReader>,
+    /// The place of each tenant in the manifest.
+    tenants: OnceLock<HashMap<Box<str>, u32>>,
     data: OnceLock<(PositionedFile, ArrowReaderMetadata)>,
 }
 
@@ -51,12 +56,19 @@ impl Segment {
 
     /// The segment of a manifest that is at hand.
     pub fn new(store: &Store, manifest: Manifest) -> Self {
-        Self { manifest, store: store.clone(), index: OnceLock::new(), data: OnceLock::new() }
+        Self { manifest, store: store.clone(), index: OnceLock::new(), tenants: OnceLock::new(), data: OnceLock::new() }
     }
 
     /// What the segment holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The rows of a tenant, if it has any here. Every question asks every segment for them.
+    pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
+        let tenants = &self.manifest.tenants;
+        let places = self.tenants.get_or_init(|| tenants.iter().zip(0..).map(|(rows, place)| (rows.tenant.clone(), place)).collect());
+        places.get(tenant).map(|place| &tenants[*place as usize])
     }
 
     /// The path of the Parquet file.
@@ -100,6 +112,15 @@ impl Segment {
     pub fn file(&self) -> Result<PositionedFile> {
         let (file, _) = self.data()?;
         Ok(PositionedFile { counter: Arc::default(), ..file.clone() })
+    }
+
+    /// A reader of records by row; `None` if the file is not of the form that it reads.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn records(&self) -> Result<Option<Records<'_>>> {
+        let (file, metadata) = self.data()?;
+        Records::open(file, metadata)
     }
 
     fn data(&self) -> Result<&(PositionedFile, ArrowReaderMetadata)> {
@@ -187,7 +208,7 @@ impl Segment {
             let columns = Columns::new(&batch)?;
             events.extend((0..columns.rows()).map(|row| columns.event(row)));
         }
-        let index = write_index(&events)?;
+        let index = write_index(&events, SummaryRule::default())?;
         let manifest = Manifest { index: FileMark::of(&index), ..self.manifest.clone() };
         self.store.put(&paths::index(&manifest.id), &index, PutMode::Replace)?;
         self.store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;

@@ -1,6 +1,6 @@
 //! A segment as a whole: what goes in comes out, damage is found, an index is made anew.
 
-use super::{Segment, write_segment};
+use super::{Form, Segment, write_segment};
 use crate::decode::{VERSION, decode};
 use crate::event::{Event, EventKey, FIELDS, Field, Timestamp, row_order};
 use crate::generate::{Generator, Plan};
@@ -35,7 +35,7 @@ fn written(count: u64) -> Written {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::new(folder.path()).expect("a store");
     let events = events(count);
-    let files = write_segment("01TEST", DATE, VERSION, &events).expect("a segment");
+    let files = write_segment("01TEST", DATE, Form::of(VERSION), &events).expect("a segment");
     store.put(&paths::data(DATE, "01TEST"), &files.data, PutMode::Create).expect("the data file");
     store.put(&paths::index("01TEST"), &files.index, PutMode::Create).expect("the index file");
     store.put(&paths::manifest("01TEST"), &files.manifest.encode(), PutMode::Create).expect("the manifest");
@@ -141,7 +141,7 @@ fn values_longer_than_a_term_are_still_found_whole() {
     let mut events = events(2);
     events[0].set(Field::Operator, long('a'));
     events[1].set(Field::Operator, long('b'));
-    let files = write_segment("01LONG", DATE, VERSION, &events).expect("a segment");
+    let files = write_segment("01LONG", DATE, Form::of(VERSION), &events).expect("a segment");
     store.put(&paths::index("01LONG"), &files.index, PutMode::Create).expect("the index file");
     let segment = Segment::new(&store, files.manifest);
     let index = segment.index().expect("the index");

@@ -1,7 +1,8 @@
 //! Writes segments: sorted events become one Parquet file, its index and its manifest.
 
-use super::index::IndexBuilder;
+use super::index_writer::IndexBuilder;
 use super::manifest::{FileMark, Manifest, TenantRows};
+use super::summary::SummaryRule;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, FIELDS, Field, FieldDef, IndexKind, Kind, event_batch, event_schema};
 use parquet::arrow::ArrowWriter;
@@ -16,11 +17,27 @@ use std::borrow::Borrow;
 pub(super) const ROW_GROUP_ROWS: usize = 131_072;
 /// Bytes after which a data page is closed. List pages read one page of the record column for each hit, so it must be
 /// small; columns of dictionary codes put tens of thousands of rows into the same bytes.
-const PAGE_BYTES: usize = 48 << 10;
+const PAGE_BYTES: usize = 24 << 10;
 /// Rows that the writer takes at a time, hence how exactly it keeps to [`PAGE_BYTES`].
-const WRITE_ROWS: usize = 64;
+const WRITE_ROWS: usize = 16;
 /// Events turned into columns at a time.
 const BATCH_ROWS: usize = 16_384;
+
+/// How a segment is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// The version of the decoders that made the events.
+    pub decoders: u32,
+    /// What its summary holds.
+    pub summary: SummaryRule,
+}
+
+impl Form {
+    /// The form of events of these decoders, summarized as usual.
+    pub fn of(decoders: u32) -> Self {
+        Self { decoders, summary: SummaryRule::default() }
+    }
+}
 
 /// A segment in memory: the bytes of its two files, and its manifest.
 #[derive(Debug)]
@@ -37,12 +54,12 @@ pub struct SegmentFiles {
 ///
 /// # Errors
 /// More than 2³¹ rows, or no rows; nothing else that input can cause.
-pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, decoders: u32, events: &[E]) -> Result<SegmentFiles> {
+pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: Form, events: &[E]) -> Result<SegmentFiles> {
     let in_order = |left: &E, right: &E| crate::event::row_order(left.borrow(), right.borrow()).is_lt();
     debug_assert!(events.is_sorted_by(in_order), "rows must be sorted and distinct");
     let rows = u32::try_from(events.len()).ok().filter(|rows| (1..=1 << 31).contains(rows));
     let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {} rows", events.len())))?;
-    let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events.iter().map(Borrow::borrow)));
+    let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events.iter().map(Borrow::borrow), form.summary));
     let (data, index) = (parquet?, index?);
     let seqs = || events.iter().map(|event| event.borrow().seq);
     let manifest = Manifest {
@@ -53,7 +70,7 @@ pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, decoders: u3
         first_seq: seqs().min().unwrap_or_default(),
         last_seq: seqs().max().unwrap_or_default(),
         suspects: events.iter().filter(|event| (*event).borrow().time_suspect).count() as u32,
-        decoders,
+        decoders: form.decoders,
         tenants: tenant_rows(events),
         data: FileMark::of(&data),
         index: FileMark::of(&index),
@@ -62,8 +79,8 @@ pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, decoders: u3
 }
 
 /// The bytes of an index for these events.
-pub(super) fn write_index<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Vec<u8>> {
-    let mut builder = IndexBuilder::new()?;
+pub(super) fn write_index<'a>(events: impl IntoIterator<Item = &'a Event>, rule: SummaryRule) -> Result<Vec<u8>> {
+    let mut builder = IndexBuilder::new(rule)?;
     for event in events {
         builder.add(event)?;
     }

@@ -1,0 +1,220 @@
+//! What the index knows of a condition on a field: by the codes of fields of few values, by posting lists where there are no codes, by
+//! hashes of ids, by the list of amounts.
+
+use super::super::filter::{Condition, Test};
+use super::super::vocabulary::Vocabulary;
+use super::rows_of::{Coded, Docs, WantedCodes};
+use crate::error::Result;
+use crate::event::{Field, IndexKind, Value};
+use crate::storage::segment::{Codes, IndexReader, Segment};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::ops::Range;
+
+/// More terms than this for one condition are not gathered: the columns are read instead.
+pub(super) const TERMS_MAX: usize = 4_096;
+/// Terms of a field that are looked through to find those in a network.
+const TERMS_SEEN_MAX: usize = 65_536;
+/// Terms of a condition whose posting lists may lead.
+const LEADING_TERMS_MAX: usize = 16;
+
+/// Serves conditions from one index, for a range of rows.
+#[derive(Clone, Copy)]
+pub(in crate::query) struct Conditions<'a, 'q> {
+    pub(in crate::query) segment: &'a Segment,
+    pub(in crate::query) index: &'a IndexReader,
+    pub(in crate::query) rows: &'q Range<u32>,
+    pub(in crate::query) vocabulary: &'q Vocabulary,
+}
+
+impl<'a> Conditions<'a, '_> {
+    /// The rows that a condition has according to the index, and whether that is certain. `None`: the index cannot tell.
+    pub(super) fn serve(&self, condition: &Condition) -> Result<Option<(Docs<'a>, bool)>> {
+        let field = condition.field;
+        match (field.def().index, &condition.test) {
+            (IndexKind::Term, test) => {
+                if let Some(codes) = self.index.codes(field)?
+                    && let Some(docs) = self.by_code(field, codes, test)?
+                {
+                    return Ok(Some((docs, true)));
+                }
+                Ok(by_term(self.index, field, test)?.map(|docs| (docs, true)))
+            }
+            (IndexKind::Hash, Test::OneOf(values)) => {
+                let mut rows = Vec::new();
+                for value in values {
+                    rows.extend(self.index.candidates(field, value)?);
+                }
+                rows.sort_unstable();
+                rows.dedup();
+                Ok(Some((Docs::List(rows), false)))
+            }
+            _ if field == Field::Amount => {
+                let Some(amounts) = self.index.amounts()? else { return Ok(None) };
+                let found = amounts.within(self.rows.clone()).filter(|(_, amount)| condition.test.holds(Value::Decimal(*amount)));
+                Ok(Some((Docs::List(found.map(|(row, _)| row).collect()), true)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the segment has one of them, `None`
+    /// if codes do not tell.
+    pub(in crate::query) fn wanted(&self, condition: &Condition) -> Result<Option<Option<WantedCodes>>> {
+        let field = condition.field;
+        if field.def().index != IndexKind::Term {
+            return Ok(None);
+        }
+        let Some(codes) = self.index.codes(field)? else { return Ok(None) };
+        Ok(match self.by_code(field, codes, &condition.test)? {
+            Some(Docs::Coded(coded)) => Some(Some(coded.wanted)),
+            Some(_) => Some(None),
+            None => None,
+        })
+    }
+
+    fn by_code(&self, field: Field, codes: &'a Codes, test: &Test) -> Result<Option<Docs<'a>>> {
+        let index = self.index;
+        let docs = |wanted, size, terms| Docs::Coded(Coded { codes, wanted, size, index, field, terms });
+        let all = index.values(field)?;
+        Ok(match test {
+            Test::OneOf(values) => self.one_of(field, values, all, docs)?,
+            Test::Present => Some(docs(WantedCodes::Range(1..all + 1), index.rows(), Vec::new())),
+            Test::Prefix(prefixes) => {
+                let ranges = prefixes.iter().map(|prefix| index.codes_with_prefix(field, prefix)).collect::<Result<Vec<_>>>()?;
+                match ranges.as_slice() {
+                    _ if ranges.iter().all(|range| range.is_empty()) => Some(Docs::List(Vec::new())),
+                    [range] => Some(docs(WantedCodes::Range(range.clone()), index.rows(), Vec::new())),
+                    _ => {
+                        let set = (0..=all).map(|code| ranges.iter().any(|range| range.contains(&code))).collect();
+                        Some(docs(WantedCodes::Set(set), index.rows(), Vec::new()))
+                    }
+                }
+            }
+            Test::Address(values, networks) if networks.is_empty() => self.one_of(field, values, all, docs)?,
+            Test::Address(values, networks) => {
+                let Some(mut set) = self.vocabulary.within(self.segment, field, networks)? else { return Ok(None) };
+                for value in values {
+                    if let Some((code, _)) = index.code_of(field, value)? {
+                        set[code as usize] = true;
+                    }
+                }
+                let any = set.contains(&true);
+                Some(if any { docs(WantedCodes::Set(set), index.rows(), Vec::new()) } else { Docs::List(Vec::new()) })
+            }
+            Test::Amounts(_) | Test::Between(..) => None,
+        })
+    }
+
+    fn one_of(
+        &self,
+        field: Field,
+        values: &[String],
+        all: u32,
+        docs: impl Fn(WantedCodes, u32, Vec<String>) -> Docs<'a>,
+    ) -> Result<Option<Docs<'a>>> {
+        let mut found: Vec<(u32, u32, &String)> = Vec::new();
+        for value in values {
+            found.extend(self.index.code_of(field, value)?.map(|(code, rows)| (code, rows, value)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        let size = found.iter().map(|(_, rows, _)| *rows).sum();
+        let few = found.len() <= LEADING_TERMS_MAX;
+        let terms = if few { found.iter().map(|(_, _, value)| (*value).clone()).collect() } else { Vec::new() };
+        let wanted = match found.as_slice() {
+            [] => return Ok(Some(Docs::List(Vec::new()))),
+            [(code, ..)] => WantedCodes::One(*code),
+            _ => {
+                let mut set = vec![false; all as usize + 1];
+                found.iter().for_each(|(code, ..)| set[*code as usize] = true);
+                WantedCodes::Set(set)
+            }
+        };
+        Ok(Some(docs(wanted, size, terms)))
+    }
+}
+
+/// The same from posting lists alone.
+fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Option<Docs<'a>>> {
+    match test {
+        Test::OneOf(values) => Ok(Some(union(index, field, values)?)),
+        Test::Prefix(prefixes) => {
+            let mut terms = Vec::new();
+            for prefix in prefixes {
+                // A long value's term is its beginning and a hash, so a prefix that reaches into the hash proves nothing.
+                let found = if prefix.len() < 1_000 { index.values_with_prefix(field, prefix, TERMS_MAX)? } else { None };
+                let Some(found) = found else { return Ok(None) };
+                terms.extend(found);
+            }
+            union_of_terms(index, field, terms).map(Some)
+        }
+        Test::Present => match index.values_with_prefix(field, "", TERMS_MAX)? {
+            Some(terms) => union_of_terms(index, field, terms).map(Some),
+            None => Ok(None),
+        },
+        Test::Address(values, networks) if networks.is_empty() => Ok(Some(union(index, field, values)?)),
+        Test::Address(values, networks) => {
+            let mut terms = values.clone();
+            for network in networks {
+                let Some(near) = index.values_with_prefix(field, &shared_text(network), TERMS_SEEN_MAX)? else { return Ok(None) };
+                terms.extend(near.into_iter().filter(|term| term.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))));
+            }
+            if terms.len() > TERMS_MAX {
+                return Ok(None);
+            }
+            union_of_terms(index, field, terms).map(Some)
+        }
+        Test::Amounts(_) | Test::Between(..) => Ok(None),
+    }
+}
+
+/// How the text of every address in a network begins: the octets that all share. IPv6 has too many ways to write one.
+fn shared_text(network: &IpNet) -> String {
+    match network {
+        IpNet::V4(network) => {
+            let octets = network.network().octets();
+            let shared = usize::from(network.prefix_len() / 8);
+            let text: Vec<String> = octets[..shared].iter().map(ToString::to_string).collect();
+            if (1..4).contains(&shared) { format!("{}.", text.join(".")) } else { text.join(".") }
+        }
+        IpNet::V6(_) => String::new(),
+    }
+}
+
+fn union(index: &IndexReader, field: Field, values: &[String]) -> Result<Docs<'static>> {
+    let mut postings = Vec::new();
+    for value in values {
+        postings.extend(index.postings(field, value)?);
+    }
+    Ok(Docs::of(postings))
+}
+
+fn union_of_terms(index: &IndexReader, field: Field, mut terms: Vec<String>) -> Result<Docs<'static>> {
+    terms.sort_unstable();
+    terms.dedup();
+    let mut postings = Vec::new();
+    for term in &terms {
+        postings.extend(index.postings_of_term(field, term)?);
+    }
+    Ok(Docs::of(postings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shared_text;
+
+    #[test]
+    fn addresses_of_a_network_share_their_whole_octets() {
+        for (network, text) in [
+            ("10.0.0.0/8", "10."),
+            ("10.1.0.0/15", "10."),
+            ("10.1.2.0/24", "10.1.2."),
+            ("10.1.2.3/32", "10.1.2.3"),
+            ("0.0.0.0/0", ""),
+            ("fe80::/10", ""),
+        ] {
+            assert_eq!(shared_text(&network.parse().expect(network)), text, "{network}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The values of fields by number, the same in all segments: counts of different segments are added up as numbers, and only
+//! what is shown becomes text.
+//!
+//! A segment's codes are places in its own dictionary. Which number of the vocabulary each stands for is found out when a
+//! question first counts by the field in that segment, and remembered.
+
+use super::source::Source;
+use crate::error::Result;
+use crate::event::{FIELDS, Field, FieldDef, Operator};
+use crate::storage::segment::{Codes, Segment};
+use hashbrown::HashMap;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by text.
+const TEXT_BYTES_MAX: usize = 128 << 20;
+/// Numbers remembered for segments of a field at most (four bytes each); when there are more, all are forgotten.
+const NUMBERS_MAX: usize = 32 << 20;
+
+/// The values of all fields.
+#[derive(Debug)]
+pub struct Vocabulary {
+    fields: Vec<RwLock<Values>>,
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        let values = |def: &FieldDef| RwLock::new(Values { addressed: def.operators.contains(&Operator::Cidr), ..Values::default() });
+        Self { fields: FIELDS.iter().map(values).collect() }
+    }
+}
+
+/// The values of one field.
+#[derive(Debug, Default)]
+struct Values {
+    numbers: HashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
+    bytes: usize,
+    /// Whether networks are asked for, and then the address that each text is.
+    addressed: bool,
+    addresses: Vec<Option<IpAddr>>,
+    /// The numbers of a segment's values, in the order of its codes from 1.
+    segments: HashMap<Box<str>, Arc<[u32]>>,
+    remembered: usize,
+}
+
+impl Values {
+    fn number(&mut self, text: &str) -> Option<u32> {
+        if let Some(number) = self.numbers.get(text) {
+            return Some(*number);
+        }
+        if self.bytes + text.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        let text: Arc<str> = text.into();
+        let number = self.texts.len() as u32;
+        self.bytes += text.len();
+        if self.addressed {
+            self.addresses.push(text.parse().ok());
+        }
+        self.texts.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        Some(number)
+    }
+
+    fn remember(&mut self, segment: &str, numbers: &Arc<[u32]>) {
+        if self.remembered + numbers.len() > NUMBERS_MAX {
+            self.segments.clear();
+            self.remembered = 0;
+        }
+        self.remembered += numbers.len();
+        self.segments.insert(segment.into(), Arc::clone(numbers));
+    }
+}
+
+/// The codes of a field in a segment, and the number that each stands for.
+#[derive(Debug)]
+pub(super) struct Coded<'a> {
+    pub(super) codes: &'a Codes,
+    /// By code, from 1.
+    pub(super) numbers: Arc<[u32]>,
+}
+
+impl Vocabulary {
+    /// How a source counts by a field without texts; `None` if it cannot.
+    pub(super) fn coded<'a>(&self, source: Source<'a>, field: Field) -> Result<Option<Coded<'a>>> {
+        let Source::Segment(segment) = source else { return Ok(None) };
+        let Some(codes) = segment.index()?.codes(field)? else { return Ok(None) };
+        Ok(self.numbers(segment, field)?.map(|numbers| Coded { codes, numbers }))
+    }
+
+    fn numbers(&self, segment: &Segment, field: Field) -> Result<Option<Arc<[u32]>>> {
+        let values = &self.fields[field as usize];
+        let id = segment.manifest().id.as_str();
+        if let Some(numbers) = values.read().unwrap_or_else(PoisonError::into_inner).segments.get(id) {
+            return Ok(Some(Arc::clone(numbers)));
+        }
+        let index = segment.index()?;
+        let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
+        let mut numbers: Option<Vec<u32>> = Some(Vec::new());
+        index.each_value(field, |text| {
+            let number = numbers.is_some().then(|| values.number(text)).flatten();
+            numbers = number.and_then(|number| {
+                numbers.take().map(|mut numbers| {
+                    numbers.push(number);
+                    numbers
+                })
+            });
+        })?;
+        let numbers: Option<Arc<[u32]>> = numbers.map(Arc::from);
+        if let Some(numbers) = &numbers {
+            values.remember(id, numbers);
+        }
+        Ok(numbers)
+    }
+
+    /// Which codes of a segment stand for addresses in one of these networks; `None` if the vocabulary is full.
+    pub(super) fn within(&self, segment: &Segment, field: Field, networks: &[IpNet]) -> Result<Option<Vec<bool>>> {
+        let Some(numbers) = self.numbers(segment, field)? else { return Ok(None) };
+        let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
+        let inside = |number: &u32| {
+            let address = values.addresses.get(*number as usize).copied().flatten();
+            address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
+        };
+        Ok(Some(std::iter::once(false).chain(numbers.iter().map(inside)).collect()))
+    }
+
+    /// The texts of numbers.
+    pub(super) fn texts(&self, field: Field, numbers: impl Iterator<Item = u32>) -> Vec<Arc<str>> {
+        let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
+        numbers.map(|number| Arc::clone(&values.texts[number as usize])).collect()
+    }
+
+    /// The number of a text that some segment has.
+    pub(super) fn known(&self, field: Field, text: &str) -> Option<u32> {
+        self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner).numbers.get(text).copied()
+    }
+}
+
+/// Counts by the values of a field, of one source or of all.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// By number.
+    pub(super) numbers: Vec<(u32, u64)>,
+    /// Of what has no numbers.
+    pub(super) texts: HashMap<String, u64>,
+}
+
+/// The sums of counts.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    numbers: Vec<u64>,
+    texts: HashMap<String, u64>,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, counts: Counts) {
+        for (number, count) in counts.numbers {
+            if self.numbers.len() <= number as usize {
+                self.numbers.resize(number as usize + 1, 0);
+            }
+            self.numbers[number as usize] += count;
+        }
+        for (text, count) in counts.texts {
+            *self.texts.entry(text).or_default() += count;
+        }
+    }
+
+    /// The `size` most frequent values, equal counts in the order of the text.
+    pub(super) fn most(mut self, vocabulary: &Vocabulary, field: Field, size: usize) -> Vec<(String, u64)> {
+        let mut rest: Vec<(String, u64)> = Vec::new();
+        for (text, count) in std::mem::take(&mut self.texts) {
+            match vocabulary.known(field, &text) {
+                Some(number) => self.add(Counts { numbers: vec![(number, count)], texts: HashMap::new() }),
+                None => rest.push((text, count)),
+            }
+        }
+        let mut counted: Vec<(u32, u64)> = (0..).zip(self.numbers).filter(|(_, count)| *count > 0).collect();
+        if size > 0 && counted.len() > size {
+            // Only those as frequent as the last one that is shown need their texts.
+            let (_, (_, least), _) = counted.select_nth_unstable_by(size - 1, |left, right| right.1.cmp(&left.1));
+            let least = *least;
+            counted.retain(|(_, count)| *count >= least);
+        }
+        let texts = vocabulary.texts(field, counted.iter().map(|(number, _)| *number));
+        rest.extend(texts.iter().map(ToString::to_string).zip(counted.iter().map(|(_, count)| *count)));
+        rest.sort_unstable_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+        rest.truncate(size);
+        rest
+    }
+}
