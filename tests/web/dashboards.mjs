@@ -38,7 +38,7 @@ async function listed(t, link) {
   return rows;
 }
 
-test("tiles, rankings and volume say what the API says", { seconds: 120 }, async (t) => {
+test("tiles, rankings and volume say what the API says", { seconds: 240 }, async (t) => {
   const range = period(30);
   await t.open(`/dashboards?tenant=*&${range}`);
   await settled(t);
@@ -107,7 +107,7 @@ test("weekday by hour adds up, and a cell is the sum of its hours", async (t) =>
   assert.equal(await t.page.evaluate(() => document.activeElement.dataset.cell), "1-11");
 });
 
-test("amounts by partner are exact: each row against sums of the exported records", { seconds: 120 }, async (t) => {
+test("amounts by partner are exact: each row against sums of the exported records", { seconds: 240 }, async (t) => {
   const range = period(60);
   await t.open(`/dashboards?tenant=*&${range}`);
   await settled(t);
@@ -156,7 +156,7 @@ test("amounts by partner are exact: each row against sums of the exported record
   assert.equal(issued, (await read(rows.first()))[2]);
 });
 
-test("a number leads to a list of exactly that many events", { seconds: 120 }, async (t) => {
+test("a number leads to a list of exactly that many events", { seconds: 240 }, async (t) => {
   await t.open(`/dashboards?tenant=*&${period(30)}`);
   await settled(t);
   const links = [
@@ -224,7 +224,7 @@ test("refreshing keeps what is shown until the new answer is there", async (t) =
 });
 
 for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", "dark", 900], ["zh-CN", "dark", 320]]) {
-  test(`accessible in ${locale}, ${colorScheme}, ${width} px`, { locale, colorScheme, viewport: { width, height: 900 }, seconds: 120 }, async (t) => {
+  test(`accessible in ${locale}, ${colorScheme}, ${width} px`, { locale, colorScheme, viewport: { width, height: 900 }, seconds: 240 }, async (t) => {
     await t.open(`/dashboards?tenant=*&${period(30)}&source.not=OBS`);
     await settled(t);
     await t.axe();
@@ -233,7 +233,7 @@ for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", 
   });
 }
 
-test("nothing in a record is markup here", { data: "special", seconds: 120 }, async (t) => {
+test("nothing in a record is markup here", { data: "special", seconds: 240 }, async (t) => {
   await t.open("/dashboards?tenant=xss&last=3650d");
   await settled(t);
   await t.open("/dashboards?tenant=odd&last=3650d");

@@ -96,7 +96,7 @@ test("a life told in full: figures, ledger and balance to the cent", { data: "sp
   await t.shot("quota");
 });
 
-test("quotas of generated records, computed another way", { seconds: 150 }, async (t) => {
+test("quotas of generated records, computed another way", { seconds: 240 }, async (t) => {
   const { values } = await t.api("top?tenant=*&field=related_ids.quota&size=4");
   const { values: parents } = await t.api("top?tenant=*&field=related_ids.parent_quota&size=1");
   for (const { value } of [...values, ...parents]) {
@@ -198,7 +198,7 @@ test("one part fails: the rest of the life is there", { data: "special" }, async
   await block(t, /^台账/).locator("tbody tr").first().waitFor();
 });
 
-test("records that are hostile are text", { data: "special", seconds: 120 }, async (t) => {
+test("records that are hostile are text", { data: "special", seconds: 240 }, async (t) => {
   const { events } = await t.api("events?tenant=xss&resource_type=couponQuota&limit=200");
   for (const event of events.filter((_, at) => at % 12 === 0)) {
     await open(t, "xss", event.resource_id);
@@ -208,7 +208,7 @@ test("records that are hostile are text", { data: "special", seconds: 120 }, asy
 });
 
 for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", "dark", 900], ["zh-CN", "light", 320]]) {
-  test(`accessible in ${locale}, ${colorScheme}, ${width} px`, { data: "special", locale, colorScheme, viewport: { width, height: 900 }, seconds: 120 }, async (t) => {
+  test(`accessible in ${locale}, ${colorScheme}, ${width} px`, { data: "special", locale, colorScheme, viewport: { width, height: 900 }, seconds: 240 }, async (t) => {
     for (const [path, name] of [["/quota?tenant=life", "find"], ["/quota?tenant=life&id=Q-0817", "life"]]) {
       await t.open(path);
       await t.page.waitForFunction(() => document.querySelectorAll('main [aria-busy="true"]').length === 0 && document.querySelector("main table tbody tr") !== null);

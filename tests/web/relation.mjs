@@ -60,7 +60,7 @@ test("an unbind told in full: what went back with it, and all four kinds of evid
   await t.shot("relation");
 });
 
-test("customers of generated records: sums and requests agree with the raw records", { seconds: 150 }, async (t) => {
+test("customers of generated records: sums and requests agree with the raw records", { seconds: 240 }, async (t) => {
   const { values } = await t.api("top?tenant=*&field=related_ids.customer&event_name=unbindRecallCoupon&size=4");
   assert.ok(values.length >= 3);
   for (const { value } of values) {
@@ -129,7 +129,7 @@ test("customers are found by id and by name, and opened by keys", { data: "speci
   await t.page.getByText("没有事件提到这个客户").waitFor();
 });
 
-test("records that are hostile are text", { data: "special", seconds: 120 }, async (t) => {
+test("records that are hostile are text", { data: "special", seconds: 240 }, async (t) => {
   const { events } = await t.api("events?tenant=xss&event_name=unbindRetrieveAccountAmount&limit=200");
   for (const event of events.filter((_, at) => at % 12 === 0)) {
     await open(t, "xss", event.resource_id);
@@ -138,7 +138,7 @@ test("records that are hostile are text", { data: "special", seconds: 120 }, asy
 });
 
 for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", "dark", 900], ["zh-CN", "light", 320]]) {
-  test(`accessible in ${locale}, ${colorScheme}, ${width} px`, { data: "special", locale, colorScheme, viewport: { width, height: 900 }, seconds: 120 }, async (t) => {
+  test(`accessible in ${locale}, ${colorScheme}, ${width} px`, { data: "special", locale, colorScheme, viewport: { width, height: 900 }, seconds: 240 }, async (t) => {
     for (const [path, name] of [["/relation?tenant=life", "find"], ["/relation?tenant=life&customer=cust-k", "life"]]) {
       await t.open(path);
       await t.page.waitForFunction(() => document.querySelectorAll('main [aria-busy="true"]').length === 0 && document.querySelector("main table tbody tr") !== null);

@@ -100,7 +100,7 @@ test("retention is set with its consequence said before and its record linked af
   await block(t, "操作记录").getByText("设定保留期").waitFor();
 });
 
-test("a dry run says what a run would delete; the run deletes that, and a hold beats it", { own: true, data: "empty", seconds: 90 }, async (t) => {
+test("a dry run says what a run would delete; the run deletes that, and a hold beats it", { own: true, data: "empty", seconds: 240 }, async (t) => {
   // Taken in by the command line, events are in segments at once, which is what retention deletes from.
   await t.server.kill();
   ingestFiles(t.server.folder, [past(400, 1), past(400, 2), past(390, 3), past(390, 4), past(10, 6)], ["--tenant", "acme"]);
@@ -181,7 +181,7 @@ test("a refusal of the server is shown, and nothing is said to be done", { own: 
   assert.equal(await dialog(t).getByText("已完成，并已记录").count(), 0);
 });
 
-test("a server that dies leaves what it said last, and is asked again", { own: true, data: "empty", seconds: 90 }, async (t) => {
+test("a server that dies leaves what it said last, and is asked again", { own: true, data: "empty", seconds: 240 }, async (t) => {
   t.allow(/Failed to load resource/, /net::ERR/);
   await ingest(t, "acme", [past(1, 1)]);
   await open(t, "&refresh=5");
@@ -193,7 +193,7 @@ test("a server that dies leaves what it said last, and is asked again", { own: t
 });
 
 for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", "dark", 900], ["zh-CN", "light", 320]]) {
-  test(`accessible in ${locale}, ${colorScheme}, ${width} px, dialogs too`, { own: true, data: "special", locale, colorScheme, viewport: { width, height: 900 }, seconds: 120 }, async (t) => {
+  test(`accessible in ${locale}, ${colorScheme}, ${width} px, dialogs too`, { own: true, data: "special", locale, colorScheme, viewport: { width, height: 900 }, seconds: 240 }, async (t) => {
     await t.api("holds/case-1?tenant=acme&operator=zhao.jie&reason=court", { method: "PUT" });
     await t.api("retention", { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ tenant: "acme", days: "365" }) });
     await t.open("/store?tenant=*");

@@ -16,10 +16,12 @@ export const PRESETS = {
 export type Preset = keyof typeof PRESETS;
 
 const WIDTHS: Record<string, number> = {
-  time: 186, record_time: 186, ingest_time: 186, level: 76, event_name: 168, source: 124, resource_type: 116, resource_name: 176, resource_id: 176,
+  time: 186, record_time: 186, ingest_time: 186, level: 92, event_name: 168, source: 124, resource_type: 116, resource_name: 176, resource_id: 176,
   operator: 128, source_ip: 124, trace_type: 116, code: 72, amount: 116, currency: 72, related_ids: 240, tenant: 150, read_only: 84, event_type: 92, format: 92,
 };
 const WIDTH_DEFAULT = 140;
+/** What a column can do with. */
+export const NARROW = 104;
 /** What a narrow list shows first. */
 const FIRST = ['time', 'event_name', 'operator', 'level', 'resource_name', 'resource_id'];
 const WIDTH_MIN = 56;
@@ -72,8 +74,10 @@ class Columns {
     const kept = new Set<string>();
     let used = 0;
     for (const name of [...this.names].sort((left, right) => rank(left) - rank(right))) {
-      used += Math.min(this.width(name), Math.max(room - 40, 120));
-      if (used > room && kept.size > 0) break;
+      const width = this.width(name);
+      // The last one that finds room may be narrower than it would like.
+      if (kept.size > 0 && used + Math.min(width, NARROW) > room) break;
+      used += width;
       kept.add(name);
     }
     return this.names.filter((name) => kept.has(name));

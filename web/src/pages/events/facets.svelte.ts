@@ -3,7 +3,7 @@
 import * as api from '$lib/api/calls.ts';
 import type { ValueCount } from '$lib/api/types.ts';
 import { Query } from '$lib/api/query.svelte.ts';
-import { withoutField } from '$lib/filter/model.ts';
+import { only, valuesOf, withoutField } from '$lib/filter/model.ts';
 import { page } from './state.svelte.ts';
 
 /** The fields that are counted, in the order of the side bar. */
@@ -12,6 +12,15 @@ export const FACETS = ['level', 'event_type', 'source', 'resource_type', 'event_
 export const FACET_SIZE = 200;
 
 export type FacetCounts = Record<string, ValueCount[]>;
+
+/** Adds what is asked for and too rare to be among the most frequent: its count is not known, and may not be taken for none. */
+async function withAsked(counted: ValueCount[], field: string, question: api.Question, signal: AbortSignal): Promise<ValueCount[]> {
+  if (counted.length < FACET_SIZE) return counted;
+  const asked = [...valuesOf(question.filter, field), ...valuesOf(question.filter, field, 'not')];
+  const missing = asked.filter((value) => !counted.some((one) => one.value === value));
+  const added = await Promise.all(missing.map(async (value) => ({ value, count: await api.count({ ...question, filter: only(question.filter, field, value) }, signal) })));
+  return [...counted, ...added];
+}
 
 /** Counts of all fields under the page's question; `wait` lets the list go first. */
 export function facetQuery(wait: () => Promise<void>): Query<FacetCounts> {
@@ -27,7 +36,11 @@ export function facetQuery(wait: () => Promise<void>): Query<FacetCounts> {
         if (names.length === 0) return {};
         return (await api.facets({ ...question, filter }, [['fields', names.join(',')], ['size', String(FACET_SIZE)]], signal)).facets;
       };
-      const answers = await Promise.all([ask(question.filter, others), ...own.map((field) => ask(withoutField(question.filter, field), [field]))]);
+      const answers = await Promise.all([ask(question.filter, others), ...own.map(async (field) => {
+        const rest = withoutField(question.filter, field);
+        const counted = await ask(rest, [field]);
+        return { [field]: await withAsked(counted[field] ?? [], field, question, signal) };
+      })]);
       return Object.assign({}, ...answers) as FacetCounts;
     },
   });
