@@ -25,6 +25,7 @@ use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::Access;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -149,10 +150,19 @@ pub fn main() -> ExitCode {
     // A log that nobody reads any more must not end the server.
     let log = tracing_subscriber::fmt().log_internal_errors(false).with_writer(std::io::stderr).with_max_level(tracing::Level::WARN);
     log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).without_time().init();
+    raise_open_files();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
     }
+}
+
+/// Lets the process have as many open files as the system allows: every segment that was asked keeps its file.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused, the limit stays, and says so when it is reached.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn fail(error: &Error) -> ExitCode {
