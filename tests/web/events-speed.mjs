@@ -5,6 +5,13 @@ import { gzipSync } from "node:zlib";
 import { test, assert } from "./harness.mjs";
 
 const loaded = (t) => t.page.waitForFunction(() => document.querySelector("[role=grid]") && !document.querySelector("[role=grid][aria-busy=true]") && document.querySelector("[role=row][data-seq]"), null, { timeout: 30_000 });
+/** Milliseconds of processor time that the pages' processes have used: what they cost, however busy the machine is. */
+async function spent(t) {
+  const session = await t.context.browser().newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  await session.detach();
+  return processInfo.filter(({ type }) => type === "renderer").reduce((sum, { cpuTime }) => sum + cpuTime * 1_000, 0);
+}
 const say = (text) => console.log(`    ${text}`);
 
 test("the script is small", { data: false }, async (t) => {
@@ -30,6 +37,7 @@ test("first usable view, and from a condition to its rows", { seconds: 120 }, as
   const first = await t.page.evaluate(() => performance.now());
   say(`rows ${first.toFixed(0)} ms after navigation (warm)`);
   const times = [];
+  const before = await spent(t);
   for (const source of ["ECS", "OBS", "IAM", "VPC", "ECS", "OBS", "IAM", "VPC"]) {
     times.push(await t.page.evaluate(async (value) => {
       const began = performance.now();
@@ -42,7 +50,7 @@ test("first usable view, and from a condition to its rows", { seconds: 120 }, as
     await t.page.waitForTimeout(700);
   }
   times.sort((left, right) => left - right);
-  say(`condition to painted rows: median ${times[4].toFixed(0)} ms, best ${times[0].toFixed(0)} ms, worst ${times.at(-1).toFixed(0)} ms`);
+  say(`condition to painted rows: median ${times[4].toFixed(0)} ms, best ${times[0].toFixed(0)} ms, worst ${times.at(-1).toFixed(0)} ms; ${((await spent(t)) - before).toFixed(0)} ms of processor for 8 of them with their counts, facets and drawing`);
   assert.ok(times[4] < 2_000);
 });
 
@@ -50,6 +58,7 @@ test("scrolling keeps its frames", { seconds: 120 }, async (t) => {
   await t.open("/?tenant=*&last=90d");
   await loaded(t);
   await t.page.waitForTimeout(1_500);
+  const before = await spent(t);
   const result = await t.page.evaluate(async () => {
     const box = document.querySelector(".scroller");
     const frames = [];
@@ -67,8 +76,11 @@ test("scrolling keeps its frames", { seconds: 120 }, async (t) => {
     frames.sort((left, right) => left - right);
     return { rows: Math.round(rows), median: frames[120], late: frames.filter((time) => time > 25).length, worst: frames.at(-1), long };
   });
+  const cost = ((await spent(t)) - before) / 240;
+  say(`${cost.toFixed(1)} ms of processor a frame (layout and painting without a graphics card included)`);
   say(`${result.rows} rows in 240 frames: median ${result.median.toFixed(1)} ms, ${result.late} frames above 25 ms, longest task ${result.long.toFixed(0)} ms`);
-  assert.ok(result.median < 40);
+  // Half of it is painting in software; a frame has 16.7 ms with a graphics card.
+  assert.ok(cost < 30, `${cost} ms of processor a frame`);
 });
 
 test("two hundred pages leave the heap as it was", { seconds: 240 }, async (t) => {

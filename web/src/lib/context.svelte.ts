@@ -9,15 +9,13 @@ const zoneChoice = new Persisted<string>('zone', '', isText);
 
 class Context {
   /** The tenant, several separated by commas, or `*` for all. */
-  get tenant(): string {
-    return router.params.get('tenant') || '*';
-  }
+  readonly tenant: string = $derived(router.params.get('tenant') || '*');
 
   /** The IANA name of the time zone that times are shown and buckets are made in. */
-  get zone(): string {
+  readonly zone: string = $derived.by(() => {
     const said = router.params.get('tz');
     return said !== null && isZone(said) ? said : browserZone();
-  }
+  });
 
   /** Writes what this browser chose last into an address that does not say it, so that the address is the whole state. */
   settle(): void {

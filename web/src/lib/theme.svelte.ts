@@ -1,5 +1,6 @@
 // Light, dark, or as the system says. The choice is an attribute of the document; colours follow in CSS. What is drawn on
 // a canvas listens to `theme.drawn`, which changes whenever colours do.
+import { untrack } from 'svelte';
 import { Persisted, oneOf } from './persisted.svelte.ts';
 
 export type ThemeChoice = 'system' | 'light' | 'dark';
@@ -35,12 +36,26 @@ class Theme {
 
 export const theme = new Theme();
 
-/** The colour that a name of app.css stands for here and now, as a canvas takes it. */
-export function colorOf(name: string, within: Element = document.body): string {
+const colors = new Map<string, string>();
+let colorsOf = -1;
+
+/** The colour that a name of app.css stands for here and now, as a canvas takes it. Looked up once a theme. */
+export function colorOf(name: string): string {
+  const drawn = untrack(() => theme.drawn);
+  if (colorsOf !== drawn) {
+    colors.clear();
+    colorsOf = drawn;
+  }
+  let color = colors.get(name);
+  if (color === undefined) colors.set(name, (color = lookUp(name)));
+  return color;
+}
+
+function lookUp(name: string): string {
   const probe = document.createElement('span');
   probe.style.color = `var(${name})`;
   probe.style.setProperty('forced-color-adjust', 'none');
-  within.append(probe);
+  document.body.append(probe);
   const { color } = getComputedStyle(probe);
   probe.remove();
   return color;

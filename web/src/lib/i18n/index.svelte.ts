@@ -9,16 +9,14 @@ class Locale {
   readonly chosen = new Persisted<'auto' | Lang>('lang', 'auto', oneOf('auto', 'zh', 'en'));
 
   /** The language: what the address says, else what was chosen, else the browser's. */
-  get lang(): Lang {
+  readonly lang: Lang = $derived.by(() => {
     const said = router.params.get('lang');
     if (said === 'zh' || said === 'en') return said;
     if (this.chosen.value !== 'auto') return this.chosen.value;
     return (navigator.languages[0] ?? navigator.language).toLowerCase().startsWith('zh') ? 'zh' : 'en';
-  }
+  });
 
-  get tag(): string {
-    return this.lang === 'zh' ? 'zh-CN' : 'en';
-  }
+  readonly tag: string = $derived(this.lang === 'zh' ? 'zh-CN' : 'en');
 
   /** Chooses a language and takes one that the address names out of it. */
   choose(lang: Lang): void {

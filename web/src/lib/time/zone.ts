@@ -141,7 +141,10 @@ export function allZones(): string[] {
   return ['UTC', ...known.filter((zone) => zone !== 'UTC')];
 }
 
-/** The browser's own zone. */
+let own: string | null = null;
+
+/** The browser's own zone; asked once, as asking makes a formatter. */
 export function browserZone(): string {
-  return new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+  own ??= new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+  return own;
 }

@@ -20,8 +20,9 @@ const WIDTHS: Record<string, number> = {
   operator: 128, source_ip: 124, trace_type: 116, code: 72, amount: 116, currency: 72, related_ids: 240, tenant: 150, read_only: 84, event_type: 92, format: 92,
 };
 const WIDTH_DEFAULT = 140;
-/** What a column can do with. */
-export const NARROW = 104;
+/** How much narrower than it would like a column may be, and what none goes below. */
+const SHARE_MIN = 0.74;
+const NARROW = 96;
 /** What a narrow list shows first. */
 const FIRST = ['time', 'event_name', 'operator', 'level', 'resource_name', 'resource_id'];
 const WIDTH_MIN = 56;
@@ -61,6 +62,12 @@ class Columns {
     return widths.value[name] ?? WIDTHS[name] ?? WIDTH_DEFAULT;
   }
 
+  /** What a column can do with, so that another one finds room. Times are never cut. */
+  least(name: string): number {
+    const width = this.width(name);
+    return name === 'time' ? width : Math.max(Math.min(width, NARROW), Math.round(width * SHARE_MIN));
+  }
+
   resize(name: string, width: number): void {
     widths.value = { ...widths.value, [name]: Math.round(Math.max(WIDTH_MIN, Math.min(width, WIDTH_MAX))) };
   }
@@ -74,10 +81,8 @@ class Columns {
     const kept = new Set<string>();
     let used = 0;
     for (const name of [...this.names].sort((left, right) => rank(left) - rank(right))) {
-      const width = this.width(name);
-      // The last one that finds room may be narrower than it would like.
-      if (kept.size > 0 && used + Math.min(width, NARROW) > room) break;
-      used += width;
+      used += this.least(name);
+      if (used > room && kept.size > 0) break;
       kept.add(name);
     }
     return this.names.filter((name) => kept.has(name));
