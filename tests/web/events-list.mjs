@@ -210,7 +210,8 @@ test("the newest question wins, whatever order answers come in", { seconds: 90 }
   await go("/?tenant=*&last=90d&source=ECS");
   await t.page.waitForTimeout(150);
   await go("/?tenant=*&last=90d&source=OBS");
-  await t.page.waitForTimeout(2_500);
+  await t.page.waitForFunction(() => document.querySelector('[data-at="0"] [data-column="3"]')?.innerText === "OBS");
+  await t.page.waitForTimeout(2_000);
   const values = await t.page.locator(`${ROW} [data-column="3"]`).allInnerTexts();
   assert.ok(values.length > 5 && values.every((value) => value === "OBS"), String(values.slice(0, 5)));
   assert.ok(aborted > 0, "the slow question was not given up");
