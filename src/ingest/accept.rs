@@ -263,7 +263,7 @@ fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<
     let mut pairs: Vec<(u32, usize)> = Vec::new();
     let manifest = segment.manifest();
     // A batch has few tenants, a segment may have many, and there are many segments.
-    for rows in wanted.tenants.iter().filter_map(|name| manifest.tenant(name)) {
+    for rows in wanted.tenants.iter().filter_map(|name| segment.tenant(name)) {
         let suspects = if manifest.suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
         let timed = wanted.within(rows).iter().map(|(time, place)| (Some(*time), *place));
         for (time, place) in timed.chain(suspects.into_iter().flatten().map(|place| (None, *place))) {

@@ -1,7 +1,13 @@
 // The store's page: figures are the status's own, quarantine shows records as text, and each action says what follows from
 // it, is confirmed, and is shown as recorded.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { assert, ingest as ingestFiles, test } from "./harness.mjs";
+
+const backups = mkdtempSync(join(tmpdir(), "annals-web-backups-"));
+process.on("exit", () => rmSync(backups, { recursive: true, force: true }));
 
 const block = (t, name) => t.page.getByRole("region", { name }).first();
 const dialog = (t) => t.page.getByRole("dialog");
@@ -213,7 +219,7 @@ for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", 
   });
 }
 
-test("a backup is named, made and recorded", { own: true, data: "empty", flags: ["--backups", `/tmp/annals-web-backups-${process.pid}`] }, async (t) => {
+test("a backup is named, made and recorded", { own: true, data: "empty", flags: ["--backups", backups] }, async (t) => {
   await ingest(t, "acme", [past(1, 1), past(1, 2)]);
   await open(t);
   await block(t, "备份").getByRole("button", { name: "开始备份" }).click();

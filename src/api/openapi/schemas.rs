@@ -205,7 +205,7 @@ fn explain() -> Json {
             ("segment", text()),
             ("tenant", text()),
             ("rows", count()),
-            ("path", json!({ "type": "string", "enum": ["pruned", "lookup", "scan"] })),
+            ("path", json!({ "type": "string", "enum": ["pruned", "summary", "lookup", "scan", "buffer"] })),
             ("why", text()),
             ("examined", count()),
             ("matched", count()),

@@ -671,7 +671,7 @@ export interface components {
                 /** Format: int64 */
                 micros: number;
                 /** @enum {string} */
-                path: "pruned" | "lookup" | "scan";
+                path: "pruned" | "summary" | "lookup" | "scan" | "buffer";
                 /** Format: int64 */
                 rows: number;
                 segment: string;
