@@ -8,6 +8,7 @@ mod compaction;
 mod decode;
 mod doors;
 mod durable;
+mod everyone;
 mod exporting;
 mod following;
 mod formats;

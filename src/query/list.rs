@@ -6,24 +6,20 @@
 
 use super::cursor::{Cursor, Order};
 use super::filter::Filter;
+use super::gather::Gathering;
 use super::rows::Rows;
 use super::{Explain, Reader, Run, Step};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKey, Timestamp};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The most events on a page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Rows at the end of a range that are looked at first when the list runs from the oldest.
 const WINDOW_ROWS: u32 = 4_096;
-
-/// Runs that are asked at a time at most.
-const RUNS_AT_A_TIME: usize = 64;
-/// Up to so many runs at a time are done sooner than they are spread.
-const RUNS_ALONE: usize = 8;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Default)]
@@ -102,44 +98,20 @@ impl Reader<'_> {
         let mut runs = self.runs(scope, filter);
         runs.retain(|run| walk.reaches(run));
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
-        let wanted = limit + 1;
-        let mut best: BinaryHeap<Hit> = BinaryHeap::new();
-        let mut steps = Vec::new();
-        // The first run often fills the page; when it does not, more and more are asked at a time, on all cores.
-        let (mut next, mut step) = (0, 1);
-        while next < runs.len() {
-            let full = best.len() == wanted;
-            if full && best.peek().is_some_and(|worst| walk.rank(walk.first_time(&runs[next])) > worst.0) {
-                break;
-            }
-            let places = next..runs.len().min(next + step);
-            let ask = |place: usize| self.hits(&runs[place], filter, walk, wanted);
-            let found: Vec<(Vec<u32>, Step)> = if places.len() <= RUNS_ALONE {
-                places.clone().map(ask).collect::<Result<_>>()?
-            } else {
-                places.clone().into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect::<Result<_>>()?
-            };
-            for (place, (rows, step)) in places.clone().zip(found) {
-                steps.push(step);
-                let index = runs[place].source.places()?;
-                for row in rows {
-                    best.push((walk.rank(index.key(row)), place, row));
-                    if best.len() > wanted {
-                        best.pop();
-                    }
-                }
-            }
-            next = places.end;
-            step = RUNS_AT_A_TIME.min(step * 2);
-        }
-        let mut hits = best.into_sorted_vec();
+        let together = scope.named().is_none() && self.forced.is_none();
+        let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
         Ok((fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
     }
 
     /// The first `limit` rows of a run in the walk's direction.
-    fn hits(&self, run: &Run<'_>, filter: &Filter, walk: Walk, limit: usize) -> Result<(Vec<u32>, Step)> {
+    pub(super) fn hits(&self, run: &Run<'_>, filter: &Filter, walk: Walk, limit: usize) -> Result<(Vec<u32>, Step)> {
+        self.hits_in(run, filter, self.range_of(run, filter, walk)?, walk.order, limit)
+    }
+
+    /// The rows of a run that lie in the filter's period, and that the walk comes to.
+    pub(super) fn range_of(&self, run: &Run<'_>, filter: &Filter, walk: Walk) -> Result<Range<u32>> {
         let mut range = run.range(filter)?;
         if let Some(after) = walk.after {
             let inside = run.tenant.oldest() <= after.time && run.tenant.newest() >= after.time;
@@ -149,7 +121,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        self.hits_in(run, filter, range, walk.order, limit)
+        Ok(range)
     }
 
     /// The first `limit` rows of a range that match, in the order of the walk.
@@ -267,7 +239,7 @@ impl Walk {
     }
 
     /// Whether the run can have an event that the walk comes to.
-    fn reaches(self, run: &Run<'_>) -> bool {
+    pub(super) fn reaches(self, run: &Run<'_>) -> bool {
         self.after.is_none_or(|after| match self.order {
             Order::Descending => run.tenant.oldest() <= after.time,
             Order::Ascending => run.tenant.newest() >= after.time,

@@ -11,6 +11,7 @@ mod combinations;
 mod cursor;
 mod facets;
 pub mod filter;
+mod gather;
 mod histogram;
 mod interval;
 mod list;
@@ -206,10 +207,7 @@ impl<'a> Reader<'a> {
                 filter.from.is_none_or(|from| run.tenant.oldest() >= from) && filter.to.is_none_or(|to| run.tenant.newest() < to)
             };
             if own.len() == source.tenants().len() && own.iter().all(whole) {
-                let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
-                let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
-                let tenant = TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
-                wide.push(Run { source, tenant: Cow::Owned(tenant) });
+                wide.push(Run::of_all(source, own));
             } else {
                 wide.extend_from_slice(own);
             }
@@ -246,7 +244,8 @@ impl<'a> Reader<'a> {
                 let started = Instant::now();
                 let summarized = Summarized::of(run, filter, &self.snapshot.vocabulary)?;
                 if let Some(answer) = summarized.map(|summarized| summary(&summarized)).transpose()?.flatten() {
-                    return Ok((answer, run.step(Path::Summary, started)));
+                    let why = "the period covers all of it, and its summary has the counts".to_owned();
+                    return Ok((answer, run.step(Path::Summary, why, started)));
                 }
             }
             let range = run.range(filter)?;
@@ -271,31 +270,35 @@ impl<'a> Reader<'a> {
         let (rows, path, why) = match run.source {
             Source::Segment(segment) => {
                 let lookup = Lookup::prepare(segment, filter, &range, &self.snapshot.vocabulary, self.forced.is_some())?;
-                let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
-                let rows = match path {
-                    Path::Lookup => lookup.rows(range, limit, &mut work)?,
-                    Path::Scan => self.scanner.rows(segment, filter, range, limit, &mut work)?,
-                    Path::Pruned | Path::Summary | Path::Buffer => Rows::List(Vec::new()),
-                };
-                (rows, path, why)
+                self.look(segment, lookup, filter, range, limit, &mut work)?
             }
             Source::Buffer(buffered) => {
                 let rows = buffered_rows(buffered, filter, range, limit, &mut work);
                 (rows, Path::Buffer, "accepted and not in a segment yet".to_owned())
             }
         };
-        let step = Step {
-            segment: run.source.name().to_owned(),
-            tenant: run.tenant.tenant.to_string(),
-            rows: size,
-            path,
-            why,
-            examined: work.examined,
-            bytes: work.bytes,
-            matched: rows.len() as u64,
-            micros: started.elapsed().as_micros() as u64,
-        };
+        let step =
+            Step { rows: size, examined: work.examined, bytes: work.bytes, matched: rows.len() as u64, ..run.step(path, why, started) };
         Ok((rows, step))
+    }
+
+    /// The rows of a segment that a lookup has prepared for, how they were found, and why so.
+    fn look(
+        &self,
+        segment: &Segment,
+        lookup: Lookup<'_>,
+        filter: &Filter,
+        range: Range<u32>,
+        limit: Option<usize>,
+        work: &mut Work,
+    ) -> Result<(Rows, Path, String)> {
+        let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
+        let rows = match path {
+            Path::Lookup => lookup.rows(range, limit, work)?,
+            Path::Scan => self.scanner.rows(segment, filter, range, limit, work)?,
+            Path::Pruned | Path::Summary | Path::Buffer => Rows::List(Vec::new()),
+        };
+        Ok((rows, path, why))
     }
 }
 
@@ -312,20 +315,28 @@ fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit:
     Rows::List(matching.take(limit.unwrap_or(usize::MAX)).collect())
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// A source as one run, of the runs of its tenants.
+    fn of_all(source: Source<'a>, own: &[Run<'a>]) -> Self {
+        let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
+        let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
+        let tenant = TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
+        Self { source, tenant: Cow::Owned(tenant) }
+    }
+
     /// Whether it is of all tenants of its source, so that its rows are in order for each of them only.
     fn is_wide(&self) -> bool {
         self.tenant.rows == self.source.rows() && self.source.tenants().len() > 1
     }
 
     /// What is said of a run that was answered without looking at rows.
-    fn step(&self, path: Path, started: Instant) -> Step {
+    fn step(&self, path: Path, why: String, started: Instant) -> Step {
         Step {
             segment: self.source.name().to_owned(),
             tenant: self.tenant.tenant.to_string(),
             rows: self.tenant.rows,
             path,
-            why: "the period covers all of it, and its summary has the counts".to_owned(),
+            why,
             examined: 0,
             bytes: 0,
             matched: 0,
