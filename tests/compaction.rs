@@ -2,11 +2,13 @@
 
 use crate::store::{NOW, TestStore, all_pages};
 use annals::access::Scope;
+use annals::engine::Settings;
 use annals::event::{DAY_MS, Event, Field, Timestamp};
 use annals::generate::{Generator, Plan};
 use annals::query::filter::parse_filter;
 use annals::query::{Filter, HistogramQuery, Order, PageQuery};
 use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn records(events: u64, seed: u64) -> Vec<Json> {
@@ -141,4 +143,76 @@ fn what_an_interrupted_write_left_is_removed_and_nothing_else() {
     store.reopen();
     assert_eq!(files(&store), all + 1, "what is not ours stays");
     assert_eq!(answers(&store), before);
+}
+
+#[test]
+fn a_date_is_cut_by_tenant_into_segments_of_bounded_size() {
+    const ROWS: u32 = 150;
+    let mut store = store();
+    store.reopen_with(Settings { compact: false, merged_rows: ROWS, ..Settings::default() });
+    let before = answers(&store);
+    let done = store.engine().compact().expect("a compaction");
+    assert!(done.merged > 12, "{done:?}");
+    assert_eq!(answers(&store), before);
+    assert!(store.engine().check(false).expect("a check").is_sound());
+
+    // Of a date, a tenant's events lie in no more segments than they fill.
+    let snapshot = store.engine().snapshot();
+    let mut rows: BTreeMap<(String, String), (u32, u32)> = BTreeMap::new();
+    for manifest in snapshot.segments.iter().map(|segment| segment.manifest()) {
+        for tenant in &manifest.tenants {
+            let of = rows.entry((manifest.date.clone(), tenant.tenant.to_string())).or_default();
+            *of = (of.0 + 1, of.1 + tenant.rows);
+        }
+    }
+    assert!(rows.values().any(|(segments, _)| *segments > 1), "one tenant is larger than a segment: {rows:?}");
+    for ((date, tenant), (segments, rows)) in &rows {
+        assert!(*segments <= rows.div_ceil(ROWS), "{tenant} has {rows} events of {date} in {segments} segments");
+    }
+    assert!(snapshot.segments.len() > 6, "{} segments", snapshot.segments.len());
+    assert_eq!(store.engine().compact().expect("nothing to merge").merged, 0, "what is cut stays as it is");
+    // Late events of all tenants are cut in, whatever the clock says: it stands still here.
+    let late: Vec<Json> = records(1_400, 3).split_off(1_200);
+    store.ingest_from(&late, "project_id");
+    let whole = answers(&store);
+    store.engine().compact().expect("a compaction");
+    assert_eq!(answers(&store), whole);
+    store.reopen();
+    assert_eq!(answers(&store), whole);
+}
+
+#[test]
+fn dates_that_were_filled_come_to_rest_as_one_segment_each_when_it_is_quiet() {
+    let store = TestStore::compacting();
+    // Too few of a size to be merged while events arrive.
+    for batch in records(600, 7).chunks(150) {
+        store.ingest_from(batch, "project_id");
+    }
+    let snapshot = store.engine().snapshot();
+    let dates: BTreeSet<String> = snapshot.segments.iter().map(|segment| segment.manifest().date.clone()).collect();
+    let at_rest = |segments: usize| segments == dates.len();
+    assert!(!at_rest(snapshot.segments.len()), "{} segments of {dates:?}", snapshot.segments.len());
+    let started = std::time::Instant::now();
+    while !at_rest(store.engine().stats().segments) && started.elapsed() < std::time::Duration::from_secs(60) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(at_rest(store.engine().stats().segments), "{} segments of {dates:?}", store.engine().stats().segments);
+    assert_eq!(store.everything().len(), 600);
+}
+
+#[test]
+fn answers_are_the_same_when_no_part_of_a_segment_may_stay_open() {
+    let mut store = store();
+    let before = answers(&store);
+    let open = store.engine().open_parts();
+    assert!(open.parts >= 2 * store.engine().stats().segments && open.bytes > 0 && open.bytes <= open.budget, "{open:?}");
+    // Less than one index takes: each part is closed as soon as it is open, and used until its question is done.
+    store.reopen_with(Settings { compact: false, open_bytes: 1, ..Settings::default() });
+    assert_eq!(answers(&store), before);
+    assert_eq!((store.engine().open_parts().bytes, store.engine().open_parts().budget), (0, 1));
+    // Room for a few.
+    store.reopen_with(Settings { compact: false, open_bytes: 500_000, ..Settings::default() });
+    assert_eq!(answers(&store), before);
+    let open = store.engine().open_parts();
+    assert!(open.bytes <= 500_000 && open.parts > 1, "{open:?}");
 }

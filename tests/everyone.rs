@@ -15,7 +15,7 @@ const DAY: u64 = 86_400_000;
 fn records(batch: u64) -> Vec<Json> {
     let record = |number: u64| {
         let id = batch * 100_000 + number;
-        let rare = id % 97 == 0;
+        let rare = id.is_multiple_of(97);
         json!({
             "tenant_of": format!("t{}", id * 7 % TENANTS), "trace_id": format!("trace-{id}"), "time": NOW as u64 - 5 * DAY + id * 131_071 % (4 * DAY),
             "event_name": if rare { "deleteVault" } else { "listVaults" }, "source": "KMS", "resource_id": format!("vault-{}", id % 211),

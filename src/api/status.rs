@@ -74,6 +74,10 @@ fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
             "version": policy.version, "floor_days": policy.floor_days, "default_days": policy.default_days,
             "tenants": policy.tenants.len(), "holds": policy.holds.len(),
         },
+        "open": { "parts": vitals.open.parts, "bytes": vitals.open.bytes, "budget_bytes": vitals.open.budget },
+        "memory": vitals.memory.map(|memory| json!({
+            "resident_bytes": memory.resident, "anonymous_bytes": memory.anonymous, "peak_bytes": memory.peak, "open_files": memory.open_files,
+        })),
         "views": engine.views().all().count(),
         "backups": engine.settings().backups.is_some(),
         "coverage": { "oldest": moment(vitals.oldest), "newest": moment(vitals.newest), "lag_seconds": lag },

@@ -6,6 +6,7 @@ use super::params::Pairs;
 use super::question;
 use crate::access::Scope;
 use crate::error::Error;
+use crate::storage::memory;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -96,6 +97,10 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge("events_buffered", "Events that are in the write-ahead log and in no segment yet.", stats.buffered);
     gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
     gauge("index_bytes", "Bytes of index files.", stats.index_bytes);
+    let open = app.engine.open_parts();
+    gauge("open_parts", "Data files and indexes of segments that are open.", open.parts as u64);
+    gauge("open_parts_bytes", "Bytes of memory that open data files and indexes take.", open.bytes);
+    gauge("open_parts_budget_bytes", "Bytes of memory that open data files and indexes may take.", open.budget);
     let scrubbed = app.engine.scrubbed();
     gauge("scrubbed_segments", "Segments compared with their hashes since the start.", scrubbed.segments);
     gauge("scrubbed_bytes", "Bytes compared with their hashes since the start.", scrubbed.bytes);
@@ -111,6 +116,15 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
         for (outcome, count) in [("accepted", taken.accepted), ("duplicate", taken.duplicates), ("quarantined", taken.quarantined)] {
             let _ = writeln!(text, "annals_records_total{{door=\"{source}\",outcome=\"{outcome}\"}} {count}");
         }
+    }
+    // What every Prometheus client library calls these.
+    if let Some(memory) = memory() {
+        let mut process = |name: &str, help: &str, value: u64| {
+            let _ = writeln!(text, "# HELP process_{name} {help}\n# TYPE process_{name} gauge\nprocess_{name} {value}");
+        };
+        process("resident_memory_bytes", "Resident memory size in bytes.", memory.resident);
+        process("anonymous_memory_bytes", "Resident memory that is not of mapped files, in bytes.", memory.anonymous);
+        process("open_fds", "Number of open file descriptors.", memory.open_files);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

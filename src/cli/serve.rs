@@ -44,6 +44,9 @@ pub(super) struct ServeArgs {
     /// Let so many MiB of records wait to be written into segments; more is refused (503)
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
     buffer: usize,
+    /// Keep so many MiB of footers and dictionaries of segments open between questions
+    #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
+    open: u64,
     /// Take nothing in while the disk has less than so many MiB free
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
     min_free: u64,
@@ -59,6 +62,7 @@ impl ServeArgs {
             bulk_events: self.bulk_events,
             buffer_bytes: self.buffer << 20,
             free_bytes: self.min_free << 20,
+            open_bytes: self.open << 20,
             backups: self.backups.clone(),
             ..Settings::default()
         })

@@ -128,7 +128,8 @@ fn inspect_segment(segment: &Segment, form: Form) -> Result<u8> {
         return Ok(OK);
     }
     let mut bytes: BTreeMap<String, (i64, usize)> = BTreeMap::new();
-    for group in segment.metadata()?.metadata().row_groups() {
+    let metadata = segment.metadata()?;
+    for group in metadata.metadata().row_groups() {
         for column in group.columns() {
             let sums = bytes.entry(column.column_path().string()).or_default();
             sums.0 += column.compressed_size();

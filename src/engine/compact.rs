@@ -1,4 +1,5 @@
-//! Compaction: small segments are merged in the background, and what nothing needs any more is removed.
+//! Compaction: small segments are merged in the background, dates that are written are cut by tenant, and what nothing needs any
+//! more is removed.
 
 use super::seal::{put, segment_id};
 use super::signal::Wake;
@@ -6,11 +7,11 @@ use super::step::Step;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{DAY_MS, Timestamp};
-use crate::maintain::{Candidate, Fingerprint, choose, merge, remove_orphans};
+use crate::maintain::{Candidate, Fingerprint, Occasion, choose, cut, merge, remove_orphans, runs_when_cut, settle};
 use crate::query::Snapshot;
-use crate::storage::NewSegment;
-use crate::storage::segment::Segment;
-use std::collections::HashSet;
+use crate::storage::segment::{Manifest, Segment};
+use crate::storage::{NewSegment, paths};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -30,12 +31,33 @@ pub struct Compacted {
     pub removed: usize,
 }
 
-/// The thread that compacts: after each seal, until it is told to stop.
+/// After so long without a seal there is time for dates to be settled.
+const QUIET: Duration = Duration::from_secs(3);
+/// How long the compactor waits at most when there is nothing to do: dates come of age.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// How much is to be merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zeal {
+    /// What there is too much of, and dates that are of age.
+    Usual,
+    /// The same, and dates that have just been filled: nothing has come in for a while.
+    Quiet,
+    /// Whatever can be.
+    All,
+}
+
+/// The thread that compacts: after each seal, and when it is quiet, until it is told to stop.
 pub(super) fn run(core: &Core, write: &WriteSide) {
-    let mut seals = 0;
-    while write.signal.wait_for_another_seal(&mut seals) == Wake::Seal {
+    let (mut seals, mut wait) = (0, QUIET);
+    loop {
+        let wake = write.signal.wait_for_another_seal(&mut seals, wait);
+        wait = if wake == Wake::Quiet { IDLE } else { QUIET };
+        let zeal = if wake == Wake::Quiet { Zeal::Quiet } else { Zeal::Usual };
+        let before = seals;
         while !write.signal.stopping() {
-            match write.compact_once(core, false) {
+            match write.compact_once(core, zeal) {
+                Ok(Some(_)) if zeal == Zeal::Quiet && write.signal.seals() != before => break,
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {
@@ -44,6 +66,9 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
                     break;
                 }
             }
+        }
+        if wake == Wake::Stop || write.signal.stopping() {
+            return;
         }
     }
 }
@@ -56,9 +81,9 @@ impl Engine {
     pub fn compact(&self) -> Result<Compacted> {
         let write = self.core.write()?;
         let mut done = Compacted::default();
-        while let Some(merged) = write.compact_once(&self.core, true)? {
-            done.merged += merged;
-            done.made += 1;
+        while let Some(step) = write.compact_once(&self.core, Zeal::All)? {
+            done.merged += step.merged;
+            done.made += step.made;
         }
         done.removed = write.remove_orphans(&self.core)?;
         Ok(done)
@@ -68,9 +93,34 @@ impl Engine {
 fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
     let candidate = |segment: &Arc<Segment>| {
         let manifest = segment.manifest();
-        Candidate { id: manifest.id.clone(), date: manifest.date.clone(), rows: manifest.rows, decoders: manifest.decoders }
+        Candidate {
+            id: manifest.id.clone(),
+            date: manifest.date.clone(),
+            rows: manifest.rows,
+            decoders: manifest.decoders,
+            tenants: manifest.tenants.len(),
+            written: manifest.written().map_or(0, Timestamp::millis),
+        }
     };
     snapshot.segments.iter().map(candidate).collect()
+}
+
+/// The segments to merge next.
+fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
+    let (segments, most) = (candidates(snapshot), core.settings.merged_rows);
+    let chosen = choose(&segments, most, zeal == Zeal::All);
+    if !chosen.is_empty() {
+        return chosen.into_iter().collect();
+    }
+    let now = core.clock.now();
+    let occasion = Occasion { now: now.millis(), today: &now.date(), quiet: zeal == Zeal::Quiet, all: zeal == Zeal::All };
+    let manifests: HashMap<&str, &Manifest> =
+        snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment.manifest())).collect();
+    let runs = |group: &[&Candidate]| {
+        let group: Vec<&Manifest> = group.iter().filter_map(|segment| manifests.get(segment.id.as_str()).copied()).collect();
+        runs_when_cut(&group, most)
+    };
+    settle(&segments, occasion, runs).into_iter().collect()
 }
 
 /// The id of a segment that is made of others. Numbers below 2¹⁵ are those of seals.
@@ -78,39 +128,63 @@ pub(super) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> Stri
     segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
 }
 
+/// An id that no file has: a clock may stand still, and the version of the table does not count segments.
+fn free_id(core: &Core, last_seq: u64, number: &mut u64) -> String {
+    loop {
+        let id = maintained_id(core.clock.now(), last_seq, *number);
+        *number += 1;
+        if !core.data.store().exists(&paths::manifest(&id)) {
+            return id;
+        }
+    }
+}
+
 impl WriteSide {
-    /// Merges some segments, if some should be; returns how many.
-    fn compact_once(&self, core: &Core, all: bool) -> Result<Option<usize>> {
+    /// Merges some segments, if some should be; returns how many, and of how many.
+    fn compact_once(&self, core: &Core, zeal: Zeal) -> Result<Option<Compacted>> {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.settled(core)?;
-        let chosen: HashSet<String> = choose(&candidates(&snapshot), all).into_iter().collect();
+        let chosen = chosen(core, &snapshot, zeal);
         let old: Vec<Arc<Segment>> =
             snapshot.segments.iter().filter(|segment| chosen.contains(&segment.manifest().id)).map(Arc::clone).collect();
         if old.is_empty() {
             return Ok(None);
         }
         WriteSide::check_disk(core)?;
-        let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
-        let id = maintained_id(core.clock.now(), last, snapshot.version);
-        let (files, before) = merge(&id, &old, core.settings.summary)?;
-        put(core.data.store(), &files)?;
-        let new = Arc::new(Segment::new(core.data.store(), files.manifest));
-        let after = Fingerprint::of_segment(&new)?;
-        if before != after {
-            return Err(Error::internal(format!("the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}")));
+        let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
+        let last = manifests.iter().map(|manifest| manifest.last_seq).max().unwrap_or_default();
+        let (mut new, mut rows) = (Vec::new(), 0);
+        let mut number = snapshot.version;
+        for piece in &cut(&manifests, core.settings.merged_rows) {
+            let id = free_id(core, last, &mut number);
+            let Some((files, before)) = merge(&id, &old, piece, core.settings.summary)? else { continue };
+            put(core.data.store(), &files)?;
+            let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
+            let after = Fingerprint::of_segment(&segment)?;
+            if before != after {
+                let what = format!("the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}");
+                return Err(Error::internal(what));
+            }
+            rows += after.rows();
+            new.push(segment);
+        }
+        let all: u64 = manifests.iter().map(|manifest| u64::from(manifest.rows)).sum();
+        if rows != all {
+            return Err(Error::internal(format!("{rows} of {all} events were merged")));
         }
 
         core.reach(Step::MergeWritten)?;
         let mut table = self.table();
         self.settle(core, &mut table)?;
-        let manifests: Vec<_> = old.iter().map(|segment| segment.manifest()).collect();
-        let replaced = core.runtime.block_on(table.table.replace(&manifests, NewSegment { manifest: new.manifest() }, core.clock.now()));
+        let added: Vec<NewSegment<'_>> = new.iter().map(|segment| NewSegment { manifest: segment.manifest() }).collect();
+        let replaced = core.runtime.block_on(table.table.replace(&manifests, &added, core.clock.now()));
         let replaced = replaced.and_then(|version| core.reach(Step::MergeCommitted).map(|()| version));
         table.in_doubt = replaced.is_err();
-        core.published.exchanged(replaced?, &chosen, vec![new]);
+        let made = new.len();
+        core.published.exchanged(replaced?, &chosen, new);
         drop(table);
         self.retire(&old);
-        Ok(Some(old.len()))
+        Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
 
     /// Remembers segments that are in the table no more while a reader has them.

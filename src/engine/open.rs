@@ -40,6 +40,7 @@ impl Engine {
     pub fn open_with(root: &Path, access: Access, clock: Arc<dyn Clock>, runtime: Handle, settings: Settings) -> Result<Self> {
         let data = DataDir::open(root, access)?;
         let store = data.store();
+        store.opened().set_budget(settings.open_bytes);
         let table = runtime.block_on(Table::open(store, access == Access::Write))?;
         let mut committed = runtime.block_on(table.segments())?;
         committed.sort_by(|left, right| left.id.cmp(&right.id));

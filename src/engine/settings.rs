@@ -1,7 +1,7 @@
 //! When the engine seals, and when it takes nothing more.
 
 use super::step::AtStep;
-use crate::storage::segment::SummaryRule;
+use crate::storage::segment::{OPEN_BYTES, SummaryRule};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +24,10 @@ pub struct Settings {
     pub backups: Option<PathBuf>,
     /// Whether segments are merged in the background.
     pub compact: bool,
+    /// Rows of a merged segment at most: what is merged is held in memory.
+    pub merged_rows: u32,
+    /// Bytes of memory that the footers and dictionaries of open segments may take: see [`crate::storage::segment::Opened`].
+    pub open_bytes: u64,
     /// What the summaries of segments hold.
     pub summary: SummaryRule,
     /// Bytes that must be free on the disk before anything is taken in.
@@ -33,7 +37,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; no backups; merging; 256 MiB free.
+    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; no backups; merging,
+    /// up to 200,000 rows; 512 MiB of open segments; 256 MiB free.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -44,6 +49,8 @@ impl Default for Settings {
             room_wait: Duration::from_secs(10),
             backups: None,
             compact: true,
+            merged_rows: 200_000,
+            open_bytes: OPEN_BYTES,
             summary: SummaryRule::default(),
             free_bytes: 256 << 20,
             at_step: AtStep::default(),

@@ -26,6 +26,8 @@ pub(super) struct Signal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wake {
     Seal,
+    /// There was none for a while.
+    Quiet,
     Stop,
 }
 
@@ -70,12 +72,24 @@ impl Signal {
         drop(self.changed.wait_timeout_while(state, limit, over).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits until another seal has ended than those that were seen.
-    pub(super) fn wait_for_another_seal(&self, seen: &mut u64) -> Wake {
+    /// Waits until another seal has ended than those that were seen, or the time is over.
+    pub(super) fn wait_for_another_seal(&self, seen: &mut u64, limit: Duration) -> Wake {
         let waiting = |state: &mut State| state.seals == *seen && !state.stop;
-        let state = self.changed.wait_while(self.state(), waiting).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self.changed.wait_timeout_while(self.state(), limit, waiting).unwrap_or_else(PoisonError::into_inner);
+        let sealed = state.seals != *seen;
         *seen = state.seals;
-        if state.stop { Wake::Stop } else { Wake::Seal }
+        if state.stop {
+            Wake::Stop
+        } else if sealed {
+            Wake::Seal
+        } else {
+            Wake::Quiet
+        }
+    }
+
+    /// Seals that were finished so far.
+    pub(super) fn seals(&self) -> u64 {
+        self.state().seals
     }
 
     /// Whether the threads are to end.

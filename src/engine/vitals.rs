@@ -4,7 +4,8 @@ use super::{Core, Engine};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::Timestamp;
-use crate::storage::paths;
+use crate::storage::segment::OpenParts;
+use crate::storage::{Memory, memory, paths};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +40,10 @@ pub struct Vitals {
     pub newest: Option<Timestamp>,
     /// Why nothing is taken in, if that is so.
     pub refusing: Option<String>,
+    /// The parts of segments that are open.
+    pub open: OpenParts,
+    /// The memory of this process; nothing where the system does not tell.
+    pub memory: Option<Memory>,
 }
 
 /// What there is of one tenant.
@@ -124,6 +129,11 @@ impl Engine {
         totals
     }
 
+    /// The parts of segments that are open.
+    pub fn open_parts(&self) -> OpenParts {
+        self.core.data.store().opened().now()
+    }
+
     /// How the store is doing.
     ///
     /// # Errors
@@ -148,6 +158,8 @@ impl Engine {
             oldest: times().map(|tenant| tenant.oldest()).min(),
             newest: times().map(|tenant| tenant.newest()).max(),
             refusing,
+            open: self.open_parts(),
+            memory: memory(),
         })
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// Rows of a merged segment at most: what is merged is held in memory.
-const MERGED_ROWS_MAX: u32 = 200_000;
 /// Segments of one size that are left alone.
 const LEFT_ALONE: usize = 4;
 /// Segments that are merged at a time at most.
 const MERGED_AT_A_TIME: usize = 64;
+/// Rows of the segments at most that are cut by tenant together.
+const SETTLED_ROWS_MAX: u64 = 4_000_000;
+/// A date whose segments are all older than this is settled; a younger one only when there is nothing else to do.
+const SETTLED_AFTER_MS: i64 = 3_600_000;
 
 /// A segment, as far as the choice depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,30 +22,85 @@ pub struct Candidate {
     pub rows: u32,
     /// The version of its decoders: segments of different ones do not mix.
     pub decoders: u32,
+    /// How many tenants have rows in it.
+    pub tenants: usize,
+    /// When it was written.
+    pub written: i64,
+}
+
+/// What the choice to settle a date depends on besides its segments.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    /// Milliseconds since 1970.
+    pub now: i64,
+    /// The date of that; later ones are still being filled.
+    pub today: &'a str,
+    /// Whether nothing has come in for a while.
+    pub quiet: bool,
+    /// Whether to settle whatever can be settled.
+    pub all: bool,
 }
 
 /// The next segments to make one of, oldest first; none when the store is as it should be.
 ///
 /// Segments of one date and about one size (a power of four) are merged when there are more than four of them, so
-/// an event is written again once for each step in size, not for each seal. `all` merges whatever can be.
-pub fn choose(segments: &[Candidate], all: bool) -> Vec<String> {
+/// an event is written again once for each step in size, not for each seal. `all` merges whatever can be. What is merged has at
+/// most `most` rows, since it is held in memory.
+pub fn choose(segments: &[Candidate], most: u32, all: bool) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32, u32), Vec<&Candidate>> = BTreeMap::new();
-    for segment in segments.iter().filter(|segment| segment.rows < MERGED_ROWS_MAX) {
+    for segment in segments.iter().filter(|segment| segment.rows < most) {
         let size = if all { 0 } else { segment.rows.max(1).ilog2() / 2 };
         groups.entry((&segment.date, segment.decoders, size)).or_default().push(segment);
     }
     let least = if all { 2 } else { LEFT_ALONE + 1 };
-    let chosen = groups.into_values().map(fitting).filter(|group| group.len() >= least).max_by_key(Vec::len);
+    let chosen = groups.into_values().map(|group| fitting(group, most)).filter(|group| group.len() >= least).max_by_key(Vec::len);
     chosen.unwrap_or_default().into_iter().map(|segment| segment.id.clone()).collect()
 }
 
+/// The segments of a date to cut anew by tenant, once all of it is written: a question about a tenant then asks one of them, or a
+/// few, however many the date has. `runs_when_cut` says how many runs (a tenant in a segment) some of them would have then.
+///
+/// A date is settled when its segments are an hour old, or when nothing else is to be done and what is new is a quarter of the
+/// largest: so an event is not written again for each late one. It must save a fifth of the runs.
+pub fn settle(segments: &[Candidate], occasion: Occasion<'_>, runs_when_cut: impl Fn(&[&Candidate]) -> usize) -> Vec<String> {
+    let mut groups: BTreeMap<(&str, u32), Vec<&Candidate>> = BTreeMap::new();
+    for segment in segments.iter().filter(|segment| occasion.all || *segment.date < *occasion.today) {
+        groups.entry((&segment.date, segment.decoders)).or_default().push(segment);
+    }
+    let mut best: (usize, Vec<&Candidate>) = (0, Vec::new());
+    for mut group in groups.into_values() {
+        group.sort_by(|left, right| left.id.cmp(&right.id));
+        let mut rows = 0;
+        group.retain(|segment| {
+            rows += u64::from(segment.rows);
+            rows <= SETTLED_ROWS_MAX
+        });
+        let runs: usize = group.iter().map(|segment| segment.tenants).sum();
+        if group.len() < 2 || runs <= best.0 || !is_due(&group, occasion) {
+            continue;
+        }
+        let saved = runs.saturating_sub(runs_when_cut(&group));
+        if saved > best.0 && saved * 5 >= runs {
+            best = (saved, group);
+        }
+    }
+    best.1.into_iter().map(|segment| segment.id.clone()).collect()
+}
+
+fn is_due(group: &[&Candidate], occasion: Occasion<'_>) -> bool {
+    let aged = group.iter().all(|segment| segment.written + SETTLED_AFTER_MS <= occasion.now);
+    let largest = group.iter().map(|segment| u64::from(segment.rows)).max().unwrap_or_default();
+    let rows: u64 = group.iter().map(|segment| u64::from(segment.rows)).sum();
+    occasion.all || aged || (occasion.quiet && (rows - largest) * 4 >= largest)
+}
+
 /// As many segments of a group as fit into one, smallest first, in the order of their ids.
-fn fitting(mut group: Vec<&Candidate>) -> Vec<&Candidate> {
+fn fitting(mut group: Vec<&Candidate>, most: u32) -> Vec<&Candidate> {
     group.sort_by(|left, right| left.rows.cmp(&right.rows).then_with(|| left.id.cmp(&right.id)));
     let mut rows = 0;
     let fits = group.iter().take(MERGED_AT_A_TIME).take_while(|segment| {
         rows += segment.rows;
-        rows <= MERGED_ROWS_MAX
+        rows <= most
     });
     let mut chosen: Vec<&Candidate> = fits.copied().collect();
     chosen.sort_by(|left, right| left.id.cmp(&right.id));
@@ -54,12 +111,20 @@ fn fitting(mut group: Vec<&Candidate>) -> Vec<&Candidate> {
 mod tests {
     use super::*;
 
+    const MERGED_ROWS_MAX: u32 = 200_000;
+
+    fn choose(segments: &[Candidate], all: bool) -> Vec<String> {
+        super::choose(segments, MERGED_ROWS_MAX, all)
+    }
+
     fn segments(of: &[(&str, u32)]) -> Vec<Candidate> {
         let candidate = |(place, (date, rows)): (usize, &(&str, u32))| Candidate {
             id: format!("{place:03}"),
             date: (*date).to_owned(),
             rows: *rows,
             decoders: 1,
+            tenants: 10,
+            written: 0,
         };
         of.iter().enumerate().map(candidate).collect()
     }
@@ -89,6 +154,27 @@ mod tests {
         let mut mixed = segments(&[("a", 10), ("a", 10)]);
         mixed[1].decoders = 2;
         assert_eq!(choose(&mixed, true), [""; 0]);
+    }
+
+    #[test]
+    fn a_date_is_settled_when_it_saves_runs_and_is_not_written_again_for_every_late_event() {
+        let hour = SETTLED_AFTER_MS;
+        let at = |now, quiet| Occasion { now, today: "b", quiet, all: false };
+        let ten = |_: &[&Candidate]| 10;
+        let two = segments(&[("a", 100_000), ("a", 30_000), ("b", 100_000), ("b", 100_000), ("b", 100_000)]);
+        assert_eq!(settle(&two, at(5, false), ten), [""; 0], "neither old nor quiet");
+        assert_eq!(settle(&two, at(5, true), ten), ["000", "001"], "yesterday; today is still being filled");
+        assert_eq!(settle(&two, at(hour, false), ten), ["000", "001"]);
+        assert_eq!(settle(&two, Occasion { all: true, ..at(5, false) }, ten), ["002", "003", "004"], "what saves most first");
+        assert_eq!(settle(&two, at(hour, true), |_| 17), [""; 0], "three runs of twenty are not worth it");
+        let late = segments(&[("a", 100_000), ("a", 24_999)]);
+        assert_eq!(settle(&late, at(hour - 1, true), ten), [""; 0]);
+        assert_eq!(settle(&late, at(hour, true), ten), ["000", "001"]);
+        let mut other = two.clone();
+        other[1].decoders = 2;
+        assert_eq!(settle(&other, at(hour, true), ten), [""; 0]);
+        let many = segments(&[("a", 200_000); 30]);
+        assert_eq!(settle(&many, at(hour, true), ten).len(), 20, "some at a time");
     }
 
     #[test]

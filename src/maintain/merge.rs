@@ -1,27 +1,37 @@
 //! Several segments of one date as one: the same events, which is proved before anything is replaced.
 
+use super::cut::Piece;
 use crate::error::{Error, Result};
 use crate::event::{Columns, Event, FIELDS, Field, Value, row_order};
 use crate::storage::segment::{Form, Segment, SegmentFiles, SummaryRule, write_segment};
 use rayon::prelude::*;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Makes one segment of several. They must be of one date and of the same decoders.
+/// Makes one segment of a piece of several; `None` if the piece has no events. They must be of one date and of the same decoders.
 ///
 /// # Errors
 /// A segment that cannot be read.
-pub fn merge(id: &str, segments: &[Arc<Segment>], summary: SummaryRule) -> Result<(SegmentFiles, Fingerprint)> {
+pub fn merge(id: &str, segments: &[Arc<Segment>], piece: &Piece, summary: SummaryRule) -> Result<Option<(SegmentFiles, Fingerprint)>> {
     let first = segments.first().ok_or_else(|| Error::internal("nothing to merge"))?.manifest();
-    let parts: Vec<Vec<Event>> = segments.par_iter().map(|segment| events_of(segment)).collect::<Result<_>>()?;
+    let read = |segment: &Arc<Segment>| {
+        let rows = piece.rows_of(segment)?;
+        let events = events_in(segment, rows.clone())?;
+        if events.len() != rows.len() {
+            return Err(Error::corrupt(format!("{} rows were read of {}", events.len(), rows.len())));
+        }
+        Ok(events)
+    };
+    let parts: Vec<Vec<Event>> = segments.par_iter().map(read).collect::<Result<_>>()?;
     let mut events: Vec<Event> = parts.into_iter().flatten().collect();
-    let fingerprint = Fingerprint::of(&events);
-    let rows: u64 = segments.iter().map(|segment| u64::from(segment.manifest().rows)).sum();
-    if rows != fingerprint.rows {
-        return Err(Error::corrupt(format!("{} rows were read of {rows}", fingerprint.rows)));
+    if events.is_empty() {
+        return Ok(None);
     }
+    let fingerprint = Fingerprint::of(&events);
     events.par_sort_unstable_by(row_order);
-    Ok((write_segment(id, &first.date, Form { decoders: first.decoders, summary }, &events)?, fingerprint))
+    let files = write_segment(id, &first.date, Form { decoders: first.decoders, summary }, &events)?;
+    Ok(Some((files, fingerprint)))
 }
 
 /// What a set of events is known by, whatever their order: how many, and the sum of the hashes of all their values.
@@ -38,6 +48,11 @@ impl Fingerprint {
         Self { rows: events.len() as u64, sum }
     }
 
+    /// How many events.
+    pub fn rows(self) -> u64 {
+        self.rows
+    }
+
     /// The fingerprint of what a segment's file holds.
     ///
     /// # Errors
@@ -52,8 +67,12 @@ impl Fingerprint {
 /// # Errors
 /// A file that cannot be read.
 pub fn events_of(segment: &Segment) -> Result<Vec<Event>> {
+    events_in(segment, 0..segment.manifest().rows)
+}
+
+fn events_in(segment: &Segment, rows: Range<u32>) -> Result<Vec<Event>> {
     let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
-    let batches = segment.read_range(0..segment.manifest().rows, &fields, &mut 0)?;
+    let batches = segment.read_range(rows, &fields, &mut 0)?;
     Ok(batches.iter().flat_map(|columns: &Columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
 }
 

@@ -1,17 +1,19 @@
 //! Looking after the store: small segments become large ones, and files that nothing needs go.
 //!
-//! [`choose`] is a pure function of what segments there are. [`merge`] makes one segment of several and proves that it holds
-//! the same events. [`Policy`] says what is kept for
+//! [`choose`] and [`settle`] are pure functions of what segments there are, [`cut`] of their tenants. [`merge`] makes one segment of
+//! parts of several and tells by what its events are known. [`Policy`] says what is kept for
 //! how long. The engine commits, shows, and removes. [`copy`] makes and adds to backups.
 
 mod backup;
 mod choose;
+mod cut;
 mod merge;
 mod orphans;
 mod policy;
 
 pub use backup::{BackupReport, copy, prepare};
-pub use choose::{Candidate, choose};
+pub use choose::{Candidate, Occasion, choose, settle};
+pub use cut::{Piece, cut, runs_when_cut};
 pub use merge::{Fingerprint, events_of, merge};
 pub use orphans::remove_orphans;
 pub use policy::{FLOOR_DAYS, Hold, Policy};

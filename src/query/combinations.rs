@@ -66,7 +66,7 @@ fn count_codes(
         }
     });
     for (codes, count) in by_codes {
-        let value = |((field, coded), code): ((&Field, &Coded<'_>), u32)| {
+        let value = |((field, coded), code): ((&Field, &Coded), u32)| {
             let number = coded.numbers.get((code as usize).checked_sub(1)?)?;
             vocabulary.texts(*field, std::iter::once(*number)).first().map(ToString::to_string)
         };

@@ -82,7 +82,7 @@ fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary) -> 
 }
 
 /// How many rows have each value.
-fn count_codes(coded: &Coded<'_>, rows: &Rows) -> Vec<(u32, u64)> {
+fn count_codes(coded: &Coded, rows: &Rows) -> Vec<(u32, u64)> {
     let number = |code: u32| coded.numbers[code as usize - 1];
     if rows.len() * 4 < coded.numbers.len() {
         // A few rows of many values: sorting the codes is less than a place for each value.

@@ -7,9 +7,10 @@
 
 use super::list::{Hit, Walk};
 use super::lookup::Lookup;
+use super::plan::Choice;
 use super::rows::Rows;
 use super::source::Source;
-use super::{Filter, Reader, Run, Step, Work};
+use super::{Filter, Reader, Run, Step};
 use crate::error::Result;
 use rayon::prelude::*;
 use std::collections::{BinaryHeap, HashMap};
@@ -117,12 +118,12 @@ impl<'r, 'a> Gathering<'r, 'a> {
         if let (Source::Segment(segment), true) = (self.runs[group[0]].source, group.len() > 1) {
             let started = Instant::now();
             let all = 0..segment.manifest().rows;
-            let lookup = Lookup::prepare(segment, self.filter, &all, &self.reader.snapshot.vocabulary, false)?;
+            let index = segment.index()?;
+            let lookup = Lookup::prepare(segment, &index, self.filter, &all, &self.reader.snapshot.vocabulary, false)?;
             let facts = lookup.facts();
             let most = if facts.residual.is_empty() { ROWS_AT_ONCE } else { VERIFIED_AT_ONCE };
             if facts.absent.is_some() || facts.narrowest.is_some_and(|rows| rows <= most) {
-                let mut work = Work::default();
-                let (rows, path, why) = self.reader.look(segment, lookup, self.filter, all.clone(), None, &mut work)?;
+                let (rows, Choice { path, why }, work) = self.reader.look(lookup, self.filter, all.clone(), None)?;
                 let rows = self.within(group, rows)?;
                 let (examined, bytes, matched) = (work.examined, work.bytes, rows.len() as u64);
                 let source = self.runs[group[0]].source;

@@ -126,19 +126,19 @@ fn check_buckets(buckets: i64, interval: &Interval) -> Result<()> {
 fn each_bucket(run: &Run<'_>, rows: &Rows, calendar: &Calendar, mut take: impl FnMut(i64, Range<usize>)) -> Result<()> {
     let index = run.source.places()?;
     if !run.is_wide() {
-        bucket_part(index, rows, 0..rows.len(), calendar, &mut take);
+        bucket_part(&index, rows, 0..rows.len(), calendar, &mut take);
         return Ok(());
     }
     let mut place = 0;
     for tenant in run.source.tenants() {
         let end = rows.place_of(tenant.range().end);
-        bucket_part(index, rows, place..end, calendar, &mut take);
+        bucket_part(&index, rows, place..end, calendar, &mut take);
         place = end;
     }
     Ok(())
 }
 
-fn bucket_part(index: Places<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
+fn bucket_part(index: &Places<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
     let (mut place, end) = (part.start, part.end);
     let time = |place: usize| index.time(rows.at(place)).millis();
     while place < end {
@@ -171,7 +171,7 @@ fn counts_by_code(
     run: &Run<'_>,
     rows: &Rows,
     calendar: &Calendar,
-    coded: &Coded<'_>,
+    coded: &Coded,
     texts: impl Fn(std::vec::IntoIter<u32>) -> Vec<Arc<str>>,
 ) -> Result<Vec<Bucket>> {
     let mut counts: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();

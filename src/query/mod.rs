@@ -265,16 +265,17 @@ impl<'a> Reader<'a> {
     /// The first `limit` rows of a range of a run that match, or all of them, and how they were found.
     fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Step)> {
         let started = Instant::now();
-        let mut work = Work::default();
         let size = range.len() as u32;
-        let (rows, path, why) = match run.source {
+        let (rows, Choice { path, why }, work) = match run.source {
             Source::Segment(segment) => {
-                let lookup = Lookup::prepare(segment, filter, &range, &self.snapshot.vocabulary, self.forced.is_some())?;
-                self.look(segment, lookup, filter, range, limit, &mut work)?
+                let index = segment.index()?;
+                let lookup = Lookup::prepare(segment, &index, filter, &range, &self.snapshot.vocabulary, self.forced.is_some())?;
+                self.look(lookup, filter, range, limit)?
             }
             Source::Buffer(buffered) => {
+                let mut work = Work::default();
                 let rows = buffered_rows(buffered, filter, range, limit, &mut work);
-                (rows, Path::Buffer, "accepted and not in a segment yet".to_owned())
+                (rows, Choice { path: Path::Buffer, why: "accepted and not in a segment yet".to_owned() }, work)
             }
         };
         let step =
@@ -282,23 +283,16 @@ impl<'a> Reader<'a> {
         Ok((rows, step))
     }
 
-    /// The rows of a segment that a lookup has prepared for, how they were found, and why so.
-    fn look(
-        &self,
-        segment: &Segment,
-        lookup: Lookup<'_>,
-        filter: &Filter,
-        range: Range<u32>,
-        limit: Option<usize>,
-        work: &mut Work,
-    ) -> Result<(Rows, Path, String)> {
-        let Choice { path, why } = plan::choose(lookup.facts(), self.forced);
-        let rows = match path {
-            Path::Lookup => lookup.rows(range, limit, work)?,
-            Path::Scan => self.scanner.rows(segment, filter, range, limit, work)?,
+    /// The rows of a segment that a lookup has prepared for, how they were found and why so, and what it took.
+    fn look(&self, lookup: Lookup<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Choice, Work)> {
+        let mut work = Work::default();
+        let choice = plan::choose(lookup.facts(), self.forced);
+        let rows = match choice.path {
+            Path::Lookup => lookup.rows(range, limit, &mut work)?,
+            Path::Scan => self.scanner.rows(lookup.segment(), filter, range, limit, &mut work)?,
             Path::Pruned | Path::Summary | Path::Buffer => Rows::List(Vec::new()),
         };
-        Ok((rows, path, why))
+        Ok((rows, choice, work))
     }
 }
 

@@ -16,9 +16,9 @@ pub(super) enum Source<'a> {
 }
 
 /// The times and numbers of rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Places<'a> {
-    Index(&'a IndexReader),
+    Index(Arc<IndexReader>),
     Buffer(&'a Buffered),
 }
 
@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
 
 impl Places<'_> {
     /// The place of a row in its tenant's list.
-    pub(super) fn key(self, row: u32) -> EventKey {
+    pub(super) fn key(&self, row: u32) -> EventKey {
         match self {
             Self::Index(index) => index.key(row),
             Self::Buffer(buffered) => buffered.key(row),
@@ -112,7 +112,7 @@ impl Places<'_> {
     }
 
     /// The time of a row.
-    pub(super) fn time(self, row: u32) -> Timestamp {
+    pub(super) fn time(&self, row: u32) -> Timestamp {
         match self {
             Self::Index(index) => index.time(row),
             Self::Buffer(buffered) => buffered.time(row),

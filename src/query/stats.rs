@@ -141,7 +141,8 @@ fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>
     if rows.len() == 0 {
         return Ok(Some(Vec::new()));
     }
-    let Some(amounts) = segment.index()?.amounts()? else { return Ok(None) };
+    let index = segment.index()?;
+    let Some(amounts) = index.amounts()? else { return Ok(None) };
     Ok(Some(match rows {
         Rows::Range(range) => amounts.within(range.clone()).collect(),
         Rows::List(rows) => {

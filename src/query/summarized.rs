@@ -9,15 +9,16 @@ use super::lookup::{Conditions, WantedCodes};
 use super::source::Source;
 use super::vocabulary::{Counts, Vocabulary};
 use super::{Bucket, Run};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
-use crate::storage::segment::{Cube, HOUR_MS, HOURS, KINDS, Segment, Summary};
+use crate::storage::segment::{Cube, HOUR_MS, HOURS, IndexReader, KINDS, Segment, Summary};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The summary of a run.
 pub(super) struct Summarized<'a> {
     segment: &'a Segment,
-    summary: &'a Summary,
+    index: Arc<IndexReader>,
     /// The name of the unit: the first row of a tenant, or the number of rows for all of them.
     unit: u32,
     run: &'a Run<'a>,
@@ -36,9 +37,12 @@ impl<'a> Summarized<'a> {
         if !inside {
             return Ok(None);
         }
-        let Some(summary) = segment.index()?.summary()? else { return Ok(None) };
+        let index = segment.index()?;
+        if index.summary()?.is_none() {
+            return Ok(None);
+        }
         let unit = if run.is_wide() { segment.manifest().rows } else { run.tenant.first };
-        Ok(Some(Self { segment, summary, unit, run, filter, vocabulary }))
+        Ok(Some(Self { segment, index, unit, run, filter, vocabulary }))
     }
 
     /// How many rows match.
@@ -46,8 +50,8 @@ impl<'a> Summarized<'a> {
         match self.filter.clauses.as_slice() {
             [] => Ok(Some(u64::from(self.run.tenant.rows))),
             [Clause::Field(condition)] if !KINDS.contains(&condition.field) => {
-                let Some(wanted) = self.conditions()?.wanted(condition)? else { return Ok(None) };
-                let Some(values) = self.summary.values(self.unit, condition.field)? else { return Ok(None) };
+                let Some(wanted) = self.conditions().wanted(condition)? else { return Ok(None) };
+                let Some(values) = self.summary()?.values(self.unit, condition.field)? else { return Ok(None) };
                 let found: u64 =
                     values.iter().filter(|(code, _)| wanted.as_ref().is_some_and(|wanted| wanted.has(*code))).map(|(_, rows)| rows).sum();
                 Ok(Some(if condition.negated { u64::from(self.run.tenant.rows) - found } else { found }))
@@ -65,7 +69,7 @@ impl<'a> Summarized<'a> {
         if self.filter.clauses.is_empty() {
             for field in fields {
                 let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else { return Ok(None) };
-                let Some(values) = self.summary.values(self.unit, *field)? else { return Ok(None) };
+                let Some(values) = self.summary()?.values(self.unit, *field)? else { return Ok(None) };
                 let numbers = values.iter().map(|(code, rows)| (coded.numbers[code as usize - 1], rows)).collect();
                 all.push(Counts { numbers, ..Counts::default() });
             }
@@ -91,7 +95,7 @@ impl<'a> Summarized<'a> {
             Some(place) => place,
             None => None,
         };
-        let Some(cube) = self.summary.hours(self.unit)? else { return Ok(None) };
+        let Some(cube) = self.summary()?.hours(self.unit)? else { return Ok(None) };
         let Some(tests) = self.tests(HOURS)? else { return Ok(None) };
         let coded = match by {
             Some(place) => match self.vocabulary.coded(self.run.source, HOURS[place])? {
@@ -135,16 +139,20 @@ impl<'a> Summarized<'a> {
 
     fn kinds(&self) -> Result<Option<(Cube, Tests)>> {
         let Some(tests) = self.tests(KINDS)? else { return Ok(None) };
-        Ok(self.summary.kinds(self.unit)?.map(|cube| (cube, tests)))
+        Ok(self.summary()?.kinds(self.unit)?.map(|cube| (cube, tests)))
     }
 
-    fn conditions(&self) -> Result<Conditions<'a, 'a>> {
-        Ok(Conditions { segment: self.segment, index: self.segment.index()?, rows: &NO_ROWS, vocabulary: self.vocabulary })
+    fn summary(&self) -> Result<&Summary> {
+        self.index.summary()?.ok_or_else(|| Error::internal("a summary that is there no more"))
+    }
+
+    fn conditions(&self) -> Conditions<'_, '_> {
+        Conditions { segment: self.segment, index: &self.index, rows: &NO_ROWS, vocabulary: self.vocabulary }
     }
 
     /// The clauses as tests of a cube's codes; `None` if one is of something else.
     fn tests(&self, dimensions: &[Field]) -> Result<Option<Tests>> {
-        let conditions = self.conditions()?;
+        let conditions = self.conditions();
         let mut tests = Vec::with_capacity(self.filter.clauses.len());
         for clause in &self.filter.clauses {
             let Clause::Field(condition) = clause else { return Ok(None) };

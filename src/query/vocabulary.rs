@@ -102,17 +102,18 @@ impl Values {
 
 /// The codes of a field in a segment, and the number that each stands for.
 #[derive(Debug)]
-pub(super) struct Coded<'a> {
-    pub(super) codes: &'a Codes,
+pub(super) struct Coded {
+    pub(super) codes: Codes,
     /// By code, from 1.
     pub(super) numbers: Arc<[u32]>,
 }
 
 impl Vocabulary {
     /// How a source counts by a field without texts; `None` if it cannot.
-    pub(super) fn coded<'a>(&self, source: Source<'a>, field: Field) -> Result<Option<Coded<'a>>> {
+    pub(super) fn coded(&self, source: Source<'_>, field: Field) -> Result<Option<Coded>> {
         let Source::Segment(segment) = source else { return Ok(None) };
-        let Some(codes) = segment.index()?.codes(field)? else { return Ok(None) };
+        let index = segment.index()?;
+        let Some(codes) = index.codes(field)?.cloned() else { return Ok(None) };
         Ok(self.numbers(segment, field)?.map(|numbers| Coded { codes, numbers }))
     }
 

@@ -5,11 +5,13 @@
 
 mod data_dir;
 pub mod paths;
+mod process;
 pub mod segment;
 mod store;
 mod table;
 pub mod wal;
 
 pub use data_dir::{Access, DataDir, FORMAT_VERSION};
+pub use process::{Memory, memory};
 pub use store::{PutMode, Store};
 pub use table::{NewSegment, Table, TableSegment};

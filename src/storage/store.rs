@@ -4,6 +4,7 @@
 //! that exist. Ours writes a temporary file, syncs it, publishes it by one link or rename, and syncs the directory and
 //! every directory it had to create. Delta Lake gets the same through [`Store::object_store`].
 
+use super::segment::Opened;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use async_trait::async_trait;
@@ -34,6 +35,7 @@ pub enum PutMode {
 pub struct Store {
     root: PathBuf,
     files: Arc<Files>,
+    opened: Arc<Opened>,
 }
 
 impl Store {
@@ -43,7 +45,12 @@ impl Store {
     /// A root that is not there.
     pub fn new(root: &Path) -> Result<Self> {
         let root = fs::canonicalize(root).map_err(|cause| Error::io(root.display(), cause))?;
-        Ok(Self { root, files: Arc::new(Files::default()) })
+        Ok(Self { root, files: Arc::new(Files::default()), opened: Arc::default() })
+    }
+
+    /// The parts of segments that are open.
+    pub fn opened(&self) -> &Arc<Opened> {
+        &self.opened
     }
 
     /// Makes the directory `root` and those above it, durably.

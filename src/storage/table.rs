@@ -16,7 +16,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::TryStreamExt;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The column that the table is partitioned by; its value stands in the file's path, not in the file.
 const PARTITION: &str = "date";
@@ -149,18 +149,22 @@ impl Table {
         }
     }
 
-    /// Puts a segment in the place of others that hold the same events, in one commit that changes no data.
+    /// Puts segments in the place of others that hold the same events, in one commit that changes no data.
     ///
     /// # Errors
     /// As [`Table::commit`].
-    pub async fn replace(&mut self, old: &[&Manifest], new: NewSegment<'_>, now: Timestamp) -> Result<u64> {
-        let added = Add { data_change: false, ..add(new.manifest, now) };
-        let actions = old.iter().map(|old| Action::Remove(remove(old, false, now))).chain([Action::Add(added)]).collect();
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: new.manifest.data.bytes.cast_signed() };
+    pub async fn replace(&mut self, old: &[&Manifest], new: &[NewSegment<'_>], now: Timestamp) -> Result<u64> {
+        let added = new.iter().map(|new| Action::Add(Add { data_change: false, ..add(new.manifest, now) }));
+        let actions = old.iter().map(|old| Action::Remove(remove(old, false, now))).chain(added).collect();
+        let target_size = new.iter().map(|new| new.manifest.data.bytes.cast_signed()).max().unwrap_or_default();
+        let operation = DeltaOperation::Optimize { predicate: None, target_size };
         let properties = self.maintenance(now);
         match self.write(actions, operation, properties).await? {
-            Some(error) if !self.segments().await?.iter().any(|segment| segment.id == new.manifest.id) => Err(error),
-            _ => Ok(self.version()),
+            Some(error) => {
+                let there: HashSet<String> = self.segments().await?.into_iter().map(|segment| segment.id).collect();
+                if new.iter().all(|new| there.contains(&new.manifest.id)) { Ok(self.version()) } else { Err(error) }
+            }
+            None => Ok(self.version()),
         }
     }
 

@@ -102,6 +102,9 @@ fn status() -> Json {
     let retention =
         [("version", count()), ("floor_days", count()), ("default_days", nullable("integer")), ("tenants", count()), ("holds", count())];
     let coverage = [("oldest", maybe_moment()), ("newest", maybe_moment()), ("lag_seconds", nullable("integer"))];
+    // Where the system does not tell, there is none.
+    let sizes = ["resident_bytes", "anonymous_bytes", "peak_bytes", "open_files"].map(|name| (name, count()));
+    let memory = json!({ "anyOf": [object(&sizes, &[]), { "type": "null" }] });
     let counts = [
         "uptime_seconds",
         "table_version",
@@ -126,6 +129,8 @@ fn status() -> Json {
         ("scrub", object(&scrub, &[])),
         ("disk", object(&[("free_bytes", count()), ("refused_below_bytes", count())], &[])),
         ("retention", object(&retention, &[])),
+        ("open", object(&["parts", "bytes", "budget_bytes"].map(|name| (name, count())), &[])),
+        ("memory", memory),
         ("backups", flag()),
         ("coverage", object(&coverage, &[])),
     ]);

@@ -13,7 +13,7 @@ use super::rows::Rows;
 use super::vocabulary::Vocabulary;
 use crate::error::Result;
 use crate::event::Field;
-use crate::storage::segment::Segment;
+use crate::storage::segment::{IndexReader, Segment};
 pub(super) use conditions::Conditions;
 pub(super) use rows_of::WantedCodes;
 use rows_of::{Candidates, Served};
@@ -38,6 +38,7 @@ impl<'a> Lookup<'a> {
     /// Asks the index what it knows of the filter's clauses, for the rows in question; `thorough` even when one has settled it.
     pub(super) fn prepare(
         segment: &'a Segment,
+        index: &'a IndexReader,
         filter: &'a Filter,
         rows: &Range<u32>,
         vocabulary: &Vocabulary,
@@ -48,7 +49,7 @@ impl<'a> Lookup<'a> {
         if rows.is_empty() {
             return Ok(lookup);
         }
-        let server = Server::new(segment, rows, vocabulary)?;
+        let server = Server::new(segment, index, rows, vocabulary);
         for clause in &filter.clauses {
             // What no row has settles it, unless all rows are to be scanned all the same.
             if lookup.facts.absent.is_some() && !thorough {
@@ -81,6 +82,11 @@ impl<'a> Lookup<'a> {
             self.served.push(Served { docs, negated: false, size });
         }
         Ok(found.exact)
+    }
+
+    /// The segment.
+    pub(super) fn segment(&self) -> &'a Segment {
+        self.segment
     }
 
     /// What is known before any row is read.

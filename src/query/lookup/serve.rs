@@ -31,9 +31,8 @@ pub(super) struct Server<'a, 'q> {
 }
 
 impl<'a, 'q> Server<'a, 'q> {
-    pub(super) fn new(segment: &'a Segment, rows: &'q Range<u32>, vocabulary: &'q Vocabulary) -> Result<Self> {
-        let index = segment.index()?;
-        Ok(Self { index, rows, conditions: Conditions { segment, index, rows, vocabulary } })
+    pub(super) fn new(segment: &'a Segment, index: &'a IndexReader, rows: &'q Range<u32>, vocabulary: &'q Vocabulary) -> Self {
+        Self { index, rows, conditions: Conditions { segment, index, rows, vocabulary } }
     }
 
     /// The rows that a negated clause excludes, if the index knows them for certain.

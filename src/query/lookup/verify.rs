@@ -127,7 +127,8 @@ fn holds_alone(clause: &Clause, record: &str) -> bool {
 
 /// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
 fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<bool> {
-    let Some(mut records) = segment.records()? else { return Ok(false) };
+    let data = segment.data()?;
+    let Some(mut records) = data.records()? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
     let substring = match clauses {
         [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Finder::new(hiding_escape(text)))),

@@ -16,7 +16,7 @@ pub(super) fn write_codes(codes: &[u32]) -> Vec<u8> {
 }
 
 /// A column in a mapped file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Codes(Packed);
 
 impl Codes {

@@ -7,6 +7,7 @@ use super::amounts::Amounts;
 use super::bundle::Bundle;
 use super::codes::Codes;
 use super::hash_table::HashTable;
+use super::looked_up::{ByField, LookedUp};
 use super::manifest::FileMark;
 use super::packed::Packed;
 use super::summary::Summary;
@@ -15,7 +16,6 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, hex};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -82,10 +82,11 @@ pub fn term_of(value: &str) -> Cow<'_, str> {
 
 /// An open index.
 pub struct IndexReader {
-    terms: HashMap<Field, (TermField, Arc<InvertedIndexReader>)>,
-    hashes: HashMap<Field, HashTable>,
+    terms: ByField<(TermField, Arc<InvertedIndexReader>)>,
+    hashes: ByField<HashTable>,
     words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
-    codes: HashMap<Field, Late<Codes>>,
+    codes: ByField<Late<Codes>>,
+    looked_up: LookedUp,
     accepted: Option<Late<Accepted>>,
     amounts: Option<Late<Amounts>>,
     summary: Option<Late<Summary>>,
@@ -157,13 +158,13 @@ impl IndexReader {
             return Err(Error::corrupt(format!("the index has {} parts instead of one", segments.len())));
         };
         let reader = tantivy::SegmentReader::open(segment).context(ErrorKind::Corrupt, broken)?;
-        let mut terms = HashMap::new();
+        let mut terms = ByField::default();
         for def in term_fields() {
             let field = index.schema().get_field(def.name).context(ErrorKind::Corrupt, broken)?;
             let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
             terms.insert(def.field, (field, inverted));
         }
-        let mut hashes = HashMap::new();
+        let mut hashes = ByField::default();
         for def in hash_fields() {
             hashes.insert(def.field, HashTable::open(bundle.file(&hash_file(def.field))?)?);
         }
@@ -177,11 +178,16 @@ impl IndexReader {
         };
         let places = Places::open(bundle, &reader)?;
         // Indexes that were written before there were these parts answer without them.
-        let codes = term_fields().filter_map(|def| Some((def.field, Late::new(bundle.file(&codes_file(def.field)).ok()?)))).collect();
+        let mut codes = ByField::default();
+        for def in term_fields() {
+            if let Ok(file) = bundle.file(&codes_file(def.field)) {
+                codes.insert(def.field, Late::new(file));
+            }
+        }
         let accepted = bundle.file(ACCEPTED).ok().map(Late::new);
         let amounts = bundle.file(AMOUNTS).ok().map(Late::new);
         let summary = bundle.file(SUMMARY).ok().map(Late::new);
-        Ok(Self { terms, hashes, words, codes, accepted, amounts, summary, places, rows: reader.max_doc() })
+        Ok(Self { terms, hashes, words, codes, looked_up: LookedUp::default(), accepted, amounts, summary, places, rows: reader.max_doc() })
     }
 
     /// The codes of a field, a row each; `None` if the index has none, and then the column must be read.
@@ -189,7 +195,7 @@ impl IndexReader {
     /// # Errors
     /// An index that is damaged.
     pub fn codes(&self, field: Field) -> Result<Option<&Codes>> {
-        self.codes.get(&field).map(|codes| codes.get(|file| Codes::open(file, self.rows))).transpose()
+        self.codes.get(field).map(|codes| codes.get(|file| Codes::open(file, self.rows))).transpose()
     }
 
     /// Hands over the values of a field that codes stand for, in the order of the codes from 1.
@@ -198,7 +204,7 @@ impl IndexReader {
     /// An index that cannot be read.
     pub fn each_value(&self, field: Field, mut take: impl FnMut(&str)) -> Result<()> {
         let broken = || format!("cannot read the terms of {field}");
-        let (_, inverted) = self.terms.get(&field).ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
+        let (_, inverted) = self.terms.get(field).ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
         let mut stream = inverted.terms().stream().context(ErrorKind::Corrupt, broken)?;
         while stream.advance() {
             take(std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?);
@@ -215,7 +221,7 @@ impl IndexReader {
     }
 
     fn dictionary(&self, field: Field) -> Result<&TermDictionary> {
-        let terms = self.terms.get(&field).map(|(_, inverted)| inverted.terms());
+        let terms = self.terms.get(field).map(|(_, inverted)| inverted.terms());
         terms.ok_or_else(|| Error::internal(format!("{field} has no posting lists")))
     }
 
@@ -232,11 +238,13 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read.
     pub fn code_of(&self, field: Field, value: &str) -> Result<Option<(u32, u32)>> {
-        let broken = || format!("cannot read the terms of {field}");
-        let dictionary = self.dictionary(field)?;
-        let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)? else { return Ok(None) };
-        let rows = dictionary.get(value).context(ErrorKind::Corrupt, broken)?.map_or(0, |info| info.doc_freq);
-        Ok(Some((place as u32 + 1, rows)))
+        self.looked_up.get(field, value, || {
+            let broken = || format!("cannot read the terms of {field}");
+            let dictionary = self.dictionary(field)?;
+            let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)? else { return Ok(None) };
+            let rows = dictionary.get(value).context(ErrorKind::Corrupt, broken)?.map_or(0, |info| info.doc_freq);
+            Ok(Some((place as u32 + 1, rows)))
+        })
     }
 
     /// The codes of the values that begin with `prefix`.
@@ -300,7 +308,7 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read.
     pub fn postings(&self, field: Field, value: &str) -> Result<Option<SegmentPostings>> {
-        let Some((term_field, inverted)) = self.terms.get(&field) else {
+        let Some((term_field, inverted)) = self.terms.get(field) else {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         let term = Term::from_field_text(*term_field, &term_of(value));
@@ -312,7 +320,7 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read.
     pub fn rows_with(&self, field: Field, value: &str) -> Result<u32> {
-        let Some((term_field, inverted)) = self.terms.get(&field) else {
+        let Some((term_field, inverted)) = self.terms.get(field) else {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         let term = Term::from_field_text(*term_field, &term_of(value));
@@ -324,7 +332,7 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read.
     pub fn values_with_prefix(&self, field: Field, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
-        let Some((_, inverted)) = self.terms.get(&field) else {
+        let Some((_, inverted)) = self.terms.get(field) else {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
@@ -339,7 +347,7 @@ impl IndexReader {
         if term.len() <= TERM_BYTES_MAX {
             return self.postings(field, term);
         }
-        let Some((term_field, inverted)) = self.terms.get(&field) else {
+        let Some((term_field, inverted)) = self.terms.get(field) else {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         let term = Term::from_field_text(*term_field, term);
@@ -351,7 +359,7 @@ impl IndexReader {
     /// # Errors
     /// A field that has no table of ids: a defect.
     pub fn candidates(&self, field: Field, id: &str) -> Result<Vec<u32>> {
-        let table = self.hashes.get(&field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))?;
+        let table = self.hashes.get(field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))?;
         table.candidates(id)
     }
 

@@ -1,5 +1,6 @@
 //! Writes the index of a segment. Its documents are empty: tantivy's term dictionaries and posting lists are written from the codes
-//! and words that were gathered, which are in the order of rows already, and everything else is a part of the bundle.
+//! and words that were gathered, which are in the order of rows already, and everything else is a part of the bundle. So tantivy
+//! is given one document, and its count is corrected: a store of nothing would cost six bytes a row.
 
 use super::accepted::write_accepted;
 use super::amounts::write_amounts;
@@ -22,6 +23,8 @@ use tantivy::postings::{FieldSerializer, InvertedIndexSerializer};
 use tantivy::store::Compressor;
 use tantivy::{Directory, Index as TantivyIndex, IndexSettings, TantivyDocument};
 
+/// The file with tantivy's list of segments.
+const META: &str = "meta.json";
 /// Memory that tantivy may plan its term table with, in bytes: it gets no terms by documents.
 const MEMORY_BUDGET: usize = 15 << 20;
 
@@ -70,7 +73,7 @@ impl IndexBuilder {
         })
     }
 
-    pub(super) fn add(&mut self, event: &Event) -> Result<()> {
+    pub(super) fn add(&mut self, event: &Event) {
         self.dimensions.add(event);
         for (field, table) in &mut self.hashes {
             match event.value(*field) {
@@ -91,12 +94,12 @@ impl IndexBuilder {
             }
         }
         self.rows += 1;
-        self.writer.add_document(TantivyDocument::new()).context(ErrorKind::Internal, || "cannot index an event".to_owned())
     }
 
     /// The bytes of the index file.
-    pub(super) fn finish(self) -> Result<Vec<u8>> {
+    pub(super) fn finish(mut self) -> Result<Vec<u8>> {
         let broken = || "cannot finish an index".to_owned();
+        self.writer.add_document(TantivyDocument::new()).context(ErrorKind::Internal, broken)?;
         let index = self.writer.finalize().context(ErrorKind::Internal, broken)?;
         let mut bundle = BundleWriter::new();
         let fields: Vec<Coded> = self.dimensions.finish().collect();
@@ -108,14 +111,17 @@ impl IndexBuilder {
         }
         bundle.add(SUMMARY, &write_summary(&coded, &self.times, &self.tenants, self.rule));
         let metas = index.load_metas().context(ErrorKind::Internal, broken)?;
-        let mut files: Vec<PathBuf> = metas.list_segment_files().into_iter().chain([PathBuf::from("meta.json")]).collect();
+        let mut files: Vec<PathBuf> = metas.list_segment_files().into_iter().chain([PathBuf::from(META)]).collect();
         files.sort_unstable();
         for file in files {
             // A segment's list names files that this kind of index does not have.
             if self.directory.exists(&file).unwrap_or(false) {
                 let bytes = self.directory.open_read(&file).context(ErrorKind::Internal, broken)?;
                 let bytes = bytes.read_bytes().context(ErrorKind::Internal, broken)?;
-                bundle.add(&file.to_string_lossy(), &bytes);
+                match file.to_str() {
+                    Some(META) => bundle.add(META, &counted(&bytes, self.rows).context(ErrorKind::Internal, broken)?),
+                    _ => bundle.add(&file.to_string_lossy(), &bytes),
+                }
             }
         }
         for (field, table) in self.hashes {
@@ -132,6 +138,13 @@ impl IndexBuilder {
         }
         Ok(bundle.finish())
     }
+}
+
+/// Tantivy's list of segments, of one segment with so many documents.
+fn counted(meta: &[u8], rows: u32) -> serde_json::Result<Vec<u8>> {
+    let mut meta: serde_json::Value = serde_json::from_slice(meta)?;
+    meta["segments"][0]["max_doc"] = rows.into();
+    serde_json::to_vec(&meta)
 }
 
 /// Whether a value is a term as it is.

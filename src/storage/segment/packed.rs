@@ -40,7 +40,7 @@ pub(super) fn write_packed(values: &[i64], out: &mut Vec<u8>) {
 }
 
 /// A list of numbers in a mapped file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Packed {
     count: u32,
     least: i64,

@@ -3,6 +3,7 @@
 use super::blocks::Blocks;
 use super::index::IndexReader;
 use super::manifest::{FileMark, Manifest, TenantRows};
+use super::opened::Part;
 use super::records::Records;
 use super::summary::SummaryRule;
 use super::writer::write_index;
@@ -29,16 +30,27 @@ use std::sync::{Arc, OnceLock};
 /// Rows decoded at a time.
 const READ_ROWS: usize = 8_192;
 
-/// A segment that can be read. Its files are opened when they are first needed, and stay open.
+/// A segment that can be read. Its files are opened when they are first needed, and stay open within the store's budget.
 #[derive(Debug)]
 pub struct Segment {
     manifest: Manifest,
     store: Store,
-    index: OnceLock<IndexReader>,
+    index: Arc<Part<IndexReader>>,
     /// The place of each tenant in the manifest.
     tenants: OnceLock<HashMap<Box<str>, u32>>,
-    data: OnceLock<(PositionedFile, ArrowReaderMetadata)>,
+    data: Arc<Part<DataFile>>,
 }
+
+/// An open Parquet file: its footer, and its page index.
+#[derive(Debug)]
+pub struct DataFile {
+    file: PositionedFile,
+    metadata: ArrowReaderMetadata,
+}
+
+/// What an open index takes in memory besides the checksums of its blocks: readers of twenty dictionaries and the names of their
+/// parts (of a store of 121 segments, measured).
+const INDEX_BYTES: u64 = 32 << 10;
 
 /// What [`Segment::check`] found wrong, one line each.
 pub type Findings = Vec<String>;
@@ -56,7 +68,8 @@ impl Segment {
 
     /// The segment of a manifest that is at hand.
     pub fn new(store: &Store, manifest: Manifest) -> Self {
-        Self { manifest, store: store.clone(), index: OnceLock::new(), tenants: OnceLock::new(), data: OnceLock::new() }
+        let opened = store.opened();
+        Self { manifest, store: store.clone(), index: Part::new(opened), tenants: OnceLock::new(), data: Part::new(opened) }
     }
 
     /// What the segment holds.
@@ -85,24 +98,23 @@ impl Segment {
     ///
     /// # Errors
     /// An index that is missing, damaged, or not of this segment.
-    pub fn index(&self) -> Result<&IndexReader> {
-        if let Some(index) = self.index.get() {
-            return Ok(index);
-        }
-        let index = IndexReader::open(&self.index_path(), &self.manifest.index)?;
-        if index.rows() != self.manifest.rows {
-            let what = format!("{} has {} rows, its segment {}", self.index_path().display(), index.rows(), self.manifest.rows);
-            return Err(Error::corrupt(what));
-        }
-        Ok(self.index.get_or_init(|| index))
+    pub fn index(&self) -> Result<Arc<IndexReader>> {
+        self.index.get(|| {
+            let index = IndexReader::open(&self.index_path(), &self.manifest.index)?;
+            if index.rows() != self.manifest.rows {
+                let what = format!("{} has {} rows, its segment {}", self.index_path().display(), index.rows(), self.manifest.rows);
+                return Err(Error::corrupt(what));
+            }
+            Ok((index, INDEX_BYTES + self.manifest.index.blocks.len() as u64))
+        })
     }
 
     /// The Parquet file's footer and page index.
     ///
     /// # Errors
     /// A file that is missing or damaged.
-    pub fn metadata(&self) -> Result<&ArrowReaderMetadata> {
-        Ok(&self.data()?.1)
+    pub fn metadata(&self) -> Result<ArrowReaderMetadata> {
+        Ok(self.data()?.metadata.clone())
     }
 
     /// The Parquet file: what is read of it is what was written.
@@ -110,32 +122,26 @@ impl Segment {
     /// # Errors
     /// A file that is missing or damaged.
     pub fn file(&self) -> Result<PositionedFile> {
-        let (file, _) = self.data()?;
-        Ok(PositionedFile { counter: Arc::default(), ..file.clone() })
+        Ok(self.data()?.file())
     }
 
-    /// A reader of records by row; `None` if the file is not of the form that it reads.
+    /// The open Parquet file.
     ///
     /// # Errors
     /// A file that is missing or damaged.
-    pub fn records(&self) -> Result<Option<Records<'_>>> {
-        let (file, metadata) = self.data()?;
-        Records::open(file, metadata)
-    }
-
-    fn data(&self) -> Result<&(PositionedFile, ArrowReaderMetadata)> {
-        if let Some(data) = self.data.get() {
-            return Ok(data);
-        }
-        let path = self.data_path();
-        let file = PositionedFile::open(&path, &self.manifest.data)?;
-        if file.length != self.manifest.data.bytes {
-            let what = format!("{} has {} bytes instead of {}", path.display(), file.length, self.manifest.data.bytes);
-            return Err(Error::corrupt(what));
-        }
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
-        let metadata = ArrowReaderMetadata::load(&file, options).context(ErrorKind::Corrupt, || path.display().to_string())?;
-        Ok(self.data.get_or_init(|| (file, metadata)))
+    pub fn data(&self) -> Result<Arc<DataFile>> {
+        self.data.get(|| {
+            let path = self.data_path();
+            let file = PositionedFile::open(&path, &self.manifest.data)?;
+            if file.length != self.manifest.data.bytes {
+                let what = format!("{} has {} bytes instead of {}", path.display(), file.length, self.manifest.data.bytes);
+                return Err(Error::corrupt(what));
+            }
+            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+            let metadata = ArrowReaderMetadata::load(&file, options).context(ErrorKind::Corrupt, || path.display().to_string())?;
+            let bytes = (metadata.metadata().memory_size() + self.manifest.data.blocks.len()) as u64;
+            Ok((DataFile { file, metadata }, bytes))
+        })
     }
 
     /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
@@ -185,9 +191,10 @@ impl Segment {
 
     /// A reader of some fields of some rows, and the count of the bytes that it has read so far.
     fn reader(&self, selection: Option<RowSelection>, fields: &[Field]) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
-        let (file, metadata) = (self.file()?, self.metadata()?);
+        let data = self.data()?;
+        let file = data.file();
         let counter = Arc::clone(&file.counter);
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone()).with_batch_size(READ_ROWS);
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone()).with_batch_size(READ_ROWS);
         let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().map(|field| *field as usize));
         builder = builder.with_projection(mask);
         if let Some(selection) = selection {
@@ -267,6 +274,20 @@ impl Segment {
             }
         }
         findings
+    }
+}
+
+impl DataFile {
+    fn file(&self) -> PositionedFile {
+        PositionedFile { counter: Arc::default(), ..self.file.clone() }
+    }
+
+    /// A reader of records by row; `None` if the file is not of the form that it reads.
+    ///
+    /// # Errors
+    /// None that input can cause.
+    pub fn records(&self) -> Result<Option<Records<'_>>> {
+        Records::open(&self.file, &self.metadata)
     }
 }
 

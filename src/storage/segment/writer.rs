@@ -82,7 +82,7 @@ pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: Form, 
 pub(super) fn write_index<'a>(events: impl IntoIterator<Item = &'a Event>, rule: SummaryRule) -> Result<Vec<u8>> {
     let mut builder = IndexBuilder::new(rule)?;
     for event in events {
-        builder.add(event)?;
+        builder.add(event);
     }
     builder.finish()
 }
