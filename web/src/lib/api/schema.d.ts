@@ -1071,6 +1071,24 @@ export interface components {
             last_segment: string | null;
             /** Format: int64 */
             last_seq: number;
+            memory: {
+                /** Format: int64 */
+                anonymous_bytes: number;
+                /** Format: int64 */
+                open_files: number;
+                /** Format: int64 */
+                peak_bytes: number;
+                /** Format: int64 */
+                resident_bytes: number;
+            } | null;
+            open: {
+                /** Format: int64 */
+                budget_bytes: number;
+                /** Format: int64 */
+                bytes: number;
+                /** Format: int64 */
+                parts: number;
+            };
             /** Format: int64 */
             quarantined: number;
             refusing: string | null;
