@@ -13,7 +13,7 @@ use annals::export::{Encoder, Form, Options};
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
 use annals::query::filter::parse_filter;
-use annals::query::{Filter, HistogramQuery, Interval, Order, PageQuery, Reader};
+use annals::query::{Filter, HistogramQuery, Interval, PageQuery, Reader, StreamQuery};
 use annals::storage::Access;
 use annals::storage::segment::{self, write_segment};
 use divan::counter::{BytesCount, ItemsCount};
@@ -236,7 +236,9 @@ fn export_a_tenant(bencher: Bencher<'_, '_>, form: Form) {
     let events = reader.count(&store.scope, &Filter::default()).expect("a count").0;
     bencher.counter(ItemsCount::new(events)).bench_local(|| {
         let mut encoder = Encoder::new(Vec::new(), Options::new(form)).expect("an encoder");
-        reader.stream(&store.scope, &Filter::default(), Order::Descending, |events| encoder.write(&events)).expect("a stream");
+        let parts = encoder.parts();
+        let make = |events: Vec<Event>| parts.make(&events);
+        reader.stream(&store.scope, &Filter::default(), &StreamQuery::default(), make, |part| encoder.write(&part)).expect("a stream");
         encoder.finish().expect("a file").len()
     });
 }

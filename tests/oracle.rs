@@ -6,7 +6,7 @@ use annals::access::Scope;
 use annals::event::{Event, Field, Timestamp};
 use annals::query::filter::{Clause, Condition, Pattern, RecordTest, Test, ValueMatch, ValueTest};
 use annals::query::plan::Path;
-use annals::query::{Filter, HistogramQuery, Interval, Order, Reader};
+use annals::query::{Filter, HistogramQuery, Interval, Order, Reader, StreamQuery};
 use annals::text::Glob;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -322,7 +322,7 @@ fn check_shapes(store: &TestStore, expected: &[&Event], filter: &Filter, tenants
     let reader = store.engine().reader(&snapshot, None);
     for order in [Order::Descending, Order::Ascending] {
         let mut streamed = Vec::new();
-        let count = reader.stream(&scope, filter, order, |batch| {
+        let count = reader.stream(&scope, filter, &StreamQuery { order, fields: Vec::new() }, Ok, |batch: Vec<Event>| {
             streamed.extend(batch);
             Ok(())
         });

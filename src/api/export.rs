@@ -11,10 +11,11 @@ use super::params::Pairs;
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Event;
 use crate::export::{Encoder, Form, Formulas, Labels, Options, parse_columns};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
-use crate::query::{Filter, Order, parse_time_zone};
+use crate::query::{Filter, Order, StreamQuery, parse_time_zone};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -92,11 +93,13 @@ impl Export {
     pub(crate) fn write<W: Write + Send>(self, engine: &Engine, out: W, mut progress: impl FnMut(u64)) -> Result<(W, u64)> {
         let snapshot = engine.snapshot();
         let mut encoder = Encoder::new(out, self.options)?;
-        let mut rows = 0;
-        let total = engine.reader(&snapshot, self.forced).stream(&self.scope, &self.filter, self.order, |events| {
-            rows += events.len() as u64;
-            progress(rows);
-            encoder.write(&events)
+        let parts = encoder.parts();
+        let query = StreamQuery { order: self.order, fields: encoder.columns().to_vec() };
+        let make = |events: Vec<Event>| parts.make(&events);
+        let total = engine.reader(&snapshot, self.forced).stream(&self.scope, &self.filter, &query, make, |part| {
+            encoder.write(&part)?;
+            progress(encoder.rows());
+            Ok(())
         })?;
         Ok((encoder.finish()?, total))
     }

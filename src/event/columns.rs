@@ -17,7 +17,11 @@ pub(super) fn list_item() -> ArrowField {
 
 /// The Arrow schema of a segment: one column for each row of [`FIELDS`], in that order.
 pub fn event_schema() -> SchemaRef {
-    let columns = FIELDS.iter().map(|def| ArrowField::new(def.name, def.arrow_type(), !def.is_required()));
+    schema_of(FIELDS)
+}
+
+fn schema_of<'a>(defs: impl IntoIterator<Item = &'a FieldDef>) -> SchemaRef {
+    let columns = defs.into_iter().map(|def| ArrowField::new(def.name, def.arrow_type(), !def.is_required()));
     Arc::new(Schema::new(columns.collect::<Vec<_>>()))
 }
 
@@ -26,8 +30,20 @@ pub fn event_schema() -> SchemaRef {
 /// # Errors
 /// None that input can cause; a batch whose columns disagree is a defect.
 pub fn event_batch<E: Borrow<Event>>(events: &[E]) -> Result<RecordBatch> {
-    let columns = FIELDS.iter().map(|def| column(def, events)).collect::<Vec<_>>();
-    RecordBatch::try_new(event_schema(), columns).context(ErrorKind::Internal, || "events do not form a batch".to_owned())
+    batch_of(FIELDS, events)
+}
+
+/// The same with these columns alone, in this order: what is not among them may be missing in the events.
+///
+/// # Errors
+/// As [`event_batch`].
+pub fn event_batch_of<E: Borrow<Event>>(fields: &[Field], events: &[E]) -> Result<RecordBatch> {
+    batch_of(fields.iter().map(|field| field.def()), events)
+}
+
+fn batch_of<'a, E: Borrow<Event>>(defs: impl IntoIterator<Item = &'a FieldDef> + Clone, events: &[E]) -> Result<RecordBatch> {
+    let columns = defs.clone().into_iter().map(|def| column(def, events)).collect::<Vec<_>>();
+    RecordBatch::try_new(schema_of(defs), columns).context(ErrorKind::Internal, || "events do not form a batch".to_owned())
 }
 
 fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {

@@ -5,7 +5,6 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Field, Value};
 use csv::{Terminator, Writer, WriterBuilder};
 use std::borrow::Cow;
-use std::io::Write;
 
 /// What becomes of cells that a spreadsheet would take for formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +33,10 @@ impl Formulas {
 /// A cell that no spreadsheet takes for a formula: one that begins like a formula, after spaces and quotes, gets an
 /// apostrophe in front.
 pub fn formula_safe(cell: &str) -> Cow<'_, str> {
+    // Nearly all begin like this.
+    if cell.bytes().next().is_none_or(|first| first.is_ascii_alphanumeric()) {
+        return Cow::Borrowed(cell);
+    }
     let first = cell.trim_start_matches([' ', '"', '\'']).chars().next().or(cell.chars().next());
     match first {
         Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => Cow::Owned(format!("'{cell}")),
@@ -41,50 +44,47 @@ pub fn formula_safe(cell: &str) -> Cow<'_, str> {
     }
 }
 
-/// Writes CSV.
-pub struct CsvEncoder<W: Write> {
-    out: Writer<W>,
-    options: Options,
+/// What a file begins with.
+pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
+    let label = |field: &Field| match options.labels {
+        Labels::Name => field.def().header,
+        Labels::En => field.def().en,
+        Labels::Zh => field.def().zh,
+    };
+    let mut out = Vec::new();
+    if options.bom {
+        out.extend_from_slice("\u{feff}".as_bytes());
+    }
+    let mut out = writer(out);
+    out.write_record(options.columns.iter().map(label)).context(ErrorKind::Internal, cannot_write)?;
+    ended(out)
 }
 
-impl<W: Write> std::fmt::Debug for CsvEncoder<W> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("CsvEncoder")
+/// The lines of some events.
+pub(super) fn lines(events: &[Event], options: &Options) -> Result<Vec<u8>> {
+    let mut out = writer(Vec::with_capacity(events.len() * LINE_BYTES));
+    for event in events {
+        for field in &options.columns {
+            let cell = cell(event, *field, options);
+            // A number stays one: what is made of digits alone calls nothing.
+            let number = matches!(event.value(*field), Value::Decimal(_) | Value::Integer(_));
+            let cell = if options.formulas == Formulas::Safe && !number { formula_safe(&cell) } else { Cow::Borrowed(&*cell) };
+            out.write_field(cell.as_bytes()).context(ErrorKind::Internal, cannot_write)?;
+        }
+        out.write_record(None::<&[u8]>).context(ErrorKind::Internal, cannot_write)?;
     }
+    ended(out)
 }
 
-impl<W: Write> CsvEncoder<W> {
-    pub(super) fn new(mut out: W, options: Options) -> Result<Self> {
-        if options.bom {
-            out.write_all("\u{feff}".as_bytes()).context(ErrorKind::Unavailable, cannot_write)?;
-        }
-        let mut out = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(out);
-        let label = |field: &Field| match options.labels {
-            Labels::Name => field.def().header,
-            Labels::En => field.def().en,
-            Labels::Zh => field.def().zh,
-        };
-        out.write_record(options.columns.iter().map(label)).context(ErrorKind::Unavailable, cannot_write)?;
-        Ok(Self { out, options })
-    }
+/// Bytes that a line is expected to have.
+const LINE_BYTES: usize = 512;
 
-    pub(super) fn write(&mut self, events: &[Event]) -> Result<()> {
-        for event in events {
-            for field in &self.options.columns {
-                let cell = cell(event, *field, &self.options);
-                // A number stays one: what is made of digits alone calls nothing.
-                let number = matches!(event.value(*field), Value::Decimal(_) | Value::Integer(_));
-                let cell = if self.options.formulas == Formulas::Safe && !number { formula_safe(&cell) } else { Cow::Borrowed(&*cell) };
-                self.out.write_field(cell.as_bytes()).context(ErrorKind::Unavailable, cannot_write)?;
-            }
-            self.out.write_record(None::<&[u8]>).context(ErrorKind::Unavailable, cannot_write)?;
-        }
-        Ok(())
-    }
+fn writer(out: Vec<u8>) -> Writer<Vec<u8>> {
+    WriterBuilder::new().terminator(Terminator::CRLF).buffer_capacity(64 << 10).from_writer(out)
+}
 
-    pub(super) fn finish(self) -> Result<W> {
-        self.out.into_inner().map_err(|cause| Error::new(ErrorKind::Unavailable, cannot_write()).because(cause.to_string()))
-    }
+fn ended(out: Writer<Vec<u8>>) -> Result<Vec<u8>> {
+    out.into_inner().map_err(|cause| Error::new(ErrorKind::Internal, cannot_write()).because(cause.to_string()))
 }
 
 fn cell<'a>(event: &'a Event, field: Field, options: &Options) -> Cow<'a, str> {

@@ -1,7 +1,7 @@
 //! Exports: events as CSV, NDJSON or Parquet, written as they come, in constant memory.
 //!
-//! An [`Encoder`] turns batches of events into bytes; where the bytes go is its caller's business. A later surface for
-//! jobs, manifests and other forms takes the same encoder.
+//! An [`Encoder`] writes parts in order; [`Parts`] makes them of events, on all cores. Where the bytes go is the caller's business.
+//! A later surface for jobs, manifests and other forms takes the same encoder.
 
 mod csv;
 mod ndjson;
@@ -9,11 +9,13 @@ mod parquet;
 
 pub use csv::{Formulas, formula_safe};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, FIELDS, Field, Timestamp};
+use arrow::array::RecordBatch;
 use chrono::{SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 use std::io::Write;
+use std::sync::Arc;
 
 /// The form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +134,47 @@ pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
     Ok(columns)
 }
 
+/// Some events in the form of an export. Parts are made on several cores, and written in order.
+#[derive(Debug)]
+pub struct Part {
+    rows: u64,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Text(Vec<u8>),
+    Columns(RecordBatch),
+}
+
+/// Makes the parts of an export.
+#[derive(Debug, Clone)]
+pub struct Parts(Arc<Options>);
+
+impl Parts {
+    /// Some events as a part.
+    ///
+    /// # Errors
+    /// None that input can cause.
+    pub fn make(&self, events: &[Event]) -> Result<Part> {
+        let body = match self.0.form {
+            Form::Csv => Body::Text(csv::lines(events, &self.0)?),
+            Form::Ndjson => Body::Text(ndjson::lines(events, &self.0)?),
+            Form::Parquet => Body::Columns(parquet::batch(events, &self.0)?),
+        };
+        Ok(Part { rows: events.len() as u64, body })
+    }
+}
+
 /// Writes an export.
-pub enum Encoder<W: Write + Send> {
-    /// CSV.
-    Csv(Box<csv::CsvEncoder<W>>),
-    /// NDJSON.
-    Ndjson(ndjson::NdjsonEncoder<W>),
-    /// Parquet.
+pub struct Encoder<W: Write + Send> {
+    parts: Parts,
+    rows: u64,
+    out: Out<W>,
+}
+
+enum Out<W: Write + Send> {
+    Text(W),
     Parquet(Box<parquet::ParquetEncoder<W>>),
 }
 
@@ -153,26 +189,46 @@ impl<W: Write + Send> Encoder<W> {
     ///
     /// # Errors
     /// An `out` that cannot be written to.
-    pub fn new(out: W, mut options: Options) -> Result<Self> {
+    pub fn new(mut out: W, mut options: Options) -> Result<Self> {
         if options.columns.is_empty() {
             options.columns = default_columns(options.form);
         }
-        Ok(match options.form {
-            Form::Csv => Self::Csv(Box::new(csv::CsvEncoder::new(out, options)?)),
-            Form::Ndjson => Self::Ndjson(ndjson::NdjsonEncoder::new(out, options)),
-            Form::Parquet => Self::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
-        })
+        let out = match options.form {
+            Form::Csv => {
+                out.write_all(&csv::header(&options)?).context(ErrorKind::Unavailable, cannot_write)?;
+                Out::Text(out)
+            }
+            Form::Ndjson => Out::Text(out),
+            Form::Parquet => Out::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
+        };
+        Ok(Self { parts: Parts(Arc::new(options)), rows: 0, out })
     }
 
-    /// Writes some events.
+    /// The columns.
+    pub fn columns(&self) -> &[Field] {
+        &self.parts.0.columns
+    }
+
+    /// Events that were written.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// What makes its parts, on any thread.
+    pub fn parts(&self) -> Parts {
+        self.parts.clone()
+    }
+
+    /// Writes a part.
     ///
     /// # Errors
     /// An `out` that cannot be written to.
-    pub fn write(&mut self, events: &[Event]) -> Result<()> {
-        match self {
-            Self::Csv(encoder) => encoder.write(events),
-            Self::Ndjson(encoder) => encoder.write(events),
-            Self::Parquet(encoder) => encoder.write(events),
+    pub fn write(&mut self, part: &Part) -> Result<()> {
+        self.rows += part.rows;
+        match (&mut self.out, &part.body) {
+            (Out::Text(out), Body::Text(text)) => out.write_all(text).context(ErrorKind::Unavailable, cannot_write),
+            (Out::Parquet(out), Body::Columns(batch)) => out.write(batch),
+            _ => Err(Error::internal("a part of another export")),
         }
     }
 
@@ -181,10 +237,14 @@ impl<W: Write + Send> Encoder<W> {
     /// # Errors
     /// An `out` that cannot be written to.
     pub fn finish(self) -> Result<W> {
-        match self {
-            Self::Csv(encoder) => encoder.finish(),
-            Self::Ndjson(encoder) => encoder.finish(),
-            Self::Parquet(encoder) => encoder.finish(),
+        match self.out {
+            Out::Text(mut out) => {
+                if self.parts.0.closing {
+                    out.write_all(ndjson::closing(self.rows).as_bytes()).context(ErrorKind::Unavailable, cannot_write)?;
+                }
+                Ok(out)
+            }
+            Out::Parquet(out) => out.finish(),
         }
     }
 }

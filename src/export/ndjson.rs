@@ -7,35 +7,19 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use std::io::Write;
 
-/// Writes NDJSON.
-#[derive(Debug)]
-pub struct NdjsonEncoder<W> {
-    out: W,
-    options: Options,
-    rows: u64,
+/// The lines of some events.
+pub(super) fn lines(events: &[Event], options: &Options) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for event in events {
+        line(&mut out, event, options).context(ErrorKind::Internal, cannot_write)?;
+        out.push(b'\n');
+    }
+    Ok(out)
 }
 
-impl<W: Write> NdjsonEncoder<W> {
-    pub(super) fn new(out: W, options: Options) -> Self {
-        Self { out, options, rows: 0 }
-    }
-
-    pub(super) fn write(&mut self, events: &[Event]) -> Result<()> {
-        for event in events {
-            line(&mut self.out, event, &self.options).context(ErrorKind::Unavailable, cannot_write)?;
-            self.out.write_all(b"\n").context(ErrorKind::Unavailable, cannot_write)?;
-        }
-        self.rows += events.len() as u64;
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> Result<W> {
-        if self.options.closing {
-            writeln!(self.out, "{{\"annals_export\":{{\"complete\":true,\"rows\":{}}}}}", self.rows)
-                .context(ErrorKind::Unavailable, cannot_write)?;
-        }
-        Ok(self.out)
-    }
+/// What a whole file ends with, if that was asked for.
+pub(super) fn closing(rows: u64) -> String {
+    format!("{{\"annals_export\":{{\"complete\":true,\"rows\":{rows}}}}}\n")
 }
 
 /// The columns of an event that have a value, in the order of the columns.

@@ -3,7 +3,8 @@
 
 use super::{Options, cannot_write};
 use crate::error::{Context, ErrorKind, Result};
-use crate::event::{Event, event_batch, event_schema};
+use crate::event::{Event, event_batch_of, event_schema};
+use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -12,10 +13,14 @@ use std::io::Write;
 /// Rows in a row group, and bytes after which one is closed early: what an export holds in memory.
 const GROUP: (usize, usize) = (65_536, 32 << 20);
 
+/// The columns of some events.
+pub(super) fn batch(events: &[Event], options: &Options) -> Result<RecordBatch> {
+    event_batch_of(&options.columns, events)
+}
+
 /// Writes Parquet.
-pub struct ParquetEncoder<W: Write + Send> {
+pub(super) struct ParquetEncoder<W: Write + Send> {
     out: ArrowWriter<W>,
-    columns: Vec<usize>,
 }
 
 impl<W: Write + Send> std::fmt::Debug for ParquetEncoder<W> {
@@ -26,8 +31,8 @@ impl<W: Write + Send> std::fmt::Debug for ParquetEncoder<W> {
 
 impl<W: Write + Send> ParquetEncoder<W> {
     pub(super) fn new(out: W, options: &Options) -> Result<Self> {
-        let columns: Vec<usize> = options.columns.iter().map(|field| *field as usize).collect();
-        let schema = event_schema().project(&columns).context(ErrorKind::Internal, cannot_write)?;
+        let places: Vec<usize> = options.columns.iter().map(|field| *field as usize).collect();
+        let schema = event_schema().project(&places).context(ErrorKind::Internal, cannot_write)?;
         let level = ZstdLevel::try_new(3).context(ErrorKind::Internal, cannot_write)?;
         let properties = WriterProperties::builder()
             .set_created_by(concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -35,12 +40,11 @@ impl<W: Write + Send> ParquetEncoder<W> {
             .set_max_row_group_row_count(Some(GROUP.0))
             .build();
         let out = ArrowWriter::try_new(out, schema.into(), Some(properties)).context(ErrorKind::Unavailable, cannot_write)?;
-        Ok(Self { out, columns })
+        Ok(Self { out })
     }
 
-    pub(super) fn write(&mut self, events: &[Event]) -> Result<()> {
-        let batch = event_batch(events)?.project(&self.columns).context(ErrorKind::Internal, cannot_write)?;
-        self.out.write(&batch).context(ErrorKind::Unavailable, cannot_write)?;
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.out.write(batch).context(ErrorKind::Unavailable, cannot_write)?;
         if self.out.in_progress_size() > GROUP.1 {
             self.out.flush().context(ErrorKind::Unavailable, cannot_write)?;
         }

@@ -11,9 +11,8 @@ use super::rows::Rows;
 use super::{Explain, Reader, Run, Step};
 use crate::access::Scope;
 use crate::error::{Error, Result};
-use crate::event::{Event, EventKey, Timestamp};
+use crate::event::{Event, EventKey, Field, Timestamp};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The most events on a page.
@@ -102,7 +101,7 @@ impl Reader<'_> {
         let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
-        Ok((fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
+        Ok((fetch(&runs, &hits, &[])?, more, self.explain(&runs, steps)))
     }
 
     /// The first `limit` rows of a run in the walk's direction.
@@ -194,30 +193,32 @@ fn first(rows: Rows, limit: usize) -> Vec<u32> {
     }
 }
 
-/// The events of the hits, in the order of the hits.
-pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
-    let mut wanted: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    for (_, place, row) in hits {
-        wanted.entry(*place).or_default().push(*row);
-    }
-    // Hits that are scattered over many segments are read on all cores.
-    let read = |(place, mut rows): (usize, Vec<u32>)| {
-        rows.sort_unstable();
-        let found = runs[place].source.events(&rows)?;
+/// The events of the hits, in the order of the hits: these fields of them at least, all if none is named.
+pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit], fields: &[Field]) -> Result<Vec<Event>> {
+    let mut order: Vec<usize> = (0..hits.len()).collect();
+    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
+    let groups: Vec<&[usize]> = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1).collect();
+    let read = |group: &&[usize]| {
+        let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+        let source = runs[hits[group[0]].1].source;
+        let found = source.events(&rows, fields)?;
         if found.len() != rows.len() {
-            let what = format!("{} gave {} of {} rows", runs[place].source.name(), found.len(), rows.len());
-            return Err(Error::corrupt(what));
+            return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
         }
-        Ok(rows.into_iter().map(|row| (place, row)).zip(found).collect::<Vec<_>>())
+        Ok(found)
     };
-    let found: Vec<Vec<((usize, u32), Event)>> = if wanted.len() < 3 {
-        wanted.into_iter().map(read).collect::<Result<_>>()?
+    // Hits that are scattered over many segments are read on all cores.
+    let found: Vec<Vec<Event>> = if groups.len() < 3 {
+        groups.iter().map(read).collect::<Result<_>>()?
     } else {
-        wanted.into_par_iter().map(read).collect::<Result<_>>()?
+        groups.par_iter().map(read).collect::<Result<_>>()?
     };
-    let mut events: BTreeMap<(usize, u32), Event> = found.into_iter().flatten().collect();
-    let take = |(_, place, row): &Hit| events.remove(&(*place, *row)).ok_or_else(|| Error::internal("a hit without its event"));
-    hits.iter().map(take).collect()
+    let mut events: Vec<Option<Event>> = Vec::new();
+    events.resize_with(hits.len(), || None);
+    for (place, event) in order.iter().zip(found.into_iter().flatten()) {
+        events[*place] = Some(event);
+    }
+    events.into_iter().map(|event| event.ok_or_else(|| Error::internal("a hit without its event"))).collect()
 }
 
 impl Walk {

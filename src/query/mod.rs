@@ -36,6 +36,7 @@ pub use interval::{Interval, parse_time_zone};
 pub use list::{PAGE_ROWS_MAX, Page, PageQuery};
 pub use scan::Scanner;
 pub use stats::{Group, Sum};
+pub use stream::StreamQuery;
 pub use vocabulary::Vocabulary;
 
 use crate::access::Scope;
@@ -169,7 +170,7 @@ impl<'a> Reader<'a> {
     /// A segment that cannot be read.
     pub fn get(&self, scope: &Scope, trace_id: &str) -> Result<Vec<Event>> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let (found, _) = self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| run.source.events(&rows.into_vec()))?;
+        let (found, _) = self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| run.source.events(&rows.into_vec(), &[]))?;
         let mut events: Vec<Event> = found.into_iter().flatten().collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.key()));
         Ok(events)

@@ -55,18 +55,25 @@ impl Rows {
     }
 }
 
+/// So many rows of a segment are read by column where the record is not asked for: setting up readers costs more than decoding fewer
+/// records.
+const COLUMNS_ROWS: usize = 256;
+
 /// What a list page reads of a segment whose index does not tell it: the record, and what the record does not say.
 const FROM_RECORD: &[Field] =
     &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
 
-/// The events in these rows, in ascending order of rows.
+/// The events in these rows, in ascending order of rows: these fields of them at least, all if none is named.
 ///
 /// A page decodes the record again instead of reading two dozen columns: one small page of one column against a
 /// dictionary of each. That holds only while the decoders are those that filled the columns; a segment from other
 /// decoders answers from its columns, so that what is shown is what is filtered.
-pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
+pub(super) fn events(segment: &Segment, rows: &[u32], fields: &[Field]) -> Result<Vec<Event>> {
+    if !fields.is_empty() && !fields.contains(&Field::Original) && rows.len() >= COLUMNS_ROWS {
+        return events_from_columns(segment, rows, fields);
+    }
     if segment.manifest().decoders != decode::VERSION {
-        return events_from_columns(segment, rows);
+        return events_from_columns(segment, rows, &all_fields());
     }
     if let Some(events) = events_from_index(segment, rows, &mut 0)? {
         return Ok(events);
@@ -125,10 +132,13 @@ pub(super) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64
     Ok(Some(events))
 }
 
-/// The events in these rows, from all their columns.
-pub(super) fn events_from_columns(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
-    let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
-    let batches = segment.read(rows, &fields, &mut 0)?;
+fn all_fields() -> Vec<Field> {
+    FIELDS.iter().map(|def| def.field).collect()
+}
+
+/// These fields of the events in these rows, from their columns.
+fn events_from_columns(segment: &Segment, rows: &[u32], fields: &[Field]) -> Result<Vec<Event>> {
+    let batches = segment.read(rows, fields, &mut 0)?;
     Ok(batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
 }
 
@@ -162,9 +172,9 @@ mod tests {
             store.put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace).expect("the data file");
             store.put(&paths::index("01ROWS"), &files.index, PutMode::Replace).expect("the index file");
             let segment = Segment::new(&store, files.manifest);
-            assert_eq!(events(&segment, &rows).expect("events"), expected);
+            assert_eq!(events(&segment, &rows, &[]).expect("events"), expected);
             assert_eq!(events_from_index(&segment, &rows, &mut 0).expect("events").as_ref(), Some(&expected));
-            assert_eq!(events_from_columns(&segment, &rows).expect("events"), expected);
+            assert_eq!(events_from_columns(&segment, &rows, &all_fields()).expect("events"), expected);
         }
     }
 }

@@ -9,15 +9,26 @@ use super::list::{Hit, Walk, fetch};
 use super::{Order, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
-use crate::event::Event;
+use crate::event::{Event, Field};
+use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
 
-/// Events handed over at a time.
-const BATCH: usize = 4_096;
+/// Events handed over at a time, and how many such parts are made at a time, on all cores.
+const PART: usize = 4_096;
+const PARTS: usize = 4;
 /// Hits that a run looks for first, and at most: twice as many each time.
 const CHUNK: (usize, usize) = (1_024, 65_536);
+
+/// What is streamed.
+#[derive(Debug, Clone, Default)]
+pub struct StreamQuery {
+    /// The order of the list.
+    pub order: Order,
+    /// The fields that events have at least; all if none is named.
+    pub fields: Vec<Field>,
+}
 
 /// A run that is being given out.
 #[derive(Debug)]
@@ -29,18 +40,30 @@ struct Source {
 }
 
 impl Reader<'_> {
-    /// Hands every event that matches to `take`, in batches, in the list's order. Returns how many there were.
+    /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order.
+    /// Returns how many there were.
     ///
     /// # Errors
-    /// A segment that cannot be read, or an error of `take`: the stream ends there.
-    pub fn stream(&self, scope: &Scope, filter: &Filter, order: Order, mut take: impl FnMut(Vec<Event>) -> Result<()>) -> Result<u64> {
-        let walk = Walk { order, after: None };
+    /// A segment that cannot be read, or an error of `make` or `take`: the stream ends there.
+    pub fn stream<T: Send>(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        query: &StreamQuery,
+        make: impl Fn(Vec<Event>) -> Result<T> + Sync,
+        mut take: impl FnMut(T) -> Result<()>,
+    ) -> Result<u64> {
+        let mut hand_over = |runs: &[Run<'_>], hits: &[Hit]| {
+            let parts: Vec<T> = hits.par_chunks(PART).map(|hits| make(fetch(runs, hits, &query.fields)?)).collect::<Result<_>>()?;
+            parts.into_iter().try_for_each(&mut take)
+        };
+        let walk = Walk { order: query.order, after: None };
         let mut runs = self.runs(scope, filter);
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
         let mut sources: Vec<Source> = runs.iter().map(|_| Source { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 }).collect();
         let mut next_run = 0;
         let mut heads: BinaryHeap<Reverse<(i128, usize)>> = BinaryHeap::new();
-        let mut batch: Vec<Hit> = Vec::with_capacity(BATCH);
+        let mut batch: Vec<Hit> = Vec::with_capacity(PART * PARTS);
         let mut total = 0;
         loop {
             // A run is begun when it can have the next event.
@@ -54,9 +77,9 @@ impl Reader<'_> {
             let Some(Reverse((rank, place))) = heads.pop() else { break };
             let row = sources[place].hits.pop_front().expect("a head has its hit");
             batch.push((rank, place, row));
-            if batch.len() == BATCH {
+            if batch.len() == PART * PARTS {
                 total += batch.len() as u64;
-                take(fetch(&runs, &batch)?)?;
+                hand_over(&runs, &batch)?;
                 batch.clear();
             }
             if let Some(rank) = self.advance(&runs[place], &mut sources[place], filter, walk)? {
@@ -64,9 +87,7 @@ impl Reader<'_> {
             }
         }
         total += batch.len() as u64;
-        if !batch.is_empty() {
-            take(fetch(&runs, &batch)?)?;
-        }
+        hand_over(&runs, &batch)?;
         Ok(total)
     }
 
