@@ -65,6 +65,14 @@ fn answers_come_in_every_form() {
     assert_eq!(sum, 600);
     assert!(place.ask(&["explain", "--source", "ECS", "-o", "table"]).contains("lookup"));
     assert!(place.ask(&["inspect", "-o", "table"]).contains("600 events in"));
+    // What takes room adds up to the bytes that there are.
+    let sum = |lines: &str, names: &[&str]| -> u64 {
+        let lines = lines.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
+        lines.map(|line| names.iter().filter_map(|name| line[*name].as_u64()).sum::<u64>()).sum()
+    };
+    let (sizes, segments) = (place.ask(&["inspect", "--sizes"]), place.ask(&["inspect"]));
+    assert!(sizes.contains("posting lists") && sizes.contains("\"original\"") && sizes.contains("codes.source"), "{sizes}");
+    assert_eq!(sum(&sizes, &["bytes"]), sum(&segments, &["data_bytes", "index_bytes"]));
     assert!(annals(&["completions", "bash"]).ok().contains("annals"));
 }
 

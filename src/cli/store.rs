@@ -5,20 +5,26 @@ use super::{OK, Session, UNSOUND};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::Access;
-use crate::storage::segment::Segment;
+use crate::storage::segment::{Segment, Sizes};
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  annals inspect --data ./audit\n  annals inspect --data ./audit 01K…")]
+#[command(
+    after_help = "Examples:\n  annals inspect --data ./audit\n  annals inspect --data ./audit 01K…\n  annals inspect --data ./audit --sizes"
+)]
 pub(super) struct InspectArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
     /// Show one segment: its columns and tenants
     segment: Option<String>,
+    /// Show what takes room: bytes by column and by part of the index, over all segments
+    #[arg(long, conflicts_with = "segment")]
+    sizes: bool,
     /// The form of the answer
     #[arg(short, long, value_enum, value_name = "FORM")]
     output: Option<Form>,
@@ -70,6 +76,9 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
         let segment = segment.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no segment {id}")))?;
         return inspect_segment(segment, form);
     }
+    if args.sizes {
+        return inspect_sizes(&snapshot.segments, form);
+    }
     let mut rows = Vec::new();
     for segment in snapshot.segments.iter() {
         let manifest = segment.manifest();
@@ -109,6 +118,32 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
             stats.index_bytes as f64 / events as f64,
         ))?;
     }
+    Ok(OK)
+}
+
+/// What takes room over all segments, the largest part first.
+fn inspect_sizes(segments: &[Arc<Segment>], form: Form) -> Result<u8> {
+    let mut sizes = Sizes::new();
+    let mut rows = 0;
+    for segment in segments {
+        rows += u64::from(segment.manifest().rows);
+        for (part, bytes) in segment.sizes()? {
+            *sizes.entry(part).or_default() += bytes;
+        }
+    }
+    let mut sizes: Vec<_> = sizes.into_iter().collect();
+    sizes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let per_event = |bytes: u64| bytes as f64 / rows.max(1) as f64;
+    if form != Form::Table {
+        for ((file, part), bytes) in &sizes {
+            line(&json!({ "file": file, "part": part, "bytes": bytes, "bytes_per_event": per_event(*bytes) }).to_string())?;
+        }
+        return Ok(OK);
+    }
+    let row = |((file, part), bytes): &((&str, String), u64)| {
+        vec![(*file).to_owned(), part.clone(), bytes.to_string(), format!("{:.2}", per_event(*bytes))]
+    };
+    table(&["file", "part", "bytes", "B/event"], &sizes.iter().map(row).collect::<Vec<_>>(), &[2, 3])?;
     Ok(OK)
 }
 

@@ -112,6 +112,11 @@ impl Bundle {
         Ok(Self { files: Arc::new(files) })
     }
 
+    /// The files and their lengths.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (PathBuf, u64)> {
+        self.files.iter().map(|(path, file)| (path.clone(), file.len() as u64))
+    }
+
     /// A file of the bundle.
     pub(super) fn file(&self, name: &str) -> Result<FileSlice> {
         self.files.get(Path::new(name)).cloned().ok_or_else(|| Error::corrupt(format!("the index has no {name}")))

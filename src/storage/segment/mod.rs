@@ -22,6 +22,7 @@ mod opened;
 mod packed;
 mod reader;
 mod records;
+mod sizes;
 mod summary;
 mod words;
 mod writer;
@@ -33,6 +34,7 @@ pub use manifest::{FileMark, Manifest, TenantRows};
 pub use opened::{OPEN_BYTES, OpenParts, Opened};
 pub use reader::{DataFile, Findings, PositionedFile, Segment};
 pub use records::Records;
+pub use sizes::Sizes;
 pub use summary::{Cube, HOUR_MS, HOURS, KINDS, Summary, SummaryRule};
 pub use writer::{Form, SegmentFiles, tenant_rows, write_segment};
 
