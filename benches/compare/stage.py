@@ -57,6 +57,8 @@ class Stage:
             self.state["annals"] = load(
                 args.annals, self.data, self.events, args.seed, args.batch, args.connections, self.folder, args.settle
             )
+            # Numbers go by the order in which requests came: what peers hold of an earlier load has others.
+            self.state["peers"] = {}
             self.state["tenants"] = tenants_of(args.annals, self.events, args.seed) + [["freshness-probe", 10]]
             self.write()
         wanted = {kind: peers.options(kind, args) for kind in kinds}
