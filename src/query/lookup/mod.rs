@@ -2,6 +2,7 @@
 //! the index cannot tell for certain.
 
 mod conditions;
+mod hiding;
 mod rows_of;
 mod serve;
 mod verify;

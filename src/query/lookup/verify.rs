@@ -1,7 +1,8 @@
 //! Verification of candidates: the clauses that the index cannot answer, put to the columns and the record of each row.
 
-use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject, hiding_escape};
+use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject};
 use super::super::{Work, rows};
+use super::hiding::Hiding;
 use crate::decode;
 use crate::error::Result;
 use crate::event::{Columns, Field, Kind, Value};
@@ -131,19 +132,19 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
     let Some(mut records) = data.records()? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
     let substring = match clauses {
-        [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Finder::new(hiding_escape(text)))),
+        [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Hiding::of(text))),
         _ => None,
     };
     let little = clauses.iter().map(|clause| tests_of(clause)).sum::<usize>() <= TESTS_ALONE;
     for row in rows {
-        if let Some((wanted, escape)) = &substring {
+        if let Some((wanted, hiding)) = &substring {
             let record = records.bytes(*row)?;
             let there = wanted.find(record).is_some();
             if there {
                 found.push(*row);
             }
-            // Without an escape what is not in the bytes is not in the texts either.
-            if there || escape.find(record).is_none() {
+            // What is not in the bytes may be in the texts, where those were written with escapes.
+            if there || !hiding.is_possible(record) {
                 continue;
             }
         }
