@@ -124,12 +124,12 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
 }
 
 /// The id of a segment that is made of others. Numbers below 2¹⁵ are those of seals.
-pub(super) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
+fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
     segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
 }
 
 /// An id that no file has: a clock may stand still, and the version of the table does not count segments.
-fn free_id(core: &Core, last_seq: u64, number: &mut u64) -> String {
+pub(super) fn free_id(core: &Core, last_seq: u64, number: &mut u64) -> String {
     loop {
         let id = maintained_id(core.clock.now(), last_seq, *number);
         *number += 1;

@@ -4,7 +4,7 @@
 //! held) is written as a new segment, compared, and put in its place in one commit. Each commit is recorded as events of
 //! the store's own tenant, before it is made and when it is done. The files stay for a day, as after a merge.
 
-use super::compact::maintained_id;
+use super::compact::free_id;
 use super::seal::put;
 use super::step::Step;
 use super::{Core, Engine, WriteSide};
@@ -158,7 +158,7 @@ impl WriteSide {
         let version = core.published.get().version;
         let mut left = Vec::new();
         for (number, fate) in fates.iter().enumerate().filter(|(_, fate)| !fate.left.is_empty()) {
-            left.push(write_left(core, fate, version + number as u64, now)?);
+            left.push(write_left(core, fate, version + number as u64)?);
         }
         core.reach(Step::DeletionWritten)?;
         record(core, policy, fates, "begun", now)?;
@@ -180,9 +180,9 @@ impl WriteSide {
 }
 
 /// Writes what is left of a segment, and compares it.
-fn write_left(core: &Core, fate: &Fate, version: u64, now: Timestamp) -> Result<Arc<Segment>> {
+fn write_left(core: &Core, fate: &Fate, mut version: u64) -> Result<Arc<Segment>> {
     let manifest = fate.segment.manifest();
-    let id = maintained_id(now, manifest.last_seq, version);
+    let id = free_id(core, manifest.last_seq, &mut version);
     let files = write_segment(&id, &manifest.date, Form { decoders: manifest.decoders, summary: core.settings.summary }, &fate.left)?;
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
