@@ -8,7 +8,7 @@ use annals::api::Pairs;
 use annals::clock::ManualClock;
 use annals::decode::{self, Format, decode};
 use annals::engine::Engine;
-use annals::event::{DAY_MS, Event, Field, Timestamp, row_order};
+use annals::event::{Columns, DAY_MS, Event, FIELDS, Field, IndexKind, Timestamp, row_order};
 use annals::export::{Encoder, Form, Options};
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
@@ -98,6 +98,24 @@ fn write_a_segment(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(bytes)).bench_local(|| {
         write_segment("bench", &date, segment::Form::of(decode::VERSION), black_box(&events)).expect("a segment is written")
     });
+}
+
+/// What is built of an index: nothing but what every index has, a field alone, the words, or all of it.
+fn index_parts() -> Vec<&'static str> {
+    let fields = FIELDS.iter().filter(|def| matches!(def.index, IndexKind::Term | IndexKind::Hash)).map(|def| def.name);
+    ["(nothing)"].into_iter().chain(fields).chain(["(words)", "(everything)"]).collect()
+}
+
+/// Time by part of an index; the bytes are those of the index, so that what a part takes is the difference to `(nothing)`.
+#[divan::bench(args = index_parts(), sample_count = 5, sample_size = 1)]
+fn build_an_index_of(bencher: Bencher<'_, '_>, part: &str) {
+    let (events, _) = events_of_a_day();
+    let all: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
+    let columns = [Columns::of_events(&events, &all).expect("columns")];
+    let fields: Vec<Field> = if part == "(everything)" { all } else { Field::from_name(part).into_iter().collect() };
+    let words = ["(words)", "(everything)"].contains(&part);
+    let build = || segment::index_of(black_box(&columns), &fields, words).expect("an index is built");
+    bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(build())).bench_local(build);
 }
 
 /// The store that is asked, and things in it to ask for.

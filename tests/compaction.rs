@@ -5,11 +5,13 @@ use annals::access::Scope;
 use annals::engine::Settings;
 use annals::event::{DAY_MS, Event, Field, Timestamp};
 use annals::generate::{Generator, Plan};
+use annals::maintain::Most;
 use annals::query::filter::parse_filter;
 use annals::query::{Filter, HistogramQuery, Order, PageQuery};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 fn records(events: u64, seed: u64) -> Vec<Json> {
     let mut generator = Generator::new(&Plan { events, tenants: 4, days: 2, seed, ..Plan::default() });
@@ -105,14 +107,67 @@ fn merged_segments_give_the_same_answers_and_the_old_files_go_after_a_day() {
 }
 
 #[test]
+fn replaced_files_stay_from_when_they_were_replaced_and_as_long_as_is_asked_for() {
+    let mut store = store();
+    let segments = store.engine().stats().segments;
+    let replaced = 3 * segments;
+    // The files are a year old when they are replaced, so somebody may have been reading them a moment ago.
+    store.clock.set(Timestamp::from_millis(NOW + 400 * DAY_MS));
+    let done = store.engine().compact().expect("a compaction");
+    assert_eq!((done.merged, done.removed), (segments, 0), "{done:?}");
+    let all = files(&store);
+    store.clock.set(Timestamp::from_millis(NOW + 401 * DAY_MS));
+    assert_eq!(store.engine().compact().expect("nothing to merge").removed, 0, "not yet a day");
+    let before = answers(&store);
+    store.reopen_with(Settings { compact: false, replaced_kept: Duration::from_secs(86_399), ..Settings::default() });
+    assert_eq!((files(&store), answers(&store)), (all - replaced, before), "nor a second less than one");
+
+    let mut store = self::store();
+    let before = answers(&store);
+    store.reopen_with(Settings { compact: false, replaced_kept: Duration::ZERO, ..Settings::default() });
+    store.clock.set(Timestamp::from_millis(NOW + 400 * DAY_MS));
+    let done = store.engine().compact().expect("a compaction");
+    assert_eq!((done.merged, done.removed), (segments, 0), "replaced in this very millisecond");
+    store.clock.set(Timestamp::from_millis(NOW + 400 * DAY_MS + 1));
+    assert_eq!(store.engine().compact().expect("nothing to merge").removed, replaced);
+    assert_eq!(answers(&store), before);
+}
+
+#[test]
+fn long_records_are_merged_in_pieces_that_fit_into_memory() {
+    let mut store = TestStore::new();
+    let most = Most { rows: 200_000, bytes: 256 << 10 };
+    store.reopen_with(Settings { compact: false, merged: most, ..Settings::default() });
+    let long = |number: i64| {
+        let text = format!("part {number} ").repeat(2_500);
+        serde_json::json!({ "tenant": "acme", "trace_id": format!("long-{number}"), "time": NOW - number * 1_000, "event_name": "putObject", "source": "OBS", "text": text })
+    };
+    for seal in 0..12 {
+        let records: Vec<Json> = (seal * 4..seal * 4 + 4).map(long).collect();
+        store.ingest_from(&records, "tenant");
+    }
+    let bytes =
+        |store: &TestStore| store.engine().snapshot().segments.iter().map(|segment| segment.manifest().record_bytes).collect::<Vec<_>>();
+    let (before, everything) = (bytes(&store), store.everything());
+    let total = before.iter().sum::<u64>();
+    assert!(before.len() == 12 && total > 3 * most.bytes, "{before:?}");
+    store.engine().compact().expect("a compaction");
+    let after = bytes(&store);
+    assert_eq!(after.iter().sum::<u64>(), total);
+    assert!(after.len() < before.len() && after.iter().all(|bytes| *bytes < most.bytes + 60_000), "{before:?} {after:?}");
+    assert_eq!(store.everything(), everything);
+    assert_eq!(store.engine().compact().expect("nothing to merge").merged, 0, "it comes to an end");
+}
+
+#[test]
 fn segments_are_merged_in_the_background_while_events_arrive() {
     let store = TestStore::compacting();
     for batch in records(2_400, 5).chunks(40) {
         store.ingest_from(batch, "project_id");
     }
     let started = std::time::Instant::now();
-    while store.engine().stats().segments > 20 && started.elapsed() < std::time::Duration::from_secs(30) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    while store.engine().stats().segments > 20 && started.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
     }
     let stats = store.engine().stats();
     assert!(stats.segments <= 20, "60 seals of two dates each left {} segments", stats.segments);
@@ -149,7 +204,7 @@ fn what_an_interrupted_write_left_is_removed_and_nothing_else() {
 fn a_date_is_cut_by_tenant_into_segments_of_bounded_size() {
     const ROWS: u32 = 150;
     let mut store = store();
-    store.reopen_with(Settings { compact: false, merged_rows: ROWS, ..Settings::default() });
+    store.reopen_with(Settings { compact: false, merged: Most { rows: ROWS, bytes: u64::MAX }, ..Settings::default() });
     let before = answers(&store);
     let done = store.engine().compact().expect("a compaction");
     assert!(done.merged > 12, "{done:?}");
@@ -193,8 +248,8 @@ fn dates_that_were_filled_come_to_rest_as_one_segment_each_when_it_is_quiet() {
     let at_rest = |segments: usize| segments == dates.len();
     assert!(!at_rest(snapshot.segments.len()), "{} segments of {dates:?}", snapshot.segments.len());
     let started = std::time::Instant::now();
-    while !at_rest(store.engine().stats().segments) && started.elapsed() < std::time::Duration::from_secs(60) {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    while !at_rest(store.engine().stats().segments) && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(50));
     }
     assert!(at_rest(store.engine().stats().segments), "{} segments of {dates:?}", store.engine().stats().segments);
     assert_eq!(store.everything().len(), 600);

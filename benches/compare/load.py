@@ -25,6 +25,8 @@ END = datetime(2026, 6, 30, tzinfo=timezone.utc)
 RECORD_BYTES = 900
 # Rows of a piece for the peers: several of DuckDB's row groups, and parts that ClickHouse likes.
 PIECE_ROWS = 1_000_000
+# Nobody reads earlier versions of the table, so a large set does not need twice its room.
+LOADING = ["--keep-replaced", "60"]
 INGEST = "/api/v1/events?tenant_from=project_id"
 
 
@@ -88,7 +90,7 @@ class Loader:
 
 def load(annals, data, events, seed, batch, connections, folder, settle):
     """Fills a new data directory through HTTP. Returns the figures."""
-    need = events * 400
+    need = events * 600
     if free(folder) < need:
         sys.exit(f"{folder} has {free(folder) / 1e9:.0f} GB free; {events:,} events need about {need / 1e9:.0f} GB for Annals alone")
     # Records from a file cost the loading nothing; beyond a tenth of the free disk they come from a pipe.
@@ -101,7 +103,7 @@ def load(annals, data, events, seed, batch, connections, folder, settle):
     else:
         source = generate(annals, events, seed, subprocess.PIPE)
         lines = source.stdout
-    server = Server(annals, data)
+    server = Server(annals, data, options=LOADING)
     try:
         loader = Loader(server, connections, True)
         started, raw = time.perf_counter(), 0
@@ -122,7 +124,7 @@ def load(annals, data, events, seed, batch, connections, folder, settle):
         peaks = [server.memory()["peak"]]
         # A stop seals what is buffered; what is left to be merged then, the next process merges.
         server.stop()
-        server = Server(annals, data)
+        server = Server(annals, data, options=LOADING)
         rested = server.settle(settle)
         peaks.append(server.memory()["peak"])
         settled = time.perf_counter() - started

@@ -44,6 +44,9 @@ pub(super) struct ServeArgs {
     /// Let so many MiB of records wait to be written into segments; more is refused (503)
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
     buffer: usize,
+    /// Keep files that merging or retention has replaced for so many seconds, for readers of earlier versions of the table
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs(), hide_short_help = true)]
+    keep_replaced: u64,
     /// Keep so many MiB of footers and dictionaries of segments open between questions
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
     open: u64,
@@ -62,6 +65,7 @@ impl ServeArgs {
             bulk_events: self.bulk_events,
             buffer_bytes: self.buffer << 20,
             free_bytes: self.min_free << 20,
+            replaced_kept: Duration::from_secs(self.keep_replaced),
             open_bytes: self.open << 20,
             backups: self.backups.clone(),
             ..Settings::default()

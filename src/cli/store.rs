@@ -2,6 +2,7 @@
 
 use super::output::{Form, line, note, table};
 use super::{OK, Session, UNSOUND};
+use crate::engine::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::Access;
@@ -11,6 +12,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(
@@ -51,11 +53,15 @@ pub(super) struct CompactArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
+    /// Keep files that were replaced for so many seconds, for readers of earlier versions of the table
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs())]
+    keep_replaced: u64,
 }
 
 pub(super) fn compact(args: &CompactArgs) -> Result<u8> {
     let session = Session::new()?;
-    let engine = session.open(&args.data, Access::Write)?;
+    let settings = Settings { compact: false, replaced_kept: Duration::from_secs(args.keep_replaced), ..Settings::default() };
+    let engine = session.open_with(&args.data, Access::Write, settings)?;
     engine.seal()?;
     let done = engine.compact()?;
     let stats = engine.stats();

@@ -6,17 +6,17 @@ use super::signal::Wake;
 use super::step::Step;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
-use crate::event::{DAY_MS, Timestamp};
+use crate::event::Timestamp;
 use crate::maintain::{Candidate, Fingerprint, Occasion, choose, cut, merge, remove_orphans, runs_when_cut, settle};
 use crate::query::Snapshot;
 use crate::storage::segment::{Manifest, Segment};
 use crate::storage::{NewSegment, paths};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long files that are in no current version stay: other readers may still read the version that had them.
-const ORPHANS_KEPT_MS: i64 = DAY_MS;
+/// How often a compaction of everything looks for files to remove, at most.
+const TIDIED: Duration = Duration::from_secs(10);
 /// How long the compactor rests after a failure.
 const REST: Duration = Duration::from_secs(30);
 
@@ -81,11 +81,17 @@ impl Engine {
     pub fn compact(&self) -> Result<Compacted> {
         let write = self.core.write()?;
         let mut done = Compacted::default();
+        let mut tidied = Instant::now();
         while let Some(step) = write.compact_once(&self.core, Zeal::All)? {
             done.merged += step.merged;
             done.made += step.made;
+            // A large store must not need twice its room, if nobody reads earlier versions.
+            if tidied.elapsed() > self.core.settings.replaced_kept.max(TIDIED) {
+                done.removed += write.remove_orphans(&self.core)?;
+                tidied = Instant::now();
+            }
         }
-        done.removed = write.remove_orphans(&self.core)?;
+        done.removed += write.remove_orphans(&self.core)?;
         Ok(done)
     }
 }
@@ -97,6 +103,7 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
             id: manifest.id.clone(),
             date: manifest.date.clone(),
             rows: manifest.rows,
+            bytes: manifest.record_bytes,
             decoders: manifest.decoders,
             tenants: manifest.tenants.len(),
             written: manifest.written().map_or(0, Timestamp::millis),
@@ -107,7 +114,7 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
 
 /// The segments to merge next.
 fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
-    let (segments, most) = (candidates(snapshot), core.settings.merged_rows);
+    let (segments, most) = (candidates(snapshot), core.settings.merged);
     let chosen = choose(&segments, most, zeal == Zeal::All);
     if !chosen.is_empty() {
         return chosen.into_iter().collect();
@@ -155,7 +162,7 @@ impl WriteSide {
         let last = manifests.iter().map(|manifest| manifest.last_seq).max().unwrap_or_default();
         let (mut new, mut rows) = (Vec::new(), 0);
         let mut number = snapshot.version;
-        for piece in &cut(&manifests, core.settings.merged_rows) {
+        for piece in &cut(&manifests, core.settings.merged) {
             let id = free_id(core, last, &mut number);
             let Some((files, before)) = merge(&id, &old, piece, core.settings.summary)? else { continue };
             put(core.data.store(), &files)?;
@@ -183,15 +190,23 @@ impl WriteSide {
         let made = new.len();
         core.published.exchanged(replaced?, &chosen, new);
         drop(table);
-        self.retire(&old);
+        self.retire(core, &old)?;
         Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
 
-    /// Remembers segments that are in the table no more while a reader has them.
-    pub(super) fn retire(&self, old: &[Arc<Segment>]) {
+    /// Remembers segments that are in the table no more while a reader has them. Their files are young again: from now on, not
+    /// from when they were written, they are kept for readers of earlier versions.
+    pub(super) fn retire(&self, core: &Core, old: &[Arc<Segment>]) -> Result<()> {
+        let (store, now) = (core.data.store(), core.clock.now());
+        for manifest in old.iter().map(|segment| segment.manifest()) {
+            for path in [paths::data(&manifest.date, &manifest.id), paths::index(&manifest.id), paths::manifest(&manifest.id)] {
+                store.touch(&path, now)?;
+            }
+        }
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|segment| segment.strong_count() > 0);
         retired.extend(old.iter().map(Arc::downgrade));
+        Ok(())
     }
 
     /// What is in the table, for who holds `compacting`: after a commit in doubt, the segments that are shown may not be those
@@ -210,7 +225,8 @@ impl WriteSide {
         needed.extend(core.runtime.block_on(table.table.segments())?.into_iter().map(|segment| segment.id));
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         needed.extend(retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()));
-        let before = Timestamp::from_millis(core.clock.now().millis() - ORPHANS_KEPT_MS);
+        let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept));
         remove_orphans(core.data.store(), &needed, before)
     }
 }

@@ -174,7 +174,7 @@ impl WriteSide {
         let ids = fates.iter().map(|fate| fate.segment.manifest().id.clone()).collect();
         core.published.exchanged(deleted?, &ids, left);
         drop(table);
-        self.retire(&fates.iter().map(|fate| Arc::clone(&fate.segment)).collect::<Vec<_>>());
+        self.retire(core, &fates.iter().map(|fate| Arc::clone(&fate.segment)).collect::<Vec<_>>())?;
         record(core, policy, fates, "done", now)
     }
 }
@@ -186,7 +186,7 @@ fn write_left(core: &Core, fate: &Fate, mut version: u64) -> Result<Arc<Segment>
     let files = write_segment(&id, &manifest.date, Form { decoders: manifest.decoders, summary: core.settings.summary }, &fate.left)?;
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
-    if Fingerprint::of_segment(&segment)? != Fingerprint::of(&fate.left) {
+    if Fingerprint::of_segment(&segment)? != Fingerprint::of(&fate.left)? {
         return Err(Error::internal(format!("the segment {id} does not hold what is left of {}", manifest.id)));
     }
     Ok(segment)

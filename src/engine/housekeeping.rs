@@ -48,9 +48,16 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
         } else if belief.doubts == 1 {
             tracing::warn!("the clock is far ahead of the last event: nothing is deleted by it for a day");
         }
-        report("remove files that nothing needs", write.remove_orphans(core).map(drop));
         report("compare files with their hashes", scrubber.run(core, write, RUNS));
-        write.signal.rest(EVERY);
+        // Files that are to go sooner than in an hour are looked for sooner.
+        let look = core.settings.replaced_kept.clamp(FIRST, EVERY);
+        for _ in 0..EVERY.as_secs() / look.as_secs() {
+            if write.signal.stopping() {
+                return;
+            }
+            report("remove files that nothing needs", write.remove_orphans(core).map(drop));
+            write.signal.rest(look);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! When the engine seals, and when it takes nothing more.
 
 use super::step::AtStep;
+use crate::maintain::Most;
 use crate::storage::segment::{OPEN_BYTES, SummaryRule};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,8 +25,10 @@ pub struct Settings {
     pub backups: Option<PathBuf>,
     /// Whether segments are merged in the background.
     pub compact: bool,
-    /// Rows of a merged segment at most: what is merged is held in memory.
-    pub merged_rows: u32,
+    /// Rows and bytes of records of a merged segment at most: what is merged is held in memory.
+    pub merged: Most,
+    /// How long files stay that a merge or a deletion has replaced: other readers may still read the version that had them.
+    pub replaced_kept: Duration,
     /// Bytes of memory that the footers and dictionaries of open segments may take: see [`crate::storage::segment::Opened`].
     pub open_bytes: u64,
     /// What the summaries of segments hold.
@@ -38,7 +41,7 @@ pub struct Settings {
 
 impl Default for Settings {
     /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; no backups; merging,
-    /// up to 200,000 rows; 512 MiB of open segments; 256 MiB free.
+    /// up to 200,000 rows or 256 MiB, old files kept for a day; 512 MiB of open segments; 256 MiB free.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -49,7 +52,8 @@ impl Default for Settings {
             room_wait: Duration::from_secs(10),
             backups: None,
             compact: true,
-            merged_rows: 200_000,
+            merged: Most { rows: 200_000, bytes: 256 << 20 },
+            replaced_kept: Duration::from_secs(86_400),
             open_bytes: OPEN_BYTES,
             summary: SummaryRule::default(),
             free_bytes: 256 << 20,

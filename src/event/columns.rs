@@ -222,13 +222,17 @@ impl Columns {
 
     /// The texts in a row of the list column.
     pub fn list(&self, field: Field, row: usize) -> Vec<Box<str>> {
-        match self.columns[field as usize].as_ref() {
-            Some(Column::List(array)) => {
-                let items = array.value(row);
-                let items = items.as_any().downcast_ref::<StringArray>();
-                items.map(|items| items.iter().flatten().map(Box::from).collect()).unwrap_or_default()
-            }
-            _ => Vec::new(),
+        let mut texts = Vec::new();
+        self.each_in_list(field, row, |text| texts.push(text.into()));
+        texts
+    }
+
+    /// Hands over the texts in a row of the list column.
+    pub fn each_in_list(&self, field: Field, row: usize, mut take: impl FnMut(&str)) {
+        if let Some(Column::List(array)) = self.columns[field as usize].as_ref() {
+            let ends = array.value_offsets();
+            let Some(items) = array.values().as_any().downcast_ref::<StringArray>() else { return };
+            (ends[row] as usize..ends[row + 1] as usize).for_each(|item| take(items.value(item)));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which segments are merged next.
 
+use super::cut::Most;
 use std::collections::BTreeMap;
 
 /// Segments of one size that are left alone.
@@ -20,6 +21,8 @@ pub struct Candidate {
     pub date: String,
     /// Its rows.
     pub rows: u32,
+    /// Bytes of its records.
+    pub bytes: u64,
     /// The version of its decoders: segments of different ones do not mix.
     pub decoders: u32,
     /// How many tenants have rows in it.
@@ -45,10 +48,10 @@ pub struct Occasion<'a> {
 ///
 /// Segments of one date and about one size (a power of four) are merged when there are more than four of them, so
 /// an event is written again once for each step in size, not for each seal. `all` merges whatever can be. What is merged has at
-/// most `most` rows, since it is held in memory.
-pub fn choose(segments: &[Candidate], most: u32, all: bool) -> Vec<String> {
+/// most `most`, since it is held in memory.
+pub fn choose(segments: &[Candidate], most: Most, all: bool) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32, u32), Vec<&Candidate>> = BTreeMap::new();
-    for segment in segments.iter().filter(|segment| segment.rows < most) {
+    for segment in segments.iter().filter(|segment| segment.rows < most.rows && segment.bytes < most.bytes) {
         let size = if all { 0 } else { segment.rows.max(1).ilog2() / 2 };
         groups.entry((&segment.date, segment.decoders, size)).or_default().push(segment);
     }
@@ -95,12 +98,12 @@ fn is_due(group: &[&Candidate], occasion: Occasion<'_>) -> bool {
 }
 
 /// As many segments of a group as fit into one, smallest first, in the order of their ids.
-fn fitting(mut group: Vec<&Candidate>, most: u32) -> Vec<&Candidate> {
+fn fitting(mut group: Vec<&Candidate>, most: Most) -> Vec<&Candidate> {
     group.sort_by(|left, right| left.rows.cmp(&right.rows).then_with(|| left.id.cmp(&right.id)));
-    let mut rows = 0;
+    let (mut rows, mut bytes) = (0, 0);
     let fits = group.iter().take(MERGED_AT_A_TIME).take_while(|segment| {
-        rows += segment.rows;
-        rows <= most
+        (rows, bytes) = (rows + segment.rows, bytes + segment.bytes);
+        rows <= most.rows && bytes <= most.bytes
     });
     let mut chosen: Vec<&Candidate> = fits.copied().collect();
     chosen.sort_by(|left, right| left.id.cmp(&right.id));
@@ -112,9 +115,10 @@ mod tests {
     use super::*;
 
     const MERGED_ROWS_MAX: u32 = 200_000;
+    const MERGED_BYTES_MAX: u64 = 256 << 20;
 
     fn choose(segments: &[Candidate], all: bool) -> Vec<String> {
-        super::choose(segments, MERGED_ROWS_MAX, all)
+        super::choose(segments, Most { rows: MERGED_ROWS_MAX, bytes: MERGED_BYTES_MAX }, all)
     }
 
     fn segments(of: &[(&str, u32)]) -> Vec<Candidate> {
@@ -122,6 +126,7 @@ mod tests {
             id: format!("{place:03}"),
             date: (*date).to_owned(),
             rows: *rows,
+            bytes: u64::from(*rows) * 700,
             decoders: 1,
             tenants: 10,
             written: 0,
@@ -140,6 +145,12 @@ mod tests {
             choose(&segments(&[("a", 100_000), ("a", 9), ("a", 9), ("a", 9), ("a", 9), ("a", 9)]), false),
             ["001", "002", "003", "004", "005"]
         );
+        // What is merged must fit into memory.
+        let mut long = segments(&[("a", 10); 6]);
+        long.iter_mut().for_each(|segment| segment.bytes = MERGED_BYTES_MAX / 6 + 1);
+        assert_eq!(choose(&long, false).len(), 5);
+        long.iter_mut().for_each(|segment| segment.bytes = MERGED_BYTES_MAX / 4);
+        assert_eq!(choose(&long, false), [""; 0]);
         // The longest group first.
         let mixed = [&[("a", 10); 5][..], &[("b", 10); 7]].concat();
         assert_eq!(choose(&segments(&mixed), false).len(), 7);

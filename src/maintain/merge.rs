@@ -2,12 +2,17 @@
 
 use super::cut::Piece;
 use crate::error::{Error, Result};
-use crate::event::{Columns, Event, FIELDS, Field, Value, row_order};
-use crate::storage::segment::{Form, Segment, SegmentFiles, SummaryRule, write_segment};
+use crate::event::{Amount, Columns, Event, FIELDS, Field, Kind, Timestamp, event_batch, sorted_batches};
+use crate::storage::segment::{BATCH_ROWS, Form, Segment, SegmentFiles, SummaryRule, write_batches};
+use arrow::array::RecordBatch;
+use hashbrown::DefaultHashBuilder;
 use rayon::prelude::*;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// Rows that are read and hashed at a time.
+const PART_ROWS: u32 = 16_384;
 
 /// Makes one segment of a piece of several; `None` if the piece has no events. They must be of one date and of the same decoders.
 ///
@@ -15,27 +20,22 @@ use std::sync::Arc;
 /// A segment that cannot be read.
 pub fn merge(id: &str, segments: &[Arc<Segment>], piece: &Piece, summary: SummaryRule) -> Result<Option<(SegmentFiles, Fingerprint)>> {
     let first = segments.first().ok_or_else(|| Error::internal("nothing to merge"))?.manifest();
-    let read = |segment: &Arc<Segment>| {
-        let rows = piece.rows_of(segment)?;
-        let events = events_in(segment, rows.clone())?;
-        if events.len() != rows.len() {
-            return Err(Error::corrupt(format!("{} rows were read of {}", events.len(), rows.len())));
-        }
-        Ok(events)
-    };
-    let parts: Vec<Vec<Event>> = segments.par_iter().map(read).collect::<Result<_>>()?;
-    let mut events: Vec<Event> = parts.into_iter().flatten().collect();
-    if events.is_empty() {
+    let parts = segments.par_iter().map(|segment| segment.read_batches(piece.rows_of(segment)?));
+    let batches = parts.collect::<Result<Vec<_>>>()?.concat();
+    let fingerprint = Fingerprint::of_batches(&batches)?;
+    if fingerprint.rows == 0 {
         return Ok(None);
     }
-    let fingerprint = Fingerprint::of(&events);
-    events.par_sort_unstable_by(row_order);
-    let files = write_segment(id, &first.date, Form { decoders: first.decoders, summary }, &events)?;
+    // The texts of a batch must stay below 2 GiB; a record has at most a MiB.
+    let bytes: usize = batches.iter().map(|batch| batch.column(Field::Original as usize).get_array_memory_size()).sum();
+    let sorted = sorted_batches(&batches, if bytes < 1 << 30 { BATCH_ROWS } else { BATCH_ROWS / 16 })?;
+    drop(batches);
+    let files = write_batches(id, &first.date, Form { decoders: first.decoders, summary }, &sorted)?;
     Ok(Some((files, fingerprint)))
 }
 
 /// What a set of events is known by, whatever their order: how many, and the sum of the hashes of all their values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     rows: u64,
     sum: u128,
@@ -43,14 +43,21 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// The fingerprint of events.
-    pub fn of(events: &[Event]) -> Self {
-        let sum = events.par_iter().map(hash).reduce(|| 0, u128::wrapping_add);
-        Self { rows: events.len() as u64, sum }
+    ///
+    /// # Errors
+    /// None that input can cause.
+    pub fn of(events: &[Event]) -> Result<Self> {
+        let parts = events.par_chunks(PART_ROWS as usize).map(|events| Self::of_batches(&[event_batch(events)?]));
+        parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
     }
 
-    /// How many events.
-    pub fn rows(self) -> u64 {
-        self.rows
+    /// The fingerprint of the events of some batches, which have all columns.
+    ///
+    /// # Errors
+    /// Batches that do not.
+    pub fn of_batches(batches: &[RecordBatch]) -> Result<Self> {
+        let parts = batches.par_iter().map(|batch| Ok(Self::of_columns(&Columns::new(batch)?)));
+        parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
     }
 
     /// The fingerprint of what a segment's file holds.
@@ -58,7 +65,22 @@ impl Fingerprint {
     /// # Errors
     /// A file that cannot be read.
     pub fn of_segment(segment: &Segment) -> Result<Self> {
-        Ok(Self::of(&events_of(segment)?))
+        let parts = parts_of(segment).map(|rows| Self::of_batches(&segment.read_batches(rows)?));
+        parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
+    }
+
+    fn of_columns(columns: &Columns) -> Self {
+        let sum = (0..columns.rows()).fold(0_u128, |sum, row| sum.wrapping_add(hash(columns, row)));
+        Self { rows: columns.rows() as u64, sum }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { rows: self.rows + other.rows, sum: self.sum.wrapping_add(other.sum) }
+    }
+
+    /// How many events.
+    pub fn rows(self) -> u64 {
+        self.rows
     }
 }
 
@@ -67,31 +89,90 @@ impl Fingerprint {
 /// # Errors
 /// A file that cannot be read.
 pub fn events_of(segment: &Segment) -> Result<Vec<Event>> {
-    events_in(segment, 0..segment.manifest().rows)
+    let part = |rows: Range<u32>| {
+        let batches = segment.read_batches(rows)?;
+        let columns = batches.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
+        Ok(columns.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
+    };
+    Ok(parts_of(segment).map(part).collect::<Result<Vec<Vec<Event>>>>()?.into_iter().flatten().collect())
 }
 
-fn events_in(segment: &Segment, rows: Range<u32>) -> Result<Vec<Event>> {
-    let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
-    let batches = segment.read_range(rows, &fields, &mut 0)?;
-    Ok(batches.iter().flat_map(|columns: &Columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
+/// The rows of a segment in parts that are read at the same time.
+fn parts_of(segment: &Segment) -> impl IndexedParallelIterator<Item = Range<u32>> {
+    let rows = segment.manifest().rows;
+    (0..rows.div_ceil(PART_ROWS)).into_par_iter().map(move |part| part * PART_ROWS..rows.min((part + 1) * PART_ROWS))
 }
 
-fn hash(event: &Event) -> u128 {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
+/// The hash of all values of a row, with two seeds that this process drew: what is compared was made by the same process.
+fn hash(columns: &Columns, row: usize) -> u128 {
+    static SEEDS: LazyLock<[DefaultHashBuilder; 2]> = LazyLock::new(Default::default);
+    let half = |seed: &DefaultHashBuilder| {
+        let mut hasher = seed.build_hasher();
         for def in FIELDS {
-            match event.value(def.field) {
-                Value::Absent => 0_u8.hash(&mut hasher),
-                Value::Text(text) => (1_u8, text).hash(&mut hasher),
-                Value::Bool(flag) => (2_u8, flag).hash(&mut hasher),
-                Value::Time(time) => (3_u8, time.millis()).hash(&mut hasher),
-                Value::Integer(number) => (4_u8, number).hash(&mut hasher),
-                Value::Decimal(amount) => (5_u8, amount.units()).hash(&mut hasher),
-                Value::List(items) => (6_u8, items).hash(&mut hasher),
+            match def.kind {
+                Kind::Text | Kind::Enum(_) => columns.text(def.field, row).hash(&mut hasher),
+                Kind::Bool => columns.flag(def.field, row).hash(&mut hasher),
+                Kind::Time => columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher),
+                Kind::Integer => columns.seq(row).hash(&mut hasher),
+                Kind::Decimal => columns.amount(row).map(Amount::units).hash(&mut hasher),
+                Kind::List => {
+                    columns.each_in_list(def.field, row, |item| item.hash(&mut hasher));
+                    "end".hash(&mut hasher);
+                }
             }
         }
         u128::from(hasher.finish())
     };
-    (half(1) << 64) | half(2)
+    (half(&SEEDS[0]) << 64) | half(&SEEDS[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events() -> Vec<Event> {
+        let event = |seq: u64| {
+            let related_ids = vec!["quota:1".into(), format!("customer:{seq}").into()];
+            let mut event = Event::default();
+            (event.tenant, event.seq, event.related_ids, event.original) = ("acme".into(), seq, related_ids, "{}".into());
+            (event.read_only, event.record_time, event.amount) = (Some(true), Some(Timestamp::from_millis(7)), Amount::parse("5").ok());
+            for field in Field::texts() {
+                event.set(field, format!("{field} of {seq}"));
+            }
+            event
+        };
+        (0..50).map(event).collect()
+    }
+
+    #[test]
+    fn a_fingerprint_does_not_know_the_order_and_knows_every_value() {
+        let whole = Fingerprint::of(&events()).expect("events");
+        let mut turned = events();
+        turned.reverse();
+        assert_eq!(Fingerprint::of(&turned).expect("events"), whole);
+        let halves = [&turned[..20], &turned[20..]].map(|half| Fingerprint::of(half).expect("events"));
+        assert_eq!(halves[0].and(halves[1]), whole);
+        let changes: [&dyn Fn(&mut Event); 8] = [
+            &|event| event.seq = 99,
+            &|event| event.tenant = "acm".into(),
+            &|event| event.original = "{ }".into(),
+            &|event| event.read_only = None,
+            &|event| event.time_suspect = true,
+            &|event| event.amount = None,
+            &|event| event.related_ids = vec!["quota:1customer:".into(), "7".into()],
+            &|event| event.record_time = None,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = events();
+            change(&mut changed[7]);
+            assert_ne!(Fingerprint::of(&changed).expect("events"), whole, "change {number}");
+        }
+        for field in Field::texts() {
+            let mut changed = events();
+            let (of_3, of_4) = (changed[3].text(field).map(str::to_owned), changed[4].text(field).map(str::to_owned));
+            changed[3].set_opt(field, of_4.as_deref());
+            changed[4].set_opt(field, of_3.as_deref());
+            assert_ne!(Fingerprint::of(&changed).expect("events"), whole, "{field} of two events exchanged");
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod policy;
 
 pub use backup::{BackupReport, copy, prepare};
 pub use choose::{Candidate, Occasion, choose, settle};
-pub use cut::{Piece, cut, runs_when_cut};
+pub use cut::{Most, Piece, cut, runs_when_cut};
 pub use merge::{Fingerprint, events_of, merge};
 pub use orphans::remove_orphans;
 pub use policy::{FLOOR_DAYS, Hold, Policy};

@@ -4,11 +4,13 @@ use super::by::By;
 use super::filter::Filter;
 use super::rows::Rows;
 use super::source::Source;
+use super::summarized::Summarized;
 use super::vocabulary::Vocabulary;
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
+use crate::storage::segment::Total;
 use std::collections::HashMap;
 
 /// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may be many.
@@ -112,14 +114,20 @@ impl Reader<'_> {
     pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<Group>, Explain)> {
         let by: Option<By> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
-        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| match with_amounts(run, &rows)? {
+        let summary = |summarized: &Summarized<'_>| match by.as_ref().map(By::field) {
+            Some(None) => Ok(None),
+            Some(field) => Ok(summarized.sums(field)?.map(groups_of)),
+            None => Ok(summarized.sums(None)?.map(groups_of)),
+        };
+        let by_rows = |run: &Run<'_>, rows: Rows| match with_amounts(run, &rows)? {
             Some(amounts) => match groups_by_code(run, &amounts, by.as_ref(), vocabulary)? {
                 Some(groups) => Ok(groups),
                 // Few events have an amount, and only of those the column is needed.
                 None => groups_by_column(run, &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()), by.as_ref()),
             },
             None => groups_by_column(run, &rows, by.as_ref()),
-        })?;
+        };
+        let (found, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows)?;
         let mut totals: HashMap<Option<String>, Group> = HashMap::new();
         for (value, group) in found.into_iter().flatten() {
             match totals.get_mut(&value) {
@@ -133,6 +141,18 @@ impl Reader<'_> {
         groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
         Ok((groups, explain))
     }
+}
+
+/// The groups of a run from the parts of its summary.
+fn groups_of(parts: Vec<(Option<String>, Total)>) -> HashMap<Option<String>, Group> {
+    let mut groups: HashMap<Option<String>, Group> = HashMap::new();
+    for (value, total) in parts {
+        let mut sum = Sum::default();
+        sum.add(total.sum);
+        let part = Group { value: value.clone(), count: total.count, sum, min: total.least, max: total.most };
+        groups.entry(value).and_modify(|group| group.join(&part)).or_insert(part);
+    }
+    groups
 }
 
 /// The rows that have an amount, with it, from the index; `None` if it has no list of them.

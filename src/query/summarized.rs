@@ -11,7 +11,7 @@ use super::vocabulary::{Counts, Vocabulary};
 use super::{Bucket, Run};
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
-use crate::storage::segment::{Cube, HOUR_MS, HOURS, IndexReader, KINDS, Segment, Summary};
+use crate::storage::segment::{Cube, HOUR_MS, HOURS, IndexReader, KINDS, SUMS, Segment, Summary, Total};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl<'a> Summarized<'a> {
             }
             _ => {
                 let Some((cube, tests)) = self.kinds()? else { return Ok(None) };
-                Ok(Some(matching(&cube, &tests).map(|cell| cube.count(cell)).sum()))
+                Ok(Some(matching(cube.cells(), |cell, place| cube.code(cell, place), &tests).map(|cell| cube.count(cell)).sum()))
             }
         }
     }
@@ -77,7 +77,7 @@ impl<'a> Summarized<'a> {
         }
         let places: Option<Vec<usize>> = fields.iter().map(|field| KINDS.iter().position(|kind| kind == field)).collect();
         let (Some(places), Some((cube, tests))) = (places, self.kinds()?) else { return Ok(None) };
-        let cells: Vec<u32> = matching(&cube, &tests).collect();
+        let cells: Vec<u32> = matching(cube.cells(), |cell, place| cube.code(cell, place), &tests).collect();
         for (field, place) in fields.iter().zip(places) {
             let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else { return Ok(None) };
             let mut by_code = vec![0_u64; coded.numbers.len() + 1];
@@ -106,7 +106,7 @@ impl<'a> Summarized<'a> {
         };
         let mut buckets: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
         let mut last = None;
-        for cell in matching(&cube, &tests) {
+        for cell in matching(cube.cells(), |cell, place| cube.code(cell, place), &tests) {
             let hour = cube.hour(cell).unwrap_or_default();
             let start = match last {
                 Some((same, start)) if same == hour => start,
@@ -135,6 +135,31 @@ impl<'a> Summarized<'a> {
             Bucket { start: Timestamp::from_millis(start), count, by }
         };
         Ok(Some(buckets.into_iter().map(bucket).collect()))
+    }
+
+    /// What the amounts of the rows that match come to, in parts: each with its value of a field if one is named.
+    pub(super) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<(Option<String>, Total)>>> {
+        let by = match by.map(|field| SUMS.iter().position(|summed| *summed == field)) {
+            Some(None) => return Ok(None),
+            Some(place) => place,
+            None => None,
+        };
+        let Some(tests) = self.tests(SUMS)? else { return Ok(None) };
+        let Some(sums) = self.summary()?.sums(self.unit)? else { return Ok(None) };
+        let coded = match by {
+            Some(place) => match self.vocabulary.coded(self.run.source, SUMS[place])? {
+                Some(coded) => Some((place, coded)),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let text = |cell: u32| {
+            let (place, coded) = coded.as_ref()?;
+            let number = coded.numbers.get((sums.code(cell, *place) as usize).checked_sub(1)?)?;
+            self.vocabulary.texts(SUMS[*place], std::iter::once(*number)).first().map(ToString::to_string)
+        };
+        let cells = matching(sums.cells(), |cell, place| sums.code(cell, place), &tests);
+        Ok(Some(cells.map(|cell| (text(cell), sums.total(cell))).collect()))
     }
 
     fn kinds(&self) -> Result<Option<(Cube, Tests)>> {
@@ -167,10 +192,10 @@ impl<'a> Summarized<'a> {
 static NO_ROWS: std::ops::Range<u32> = 0..0;
 
 /// The combinations that hold every test.
-fn matching(cube: &Cube, tests: &Tests) -> impl Iterator<Item = u32> {
-    (0..cube.cells()).filter(|cell| {
+fn matching(cells: u32, code: impl Fn(u32, usize) -> u32, tests: &Tests) -> impl Iterator<Item = u32> {
+    (0..cells).filter(move |cell| {
         tests.iter().all(|(place, negated, wanted)| {
-            let code = cube.code(*cell, *place);
+            let code = code(*cell, *place);
             wanted.as_ref().is_some_and(|wanted| wanted.has(code)) != *negated
         })
     })

@@ -20,6 +20,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// What to do when the file is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +176,19 @@ impl Store {
             Ok(changed) => Ok(Some(Timestamp::from_millis(chrono::DateTime::<chrono::Utc>::from(changed).timestamp_millis()))),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(Error::io(source.display(), cause)),
+        }
+    }
+
+    /// Makes a file look as if it was changed at `now`; it may be gone.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn touch(&self, path: &str, now: Timestamp) -> Result<()> {
+        let source = self.path(path);
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().max(0) as u64);
+        match File::options().append(true).open(&source).and_then(|file| file.set_modified(moment)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::io(source.display(), cause)),
+            _ => Ok(()),
         }
     }
 

@@ -1,8 +1,10 @@
-//! Checksums of a file by blocks of 64 KiB: what is read is compared before it is believed, once for each block.
+//! Checksums of a file by blocks of 16 KiB: what is read is compared before it is believed, once for each block.
 //!
 //! Neither Parquet nor tantivy notices every flipped bit: a changed page may unpack into other values, a changed posting list
-//! into other rows. The SHA-256 of a file finds that, but takes the whole file; a block takes a few microseconds.
+//! into other rows. The SHA-256 of a file finds that, but takes the whole file; a block takes a few microseconds. A question
+//! touches a few hundred bytes of many parts, so blocks are small: four bytes of checksum each.
 
+use super::manifest::FileMark;
 use crate::error::{Error, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +12,10 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of a block.
-const BLOCK_BYTES: u64 = 64 << 10;
+/// Bytes of a block of files that are written now.
+pub(super) const BLOCK_BYTES: u32 = 16 << 10;
+/// Bytes of a block of files whose manifests do not say.
+pub(super) const OLD_BLOCK_BYTES: u32 = 64 << 10;
 
 /// The checksums (CRC32C) of the blocks of a file, as a text.
 pub(super) fn checksums(bytes: &[u8]) -> String {
@@ -23,24 +27,41 @@ pub(super) fn checksums(bytes: &[u8]) -> String {
 #[derive(Debug)]
 pub(super) struct Blocks {
     length: u64,
+    /// Bytes of each but the last.
+    size: u64,
     sums: Vec<u32>,
     seen: Vec<AtomicU64>,
 }
 
 impl Blocks {
-    /// The blocks of a file of this length. Without checksums, as files were written at first, everything is believed.
+    /// The blocks of a file. Without checksums, as files were written at first, everything is believed.
     ///
     /// # Errors
     /// Checksums that are not those of such a file.
-    pub(super) fn new(text: &str, length: u64) -> Result<Self> {
+    pub(super) fn of(mark: &FileMark) -> Result<Self> {
         let wrong = || Error::corrupt("the manifest's checksums are not those of its file");
-        let sums = STANDARD.decode(text).map_err(|_| wrong())?;
+        let (length, size) = (mark.bytes, u64::from(mark.block_bytes));
+        let sums = STANDARD.decode(&mark.blocks).map_err(|_| wrong())?;
         let sums: Vec<u32> = sums.chunks_exact(4).map(|sum| u32::from_le_bytes(sum.try_into().expect("four bytes"))).collect();
-        if !sums.is_empty() && sums.len() as u64 != length.div_ceil(BLOCK_BYTES) {
+        if !sums.is_empty() && (size == 0 || sums.len() as u64 != length.div_ceil(size)) {
             return Err(wrong());
         }
         let seen = sums.chunks(64).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { length, sums, seen })
+        Ok(Self { length, size, sums, seen })
+    }
+
+    /// The whole blocks that a range lies in, if one of them was not compared yet.
+    pub(super) fn span(&self, range: &Range<u64>) -> Option<Range<u64>> {
+        if self.sums.is_empty() || range.is_empty() || range.end > self.length {
+            return None;
+        }
+        let (first, last) = (range.start / self.size, (range.end - 1) / self.size);
+        let new = (first..=last).any(|block| !self.was_compared(block));
+        new.then(|| self.range(first).start..self.range(last).end)
+    }
+
+    fn was_compared(&self, block: u64) -> bool {
+        self.seen[block as usize / 64].load(Ordering::Relaxed) & (1_u64 << (block % 64)) != 0
     }
 
     /// Compares the blocks of a range that were not compared yet; `read` gives their bytes.
@@ -54,15 +75,14 @@ impl Blocks {
         if range.end > self.length {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a range beyond the end of the file"));
         }
-        for block in range.start / BLOCK_BYTES..=(range.end - 1) / BLOCK_BYTES {
-            let (word, bit) = (&self.seen[block as usize / 64], 1_u64 << (block % 64));
-            if word.load(Ordering::Relaxed) & bit == 0 {
+        for block in range.start / self.size..=(range.end - 1) / self.size {
+            if !self.was_compared(block) {
                 let bytes = self.range(block);
                 if crc32c::crc32c(read(bytes.clone())?.as_ref()) != self.sums[block as usize] {
                     let what = format!("bytes {} to {} are not what was written", bytes.start, bytes.end);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
-                word.fetch_or(bit, Ordering::Relaxed);
+                self.seen[block as usize / 64].fetch_or(1_u64 << (block % 64), Ordering::Relaxed);
             }
         }
         Ok(())
@@ -76,7 +96,7 @@ impl Blocks {
     }
 
     fn range(&self, block: u64) -> Range<u64> {
-        block * BLOCK_BYTES..((block + 1) * BLOCK_BYTES).min(self.length)
+        block * self.size..((block + 1) * self.size).min(self.length)
     }
 }
 
@@ -87,8 +107,8 @@ mod tests {
 
     #[test]
     fn a_block_is_compared_once_and_a_flipped_bit_is_found() {
-        let mut file: Vec<u8> = (0..200_000_u32).map(|number| number as u8).collect();
-        let blocks = Blocks::new(&checksums(&file), file.len() as u64).expect("our own checksums");
+        let mut file: Vec<u8> = (0..50_000_u32).map(|number| number as u8).collect();
+        let blocks = Blocks::of(&FileMark::of(&file)).expect("our own checksums");
         let reads = Cell::new(0);
         let check = |file: &[u8], range: Range<u64>| {
             blocks.check(range, |range| {
@@ -97,24 +117,39 @@ mod tests {
             })
         };
         check(&file, 0..10).expect("whole");
-        check(&file, 5..65_536).expect("whole");
+        check(&file, 5..16_384).expect("whole");
         assert_eq!(reads.get(), 1, "the first block, once");
-        check(&file, 65_535..65_537).expect("whole");
+        check(&file, 16_383..16_385).expect("whole");
         assert_eq!(reads.get(), 2);
-        file[150_000] ^= 4;
-        assert!(check(&file, 131_072..131_073).is_err(), "its block is not believed, whichever bytes of it are read");
-        check(&file, 199_999..200_000).expect("the last block is whole");
-        assert!(check(&file, 199_999..200_001).is_err());
+        assert_eq!((blocks.span(&(7..20_000)), blocks.span(&(7..7)), blocks.span(&(0..60_000))), (None, None, None));
+        assert_eq!((blocks.span(&(16_383..32_769)), blocks.span(&(49_999..50_000))), (Some(0..49_152), Some(49_152..50_000)));
+        file[37_500] ^= 4;
+        assert!(check(&file, 32_768..32_769).is_err(), "its block is not believed, whichever bytes of it are read");
+        check(&file, 49_999..50_000).expect("the last block is whole");
+        assert!(check(&file, 49_999..50_001).is_err());
         check(&file, 7..7).expect("nothing");
         let damaged = blocks.damaged(|range| Ok(file[range.start as usize..range.end as usize].to_vec()));
-        assert_eq!((damaged.len(), damaged.first()), (1, Some(&(131_072..196_608))));
+        assert_eq!((damaged.len(), damaged.first()), (1, Some(&(32_768..49_152))));
     }
 
     #[test]
     fn checksums_of_another_file_are_refused() {
-        assert!(Blocks::new(&checksums(&[1; 70_000]), 1_000).is_err());
-        assert!(Blocks::new("?", 1_000).is_err());
-        let none = Blocks::new("", 1_000).expect("an old manifest");
+        let mark = FileMark::of(&[1; 70_000]);
+        assert!(Blocks::of(&FileMark { bytes: 1_000, ..mark.clone() }).is_err());
+        assert!(Blocks::of(&FileMark { block_bytes: OLD_BLOCK_BYTES, ..mark.clone() }).is_err());
+        assert!(Blocks::of(&FileMark { block_bytes: 0, ..mark.clone() }).is_err());
+        assert!(Blocks::of(&FileMark { blocks: "?".to_owned(), ..mark.clone() }).is_err());
+        let none = Blocks::of(&FileMark { blocks: String::new(), ..mark }).expect("an old manifest");
         none.check(0..1_000, |_| -> io::Result<Vec<u8>> { unreachable!("nothing to compare with") }).expect("believed");
+    }
+
+    #[test]
+    fn files_of_an_earlier_version_have_blocks_of_64_kib() {
+        let file = vec![7; 200_000];
+        let sums: Vec<u8> = file.chunks(64 << 10).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
+        let mark = serde_json::json!({ "bytes": file.len(), "sha256": "", "blocks": STANDARD.encode(sums) });
+        let blocks = Blocks::of(&serde_json::from_value(mark).expect("an old mark")).expect("its checksums");
+        let read = |range: Range<u64>| Ok(file[range.start as usize..range.end as usize].to_vec());
+        blocks.check(0..200_000, read).expect("whole");
     }
 }

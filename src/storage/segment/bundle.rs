@@ -73,7 +73,7 @@ impl Bundle {
             if file.len() as u64 != mark.bytes {
                 return Err(Error::corrupt(format!("{} bytes instead of {}", file.len(), mark.bytes)));
             }
-            let blocks = Blocks::new(&mark.blocks, mark.bytes)?;
+            let blocks = Blocks::of(mark)?;
             Self::read(&FileSlice::new(Arc::new(Checked { file, blocks })))
         };
         checked().map_err(|error| error.at(shown))

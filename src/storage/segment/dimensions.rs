@@ -2,7 +2,9 @@
 //! lists (a walk over the rows, sorted by code) and the column of codes that counts are made of.
 
 use super::codes::write_codes;
-use crate::event::{Event, FIELDS, Field, IndexKind, Value};
+use crate::error::{Error, Result};
+use crate::event::{Columns, Field, Kind};
+use arrow::array::Array;
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -20,22 +22,24 @@ struct Dimension {
 #[derive(Debug)]
 pub(super) struct Dimensions(Vec<Dimension>);
 
-impl Default for Dimensions {
-    fn default() -> Self {
-        let fields = FIELDS.iter().filter(|def| def.index == IndexKind::Term);
-        Self(fields.map(|def| Dimension::new(def.field)).collect())
-    }
-}
-
 impl Dimensions {
-    pub(super) fn add(&mut self, event: &Event) {
+    pub(super) fn of(fields: impl Iterator<Item = Field>) -> Self {
+        Self(fields.map(Dimension::new).collect())
+    }
+
+    /// Adds the values of events, which have all columns.
+    pub(super) fn add(&mut self, events: &Columns) -> Result<()> {
         for dimension in &mut self.0 {
-            match event.value(dimension.field) {
-                Value::Text(text) => dimension.add(text),
-                Value::Bool(flag) => dimension.add(if flag { "true" } else { "false" }),
-                _ => dimension.rows.push(0),
+            let field = dimension.field;
+            if field.def().kind == Kind::Bool {
+                let codes: Vec<Option<u32>> = (0..events.rows()).map(|row| events.flag(field, row).map(u32::from)).collect();
+                dimension.add(&codes, |code| if code == 0 { "false" } else { "true" }, 2);
+                continue;
             }
+            let (codes, values) = events.dictionary(field).ok_or_else(|| Error::internal(format!("{field} has no dictionary")))?;
+            dimension.add(codes, |code| values.value(code as usize), values.len());
         }
+        Ok(())
     }
 
     /// Each field with its values in order.
@@ -49,24 +53,31 @@ impl Dimension {
         Self { field, numbers: HashMap::new(), values: Vec::new(), rows: Vec::new() }
     }
 
-    fn add(&mut self, text: &str) {
-        // Rows of a tenant repeat what the row before says.
-        if let Some(last) = self.rows.last().copied().filter(|last| *last > 0)
-            && self.values[last as usize - 1].as_ref() == text
-        {
-            self.rows.push(last);
-            return;
+    /// Adds rows that have codes of their own; only the values that rows have are asked for, and once each.
+    fn add<'a>(&mut self, codes: &[Option<u32>], value: impl Fn(u32) -> &'a str, values: usize) {
+        let mut known = vec![0; values];
+        self.rows.reserve(codes.len());
+        for code in codes {
+            let number = code.map_or(0, |code| match known[code as usize] {
+                0 => {
+                    known[code as usize] = self.number(value(code));
+                    known[code as usize]
+                }
+                number => number,
+            });
+            self.rows.push(number);
         }
-        let number = match self.numbers.get(text) {
-            Some(number) => *number,
-            None => {
-                self.values.push(text.into());
-                let number = self.values.len() as u32;
-                self.numbers.insert(text.into(), number);
-                number
-            }
-        };
-        self.rows.push(number);
+    }
+
+    /// The number of a value.
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        self.values.push(text.into());
+        let number = self.values.len() as u32;
+        self.numbers.insert(text.into(), number);
+        number
     }
 
     fn finish(self) -> Coded {
@@ -124,9 +135,10 @@ mod tests {
     #[test]
     fn values_are_coded_in_their_order_and_listed_by_row() {
         let mut dimension = Dimension::new(Field::Source);
-        for text in ["b", "b", "", "a", "中", "b"] {
-            if text.is_empty() { dimension.rows.push(0) } else { dimension.add(text) }
-        }
+        // Two batches with codes of their own; no row has the value "z".
+        let (first, second) = (["b", "z"], ["a", "中", "b"]);
+        dimension.add(&[Some(0), Some(0), None], |code| first[code as usize], 2);
+        dimension.add(&[Some(0), Some(1), Some(2)], |code| second[code as usize], 3);
         let coded = dimension.finish();
         assert_eq!(coded.values.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a", "b", "中"]);
         assert_eq!(coded.codes, [2, 2, 0, 1, 3, 2]);

@@ -7,12 +7,13 @@ use super::amounts::write_amounts;
 use super::bundle::BundleWriter;
 use super::dimensions::{Coded, Dimensions};
 use super::hash_table::HashTableBuilder;
-use super::index::{ACCEPTED, AMOUNTS, PLACES, SUMMARY, WORD_IDS, WORDS, codes_file, hash_fields, hash_file, schema, term_of};
+use super::index::{ACCEPTED, AMOUNTS, PLACES, SUMMARY, WORD_IDS, WORDS, codes_file, hash_fields, hash_file, schema, term_fields, term_of};
+use super::manifest::TenantRows;
 use super::packed::write_packed;
-use super::summary::{SummaryRule, write_summary};
+use super::summary::{Summarizing, SummaryRule, write_summary};
 use super::words::WordsBuilder;
 use crate::error::{Context, ErrorKind, Result};
-use crate::event::{Amount, Event, Field, Value};
+use crate::event::{Amount, Columns, Field, Kind};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -34,19 +35,29 @@ pub(super) struct IndexBuilder {
     directory: RamDirectory,
     dimensions: Dimensions,
     hashes: Vec<(Field, HashTableBuilder)>,
-    words: WordsBuilder,
     accepted: Vec<(u64, i64)>,
     amounts: Vec<(u32, Amount)>,
     rows: u32,
+    suspects: u32,
+    record_bytes: u64,
     times: Vec<i64>,
-    /// The tenant of the last row, and the rows of those before.
-    tenant: Box<str>,
-    tenants: Vec<Range<u32>>,
+    tenants: Vec<TenantRows>,
     rule: SummaryRule,
 }
 
+/// What the manifest of a segment says of its rows.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) tenants: Vec<TenantRows>,
+    pub(super) first_seq: u64,
+    pub(super) last_seq: u64,
+    pub(super) suspects: u32,
+    pub(super) record_bytes: u64,
+}
+
 impl IndexBuilder {
-    pub(super) fn new(rule: SummaryRule) -> Result<Self> {
+    /// A builder of an index of these fields.
+    pub(super) fn new(rule: SummaryRule, has: impl Fn(Field) -> bool) -> Result<Self> {
         let schema = schema();
         let directory = RamDirectory::create();
         let settings =
@@ -55,61 +66,70 @@ impl IndexBuilder {
         let writer = builder
             .single_segment_index_writer(directory.clone(), MEMORY_BUDGET)
             .context(ErrorKind::Internal, || "cannot start an index".to_owned())?;
-        let hashes = hash_fields().map(|def| (def.field, HashTableBuilder::default())).collect();
-        let (dimensions, words) = (Dimensions::default(), WordsBuilder::default());
+        let hashes = hash_fields().filter(|def| has(def.field)).map(|def| (def.field, HashTableBuilder::default())).collect();
+        let dimensions = Dimensions::of(term_fields().map(|def| def.field).filter(|field| has(*field)));
         Ok(Self {
             writer,
             directory,
             dimensions,
             hashes,
-            words,
             accepted: Vec::new(),
             amounts: Vec::new(),
             rows: 0,
+            suspects: 0,
+            record_bytes: 0,
             times: Vec::new(),
-            tenant: Box::default(),
             tenants: Vec::new(),
             rule,
         })
     }
 
-    pub(super) fn add(&mut self, event: &Event) {
-        self.dimensions.add(event);
+    /// Adds events, which have all columns.
+    pub(super) fn add(&mut self, events: &Columns) -> Result<()> {
+        let first = self.rows;
+        self.dimensions.add(events)?;
         for (field, table) in &mut self.hashes {
-            match event.value(*field) {
-                Value::Text(text) => table.add(text, self.rows),
-                Value::List(items) => items.iter().for_each(|item| table.add(item, self.rows)),
-                _ => {}
+            for (place, row) in (0..events.rows()).zip(first..) {
+                match field.def().kind {
+                    Kind::List => events.each_in_list(*field, place, |item| table.add(item, row)),
+                    _ => events.text(*field, place).into_iter().for_each(|text| table.add(text, row)),
+                }
             }
         }
-        self.words.add(event, self.rows);
-        self.accepted.push((event.seq, event.ingest_time.millis()));
-        self.amounts.extend(event.amount.map(|amount| (self.rows, amount)));
-        self.times.push(event.time.millis());
-        match self.tenants.last_mut() {
-            Some(rows) if self.tenant == event.tenant => rows.end += 1,
-            _ => {
-                self.tenants.push(self.rows..self.rows + 1);
-                self.tenant = event.tenant.clone();
+        for (place, row) in (0..events.rows()).zip(first..) {
+            self.record_bytes += events.text(Field::Original, place).map_or(0, str::len) as u64;
+            let accepted = events.time(Field::IngestTime, place).unwrap_or_default();
+            self.accepted.push((events.seq(place).unwrap_or_default(), accepted.millis()));
+            self.amounts.extend(events.amount(place).map(|amount| (row, amount)));
+            self.suspects += u32::from(events.flag(Field::TimeSuspect, place) == Some(true));
+            let time = events.time(Field::Time, place).unwrap_or_default().millis();
+            self.times.push(time);
+            let tenant = events.text(Field::Tenant, place).unwrap_or_default();
+            match self.tenants.last_mut() {
+                Some(rows) if rows.tenant.as_ref() == tenant => (rows.rows, rows.oldest) = (rows.rows + 1, time),
+                _ => self.tenants.push(TenantRows { tenant: tenant.into(), first: row, rows: 1, newest: time, oldest: time }),
             }
         }
-        self.rows += 1;
+        self.rows += events.rows() as u32;
+        Ok(())
     }
 
-    /// The bytes of the index file.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>> {
+    /// The bytes of the index file with the words of the same events, and what is in the segment.
+    pub(super) fn finish(mut self, words: WordsBuilder) -> Result<(Vec<u8>, Contents)> {
         let broken = || "cannot finish an index".to_owned();
         self.writer.add_document(TantivyDocument::new()).context(ErrorKind::Internal, broken)?;
         let index = self.writer.finalize().context(ErrorKind::Internal, broken)?;
         let mut bundle = BundleWriter::new();
         let fields: Vec<Coded> = self.dimensions.finish().collect();
-        let word_ids = write_terms(&index, &self.directory, &fields, self.words).context(ErrorKind::Internal, broken)?;
+        let word_ids = write_terms(&index, &self.directory, &fields, words).context(ErrorKind::Internal, broken)?;
         // Long values are terms of another order than their own, so such a field is counted by its column.
         let coded: Vec<Coded> = fields.into_iter().filter(|coded| coded.values.iter().all(|value| is_whole(value))).collect();
         for field in &coded {
             bundle.add(&codes_file(field.field), &field.column());
         }
-        bundle.add(SUMMARY, &write_summary(&coded, &self.times, &self.tenants, self.rule));
+        let ranges: Vec<Range<u32>> = self.tenants.iter().map(TenantRows::range).collect();
+        let of = Summarizing { fields: &coded, times: &self.times, amounts: &self.amounts, tenants: &ranges };
+        bundle.add(SUMMARY, &write_summary(&of, self.rule));
         let metas = index.load_metas().context(ErrorKind::Internal, broken)?;
         let mut files: Vec<PathBuf> = metas.list_segment_files().into_iter().chain([PathBuf::from(META)]).collect();
         files.sort_unstable();
@@ -132,11 +152,14 @@ impl IndexBuilder {
         write_packed(&self.times, &mut places);
         write_packed(&self.accepted.iter().map(|(seq, _)| *seq as i64).collect::<Vec<_>>(), &mut places);
         bundle.add(PLACES, &places);
+        let seqs = || self.accepted.iter().map(|(seq, _)| *seq);
+        let (first_seq, last_seq) = (seqs().min().unwrap_or_default(), seqs().max().unwrap_or_default());
         bundle.add(ACCEPTED, &write_accepted(self.accepted));
         if let Some(amounts) = write_amounts(&self.amounts) {
             bundle.add(AMOUNTS, &amounts);
         }
-        Ok(bundle.finish())
+        let Self { tenants, suspects, record_bytes, .. } = self;
+        Ok((bundle.finish(), Contents { tenants, first_seq, last_seq, suspects, record_bytes }))
     }
 }
 

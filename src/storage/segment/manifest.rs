@@ -3,14 +3,19 @@
 //! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading the manifests of a
 //! table is all that opening it takes; segments themselves are opened when a question needs them.
 
-use super::blocks::checksums;
+use super::blocks::{BLOCK_BYTES, OLD_BLOCK_BYTES, checksums};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Timestamp, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The version of manifests that this build writes. It reads the first version too, which had no checksums of blocks.
-const VERSION: u32 = 2;
+/// The version of manifests that this build writes. It reads earlier ones too: the first had no checksums of blocks, those of the second
+/// had blocks of 64 KiB.
+const VERSION: u32 = 3;
+
+fn old_block_bytes() -> u32 {
+    OLD_BLOCK_BYTES
+}
 
 /// What a segment holds and what its files must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +34,9 @@ pub struct Manifest {
     pub last_seq: u64,
     /// How many of its events claim an absurd time.
     pub suspects: u32,
+    /// Bytes of the records in it; 0 in manifests that were written before this was counted.
+    #[serde(default)]
+    pub record_bytes: u64,
     /// The version of the decoders that made its columns from the records.
     pub decoders: u32,
     /// The tenants, in the order of their rows.
@@ -61,9 +69,12 @@ pub struct FileMark {
     pub bytes: u64,
     /// SHA-256 of its bytes, hexadecimal.
     pub sha256: String,
-    /// CRC32C of each 64 KiB of it, little-endian, in base64.
+    /// CRC32C of each block of it, little-endian, in base64.
     #[serde(default)]
     pub blocks: String,
+    /// Bytes of a block.
+    #[serde(default = "old_block_bytes")]
+    pub block_bytes: u32,
 }
 
 impl FileMark {
@@ -74,7 +85,7 @@ impl FileMark {
 
     /// The mark of a file with these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), blocks: checksums(bytes) }
+        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), blocks: checksums(bytes), block_bytes: BLOCK_BYTES }
     }
 }
 
@@ -152,6 +163,7 @@ mod tests {
             first_seq: 1,
             last_seq: 2,
             suspects: 0,
+            record_bytes: 0,
             decoders: 1,
             tenants: vec![TenantRows { tenant: "a".into(), first: 0, rows: 2, newest: 5, oldest: 4 }],
             data: FileMark::of(b"data"),

@@ -35,8 +35,8 @@ pub use opened::{OPEN_BYTES, OpenParts, Opened};
 pub use reader::{DataFile, Findings, PositionedFile, Segment};
 pub use records::Records;
 pub use sizes::Sizes;
-pub use summary::{Cube, HOUR_MS, HOURS, KINDS, Summary, SummaryRule};
-pub use writer::{Form, SegmentFiles, tenant_rows, write_segment};
+pub use summary::{Cube, HOUR_MS, HOURS, KINDS, SUMS, Summary, SummaryRule, Sums, Total};
+pub use writer::{BATCH_ROWS, Form, SegmentFiles, index_of, tenant_rows, write_batches, write_segment};
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,10 @@ use super::records::Records;
 use super::summary::SummaryRule;
 use super::writer::write_index;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Columns, Event, EventKey, Field};
+use crate::event::{Columns, EventKey, FIELDS, Field};
 use crate::storage::paths;
 use crate::storage::store::{PutMode, Store};
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
@@ -27,8 +28,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Rows decoded at a time.
-const READ_ROWS: usize = 8_192;
+/// Rows decoded at a time, at most…
+const READ_ROWS: u64 = 8_192;
+/// …of rows with all columns, which grow in memory while they are read…
+const WHOLE_ROWS: u64 = 1_024;
+/// …and so many that records of average length have so many bytes: a batch's texts must stay below 2 GiB, however long the longest
+/// records are and wherever they stand.
+const READ_BYTES: u64 = 16 << 20;
 
 /// A segment that can be read. Its files are opened when they are first needed, and stay open within the store's budget.
 #[derive(Debug)]
@@ -177,10 +183,26 @@ impl Segment {
         self.read_selection(RowSelection::from(selection), fields, bytes)
     }
 
+    /// All columns of a range of rows.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn read_batches(&self, rows: Range<u32>) -> Result<Vec<RecordBatch>> {
+        let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
+        let selection = RowSelection::from(vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())]);
+        let (reader, _) = self.reader(selection, &fields, WHOLE_ROWS)?;
+        let batches = reader.collect::<std::result::Result<Vec<RecordBatch>, _>>();
+        let batches = batches.context(ErrorKind::Corrupt, || self.data_path().display().to_string())?;
+        match batches.iter().map(RecordBatch::num_rows).sum::<usize>() {
+            read if read == rows.len() => Ok(batches),
+            read => Err(Error::corrupt(format!("{} has {read} of the rows {rows:?}", self.data_path().display()))),
+        }
+    }
+
     fn read_selection(&self, selection: RowSelection, fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
         let path = || self.data_path().display().to_string();
         let mut batches = Vec::new();
-        let (reader, counter) = self.reader(Some(selection), fields)?;
+        let (reader, counter) = self.reader(selection, fields, READ_ROWS)?;
         for batch in reader {
             let batch = batch.context(ErrorKind::Corrupt, path)?;
             batches.push(Columns::new(&batch)?);
@@ -189,17 +211,16 @@ impl Segment {
         Ok(batches)
     }
 
-    /// A reader of some fields of some rows, and the count of the bytes that it has read so far.
-    fn reader(&self, selection: Option<RowSelection>, fields: &[Field]) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
+    /// A reader of some fields of some rows, at most `most` at a time, and the count of the bytes that it has read so far.
+    fn reader(&self, selection: RowSelection, fields: &[Field], most: u64) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
         let data = self.data()?;
         let file = data.file();
         let counter = Arc::clone(&file.counter);
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone()).with_batch_size(READ_ROWS);
+        let record = self.manifest.record_bytes / u64::from(self.manifest.rows.max(1));
+        let rows = (READ_BYTES / record.max(1)).clamp(16, most) as usize;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().map(|field| *field as usize));
-        builder = builder.with_projection(mask);
-        if let Some(selection) = selection {
-            builder = builder.with_row_selection(selection);
-        }
+        let builder = builder.with_projection(mask).with_row_selection(selection).with_batch_size(rows);
         Ok((builder.build().context(ErrorKind::Corrupt, || self.data_path().display().to_string())?, counter))
     }
 
@@ -208,15 +229,8 @@ impl Segment {
     /// # Errors
     /// A Parquet file that is damaged, or a disk that fails.
     pub fn rebuild_index(&self) -> Result<Manifest> {
-        let fields: Vec<Field> = crate::event::FIELDS.iter().map(|def| def.field).collect();
-        let mut events: Vec<Event> = Vec::with_capacity(self.manifest.rows as usize);
-        for batch in self.reader(None, &fields)?.0 {
-            let batch = batch.context(ErrorKind::Corrupt, || self.data_path().display().to_string())?;
-            let columns = Columns::new(&batch)?;
-            events.extend((0..columns.rows()).map(|row| columns.event(row)));
-        }
-        let index = write_index(&events, SummaryRule::default())?;
-        let manifest = Manifest { index: FileMark::of(&index), ..self.manifest.clone() };
+        let (index, contents) = write_index(&self.read_batches(0..self.manifest.rows)?, SummaryRule::default())?;
+        let manifest = Manifest { index: FileMark::of(&index), record_bytes: contents.record_bytes, ..self.manifest.clone() };
         self.store.put(&paths::index(&manifest.id), &index, PutMode::Replace)?;
         self.store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;
         Ok(manifest)
@@ -310,7 +324,7 @@ impl PositionedFile {
     fn open(path: &Path, mark: &FileMark) -> Result<Self> {
         let file = File::open(path).map_err(|cause| Error::io(path.display(), cause))?;
         let length = file.metadata().map_err(|cause| Error::io(path.display(), cause))?.len();
-        let blocks = Arc::new(Blocks::new(&mark.blocks, mark.bytes)?);
+        let blocks = Arc::new(Blocks::of(mark)?);
         Ok(Self { file: Arc::new(file), blocks, length, counter: Arc::default() })
     }
 
@@ -319,8 +333,16 @@ impl PositionedFile {
     /// # Errors
     /// A range beyond the end, or bytes that are not what was written.
     pub fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
-        self.blocks.check(range.clone(), |block| self.unchecked(block))?;
-        let bytes = self.unchecked(range)?;
+        let bytes = match self.blocks.span(&range) {
+            None => self.unchecked(range)?,
+            // What is to be compared first is read whole, once.
+            Some(span) => {
+                let bytes = self.unchecked(span.clone())?;
+                let part = |range: Range<u64>| bytes.slice((range.start - span.start) as usize..(range.end - span.start) as usize);
+                self.blocks.check(range.clone(), |block| Ok(part(block)))?;
+                part(range)
+            }
+        };
         self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }

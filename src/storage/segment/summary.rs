@@ -5,7 +5,8 @@
 //!
 //! * for every field of few values, how many rows have each value;
 //! * the *kinds* cube: how many rows have each combination of [`KINDS`], if the combinations are few against the rows;
-//! * the *hours* cube: the same of [`HOURS`] for every hour (UTC), if those are few.
+//! * the *hours* cube: the same of [`HOURS`] for every hour (UTC), if those are few;
+//! * the *sums*: what the amounts of each combination of [`SUMS`] come to, if those are few and the sums are of usual size.
 //!
 //! A segment is of one day, so the kinds cube has the grain of a day, and a tenant with few events a day has no cube: its rows are
 //! counted as fast. Everything is made of the columns of codes and can be made anew with the index.
@@ -18,7 +19,7 @@
 use super::dimensions::Coded;
 use super::packed::{Packed, write_packed};
 use crate::error::{Error, Result};
-use crate::event::Field;
+use crate::event::{Amount, Field};
 use hashbrown::HashMap;
 use std::ops::Range;
 use tantivy::HasLen;
@@ -28,11 +29,16 @@ use tantivy::directory::{FileSlice, OwnedBytes};
 pub const KINDS: &[Field] = &[Field::EventType, Field::Source, Field::ResourceType, Field::EventName, Field::Level, Field::TraceType];
 /// The fields of the cube of hours.
 pub const HOURS: &[Field] = &[Field::EventType, Field::Source, Field::Level];
+/// The fields of the sums.
+pub const SUMS: &[Field] = &[Field::Source, Field::EventName, Field::Currency];
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
 const KINDS_SECTION: u8 = 200;
 const HOURS_SECTION: u8 = 201;
+const SUMS_SECTION: u8 = 202;
+/// Combinations of amounts that are kept however few amounts there are.
+const SUMS_CELLS: usize = 32;
 
 /// What is summarized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +56,17 @@ impl Default for SummaryRule {
     }
 }
 
-/// Writes the summary of rows with these codes and times; `tenants` are the rows of each.
-pub(super) fn write_summary(fields: &[Coded], times: &[i64], tenants: &[Range<u32>], rule: SummaryRule) -> Vec<u8> {
+/// What is summarized: codes, the time of each row, rows with an amount, and the rows of each tenant.
+pub(super) struct Summarizing<'a> {
+    pub(super) fields: &'a [Coded],
+    pub(super) times: &'a [i64],
+    pub(super) amounts: &'a [(u32, Amount)],
+    pub(super) tenants: &'a [Range<u32>],
+}
+
+/// Writes the summary.
+pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> {
+    let Summarizing { fields, times, amounts, tenants } = *of;
     let rows = times.len() as u32;
     let all = std::iter::once((rows, 0..rows)).filter(|_| tenants.len() > 1);
     let mut writer = Writer { keys: Vec::new(), places: Vec::new(), body: Vec::new() };
@@ -67,6 +82,8 @@ pub(super) fn write_summary(fields: &[Coded], times: &[i64], tenants: &[Range<u3
             let hours = (section == HOURS_SECTION).then_some(times);
             writer.cube(unit, section, &Dimensions { fields, wanted: dimensions, hours }, &range, most);
         }
+        let place = |row: u32| amounts.partition_point(|(other, _)| *other < row);
+        writer.sums(unit, &Dimensions { fields, wanted: SUMS, hours: None }, &amounts[place(range.start)..place(range.end)], rule.share);
     }
     writer.finish()
 }
@@ -137,6 +154,35 @@ impl Writer {
         write_packed(&cells.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
     }
 
+    fn sums(&mut self, unit: u32, dimensions: &Dimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
+        let Some(codes) = dimensions.codes() else { return };
+        let mut cells: HashMap<[u32; 3], [i128; 4]> = HashMap::new();
+        for (row, amount) in amounts {
+            let units = amount.units();
+            let mut cell = [0; 3];
+            cell.iter_mut().zip(&codes).for_each(|(cell, codes)| *cell = codes[*row as usize]);
+            let [count, sum, least, most] = cells.entry(cell).or_insert([0, 0, units, units]);
+            *count += 1;
+            // An amount has 38 digits at most, so what overflows is too large for the section anyway.
+            *sum = sum.saturating_add(units);
+            (*least, *most) = (units.min(*least), units.max(*most));
+        }
+        let narrow = |values: [i128; 4]| -> Option<[i64; 4]> {
+            let [count, sum, least, most] = values.map(|value| i64::try_from(value).ok());
+            Some([count?, sum?, least?, most?])
+        };
+        let cells: Option<Vec<([u32; 3], [i64; 4])>> = cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
+        let Some(mut cells) = cells.filter(|cells| cells.len() <= SUMS_CELLS.max(amounts.len() / share as usize)) else { return };
+        cells.sort_unstable();
+        self.begin(unit, SUMS_SECTION);
+        for place in 0..codes.len() {
+            write_packed(&cells.iter().map(|(cell, _)| i64::from(cell[place])).collect::<Vec<_>>(), &mut self.body);
+        }
+        for place in 0..4 {
+            write_packed(&cells.iter().map(|(_, values)| values[place]).collect::<Vec<_>>(), &mut self.body);
+        }
+    }
+
     fn finish(self) -> Vec<u8> {
         // Units come in their order, and within one the sections do, but for the fields' own order.
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
@@ -170,6 +216,26 @@ pub struct Cube {
     dimensions: Vec<Packed>,
     hours: Option<Packed>,
     counts: Packed,
+}
+
+/// What the amounts of each combination come to.
+#[derive(Debug)]
+pub struct Sums {
+    dimensions: Vec<Packed>,
+    values: Vec<Packed>,
+}
+
+/// What some amounts come to, in the units of [`Amount`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// How many there are.
+    pub count: u64,
+    /// Their sum.
+    pub sum: Amount,
+    /// The least of them.
+    pub least: Amount,
+    /// The greatest of them.
+    pub most: Amount,
 }
 
 fn damaged() -> Error {
@@ -230,10 +296,21 @@ impl Summary {
         self.cube(unit, HOURS_SECTION, HOURS.len(), true)
     }
 
-    fn cube(&self, unit: u32, section: u8, dimensions: usize, hourly: bool) -> Result<Option<Cube>> {
+    /// What the amounts of a unit come to by the combinations of [`SUMS`].
+    ///
+    /// # Errors
+    /// A summary that is damaged.
+    pub fn sums(&self, unit: u32) -> Result<Option<Sums>> {
+        let Some(mut dimensions) = self.lists(unit, SUMS_SECTION, SUMS.len() + 4)? else { return Ok(None) };
+        let values = dimensions.split_off(SUMS.len());
+        Ok(Some(Sums { dimensions, values }))
+    }
+
+    /// Lists of one length, which a section begins with.
+    fn lists(&self, unit: u32, section: u8, count: usize) -> Result<Option<Vec<Packed>>> {
         let Some(mut rest) = self.section(unit, section) else { return Ok(None) };
-        let mut lists = Vec::with_capacity(dimensions + 2);
-        for _ in 0..dimensions + 1 + usize::from(hourly) {
+        let mut lists = Vec::with_capacity(count);
+        for _ in 0..count {
             let (list, after) = Packed::split(rest)?;
             lists.push(list);
             rest = after;
@@ -241,6 +318,11 @@ impl Summary {
         if lists.iter().any(|list| list.len() != lists[0].len()) {
             return Err(damaged());
         }
+        Ok(Some(lists))
+    }
+
+    fn cube(&self, unit: u32, section: u8, dimensions: usize, hourly: bool) -> Result<Option<Cube>> {
+        let Some(mut lists) = self.lists(unit, section, dimensions + 1 + usize::from(hourly))? else { return Ok(None) };
         let counts = lists.pop().ok_or_else(damaged)?;
         let hours = if hourly { lists.pop() } else { None };
         Ok(Some(Cube { dimensions: lists, hours, counts }))
@@ -278,6 +360,25 @@ impl Cube {
     }
 }
 
+impl Sums {
+    /// How many combinations there are.
+    pub fn cells(&self) -> u32 {
+        self.values[0].len()
+    }
+
+    /// The code that a combination has in the dimension of this place.
+    pub fn code(&self, cell: u32, dimension: usize) -> u32 {
+        self.dimensions[dimension].get(cell) as u32
+    }
+
+    /// What the amounts of a combination come to.
+    pub fn total(&self, cell: u32) -> Total {
+        let [count, sum, least, most] = [0, 1, 2, 3].map(|place| self.values[place].get(cell));
+        let amount = |units: i64| Amount::from_units(i128::from(units));
+        Total { count: count as u64, sum: amount(sum), least: amount(least), most: amount(most) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,6 +405,7 @@ mod tests {
         #[test]
         fn a_summary_counts_what_the_rows_have(
             rows in proptest::collection::vec((0_usize..3, 0_i64..200, proptest::array::uniform6(0_u32..4)), 1..120), least in 1_u32..40, share in 1_u32..5,
+            amounts in proptest::collection::btree_map(0_u32..120, -9_i64..9, 0..60), huge in proptest::option::of(0_usize..60),
         ) {
             let mut rows = rows;
             rows.sort_by_key(|(tenant, time, _)| (*tenant, std::cmp::Reverse(*time)));
@@ -313,8 +415,15 @@ mod tests {
                 let start = tenants.last().map_or(0, |last| last.end);
                 tenants.push(start..start + same.len() as u32);
             }
-            let fields = fields(&rows);
-            let bytes = write_summary(&fields, &times, &tenants, SummaryRule { rows: least, share });
+            let mut fields = fields(&rows);
+            fields.push(Coded { field: Field::Currency, values: fields[0].values.clone(), codes: fields[5].codes.clone() });
+            let mut amounts: Vec<(u32, Amount)> =
+                amounts.into_iter().filter(|(row, _)| (*row as usize) < rows.len()).map(|(row, units)| (row, Amount::from_units(units.into()))).collect();
+            if let Some((_, amount)) = huge.and_then(|place| amounts.get_mut(place)) {
+                *amount = Amount::from_units(i128::from(i64::MAX) + 1);
+            }
+            let of = Summarizing { fields: &fields, times: &times, amounts: &amounts, tenants: &tenants };
+            let bytes = write_summary(&of, SummaryRule { rows: least, share });
             let summary = Summary::open(&FileSlice::from(bytes)).expect("our own summary");
             let all = (tenants.len() > 1).then_some((rows.len() as u32, 0..rows.len() as u32));
             for (unit, range) in tenants.iter().map(|range| (range.start, range.clone())).chain(all) {
@@ -326,6 +435,23 @@ mod tests {
                         Some(values) => prop_assert_eq!(values.iter().collect::<BTreeMap<_, _>>(), wanted),
                         None => prop_assert!((range.len() as u32) < least),
                     }
+                }
+                let codes = |row: usize| SUMS.iter().map(|field| fields.iter().find(|coded| coded.field == *field).expect("coded").codes[row]).collect::<Vec<u32>>();
+                let mut wanted: BTreeMap<Vec<u32>, Vec<i128>> = BTreeMap::new();
+                for (row, amount) in amounts.iter().filter(|(row, _)| inside.contains(&(*row as usize))) {
+                    wanted.entry(codes(*row as usize)).or_default().push(amount.units());
+                }
+                let fits = wanted.values().flatten().all(|units| i64::try_from(*units).is_ok());
+                match summary.sums(unit).expect("whole") {
+                    Some(sums) => {
+                        let total = |units: Vec<i128>| {
+                            let [sum, least, most] = [units.iter().sum(), *units.iter().min().expect("some"), *units.iter().max().expect("some")];
+                            Total { count: units.len() as u64, sum: Amount::from_units(sum), least: Amount::from_units(least), most: Amount::from_units(most) }
+                        };
+                        let found = (0..sums.cells()).map(|cell| ((0..SUMS.len()).map(|place| sums.code(cell, place)).collect::<Vec<_>>(), sums.total(cell)));
+                        prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted.into_iter().map(|(codes, units)| (codes, total(units))).collect());
+                    }
+                    None => prop_assert!((range.len() as u32) < least || !fits || wanted.len() > SUMS_CELLS),
                 }
                 for (dimensions, hourly) in [(KINDS, false), (HOURS, true)] {
                     let mut wanted: BTreeMap<(Option<i64>, Vec<u32>), u64> = BTreeMap::new();

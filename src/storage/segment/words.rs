@@ -9,7 +9,7 @@
 //! one look into a table instead of folding and cutting it again.
 
 use super::hash_table::{HashTableBuilder, hash_of};
-use crate::event::{Event, FIELDS, Field, IndexKind};
+use crate::event::{Columns, FIELDS, Field, IndexKind};
 use crate::text::{Part, Token, TokenKind, fold, tokens, walk_parts};
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -70,14 +70,24 @@ impl Remembered {
 }
 
 impl WordsBuilder {
-    /// Takes the words of an event's record.
-    pub(super) fn add(&mut self, event: &Event, row: u32) {
+    /// The words of the records of events, in the order of rows.
+    pub(super) fn of(batches: &[Columns]) -> Self {
+        let mut builder = Self::default();
+        let places = batches.iter().flat_map(|events| (0..events.rows()).map(move |place| (events, place)));
+        for ((events, place), row) in places.zip(0..) {
+            builder.add(events, place, row);
+        }
+        builder
+    }
+
+    /// Takes the words of the record at a place among `events`, which is that of a row of the segment.
+    fn add(&mut self, events: &Columns, place: usize, row: u32) {
         if row / BLOCK_ROWS != self.block_number {
             self.close_block();
             self.block_number = row / BLOCK_ROWS;
         }
         let mut terms = Vec::new();
-        walk_parts(&event.original, &mut |part| {
+        walk_parts(events.text(Field::Original, place).unwrap_or_default(), &mut |part| {
             let (Part::Key(text) | Part::Text(text) | Part::Literal(text)) = part else { return };
             if let Some(terms) = self.remembered.terms(text) {
                 for term in terms {
@@ -86,7 +96,7 @@ impl WordsBuilder {
                 return;
             }
             terms.clear();
-            if self.cut(event, text, &mut terms) {
+            if self.cut(events, place, text, &mut terms) {
                 self.remembered.add(text, &terms);
             }
             for term in &terms {
@@ -96,13 +106,13 @@ impl WordsBuilder {
     }
 
     /// Cuts a text into terms, and adds its ids to the block. Returns whether it has none.
-    fn cut(&mut self, event: &Event, text: &str, terms: &mut Vec<u32>) -> bool {
+    fn cut(&mut self, events: &Columns, place: usize, text: &str, terms: &mut Vec<u32>) -> bool {
         let mut plain = true;
         tokens(&fold(text), &mut |token: Token<'_>| match token.kind {
             TokenKind::Term => terms.push(self.number(token.text)),
             TokenKind::Id => {
                 plain = false;
-                if !is_value(event, token.text) {
+                if !is_value(events, place, token.text) {
                     self.block.push(hash_of(token.text));
                 }
             }
@@ -147,7 +157,7 @@ fn add_row(postings: &mut [Posting], term: u32, row: u32) {
 
 /// Whether a folded token is the value of a hashed field. Tables of fields are asked for the folded id, so they have only
 /// what folding leaves alone.
-fn is_value(event: &Event, token: &str) -> bool {
+fn is_value(events: &Columns, place: usize, token: &str) -> bool {
     let mut fields = FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
-    fields.any(|def| event.text(def.field) == Some(token))
+    fields.any(|def| events.text(def.field, place) == Some(token))
 }

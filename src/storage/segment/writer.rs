@@ -1,16 +1,19 @@
 //! Writes segments: sorted events become one Parquet file, its index and its manifest.
 
-use super::index_writer::IndexBuilder;
+use super::index_writer::{Contents, IndexBuilder};
 use super::manifest::{FileMark, Manifest, TenantRows};
 use super::summary::SummaryRule;
+use super::words::WordsBuilder;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Event, FIELDS, Field, FieldDef, IndexKind, Kind, event_batch, event_schema};
+use crate::event::{Columns, Event, FIELDS, Field, FieldDef, IndexKind, Kind, event_batch, event_schema};
+use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use rayon::prelude::*;
 use std::borrow::Borrow;
 
 /// Rows in a Parquet row group.
@@ -20,8 +23,8 @@ pub(super) const ROW_GROUP_ROWS: usize = 131_072;
 const PAGE_BYTES: usize = 24 << 10;
 /// Rows that the writer takes at a time, hence how exactly it keeps to [`PAGE_BYTES`].
 const WRITE_ROWS: usize = 16;
-/// Events turned into columns at a time.
-const BATCH_ROWS: usize = 16_384;
+/// Rows of a batch of columns that a segment is written from.
+pub const BATCH_ROWS: usize = 16_384;
 
 /// How a segment is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,38 +56,63 @@ pub struct SegmentFiles {
 /// Makes a segment of events that are sorted by [`crate::event::row_order`] and belong to one date.
 ///
 /// # Errors
-/// More than 2³¹ rows, or no rows; nothing else that input can cause.
+/// As [`write_batches`].
 pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: Form, events: &[E]) -> Result<SegmentFiles> {
     let in_order = |left: &E, right: &E| crate::event::row_order(left.borrow(), right.borrow()).is_lt();
     debug_assert!(events.is_sorted_by(in_order), "rows must be sorted and distinct");
-    let rows = u32::try_from(events.len()).ok().filter(|rows| (1..=1 << 31).contains(rows));
-    let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {} rows", events.len())))?;
-    let (parquet, index) = rayon::join(|| write_parquet(events), || write_index(events.iter().map(Borrow::borrow), form.summary));
-    let (data, index) = (parquet?, index?);
-    let seqs = || events.iter().map(|event| event.borrow().seq);
+    let batches: Vec<RecordBatch> = events.par_chunks(BATCH_ROWS).map(event_batch).collect::<Result<_>>()?;
+    write_batches(id, date, form, &batches)
+}
+
+/// Makes a segment of batches of events, with all columns, whose rows are in their order and belong to one date.
+///
+/// # Errors
+/// More than 2³¹ rows, or no rows; nothing else that input can cause.
+pub fn write_batches(id: &str, date: &str, form: Form, batches: &[RecordBatch]) -> Result<SegmentFiles> {
+    let count = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    let rows = u32::try_from(count).ok().filter(|rows| (1..=1 << 31).contains(rows));
+    let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {count} rows")))?;
+    let (parquet, index) = rayon::join(|| write_parquet(batches), || write_index(batches, form.summary));
+    let (data, (index, contents)) = (parquet?, index?);
     let manifest = Manifest {
         version: Manifest::VERSION,
         id: id.to_owned(),
         date: date.to_owned(),
         rows,
-        first_seq: seqs().min().unwrap_or_default(),
-        last_seq: seqs().max().unwrap_or_default(),
-        suspects: events.iter().filter(|event| (*event).borrow().time_suspect).count() as u32,
+        first_seq: contents.first_seq,
+        last_seq: contents.last_seq,
+        suspects: contents.suspects,
+        record_bytes: contents.record_bytes,
         decoders: form.decoders,
-        tenants: tenant_rows(events),
+        tenants: contents.tenants,
         data: FileMark::of(&data),
         index: FileMark::of(&index),
     };
     Ok(SegmentFiles { data, index, manifest })
 }
 
-/// The bytes of an index for these events.
-pub(super) fn write_index<'a>(events: impl IntoIterator<Item = &'a Event>, rule: SummaryRule) -> Result<Vec<u8>> {
-    let mut builder = IndexBuilder::new(rule)?;
-    for event in events {
-        builder.add(event);
-    }
-    builder.finish()
+/// The bytes of an index for these events, and what the manifest says of them.
+pub(super) fn write_index(batches: &[RecordBatch], rule: SummaryRule) -> Result<(Vec<u8>, Contents)> {
+    let columns = batches.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
+    // The words are most of the work.
+    let (words, index) = rayon::join(|| WordsBuilder::of(&columns), || add_all(&columns, rule, |_| true));
+    index?.finish(words)
+}
+
+fn add_all(columns: &[Columns], rule: SummaryRule, has: impl Fn(Field) -> bool) -> Result<IndexBuilder> {
+    let mut index = IndexBuilder::new(rule, has)?;
+    columns.iter().try_for_each(|events| index.add(events))?;
+    Ok(index)
+}
+
+/// The bytes of an index of these fields alone, with or without the words: for benches, which tell what each costs.
+///
+/// # Errors
+/// As [`write_batches`].
+pub fn index_of(events: &[Columns], fields: &[Field], words: bool) -> Result<usize> {
+    let index = add_all(events, SummaryRule::default(), |field| fields.contains(&field))?;
+    let words = if words { WordsBuilder::of(events) } else { WordsBuilder::default() };
+    Ok(index.finish(words)?.0.len())
 }
 
 /// The rows of each tenant among events in the order of rows.
@@ -100,12 +128,12 @@ pub fn tenant_rows<E: Borrow<Event>>(events: &[E]) -> Vec<TenantRows> {
     tenants
 }
 
-fn write_parquet<E: Borrow<Event>>(events: &[E]) -> Result<Vec<u8>> {
+fn write_parquet(batches: &[RecordBatch]) -> Result<Vec<u8>> {
     let broken = || "cannot write a Parquet file".to_owned();
     let options = ArrowWriterOptions::new().with_properties(properties());
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), event_schema(), options).context(ErrorKind::Internal, broken)?;
-    for chunk in events.chunks(BATCH_ROWS) {
-        writer.write(&event_batch(chunk)?).context(ErrorKind::Internal, broken)?;
+    for batch in batches {
+        writer.write(batch).context(ErrorKind::Internal, broken)?;
     }
     writer.into_inner().context(ErrorKind::Internal, broken)
 }
