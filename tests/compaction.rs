@@ -140,7 +140,7 @@ fn long_records_are_merged_in_pieces_that_fit_into_memory() {
     store.reopen_with(Settings { compact: false, merged: most, ..Settings::default() });
     let long = |number: i64| {
         let text = format!("part {number} ").repeat(2_500);
-        serde_json::json!({ "tenant": "acme", "trace_id": format!("long-{number}"), "time": NOW - number * 1_000, "event_name": "putObject", "source": "OBS", "text": text })
+        serde_json::json!({ "tenant": "acme", "trace_id": format!("long-{number}"), "time": NOW - DAY_MS / 2 - number * 1_000, "event_name": "putObject", "source": "OBS", "text": text })
     };
     for seal in 0..12 {
         let records: Vec<Json> = (seal * 4..seal * 4 + 4).map(long).collect();

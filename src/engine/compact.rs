@@ -197,15 +197,16 @@ impl WriteSide {
     /// Remembers segments that are in the table no more while a reader has them. Their files are young again: from now on, not
     /// from when they were written, they are kept for readers of earlier versions.
     pub(super) fn retire(&self, core: &Core, old: &[Arc<Segment>]) -> Result<()> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|segment| segment.strong_count() > 0);
+        retired.extend(old.iter().map(Arc::downgrade));
+        drop(retired);
         let (store, now) = (core.data.store(), core.clock.now());
         for manifest in old.iter().map(|segment| segment.manifest()) {
             for path in [paths::data(&manifest.date, &manifest.id), paths::index(&manifest.id), paths::manifest(&manifest.id)] {
                 store.touch(&path, now)?;
             }
         }
-        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.retain(|segment| segment.strong_count() > 0);
-        retired.extend(old.iter().map(Arc::downgrade));
         Ok(())
     }
 

@@ -1,20 +1,22 @@
 //! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
 
 use super::by::By;
-use super::filter::Filter;
+use super::filter::{Clause, Condition, Filter, Test};
 use super::rows::Rows;
 use super::source::Source;
-use super::summarized::Summarized;
+use super::summarized::{Summarized, ValueTotal};
 use super::vocabulary::Vocabulary;
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
-use crate::storage::segment::Total;
 use std::collections::HashMap;
 
 /// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may be many.
 const BASE: i128 = 10_i128.pow(18);
+
+/// What all events that count have.
+pub(super) const HAS_AMOUNT: Condition = Condition { field: Field::Amount, negated: false, test: Test::Present };
 
 /// What the amounts of one group come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +116,10 @@ impl Reader<'_> {
     pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<Group>, Explain)> {
         let by: Option<By> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
+        // Only events with an amount count, and they are few: so they lead, and the other conditions are asked of them.
+        let mut filter = filter.clone();
+        filter.clauses.push(Clause::Field(HAS_AMOUNT));
+        let filter = &filter;
         let summary = |summarized: &Summarized<'_>| match by.as_ref().map(By::field) {
             Some(None) => Ok(None),
             Some(field) => Ok(summarized.sums(field)?.map(groups_of)),
@@ -144,7 +150,7 @@ impl Reader<'_> {
 }
 
 /// The groups of a run from the parts of its summary.
-fn groups_of(parts: Vec<(Option<String>, Total)>) -> HashMap<Option<String>, Group> {
+fn groups_of(parts: Vec<ValueTotal>) -> HashMap<Option<String>, Group> {
     let mut groups: HashMap<Option<String>, Group> = HashMap::new();
     for (value, total) in parts {
         let mut sum = Sum::default();

@@ -7,6 +7,7 @@ use super::filter::{Clause, Filter};
 use super::interval::Calendar;
 use super::lookup::{Conditions, WantedCodes};
 use super::source::Source;
+use super::stats::HAS_AMOUNT;
 use super::vocabulary::{Counts, Vocabulary};
 use super::{Bucket, Run};
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ pub(super) struct Summarized<'a> {
     filter: &'a Filter,
     vocabulary: &'a Vocabulary,
 }
+
+/// What amounts come to that belong to a value of a field, or to none.
+pub(super) type ValueTotal = (Option<String>, Total);
 
 /// Which combinations of a cube match: the place of a dimension, whether the code must not be wanted, and the codes.
 type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
@@ -96,7 +100,7 @@ impl<'a> Summarized<'a> {
             None => None,
         };
         let Some(cube) = self.summary()?.hours(self.unit)? else { return Ok(None) };
-        let Some(tests) = self.tests(HOURS)? else { return Ok(None) };
+        let Some(tests) = self.tests(&self.filter.clauses, HOURS)? else { return Ok(None) };
         let coded = match by {
             Some(place) => match self.vocabulary.coded(self.run.source, HOURS[place])? {
                 Some(coded) => Some((place, coded)),
@@ -138,13 +142,14 @@ impl<'a> Summarized<'a> {
     }
 
     /// What the amounts of the rows that match come to, in parts: each with its value of a field if one is named.
-    pub(super) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<(Option<String>, Total)>>> {
+    pub(super) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<ValueTotal>>> {
         let by = match by.map(|field| SUMS.iter().position(|summed| *summed == field)) {
             Some(None) => return Ok(None),
             Some(place) => place,
             None => None,
         };
-        let Some(tests) = self.tests(SUMS)? else { return Ok(None) };
+        let others = self.filter.clauses.iter().filter(|clause| !matches!(clause, Clause::Field(condition) if *condition == HAS_AMOUNT));
+        let Some(tests) = self.tests(others, SUMS)? else { return Ok(None) };
         let Some(sums) = self.summary()?.sums(self.unit)? else { return Ok(None) };
         let coded = match by {
             Some(place) => match self.vocabulary.coded(self.run.source, SUMS[place])? {
@@ -163,7 +168,7 @@ impl<'a> Summarized<'a> {
     }
 
     fn kinds(&self) -> Result<Option<(Cube, Tests)>> {
-        let Some(tests) = self.tests(KINDS)? else { return Ok(None) };
+        let Some(tests) = self.tests(&self.filter.clauses, KINDS)? else { return Ok(None) };
         Ok(self.summary()?.kinds(self.unit)?.map(|cube| (cube, tests)))
     }
 
@@ -175,11 +180,11 @@ impl<'a> Summarized<'a> {
         Conditions { segment: self.segment, index: &self.index, rows: &NO_ROWS, vocabulary: self.vocabulary }
     }
 
-    /// The clauses as tests of a cube's codes; `None` if one is of something else.
-    fn tests(&self, dimensions: &[Field]) -> Result<Option<Tests>> {
+    /// Clauses as tests of a cube's codes; `None` if one is of something else.
+    fn tests<'c>(&self, clauses: impl IntoIterator<Item = &'c Clause>, dimensions: &[Field]) -> Result<Option<Tests>> {
         let conditions = self.conditions();
-        let mut tests = Vec::with_capacity(self.filter.clauses.len());
-        for clause in &self.filter.clauses {
+        let mut tests = Vec::new();
+        for clause in clauses {
             let Clause::Field(condition) = clause else { return Ok(None) };
             let Some(place) = dimensions.iter().position(|field| *field == condition.field) else { return Ok(None) };
             let Some(wanted) = conditions.wanted(condition)? else { return Ok(None) };

@@ -188,6 +188,9 @@ impl Segment {
     /// # Errors
     /// A file that is missing or damaged.
     pub fn read_batches(&self, rows: Range<u32>) -> Result<Vec<RecordBatch>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
         let selection = RowSelection::from(vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())]);
         let (reader, _) = self.reader(selection, &fields, WHOLE_ROWS)?;

@@ -30,7 +30,7 @@ pub const KINDS: &[Field] = &[Field::EventType, Field::Source, Field::ResourceTy
 /// The fields of the cube of hours.
 pub const HOURS: &[Field] = &[Field::EventType, Field::Source, Field::Level];
 /// The fields of the sums.
-pub const SUMS: &[Field] = &[Field::Source, Field::EventName, Field::Currency];
+pub const SUMS: &[Field] = &[Field::Format, Field::Source, Field::EventName, Field::Currency];
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
@@ -156,10 +156,10 @@ impl Writer {
 
     fn sums(&mut self, unit: u32, dimensions: &Dimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
         let Some(codes) = dimensions.codes() else { return };
-        let mut cells: HashMap<[u32; 3], [i128; 4]> = HashMap::new();
+        let mut cells: HashMap<[u32; 4], [i128; 4]> = HashMap::new();
         for (row, amount) in amounts {
             let units = amount.units();
-            let mut cell = [0; 3];
+            let mut cell = [0; 4];
             cell.iter_mut().zip(&codes).for_each(|(cell, codes)| *cell = codes[*row as usize]);
             let [count, sum, least, most] = cells.entry(cell).or_insert([0, 0, units, units]);
             *count += 1;
@@ -171,7 +171,7 @@ impl Writer {
             let [count, sum, least, most] = values.map(|value| i64::try_from(value).ok());
             Some([count?, sum?, least?, most?])
         };
-        let cells: Option<Vec<([u32; 3], [i64; 4])>> = cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
+        let cells: Option<Vec<([u32; 4], [i64; 4])>> = cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
         let Some(mut cells) = cells.filter(|cells| cells.len() <= SUMS_CELLS.max(amounts.len() / share as usize)) else { return };
         cells.sort_unstable();
         self.begin(unit, SUMS_SECTION);
@@ -416,7 +416,9 @@ mod tests {
                 tenants.push(start..start + same.len() as u32);
             }
             let mut fields = fields(&rows);
-            fields.push(Coded { field: Field::Currency, values: fields[0].values.clone(), codes: fields[5].codes.clone() });
+            for (field, place) in [(Field::Currency, 5), (Field::Format, 4)] {
+                fields.push(Coded { field, values: fields[0].values.clone(), codes: fields[place].codes.clone() });
+            }
             let mut amounts: Vec<(u32, Amount)> =
                 amounts.into_iter().filter(|(row, _)| (*row as usize) < rows.len()).map(|(row, units)| (row, Amount::from_units(units.into()))).collect();
             if let Some((_, amount)) = huge.and_then(|place| amounts.get_mut(place)) {
