@@ -11,14 +11,14 @@ FLOORS = {
     "newest page of a tenant": 0.8,
     "page by four dimensions": 0.7,
     "page by four dimensions, no hit": 0.9,
-    "page by resource id": 1.1,
-    "one event by trace id": 1.3,
+    "page by resource id": 0.9,
+    "one event by trace id": 1.0,
     "page by rare word of the request": 1.4,
     "count by four dimensions, 30 days": 0.7,
     "facets of 5 fields, whole tenant": 0.8,
     "top 20 operators of a resource type": 0.7,
     "whole table: failures by source": 0.45,
-    "count by word": 2.6,
+    "count by word": 1.6,
 }
 EVENTS = 200_000
 
