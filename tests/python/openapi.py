@@ -24,6 +24,8 @@ def run(*options):
         sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/v1/openapi.json",
         "--checks", checks, "--max-examples", examples,
         "--seed", "1", "--generation-database", "none", "--no-color", "--workers", "2", *options,
+        # Hypothesis refuses to go on when its own making of requests takes long, which a busy machine is enough for.
+        "--suppress-health-check", "too_slow",
     ]
     # It keeps notes where it runs. What hangs must fail, not wait for whoever runs this to lose patience.
     with tempfile.TemporaryDirectory() as folder:
