@@ -11,7 +11,7 @@ use std::borrow::Cow;
 /// Words up to this length are dictionary terms whatever they hold: numbers of few digits are few.
 const SHORT: usize = 4;
 /// Words longer than this are no words.
-const LONG: usize = 32;
+pub(super) const LONG: usize = 32;
 
 /// How a token is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ fn within_uuid(text: &str, at: usize) -> bool {
 }
 
 /// Runs of word characters (a uuid is one) and of wide characters, with where they begin.
-fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
+pub(super) fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {

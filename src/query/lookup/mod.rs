@@ -17,7 +17,7 @@ use crate::event::Field;
 use crate::storage::segment::{IndexReader, Segment};
 pub(super) use conditions::Conditions;
 pub(super) use rows_of::WantedCodes;
-use rows_of::{Candidates, Served};
+use rows_of::{Candidates, Docs, Served};
 use serve::Server;
 use std::ops::Range;
 pub(super) use verify::{Row, fields_of};
@@ -32,6 +32,8 @@ pub(super) struct Lookup<'a> {
     segment: &'a Segment,
     served: Vec<Served<'a>>,
     residual: Vec<&'a Clause>,
+    /// For each of these, if any are known: rows that have it for certain.
+    sure: Vec<Option<Docs<'a>>>,
     facts: Facts,
 }
 
@@ -46,7 +48,7 @@ impl<'a> Lookup<'a> {
         thorough: bool,
     ) -> Result<Self> {
         let facts = Facts { rows: rows.len() as u32, ..Facts::default() };
-        let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), facts };
+        let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), sure: Vec::new(), facts };
         if rows.is_empty() {
             return Ok(lookup);
         }
@@ -56,9 +58,9 @@ impl<'a> Lookup<'a> {
             if lookup.facts.absent.is_some() && !thorough {
                 break;
             }
-            let exact = lookup.ask(&server, clause)?;
-            if !exact {
+            if let Some(sure) = lookup.ask(&server, clause)? {
                 lookup.residual.push(clause);
+                lookup.sure.push(sure);
             }
         }
         lookup.facts.records_only = fields_of(lookup.residual.iter().copied()) == [Field::Original];
@@ -66,14 +68,14 @@ impl<'a> Lookup<'a> {
         Ok(lookup)
     }
 
-    /// Takes from the index what it knows of a clause; returns whether that is all there is to know.
-    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<bool> {
+    /// Takes from the index what it knows of a clause. Returns, unless that is all there is to know, the rows that have it for certain.
+    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<Option<Option<Docs<'a>>>> {
         if let Some(docs) = server.excluded(clause)? {
             let size = docs.size();
             self.served.push(Served { docs, negated: true, size });
-            return Ok(true);
+            return Ok(None);
         }
-        let Some(found) = server.serve(clause)? else { return Ok(false) };
+        let Some(found) = server.serve(clause)? else { return Ok(Some(None)) };
         for docs in found.required {
             let size = docs.size();
             self.facts.narrowest = Some(self.facts.narrowest.map_or(size, |narrowest| narrowest.min(size)));
@@ -82,7 +84,7 @@ impl<'a> Lookup<'a> {
             }
             self.served.push(Served { docs, negated: false, size });
         }
-        Ok(found.exact)
+        Ok((!found.exact).then_some(found.sure))
     }
 
     /// The segment.
@@ -101,10 +103,14 @@ impl<'a> Lookup<'a> {
             let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
             return Ok(Rows::Range(rows.start..end));
         }
+        let within = rows.clone();
         let mut candidates = Candidates::new(self.served, rows)?;
         if self.residual.is_empty() {
             return Ok(Rows::List(candidates.take(limit.unwrap_or(usize::MAX))));
         }
+        // What all clauses that are left have for certain needs no reading.
+        let sure: Option<Vec<Docs<'a>>> = self.sure.into_iter().collect();
+        let mut sure = sure.map(|sure| Candidates::new(sure.into_iter().map(Served::of).collect(), within)).transpose()?;
         let mut found = Vec::new();
         let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
         loop {
@@ -113,7 +119,16 @@ impl<'a> Lookup<'a> {
             if batch.is_empty() {
                 return Ok(Rows::List(found));
             }
-            verify::verify(self.segment, &self.residual, &batch, &mut found, work)?;
+            let (settled, doubtful) = match &mut sure {
+                Some(sure) => batch.into_iter().partition(|row| sure.has(*row)),
+                None => (Vec::new(), batch),
+            };
+            let before = found.len();
+            verify::verify(self.segment, &self.residual, &doubtful, &mut found, work)?;
+            if !settled.is_empty() {
+                found.extend(settled);
+                found[before..].sort_unstable();
+            }
             if let Some(limit) = limit
                 && found.len() >= limit
             {

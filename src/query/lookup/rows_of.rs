@@ -16,6 +16,13 @@ pub(super) struct Served<'a> {
     pub(super) size: u32,
 }
 
+impl<'a> Served<'a> {
+    /// Rows that a match is among.
+    pub(super) fn of(docs: Docs<'a>) -> Self {
+        Self { size: docs.size(), docs, negated: false }
+    }
+}
+
 /// A set of rows.
 pub(super) enum Docs<'a> {
     /// One posting list.
@@ -123,6 +130,7 @@ impl<'a> Docs<'a> {
             Self::Postings(postings) => Walk::Postings(postings),
             Self::List(list) => Walk::List { list, at: 0 },
             Self::Union(union, mut list) => {
+                let several = union.len() + usize::from(!list.is_empty()) > 1;
                 for mut postings in union {
                     let mut doc = seek(&mut postings, rows.start);
                     while doc < rows.end {
@@ -130,8 +138,7 @@ impl<'a> Docs<'a> {
                         doc = postings.advance();
                     }
                 }
-                list.sort_unstable();
-                list.dedup();
+                let list = if several { in_order(list, rows) } else { list };
                 Walk::List { list, at: 0 }
             }
             Self::Coded(coded) if leads => {
@@ -148,6 +155,32 @@ impl<'a> Docs<'a> {
     }
 }
 
+/// Rows of a range in order and once each. Many are marked in a map of the range, which costs less than sorting them.
+pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
+    let inside = list.iter().all(|row| rows.contains(row));
+    if list.len() < rows.len() / MAPPED_SHARE || !inside {
+        list.sort_unstable();
+        list.dedup();
+        return list;
+    }
+    let mut map = vec![0_u64; rows.len().div_ceil(64)];
+    for row in &list {
+        let place = row - rows.start;
+        map[place as usize / 64] |= 1 << (place % 64);
+    }
+    list.clear();
+    for (word, first) in map.into_iter().zip((rows.start..).step_by(64)) {
+        let mut left = word;
+        while left != 0 {
+            list.push(first + left.trailing_zeros());
+            left &= left - 1;
+        }
+    }
+    list
+}
+
+/// Rows are put in order by a map where they are at least one in so many.
+const MAPPED_SHARE: usize = 64;
 /// A value that fewer rows than one in so many have leads by its posting list, others by their codes.
 const SPARSE_SHARE: u32 = 8;
 /// Rows whose codes are looked at first when codes lead; twice as many each time.
@@ -251,6 +284,15 @@ impl<'a> Candidates<'a> {
 
     /// The next rows, at most `limit`.
     pub(super) fn take(&mut self, limit: usize) -> Vec<u32> {
+        // One list is all there is to it.
+        if let ([Walk::List { list, .. }], [], usize::MAX) = (self.required.as_mut_slice(), self.excluded.as_slice(), limit) {
+            let rows = list.partition_point(|row| *row < self.next)..list.partition_point(|row| *row < self.end);
+            self.next = self.end;
+            let mut list = std::mem::take(list);
+            list.truncate(rows.end);
+            list.drain(..rows.start);
+            return list;
+        }
         let mut rows = Vec::with_capacity(limit.min(1_024));
         while rows.len() < limit && self.next < self.end {
             let row = self.agree();
@@ -264,6 +306,12 @@ impl<'a> Candidates<'a> {
             self.next = row + 1;
         }
         rows
+    }
+
+    /// Whether a row is one of these. Rows must be asked for in ascending order.
+    pub(super) fn has(&mut self, row: u32) -> bool {
+        self.next = row;
+        self.agree() == row
     }
 
     /// The first row from `next` on that every required walk has.

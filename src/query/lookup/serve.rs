@@ -3,10 +3,10 @@
 use super::super::filter::{Clause, Condition, RecordTest, ValueMatch, ValueTest};
 use super::super::vocabulary::Vocabulary;
 use super::conditions::{Conditions, TERMS_MAX};
-use super::rows_of::{Candidates, Docs, Served};
+use super::rows_of::{Candidates, Docs, Served, in_order};
 use crate::error::Result;
-use crate::storage::segment::{IndexReader, Segment};
-use crate::text::{Wanted, fold, words_of};
+use crate::storage::segment::{IndexReader, Segment, TextRows};
+use crate::text::{Wanted, decided_by_shape, fold, words_of};
 use std::ops::Range;
 
 /// Rows that every match is among.
@@ -15,11 +15,18 @@ pub(super) struct Found<'a> {
     pub(super) required: Vec<Docs<'a>>,
     /// Every row that is in all of them matches.
     pub(super) exact: bool,
+    /// Where that is not so: rows that match for certain, if any are known.
+    pub(super) sure: Option<Docs<'a>>,
 }
 
 impl<'a> Found<'a> {
+    /// Whether no row matches.
+    fn is_empty(&self) -> bool {
+        self.required.iter().any(|docs| docs.size() == 0)
+    }
+
     fn of(docs: Docs<'a>, exact: bool) -> Self {
-        Self { required: vec![docs], exact }
+        Self { required: vec![docs], exact, sure: None }
     }
 }
 
@@ -66,7 +73,7 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     fn all(&self, clauses: &[Clause]) -> Result<Option<Found<'a>>> {
-        let mut all = Found { required: Vec::new(), exact: true };
+        let mut all = Found { required: Vec::new(), exact: true, sure: None };
         let mut known = clauses.is_empty();
         for clause in clauses {
             match self.serve(clause)? {
@@ -84,18 +91,24 @@ impl<'a, 'q> Server<'a, 'q> {
     /// The rows of any of these.
     fn any(&self, found: Vec<Found<'a>>) -> Result<Found<'a>> {
         let exact = found.iter().all(|found| found.exact);
-        let mut rows: Vec<u32> = Vec::new();
+        let (mut rows, mut sure): (Vec<u32>, Vec<u32>) = Default::default();
         for found in found {
-            rows.extend(self.list(found.required)?);
+            let these = self.list(found.required)?;
+            if found.exact && !exact {
+                sure.extend(&these);
+            } else if let Some(docs) = found.sure {
+                sure.extend(self.list(vec![docs])?);
+            }
+            rows.extend(these);
         }
-        rows.sort_unstable();
-        rows.dedup();
-        Ok(Found::of(Docs::List(rows), exact))
+        let list = |rows| Docs::List(in_order(rows, self.rows));
+        let sure = (!sure.is_empty()).then(|| list(sure));
+        Ok(Found { required: vec![list(rows)], exact, sure })
     }
 
     /// The rows in question that are in all of these.
     fn list(&self, required: Vec<Docs<'a>>) -> Result<Vec<u32>> {
-        let served = required.into_iter().map(|docs| Served { size: docs.size(), docs, negated: false }).collect();
+        let served = required.into_iter().map(Served::of).collect();
         Ok(Candidates::new(served, self.rows.clone())?.take(usize::MAX))
     }
 
@@ -110,7 +123,14 @@ impl<'a, 'q> Server<'a, 'q> {
         match test {
             RecordTest::Words(needle) => {
                 let (wanted, exact) = words_of(needle, false, false);
-                self.wanted(&wanted, exact)
+                let words = self.wanted(&wanted, exact)?;
+                if exact || !decided_by_shape(needle) || words.as_ref().is_some_and(Found::is_empty) {
+                    return Ok(words);
+                }
+                match self.index.phrase(needle)? {
+                    Some(texts) => Ok(Some(of_texts(texts, words))),
+                    None => Ok(words),
+                }
             }
             // What stands in the record with an escape has other words than what was typed.
             RecordTest::Substring(text) if text.contains('\\') => Ok(None),
@@ -120,6 +140,20 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     fn values(&self, test: &ValueTest) -> Result<Option<Found<'a>>> {
+        let words = self.words_of_values(test)?;
+        if let (Some(path), false) = (&test.path, test.cased)
+            && test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
+            && !words.as_ref().is_some_and(Found::is_empty)
+        {
+            let passes = |text: &str| test.any.iter().any(|wanted| matches!(wanted, ValueMatch::Glob(glob) if glob.matches(text)));
+            if let Some(texts) = self.index.value_at(path, passes)? {
+                return Ok(Some(of_texts(texts, words)));
+            }
+        }
+        Ok(words)
+    }
+
+    fn words_of_values(&self, test: &ValueTest) -> Result<Option<Found<'a>>> {
         // The words of the path are words of keys.
         let path = test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
         let mut any = Vec::new();
@@ -154,13 +188,23 @@ impl<'a, 'q> Server<'a, 'q> {
                 },
             });
         }
-        Ok((!required.is_empty()).then_some(Found { required, exact }))
+        Ok((!required.is_empty()).then_some(Found { required, exact, sure: None }))
     }
 
     /// The rows that a condition has, and whether that is certain.
     fn condition(&self, condition: &Condition) -> Result<Option<Found<'a>>> {
         Ok(self.conditions.serve(condition)?.map(|(docs, exact)| Found::of(docs, exact)))
     }
+}
+
+/// What posting lists of texts say: rows that match, and rows that may, which have the words too.
+fn of_texts<'a>(texts: TextRows, words: Option<Found<'a>>) -> Found<'a> {
+    if texts.maybe.is_empty() {
+        return Found::of(Docs::of(texts.sure), true);
+    }
+    let either = Docs::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
+    let words = words.into_iter().flat_map(|words| words.required);
+    Found { required: std::iter::once(either).chain(words).collect(), exact: false, sure: Some(Docs::of(texts.sure)) }
 }
 
 /// The words of a text that was not folded. At an open end a letter that could melt into its neighbour when the record is

@@ -11,6 +11,7 @@ use super::looked_up::{ByField, LookedUp};
 use super::manifest::FileMark;
 use super::packed::Packed;
 use super::summary::Summary;
+use super::texts::{Texts, Told};
 use super::words::BLOCK_ROWS;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, hex};
@@ -32,6 +33,8 @@ const SEQ: &str = "seq";
 pub(super) const PLACES: &str = "places";
 /// The words of the records.
 pub(super) const WORDS: &str = "words";
+/// The table of texts, and the posting lists that it numbers.
+pub(super) const TEXTS: &str = "texts";
 /// The table of ids that stand in the records: which blocks of rows have one.
 pub(super) const WORD_IDS: &str = "ids.words";
 /// The table of ingest times.
@@ -67,7 +70,9 @@ pub(super) fn schema() -> Schema {
         builder.add_text_field(def.name, TextOptions::default().set_indexing_options(raw.clone()));
     }
     let words = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
-    builder.add_text_field(WORDS, TextOptions::default().set_indexing_options(words));
+    for name in [WORDS, TEXTS] {
+        builder.add_text_field(name, TextOptions::default().set_indexing_options(words.clone()));
+    }
     builder.build()
 }
 
@@ -85,6 +90,7 @@ pub struct IndexReader {
     terms: ByField<(TermField, Arc<InvertedIndexReader>)>,
     hashes: ByField<HashTable>,
     words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
+    texts: Option<(TermField, Arc<InvertedIndexReader>, Late<Texts>)>,
     codes: ByField<Late<Codes>>,
     looked_up: LookedUp,
     accepted: Option<Late<Accepted>>,
@@ -92,6 +98,20 @@ pub struct IndexReader {
     summary: Option<Late<Summary>>,
     places: Places,
     rows: u32,
+}
+
+/// The rows of records with a text that was looked for.
+pub struct TextRows {
+    /// Posting lists of records that have it.
+    pub sure: Vec<SegmentPostings>,
+    /// Posting lists of records that may have it; no other record has.
+    pub maybe: Vec<SegmentPostings>,
+}
+
+impl std::fmt::Debug for TextRows {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "TextRows({} sure, {} maybe)", self.sure.len(), self.maybe.len())
+    }
 }
 
 /// The times and numbers of the rows.
@@ -176,6 +196,10 @@ impl IndexReader {
             }
             Err(_) => None,
         };
+        let texts = match (index.schema().get_field(TEXTS), bundle.file(TEXTS)) {
+            (Ok(field), Ok(file)) => Some((field, reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?, Late::new(file))),
+            _ => None,
+        };
         let places = Places::open(bundle, &reader)?;
         // Indexes that were written before there were these parts answer without them.
         let mut codes = ByField::default();
@@ -187,7 +211,7 @@ impl IndexReader {
         let accepted = bundle.file(ACCEPTED).ok().map(Late::new);
         let amounts = bundle.file(AMOUNTS).ok().map(Late::new);
         let summary = bundle.file(SUMMARY).ok().map(Late::new);
-        Ok(Self { terms, hashes, words, codes, looked_up: LookedUp::default(), accepted, amounts, summary, places, rows: reader.max_doc() })
+        Ok(Self { terms, hashes, words, texts, codes, looked_up: LookedUp::default(), accepted, amounts, summary, places, rows: reader.max_doc() })
     }
 
     /// The codes of a field, a row each; `None` if the index has none, and then the column must be read.
@@ -387,6 +411,38 @@ impl IndexReader {
         terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
     }
 
+    /// The posting lists of the records in which a phrase stands that is more than one token and that shapes decide
+    /// ([`crate::text::decided_by_shape`]); `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn phrase(&self, needle: &str) -> Result<Option<TextRows>> {
+        let Some((_, _, texts)) = &self.texts else { return Ok(None) };
+        self.text_rows(texts.get(Texts::open)?.standing(needle)).map(Some)
+    }
+
+    /// The posting lists of the records that have a value at a path (folded) that passes a test of folded values; `None` if the index
+    /// does not tell.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn value_at(&self, path: &str, passes: impl Fn(&str) -> bool) -> Result<Option<TextRows>> {
+        let Some((_, _, texts)) = &self.texts else { return Ok(None) };
+        texts.get(Texts::open)?.at_path(path, passes).map(|told| self.text_rows(told)).transpose()
+    }
+
+    fn text_rows(&self, told: Told) -> Result<TextRows> {
+        let broken = || "cannot read postings of texts".to_owned();
+        let (field, inverted, _) = self.texts.as_ref().ok_or_else(|| Error::internal("this index has no texts"))?;
+        let list = |number: u32| {
+            let term = Term::from_field_text(*field, &text_list(number));
+            let postings = inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, broken)?;
+            postings.ok_or_else(|| Error::corrupt("the table of texts names a list that the index does not have"))
+        };
+        let lists = |numbers: Vec<u32>| numbers.into_iter().map(list).collect::<Result<Vec<_>>>();
+        Ok(TextRows { sure: lists(told.sure)?, maybe: lists(told.maybe)? })
+    }
+
     /// The rows whose record may hold this id (folded) as a word, ascending: all rows of the blocks that have it, and those
     /// that have it as a value of a field.
     ///
@@ -403,6 +459,11 @@ impl IndexReader {
         rows.dedup();
         Ok(rows)
     }
+}
+
+/// The term of a list of rows that the table of texts numbers.
+pub(super) fn text_list(number: u32) -> String {
+    format!("{number:07}")
 }
 
 /// The terms of a dictionary that begin with `prefix`, at most `limit`; `None` when there are more.

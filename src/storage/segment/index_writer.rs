@@ -7,11 +7,13 @@ use super::amounts::write_amounts;
 use super::bundle::BundleWriter;
 use super::dimensions::{Coded, Dimensions};
 use super::hash_table::HashTableBuilder;
-use super::index::{ACCEPTED, AMOUNTS, PLACES, SUMMARY, WORD_IDS, WORDS, codes_file, hash_fields, hash_file, schema, term_fields, term_of};
+use super::index::{
+    ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, hash_fields, hash_file, schema, term_fields, term_of, text_list,
+};
 use super::manifest::TenantRows;
 use super::packed::write_packed;
 use super::summary::{Summarizing, SummaryRule, write_summary};
-use super::words::WordsBuilder;
+use super::words::{Words, WordsBuilder};
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{Amount, Columns, Field, Kind};
 use std::borrow::Cow;
@@ -121,7 +123,8 @@ impl IndexBuilder {
         let index = self.writer.finalize().context(ErrorKind::Internal, broken)?;
         let mut bundle = BundleWriter::new();
         let fields: Vec<Coded> = self.dimensions.finish().collect();
-        let word_ids = write_terms(&index, &self.directory, &fields, words).context(ErrorKind::Internal, broken)?;
+        let words = words.finish();
+        write_terms(&index, &self.directory, &fields, &words).context(ErrorKind::Internal, broken)?;
         // Long values are terms of another order than their own, so such a field is counted by its column.
         let coded: Vec<Coded> = fields.into_iter().filter(|coded| coded.values.iter().all(|value| is_whole(value))).collect();
         for field in &coded {
@@ -147,7 +150,8 @@ impl IndexBuilder {
         for (field, table) in self.hashes {
             bundle.add(&hash_file(field), &table.finish());
         }
-        bundle.add(WORD_IDS, &word_ids);
+        bundle.add(WORD_IDS, &words.ids);
+        bundle.add(TEXTS, &words.texts);
         let mut places = Vec::new();
         write_packed(&self.times, &mut places);
         write_packed(&self.accepted.iter().map(|(seq, _)| *seq as i64).collect::<Vec<_>>(), &mut places);
@@ -175,8 +179,8 @@ fn is_whole(value: &str) -> bool {
     matches!(term_of(value), Cow::Borrowed(_))
 }
 
-/// Writes the dictionaries and posting lists of an index that has none yet. Returns the table of the ids among the words.
-fn write_terms(index: &TantivyIndex, directory: &RamDirectory, fields: &[Coded], words: WordsBuilder) -> tantivy::Result<Vec<u8>> {
+/// Writes the dictionaries and posting lists of an index that has none yet.
+fn write_terms(index: &TantivyIndex, directory: &RamDirectory, fields: &[Coded], words: &Words) -> tantivy::Result<()> {
     let segments = index.searchable_segments()?;
     let segment = segments.first().ok_or_else(|| tantivy::TantivyError::InternalError("an index without a segment".to_owned()))?;
     for part in [SegmentComponent::Terms, SegmentComponent::Postings, SegmentComponent::Positions] {
@@ -197,15 +201,19 @@ fn write_terms(index: &TantivyIndex, directory: &RamDirectory, fields: &[Coded],
         }
         field.close()?;
     }
-    let (terms, ids) = words.finish();
-    let total = terms.iter().map(|(_, rows)| rows.len() as u64).sum();
+    let total = words.terms.iter().map(|(_, rows)| rows.len() as u64).sum();
     let mut field = serializer.new_field(schema.get_field(WORDS)?, total, None)?;
-    for (term, rows) in &terms {
+    for (term, rows) in &words.terms {
         write_term(&mut field, term.as_bytes(), rows)?;
     }
     field.close()?;
-    serializer.close()?;
-    Ok(ids)
+    let total = words.lists.iter().map(|rows| rows.len() as u64).sum();
+    let mut field = serializer.new_field(schema.get_field(TEXTS)?, total, None)?;
+    for (list, rows) in (0..).zip(&words.lists) {
+        write_term(&mut field, text_list(list).as_bytes(), rows)?;
+    }
+    field.close()?;
+    Ok(serializer.close()?)
 }
 
 fn write_term(field: &mut FieldSerializer<'_>, term: &[u8], rows: &[u32]) -> std::io::Result<()> {

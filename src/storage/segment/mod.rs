@@ -24,12 +24,14 @@ mod reader;
 mod records;
 mod sizes;
 mod summary;
+mod texts;
+mod texts_builder;
 mod words;
 mod writer;
 
 pub use amounts::Amounts;
 pub use codes::Codes;
-pub use index::{IndexReader, term_of};
+pub use index::{IndexReader, TextRows, term_of};
 pub use manifest::{FileMark, Manifest, TenantRows};
 pub use opened::{OPEN_BYTES, OpenParts, Opened};
 pub use reader::{DataFile, Findings, PositionedFile, Segment};

@@ -5,12 +5,14 @@
 //! an id stands: what a tenant's records share is kept once for a block, and a candidate costs the reading of one block.
 //! Ids that are values of hashed fields are in the tables of those already.
 //!
-//! Keys and many values are the same texts in every record, so the terms of a text are remembered: what is met again costs
-//! one look into a table instead of folding and cutting it again.
+//! Keys and many values are the same texts in every record, so what a text is made of is remembered by its path: what is met again
+//! costs one look into a table instead of folding and cutting it again. The texts themselves go to the table of texts.
 
 use super::hash_table::{HashTableBuilder, hash_of};
+use super::texts::KEYS;
+use super::texts_builder::{Kept, TextsBuilder};
 use crate::event::{Columns, FIELDS, Field, IndexKind};
-use crate::text::{Part, Token, TokenKind, fold, tokens, walk_parts};
+use crate::text::{Part, Token, TokenKind, fold, tokens, walk};
 use hashbrown::HashMap;
 use std::ops::Range;
 
@@ -18,11 +20,25 @@ use std::ops::Range;
 pub(super) const BLOCK_ROWS: u32 = 64;
 /// Longer texts, in bytes, are not remembered: they hardly come again.
 const REMEMBERED_BYTES: usize = 64;
+/// Nor are keys with longer paths.
+const REMEMBERED_PATH_BYTES: usize = 256;
 /// Texts that are remembered at most; when there are more, all are forgotten and the frequent ones come back.
 const REMEMBERED_TEXTS: usize = 1 << 15;
 
 /// A term and the rows that have it.
 pub(super) type TermRows = (Box<str>, Vec<u32>);
+
+/// What an index has of the texts of records.
+pub(super) struct Words {
+    /// The terms in the order of their bytes.
+    pub(super) terms: Vec<TermRows>,
+    /// The bytes of the table of ids.
+    pub(super) ids: Vec<u8>,
+    /// Lists of rows, which the table of texts numbers.
+    pub(super) lists: Vec<Vec<u32>>,
+    /// The bytes of the table of texts.
+    pub(super) texts: Vec<u8>,
+}
 
 /// The rows of a term, as they come.
 #[derive(Debug, Default)]
@@ -40,32 +56,70 @@ pub(super) struct WordsBuilder {
     block: Vec<u32>,
     block_number: u32,
     table: HashTableBuilder,
+    texts: TextsBuilder,
+    /// The path of the key that was met last, and its group.
+    path: String,
+    group: u32,
 }
 
-/// Texts whose terms are known.
+/// What is known of a text at a path: what it is kept as, and its terms.
+#[derive(Debug, Clone)]
+struct Known {
+    kept: Kept,
+    terms: Range<u32>,
+}
+
+/// What is known of a key, by its path; a key with dots in it can have the path of another.
+#[derive(Debug)]
+struct KnownKey {
+    key: Box<str>,
+    group: u32,
+    known: Known,
+}
+
+/// Texts that are known.
 #[derive(Debug, Default)]
 struct Remembered {
-    texts: HashMap<Box<str>, Range<u32>>,
+    keys: HashMap<Box<str>, KnownKey>,
+    /// Values by their group.
+    values: Vec<HashMap<Box<str>, Known>>,
     terms: Vec<u32>,
+    texts: usize,
 }
 
 impl Remembered {
-    fn terms(&self, text: &str) -> Option<&[u32]> {
-        let range = self.texts.get(text)?;
-        Some(&self.terms[range.start as usize..range.end as usize])
+    fn value(&self, group: u32, text: &str) -> Option<&Known> {
+        self.values.get(group as usize)?.get(text)
     }
 
-    fn add(&mut self, text: &str, terms: &[u32]) {
+    /// Makes room for one more, and takes its terms.
+    fn known(&mut self, kept: Kept, terms: &[u32]) -> Known {
+        if self.texts == REMEMBERED_TEXTS {
+            *self = Self::default();
+        }
+        self.texts += 1;
+        let start = self.terms.len() as u32;
+        self.terms.extend_from_slice(terms);
+        Known { kept, terms: start..self.terms.len() as u32 }
+    }
+
+    fn add_value(&mut self, group: u32, text: &str, kept: Kept, terms: &[u32]) {
         if text.len() > REMEMBERED_BYTES {
             return;
         }
-        if self.texts.len() == REMEMBERED_TEXTS {
-            self.texts.clear();
-            self.terms.clear();
+        let known = self.known(kept, terms);
+        if self.values.len() <= group as usize {
+            self.values.resize_with(group as usize + 1, HashMap::new);
         }
-        let start = self.terms.len() as u32;
-        self.terms.extend_from_slice(terms);
-        self.texts.insert(text.into(), start..self.terms.len() as u32);
+        self.values[group as usize].insert(text.into(), known);
+    }
+
+    fn add_key(&mut self, path: &str, key: &str, group: u32, kept: Kept, terms: &[u32]) {
+        if path.len() > REMEMBERED_PATH_BYTES {
+            return;
+        }
+        let known = self.known(kept, terms);
+        self.keys.insert(path.into(), KnownKey { key: key.into(), group, known });
     }
 }
 
@@ -87,28 +141,68 @@ impl WordsBuilder {
             self.block_number = row / BLOCK_ROWS;
         }
         let mut terms = Vec::new();
-        walk_parts(events.text(Field::Original, place).unwrap_or_default(), &mut |part| {
-            let (Part::Key(text) | Part::Text(text) | Part::Literal(text)) = part else { return };
-            if let Some(terms) = self.remembered.terms(text) {
-                for term in terms {
-                    add_row(&mut self.postings, *term, row);
-                }
-                return;
+        walk(events.text(Field::Original, place).unwrap_or_default(), &mut |path, part| match part {
+            Part::Key(key) => self.add_key(events, place, path, key, row, &mut terms),
+            Part::Text(text) | Part::Literal(text) => self.add_value(events, place, path, text, row, &mut terms),
+            Part::Embedded(_) => {
+                let group = self.group_of(path);
+                self.texts.add_embedded(group, row);
             }
-            terms.clear();
-            if self.cut(events, place, text, &mut terms) {
-                self.remembered.add(text, &terms);
-            }
-            for term in &terms {
-                add_row(&mut self.postings, *term, row);
-            }
+            Part::Container => {}
         });
     }
 
-    /// Cuts a text into terms, and adds its ids to the block. Returns whether it has none.
-    fn cut(&mut self, events: &Columns, place: usize, text: &str, terms: &mut Vec<u32>) -> bool {
+    fn add_key(&mut self, events: &Columns, place: usize, path: &str, key: &str, row: u32, terms: &mut Vec<u32>) {
+        self.path.clear();
+        self.path.push_str(path);
+        if let Some(found) = self.remembered.keys.get(path).filter(|found| found.key.as_ref() == key) {
+            self.group = found.group;
+            self.texts.add_row(KEYS, found.known.kept, row);
+            add_rows(&mut self.postings, &self.remembered.terms[found.known.range()], row);
+            return;
+        }
+        self.group = self.texts.group(path);
+        let folded = fold(key);
+        let kept = self.texts.entry(KEYS, &folded);
+        let plain = self.cut(events, place, &folded, terms);
+        if plain {
+            self.remembered.add_key(path, key, self.group, kept, terms);
+        }
+        self.texts.add_row(KEYS, kept, row);
+        add_rows(&mut self.postings, terms, row);
+    }
+
+    fn add_value(&mut self, events: &Columns, place: usize, path: &str, text: &str, row: u32, terms: &mut Vec<u32>) {
+        let group = self.group_of(path);
+        if let Some(known) = self.remembered.value(group, text) {
+            self.texts.add_row(group, known.kept, row);
+            add_rows(&mut self.postings, &self.remembered.terms[known.range()], row);
+            return;
+        }
+        let folded = fold(text);
+        let kept = self.texts.entry(group, &folded);
+        if self.cut(events, place, &folded, terms) {
+            self.remembered.add_value(group, text, kept, terms);
+        }
+        self.texts.add_row(group, kept, row);
+        add_rows(&mut self.postings, terms, row);
+    }
+
+    /// The group of the path of a value: nearly always that of the key before it.
+    fn group_of(&mut self, path: &str) -> u32 {
+        if self.path != path {
+            self.path.clear();
+            self.path.push_str(path);
+            self.group = self.texts.group(path);
+        }
+        self.group
+    }
+
+    /// Cuts a folded text into terms, and adds its ids to the block. Returns whether it has none.
+    fn cut(&mut self, events: &Columns, place: usize, folded: &str, terms: &mut Vec<u32>) -> bool {
         let mut plain = true;
-        tokens(&fold(text), &mut |token: Token<'_>| match token.kind {
+        terms.clear();
+        tokens(folded, &mut |token: Token<'_>| match token.kind {
             TokenKind::Term => terms.push(self.number(token.text)),
             TokenKind::Id => {
                 plain = false;
@@ -138,20 +232,30 @@ impl WordsBuilder {
         }
     }
 
-    /// The terms in the order of their bytes with their rows, and the bytes of the table of ids.
-    pub(super) fn finish(mut self) -> (Vec<TermRows>, Vec<u8>) {
+    /// What was collected, for the index.
+    pub(super) fn finish(mut self) -> Words {
         self.close_block();
         let mut terms: Vec<(Box<str>, u32)> = self.numbers.into_iter().collect();
         terms.sort_unstable_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()));
         let rows = |(term, number): (Box<str>, u32)| (term, std::mem::take(&mut self.postings[number as usize].rows));
-        (terms.into_iter().map(rows).collect(), self.table.finish())
+        let terms = terms.into_iter().map(rows).collect();
+        let (lists, texts) = self.texts.finish();
+        Words { terms, ids: self.table.finish(), lists, texts }
     }
 }
 
-fn add_row(postings: &mut [Posting], term: u32, row: u32) {
-    let rows = &mut postings[term as usize].rows;
-    if rows.last() != Some(&row) {
-        rows.push(row);
+impl Known {
+    fn range(&self) -> Range<usize> {
+        self.terms.start as usize..self.terms.end as usize
+    }
+}
+
+fn add_rows(postings: &mut [Posting], terms: &[u32], row: u32) {
+    for term in terms {
+        let rows = &mut postings[*term as usize].rows;
+        if rows.last() != Some(&row) {
+            rows.push(row);
+        }
     }
 }
 
