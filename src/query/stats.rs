@@ -10,7 +10,7 @@ use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may be many.
 const BASE: i128 = 10_i128.pow(18);
@@ -42,8 +42,14 @@ pub struct Sum {
 
 impl Sum {
     fn add(&mut self, amount: Amount) {
-        self.high += amount.units() / BASE;
-        self.low += amount.units() % BASE;
+        let units = amount.units();
+        // Dividing costs more than all the rest, and hardly any amount is so large.
+        if (-BASE..BASE).contains(&units) {
+            self.low += units;
+        } else {
+            self.high += units / BASE;
+            self.low += units % BASE;
+        }
     }
 
     fn join(&mut self, other: Self) {
@@ -88,8 +94,8 @@ impl std::fmt::Display for Sum {
 }
 
 impl Group {
-    fn of(value: Option<String>, amount: Amount) -> Self {
-        Self { value, count: 0, sum: Sum::default(), min: amount, max: amount }
+    fn of(amount: Amount) -> Self {
+        Self { value: None, count: 0, sum: Sum::default(), min: amount, max: amount }
     }
 
     fn add(&mut self, amount: Amount) {
@@ -134,29 +140,52 @@ impl Reader<'_> {
             None => groups_by_column(run, &rows, by.as_ref()),
         };
         let (found, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows)?;
-        let mut totals: HashMap<Option<String>, Group> = HashMap::new();
-        for (value, group) in found.into_iter().flatten() {
-            match totals.get_mut(&value) {
-                Some(total) => total.join(&group),
-                None => {
-                    totals.insert(value, group);
-                }
+        let mut totals: Groups = HashMap::new();
+        found.into_iter().flatten().for_each(|(of, group)| join(&mut totals, of, &group));
+        // What some segments tell by number and others by text is one.
+        let field = by.as_ref().and_then(By::field);
+        let (numbered, mut totals): (Groups, Groups) = totals.into_iter().partition(|(of, _)| matches!(of, Of::Number(_)));
+        for (of, group) in numbered {
+            if let (Of::Number(number), Some(field)) = (of, field) {
+                let text = vocabulary.texts(field, std::iter::once(number)).first().map(ToString::to_string);
+                join(&mut totals, text.map_or(Of::Nothing, Of::Text), &group);
             }
         }
-        let mut groups: Vec<Group> = totals.into_values().collect();
+        let named = |(of, group)| match of {
+            Of::Text(text) => Group { value: Some(text), ..group },
+            Of::Nothing | Of::Number(_) => group,
+        };
+        let mut groups: Vec<Group> = totals.into_iter().map(named).collect();
         groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
         Ok((groups, explain))
     }
 }
 
+/// The value that a group is of, as long as groups are added up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Of {
+    /// None.
+    Nothing,
+    /// This number of the vocabulary.
+    Number(u32),
+    /// This text.
+    Text(String),
+}
+
+type Groups = HashMap<Of, Group>;
+
+fn join(groups: &mut Groups, of: Of, group: &Group) {
+    groups.entry(of).and_modify(|total| total.join(group)).or_insert_with(|| group.clone());
+}
+
 /// The groups of a run from the parts of its summary.
-fn groups_of(parts: Vec<ValueTotal>) -> HashMap<Option<String>, Group> {
-    let mut groups: HashMap<Option<String>, Group> = HashMap::new();
-    for (value, total) in parts {
+fn groups_of(parts: Vec<ValueTotal>) -> Groups {
+    let mut groups = Groups::new();
+    for (of, total) in parts {
         let mut sum = Sum::default();
         sum.add(total.sum);
-        let part = Group { value: value.clone(), count: total.count, sum, min: total.least, max: total.most };
-        groups.entry(value).and_modify(|group| group.join(&part)).or_insert(part);
+        let part = Group { value: None, count: total.count, sum, min: total.least, max: total.most };
+        join(&mut groups, of, &part);
     }
     groups
 }
@@ -183,50 +212,36 @@ fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>
 }
 
 /// The groups of a run by the codes of a field, or as one; `None` if there are no codes.
-fn groups_by_code(
-    run: &Run<'_>,
-    amounts: &[(u32, Amount)],
-    by: Option<&By>,
-    vocabulary: &Vocabulary,
-) -> Result<Option<HashMap<Option<String>, Group>>> {
+fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, vocabulary: &Vocabulary) -> Result<Option<Groups>> {
     let coded = match by {
         None => None,
         Some(by) => {
             let Some(field) = by.field() else { return Ok(None) };
             let Some(coded) = vocabulary.coded(run.source, field)? else { return Ok(None) };
-            Some((field, coded))
+            Some(coded)
         }
     };
-    let mut groups: HashMap<u32, Group> = HashMap::new();
+    let mut groups: Vec<Option<Group>> = vec![None; coded.as_ref().map_or(0, |coded| coded.numbers.len()) + 1];
     for (row, amount) in amounts {
-        let code = coded.as_ref().map_or(0, |(_, coded)| coded.codes.get(*row));
-        groups.entry(code).or_insert_with(|| Group::of(None, *amount)).add(*amount);
+        let code = coded.as_ref().map_or(0, |coded| coded.codes.get(*row));
+        groups[code as usize].get_or_insert_with(|| Group::of(*amount)).add(*amount);
     }
-    let named = groups.into_iter().map(|(code, group)| {
-        let value = match &coded {
-            Some((field, coded)) if code > 0 => {
-                let number = coded.numbers[code as usize - 1];
-                vocabulary.texts(*field, std::iter::once(number)).first().map(ToString::to_string)
-            }
-            _ => None,
-        };
-        (value.clone(), Group { value, ..group })
-    });
-    Ok(Some(named.collect()))
+    let of = |code: usize| match &coded {
+        Some(coded) if code > 0 => Of::Number(coded.numbers[code - 1]),
+        _ => Of::Nothing,
+    };
+    Ok(Some((0..).zip(groups).filter_map(|(code, group)| Some((of(code), group?))).collect()))
 }
 
-fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<HashMap<Option<String>, Group>> {
+fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<Groups> {
     let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
-    let mut groups: HashMap<Option<String>, Group> = HashMap::new();
+    let mut groups = Groups::new();
     for columns in run.source.columns(rows, &fields)? {
         for row in 0..columns.rows() {
             let Some(amount) = columns.amount(row) else { continue };
-            let mut add = |value: Option<&str>| {
-                let value = value.map(str::to_owned);
-                groups.entry(value).or_insert_with_key(|value| Group::of(value.clone(), amount)).add(amount);
-            };
-            if by.is_none_or(|by| by.each(&columns, row, |value| add(Some(value))) == 0) {
-                add(None);
+            let mut add = |of: Of| groups.entry(of).or_insert_with(|| Group::of(amount)).add(amount);
+            if by.is_none_or(|by| by.each(&columns, row, |value| add(Of::Text(value.to_owned()))) == 0) {
+                add(Of::Nothing);
             }
         }
     }

@@ -7,7 +7,7 @@ use super::filter::{Clause, Filter};
 use super::interval::Calendar;
 use super::lookup::{Conditions, WantedCodes};
 use super::source::Source;
-use super::stats::HAS_AMOUNT;
+use super::stats::{HAS_AMOUNT, Of};
 use super::vocabulary::{Counts, Vocabulary};
 use super::{Bucket, Run};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub(super) struct Summarized<'a> {
 }
 
 /// What amounts come to that belong to a value of a field, or to none.
-pub(super) type ValueTotal = (Option<String>, Total);
+pub(super) type ValueTotal = (Of, Total);
 
 /// Which combinations of a cube match: the place of a dimension, whether the code must not be wanted, and the codes.
 type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
@@ -158,13 +158,12 @@ impl<'a> Summarized<'a> {
             },
             None => None,
         };
-        let text = |cell: u32| {
+        let of = |cell: u32| {
             let (place, coded) = coded.as_ref()?;
-            let number = coded.numbers.get((sums.code(cell, *place) as usize).checked_sub(1)?)?;
-            self.vocabulary.texts(SUMS[*place], std::iter::once(*number)).first().map(ToString::to_string)
+            coded.numbers.get((sums.code(cell, *place) as usize).checked_sub(1)?).copied()
         };
         let cells = matching(sums.cells(), |cell, place| sums.code(cell, place), &tests);
-        Ok(Some(cells.map(|cell| (text(cell), sums.total(cell))).collect()))
+        Ok(Some(cells.map(|cell| (of(cell).map_or(Of::Nothing, Of::Number), sums.total(cell))).collect()))
     }
 
     fn kinds(&self) -> Result<Option<(Cube, Tests)>> {

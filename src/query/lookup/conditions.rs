@@ -51,8 +51,13 @@ impl<'a> Conditions<'a, '_> {
             }
             _ if field == Field::Amount => {
                 let Some(amounts) = self.index.amounts()? else { return Ok(None) };
-                let found = amounts.within(self.rows.clone()).filter(|(_, amount)| condition.test.holds(Value::Decimal(*amount)));
-                Ok(Some((Docs::List(found.map(|(row, _)| row).collect()), true)))
+                let rows = self.rows.clone();
+                let found = match &condition.test {
+                    Test::Between(least, most) => amounts.between(rows, *least, *most),
+                    Test::Present => amounts.between(rows, None, None),
+                    test => amounts.within(rows).filter(|(_, amount)| test.holds(Value::Decimal(*amount))).map(|(row, _)| row).collect(),
+                };
+                Ok(Some((Docs::List(found), true)))
             }
             _ => Ok(None),
         }

@@ -34,11 +34,42 @@ impl Amounts {
         Ok(Self { rows, units })
     }
 
+    /// The rows of a range that have an amount from one bound to another, both included, ascending.
+    pub fn between(&self, range: Range<u32>, least: Option<Amount>, most: Option<Amount>) -> Vec<u32> {
+        let bound = |bound: Option<Amount>, none: i64| bound.map_or(i128::from(none), |bound| bound.units());
+        let (Ok(least), Ok(most)) = (clamped(bound(least, i64::MIN), i64::MIN), clamped(bound(most, i64::MAX), i64::MAX)) else {
+            return Vec::new();
+        };
+        let places = self.places(&range);
+        let mut wanted = Vec::with_capacity(places.len());
+        self.units.each(places.clone(), |units| wanted.push((least..=most).contains(&units)));
+        let mut rows = Vec::new();
+        let mut wanted = wanted.into_iter();
+        self.rows.each(places, |row| {
+            if wanted.next() == Some(true) {
+                rows.push(row as u32);
+            }
+        });
+        rows
+    }
+
+    fn places(&self, range: &Range<u32>) -> Range<u32> {
+        self.rows.partition_point(|row| row < i64::from(range.start))..self.rows.partition_point(|row| row < i64::from(range.end))
+    }
+
     /// The rows of a range that have an amount, ascending, with it.
     pub fn within(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Amount)> {
-        let first = self.rows.partition_point(|row| row < i64::from(range.start));
-        let last = self.rows.partition_point(|row| row < i64::from(range.end));
-        (first..last).map(|place| (self.rows.get(place) as u32, Amount::from_units(i128::from(self.units.get(place)))))
+        self.places(&range).map(|place| (self.rows.get(place) as u32, Amount::from_units(i128::from(self.units.get(place)))))
+    }
+}
+
+/// A bound among the numbers that lists have; an error if none of them can be on its other side.
+fn clamped(bound: i128, open: i64) -> Result<i64, ()> {
+    match i64::try_from(bound) {
+        Ok(bound) => Ok(bound),
+        // Below all for the lower bound, above all for the upper one.
+        Err(_) if (bound < 0) == (open == i64::MIN) => Ok(open),
+        Err(_) => Err(()),
     }
 }
 
@@ -53,6 +84,12 @@ mod tests {
         let list = Amounts::open(&FileSlice::from(write_amounts(&all).expect("they fit"))).expect("our own list");
         assert_eq!(list.within(0..1_000).collect::<Vec<_>>(), all);
         assert_eq!(list.within(4..900).collect::<Vec<_>>(), all[1..2]);
+        let between = |least: Option<&str>, most: Option<&str>| list.between(0..900, least.map(amount), most.map(amount));
+        assert_eq!(between(None, None), [3, 4]);
+        assert_eq!((between(Some("5.25"), None), between(Some("5.26"), None), between(None, Some("-1000000"))), (vec![3], vec![], vec![4]));
+        let huge = "999999999999999999999";
+        let (low, high) = (format!("-{huge}"), huge);
+        assert_eq!((between(Some(&low), Some(high)), between(Some(high), None), between(None, Some(&low))), (vec![3, 4], vec![], vec![]));
         assert!(write_amounts(&[(1, amount("999999999999999999999"))]).is_none());
     }
 }
