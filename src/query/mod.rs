@@ -16,6 +16,7 @@ mod histogram;
 mod interval;
 mod list;
 mod lookup;
+mod places;
 pub mod plan;
 mod rows;
 mod scan;

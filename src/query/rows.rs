@@ -108,9 +108,9 @@ pub(super) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64
         return Ok(None);
     };
     let mut names = Vec::new();
-    index.each_value(Field::Format, |name| names.push(decode::Format::from_name(name)))?;
+    index.each_value(Field::Format, |name, _| names.push(decode::Format::from_name(name)))?;
     let mut flags = Vec::new();
-    index.each_value(Field::TimeSuspect, |flag| flags.push(flag == "true"))?;
+    index.each_value(Field::TimeSuspect, |flag, _| flags.push(flag == "true"))?;
     let tenants = &segment.manifest().tenants;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {

@@ -2,12 +2,14 @@
 //! what is shown becomes text.
 //!
 //! A segment's codes are places in its own dictionary. Which number of the vocabulary each stands for is found out when a
-//! question first counts by the field in that segment, and remembered.
+//! question is first about the field in that segment, and remembered; and so is, for each value, in which segments it is: a question
+//! for a value looks into one table then, and not into a dictionary in every segment.
 
+use super::places::{Places, VALUES_MAX};
 use super::source::Source;
 use crate::error::Result;
 use crate::event::{FIELDS, Field, FieldDef, Operator};
-use crate::storage::segment::{Codes, Segment};
+use crate::storage::segment::{Codes, IndexReader, Segment};
 use hashbrown::HashMap;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -66,9 +68,10 @@ struct Values {
     /// Whether networks are asked for, and then the address that each text is.
     addressed: bool,
     addresses: Vec<Option<IpAddr>>,
-    /// The numbers of a segment's values, in the order of its codes from 1.
-    segments: HashMap<Box<str>, Arc<[u32]>>,
+    /// The numbers of a segment's values, in the order of its codes from 1, by the serial number of the segment.
+    segments: HashMap<u32, Arc<[u32]>>,
     remembered: usize,
+    places: Places,
 }
 
 impl Values {
@@ -90,13 +93,18 @@ impl Values {
         Some(number)
     }
 
-    fn remember(&mut self, segment: &str, numbers: &Arc<[u32]>) {
+    fn remember(&mut self, segment: u32, numbers: &Arc<[u32]>) {
         if self.remembered + numbers.len() > NUMBERS_MAX {
             self.segments.clear();
             self.remembered = 0;
         }
         self.remembered += numbers.len();
-        self.segments.insert(segment.into(), Arc::clone(numbers));
+        self.segments.insert(segment, Arc::clone(numbers));
+    }
+
+    /// Where a value is in a segment, if it is there; `None` if that is not known.
+    fn place(&self, segment: u32, text: &str) -> Option<Option<(u32, u32)>> {
+        self.places.knows(segment).then(|| self.numbers.get(text).and_then(|number| self.places.find(segment, *number)))
     }
 }
 
@@ -119,27 +127,41 @@ impl Vocabulary {
 
     fn numbers(&self, segment: &Segment, field: Field) -> Result<Option<Arc<[u32]>>> {
         let values = &self.fields[field as usize];
-        let id = segment.manifest().id.as_str();
-        if let Some(numbers) = values.read().unwrap_or_else(PoisonError::into_inner).segments.get(id) {
+        if let Some(numbers) = values.read().unwrap_or_else(PoisonError::into_inner).segments.get(segment.serial().as_ref()) {
             return Ok(Some(Arc::clone(numbers)));
         }
         let index = segment.index()?;
         let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
-        let mut numbers: Option<Vec<u32>> = Some(Vec::new());
-        index.each_value(field, |text| {
-            let number = numbers.is_some().then(|| values.number(text)).flatten();
-            numbers = number.and_then(|number| {
-                numbers.take().map(|mut numbers| {
-                    numbers.push(number);
-                    numbers
-                })
-            });
+        let (mut numbers, mut all_rows, mut full) = (Vec::new(), Vec::new(), false);
+        index.each_value(field, |text, rows| {
+            match values.number(text).filter(|_| !full) {
+                Some(number) => numbers.push(number),
+                None => full = true,
+            }
+            all_rows.push(rows);
         })?;
-        let numbers: Option<Arc<[u32]>> = numbers.map(Arc::from);
-        if let Some(numbers) = &numbers {
-            values.remember(id, numbers);
+        if full {
+            return Ok(None);
         }
-        Ok(numbers)
+        let numbers: Arc<[u32]> = numbers.into();
+        values.remember(**segment.serial(), &numbers);
+        values.places.add(segment.serial(), &numbers, &all_rows);
+        Ok(Some(numbers))
+    }
+
+    /// The code of a value in a segment and how many rows have it, if any has.
+    pub(super) fn code_of(&self, segment: &Segment, index: &IndexReader, field: Field, value: &str) -> Result<Option<(u32, u32)>> {
+        let place = || self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner).place(**segment.serial(), value);
+        if let Some(found) = place() {
+            return Ok(found);
+        }
+        if index.values(field)? <= VALUES_MAX
+            && self.numbers(segment, field)?.is_some()
+            && let Some(found) = place()
+        {
+            return Ok(found);
+        }
+        index.code_of(field, value)
     }
 
     /// Which codes of a segment stand for one of these texts or an address in one of these networks; `None` if the vocabulary is full.

@@ -114,7 +114,7 @@ impl<'a> Conditions<'a, '_> {
     ) -> Result<Option<Docs<'a>>> {
         let mut found: Vec<(u32, u32, &String)> = Vec::new();
         for value in values {
-            found.extend(self.index.code_of(field, value)?.map(|(code, rows)| (code, rows, value)));
+            found.extend(self.vocabulary.code_of(self.segment, self.index, field, value)?.map(|(code, rows)| (code, rows, value)));
         }
         found.sort_unstable();
         found.dedup();

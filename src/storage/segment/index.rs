@@ -222,16 +222,16 @@ impl IndexReader {
         self.codes.get(field).map(|codes| codes.get(|file| Codes::open(file, self.rows))).transpose()
     }
 
-    /// Hands over the values of a field that codes stand for, in the order of the codes from 1.
+    /// Hands over the values of a field that codes stand for, in the order of the codes from 1, and how many rows have each.
     ///
     /// # Errors
     /// An index that cannot be read.
-    pub fn each_value(&self, field: Field, mut take: impl FnMut(&str)) -> Result<()> {
+    pub fn each_value(&self, field: Field, mut take: impl FnMut(&str, u32)) -> Result<()> {
         let broken = || format!("cannot read the terms of {field}");
         let (_, inverted) = self.terms.get(field).ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
         let mut stream = inverted.terms().stream().context(ErrorKind::Corrupt, broken)?;
         while stream.advance() {
-            take(std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?);
+            take(std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?, stream.value().doc_freq);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Rows decoded at a time, at most…
@@ -45,6 +45,7 @@ pub struct Segment {
     /// The place of each tenant in the manifest.
     tenants: OnceLock<HashMap<Box<str>, u32>>,
     data: Arc<Part<DataFile>>,
+    serial: Arc<u32>,
 }
 
 /// An open Parquet file: its footer, and its page index.
@@ -74,8 +75,21 @@ impl Segment {
 
     /// The segment of a manifest that is at hand.
     pub fn new(store: &Store, manifest: Manifest) -> Self {
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
         let opened = store.opened();
-        Self { manifest, store: store.clone(), index: Part::new(opened), tenants: OnceLock::new(), data: Part::new(opened) }
+        Self {
+            manifest,
+            store: store.clone(),
+            index: Part::new(opened),
+            tenants: OnceLock::new(),
+            data: Part::new(opened),
+            serial: Arc::new(SERIAL.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// A number that no other segment of this process has, for who remembers something of it: gone when the segment is.
+    pub fn serial(&self) -> &Arc<u32> {
+        &self.serial
     }
 
     /// What the segment holds.
