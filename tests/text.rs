@@ -7,9 +7,9 @@ use annals::access::Scope;
 use annals::api::Pairs;
 use annals::clock::Clock;
 use annals::event::Timestamp;
-use annals::query::{Filter, Order};
 use annals::query::filter::{Clause, parse_filter};
 use annals::query::plan::Path;
+use annals::query::{Filter, Order};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
@@ -131,11 +131,11 @@ fn trace_of_texts(number: usize) -> String {
         "pair": format!("{} beside {}", word(number), word(number / 2)),
         "uuid": format!("00000000-dead-beef-0000-{number:012}"),
         "address": format!("10.0.{}.{}", number / 250, number % 250),
-        "long": format!("{} the end of it", "long ".repeat(if number % 90 == 0 { 150 } else { 1 })),
-        "labels": { format!("label-{}", word(number)): if number % 4 == 0 { "kept apart" } else { "kept together" } },
+        "long": format!("{} the end of it", "long ".repeat(if number.is_multiple_of(90) { 150 } else { 1 })),
+        "labels": { format!("label-{}", word(number)): if number.is_multiple_of(4) { "kept apart" } else { "kept together" } },
         "list": [{ "name": format!("disk {}", number % 4) }, { "name": "root disk" }],
-        "inner": if number % 10 == 0 { json!(format!("{{\"name\":\"inner name {}\"}}", number % 20)) } else { json!("plain inner name") },
-        "Some_Key": number % 2 == 0,
+        "inner": if number.is_multiple_of(10) { json!(format!("{{\"name\":\"inner name {}\"}}", number % 20)) } else { json!("plain inner name") },
+        "Some_Key": number.is_multiple_of(2),
     });
     json!({
         "trace_id": format!("00000000-0000-4000-8000-{number:012}"), "trace_name": "createServer", "trace_type": "ApiCall",

@@ -211,7 +211,19 @@ impl IndexReader {
         let accepted = bundle.file(ACCEPTED).ok().map(Late::new);
         let amounts = bundle.file(AMOUNTS).ok().map(Late::new);
         let summary = bundle.file(SUMMARY).ok().map(Late::new);
-        Ok(Self { terms, hashes, words, texts, codes, looked_up: LookedUp::default(), accepted, amounts, summary, places, rows: reader.max_doc() })
+        Ok(Self {
+            terms,
+            hashes,
+            words,
+            texts,
+            codes,
+            looked_up: LookedUp::default(),
+            accepted,
+            amounts,
+            summary,
+            places,
+            rows: reader.max_doc(),
+        })
     }
 
     /// The codes of a field, a row each; `None` if the index has none, and then the column must be read.

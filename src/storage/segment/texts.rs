@@ -121,7 +121,9 @@ impl Texts {
 
     /// Whether all ends ascend to where the next part begins, within characters nowhere.
     fn is_whole(&self) -> bool {
-        let Some(paths) = self.bytes.get(self.paths_at..self.texts_at).and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return false };
+        let Some(paths) = self.bytes.get(self.paths_at..self.texts_at).and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
+            return false;
+        };
         let Some(texts) = self.bytes.get(self.texts_at..).and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return false };
         let ascend = |number: usize, last: usize, end: &dyn Fn(usize) -> usize| {
             let mut before = 0;

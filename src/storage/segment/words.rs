@@ -62,6 +62,14 @@ pub(super) struct WordsBuilder {
     group: u32,
 }
 
+/// The record at a place among events, which is that of a row of the segment.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    events: &'a Columns,
+    place: usize,
+    row: u32,
+}
+
 /// What is known of a text at a path: what it is kept as, and its terms.
 #[derive(Debug, Clone)]
 struct Known {
@@ -129,21 +137,22 @@ impl WordsBuilder {
         let mut builder = Self::default();
         let places = batches.iter().flat_map(|events| (0..events.rows()).map(move |place| (events, place)));
         for ((events, place), row) in places.zip(0..) {
-            builder.add(events, place, row);
+            builder.add(Source { events, place, row });
         }
         builder
     }
 
-    /// Takes the words of the record at a place among `events`, which is that of a row of the segment.
-    fn add(&mut self, events: &Columns, place: usize, row: u32) {
+    /// Takes the words of a record.
+    fn add(&mut self, source: Source<'_>) {
+        let Source { events, place, row } = source;
         if row / BLOCK_ROWS != self.block_number {
             self.close_block();
             self.block_number = row / BLOCK_ROWS;
         }
         let mut terms = Vec::new();
         walk(events.text(Field::Original, place).unwrap_or_default(), &mut |path, part| match part {
-            Part::Key(key) => self.add_key(events, place, path, key, row, &mut terms),
-            Part::Text(text) | Part::Literal(text) => self.add_value(events, place, path, text, row, &mut terms),
+            Part::Key(key) => self.add_key(source, path, key, &mut terms),
+            Part::Text(text) | Part::Literal(text) => self.add_value(source, path, text, &mut terms),
             Part::Embedded(_) => {
                 let group = self.group_of(path);
                 self.texts.add_embedded(group, row);
@@ -152,7 +161,8 @@ impl WordsBuilder {
         });
     }
 
-    fn add_key(&mut self, events: &Columns, place: usize, path: &str, key: &str, row: u32, terms: &mut Vec<u32>) {
+    fn add_key(&mut self, source: Source<'_>, path: &str, key: &str, terms: &mut Vec<u32>) {
+        let row = source.row;
         self.path.clear();
         self.path.push_str(path);
         if let Some(found) = self.remembered.keys.get(path).filter(|found| found.key.as_ref() == key) {
@@ -164,7 +174,7 @@ impl WordsBuilder {
         self.group = self.texts.group(path);
         let folded = fold(key);
         let kept = self.texts.entry(KEYS, &folded);
-        let plain = self.cut(events, place, &folded, terms);
+        let plain = self.cut(source, &folded, terms);
         if plain {
             self.remembered.add_key(path, key, self.group, kept, terms);
         }
@@ -172,7 +182,8 @@ impl WordsBuilder {
         add_rows(&mut self.postings, terms, row);
     }
 
-    fn add_value(&mut self, events: &Columns, place: usize, path: &str, text: &str, row: u32, terms: &mut Vec<u32>) {
+    fn add_value(&mut self, source: Source<'_>, path: &str, text: &str, terms: &mut Vec<u32>) {
+        let row = source.row;
         let group = self.group_of(path);
         if let Some(known) = self.remembered.value(group, text) {
             self.texts.add_row(group, known.kept, row);
@@ -181,7 +192,7 @@ impl WordsBuilder {
         }
         let folded = fold(text);
         let kept = self.texts.entry(group, &folded);
-        if self.cut(events, place, &folded, terms) {
+        if self.cut(source, &folded, terms) {
             self.remembered.add_value(group, text, kept, terms);
         }
         self.texts.add_row(group, kept, row);
@@ -199,14 +210,14 @@ impl WordsBuilder {
     }
 
     /// Cuts a folded text into terms, and adds its ids to the block. Returns whether it has none.
-    fn cut(&mut self, events: &Columns, place: usize, folded: &str, terms: &mut Vec<u32>) -> bool {
+    fn cut(&mut self, source: Source<'_>, folded: &str, terms: &mut Vec<u32>) -> bool {
         let mut plain = true;
         terms.clear();
         tokens(folded, &mut |token: Token<'_>| match token.kind {
             TokenKind::Term => terms.push(self.number(token.text)),
             TokenKind::Id => {
                 plain = false;
-                if !is_value(events, place, token.text) {
+                if !is_value(source, token.text) {
                     self.block.push(hash_of(token.text));
                 }
             }
@@ -261,7 +272,7 @@ fn add_rows(postings: &mut [Posting], terms: &[u32], row: u32) {
 
 /// Whether a folded token is the value of a hashed field. Tables of fields are asked for the folded id, so they have only
 /// what folding leaves alone.
-fn is_value(events: &Columns, place: usize, token: &str) -> bool {
+fn is_value(Source { events, place, .. }: Source<'_>, token: &str) -> bool {
     let mut fields = FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
     fields.any(|def| events.text(def.field, place) == Some(token))
 }
