@@ -140,22 +140,9 @@ impl Reader<'_> {
             None => groups_by_column(run, &rows, by.as_ref()),
         };
         let (found, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows)?;
-        let mut totals: Groups = HashMap::new();
-        found.into_iter().flatten().for_each(|(of, group)| join(&mut totals, of, &group));
-        // What some segments tell by number and others by text is one.
-        let field = by.as_ref().and_then(By::field);
-        let (numbered, mut totals): (Groups, Groups) = totals.into_iter().partition(|(of, _)| matches!(of, Of::Number(_)));
-        for (of, group) in numbered {
-            if let (Of::Number(number), Some(field)) = (of, field) {
-                let text = vocabulary.texts(field, std::iter::once(number)).first().map(ToString::to_string);
-                join(&mut totals, text.map_or(Of::Nothing, Of::Text), &group);
-            }
-        }
-        let named = |(of, group)| match of {
-            Of::Text(text) => Group { value: Some(text), ..group },
-            Of::Nothing | Of::Number(_) => group,
-        };
-        let mut groups: Vec<Group> = totals.into_iter().map(named).collect();
+        let mut totals = Totals::default();
+        found.into_iter().flatten().for_each(|(of, group)| totals.add(of, &group));
+        let mut groups = totals.finish(by.as_ref().and_then(By::field), vocabulary);
         groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
         Ok((groups, explain))
     }
@@ -172,22 +159,68 @@ pub(super) enum Of {
     Text(String),
 }
 
-type Groups = HashMap<Of, Group>;
+/// The groups of one run, or of one cell of its summary each.
+type Groups = Vec<(Of, Group)>;
 
-fn join(groups: &mut Groups, of: Of, group: &Group) {
-    groups.entry(of).and_modify(|total| total.join(group)).or_insert_with(|| group.clone());
+/// Groups by small numbers.
+#[derive(Debug, Default)]
+struct Numbered {
+    /// The place of each number's group, from 1; 0 where there is none.
+    places: Vec<u32>,
+    groups: Vec<(u32, Group)>,
+}
+
+impl Numbered {
+    /// The group of a number; a new one is made by `new`.
+    fn group(&mut self, number: u32, new: impl FnOnce() -> Group) -> &mut Group {
+        if self.places.len() <= number as usize {
+            self.places.resize(number as usize + 1, 0);
+        }
+        let place = &mut self.places[number as usize];
+        if *place == 0 {
+            self.groups.push((number, new()));
+            *place = self.groups.len() as u32;
+        }
+        &mut self.groups[*place as usize - 1].1
+    }
+}
+
+/// The groups of all runs.
+#[derive(Debug, Default)]
+struct Totals {
+    numbered: Numbered,
+    named: HashMap<Option<String>, Group>,
+}
+
+impl Totals {
+    fn add(&mut self, of: Of, group: &Group) {
+        let total = match of {
+            Of::Number(number) => self.numbered.group(number, || Group::of(group.min)),
+            Of::Nothing => self.named.entry(None).or_insert_with(|| Group::of(group.min)),
+            Of::Text(text) => self.named.entry(Some(text)).or_insert_with(|| Group::of(group.min)),
+        };
+        total.join(group);
+    }
+
+    /// The groups with their values: what some segments tell by number and others by text is one.
+    fn finish(mut self, field: Option<Field>, vocabulary: &Vocabulary) -> Vec<Group> {
+        let numbered = std::mem::take(&mut self.numbered).groups;
+        let texts = field.map(|field| vocabulary.texts(field, numbered.iter().map(|(number, _)| *number)));
+        for (text, (_, group)) in texts.into_iter().flatten().zip(numbered) {
+            self.add(Of::Text(text.to_string()), &group);
+        }
+        self.named.into_iter().map(|(value, group)| Group { value, ..group }).collect()
+    }
 }
 
 /// The groups of a run from the parts of its summary.
 fn groups_of(parts: Vec<ValueTotal>) -> Groups {
-    let mut groups = Groups::new();
-    for (of, total) in parts {
+    let group = |(of, total): ValueTotal| {
         let mut sum = Sum::default();
         sum.add(total.sum);
-        let part = Group { value: None, count: total.count, sum, min: total.least, max: total.most };
-        join(&mut groups, of, &part);
-    }
-    groups
+        (of, Group { value: None, count: total.count, sum, min: total.least, max: total.most })
+    };
+    parts.into_iter().map(group).collect()
 }
 
 /// The rows that have an amount, with it, from the index; `None` if it has no list of them.
@@ -221,21 +254,21 @@ fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, voc
             Some(coded)
         }
     };
-    let mut groups: Vec<Option<Group>> = vec![None; coded.as_ref().map_or(0, |coded| coded.numbers.len()) + 1];
+    let mut groups = Numbered::default();
     for (row, amount) in amounts {
         let code = coded.as_ref().map_or(0, |coded| coded.codes.get(*row));
-        groups[code as usize].get_or_insert_with(|| Group::of(*amount)).add(*amount);
+        groups.group(code, || Group::of(*amount)).add(*amount);
     }
-    let of = |code: usize| match &coded {
-        Some(coded) if code > 0 => Of::Number(coded.numbers[code - 1]),
+    let of = |code: u32| match &coded {
+        Some(coded) if code > 0 => Of::Number(coded.numbers[code as usize - 1]),
         _ => Of::Nothing,
     };
-    Ok(Some((0..).zip(groups).filter_map(|(code, group)| Some((of(code), group?))).collect()))
+    Ok(Some(groups.groups.into_iter().map(|(code, group)| (of(code), group)).collect()))
 }
 
 fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<Groups> {
     let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
-    let mut groups = Groups::new();
+    let mut groups: HashMap<Of, Group> = HashMap::new();
     for columns in run.source.columns(rows, &fields)? {
         for row in 0..columns.rows() {
             let Some(amount) = columns.amount(row) else { continue };
@@ -245,7 +278,7 @@ fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<Group
             }
         }
     }
-    Ok(groups)
+    Ok(groups.into_iter().collect())
 }
 
 #[cfg(test)]
