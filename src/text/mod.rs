@@ -15,5 +15,5 @@ pub use fold::{fold, is_word};
 pub use glob::Glob;
 pub use shape::{decided_by_shape, longest_run, shape};
 pub use texts::{Kind as RecordTextKind, RecordText, RecordTexts};
-pub use tokens::{Token, TokenKind, Wanted, spaced, stands_in, tokens, words_of};
+pub use tokens::{Token, TokenKind, Wanted, is_lone_id, spaced, stands_in, tokens, words_of};
 pub use walk::{Part, walk, walk_parts};

@@ -71,6 +71,18 @@ fn within_uuid(text: &str, at: usize) -> bool {
     (1..UUID).any(|back| at.checked_sub(back).is_some_and(|start| is_uuid_at(text, start)))
 }
 
+/// Whether a text is one token, folded, and that an id: the most frequent kind of text that does not come again, told at a glance. "No"
+/// is not certain.
+pub fn is_lone_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut digits = false;
+    let plain = bytes.iter().all(|byte| {
+        digits |= byte.is_ascii_digit();
+        byte.is_ascii_alphanumeric()
+    });
+    plain && digits && bytes.len() > SHORT || bytes.len() == UUID && is_uuid_at(text, 0)
+}
+
 /// Runs of word characters (a uuid is one) and of wide characters, with where they begin.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
     let mut at = 0;
@@ -243,6 +255,9 @@ mod tests {
             };
             let needle = spaced(fold(needle.trim()).trim()).into_owned();
             prop_assume!(!needle.is_empty());
+            if is_lone_id(&text) {
+                prop_assert_eq!(of(&text), [format!("#{text}")]);
+            }
             let mut found = Vec::new();
             tokens(&text, &mut |token| found.push(token));
             let has = |text: &str, kind: TokenKind| found.iter().any(|token| token.text == text && token.kind == kind);

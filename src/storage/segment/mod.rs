@@ -22,6 +22,7 @@ mod opened;
 mod packed;
 mod reader;
 mod records;
+mod remembered;
 mod sizes;
 mod summary;
 mod texts;

@@ -131,6 +131,16 @@ impl TextsBuilder {
         Kept::As(entry)
     }
 
+    /// Adds a row with a text that is one id: no shape tells it.
+    pub(super) fn add_id(&mut self, group: u32, folded: &str, row: u32) {
+        let kept = match self.groups[group as usize].form {
+            Form::Whole => self.entry(group, folded),
+            _ if group == OTHERS => Kept::Not,
+            _ => Kept::As(NONE),
+        };
+        self.add_row(group, kept, row);
+    }
+
     fn fits(&self, text: &str) -> bool {
         text.len() <= TEXT_BYTES_MAX && self.bytes + text.len() <= BYTES_MAX
     }

@@ -5,26 +5,19 @@
 //! an id stands: what a tenant's records share is kept once for a block, and a candidate costs the reading of one block.
 //! Ids that are values of hashed fields are in the tables of those already.
 //!
-//! Keys and many values are the same texts in every record, so what a text is made of is remembered by its path: what is met again
-//! costs one look into a table instead of folding and cutting it again. The texts themselves go to the table of texts.
+//! Keys and many values are the same texts in every record, so what a text is made of is remembered by its path. The texts themselves go
+//! to the table of texts.
 
 use super::hash_table::{HashTableBuilder, hash_of};
+use super::remembered::Remembered;
 use super::texts::KEYS;
-use super::texts_builder::{Kept, TextsBuilder};
+use super::texts_builder::TextsBuilder;
 use crate::event::{Columns, FIELDS, Field, IndexKind};
-use crate::text::{Part, Token, TokenKind, fold, tokens, walk};
+use crate::text::{Part, Token, TokenKind, fold, is_lone_id, tokens, walk};
 use hashbrown::HashMap;
-use std::ops::Range;
 
 /// Rows in a block of the table of ids.
 pub(super) const BLOCK_ROWS: u32 = 64;
-/// Longer texts, in bytes, are not remembered: they hardly come again.
-const REMEMBERED_BYTES: usize = 64;
-/// Nor are keys with longer paths.
-const REMEMBERED_PATH_BYTES: usize = 256;
-/// Texts that are remembered at most; when there are more, all are forgotten and the frequent ones come back.
-const REMEMBERED_TEXTS: usize = 1 << 15;
-
 /// A term and the rows that have it.
 pub(super) type TermRows = (Box<str>, Vec<u32>);
 
@@ -70,67 +63,6 @@ struct Source<'a> {
     row: u32,
 }
 
-/// What is known of a text at a path: what it is kept as, and its terms.
-#[derive(Debug, Clone)]
-struct Known {
-    kept: Kept,
-    terms: Range<u32>,
-}
-
-/// What is known of a key, by its path; a key with dots in it can have the path of another.
-#[derive(Debug)]
-struct KnownKey {
-    key: Box<str>,
-    group: u32,
-    known: Known,
-}
-
-/// Texts that are known.
-#[derive(Debug, Default)]
-struct Remembered {
-    keys: HashMap<Box<str>, KnownKey>,
-    /// Values by their group.
-    values: Vec<HashMap<Box<str>, Known>>,
-    terms: Vec<u32>,
-    texts: usize,
-}
-
-impl Remembered {
-    fn value(&self, group: u32, text: &str) -> Option<&Known> {
-        self.values.get(group as usize)?.get(text)
-    }
-
-    /// Makes room for one more, and takes its terms.
-    fn known(&mut self, kept: Kept, terms: &[u32]) -> Known {
-        if self.texts == REMEMBERED_TEXTS {
-            *self = Self::default();
-        }
-        self.texts += 1;
-        let start = self.terms.len() as u32;
-        self.terms.extend_from_slice(terms);
-        Known { kept, terms: start..self.terms.len() as u32 }
-    }
-
-    fn add_value(&mut self, group: u32, text: &str, kept: Kept, terms: &[u32]) {
-        if text.len() > REMEMBERED_BYTES {
-            return;
-        }
-        let known = self.known(kept, terms);
-        if self.values.len() <= group as usize {
-            self.values.resize_with(group as usize + 1, HashMap::new);
-        }
-        self.values[group as usize].insert(text.into(), known);
-    }
-
-    fn add_key(&mut self, path: &str, key: &str, group: u32, kept: Kept, terms: &[u32]) {
-        if path.len() > REMEMBERED_PATH_BYTES {
-            return;
-        }
-        let known = self.known(kept, terms);
-        self.keys.insert(path.into(), KnownKey { key: key.into(), group, known });
-    }
-}
-
 impl WordsBuilder {
     /// The words of the records of events, in the order of rows.
     pub(super) fn of(batches: &[Columns]) -> Self {
@@ -165,10 +97,11 @@ impl WordsBuilder {
         let row = source.row;
         self.path.clear();
         self.path.push_str(path);
-        if let Some(found) = self.remembered.keys.get(path).filter(|found| found.key.as_ref() == key) {
-            self.group = found.group;
-            self.texts.add_row(KEYS, found.known.kept, row);
-            add_rows(&mut self.postings, &self.remembered.terms[found.known.range()], row);
+        if let Some((group, known)) = self.remembered.key(path, key) {
+            let known = known.clone();
+            self.group = group;
+            self.texts.add_row(KEYS, known.kept, row);
+            add_rows(&mut self.postings, self.remembered.terms(&known), row);
             return;
         }
         self.group = self.texts.group(path);
@@ -185,9 +118,17 @@ impl WordsBuilder {
     fn add_value(&mut self, source: Source<'_>, path: &str, text: &str, terms: &mut Vec<u32>) {
         let row = source.row;
         let group = self.group_of(path);
-        if let Some(known) = self.remembered.value(group, text) {
+        if is_lone_id(text) {
+            let folded = fold(text);
+            self.texts.add_id(group, &folded, row);
+            if !is_value(source, &folded) {
+                self.block.push(hash_of(&folded));
+            }
+            return;
+        }
+        if let Some(known) = self.remembered.value(group, text).cloned() {
             self.texts.add_row(group, known.kept, row);
-            add_rows(&mut self.postings, &self.remembered.terms[known.range()], row);
+            add_rows(&mut self.postings, self.remembered.terms(&known), row);
             return;
         }
         let folded = fold(text);
@@ -252,12 +193,6 @@ impl WordsBuilder {
         let terms = terms.into_iter().map(rows).collect();
         let (lists, texts) = self.texts.finish();
         Words { terms, ids: self.table.finish(), lists, texts }
-    }
-}
-
-impl Known {
-    fn range(&self) -> Range<usize> {
-        self.terms.start as usize..self.terms.end as usize
     }
 }
 
