@@ -19,7 +19,7 @@ FLOORS = {
     "top 20 operators of a resource type": 0.7,
     "whole table: failures by source": 0.45,
     "count by word": 1.6,
-    "count by phrase": 3.0,
+    "count by phrase": 1.5,
 }
 EVENTS = 200_000
 
