@@ -18,6 +18,7 @@ use hashbrown::HashMap;
 
 /// Rows in a block of the table of ids.
 pub(super) const BLOCK_ROWS: u32 = 64;
+
 /// A term and the rows that have it.
 pub(super) type TermRows = (Box<str>, Vec<u32>);
 
