@@ -1,11 +1,10 @@
 """Annals' side: `annals serve` as a process that is started, asked over one kept connection, watched and stopped.
 
-A question is a request over a plain socket: bytes out, headers and body in, the body read as JSON. Python's http.client
-costs a fifth of a millisecond more, which would be measured as ours; exports, which are chunked, use it.
+A question is a request over a plain socket: bytes out, headers and body in, the body read as JSON by orjson. Python's http.client
+and json cost several tenths of a millisecond more, which would be measured as ours; exports, which are chunked, use the former.
 """
 
 import http.client
-import json
 import os
 import pathlib
 import queue
@@ -15,6 +14,8 @@ import sys
 import threading
 import time
 import urllib.parse
+
+import orjson
 
 
 def memory(pid):
@@ -122,7 +123,7 @@ class Server:
 
     def get(self, url):
         try:
-            return json.loads(self.connection.get(url))
+            return orjson.loads(self.connection.get(url))
         except OSError as error:
             sys.exit(f"{url}: {error!r}; annals serve has exit code {self.process.poll()} and said: {self.said()}")
 
