@@ -150,7 +150,8 @@ impl<'a> Summarized<'a> {
         };
         let others = self.filter.clauses.iter().filter(|clause| !matches!(clause, Clause::Field(condition) if *condition == HAS_AMOUNT));
         let Some(tests) = self.tests(others, SUMS)? else { return Ok(None) };
-        let Some(sums) = self.summary()?.sums(self.unit)? else { return Ok(None) };
+        let dimensions = tests.iter().map(|(place, ..)| *place).chain(by).max().map_or(0, |last| last + 1);
+        let Some(sums) = self.summary()?.sums(self.unit, dimensions)? else { return Ok(None) };
         let coded = match by {
             Some(place) => match self.vocabulary.coded(self.run.source, SUMS[place])? {
                 Some(coded) => Some((place, coded)),

@@ -3,7 +3,7 @@
 
 use super::super::filter::{Condition, Test};
 use super::super::vocabulary::Vocabulary;
-use super::rows_of::{Coded, Docs, WantedCodes};
+use super::rows_of::{Coded, Docs, WantedCodes, in_order};
 use crate::error::Result;
 use crate::event::{Field, IndexKind, Value};
 use crate::storage::segment::{Codes, IndexReader, Segment};
@@ -40,15 +40,7 @@ impl<'a> Conditions<'a, '_> {
                 }
                 Ok(by_term(self.index, field, test)?.map(|docs| (docs, true)))
             }
-            (IndexKind::Hash, Test::OneOf(values)) => {
-                let mut rows = Vec::new();
-                for value in values {
-                    rows.extend(self.index.candidates(field, value)?);
-                }
-                rows.sort_unstable();
-                rows.dedup();
-                Ok(Some((Docs::List(rows), false)))
-            }
+            (IndexKind::Hash, test) => self.by_id(field, test),
             _ if field == Field::Amount => {
                 let Some(amounts) = self.index.amounts()? else { return Ok(None) };
                 let rows = self.rows.clone();
@@ -61,6 +53,23 @@ impl<'a> Conditions<'a, '_> {
             }
             _ => Ok(None),
         }
+    }
+
+    fn by_id(&self, field: Field, test: &Test) -> Result<Option<(Docs<'a>, bool)>> {
+        let (index, all) = (self.index, [String::new()]);
+        let found = match test {
+            Test::OneOf(values) => {
+                let mut rows = Vec::new();
+                for value in values {
+                    rows.extend(index.candidates(field, value)?);
+                }
+                Some((rows, index.ids_are_certain(field)?))
+            }
+            Test::Prefix(prefixes) => index.rows_with_id_prefix(field, prefixes, self.rows)?.map(|rows| (rows, true)),
+            Test::Present => index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true)),
+            Test::Address(..) | Test::Amounts(_) | Test::Between(..) => None,
+        };
+        Ok(found.map(|(rows, certain)| (Docs::List(in_order(rows, self.rows)), certain)))
     }
 
     /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the segment has one of them, `None`

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 /// Collects the values of one field, row by row.
 #[derive(Debug)]
-struct Dimension {
+pub(super) struct Dimension {
     field: Field,
     /// The number of each value, from 1; 0 is none.
     numbers: HashMap<Box<str>, u32>,
@@ -49,7 +49,7 @@ impl Dimensions {
 }
 
 impl Dimension {
-    fn new(field: Field) -> Self {
+    pub(super) fn new(field: Field) -> Self {
         Self { field, numbers: HashMap::new(), values: Vec::new(), rows: Vec::new() }
     }
 
@@ -69,6 +69,22 @@ impl Dimension {
         }
     }
 
+    /// Adds a row.
+    pub(super) fn add_text(&mut self, text: Option<&str>) {
+        let number = text.map_or(0, |text| self.number(text));
+        self.rows.push(number);
+    }
+
+    /// How many different values there are so far.
+    pub(super) fn values(&self) -> usize {
+        self.values.len()
+    }
+
+    /// How many rows there are so far.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The number of a value.
     fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
@@ -80,7 +96,7 @@ impl Dimension {
         number
     }
 
-    fn finish(self) -> Coded {
+    pub(super) fn finish(self) -> Coded {
         let mut order: Vec<u32> = (0..self.values.len() as u32).collect();
         order.sort_unstable_by(|left, right| self.values[*left as usize].as_bytes().cmp(self.values[*right as usize].as_bytes()));
         let mut codes = vec![0; self.values.len() + 1];

@@ -7,6 +7,7 @@ use super::amounts::Amounts;
 use super::bundle::Bundle;
 use super::codes::Codes;
 use super::hash_table::HashTable;
+use super::ids::Ids;
 use super::looked_up::{ByField, LookedUp};
 use super::manifest::FileMark;
 use super::packed::Packed;
@@ -50,12 +51,8 @@ pub(super) fn term_fields() -> impl Iterator<Item = &'static FieldDef> {
     FIELDS.iter().filter(|def| def.index == IndexKind::Term)
 }
 
-pub(super) fn hash_fields() -> impl Iterator<Item = &'static FieldDef> {
+pub(super) fn id_fields() -> impl Iterator<Item = &'static FieldDef> {
     FIELDS.iter().filter(|def| def.index == IndexKind::Hash)
-}
-
-pub(super) fn hash_file(field: Field) -> String {
-    format!("ids.{field}")
 }
 
 pub(super) fn codes_file(field: Field) -> String {
@@ -88,7 +85,7 @@ pub fn term_of(value: &str) -> Cow<'_, str> {
 /// An open index.
 pub struct IndexReader {
     terms: ByField<(TermField, Arc<InvertedIndexReader>)>,
-    hashes: ByField<HashTable>,
+    ids: ByField<Ids>,
     words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
     texts: Option<(TermField, Arc<InvertedIndexReader>, Late<Texts>)>,
     codes: ByField<Late<Codes>>,
@@ -184,9 +181,9 @@ impl IndexReader {
             let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
             terms.insert(def.field, (field, inverted));
         }
-        let mut hashes = ByField::default();
-        for def in hash_fields() {
-            hashes.insert(def.field, HashTable::open(bundle.file(&hash_file(def.field))?)?);
+        let mut ids = ByField::default();
+        for def in id_fields() {
+            ids.insert(def.field, Ids::open(bundle, def.field)?);
         }
         // Indexes that were written before there were words answer without them.
         let words = match index.schema().get_field(WORDS) {
@@ -213,7 +210,7 @@ impl IndexReader {
         let summary = bundle.file(SUMMARY).ok().map(Late::new);
         Ok(Self {
             terms,
-            hashes,
+            ids,
             words,
             texts,
             codes,
@@ -390,13 +387,32 @@ impl IndexReader {
         inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
     }
 
-    /// The rows that may have this id, ascending; each is to be verified against the row.
+    fn ids(&self, field: Field) -> Result<&Ids> {
+        self.ids.get(field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))
+    }
+
+    /// The rows that may have this id, ascending; each is to be verified against the row unless [`IndexReader::ids_are_certain`].
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
     pub fn candidates(&self, field: Field, id: &str) -> Result<Vec<u32>> {
-        let table = self.hashes.get(field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))?;
-        table.candidates(id)
+        self.ids(field)?.rows_of(id)
+    }
+
+    /// Whether the rows of an id of this field are told for certain.
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn ids_are_certain(&self, field: Field) -> Result<bool> {
+        Ok(self.ids(field)?.are_certain())
+    }
+
+    /// Those of `rows` whose id begins with one of `prefixes`, in any order and perhaps more than once; `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn rows_with_id_prefix(&self, field: Field, prefixes: &[String], rows: &Range<u32>) -> Result<Option<Vec<u32>>> {
+        self.ids(field)?.rows_with_prefix(prefixes, rows)
     }
 
     /// Whether the words of the records are indexed.
@@ -464,8 +480,8 @@ impl IndexReader {
         let (_, _, table) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
         let blocks = table.candidates(id)?.into_iter();
         let mut rows: Vec<u32> = blocks.flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect();
-        for table in self.hashes.values() {
-            rows.extend(table.candidates(id)?);
+        for ids in self.ids.values() {
+            rows.extend(ids.rows_of(id)?);
         }
         rows.sort_unstable();
         rows.dedup();

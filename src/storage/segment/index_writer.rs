@@ -6,16 +6,16 @@ use super::accepted::write_accepted;
 use super::amounts::write_amounts;
 use super::bundle::BundleWriter;
 use super::dimensions::{Coded, Dimensions};
-use super::hash_table::HashTableBuilder;
+use super::ids::IdsBuilder;
 use super::index::{
-    ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, hash_fields, hash_file, schema, term_fields, term_of, text_list,
+    ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, id_fields, schema, term_fields, term_of, text_list,
 };
 use super::manifest::TenantRows;
 use super::packed::write_packed;
 use super::summary::{Summarizing, SummaryRule, write_summary};
 use super::words::{Words, WordsBuilder};
 use crate::error::{Context, ErrorKind, Result};
-use crate::event::{Amount, Columns, Field, Kind};
+use crate::event::{Amount, Columns, Field};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub(super) struct IndexBuilder {
     writer: SingleSegmentIndexWriter,
     directory: RamDirectory,
     dimensions: Dimensions,
-    hashes: Vec<(Field, HashTableBuilder)>,
+    ids: Vec<IdsBuilder>,
     accepted: Vec<(u64, i64)>,
     amounts: Vec<(u32, Amount)>,
     rows: u32,
@@ -68,13 +68,13 @@ impl IndexBuilder {
         let writer = builder
             .single_segment_index_writer(directory.clone(), MEMORY_BUDGET)
             .context(ErrorKind::Internal, || "cannot start an index".to_owned())?;
-        let hashes = hash_fields().filter(|def| has(def.field)).map(|def| (def.field, HashTableBuilder::default())).collect();
+        let ids = id_fields().filter(|def| has(def.field)).map(|def| IdsBuilder::new(def.field)).collect();
         let dimensions = Dimensions::of(term_fields().map(|def| def.field).filter(|field| has(*field)));
         Ok(Self {
             writer,
             directory,
             dimensions,
-            hashes,
+            ids,
             accepted: Vec::new(),
             amounts: Vec::new(),
             rows: 0,
@@ -90,14 +90,7 @@ impl IndexBuilder {
     pub(super) fn add(&mut self, events: &Columns) -> Result<()> {
         let first = self.rows;
         self.dimensions.add(events)?;
-        for (field, table) in &mut self.hashes {
-            for (place, row) in (0..events.rows()).zip(first..) {
-                match field.def().kind {
-                    Kind::List => events.each_in_list(*field, place, |item| table.add(item, row)),
-                    _ => events.text(*field, place).into_iter().for_each(|text| table.add(text, row)),
-                }
-            }
-        }
+        self.ids.iter_mut().for_each(|ids| ids.add(events, first));
         for (place, row) in (0..events.rows()).zip(first..) {
             self.record_bytes += events.text(Field::Original, place).map_or(0, str::len) as u64;
             let accepted = events.time(Field::IngestTime, place).unwrap_or_default();
@@ -147,9 +140,7 @@ impl IndexBuilder {
                 }
             }
         }
-        for (field, table) in self.hashes {
-            bundle.add(&hash_file(field), &table.finish());
-        }
+        self.ids.into_iter().for_each(|ids| ids.finish(&mut bundle));
         bundle.add(WORD_IDS, &words.ids);
         bundle.add(TEXTS, &words.texts);
         let mut places = Vec::new();

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The version of manifests that this build writes. It reads earlier ones too: the first had no checksums of blocks, those of the second
-/// had blocks of 64 KiB.
-const VERSION: u32 = 3;
+/// had blocks of 64 KiB, and with those of the third indexes had hashes of all ids and no tables of values.
+const VERSION: u32 = 4;
 
 fn old_block_bytes() -> u32 {
     OLD_BLOCK_BYTES

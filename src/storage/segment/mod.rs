@@ -14,6 +14,7 @@ mod bundle;
 mod codes;
 mod dimensions;
 mod hash_table;
+mod ids;
 mod index;
 mod index_writer;
 mod looked_up;
@@ -27,6 +28,7 @@ mod sizes;
 mod summary;
 mod texts;
 mod texts_builder;
+mod value_table;
 mod words;
 mod writer;
 

@@ -6,7 +6,8 @@
 //! * for every field of few values, how many rows have each value;
 //! * the *kinds* cube: how many rows have each combination of [`KINDS`], if the combinations are few against the rows;
 //! * the *hours* cube: the same of [`HOURS`] for every hour (UTC), if those are few;
-//! * the *sums*: what the amounts of each combination of [`SUMS`] come to, if those are few and the sums are of usual size.
+//! * the *sums*: what the amounts of each combination of [`SUMS`] come to, once without and once with the last of them (of which there may
+//!   be many values), each if those are few and the sums are of usual size.
 //!
 //! A segment is of one day, so the kinds cube has the grain of a day, and a tenant with few events a day has no cube: its rows are
 //! counted as fast. Everything is made of the columns of codes and can be made anew with the index.
@@ -30,13 +31,15 @@ pub const KINDS: &[Field] = &[Field::EventType, Field::Source, Field::ResourceTy
 /// The fields of the cube of hours.
 pub const HOURS: &[Field] = &[Field::EventType, Field::Source, Field::Level];
 /// The fields of the sums.
-pub const SUMS: &[Field] = &[Field::Format, Field::Source, Field::EventName, Field::Currency];
+pub const SUMS: &[Field] = &[Field::Format, Field::Source, Field::EventName, Field::Currency, Field::Operator];
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
 const KINDS_SECTION: u8 = 200;
 const HOURS_SECTION: u8 = 201;
+/// Without the last of the fields.
 const SUMS_SECTION: u8 = 202;
+const ALL_SUMS_SECTION: u8 = 203;
 /// Combinations of amounts that are kept however few amounts there are.
 const SUMS_CELLS: usize = 32;
 
@@ -83,7 +86,10 @@ pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> 
             writer.cube(unit, section, &Dimensions { fields, wanted: dimensions, hours }, &range, most);
         }
         let place = |row: u32| amounts.partition_point(|(other, _)| *other < row);
-        writer.sums(unit, &Dimensions { fields, wanted: SUMS, hours: None }, &amounts[place(range.start)..place(range.end)], rule.share);
+        let amounts = &amounts[place(range.start)..place(range.end)];
+        for (section, wanted) in [(SUMS_SECTION, &SUMS[..SUMS.len() - 1]), (ALL_SUMS_SECTION, SUMS)] {
+            writer.sums((unit, section), &Dimensions { fields, wanted, hours: None }, amounts, rule.share);
+        }
     }
     writer.finish()
 }
@@ -154,12 +160,12 @@ impl Writer {
         write_packed(&cells.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
     }
 
-    fn sums(&mut self, unit: u32, dimensions: &Dimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
+    fn sums(&mut self, (unit, section): (u32, u8), dimensions: &Dimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
         let Some(codes) = dimensions.codes() else { return };
-        let mut cells: HashMap<[u32; 4], [i128; 4]> = HashMap::new();
+        let mut cells: HashMap<[u32; 5], [i128; 4]> = HashMap::new();
         for (row, amount) in amounts {
             let units = amount.units();
-            let mut cell = [0; 4];
+            let mut cell = [0; 5];
             cell.iter_mut().zip(&codes).for_each(|(cell, codes)| *cell = codes[*row as usize]);
             let [count, sum, least, most] = cells.entry(cell).or_insert([0, 0, units, units]);
             *count += 1;
@@ -171,10 +177,10 @@ impl Writer {
             let [count, sum, least, most] = values.map(|value| i64::try_from(value).ok());
             Some([count?, sum?, least?, most?])
         };
-        let cells: Option<Vec<([u32; 4], [i64; 4])>> = cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
+        let cells: Option<Vec<([u32; 5], [i64; 4])>> = cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
         let Some(mut cells) = cells.filter(|cells| cells.len() <= SUMS_CELLS.max(amounts.len() / share as usize)) else { return };
         cells.sort_unstable();
-        self.begin(unit, SUMS_SECTION);
+        self.begin(unit, section);
         for place in 0..codes.len() {
             write_packed(&cells.iter().map(|(cell, _)| i64::from(cell[place])).collect::<Vec<_>>(), &mut self.body);
         }
@@ -296,14 +302,16 @@ impl Summary {
         self.cube(unit, HOURS_SECTION, HOURS.len(), true)
     }
 
-    /// What the amounts of a unit come to by the combinations of [`SUMS`].
+    /// What the amounts of a unit come to by the combinations of the first `dimensions` of [`SUMS`], or of more of them.
     ///
     /// # Errors
     /// A summary that is damaged.
-    pub fn sums(&self, unit: u32) -> Result<Option<Sums>> {
-        let Some(mut dimensions) = self.lists(unit, SUMS_SECTION, SUMS.len() + 4)? else { return Ok(None) };
-        let values = dimensions.split_off(SUMS.len());
-        Ok(Some(Sums { dimensions, values }))
+    pub fn sums(&self, unit: u32, dimensions: usize) -> Result<Option<Sums>> {
+        let dimensions = dimensions.max(SUMS.len() - 1);
+        let section = if dimensions == SUMS.len() { ALL_SUMS_SECTION } else { SUMS_SECTION };
+        let Some(mut lists) = self.lists(unit, section, dimensions + 4)? else { return Ok(None) };
+        let values = lists.split_off(dimensions);
+        Ok(Some(Sums { dimensions: lists, values }))
     }
 
     /// Lists of one length, which a section begins with.
@@ -416,7 +424,7 @@ mod tests {
                 tenants.push(start..start + same.len() as u32);
             }
             let mut fields = fields(&rows);
-            for (field, place) in [(Field::Currency, 5), (Field::Format, 4)] {
+            for (field, place) in [(Field::Currency, 5), (Field::Format, 4), (Field::Operator, 3)] {
                 fields.push(Coded { field, values: fields[0].values.clone(), codes: fields[place].codes.clone() });
             }
             let mut amounts: Vec<(u32, Amount)> =
@@ -438,22 +446,24 @@ mod tests {
                         None => prop_assert!((range.len() as u32) < least),
                     }
                 }
-                let codes = |row: usize| SUMS.iter().map(|field| fields.iter().find(|coded| coded.field == *field).expect("coded").codes[row]).collect::<Vec<u32>>();
-                let mut wanted: BTreeMap<Vec<u32>, Vec<i128>> = BTreeMap::new();
-                for (row, amount) in amounts.iter().filter(|(row, _)| inside.contains(&(*row as usize))) {
-                    wanted.entry(codes(*row as usize)).or_default().push(amount.units());
-                }
-                let fits = wanted.values().flatten().all(|units| i64::try_from(*units).is_ok());
-                match summary.sums(unit).expect("whole") {
-                    Some(sums) => {
-                        let total = |units: Vec<i128>| {
-                            let [sum, least, most] = [units.iter().sum(), *units.iter().min().expect("some"), *units.iter().max().expect("some")];
-                            Total { count: units.len() as u64, sum: Amount::from_units(sum), least: Amount::from_units(least), most: Amount::from_units(most) }
-                        };
-                        let found = (0..sums.cells()).map(|cell| ((0..SUMS.len()).map(|place| sums.code(cell, place)).collect::<Vec<_>>(), sums.total(cell)));
-                        prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted.into_iter().map(|(codes, units)| (codes, total(units))).collect());
+                for dimensions in [SUMS.len() - 1, SUMS.len()] {
+                    let codes = |row: usize| SUMS[..dimensions].iter().map(|field| fields.iter().find(|coded| coded.field == *field).expect("coded").codes[row]).collect::<Vec<u32>>();
+                    let mut wanted: BTreeMap<Vec<u32>, Vec<i128>> = BTreeMap::new();
+                    for (row, amount) in amounts.iter().filter(|(row, _)| inside.contains(&(*row as usize))) {
+                        wanted.entry(codes(*row as usize)).or_default().push(amount.units());
                     }
-                    None => prop_assert!((range.len() as u32) < least || !fits || wanted.len() > SUMS_CELLS),
+                    let fits = wanted.values().flatten().all(|units| i64::try_from(*units).is_ok());
+                    match summary.sums(unit, dimensions).expect("whole") {
+                        Some(sums) => {
+                            let total = |units: Vec<i128>| {
+                                let [sum, least, most] = [units.iter().sum(), *units.iter().min().expect("some"), *units.iter().max().expect("some")];
+                                Total { count: units.len() as u64, sum: Amount::from_units(sum), least: Amount::from_units(least), most: Amount::from_units(most) }
+                            };
+                            let found = (0..sums.cells()).map(|cell| ((0..dimensions).map(|place| sums.code(cell, place)).collect::<Vec<_>>(), sums.total(cell)));
+                            prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted.into_iter().map(|(codes, units)| (codes, total(units))).collect());
+                        }
+                        None => prop_assert!((range.len() as u32) < least || !fits || wanted.len() > SUMS_CELLS),
+                    }
                 }
                 for (dimensions, hourly) in [(KINDS, false), (HOURS, true)] {
                     let mut wanted: BTreeMap<(Option<i64>, Vec<u32>), u64> = BTreeMap::new();

@@ -32,9 +32,12 @@ struct Written {
 }
 
 fn written(count: u64) -> Written {
+    written_of(events(count))
+}
+
+fn written_of(events: Vec<Event>) -> Written {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::new(folder.path()).expect("a store");
-    let events = events(count);
     let files = write_segment("01TEST", DATE, Form::of(VERSION), &events).expect("a segment");
     store.put(&paths::data(DATE, "01TEST"), &files.data, PutMode::Create).expect("the data file");
     store.put(&paths::index("01TEST"), &files.index, PutMode::Create).expect("the index file");
@@ -73,6 +76,38 @@ fn a_document_of_the_index_is_a_row_of_the_file() {
     let with = |value: &str| written.events.iter().filter(|event| event.text(Field::Source) == Some(value)).count() as u32;
     for source in ["ECS", "PartnerCenter", "no such source"] {
         assert_eq!(index.rows_with(Field::Source, source).expect("terms"), with(source), "{source}");
+    }
+}
+
+#[test]
+fn ids_that_come_again_are_kept_as_values_and_others_as_hashes() {
+    let mut events = events(4_000);
+    for (number, event) in events.iter_mut().enumerate() {
+        event.set(Field::ResourceName, format!("web-{}", number % 700));
+        event.set_opt(Field::AccessKeyId, number.is_multiple_of(3).then(|| format!("KEY{}", number % 5)));
+        event.set(Field::RequestId, format!("{:032x}", (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
+    }
+    let written = written_of(events);
+    let index = written.segment.index().expect("the index");
+    for (field, certain) in [(Field::ResourceName, true), (Field::AccessKeyId, true), (Field::RequestId, false), (Field::TraceId, false)] {
+        assert_eq!(index.ids_are_certain(field).expect("a table"), certain, "{field}");
+        let value = written.events[1_500].text(field).expect("a value");
+        let rows = |within: &std::ops::Range<u32>, test: &dyn Fn(&str) -> bool| -> Vec<u32> {
+            let has = |row: &u32| written.events[*row as usize].text(field).is_some_and(test);
+            within.clone().filter(has).collect()
+        };
+        assert_eq!(index.candidates(field, value).expect("rows"), rows(&(0..4_000), &|text| text == value), "{field}");
+        let within = 900..3_100;
+        for prefixes in [vec![""], vec!["web-1"], vec!["web-69", "web-6"], vec!["KEY", "web-"], vec!["x"]] {
+            let asked: Vec<String> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+            let found = index.rows_with_id_prefix(field, &asked, &within).expect("rows");
+            assert_eq!(found.is_some(), certain, "{field}");
+            if let Some(mut found) = found {
+                found.sort_unstable();
+                found.dedup();
+                assert_eq!(found, rows(&within, &|text| prefixes.iter().any(|prefix| text.starts_with(prefix))), "{field} {prefixes:?}");
+            }
+        }
     }
 }
 
