@@ -13,7 +13,7 @@ use annals::export::{Encoder, Form, Options};
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
 use annals::query::filter::parse_filter;
-use annals::query::{Filter, HistogramQuery, Interval, PageQuery, Reader, StreamQuery};
+use annals::query::{Batch, Filter, HistogramQuery, Interval, PageQuery, Reader, StreamQuery};
 use annals::storage::Access;
 use annals::storage::segment::{self, write_segment};
 use divan::counter::{BytesCount, ItemsCount};
@@ -255,7 +255,7 @@ fn export_a_tenant(bencher: Bencher<'_, '_>, form: Form) {
     bencher.counter(ItemsCount::new(events)).bench_local(|| {
         let mut encoder = Encoder::new(Vec::new(), Options::new(form)).expect("an encoder");
         let parts = encoder.parts();
-        let make = |events: Vec<Event>| parts.make(&events);
+        let make = |events: Batch| parts.make(&events);
         reader.stream(&store.scope, &Filter::default(), &StreamQuery::default(), make, |part| encoder.write(&part)).expect("a stream");
         encoder.finish().expect("a file").len()
     });

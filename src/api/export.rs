@@ -11,11 +11,10 @@ use super::params::Pairs;
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::Event;
 use crate::export::{Encoder, Form, Formulas, Labels, Options, parse_columns};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
-use crate::query::{Filter, Order, StreamQuery, parse_time_zone};
+use crate::query::{Batch, Filter, Order, StreamQuery, parse_time_zone};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -95,7 +94,7 @@ impl Export {
         let mut encoder = Encoder::new(out, self.options)?;
         let parts = encoder.parts();
         let query = StreamQuery { order: self.order, fields: encoder.columns().to_vec() };
-        let make = |events: Vec<Event>| parts.make(&events);
+        let make = |events: Batch| parts.make(&events);
         let total = engine.reader(&snapshot, self.forced).stream(&self.scope, &self.filter, &query, make, |part| {
             encoder.write(&part)?;
             progress(encoder.rows());

@@ -73,7 +73,7 @@ impl Shape {
                 Value::Time(time) => map.serialize_entry(def.name, &time.to_string())?,
                 Value::Integer(number) => map.serialize_entry(def.name, &number)?,
                 Value::Decimal(amount) => map.serialize_entry(def.name, &amount.to_string())?,
-                Value::List(items) => map.serialize_entry(def.name, items)?,
+                Value::List(items) => map.serialize_entry(def.name, &items)?,
             }
         }
         map.end()

@@ -1,6 +1,6 @@
 //! Events as Arrow columns, and back.
 
-use super::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount, Event, FIELDS, Field, FieldDef, Kind, Timestamp, Value};
+use super::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount, Event, FIELDS, Field, FieldDef, Kind, List, Timestamp, Value};
 use crate::error::{Context, Error, ErrorKind, Result};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal128Array, Decimal128Builder, Int64Array, Int64Builder, ListArray, ListBuilder,
@@ -228,11 +228,29 @@ impl Columns {
     }
 
     /// Hands over the texts in a row of the list column.
-    pub fn each_in_list(&self, field: Field, row: usize, mut take: impl FnMut(&str)) {
-        if let Some(Column::List(array)) = self.columns[field as usize].as_ref() {
+    pub fn each_in_list(&self, field: Field, row: usize, take: impl FnMut(&str)) {
+        self.items(field, row).iter().for_each(take);
+    }
+
+    fn items(&self, field: Field, row: usize) -> List<'_> {
+        if let Some(Column::List(array)) = self.columns[field as usize].as_ref()
+            && let Some(items) = array.values().as_any().downcast_ref::<StringArray>()
+        {
             let ends = array.value_offsets();
-            let Some(items) = array.values().as_any().downcast_ref::<StringArray>() else { return };
-            (ends[row] as usize..ends[row + 1] as usize).for_each(|item| take(items.value(item)));
+            return List::Items(items, ends[row] as usize, ends[row + 1] as usize);
+        }
+        List::Texts(&[])
+    }
+
+    /// The value of a field in a row, as far as the batch's columns tell it.
+    pub fn value(&self, field: Field, row: usize) -> Value<'_> {
+        match field.def().kind {
+            Kind::Text | Kind::Enum(_) => self.text(field, row).map_or(Value::Absent, Value::Text),
+            Kind::Bool => self.flag(field, row).map_or(Value::Absent, Value::Bool),
+            Kind::Time => self.time(field, row).map_or(Value::Absent, Value::Time),
+            Kind::Integer => self.seq(row).map_or(Value::Absent, Value::Integer),
+            Kind::Decimal => self.amount(row).map_or(Value::Absent, Value::Decimal),
+            Kind::List => Value::List(self.items(field, row)),
         }
     }
 
@@ -312,5 +330,10 @@ mod tests {
         let batch = event_batch(&events).expect("a batch");
         let columns = Columns::new(&batch).expect("our own columns");
         assert_eq!([columns.event(0), columns.event(1)], events);
+        for (row, event) in events.iter().enumerate() {
+            for def in FIELDS {
+                assert_eq!(columns.value(def.field, row), event.value(def.field), "{}", def.name);
+            }
+        }
     }
 }

@@ -16,6 +16,8 @@ pub use field::{EVENT_TYPES, FIELDS, FORMATS, Field, FieldDef, IndexKind, Kind, 
 pub use sorted::sorted_batches;
 pub use time::{AHEAD_MAX_MS, DAY_MS, EARLIEST_PLAUSIBLE, Timestamp};
 
+use arrow::array::StringArray;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
 
@@ -61,7 +63,47 @@ pub enum Value<'a> {
     /// An exact decimal.
     Decimal(Amount),
     /// Several texts.
-    List(&'a [Box<str>]),
+    List(List<'a>),
+}
+
+/// Several texts, wherever they are kept.
+#[derive(Debug, Clone, Copy)]
+pub enum List<'a> {
+    /// Of an event.
+    Texts(&'a [Box<str>]),
+    /// The items of a column from one place up to another.
+    Items(&'a StringArray, usize, usize),
+}
+
+impl<'a> List<'a> {
+    /// The texts, in order.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let (texts, items) = match self {
+            Self::Texts(texts) => (texts, None),
+            Self::Items(items, start, end) => (&[][..], Some((start..end).map(|item| items.value(item)))),
+        };
+        texts.iter().map(AsRef::as_ref).chain(items.into_iter().flatten())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        match self {
+            Self::Texts(texts) => texts.is_empty(),
+            Self::Items(_, start, end) => start == end,
+        }
+    }
+}
+
+impl PartialEq for List<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 /// The place of an event in every list of its tenant: time, then seq.
@@ -135,7 +177,7 @@ impl Event {
             Field::IngestTime => Value::Time(self.ingest_time),
             Field::TimeSuspect => Value::Bool(self.time_suspect),
             Field::ReadOnly => self.read_only.map_or(Value::Absent, Value::Bool),
-            Field::RelatedIds => Value::List(&self.related_ids),
+            Field::RelatedIds => Value::List(List::Texts(&self.related_ids)),
             Field::Amount => self.amount.map_or(Value::Absent, Value::Decimal),
             Field::Original => Value::Text(&self.original),
             _ => self.text(field).map_or(Value::Absent, Value::Text),
@@ -165,7 +207,7 @@ impl Event {
             Value::Time(time) => Some(Json::from(time.to_string())),
             Value::Integer(number) => Some(Json::from(number)),
             Value::Decimal(amount) => Some(Json::from(amount.to_string())),
-            Value::List(items) => Some(items.iter().map(|item| Json::from(item.as_ref())).collect()),
+            Value::List(items) => Some(items.iter().map(Json::from).collect()),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Labels, Options, cannot_write, moment_in};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Event, Field, Value};
+use crate::event::{Field, Value};
+use crate::query::Batch;
 use csv::{Terminator, Writer, WriterBuilder};
 use std::borrow::Cow;
 
@@ -61,13 +62,14 @@ pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
 }
 
 /// The lines of some events.
-pub(super) fn lines(events: &[Event], options: &Options) -> Result<Vec<u8>> {
-    let mut out = writer(Vec::with_capacity(events.len() * LINE_BYTES));
-    for event in events {
+pub(super) fn lines(events: &Batch, options: &Options) -> Result<Vec<u8>> {
+    let mut out = writer(Vec::with_capacity(events.rows() * LINE_BYTES));
+    for place in 0..events.rows() {
         for field in &options.columns {
-            let cell = cell(event, *field, options);
+            let value = events.value(place, *field);
             // A number stays one: what is made of digits alone calls nothing.
-            let number = matches!(event.value(*field), Value::Decimal(_) | Value::Integer(_));
+            let number = matches!(value, Value::Decimal(_) | Value::Integer(_));
+            let cell = cell(value, options);
             let cell = if options.formulas == Formulas::Safe && !number { formula_safe(&cell) } else { Cow::Borrowed(&*cell) };
             out.write_field(cell.as_bytes()).context(ErrorKind::Internal, cannot_write)?;
         }
@@ -87,14 +89,14 @@ fn ended(out: Writer<Vec<u8>>) -> Result<Vec<u8>> {
     out.into_inner().map_err(|cause| Error::new(ErrorKind::Internal, cannot_write()).because(cause.to_string()))
 }
 
-fn cell<'a>(event: &'a Event, field: Field, options: &Options) -> Cow<'a, str> {
-    match event.value(field) {
+fn cell<'a>(value: Value<'a>, options: &Options) -> Cow<'a, str> {
+    match value {
         Value::Absent => Cow::Borrowed(""),
         Value::Text(text) => Cow::Borrowed(text),
         Value::Bool(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
         Value::Time(moment) => Cow::Owned(moment_in(options.time_zone, moment)),
         Value::Integer(number) => Cow::Owned(number.to_string()),
         Value::Decimal(amount) => Cow::Owned(amount.to_string()),
-        Value::List(items) => Cow::Owned(items.join(" ")),
+        Value::List(items) => Cow::Owned(items.iter().collect::<Vec<_>>().join(" ")),
     }
 }

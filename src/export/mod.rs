@@ -10,7 +10,8 @@ mod parquet;
 pub use csv::{Formulas, formula_safe};
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Event, FIELDS, Field, Timestamp};
+use crate::event::{FIELDS, Field, Timestamp};
+use crate::query::Batch;
 use arrow::array::RecordBatch;
 use chrono::{SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -156,13 +157,13 @@ impl Parts {
     ///
     /// # Errors
     /// None that input can cause.
-    pub fn make(&self, events: &[Event]) -> Result<Part> {
+    pub fn make(&self, events: &Batch) -> Result<Part> {
         let body = match self.0.form {
             Form::Csv => Body::Text(csv::lines(events, &self.0)?),
             Form::Ndjson => Body::Text(ndjson::lines(events, &self.0)?),
             Form::Parquet => Body::Columns(parquet::batch(events, &self.0)?),
         };
-        Ok(Part { rows: events.len() as u64, body })
+        Ok(Part { rows: events.rows() as u64, body })
     }
 }
 

@@ -2,16 +2,17 @@
 
 use super::{Options, cannot_write, moment_in};
 use crate::error::{Context, ErrorKind, Result};
-use crate::event::{Event, Field, Value};
+use crate::event::{Field, Value};
+use crate::query::Batch;
 use serde::Serializer;
 use serde::ser::SerializeMap;
 use std::io::Write;
 
 /// The lines of some events.
-pub(super) fn lines(events: &[Event], options: &Options) -> Result<Vec<u8>> {
+pub(super) fn lines(events: &Batch, options: &Options) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    for event in events {
-        line(&mut out, event, options).context(ErrorKind::Internal, cannot_write)?;
+    for place in 0..events.rows() {
+        line(&mut out, events, place, options).context(ErrorKind::Internal, cannot_write)?;
         out.push(b'\n');
     }
     Ok(out)
@@ -23,19 +24,19 @@ pub(super) fn closing(rows: u64) -> String {
 }
 
 /// The columns of an event that have a value, in the order of the columns.
-fn line(out: &mut impl Write, event: &Event, options: &Options) -> serde_json::Result<()> {
+fn line(out: &mut impl Write, events: &Batch, place: usize, options: &Options) -> serde_json::Result<()> {
     let mut serializer = serde_json::Serializer::new(out);
     let mut map = serializer.serialize_map(None)?;
     for field in &options.columns {
         let name = Field::name(*field);
-        match event.value(*field) {
+        match events.value(place, *field) {
             Value::Absent => {}
             Value::Text(text) => map.serialize_entry(name, text)?,
             Value::Bool(flag) => map.serialize_entry(name, &flag)?,
             Value::Time(moment) => map.serialize_entry(name, &moment_in(options.time_zone, moment))?,
             Value::Integer(number) => map.serialize_entry(name, &number)?,
             Value::Decimal(amount) => map.serialize_entry(name, &amount.to_string())?,
-            Value::List(items) => map.serialize_entry(name, items)?,
+            Value::List(items) => map.serialize_entry(name, &items)?,
         }
     }
     map.end()

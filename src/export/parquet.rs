@@ -3,7 +3,8 @@
 
 use super::{Options, cannot_write};
 use crate::error::{Context, ErrorKind, Result};
-use crate::event::{Event, event_batch_of, event_schema};
+use crate::event::{event_batch_of, event_schema};
+use crate::query::Batch;
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -14,8 +15,8 @@ use std::io::Write;
 const GROUP: (usize, usize) = (65_536, 32 << 20);
 
 /// The columns of some events.
-pub(super) fn batch(events: &[Event], options: &Options) -> Result<RecordBatch> {
-    event_batch_of(&options.columns, events)
+pub(super) fn batch(events: &Batch, options: &Options) -> Result<RecordBatch> {
+    event_batch_of(&options.columns, &events.events())
 }
 
 /// Writes Parquet.

@@ -1,7 +1,7 @@
 //! What exports look like, byte for byte.
 
 use super::*;
-use crate::event::Amount;
+use crate::event::{Amount, Event};
 use proptest::prelude::*;
 
 fn event() -> Event {
@@ -19,7 +19,7 @@ fn event() -> Event {
 
 fn export(options: Options) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new(), options).expect("an encoder");
-    encoder.write(&encoder.parts().make(&[event()]).expect("a part")).expect("memory");
+    encoder.write(&encoder.parts().make(&vec![event()].into()).expect("a part")).expect("memory");
     encoder.finish().expect("memory")
 }
 
@@ -66,7 +66,7 @@ proptest! {
         event.set(Field::ResourceName, &cell);
         let options = Options { columns: vec![Field::ResourceName], ..Options::new(Form::Csv) };
         let mut encoder = Encoder::new(Vec::new(), options).expect("an encoder");
-        encoder.write(&encoder.parts().make(&[event]).expect("a part")).expect("memory");
+        encoder.write(&encoder.parts().make(&vec![event].into()).expect("a part")).expect("memory");
         let bytes = encoder.finish().expect("memory");
         let mut reader = ::csv::ReaderBuilder::new().from_reader(bytes.as_slice());
         let found = reader.records().next().map(|record| record.expect("CSV")[0].to_owned()).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::rows::Rows;
 use super::{Explain, Reader, Run, Step};
 use crate::access::Scope;
 use crate::error::{Error, Result};
-use crate::event::{Event, EventKey, Field, Timestamp};
+use crate::event::{Event, EventKey, Timestamp};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -101,7 +101,7 @@ impl Reader<'_> {
         let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
-        Ok((fetch(&runs, &hits, &[])?, more, self.explain(&runs, steps)))
+        Ok((fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
     }
 
     /// The first `limit` rows of a run in the walk's direction.
@@ -193,21 +193,31 @@ fn first(rows: Rows, limit: usize) -> Vec<u32> {
     }
 }
 
-/// The events of the hits, in the order of the hits: these fields of them at least, all if none is named.
-pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit], fields: &[Field]) -> Result<Vec<Event>> {
+/// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking those is what a list page costs.
+const APART: usize = 16;
+/// So many of such rows are read by one core.
+const APART_ROWS: usize = 13;
+
+/// The events of the hits, in the order of the hits.
+pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
     let mut order: Vec<usize> = (0..hits.len()).collect();
     order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
-    let groups: Vec<&[usize]> = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1).collect();
+    let split = |group: &'_ [usize]| {
+        let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
+        if apart { APART_ROWS } else { group.len() }
+    };
+    let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
+    let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
     let read = |group: &&[usize]| {
         let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
         let source = runs[hits[group[0]].1].source;
-        let found = source.events(&rows, fields)?;
+        let found = source.events(&rows)?;
         if found.len() != rows.len() {
             return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
         }
         Ok(found)
     };
-    // Hits that are scattered over many segments are read on all cores.
+    // Hits that are scattered are read on all cores.
     let found: Vec<Vec<Event>> = if groups.len() < 3 {
         groups.iter().map(read).collect::<Result<_>>()?
     } else {

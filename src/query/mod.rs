@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
 
+mod batch;
 mod by;
 mod combinations;
 mod cursor;
@@ -26,6 +27,7 @@ mod stream;
 mod summarized;
 mod vocabulary;
 
+pub use batch::Batch;
 pub use by::By;
 pub(crate) use by::facet_field;
 pub use combinations::Combination;
@@ -171,7 +173,7 @@ impl<'a> Reader<'a> {
     /// A segment that cannot be read.
     pub fn get(&self, scope: &Scope, trace_id: &str) -> Result<Vec<Event>> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let (found, _) = self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| run.source.events(&rows.into_vec(), &[]))?;
+        let (found, _) = self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| run.source.events(&rows.into_vec()))?;
         let mut events: Vec<Event> = found.into_iter().flatten().collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.key()));
         Ok(events)

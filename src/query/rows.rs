@@ -57,23 +57,20 @@ impl Rows {
 
 /// So many rows of a segment are read by column where the record is not asked for: setting up readers costs more than decoding fewer
 /// records.
-const COLUMNS_ROWS: usize = 256;
+pub(super) const COLUMNS_ROWS: usize = 256;
 
 /// What a list page reads of a segment whose index does not tell it: the record, and what the record does not say.
 const FROM_RECORD: &[Field] =
     &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
 
-/// The events in these rows, in ascending order of rows: these fields of them at least, all if none is named.
+/// The events in these rows, in ascending order of rows.
 ///
 /// A page decodes the record again instead of reading two dozen columns: one small page of one column against a
 /// dictionary of each. That holds only while the decoders are those that filled the columns; a segment from other
 /// decoders answers from its columns, so that what is shown is what is filtered.
-pub(super) fn events(segment: &Segment, rows: &[u32], fields: &[Field]) -> Result<Vec<Event>> {
-    if !fields.is_empty() && !fields.contains(&Field::Original) && rows.len() >= COLUMNS_ROWS {
-        return events_from_columns(segment, rows, fields);
-    }
+pub(super) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     if segment.manifest().decoders != decode::VERSION {
-        return events_from_columns(segment, rows, &all_fields());
+        return events_from_columns(segment, rows);
     }
     if let Some(events) = events_from_index(segment, rows, &mut 0)? {
         return Ok(events);
@@ -103,7 +100,7 @@ fn decode_again(record: &str, format: Option<decode::Format>, tenant: &str) -> R
 pub(super) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64) -> Result<Option<Vec<Event>>> {
     let (index, data) = (segment.index()?, segment.data()?);
     let (Some(formats), Some(suspects), Some(mut records)) =
-        (index.codes(Field::Format)?, index.codes(Field::TimeSuspect)?, data.records()?)
+        (index.codes(Field::Format)?, index.codes(Field::TimeSuspect)?, data.records(rows.len())?)
     else {
         return Ok(None);
     };
@@ -132,13 +129,10 @@ pub(super) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64
     Ok(Some(events))
 }
 
-fn all_fields() -> Vec<Field> {
-    FIELDS.iter().map(|def| def.field).collect()
-}
-
-/// These fields of the events in these rows, from their columns.
-fn events_from_columns(segment: &Segment, rows: &[u32], fields: &[Field]) -> Result<Vec<Event>> {
-    let batches = segment.read(rows, fields, &mut 0)?;
+/// The events in these rows, from their columns.
+fn events_from_columns(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
+    let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
+    let batches = segment.read(rows, &fields, &mut 0)?;
     Ok(batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
 }
 
@@ -172,9 +166,9 @@ mod tests {
             store.put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace).expect("the data file");
             store.put(&paths::index("01ROWS"), &files.index, PutMode::Replace).expect("the index file");
             let segment = Segment::new(&store, files.manifest);
-            assert_eq!(events(&segment, &rows, &[]).expect("events"), expected);
+            assert_eq!(events(&segment, &rows).expect("events"), expected);
             assert_eq!(events_from_index(&segment, &rows, &mut 0).expect("events").as_ref(), Some(&expected));
-            assert_eq!(events_from_columns(&segment, &rows, &all_fields()).expect("events"), expected);
+            assert_eq!(events_from_columns(&segment, &rows).expect("events"), expected);
         }
     }
 }

@@ -93,10 +93,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The events in these rows, in ascending order of rows: these fields of them at least, all if none is named.
-    pub(super) fn events(self, numbers: &[u32], fields: &[Field]) -> Result<Vec<Event>> {
+    /// The events in these rows, in ascending order of rows.
+    pub(super) fn events(self, numbers: &[u32]) -> Result<Vec<Event>> {
         match self {
-            Self::Segment(segment) => rows::events(segment, numbers, fields),
+            Self::Segment(segment) => rows::events(segment, numbers),
             Self::Buffer(buffered) => Ok(numbers.iter().map(|row| buffered.event(*row).clone()).collect()),
         }
     }

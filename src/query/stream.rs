@@ -4,16 +4,19 @@
 //! been given out, so nothing is looked for twice, and no more than a chunk of row numbers of each run is held. A stream
 //! sees one snapshot from beginning to end.
 
+use super::batch::Batch;
 use super::filter::Filter;
 use super::list::{Hit, Walk, fetch};
+use super::rows::{self, Rows};
 use super::{Order, Reader, Run};
 use crate::access::Scope;
-use crate::error::Result;
-use crate::event::{Event, Field};
+use crate::error::{Error, Result};
+use crate::event::Field;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
+use std::sync::mpsc::sync_channel;
 
 /// Events handed over at a time, and how many such parts are made at a time, on all cores.
 const PART: usize = 4_096;
@@ -40,8 +43,8 @@ struct Source {
 }
 
 impl Reader<'_> {
-    /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order.
-    /// Returns how many there were.
+    /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order, while
+    /// the next are made. Returns how many there were.
     ///
     /// # Errors
     /// A segment that cannot be read, or an error of `make` or `take`: the stream ends there.
@@ -50,14 +53,36 @@ impl Reader<'_> {
         scope: &Scope,
         filter: &Filter,
         query: &StreamQuery,
-        make: impl Fn(Vec<Event>) -> Result<T> + Sync,
-        mut take: impl FnMut(T) -> Result<()>,
+        make: impl Fn(Batch) -> Result<T> + Sync,
+        take: impl FnMut(T) -> Result<()>,
     ) -> Result<u64> {
-        let mut hand_over = |runs: &[Run<'_>], hits: &[Hit]| {
-            let parts: Vec<T> = hits.par_chunks(PART).map(|hits| make(fetch(runs, hits, &query.fields)?)).collect::<Result<_>>()?;
-            parts.into_iter().try_for_each(&mut take)
-        };
-        let walk = Walk { order: query.order, after: None };
+        let make = &make;
+        std::thread::scope(|threads| {
+            // No more than one round waits to be taken.
+            let (sender, receiver) = sync_channel::<Vec<T>>(0);
+            let making = threads.spawn(move || {
+                self.each_round(scope, filter, query.order, |runs, hits| {
+                    let part = |hits: &[Hit]| make(batch_of(runs, hits, &query.fields)?);
+                    let parts: Vec<T> = hits.par_chunks(PART).map(part).collect::<Result<_>>()?;
+                    // Who takes has failed, and says why.
+                    sender.send(parts).map_err(|_| Error::internal("nobody takes what is streamed"))
+                })
+            });
+            let taken = receiver.into_iter().flatten().try_for_each(take);
+            let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            taken.and(made)
+        })
+    }
+
+    /// Finds every event that matches, in the list's order, and hands over some at a time.
+    fn each_round(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        order: Order,
+        mut hand_over: impl FnMut(&[Run<'_>], &[Hit]) -> Result<()>,
+    ) -> Result<u64> {
+        let walk = Walk { order, after: None };
         let mut runs = self.runs(scope, filter);
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
         let mut sources: Vec<Source> = runs.iter().map(|_| Source { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 }).collect();
@@ -109,4 +134,31 @@ impl Reader<'_> {
         let Some(row) = source.hits.front() else { return Ok(None) };
         Ok(Some(walk.rank(run.source.places()?.key(*row))))
     }
+}
+
+/// The events of hits, as far as `fields` need them; whole if none is named.
+fn batch_of(runs: &[Run<'_>], hits: &[Hit], fields: &[Field]) -> Result<Batch> {
+    let mut order: Vec<usize> = (0..hits.len()).collect();
+    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
+    if fields.is_empty() || fields.contains(&Field::Original) {
+        return Ok(fetch(runs, hits)?.into());
+    }
+    let mut batch = Batch::of(hits.len());
+    for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
+        let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+        let source = runs[hits[group[0]].1].source;
+        let places = &mut group.iter().copied();
+        let mut found = 0;
+        if numbers.len() < rows::COLUMNS_ROWS {
+            found += batch.add_events(source.events(&numbers)?, places);
+        } else {
+            for columns in source.columns(&Rows::List(numbers), fields)? {
+                found += batch.add_columns(columns, places);
+            }
+        }
+        if found != group.len() {
+            return Err(Error::corrupt(format!("{} gave {found} of {} rows", source.name(), group.len())));
+        }
+    }
+    Ok(batch)
 }

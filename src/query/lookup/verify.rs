@@ -5,7 +5,7 @@ use super::super::{Work, rows};
 use super::hiding::Hiding;
 use crate::decode;
 use crate::error::Result;
-use crate::event::{Columns, Field, Kind, Value};
+use crate::event::{Columns, Field};
 use crate::storage::segment::Segment;
 use memchr::memmem::Finder;
 
@@ -18,16 +18,7 @@ pub(in crate::query) struct Row<'a> {
 
 impl Subject for Row<'_> {
     fn holds(&self, condition: &Condition) -> bool {
-        let Self { columns, row } = *self;
-        let field = condition.field;
-        match field.def().kind {
-            Kind::Text | Kind::Enum(_) => condition.holds(columns.text(field, row).map_or(Value::Absent, Value::Text)),
-            Kind::Bool => condition.holds(columns.flag(field, row).map_or(Value::Absent, Value::Bool)),
-            Kind::Time => condition.holds(columns.time(field, row).map_or(Value::Absent, Value::Time)),
-            Kind::Integer => condition.holds(columns.seq(row).map_or(Value::Absent, Value::Integer)),
-            Kind::Decimal => condition.holds(columns.amount(row).map_or(Value::Absent, Value::Decimal)),
-            Kind::List => condition.holds(Value::List(&columns.list(field, row))),
-        }
+        condition.holds(self.columns.value(condition.field, self.row))
     }
 
     fn record(&self) -> &str {
@@ -129,7 +120,7 @@ fn holds_alone(clause: &Clause, record: &str) -> bool {
 /// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
 fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<bool> {
     let data = segment.data()?;
-    let Some(mut records) = data.records()? else { return Ok(false) };
+    let Some(mut records) = data.records(rows.len())? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
     let substring = match clauses {
         [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Hiding::of(text))),

@@ -21,6 +21,7 @@ mod looked_up;
 mod manifest;
 mod opened;
 mod packed;
+mod pages;
 mod reader;
 mod records;
 mod remembered;

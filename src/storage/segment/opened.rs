@@ -1,7 +1,9 @@
 //! The parts of segments that are open: footers of Parquet files with their page indexes, indexes with their dictionaries. They
 //! stay open for the next question until together they are larger than a budget; then those that were not asked for lately
-//! are closed, and open again when they are needed. Who is using one keeps it until done.
+//! are closed, and open again when they are needed. Who is using one keeps it until done. A small part of the budget is for pages
+//! of records.
 
+use super::pages::{Page, PageKey, Pages};
 use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,11 +19,15 @@ pub struct Opened {
     bytes: AtomicU64,
     /// In the order in which they were opened or spared.
     parts: Mutex<VecDeque<Weak<dyn Closing>>>,
+    pages: Pages,
 }
+
+/// One byte of the budget in so many is for unpacked pages of records.
+const PAGES_SHARE: u64 = 16;
 
 impl Default for Opened {
     fn default() -> Self {
-        Self { budget: AtomicU64::new(OPEN_BYTES), bytes: AtomicU64::new(0), parts: Mutex::default() }
+        Self { budget: AtomicU64::new(OPEN_BYTES), bytes: AtomicU64::new(0), parts: Mutex::default(), pages: Pages::default() }
     }
 }
 
@@ -30,7 +36,7 @@ impl Default for Opened {
 pub struct OpenParts {
     /// Parts: a segment has two, its data file and its index.
     pub parts: usize,
-    /// Bytes of memory that they take. Mapped index files are the system's to keep or give up, and not counted.
+    /// Bytes of memory that they take, unpacked pages of records with them. Mapped index files are the system's to keep or give up, and not counted.
     pub bytes: u64,
     /// Bytes that they may take.
     pub budget: u64,
@@ -47,18 +53,40 @@ impl Opened {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         OpenParts {
             parts: parts.iter().filter(|part| part.strong_count() > 0).count(),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes: self.bytes(),
             budget: self.budget.load(Ordering::Relaxed),
         }
+    }
+
+    /// An unpacked page of records, if it is kept.
+    pub(super) fn page(&self, key: PageKey) -> Option<Arc<Page>> {
+        self.pages.get(key)
+    }
+
+    /// Keeps an unpacked page of records for a while.
+    pub(super) fn keep_page(&self, key: PageKey, page: &Arc<Page>) {
+        let budget = self.budget.load(Ordering::Relaxed);
+        self.pages.keep(key, page, (budget / PAGES_SHARE) as usize);
+        if self.bytes() > budget {
+            self.close_some(&mut self.parts.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) + self.pages.bytes() as u64
     }
 
     fn add(&self, part: Weak<dyn Closing>, bytes: u64) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.push_back(part);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.close_some(&mut parts);
+    }
+
+    fn close_some(&self, parts: &mut VecDeque<Weak<dyn Closing>>) {
         // Each part is spared once if it was asked for since it was last looked at.
         for _ in 0..2 * parts.len() {
-            if self.bytes.load(Ordering::Relaxed) <= self.budget.load(Ordering::Relaxed) {
+            if self.bytes() <= self.budget.load(Ordering::Relaxed) {
                 break;
             }
             let Some(oldest) = parts.pop_front() else { break };

@@ -3,7 +3,7 @@
 use super::blocks::Blocks;
 use super::index::IndexReader;
 use super::manifest::{FileMark, Manifest, TenantRows};
-use super::opened::Part;
+use super::opened::{Opened, Part};
 use super::records::Records;
 use super::summary::SummaryRule;
 use super::writer::write_index;
@@ -36,6 +36,9 @@ const WHOLE_ROWS: u64 = 1_024;
 /// records are and wherever they stand.
 const READ_BYTES: u64 = 16 << 20;
 
+/// Pages of so many records are kept; who reads more does not come back to them soon.
+const KEPT_ROWS: usize = 512;
+
 /// A segment that can be read. Its files are opened when they are first needed, and stay open within the store's budget.
 #[derive(Debug)]
 pub struct Segment {
@@ -53,6 +56,9 @@ pub struct Segment {
 pub struct DataFile {
     file: PositionedFile,
     metadata: ArrowReaderMetadata,
+    opened: Arc<Opened>,
+    /// The serial number of the segment.
+    serial: u32,
 }
 
 /// What an open index takes in memory besides the checksums of its blocks: readers of twenty dictionaries and the names of their
@@ -160,7 +166,7 @@ impl Segment {
             let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
             let metadata = ArrowReaderMetadata::load(&file, options).context(ErrorKind::Corrupt, || path.display().to_string())?;
             let bytes = (metadata.metadata().memory_size() + self.manifest.data.blocks.len()) as u64;
-            Ok((DataFile { file, metadata }, bytes))
+            Ok((DataFile { file, metadata, opened: Arc::clone(self.store.opened()), serial: *self.serial }, bytes))
         })
     }
 
@@ -313,12 +319,14 @@ impl DataFile {
         PositionedFile { counter: Arc::default(), ..self.file.clone() }
     }
 
-    /// A reader of records by row; `None` if the file is not of the form that it reads.
+    /// A reader of so many records by row; `None` if the file is not of the form that it reads. Where they are few, their pages are kept for
+    /// a while.
     ///
     /// # Errors
     /// None that input can cause.
-    pub fn records(&self) -> Result<Option<Records<'_>>> {
-        Records::open(&self.file, &self.metadata)
+    pub fn records(&self, rows: usize) -> Result<Option<Records<'_>>> {
+        let keep = (rows <= KEPT_ROWS).then_some((&*self.opened, self.serial));
+        Records::open(&self.file, &self.metadata, keep)
     }
 }
 

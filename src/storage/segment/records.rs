@@ -5,6 +5,8 @@
 //! Parquet's page index says where each page lies; the head of a page is a Thrift structure in its compact form (parquet-format,
 //! `PageHeader`), of which the type, the two sizes and the encoding are read.
 
+use super::opened::Opened;
+use super::pages::Page;
 use super::reader::PositionedFile;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
@@ -14,6 +16,7 @@ use parquet::basic::Compression;
 use parquet::file::page_index::offset_index::PageLocation;
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Pages above this size, unpacked, are not believed: a page holds about 48 KiB, or one record of at most a MiB.
 const PAGE_BYTES_MAX: usize = 64 << 20;
@@ -25,6 +28,10 @@ pub struct Records<'a> {
     /// The rows of the page that was read last.
     rows: Range<u32>,
     scratch: Scratch,
+    /// That page, if it is shared.
+    shared: Option<Arc<Page>>,
+    /// Where pages are kept, if they are, and the number of the segment.
+    keep: Option<(&'a Opened, u32)>,
     bytes_read: u64,
 }
 
@@ -32,9 +39,8 @@ pub struct Records<'a> {
 #[derive(Default)]
 struct Scratch {
     unpacker: Option<zstd::bulk::Decompressor<'static>>,
-    /// The page that was read last, and where each record lies in it.
-    page: Vec<u8>,
-    places: Vec<Range<usize>>,
+    /// The page that was read last, if it is not shared.
+    page: Page,
 }
 
 thread_local! {
@@ -46,10 +52,8 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 
 impl Drop for Records<'_> {
     fn drop(&mut self) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if scratch.page.capacity() <= KEPT_BYTES_MAX {
-            scratch.page.clear();
-            scratch.places.clear();
+        let scratch = std::mem::take(&mut self.scratch);
+        if scratch.page.bytes.capacity() <= KEPT_BYTES_MAX {
             SCRATCH.with(|kept| kept.replace(scratch));
         }
     }
@@ -77,7 +81,11 @@ impl<'a> Records<'a> {
     ///
     /// # Errors
     /// None that input can cause.
-    pub(super) fn open(file: &'a PositionedFile, metadata: &'a ArrowReaderMetadata) -> Result<Option<Self>> {
+    pub(super) fn open(
+        file: &'a PositionedFile,
+        metadata: &'a ArrowReaderMetadata,
+        keep: Option<(&'a Opened, u32)>,
+    ) -> Result<Option<Self>> {
         let metadata = metadata.metadata();
         let Some(index) = metadata.offset_index() else { return Ok(None) };
         let leaf = Field::Original as usize;
@@ -92,7 +100,7 @@ impl<'a> Records<'a> {
             first = rows.end;
             groups.push(Group { rows, pages: pages[leaf].page_locations() });
         }
-        Ok(Some(Self { file, groups, rows: 0..0, scratch: SCRATCH.with(RefCell::take), bytes_read: 0 }))
+        Ok(Some(Self { file, groups, rows: 0..0, scratch: SCRATCH.with(RefCell::take), shared: None, keep, bytes_read: 0 }))
     }
 
     /// The record of a row. Rows in ascending order unpack each page once.
@@ -111,8 +119,8 @@ impl<'a> Records<'a> {
         if !self.rows.contains(&row) {
             self.load(row)?;
         }
-        let place = &self.scratch.places[(row - self.rows.start) as usize];
-        Ok(&self.scratch.page[place.clone()])
+        let page = self.shared.as_deref().unwrap_or(&self.scratch.page);
+        Ok(page.record(row - self.rows.start))
     }
 
     /// Bytes read from the file so far.
@@ -127,40 +135,61 @@ impl<'a> Records<'a> {
         let location = group.pages.get(number).ok_or_else(|| damaged("a row group without pages"))?;
         let first = group.rows.start + location.first_row_index as u32;
         let end = group.pages.get(number + 1).map_or(group.rows.end, |next| group.rows.start + next.first_row_index as u32);
-        let from = location.offset as u64;
-        let bytes =
-            self.file.bytes(from..from + location.compressed_page_size as u64).map_err(|cause| damaged("reading").because(cause))?;
-        self.bytes_read += bytes.len() as u64;
-        let (size, packed) = body(&bytes)?;
         self.rows = 0..0;
-        let Scratch { unpacker, page, places } = &mut self.scratch;
-        page.clear();
-        page.reserve(size);
-        let unpacker = match unpacker {
-            Some(unpacker) => unpacker,
-            None => {
-                let new = zstd::bulk::Decompressor::new().context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
-                unpacker.insert(new)
+        let key = self.keep.map(|(opened, segment)| (opened, (segment, first)));
+        self.shared = key.and_then(|(opened, key)| opened.page(key));
+        if self.shared.is_none() {
+            let from = location.offset as u64;
+            let bytes = self.file.bytes(from..from + location.compressed_page_size as u64);
+            let bytes = bytes.map_err(|cause| damaged("reading").because(cause))?;
+            self.bytes_read += bytes.len() as u64;
+            let Scratch { unpacker, page } = &mut self.scratch;
+            match key {
+                None => unpack(unpacker, &bytes, (end - first) as usize, page)?,
+                Some((opened, key)) => {
+                    let mut page = Page::default();
+                    unpack(unpacker, &bytes, (end - first) as usize, &mut page)?;
+                    let page = Arc::new(page);
+                    opened.keep_page(key, &page);
+                    self.shared = Some(page);
+                }
             }
-        };
-        let unpacked = unpacker.decompress_to_buffer(packed, page).map_err(|cause| damaged("unpacking").because(cause))?;
-        if unpacked != size {
-            return Err(damaged("its size"));
-        }
-        places.clear();
-        let mut at = 0;
-        while at < page.len() {
-            let length = page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
-            let start = at + 4;
-            at = start + u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
-            places.push(start..at);
-        }
-        if at != page.len() || places.len() != (end - first) as usize {
-            return Err(damaged("its records"));
         }
         self.rows = first..end;
         Ok(())
     }
+}
+
+/// Unpacks a page of so many records.
+fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Bytes, records: usize, into: &mut Page) -> Result<()> {
+    let (size, packed) = body(bytes)?;
+    let Page { bytes: page, places } = into;
+    page.clear();
+    page.reserve(size);
+    let unpacker = match unpacker {
+        Some(unpacker) => unpacker,
+        None => {
+            let new = zstd::bulk::Decompressor::new().context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
+            unpacker.insert(new)
+        }
+    };
+    let unpacked = unpacker.decompress_to_buffer(packed, page).map_err(|cause| damaged("unpacking").because(cause))?;
+    if unpacked != size {
+        return Err(damaged("its size"));
+    }
+    places.clear();
+    places.reserve(records);
+    let mut at = 0;
+    while at < page.len() {
+        let length = page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
+        let (start, length) = (at + 4, u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
+        at = start + length;
+        places.push(start as u32..at as u32);
+    }
+    if at != page.len() || places.len() != records {
+        return Err(damaged("its records"));
+    }
+    Ok(())
 }
 
 /// The unpacked size of a page of records, and its packed bytes.
