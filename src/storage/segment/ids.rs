@@ -1,5 +1,5 @@
-//! How a segment finds rows by an id field: by a table of its values where that is about as small as a table of their hashes, which is
-//! where values come again, and else by hashes.
+//! How a segment finds rows by an id field: by a table of its values where those are short or come again, as names do, so that it is not much
+//! larger than a table of their hashes; and else by hashes.
 
 use super::bundle::{Bundle, BundleWriter};
 use super::dimensions::Dimension;
@@ -9,12 +9,14 @@ use crate::error::Result;
 use crate::event::{Columns, Field, Kind, Operator};
 use std::ops::Range;
 
-/// Values may take so many times the bytes of their hashes, in hundredths: they answer more, and for certain.
-const VALUES_WORTH: usize = 125;
-/// Values that are gathered before it is asked whether they come again.
+/// Values may take so many times the bytes of their hashes, in hundredths: they have prefixes, and answer for certain.
+const VALUES_WORTH: usize = 250;
+/// Values that are gathered before it is asked whether they can be worth it.
 const VALUES_TRIED: usize = 16_384;
-/// Values that are nearly all different, in hundredths of the rows, are not gathered further.
-const DIFFERENT: usize = 85;
+/// What a hash takes at most, in bytes; and what is left of a value without what it shares with its neighbour, in hundredths, if it shares
+/// little.
+const HASH_BYTES: usize = 5;
+const OWN_SHARE: usize = 75;
 
 fn hashes_file(field: Field) -> String {
     format!("ids.{field}")
@@ -29,15 +31,16 @@ fn values_file(field: Field) -> String {
 pub(super) struct IdsBuilder {
     field: Field,
     hashes: HashTableBuilder,
-    /// The values, as long as they may be worth their bytes.
+    /// The values, as long as they may be worth their bytes, and how many bytes the different ones have.
     values: Option<Dimension>,
+    value_bytes: usize,
 }
 
 impl IdsBuilder {
     pub(super) fn new(field: Field) -> Self {
         // What nobody asks the beginning of is found by its hash as well.
         let values = field.def().operators.contains(&Operator::Prefix).then(|| Dimension::new(field));
-        Self { field, hashes: HashTableBuilder::default(), values }
+        Self { field, hashes: HashTableBuilder::default(), values, value_bytes: 0 }
     }
 
     /// Adds the ids of events, which are the rows from `first` on.
@@ -50,10 +53,15 @@ impl IdsBuilder {
             let text = events.text(self.field, place);
             text.into_iter().for_each(|text| self.hashes.add(text, row));
             if let Some(values) = &mut self.values {
+                let before = values.values();
                 values.add_text(text);
+                if values.values() > before {
+                    self.value_bytes += text.map_or(0, str::len);
+                }
             }
         }
-        self.values.take_if(|values| values.values() > VALUES_TRIED && values.values() * 100 > values.rows() * DIFFERENT);
+        let least = self.value_bytes * OWN_SHARE;
+        self.values.take_if(|values| values.values() > VALUES_TRIED && least > values.rows() * HASH_BYTES * VALUES_WORTH);
     }
 
     pub(super) fn finish(self, bundle: &mut BundleWriter) {

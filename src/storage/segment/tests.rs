@@ -80,7 +80,7 @@ fn a_document_of_the_index_is_a_row_of_the_file() {
 }
 
 #[test]
-fn ids_that_come_again_are_kept_as_values_and_others_as_hashes() {
+fn names_are_kept_as_values_and_random_ids_as_hashes() {
     let mut events = events(4_000);
     for (number, event) in events.iter_mut().enumerate() {
         event.set(Field::ResourceName, format!("web-{}", number % 700));

@@ -1,5 +1,5 @@
-//! The values of an id field in their order, and the rows that have each. Where values come again (names of resources, access keys) this is no
-//! larger than a table of their hashes, tells rows for certain, and knows what a value begins with.
+//! The values of an id field in their order, and the rows that have each. Where values are short or come again (names of resources, access
+//! keys) this is not much larger than a table of their hashes, tells rows for certain, and knows what a value begins with.
 //!
 //! ```text
 //! values u32 │ bytes of the values u32 │ for each block of 32 values: where it begins u32, rows of the values before it u32 │ values │ rows, packed
