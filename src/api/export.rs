@@ -27,7 +27,7 @@ use hyper::body::Frame;
 use std::io::{self, Write};
 use tokio::sync::mpsc;
 
-/// Exports that run at a time; each holds a thread and a few megabytes.
+/// Exports that run at a time; each holds two threads and some twenty megabytes.
 pub(super) const EXPORTS_MAX: usize = 16;
 /// Bytes that are sent at a time, and how many of such pieces may wait for a slow client.
 const PIECE_BYTES: usize = 64 << 10;
