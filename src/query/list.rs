@@ -193,6 +193,13 @@ fn first(rows: Rows, limit: usize) -> Vec<u32> {
     }
 }
 
+/// The places of hits, run by run and in each in the order of rows: as they are read.
+pub(super) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..hits.len()).collect();
+    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
+    order
+}
+
 /// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking those is what a list page costs.
 const APART: usize = 16;
 /// So many of such rows are read by one core.
@@ -200,8 +207,7 @@ const APART_ROWS: usize = 13;
 
 /// The events of the hits, in the order of the hits.
 pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
-    let mut order: Vec<usize> = (0..hits.len()).collect();
-    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
+    let order = in_rows_order(hits);
     let split = |group: &'_ [usize]| {
         let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
         if apart { APART_ROWS } else { group.len() }

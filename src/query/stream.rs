@@ -6,17 +6,18 @@
 
 use super::batch::Batch;
 use super::filter::Filter;
-use super::list::{Hit, Walk, fetch};
+use super::list::{Hit, Walk, fetch, in_rows_order};
 use super::rows::{self, Rows};
 use super::{Order, Reader, Run};
 use crate::access::Scope;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
 use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::Range;
 use std::sync::mpsc::sync_channel;
+use std::thread::Builder;
 
 /// Events handed over at a time, and how many such parts are made at a time, on all cores.
 const PART: usize = 4_096;
@@ -60,7 +61,7 @@ impl Reader<'_> {
         std::thread::scope(|threads| {
             // No more than one round waits to be taken.
             let (sender, receiver) = sync_channel::<Vec<T>>(0);
-            let making = threads.spawn(move || {
+            let making = Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
                 self.each_round(scope, filter, query.order, |runs, hits| {
                     let part = |hits: &[Hit]| make(batch_of(runs, hits, &query.fields)?);
                     let parts: Vec<T> = hits.par_chunks(PART).map(part).collect::<Result<_>>()?;
@@ -68,6 +69,7 @@ impl Reader<'_> {
                     sender.send(parts).map_err(|_| Error::internal("nobody takes what is streamed"))
                 })
             });
+            let making = making.context(ErrorKind::Unavailable, || "the system gives no thread for this: try again later".to_owned())?;
             let taken = receiver.into_iter().flatten().try_for_each(take);
             let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             taken.and(made)
@@ -138,11 +140,10 @@ impl Reader<'_> {
 
 /// The events of hits, as far as `fields` need them; whole if none is named.
 fn batch_of(runs: &[Run<'_>], hits: &[Hit], fields: &[Field]) -> Result<Batch> {
-    let mut order: Vec<usize> = (0..hits.len()).collect();
-    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
     if fields.is_empty() || fields.contains(&Field::Original) {
         return Ok(fetch(runs, hits)?.into());
     }
+    let order = in_rows_order(hits);
     let mut batch = Batch::of(hits.len());
     for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
         let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
