@@ -47,7 +47,7 @@ pub(super) struct ServeArgs {
     /// Keep files that merging or retention has replaced for so many seconds, for readers of earlier versions of the table
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs(), hide_short_help = true)]
     keep_replaced: u64,
-    /// Keep so many MiB of footers and dictionaries of segments open between questions
+    /// Keep so many MiB of footers, dictionaries and unpacked pages of segments between questions
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
     open: u64,
     /// Take nothing in while the disk has less than so many MiB free

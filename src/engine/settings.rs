@@ -29,7 +29,7 @@ pub struct Settings {
     pub merged: Most,
     /// How long files stay that a merge or a deletion has replaced: other readers may still read the version that had them.
     pub replaced_kept: Duration,
-    /// Bytes of memory that the footers and dictionaries of open segments may take: see [`crate::storage::segment::Opened`].
+    /// Bytes of memory that the footers and dictionaries of open segments and unpacked pages may take: see [`crate::storage::segment::Opened`].
     pub open_bytes: u64,
     /// What the summaries of segments hold.
     pub summary: SummaryRule,
