@@ -169,7 +169,7 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost_or_doubled() {
 }
 
 #[allow(clippy::print_stderr, reason = "what was counted, and what was skipped and why")]
-fn said(what: &str) {
+pub(crate) fn said(what: &str) {
     eprintln!("{what}");
 }
 

@@ -14,6 +14,7 @@ mod following;
 mod formats;
 mod hostile;
 mod keeping;
+mod load;
 mod oracle;
 mod plans;
 mod process;

@@ -16,7 +16,7 @@ impl Engine {
         let write = self.core.write()?;
         prepare(self.core.data.store(), target)?;
         self.record_backup(target);
-        write.seal(&self.core)?;
+        write.seal_now()?;
         // Files of older versions must not be removed while they are copied.
         let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.snapshot();

@@ -2,15 +2,15 @@
 //! more is removed.
 
 use super::seal::{put, segment_id};
-use super::signal::Wake;
+use super::seal_trigger::Wake;
 use super::step::Step;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::maintain::{Candidate, Fingerprint, Occasion, choose, cut, merge, remove_orphans, runs_when_cut, settle};
 use crate::query::Snapshot;
+use crate::storage::paths;
 use crate::storage::segment::{Manifest, Segment};
-use crate::storage::{NewSegment, paths};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -51,23 +51,23 @@ enum Zeal {
 pub(super) fn run(core: &Core, write: &WriteSide) {
     let (mut seals, mut wait) = (0, QUIET);
     loop {
-        let wake = write.signal.wait_for_another_seal(&mut seals, wait);
+        let wake = write.trigger.wait_for_another_seal(&mut seals, wait);
         wait = if wake == Wake::Quiet { IDLE } else { QUIET };
         let zeal = if wake == Wake::Quiet { Zeal::Quiet } else { Zeal::Usual };
         let before = seals;
-        while !write.signal.stopping() {
+        while !write.trigger.stopping() {
             match write.compact_once(core, zeal) {
-                Ok(Some(_)) if zeal == Zeal::Quiet && write.signal.seals() != before => break,
+                Ok(Some(_)) if zeal == Zeal::Quiet && write.trigger.seals() != before => break,
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {
                     tracing::error!(%error, "cannot merge segments; they stay as they are");
-                    write.signal.rest(REST);
+                    write.trigger.rest(REST);
                     break;
                 }
             }
         }
-        if wake == Wake::Stop || write.signal.stopping() {
+        if wake == Wake::Stop || write.trigger.stopping() {
             return;
         }
     }
@@ -181,15 +181,8 @@ impl WriteSide {
         }
 
         core.reach(Step::MergeWritten)?;
-        let mut table = self.table();
-        self.settle(core, &mut table)?;
-        let added: Vec<NewSegment<'_>> = new.iter().map(|segment| NewSegment { manifest: segment.manifest() }).collect();
-        let replaced = core.runtime.block_on(table.table.replace(&manifests, &added, core.clock.now()));
-        let replaced = replaced.and_then(|version| core.reach(Step::MergeCommitted).map(|()| version));
-        table.in_doubt = replaced.is_err();
         let made = new.len();
-        core.published.exchanged(replaced?, &chosen, new);
-        drop(table);
+        self.table.replace(old.clone(), new)?;
         self.retire(core, &old)?;
         Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
@@ -213,7 +206,7 @@ impl WriteSide {
     /// What is in the table, for who holds `compacting`: after a commit in doubt, the segments that are shown may not be those
     /// of the table, and must not be merged or deleted from.
     pub(super) fn settled(&self, core: &Core) -> Result<Arc<Snapshot>> {
-        self.settle(core, &mut self.table())?;
+        self.table.settle()?;
         Ok(core.published.get())
     }
 
@@ -221,9 +214,9 @@ impl WriteSide {
     pub(super) fn remove_orphans(&self, core: &Core) -> Result<usize> {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody may be writing a segment meanwhile: its files are not in the table yet.
-        let table = self.table();
+        let _writing = self.segment_files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut needed: HashSet<String> = core.published.get().segments.iter().map(|segment| segment.manifest().id.clone()).collect();
-        needed.extend(core.runtime.block_on(table.table.segments())?.into_iter().map(|segment| segment.id));
+        needed.extend(self.table.segment_ids()?);
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         needed.extend(retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()));
         let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);

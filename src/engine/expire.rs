@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::maintain::{Fingerprint, Hold, Policy, events_of};
 use crate::query::Filter;
-use crate::storage::NewSegment;
 use crate::storage::segment::{Form, Segment, write_segment};
 use serde::Serialize;
 use serde_json::json;
@@ -164,16 +163,8 @@ impl WriteSide {
         record(core, policy, fates, "begun", now)?;
         core.reach(Step::DeletionRecorded)?;
 
-        let mut table = self.table();
-        self.settle(core, &mut table)?;
-        let old: Vec<_> = fates.iter().map(|fate| fate.segment.manifest()).collect();
-        let new: Vec<NewSegment<'_>> = left.iter().map(|segment| NewSegment { manifest: segment.manifest() }).collect();
-        let deleted = core.runtime.block_on(table.table.delete(&old, &new, now));
-        let deleted = deleted.and_then(|version| core.reach(Step::DeletionCommitted).map(|()| version));
-        table.in_doubt = deleted.is_err();
-        let ids = fates.iter().map(|fate| fate.segment.manifest().id.clone()).collect();
-        core.published.exchanged(deleted?, &ids, left);
-        drop(table);
+        let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
+        self.table.delete(old, left)?;
         self.retire(core, &fates.iter().map(|fate| Arc::clone(&fate.segment)).collect::<Vec<_>>())?;
         record(core, policy, fates, "done", now)
     }

@@ -41,8 +41,8 @@ impl Belief {
 pub(super) fn run(core: &Core, write: &WriteSide) {
     let mut belief = Belief { seen: last_commit(core), doubts: 0 };
     let mut scrubber = Scrubber::default();
-    write.signal.rest(FIRST);
-    while !write.signal.stopping() {
+    write.trigger.rest(FIRST);
+    while !write.trigger.stopping() {
         if belief.believes(core.clock.now()) {
             report("delete what is past its time", write.expire(core).map(drop));
         } else if belief.doubts == 1 {
@@ -52,11 +52,11 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
         // Files that are to go sooner than in an hour are looked for sooner.
         let look = core.settings.replaced_kept.clamp(FIRST, EVERY);
         for _ in 0..EVERY.as_secs() / look.as_secs() {
-            if write.signal.stopping() {
+            if write.trigger.stopping() {
                 return;
             }
             report("remove files that nothing needs", write.remove_orphans(core).map(drop));
-            write.signal.rest(look);
+            write.trigger.rest(look);
         }
     }
 }

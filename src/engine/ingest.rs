@@ -1,20 +1,27 @@
-//! Accepting records: from decoded batches to the log, or, if they are many, to a commit.
+//! Accepting records, on the request's side: a batch is compared with the segments and made durable as far as it can be,
+//! then handed to the thread that numbers events ([`super::intake`]), and acknowledged when the log has it.
+//!
+//! Nothing here holds a lock, and nobody waits for another request's work: what takes long is done on the request's own
+//! thread or in the pool of intake, and while a request waits for room, for its turn or for the disk, it needs no thread
+//! ([`Engine::submit`]). Every wait has an end.
 
-use super::intake::{Admitted, Intake, logged};
-use super::log::Pending;
+use super::intake::{self, LIGHT_EVENTS, Numbered, Offer, Verdict};
 use super::requests::RequestKey;
 use super::step::Step;
-use super::{Core, Engine, WriteSide};
+use super::{Core, Engine, WriteSide, log};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Timestamp};
-use crate::ingest::{BATCH_BYTES, BATCH_RECORDS, Batch, Record, RecordSplitter, TenantRule, decode_records, encode_logged};
-use crate::storage::wal::Frame;
+use crate::event::Event;
+use crate::ingest::{
+    BATCH_BYTES, BATCH_RECORDS, Batch, Beside, Known, Record, RecordSplitter, Rejected, TenantRule, Unsealed, decode_records, known_events,
+};
+use crate::storage::segment::Segment;
 use serde::{Deserialize, Serialize};
 use std::io::BufRead;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// What became of the records of a request or a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +80,39 @@ impl Outcome {
             ..more.receipt
         };
     }
+
+    /// Says which records are refused, beside those that are already.
+    pub(super) fn refuse(&mut self, rejected: &[Rejected]) {
+        if !rejected.is_empty() {
+            self.quarantined.extend(rejected.iter().map(Refused::of));
+            self.quarantined.sort_by_key(|refused| refused.line);
+        }
+    }
+
+    /// Says what was accepted, and as what; what was known already is counted.
+    pub(super) fn accept(&mut self, batch: &str, first_seq: u64, accepted: u64) {
+        self.accepted = accepted;
+        self.duplicate_lines.sort_unstable();
+        self.duplicates = self.duplicate_lines.len() as u64;
+        self.receipt = Receipt {
+            batch: batch.to_owned(),
+            first_seq: (accepted > 0).then_some(first_seq),
+            last_seq: (accepted > 0).then(|| first_seq + accepted - 1),
+            table_version: None,
+        };
+    }
 }
+
+impl Refused {
+    fn of(rejected: &Rejected) -> Self {
+        Self { line: rejected.line, reason: rejected.reason.clone(), conflict: rejected.conflict }
+    }
+}
+
+/// How long a request waits for its turn and for the disk: longer than either takes, and never for ever.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
+/// How long the batch of a file or a stream waits for room: whoever reads a file has time, and nobody else waits for it.
+const STREAM_ROOM_WAIT: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Accepts a batch, whole or not at all. When this returns, what it accepted is durable and visible.
@@ -86,7 +125,10 @@ impl Engine {
 
     /// Decodes records as this store takes them: with what its rules of redaction find replaced.
     pub fn decode(&self, records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
-        decode_records(records, format, rule, self.core.redactor.as_ref())
+        let few = records.len() <= LIGHT_EVENTS;
+        let decode = || decode_records(records, format, rule, self.core.redactor.as_ref());
+        // A few records are decoded here: they would wait in the pool behind large batches.
+        if few { decode() } else { self.core.pools.intake.install(decode) }
     }
 
     /// The same for a request that names itself: sent again with the same body, it gets the same answer.
@@ -94,7 +136,29 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ingest`]; the same key with another body.
     pub fn ingest_once(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
-        self.core.ingest(batch, source, request)
+        self.core.ingest(batch, source, request, self.core.settings.room_wait)
+    }
+
+    /// The same without holding a thread while it waits for its turn, for room and for the disk.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest_once`].
+    pub async fn submit(&self, batch: Batch, source: &'static str, request: Option<RequestKey>) -> Result<Outcome> {
+        let core = Arc::clone(&self.core);
+        let mut comparing = {
+            let core = Arc::clone(&core);
+            blocking(move || core.compare(batch, source, request)).await?
+        };
+        loop {
+            match core.hand_over(comparing, core.settings.room_wait).await? {
+                Handed::Outdated(again) => {
+                    let core = Arc::clone(&core);
+                    comparing = blocking(move || core.compare_again(*again)).await?;
+                }
+                Handed::Durable(done) if done.needs_disk() => return blocking(move || core.finish(*done, source)).await,
+                Handed::Durable(done) => return core.finish(*done, source),
+            }
+        }
     }
 
     /// Accepts the records of a stream in as many commits as it needs; `progress` hears of each. Splitting and decoding
@@ -115,7 +179,7 @@ impl Engine {
         let broken = std::thread::scope(|scope| {
             let producer = scope.spawn(move || self.produce(input, format, rule, &sender));
             for batch in &receiver {
-                match self.ingest(batch, source) {
+                match self.core.ingest(batch, source, None, STREAM_ROOM_WAIT) {
                     Ok(outcome) => total.add(outcome),
                     Err(error) => {
                         failed = Some(error);
@@ -161,166 +225,172 @@ impl Engine {
     }
 }
 
+/// Runs something that may block where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|cause| Error::internal("taking in a batch failed").because(cause))?
+}
+
+/// A batch that was compared with the segments, and what its file beside the log needs.
+#[derive(Debug)]
+struct Compared {
+    events: Vec<Event>,
+    lines: Vec<u64>,
+    compared_seq: u64,
+    outcome: Outcome,
+    request: Option<RequestKey>,
+    beside: Option<Beside>,
+}
+
+/// A batch that was handed over.
+#[derive(Debug)]
+enum Handed {
+    /// Segments were written meanwhile that it was not compared with.
+    Outdated(Box<Offer>),
+    /// What is new in it is durable and visible.
+    Durable(Box<Done>),
+}
+
+/// A batch that is durable.
+#[derive(Debug)]
+struct Done {
+    outcome: Outcome,
+    conflicts: Vec<Rejected>,
+    unused: Option<Beside>,
+}
+
+impl Done {
+    fn needs_disk(&self) -> bool {
+        !self.conflicts.is_empty() || self.unused.is_some()
+    }
+}
+
 impl Core {
     /// Accepts a batch, and counts what became of it.
-    pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
-        let outcome = self.accept(batch, source, request)?;
-        self.count(source, &outcome);
-        Ok(outcome)
+    pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>, room_wait: Duration) -> Result<Outcome> {
+        let mut compared = self.compare(batch, source, request)?;
+        loop {
+            match self.write()?.runtime.block_on(self.hand_over(compared, room_wait))? {
+                Handed::Outdated(again) => compared = self.compare_again(*again)?,
+                Handed::Durable(done) => return self.finish(*done, source),
+            }
+        }
     }
 
-    fn accept(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+    /// Compares a batch with the segments, and makes durable what can be before it is numbered: records that cannot be
+    /// accepted go to quarantine, many records into a file beside the log.
+    fn compare(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Compared> {
         let write = self.write()?;
         WriteSide::check_disk(self)?;
-        if batch.events.len() >= self.settings.bulk_events {
-            return write.ingest_bulk(self, batch, source, request);
+        let (snapshot, now) = (self.published.get(), self.clock.now());
+        let many = batch.events.len() > LIGHT_EVENTS;
+        let compare = || known_events(&batch.events, &Unsealed::default(), &snapshot.segments, now);
+        let known = if many { self.pools.intake.install(compare) } else { compare() }?;
+        let mut rejected = batch.rejected;
+        let (mut events, mut lines) = (Vec::with_capacity(batch.events.len()), Vec::with_capacity(batch.events.len()));
+        let mut outcome = Outcome::default();
+        for ((event, line), known) in batch.events.into_iter().zip(batch.lines).zip(known) {
+            match known {
+                Known::New => {
+                    events.push(event);
+                    lines.push(line);
+                }
+                Known::Duplicate => outcome.duplicate_lines.push(line),
+                Known::Conflict => rejected.push(Rejected::conflict(&event, line)),
+            }
         }
-        let bytes = batch.events.iter().map(|event| event.original.len()).sum();
-        let mut intake = write.intake_with_room(self, bytes)?;
-        let (outcome, pending) = write.take(self, &mut intake, batch, source, request)?;
-        drop(intake);
-        pending.wait().inspect_err(|_| write.log_failed())?;
-        Ok(outcome)
+        rejected.sort_by_key(|rejected| rejected.line);
+        write.quarantine.keep(source, now, &rejected)?;
+        outcome.refuse(&rejected);
+        let is_bulk = events.len() >= self.settings.bulk_events;
+        let beside = if is_bulk { Some(Beside::write(self.data.store(), now, &events)?) } else { None };
+        if is_bulk {
+            self.reach(Step::BesideWritten)?;
+        }
+        Ok(Compared { events, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside })
+    }
+
+    /// Compares a batch with the segments that were written since it was compared.
+    fn compare_again(&self, offer: Offer) -> Result<Compared> {
+        let (snapshot, now) = (self.published.get(), self.clock.now());
+        let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
+        let segments: Vec<Arc<Segment>> = snapshot.segments.iter().filter(since).map(Arc::clone).collect();
+        let compare = || known_events(&offer.events, &Unsealed::default(), &segments, now);
+        let known = if offer.events.len() > LIGHT_EVENTS { self.pools.intake.install(compare) } else { compare() }?;
+        let Offer { events, lines, mut outcome, request, beside, .. } = offer;
+        let source = "a batch that was sent twice at once";
+        if known.iter().all(|known| *known == Known::New) {
+            return Ok(Compared { events, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside });
+        }
+        // Rare: the same events came in another request meanwhile. The file beside the log is written again without them.
+        drop(beside);
+        let batch = Batch { events, lines, rejected: Vec::new() };
+        let again = self.compare(batch, source, request)?;
+        outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
+        outcome.quarantined.extend(again.outcome.quarantined);
+        Ok(Compared { outcome, ..again })
+    }
+
+    /// Waits for room and for its turn, and until what is new in a batch is durable and visible.
+    async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
+        let write = self.write()?;
+        let Compared { events, lines, compared_seq, outcome, request, beside } = compared;
+        let bytes = events.iter().map(Event::memory).sum();
+        let light = events.len() <= LIGHT_EVENTS && bytes <= LIGHT_BYTES;
+        let room = write.room.take(bytes, light, &write.trigger, room_wait).await?;
+        let offer = Offer { events, lines, compared_seq, outcome, request, beside, room };
+        let verdict = answer(write.intake.offer(offer, light)?, intake::ended).await?;
+        let numbered = match verdict {
+            Verdict::Outdated(again) => return Ok(Handed::Outdated(again)),
+            Verdict::Numbered(numbered) => *numbered,
+        };
+        answer(numbered.durable, log::gone).await?;
+        let Numbered { outcome, conflicts, unused, .. } = numbered;
+        Ok(Handed::Durable(Box::new(Done { outcome, conflicts, unused })))
+    }
+
+    /// Keeps what was found to be a conflict in the end, and counts.
+    fn finish(&self, done: Done, source: &str) -> Result<Outcome> {
+        drop(done.unused);
+        if !done.conflicts.is_empty() {
+            self.write()?.quarantine.keep(source, self.clock.now(), &done.conflicts)?;
+        }
+        self.count(source, &done.outcome);
+        Ok(done.outcome)
     }
 }
 
 impl WriteSide {
-    /// Numbers what is new in a batch and hands it to the log.
-    fn take(
-        &self,
-        core: &Core,
-        intake: &mut Intake,
-        batch: Batch,
-        source: &str,
-        request: Option<RequestKey>,
-    ) -> Result<(Outcome, Pending)> {
-        let now = core.clock.now();
-        if let Some(outcome) = intake.answered(request.as_ref(), now)? {
-            return Ok((outcome, self.log.barrier()?));
+    /// Refuses what the disk has no room for, while there is still room to say so.
+    pub(super) fn check_disk(core: &Core) -> Result<()> {
+        let free = core.data.store().free_bytes()?;
+        if free >= core.settings.free_bytes {
+            return Ok(());
         }
-        let admitted = intake.admit(core, batch, source, now)?;
-        self.record(core, intake, admitted, request, now)
-    }
-
-    /// Hands what is new to the log.
-    fn record(
-        &self,
-        core: &Core,
-        intake: &mut Intake,
-        admitted: Admitted,
-        request: Option<RequestKey>,
-        now: Timestamp,
-    ) -> Result<(Outcome, Pending)> {
-        let outcome = outcome(&admitted, intake.last_seq, None);
-        let first_seq = intake.last_seq + 1;
-        let last_seq = intake.last_seq + outcome.accepted;
-        let logged = logged(request, &outcome, last_seq, now);
-        if admitted.fresh.is_empty() && logged.is_none() {
-            // What is known already may still be on its way to the disk.
-            return Ok((outcome, self.log.barrier()?));
-        }
-        let events = numbered(admitted.fresh, first_seq, now);
-        let payload = encode_logged(now, logged.as_slice(), &events);
-        let frame = Frame { first_seq, events: events.len() as u32, batch: batch_number(&outcome), payload };
-        intake.last_seq = last_seq;
-        intake.unsealed_bytes += events.iter().map(|event| event.original.len()).sum::<usize>();
-        intake.unsealed.extend(&events);
-        logged.into_iter().for_each(|logged| intake.requests.add(logged));
-        // What the log did not take must be forgotten before anything else is numbered.
-        let taken = core.reach(Step::Numbered).and_then(|()| self.log.append(frame, events));
-        Ok((outcome, taken.inspect_err(|_| intake.log_failed = true)?))
-    }
-
-    /// Seals a batch at once, together with what is in the buffer: one write instead of two, and the commit acknowledges it.
-    fn ingest_bulk(&self, core: &Core, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
-        let mut table = self.table();
-        self.settle(core, &mut table)?;
-        let mut intake = self.intake_while_sealing(core, &table)?;
-        // What the log has in hand must be shown before it is sealed.
-        self.log.barrier()?.wait().inspect_err(|_| intake.log_failed = true)?;
-        let now = core.clock.now();
-        if let Some(outcome) = intake.answered(request.as_ref(), now)? {
-            return Ok(outcome);
-        }
-        let admitted = intake.admit(core, batch, source, now)?;
-        if admitted.fresh.len() < core.settings.bulk_events {
-            // Most of it is known: the log takes the rest.
-            let (outcome, pending) = self.record(core, &mut intake, admitted, request, now)?;
-            drop(intake);
-            drop(table);
-            pending.wait().inspect_err(|_| self.log_failed())?;
-            return Ok(outcome);
-        }
-        let last_seq = intake.last_seq + admitted.fresh.len() as u64;
-        let mut outcome = outcome(&admitted, intake.last_seq, None);
-        let mut events = core.published.begin_seal();
-        events.extend(numbered(admitted.fresh, intake.last_seq + 1, now));
-        let sealed = self.write_segments(core, &mut table, events, last_seq);
-        let sealed = sealed.and_then(|version| core.reach(Step::BulkSealed).map(|()| version));
-        // Numbers must not be given twice if the commit is in the table after all.
-        intake.in_doubt = sealed.is_err();
-        let version = sealed?;
-        intake.sealed_past_log(last_seq);
-        outcome.receipt.table_version = Some(version);
-        logged(request, &outcome, last_seq, now).into_iter().for_each(|logged| intake.requests.add(logged));
-        // The log goes on behind what was sealed past it. If it cannot, the next batch tries again.
-        if let Ok(epoch) = self.rotate(core, &mut intake) {
-            let _ = self.log.trim(epoch);
-        }
-        self.signal.sealed(|| core.published.buffered());
-        Ok(outcome)
-    }
-
-    /// The intake when there is room for so many bytes more.
-    ///
-    /// # Errors
-    /// No room within the time that a request may wait.
-    fn intake_with_room(&self, core: &Core, bytes: usize) -> Result<MutexGuard<'_, Intake>> {
-        let started = Instant::now();
-        loop {
-            let intake = self.intake(core)?;
-            // A batch that is larger than the buffer must get in when the buffer is empty.
-            if intake.unsealed_bytes == 0 || intake.unsealed_bytes + bytes <= core.settings.buffer_bytes {
-                return Ok(intake);
-            }
-            let held = intake.unsealed_bytes >> 20;
-            drop(intake);
-            let Some(left) = core.settings.room_wait.checked_sub(started.elapsed()) else {
-                let what = format!("{held} MiB wait to be written into segments, which is as much as may: send it again later");
-                return Err(Error::new(ErrorKind::Unavailable, what));
-            };
-            self.signal.wait_for_seal(left);
-        }
-    }
-
-    fn log_failed(&self) {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner).log_failed = true;
+        let what = format!(
+            "the disk has {} MiB left, and nothing is taken in below {} MiB; questions are answered. Make room and send it again",
+            free >> 20,
+            core.settings.free_bytes >> 20
+        );
+        Err(Error::new(ErrorKind::Unavailable, what))
     }
 }
 
-fn numbered(events: Vec<Event>, first_seq: u64, now: Timestamp) -> Vec<Arc<Event>> {
-    let number = |(seq, mut event): (u64, Event)| {
-        event.accept(seq, now);
-        Arc::new(event)
-    };
-    (first_seq..).zip(events).map(number).collect()
-}
+/// Bytes of memory of a batch that goes first, at most.
+const LIGHT_BYTES: usize = 4 << 20;
 
-fn outcome(admitted: &Admitted, last_seq: u64, table_version: Option<u64>) -> Outcome {
-    let accepted = admitted.fresh.len() as u64;
-    let duplicate_lines = admitted.duplicates.clone();
-    let receipt = Receipt {
-        batch: admitted.id.clone(),
-        first_seq: (accepted > 0).then_some(last_seq + 1),
-        last_seq: (accepted > 0).then_some(last_seq + accepted),
-        table_version,
-    };
-    let duplicates = duplicate_lines.len() as u64;
-    Outcome { accepted, duplicates, quarantined: admitted.refused.clone(), receipt, duplicate_lines, replayed: false }
-}
-
-fn batch_number(outcome: &Outcome) -> u128 {
-    ulid::Ulid::from_string(&outcome.receipt.batch).map_or(0, |id| id.0)
+/// Waits for an answer, and not for ever.
+async fn answer<T>(answer: oneshot::Receiver<Result<T>>, gone: fn() -> Error) -> Result<T> {
+    match tokio::time::timeout(ANSWER_WAIT, answer).await {
+        Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
+        Err(_) => {
+            let what = format!(
+                "the disk did not answer within {} seconds, and whether the batch was taken is not known: send it again, it is not taken twice",
+                ANSWER_WAIT.as_secs()
+            );
+            Err(Error::new(ErrorKind::Unavailable, what))
+        }
+    }
 }
 
 /// Records in a request at most: each needs memory, however short it is.

@@ -1,162 +1,388 @@
-//! The one place where events are numbered: what is known is told from what is new, under one lock.
+//! The thread that numbers events: the one owner of the accept order, of what is in no segment yet, and of the answers
+//! to requests that named themselves.
+//!
+//! Everything that takes long is done before and after, on the threads of the requests: decoding, comparing with
+//! segments, writing a large batch beside the log, quarantine. What is left is a few lookups in memory for each event,
+//! so a single event that arrives beside large batches waits for one of them at most; and single events go first.
+//!
+//! A batch says up to which number it was compared with the segments. If a seal has moved events from the memory of
+//! this thread into segments since then, the batch goes back to its request, which compares it with the new segments
+//! (see [`Verdict::Outdated`]); so no event is looked for in neither place.
 
+use super::Outcome;
+use super::log::{Durable, Log, Rotated};
 use super::requests::{RequestKey, Requests};
-use super::seal::Sealing;
-use super::{Core, Outcome, Refused, WriteSide};
-use crate::error::{Error, ErrorKind, Result};
+use super::room::Permit;
+use super::seal::segment_id;
+use super::step::{AtStep, Step};
+use crate::clock::Clock;
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
-use crate::ingest::{Batch, Known, LoggedRequest, Quarantine, Rejected, Unsealed, encode_logged, known_events};
-use std::sync::MutexGuard;
+use crate::ingest::{Beside, Generation, Known, LoggedBatch, Rejected, Unsealed};
+use crate::storage::wal::Frame;
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
 
-/// What only one thread at a time may hold.
+/// Events of a batch that goes first: what one person or one service does in a moment.
+pub(super) const LIGHT_EVENTS: usize = 1_000;
+
+/// A batch that was compared with the segments.
 #[derive(Debug)]
-pub(super) struct Intake {
-    /// The number of the last event that was accepted.
-    pub(super) last_seq: u64,
-    /// The last event that was sealed without being logged: the log must not go back behind it.
-    pub(super) sealed_seq: u64,
-    /// What is in no segment: also what is in the log's hands and not durable yet.
-    pub(super) unsealed: Unsealed,
-    /// Bytes of the records in `unsealed`.
-    pub(super) unsealed_bytes: usize,
-    pub(super) requests: Requests,
-    pub(super) quarantine: Quarantine,
-    /// The log failed: what it did not make durable must be forgotten before anything is numbered.
-    pub(super) log_failed: bool,
-    /// A commit that numbers depend on failed, and may be in the table all the same.
-    pub(super) in_doubt: bool,
+pub(super) struct Offer {
+    /// Those that are in no segment, in the order they came.
+    pub(super) events: Vec<Event>,
+    /// The line that each began on.
+    pub(super) lines: Vec<u64>,
+    /// Everything up to this number was in the segments that it was compared with.
+    pub(super) compared_seq: u64,
+    /// What is known of the other records of the request.
+    pub(super) outcome: Outcome,
+    pub(super) request: Option<RequestKey>,
+    /// The file beside the log that has the events, if they are many.
+    pub(super) beside: Option<Beside>,
+    /// What they take of the buffer.
+    pub(super) room: Permit,
 }
 
-/// A batch of which is known what is new.
+/// What becomes of an offer.
 #[derive(Debug)]
-pub(super) struct Admitted {
-    pub(super) id: String,
-    pub(super) fresh: Vec<Event>,
-    /// The lines of records that are known.
-    pub(super) duplicates: Vec<u64>,
-    pub(super) refused: Vec<Refused>,
+pub(super) enum Verdict {
+    /// It is numbered, and durable when `durable` says so.
+    Numbered(Box<Numbered>),
+    /// Segments were written that it was not compared with.
+    Outdated(Box<Offer>),
+}
+
+/// A batch that is numbered.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    pub(super) outcome: Outcome,
+    /// Records that decoded and whose trace id is that of another record in no segment: not in quarantine yet.
+    pub(super) conflicts: Vec<Rejected>,
+    pub(super) durable: Durable,
+    /// The file beside the log is not needed after all: nothing in it was new.
+    pub(super) unused: Option<Beside>,
+}
+
+/// What the thread is told to do.
+#[derive(Debug)]
+enum Order {
+    Offer(Box<Offer>, oneshot::Sender<Result<Verdict>>),
+    /// Begin a new file of the log, and mark what is in the buffer for sealing.
+    BeginSeal(SyncSender<Result<Rotated>>),
+    /// Everything up to this number is in segments that are shown.
+    Sealed(u64, SyncSender<Sealed>),
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    /// Seals and small batches: these go first.
+    light: VecDeque<Order>,
+    bulk: VecDeque<Order>,
+    stop: bool,
+}
+
+/// Where orders wait. Their number is bounded by the room that each batch holds.
+#[derive(Debug, Default)]
+struct Waiting {
+    queues: Mutex<Queues>,
+    changed: Condvar,
+}
+
+impl Waiting {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, order: Order, light: bool) -> Result<()> {
+        let mut queues = self.queues();
+        if queues.stop {
+            return Err(ended());
+        }
+        if light {
+            queues.light.push_back(order)
+        } else {
+            queues.bulk.push_back(order)
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The next order; none when the thread is to end.
+    fn next(&self) -> Option<Order> {
+        let mut queues = self.queues();
+        loop {
+            if let Some(order) = queues.light.pop_front() {
+                return Some(order);
+            }
+            if queues.stop {
+                return None;
+            }
+            if let Some(order) = queues.bulk.pop_front() {
+                return Some(order);
+            }
+            queues = self.changed.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes no more orders, and lets go of those that wait: whoever waits for them hears that the thread is gone.
+    fn close(&self) {
+        let mut queues = self.queues();
+        queues.stop = true;
+        let dropped = (std::mem::take(&mut queues.light), std::mem::take(&mut queues.bulk));
+        drop(queues);
+        drop(dropped);
+        self.changed.notify_all();
+    }
+}
+
+/// The error of whoever waited for a thread that has ended.
+pub(super) fn ended() -> Error {
+    Error::new(ErrorKind::Unavailable, "the thread that numbers events has ended; restart to recover")
+}
+
+/// The way to the thread. Dropping it ends the thread; what waits for it is refused.
+#[derive(Debug)]
+pub(super) struct Intake {
+    waiting: Arc<Waiting>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Intake {
-    /// Tells what is new in a batch, and keeps what cannot be accepted in quarantine.
-    pub(super) fn admit(&mut self, core: &Core, batch: Batch, source: &str, now: Timestamp) -> Result<Admitted> {
-        let snapshot = core.published.get();
-        let known = known_events(&batch.events, &self.unsealed, &snapshot.segments, now)?;
-        let id = super::seal::segment_id(now, self.last_seq, 0);
-        let mut rejected = batch.rejected;
-        let mut fresh = Vec::with_capacity(batch.events.len());
-        let mut duplicates = Vec::new();
-        for ((event, line), known) in batch.events.into_iter().zip(batch.lines).zip(known) {
-            match known {
-                Known::New => fresh.push(event),
-                Known::Duplicate => duplicates.push(line),
-                Known::Conflict => rejected.push(conflict(&event, line)),
+    /// Starts the thread.
+    pub(super) fn start(owner: Owner) -> Result<Self> {
+        let waiting = Arc::new(Waiting::default());
+        let orders = Arc::clone(&waiting);
+        let mut owner = owner;
+        let run = move || {
+            // Also when it panics: nobody may wait for a thread that is gone.
+            let _closed = CloseAtEnd(&orders);
+            owner.run(&orders);
+        };
+        let spawned = std::thread::Builder::new().name("annals-intake".into()).spawn(run);
+        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread that numbers events".to_owned())?;
+        Ok(Self { waiting, thread: Some(thread) })
+    }
+
+    /// Hands over a batch; the answer comes when it is its turn.
+    pub(super) fn offer(&self, offer: Offer, light: bool) -> Result<oneshot::Receiver<Result<Verdict>>> {
+        let (done, answer) = oneshot::channel();
+        self.waiting.push(Order::Offer(Box::new(offer), done), light)?;
+        Ok(answer)
+    }
+
+    /// Begins a new file of the log, and marks what is in the buffer for sealing.
+    pub(super) fn begin_seal(&self) -> Result<Rotated> {
+        let (done, answer) = std::sync::mpsc::sync_channel(1);
+        self.waiting.push(Order::BeginSeal(done), true)?;
+        answer.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Says that everything up to a number is in segments that are shown. Returns what is not needed any more, for the
+    /// caller to drop: this thread has no time to free many events or to remove files.
+    pub(super) fn sealed(&self, last_seq: u64) -> Result<Sealed> {
+        let (done, answer) = std::sync::mpsc::sync_channel(1);
+        self.waiting.push(Order::Sealed(last_seq, done), true)?;
+        answer.recv().map_err(|_| ended())
+    }
+
+    /// Whether the thread runs.
+    pub(super) fn is_running(&self) -> bool {
+        !self.waiting.queues().stop
+    }
+}
+
+struct CloseAtEnd<'a>(&'a Waiting);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.waiting.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a batch holds until its events are in segments.
+#[derive(Debug)]
+pub(super) struct HeldBatch {
+    /// The number of its last event.
+    pub(super) last_seq: u64,
+    /// The file that has its records, if they are not in the log itself.
+    pub(super) beside: Option<Beside>,
+    /// What it takes of the buffer; what a start found in the log takes nothing.
+    pub(super) _room: Permit,
+}
+
+/// What is not needed any more when a seal is done.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    _events: Vec<Generation>,
+    _batches: Vec<HeldBatch>,
+}
+
+/// What the thread owns.
+#[derive(Debug)]
+pub(super) struct Owner {
+    /// The number of the last event that was accepted.
+    pub(super) last_seq: u64,
+    /// Everything up to this number is in segments, and forgotten here.
+    pub(super) sealed_seq: u64,
+    /// What is in no segment: also what is in the log's hands and not durable yet.
+    pub(super) unsealed: Unsealed,
+    pub(super) requests: Requests,
+    /// The batches whose events are in `unsealed`, oldest first.
+    pub(super) held: VecDeque<HeldBatch>,
+    pub(super) log: Arc<Log>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) at_step: AtStep,
+}
+
+impl Owner {
+    fn run(&mut self, orders: &Waiting) {
+        while let Some(order) = orders.next() {
+            match order {
+                // Whoever has gone does not hear of it; what was numbered is accepted all the same.
+                Order::Offer(offer, done) => drop(done.send(self.take(offer))),
+                Order::BeginSeal(done) => self.begin_seal(done),
+                Order::Sealed(last_seq, done) => drop(done.send(self.let_go(last_seq))),
             }
         }
-        rejected.sort_by_key(|rejected| rejected.line);
-        self.quarantine.keep(&id, source, now, &rejected)?;
-        let refused = |rejected: &Rejected| Refused { line: rejected.line, reason: rejected.reason.clone(), conflict: rejected.conflict };
-        let refused = rejected.iter().map(refused).collect();
-        Ok(Admitted { id, fresh, duplicates, refused })
     }
 
-    /// The answer that a request was given before, if it was.
-    pub(super) fn answered(&mut self, request: Option<&RequestKey>, now: Timestamp) -> Result<Option<Outcome>> {
-        let Some(request) = request else { return Ok(None) };
-        let Some(answered) = self.requests.answered(request, now)? else { return Ok(None) };
-        let outcome = serde_json::from_value(answered.answer.clone()).map(|outcome: Outcome| Outcome { replayed: true, ..outcome });
-        outcome.map(Some).map_err(|cause| Error::internal("the answer to an earlier request cannot be read").because(cause))
+    /// Numbers what is new in a batch and hands it to the log.
+    fn take(&mut self, mut offer: Box<Offer>) -> Result<Verdict> {
+        if offer.compared_seq < self.sealed_seq {
+            return Ok(Verdict::Outdated(offer));
+        }
+        self.mend()?;
+        let now = self.clock.now();
+        if let Some(request) = &offer.request
+            && let Some(outcome) = self.requests.answered(request, now)?
+        {
+            let unused = offer.beside.take();
+            // The first answer may still be on its way to the disk.
+            return Ok(Verdict::Numbered(Box::new(Numbered { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
+        }
+        let new = self.tell_new(&mut offer, now);
+        self.number(*offer, new, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
     }
 
-    /// Events up to this one are in the table; those that were not logged have numbers that the log does not know.
-    pub(super) fn sealed_past_log(&mut self, sealed: u64) {
-        self.last_seq = self.last_seq.max(sealed);
-        self.sealed_seq = self.sealed_seq.max(sealed);
-        self.unsealed_bytes = self.unsealed.retain(|seq| seq > sealed);
+    /// Tells what of a batch is in no segment and was accepted before; its outcome then says so.
+    fn tell_new(&self, offer: &mut Offer, now: Timestamp) -> New {
+        let mut new = New { events: Vec::with_capacity(offer.events.len()), passed: Vec::new(), conflicts: Vec::new() };
+        let events = std::mem::take(&mut offer.events);
+        for (position, (event, line)) in (0_u32..).zip(events.into_iter().zip(&offer.lines)) {
+            match self.unsealed.known(&event, now) {
+                Known::New => {
+                    new.events.push(event);
+                    continue;
+                }
+                Known::Duplicate => offer.outcome.duplicate_lines.push(*line),
+                Known::Conflict => new.conflicts.push(Rejected::conflict(&event, *line)),
+            }
+            new.passed.push(position);
+        }
+        offer.outcome.refuse(&new.conflicts);
+        new
+    }
+
+    fn number(&mut self, offer: Offer, new: New, now: Timestamp) -> Result<Numbered> {
+        let Offer { mut outcome, request, beside, room, .. } = offer;
+        let New { events, passed, conflicts } = new;
+        let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
+        let last_seq = self.last_seq + accepted;
+        let batch = segment_id(now, self.last_seq, 0);
+        outcome.accept(&batch, first_seq, accepted);
+        let answered = request.map(|request| request.answered(&outcome, last_seq, now));
+        if events.is_empty() && answered.is_none() {
+            // What is known already may still be on its way to the disk.
+            return Ok(Numbered { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
+        }
+        let events: Vec<Arc<Event>> = numbered(events, first_seq, now);
+        let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
+        let logged =
+            LoggedBatch { at: now, requests: answered.as_slice(), beside: beside.as_ref().map(|beside| (beside, passed.as_slice())) };
+        let frame = Frame {
+            first_seq,
+            events: events.len() as u32,
+            batch: ulid::Ulid::from_string(&batch).map_or(0, |id| id.0),
+            payload: logged.encode(&events),
+        };
+        self.last_seq = last_seq;
+        self.unsealed.extend(&events);
+        answered.into_iter().for_each(|answered| self.requests.add(answered));
+        if !events.is_empty() {
+            let mut beside = beside;
+            beside.iter_mut().for_each(Beside::keep);
+            self.held.push_back(HeldBatch { last_seq, beside, _room: room });
+        }
+        // What the log did not take must be forgotten before anything else is numbered.
+        let taken = self.at_step.reach(Step::Numbered).and_then(|()| self.log.append(frame, events));
+        let durable = taken.inspect_err(|_| self.log.fail())?;
+        Ok(Numbered { outcome, conflicts, durable, unused })
+    }
+
+    /// After a failure of the log: begins a new file behind everything that is durable, and forgets the rest.
+    fn mend(&mut self) -> Result<()> {
+        if !self.log.has_failed() {
+            return Ok(());
+        }
+        let durable = self.log.mend(self.checkpoint())?.durable_seq;
+        self.unsealed.forget_after(durable);
+        self.requests.forget_after(durable);
+        let lost = self.held.partition_point(|held| held.last_seq <= durable);
+        self.held.drain(lost..).filter_map(|batch| batch.beside).for_each(|mut beside| beside.give_up());
+        self.last_seq = durable;
+        Ok(())
+    }
+
+    fn begin_seal(&mut self, done: SyncSender<Result<Rotated>>) {
+        match self.mend() {
+            // The log answers by itself: this thread does not wait for its disk.
+            Ok(()) => {
+                self.unsealed.begin_generation();
+                self.log.begin_seal(self.checkpoint(), done);
+            }
+            Err(error) => drop(done.send(Err(error))),
+        }
+    }
+
+    fn let_go(&mut self, last_seq: u64) -> Sealed {
+        self.sealed_seq = self.sealed_seq.max(last_seq);
+        let done = self.held.partition_point(|held| held.last_seq <= last_seq);
+        let mut batches: Vec<HeldBatch> = self.held.drain(..done).collect();
+        batches.iter_mut().filter_map(|batch| batch.beside.as_mut()).for_each(Beside::give_up);
+        Sealed { _events: self.unsealed.take_sealed(last_seq), _batches: batches }
     }
 
     /// What a new file of the log begins with.
-    fn checkpoint(&self, now: Timestamp) -> Vec<u8> {
-        encode_logged::<Event>(now, &self.requests.all(), &[])
+    fn checkpoint(&self) -> Vec<u8> {
+        LoggedBatch { at: self.clock.now(), requests: &self.requests.all(), beside: None }.encode::<Event>(&[])
     }
 }
 
-/// A record whose trace id belongs to another record.
-fn conflict(event: &Event, line: u64) -> Rejected {
-    let shown = crate::event::clip(event.trace_id(), 100);
-    let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
-    Rejected { tenant: Some(event.tenant.to_string()), line, reason, bytes: event.original.as_bytes().to_vec(), conflict: true }
+/// What of a batch is new.
+struct New {
+    events: Vec<Event>,
+    /// The places in the batch of those that are not.
+    passed: Vec<u32>,
+    conflicts: Vec<Rejected>,
 }
 
-/// How an outcome is remembered for the request that asked for it.
-pub(super) fn logged(request: Option<RequestKey>, outcome: &Outcome, seq: u64, now: Timestamp) -> Option<LoggedRequest> {
-    let request = request?;
-    let answer = serde_json::to_value(outcome).ok()?;
-    Some(LoggedRequest { key: request.key, body: request.body, at: now.millis(), seq, answer })
-}
-
-impl WriteSide {
-    /// The intake, fit for numbering events.
-    ///
-    /// # Errors
-    /// A log or table that cannot be written.
-    pub(super) fn intake(&self, core: &Core) -> Result<MutexGuard<'_, Intake>> {
-        loop {
-            let mut intake = self.lock_intake()?;
-            if intake.in_doubt {
-                drop(intake);
-                self.reconcile(core)?;
-                continue;
-            }
-            if intake.log_failed {
-                self.rotate(core, &mut intake)?;
-            }
-            return Ok(intake);
-        }
-    }
-
-    /// The same for who holds the table.
-    pub(super) fn intake_while_sealing(&self, core: &Core, table: &Sealing) -> Result<MutexGuard<'_, Intake>> {
-        let mut intake = self.lock_intake()?;
-        if intake.in_doubt {
-            self.number_on(core, table, &mut intake)?;
-        } else if intake.log_failed {
-            self.rotate(core, &mut intake)?;
-        }
-        Ok(intake)
-    }
-
-    /// The intake, whatever state it is in.
-    pub(super) fn lock_intake(&self) -> Result<MutexGuard<'_, Intake>> {
-        // Whoever panicked with it may have left numbers and log apart.
-        self.intake.lock().map_err(|_| Error::new(ErrorKind::Unavailable, "a write failed half-way; restart to recover"))
-    }
-
-    /// Begins a new file of the log after everything that is durable; what is not is forgotten. Returns the file's number.
-    pub(super) fn rotate(&self, core: &Core, intake: &mut Intake) -> Result<u64> {
-        intake.log_failed = true;
-        let rotated = self.log.rotate(intake.sealed_seq, intake.checkpoint(core.clock.now()))?;
-        intake.log_failed = false;
-        let durable = rotated.durable_seq;
-        if intake.last_seq != durable {
-            intake.unsealed_bytes = intake.unsealed.retain(|seq| seq <= durable);
-            intake.requests.retain(|seq| seq <= durable);
-            intake.last_seq = durable;
-        }
-        Ok(rotated.epoch)
-    }
-
-    /// Refuses what the disk has no room for, while there is still room to say so.
-    pub(super) fn check_disk(core: &Core) -> Result<()> {
-        let free = core.data.store().free_bytes()?;
-        if free >= core.settings.free_bytes {
-            return Ok(());
-        }
-        let what = format!(
-            "the disk has {} MiB left, and nothing is taken in below {} MiB; questions are answered. Make room and send it again",
-            free >> 20,
-            core.settings.free_bytes >> 20
-        );
-        Err(Error::new(ErrorKind::Unavailable, what))
-    }
+fn numbered(events: Vec<Event>, first_seq: u64, now: Timestamp) -> Vec<Arc<Event>> {
+    let number = |(seq, mut event): (u64, Event)| {
+        event.accept(seq, now);
+        Arc::new(event)
+    };
+    (first_seq..).zip(events).map(number).collect()
 }

@@ -1,13 +1,15 @@
 //! The thread that owns the write-ahead log: it writes what waits, syncs once for all of it, shows it, and only then says so.
 
 use super::published::Published;
-use super::signal::Signal;
+use super::seal_trigger::SealTrigger;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::storage::wal::{Frame, LogFolder, LogWriter};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use tokio::sync::oneshot;
 
 /// Orders that may wait.
 const ORDERS_WAITING: usize = 1_024;
@@ -18,55 +20,57 @@ const WRITE_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 enum Order {
     /// Make a batch durable and show it; without a frame, say when everything before it is.
-    Append { frame: Option<(Frame, Vec<Arc<Event>>)>, done: SyncSender<Result<()>> },
-    /// Begin a new file, after the last durable event and no earlier than after `sealed`. Mends a log that failed.
-    Rotate { sealed: u64, checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
+    Append { frame: Option<(Frame, Vec<Arc<Event>>)>, done: oneshot::Sender<Result<()>> },
+    /// Begin a new file after the last durable event, and mark what is in the buffer for sealing. Refused after a failure.
+    BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
+    /// Begin a new file after the last durable event: what was not durable when the log failed is void.
+    Mend { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Remove the files before this one.
     Trim { epoch: u64 },
 }
 
 /// A new file of the log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Rotated {
     /// The last event that is durable.
     pub(super) durable_seq: u64,
     /// The file's number.
     pub(super) epoch: u64,
+    /// What is to be sealed: everything up to that event that is in no segment.
+    pub(super) events: Vec<Arc<Event>>,
 }
 
 /// The log's thread. Dropping it lets the thread end after the orders it has.
 #[derive(Debug)]
 pub(super) struct Log {
     orders: Option<SyncSender<Order>>,
+    /// What was not durable must be forgotten before anything else is numbered.
+    failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// An answer that is still to come.
-#[derive(Debug)]
-pub(super) struct Pending(Receiver<Result<()>>);
+/// An answer that is still to come: everything up to the order is durable and shown, or was not acknowledged.
+pub(super) type Durable = oneshot::Receiver<Result<()>>;
 
-impl Pending {
-    /// Waits until everything up to the order is durable and shown.
-    ///
-    /// # Errors
-    /// A disk that failed: nothing of the batch was acknowledged.
-    pub(super) fn wait(self) -> Result<()> {
-        self.0.recv().unwrap_or_else(|_| Err(gone()))
-    }
-}
-
-fn gone() -> Error {
+/// The error of whoever waited for a thread that has ended.
+pub(super) fn gone() -> Error {
     Error::internal("the thread of the log has ended; restart to recover")
 }
 
 impl Log {
     /// Starts the thread. `writer` has its file, and everything up to `durable_seq` is durable and shown.
-    pub(super) fn start(writer: LogWriter<LogFolder>, durable_seq: u64, published: Arc<Published>, signal: Arc<Signal>) -> Result<Self> {
+    pub(super) fn start(
+        writer: LogWriter<LogFolder>,
+        durable_seq: u64,
+        published: Arc<Published>,
+        trigger: Arc<SealTrigger>,
+    ) -> Result<Self> {
         let (orders, received) = sync_channel(ORDERS_WAITING);
-        let mut thread = LogThread { writer, durable_seq, failed: None, published, signal };
+        let failed = Arc::new(AtomicBool::new(false));
+        let mut thread = LogThread { writer, durable_seq, failure: None, failed: Arc::clone(&failed), published, trigger };
         let spawned = std::thread::Builder::new().name("annals-log".into()).spawn(move || thread.run(&received));
-        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread of the log".to_owned())?;
+        Ok(Self { orders: Some(orders), failed, thread: Some(thread) })
     }
 
     fn send(&self, order: Order) -> Result<()> {
@@ -74,25 +78,43 @@ impl Log {
     }
 
     /// Takes a batch.
-    pub(super) fn append(&self, frame: Frame, events: Vec<Arc<Event>>) -> Result<Pending> {
+    pub(super) fn append(&self, frame: Frame, events: Vec<Arc<Event>>) -> Result<Durable> {
         self.order(Some((frame, events)))
     }
 
     /// Says when everything before is durable.
-    pub(super) fn barrier(&self) -> Result<Pending> {
+    pub(super) fn barrier(&self) -> Result<Durable> {
         self.order(None)
     }
 
-    fn order(&self, frame: Option<(Frame, Vec<Arc<Event>>)>) -> Result<Pending> {
-        let (done, answer) = sync_channel(1);
+    fn order(&self, frame: Option<(Frame, Vec<Arc<Event>>)>) -> Result<Durable> {
+        let (done, answer) = oneshot::channel();
         self.send(Order::Append { frame, done })?;
-        Ok(Pending(answer))
+        Ok(answer)
     }
 
-    /// Begins a new file with a checkpoint, after everything that was taken before.
-    pub(super) fn rotate(&self, sealed: u64, checkpoint: Vec<u8>) -> Result<Rotated> {
+    /// Whether something that was handed over is not durable and never will be.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// What was numbered was not handed over: it must be forgotten.
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Begins a new file with a checkpoint, after everything that was handed over before, and marks that for sealing.
+    /// The log answers when it is done.
+    pub(super) fn begin_seal(&self, checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>>) {
+        if let Err(error) = self.send(Order::BeginSeal { checkpoint, done: done.clone() }) {
+            let _ = done.send(Err(error));
+        }
+    }
+
+    /// After a failure: begins a new file behind everything that is durable.
+    pub(super) fn mend(&self, checkpoint: Vec<u8>) -> Result<Rotated> {
         let (done, answer) = sync_channel(1);
-        self.send(Order::Rotate { sealed, checkpoint, done })?;
+        self.send(Order::Mend { checkpoint, done })?;
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
 
@@ -116,9 +138,10 @@ struct LogThread {
     writer: LogWriter<LogFolder>,
     durable_seq: u64,
     /// Why the file takes nothing more.
-    failed: Option<String>,
+    failure: Option<String>,
+    failed: Arc<AtomicBool>,
     published: Arc<Published>,
-    signal: Arc<Signal>,
+    trigger: Arc<SealTrigger>,
 }
 
 /// Batches that are written and not synced, and who waits for them.
@@ -126,7 +149,7 @@ struct LogThread {
 struct Group {
     events: Vec<Arc<Event>>,
     end_seq: u64,
-    waiting: Vec<SyncSender<Result<()>>>,
+    waiting: Vec<oneshot::Sender<Result<()>>>,
 }
 
 impl LogThread {
@@ -149,9 +172,8 @@ impl LogThread {
             }
             self.sync(group);
             match other {
-                Some(Order::Rotate { sealed, checkpoint, done }) => {
-                    let _ = done.send(self.rotate(sealed, checkpoint));
-                }
+                Some(Order::BeginSeal { checkpoint, done }) => drop(done.send(self.begin_seal(checkpoint))),
+                Some(Order::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
                 Some(Order::Trim { epoch }) => {
                     if let Err(cause) = self.writer.trim(epoch) {
                         tracing::warn!(%cause, "cannot remove a file of the log; the next seal tries again");
@@ -163,8 +185,8 @@ impl LogThread {
         }
     }
 
-    fn take(&mut self, group: &mut Group, frame: Option<(Frame, Vec<Arc<Event>>)>, done: SyncSender<Result<()>>) {
-        if let Some(failed) = &self.failed {
+    fn take(&mut self, group: &mut Group, frame: Option<(Frame, Vec<Arc<Event>>)>, done: oneshot::Sender<Result<()>>) {
+        if let Some(failed) = &self.failure {
             let _ = done.send(Err(failure(failed)));
             return;
         }
@@ -186,7 +208,7 @@ impl LogThread {
                     let (count, bytes) = (events.len(), events.iter().map(|event| event.original.len()).sum());
                     // Shown first: a seal that ends in between then counts them twice, not never.
                     self.published.add(events);
-                    self.signal.added(count, bytes);
+                    self.trigger.added(count, bytes);
                 }
                 for done in waiting {
                     let _ = done.send(Ok(()));
@@ -195,27 +217,45 @@ impl LogThread {
             Err(cause) => {
                 tracing::error!(%cause, "the write-ahead log failed: its file takes nothing more");
                 let failed = cause.to_string();
+                // First: whoever hears of it may send the next batch at once.
+                self.failed_with(failed.clone());
                 for done in waiting {
                     let _ = done.send(Err(failure(&failed)));
                 }
-                self.failed = Some(failed);
             }
         }
     }
 
-    fn rotate(&mut self, sealed: u64, checkpoint: Vec<u8>) -> Result<Rotated> {
-        self.durable_seq = self.durable_seq.max(sealed);
+    /// The file takes nothing more until whoever numbers events has heard of it.
+    fn failed_with(&mut self, failure: String) {
+        self.failure = Some(failure);
+        self.failed.store(true, Ordering::Release);
+    }
+
+    fn begin_seal(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
+        if let Some(failed) = &self.failure {
+            return Err(failure(failed));
+        }
+        let mut rotated = self.rotate(checkpoint)?;
+        rotated.events = self.published.begin_seal();
+        Ok(rotated)
+    }
+
+    fn mend(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
+        let rotated = self.rotate(checkpoint)?;
+        self.failure = None;
+        self.failed.store(false, Ordering::Release);
+        Ok(rotated)
+    }
+
+    fn rotate(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
         let first_seq = self.durable_seq + 1;
         let checkpoint = Frame { first_seq, events: 0, batch: 0, payload: checkpoint };
         match self.writer.rotate(first_seq, &[checkpoint]) {
-            Ok(()) => {
-                self.failed = None;
-                Ok(Rotated { durable_seq: self.durable_seq, epoch: self.writer.epoch() })
-            }
+            Ok(()) => Ok(Rotated { durable_seq: self.durable_seq, epoch: self.writer.epoch(), events: Vec::new() }),
             Err(cause) => {
-                let error = failure(&cause.to_string());
-                self.failed = Some(cause.to_string());
-                Err(error)
+                self.failed_with(cause.to_string());
+                Err(failure(&cause.to_string()))
             }
         }
     }

@@ -1,13 +1,18 @@
 //! The engine: builds the parts over a data directory, and is what every surface calls.
 //!
-//! Calls block; a surface that must not block runs them on a thread of its own. Reads take a snapshot (the segments of one
-//! table version, and the buffer) and never wait for writes. A batch is told from what is known and numbered under one lock
-//! (`intake`), made durable and shown by one thread (`log`), and sealed into segments by another (`seal`).
+//! Calls block, but for [`Engine::submit`]; a surface that must not block runs them on a thread of its own. Reads take a
+//! snapshot (the segments of one table version, and the buffer) and never wait for writes.
 //!
-//! Locks are taken in this order: change of policy or of views, compacting, table, intake. Whoever holds neither may wait for the log.
+//! Taking in is a pipeline of threads that each own what they change, with bounded queues between them: a request
+//! compares its batch with the segments (`ingest`), one thread numbers what is new (`intake`), one makes it durable and
+//! shows it (`log`), one makes segments of it (`seal`), and one commits these to the table (`commit`). No thread of a
+//! request holds a lock while a disk works.
+//!
+//! Locks of what is done in the background are taken in this order: change of policy or of views, compacting, files of segments.
 
 mod backup;
 mod check;
+mod commit;
 mod compact;
 mod expire;
 mod housekeeping;
@@ -16,12 +21,14 @@ mod intake;
 mod log;
 mod open;
 mod policy;
+mod pools;
 mod published;
 mod requests;
+mod room;
 mod scrub;
 mod seal;
+mod seal_trigger;
 mod settings;
-mod signal;
 mod step;
 mod views;
 mod vitals;
@@ -47,12 +54,14 @@ use crate::query::{Reader, Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::DataDir;
 use crate::storage::segment::Segment;
+use commit::Committer;
 use intake::Intake;
 use log::Log;
 use policy::InForce;
+use pools::Pools;
 use published::Published;
-use seal::Sealing;
-use signal::Signal;
+use room::Room;
+use seal_trigger::SealTrigger;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -71,9 +80,9 @@ pub struct Engine {
 struct Core {
     data: DataDir,
     clock: Arc<dyn Clock>,
-    runtime: Handle,
     scanner: Scanner,
     settings: Settings,
+    pools: Pools,
     redactor: Option<Redactor>,
     published: Arc<Published>,
     policy: InForce,
@@ -87,16 +96,24 @@ struct Core {
 /// What there is only if the directory is open for writing.
 #[derive(Debug)]
 struct WriteSide {
-    table: Mutex<Sealing>,
-    intake: Mutex<Intake>,
+    /// The thread that owns the table.
+    table: Committer,
+    /// The thread that numbers events.
+    intake: Intake,
+    room: Room,
+    quarantine: Quarantine,
+    /// Held while segments are written that are not in the table yet, and while files are removed that are in none.
+    segment_files: Mutex<()>,
     /// Held while segments are merged or files removed.
     compacting: Mutex<()>,
     /// Segments that are in the table no more, and that a reader may still have.
     retired: Mutex<Vec<Weak<Segment>>>,
     /// Segments that retention needs not look at again.
     all_held: Mutex<expire::AllHeld>,
-    signal: Arc<Signal>,
-    log: Log,
+    trigger: Arc<SealTrigger>,
+    log: Arc<Log>,
+    /// What waits on behalf of a caller that blocks.
+    runtime: Handle,
 }
 
 impl Core {
@@ -128,7 +145,7 @@ impl Drop for Engine {
     /// Ends the threads. The buffer is not sealed: it is in the log.
     fn drop(&mut self) {
         if let Ok(write) = self.core.write() {
-            write.signal.stop();
+            write.trigger.stop();
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -231,7 +248,7 @@ impl Engine {
     /// # Errors
     /// A disk that fails; the events are safe in the log.
     pub fn seal(&self) -> Result<()> {
-        self.core.write()?.seal(&self.core)
+        self.core.write()?.seal_now()
     }
 
     /// What the store holds.

@@ -1,19 +1,21 @@
 //! Opening a data directory: what is in the table, what is in the log and not in the table, and who goes on from there.
 
-use super::intake::Intake;
+use super::commit::{self, Committer, Owned};
+use super::intake::{HeldBatch, Intake, Owner};
 use super::log::Log;
 use super::policy::InForce;
+use super::pools::Pools;
 use super::published::Published;
 use super::requests::Requests;
-use super::seal::{self, Sealing};
-use super::signal::Signal;
+use super::room::{Permit, Room};
+use super::seal_trigger::SealTrigger;
 use super::views::Saved;
 use super::vitals::Pace;
-use super::{Core, Engine, Settings, WriteSide, compact, housekeeping};
+use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, seal};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::ingest::{Buffered, LoggedRequest, Quarantine, Unsealed, decode_logged, encode_logged};
+use crate::ingest::{Beside, Buffered, LoggedBatch, LoggedRequest, Quarantine, Unsealed, decode_logged};
 use crate::query::{Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::segment::Segment;
@@ -41,12 +43,13 @@ impl Engine {
         let data = DataDir::open(root, access)?;
         let store = data.store();
         store.opened().set_budget(settings.open_bytes);
-        let table = runtime.block_on(Table::open(store, access == Access::Write))?;
-        let mut committed = runtime.block_on(table.segments())?;
+        let commits = commit::runtime()?;
+        let table = commits.block_on(Table::open(store, access == Access::Write))?;
+        let mut committed = commits.block_on(table.segments())?;
         committed.sort_by(|left, right| left.id.cmp(&right.id));
         let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
         let segments: Vec<Arc<Segment>> = committed.par_iter().map(open).collect::<Result<_>>()?;
-        let sealed = runtime.block_on(table.last_seq())?;
+        let sealed = commits.block_on(table.last_seq())?;
 
         let (logged, folder) = read_log(store, access, sealed)?;
         let fresh = if logged.events.is_empty() { Vec::new() } else { vec![Arc::new(Buffered::new(logged.events.clone()))] };
@@ -56,12 +59,32 @@ impl Engine {
             sealing: Vec::new(),
             fresh,
             last_seq: logged.recovered.last_seq,
+            sealed_seq: sealed,
             vocabulary: Arc::default(),
         };
         let published = Arc::new(Published::new(snapshot));
         let write = match (access, folder) {
-            (Access::Write, Some(folder)) => Some(write_side(store, table, folder, logged, &published)?),
-            _ => None,
+            (Access::Write, Some(folder)) => {
+                let owned = Owned::new(
+                    table,
+                    store.clone(),
+                    Arc::clone(&published),
+                    Arc::clone(&clock),
+                    settings.at_step.clone(),
+                    commits.handle().clone(),
+                );
+                let runtime = commits.handle().clone();
+                let table = Committer::start(owned, commits)?;
+                Some(
+                    Start { store, sealed, published: &published, clock: &clock, settings: &settings }
+                        .write_side(table, runtime, folder, logged)?,
+                )
+            }
+            _ => {
+                // Opening may be called where a runtime must not be waited for.
+                commits.shutdown_background();
+                None
+            }
         };
         let scanner = Scanner::new(runtime.clone());
         let redactor = match (&write, data.redaction()?) {
@@ -73,7 +96,8 @@ impl Engine {
         };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
-        let core = Core { data, clock, runtime, scanner, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
+        let core =
+            Core { data, clock, scanner, settings, pools: Pools::new()?, redactor, published, policy, views, pace, scrubbed, taken, write };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
@@ -98,6 +122,8 @@ struct Logged {
     recovered: Recovered,
     events: Vec<Arc<Event>>,
     requests: Vec<LoggedRequest>,
+    /// The files beside the log that it refers to, with the number of the last event of each.
+    beside: Vec<(u64, String)>,
 }
 
 fn read_log(store: &Store, access: Access, sealed: u64) -> Result<(Logged, Option<LogFolder>)> {
@@ -120,57 +146,79 @@ fn read_log(store: &Store, access: Access, sealed: u64) -> Result<(Logged, Optio
     }
     let mut logged = Logged { recovered, ..Logged::default() };
     for frame in &logged.recovered.frames {
-        let (events, mut requests) = decode_logged(frame)?;
-        logged.events.extend(events.into_iter().map(Arc::new));
-        logged.requests.append(&mut requests);
+        let mut decoded = decode_logged(frame, store)?;
+        logged.events.extend(decoded.events.into_iter().map(Arc::new));
+        logged.requests.append(&mut decoded.requests);
+        logged.beside.extend(decoded.beside.map(|name| (frame.end_seq() - 1, name)));
     }
     Ok((logged, Some(folder)))
 }
 
-fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, published: &Arc<Published>) -> Result<WriteSide> {
-    let Logged { recovered, events, requests: answered } = logged;
-    let mut requests = Requests::default();
-    answered.into_iter().for_each(|request| requests.add(request));
-    let mut unsealed = Unsealed::default();
-    unsealed.extend(&events);
-    let last_seq = recovered.last_seq;
+/// What the writing side of an engine begins with.
+struct Start<'a> {
+    store: &'a Store,
+    /// Everything up to this number is in the table.
+    sealed: u64,
+    published: &'a Arc<Published>,
+    clock: &'a Arc<dyn Clock>,
+    settings: &'a Settings,
+}
 
-    // What was read is written again before anything else: see the log's page.
-    let now = crate::event::Timestamp::default();
-    let mut frames: Vec<Frame> = recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
-    let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
-    let checkpoint = Frame { first_seq, events: 0, batch: 0, payload: encode_logged::<Event>(now, &requests.all(), &[]) };
-    frames.insert(0, checkpoint);
-    let failed = |cause: std::io::Error| Error::io(store.path(paths::LOG).display(), cause);
-    let mut writer = LogWriter::new(folder, recovered.last_epoch);
-    writer.rotate(first_seq, &frames).map_err(failed)?;
-    writer.trim(writer.epoch()).map_err(failed)?;
+impl Start<'_> {
+    fn write_side(&self, table: Committer, runtime: Handle, folder: LogFolder, logged: Logged) -> Result<WriteSide> {
+        let Logged { recovered, events, requests: answered, beside } = logged;
+        let mut requests = Requests::default();
+        answered.into_iter().for_each(|request| requests.add(request));
+        let mut unsealed = Unsealed::default();
+        unsealed.extend(&events);
+        let last_seq = recovered.last_seq;
 
-    let signal = Arc::new(Signal::default());
-    let unsealed_bytes = events.iter().map(|event| event.original.len()).sum();
-    if !events.is_empty() {
-        signal.added(events.len(), unsealed_bytes);
+        // What was read is written again before anything else: see the log's page.
+        let now = crate::event::Timestamp::default();
+        let mut frames: Vec<Frame> = recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
+        let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
+        let payload = LoggedBatch { at: now, requests: &requests.all(), beside: None }.encode::<Event>(&[]);
+        frames.insert(0, Frame { first_seq, events: 0, batch: 0, payload });
+        let failed = |cause: std::io::Error| Error::io(self.store.path(paths::LOG).display(), cause);
+        let mut writer = LogWriter::new(folder, recovered.last_epoch);
+        writer.rotate(first_seq, &frames).map_err(failed)?;
+        writer.trim(writer.epoch()).map_err(failed)?;
+        Beside::remove_others(self.store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
+
+        let trigger = Arc::new(SealTrigger::default());
+        if !events.is_empty() {
+            trigger.added(events.len(), events.iter().map(|event| event.original.len()).sum());
+        }
+        let log = Arc::new(Log::start(writer, last_seq, Arc::clone(self.published), Arc::clone(&trigger))?);
+        let held = |(last_seq, name): (u64, String)| HeldBatch {
+            last_seq,
+            beside: Some(Beside::found(self.store, &name)),
+            _room: Permit::default(),
+        };
+        let intake = Intake::start(Owner {
+            last_seq,
+            sealed_seq: self.sealed,
+            unsealed,
+            requests,
+            held: beside.into_iter().map(held).collect(),
+            log: Arc::clone(&log),
+            clock: Arc::clone(self.clock),
+            at_step: self.settings.at_step.clone(),
+        })?;
+        Ok(WriteSide {
+            table,
+            intake,
+            room: Room::new(self.settings.buffer_bytes),
+            quarantine: Quarantine::open(self.store)?,
+            segment_files: Mutex::default(),
+            compacting: Mutex::default(),
+            retired: Mutex::default(),
+            all_held: Mutex::default(),
+            trigger,
+            log,
+            runtime,
+        })
     }
-    let log = Log::start(writer, last_seq, Arc::clone(published), Arc::clone(&signal))?;
-    let intake = Intake {
-        last_seq,
-        sealed_seq: 0,
-        unsealed,
-        unsealed_bytes,
-        requests,
-        quarantine: Quarantine::open(store)?,
-        log_failed: false,
-        in_doubt: false,
-    };
-    Ok(WriteSide {
-        table: Mutex::new(Sealing { table, in_doubt: false }),
-        intake: Mutex::new(intake),
-        compacting: Mutex::default(),
-        retired: Mutex::default(),
-        all_held: Mutex::default(),
-        signal,
-        log,
-    })
 }
 
 fn start(core: &Arc<Core>, name: &str, work: fn(&Core, &WriteSide)) -> Result<std::thread::JoinHandle<()>> {

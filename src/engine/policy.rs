@@ -176,6 +176,6 @@ impl Core {
         if let Some(rejected) = batch.rejected.first() {
             return Err(Error::internal(format!("a record of our own cannot be decoded: {}", rejected.reason)));
         }
-        self.ingest(batch, "annals", None).map(drop)
+        self.ingest(batch, "annals", None, self.settings.room_wait).map(drop)
     }
 }

@@ -65,6 +65,7 @@ impl Published {
             snapshot.segments = Arc::new(segments);
             snapshot.version = version;
             snapshot.last_seq = snapshot.last_seq.max(sealed_seq);
+            snapshot.sealed_seq = snapshot.sealed_seq.max(sealed_seq);
             let done = snapshot.sealing.iter().flat_map(|part| part.rows()).all(|event| event.seq <= sealed_seq);
             if done {
                 snapshot.sealing = Vec::new();
@@ -89,6 +90,7 @@ impl Published {
             snapshot.segments = Arc::new(all);
             snapshot.version = version;
             snapshot.last_seq = snapshot.last_seq.max(last_seq);
+            snapshot.sealed_seq = snapshot.sealed_seq.max(last_seq);
             snapshot.sealing = Vec::new();
         });
     }

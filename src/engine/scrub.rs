@@ -49,12 +49,12 @@ impl Scrubber {
         core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).compared.retain(|id, _| there.contains(id.as_str()));
         segments.sort_by_key(|segment| (self.read.get(&segment.manifest().id).copied().unwrap_or_default(), segment.manifest().id.clone()));
         for segment in segments.iter().take(segments.len().div_ceil(runs)) {
-            if write.signal.stopping() {
+            if write.trigger.stopping() {
                 return Ok(());
             }
             check(core, segment)?;
             self.read.insert(segment.manifest().id.clone(), self.run);
-            write.signal.rest(REST);
+            write.trigger.rest(REST);
         }
         Ok(())
     }

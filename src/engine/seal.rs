@@ -1,131 +1,84 @@
-//! Sealing: the buffer becomes segments of the table, off the request path; then the log is trimmed.
+//! Sealing: the buffer becomes segments of the table, off the request path; then the log is trimmed. One thread seals.
 
-use super::intake::Intake;
-use super::signal::Wake;
+use super::seal_trigger::Wake;
 use super::step::Step;
 use super::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
 use crate::storage::segment::{Form, Segment, SegmentFiles};
-use crate::storage::{NewSegment, PutMode, Store, Table, TableSegment, paths};
+use crate::storage::{PutMode, Store, paths};
 use rayon::prelude::*;
-use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long the sealer rests after a failure: first, and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
-/// The table, and what only who commits may hold.
-#[derive(Debug)]
-pub(super) struct Sealing {
-    pub(super) table: Table,
-    /// A commit failed, and whether it is in the table is not known.
-    pub(super) in_doubt: bool,
-}
-
 /// The thread that seals: until it is told to stop.
 pub(super) fn run(core: &Core, write: &WriteSide) {
     let mut rest = Duration::ZERO;
     let settings = &core.settings;
-    while write.signal.wait_for_work(settings.seal_events, settings.seal_bytes, settings.seal_after, rest) == Wake::Seal {
-        match write.seal(core) {
+    while write.trigger.wait_for_work(settings.seal_events, settings.seal_bytes, settings.seal_after, rest) == Wake::Seal {
+        let asked = write.trigger.take_asked();
+        let sealed = write.seal(core);
+        for done in asked {
+            let answer = sealed.as_ref().map(|()| ()).map_err(|error| Error::new(error.kind(), error.to_string()));
+            let _ = done.send(answer);
+        }
+        match sealed {
             Ok(()) => rest = Duration::ZERO,
             Err(error) => {
                 tracing::error!(%error, "cannot seal the buffer; its events are safe in the write-ahead log");
                 rest = (rest * 2).clamp(REST.0, REST.1);
-                // Who waits for room must hear of it too.
-                write.signal.sealed(|| core.published.buffered());
+                write.trigger.sealed(|| core.published.buffered());
             }
         }
     }
 }
 
 impl WriteSide {
-    pub(super) fn table(&self) -> MutexGuard<'_, Sealing> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has the buffer sealed: when this returns, everything that was accepted before is in the table.
+    pub(super) fn seal_now(&self) -> Result<()> {
+        let ended = || Error::internal("the thread that seals has ended; the events are safe in the write-ahead log");
+        self.trigger.ask_now().recv().unwrap_or_else(|_| Err(ended()))
     }
 
     /// Makes segments of everything in the buffer, and removes the log's files that held it.
-    pub(super) fn seal(&self, core: &Core) -> Result<()> {
-        let mut table = self.table();
-        self.settle(core, &mut table)?;
-        let (epoch, last_seq, events) = {
-            let mut intake = self.intake_while_sealing(core, &table)?;
-            let epoch = self.rotate(core, &mut intake)?;
-            (epoch, intake.last_seq, core.published.begin_seal())
-        };
+    fn seal(&self, core: &Core) -> Result<()> {
+        self.table.settle()?;
+        let begun = self.intake.begin_seal()?;
         core.reach(Step::SealBegun)?;
-        if !events.is_empty() {
-            self.write_segments(core, &mut table, events, last_seq)?;
-            let mut intake = self.lock_intake()?;
-            intake.unsealed_bytes = intake.unsealed.retain(|seq| seq > last_seq);
+        if !begun.events.is_empty() {
+            self.write_segments(core, begun.events, begun.durable_seq)?;
         }
         core.reach(Step::SealShown)?;
-        self.log.trim(epoch)?;
-        self.signal.sealed(|| core.published.buffered());
+        // What is not needed any more is dropped here: freeing many events takes a while.
+        drop(self.intake.sealed(begun.durable_seq)?);
+        self.log.trim(begun.epoch)?;
+        self.trigger.sealed(|| core.published.buffered());
         Ok(())
     }
 
-    /// Writes the segments of events, reads them back, commits them, and shows them. Returns the table's new version.
-    pub(super) fn write_segments(&self, core: &Core, table: &mut Sealing, events: Vec<Arc<Event>>, last_seq: u64) -> Result<u64> {
-        self.settle(core, table)?;
+    /// Writes the segments of events, reads them back, commits them, and shows them.
+    fn write_segments(&self, core: &Core, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
         let now = core.clock.now();
         let mut number = 0;
         let form = Form { decoders: crate::decode::VERSION, summary: core.settings.summary };
-        let segments = seal(events, form, || {
-            number += 1;
-            segment_id(now, last_seq, number)
+        let store = core.data.store();
+        // No file of a segment that is not in the table yet may be taken for one that nothing needs.
+        let _writing = self.segment_files.lock().unwrap_or_else(PoisonError::into_inner);
+        let segments = core.pools.background.install(|| {
+            let segments = seal(events, form, || {
+                number += 1;
+                segment_id(now, last_seq, number)
+            })?;
+            segments.par_iter().map(|segment| put(store, segment)).collect::<Result<Vec<()>>>()?;
+            Ok::<_, Error>(segments)
         })?;
-        let store = core.data.store();
-        segments.par_iter().map(|segment| put(store, segment)).collect::<Result<Vec<()>>>()?;
-        let added: Vec<NewSegment<'_>> = segments.iter().map(|segment| NewSegment { manifest: &segment.manifest }).collect();
         core.reach(Step::SealWritten)?;
-        let committed = core.runtime.block_on(table.table.commit(&added, last_seq, now));
-        let committed = committed.and_then(|version| core.reach(Step::SealCommitted).map(|()| version));
-        table.in_doubt = committed.is_err();
-        let version = committed?;
         let segments = segments.into_iter().map(|segment| Arc::new(Segment::new(store, segment.manifest))).collect();
-        core.published.sealed(version, last_seq, segments);
-        Ok(version)
-    }
-
-    /// After a commit in doubt: reads the table anew, and shows what is in it.
-    pub(super) fn settle(&self, core: &Core, table: &mut Sealing) -> Result<()> {
-        if !table.in_doubt {
-            return Ok(());
-        }
-        let store = core.data.store();
-        table.table = core.runtime.block_on(Table::open(store, false))?;
-        let last_seq = core.runtime.block_on(table.table.last_seq())?;
-        let snapshot = core.published.get();
-        let known: HashMap<&str, &Arc<Segment>> =
-            snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment)).collect();
-        let committed = core.runtime.block_on(table.table.segments())?;
-        let open = |segment: &TableSegment| match known.get(segment.id.as_str()) {
-            Some(known) => Ok(Arc::clone(known)),
-            None => Segment::open(store, &segment.id).map(Arc::new),
-        };
-        let segments = committed.iter().map(open).collect::<Result<_>>()?;
-        core.published.replaced(table.table.version(), last_seq, segments);
-        table.in_doubt = false;
-        Ok(())
-    }
-
-    /// After a bulk commit in doubt: finds out, and numbers what comes next behind it.
-    pub(super) fn reconcile(&self, core: &Core) -> Result<()> {
-        let mut table = self.table();
-        self.settle(core, &mut table)?;
-        self.number_on(core, &table, &mut *self.lock_intake()?)
-    }
-
-    /// Goes on behind the last number that is in the table.
-    pub(super) fn number_on(&self, core: &Core, table: &Sealing, intake: &mut Intake) -> Result<()> {
-        intake.sealed_past_log(core.runtime.block_on(table.table.last_seq())?);
-        self.rotate(core, intake)?;
-        intake.in_doubt = false;
-        Ok(())
+        self.table.seal(segments, last_seq).map(drop)
     }
 }
 

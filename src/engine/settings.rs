@@ -15,9 +15,9 @@ pub struct Settings {
     pub seal_bytes: usize,
     /// …or an event that came so long ago.
     pub seal_after: Duration,
-    /// A batch of so many events is sealed at once instead of being logged first: its commit is its acknowledgement.
+    /// The records of a batch of so many events are written into a file beside the log, which refers to it.
     pub bulk_events: usize,
-    /// The most bytes of records that may be in no segment. A request beyond it waits, and is then refused.
+    /// The most bytes of memory that events in no segment may take. A request beyond it waits, and is then refused.
     pub buffer_bytes: usize,
     /// How long a request waits for room.
     pub room_wait: Duration,
@@ -40,15 +40,15 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 50,000 events, 64 MiB or a minute; 20,000 events at once; 256 MiB, waited for 10 seconds; no backups; merging,
+    /// 50,000 events, 64 MiB or a minute; 5,000 events beside the log; 512 MiB, waited for 10 seconds; no backups; merging,
     /// up to 200,000 rows or 256 MiB, old files kept for a day; 512 MiB of open segments; 256 MiB free.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
             seal_bytes: 64 << 20,
             seal_after: Duration::from_secs(60),
-            bulk_events: 20_000,
-            buffer_bytes: 256 << 20,
+            bulk_events: 5_000,
+            buffer_bytes: 512 << 20,
             room_wait: Duration::from_secs(10),
             backups: None,
             compact: true,

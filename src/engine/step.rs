@@ -18,8 +18,8 @@ pub enum Step {
     SealCommitted,
     /// They are shown; the log still has their events.
     SealShown,
-    /// A batch that was not logged is in the table; the log does not know of it.
-    BulkSealed,
+    /// The records of a large batch are in a file beside the log, which does not refer to it yet.
+    BesideWritten,
     /// A merged segment is written and not committed.
     MergeWritten,
     /// It is committed and not shown.
@@ -50,7 +50,7 @@ impl Step {
         Self::SealWritten,
         Self::SealCommitted,
         Self::SealShown,
-        Self::BulkSealed,
+        Self::BesideWritten,
         Self::MergeWritten,
         Self::MergeCommitted,
         Self::DeletionWritten,

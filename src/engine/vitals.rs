@@ -169,10 +169,12 @@ impl Core {
     fn log_files(&self) -> Result<(u64, u64)> {
         let store = self.data.store();
         let mut log = (0, 0);
-        for name in store.names(paths::LOG)? {
-            // A file that is removed meanwhile is none.
-            if let Some(bytes) = store.length(&format!("{}/{name}", paths::LOG))? {
-                log = (log.0 + 1, log.1 + bytes);
+        for folder in [paths::LOG, paths::BESIDE] {
+            for name in store.names(folder)?.iter().filter(|name| name.contains('.')) {
+                // A file that is removed meanwhile is not counted.
+                if let Some(bytes) = store.length(&format!("{folder}/{name}"))? {
+                    log = (log.0 + 1, log.1 + bytes);
+                }
             }
         }
         Ok(log)
@@ -181,10 +183,9 @@ impl Core {
     /// Why nothing is taken in, and how many records are in quarantine.
     fn intake_state(&self) -> (Option<String>, u64) {
         let Ok(write) = self.write() else { return (Some("the data directory is open for reading only".to_owned()), 0) };
-        match write.lock_intake() {
-            Ok(intake) => (super::WriteSide::check_disk(self).err().map(|error| error.to_string()), intake.quarantine.len() as u64),
-            Err(error) => (Some(error.to_string()), 0),
-        }
+        let stopped = || (!write.intake.is_running()).then(|| "the thread that numbers events has ended; restart to recover".to_owned());
+        let refusing = super::WriteSide::check_disk(self).err().map(|error| error.to_string()).or_else(stopped);
+        (refusing, write.quarantine.len() as u64)
     }
 }
 

@@ -47,6 +47,11 @@ pub struct Event {
     texts: [Option<Box<str>>; Field::COUNT],
 }
 
+/// What an allocation costs beside its bytes, about.
+const ALLOCATION_BYTES: usize = 8;
+/// What an accepted event costs beside itself until it is in a segment: its place in the buffer, and among the known ids.
+const HELD_BYTES: usize = 200;
+
 /// A borrowed value of one field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
@@ -155,6 +160,14 @@ impl Event {
     /// The place in the list.
     pub fn key(&self) -> EventKey {
         EventKey { time: self.time, seq: self.seq }
+    }
+
+    /// Bytes of memory that the event takes, about: a record of a few bytes takes as much as its fields do.
+    pub fn memory(&self) -> usize {
+        let allocated = |text: &str| text.len() + ALLOCATION_BYTES;
+        let texts: usize = self.texts.iter().flatten().map(|text| allocated(text)).sum();
+        let related: usize = self.related_ids.iter().map(|id| allocated(id) + size_of::<Box<str>>()).sum();
+        size_of::<Self>() + allocated(&self.original) + allocated(&self.tenant) + texts + related + HELD_BYTES
     }
 
     /// Files the event as accepted at `now` under `seq`: an absurd time gives way to the ingest time, and is flagged.

@@ -37,6 +37,15 @@ pub struct Rejected {
     pub conflict: bool,
 }
 
+impl Rejected {
+    /// A record whose trace id belongs to another record.
+    pub fn conflict(event: &Event, line: u64) -> Self {
+        let shown = clip(event.trace_id(), 100);
+        let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
+        Self { tenant: Some(event.tenant.to_string()), line, reason, bytes: event.original.as_bytes().to_vec(), conflict: true }
+    }
+}
+
 /// Whose records they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantRule {
@@ -173,7 +182,7 @@ pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segme
         }
         if known[place] == Known::New {
             same.push(place);
-            known[place] = unsealed.known(event, suspect);
+            known[place] = unsealed.like(event, suspect);
         }
     }
     let wanted = Wanted::new(events, now);
@@ -188,10 +197,19 @@ fn likeness(event: &Event, other: &Event) -> Known {
 }
 
 /// The accepted events that are in no segment yet, by tenant and trace id.
+///
+/// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when it is in segments.
 #[derive(Debug, Default)]
 pub struct Unsealed {
-    events: HashMap<u64, Vec<Arc<Event>>>,
+    generations: Vec<Generation>,
     hasher: RandomState,
+}
+
+/// The events that were accepted between the beginnings of two seals.
+#[derive(Debug, Default)]
+pub struct Generation {
+    events: HashMap<u64, Vec<Arc<Event>>>,
+    last_seq: u64,
 }
 
 impl Unsealed {
@@ -199,30 +217,57 @@ impl Unsealed {
         self.hasher.hash_one((&event.tenant, event.trace_id()))
     }
 
-    fn known(&self, event: &Event, suspect: bool) -> Known {
-        let same = self.events.get(&self.hash(event)).map(Vec::as_slice).unwrap_or_default();
-        let same = same.iter().filter(|other| other.tenant == event.tenant && other.trace_id() == event.trace_id());
+    /// Whether an event is among them.
+    pub fn known(&self, event: &Event, now: Timestamp) -> Known {
+        self.like(event, event.time.is_suspect(now))
+    }
+
+    fn like(&self, event: &Event, suspect: bool) -> Known {
+        let hash = self.hash(event);
+        let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flatten();
+        let same = same.filter(|other| other.tenant == event.tenant && other.trace_id() == event.trace_id());
         let same = same.filter(|other| if suspect { other.time_suspect } else { other.time == event.time });
         same.map(|other| likeness(event, other)).max().unwrap_or(Known::New)
     }
 
     /// Adds accepted events.
     pub fn extend(&mut self, events: &[Arc<Event>]) {
-        for event in events {
-            let hash = self.hash(event);
-            self.events.entry(hash).or_default().push(Arc::clone(event));
+        if self.generations.is_empty() {
+            self.generations.push(Generation::default());
+        }
+        let hashes: Vec<u64> = events.iter().map(|event| self.hash(event)).collect();
+        let Some(generation) = self.generations.last_mut() else { return };
+        generation.events.reserve(events.len());
+        for (hash, event) in hashes.into_iter().zip(events) {
+            generation.last_seq = generation.last_seq.max(event.seq);
+            generation.events.entry(hash).or_default().push(Arc::clone(event));
         }
     }
 
-    /// Keeps those whose number passes; returns the bytes of their records.
-    pub fn retain(&mut self, keep: impl Fn(u64) -> bool) -> usize {
-        let mut bytes = 0;
-        self.events.retain(|_, same| {
-            same.retain(|event| keep(event.seq));
-            bytes += same.iter().map(|event| event.original.len()).sum::<usize>();
-            !same.is_empty()
-        });
-        bytes
+    /// A seal begins: what is added from now on is of another generation.
+    pub fn begin_generation(&mut self) {
+        if self.generations.last().is_some_and(|generation| !generation.events.is_empty()) {
+            self.generations.push(Generation::default());
+        }
+    }
+
+    /// Lets go of the generations whose events are all in segments. They are returned, because freeing many events
+    /// takes a while, and whoever calls this may have no time.
+    pub fn take_sealed(&mut self, last_seq: u64) -> Vec<Generation> {
+        let (sealed, left) = std::mem::take(&mut self.generations).into_iter().partition(|generation| generation.last_seq <= last_seq);
+        self.generations = left;
+        sealed
+    }
+
+    /// Forgets events that never became durable.
+    pub fn forget_after(&mut self, durable_seq: u64) {
+        for generation in &mut self.generations {
+            generation.last_seq = generation.last_seq.min(durable_seq);
+            generation.events.retain(|_, same| {
+                same.retain(|event| event.seq <= durable_seq);
+                !same.is_empty()
+            });
+        }
     }
 }
 

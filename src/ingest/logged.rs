@@ -3,14 +3,17 @@
 //! Events are decoded from their records again when the log is read: the record is the truth, here as in a segment. A
 //! payload is a line of JSON (when it was accepted, and the requests it answers), then for each event the length of the
 //! tenant's name (one byte), the name, the format's number (one byte), the length of the record (four bytes), the record.
+//! The records of a large batch are in a file beside the log (see [`Beside`]), which the line of JSON names then.
 
+use super::beside::Beside;
 use crate::decode::{Format, decode};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Field, Timestamp};
 use crate::storage::wal::Frame;
+use crate::storage::{Store, paths};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 
 /// A request that named itself by an `Idempotency-Key`, and what it was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,44 +31,105 @@ pub struct LoggedRequest {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head {
+struct Head<'a> {
     at: i64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    requests: Vec<LoggedRequest>,
+    #[serde(default, skip_serializing_if = "<[LoggedRequest]>::is_empty")]
+    requests: Cow<'a, [LoggedRequest]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    beside: Option<Reference<'a>>,
 }
 
-/// The payload of a batch that was accepted at `now`.
-pub fn encode_logged<E: Borrow<Event>>(now: Timestamp, requests: &[LoggedRequest], events: &[E]) -> Vec<u8> {
-    let head = Head { at: now.millis(), requests: requests.to_vec() };
-    let mut payload = serde_json::to_vec(&head).unwrap_or_default();
-    let bytes: usize = events.iter().map(|event| event.borrow().original.len() + event.borrow().tenant.len() + 6).sum();
-    payload.reserve(bytes + 1);
-    payload.push(b'\n');
-    for event in events.iter().map(Borrow::borrow) {
-        let format = event.text(Field::Format).and_then(Format::from_name);
-        let format = format.and_then(|format| Format::ALL.iter().position(|known| *known == format)).unwrap_or_default();
-        // Names of tenants are shorter than 256 bytes, records shorter than 4 GiB.
-        payload.push(event.tenant.len() as u8);
-        payload.extend_from_slice(event.tenant.as_bytes());
-        payload.push(format as u8 + 1);
-        payload.extend_from_slice(&(event.original.len() as u32).to_le_bytes());
-        payload.extend_from_slice(event.original.as_bytes());
+/// A file beside the log, as a frame names it.
+#[derive(Serialize, Deserialize)]
+struct Reference<'a> {
+    file: Cow<'a, str>,
+    bytes: u64,
+    crc32c: u32,
+    events: u32,
+    /// The places of events in the file that were known already, and are not of the batch.
+    #[serde(default, skip_serializing_if = "<[u32]>::is_empty")]
+    passed: Cow<'a, [u32]>,
+}
+
+/// What a frame of the log holds.
+#[derive(Debug)]
+pub struct LoggedBatch<'a> {
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// The requests it answers.
+    pub requests: &'a [LoggedRequest],
+    /// The file that has its records, with the places in it of those that were known already.
+    pub beside: Option<(&'a Beside, &'a [u32])>,
+}
+
+impl LoggedBatch<'_> {
+    /// The payload of the frame: with the records, unless they are beside.
+    pub fn encode<E: Borrow<Event>>(&self, events: &[E]) -> Vec<u8> {
+        let beside = self.beside.map(|(beside, passed)| Reference {
+            file: beside.name.as_str().into(),
+            bytes: beside.bytes,
+            crc32c: beside.crc32c,
+            events: beside.events,
+            passed: passed.into(),
+        });
+        let is_beside = beside.is_some();
+        let head = Head { at: self.at.millis(), requests: self.requests.into(), beside };
+        let mut payload = serde_json::to_vec(&head).unwrap_or_default();
+        payload.push(b'\n');
+        if !is_beside {
+            payload.reserve(events.iter().map(|event| event.borrow().original.len() + event.borrow().tenant.len() + 6).sum());
+            events.iter().for_each(|event| encode_event(event.borrow(), &mut payload));
+        }
+        payload
     }
-    payload
 }
 
-/// The events of a frame as they were accepted, and the requests it answers.
+/// Appends an event as the log and the files beside it hold it.
+pub(super) fn encode_event(event: &Event, out: &mut Vec<u8>) {
+    let format = event.text(Field::Format).and_then(Format::from_name);
+    let format = format.and_then(|format| Format::ALL.iter().position(|known| *known == format)).unwrap_or_default();
+    // Names of tenants are shorter than 256 bytes, records shorter than 4 GiB.
+    out.push(event.tenant.len() as u8);
+    out.extend_from_slice(event.tenant.as_bytes());
+    out.push(format as u8 + 1);
+    out.extend_from_slice(&(event.original.len() as u32).to_le_bytes());
+    out.extend_from_slice(event.original.as_bytes());
+}
+
+/// A frame as it was accepted.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its events.
+    pub events: Vec<Event>,
+    /// The requests it answers.
+    pub requests: Vec<LoggedRequest>,
+    /// The name of the file that has its records, if they are beside the log.
+    pub beside: Option<String>,
+}
+
+/// Reads a frame. `store` has the files beside the log.
 ///
 /// # Errors
-/// A payload that is not what [`encode_logged`] makes, though its checksum is right.
-pub fn decode_logged(frame: &Frame) -> Result<(Vec<Event>, Vec<LoggedRequest>)> {
+/// A payload that is not what [`LoggedBatch::encode`] makes, though its checksum is right; a file beside the log that is
+/// missing or damaged.
+pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     let broken = || format!("the log's batch of event {} cannot be read", frame.first_seq);
     let line = memchr::memchr(b'\n', &frame.payload).ok_or_else(|| Error::corrupt(broken()))?;
-    let (head, mut rest) = (&frame.payload[..line], &frame.payload[line + 1..]);
-    let head: Head = serde_json::from_slice(head).context(ErrorKind::Corrupt, broken)?;
+    let head: Head<'_> = serde_json::from_slice(&frame.payload[..line]).context(ErrorKind::Corrupt, broken)?;
+    let beside = head.beside.as_ref().map(|beside| read_beside(beside, store)).transpose()?;
+    let mut rest = beside.as_deref().unwrap_or(&frame.payload[line + 1..]);
     let mut parts = Vec::with_capacity(frame.events as usize);
     while !rest.is_empty() {
         parts.push(part(&mut rest).ok_or_else(|| Error::corrupt(broken()))?);
+    }
+    if let Some(beside) = &head.beside {
+        let mut passed = beside.passed.iter().copied().peekable();
+        let mut position = 0_u32;
+        parts.retain(|_| {
+            let known = passed.next_if_eq(&position).is_some();
+            position += 1;
+            !known
+        });
     }
     if parts.len() != frame.events as usize {
         return Err(Error::corrupt(broken()));
@@ -78,7 +142,23 @@ pub fn decode_logged(frame: &Frame) -> Result<(Vec<Event>, Vec<LoggedRequest>)> 
         Ok(event)
     };
     let events = parts.into_par_iter().with_min_len(256).enumerate().map(event).collect::<Result<_>>()?;
-    Ok((events, head.requests))
+    Ok(Decoded { events, requests: head.requests.into_owned(), beside: head.beside.map(|beside| beside.file.into_owned()) })
+}
+
+/// The bytes of a file beside the log, which must be what they were.
+fn read_beside(beside: &Reference<'_>, store: &Store) -> Result<Vec<u8>> {
+    let path = paths::beside(&beside.file);
+    let advice = "its events were acknowledged; restore the file from a copy";
+    let bytes = match store.read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::corrupt(format!("{} is missing: {advice}", store.path(&path).display())));
+        }
+        read => read?,
+    };
+    if bytes.len() as u64 != beside.bytes || crc32c::crc32c(&bytes) != beside.crc32c {
+        return Err(Error::corrupt(format!("{} is damaged: {advice}", store.path(&path).display())));
+    }
+    Ok(bytes)
 }
 
 fn part<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, Format, &'a str)> {
@@ -117,14 +197,40 @@ mod tests {
             record.clear();
         }
         let request = LoggedRequest { key: "k".into(), body: "b".into(), at: 5, seq: 9, answer: serde_json::json!({ "accepted": 1 }) };
-        let payload = encode_logged(now, std::slice::from_ref(&request), &events);
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        let requests = std::slice::from_ref(&request);
+        let payload = LoggedBatch { at: now, requests, beside: None }.encode(&events);
         let frame = Frame { first_seq: 8, events: 500, batch: 1, payload };
-        assert_eq!(decode_logged(&frame).expect("a payload"), (events, vec![request]));
+        let decoded = decode_logged(&frame, &store).expect("a payload");
+        assert_eq!((&decoded.events, decoded.requests.as_slice(), decoded.beside), (&events, requests, None));
         for cut in [0, 5, frame.payload.len() / 2, frame.payload.len() - 1] {
             let frame = Frame { payload: frame.payload[..cut].to_vec(), ..frame.clone() };
-            assert_eq!(decode_logged(&frame).expect_err("cut").kind(), ErrorKind::Corrupt);
+            assert_eq!(decode_logged(&frame, &store).expect_err("cut").kind(), ErrorKind::Corrupt);
         }
-        let none = encode_logged::<Event>(now, &[], &[]);
-        assert_eq!(decode_logged(&Frame { first_seq: 1, events: 0, batch: 0, payload: none }).expect("nothing").0, []);
+        let payload = LoggedBatch { at: now, requests: &[], beside: None }.encode::<Event>(&[]);
+        assert_eq!(decode_logged(&Frame { first_seq: 1, events: 0, batch: 0, payload }, &store).expect("nothing").events, []);
+
+        // Beside the log, without those that were known already.
+        let mut beside = Beside::write(&store, now, &events).expect("a file");
+        let payload = LoggedBatch { at: now, requests: &[], beside: Some((&beside, &[0, 7, 499])) }.encode::<Event>(&[]);
+        assert!(payload.len() < 300, "the records are not in the log");
+        let frame = Frame { first_seq: 8, events: 497, batch: 1, payload };
+        let decoded = decode_logged(&frame, &store).expect("a payload");
+        let expected = events.iter().enumerate().filter(|(place, _)| ![0, 7, 499].contains(place)).map(|(_, event)| &event.original);
+        assert!(decoded.events.iter().map(|event| &event.original).eq(expected));
+        assert_eq!(decoded.events.iter().map(|event| event.seq).collect::<Vec<_>>(), (8..505).collect::<Vec<_>>());
+
+        // A file that was changed or is gone is named; one that nothing refers to goes.
+        let path = store.path(&paths::beside(decoded.beside.as_deref().expect("a name")));
+        let whole = std::fs::read(&path).expect("the file");
+        std::fs::write(&path, &whole[..whole.len() - 1]).expect("written");
+        assert_eq!(decode_logged(&frame, &store).expect_err("cut").kind(), ErrorKind::Corrupt);
+        std::fs::write(&path, whole).expect("written");
+        beside.keep();
+        drop(beside);
+        assert!(path.exists(), "the log refers to it");
+        Beside::remove_others(&store, &std::collections::HashSet::new()).expect("removed");
+        assert_eq!(decode_logged(&frame, &store).expect_err("gone").kind(), ErrorKind::Corrupt);
     }
 }

@@ -4,20 +4,22 @@
 //! into segments.
 
 mod accept;
+mod beside;
 mod buffer;
 mod logged;
 mod quarantine;
 mod split;
 mod unpack;
 
-pub use accept::{Batch, Known, Record, Rejected, TenantRule, Unsealed, decode_records, known_events, seal};
+pub use accept::{Batch, Generation, Known, Record, Rejected, TenantRule, Unsealed, decode_records, known_events, seal};
+pub use beside::Beside;
 pub use buffer::Buffered;
-pub use logged::{LoggedRequest, decode_logged, encode_logged};
+pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
 pub use quarantine::{Quarantine, Quarantined};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
 pub use unpack::{Coding, Unpacked};
 
 /// The most records in one batch, and so in one commit, unless a single request has more.
-pub const BATCH_RECORDS: usize = 200_000;
+pub const BATCH_RECORDS: usize = 50_000;
 /// The most bytes of records in one batch, unless a single request has more.
-pub const BATCH_BYTES: usize = 128 << 20;
+pub const BATCH_BYTES: usize = 32 << 20;

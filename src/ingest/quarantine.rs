@@ -3,7 +3,7 @@
 //! One file of JSON lines for each batch that had any. A record that is sent again is not kept twice.
 
 use super::accept::Rejected;
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Timestamp, hex};
 use crate::storage::{PutMode, Store, paths};
 use base64::Engine;
@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A record in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub struct Quarantined {
 #[derive(Debug)]
 pub struct Quarantine {
     store: Store,
-    known: HashSet<String>,
+    known: Mutex<HashSet<String>>,
 }
 
 impl Quarantine {
@@ -50,17 +51,21 @@ impl Quarantine {
     /// Files that cannot be read.
     pub fn open(store: &Store) -> Result<Self> {
         let known = Self::read(store)?.into_iter().map(|record| record.id).collect();
-        Ok(Self { store: store.clone(), known })
+        Ok(Self { store: store.clone(), known: Mutex::new(known) })
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many records there are.
     pub fn len(&self) -> usize {
-        self.known.len()
+        self.known().len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.known().is_empty()
     }
 
     /// Everything in quarantine, oldest batch first.
@@ -84,20 +89,23 @@ impl Quarantine {
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn keep(&mut self, batch: &str, source: &str, now: Timestamp, rejected: &[Rejected]) -> Result<()> {
+    pub fn keep(&self, source: &str, now: Timestamp, rejected: &[Rejected]) -> Result<()> {
         let mut file = Vec::new();
         let mut added = Vec::new();
         for rejected in rejected {
             let record = quarantined(rejected, source, now);
-            if !self.known.contains(&record.id) && !added.contains(&record.id) {
+            if !self.known().contains(&record.id) && !added.contains(&record.id) {
                 serde_json::to_writer(&mut file, &record).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
                 file.push(b'\n');
                 added.push(record.id);
             }
         }
         if !file.is_empty() {
-            self.store.put(&paths::quarantine(batch), &file, PutMode::Create)?;
-            self.known.extend(added);
+            let mut random = [0; 16];
+            getrandom::fill(&mut random).map_err(|cause| Error::internal(format!("the system gives no random bytes: {cause}")))?;
+            let batch = ulid::Ulid::from_parts(now.millis().max(0).cast_unsigned(), u128::from_le_bytes(random)).to_string();
+            self.store.put(&paths::quarantine(&batch), &file, PutMode::Create)?;
+            self.known().extend(added);
         }
         Ok(())
     }

@@ -74,6 +74,8 @@ pub struct Snapshot {
     pub fresh: Vec<Arc<Buffered>>,
     /// The number of the last event that this shows.
     pub last_seq: u64,
+    /// Everything up to this number is in the segments.
+    pub sealed_seq: u64,
     /// The values of the fields, as far as questions have come across them.
     pub vocabulary: Arc<Vocabulary>,
 }

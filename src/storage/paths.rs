@@ -14,6 +14,7 @@
 //! DATA/events/_annals/segments/ID.json      its manifest
 //! DATA/events/_annals/index/ID.idx          its index
 //! DATA/wal/EPOCH.wal                        what was accepted and is in no segment yet
+//! DATA/wal/beside/ID.batch                  the records of a large batch that the log refers to
 //! DATA/quarantine/ID.ndjson                 records that could not be decoded
 //! ```
 //!
@@ -39,6 +40,8 @@ pub const LOCK_FILE: &str = "LOCK";
 pub const TABLE: &str = "events";
 /// The folder of the write-ahead log.
 pub const LOG: &str = "wal";
+/// The folder of large batches that the write-ahead log refers to.
+pub const BESIDE: &str = "wal/beside";
 /// The folder of the segments' manifests.
 pub const MANIFESTS: &str = "events/_annals/segments";
 /// The folder of the segments' indexes.
@@ -69,6 +72,11 @@ pub fn index(id: &str) -> String {
 /// A commit of the Delta table.
 pub fn table_log(version: u64) -> String {
     format!("{TABLE}/_delta_log/{version:020}.json")
+}
+
+/// A large batch beside the write-ahead log.
+pub fn beside(name: &str) -> String {
+    format!("{BESIDE}/{name}.batch")
 }
 
 /// A file of quarantined records.

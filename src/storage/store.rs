@@ -22,6 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+/// How much of a file that is written in pieces waits in memory.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// What to do when the file is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutMode {
@@ -92,6 +95,20 @@ impl Store {
     pub fn put(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<()> {
         let target = self.path(path);
         self.files.publish(&target, &[bytes], mode).map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
+    }
+
+    /// Writes a new file piece by piece, so that it is never in memory as a whole. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// A name that exists; a full or failing disk. There is no file then.
+    pub fn put_in_pieces(&self, path: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+        let target = self.path(path);
+        let published = self.files.publish_with(&target, PutMode::Create, |file| {
+            let mut pieces = io::BufWriter::with_capacity(PIECE_BYTES, file);
+            write(&mut pieces)?;
+            pieces.flush()
+        });
+        published.map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
     }
 
     /// Makes a folder, durably.
@@ -235,13 +252,15 @@ struct Files {
 
 impl Files {
     fn publish(&self, target: &Path, parts: &[&[u8]], mode: PutMode) -> io::Result<()> {
+        self.publish_with(target, mode, |file| parts.iter().try_for_each(|part| file.write_all(part)))
+    }
+
+    fn publish_with(&self, target: &Path, mode: PutMode, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         let folder = target.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder"))?;
         create_folder(folder)?;
         let (temporary, mut file) = self.temporary(target)?;
         let written = (|| {
-            for part in parts {
-                file.write_all(part)?;
-            }
+            write(&mut file)?;
             file.sync_all()?;
             match mode {
                 PutMode::Create => fs::hard_link(&temporary, target),

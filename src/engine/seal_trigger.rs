@@ -1,5 +1,7 @@
-//! Who waits for the buffer: the sealer for enough to seal, requests for room.
+//! When the buffer is sealed: by size, by age, or because somebody asks for it.
 
+use crate::error::Result;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,11 +15,14 @@ struct State {
     stop: bool,
     /// Seals that were finished, well or not.
     seals: u64,
+    /// A batch waits for room.
     wanted: bool,
+    /// Who waits for a seal of everything that was accepted before they asked.
+    asked: Vec<SyncSender<Result<()>>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Signal {
+pub(super) struct SealTrigger {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -31,7 +36,7 @@ pub(super) enum Wake {
     Stop,
 }
 
-impl Signal {
+impl SealTrigger {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,18 +63,34 @@ impl Signal {
 
     /// Lets the sealer end.
     pub(super) fn stop(&self) {
-        self.state().stop = true;
+        let mut state = self.state();
+        state.stop = true;
+        state.asked.clear();
+        drop(state);
         self.changed.notify_all();
     }
 
-    /// Asks for a seal, and waits until one has ended or the time is over.
-    pub(super) fn wait_for_seal(&self, limit: Duration) {
-        let mut state = self.state();
-        state.wanted = true;
+    /// Asks for a seal soon: a batch waits for room.
+    pub(super) fn ask(&self) {
+        self.state().wanted = true;
         self.changed.notify_all();
-        let seals = state.seals;
-        let over = |state: &mut State| state.seals == seals && !state.stop;
-        drop(self.changed.wait_timeout_while(state, limit, over).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Asks for a seal now; the answer comes when everything that was accepted before is in segments.
+    pub(super) fn ask_now(&self) -> Receiver<Result<()>> {
+        let (done, answer) = sync_channel(1);
+        let mut state = self.state();
+        // Nobody seals after the end: the caller hears that at once.
+        if !state.stop {
+            state.asked.push(done);
+        }
+        self.changed.notify_all();
+        answer
+    }
+
+    /// Those who asked for the seal that begins now.
+    pub(super) fn take_asked(&self) -> Vec<SyncSender<Result<()>>> {
+        std::mem::take(&mut self.state().asked)
     }
 
     /// Waits until another seal has ended than those that were seen, or the time is over.
@@ -102,13 +123,17 @@ impl Signal {
         drop(self.changed.wait_timeout_while(self.state(), time, |state| !state.stop).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits until there is enough to seal. After a failure the sealer rests for `rest` first.
+    /// Waits until there is enough to seal, or somebody asks. After a failure the sealer rests for `rest` first, unless
+    /// somebody asks.
     pub(super) fn wait_for_work(&self, events: usize, bytes: usize, after: Duration, rest: Duration) -> Wake {
         let mut state = self.state();
         let rested = Instant::now() + rest;
         loop {
             if state.stop {
                 return Wake::Stop;
+            }
+            if !state.asked.is_empty() {
+                return Wake::Seal;
             }
             let due = state.since.map(|since| since + after);
             let enough = state.events >= events || state.bytes >= bytes || state.wanted || due.is_some_and(|due| due <= Instant::now());

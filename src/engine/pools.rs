@@ -1,0 +1,36 @@
+//! Threads for work on many events: apart for what accepts events and for what is done in the background, so that
+//! neither waits for the other, and with less weight than the threads that answer.
+
+use crate::error::{Context, ErrorKind, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// The pools of an engine.
+#[derive(Debug)]
+pub(super) struct Pools {
+    /// Decodes large batches and compares them with segments.
+    pub(super) intake: ThreadPool,
+    /// Writes segments, merges them, and deletes from them.
+    pub(super) background: ThreadPool,
+}
+
+/// How much less weight than others the threads of a pool have (nice(2)): large batches give way to single events and
+/// questions, and what nobody waits for gives way to both.
+const INTAKE_NICE: i32 = 4;
+const BACKGROUND_NICE: i32 = 6;
+
+impl Pools {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { intake: pool("annals-decode", INTAKE_NICE)?, background: pool("annals-write", BACKGROUND_NICE)? })
+    }
+}
+
+fn pool(name: &'static str, nice: i32) -> Result<ThreadPool> {
+    let built = ThreadPoolBuilder::new()
+        .thread_name(move |number| format!("{name}-{number}"))
+        // On Linux this is the thread's own; where it is not allowed, all threads weigh the same.
+        .start_handler(move |_| {
+            let _ = rustix::process::nice(nice);
+        })
+        .build();
+    built.context(ErrorKind::Unavailable, || format!("cannot start the threads {name}"))
+}
