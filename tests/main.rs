@@ -16,6 +16,7 @@ mod hostile;
 mod keeping;
 mod load;
 mod oracle;
+mod pipeline;
 mod plans;
 mod process;
 mod readme;
