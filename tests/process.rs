@@ -106,10 +106,23 @@ impl Server {
 
     /// Kills it at once, and what runs below it.
     pub(crate) fn kill(&self) {
-        for process in self.below() {
+        let below = self.below();
+        for process in &below {
             let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
         }
         let _ = Command::new("kill").args(["-9", &self.child.id().to_string()]).stderr(Stdio::null()).status();
+        // What ran below another program is not a child of ours: it holds its directory until all of its threads are gone.
+        for process in below {
+            for _ in 0..1_000 {
+                // A process that nobody waits for yet is a zombie; while threads of it are still ending, there are several.
+                let threads = std::fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
+                let zombie = std::fs::read_to_string(format!("/proc/{process}/stat")).map_or(true, |stat| stat.contains(") Z"));
+                if zombie && threads <= 1 {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
     }
 
     /// Asks it to stop, and waits until it has.
