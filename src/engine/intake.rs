@@ -41,7 +41,7 @@ impl Intake {
     /// Tells what is new in a batch, and keeps what cannot be accepted in quarantine.
     pub(super) fn admit(&mut self, core: &Core, batch: Batch, source: &str, now: Timestamp) -> Result<Admitted> {
         let snapshot = core.published.get();
-        let known = known_events(&batch.events, &self.unsealed, &snapshot.segments, now)?;
+        let known = known_events(&batch.events, &self.unsealed, &snapshot.segments)?;
         let id = super::seal::segment_id(now, self.last_seq, 0);
         let mut rejected = batch.rejected;
         let mut fresh = Vec::with_capacity(batch.events.len());

@@ -1,16 +1,15 @@
-//! Decodes records into events, finds those that are known already, and seals the rest into segments.
+//! Decodes records into events, and seals accepted ones into segments.
 
 use super::split::RECORD_BYTES_MAX;
 use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, Timestamp, clip, row_order};
+use crate::event::{DAY_MS, Event, clip, row_order};
 use crate::redact::Redactor;
-use crate::storage::segment::{Form, Segment, SegmentFiles, TenantRows, write_segment};
+use crate::storage::segment::{Form, SegmentFiles, write_segment};
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A record as it came, and where.
@@ -140,164 +139,6 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
     })
 }
 
-/// Whether an event was here before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Known {
-    /// It was not.
-    New,
-    /// Its trace id was, at the same time, with another record.
-    Conflict,
-    /// It was, byte for byte.
-    Duplicate,
-}
-
-/// Which of the events are known: the same trace id of the same tenant and time came earlier in the batch, is among the
-/// `unsealed`, or lies in a segment.
-///
-/// The same event has the same time, so only segments that cover it are asked, and of those only rows of that very
-/// moment are read. Records whose time was absurd were filed under the time they came, so those are looked for in every
-/// segment that has such records.
-///
-/// # Errors
-/// A segment that cannot be read.
-pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>], now: Timestamp) -> Result<Vec<Known>> {
-    let mut known = vec![Known::New; events.len()];
-    let mut seen: HashMap<(&str, &str), Vec<usize>> = HashMap::with_capacity(events.len());
-    for (place, event) in events.iter().enumerate() {
-        let same = seen.entry((&event.tenant, event.trace_id())).or_default();
-        let suspect = event.time.is_suspect(now);
-        for other in same.iter().map(|other| &events[*other]) {
-            if other.time == event.time || (suspect && other.time.is_suspect(now)) {
-                known[place] = known[place].max(likeness(event, other));
-            }
-        }
-        if known[place] == Known::New {
-            same.push(place);
-            known[place] = unsealed.known(event, suspect);
-        }
-    }
-    let wanted = Wanted::new(events, now);
-    let found: Vec<Vec<(usize, Known)>> = segments.par_iter().map(|segment| known_in(segment, events, &wanted)).collect::<Result<_>>()?;
-    found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
-    Ok(known)
-}
-
-/// What one of two events with the same trace id and time is to the other.
-fn likeness(event: &Event, other: &Event) -> Known {
-    if event.original == other.original { Known::Duplicate } else { Known::Conflict }
-}
-
-/// The accepted events that are in no segment yet, by tenant and trace id.
-#[derive(Debug, Default)]
-pub struct Unsealed {
-    events: HashMap<u64, Vec<Arc<Event>>>,
-    hasher: RandomState,
-}
-
-impl Unsealed {
-    fn hash(&self, event: &Event) -> u64 {
-        self.hasher.hash_one((&event.tenant, event.trace_id()))
-    }
-
-    fn known(&self, event: &Event, suspect: bool) -> Known {
-        let same = self.events.get(&self.hash(event)).map(Vec::as_slice).unwrap_or_default();
-        let same = same.iter().filter(|other| other.tenant == event.tenant && other.trace_id() == event.trace_id());
-        let same = same.filter(|other| if suspect { other.time_suspect } else { other.time == event.time });
-        same.map(|other| likeness(event, other)).max().unwrap_or(Known::New)
-    }
-
-    /// Adds accepted events.
-    pub fn extend(&mut self, events: &[Arc<Event>]) {
-        for event in events {
-            let hash = self.hash(event);
-            self.events.entry(hash).or_default().push(Arc::clone(event));
-        }
-    }
-
-    /// Keeps those whose number passes; returns the bytes of their records.
-    pub fn retain(&mut self, keep: impl Fn(u64) -> bool) -> usize {
-        let mut bytes = 0;
-        self.events.retain(|_, same| {
-            same.retain(|event| keep(event.seq));
-            bytes += same.iter().map(|event| event.original.len()).sum::<usize>();
-            !same.is_empty()
-        });
-        bytes
-    }
-}
-
-/// Events of a batch by tenant and time, so that a segment is asked only about those that it could hold.
-struct Wanted<'a> {
-    tenants: HashSet<&'a str>,
-    /// By tenant: time and place in the batch, ascending.
-    timed: HashMap<&'a str, Vec<(Timestamp, usize)>>,
-    /// By tenant: places of events whose time is absurd.
-    suspect: HashMap<&'a str, Vec<usize>>,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(events: &'a [Event], now: Timestamp) -> Self {
-        let tenants = events.iter().map(|event| event.tenant.as_ref()).collect();
-        let mut wanted = Self { tenants, timed: HashMap::new(), suspect: HashMap::new() };
-        for (place, event) in events.iter().enumerate() {
-            if event.time.is_suspect(now) {
-                wanted.suspect.entry(&event.tenant).or_default().push(place);
-            } else {
-                wanted.timed.entry(&event.tenant).or_default().push((event.time, place));
-            }
-        }
-        wanted.timed.values_mut().for_each(|events| events.sort_unstable());
-        wanted
-    }
-
-    /// Those that lie within the rows of a tenant, by their time.
-    fn within(&self, rows: &TenantRows) -> &[(Timestamp, usize)] {
-        let Some(events) = self.timed.get(rows.tenant.as_ref()) else { return &[] };
-        let from = events.partition_point(|(time, _)| *time < rows.oldest());
-        let to = events.partition_point(|(time, _)| *time <= rows.newest());
-        &events[from..to]
-    }
-}
-
-fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(usize, Known)>> {
-    let mut pairs: Vec<(u32, usize)> = Vec::new();
-    let manifest = segment.manifest();
-    // A batch has few tenants, a segment may have many, and there are many segments.
-    for rows in wanted.tenants.iter().filter_map(|name| segment.tenant(name)) {
-        let suspects = if manifest.suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
-        let timed = wanted.within(rows).iter().map(|(time, place)| (Some(*time), *place));
-        for (time, place) in timed.chain(suspects.into_iter().flatten().map(|place| (None, *place))) {
-            let index = segment.index()?;
-            for row in index.candidates(Field::TraceId, events[place].trace_id())? {
-                if rows.range().contains(&row) && time.is_none_or(|time| index.time(row) == time) {
-                    pairs.push((row, place));
-                }
-            }
-        }
-    }
-    pairs.sort_unstable();
-    let mut rows: Vec<u32> = pairs.iter().map(|(row, _)| *row).collect();
-    rows.dedup();
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut known = Vec::new();
-    let mut next = pairs.into_iter().peekable();
-    let mut numbers = rows.iter();
-    for columns in segment.read(&rows, &[Field::TraceId, Field::Original], &mut 0)? {
-        for place in 0..columns.rows() {
-            let number = *numbers.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
-            while let Some((_, event)) = next.next_if(|(row, _)| *row == number) {
-                if columns.text(Field::TraceId, place) == Some(events[event].trace_id()) {
-                    let same = columns.text(Field::Original, place) == Some(events[event].original.as_ref());
-                    known.push((event, if same { Known::Duplicate } else { Known::Conflict }));
-                }
-            }
-        }
-    }
-    Ok(known)
-}
-
 /// Makes segments of accepted events: one for each event date. `next_id` names them.
 ///
 /// # Errors
@@ -306,7 +147,7 @@ pub fn seal(events: Vec<Arc<Event>>, form: Form, mut next_id: impl FnMut() -> St
     let mut dates: BTreeMap<String, Vec<Arc<Event>>> = BTreeMap::new();
     let (mut day, mut date) = (i64::MIN, String::new());
     for event in events {
-        let event_day = event.time.millis().div_euclid(crate::event::DAY_MS);
+        let event_day = event.time.millis().div_euclid(DAY_MS);
         if event_day != day {
             (day, date) = (event_day, event.time.date());
         }
@@ -325,4 +166,70 @@ pub fn seal(events: Vec<Arc<Event>>, form: Form, mut next_id: impl FnMut() -> St
             write_segment(&id, &date, form, &events)
         })
         .collect()
+}
+
+/// Which events of the buffer to seal now, and which later: the `most` dates with the most bytes of records, the earlier one of
+/// two with equally many. A seal writes a file for each date, so a batch that is spread over thousands of them is sealed in portions
+/// while the rest stays in the log and the buffer.
+pub fn dates_to_seal(events: Vec<Arc<Event>>, most: usize) -> (Vec<Arc<Event>>, Vec<Arc<Event>>) {
+    let day = |event: &Event| event.time.millis().div_euclid(DAY_MS);
+    let mut bytes: HashMap<i64, usize> = HashMap::new();
+    for event in &events {
+        *bytes.entry(day(event)).or_default() += event.original.len();
+    }
+    if bytes.len() <= most {
+        return (events, Vec::new());
+    }
+    let mut days: Vec<(i64, usize)> = bytes.into_iter().collect();
+    days.sort_unstable_by_key(|(day, bytes)| (std::cmp::Reverse(*bytes), *day));
+    let chosen: HashSet<i64> = days.into_iter().take(most).map(|(day, _)| day).collect();
+    events.into_iter().partition(|event| chosen.contains(&day(event)))
+}
+
+/// How many dates these events have: a seal writes a segment for each.
+pub fn dates_of<'a>(events: impl IntoIterator<Item = &'a Event>) -> usize {
+    events.into_iter().map(|event| event.time.millis().div_euclid(DAY_MS)).collect::<HashSet<i64>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Timestamp;
+
+    fn of_days(days: &[i64]) -> Vec<Arc<Event>> {
+        let event = |(seq, day): (u64, &i64)| {
+            let mut event = Event::default();
+            (event.seq, event.time, event.original) = (seq, Timestamp::from_millis(day * DAY_MS + 5), "{}".into());
+            Arc::new(event)
+        };
+        (1..).zip(days).map(event).collect()
+    }
+
+    fn numbers(events: &[Arc<Event>]) -> Vec<u64> {
+        events.iter().map(|event| event.seq).collect()
+    }
+
+    #[test]
+    fn the_largest_dates_are_sealed_first_and_nothing_is_left_out() {
+        let events = of_days(&[3, 1, 2, 2, -1, 3, 2]);
+        assert_eq!(dates_of(events.iter().map(AsRef::as_ref)), 4);
+        let (now, later) = dates_to_seal(events.clone(), 2);
+        assert_eq!((numbers(&now), numbers(&later)), (vec![1, 3, 4, 6, 7], vec![2, 5]));
+        let (now, later) = dates_to_seal(later, 1);
+        assert_eq!((numbers(&now), numbers(&later)), (vec![5], vec![2]), "the earlier of two dates of one size");
+        let (now, later) = dates_to_seal(events, 4);
+        assert_eq!((now.len(), later.len()), (7, 0));
+    }
+
+    #[test]
+    fn many_dates_come_to_an_end_in_portions() {
+        let mut left = of_days(&(0..9_828).collect::<Vec<_>>());
+        let mut portions = 0;
+        while !left.is_empty() {
+            let (now, later) = dates_to_seal(left, 256);
+            assert!((1..=256).contains(&dates_of(now.iter().map(AsRef::as_ref))));
+            (left, portions) = (later, portions + 1);
+        }
+        assert_eq!(portions, 39);
+    }
 }

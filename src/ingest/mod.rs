@@ -5,13 +5,15 @@
 
 mod accept;
 mod buffer;
+mod known;
 mod logged;
 mod quarantine;
 mod split;
 mod unpack;
 
-pub use accept::{Batch, Known, Record, Rejected, TenantRule, Unsealed, decode_records, known_events, seal};
+pub use accept::{Batch, Record, Rejected, TenantRule, dates_of, dates_to_seal, decode_records, seal};
 pub use buffer::Buffered;
+pub use known::{Known, Unsealed, known_events};
 pub use logged::{LoggedRequest, decode_logged, encode_logged};
 pub use quarantine::{Quarantine, Quarantined};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
