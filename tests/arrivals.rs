@@ -2,6 +2,7 @@
 
 use crate::store::{TestStore, all_pages};
 use annals::access::Scope;
+use annals::clock::Clock;
 use annals::event::{Event, Timestamp};
 use annals::query::{Filter, Order, PageQuery};
 use std::collections::BTreeSet;
@@ -85,4 +86,68 @@ fn an_event_of_tomorrow_is_filed_under_its_date_and_one_of_next_week_under_today
     assert_eq!(events[1].time, Timestamp::from_millis(crate::store::NOW));
     store.clock.set(Timestamp::from_millis(crate::store::NOW + 60_000));
     assert_eq!(store.ingest("t", &at(crate::store::NOW + 7 * 86_400_000)).duplicates, 1, "known, though the time it came is another");
+}
+
+/// A record of a trace id and a time, and the same with something else in it.
+fn at(id: &str, time: i64, note: u32) -> Vec<String> {
+    vec![format!(r#"{{"event_name":"n","trace_id":"{id}","time":{time},"note":{note}}}"#)]
+}
+
+#[test]
+fn an_event_of_the_near_future_is_known_when_its_time_is_absurd_no_more() {
+    const DAY: i64 = 86_400_000;
+    let mut store = TestStore::new();
+    let now = crate::store::NOW;
+    let buffered = |store: &TestStore, records: &[String]| {
+        let records = records.iter().map(|text| serde_json::from_str(&text.replace('}', ",\"of\":\"t\"}")).expect("JSON"));
+        let outcome = store.buffer_from(&records.collect::<Vec<serde_json::Value>>(), "of");
+        (outcome.accepted, outcome.duplicates, outcome.quarantined.len())
+    };
+    let (new, known, conflict) = ((1, 0, 0), (0, 1, 0), (0, 0, 1));
+    // Both are four seconds too far ahead; one is sealed, one stays in the buffer.
+    let (sealed, waiting) = (at("sealed", now + DAY + 4_000, 1), at("waiting", now + DAY + 4_000, 1));
+    assert_eq!(buffered(&store, &sealed), new);
+    store.engine().seal().expect("a commit");
+    assert_eq!(buffered(&store, &waiting), new);
+    assert!(store.everything().iter().all(|event| event.time_suspect && event.time == Timestamp::from_millis(now)));
+    for (later, what) in [(0, "at once"), (6_000, "when it is not absurd any more"), (3 * DAY, "when it is past")] {
+        store.clock.set(Timestamp::from_millis(now + later));
+        for record in [&sealed, &waiting] {
+            assert_eq!(buffered(&store, record), known, "{what}");
+        }
+        for id in ["sealed", "waiting"] {
+            // Batches of nothing but what is refused are told apart by when they came.
+            store.clock.set(Timestamp::from_millis(store.clock.now().millis() + 1));
+            assert_eq!(buffered(&store, &at(id, now + DAY + 4_000, 2)), conflict, "another record with this id and time, {what}");
+        }
+        store.reopen();
+        for record in [&sealed, &waiting] {
+            assert_eq!(buffered(&store, record), known, "{what}, after a restart");
+        }
+    }
+    // The same id at another time is another event, as ever; also when both times are absurd.
+    assert_eq!(buffered(&store, &at("sealed", now + 5_000, 1)), new);
+    assert_eq!(buffered(&store, &at("sealed", 5_000, 1)), new);
+    assert_eq!(buffered(&store, &at("sealed", 6_000, 1)), new);
+    // A clock that was set back does not make what was plausible another event.
+    assert_eq!(buffered(&store, &at("ahead", now + 4 * DAY, 1)), new);
+    store.clock.set(Timestamp::from_millis(now));
+    assert_eq!(buffered(&store, &at("ahead", now + 4 * DAY, 1)), known);
+    store.engine().seal().expect("a commit");
+    for (id, time) in [("sealed", now + 5_000), ("sealed", 5_000), ("sealed", 6_000), ("ahead", now + 4 * DAY)] {
+        assert_eq!(buffered(&store, &at(id, time, 1)), known, "{id} {time}");
+    }
+}
+
+#[test]
+fn one_trace_id_for_everything_costs_no_more_than_many() {
+    let store = TestStore::new();
+    let records = |shift: i64, note: u32| (0..30_000).flat_map(move |n| at("const", START + shift + n, note)).collect::<Vec<_>>();
+    let begun = std::time::Instant::now();
+    assert_eq!(store.ingest("t", &records(0, 1)).accepted, 30_000);
+    assert_eq!(store.ingest("t", &records(0, 1)).duplicates, 30_000);
+    let mixed = store.ingest("t", &records(15_000, 2));
+    assert_eq!((mixed.accepted, mixed.quarantined.len()), (15_000, 15_000));
+    // Each with each would be two billion comparisons.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(120), "{:?}", begun.elapsed());
 }

@@ -271,3 +271,22 @@ fn answers_are_the_same_when_no_part_of_a_segment_may_stay_open() {
     let open = store.engine().open_parts();
     assert!(open.bytes <= 500_000 && open.parts > 1, "{open:?}");
 }
+
+#[test]
+fn events_of_one_time_are_merged_into_segments_of_the_size_that_is_allowed() {
+    let mut store = TestStore::new();
+    let most = Most { rows: 100, bytes: 1 << 20 };
+    store.reopen_with(Settings { compact: false, merged: most, ..Settings::default() });
+    for batch in 0..5 {
+        let records: Vec<String> = (0..60)
+            .map(|n| format!(r#"{{"event_name":"n","trace_id":"{batch}-{n}","time":{}}}"#, if n < 50 { NOW } else { NOW - n }))
+            .collect();
+        store.ingest("t", &records);
+    }
+    let before = store.everything();
+    assert_eq!(before.len(), 300);
+    let done = store.engine().compact().expect("a compaction");
+    let rows = |store: &TestStore| store.engine().snapshot().segments.iter().map(|segment| segment.manifest().rows).collect::<Vec<u32>>();
+    assert!(done.merged > 0 && rows(&store).iter().all(|rows| *rows <= most.rows), "{done:?} {:?}", rows(&store));
+    assert_eq!(store.everything(), before);
+}

@@ -6,9 +6,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 fn line(id: u32) -> String {
@@ -237,4 +239,84 @@ fn what_clouds_deliver_to_buckets_is_taken_in_as_a_folder() {
         (&json!(3), &json!(1), &json!(0), &json!(2))
     );
     assert_eq!(annals(&["count", "--data", &data, "--tenant", "p", "--source", "ECS", "-o", "json"]).ok(), "{\"count\":3}\n");
+}
+
+/// A server that takes bodies up to a length, and keeps what it took.
+fn small_server(limit: usize) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let taken: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&taken);
+    #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut bytes = [0; 65_536];
+            let body = loop {
+                let read = stream.read(&mut bytes).unwrap_or_default();
+                request.extend_from_slice(&bytes[..read]);
+                let head = request.windows(4).position(|end| end == b"\r\n\r\n");
+                if let Some(head) = head {
+                    let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
+                    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+                    if request.len() >= head + 4 + length.unwrap_or_default() {
+                        break request.split_off(head + 4);
+                    }
+                }
+                if read == 0 {
+                    break Vec::new();
+                }
+            };
+            let lines: Vec<String> = String::from_utf8_lossy(&body).lines().map(str::to_owned).collect();
+            let (status, answer) = if body.len() > limit {
+                ("413 Payload Too Large", json!({ "detail": "the body is too large" }))
+            } else {
+                ("200 OK", json!({ "accepted": lines.len(), "duplicates": 0, "quarantined": [] }))
+            };
+            if status.starts_with("200") {
+                kept.lock().expect("nobody panicked").extend(lines);
+            }
+            let answer = answer.to_string();
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len());
+        }
+    });
+    (url, taken)
+}
+
+#[test]
+fn what_is_too_large_for_a_request_is_sent_in_parts_and_what_is_too_large_by_itself_passed_over() {
+    let (url, taken) = small_server(1_000);
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let log = folder.path().join("audit.log");
+    let state = folder.path().join("state.json");
+    let long = |id: u32, length: usize| line(id).replace("日志", &"x".repeat(length));
+    append(&log, &((0..40).map(line).collect::<String>() + &long(40, 2_000) + &(41..60).map(line).collect::<String>()));
+    let follower = Follower::start(&["--url", &url, "--state", &state.to_string_lossy(), &log.to_string_lossy()]);
+    let wait_for = |expected: &[u32], what: &str| {
+        let begun = Instant::now();
+        let ids = || -> Vec<u32> {
+            let taken = taken.lock().expect("nobody panicked");
+            let id = |line: &String| serde_json::from_str::<Json>(line).ok()?["trace_id"].as_str()?.strip_prefix("id-")?.parse().ok();
+            taken.iter().filter_map(id).collect()
+        };
+        while ids().len() < expected.len() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(ids(), expected, "{what}");
+    };
+    let expected: Vec<u32> = (0..40).chain(41..60).collect();
+    wait_for(&expected, "all but the one that is too large, each once and in order");
+    // It goes on, also behind a line that is far too long to be read as one, and behind the rest of it.
+    append(&log, &(line(60) + &"y".repeat(70 << 20)));
+    wait_for(&[&expected[..], &[60]].concat(), "before a line that has no end");
+    append(&log, &("z".repeat(1_000) + "\n" + &line(61)));
+    wait_for(&[&expected[..], &[60, 61]].concat(), "behind it");
+    let length = fs::metadata(&log).expect("the log").len();
+    let begun = Instant::now();
+    let offset = || serde_json::from_slice::<Json>(&fs::read(&state).expect("a state")).expect("JSON")["files"][0]["offset"].as_u64();
+    while offset() != Some(length) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?} of {length}", offset());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    follower.kill();
 }

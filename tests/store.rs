@@ -91,6 +91,11 @@ impl TestStore {
         self.take(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))
     }
 
+    /// The same for records as they are written.
+    pub(crate) fn buffer_lines(&self, records: &[String], path: &str) -> Outcome {
+        self.take_unsealed(records.to_vec(), &TenantRule::new(None, Some(path)).expect("a path"))
+    }
+
     /// Takes in records that name their tenant, and leaves them in the buffer.
     pub(crate) fn buffer_from(&self, records: &[Json], path: &str) -> Outcome {
         self.take_unsealed(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))

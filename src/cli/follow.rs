@@ -4,7 +4,8 @@
 //! A file is known by device, inode and its first bytes, not by its name: a log that is renamed is read to its end, one that
 //! is cut off and begun anew is read from its beginning. How far each was read is noted after what was read is durable. A
 //! process that dies in between reads some lines again, which are known then. One record a line; a line counts when it has
-//! its end. Packed files are read once, when they do not grow any more.
+//! its end, and one that is far longer than any record may be is named and passed over. Packed files are read once, when they do not
+//! grow any more.
 
 use super::ingest::{Door, Source, expand};
 use super::output::note;
@@ -27,6 +28,8 @@ const REST: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(30);
 /// Bytes that are read and taken in at a time at most; a line may be longer.
 const CHUNK_BYTES: usize = 8 << 20;
+/// The longest line that is read as one: many times the longest record. Of a longer one no more is held in memory.
+const LINE_BYTES_MAX: usize = 64 << 20;
 /// First bytes that a file is known by.
 const HEAD_BYTES: usize = 256;
 /// Files that are remembered after they are gone.
@@ -52,6 +55,9 @@ struct Progress {
     head: (usize, String),
     /// A packed file: its length when it was looked at last, and whether it was read.
     packed: Option<(u64, bool)>,
+    /// What comes next is the rest of a line that is passed over.
+    #[serde(default)]
+    passing: bool,
 }
 
 /// A file that is being followed.
@@ -181,8 +187,16 @@ impl Follower<'_> {
             };
             self.troubled.remove(&path);
             let known = self.known.iter().position(|read| (read.device, read.inode) == key).map(|place| self.known.swap_remove(place));
-            let fresh =
-                Progress { path: path.clone(), device: key.0, inode: key.1, offset: 0, lines: 0, head: (0, String::new()), packed: None };
+            let fresh = Progress {
+                path: path.clone(),
+                device: key.0,
+                inode: key.1,
+                offset: 0,
+                lines: 0,
+                head: (0, String::new()),
+                packed: None,
+                passing: false,
+            };
             let read = known.map_or_else(|| fresh, |known| Progress { path, ..known });
             self.files.insert(key, Followed { read, file, gone: None });
         }
@@ -206,19 +220,40 @@ impl Follower<'_> {
             Ok(Look::Nothing) => return Ok(false),
             Ok(Look::Packed(length)) => return self.read_packed(key, length, heard),
             Ok(Look::Lines(chunk)) => chunk,
+            Ok(Look::TooLong(bytes, ended)) => return self.pass_over(key, bytes, ended),
             Err(cause) => {
                 self.trouble(&path, &Error::io(&shown, cause));
                 return Ok(false);
             }
         };
         let first_line = followed.read.lines;
-        let taken = self.door.take_bytes(&chunk, &shown, first_line)?;
-        heard(taken);
+        match self.door.take_bytes(&chunk, &shown, first_line) {
+            Ok(taken) => heard(taken),
+            // Named already; all others of these lines are taken.
+            Err(error) if error.kind() == ErrorKind::TooLarge => {}
+            Err(error) => return Err(error),
+        }
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
         followed.gone = followed.gone.map(|_| Instant::now());
         followed.read.offset += chunk.len() as u64;
         followed.read.lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
         // If the beginning cannot be read now, it is noted with the next lines.
+        let _ = followed.note_head();
+        self.save()?;
+        Ok(true)
+    }
+
+    /// Goes on behind a part of a line that is too long; `ended` if that is where the line ends.
+    fn pass_over(&mut self, key: (u64, u64), bytes: u64, ended: bool) -> Result<bool> {
+        let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
+        let read = &mut followed.read;
+        if !read.passing {
+            let line = read.lines + 1;
+            note(&format!("annals: {}: line {line} has more than {LINE_BYTES_MAX} bytes; it is passed over", read.path.display()));
+        }
+        read.offset += bytes;
+        read.lines += u64::from(ended);
+        read.passing = !ended;
         let _ = followed.note_head();
         self.save()?;
         Ok(true)
@@ -281,6 +316,8 @@ enum Look {
     /// A packed file of this length.
     Packed(u64),
     Lines(Vec<u8>),
+    /// So many bytes of a line that is too long, and whether its end is in them.
+    TooLong(u64, bool),
 }
 
 impl Followed {
@@ -293,7 +330,15 @@ impl Followed {
         if self.is_packed()? {
             return Ok(Look::Packed(length));
         }
-        Ok(self.next_lines()?.map_or(Look::Nothing, Look::Lines))
+        if self.read.passing {
+            let rest = self.read_at(self.read.offset, CHUNK_BYTES)?;
+            return Ok(match memchr::memchr(b'\n', &rest) {
+                Some(end) => Look::TooLong(end as u64 + 1, true),
+                None if rest.is_empty() => Look::Nothing,
+                None => Look::TooLong(rest.len() as u64, false),
+            });
+        }
+        self.next_lines()
     }
 
     fn read_at(&mut self, offset: u64, limit: usize) -> std::io::Result<Vec<u8>> {
@@ -308,7 +353,7 @@ impl Followed {
     fn begin_anew_if_cut(&mut self, length: u64) -> std::io::Result<()> {
         let (bytes, hash) = self.read.head.clone();
         if length < self.read.offset || head_hash(&self.read_at(0, bytes)?) != hash && bytes > 0 {
-            self.read = Progress { offset: 0, lines: 0, head: (0, String::new()), packed: None, ..self.read.clone() };
+            self.read = Progress { offset: 0, lines: 0, head: (0, String::new()), packed: None, passing: false, ..self.read.clone() };
         }
         Ok(())
     }
@@ -331,7 +376,7 @@ impl Followed {
     }
 
     /// The next whole lines; of a file that is gone and quiet also the last one without its end.
-    fn next_lines(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+    fn next_lines(&mut self) -> std::io::Result<Look> {
         let mut limit = CHUNK_BYTES;
         loop {
             let mut chunk = self.read_at(self.read.offset, limit)?;
@@ -341,9 +386,10 @@ impl Followed {
                     if !(at_end && self.is_over()) {
                         chunk.truncate(end + 1);
                     }
-                    return Ok(Some(chunk));
+                    return Ok(Look::Lines(chunk));
                 }
-                None if at_end => return Ok((self.is_over() && !chunk.is_empty()).then_some(chunk)),
+                None if at_end => return Ok(if self.is_over() && !chunk.is_empty() { Look::Lines(chunk) } else { Look::Nothing }),
+                None if limit >= LINE_BYTES_MAX => return Ok(Look::TooLong(chunk.len() as u64, false)),
                 None => limit *= 2,
             }
         }

@@ -6,25 +6,23 @@
 use super::follow::{self, default_state};
 use super::output::{line, note};
 use super::remote::Remote;
+use super::send::Sender;
 use super::{FAILED, OK, Place, Session};
 use crate::api::{Pairs, parse_format};
 use crate::decode::Format;
-use crate::engine::{Engine, Outcome, Refused, Settings};
+use crate::engine::{Engine, Outcome, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{RecordSplitter, TenantRule, Unpacked};
 use crate::storage::Access;
 use crate::storage::paths::FOLLOW_FILE;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value as Json;
 use std::fs::File;
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Quarantined records of a file that are named one by one.
 const NAMED_MAX: usize = 5;
-/// Bytes of records in one request to a server.
-const REQUEST_BYTES: usize = 8 << 20;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -211,7 +209,7 @@ impl Door<'_> {
     pub(super) fn take_bytes(&self, lines: &[u8], shown: &str, first_line: u64) -> Result<u64> {
         let (outcome, error) = match self {
             Self::Local(engine, format, rule) => engine.ingest_stream(lines, *format, rule, shown, |_| {}),
-            Self::Remote(remote, request) => send_records(remote, request, RecordSplitter::new(lines), |_| {}),
+            Self::Remote(remote, request) => Sender::new(remote, request, first_line).send(RecordSplitter::new(lines), |_| {}),
         };
         say_quarantined(&outcome, shown, first_line);
         error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64), |error| Err(error.at(shown)))
@@ -232,7 +230,7 @@ impl Door<'_> {
             (_, Err(error)) => (Outcome::default(), Some(error)),
             (Self::Local(engine, format, rule), Ok(input)) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),
             (Self::Remote(remote, request), Ok(input)) => {
-                send_records(remote, request, RecordSplitter::new(std::io::BufReader::new(input)), heard)
+                Sender::new(remote, request, 0).send(RecordSplitter::new(std::io::BufReader::new(input)), heard)
             }
         }
     }
@@ -292,49 +290,5 @@ impl Totals {
             line(&json.to_string())?;
         }
         Ok(if self.failed > 0 { FAILED } else { OK })
-    }
-}
-
-/// Sends records to a server, a request at a time.
-fn send_records(
-    remote: &Remote<'_>,
-    request: &Pairs,
-    mut splitter: RecordSplitter<impl BufRead>,
-    mut heard: impl FnMut(&Outcome),
-) -> (Outcome, Option<Error>) {
-    let mut total = Outcome::default();
-    let sent = (|| {
-        // A request's line numbers are those of its own body; these are the source's.
-        let (mut body, mut lines): (Vec<u8>, Vec<u64>) = (Vec::new(), Vec::new());
-        loop {
-            let record = splitter.next_record()?;
-            let ended = record.is_none();
-            if let Some(record) = record {
-                // One record, one line: a break within a record is white space between its tokens.
-                body.extend(record.bytes.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-                body.push(b'\n');
-                lines.push(record.line);
-            }
-            if !body.is_empty() && (ended || body.len() >= REQUEST_BYTES) {
-                let answer = remote.post_patiently("/api/v1/events", request, std::mem::take(&mut body))?;
-                add(&mut total, &answer, &lines);
-                lines.clear();
-                heard(&total);
-            }
-            if ended {
-                return Ok(());
-            }
-        }
-    })();
-    (total, sent.err())
-}
-
-fn add(total: &mut Outcome, answer: &Json, lines: &[u64]) {
-    total.accepted += answer["accepted"].as_u64().unwrap_or_default();
-    total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
-    for refused in answer["quarantined"].as_array().into_iter().flatten() {
-        let line = refused["line"].as_u64().unwrap_or_default();
-        let line = lines.get((line as usize).saturating_sub(1)).copied().unwrap_or(line);
-        total.quarantined.push(Refused { line, reason: refused["reason"].as_str().unwrap_or_default().to_owned(), conflict: false });
     }
 }

@@ -15,6 +15,7 @@ mod ingest;
 mod output;
 mod policy;
 mod remote;
+mod send;
 mod serve;
 mod sigma;
 mod stats;

@@ -108,6 +108,7 @@ impl<'a> Remote<'a> {
 fn refusal(status: StatusCode, json: &Json) -> Error {
     let detail = json["detail"].as_str().unwrap_or("the server refused").to_owned();
     match (status.is_client_error(), json["parameter"].as_str()) {
+        _ if status == StatusCode::PAYLOAD_TOO_LARGE => Error::new(ErrorKind::TooLarge, detail),
         (true, Some(parameter)) => {
             let detail = detail.strip_prefix(&format!("{parameter}: ")).unwrap_or(&detail).to_owned();
             Error::parameter(parameter, detail)

@@ -69,10 +69,10 @@ fn fill_event(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
 
 fn fill_times(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
     // What the producer says about recording is of no use if it cannot be read; when it happened must be readable.
-    event.record_time = trace.record_time.time("record_time").ok().flatten();
-    event.time = match trace.time.time("time")? {
+    event.record_time = trace.record_time.time_of_huawei("record_time").ok().flatten();
+    event.time = match trace.time.time_of_huawei("time")? {
         Some(time) => time,
-        None => event.record_time.or(trace.record_time.time("record_time")?).unwrap_or_default(),
+        None => event.record_time.or(trace.record_time.time_of_huawei("record_time")?).unwrap_or_default(),
     };
     Ok(())
 }

@@ -102,9 +102,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         event.relate(kind, paths.text(names)?.unwrap_or_default());
     }
     for (kind, name) in [("user", "related.user"), ("host", "related.hosts"), ("ip", "related.ip"), ("hash", "related.hash")] {
-        for item in paths.first(&[name])?.items() {
-            event.relate(kind, item.text_lossy().unwrap_or_default());
-        }
+        event.relate_all(kind, paths.first(&[name])?.items().into_iter().filter_map(Loose::text_lossy));
     }
     Ok(())
 }

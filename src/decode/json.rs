@@ -102,6 +102,21 @@ impl<'a> Loose<'a> {
         }
     }
 
+    /// The same of a record of Huawei Cloud, whose interfaces say that a date alone is a day in UTC+8.
+    ///
+    /// # Errors
+    /// As [`Loose::time`].
+    pub(super) fn time_of_huawei(self, key: &str) -> Result<Option<Timestamp>> {
+        match self.text(key)? {
+            Some(text) if is_date(text.trim()) => {
+                let east8 = FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
+                let unknown = || Error::invalid(format!("{text:?} is in no known form")).at(key);
+                Timestamp::parse_in(&text, east8).map(Some).map_err(|_| unknown())
+            }
+            _ => self.time(key),
+        }
+    }
+
     /// The value as an object.
     ///
     /// # Errors
@@ -222,23 +237,24 @@ pub(super) fn one_of(allowed: &'static [&'static str], text: &str) -> Option<&'s
     allowed.iter().copied().find(|known| known.eq_ignore_ascii_case(text))
 }
 
-/// Reads a time. A date alone is a day in UTC+8, as the partner centre means it; any other text without a zone is UTC.
+/// Reads a time; a text without a zone, and so a date alone, is UTC.
 ///
 /// # Errors
 /// A text in no known form.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
     let text = text.trim();
     let unknown = || Error::invalid(format!("{:?} is in no known form", crate::event::clip(text, 60)));
-    if text.len() == "2026-03-01".len() && text.as_bytes()[4] == b'-' {
-        let east8 = FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
-        return Timestamp::parse_in(text, east8).map_err(|_| unknown());
-    }
     // An offset longer than `+08:00` is no offset; its digits are not to be multiplied.
     let offset = text.split_once(" GMT").map_or("", |(_, offset)| offset);
     if !(offset.is_empty() || offset.len() <= "+08:00".len() && offset.starts_with(['+', '-'])) {
         return Err(unknown());
     }
     Timestamp::parse(text).map_err(|_| unknown())
+}
+
+/// Whether a text has the form of a date without a time.
+fn is_date(text: &str) -> bool {
+    text.len() == "2026-03-01".len() && text.as_bytes()[4] == b'-'
 }
 
 /// A parser's error in our words: records are one line mostly, so the place is a byte and not a line and a column.
@@ -291,8 +307,12 @@ mod tests {
     }
 
     #[test]
-    fn a_date_alone_is_a_day_of_the_partner_centre() {
-        assert_eq!(parse_time("2026-03-01").expect("a date").to_string(), "2026-02-28T16:00:00.000Z");
-        assert_eq!(parse_time("2026-03-01 00:00:00").expect("a time").to_string(), "2026-03-01T00:00:00.000Z");
+    fn a_date_alone_is_a_day_in_utc_but_in_records_of_huawei() {
+        let date = loose("\"2026-03-01\"");
+        assert_eq!(date.time("time").expect("a date").expect("a time").to_string(), "2026-03-01T00:00:00.000Z");
+        assert_eq!(date.time_of_huawei("time").expect("a date").expect("a time").to_string(), "2026-02-28T16:00:00.000Z");
+        let time = loose("\"2026-03-01 00:00:00\"");
+        assert_eq!(time.time_of_huawei("time").expect("a time").expect("a time").to_string(), "2026-03-01T00:00:00.000Z");
+        assert!(loose("\"2026-13-01\"").time_of_huawei("time").is_err());
     }
 }

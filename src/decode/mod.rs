@@ -39,7 +39,7 @@ use std::borrow::Cow;
 
 /// The version of the decoders, to be raised with every change of what they make of a record: columns that other decoders
 /// filled are not mixed with what these make.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How many objects and arrays may lie in each other.
 pub const DEPTH_MAX: usize = 64;

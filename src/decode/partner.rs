@@ -282,7 +282,7 @@ fn prefixed(kind: &str, key: &str, id: Loose<'_>) -> Result<Option<String>> {
 }
 
 fn required_time((key, value): (&str, Loose<'_>)) -> Result<Timestamp> {
-    value.time(key)?.ok_or_else(|| Error::invalid("is missing").at(key))
+    value.time_of_huawei(key)?.ok_or_else(|| Error::invalid("is missing").at(key))
 }
 
 fn fill_amount(record: &Record<'_>, (key, value): (&str, Loose<'_>), event: &mut Event) -> Result<()> {

@@ -162,7 +162,7 @@ impl WriteSide {
         let last = manifests.iter().map(|manifest| manifest.last_seq).max().unwrap_or_default();
         let (mut new, mut rows) = (Vec::new(), 0);
         let mut number = snapshot.version;
-        for piece in &cut(&manifests, core.settings.merged) {
+        for piece in &cut(&old, core.settings.merged)? {
             let id = free_id(core, last, &mut number);
             let Some((files, before)) = merge(&id, &old, piece, core.settings.summary)? else { continue };
             put(core.data.store(), &files)?;

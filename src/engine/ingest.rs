@@ -284,7 +284,7 @@ impl Core {
         WriteSide::check_disk(self)?;
         let (snapshot, now) = (self.published.get(), self.clock.now());
         let many = batch.events.len() > LIGHT_EVENTS;
-        let compare = || known_events(&batch.events, &Unsealed::default(), &snapshot.segments, now);
+        let compare = || known_events(&batch.events, &Unsealed::default(), &snapshot.segments);
         let known = if many { self.pools.intake.install(compare) } else { compare() }?;
         let mut rejected = batch.rejected;
         let (mut events, mut lines) = (Vec::with_capacity(batch.events.len()), Vec::with_capacity(batch.events.len()));
@@ -312,10 +312,10 @@ impl Core {
 
     /// Compares a batch with the segments that were written since it was compared.
     fn compare_again(&self, offer: Offer) -> Result<Compared> {
-        let (snapshot, now) = (self.published.get(), self.clock.now());
+        let snapshot = self.published.get();
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> = snapshot.segments.iter().filter(since).map(Arc::clone).collect();
-        let compare = || known_events(&offer.events, &Unsealed::default(), &segments, now);
+        let compare = || known_events(&offer.events, &Unsealed::default(), &segments);
         let known = if offer.events.len() > LIGHT_EVENTS { self.pools.intake.install(compare) } else { compare() }?;
         let Offer { events, lines, mut outcome, request, beside, .. } = offer;
         let source = "a batch that was sent twice at once";

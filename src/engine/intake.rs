@@ -273,16 +273,16 @@ impl Owner {
             // The first answer may still be on its way to the disk.
             return Ok(Verdict::Numbered(Box::new(Numbered { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
         }
-        let new = self.tell_new(&mut offer, now);
+        let new = self.tell_new(&mut offer);
         self.number(*offer, new, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
     }
 
     /// Tells what of a batch is in no segment and was accepted before; its outcome then says so.
-    fn tell_new(&self, offer: &mut Offer, now: Timestamp) -> New {
+    fn tell_new(&self, offer: &mut Offer) -> New {
         let mut new = New { events: Vec::with_capacity(offer.events.len()), passed: Vec::new(), conflicts: Vec::new() };
         let events = std::mem::take(&mut offer.events);
         for (position, (event, line)) in (0_u32..).zip(events.into_iter().zip(&offer.lines)) {
-            match self.unsealed.known(&event, now) {
+            match self.unsealed.known(&event) {
                 Known::New => {
                     new.events.push(event);
                     continue;

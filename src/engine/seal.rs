@@ -8,7 +8,6 @@ use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
 use crate::storage::segment::{Form, Segment, SegmentFiles};
 use crate::storage::{PutMode, Store, paths};
-use rayon::prelude::*;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -68,16 +67,13 @@ impl WriteSide {
         let store = core.data.store();
         // No file of a segment that is not in the table yet may be taken for one that nothing needs.
         let _writing = self.segment_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let segments = core.pools.background.install(|| {
-            let segments = seal(events, form, || {
-                number += 1;
-                segment_id(now, last_seq, number)
-            })?;
-            segments.par_iter().map(|segment| put(store, segment)).collect::<Result<Vec<()>>>()?;
-            Ok::<_, Error>(segments)
-        })?;
+        let next_id = || {
+            number += 1;
+            segment_id(now, last_seq, number)
+        };
+        let manifests = core.pools.background.install(|| seal(events, form, next_id, |files| put(store, files)))?;
         core.reach(Step::SealWritten)?;
-        let segments = segments.into_iter().map(|segment| Arc::new(Segment::new(store, segment.manifest))).collect();
+        let segments = manifests.into_iter().map(|manifest| Arc::new(Segment::new(store, manifest))).collect();
         self.table.seal(segments, last_seq).map(drop)
     }
 }

@@ -20,6 +20,7 @@ use arrow::array::StringArray;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 /// One audit event.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -149,6 +150,18 @@ impl Event {
         let related: Box<str> = format!("{kind}:{id}").into();
         if !self.related_ids.contains(&related) {
             self.related_ids.push(related);
+        }
+    }
+
+    /// Adds many related ids of one kind, each once: a record can have a hundred thousand.
+    pub fn relate_all(&mut self, kind: &str, ids: impl IntoIterator<Item = impl AsRef<str>>) {
+        let mut known: HashSet<Box<str>> = self.related_ids.iter().cloned().collect();
+        for id in ids {
+            let id = id.as_ref();
+            let related: Box<str> = format!("{kind}:{id}").into();
+            if !id.is_empty() && known.insert(related.clone()) {
+                self.related_ids.push(related);
+            }
         }
     }
 

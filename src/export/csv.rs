@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// What becomes of cells that a spreadsheet would take for formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Formulas {
-    /// They get an apostrophe in front (CWE-1236; OWASP ASVS 5.0, 1.2.10).
+    /// They get an apostrophe in front, also after what another reader takes for a separator (CWE-1236; OWASP ASVS 5.0, 1.2.10).
     #[default]
     Safe,
     /// They are left as they are.
@@ -31,18 +31,35 @@ impl Formulas {
     }
 }
 
-/// A cell that no spreadsheet takes for a formula: one that begins like a formula, after spaces and quotes, gets an
-/// apostrophe in front.
+/// Where a reader may begin another cell although it is quoted: one that takes `;` or a tab for the separator sees no quote at the
+/// beginning of the cell, and then a line break ends the row as well.
+const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
+
+/// A cell that no spreadsheet takes for a formula: what begins like one, after spaces and quotes, gets an apostrophe in front, at the
+/// beginning of the cell and wherever another reader would begin a cell within it.
 pub fn formula_safe(cell: &str) -> Cow<'_, str> {
-    // Nearly all begin like this.
-    if cell.bytes().next().is_none_or(|first| first.is_ascii_alphanumeric()) {
+    // Nearly all begin like this, and go on without any separator.
+    let plain = cell.bytes().next().is_none_or(|first| first.is_ascii_alphanumeric());
+    let single = memchr::memchr3(b';', b'\t', b'\n', cell.as_bytes()).is_none() && memchr::memchr(b'\r', cell.as_bytes()).is_none();
+    if plain && single {
         return Cow::Borrowed(cell);
     }
     let first = cell.trim_start_matches([' ', '"', '\'']).chars().next().or(cell.chars().next());
-    match first {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\0' | '＝' | '＋' | '－' | '＠') => Cow::Owned(format!("'{cell}")),
-        _ => Cow::Borrowed(cell),
+    let mut out = String::with_capacity(cell.len() + 8);
+    if first.is_some_and(|first| begins_formula(first) || matches!(first, '\t' | '\r' | '\n' | '\0')) {
+        out.push('\'');
     }
+    for (place, part) in cell.split_inclusive(SEPARATORS).enumerate() {
+        if place > 0 && part.trim_start_matches([' ', '"', '\'']).starts_with(begins_formula) {
+            out.push('\'');
+        }
+        out.push_str(part);
+    }
+    if out.len() == cell.len() { Cow::Borrowed(cell) } else { Cow::Owned(out) }
+}
+
+fn begins_formula(letter: char) -> bool {
+    matches!(letter, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
 /// What a file begins with.
@@ -98,5 +115,50 @@ fn cell<'a>(value: Value<'a>, options: &Options) -> Cow<'a, str> {
         Value::Integer(number) => Cow::Owned(number.to_string()),
         Value::Decimal(amount) => Cow::Owned(amount.to_string()),
         Value::List(items) => Cow::Owned(items.iter().collect::<Vec<_>>().join(" ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_cell_is_a_formula_to_any_reader() {
+        for (cell, safe) in [
+            ("=1+1", "'=1+1"),
+            (" \"@SUM(A1)", "' \"@SUM(A1)"),
+            ("\t=1", "'\t'=1"),
+            ("\r\n=1", "'\r\n'=1"),
+            ("plain;=cmd|' /C calc'!A0", "plain;'=cmd|' /C calc'!A0"),
+            ("a; \"+1;b;-2", "a;' \"+1;b;'-2"),
+            ("a\n=1\n@x", "a\n'=1\n'@x"),
+            (";；＝1;＝1", ";；＝1;'＝1"),
+            ("a,=1", "a,=1"),
+            ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
+            ("a=b; c-d\n e@f", "a=b; c-d\n e@f"),
+            ("{\"a\":[1,-5]}", "{\"a\":[1,-5]}"),
+            ("", ""),
+            ("\"\"", "\"\""),
+        ] {
+            assert_eq!(formula_safe(cell), safe, "{cell:?}");
+        }
+    }
+
+    /// A line as readers of `;` split it: quotes count where a cell begins with one.
+    fn cells(text: &str) -> Vec<String> {
+        let mut found = csv::ReaderBuilder::new().delimiter(b';').has_headers(false).flexible(true).from_reader(text.as_bytes());
+        found.records().flatten().flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn readers_of_another_separator_find_no_formula() {
+        let mut out = writer(Vec::new());
+        let hostile = ["x", "a;=1", "a\n=2", "\";=3", "a\r\n; +4", "=5;=6\t=7"];
+        out.write_record(hostile.map(|cell| formula_safe(cell).into_owned())).expect("memory takes it");
+        let text = String::from_utf8(ended(out).expect("a file")).expect("text");
+        assert!(cells(&text).len() > hostile.len(), "the other reader splits differently: {text}");
+        for cell in cells(&text) {
+            assert!(!cell.trim_start_matches([' ', '"']).starts_with(begins_formula), "{cell:?} of {text:?}");
+        }
     }
 }

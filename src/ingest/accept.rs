@@ -1,16 +1,15 @@
-//! Decodes records into events, finds those that are known already, and seals the rest into segments.
+//! Decodes records into events, and seals accepted ones into segments.
 
 use super::split::RECORD_BYTES_MAX;
 use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
-use crate::event::{Event, Field, Timestamp, clip, row_order};
+use crate::event::{DAY_MS, Event, clip, row_order};
 use crate::redact::Redactor;
-use crate::storage::segment::{Form, Segment, SegmentFiles, TenantRows, write_segment};
+use crate::storage::segment::{Form, Manifest, SegmentFiles, write_segment};
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A record as it came, and where.
@@ -149,209 +148,21 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
     })
 }
 
-/// Whether an event was here before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Known {
-    /// It was not.
-    New,
-    /// Its trace id was, at the same time, with another record.
-    Conflict,
-    /// It was, byte for byte.
-    Duplicate,
-}
-
-/// Which of the events are known: the same trace id of the same tenant and time came earlier in the batch, is among the
-/// `unsealed`, or lies in a segment.
-///
-/// The same event has the same time, so only segments that cover it are asked, and of those only rows of that very
-/// moment are read. Records whose time was absurd were filed under the time they came, so those are looked for in every
-/// segment that has such records.
+/// Makes segments of accepted events: one for each event date. `next_id` names them, and `put` takes the files of each as
+/// soon as they are made, so that those of thousands of dates are not in memory at once.
 ///
 /// # Errors
-/// A segment that cannot be read.
-pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>], now: Timestamp) -> Result<Vec<Known>> {
-    let mut known = vec![Known::New; events.len()];
-    let mut seen: HashMap<(&str, &str), Vec<usize>> = HashMap::with_capacity(events.len());
-    for (place, event) in events.iter().enumerate() {
-        let same = seen.entry((&event.tenant, event.trace_id())).or_default();
-        let suspect = event.time.is_suspect(now);
-        for other in same.iter().map(|other| &events[*other]) {
-            if other.time == event.time || (suspect && other.time.is_suspect(now)) {
-                known[place] = known[place].max(likeness(event, other));
-            }
-        }
-        if known[place] == Known::New {
-            same.push(place);
-            known[place] = unsealed.like(event, suspect);
-        }
-    }
-    let wanted = Wanted::new(events, now);
-    let found: Vec<Vec<(usize, Known)>> = segments.par_iter().map(|segment| known_in(segment, events, &wanted)).collect::<Result<_>>()?;
-    found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
-    Ok(known)
-}
-
-/// What one of two events with the same trace id and time is to the other.
-fn likeness(event: &Event, other: &Event) -> Known {
-    if event.original == other.original { Known::Duplicate } else { Known::Conflict }
-}
-
-/// The accepted events that are in no segment yet, by tenant and trace id.
-///
-/// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when it is in segments.
-#[derive(Debug, Default)]
-pub struct Unsealed {
-    generations: Vec<Generation>,
-    hasher: RandomState,
-}
-
-/// The events that were accepted between the beginnings of two seals.
-#[derive(Debug, Default)]
-pub struct Generation {
-    events: HashMap<u64, Vec<Arc<Event>>>,
-    last_seq: u64,
-}
-
-impl Unsealed {
-    fn hash(&self, event: &Event) -> u64 {
-        self.hasher.hash_one((&event.tenant, event.trace_id()))
-    }
-
-    /// Whether an event is among them.
-    pub fn known(&self, event: &Event, now: Timestamp) -> Known {
-        self.like(event, event.time.is_suspect(now))
-    }
-
-    fn like(&self, event: &Event, suspect: bool) -> Known {
-        let hash = self.hash(event);
-        let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flatten();
-        let same = same.filter(|other| other.tenant == event.tenant && other.trace_id() == event.trace_id());
-        let same = same.filter(|other| if suspect { other.time_suspect } else { other.time == event.time });
-        same.map(|other| likeness(event, other)).max().unwrap_or(Known::New)
-    }
-
-    /// Adds accepted events.
-    pub fn extend(&mut self, events: &[Arc<Event>]) {
-        if self.generations.is_empty() {
-            self.generations.push(Generation::default());
-        }
-        let hashes: Vec<u64> = events.iter().map(|event| self.hash(event)).collect();
-        let Some(generation) = self.generations.last_mut() else { return };
-        generation.events.reserve(events.len());
-        for (hash, event) in hashes.into_iter().zip(events) {
-            generation.last_seq = generation.last_seq.max(event.seq);
-            generation.events.entry(hash).or_default().push(Arc::clone(event));
-        }
-    }
-
-    /// A seal begins: what is added from now on is of another generation.
-    pub fn begin_generation(&mut self) {
-        if self.generations.last().is_some_and(|generation| !generation.events.is_empty()) {
-            self.generations.push(Generation::default());
-        }
-    }
-
-    /// Lets go of the generations whose events are all in segments. They are returned, because freeing many events
-    /// takes a while, and whoever calls this may have no time.
-    pub fn take_sealed(&mut self, last_seq: u64) -> Vec<Generation> {
-        let (sealed, left) = std::mem::take(&mut self.generations).into_iter().partition(|generation| generation.last_seq <= last_seq);
-        self.generations = left;
-        sealed
-    }
-
-    /// Forgets events that never became durable.
-    pub fn forget_after(&mut self, durable_seq: u64) {
-        for generation in &mut self.generations {
-            generation.last_seq = generation.last_seq.min(durable_seq);
-            generation.events.retain(|_, same| {
-                same.retain(|event| event.seq <= durable_seq);
-                !same.is_empty()
-            });
-        }
-    }
-}
-
-/// Events of a batch by tenant and time, so that a segment is asked only about those that it could hold.
-struct Wanted<'a> {
-    tenants: HashSet<&'a str>,
-    /// By tenant: time and place in the batch, ascending.
-    timed: HashMap<&'a str, Vec<(Timestamp, usize)>>,
-    /// By tenant: places of events whose time is absurd.
-    suspect: HashMap<&'a str, Vec<usize>>,
-}
-
-impl<'a> Wanted<'a> {
-    fn new(events: &'a [Event], now: Timestamp) -> Self {
-        let tenants = events.iter().map(|event| event.tenant.as_ref()).collect();
-        let mut wanted = Self { tenants, timed: HashMap::new(), suspect: HashMap::new() };
-        for (place, event) in events.iter().enumerate() {
-            if event.time.is_suspect(now) {
-                wanted.suspect.entry(&event.tenant).or_default().push(place);
-            } else {
-                wanted.timed.entry(&event.tenant).or_default().push((event.time, place));
-            }
-        }
-        wanted.timed.values_mut().for_each(|events| events.sort_unstable());
-        wanted
-    }
-
-    /// Those that lie within the rows of a tenant, by their time.
-    fn within(&self, rows: &TenantRows) -> &[(Timestamp, usize)] {
-        let Some(events) = self.timed.get(rows.tenant.as_ref()) else { return &[] };
-        let from = events.partition_point(|(time, _)| *time < rows.oldest());
-        let to = events.partition_point(|(time, _)| *time <= rows.newest());
-        &events[from..to]
-    }
-}
-
-fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(usize, Known)>> {
-    let mut pairs: Vec<(u32, usize)> = Vec::new();
-    let manifest = segment.manifest();
-    // A batch has few tenants, a segment may have many, and there are many segments.
-    for rows in wanted.tenants.iter().filter_map(|name| segment.tenant(name)) {
-        let suspects = if manifest.suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
-        let timed = wanted.within(rows).iter().map(|(time, place)| (Some(*time), *place));
-        for (time, place) in timed.chain(suspects.into_iter().flatten().map(|place| (None, *place))) {
-            let index = segment.index()?;
-            for row in index.candidates(Field::TraceId, events[place].trace_id())? {
-                if rows.range().contains(&row) && time.is_none_or(|time| index.time(row) == time) {
-                    pairs.push((row, place));
-                }
-            }
-        }
-    }
-    pairs.sort_unstable();
-    let mut rows: Vec<u32> = pairs.iter().map(|(row, _)| *row).collect();
-    rows.dedup();
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut known = Vec::new();
-    let mut next = pairs.into_iter().peekable();
-    let mut numbers = rows.iter();
-    for columns in segment.read(&rows, &[Field::TraceId, Field::Original], &mut 0)? {
-        for place in 0..columns.rows() {
-            let number = *numbers.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
-            while let Some((_, event)) = next.next_if(|(row, _)| *row == number) {
-                if columns.text(Field::TraceId, place) == Some(events[event].trace_id()) {
-                    let same = columns.text(Field::Original, place) == Some(events[event].original.as_ref());
-                    known.push((event, if same { Known::Duplicate } else { Known::Conflict }));
-                }
-            }
-        }
-    }
-    Ok(known)
-}
-
-/// Makes segments of accepted events: one for each event date. `next_id` names them.
-///
-/// # Errors
-/// None that input can cause.
-pub fn seal(events: Vec<Arc<Event>>, form: Form, mut next_id: impl FnMut() -> String) -> Result<Vec<SegmentFiles>> {
+/// Those of `put`.
+pub fn seal(
+    events: Vec<Arc<Event>>,
+    form: Form,
+    mut next_id: impl FnMut() -> String,
+    put: impl Fn(&SegmentFiles) -> Result<()> + Sync,
+) -> Result<Vec<Manifest>> {
     let mut dates: BTreeMap<String, Vec<Arc<Event>>> = BTreeMap::new();
     let (mut day, mut date) = (i64::MIN, String::new());
     for event in events {
-        let event_day = event.time.millis().div_euclid(crate::event::DAY_MS);
+        let event_day = event.time.millis().div_euclid(DAY_MS);
         if event_day != day {
             (day, date) = (event_day, event.time.date());
         }
@@ -367,7 +178,9 @@ pub fn seal(events: Vec<Arc<Event>>, form: Form, mut next_id: impl FnMut() -> St
         .into_par_iter()
         .map(|(id, date, mut events)| {
             events.par_sort_unstable_by(|left, right| row_order(left, right));
-            write_segment(&id, &date, form, &events)
+            let files = write_segment(&id, &date, form, &events)?;
+            put(&files)?;
+            Ok(files.manifest)
         })
         .collect()
 }

@@ -6,14 +6,16 @@
 mod accept;
 mod beside;
 mod buffer;
+mod known;
 mod logged;
 mod quarantine;
 mod split;
 mod unpack;
 
-pub use accept::{Batch, Generation, Known, Record, Rejected, TenantRule, Unsealed, decode_records, known_events, seal};
+pub use accept::{Batch, Record, Rejected, TenantRule, decode_records, seal};
 pub use beside::Beside;
 pub use buffer::Buffered;
+pub use known::{Generation, Known, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
 pub use quarantine::{Quarantine, Quarantined};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};

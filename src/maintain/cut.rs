@@ -22,8 +22,9 @@ pub struct Most {
 pub struct Piece {
     /// The tenants: from the first to the last, both included.
     tenants: (Box<str>, Box<str>),
-    /// Of a tenant that fills several segments: the time from which on, and before which, events belong here; each may be open.
-    times: Option<(Option<Timestamp>, Option<Timestamp>)>,
+    /// Of a tenant that fills several segments: the place in its list from which on, and before which, events belong here; each may
+    /// be open. Places and not times, because any number of events may have one time.
+    places: Option<(Option<EventKey>, Option<EventKey>)>,
 }
 
 /// What is known of a tenant over several segments.
@@ -33,26 +34,43 @@ struct Total {
     bytes: u64,
     oldest: i64,
     newest: i64,
+    /// No event of its segments has a higher number.
+    last_seq: u64,
 }
 
-/// The pieces of these segments, of at most about so many events and bytes each. A tenant with more is cut into equal
-/// parts of its time.
-pub fn cut(segments: &[&Manifest], most: Most) -> Vec<Piece> {
+/// The pieces of these segments, of at most so many events and about so many bytes each. A tenant with more is cut into parts of
+/// equally many events.
+///
+/// # Errors
+/// An index that cannot be read.
+pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<Piece>> {
+    let manifests: Vec<&Manifest> = segments.iter().map(|segment| segment.manifest()).collect();
+    let before = |tenant: &str, key: EventKey| {
+        let rows = segments.iter().filter_map(|segment| Some((segment, segment.tenant(tenant)?.range())));
+        let counts = rows.map(|(segment, rows)| Ok(u64::from(rows.end - segment.seek(&rows, key, false)?)));
+        counts.sum::<Result<u64>>()
+    };
+    pieces(&manifests, most, &before)
+}
+
+/// The same; `before` counts the events of a tenant that lie before a place in its list.
+fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) -> Result<u64>) -> Result<Vec<Piece>> {
     let mut pieces = Vec::new();
     // The tenants of the piece that is being filled, its rows and their bytes.
     let mut open: Option<(Box<str>, Box<str>, u64, u64)> = None;
     let close = |open: &mut Option<(Box<str>, Box<str>, u64, u64)>, pieces: &mut Vec<Piece>| {
-        pieces.extend(open.take().map(|(first, last, ..)| Piece { tenants: (first, last), times: None }));
+        pieces.extend(open.take().map(|(first, last, ..)| Piece { tenants: (first, last), places: None }));
     };
     for (tenant, total) in totals(segments) {
         let parts = parts_of(&total, most);
         if parts > 1 {
             close(&mut open, &mut pieces);
-            let span = (total.newest - total.oldest) / parts as i64 + 1;
-            let bound = |part: u64| Some(Timestamp::from_millis(total.oldest + part as i64 * span));
-            for part in 0..parts {
-                let (from, to) = (bound(part).filter(|_| part > 0), bound(part + 1).filter(|_| part + 1 < parts));
-                pieces.push(Piece { tenants: (tenant.into(), tenant.into()), times: Some((from, to)) });
+            let mut from = None;
+            for part in 1..=parts {
+                let wanted = (u128::from(total.rows) * u128::from(part) / u128::from(parts)) as u64;
+                let to = if part < parts { Some(place(&total, wanted, |key| before(tenant, key))?) } else { None };
+                pieces.push(Piece { tenants: (tenant.into(), tenant.into()), places: Some((from, to)) });
+                from = to;
             }
             continue;
         }
@@ -68,7 +86,25 @@ pub fn cut(segments: &[&Manifest], most: Most) -> Vec<Piece> {
         }
     }
     close(&mut open, &mut pieces);
-    pieces
+    Ok(pieces)
+}
+
+/// The first place in a tenant's list before which so many of its events lie: the time first, then the number among equal times.
+fn place(total: &Total, wanted: u64, before: impl Fn(EventKey) -> Result<u64>) -> Result<EventKey> {
+    let at = |time: i64, seq: u64| EventKey { time: Timestamp::from_millis(time), seq };
+    // Events of `oldest` lie before the next millisecond.
+    let (mut low, mut high) = (total.oldest, total.newest);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(at(middle + 1, 0))? >= wanted { high = middle } else { low = middle + 1 }
+    }
+    let time = low;
+    let (mut low, mut high) = (0, total.last_seq + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(at(time, middle))? >= wanted { high = middle } else { low = middle + 1 }
+    }
+    Ok(at(time, low))
 }
 
 /// How many runs (a tenant in a segment) there would be if these segments were cut anew.
@@ -84,10 +120,11 @@ fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, Total> {
     let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
     for (segment, tenant) in segments.iter().flat_map(|segment| segment.tenants.iter().map(move |tenant| (segment, tenant))) {
         let (oldest, newest) = (tenant.oldest().millis(), tenant.newest().millis());
-        let total = totals.entry(&tenant.tenant).or_insert(Total { rows: 0, bytes: 0, oldest, newest });
+        let total = totals.entry(&tenant.tenant).or_insert(Total { rows: 0, bytes: 0, oldest, newest, last_seq: 0 });
         total.rows += u64::from(tenant.rows);
         total.bytes += u64::from(tenant.rows) * segment.record_bytes / u64::from(segment.rows.max(1));
         (total.oldest, total.newest) = (total.oldest.min(oldest), total.newest.max(newest));
+        total.last_seq = total.last_seq.max(segment.last_seq);
     }
     totals
 }
@@ -105,14 +142,13 @@ impl Piece {
         let inside = tenants.get(from..to).ok_or_else(|| Error::internal("tenants out of order"))?;
         let (Some(head), Some(tail)) = (inside.first(), inside.last()) else { return Ok(0..0) };
         let mut rows = head.range().start..tail.range().end;
-        if let Some((from, to)) = self.times {
+        if let Some((from, to)) = self.places {
             let whole = rows.clone();
-            let before = |moment: Timestamp| EventKey { time: moment, seq: 0 };
             if let Some(to) = to {
-                rows.start = segment.seek(&whole, before(to), false)?;
+                rows.start = segment.seek(&whole, to, false)?;
             }
             if let Some(from) = from {
-                rows.end = segment.seek(&whole, before(from), false)?;
+                rows.end = segment.seek(&whole, from, false)?;
             }
         }
         Ok(rows)
@@ -137,7 +173,7 @@ mod tests {
             tenants: tenants.iter().map(rows).collect(),
             rows: 0,
             first_seq: 0,
-            last_seq: 0,
+            last_seq: 1_000_000,
             suspects: 0,
             record_bytes: 0,
             decoders: 1,
@@ -150,50 +186,61 @@ mod tests {
         Most { rows, bytes: 256 << 20 }
     }
 
-    fn shown(pieces: &[Piece]) -> Vec<String> {
-        let times =
-            |piece: &Piece| piece.times.map(|(from, to)| format!(" {:?}..{:?}", from.map(Timestamp::millis), to.map(Timestamp::millis)));
-        pieces.iter().map(|piece| format!("{}-{}{}", piece.tenants.0, piece.tenants.1, times(piece).unwrap_or_default())).collect()
+    /// The pieces, and of those that are cut out of one tenant how many events are in each: the n-th event of a tenant has the n-th of
+    /// `times`.
+    fn shown(segments: &[&Manifest], most: Most, time_of: &dyn Fn(u64, u64) -> u64) -> Vec<String> {
+        let totals = totals(segments);
+        let before = |tenant: &str, key: EventKey| {
+            let rows = totals[tenant].rows;
+            Ok((0..rows).filter(|n| (time_of(*n, rows) as i64, *n) < (key.time.millis(), key.seq)).count() as u64)
+        };
+        let pieces = pieces(segments, most, &before).expect("nothing is read");
+        let count = |piece: &Piece| {
+            let (from, to) = piece.places?;
+            let tenant = &piece.tenants.0;
+            let first = from.map_or(0, |from| before(tenant, from).expect("nothing is read"));
+            Some(to.map_or(totals[&**tenant].rows, |to| before(tenant, to).expect("nothing is read")) - first)
+        };
+        let counted = |piece: &Piece| count(piece).map(|count| format!(" {count}")).unwrap_or_default();
+        pieces.iter().map(|piece| format!("{}-{}{}", piece.tenants.0, piece.tenants.1, counted(piece))).collect()
+    }
+
+    /// Times that are spread evenly.
+    fn even(n: u64, rows: u64) -> u64 {
+        n * 10_000 / rows
     }
 
     #[test]
-    fn tenants_stay_whole_and_large_ones_are_cut_by_time() {
+    fn tenants_stay_whole_and_large_ones_are_cut_into_equal_parts() {
         let (one, two) = (manifest(&[("a", 30), ("b", 50), ("d", 10)]), manifest(&[("a", 20), ("c", 250), ("d", 10)]));
         let both = [&one, &two];
-        assert_eq!(shown(&cut(&both, rows(1_000))), ["a-d"]);
+        assert_eq!(shown(&both, rows(1_000), &even), ["a-d"]);
         assert_eq!(runs_when_cut(&both, rows(1_000)), 4);
-        assert_eq!(
-            shown(&cut(&both, rows(100))),
-            ["a-b", "c-c None..Some(3334)", "c-c Some(3334)..Some(6668)", "c-c Some(6668)..None", "d-d"]
-        );
+        assert_eq!(shown(&both, rows(100), &even), ["a-b", "c-c 83", "c-c 83", "c-c 84", "d-d"]);
         assert_eq!(runs_when_cut(&both, rows(100)), 6);
-        assert_eq!(
-            shown(&cut(&both, rows(60))),
-            [
-                "a-a",
-                "b-b",
-                "c-c None..Some(2000)",
-                "c-c Some(2000)..Some(4000)",
-                "c-c Some(4000)..Some(6000)",
-                "c-c Some(6000)..Some(8000)",
-                "c-c Some(8000)..None",
-                "d-d"
-            ]
-        );
-        assert!(cut(&[], rows(100)).is_empty());
+        assert_eq!(shown(&both, rows(60), &even), ["a-a", "b-b", "c-c 50", "c-c 50", "c-c 50", "c-c 50", "c-c 50", "d-d"]);
+        assert!(shown(&[], rows(100), &even).is_empty());
+    }
+
+    #[test]
+    fn events_of_one_time_are_cut_by_their_numbers() {
+        let one = manifest(&[("a", 1_000)]);
+        let all_equal = |_: u64, _: u64| 0;
+        assert_eq!(shown(&[&one], rows(300), &all_equal), ["a-a 250"; 4]);
+        let newest = |_: u64, _: u64| 9_999;
+        assert_eq!(shown(&[&one], rows(300), &newest), ["a-a 250"; 4]);
+        let most_equal = |n: u64, _: u64| if n < 100 { n } else { 5_000 };
+        assert_eq!(shown(&[&one], rows(300), &most_equal), ["a-a 250"; 4]);
     }
 
     #[test]
     fn long_records_are_not_held_in_memory_together() {
         let long = |tenants: &[(&str, u32)], mib: u64| Manifest { rows: 100, record_bytes: mib << 20, ..manifest(tenants) };
         let (short, long) = (long(&[("a", 50), ("b", 50)], 1), long(&[("a", 50), ("b", 10), ("c", 40)], 500));
-        assert_eq!(shown(&cut(&[&short], rows(1_000))), ["a-b"]);
-        assert_eq!(shown(&cut(&[&short, &long], rows(1_000))), ["a-a", "b-c"]);
+        assert_eq!(shown(&[&short], rows(1_000), &even), ["a-b"]);
+        assert_eq!(shown(&[&short, &long], rows(1_000), &even), ["a-a", "b-c"]);
         let longer = Manifest { record_bytes: 1_000 << 20, ..long.clone() };
-        assert_eq!(
-            shown(&cut(&[&short, &longer], rows(1_000))),
-            ["a-a None..Some(5000)", "a-a Some(5000)..None", "b-b", "c-c None..Some(5000)", "c-c Some(5000)..None"]
-        );
+        assert_eq!(shown(&[&short, &longer], rows(1_000), &even), ["a-a 50", "a-a 50", "b-b", "c-c 20", "c-c 20"]);
         assert_eq!(runs_when_cut(&[&short, &longer], rows(1_000)), 5);
     }
 }

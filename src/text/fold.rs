@@ -1,7 +1,10 @@
 //! Folding: what makes two texts the same for a search.
 
 use std::borrow::Cow;
-use unicode_normalization::UnicodeNormalization;
+use std::iter::once;
+use std::sync::LazyLock;
+use unicode_normalization::char::{canonical_combining_class, compose};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// The folded form of a text: compatibility forms as their plain ones (NFKC, so full-width `ＥＣＳ` is `ECS`), letters in
 /// lower case.
@@ -14,6 +17,19 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
     // Lowering can undo composition (İ becomes i and a dot), so the result is composed again.
     Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
+}
+
+/// Whether a character of a folded text may become another one with what comes before or after it: marks, kana that take one, parts of
+/// Hangul syllables.
+pub fn melts(letter: char) -> bool {
+    static SECONDS: LazyLock<Vec<char>> = LazyLock::new(|| {
+        let all = ('\u{300}'..'\u{20000}').filter(|letter| is_nfkc_quick(once(*letter)) == IsNormalized::Maybe);
+        all.collect()
+    });
+    !matches!(letter, '\u{3400}'..='\u{9fff}')
+        && (canonical_combining_class(letter) != 0
+            || SECONDS.binary_search(&letter).is_ok()
+            || SECONDS.iter().any(|second| compose(letter, *second).is_some()))
 }
 
 /// What a character is to the words of a text.

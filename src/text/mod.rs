@@ -11,7 +11,7 @@ mod texts;
 mod tokens;
 mod walk;
 
-pub use fold::{fold, is_word};
+pub use fold::{fold, is_word, melts};
 pub use glob::Glob;
 pub use shape::{decided_by_shape, longest_run, shape};
 pub use texts::{Kind as RecordTextKind, RecordText, RecordTexts};

@@ -8,6 +8,14 @@ use std::borrow::Cow;
 /// Levels of objects, arrays and embedded JSON that are entered. Records may nest [`crate::decode::DEPTH_MAX`] levels, and
 /// JSON within strings adds its own.
 const DEPTH_MAX: usize = 256;
+/// Levels that JSON in a string can have: serde_json reads no deeper.
+const JSON_DEPTH_MAX: usize = 128;
+
+/// The longest path, in bytes; what lies at a longer one has its beginning. A record can have a key of half its length and
+/// then a hundred thousand values below it, each of which has the path.
+const PATH_BYTES_MAX: usize = 1_024;
+/// How the path of what lies deeper ends. It makes the path longer than any other.
+const CUT: &str = "…\u{0}";
 
 /// What a walk comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +59,15 @@ struct Path {
 
 impl Path {
     fn enter(&mut self, key: &str) {
-        if self.kept {
+        if self.kept && self.text.len() <= PATH_BYTES_MAX {
             if !self.text.is_empty() {
                 self.text.push('.');
             }
             self.text.push_str(key);
+            if self.text.len() > PATH_BYTES_MAX {
+                self.text.truncate(self.text.floor_char_boundary(PATH_BYTES_MAX));
+                self.text.push_str(CUT);
+            }
         }
     }
 }
@@ -84,7 +96,7 @@ impl<'a> Walker<'a> {
             b'[' => self.array(path, depth, visit),
             b'"' => {
                 let text = self.string()?;
-                if is_json(&text) && depth < DEPTH_MAX {
+                if is_json(&text) && fits(&text, depth) {
                     visit(&path.text, Part::Embedded(&text));
                     walk_value(&text, path, depth + 1, visit);
                 } else {
@@ -177,6 +189,30 @@ fn is_json(text: &str) -> bool {
     let trimmed = text.trim_matches([' ', '\t', '\n', '\r']);
     let composite = matches!((trimmed.as_bytes().first(), trimmed.as_bytes().last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
     composite && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok()
+}
+
+/// Whether all of a string that is JSON can be entered from this depth on. One that cannot is a text like any other: its parts must
+/// be found wherever it is found itself.
+fn fits(json: &str, depth: usize) -> bool {
+    // What serde_json reads nests no deeper, and nearly everything lies far above.
+    if depth + JSON_DEPTH_MAX < DEPTH_MAX {
+        return true;
+    }
+    let (mut now, mut most, mut bytes) = (0_usize, 0, json.bytes());
+    let mut in_text = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_text => drop(bytes.next()),
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                now += 1;
+                most = most.max(now);
+            }
+            b'}' | b']' if !in_text => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    depth + most < DEPTH_MAX
 }
 
 /// The text that an escaped string stands for. Half a surrogate pair stands for no character, so it becomes U+FFFD.
@@ -272,6 +308,44 @@ mod tests {
     #[test]
     fn escapes_become_what_they_stand_for() {
         assert_eq!(unescape(r#"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude80\ud800x"#), "\"\\/\u{8}\u{c}\n\r\té🚀\u{fffd}x");
+    }
+
+    #[test]
+    fn paths_have_an_end_and_what_lies_behind_it_is_visited() {
+        let long = "k".repeat(3_000);
+        let record = format!(r#"{{"a":{{"{long}":{{"b":{{"c":1}},"d":2}},"e":3}},"f":4}}"#);
+        let mut found = Vec::new();
+        walk(&record, &mut |path, part| {
+            if let Part::Literal(text) = part {
+                found.push((text.to_owned(), path.len(), path.ends_with(CUT)));
+            }
+        });
+        let cut = PATH_BYTES_MAX + CUT.len();
+        assert_eq!(
+            found,
+            [("1", cut, true), ("2", cut, true), ("3", 3, false), ("4", 1, false)].map(|(text, length, cut)| (
+                text.to_owned(),
+                length,
+                cut
+            ))
+        );
+    }
+
+    #[test]
+    fn json_in_strings_is_entered_whole_or_not_at_all() {
+        // Each level is deep by itself, and there are several.
+        let mut record = "\"innermost\"".to_owned();
+        for _ in 0..4 {
+            let nested = format!("{}{record}{}", "[".repeat(100), "]".repeat(100));
+            record = serde_json::Value::from(nested).to_string();
+        }
+        let (mut embedded, mut words) = (0, Vec::new());
+        walk(&record, &mut |_, part| match part {
+            Part::Embedded(_) => embedded += 1,
+            Part::Text(text) => words.push(text.matches("innermost").count()),
+            _ => {}
+        });
+        assert_eq!((embedded, words), (2, vec![1]), "two levels of a hundred fit, and the third is a text");
     }
 
     proptest! {

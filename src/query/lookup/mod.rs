@@ -3,6 +3,7 @@
 
 mod conditions;
 mod hiding;
+mod literal;
 mod rows_of;
 mod serve;
 mod verify;

@@ -3,10 +3,11 @@
 use super::super::filter::{Clause, Condition, RecordTest, ValueMatch, ValueTest};
 use super::super::vocabulary::Vocabulary;
 use super::conditions::{Conditions, TERMS_MAX};
+use super::literal::{raw_words, words_of_glob};
 use super::rows_of::{Candidates, Docs, Served, in_order};
 use crate::error::Result;
 use crate::storage::segment::{IndexReader, Segment, TextRows};
-use crate::text::{Wanted, decided_by_shape, fold, words_of};
+use crate::text::{Wanted, decided_by_shape, words_of};
 use std::ops::Range;
 
 /// Rows that every match is among.
@@ -132,8 +133,6 @@ impl<'a, 'q> Server<'a, 'q> {
                     None => Ok(words),
                 }
             }
-            // What stands in the record with an escape has other words than what was typed.
-            RecordTest::Substring(text) if text.contains('\\') => Ok(None),
             RecordTest::Substring(text) => self.wanted(&raw_words(text, true, true), false),
             RecordTest::Value(test) => self.values(test),
         }
@@ -160,9 +159,7 @@ impl<'a, 'q> Server<'a, 'q> {
         for value in &test.any {
             let mut wanted = path.clone();
             if let ValueMatch::Glob(glob) = value {
-                for (text, begins, ends) in glob.literals() {
-                    wanted.extend(if test.cased { raw_words(text, !begins, !ends) } else { words_of(text, !begins, !ends).0 });
-                }
+                wanted.extend(words_of_glob(glob, test.cased));
             }
             match self.wanted(&wanted, false)? {
                 Some(found) => any.push(found),
@@ -205,21 +202,4 @@ fn of_texts<'a>(texts: TextRows, words: Option<Found<'a>>) -> Found<'a> {
     let either = Docs::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
     let words = words.into_iter().flat_map(|words| words.required);
     Found { required: std::iter::once(either).chain(words).collect(), exact: false, sure: Some(Docs::of(texts.sure)) }
-}
-
-/// The words of a text that was not folded. At an open end a letter that could melt into its neighbour when the record is
-/// folded (kana, Hangul, an accent) proves nothing; ASCII and ideographs never do.
-fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<Wanted> {
-    let firm = |letter: char| letter.is_ascii() || matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');
-    let mut text = text;
-    if open_left {
-        text = text.trim_start_matches(|letter| !firm(letter));
-    }
-    if open_right {
-        text = text.trim_end_matches(|letter| !firm(letter));
-    }
-    let (mut wanted, _) = words_of(&fold(text), open_left, open_right);
-    // Cut out of a record's bytes, `null` is no text of it.
-    wanted.retain(|wanted| *wanted != Wanted::Term("null".to_owned()));
-    wanted
 }

@@ -102,21 +102,44 @@ impl HashTable {
     /// # Errors
     /// A table that is damaged.
     pub(super) fn candidates(&self, id: &str) -> Result<Vec<u32>> {
-        let hash = hash_of(id);
-        let mut rows = Vec::new();
-        // The run of a hash may begin in the block before the first one that starts with it.
-        let first = self.partition_point(|first_hash| first_hash < hash).saturating_sub(1);
-        for block in first..self.blocks {
-            if self.entry(block).0 > hash {
-                break;
-            }
-            self.collect(block, hash, &mut rows)?;
-        }
-        Ok(rows)
+        let mut found = Vec::new();
+        self.each_of([hash_of(id)], |_, rows| found.extend_from_slice(rows))?;
+        Ok(found)
     }
 
-    fn partition_point(&self, before: impl Fn(u32) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.blocks);
+    /// Hands over the rows, ascending, of each of these hashes that has any. The hashes ascend; however many there are, no block is
+    /// unpacked twice but where one hash ends and the next begins in it.
+    ///
+    /// # Errors
+    /// A table that is damaged.
+    pub(super) fn each_of(&self, hashes: impl IntoIterator<Item = u32>, mut take: impl FnMut(u32, &[u32])) -> Result<()> {
+        let (mut unpacked, mut pairs, mut rows) = (usize::MAX, Vec::new(), Vec::new());
+        let mut from = 0;
+        for hash in hashes {
+            rows.clear();
+            // The run of a hash may begin in the block before the first one that starts with it.
+            from = self.partition_point(from, |first| first < hash).saturating_sub(1).max(from);
+            for block in from..self.blocks {
+                if self.entry(block).0 > hash {
+                    break;
+                }
+                if block != unpacked {
+                    self.unpack(block, &mut pairs)?;
+                    unpacked = block;
+                }
+                let first = pairs.partition_point(|(other, _)| *other < hash);
+                rows.extend(pairs[first..].iter().take_while(|(other, _)| *other == hash).map(|(_, row)| *row));
+            }
+            if !rows.is_empty() {
+                take(hash, &rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first block from `from` on whose first hash does not pass.
+    fn partition_point(&self, from: usize, before: impl Fn(u32) -> bool) -> usize {
+        let (mut low, mut high) = (from, self.blocks);
         while low < high {
             let middle = usize::midpoint(low, high);
             if before(self.entry(middle).0) { low = middle + 1 } else { high = middle }
@@ -134,7 +157,8 @@ impl HashTable {
         if block + 1 == self.blocks { self.entries - block * BLOCK } else { BLOCK }
     }
 
-    fn collect(&self, block: usize, wanted: u32, rows: &mut Vec<u32>) -> Result<()> {
+    /// The hashes and rows of a block.
+    fn unpack(&self, block: usize, pairs: &mut Vec<(u32, u32)>) -> Result<()> {
         let (mut hash, offset, gap_bits, row_bits) = self.entry(block);
         let count = self.count(block);
         let gaps_length = packed_length(count - 1, gap_bits);
@@ -142,16 +166,12 @@ impl HashTable {
         let body = body.map_err(|cause| Error::corrupt("a table of ids is damaged").because(cause))?;
         let (gaps, packed_rows) = body.split_at(gaps_length);
         let (gap_at, row_at) = (BitUnpacker::new(gap_bits), BitUnpacker::new(row_bits));
+        pairs.clear();
         for entry in 0..count {
             if entry > 0 {
                 hash = hash.wrapping_add(gap_at.get(entry as u32 - 1, gaps) as u32);
             }
-            if hash > wanted {
-                break;
-            }
-            if hash == wanted {
-                rows.push(row_at.get(entry as u32, packed_rows) as u32);
-            }
+            pairs.push((hash, row_at.get(entry as u32, packed_rows) as u32));
         }
         Ok(())
     }
@@ -161,7 +181,7 @@ impl HashTable {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn table(ids: &[(String, u32)]) -> HashTable {
         let mut builder = HashTableBuilder::default();
@@ -204,6 +224,14 @@ mod tests {
                 // No two of these short ids collide, so candidates are exact here.
                 prop_assert_eq!(&found, &rows);
             }
+            // All at once it is the same, with some that are not there.
+            let mut hashes: Vec<u32> = ids.iter().map(|(id, _)| hash_of(id)).chain([0, 7, u32::MAX]).collect();
+            hashes.sort_unstable();
+            hashes.dedup();
+            let mut all = BTreeMap::new();
+            table.each_of(hashes, |hash, rows| drop(all.insert(hash, rows.to_vec()))).expect("whole");
+            let alone: BTreeMap<u32, Vec<u32>> = ids.iter().map(|(id, _)| (hash_of(id), table.candidates(id).expect("whole"))).collect();
+            prop_assert_eq!(all, alone);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::bundle::{Bundle, BundleWriter};
 use super::dimensions::Dimension;
-use super::hash_table::{HashTable, HashTableBuilder};
+use super::hash_table::{HashTable, HashTableBuilder, hash_of};
 use super::value_table::{ValueTable, write_value_table};
 use crate::error::Result;
 use crate::event::{Columns, Field, Kind, Operator};
@@ -105,6 +105,37 @@ impl Ids {
         }
     }
 
+    /// For ids that the table does not tell apart: hands over their places among `ids` and the rows, ascending, that may have one of
+    /// them. Each row is handed over once, whatever ids share a hash.
+    pub(super) fn each_rows_of(&self, ids: &[&str], take: &mut dyn FnMut(&[usize], &[u32])) -> Result<()> {
+        let mut places: Vec<usize> = (0..ids.len()).collect();
+        match self {
+            Self::Hashes(table) => {
+                let mut hashed: Vec<(u32, usize)> = ids.iter().map(|id| hash_of(id)).zip(0..).collect();
+                hashed.sort_unstable();
+                let mut groups = hashed.chunk_by(|left, right| left.0 == right.0);
+                let hashes: Vec<u32> = groups.clone().map(|group| group[0].0).collect();
+                table.each_of(hashes, |hash, rows| {
+                    let group = groups.find(|group| group[0].0 == hash).unwrap_or_default();
+                    places.clear();
+                    places.extend(group.iter().map(|(_, place)| *place));
+                    take(&places, rows);
+                })
+            }
+            Self::Values(table) => {
+                places.sort_unstable_by_key(|place| ids[*place]);
+                for group in places.chunk_by(|left, right| ids[*left] == ids[*right]) {
+                    let mut found = Vec::new();
+                    table.rows_of(ids[group[0]], &mut found)?;
+                    if !found.is_empty() {
+                        take(group, &found);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Whether [`Ids::rows_of`] tells rows for certain.
     pub(super) fn are_certain(&self) -> bool {
         matches!(self, Self::Values(_))
@@ -118,5 +149,50 @@ impl Ids {
             table.rows_with_prefix(prefix, rows, &mut found)?;
         }
         Ok(Some(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tantivy::directory::FileSlice;
+
+    /// Many different ids with one hash: a checksum is linear, so what does not change it can be computed.
+    fn colliding(count: usize) -> Vec<String> {
+        const LETTERS: usize = 16;
+        let base = [b'p'; LETTERS];
+        let id = |bits: u64| -> String {
+            let letter = |place: usize| char::from(base[place] ^ ((bits >> (place * 4)) & 0xf) as u8);
+            (0..LETTERS).map(letter).collect()
+        };
+        let zero = hash_of(&id(0));
+        // Differences of texts and what they do to the hash, brought to a form in which each has a leading bit of its own.
+        let mut leading: Vec<(u32, u64)> = Vec::new();
+        let mut kernel: Vec<u64> = Vec::new();
+        for bit in 0..LETTERS * 4 {
+            let (mut effect, mut bits) = (hash_of(&id(1 << bit)) ^ zero, 1_u64 << bit);
+            for (other, of) in &leading {
+                if effect & (1 << other.ilog2()) != 0 {
+                    (effect, bits) = (effect ^ other, bits ^ of);
+                }
+            }
+            if effect == 0 { kernel.push(bits) } else { leading.push((effect, bits)) }
+        }
+        let pick = |number: usize| (0..kernel.len()).filter(|place| number >> place & 1 == 1).fold(0, |bits, place| bits ^ kernel[place]);
+        (0..count).map(|number| id(pick(number))).collect()
+    }
+
+    #[test]
+    fn ids_that_share_a_hash_cost_their_rows_once() {
+        let ids = colliding(2_000);
+        let (stored, asked) = ids.split_at(1_000);
+        assert!(ids.iter().all(|id| hash_of(id) == hash_of(&ids[0])), "they collide");
+        let mut builder = HashTableBuilder::default();
+        stored.iter().zip(0..).for_each(|(id, row)| builder.add(id, row));
+        let table = Ids::Hashes(HashTable::open(FileSlice::from(builder.finish())).expect("our own table"));
+        let asked: Vec<&str> = asked.iter().map(String::as_str).chain(["not one of them"]).collect();
+        let mut handed = Vec::new();
+        table.each_rows_of(&asked, &mut |places, rows| handed.push((places.len(), rows.len()))).expect("whole");
+        assert_eq!(handed, [(1_000, 1_000)]);
     }
 }

@@ -399,6 +399,15 @@ impl IndexReader {
         self.ids(field)?.rows_of(id)
     }
 
+    /// For ids that are not told apart: hands over their places among `ids` and the rows, ascending, that may have one of them, as
+    /// [`IndexReader::candidates`] does for one id.
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn each_candidates(&self, field: Field, ids: &[&str], take: &mut dyn FnMut(&[usize], &[u32])) -> Result<()> {
+        self.ids(field)?.each_rows_of(ids, take)
+    }
+
     /// Whether the rows of an id of this field are told for certain.
     ///
     /// # Errors

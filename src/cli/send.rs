@@ -1,0 +1,129 @@
+//! Sending records to a server, a request at a time, and in smaller ones where the server says that one is too large.
+
+use super::output::note;
+use super::remote::Remote;
+use crate::api::Pairs;
+use crate::engine::{Outcome, Refused};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::RecordSplitter;
+use serde_json::Value as Json;
+use std::io::BufRead;
+
+/// Bytes of records in one request.
+const REQUEST_BYTES: usize = 8 << 20;
+
+/// Sends the records of a source.
+pub(super) struct Sender<'a> {
+    remote: &'a Remote<'a>,
+    request: &'a Pairs,
+    /// Lines of the source before the first that is sent.
+    first_line: u64,
+    total: Outcome,
+    /// Why a record was passed over that is too large by itself, if one was.
+    passed: Option<Error>,
+}
+
+/// Records that are to be one request: a line each, and for each where its line ends and which line of the source it is.
+#[derive(Default)]
+struct Body {
+    bytes: Vec<u8>,
+    lines: Vec<(usize, u64)>,
+}
+
+impl Body {
+    fn add(&mut self, record: &[u8], line: u64) {
+        // One record, one line: a break within a record is white space between its tokens.
+        self.bytes.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+        self.bytes.push(b'\n');
+        self.lines.push((self.bytes.len(), line));
+    }
+
+    /// The records as two bodies; there are at least two.
+    fn halves(mut self) -> [Self; 2] {
+        let middle = self.lines.len() / 2;
+        let end = self.lines[middle - 1].0;
+        let bytes = self.bytes.split_off(end);
+        let lines = self.lines.split_off(middle).into_iter().map(|(place, line)| (place - end, line)).collect();
+        [self, Self { bytes, lines }]
+    }
+}
+
+impl<'a> Sender<'a> {
+    /// A sender of what comes after so many lines of its source.
+    pub(super) fn new(remote: &'a Remote<'a>, request: &'a Pairs, first_line: u64) -> Self {
+        Self { remote, request, first_line, total: Outcome::default(), passed: None }
+    }
+
+    /// Sends all records; `heard` hears of each request. A record that is too large by itself is named and passed over, and the
+    /// error tells of it when the others are sent.
+    pub(super) fn send(mut self, mut splitter: RecordSplitter<impl BufRead>, mut heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+        let sent = (|| {
+            let mut body = Body::default();
+            loop {
+                let record = splitter.next_record()?;
+                let ended = record.is_none();
+                if let Some(record) = record {
+                    body.add(&record.bytes, record.line);
+                }
+                if !body.bytes.is_empty() && (ended || body.bytes.len() >= REQUEST_BYTES) {
+                    self.post(std::mem::take(&mut body))?;
+                    heard(&self.total);
+                }
+                if ended {
+                    return Ok(());
+                }
+            }
+        })();
+        (self.total, sent.err().or(self.passed))
+    }
+
+    /// Sends records, as one request if the server takes it. Sent again, records that it took are known to it.
+    fn post(&mut self, body: Body) -> Result<()> {
+        let mut left = vec![body];
+        while let Some(body) = left.pop() {
+            match self.remote.post_patiently("/api/v1/events", self.request, body.bytes.clone()) {
+                Ok(answer) => self.add(&answer, &body.lines),
+                Err(error) if error.kind() != ErrorKind::TooLarge => return Err(error),
+                Err(_) if body.lines.len() > 1 => {
+                    let [first, second] = body.halves();
+                    left.extend([second, first]);
+                }
+                Err(error) => {
+                    let (length, line) = body.lines.first().copied().unwrap_or_default();
+                    let error = error.at(format!("line {}, a record of {length} bytes", self.first_line + line));
+                    note(&format!("annals: {error}; it is passed over"));
+                    self.passed = Some(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, answer: &Json, lines: &[(usize, u64)]) {
+        self.total.accepted += answer["accepted"].as_u64().unwrap_or_default();
+        self.total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
+        for refused in answer["quarantined"].as_array().into_iter().flatten() {
+            // A request's line numbers are those of its own body; these are the source's.
+            let line = refused["line"].as_u64().unwrap_or_default();
+            let line = lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line);
+            let reason = refused["reason"].as_str().unwrap_or_default().to_owned();
+            self.total.quarantined.push(Refused { line, reason, conflict: false });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_halved_between_records() {
+        let mut body = Body::default();
+        for (record, line) in [("{\"a\":\n1}", 1), ("{}", 3), ("{\"long\":2}", 4)] {
+            body.add(record.as_bytes(), line);
+        }
+        let [first, second] = body.halves();
+        assert_eq!((first.bytes.as_slice(), first.lines), (&b"{\"a\": 1}\n"[..], vec![(9, 1)]));
+        assert_eq!((second.bytes.as_slice(), second.lines), (&b"{}\n{\"long\":2}\n"[..], vec![(3, 3), (14, 4)]));
+    }
+}

@@ -1,0 +1,303 @@
+//! Which events are known: the same trace id of the same tenant and time was accepted before.
+//!
+//! The time that counts is the one that the record claims. An event whose time is absurd is filed under the time it came, and
+//! whether it was absurd depended on when that was; a record that comes again later is compared with what the first one
+//! claimed, so it is known however the clock has moved on since.
+
+use crate::decode::{self, Format};
+use crate::error::{Error, Result};
+use crate::event::{Columns, Event, Field, Timestamp};
+use crate::storage::segment::{Codes, IndexReader, Segment, TenantRows};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// Whether an event was here before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// It was not.
+    New,
+    /// Its trace id was, at the same time, with another record.
+    Conflict,
+    /// It was, byte for byte.
+    Duplicate,
+}
+
+/// Which of the events, decoded and not accepted yet, are known: the same trace id of the same tenant and time came earlier in the
+/// batch, is among the `unsealed`, or lies in a segment.
+///
+/// The same event has the same time, so only segments that cover it are asked, and of those only rows of that very
+/// moment are read. Events that were filed under the time they came are looked for in every segment that has such events.
+/// The work is of the size of the batch and of the rows that share a trace id with it, not of their product.
+///
+/// # Errors
+/// A segment that cannot be read.
+pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>]) -> Result<Vec<Known>> {
+    let mut known = vec![Known::New; events.len()];
+    // Keyed by chance, so that nobody can choose trace ids that fall together.
+    let mut seen: HashMap<(&str, &str, Timestamp), usize> = HashMap::with_capacity(events.len());
+    for (place, event) in events.iter().enumerate() {
+        let first = *seen.entry((&event.tenant, event.trace_id(), event.time)).or_insert(place);
+        let in_batch = if first == place { Known::New } else { likeness(event, &events[first].original) };
+        known[place] = in_batch.max(unsealed.known(event));
+    }
+    let asked = asked(events);
+    let found: Vec<Vec<(usize, Known)>> = segments.par_iter().map(|segment| known_in(segment, events, &asked)).collect::<Result<_>>()?;
+    found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
+    Ok(known)
+}
+
+/// What an event is to one with the same trace id and time that has this record.
+fn likeness(event: &Event, original: &str) -> Known {
+    if *event.original == *original { Known::Duplicate } else { Known::Conflict }
+}
+
+/// The time that an accepted event's record claims, if it can be told.
+fn claimed(original: &str, format: Option<&str>) -> Option<Timestamp> {
+    decode::decode(original, format.and_then(Format::from_name)).ok().map(|event| event.time)
+}
+
+/// The accepted events that are in no segment yet, by tenant, trace id and the time that they claim.
+///
+/// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when it is in segments.
+#[derive(Debug, Default)]
+pub struct Unsealed {
+    generations: Vec<Generation>,
+    /// Keyed by chance, so that nobody can choose trace ids that fall together.
+    hasher: RandomState,
+}
+
+/// The events that were accepted between the beginnings of two seals.
+#[derive(Debug, Default)]
+pub struct Generation {
+    events: HashMap<u64, Vec<(Timestamp, Arc<Event>)>>,
+    last_seq: u64,
+}
+
+impl Unsealed {
+    fn hash(&self, event: &Event, time: Timestamp) -> u64 {
+        self.hasher.hash_one((&event.tenant, event.trace_id(), time))
+    }
+
+    /// Whether an event is among them.
+    pub fn known(&self, event: &Event) -> Known {
+        let hash = self.hash(event, event.time);
+        let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flatten();
+        let is_same = |(time, other): &&(Timestamp, Arc<Event>)| {
+            *time == event.time && other.tenant == event.tenant && other.trace_id() == event.trace_id()
+        };
+        same.filter(is_same).map(|(_, other)| likeness(event, &other.original)).max().unwrap_or(Known::New)
+    }
+
+    /// Adds accepted events.
+    pub fn extend(&mut self, events: &[Arc<Event>]) {
+        let mut generation = self.generations.pop().unwrap_or_default();
+        generation.events.reserve(events.len());
+        for event in events {
+            let claimed = if event.time_suspect { claimed(&event.original, event.text(Field::Format)) } else { None };
+            let time = claimed.unwrap_or(event.time);
+            generation.last_seq = generation.last_seq.max(event.seq);
+            generation.events.entry(self.hash(event, time)).or_default().push((time, Arc::clone(event)));
+        }
+        self.generations.push(generation);
+    }
+
+    /// A seal begins: what is added from now on is of another generation.
+    pub fn begin_generation(&mut self) {
+        if self.generations.last().is_some_and(|generation| !generation.events.is_empty()) {
+            self.generations.push(Generation::default());
+        }
+    }
+
+    /// Lets go of the generations whose events are all in segments. They are returned, because freeing many events
+    /// takes a while, and whoever calls this may have no time.
+    pub fn take_sealed(&mut self, last_seq: u64) -> Vec<Generation> {
+        let (sealed, left) = std::mem::take(&mut self.generations).into_iter().partition(|generation| generation.last_seq <= last_seq);
+        self.generations = left;
+        sealed
+    }
+
+    /// Forgets events that never became durable.
+    pub fn forget_after(&mut self, durable_seq: u64) {
+        for generation in &mut self.generations {
+            generation.last_seq = generation.last_seq.min(durable_seq);
+            generation.events.retain(|_, same| {
+                same.retain(|(_, event)| event.seq <= durable_seq);
+                !same.is_empty()
+            });
+        }
+    }
+}
+
+/// The events of a batch by tenant, so that a segment is asked only about those that it could hold.
+type Asked<'a> = HashMap<&'a str, AskedOfTenant<'a>>;
+
+/// The events of a tenant: time and place in the batch, ascending.
+#[derive(Default)]
+struct AskedOfTenant<'a> {
+    all: Vec<(Timestamp, usize)>,
+    /// By trace id.
+    ids: HashMap<&'a str, Vec<(Timestamp, usize)>>,
+}
+
+fn asked(events: &[Event]) -> Asked<'_> {
+    let mut asked = Asked::new();
+    for (place, event) in events.iter().enumerate() {
+        let tenant = asked.entry(&*event.tenant).or_default();
+        tenant.all.push((event.time, place));
+        tenant.ids.entry(event.trace_id()).or_default().push((event.time, place));
+    }
+    for tenant in asked.values_mut() {
+        tenant.all.sort_unstable();
+        tenant.ids.values_mut().for_each(|events| events.sort_unstable());
+    }
+    asked
+}
+
+impl AskedOfTenant<'_> {
+    /// The places of the events that could lie among the rows of a tenant: under their own time, or, where some rows have another one
+    /// than they claim, under that.
+    fn within(&self, rows: &TenantRows, suspects: bool) -> Vec<usize> {
+        let events = &self.all;
+        if suspects {
+            let timed = |time: Timestamp| rows.oldest() <= time && time <= rows.newest();
+            let wanted = events.iter().filter(|(time, _)| timed(*time) || time.is_suspect(rows.oldest()));
+            return wanted.map(|(_, place)| *place).collect();
+        }
+        let from = events.partition_point(|(time, _)| *time < rows.oldest());
+        let to = events.partition_point(|(time, _)| *time <= rows.newest());
+        events[from..to].iter().map(|(_, place)| *place).collect()
+    }
+
+    /// Those of a trace id.
+    fn of(&self, trace_id: &str) -> &[(Timestamp, usize)] {
+        self.ids.get(trace_id).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// The events of one time, of a list in the order of times.
+fn at(events: &[(Timestamp, usize)], time: Timestamp) -> &[(Timestamp, usize)] {
+    let from = events.partition_point(|(other, _)| *other < time);
+    let to = from + events[from..].partition_point(|(other, _)| *other == time);
+    &events[from..to]
+}
+
+/// Whether an event of one of these times, which ascend, would have been filed under another time at `now`.
+fn any_suspect(times: impl DoubleEndedIterator<Item = Timestamp>, now: Timestamp) -> bool {
+    let mut times = times;
+    let oldest = times.next();
+    [oldest, times.next_back().or(oldest)].into_iter().flatten().any(|time| time.is_suspect(now))
+}
+
+/// Rows whose trace ids are read at a time, and rows whose records are.
+const ID_ROWS: usize = 65_536;
+const RECORD_ROWS: usize = 2_048;
+
+fn known_in(segment: &Segment, events: &[Event], asked: &Asked<'_>) -> Result<Vec<(usize, Known)>> {
+    let suspects = segment.manifest().suspects > 0;
+    let mut rows: Vec<(u32, &str)> = Vec::new();
+    // A batch has few tenants, a segment may have many, and there are many segments.
+    for (name, of_tenant) in asked {
+        let Some(tenant) = segment.tenant(name) else { continue };
+        let places = of_tenant.within(tenant, suspects);
+        if !places.is_empty() {
+            Candidates::new(segment, tenant, suspects)?.find(events, &places, &mut rows)?;
+        }
+    }
+    rows.sort_unstable();
+    if rows.len() > RECORD_ROWS {
+        rows = confirmed(segment, asked, &rows)?;
+    }
+    let mut known = Vec::new();
+    for rows in rows.chunks(RECORD_ROWS) {
+        each_row(segment, rows, &[Field::TraceId, Field::Format, Field::TimeSuspect, Field::Original], |columns, place, time, tenant| {
+            let same = asked[tenant].of(columns.text(Field::TraceId, place).unwrap_or_default());
+            let original = columns.text(Field::Original, place).unwrap_or_default();
+            let same = match columns.flag(Field::TimeSuspect, place) {
+                Some(true) if !any_suspect(same.iter().map(|(time, _)| *time), time) => &[],
+                Some(true) => claimed(original, columns.text(Field::Format, place)).map_or(&[][..], |claimed| at(same, claimed)),
+                _ => at(same, time),
+            };
+            known.extend(same.iter().map(|(_, place)| (*place, likeness(&events[*place], original))));
+        })?;
+    }
+    Ok(known)
+}
+
+/// Those of many candidates that have one of the trace ids: ids can be made that share a hash, and records are long.
+fn confirmed<'a>(segment: &Segment, asked: &Asked<'_>, rows: &[(u32, &'a str)]) -> Result<Vec<(u32, &'a str)>> {
+    let mut kept = Vec::new();
+    for rows in rows.chunks(ID_ROWS) {
+        let mut numbers = rows.iter();
+        each_row(segment, rows, &[Field::TraceId], |columns, place, _, tenant| {
+            let here = columns.text(Field::TraceId, place).is_some_and(|id| !asked[tenant].of(id).is_empty());
+            kept.extend(numbers.next().filter(|_| here));
+        })?;
+    }
+    Ok(kept)
+}
+
+/// Reads some columns of rows, and hands over each with its time and its tenant.
+fn each_row<'a>(
+    segment: &Segment,
+    rows: &[(u32, &'a str)],
+    fields: &[Field],
+    mut take: impl FnMut(&Columns, usize, Timestamp, &'a str),
+) -> Result<()> {
+    let index = segment.index()?;
+    let numbers: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
+    let mut rows = rows.iter();
+    for columns in segment.read(&numbers, fields, &mut 0)? {
+        for place in 0..columns.rows() {
+            let (row, tenant) = *rows.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
+            take(&columns, place, index.time(row), tenant);
+        }
+    }
+    Ok(())
+}
+
+/// Finds the rows of a tenant that may be events of a batch.
+struct Candidates<'a> {
+    tenant: &'a TenantRows,
+    index: Arc<IndexReader>,
+    suspects: bool,
+    /// The code of rows that were filed under another time; 0 if the index does not tell them.
+    suspect: u32,
+}
+
+impl<'a> Candidates<'a> {
+    fn new(segment: &Segment, tenant: &'a TenantRows, suspects: bool) -> Result<Self> {
+        let index = segment.index()?;
+        let told = suspects && index.codes(Field::TimeSuspect)?.is_some();
+        let suspect = if told { index.code_of(Field::TimeSuspect, "true")?.map_or(0, |(code, _)| code) } else { 0 };
+        Ok(Self { tenant, index, suspects, suspect })
+    }
+
+    /// Appends the rows that the events at these places may be.
+    fn find(&self, events: &[Event], places: &[usize], found: &mut Vec<(u32, &'a str)>) -> Result<()> {
+        let codes = if self.suspect > 0 { self.index.codes(Field::TimeSuspect)? } else { None };
+        let ids: Vec<&str> = places.iter().map(|place| events[*place].trace_id()).collect();
+        self.index.each_candidates(Field::TraceId, &ids, &mut |which, rows| {
+            let mut times: Vec<Timestamp> = which.iter().map(|id| events[places[*id]].time).collect();
+            times.sort_unstable();
+            let rows = within(rows, self.tenant).iter().filter(|row| self.may_be(**row, codes, &times));
+            found.extend(rows.map(|row| (*row, self.tenant.tenant.as_ref())));
+        })
+    }
+
+    /// Whether a row may be an event of one of these times, which ascend.
+    fn may_be(&self, row: u32, codes: Option<&Codes>, times: &[Timestamp]) -> bool {
+        let here = self.index.time(row);
+        let suspect = self.suspects && codes.is_none_or(|codes| codes.get(row) == self.suspect);
+        suspect && any_suspect(times.iter().copied(), here) || times.binary_search(&here).is_ok()
+    }
+}
+
+/// The rows, which ascend, that are a tenant's.
+fn within<'r>(rows: &'r [u32], tenant: &TenantRows) -> &'r [u32] {
+    let range = tenant.range();
+    let from = rows.partition_point(|row| *row < range.start);
+    let to = rows.partition_point(|row| *row < range.end);
+    &rows[from..to]
+}
