@@ -16,6 +16,11 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
 }
 
+/// A text with compatibility forms as their plain ones (NFKC), its case kept.
+pub fn plain_forms(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfkc().collect()) }
+}
+
 /// What a character is to the words of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
