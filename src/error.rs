@@ -132,6 +132,18 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What a parser of JSON says, without the values that it quotes: they may be secret, and messages go where records do not.
+pub fn without_values(cause: &serde_json::Error) -> String {
+    let text = cause.to_string();
+    let names_ours = ["missing field", "duplicate field"].iter().any(|start| text.starts_with(start));
+    match (text.find(['"', '`']), text.rfind(", expected ")) {
+        (Some(value), expected) if cause.is_data() && !names_ours => {
+            format!("{}{}", text[..value].trim_end(), expected.filter(|at| *at > value).map_or("", |at| &text[at..]))
+        }
+        _ => text,
+    }
+}
+
 /// Gives foreign errors a kind and a place.
 pub trait Context<T> {
     /// Turns a foreign error into ours, of `kind`, with `message` saying what was being done.
@@ -144,5 +156,23 @@ where
 {
     fn context(self, kind: ErrorKind, message: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|cause| Error::new(kind, message()).because(cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parsers_words_are_told_without_values() {
+        let said = |json: &str| without_values(&serde_json::from_str::<u8>(json).expect_err(json));
+        for (json, expected) in [
+            ("\"hunter2, expected x\"", "invalid type: string, expected u8 at line 1"),
+            ("300", "invalid value: integer, expected u8 at line 1"),
+            ("[1", "invalid type: sequence, expected u8 at line 1"),
+            ("", "EOF while parsing a value at line 1"),
+        ] {
+            assert!(said(json).starts_with(expected), "{json}: {}", said(json));
+        }
     }
 }

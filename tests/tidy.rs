@@ -25,7 +25,7 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("generate", &[]),
     ("text", &[]),
-    ("redact", &["error", "event"]),
+    ("redact", &["error", "event", "text"]),
 ];
 
 /// Foreign crates and the modules that may name them.

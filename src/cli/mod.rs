@@ -12,6 +12,7 @@ mod filter_args;
 mod follow;
 mod generate;
 mod ingest;
+mod init;
 mod output;
 mod policy;
 mod remote;
@@ -24,7 +25,7 @@ mod store;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::storage::Access;
+use crate::storage::{Access, DataDir};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::{IsTerminal, Write};
@@ -66,6 +67,8 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 check failed, 4 nothing matched (with
 enum Command {
     /// Build a sample store in a temporary directory, ask it a few questions, and serve it
     Demo(demo::DemoArgs),
+    /// Make a store before its first start, with its rules of redaction
+    Init(init::InitArgs),
     /// Serve a data directory over HTTP
     Serve(serve::ServeArgs),
     /// Take in records: NDJSON, JSON arrays, CloudTrail and CTS files, gzip, zstd
@@ -139,6 +142,12 @@ impl Session {
         self.open_with(data, access, Settings { compact: false, ..Settings::default() })
     }
 
+    /// Makes a new store with these rules of redaction, and opens it.
+    fn make(&self, data: &Path, redaction: Option<&[u8]>) -> Result<Engine> {
+        DataDir::prepare(data, redaction)?;
+        self.open(data, Access::Write)
+    }
+
     fn open_with(&self, data: &Path, access: Access, settings: Settings) -> Result<Engine> {
         Engine::open_with(data, access, Arc::new(SystemClock), self.runtime.handle().clone(), settings)
     }
@@ -193,6 +202,7 @@ fn broken_pipe(error: &Error) -> bool {
 fn run(command: Command) -> Result<u8> {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ingest(args) => ingest::run(&args),
         Command::Query(args) => ask::query(&args),

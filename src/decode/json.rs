@@ -259,7 +259,7 @@ fn is_date(text: &str) -> bool {
 
 /// A parser's error in our words: records are one line mostly, so the place is a byte and not a line and a column.
 pub(super) fn fault(cause: &serde_json::Error) -> Error {
-    let text = cause.to_string();
+    let text = crate::error::without_values(cause);
     let place = format!(" at line {} column {}", cause.line(), cause.column());
     match text.strip_suffix(&place) {
         Some(what) if cause.line() == 1 => Error::invalid(format!("{what} at byte {}", cause.column())),

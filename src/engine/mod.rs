@@ -218,6 +218,14 @@ impl Engine {
         &self.core.settings
     }
 
+    /// Whether these are rules of redaction.
+    ///
+    /// # Errors
+    /// Rules that are malformed; the message says which.
+    pub fn check_redaction(rules: &[u8]) -> Result<()> {
+        Redactor::parse(rules, [0; 32]).map(drop)
+    }
+
     /// How often each rule of redaction has found something since the start.
     pub fn redacted(&self) -> Vec<(String, u64)> {
         let found = self.core.redactor.iter().flat_map(Redactor::found);

@@ -5,10 +5,9 @@ use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{DAY_MS, Event, clip, row_order};
-use crate::redact::Redactor;
+use crate::redact::{Redacted, Redactor};
 use crate::storage::segment::{Form, Manifest, SegmentFiles, write_segment};
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -85,11 +84,8 @@ impl TenantRule {
 
 /// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
 pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Batch {
-    let decoded: Vec<(u64, Result<Event, Rejected>)> = records
-        .into_par_iter()
-        .with_min_len(256)
-        .map(|record| (record.line, decode_record(redacted(record, redactor), format, rule)))
-        .collect();
+    let decoded: Vec<(u64, Result<Event, Rejected>)> =
+        records.into_par_iter().with_min_len(256).map(|record| (record.line, decode_record(record, format, rule, redactor))).collect();
     let mut batch = Batch { events: Vec::with_capacity(decoded.len()), lines: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
     for (line, outcome) in decoded {
         match outcome {
@@ -103,49 +99,74 @@ pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &Tenan
     batch
 }
 
-fn redacted(record: Record, redactor: Option<&Redactor>) -> Record {
-    let Some(redactor) = redactor else { return record };
-    // What is no UTF-8 is no record; its secrets are searched in what can be read of it.
-    let text = String::from_utf8_lossy(&record.bytes);
-    match (&text, redactor.redact(&text)) {
-        (Cow::Borrowed(_), Cow::Borrowed(_)) => record,
-        (_, redacted) => Record { line: record.line, bytes: redacted.into_owned().into_bytes() },
+fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Result<Event, Rejected> {
+    let Some(redactor) = redactor else {
+        return decode_bytes(&record.bytes, format, rule).map_err(|error| rejected(record.line, &error, record.bytes, rule));
+    };
+    let Redacted { bytes, unreadable_at } = redactor.redact(&record.bytes);
+    let outcome = match unreadable_at {
+        None => decode_bytes(&bytes, format, rule),
+        Some(at) => Err(unreadable(&record.bytes, at)),
+    };
+    outcome.map_err(|error| {
+        let kept = redactor.redact_refused(&record.bytes);
+        // The reason may quote the record, so it is that of the bytes that are kept.
+        let error = match unreadable_at {
+            None if kept != bytes => decode_bytes(&kept, format, rule).err().unwrap_or_else(|| Error::invalid("the record was refused")),
+            _ => error,
+        };
+        rejected(record.line, &error, kept.into_owned(), rule)
+    })
+}
+
+/// Why a record was refused that is not JSON, when only what is masked of it may be seen.
+fn unreadable(record: &[u8], at: usize) -> Error {
+    if let Err(error) = check_size(record).and_then(|()| text_of(record).map(drop)) {
+        return error;
+    }
+    Error::invalid(format!("not one JSON object: byte {} is where it ends being one, so it is kept masked", at + 1))
+}
+
+fn check_size(record: &[u8]) -> Result<()> {
+    if record.len() <= RECORD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.len())))
+}
+
+fn text_of(record: &[u8]) -> Result<&str> {
+    std::str::from_utf8(record).map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))
+}
+
+fn decode_bytes(record: &[u8], format: Option<Format>, rule: &TenantRule) -> Result<Event> {
+    check_size(record)?;
+    let text = text_of(record)?;
+    match rule {
+        TenantRule::Is(tenant) => {
+            let mut event = decode::decode(text, format)?;
+            event.tenant = tenant.as_str().into();
+            Ok(event)
+        }
+        TenantRule::At(path) => {
+            let (mut event, tenant) = decode::decode_with_text_at(text, format, path)?;
+            let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
+            check_producer(&tenant)?;
+            event.tenant = tenant.into();
+            Ok(event)
+        }
     }
 }
 
-fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> Result<Event, Rejected> {
-    let outcome = (|| {
-        if record.bytes.len() > RECORD_BYTES_MAX {
-            return Err(Error::invalid(format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.bytes.len())));
-        }
-        let text = std::str::from_utf8(&record.bytes)
-            .map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))?;
-        match rule {
-            TenantRule::Is(tenant) => {
-                let mut event = decode::decode(text, format)?;
-                event.tenant = tenant.as_str().into();
-                Ok(event)
-            }
-            TenantRule::At(path) => {
-                let (mut event, tenant) = decode::decode_with_text_at(text, format, path)?;
-                let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
-                check_producer(&tenant)?;
-                event.tenant = tenant.into();
-                Ok(event)
-            }
-        }
-    })();
-    outcome.map_err(|error: Error| {
-        let tenant = match rule {
-            TenantRule::Is(tenant) => Some(tenant.clone()),
-            TenantRule::At(path) => std::str::from_utf8(&record.bytes)
-                .ok()
-                .filter(|text| text.len() <= RECORD_BYTES_MAX)
-                .and_then(|text| decode::text_at(text, path))
-                .filter(|tenant| check_producer(tenant).is_ok()),
-        };
-        Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500), bytes: record.bytes, conflict: false }
-    })
+fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Rejected {
+    let tenant = match rule {
+        TenantRule::Is(tenant) => Some(tenant.clone()),
+        TenantRule::At(path) => std::str::from_utf8(&bytes)
+            .ok()
+            .filter(|text| text.len() <= RECORD_BYTES_MAX)
+            .and_then(|text| decode::text_at(text, path))
+            .filter(|tenant| check_producer(tenant).is_ok()),
+    };
+    Rejected { tenant, line, reason: clip(&error.to_string(), 500), bytes, conflict: false }
 }
 
 /// Makes segments of accepted events: one for each event date. `next_id` names them, and `put` takes the files of each as

@@ -56,6 +56,24 @@ impl DataDir {
         Ok(Self { store, key, _lock: lock })
     }
 
+    /// Makes the directory at `root` ready to become a new data directory with these rules of redaction.
+    ///
+    /// # Errors
+    /// A directory that is a data directory already, or holds something else.
+    pub fn prepare(root: &Path, redaction: Option<&[u8]>) -> Result<()> {
+        let exists = |what: &str| Err(Error::new(ErrorKind::Exists, format!("{} {what}", root.display())));
+        if root.join(VERSION_FILE).exists() {
+            return exists("is a data directory already: change its redaction.json and start it again");
+        }
+        refuse_unless_new(root, Access::Write)?;
+        create_root(root)?;
+        let Some(rules) = redaction else { return Ok(()) };
+        match Store::new(root)?.put(REDACTION_FILE, rules, PutMode::Create) {
+            Err(_) if root.join(REDACTION_FILE).exists() => exists("has a redaction.json already: leave out the rules, or remove it"),
+            done => done,
+        }
+    }
+
     /// The rules of redaction and the key for them, if there are rules. The key is made when it is first needed.
     ///
     /// # Errors
@@ -86,17 +104,22 @@ fn refuse_unless_new(root: &Path, access: Access) -> Result<()> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
         Err(cause) => return Err(Error::io(shown, cause)),
     };
-    // A process that was killed while it made the directory leaves its lock file and a version mark under a temporary name.
-    let own = |name: &str| name == LOCK_FILE || name.strip_prefix(VERSION_FILE).is_some_and(|rest| rest.starts_with('#'));
+    // Rules of redaction may be there first, and their key of an earlier store. A process that was killed while it made the
+    // directory leaves its lock file, and files under temporary names.
+    let begins = |name: &str, file: &str| name.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'));
+    let own = |name: &str| {
+        name == LOCK_FILE
+            || name.strip_prefix(VERSION_FILE).is_some_and(|rest| rest.starts_with('#'))
+            || [REDACTION_FILE, REDACTION_KEY].iter().any(|file| begins(name, file))
+    };
     let foreign = entries.is_some_and(|entries| entries.flatten().any(|entry| !entry.file_name().to_str().is_some_and(own)));
     match access {
         _ if foreign => {
             Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals")))
         }
-        Access::Read => Err(Error::new(
-            ErrorKind::NotFound,
-            format!("there is no data directory at {shown}; `annals ingest --data {shown} …` makes one"),
-        )),
+        Access::Read => {
+            Err(Error::new(ErrorKind::NotFound, format!("there is no data directory at {shown}; `annals init --data {shown}` makes one")))
+        }
         Access::Write => Ok(()),
     }
 }
@@ -178,6 +201,22 @@ mod tests {
         let _one = DataDir::open(&root, Access::Read).expect("a reader");
         let _two = DataDir::open(&root, Access::Read).expect("another reader");
         assert_eq!(DataDir::open(&root, Access::Write).expect_err("readers have it").kind(), ErrorKind::Locked);
+    }
+
+    #[test]
+    fn rules_of_redaction_may_be_there_first() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let root = folder.path().join("data");
+        DataDir::prepare(&root, Some(b"rules")).expect("nothing is there");
+        let refused = DataDir::prepare(&root, Some(b"others")).expect_err("there are rules");
+        assert_eq!(refused.kind(), ErrorKind::Exists);
+        assert_eq!(DataDir::open(&root, Access::Read).expect_err("no store yet").kind(), ErrorKind::NotFound);
+        let data = DataDir::open(&root, Access::Write).expect("a new directory");
+        assert_eq!(data.redaction().expect("a key is made").map(|(rules, _)| rules), Some(b"rules".to_vec()));
+        drop(data);
+        assert_eq!(DataDir::prepare(&root, None).expect_err("a store").kind(), ErrorKind::Exists);
+        fs::write(folder.path().join("notes.txt"), "mine").expect("a foreign file");
+        assert_eq!(DataDir::prepare(folder.path(), None).expect_err("foreign").kind(), ErrorKind::Invalid);
     }
 
     #[test]

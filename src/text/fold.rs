@@ -32,6 +32,11 @@ pub fn melts(letter: char) -> bool {
             || SECONDS.iter().any(|second| compose(letter, *second).is_some()))
 }
 
+/// A text with compatibility forms as their plain ones (NFKC), its case kept.
+pub fn plain_forms(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfkc().collect()) }
+}
+
 /// What a character is to the words of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {

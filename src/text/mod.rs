@@ -6,13 +6,15 @@
 
 mod fold;
 mod glob;
+mod lexer;
 mod shape;
 mod texts;
 mod tokens;
 mod walk;
 
-pub use fold::{fold, is_word, melts};
+pub use fold::{fold, is_word, melts, plain_forms};
 pub use glob::Glob;
+pub use lexer::{Lexer, Quoted, unescape};
 pub use shape::{decided_by_shape, longest_run, shape};
 pub use texts::{Kind as RecordTextKind, RecordText, RecordTexts};
 pub use tokens::{Token, TokenKind, Wanted, is_lone_id, spaced, stands_in, tokens, words_of};

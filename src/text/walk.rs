@@ -2,7 +2,7 @@
 //!
 //! Records were accepted as JSON, so the walk does not validate; on anything else it stops early and never panics.
 
-use memchr::memchr2;
+use super::lexer::{Lexer, Quoted};
 use std::borrow::Cow;
 
 /// Levels of objects, arrays and embedded JSON that are entered. Records may nest [`crate::decode::DEPTH_MAX`] levels, and
@@ -46,7 +46,7 @@ pub fn walk_parts(record: &str, visit: &mut dyn FnMut(Part<'_>)) {
 }
 
 fn walk_value(json: &str, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) {
-    let mut walker = Walker { json, at: 0 };
+    let mut walker = Walker(Lexer::new(json));
     // Malformed input ends the walk; what came before was visited.
     let _ = walker.value(path, depth, visit);
 }
@@ -72,25 +72,11 @@ impl Path {
     }
 }
 
-struct Walker<'a> {
-    json: &'a str,
-    at: usize,
-}
+struct Walker<'a>(Lexer<'a>);
 
 impl<'a> Walker<'a> {
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.json.as_bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return Some(*byte);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
     fn value(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
-        match self.peek()? {
+        match self.0.peek()? {
             b'{' | b'[' if depth >= DEPTH_MAX => None,
             b'{' => self.object(path, depth, visit),
             b'[' => self.array(path, depth, visit),
@@ -105,7 +91,7 @@ impl<'a> Walker<'a> {
                 Some(())
             }
             _ => {
-                let literal = self.literal()?;
+                let literal = self.0.literal()?;
                 if literal != "null" {
                     visit(&path.text, Part::Literal(literal));
                 }
@@ -116,21 +102,21 @@ impl<'a> Walker<'a> {
 
     fn object(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
         visit(&path.text, Part::Container);
-        self.at += 1;
+        self.0.step();
         let parent = path.text.len();
         loop {
-            match self.peek()? {
+            match self.0.peek()? {
                 b'}' => {
-                    self.at += 1;
+                    self.0.step();
                     return Some(());
                 }
-                b',' => self.at += 1,
+                b',' => self.0.step(),
                 b'"' => {
                     let key = self.string()?;
-                    if self.peek()? != b':' {
+                    if self.0.peek()? != b':' {
                         return None;
                     }
-                    self.at += 1;
+                    self.0.step();
                     path.enter(&key);
                     visit(&path.text, Part::Key(&key));
                     let done = self.value(path, depth + 1, visit);
@@ -144,43 +130,21 @@ impl<'a> Walker<'a> {
 
     fn array(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
         visit(&path.text, Part::Container);
-        self.at += 1;
+        self.0.step();
         loop {
-            match self.peek()? {
+            match self.0.peek()? {
                 b']' => {
-                    self.at += 1;
+                    self.0.step();
                     return Some(());
                 }
-                b',' => self.at += 1,
+                b',' => self.0.step(),
                 _ => self.value(path, depth + 1, visit)?,
             }
         }
     }
 
-    /// The string that begins here.
     fn string(&mut self) -> Option<Cow<'a, str>> {
-        let start = self.at + 1;
-        let bytes = self.json.as_bytes();
-        let mut at = start;
-        let mut escaped = false;
-        loop {
-            at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
-            if bytes[at] == b'"' {
-                break;
-            }
-            escaped = true;
-            at += 2;
-        }
-        self.at = at + 1;
-        let inner = self.json.get(start..at)?;
-        Some(if escaped { Cow::Owned(unescape(inner)) } else { Cow::Borrowed(inner) })
-    }
-
-    fn literal(&mut self) -> Option<&'a str> {
-        let rest = &self.json[self.at..];
-        let length = rest.find(|letter: char| matches!(letter, ',' | '}' | ']') || letter.is_whitespace()).unwrap_or(rest.len());
-        self.at += length;
-        rest.get(..length).filter(|literal| !literal.is_empty())
+        self.0.string().map(Quoted::text)
     }
 }
 
@@ -213,42 +177,6 @@ fn fits(json: &str, depth: usize) -> bool {
         }
     }
     depth + most < DEPTH_MAX
-}
-
-/// The text that an escaped string stands for. Half a surrogate pair stands for no character, so it becomes U+FFFD.
-fn unescape(inner: &str) -> String {
-    let mut text = String::with_capacity(inner.len());
-    let mut rest = inner;
-    while let Some(at) = rest.find('\\') {
-        text.push_str(&rest[..at]);
-        let mut after = rest[at + 1..].chars();
-        let letter = after.next();
-        rest = after.as_str();
-        match letter {
-            Some('n') => text.push('\n'),
-            Some('t') => text.push('\t'),
-            Some('r') => text.push('\r'),
-            Some('b') => text.push('\u{8}'),
-            Some('f') => text.push('\u{c}'),
-            Some('u') => {
-                let unit = |text: &str| text.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-                let Some(first) = unit(rest) else { continue };
-                rest = &rest[4..];
-                let second = rest.strip_prefix("\\u").and_then(unit).filter(|second| (0xdc00..0xe000).contains(second));
-                match (first, second) {
-                    (0xd800..0xdc00, Some(second)) => {
-                        rest = &rest[6..];
-                        text.extend(char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)));
-                    }
-                    _ => text.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)),
-                }
-            }
-            Some(other) => text.push(other),
-            None => {}
-        }
-    }
-    text.push_str(rest);
-    text
 }
 
 #[cfg(test)]
@@ -303,11 +231,6 @@ mod tests {
                 "note Text(\"[draft]\")",
             ]
         );
-    }
-
-    #[test]
-    fn escapes_become_what_they_stand_for() {
-        assert_eq!(unescape(r#"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude80\ud800x"#), "\"\\/\u{8}\u{c}\n\r\té🚀\u{fffd}x");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The grammar of `_bulk`: lines of actions, each but `delete` followed by its document.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, without_values};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<V
 
 fn action(line: &[u8]) -> Result<(Operation, Target)> {
     let mut named: BTreeMap<String, Target> =
-        serde_json::from_slice(line).map_err(|cause| Error::invalid("is no object of one action").because(cause))?;
+        serde_json::from_slice(line).map_err(|cause| Error::invalid("is no object of one action").because(without_values(&cause)))?;
     let (name, target) = named.pop_first().filter(|_| named.is_empty()).ok_or_else(|| Error::invalid("expected one action"))?;
     let operation = match name.as_str() {
         "index" if target.op_type.as_deref() == Some("create") => Operation::Create,
@@ -107,10 +107,8 @@ fn action(line: &[u8]) -> Result<(Operation, Target)> {
         "create" => Operation::Create,
         "update" => Operation::Update,
         "delete" => Operation::Delete,
-        other => {
-            let shown = crate::event::clip(other, 40);
-            return Err(Error::invalid(format!("expected field [create], [delete], [index] or [update] but found [{shown}]")));
-        }
+        // What is there instead is not quoted: where lines are missing it is a document.
+        _ => return Err(Error::invalid("expected field [create], [delete], [index] or [update] but found another")),
     };
     Ok((operation, target))
 }

@@ -6,7 +6,7 @@
 use super::messages::{
     Any, AnyValue, ArrayValue, ExportLogsServiceRequest, KeyValue, KeyValueList, LogRecord, Resource, ResourceLogs, Scope, ScopeLogs,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, without_values};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
@@ -23,7 +23,7 @@ pub(super) fn parse(body: &[u8]) -> Result<ExportLogsServiceRequest> {
         return Ok(ExportLogsServiceRequest::default());
     }
     let body: Map<String, Json> =
-        serde_json::from_slice(body).map_err(|cause| Error::invalid("the body is no JSON object").because(cause))?;
+        serde_json::from_slice(body).map_err(|cause| Error::invalid("the body is no JSON object").because(without_values(&cause)))?;
     if !body.is_empty() && !body.contains_key("resourceLogs") {
         return Err(Error::invalid("the body has no resourceLogs: OTLP's JSON names are in lowerCamelCase"));
     }

@@ -1,0 +1,208 @@
+//! Paths that rules name, and where in a record they lead.
+//!
+//! Keys are compared folded ([`crate::text::fold`]: NFKC, lower case) and without characters that nobody sees. A key with dots
+//! counts as the keys between the dots: producers write `{"a.b":{"c":1}}` for `a.b.c`. Arrays are passed through.
+
+use crate::text::fold;
+use std::borrow::Cow;
+
+/// Steps of a path at most: a place in it is a bit of a number.
+const STEPS_MAX: usize = 60;
+
+/// Keys on the way to a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PathPattern {
+    /// The rule that names it.
+    pub(super) rule: usize,
+    steps: Vec<PathStep>,
+    /// Which of the steps is the last that names a key.
+    last_key: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PathStep {
+    Key(String),
+    /// Any one key.
+    One,
+    /// Any keys, none included.
+    Many,
+}
+
+/// What can still follow from a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lead {
+    /// Nothing.
+    Nowhere,
+    /// The pattern's last key, somewhere below.
+    ToKey,
+    /// Any key below.
+    Anywhere,
+}
+
+impl PathPattern {
+    pub(super) fn parse(rule: usize, path: &str) -> Option<Self> {
+        let step = |step: &str| match step {
+            "*" => Some(PathStep::One),
+            "**" => Some(PathStep::Many),
+            key => Some(key_form(key)).filter(|key| !key.is_empty()).map(|key| PathStep::Key(key.into_owned())),
+        };
+        let steps: Vec<PathStep> = path.split('.').map(step).collect::<Option<_>>()?;
+        // A pattern of nothing but stars would take the record itself.
+        let last_key = steps.iter().rposition(|step| matches!(step, PathStep::Key(_)))?;
+        (steps.len() <= STEPS_MAX).then_some(Self { rule, steps, last_key })
+    }
+
+    /// The last key that it names.
+    pub(super) fn key(&self) -> &str {
+        match &self.steps[self.last_key] {
+            PathStep::Key(key) => key,
+            PathStep::One | PathStep::Many => "",
+        }
+    }
+
+    /// A place is a set of bits: bit `n` says that the first `n` steps may be behind it. Where stars follow, so may they be.
+    fn closed(&self, mut place: u64) -> u64 {
+        for (number, step) in self.steps.iter().enumerate() {
+            if *step == PathStep::Many && place >> number & 1 == 1 {
+                place |= 2 << number;
+            }
+        }
+        place
+    }
+
+    fn start(&self) -> u64 {
+        self.closed(1)
+    }
+
+    /// Every place from which the last key is still to come.
+    fn astray(&self) -> u64 {
+        self.closed((2 << self.last_key) - 1)
+    }
+
+    /// The place that a key leads to. `*` is any one key, so it takes all of a key with dots, or any part of it.
+    fn follow(&self, place: u64, key: &str) -> u64 {
+        let (mut place, mut within) = (place, 0_u64);
+        let mut parts = key.split('.').map(str::trim).filter(|part| !part.is_empty()).peekable();
+        // A key of nothing is a key too.
+        let nothing = if parts.peek().is_none() { Some("") } else { None };
+        for part in parts.chain(nothing) {
+            let (mut next, mut taking) = (within << 1, within);
+            for (number, step) in self.steps.iter().enumerate().filter(|(number, _)| place >> number & 1 == 1) {
+                match step {
+                    PathStep::Many => next |= 1 << number,
+                    PathStep::One => {
+                        next |= 2 << number;
+                        taking |= 1 << number;
+                    }
+                    PathStep::Key(key) if key == part => next |= 2 << number,
+                    PathStep::Key(_) => {}
+                }
+            }
+            (place, within) = (self.closed(next), taking);
+        }
+        place
+    }
+
+    fn ends(&self, place: u64) -> bool {
+        place >> self.steps.len() & 1 == 1
+    }
+
+    fn lead(&self, place: u64) -> Lead {
+        let to_key = (2 << self.last_key) - 1;
+        match place & !(1 << self.steps.len()) {
+            0 => Lead::Nowhere,
+            open if open & !to_key != 0 => Lead::Anywhere,
+            _ => Lead::ToKey,
+        }
+    }
+}
+
+/// A key as it is compared.
+pub(super) fn key_form(key: &str) -> Cow<'_, str> {
+    let folded = fold(key);
+    if folded.is_ascii() && !folded.contains('\0') {
+        return match folded {
+            Cow::Borrowed(key) => Cow::Borrowed(key.trim()),
+            Cow::Owned(key) if key.trim().len() == key.len() => Cow::Owned(key),
+            Cow::Owned(key) => Cow::Owned(key.trim().to_owned()),
+        };
+    }
+    Cow::Owned(folded.chars().filter(|letter| !is_unseen(*letter)).collect::<String>().trim().to_owned())
+}
+
+/// Whether a character leaves no trace when a text is shown.
+pub(super) fn is_unseen(letter: char) -> bool {
+    matches!(letter,
+        '\0' | '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// Where a reader is in a record, for all patterns: one place for each, and those of the keys above.
+#[derive(Debug)]
+pub(super) struct Places<'r> {
+    patterns: &'r [PathPattern],
+    places: Vec<u64>,
+    astray: bool,
+}
+
+impl<'r> Places<'r> {
+    /// At the beginning of a record, or, `astray`, somewhere within one: then every pattern may have begun.
+    pub(super) fn new(patterns: &'r [PathPattern], astray: bool) -> Self {
+        let start = |pattern: &PathPattern| if astray { pattern.astray() } else { pattern.start() };
+        Self { patterns, places: patterns.iter().map(start).collect(), astray }
+    }
+
+    fn here(&self) -> usize {
+        self.places.len() - self.patterns.len()
+    }
+
+    /// Where a key would lead.
+    fn after(&self, key: &str) -> impl Iterator<Item = u64> {
+        let key = key_form(key);
+        let places = self.patterns.iter().zip(&self.places[self.here()..]);
+        places.map(move |(pattern, place)| pattern.follow(*place, &key) | if self.astray { pattern.astray() } else { 0 })
+    }
+
+    pub(super) fn enter(&mut self, key: &str) {
+        let after: Vec<u64> = self.after(key).collect();
+        self.places.extend(after);
+    }
+
+    /// Where any of several keys would lead.
+    pub(super) fn after_any<'k>(&self, keys: impl Iterator<Item = Cow<'k, str>>) -> Vec<u64> {
+        let mut places = vec![0; self.patterns.len()];
+        for key in keys {
+            places.iter_mut().zip(self.after(&key)).for_each(|(place, after)| *place |= after);
+        }
+        places
+    }
+
+    /// Says that it may as well be at other places.
+    pub(super) fn be_also(&mut self, others: &[u64]) {
+        let here = self.here();
+        self.places[here..].iter_mut().zip(others).for_each(|(place, other)| *place |= other);
+    }
+
+    /// The places before the last key.
+    pub(super) fn above(&self) -> Vec<u64> {
+        let above = self.here().saturating_sub(self.patterns.len());
+        self.places[above..above + self.patterns.len()].to_vec()
+    }
+
+    pub(super) fn leave(&mut self) {
+        let here = self.here();
+        self.places.truncate(here);
+    }
+
+    /// The first pattern that ends here.
+    pub(super) fn matched(&self) -> Option<&'r PathPattern> {
+        let mut places = self.patterns.iter().zip(&self.places[self.here()..]);
+        places.find(|(pattern, place)| pattern.ends(**place)).map(|(pattern, _)| pattern)
+    }
+
+    /// The patterns that could still end below, and how.
+    pub(super) fn leads(&self) -> impl Iterator<Item = (&'r PathPattern, Lead)> {
+        let places = self.patterns.iter().zip(&self.places[self.here()..]);
+        places.map(|(pattern, place)| (pattern, pattern.lead(*place))).filter(|(_, lead)| *lead != Lead::Nowhere)
+    }
+}
