@@ -86,7 +86,7 @@ impl Engine {
 
     /// Decodes records as this store takes them: with what its rules of redaction find replaced.
     pub fn decode(&self, records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
-        decode_records(records, format, rule, self.core.redactor.as_ref())
+        self.core.pools.intake.install(|| decode_records(records, format, rule, self.core.redactor.as_ref()))
     }
 
     /// The same for a request that names itself: sent again with the same body, it gets the same answer.

@@ -16,6 +16,7 @@ mod intake;
 mod log;
 mod open;
 mod policy;
+mod pools;
 mod published;
 mod requests;
 mod scrub;
@@ -50,6 +51,7 @@ use crate::storage::segment::Segment;
 use intake::Intake;
 use log::Log;
 use policy::InForce;
+use pools::Pools;
 use published::Published;
 use seal::Sealing;
 use signal::Signal;
@@ -73,6 +75,7 @@ struct Core {
     clock: Arc<dyn Clock>,
     runtime: Handle,
     scanner: Scanner,
+    pools: Pools,
     settings: Settings,
     redactor: Option<Redactor>,
     published: Arc<Published>,
@@ -175,7 +178,7 @@ impl Engine {
 
     /// A reader of a snapshot; `forced` makes it answer by one path.
     pub fn reader<'a>(&'a self, snapshot: &'a Snapshot, forced: Option<AnswerPath>) -> Reader<'a> {
-        Reader::new(snapshot, &self.core.scanner, forced)
+        Reader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
     }
 
     /// The key that cursors of this store are signed with.

@@ -3,6 +3,7 @@
 use super::intake::Intake;
 use super::log::Log;
 use super::policy::InForce;
+use super::pools::Pools;
 use super::published::Published;
 use super::requests::Requests;
 use super::seal::{self, Sealing};
@@ -73,7 +74,8 @@ impl Engine {
         };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
-        let core = Core { data, clock, runtime, scanner, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
+        let pools = Pools::start()?;
+        let core = Core { data, clock, runtime, scanner, pools, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {

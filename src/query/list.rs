@@ -4,6 +4,7 @@
 //! change neither what was shown nor what comes next. Runs are visited in the order of the list, and only while one can
 //! still have an event that belongs on the page.
 
+use super::budget::EVENT_WORK;
 use super::cursor::{Cursor, Order};
 use super::filter::Filter;
 use super::gather::Gathering;
@@ -57,7 +58,7 @@ pub(super) struct Walk {
     pub(super) after: Option<EventKey>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// A page of the events that match.
     ///
     /// # Errors
@@ -101,7 +102,7 @@ impl Reader<'_> {
         let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
-        Ok((fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
+        Ok((self.fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
     }
 
     /// The first `limit` rows of a run in the walk's direction.
@@ -173,6 +174,37 @@ impl Reader<'_> {
             window = window.saturating_mul(4);
         }
     }
+
+    /// The events of the hits, in the order of the hits.
+    pub(super) fn fetch(&self, runs: &[Run<'a>], hits: &[Hit]) -> Result<Vec<Event>> {
+        let order = in_rows_order(hits);
+        let split = |group: &'_ [usize]| {
+            let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
+            if apart { APART_ROWS } else { group.len() }
+        };
+        let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
+        let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
+        let read = |group: &&[usize]| {
+            self.budget.spend(group.len() as u64 * EVENT_WORK)?;
+            let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+            let source = runs[hits[group[0]].1].source;
+            let found = source.events(&rows)?;
+            if found.len() != rows.len() {
+                return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
+            }
+            Ok(found)
+        };
+        // Hits that are scattered are read on all cores.
+        let spread = groups.len() >= 3;
+        let found: Vec<Vec<Event>> =
+            self.part(spread, || if spread { groups.par_iter().map(read).collect() } else { groups.iter().map(read).collect() })?;
+        let mut events: Vec<Option<Event>> = Vec::new();
+        events.resize_with(hits.len(), || None);
+        for (place, event) in order.iter().zip(found.into_iter().flatten()) {
+            events[*place] = Some(event);
+        }
+        events.into_iter().map(|event| event.ok_or_else(|| Error::internal("a hit without its event"))).collect()
+    }
 }
 
 /// The place from which a list that starts at a moment walks: before every event of that moment.
@@ -204,38 +236,6 @@ pub(super) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
 const APART: usize = 16;
 /// So many of such rows are read by one core.
 const APART_ROWS: usize = 13;
-
-/// The events of the hits, in the order of the hits.
-pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
-    let order = in_rows_order(hits);
-    let split = |group: &'_ [usize]| {
-        let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
-        if apart { APART_ROWS } else { group.len() }
-    };
-    let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
-    let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
-    let read = |group: &&[usize]| {
-        let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
-        let source = runs[hits[group[0]].1].source;
-        let found = source.events(&rows)?;
-        if found.len() != rows.len() {
-            return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
-        }
-        Ok(found)
-    };
-    // Hits that are scattered are read on all cores.
-    let found: Vec<Vec<Event>> = if groups.len() < 3 {
-        groups.iter().map(read).collect::<Result<_>>()?
-    } else {
-        groups.par_iter().map(read).collect::<Result<_>>()?
-    };
-    let mut events: Vec<Option<Event>> = Vec::new();
-    events.resize_with(hits.len(), || None);
-    for (place, event) in order.iter().zip(found.into_iter().flatten()) {
-        events[*place] = Some(event);
-    }
-    events.into_iter().map(|event| event.ok_or_else(|| Error::internal("a hit without its event"))).collect()
-}
 
 impl Walk {
     /// A number that grows in the walk's direction.
