@@ -17,13 +17,20 @@ fn same_id() -> TestStore {
     let store = TestStore::new();
     let record = |number: usize| {
         let time = NOW - 10_000 + number as i64;
-        json!({ "trace_id": "same", "trace_name": format!("n{number}"), "service_type": "S", "time": time, "event_type": "system" }).to_string()
+        json!({ "trace_id": "same", "trace_name": format!("n{number}"), "service_type": "S", "time": time, "event_type": "system" })
+            .to_string()
     };
     let records: Vec<String> = (0..SAME).map(record).collect();
     // Some of them are in a segment, some in the buffer.
     store.ingest("t", &records[..SAME / 2]);
     let rest: Vec<Json> = records[SAME / 2..].iter().map(|text| serde_json::from_str(text).expect("JSON")).collect();
-    let rest: Vec<Json> = rest.into_iter().map(|mut record| { record["project_id"] = "t".into(); record }).collect();
+    let rest: Vec<Json> = rest
+        .into_iter()
+        .map(|mut record| {
+            record["project_id"] = "t".into();
+            record
+        })
+        .collect();
     store.buffer_from(&rest, "project_id");
     store
 }
@@ -63,7 +70,9 @@ fn the_facade_of_cts_gives_of_such_an_id_what_a_page_holds() {
 fn a_question_that_takes_too_long_says_so_and_what_to_do() {
     let mut store = same_id();
     store.reopen_with(Settings { question_time: Duration::ZERO, compact: false, ..Settings::default() });
-    for path in ["/api/v1/count?tenant=t&source=S", "/api/v1/events?tenant=*", "/api/v1/events/same?tenant=t", "/api/v1/top?tenant=t&field=source"] {
+    for path in
+        ["/api/v1/count?tenant=t&source=S", "/api/v1/events?tenant=*", "/api/v1/events/same?tenant=t", "/api/v1/top?tenant=t&field=source"]
+    {
         let problem = store.refused(Request::get(path).body(Body::empty()).expect("a request"), 504);
         assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("narrow its period")), "{path}: {problem}");
     }

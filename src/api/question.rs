@@ -12,8 +12,8 @@ use crate::event::{FIELDS, Field, Kind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
 use crate::query::{
-    Binding, Budget, By, Cursor, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Reader, Snapshot, facet_field,
-    parse_time_zone,
+    Binding, Budget, By, Cursor, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Reader, Snapshot,
+    facet_field, parse_time_zone,
 };
 use crate::text::fold;
 use serde::Serialize;
@@ -226,8 +226,7 @@ impl<'a> Question<'a> {
             return Err(Error::parameter("contains", format!("is at most {CONTAINS_BYTES_MAX} bytes")));
         }
         let typed = fold(typed);
-        let (facets, explain) =
-            self.reader(engine, snapshot).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
+        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
         let found =
             facets.iter().flat_map(|facet| &facet.values).filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
         let mut found: Vec<(bool, &FacetValue)> = found.collect();

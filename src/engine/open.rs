@@ -75,7 +75,8 @@ impl Engine {
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
         let pools = Pools::start()?;
-        let core = Core { data, clock, runtime, scanner, pools, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
+        let core =
+            Core { data, clock, runtime, scanner, pools, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {

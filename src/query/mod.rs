@@ -356,13 +356,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The rows of a part of the buffer that match.
-fn buffered_rows(
-    buffered: &Buffered,
-    filter: &Filter,
-    range: Range<u32>,
-    limit: Option<usize>,
-    work: &mut Work<'_>,
-) -> Result<Rows> {
+fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit: Option<usize>, work: &mut Work<'_>) -> Result<Rows> {
     if filter.clauses.is_empty() {
         return Ok(Rows::Range(range));
     }

@@ -113,7 +113,9 @@ impl Scanner {
         let projected = Arc::new(table_schema.table_schema().project(&places)?);
 
         let predicate = |schema: &Schema| -> datafusion::error::Result<Option<Arc<dyn PhysicalExpr>>> {
-            let Some(expression) = filter.clauses.iter().map(|clause| clause_expression(clause, budget)).reduce(Expr::and) else { return Ok(None) };
+            let Some(expression) = filter.clauses.iter().map(|clause| clause_expression(clause, budget)).reduce(Expr::and) else {
+                return Ok(None);
+            };
             let schema = DFSchema::try_from(schema.clone())?;
             self.session.create_physical_expr(expression, &schema).map(Some)
         };

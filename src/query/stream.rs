@@ -5,8 +5,8 @@
 //! sees one snapshot from beginning to end.
 
 use super::batch::Batch;
-use super::filter::Filter;
 use super::budget::EVENT_WORK;
+use super::filter::Filter;
 use super::list::{Hit, Walk, in_rows_order};
 use super::rows::{self, Rows};
 use super::{Order, Reader, Run};
@@ -167,4 +167,3 @@ impl<'a> Reader<'a> {
         Ok(batch)
     }
 }
-

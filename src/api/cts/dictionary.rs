@@ -69,7 +69,8 @@ fn system_events() -> Filter {
 fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
     given(pairs, &[])?;
     let snapshot = engine.snapshot();
-    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(scope, &system_events(), &[Field::Source, Field::ResourceType])?;
+    let (found, _) =
+        engine.reader(&snapshot, None).within(budget).combinations(scope, &system_events(), &[Field::Source, Field::ResourceType])?;
     let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for values in found.into_keys() {
         if let [Some(service), resource] = values.as_slice() {

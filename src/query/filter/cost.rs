@@ -69,7 +69,9 @@ fn asks_record(clause: &Clause) -> bool {
 fn narrows(clause: &Clause) -> bool {
     match clause {
         Clause::Field(condition) => !condition.negated,
-        Clause::Record(RecordTest::Value(test)) => test.path.is_some() || test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_))),
+        Clause::Record(RecordTest::Value(test)) => {
+            test.path.is_some() || test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
+        }
         Clause::Record(_) => true,
         Clause::Any(clauses) => clauses.iter().all(narrows),
         Clause::All(clauses) => clauses.iter().any(narrows),
