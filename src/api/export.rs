@@ -182,8 +182,9 @@ fn run(engine: &Engine, budget: &Budget, export: Export, sender: &mpsc::Sender<P
             Err(io::Error::other(error))
         }
     };
-    // A client that has gone needs no end, and one that does not read none either.
-    let _ = send(sender, last, PATIENCE);
+    // A client that has gone needs no end; one that has not read what came before sees that there is none.
+    let patience = if last.is_ok() { PATIENCE } else { Duration::ZERO };
+    let _ = send(sender, last, patience);
 }
 
 /// Sends a piece; gives up where there is no room for it for so long.
