@@ -67,6 +67,30 @@ fn the_facade_of_cts_gives_of_such_an_id_what_a_page_holds() {
 }
 
 #[test]
+fn a_page_of_large_records_ends_early_and_the_next_goes_on() {
+    let store = TestStore::new();
+    let record = |number: usize| {
+        let time = NOW - 10_000 + number as i64;
+        json!({ "trace_id": format!("l{number}"), "trace_name": "n", "service_type": "S", "time": time, "request": "x".repeat(1_000_000) })
+            .to_string()
+    };
+    store.ingest("t", &(0..40).map(record).collect::<Vec<String>>());
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = store.get(&format!("/api/v1/events?tenant=t&limit=1000{cursor}"));
+        let ids = page["events"].as_array().expect("events").iter().map(|event| event["trace_id"].as_str().expect("an id").to_owned());
+        seen.extend(ids);
+        pages += 1;
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..40).rev().map(|number| format!("l{number}")).collect::<Vec<_>>());
+    assert!(pages > 1, "40 megabytes are more than a page has");
+}
+
+#[test]
 fn a_question_that_takes_too_long_says_so_and_what_to_do() {
     let mut store = same_id();
     store.reopen_with(Settings { question_time: Duration::ZERO, compact: false, ..Settings::default() });

@@ -69,9 +69,8 @@ impl Pattern {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(Error::invalid(format!("a regular expression may have at most {PATTERN_BYTES_MAX} bytes")));
         }
-        let build = |most: usize| {
-            RegexBuilder::new(text).size_limit(most).dfa_size_limit(PATTERN_MEMORY_MAX).nest_limit(PATTERN_NEST_MAX).build()
-        };
+        let build =
+            |most: usize| RegexBuilder::new(text).size_limit(most).dfa_size_limit(PATTERN_MEMORY_MAX).nest_limit(PATTERN_NEST_MAX).build();
         let built = match build(PATTERN_SMALL) {
             Err(regex::Error::CompiledTooBig(_)) => build(PATTERN_MEMORY_MAX).map(|regex| Self { regex, large: true }),
             small => small.map(|regex| Self { regex, large: false }),
