@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Corrupt,
     /// A file, disk or network operation failed; trying again may help.
     Unavailable,
+    /// It took longer than it may; asking for less may help.
+    Timeout,
     /// A defect of ours.
     Internal,
 }

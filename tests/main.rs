@@ -1,6 +1,7 @@
 //! All integration tests in one binary: linking the engine once is slow enough.
 
 mod arrivals;
+mod asking;
 mod backup;
 mod clients;
 mod commands;

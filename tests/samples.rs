@@ -65,7 +65,7 @@ fn all_sample_records_are_taken_in_once_and_found_by_format_and_id() {
         assert_eq!(reader.count(&scope, &filter).expect("a count").0, expected, "{format}");
     }
     for event in store.everything().iter().step_by(37) {
-        let found = reader.get(&scope, event.trace_id()).expect("a look-up");
+        let found = reader.get(&scope, event.trace_id(), 10).expect("a look-up");
         assert!(found.contains(event), "{}", event.trace_id());
     }
     assert!(store.engine().check(false).expect("a check").is_sound());

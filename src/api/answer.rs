@@ -5,7 +5,7 @@ use super::App;
 use super::error::ApiError;
 use super::events::read_json_pairs;
 use super::params::Pairs;
-use super::question::{CALLS, Call, answer_listed};
+use super::question::{CALLS, Call, answer_within};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -35,7 +35,7 @@ pub(super) async fn respond(app: App, call: Call, pairs: Pairs, headers: &Header
     {
         return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), Some(tag)));
     }
-    let answer = app.run(move |engine| answer_listed(engine, call, &pairs)).await?;
+    let answer = app.ask(move |engine, budget| answer_within(engine, call, &pairs, budget)).await?;
     Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
 }
 

@@ -49,5 +49,5 @@ pub(super) async fn read_pairs(url: Pairs, body: Body) -> Result<Pairs> {
 
 async fn one(State(app): State<App>, path: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
     let Path(trace_id) = path.map_err(|cause| Error::parameter("trace_id", "is no text").because(cause))?;
-    Ok(Json(app.run(move |engine| question::event(engine, &trace_id, &pairs)).await?))
+    Ok(Json(app.ask(move |engine, budget| question::event(engine, &trace_id, &pairs, budget)).await?))
 }

@@ -14,7 +14,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::{Encoder, Form, Formulas, Labels, Options, parse_columns};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
-use crate::query::{Batch, Filter, Order, StreamQuery, parse_time_zone};
+use crate::query::{Batch, Budget, Filter, Limits, Order, StopOnDrop, StreamQuery, parse_time_zone};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -25,13 +25,18 @@ use futures::Stream;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use std::io::{self, Write};
-use tokio::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// Exports that run at a time; each holds two threads and some twenty megabytes.
 pub(super) const EXPORTS_MAX: usize = 16;
 /// Bytes that are sent at a time, and how many of such pieces may wait for a slow client.
 const PIECE_BYTES: usize = 64 << 10;
 const PIECES_WAITING: usize = 4;
+/// A client that has read nothing for so long is given up: others may be waiting to export.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that an export sleeps before it looks whether there is room again.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// The parameters of an export besides the filter's.
 pub(super) const PARAMETERS: &[&str] = &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
 
@@ -89,13 +94,19 @@ impl Export {
     ///
     /// # Errors
     /// A segment that cannot be read, or an `out` that cannot be written to.
-    pub(crate) fn write<W: Write + Send>(self, engine: &Engine, out: W, mut progress: impl FnMut(u64)) -> Result<(W, u64)> {
+    pub(crate) fn write<W: Write + Send>(
+        self,
+        engine: &Engine,
+        budget: &Budget,
+        out: W,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(W, u64)> {
         let snapshot = engine.snapshot();
         let mut encoder = Encoder::new(out, self.options)?;
         let parts = encoder.parts();
         let query = StreamQuery { order: self.order, fields: encoder.columns().to_vec() };
         let make = |events: Batch| parts.make(&events);
-        let total = engine.reader(&snapshot, self.forced).stream(&self.scope, &self.filter, &query, make, |part| {
+        let total = engine.reader(&snapshot, self.forced).within(budget).stream(&self.scope, &self.filter, &query, make, |part| {
             encoder.write(&part)?;
             progress(encoder.rows());
             Ok(())
@@ -110,14 +121,16 @@ async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiErro
     let permit = app.exports.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, format!("{EXPORTS_MAX} exports are running: try again later")))?;
     let name = file_name(&pairs, form);
-    let export = app.run(move |engine| Export::read(engine, form, &pairs)).await?;
+    let export = app.ask(move |engine, _| Export::read(engine, form, &pairs)).await?;
     let (sender, receiver) = mpsc::channel::<Piece>(PIECES_WAITING);
     let engine = app.engine.clone();
+    let budget = Budget::new(Limits::heavy(None));
+    let stop = budget.stop_on_drop();
     tokio::task::spawn_blocking(move || {
-        run(&engine, export, &sender);
+        run(&engine, &budget, export, &sender);
         drop(permit);
     });
-    let mut response = Body::new(StreamBody::new(stream(receiver))).into_response();
+    let mut response = Body::new(StreamBody::new(stream(receiver, stop))).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
     headers.insert(
@@ -130,12 +143,12 @@ async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiErro
 }
 
 /// The pieces up to the trailers. A writer that is gone without having sent those has failed, whatever became of it: the
-/// end of a channel must not look like the end of an export.
-fn stream(receiver: mpsc::Receiver<Piece>) -> impl Stream<Item = Piece> {
-    futures::stream::unfold(Some(receiver), async |receiver| {
-        let mut receiver = receiver?;
+/// end of a channel must not look like the end of an export. Dropped with the connection, it stops the export.
+fn stream(receiver: mpsc::Receiver<Piece>, stop: StopOnDrop) -> impl Stream<Item = Piece> {
+    futures::stream::unfold(Some((receiver, stop)), async |pieces| {
+        let (mut receiver, stop) = pieces?;
         match receiver.recv().await {
-            Some(Ok(frame)) if frame.is_data() => Some((Ok(frame), Some(receiver))),
+            Some(Ok(frame)) if frame.is_data() => Some((Ok(frame), Some((receiver, stop)))),
             Some(last) => Some((last, None)),
             None => Some((Err(io::Error::other("the export ended before it was whole")), None)),
         }
@@ -149,9 +162,9 @@ fn file_name(pairs: &Pairs, form: Form) -> String {
 }
 
 /// Runs an export into a channel, on a thread that may block.
-fn run(engine: &Engine, export: Export, sender: &mpsc::Sender<Piece>) {
-    let out = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
-    let done = export.write(engine, out, |_| {}).and_then(|(mut out, rows)| {
+fn run(engine: &Engine, budget: &Budget, export: Export, sender: &mpsc::Sender<Piece>) {
+    let out = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES), patience: PATIENCE };
+    let done = export.write(engine, budget, out, |_| {}).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
         Ok(rows)
     });
@@ -169,14 +182,33 @@ fn run(engine: &Engine, export: Export, sender: &mpsc::Sender<Piece>) {
             Err(io::Error::other(error))
         }
     };
-    // A client that has gone needs no end.
-    let _ = sender.blocking_send(last);
+    // A client that has gone needs no end; one that has not read what came before sees that there is none.
+    let patience = if last.is_ok() { PATIENCE } else { Duration::ZERO };
+    let _ = send(sender, last, patience);
+}
+
+/// Sends a piece; gives up where there is no room for it for so long.
+fn send(sender: &mpsc::Sender<Piece>, mut piece: Piece, patience: Duration) -> io::Result<()> {
+    let (started, mut pause) = (Instant::now(), Duration::from_micros(100));
+    loop {
+        match sender.try_send(piece) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
+            Err(TrySendError::Full(back)) => piece = back,
+        }
+        if started.elapsed() >= patience {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client has read nothing for {} s", patience.as_secs())));
+        }
+        std::thread::sleep(pause);
+        pause = PAUSE_MAX.min(pause * 2);
+    }
 }
 
 /// Where an encoder's bytes go: in pieces, to whoever sends them.
 struct Pieces {
     sender: mpsc::Sender<Piece>,
     buffer: Vec<u8>,
+    patience: Duration,
 }
 
 impl Write for Pieces {
@@ -193,7 +225,7 @@ impl Write for Pieces {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
-        self.sender.blocking_send(Ok(Frame::data(piece.into()))).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        send(&self.sender, Ok(Frame::data(piece.into())), self.patience)
     }
 }
 
@@ -207,12 +239,24 @@ mod tests {
         let (sender, receiver) = mpsc::channel::<Piece>(2);
         sender.send(Ok(Frame::data(Bytes::from_static(b"a")))).await.expect("room");
         drop(sender);
-        let pieces: Vec<Piece> = stream(receiver).collect().await;
+        let pieces: Vec<Piece> = stream(receiver, Budget::default().stop_on_drop()).collect().await;
         assert!(pieces[0].is_ok() && pieces[1].is_err() && pieces.len() == 2);
         let (sender, receiver) = mpsc::channel::<Piece>(2);
         sender.send(Ok(Frame::trailers(HeaderMap::new()))).await.expect("room");
         drop(sender);
-        let pieces: Vec<Piece> = stream(receiver).collect().await;
+        let pieces: Vec<Piece> = stream(receiver, Budget::default().stop_on_drop()).collect().await;
         assert!(pieces[0].is_ok() && pieces.len() == 1);
+    }
+
+    #[tokio::test]
+    async fn an_export_that_nobody_reads_ends_and_one_whose_client_is_gone_too() {
+        let (sender, receiver) = mpsc::channel::<Piece>(1);
+        let piece = || Ok(Frame::data(Bytes::from_static(b"a")));
+        assert!(send(&sender, piece(), Duration::ZERO).is_ok());
+        assert_eq!(send(&sender, piece(), Duration::from_millis(1)).expect_err("no room").kind(), io::ErrorKind::TimedOut);
+        let budget = Budget::new(Limits::heavy(None));
+        drop(stream(receiver, budget.stop_on_drop()));
+        assert_eq!(send(&sender, piece(), PATIENCE).expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
+        assert!(budget.is_stopped());
     }
 }

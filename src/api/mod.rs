@@ -4,6 +4,7 @@
 //! question means and what its answer looks like is in [`question`], which the command line uses too.
 
 mod answer;
+mod asking;
 mod cts;
 mod doors;
 mod error;
@@ -33,6 +34,7 @@ pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use asking::Admission;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware;
@@ -50,6 +52,8 @@ const COMPRESS_BYTES_MIN: u16 = 1_024;
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     engine: Arc<Engine>,
+    /// Which questions may be asked now.
+    admission: Admission,
     /// What limits how many exports run at a time.
     exports: Arc<Semaphore>,
     /// What bodies that are being taken in may need together.
@@ -59,6 +63,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    fn new(engine: Arc<Engine>, elastic_version: &str) -> Self {
+        let (admission, exports) = (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
+        Self { engine, admission, exports, room: doors::Room::default(), elastic_version: elastic_version.into() }
+    }
+
     /// Runs a call of the engine where it may block.
     async fn run<T: Send + 'static>(&self, call: impl FnOnce(&Engine) -> Result<T> + Send + 'static) -> Result<T> {
         let engine = Arc::clone(&self.engine);
@@ -77,8 +86,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
 
 /// The same for another version of Elasticsearch: Filebeat refuses a server that is older than itself.
 pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
-    let exports = Arc::new(Semaphore::new(export::EXPORTS_MAX));
-    let app = App { engine, exports, room: doors::Room::default(), elastic_version: elastic_version.into() };
+    let app = App::new(engine, elastic_version);
     // Parquet is compressed already, and what fits in one packet gains nothing.
     let worth = SizeAbove::new(COMPRESS_BYTES_MIN).and(NotForContentType::const_new("application/vnd.apache.parquet"));
     Router::new()

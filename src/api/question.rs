@@ -12,8 +12,8 @@ use crate::event::{FIELDS, Field, Kind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::plan::Path;
 use crate::query::{
-    Binding, By, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Snapshot, facet_field,
-    parse_time_zone,
+    Binding, Budget, By, Cursor, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Reader, Snapshot,
+    facet_field, parse_time_zone,
 };
 use crate::text::fold;
 use serde::Serialize;
@@ -30,6 +30,8 @@ const STATS_SIZE_DEFAULT: usize = 100;
 const CONTAINS_BYTES_MAX: usize = 1_000;
 /// The most values of a facet.
 const FACET_SIZE_MAX: usize = 10_000;
+/// The most events that are given with the newest one of their trace id.
+const OTHERS_MAX: usize = 50;
 /// The most fields in one `facets` call.
 const FACET_FIELDS_MAX: usize = 20;
 
@@ -86,6 +88,7 @@ impl Call {
 /// A question as it was understood.
 struct Question<'a> {
     pairs: &'a Pairs,
+    budget: &'a Budget,
     scope: Scope,
     filter: Filter,
     forced: Option<Path>,
@@ -96,25 +99,27 @@ struct Question<'a> {
 /// # Errors
 /// A parameter that is wrong, by name; a segment that cannot be read.
 pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
-    answer_listed(engine, call, pairs)?.into_json()
+    answer_within(engine, call, pairs, &Budget::default())?.into_json()
 }
 
-/// The same for who writes the answer and does not look into it.
+/// The same within a budget, for who writes the answer and does not look into it.
 ///
 /// # Errors
-/// As [`answer`].
-pub(super) fn answer_listed(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Answer> {
+/// As [`answer`]; the budget is spent.
+pub(super) fn answer_within(engine: &Engine, call: Call, pairs: &Pairs, budget: &Budget) -> Result<Answer> {
     let question = Question {
         pairs,
+        budget,
         scope: Scope::of_operator(&pairs.all("tenant"))?,
         filter: parse_filter(&pairs.0, call.parameters(), engine.clock().now())?,
         forced: pairs.one("path")?.map(Path::parse).transpose()?,
     };
     let snapshot = engine.snapshot();
+    question.reader(engine, &snapshot).foresee(&question.scope, &question.filter)?;
     let (mut answer, explain) = match call {
         Call::Events => question.events(engine, &snapshot)?,
         Call::Count => {
-            let (count, explain) = engine.reader(&snapshot, question.forced).count(&question.scope, &question.filter)?;
+            let (count, explain) = question.reader(engine, &snapshot).count(&question.scope, &question.filter)?;
             (json!({ "count": count }).into(), explain)
         }
         Call::Facets => question.facets(engine, &snapshot)?,
@@ -129,7 +134,11 @@ pub(super) fn answer_listed(engine: &Engine, call: Call, pairs: &Pairs) -> Resul
     Ok(answer)
 }
 
-impl Question<'_> {
+impl<'a> Question<'a> {
+    fn reader(&self, engine: &'a Engine, snapshot: &'a Snapshot) -> Reader<'a> {
+        engine.reader(snapshot, self.forced).within(self.budget)
+    }
+
     fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
         let order = self.pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default();
         let mut filter = self.filter.clone();
@@ -144,10 +153,10 @@ impl Question<'_> {
         let shape = Shape::parse(self.pairs)?;
         let limit = self.pairs.number("limit")?.unwrap_or(PAGE_ROWS_DEFAULT);
         let query = PageQuery { limit, order, cursor, around };
-        let reader = engine.reader(snapshot, self.forced);
+        let reader = self.reader(engine, snapshot);
         let page = reader.list(&self.scope, &filter, &query)?;
         let events: Vec<Shown<'_>> = page.events.iter().map(|event| Shown { shape: &shape, event }).collect();
-        let text = |cursor: Option<crate::query::Cursor>| cursor.map(|cursor| binding.encode(cursor));
+        let text = |cursor: Option<Cursor>| cursor.map(|cursor| binding.encode(cursor));
         let cursors = json!({ "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
         let mut answer = Answer::with_list(cursors, "events", &events)?;
         if self.pairs.flag("total")? {
@@ -163,7 +172,7 @@ impl Question<'_> {
         }
         let by = self.pairs.one("by")?.map(|name| By::parse("by", name)).transpose()?;
         let size = self.size(STATS_SIZE_DEFAULT)?;
-        let (mut groups, explain) = engine.reader(snapshot, self.forced).stats(&self.scope, &self.filter, by.clone())?;
+        let (mut groups, explain) = self.reader(engine, snapshot).stats(&self.scope, &self.filter, by.clone())?;
         let total = groups.len();
         groups.truncate(size);
         let group = |group: &Group| {
@@ -193,7 +202,7 @@ impl Question<'_> {
             return Err(Error::parameter("fields", format!("at most {FACET_FIELDS_MAX} fields")));
         }
         let size = self.size(FACET_SIZE_DEFAULT)?;
-        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, &fields, size)?;
+        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, &fields, size)?;
         let facets: Map<String, Json> = facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
         Ok((json!({ "facets": facets }).into(), explain))
     }
@@ -202,7 +211,7 @@ impl Question<'_> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
-        let (facets, explain) = engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), size)?;
+        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, std::slice::from_ref(&by), size)?;
         let values = facets.first().map(values_json).unwrap_or_default();
         Ok((json!({ "field": by.to_string(), "values": values }).into(), explain))
     }
@@ -217,8 +226,7 @@ impl Question<'_> {
             return Err(Error::parameter("contains", format!("is at most {CONTAINS_BYTES_MAX} bytes")));
         }
         let typed = fold(typed);
-        let (facets, explain) =
-            engine.reader(snapshot, self.forced).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
+        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
         let found =
             facets.iter().flat_map(|facet| &facet.values).filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
         let mut found: Vec<(bool, &FacetValue)> = found.collect();
@@ -237,7 +245,7 @@ impl Question<'_> {
         let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
         let time_zone = self.pairs.one("time_zone")?.map(parse_time_zone).transpose()?;
         let query = HistogramQuery { interval, by, time_zone };
-        let (histogram, explain) = engine.reader(snapshot, self.forced).histogram(&self.scope, &self.filter, &query)?;
+        let (histogram, explain) = self.reader(engine, snapshot).histogram(&self.scope, &self.filter, &query)?;
         let buckets: Vec<ShownBucket<'_>> = histogram
             .buckets
             .iter()
@@ -279,23 +287,29 @@ fn explain_json(explain: &Explain) -> Json {
     json!({ "segments": explain.segments, "untouched": explain.untouched, "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })
 }
 
-/// One event by its trace id, with its record. Should several records have the id, the newest, and the rest in `others`.
+/// One event by its trace id, with its record. Should several records have the id, the newest, and the next newest in `others`; if there
+/// are more, `others_cursor` is where the list of events with this trace id goes on.
 ///
 /// # Errors
-/// No such event within the scope, a wrong parameter, a segment that cannot be read.
-pub fn event(engine: &Engine, trace_id: &str, pairs: &Pairs) -> Result<Json> {
+/// No such event within the scope, a wrong parameter, a segment that cannot be read, a budget that is spent.
+pub(super) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &Budget) -> Result<Json> {
     let scope = Scope::of_operator(&pairs.all("tenant"))?;
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
         return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
     }
     let snapshot = engine.snapshot();
-    let events = engine.reader(&snapshot, None).get(&scope, trace_id)?;
+    let events = engine.reader(&snapshot, None).within(budget).get(&scope, trace_id, OTHERS_MAX + 2)?;
     let Some((first, others)) = events.split_first() else {
         return Err(Error::new(ErrorKind::NotFound, format!("no event has the trace id {:?}", crate::event::clip(trace_id, 100))));
     };
     let mut json = first.to_json(true);
     if !others.is_empty() {
-        json["others"] = others.iter().map(|event| event.to_json(true)).collect();
+        json["others"] = others.iter().take(OTHERS_MAX).map(|event| event.to_json(true)).collect();
+    }
+    if others.len() > OTHERS_MAX {
+        let filter = Filter::default().and_equal(Field::TraceId, trace_id);
+        let cursor = Cursor { key: others[OTHERS_MAX - 1].key(), backward: false };
+        json["others_cursor"] = Binding::new(engine.cursor_key(), &scope, &filter, Order::default()).encode(cursor).into();
     }
     Ok(json)
 }

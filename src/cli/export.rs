@@ -8,6 +8,7 @@ use super::output::note;
 use crate::api::{Export, Pairs};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::Form;
+use crate::query::Budget;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
@@ -110,7 +111,8 @@ fn write<W: Write + Send>(answerer: &Answerer<'_>, form: Form, pairs: &Pairs, ou
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let rows = match answerer {
         Answerer::Local(engine) => {
-            let (_, rows) = Export::read(engine, form, pairs)?.write(engine, &mut out, |rows| bar.set_position(rows))?;
+            let (_, rows) =
+                Export::read(engine, form, pairs)?.write(engine, &Budget::default(), &mut out, |rows| bar.set_position(rows))?;
             Some(rows)
         }
         Answerer::Remote(remote) => {

@@ -50,6 +50,9 @@ pub(super) struct ServeArgs {
     /// Keep so many MiB of footers, dictionaries and unpacked pages of segments between questions
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
     open: u64,
+    /// Stop a question that runs for more than so many seconds (504); exports take the time they need
+    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().question_time.as_secs_f64(), hide_short_help = true)]
+    question_timeout: f64,
     /// Take nothing in while the disk has less than so many MiB free
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
     min_free: u64,
@@ -57,11 +60,13 @@ pub(super) struct ServeArgs {
 
 impl ServeArgs {
     fn settings(&self) -> Result<Settings> {
-        let seal_after = Duration::try_from_secs_f64(self.seal_after)
-            .map_err(|cause| Error::parameter("--seal-after", "is a number of seconds").because(cause))?;
+        let seconds = |flag: &str, seconds: f64| {
+            Duration::try_from_secs_f64(seconds).map_err(|cause| Error::parameter(flag, "is a number of seconds").because(cause))
+        };
         Ok(Settings {
             seal_events: self.seal_events,
-            seal_after,
+            seal_after: seconds("--seal-after", self.seal_after)?,
+            question_time: seconds("--question-timeout", self.question_timeout)?,
             bulk_events: self.bulk_events,
             buffer_bytes: self.buffer << 20,
             free_bytes: self.min_free << 20,

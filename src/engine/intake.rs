@@ -253,7 +253,7 @@ impl Owner {
             match order {
                 // Whoever has gone does not hear of it; what was numbered is accepted all the same.
                 Order::Offer(offer, done) => drop(done.send(self.take(offer))),
-                Order::BeginSeal(done) => self.begin_seal(done),
+                Order::BeginSeal(done) => self.begin_seal(&done),
                 Order::Sealed(last_seq, done) => drop(done.send(self.let_go(last_seq))),
             }
         }
@@ -346,7 +346,7 @@ impl Owner {
         Ok(())
     }
 
-    fn begin_seal(&mut self, done: SyncSender<Result<Rotated>>) {
+    fn begin_seal(&mut self, done: &SyncSender<Result<Rotated>>) {
         match self.mend() {
             // The log answers by itself: this thread does not wait for its disk.
             Ok(()) => {

@@ -105,7 +105,7 @@ impl Log {
 
     /// Begins a new file with a checkpoint, after everything that was handed over before, and marks that for sealing.
     /// The log answers when it is done.
-    pub(super) fn begin_seal(&self, checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>>) {
+    pub(super) fn begin_seal(&self, checkpoint: Vec<u8>, done: &SyncSender<Result<Rotated>>) {
         if let Err(error) = self.send(Order::BeginSeal { checkpoint, done: done.clone() }) {
             let _ = done.send(Err(error));
         }

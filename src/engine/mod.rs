@@ -192,7 +192,7 @@ impl Engine {
 
     /// A reader of a snapshot; `forced` makes it answer by one path.
     pub fn reader<'a>(&'a self, snapshot: &'a Snapshot, forced: Option<AnswerPath>) -> Reader<'a> {
-        Reader::new(snapshot, &self.core.scanner, forced)
+        Reader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
     }
 
     /// The key that cursors of this store are signed with.

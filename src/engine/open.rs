@@ -86,14 +86,8 @@ impl Engine {
                 None
             }
         };
-        let scanner = Scanner::new(runtime.clone());
-        let redactor = match (&write, data.redaction()?) {
-            (Some(_), Some((rules, key))) => {
-                let place = data.store().path(paths::REDACTION_FILE);
-                Some(Redactor::parse(&rules, key).map_err(|error| error.at(place.display()))?)
-            }
-            _ => None,
-        };
+        let scanner = Scanner::new(runtime);
+        let redactor = if write.is_some() { redactor(&data)? } else { None };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
         let core =
@@ -114,6 +108,13 @@ impl Engine {
         }
         Ok(engine)
     }
+}
+
+/// The rules of redaction, if the directory has any.
+fn redactor(data: &DataDir) -> Result<Option<Redactor>> {
+    let Some((rules, key)) = data.redaction()? else { return Ok(None) };
+    let place = data.store().path(paths::REDACTION_FILE);
+    Redactor::parse(&rules, key).map(Some).map_err(|error| error.at(place.display()))
 }
 
 /// What the log holds that is not in the table.

@@ -135,7 +135,7 @@ impl Engine {
             let id = trace_id(self.policy().version + 1);
             let snapshot = self.snapshot();
             let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
-            let found = self.reader(&snapshot, None).get(&scope, &id)?;
+            let found = self.reader(&snapshot, None).get(&scope, &id, 1)?;
             let Some(event) = found.first() else { return Ok(()) };
             let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
             let policy: Policy = serde_json::from_value(record["policy"].clone()).context(ErrorKind::Corrupt, || id.clone())?;

@@ -1,12 +1,15 @@
-//! Threads for work on many events: apart for what accepts events and for what is done in the background, so that
-//! neither waits for the other, and with less weight than the threads that answer.
+//! Threads for work on many events: apart for questions, for what accepts events, and for what is done in the background,
+//! so that none waits for another.
 
 use crate::error::{Context, ErrorKind, Result};
+use crate::query::Threads;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// The pools of an engine.
 #[derive(Debug)]
 pub(super) struct Pools {
+    /// Answers questions.
+    pub(super) questions: Threads,
     /// Decodes large batches and compares them with segments.
     pub(super) intake: ThreadPool,
     /// Writes segments, merges them, and deletes from them.
@@ -20,7 +23,11 @@ const BACKGROUND_NICE: i32 = 6;
 
 impl Pools {
     pub(super) fn new() -> Result<Self> {
-        Ok(Self { intake: pool("annals-decode", INTAKE_NICE)?, background: pool("annals-write", BACKGROUND_NICE)? })
+        Ok(Self {
+            questions: Threads::start()?,
+            intake: pool("annals-decode", INTAKE_NICE)?,
+            background: pool("annals-write", BACKGROUND_NICE)?,
+        })
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
         let asked = write.trigger.take_asked();
         let sealed = write.seal(core);
         for done in asked {
-            let answer = sealed.as_ref().map(|()| ()).map_err(|error| Error::new(error.kind(), error.to_string()));
+            let answer = sealed.as_ref().copied().map_err(|error| Error::new(error.kind(), error.to_string()));
             let _ = done.send(answer);
         }
         match sealed {

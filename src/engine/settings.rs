@@ -33,6 +33,10 @@ pub struct Settings {
     pub open_bytes: u64,
     /// What the summaries of segments hold.
     pub summary: SummaryRule,
+    /// How long a question over HTTP may run; exports take the time they need.
+    pub question_time: Duration,
+    /// How long one may wait for its turn.
+    pub question_wait: Duration,
     /// Bytes that must be free on the disk before anything is taken in.
     pub free_bytes: u64,
     /// What is called at each step of what changes the store: for tests.
@@ -41,7 +45,8 @@ pub struct Settings {
 
 impl Default for Settings {
     /// 50,000 events, 64 MiB or a minute; 5,000 events beside the log; 512 MiB, waited for 10 seconds; no backups; merging,
-    /// up to 200,000 rows or 256 MiB, old files kept for a day; 512 MiB of open segments; 256 MiB free.
+    /// up to 200,000 rows or 256 MiB, old files kept for a day; 512 MiB of open segments; questions for 30 seconds,
+    /// 10 until their turn; 256 MiB free.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -56,6 +61,8 @@ impl Default for Settings {
             replaced_kept: Duration::from_secs(86_400),
             open_bytes: OPEN_BYTES,
             summary: SummaryRule::default(),
+            question_time: Duration::from_secs(30),
+            question_wait: Duration::from_secs(10),
             free_bytes: 256 << 20,
             at_step: AtStep::default(),
         }

@@ -226,7 +226,7 @@ impl Engine {
             let views = self.views();
             let id = trace_id(views.changes + 1);
             let snapshot = self.snapshot();
-            let found = self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id)?;
+            let found = self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id, 1)?;
             let Some(event) = found.first() else { return Ok(()) };
             let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
             let change = serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?;

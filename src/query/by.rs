@@ -66,21 +66,26 @@ impl By {
         }
     }
 
-    /// Calls with each value that an event has; says how many those were.
-    pub(super) fn each(&self, columns: &Columns, row: usize, mut call: impl FnMut(&str)) -> usize {
+    /// Calls with each value that an event has, until that fails; says how many those were.
+    pub(super) fn each(&self, columns: &Columns, row: usize, mut call: impl FnMut(&str) -> Result<()>) -> Result<usize> {
+        let mut found = 0;
         match self {
-            Self::Field(field) => value_of(columns, *field, row).map(call).is_some().into(),
+            Self::Field(field) => {
+                if let Some(value) = value_of(columns, *field, row) {
+                    call(value)?;
+                    found += 1;
+                }
+            }
             Self::Related(kind) => {
-                let mut found = 0;
                 for related in columns.list(Field::RelatedIds, row) {
                     if let Some(id) = related.strip_prefix(kind.as_ref()).and_then(|rest| rest.strip_prefix(':')) {
-                        call(id);
+                        call(id)?;
                         found += 1;
                     }
                 }
-                found
             }
         }
+        Ok(found)
     }
 }
 

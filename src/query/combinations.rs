@@ -1,5 +1,6 @@
 //! Combinations: which values of several fields occur together, and how often.
 
+use super::budget::Room;
 use super::filter::Filter;
 use super::rows::Rows;
 use super::vocabulary::{Coded, Vocabulary};
@@ -19,23 +20,36 @@ impl Reader<'_> {
     /// A segment that cannot be read.
     pub fn combinations(&self, scope: &Scope, filter: &Filter, fields: &[Field]) -> Result<(BTreeMap<Combination, u64>, Explain)> {
         let vocabulary = &self.snapshot.vocabulary;
-        let (found, explain) = self.each_run(&self.wide_runs(scope, filter), filter, |run, rows| {
+        let find = |run: &Run<'_>, rows: Rows| {
             let mut counts = BTreeMap::new();
             if count_codes(run, &rows, fields, vocabulary, &mut counts)? {
                 return Ok(counts);
             }
-            for columns in run.source.columns(&rows, fields)? {
-                count(&columns, fields, &mut counts)?;
-            }
+            run.source.each_columns(&rows, fields, &mut self.budget.pace(), |columns| count(&columns, fields, &mut counts))?;
             Ok(counts)
-        })?;
-        let mut totals = BTreeMap::new();
-        for (values, count) in found.into_iter().flatten() {
-            *totals.entry(values).or_default() += count;
-        }
+        };
+        let (mut totals, mut room) = (BTreeMap::new(), self.budget.room());
+        let add = |counts: BTreeMap<Combination, u64>| {
+            counts.into_iter().try_for_each(|(values, count)| add_to(&mut totals, &mut room, fields, values, count))
+        };
+        let explain = self.each_run(&self.wide_runs(scope, filter), filter, find, add)?;
         Ok((totals, explain))
     }
 }
+
+fn add_to(totals: &mut BTreeMap<Combination, u64>, room: &mut Room, fields: &[Field], values: Combination, count: u64) -> Result<()> {
+    if let Some(total) = totals.get_mut(&values) {
+        *total += count;
+        return Ok(());
+    }
+    let texts: usize = values.iter().flatten().map(String::len).sum();
+    room.take(format_args!("{fields:?}"), texts + values.len() * size_of::<Option<String>>() + COMBINATION_BYTES)?;
+    totals.insert(values, count);
+    Ok(())
+}
+
+/// What a combination takes beside its values.
+const COMBINATION_BYTES: usize = 64;
 
 /// Counts by the codes of the index; `false` if a field has none.
 fn count_codes(

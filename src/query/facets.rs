@@ -1,10 +1,11 @@
 //! Facets: exact counts by value.
 
+use super::budget::{Budget, Room, VALUE_WORK};
 use super::by::By;
 use super::filter::Filter;
 use super::rows::Rows;
 use super::summarized::Summarized;
-use super::vocabulary::{Coded, Counts, Totals, Vocabulary};
+use super::vocabulary::{Coded, Counts, TEXT_OVERHEAD, Totals, Vocabulary};
 use super::{Explain, Reader, Run};
 use crate::access::Scope;
 use crate::error::Result;
@@ -39,14 +40,15 @@ impl Reader<'_> {
         let by: Vec<By> = by.iter().cloned().map(Into::into).collect();
         let vocabulary = &self.snapshot.vocabulary;
         let fields: Option<Vec<Field>> = by.iter().map(By::field).collect();
-        let by_rows = |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary);
+        let by_rows = |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary, self.budget);
         let runs = self.wide_runs(scope, filter);
         let summary = |summarized: &Summarized<'_>| fields.as_ref().map_or(Ok(None), |fields| summarized.facets(fields));
-        let (counts, explain) = self.each_run_or(&runs, filter, summary, by_rows)?;
         let mut totals: Vec<Totals> = by.iter().map(|_| Totals::default()).collect();
-        for (place, counts) in counts.into_iter().flat_map(|run| run.into_iter().enumerate()) {
-            totals[place].add(counts);
-        }
+        let mut room = self.budget.room();
+        let add = |counts: Vec<Counts>| {
+            totals.iter_mut().zip(counts).zip(&by).try_for_each(|((totals, counts), by)| totals.add(counts, by, &mut room))
+        };
+        let explain = self.each_run_or(&runs, filter, summary, by_rows, add)?;
         let facet = |(by, totals): (By, Totals)| {
             let values = totals.most(vocabulary, by.column(), size).into_iter();
             Facet { by, values: values.map(|(value, count)| FacetValue { value, count }).collect() }
@@ -56,7 +58,7 @@ impl Reader<'_> {
 }
 
 /// Counts by codes where there are some; what has none is counted by its columns, all in one pass.
-fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary) -> Result<Vec<Counts>> {
+fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary, budget: &Budget) -> Result<Vec<Counts>> {
     let mut counts: Vec<Counts> = by.iter().map(|_| Counts::default()).collect();
     if rows.len() == 0 {
         return Ok(counts);
@@ -64,7 +66,10 @@ fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary) -> 
     let mut others = Vec::new();
     for (place, by) in by.iter().enumerate() {
         match by.field().map(|field| vocabulary.coded(run.source, field)).transpose()?.flatten() {
-            Some(coded) => counts[place].numbers = count_codes(&coded, rows),
+            Some(coded) => {
+                budget.spend(rows.len() as u64 * VALUE_WORK / 8)?;
+                counts[place].numbers = count_codes(&coded, rows);
+            }
             None => others.push((place, by)),
         }
     }
@@ -72,11 +77,10 @@ fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary) -> 
         let mut read: Vec<Field> = others.iter().map(|(_, by)| by.column()).collect();
         read.sort_unstable();
         read.dedup();
-        for columns in run.source.columns(rows, &read)? {
-            for (place, by) in &others {
-                count_values(&columns, by, &mut counts[*place].texts);
-            }
-        }
+        let mut room = budget.room();
+        run.source.each_columns(rows, &read, &mut budget.pace(), |columns| {
+            others.iter().try_for_each(|(place, by)| count_values(&columns, by, &mut counts[*place].texts, &mut room))
+        })?;
     }
     Ok(counts)
 }
@@ -101,22 +105,24 @@ fn count_codes(coded: &Coded, rows: &Rows) -> Vec<(u32, u64)> {
     counted.map(|(code, count)| (number(code), u64::from(count))).collect()
 }
 
-fn count_values(columns: &Columns, by: &By, counts: &mut HashMap<String, u64>) {
-    let mut add = |value: &str, count: u64| match counts.get_mut(value) {
-        Some(total) => *total += count,
-        None => {
-            counts.insert(value.to_owned(), count);
+fn count_values(columns: &Columns, by: &By, counts: &mut HashMap<String, u64>, room: &mut Room) -> Result<()> {
+    let mut add = |value: &str, count: u64| {
+        match counts.get_mut(value) {
+            Some(total) => *total += count,
+            None => {
+                room.take(by, value.len() + TEXT_OVERHEAD)?;
+                counts.insert(value.to_owned(), count);
+            }
         }
+        Ok(())
     };
     if let By::Field(field) = by
         && let Some((codes, values)) = columns.dictionary(*field)
     {
         let mut by_code = vec![0_u64; values.len()];
         codes.iter().flatten().for_each(|code| by_code[*code as usize] += 1);
-        by_code.iter().enumerate().filter(|(_, count)| **count > 0).for_each(|(code, count)| add(values.value(code), *count));
-        return;
+        let mut counted = by_code.iter().enumerate().filter(|(_, count)| **count > 0);
+        return counted.try_for_each(|(code, count)| add(values.value(code), *count));
     }
-    for row in 0..columns.rows() {
-        by.each(columns, row, |value| add(value, 1));
-    }
+    (0..columns.rows()).try_for_each(|row| by.each(columns, row, |value| add(value, 1)).map(|_| ()))
 }

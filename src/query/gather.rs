@@ -5,6 +5,7 @@
 //! first of them; what is rare would ask them all. So after some runs whole segments are asked: one that has nothing, or
 //! little, says so for all its tenants at once.
 
+use super::budget::RUN_WORK;
 use super::list::{Hit, Walk};
 use super::lookup::Lookup;
 use super::plan::Choice;
@@ -65,11 +66,11 @@ impl<'r, 'a> Gathering<'r, 'a> {
         while next < end && !self.is_complete(next) {
             let places = next..end.min(next + step);
             let ask = |place: usize| self.ask(place);
-            let found: Vec<Found> = if places.len() <= RUNS_ALONE {
-                places.clone().map(ask).collect::<Result<_>>()?
-            } else {
-                places.clone().into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect::<Result<_>>()?
-            };
+            let spread = places.len() > RUNS_ALONE;
+            let found: Vec<Found> = self.reader.part(spread, || {
+                let places = places.clone();
+                if spread { places.into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect() } else { places.map(ask).collect() }
+            })?;
             self.take(found)?;
             next = places.end;
             step = RUNS_AT_A_TIME.min(step * 2);
@@ -94,7 +95,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         let (mut next, mut step) = (0, 1);
         while next < groups.len() && !self.is_complete(groups[next][0]) {
             let end = groups.len().min(next + step);
-            let found: Vec<Vec<Found>> = groups[next..end].par_iter().map(|group| self.ask_together(group)).collect::<Result<_>>()?;
+            let ask = || groups[next..end].par_iter().map(|group| self.ask_together(group)).collect::<Result<Vec<Vec<Found>>>>();
+            let found = self.reader.part(true, ask)?;
             self.take(found.into_iter().flatten().collect())?;
             next = end;
             step = SEGMENTS_AT_A_TIME.min(step * 2);
@@ -117,6 +119,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
     fn ask_together(&self, group: &[usize]) -> Result<Vec<Found>> {
         if let (Source::Segment(segment), true) = (self.runs[group[0]].source, group.len() > 1) {
             let started = Instant::now();
+            self.reader.budget.spend(RUN_WORK)?;
             let all = 0..segment.manifest().rows;
             let index = segment.index()?;
             let lookup = Lookup::prepare(segment, &index, self.filter, &all, &self.reader.snapshot.vocabulary, false)?;

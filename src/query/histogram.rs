@@ -1,5 +1,6 @@
 //! Histograms: exact counts over time.
 
+use super::budget::{Budget, Room, VALUE_WORK};
 use super::by::value_of;
 use super::filter::Filter;
 use super::interval::{Calendar, Interval};
@@ -69,20 +70,16 @@ impl Reader<'_> {
         let by_rows = |run: &Run<'_>, rows: Rows| match query.by {
             None => counts_of(run, &rows, &calendar),
             Some(field) => match vocabulary.coded(run.source, field)? {
-                Some(coded) => counts_by_code(run, &rows, &calendar, &coded, |numbers| vocabulary.texts(field, numbers)),
-                None => counts_by(run, &rows, &calendar, field),
+                Some(coded) => {
+                    self.budget.spend(rows.len() as u64 * VALUE_WORK / 4)?;
+                    counts_by_code(run, &rows, &calendar, &coded, |numbers| vocabulary.texts(field, numbers))
+                }
+                None => counts_by(run, &rows, &calendar, field, self.budget),
             },
         };
-        let (counts, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows)?;
-        let mut totals: BTreeMap<i64, Bucket> = BTreeMap::new();
-        for bucket in counts.into_iter().flatten() {
-            let total =
-                totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
-            total.count += bucket.count;
-            for (value, count) in bucket.by {
-                *total.by.entry(value).or_default() += count;
-            }
-        }
+        let (mut totals, mut room) = (BTreeMap::new(), self.budget.room());
+        let add = |buckets: Vec<Bucket>| buckets.into_iter().try_for_each(|bucket| add_to(&mut totals, bucket, query.by, &mut room));
+        let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
         Ok((Histogram { interval: calendar.interval.text().to_owned(), buckets: fill(totals, &calendar)? }, explain))
     }
 
@@ -96,6 +93,29 @@ impl Reader<'_> {
         (first, last.max(first))
     }
 }
+
+fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>, room: &mut Room) -> Result<()> {
+    let total = totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
+    total.count += bucket.count;
+    for (value, count) in bucket.by {
+        match total.by.get_mut(&value) {
+            Some(total) => *total += count,
+            None => {
+                take_room(room, by, &value)?;
+                total.by.insert(value, count);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Room for a value in a bucket: a narrow interval by a field of many values has more of those than events.
+fn take_room(room: &mut Room, by: Option<Field>, value: &str) -> Result<()> {
+    room.take(by.map_or("time", Field::name), value.len() + VALUE_BYTES)
+}
+
+/// What a value takes in a bucket, beside its text.
+const VALUE_BYTES: usize = 48;
 
 fn fill(totals: BTreeMap<i64, Bucket>, calendar: &Calendar) -> Result<Vec<Bucket>> {
     let mut buckets: Vec<Bucket> = Vec::with_capacity(totals.len());
@@ -204,9 +224,10 @@ fn counts_by_code(
     Ok(counts.into_iter().map(bucket).collect())
 }
 
-fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field) -> Result<Vec<Bucket>> {
+fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field, budget: &Budget) -> Result<Vec<Bucket>> {
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-    for columns in run.source.columns(rows, &[Field::Time, field])? {
+    let mut room = budget.room();
+    run.source.each_columns(rows, &[Field::Time, field], &mut budget.pace(), |columns| {
         for row in 0..columns.rows() {
             let start = calendar.start(columns.time(Field::Time, row).unwrap_or_default().millis());
             let bucket =
@@ -216,11 +237,13 @@ fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field) -> R
                 match bucket.by.get_mut(value) {
                     Some(count) => *count += 1,
                     None => {
+                        take_room(&mut room, Some(field), value)?;
                         bucket.by.insert(value.to_owned(), 1);
                     }
                 }
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(buckets.into_values().collect())
 }

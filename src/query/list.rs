@@ -4,19 +4,24 @@
 //! change neither what was shown nor what comes next. Runs are visited in the order of the list, and only while one can
 //! still have an event that belongs on the page.
 
+use super::budget::EVENT_WORK;
 use super::cursor::{Cursor, Order};
 use super::filter::Filter;
 use super::gather::Gathering;
 use super::rows::Rows;
+use super::source::Source;
 use super::{Explain, Reader, Run, Step};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKey, Timestamp};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most events on a page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// A page ends early where the records on it have so many bytes: a thousand of the largest would be a gibibyte.
+const PAGE_BYTES: u64 = 32 << 20;
 /// Rows at the end of a range that are looked at first when the list runs from the oldest.
 const WINDOW_ROWS: u32 = 4_096;
 
@@ -57,7 +62,7 @@ pub(super) struct Walk {
     pub(super) after: Option<EventKey>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// A page of the events that match.
     ///
     /// # Errors
@@ -101,7 +106,9 @@ impl Reader<'_> {
         let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
-        Ok((fetch(&runs, &hits)?, more, self.explain(&runs, steps)))
+        let events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
+        let more = more || events.len() < hits.len();
+        Ok((events, more, self.explain(&runs, steps)))
     }
 
     /// The first `limit` rows of a run in the walk's direction.
@@ -173,6 +180,74 @@ impl Reader<'_> {
             window = window.saturating_mul(4);
         }
     }
+
+    /// The events of the hits, in the order of the hits.
+    pub(super) fn fetch(&self, runs: &[Run<'a>], hits: &[Hit]) -> Result<Vec<Event>> {
+        self.fetch_within(runs, hits, u64::MAX)
+    }
+
+    /// The events of the first hits, in the order of the hits: as many as there are until their records have about so many bytes, and
+    /// one at least.
+    fn fetch_within(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Event>> {
+        let events = self.fetch_some(runs, hits, most)?;
+        let mut left = most;
+        let fits = |event: &Event| {
+            let before = left;
+            left = left.saturating_sub(event.original.len() as u64);
+            before > 0
+        };
+        let whole: Vec<Event> = events.into_iter().map_while(|event| event).take_while(fits).collect();
+        match hits {
+            // The first one was among those that were too many.
+            [first, ..] if whole.is_empty() => self.fetch(runs, std::slice::from_ref(first)),
+            _ => Ok(whole),
+        }
+    }
+
+    /// How many rows that lie together are read at a time.
+    fn rows_together(source: Source<'_>) -> usize {
+        (TOGETHER_BYTES / source.record_bytes(1).max(1)).clamp(APART as u64, TOGETHER_ROWS) as usize
+    }
+
+    /// The events of the hits, in the order of the hits; without some where their records have more than so many bytes.
+    fn fetch_some(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Option<Event>>> {
+        let order = in_rows_order(hits);
+        let split = |group: &'_ [usize]| {
+            let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
+            if apart { APART_ROWS } else { Self::rows_together(runs[hits[group[0]].1].source) }
+        };
+        let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
+        let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
+        let bytes = AtomicU64::new(0);
+        let read = |group: &&[usize]| {
+            if bytes.load(Ordering::Relaxed) > most {
+                return Ok(Vec::new());
+            }
+            self.budget.spend(group.len() as u64 * EVENT_WORK)?;
+            let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+            let source = runs[hits[group[0]].1].source;
+            let found = source.events(&rows)?;
+            if found.len() != rows.len() {
+                return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
+            }
+            bytes.fetch_add(found.iter().map(|event| event.original.len() as u64).sum(), Ordering::Relaxed);
+            Ok(found)
+        };
+        // Hits that are scattered are read on all cores.
+        let spread = groups.len() >= 3;
+        let found: Vec<Vec<Event>> = self.part(spread, || {
+            bytes.store(0, Ordering::Relaxed);
+            if spread { groups.par_iter().map(read).collect() } else { groups.iter().map(read).collect() }
+        })?;
+        let mut events: Vec<Option<Event>> = Vec::new();
+        events.resize_with(hits.len(), || None);
+        for (group, found) in groups.iter().zip(found) {
+            for (place, event) in group.iter().zip(found) {
+                events[*place] = Some(event);
+            }
+        }
+        Ok(events)
+    }
 }
 
 /// The place from which a list that starts at a moment walks: before every event of that moment.
@@ -202,40 +277,11 @@ pub(super) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
 
 /// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking those is what a list page costs.
 const APART: usize = 16;
+/// Rows that lie together are read so many at a time at most, or as many as have so many bytes of records.
+const TOGETHER_ROWS: u64 = 256;
+const TOGETHER_BYTES: u64 = 4 << 20;
 /// So many of such rows are read by one core.
 const APART_ROWS: usize = 13;
-
-/// The events of the hits, in the order of the hits.
-pub(super) fn fetch(runs: &[Run<'_>], hits: &[Hit]) -> Result<Vec<Event>> {
-    let order = in_rows_order(hits);
-    let split = |group: &'_ [usize]| {
-        let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
-        if apart { APART_ROWS } else { group.len() }
-    };
-    let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
-    let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
-    let read = |group: &&[usize]| {
-        let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
-        let source = runs[hits[group[0]].1].source;
-        let found = source.events(&rows)?;
-        if found.len() != rows.len() {
-            return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
-        }
-        Ok(found)
-    };
-    // Hits that are scattered are read on all cores.
-    let found: Vec<Vec<Event>> = if groups.len() < 3 {
-        groups.iter().map(read).collect::<Result<_>>()?
-    } else {
-        groups.par_iter().map(read).collect::<Result<_>>()?
-    };
-    let mut events: Vec<Option<Event>> = Vec::new();
-    events.resize_with(hits.len(), || None);
-    for (place, event) in order.iter().zip(found.into_iter().flatten()) {
-        events[*place] = Some(event);
-    }
-    events.into_iter().map(|event| event.ok_or_else(|| Error::internal("a hit without its event"))).collect()
-}
 
 impl Walk {
     /// A number that grows in the walk's direction.

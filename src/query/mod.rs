@@ -7,7 +7,9 @@
 //! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
 
 mod batch;
+mod budget;
 mod by;
+mod by_id;
 mod combinations;
 mod cursor;
 mod facets;
@@ -25,9 +27,11 @@ mod source;
 mod stats;
 mod stream;
 mod summarized;
+mod threads;
 mod vocabulary;
 
 pub use batch::Batch;
+pub use budget::{Budget, Limits, StopOnDrop};
 pub use by::By;
 pub(crate) use by::facet_field;
 pub use combinations::Combination;
@@ -40,13 +44,15 @@ pub use list::{PAGE_ROWS_MAX, Page, PageQuery};
 pub use scan::Scanner;
 pub use stats::{Group, Sum};
 pub use stream::StreamQuery;
+pub use threads::Threads;
 pub use vocabulary::Vocabulary;
 
 use crate::access::Scope;
 use crate::error::Result;
-use crate::event::{Event, EventKey, Field, Timestamp};
+use crate::event::{EventKey, Timestamp};
 use crate::ingest::Buffered;
 use crate::storage::segment::{Segment, TenantRows};
+use budget::{Pace, RUN_WORK, UNBOUNDED};
 use filter::Clause;
 use lookup::Lookup;
 use plan::{Choice, Path};
@@ -56,7 +62,7 @@ use source::Source;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use summarized::Summarized;
 
@@ -92,13 +98,20 @@ impl Snapshot {
     }
 }
 
-/// What it took to verify candidates.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Work {
+/// What it took to verify candidates, and whether more may be.
+#[derive(Debug)]
+pub(crate) struct Work<'b> {
     /// Rows whose columns or records were looked at.
     pub(crate) examined: u64,
     /// Bytes read from data files.
     pub(crate) bytes: u64,
+    pace: Pace<'b>,
+}
+
+impl<'b> Work<'b> {
+    fn within(budget: &'b Budget) -> Self {
+        Self { examined: 0, bytes: 0, pace: budget.pace() }
+    }
 }
 
 /// How one run answered.
@@ -143,7 +156,9 @@ const RUNS_TOGETHER: usize = 16;
 pub struct Reader<'a> {
     snapshot: &'a Snapshot,
     scanner: &'a Scanner,
+    threads: &'a Threads,
     forced: Option<Path>,
+    budget: &'a Budget,
 }
 
 /// The rows of one tenant in one segment, or in a part of the buffer, that a question is about.
@@ -155,8 +170,14 @@ struct Run<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader of a snapshot. `forced` makes every run answer by that path, for tests and comparisons.
-    pub fn new(snapshot: &'a Snapshot, scanner: &'a Scanner, forced: Option<Path>) -> Self {
-        Self { snapshot, scanner, forced }
+    pub fn new(snapshot: &'a Snapshot, scanner: &'a Scanner, threads: &'a Threads, forced: Option<Path>) -> Self {
+        Self { snapshot, scanner, threads, forced, budget: &UNBOUNDED }
+    }
+
+    /// The same reader within a budget.
+    #[must_use]
+    pub fn within(self, budget: &'a Budget) -> Self {
+        Self { budget, ..self }
     }
 
     /// How many events match.
@@ -165,20 +186,26 @@ impl<'a> Reader<'a> {
     /// A segment that cannot be read: a count is never short.
     pub fn count(&self, scope: &Scope, filter: &Filter) -> Result<(u64, Explain)> {
         let count = |_: &Run<'a>, rows: Rows| Ok(rows.len() as u64);
-        let (answers, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, |summarized| summarized.count(), count)?;
-        Ok((answers.into_iter().sum(), explain))
+        let mut total = 0;
+        let add = |rows| {
+            total += rows;
+            Ok(())
+        };
+        let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, |summarized| summarized.count(), count, add)?;
+        Ok((total, explain))
     }
 
-    /// The events with a trace id, newest first.
+    /// Gives up at once on a filter for which more records must be read than a light question may, instead of after having read some.
     ///
     /// # Errors
-    /// A segment that cannot be read.
-    pub fn get(&self, scope: &Scope, trace_id: &str) -> Result<Vec<Event>> {
-        let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let (found, _) = self.each_run(&self.wide_runs(scope, &filter), &filter, |run, rows| run.source.events(&rows.into_vec()))?;
-        let mut events: Vec<Event> = found.into_iter().flatten().collect();
-        events.sort_by_key(|event| std::cmp::Reverse(event.key()));
-        Ok(events)
+    /// The budget is that of a light question, and too small.
+    pub fn foresee(&self, scope: &Scope, filter: &Filter) -> Result<()> {
+        if !filter.reads_all_records() {
+            return self.budget.check();
+        }
+        let sizes = self.runs(scope, filter).into_iter().map(|run| (run.tenant.rows, run.source.record_bytes(run.tenant.rows)));
+        let (rows, bytes) = sizes.fold((0, 0), |sum, (rows, bytes)| (sum.0 + u64::from(rows), sum.1 + bytes));
+        self.budget.foresee(filter::cost_of(&filter.clauses).of_all(rows, bytes))
     }
 
     /// The runs that may have events in the scope and period, by their manifests.
@@ -227,14 +254,26 @@ impl<'a> Reader<'a> {
         Explain { segments: self.snapshot.segments.len(), untouched: self.snapshot.segments.len() - touched.len(), steps }
     }
 
-    /// Finds the rows of every run and makes something of them, on all cores.
+    /// Does a part of a question, on all cores where it is `spread`. A light one that comes to the end of what it may do begins the part
+    /// again among the heavy ones, if it may.
+    fn part<T: Send>(&self, spread: bool, work: impl Fn() -> Result<T> + Sync) -> Result<T> {
+        let heavy = self.budget.is_heavy();
+        let done = if spread || heavy { self.threads.of(heavy).install(&work) } else { work() };
+        if done.is_err() && self.budget.upgrade() {
+            return self.threads.of(true).install(&work);
+        }
+        done
+    }
+
+    /// Finds the rows of every run, makes something of them on all cores, and adds that up.
     fn each_run<T: Send>(
         &self,
         runs: &[Run<'a>],
         filter: &Filter,
         make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
-    ) -> Result<(Vec<T>, Explain)> {
-        self.each_run_or(runs, filter, |_| Ok(None), make)
+        add: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<Explain> {
+        self.each_run_or(runs, filter, |_| Ok(None), make, add)
     }
 
     /// The same, but for runs whose summary tells: those are not looked into.
@@ -244,8 +283,10 @@ impl<'a> Reader<'a> {
         filter: &Filter,
         summary: impl Fn(&Summarized<'_>) -> Result<Option<T>> + Sync,
         make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
-    ) -> Result<(Vec<T>, Explain)> {
+        add: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<Explain> {
         let answer = |run: &Run<'a>| {
+            self.budget.spend(RUN_WORK)?;
             if self.forced.is_none() {
                 let started = Instant::now();
                 let summarized = Summarized::of(run, filter, &self.snapshot.vocabulary)?;
@@ -258,19 +299,33 @@ impl<'a> Reader<'a> {
             let (rows, step) = self.rows(run, filter, range, None)?;
             Ok((make(run, rows)?, step))
         };
-        // A few runs are done sooner than they are spread.
-        let answers: Vec<(T, Step)> = if runs.len() < 4 {
-            runs.iter().map(answer).collect::<Result<_>>()?
-        } else {
-            runs.par_iter().with_min_len(RUNS_TOGETHER.min(runs.len() / 4)).map(answer).collect::<Result<_>>()?
+        // Added up as it comes, so that what each run has is not held until the last is done; and done once, should the part be done again.
+        let (add, steps) = (Mutex::new(add), vec![OnceLock::new(); runs.len()]);
+        let take = |(run, step): (&Run<'a>, &OnceLock<Step>)| {
+            if step.get().is_none() {
+                let (answer, how) = answer(run)?;
+                add.lock().unwrap_or_else(PoisonError::into_inner)(answer)?;
+                step.get_or_init(|| how);
+            }
+            Ok(())
         };
-        let (answers, steps) = answers.into_iter().unzip();
-        Ok((answers, self.explain(runs, steps)))
+        // A few runs are done sooner than they are spread.
+        let spread = runs.len() >= 4;
+        self.part(spread, || {
+            if spread {
+                let runs = runs.par_iter().zip(&steps).with_min_len(RUNS_TOGETHER.min(runs.len() / 4));
+                runs.try_for_each(take)
+            } else {
+                runs.iter().zip(&steps).try_for_each(take)
+            }
+        })?;
+        Ok(self.explain(runs, steps.into_iter().filter_map(OnceLock::into_inner).collect()))
     }
 
     /// The first `limit` rows of a range of a run that match, or all of them, and how they were found.
     fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Step)> {
         let started = Instant::now();
+        self.budget.spend(RUN_WORK)?;
         let size = range.len() as u32;
         let (rows, Choice { path, why }, work) = match run.source {
             Source::Segment(segment) => {
@@ -279,8 +334,8 @@ impl<'a> Reader<'a> {
                 self.look(lookup, filter, range, limit)?
             }
             Source::Buffer(buffered) => {
-                let mut work = Work::default();
-                let rows = buffered_rows(buffered, filter, range, limit, &mut work);
+                let mut work = Work::within(self.budget);
+                let rows = buffered_rows(buffered, filter, range, limit, &mut work)?;
                 (rows, Choice { path: Path::Buffer, why: "accepted and not in a segment yet".to_owned() }, work)
             }
         };
@@ -290,8 +345,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The rows of a segment that a lookup has prepared for, how they were found and why so, and what it took.
-    fn look(&self, lookup: Lookup<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Choice, Work)> {
-        let mut work = Work::default();
+    fn look(&self, lookup: Lookup<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Choice, Work<'a>)> {
+        let mut work = Work::within(self.budget);
         let choice = plan::choose(lookup.facts(), self.forced);
         let rows = match choice.path {
             Path::Lookup => lookup.rows(range, limit, &mut work)?,
@@ -303,16 +358,24 @@ impl<'a> Reader<'a> {
 }
 
 /// The rows of a part of the buffer that match.
-fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit: Option<usize>, work: &mut Work) -> Rows {
+fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit: Option<usize>, work: &mut Work<'_>) -> Result<Rows> {
     if filter.clauses.is_empty() {
-        return Rows::Range(range);
+        return Ok(Rows::Range(range));
     }
-    let examined = &mut work.examined;
-    let matching = range.filter(|row| {
-        *examined += 1;
-        filter.matches(buffered.event(*row))
-    });
-    Rows::List(matching.take(limit.unwrap_or(usize::MAX)).collect())
+    let (limit, cost) = (limit.unwrap_or(usize::MAX), filter::cost_of(&filter.clauses));
+    let mut found = Vec::new();
+    for row in range {
+        if found.len() >= limit {
+            break;
+        }
+        let event = buffered.event(row);
+        work.pace.step(cost.of(event.original.len()))?;
+        work.examined += 1;
+        if filter.matches(event) {
+            found.push(row);
+        }
+    }
+    Ok(Rows::List(found))
 }
 
 impl<'a> Run<'a> {
@@ -371,3 +434,6 @@ pub fn describe(filter: &Filter) -> String {
         filter.clauses.iter().map(Clause::to_string).collect::<Vec<_>>().join(" and ")
     }
 }
+
+#[cfg(test)]
+mod tests;

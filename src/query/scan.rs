@@ -4,7 +4,8 @@
 //! virtual column of row numbers; it prunes row groups and pages by their statistics. The predicate is applied above it.
 
 use super::Work;
-use super::filter::{Clause, Condition, Filter, Probe, Test};
+use super::budget::{Budget, VALUE_WORK};
+use super::filter::{Clause, Condition, Filter, Probe, Subject, Test, cost_of};
 use super::lookup::{Row, fields_of};
 use super::rows::Rows;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -58,15 +59,27 @@ impl Scanner {
     }
 
     /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read.
-    pub(super) fn rows(&self, segment: &Segment, filter: &Filter, rows: Range<u32>, limit: Option<usize>, work: &mut Work) -> Result<Rows> {
+    pub(super) fn rows(
+        &self,
+        segment: &Segment,
+        filter: &Filter,
+        rows: Range<u32>,
+        limit: Option<usize>,
+        work: &mut Work<'_>,
+    ) -> Result<Rows> {
         let broken = || format!("cannot scan {}", segment.data_path().display());
-        let (plan, file) = self.plan(segment, filter, &rows).context(ErrorKind::Internal, broken)?;
+        let budget = work.pace.budget().clone();
+        let (plan, file) = self.plan(segment, filter, &rows, &budget).context(ErrorKind::Internal, broken)?;
+        let fields = fields_of(&filter.clauses).len().max(1);
+        work.pace.step((rows.len() * fields) as u64 * VALUE_WORK)?;
         let limit = limit.unwrap_or(usize::MAX);
         let mut found: Vec<u32> = Vec::new();
         let context = self.session.task_ctx();
         self.runtime.block_on(async {
             let mut batches = plan.execute(0, context).context(ErrorKind::Internal, broken)?;
             while let Some(batch) = batches.next().await {
+                // A test that was stopped ends the scan as if it had failed; what it was stopped by says the budget.
+                budget.check()?;
                 let batch = batch.context(ErrorKind::Corrupt, broken)?;
                 found.extend(row_numbers(&batch)?);
                 if found.len() >= limit {
@@ -86,6 +99,7 @@ impl Scanner {
         segment: &Segment,
         filter: &Filter,
         rows: &Range<u32>,
+        budget: &Budget,
     ) -> datafusion::error::Result<(Arc<dyn ExecutionPlan>, PositionedFile)> {
         let metadata = segment.metadata().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let file_schema = event_schema();
@@ -99,7 +113,9 @@ impl Scanner {
         let projected = Arc::new(table_schema.table_schema().project(&places)?);
 
         let predicate = |schema: &Schema| -> datafusion::error::Result<Option<Arc<dyn PhysicalExpr>>> {
-            let Some(expression) = filter.clauses.iter().map(clause_expression).reduce(Expr::and) else { return Ok(None) };
+            let Some(expression) = filter.clauses.iter().map(|clause| clause_expression(clause, budget)).reduce(Expr::and) else {
+                return Ok(None);
+            };
             let schema = DFSchema::try_from(schema.clone())?;
             self.session.create_physical_expr(expression, &schema).map(Some)
         };
@@ -168,28 +184,28 @@ impl AsyncFileReader for SegmentFile {
 }
 
 /// A clause as DataFusion's expression, never null.
-fn clause_expression(clause: &Clause) -> Expr {
+fn clause_expression(clause: &Clause, budget: &Budget) -> Expr {
     let group = |clauses: &[Clause], join: fn(Expr, Expr) -> Expr, empty: bool| {
         // A value that is absent makes a test null; within a group that must be a plain no.
-        clauses.iter().map(|clause| clause_expression(clause).is_true()).reduce(join).unwrap_or_else(|| lit(empty))
+        clauses.iter().map(|clause| clause_expression(clause, budget).is_true()).reduce(join).unwrap_or_else(|| lit(empty))
     };
     match clause {
-        Clause::Field(condition) => expression(condition),
-        Clause::Record(_) => tested(Field::Original, clause.clone()),
+        Clause::Field(condition) => expression(condition, budget),
+        Clause::Record(_) => tested(Field::Original, clause.clone(), budget),
         Clause::Any(clauses) => group(clauses, Expr::or, false),
         Clause::All(clauses) => group(clauses, Expr::and, true),
-        Clause::Not(clause) => clause_expression(clause).is_not_true(),
+        Clause::Not(clause) => clause_expression(clause, budget).is_not_true(),
     }
 }
 
 /// A condition as DataFusion's expression. A value that is absent (null) must fail the test and pass its negation.
-fn expression(condition: &Condition) -> Expr {
+fn expression(condition: &Condition, budget: &Budget) -> Expr {
     let column = col(condition.field.name());
     let amount = |amount: crate::event::Amount| lit(ScalarValue::Decimal128(Some(amount.units()), AMOUNT_PRECISION, AMOUNT_SCALE));
     let text = |value: &String| lit(value.as_str());
     let test = match &condition.test {
         Test::OneOf(_) | Test::Address(..) | Test::Prefix(_) | Test::Present if condition.field == Field::RelatedIds => {
-            tested_positive(condition)
+            tested_positive(condition, budget)
         }
         Test::OneOf(values) if condition.field.def().kind == crate::event::Kind::Bool => {
             column.clone().in_list(values.iter().map(|value| lit(value == "true")).collect(), false)
@@ -207,7 +223,7 @@ fn expression(condition: &Condition) -> Expr {
             .reduce(Expr::or)
             .unwrap_or_else(|| lit(false)),
         Test::Present => column.clone().is_not_null(),
-        Test::Address(..) => tested_positive(condition),
+        Test::Address(..) => tested_positive(condition, budget),
         Test::Amounts(values) => column.clone().in_list(values.iter().map(|value| amount(*value)).collect(), false),
         Test::Between(min, max) => {
             let min = min.map(|min| column.clone().gt_eq(amount(min)));
@@ -232,14 +248,14 @@ fn after_prefix(prefix: &str) -> Option<String> {
 }
 
 /// A condition that DataFusion has no expression for, without its negation.
-fn tested_positive(condition: &Condition) -> Expr {
-    tested(condition.field, Clause::Field(Condition { negated: false, ..condition.clone() }))
+fn tested_positive(condition: &Condition, budget: &Budget) -> Expr {
+    tested(condition.field, Clause::Field(Condition { negated: false, ..condition.clone() }), budget)
 }
 
 /// A clause that DataFusion has no expression for, as a function of the one column that it looks at.
-fn tested(field: Field, clause: Clause) -> Expr {
+fn tested(field: Field, clause: Clause, budget: &Budget) -> Expr {
     let name = format!("annals_test({clause:?})");
-    let function = TestFunction { name, signature: Signature::any(1, Volatility::Immutable), field, clause };
+    let function = TestFunction { name, signature: Signature::any(1, Volatility::Immutable), field, clause, budget: budget.clone() };
     ScalarUDF::from(function).call(vec![col(field.name())])
 }
 
@@ -249,6 +265,7 @@ struct TestFunction {
     signature: Signature,
     field: Field,
     clause: Clause,
+    budget: Budget,
 }
 
 impl PartialEq for TestFunction {
@@ -283,8 +300,15 @@ impl ScalarUDFImpl for TestFunction {
         let field = ArrowField::new(self.field.name(), array.data_type().clone(), true);
         let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(&array)])?;
         let columns = Columns::new(&batch).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
-        let answers = (0..array.len()).map(|row| Probe::new(&Row { columns: &columns, row }).holds(&self.clause));
-        Ok(ColumnarValue::Array(Arc::new(answers.map(Some).collect::<BooleanArray>())))
+        let (mut pace, cost) = (self.budget.pace(), cost_of([&self.clause]));
+        let answers = (0..array.len()).map(|row| {
+            let subject = Row { columns: &columns, row };
+            pace.step(cost.of(subject.record().len()))?;
+            Ok(Some(Probe::new(&subject).holds(&self.clause)))
+        });
+        let answers: Result<BooleanArray> = answers.collect();
+        let answers = answers.map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        Ok(ColumnarValue::Array(Arc::new(answers)))
     }
 }
 

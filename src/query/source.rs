@@ -1,5 +1,6 @@
 //! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat both alike.
 
+use super::budget::{Pace, VALUE_WORK};
 use super::rows::{self, Rows};
 use crate::error::Result;
 use crate::event::{Columns, Event, EventKey, Field, Timestamp};
@@ -14,6 +15,9 @@ pub(super) enum Source<'a> {
     Segment(&'a Segment),
     Buffer(&'a Buffered),
 }
+
+/// Rows of the buffer that become columns at a time.
+const BUFFERED_ROWS: usize = 8_192;
 
 /// The times and numbers of rows.
 #[derive(Debug, Clone)]
@@ -77,20 +81,40 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Some columns of rows that match, in batches.
-    pub(super) fn columns(self, rows: &Rows, fields: &[Field]) -> Result<Vec<Columns>> {
+    /// Hands over some columns of rows that match, in batches.
+    pub(super) fn each_columns(
+        self,
+        rows: &Rows,
+        fields: &[Field],
+        pace: &mut Pace<'_>,
+        mut take: impl FnMut(Columns) -> Result<()>,
+    ) -> Result<()> {
+        let mut take = |columns: Columns| {
+            pace.step((columns.rows() * fields.len()) as u64 * VALUE_WORK)?;
+            take(columns)
+        };
         match (self, rows) {
-            (_, rows) if rows.len() == 0 => Ok(Vec::new()),
-            (Self::Segment(segment), Rows::Range(range)) => segment.read_range(range.clone(), fields, &mut 0),
-            (Self::Segment(segment), Rows::List(rows)) => segment.read(rows, fields, &mut 0),
+            (_, rows) if rows.len() == 0 => Ok(()),
+            (Self::Segment(segment), Rows::Range(range)) => segment.visit_range(range.clone(), fields, take),
+            (Self::Segment(segment), Rows::List(rows)) => segment.visit(rows, fields, &mut 0, take),
             (Self::Buffer(buffered), Rows::Range(range)) => {
-                Ok(vec![Columns::of_events(&buffered.rows()[range.start as usize..range.end as usize], fields)?])
+                let events = &buffered.rows()[range.start as usize..range.end as usize];
+                events.chunks(BUFFERED_ROWS).try_for_each(|events| take(Columns::of_events(events, fields)?))
             }
-            (Self::Buffer(buffered), Rows::List(rows)) => {
+            (Self::Buffer(buffered), Rows::List(rows)) => rows.chunks(BUFFERED_ROWS).try_for_each(|rows| {
                 let events: Vec<Arc<Event>> = rows.iter().map(|row| Arc::clone(&buffered.rows()[*row as usize])).collect();
-                Ok(vec![Columns::of_events(&events, fields)?])
-            }
+                take(Columns::of_events(&events, fields)?)
+            }),
         }
+    }
+
+    /// Bytes of the records of so many rows, if they are as long as others.
+    pub(super) fn record_bytes(self, rows: u32) -> u64 {
+        let (all, bytes) = match self {
+            Self::Segment(segment) => (segment.manifest().rows, segment.manifest().record_bytes),
+            Self::Buffer(buffered) => (self.rows(), buffered.bytes() as u64),
+        };
+        bytes / u64::from(all.max(1)) * u64::from(rows)
     }
 
     /// The events in these rows, in ascending order of rows.

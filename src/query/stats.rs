@@ -1,5 +1,6 @@
 //! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
 
+use super::budget::{Budget, Room};
 use super::by::By;
 use super::filter::{Clause, Condition, Filter, Test};
 use super::rows::Rows;
@@ -135,13 +136,13 @@ impl Reader<'_> {
             Some(amounts) => match groups_by_code(run, &amounts, by.as_ref(), vocabulary)? {
                 Some(groups) => Ok(groups),
                 // Few events have an amount, and only of those the column is needed.
-                None => groups_by_column(run, &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()), by.as_ref()),
+                None => groups_by_column(run, &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()), by.as_ref(), self.budget),
             },
-            None => groups_by_column(run, &rows, by.as_ref()),
+            None => groups_by_column(run, &rows, by.as_ref(), self.budget),
         };
-        let (found, explain) = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows)?;
-        let mut totals = Totals::default();
-        found.into_iter().flatten().for_each(|(of, group)| totals.add(of, &group));
+        let (mut totals, mut room) = (Totals::default(), self.budget.room());
+        let add = |groups: Groups| groups.into_iter().try_for_each(|(of, group)| totals.add(of, &group, by.as_ref(), &mut room));
+        let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
         let mut groups = totals.finish(by.as_ref().and_then(By::field), vocabulary);
         groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
         Ok((groups, explain))
@@ -193,7 +194,15 @@ struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, of: Of, group: &Group) {
+    fn add(&mut self, of: Of, group: &Group, by: Option<&By>, room: &mut Room) -> Result<()> {
+        if let (Some(by), Some(bytes)) = (by, self.new_bytes(&of)) {
+            room.take(by, bytes)?;
+        }
+        self.join(of, group);
+        Ok(())
+    }
+
+    fn join(&mut self, of: Of, group: &Group) {
         let total = match of {
             Of::Number(number) => self.numbered.group(number, || Group::of(group.min)),
             Of::Nothing => self.named.entry(None).or_insert_with(|| Group::of(group.min)),
@@ -202,12 +211,24 @@ impl Totals {
         total.join(group);
     }
 
+    /// The memory of a group that is not there yet.
+    fn new_bytes(&self, of: &Of) -> Option<usize> {
+        match of {
+            Of::Number(number) => {
+                let there = self.numbered.places.get(*number as usize).is_some_and(|place| *place > 0);
+                (!there).then_some(size_of::<Group>())
+            }
+            Of::Nothing => None,
+            Of::Text(text) => (!self.named.contains_key(&Some(text.clone()))).then_some(size_of::<Group>() + text.len()),
+        }
+    }
+
     /// The groups with their values: what some segments tell by number and others by text is one.
     fn finish(mut self, field: Option<Field>, vocabulary: &Vocabulary) -> Vec<Group> {
         let numbered = std::mem::take(&mut self.numbered).groups;
         let texts = field.map(|field| vocabulary.texts(field, numbered.iter().map(|(number, _)| *number)));
         for (text, (_, group)) in texts.into_iter().flatten().zip(numbered) {
-            self.add(Of::Text(text.to_string()), &group);
+            self.join(Of::Text(text.to_string()), &group);
         }
         self.named.into_iter().map(|(value, group)| Group { value, ..group }).collect()
     }
@@ -266,18 +287,27 @@ fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, voc
     Ok(Some(groups.groups.into_iter().map(|(code, group)| (of(code), group)).collect()))
 }
 
-fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>) -> Result<Groups> {
+fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>, budget: &Budget) -> Result<Groups> {
     let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
     let mut groups: HashMap<Of, Group> = HashMap::new();
-    for columns in run.source.columns(rows, &fields)? {
+    let mut room = budget.room();
+    run.source.each_columns(rows, &fields, &mut budget.pace(), |columns| {
         for row in 0..columns.rows() {
             let Some(amount) = columns.amount(row) else { continue };
-            let mut add = |of: Of| groups.entry(of).or_insert_with(|| Group::of(amount)).add(amount);
-            if by.is_none_or(|by| by.each(&columns, row, |value| add(Of::Text(value.to_owned()))) == 0) {
-                add(Of::Nothing);
+            let mut add = |of: Of, bytes: usize| {
+                if let Some(by) = by.filter(|_| !groups.contains_key(&of)) {
+                    room.take(by, size_of::<Group>() + bytes)?;
+                }
+                groups.entry(of).or_insert_with(|| Group::of(amount)).add(amount);
+                Ok(())
+            };
+            let found = by.map_or(Ok(0), |by| by.each(&columns, row, |value| add(Of::Text(value.to_owned()), value.len())))?;
+            if found == 0 {
+                add(Of::Nothing, 0)?;
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(groups.into_iter().collect())
 }
 

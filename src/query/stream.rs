@@ -5,8 +5,9 @@
 //! sees one snapshot from beginning to end.
 
 use super::batch::Batch;
+use super::budget::EVENT_WORK;
 use super::filter::Filter;
-use super::list::{Hit, Walk, fetch, in_rows_order};
+use super::list::{Hit, Walk, in_rows_order};
 use super::rows::{self, Rows};
 use super::{Order, Reader, Run};
 use crate::access::Scope;
@@ -43,7 +44,7 @@ struct Source {
     chunk: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order, while
     /// the next are made. Returns how many there were.
     ///
@@ -63,8 +64,8 @@ impl Reader<'_> {
             let (sender, receiver) = sync_channel::<Vec<T>>(0);
             let making = Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
                 self.each_round(scope, filter, query.order, |runs, hits| {
-                    let part = |hits: &[Hit]| make(batch_of(runs, hits, &query.fields)?);
-                    let parts: Vec<T> = hits.par_chunks(PART).map(part).collect::<Result<_>>()?;
+                    let make = |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields)?);
+                    let parts: Vec<T> = self.part(true, || hits.par_chunks(PART).map(make).collect())?;
                     // Who takes has failed, and says why.
                     sender.send(parts).map_err(|_| Error::internal("nobody takes what is streamed"))
                 })
@@ -82,7 +83,7 @@ impl Reader<'_> {
         scope: &Scope,
         filter: &Filter,
         order: Order,
-        mut hand_over: impl FnMut(&[Run<'_>], &[Hit]) -> Result<()>,
+        mut hand_over: impl FnMut(&[Run<'a>], &[Hit]) -> Result<()>,
     ) -> Result<u64> {
         let walk = Walk { order, after: None };
         let mut runs = self.runs(scope, filter);
@@ -122,7 +123,8 @@ impl Reader<'_> {
     fn advance(&self, run: &Run<'_>, source: &mut Source, filter: &Filter, walk: Walk) -> Result<Option<i128>> {
         while source.hits.is_empty() {
             let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else { return Ok(None) };
-            let (hits, _) = self.hits_in(run, filter, rest.clone(), walk.order, source.chunk)?;
+            // Among the threads of questions, so that exports together take no more of the machine than they may.
+            let (hits, _) = self.part(true, || self.hits_in(run, filter, rest.clone(), walk.order, source.chunk))?;
             // Fewer than asked for: the run is at its end.
             if let Some(last) = hits.last().filter(|_| hits.len() == source.chunk) {
                 source.rest = Some(match walk.order {
@@ -136,30 +138,32 @@ impl Reader<'_> {
         let Some(row) = source.hits.front() else { return Ok(None) };
         Ok(Some(walk.rank(run.source.places()?.key(*row))))
     }
-}
 
-/// The events of hits, as far as `fields` need them; whole if none is named.
-fn batch_of(runs: &[Run<'_>], hits: &[Hit], fields: &[Field]) -> Result<Batch> {
-    if fields.is_empty() || fields.contains(&Field::Original) {
-        return Ok(fetch(runs, hits)?.into());
-    }
-    let order = in_rows_order(hits);
-    let mut batch = Batch::of(hits.len());
-    for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
-        let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
-        let source = runs[hits[group[0]].1].source;
-        let places = &mut group.iter().copied();
-        let mut found = 0;
-        if numbers.len() < rows::COLUMNS_ROWS {
-            found += batch.add_events(source.events(&numbers)?, places);
-        } else {
-            for columns in source.columns(&Rows::List(numbers), fields)? {
-                found += batch.add_columns(columns, places);
+    /// The events of hits, as far as `fields` need them; whole if none is named.
+    fn batch_of(&self, runs: &[Run<'a>], hits: &[Hit], fields: &[Field]) -> Result<Batch> {
+        if fields.is_empty() || fields.contains(&Field::Original) {
+            return Ok(self.fetch(runs, hits)?.into());
+        }
+        let order = in_rows_order(hits);
+        let mut batch = Batch::of(hits.len());
+        for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
+            let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+            let source = runs[hits[group[0]].1].source;
+            let places = &mut group.iter().copied();
+            let mut found = 0;
+            if numbers.len() < rows::COLUMNS_ROWS {
+                self.budget.spend(numbers.len() as u64 * EVENT_WORK)?;
+                found += batch.add_events(source.events(&numbers)?, places);
+            } else {
+                source.each_columns(&Rows::List(numbers), fields, &mut self.budget.pace(), |columns| {
+                    found += batch.add_columns(columns, places);
+                    Ok(())
+                })?;
+            }
+            if found != group.len() {
+                return Err(Error::corrupt(format!("{} gave {found} of {} rows", source.name(), group.len())));
             }
         }
-        if found != group.len() {
-            return Err(Error::corrupt(format!("{} gave {found} of {} rows", source.name(), group.len())));
-        }
+        Ok(batch)
     }
-    Ok(batch)
 }

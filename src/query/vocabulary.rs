@@ -5,6 +5,8 @@
 //! question is first about the field in that segment, and remembered; and so is, for each value, in which segments it is: a question
 //! for a value looks into one table then, and not into a dictionary in every segment.
 
+use super::budget::Room;
+use super::by::By;
 use super::places::{Places, VALUES_MAX};
 use super::source::Source;
 use crate::error::Result;
@@ -15,6 +17,8 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+/// What a text takes in a table, beside its bytes.
+pub(super) const TEXT_OVERHEAD: usize = 64;
 /// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by text.
 const TEXT_BYTES_MAX: usize = 128 << 20;
 /// Numbers remembered for segments of a field at most (four bytes each); when there are more, all are forgotten.
@@ -79,12 +83,13 @@ impl Values {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
         }
-        if self.bytes + text.len() > TEXT_BYTES_MAX {
+        let bytes = self.bytes + text.len() + TEXT_OVERHEAD;
+        if bytes > TEXT_BYTES_MAX {
             return None;
         }
         let text: Arc<str> = text.into();
         let number = self.texts.len() as u32;
-        self.bytes += text.len();
+        self.bytes = bytes;
         if self.addressed {
             self.addresses.push(text.parse().ok());
         }
@@ -220,16 +225,26 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, counts: Counts) {
-        for (number, count) in counts.numbers {
-            if self.numbers.len() <= number as usize {
-                self.numbers.resize(number as usize + 1, 0);
-            }
-            self.numbers[number as usize] += count;
-        }
+    pub(super) fn add(&mut self, counts: Counts, by: &By, room: &mut Room) -> Result<()> {
+        counts.numbers.into_iter().for_each(|(number, count)| self.add_number(number, count));
         for (text, count) in counts.texts {
-            *self.texts.entry(text).or_default() += count;
+            match self.texts.get_mut(&text) {
+                Some(total) => *total += count,
+                None => {
+                    room.take(by, text.len() + TEXT_OVERHEAD)?;
+                    self.texts.insert(text, count);
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Numbers are those of a vocabulary, which has a bound of its own.
+    fn add_number(&mut self, number: u32, count: u64) {
+        if self.numbers.len() <= number as usize {
+            self.numbers.resize(number as usize + 1, 0);
+        }
+        self.numbers[number as usize] += count;
     }
 
     /// The `size` most frequent values, equal counts in the order of the text.
@@ -237,7 +252,7 @@ impl Totals {
         let mut rest: Vec<(String, u64)> = Vec::new();
         for (text, count) in std::mem::take(&mut self.texts) {
             match vocabulary.known(field, &text) {
-                Some(number) => self.add(Counts { numbers: vec![(number, count)], texts: HashMap::new() }),
+                Some(number) => self.add_number(number, count),
                 None => rest.push((text, count)),
             }
         }

@@ -9,7 +9,7 @@ use crate::access::{Scope, check_tenant};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp, clip};
-use crate::query::Filter;
+use crate::query::{Budget, Filter};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const USERS_MS: i64 = 30 * 86_400_000;
 
 /// A question of this file.
-type Question = fn(&Engine, &Scope, &Pairs) -> Result<Json>;
+type Question = fn(&Engine, &Scope, &Pairs, &Budget) -> Result<Json>;
 
 pub(super) fn routes() -> Router<App> {
     let questions: [(&str, Question); 3] = [("resources", resources), ("operations", operations), ("user-resources", users)];
@@ -39,10 +39,10 @@ pub(super) fn routes() -> Router<App> {
 
 async fn respond(app: App, question: Question, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
-    let answer = app.run(move |engine| {
+    let answer = app.ask(move |engine, budget| {
         let tenant =
             check_tenant(&project).map_err(|_| Error::parameter("project_id", format!("{:?} is no project id", clip(&project, 40))))?;
-        question(engine, &Scope::of_operator(&[tenant])?, &pairs)
+        question(engine, &Scope::of_operator(&[tenant])?, &pairs, budget)
     });
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], answer.await?.to_string()).into_response())
 }
@@ -66,10 +66,11 @@ fn system_events() -> Filter {
     Filter::default().and_equal(Field::EventType, "system")
 }
 
-fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
+fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
     given(pairs, &[])?;
     let snapshot = engine.snapshot();
-    let (found, _) = engine.reader(&snapshot, None).combinations(scope, &system_events(), &[Field::Source, Field::ResourceType])?;
+    let (found, _) =
+        engine.reader(&snapshot, None).within(budget).combinations(scope, &system_events(), &[Field::Source, Field::ResourceType])?;
     let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for values in found.into_keys() {
         if let [Some(service), resource] = values.as_slice() {
@@ -81,7 +82,7 @@ fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
     Ok(json!({ "resources": services }))
 }
 
-fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
+fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
     let given = given(pairs, &["service_type", "resource_type"])?;
     if given.contains_key("resource_type") && !given.contains_key("service_type") {
         return Err(Error::parameter("service_type", "resource_type needs a service_type"));
@@ -94,7 +95,7 @@ fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
     }
     let snapshot = engine.snapshot();
     let fields = [Field::Source, Field::ResourceType, Field::EventName];
-    let (found, _) = engine.reader(&snapshot, None).combinations(scope, &filter, &fields)?;
+    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(scope, &filter, &fields)?;
     let mut operations: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for values in found.into_keys() {
         if let [Some(service), Some(resource), Some(name)] = values.as_slice() {
@@ -105,12 +106,12 @@ fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
     Ok(json!({ "operations": operations.into_iter().map(operation).collect::<Vec<_>>() }))
 }
 
-fn users(engine: &Engine, scope: &Scope, pairs: &Pairs) -> Result<Json> {
+fn users(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
     given(pairs, &[])?;
     let mut filter = system_events();
     filter.from = Some(Timestamp::from_millis(engine.clock().now().millis().saturating_sub(USERS_MS)));
     let snapshot = engine.snapshot();
-    let (found, _) = engine.reader(&snapshot, None).combinations(scope, &filter, &[Field::Operator])?;
+    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(scope, &filter, &[Field::Operator])?;
     let users: Vec<Json> = found.into_keys().flatten().flatten().map(|name| json!({ "name": name })).collect();
     Ok(json!({ "users": users }))
 }

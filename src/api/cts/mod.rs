@@ -18,14 +18,14 @@ use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKey, clip};
-use crate::query::{Cursor, Order, PageQuery, Reader};
+use crate::query::{Budget, Cursor, Order, PageQuery, Reader};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use request::{Request, Wanted};
+use request::{LIMIT_MAX, Request, Wanted};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
@@ -69,7 +69,7 @@ async fn old_traces(
 
 async fn traces(State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
-    let body = app.run(move |engine| answer(engine, &project, &pairs)).await?;
+    let body = app.ask(move |engine, budget| answer(engine, &project, &pairs, budget)).await?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
 }
 
@@ -85,12 +85,12 @@ struct MetaData {
     marker: Option<String>,
 }
 
-fn answer(engine: &Engine, project: &str, pairs: &Pairs) -> Result<Vec<u8>> {
+fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &Budget) -> Result<Vec<u8>> {
     let request = Request::read(project, pairs, engine.clock().now())?;
     let snapshot = engine.snapshot();
-    let reader = engine.reader(&snapshot, None);
+    let reader = engine.reader(&snapshot, None).within(budget);
     let (events, more) = match &request.wanted {
-        Wanted::One(trace_id) => (reader.get(&request.scope, trace_id)?, false),
+        Wanted::One(trace_id) => (reader.get(&request.scope, trace_id, LIMIT_MAX)?, false),
         Wanted::Page { filter, limit, next } => {
             let cursor = next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
             let query = PageQuery { limit: *limit, order: Order::Descending, cursor, around: None };
@@ -110,13 +110,10 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs) -> Result<Vec<u8>> {
 
 /// The place after the event with a trace id; of several, after the oldest, so that pages always move on.
 fn after(reader: Reader<'_>, scope: &Scope, trace_id: &str) -> Result<Cursor> {
-    let key = oldest(reader, scope, trace_id)?
+    let key = reader
+        .oldest(scope, trace_id)?
         .ok_or_else(|| Error::parameter("next", format!("no trace of the project has the id {:?}", clip(trace_id, 100))))?;
     Ok(Cursor { key, backward: false })
-}
-
-fn oldest(reader: Reader<'_>, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
-    Ok(reader.get(scope, trace_id)?.last().map(Event::key))
 }
 
 /// How many of these rows a page can have for its marker to lead on from its last row. A marker that an older record shares
@@ -128,7 +125,7 @@ fn clear_end(reader: Reader<'_>, scope: &Scope, events: &[Event]) -> Result<usiz
         let id = event.trace_id();
         let oldest = match known.get(id) {
             Some(oldest) => *oldest,
-            None => *known.entry(id).or_insert(oldest(reader, scope, id)?),
+            None => *known.entry(id).or_insert(reader.oldest(scope, id)?),
         };
         if oldest == Some(event.key()) {
             return Ok(place + 1);

@@ -9,7 +9,7 @@ use crate::query::Filter;
 /// Traces on a page unless `limit` says otherwise.
 const LIMIT_DEFAULT: usize = 10;
 /// The most traces on a page.
-const LIMIT_MAX: usize = 200;
+pub(super) const LIMIT_MAX: usize = 200;
 /// How far back a question without `from` goes.
 const HOUR_MS: i64 = 3_600_000;
 /// The tracker of all management events. There is one in a project, so its name selects nothing.

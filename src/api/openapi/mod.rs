@@ -149,6 +149,7 @@ fn operation(id: &str, summary: &str, parameters: &Json, body: Option<&Json>, an
             "400": problem("a parameter is wrong, and named"),
             "404": problem("there is nothing of that name"),
             "503": problem("try again later"),
+            "504": problem("it took longer than it may: ask for less"),
         },
     });
     if let Some(body) = body {

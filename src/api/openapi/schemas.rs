@@ -155,6 +155,7 @@ fn event() -> Json {
         .map(|def| (def.name, value_schema(def)))
         .collect();
     optional.push(("others", list(&reference("Event"))));
+    optional.push(("others_cursor", text()));
     object(&required, &optional)
 }
 

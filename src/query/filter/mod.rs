@@ -4,12 +4,14 @@
 //! record's text, or a group of clauses: any of them, all of them, not this one. [`Filter::matches`] says what it means;
 //! lookup, scan and summary must agree with it on every event, which is a property test.
 
+mod cost;
 mod matches;
 mod parse;
 mod parse_json;
 mod parse_text;
 mod record;
 
+pub(super) use cost::cost_of;
 pub use matches::{Probe, Subject};
 pub use parse::{DEPTH_MAX, VALUES_MAX, parse_duration, parse_filter};
 pub use parse_text::TEXT_BYTES_MAX;

@@ -121,7 +121,11 @@ fn record_test(json: &Json, place: &str, builder: &mut Builder) -> Result<Clause
             let named = format!("{place}.{key}");
             let text = scalar(value).ok_or_else(|| Error::parameter(&named, "is a text, a number, true or false, or a list of those"))?;
             builder.count(&named, &text)?;
-            any.push(value_match(key, &text, cased).map_err(|error| error.with_parameter(named))?);
+            let wanted = value_match(key, &text, cased).map_err(|error| error.with_parameter(&named))?;
+            if let ValueMatch::Pattern(pattern) = &wanted {
+                (1..pattern.values()).try_for_each(|_| builder.count(&named, ""))?;
+            }
+            any.push(wanted);
         }
     }
     let exists = flag(test, "exists", place)?;
@@ -199,6 +203,11 @@ mod tests {
         refused(&json!({ "record": { "path": "a", "cidr": "x" } }), "filter.record.cidr");
         refused(&json!({ "record": { "exists": true } }), "filter.record.exists");
         refused(&json!({ "source": [vec!["x"]] }), "filter.source");
+        let large = |count: usize| json!({ "record": { "regex": vec![r"(\w+\s+){5}x"; count] } });
+        assert!(parse_group(&large(20).to_string(), &mut 0).is_ok());
+        refused(&large(21), "filter.record.regex");
+        let small = json!({ "record": { "regex": vec!["a.*b"; 200] } });
+        assert!(parse_group(&small.to_string(), &mut 0).is_ok());
         let many: Vec<Json> = (0..201).map(|number| json!({ "source": number.to_string() })).collect();
         refused(&json!({ "any": many }), "filter.any.source");
         let mut deep = json!({ "source": "x" });

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 const PATTERN_BYTES_MAX: usize = 1024;
 /// Memory that a compiled regular expression, and its cache while it runs, may take, in bytes.
 const PATTERN_MEMORY_MAX: usize = 1 << 20;
+/// One that needs more than this is a large one: a filter may have fewer of those.
+const PATTERN_SMALL: usize = 64 << 10;
 /// How deep a regular expression may nest.
 const PATTERN_NEST_MAX: u32 = 32;
 
@@ -53,7 +55,10 @@ pub enum ValueMatch {
 
 /// A regular expression; time is linear in the text, memory is bounded.
 #[derive(Clone)]
-pub struct Pattern(Regex);
+pub struct Pattern {
+    regex: Regex,
+    large: bool,
+}
 
 impl Pattern {
     /// Reads a regular expression of the `regex` crate's syntax; flags are written as `(?i)`.
@@ -64,9 +69,13 @@ impl Pattern {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(Error::invalid(format!("a regular expression may have at most {PATTERN_BYTES_MAX} bytes")));
         }
-        let built =
-            RegexBuilder::new(text).size_limit(PATTERN_MEMORY_MAX).dfa_size_limit(PATTERN_MEMORY_MAX).nest_limit(PATTERN_NEST_MAX).build();
-        built.map(Self).map_err(|cause| {
+        let build =
+            |most: usize| RegexBuilder::new(text).size_limit(most).dfa_size_limit(PATTERN_MEMORY_MAX).nest_limit(PATTERN_NEST_MAX).build();
+        let built = match build(PATTERN_SMALL) {
+            Err(regex::Error::CompiledTooBig(_)) => build(PATTERN_MEMORY_MAX).map(|regex| Self { regex, large: true }),
+            small => small.map(|regex| Self { regex, large: false }),
+        };
+        built.map_err(|cause| {
             let what = match cause {
                 regex::Error::CompiledTooBig(limit) => {
                     format!("the regular expression needs more than {limit} bytes: make repetitions smaller")
@@ -79,7 +88,12 @@ impl Pattern {
 
     /// The expression as it was written.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.regex.as_str()
+    }
+
+    /// As how many values it counts in a filter: a filter of many large ones would take hundreds of megabytes.
+    pub(super) fn values(&self) -> usize {
+        if self.large { 10 } else { 1 }
     }
 }
 
@@ -174,7 +188,7 @@ impl ValueTest {
                     glob.matches(&folded())
                 }
             }
-            ValueMatch::Pattern(pattern) => pattern.0.is_match(raw),
+            ValueMatch::Pattern(pattern) => pattern.regex.is_match(raw),
             ValueMatch::Network(network) => raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address)),
         })
     }

@@ -99,7 +99,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to verify them.
-    pub(super) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut Work) -> Result<Rows> {
+    pub(super) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut Work<'_>) -> Result<Rows> {
         if self.served.is_empty() && self.residual.is_empty() {
             let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
             return Ok(Rows::Range(rows.start..end));
@@ -107,7 +107,9 @@ impl<'a> Lookup<'a> {
         let within = rows.clone();
         let mut candidates = Candidates::new(self.served, rows)?;
         if self.residual.is_empty() {
-            return Ok(Rows::List(candidates.take(limit.unwrap_or(usize::MAX))));
+            let found = candidates.take(limit.unwrap_or(usize::MAX));
+            work.pace.step(found.len() as u64)?;
+            return Ok(Rows::List(found));
         }
         // What all clauses that are left have for certain needs no reading.
         let sure: Option<Vec<Docs<'a>>> = self.sure.into_iter().collect();

@@ -1,6 +1,7 @@
 //! Verification of candidates: the clauses that the index cannot answer, put to the columns and the record of each row.
 
-use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject};
+use super::super::budget::{EVENT_WORK, VALUE_WORK};
+use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject, cost_of};
 use super::super::{Work, rows};
 use super::hiding::Hiding;
 use crate::decode;
@@ -48,7 +49,7 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
 const DECODED_ROWS: usize = 64;
 
 /// Appends to `found` those of `rows` that hold the clauses.
-pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<()> {
+pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work<'_>) -> Result<()> {
     work.examined += rows.len() as u64;
     let fields = fields_of(clauses.iter().copied());
     if fields == [Field::Original] && by_record(segment, clauses, rows, found, work)? {
@@ -58,6 +59,7 @@ pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found
         && segment.manifest().decoders == decode::VERSION
         && let Some(events) = rows::events_from_index(segment, rows, &mut work.bytes)?
     {
+        work.pace.step(rows.len() as u64 * EVENT_WORK)?;
         let holding = rows.iter().zip(&events).filter(|(_, event)| {
             let probe = Probe::new(*event);
             clauses.iter().all(|clause| probe.holds(clause))
@@ -65,18 +67,20 @@ pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found
         found.extend(holding.map(|(row, _)| *row));
         return Ok(());
     }
-    let mut place = 0;
-    for columns in segment.read(rows, &fields, &mut work.bytes)? {
+    let (mut place, cost) = (0, cost_of(clauses.iter().copied()));
+    let Work { bytes, pace, .. } = work;
+    segment.visit(rows, &fields, bytes, |columns| {
         for row in 0..columns.rows() {
             let subject = Row { columns: &columns, row };
+            pace.step(fields.len() as u64 * VALUE_WORK + cost.of(subject.record().len()))?;
             let probe = Probe::new(&subject);
             if clauses.iter().all(|clause| probe.holds(clause)) {
                 found.push(rows[place]);
             }
             place += 1;
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A record that clauses are put to which ask nothing else.
@@ -118,7 +122,7 @@ fn holds_alone(clause: &Clause, record: &str) -> bool {
 }
 
 /// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
-fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work) -> Result<bool> {
+fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work<'_>) -> Result<bool> {
     let data = segment.data()?;
     let Some(mut records) = data.records(rows.len())? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
@@ -126,10 +130,12 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
         [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Hiding::of(text))),
         _ => None,
     };
+    let cost = cost_of(clauses.iter().copied());
     let little = clauses.iter().map(|clause| tests_of(clause)).sum::<usize>() <= TESTS_ALONE;
     for row in rows {
         if let Some((wanted, hiding)) = &substring {
             let record = records.bytes(*row)?;
+            work.pace.step(cost.of(record.len()))?;
             let there = wanted.find(record).is_some();
             if there {
                 found.push(*row);
@@ -140,6 +146,7 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
             }
         }
         let record = records.record(*row)?;
+        work.pace.step(cost.of(record.len()))?;
         if little {
             if clauses.iter().all(|clause| holds_alone(clause, record)) {
                 found.push(*row);

@@ -191,16 +191,30 @@ impl Segment {
     /// # Errors
     /// A file that is missing or damaged.
     pub fn read(&self, rows: &[u32], fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
-        self.read_selection(select(rows, self.manifest.rows), fields, bytes)
+        let mut batches = Vec::new();
+        self.visit(rows, fields, bytes, |columns| {
+            batches.push(columns);
+            Ok(())
+        })?;
+        Ok(batches)
     }
 
-    /// As [`Segment::read`], for a range of rows.
+    /// Hands over some fields of some rows, which must ascend, in batches of columns; ends where `take` fails. Adds to `bytes` those
+    /// read from the file.
     ///
     /// # Errors
-    /// A file that is missing or damaged.
-    pub fn read_range(&self, rows: Range<u32>, fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
+    /// A file that is missing or damaged, or the error of `take`.
+    pub fn visit(&self, rows: &[u32], fields: &[Field], bytes: &mut u64, take: impl FnMut(Columns) -> Result<()>) -> Result<()> {
+        self.visit_selection(select(rows, self.manifest.rows), fields, bytes, take)
+    }
+
+    /// As [`Segment::visit`], for a range of rows.
+    ///
+    /// # Errors
+    /// As [`Segment::visit`].
+    pub fn visit_range(&self, rows: Range<u32>, fields: &[Field], take: impl FnMut(Columns) -> Result<()>) -> Result<()> {
         let selection = vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())];
-        self.read_selection(RowSelection::from(selection), fields, bytes)
+        self.visit_selection(RowSelection::from(selection), fields, &mut 0, take)
     }
 
     /// All columns of a range of rows.
@@ -222,16 +236,21 @@ impl Segment {
         }
     }
 
-    fn read_selection(&self, selection: RowSelection, fields: &[Field], bytes: &mut u64) -> Result<Vec<Columns>> {
+    fn visit_selection(
+        &self,
+        selection: RowSelection,
+        fields: &[Field],
+        bytes: &mut u64,
+        mut take: impl FnMut(Columns) -> Result<()>,
+    ) -> Result<()> {
         let path = || self.data_path().display().to_string();
-        let mut batches = Vec::new();
         let (reader, counter) = self.reader(selection, fields, READ_ROWS)?;
         for batch in reader {
             let batch = batch.context(ErrorKind::Corrupt, path)?;
-            batches.push(Columns::new(&batch)?);
+            take(Columns::new(&batch)?)?;
         }
         *bytes += counter.load(Ordering::Relaxed);
-        Ok(batches)
+        Ok(())
     }
 
     /// A reader of some fields of some rows, at most `most` at a time, and the count of the bytes that it has read so far.

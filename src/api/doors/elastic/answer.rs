@@ -106,7 +106,7 @@ impl IntoResponse for ElasticError {
             ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => "illegal_argument_exception",
             ErrorKind::NotFound => "index_not_found_exception",
             ErrorKind::TooLarge => "content_too_long_exception",
-            ErrorKind::Locked | ErrorKind::Unavailable => "es_rejected_execution_exception",
+            ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => "es_rejected_execution_exception",
             ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => "exception",
         };
         let status = status_of(self.0.kind());

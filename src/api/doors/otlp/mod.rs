@@ -89,7 +89,7 @@ impl Encoding {
             ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => 3,
             ErrorKind::NotFound => 5,
             ErrorKind::TooLarge => 8,
-            ErrorKind::Locked | ErrorKind::Unavailable => 14,
+            ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => 14,
             ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => 13,
         };
         self.refuse(status, code, error.to_string())
