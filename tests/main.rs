@@ -9,6 +9,7 @@ mod compaction;
 mod decode;
 mod doors;
 mod durable;
+mod edges;
 mod everyone;
 mod exporting;
 mod following;

@@ -25,6 +25,14 @@ impl ApiError {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, detail: "this path does not take that method".to_owned(), parameter: None }
     }
 
+    pub(super) fn request_timeout(detail: &str) -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, detail: detail.to_owned(), parameter: None }
+    }
+
+    pub(super) fn unsupported(detail: &str) -> Self {
+        Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, detail: detail.to_owned(), parameter: None }
+    }
+
     pub(super) fn forbidden(detail: &str) -> Self {
         Self { status: StatusCode::FORBIDDEN, detail: detail.to_owned(), parameter: None }
     }

@@ -4,7 +4,9 @@
 //! question means and what its answer looks like is in [`question`], which the command line uses too.
 
 mod answer;
+mod arrival;
 mod asking;
+mod connection;
 mod cts;
 mod doors;
 mod error;
@@ -29,7 +31,7 @@ pub(crate) use export::Export;
 pub use openapi::document as openapi_document;
 pub use params::Pairs;
 pub use policy::PolicyCall;
-pub use serve::{ServeOptions, serve};
+pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
@@ -104,6 +106,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
+        .layer(middleware::from_fn(arrival::in_time))
         .layer(middleware::map_response(confine))
         .layer(middleware::from_fn(guard::same_machine))
         .layer(middleware::from_fn(request::number))

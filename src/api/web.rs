@@ -55,6 +55,11 @@ pub(super) fn routes() -> Router<App> {
     routes
 }
 
+/// Whether the page is served at a path.
+pub(super) fn is_page(path: &str) -> bool {
+    path == "/" || ROUTES.contains(&path)
+}
+
 /// Whether this binary has the screen; if not, why.
 pub fn missing() -> Option<&'static str> {
     built::MISSING

@@ -67,7 +67,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     }
     // A busy port is no reason to fail a demonstration.
     let listen = if std::net::TcpListener::bind(args.listen).is_ok() { args.listen } else { SocketAddr::new(args.listen.ip(), 0) };
-    run_server(&session, engine, ServeOptions::at(listen), |address| {
+    run_server(session, engine, ServeOptions::at(listen), |address| {
         note(&format!("serving at http://{address} until Ctrl-C; the data goes with it"));
         note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
         note("in another terminal:");

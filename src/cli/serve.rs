@@ -2,7 +2,7 @@
 
 use super::output::note;
 use super::{OK, Session};
-use crate::api::{ELASTIC_VERSION, ServeOptions, screen_missing, serve};
+use crate::api::{CONNECTIONS_MAX, DRAIN, ELASTIC_VERSION, ServeOptions, screen_missing, serve};
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Result};
 use crate::storage::Access;
@@ -32,6 +32,12 @@ pub(super) struct ServeArgs {
     /// Tell clients of Elasticsearch that this is its version: Filebeat refuses one older than itself
     #[arg(long, value_name = "VERSION", default_value = ELASTIC_VERSION, value_parser = version, hide_short_help = true)]
     elastic_version: String,
+    /// Let requests go on for so many seconds after a signal to stop; then they are broken off
+    #[arg(long, value_name = "SECONDS", default_value_t = DRAIN.as_secs(), hide_short_help = true)]
+    drain: u64,
+    /// Serve so many connections at a time; one more is refused (503)
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX, hide_short_help = true)]
+    connections: usize,
     /// Write segments when so many events were accepted
     #[arg(long, value_name = "N", default_value_t = Settings::default().seal_events, hide_short_help = true)]
     seal_events: usize,
@@ -89,8 +95,13 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let engine = session.open_with(&args.data, Access::Write, args.settings()?)?;
     let stats = engine.stats();
     let shown = args.data.display().to_string();
-    let options = ServeOptions { listen: args.listen, elastic_version: args.elastic_version.clone() };
-    run_server(&session, engine, options, |address| {
+    let options = ServeOptions {
+        elastic_version: args.elastic_version.clone(),
+        drain: Duration::from_secs(args.drain),
+        connections: args.connections,
+        ..ServeOptions::at(args.listen)
+    };
+    run_server(session, engine, options, |address| {
         note(&format!("serving {} events of {shown} at http://{address}", stats.events));
         note(&screen_at(&format!("http://{address}/")));
     })
@@ -105,10 +116,13 @@ pub(super) fn screen_at(url: &str) -> String {
 }
 
 /// Serves an engine until a signal to stop; `ready` hears the address.
-pub(super) fn run_server(session: &Session, engine: Engine, options: ServeOptions, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
+pub(super) fn run_server(session: Session, engine: Engine, options: ServeOptions, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
     let engine = Arc::new(engine);
     session.runtime.block_on(serve(Arc::clone(&engine), options, ready))?;
     // Everything is safe in the log; sealed, other readers of the table see it too, and the next start is quick.
-    engine.seal()?;
-    Ok(OK)
+    let sealed = engine.seal();
+    drop(engine);
+    // A question that still runs on a thread of its own has nobody to answer; the process does not wait for it.
+    session.runtime.shutdown_background();
+    sealed.map(|_| OK)
 }

@@ -392,23 +392,3 @@ async fn answer<T>(answer: oneshot::Receiver<Result<T>>, gone: fn() -> Error) ->
         }
     }
 }
-
-/// Records in a request at most: each needs memory, however short it is.
-const REQUEST_RECORDS_MAX: usize = 1_000_000;
-
-/// All records of a request at once: it is accepted whole or not at all.
-///
-/// # Errors
-/// A body that cannot be read or unpacked to its end, or has too many records.
-pub(crate) fn read_records(input: impl BufRead) -> Result<Vec<Record>> {
-    let mut splitter = RecordSplitter::new(input);
-    let mut records = Vec::new();
-    while let Some(record) = splitter.next_record()? {
-        if records.len() == REQUEST_RECORDS_MAX {
-            let what = format!("a request has at most {REQUEST_RECORDS_MAX} records: send it in parts");
-            return Err(Error::new(ErrorKind::TooLarge, what));
-        }
-        records.push(record);
-    }
-    Ok(records)
-}

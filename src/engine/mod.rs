@@ -36,7 +36,6 @@ mod vitals;
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
 pub use expire::Expired;
-pub(crate) use ingest::read_records;
 pub use ingest::{Outcome, Receipt, Refused};
 pub use policy::Retention;
 pub use requests::RequestKey;

@@ -6,7 +6,8 @@
 use super::accept::Record;
 use crate::decode;
 use crate::error::{Error, ErrorKind, Result};
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
@@ -15,6 +16,8 @@ use std::io::{self, BufRead};
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest array, envelope or object over several lines, in bytes: 512 MiB.
 const DOCUMENT_BYTES_MAX: usize = 512 << 20;
+/// The most records in one array or envelope: they are all in memory at once.
+const DOCUMENT_RECORDS_MAX: usize = 1_000_000;
 
 /// The records of a stream, one after another.
 #[derive(Debug)]
@@ -43,6 +46,11 @@ impl<R: BufRead> RecordSplitter<R> {
         Self { input, line: 0, open: None, ready: VecDeque::new(), ended: false }
     }
 
+    /// What is split.
+    pub fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
+
     /// The next record; `None` at the end.
     ///
     /// # Errors
@@ -65,7 +73,7 @@ impl<R: BufRead> RecordSplitter<R> {
         if read == 0 {
             self.ended = true;
             if let Some((first, bytes, _)) = self.open.take() {
-                self.ready.extend(salvage(first, &bytes));
+                self.ready.extend(salvage(first, &bytes)?);
             }
             return Ok(());
         }
@@ -99,7 +107,7 @@ impl<R: BufRead> RecordSplitter<R> {
 
     fn continue_with(&mut self, first: u64, bytes: Vec<u8>, nesting: Nesting) -> Result<()> {
         if nesting.is_closed() || nesting.broken {
-            self.ready.extend(records_of(first, trim(&bytes)));
+            self.ready.extend(records_of(first, trim(&bytes))?);
             return Ok(());
         }
         if bytes.len() > DOCUMENT_BYTES_MAX {
@@ -161,14 +169,14 @@ fn is_object(line: &[u8]) -> bool {
 }
 
 /// The records in a document that was never closed: its lines that are objects by themselves, and what is between them.
-fn salvage(first: u64, bytes: &[u8]) -> Vec<Record> {
+fn salvage(first: u64, bytes: &[u8]) -> Result<Vec<Record>> {
     let mut records = Vec::new();
     let mut rest: Option<Record> = None;
     for (line, text) in (first..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         if is_object(text) {
             records.extend(rest.take());
             let text = trim(text);
-            records.extend(records_of(line, text.strip_suffix(b",").unwrap_or(text)));
+            records.extend(records_of(line, text.strip_suffix(b",").unwrap_or(text))?);
         } else {
             rest.get_or_insert_with(|| Record { line, bytes: Vec::new() }).bytes.extend_from_slice(text);
         }
@@ -178,7 +186,7 @@ fn salvage(first: u64, bytes: &[u8]) -> Vec<Record> {
         record.bytes = trim(&record.bytes).to_vec();
         !record.bytes.is_empty()
     });
-    records
+    Ok(records)
 }
 
 fn trim(bytes: &[u8]) -> &[u8] {
@@ -186,26 +194,79 @@ fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 /// The records in one JSON value: the items of an array or an envelope, or the value itself.
-fn records_of(line: u64, value: &[u8]) -> Vec<Record> {
+fn records_of(line: u64, value: &[u8]) -> Result<Vec<Record>> {
     let itself = || vec![Record { line, bytes: value.to_vec() }];
-    let Ok(text) = std::str::from_utf8(value) else { return itself() };
+    let Ok(text) = std::str::from_utf8(value) else { return Ok(itself()) };
     let items = match value.first() {
-        Some(b'[') if !too_deep(value) => serde_json::from_str::<Vec<&RawValue>>(text).ok(),
+        Some(b'[') if !too_deep(value) => list(text),
         Some(b'{') => envelope(text),
-        _ => None,
+        _ => Ok(None),
     };
-    match items {
-        Some(items) => items.into_iter().flat_map(|item| nested(line, item.get())).collect(),
-        None => itself(),
+    let too_many = |TooMany| {
+        let what = format!("line {line}: a document of more than {DOCUMENT_RECORDS_MAX} records: send it in parts");
+        Error::new(ErrorKind::TooLarge, what)
+    };
+    let Some(items) = items.map_err(too_many)? else { return Ok(itself()) };
+    let mut records = Vec::with_capacity(items.len());
+    for item in items {
+        // An item of an array may be an envelope itself: exports of deliveries are lists of files.
+        let inner = envelope(item.get()).map_err(too_many)?.unwrap_or_else(|| vec![item]);
+        if records.len() + inner.len() > DOCUMENT_RECORDS_MAX {
+            return Err(too_many(TooMany));
+        }
+        records.extend(inner.into_iter().map(|item| Record { line, bytes: item.get().as_bytes().to_vec() }));
+    }
+    Ok(records)
+}
+
+/// A document has more records than [`DOCUMENT_RECORDS_MAX`].
+#[derive(Debug)]
+struct TooMany;
+
+/// The items of an array, as long as they are not too many: each needs memory, however short it is.
+#[derive(Debug, Default)]
+struct Items<'a>(Vec<&'a RawValue>);
+
+/// How serde's errors are told apart.
+const TOO_MANY: &str = "too many records in one document";
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Bounded;
+        impl<'de> Visitor<'de> for Bounded {
+            type Value = Items<'de>;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Items<'de>, A::Error> {
+                let mut items = Items::default();
+                while let Some(item) = seq.next_element()? {
+                    if items.0.len() == DOCUMENT_RECORDS_MAX {
+                        return Err(serde::de::Error::custom(TOO_MANY));
+                    }
+                    items.0.push(item);
+                }
+                Ok(items)
+            }
+        }
+        deserializer.deserialize_seq(Bounded)
     }
 }
 
-/// An item of an array may be an envelope itself: exports of deliveries are lists of files.
-fn nested(line: u64, item: &str) -> Vec<Record> {
-    match envelope(item) {
-        Some(items) => items.into_iter().map(|item| Record { line, bytes: item.get().as_bytes().to_vec() }).collect(),
-        None => vec![Record { line, bytes: item.as_bytes().to_vec() }],
+/// Reads JSON; `None` if it has another form.
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> std::result::Result<Option<T>, TooMany> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(cause) if cause.is_data() && cause.to_string().starts_with(TOO_MANY) => Err(TooMany),
+        Err(_) => Ok(None),
     }
+}
+
+/// The items of an array; `None` if it is none.
+fn list(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> {
+    Ok(parse::<Items<'_>>(text)?.map(|items| items.0))
 }
 
 /// The keys under which clouds deliver lists of records.
@@ -216,29 +277,29 @@ const ENVELOPE_HEAD: usize = 4_096;
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "Records")]
-    cloudtrail: Option<Vec<&'a RawValue>>,
+    cloudtrail: Option<Items<'a>>,
     #[serde(borrow)]
-    traces: Option<Vec<&'a RawValue>>,
+    traces: Option<Items<'a>>,
     #[serde(borrow)]
-    records: Option<Vec<&'a RawValue>>,
+    records: Option<Items<'a>>,
     #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
+    items: Option<Items<'a>>,
     #[serde(borrow)]
-    entries: Option<Vec<&'a RawValue>>,
+    entries: Option<Items<'a>>,
     #[serde(borrow)]
-    events: Option<Vec<&'a RawValue>>,
+    events: Option<Items<'a>>,
 }
 
-fn envelope(text: &str) -> Option<Vec<&RawValue>> {
+fn envelope(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> {
     let head = &text[..text.floor_char_boundary(ENVELOPE_HEAD)];
     if !ENVELOPES.iter().any(|key| head.contains(key)) || too_deep(text.as_bytes()) || decode::detect(text).is_some() {
-        return None;
+        return Ok(None);
     }
-    let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
+    let Some(envelope) = parse::<Envelope<'_>>(text)? else { return Ok(None) };
     let lists = [envelope.cloudtrail, envelope.traces, envelope.records, envelope.items, envelope.entries, envelope.events];
     let mut lists = lists.into_iter().flatten();
     // Two lists are not an envelope that we know.
-    lists.next().filter(|_| lists.next().is_none())
+    Ok(lists.next().filter(|_| lists.next().is_none()).map(|items| items.0))
 }
 
 /// Deeper than any record in an envelope may be; parsing deeper values could exhaust the stack.
@@ -300,6 +361,18 @@ mod tests {
         assert_eq!(cut, [(1, "["), (2, "{\"a\":1}"), (3, "{\"b\":2}"), (4, "{\"c\":")].map(|(line, text)| (line, text.to_owned())));
         let swallowed = split("{\"x\":[1,\n{\"a\":1}\n{\"b\":2}");
         assert_eq!(swallowed, [(1, "{\"x\":[1,"), (2, "{\"a\":1}"), (3, "{\"b\":2}")].map(|(line, text)| (line, text.to_owned())));
+    }
+
+    #[test]
+    fn a_document_of_too_many_records_is_refused_before_it_needs_memory() {
+        let items = |count: usize| "{},".repeat(count).trim_end_matches(',').to_owned();
+        let whole = items(DOCUMENT_RECORDS_MAX + 1);
+        let half = items(DOCUMENT_RECORDS_MAX / 2 + 1);
+        for text in [format!("[{whole}]"), format!("{{\"Records\":[{whole}]}}"), format!("[{{\"items\":[{half}]}},{{\"items\":[{half}]}}]")] {
+            let error = RecordSplitter::new(text.as_bytes()).next_record().expect_err("too many");
+            assert_eq!(error.kind(), ErrorKind::TooLarge);
+            assert!(error.to_string().contains("line 1") && error.to_string().contains("in parts"), "{error}");
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Bodies of requests, within bounds that hold before memory is used: each alone, and all together.
 
 use super::super::App;
+use super::room::{Room, Taken};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{Coding, Unpacked};
-use axum::body::{Body, Bytes, to_bytes};
+use crate::ingest::{Coding, Record, RecordSplitter, Unpacked};
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
-use std::io::Read;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use std::io::{self, BufRead, Read};
+use std::sync::LazyLock;
 
 /// The bounds of a door's bodies.
 #[derive(Debug, Clone, Copy)]
@@ -32,97 +33,203 @@ impl Default for Bounds {
 const UNPACKED_RATIO_MAX: u64 = 200;
 /// Below this size when unpacked, the ratio does not matter.
 const UNPACKED_BYTES_FREE: u64 = 1 << 20;
-/// What all bodies that are being taken in may need together: 1 GiB.
-const ROOM_BYTES: usize = 1 << 30;
-/// How long a body waits for room.
-const ROOM_WAIT: Duration = Duration::from_secs(10);
+/// What a record needs besides its bytes while it is taken in: as a record, as an event, and in the answer.
+const RECORD_BYTES: u64 = 1 << 10;
+/// How many times a record's bytes are in memory while it is taken in: in the event, in its fields, in the log.
+const RECORD_COPIES: u64 = 3;
+/// Room is taken in steps of this many bytes.
+const STEP_BYTES: u64 = 256 << 10;
 
-/// The memory that bodies may need together, in KiB.
-#[derive(Debug, Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM_BYTES >> 10)))
-    }
-}
-
-impl Room {
-    async fn take(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
-        let kib = bytes.div_ceil(1 << 10).min((ROOM_BYTES >> 10) as u64) as u32;
-        let taken = tokio::time::timeout(ROOM_WAIT, Arc::clone(&self.0).acquire_many_owned(kib)).await;
-        let full = || Error::new(ErrorKind::Unavailable, "too many bodies are being taken in: send it again later");
-        taken.map_err(|_| full())?.map_err(|_| full())
-    }
-}
-
-/// A body as it came.
+/// A body as it came, and the room that it has taken.
 #[derive(Debug)]
 pub(super) struct Packed {
     bytes: Bytes,
     coding: Coding,
     limit: u64,
+    growth: u64,
     /// Given back when the body is done with.
-    _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    taken: Taken,
 }
 
 impl Packed {
-    /// Reads a body within bounds.
+    /// Reads a body within bounds. Room is taken for what has come.
     ///
     /// # Errors
     /// A body that is too large, did not arrive, or is packed in an unknown way; no room for it.
     pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Self> {
         let coding = headers.get(header::CONTENT_ENCODING).map(|value| Coding::from_header(value.to_str().unwrap_or("?"))).transpose()?;
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        let on_wire = app.room.take(length.unwrap_or(bounds.wire).min(bounds.wire) as u64).await?;
-        let bytes = read_body(body, bounds.wire).await?;
+        let mut taken = app.room.enter();
+        let bytes = collect(body, bounds.wire, &mut taken).await?;
         let coding = coding.unwrap_or_else(|| Coding::of_bytes(&bytes));
         let limit = match coding {
             Coding::Identity => (bytes.len() as u64).min(bounds.unpacked),
             _ => bounds.unpacked.min((bytes.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE)),
         };
-        let unpacked = app.room.take(limit * bounds.growth).await?;
-        Ok(Self { bytes, coding, limit, _room: (on_wire, unpacked) })
+        Ok(Self { bytes, coding, limit, growth: bounds.growth, taken })
     }
 
-    /// The body's own bytes, as a stream.
+    /// The body's records. Afterwards only these need room.
     ///
     /// # Errors
-    /// A decoder that cannot be started.
-    pub(super) fn unpack(&self) -> Result<Unpacked<'_>> {
-        Unpacked::new(self.bytes.as_ref(), self.coding, self.limit)
+    /// A body that cannot be unpacked to its end, or is too large then; no room for its records.
+    pub(super) fn records(&mut self) -> Result<Vec<Record>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut metered = Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
+        let mut records = Vec::new();
+        let mut splitter = RecordSplitter::new(&mut metered);
+        let split = loop {
+            match splitter.next_record() {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            if let Err(cause) = splitter.input().pay_records(records.len() as u64) {
+                break Err(Error::invalid("no room").because(cause));
+            }
+        };
+        if let Some(refused) = metered.refused.take() {
+            return Err(refused);
+        }
+        split?;
+        drop(metered);
+        let wire = bytes.len() as u64;
+        drop(bytes);
+        self.taken.shrink(wire);
+        Ok(records)
     }
 
     /// The body's own bytes, all at once.
     ///
     /// # Errors
-    /// A body that cannot be unpacked to its end, or is too large then.
-    pub(super) fn whole(&self) -> Result<Bytes> {
+    /// A body that cannot be unpacked to its end, or is too large then; no room for it.
+    pub(super) fn whole(&mut self) -> Result<Bytes> {
         if self.coding == Coding::Identity && self.bytes.len() as u64 <= self.limit {
+            self.taken.grow_blocking(self.bytes.len() as u64 * (self.growth - 1))?;
             return Ok(self.bytes.clone());
         }
         let mut whole = Vec::new();
-        self.unpack()?.read_to_end(&mut whole).map_err(|cause| {
-            let kind = if cause.kind() == std::io::ErrorKind::FileTooLarge { ErrorKind::TooLarge } else { ErrorKind::Invalid };
+        let mut metered = Metered::new(Unpacked::new(self.bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
+        metered.copies = self.growth;
+        let read = metered.read_to_end(&mut whole);
+        if let Some(refused) = metered.refused.take() {
+            return Err(refused);
+        }
+        read.map_err(|cause| {
+            let kind = if cause.kind() == io::ErrorKind::FileTooLarge { ErrorKind::TooLarge } else { ErrorKind::Invalid };
             Error::new(kind, "the body cannot be unpacked").because(cause)
         })?;
         Ok(whole.into())
     }
+
+    /// Takes the room that records need which a door makes of the body.
+    ///
+    /// # Errors
+    /// No room for them.
+    pub(super) fn hold(&mut self, records: usize, bytes: usize) -> Result<()> {
+        self.taken.grow_blocking(weight(records as u64, bytes as u64))
+    }
 }
 
-/// A whole body of at most `limit` bytes.
+/// What records need while they are taken in.
+fn weight(records: u64, bytes: u64) -> u64 {
+    records * RECORD_BYTES + bytes * RECORD_COPIES
+}
+
+/// All bytes of a body, with room for those that have come.
+async fn collect(mut body: Body, limit: usize, taken: &mut Taken) -> Result<Bytes> {
+    let too_large = || Error::new(ErrorKind::TooLarge, format!("the body is larger than {limit} bytes: send it in parts"));
+    let announced = body.size_hint().exact();
+    if announced.is_some_and(|bytes| bytes > limit as u64) {
+        return Err(too_large());
+    }
+    let mut all: Vec<u8> = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|cause| Error::invalid("the body did not arrive whole").because(cause))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let needed = all.len() + data.len();
+        if needed > limit {
+            return Err(too_large());
+        }
+        if needed > all.capacity() {
+            let most = announced.map_or(limit, |bytes| bytes as usize);
+            let capacity = (all.capacity() * 2).clamp(needed, most.max(needed));
+            taken.grow((capacity - all.capacity()) as u64).await?;
+            all.reserve_exact(capacity - all.len());
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(all.into())
+}
+
+/// A stream that takes room for what is read from it.
+struct Metered<'a, R> {
+    input: R,
+    taken: &'a mut Taken,
+    copies: u64,
+    /// The bytes that were read, the records that these are, and the room that was taken for them.
+    read: u64,
+    records: u64,
+    paid: u64,
+    /// Why there was no more room.
+    refused: Option<Error>,
+}
+
+impl<'a, R: BufRead> Metered<'a, R> {
+    fn new(input: R, taken: &'a mut Taken) -> Self {
+        Self { input, taken, copies: RECORD_COPIES, read: 0, records: 0, paid: 0, refused: None }
+    }
+
+    /// Takes the room that records need besides their bytes.
+    fn pay_records(&mut self, records: u64) -> io::Result<()> {
+        self.records = records;
+        self.pay()
+    }
+
+    fn pay(&mut self) -> io::Result<()> {
+        let needed = self.read * self.copies + self.records * RECORD_BYTES;
+        if needed <= self.paid {
+            return Ok(());
+        }
+        // What is small takes no more than it needs: it is to stay small.
+        let step = if needed <= STEP_BYTES { needed - self.paid } else { (needed - self.paid).max(STEP_BYTES) };
+        self.taken.grow_blocking(step).map_err(|error| {
+            self.refused = Some(error);
+            io::Error::other("no room")
+        })?;
+        self.paid += step;
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&available[..count]);
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Metered<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.pay()?;
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.read += count as u64;
+        self.input.consume(count);
+    }
+}
+
+/// The room of bodies that ask something: small ones, and soon read.
+static ASKING: LazyLock<Room> = LazyLock::new(Room::default);
+
+/// A whole body of at most `limit` bytes that asks or sets something.
 ///
 /// # Errors
-/// A larger one, or one that did not arrive.
+/// A larger one, or one that did not arrive; no room for it.
 pub(in super::super) async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
-    to_bytes(body, limit).await.map_err(|cause| {
-        let mut source = Some(&cause as &dyn std::error::Error);
-        while let Some(error) = source {
-            if error.is::<http_body_util::LengthLimitError>() {
-                return Error::new(ErrorKind::TooLarge, format!("the body is larger than {limit} bytes: send it in parts"));
-            }
-            source = error.source();
-        }
-        Error::invalid("the body did not arrive whole").because(cause)
-    })
+    collect(body, limit, &mut ASKING.enter()).await
 }

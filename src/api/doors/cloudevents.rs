@@ -11,7 +11,7 @@ use super::super::params::Pairs;
 use super::body::{Bounds, Packed};
 use super::{TenantPath, required_tenant};
 use crate::decode::Format;
-use crate::engine::{Outcome, read_records};
+use crate::engine::Outcome;
 use crate::ingest::Record;
 use axum::body::Body;
 use axum::extract::State;
@@ -35,11 +35,11 @@ fn door() -> MethodRouter<App> {
 async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
     let rule = required_tenant(path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
-    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
+    let mut body = Packed::read(&app, &headers, body, Bounds::default()).await?;
     let outcome = app.run(move |engine| {
         let records = match binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
-            None => read_records(body.unpack()?)?,
+            None => body.records()?,
         };
         engine.ingest(engine.decode(records, Some(Format::CloudEvents), &rule), "CloudEvents")
     });

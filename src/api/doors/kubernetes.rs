@@ -7,7 +7,6 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::body::{Bounds, Packed};
 use crate::decode::Format;
-use crate::engine::read_records;
 use crate::error::Error;
 use crate::ingest::TenantRule;
 use axum::body::Body;
@@ -33,9 +32,9 @@ async fn take(
 ) -> Result<Json<Value>, ApiError> {
     let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
-    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+    let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
     app.run(move |engine| {
-        let batch = engine.decode(read_records(body.unpack()?)?, Some(Format::K8s), &rule);
+        let batch = engine.decode(body.records()?, Some(Format::K8s), &rule);
         engine.ingest(batch, "Kubernetes audit webhook")
     })
     .await?;

@@ -13,10 +13,12 @@ mod elastic;
 mod kubernetes;
 mod native;
 mod otlp;
+mod room;
 
-pub(super) use body::{Room, read_body};
+pub(super) use body::read_body;
 pub(super) use elastic::root as elastic_root;
 pub(crate) use native::parse_format;
+pub(super) use room::Room;
 
 use super::App;
 use super::params::Pairs;

@@ -7,7 +7,7 @@ use super::body::{Bounds, Packed};
 use super::cloudevents::Binary;
 use super::required_tenant;
 use crate::decode::Format;
-use crate::engine::{Engine, Outcome, RequestKey, read_records};
+use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, Result};
 use crate::ingest::{Record, TenantRule};
 use axum::body::Body;
@@ -23,8 +23,8 @@ pub(super) fn routes() -> Router<App> {
 
 async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
-    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
-    Ok(Json(app.run(move |engine| request.run(engine, &body)).await?))
+    let mut body = Packed::read(&app, &headers, body, Bounds::default()).await?;
+    Ok(Json(app.run(move |engine| request.run(engine, &mut body)).await?))
 }
 
 /// What `POST /api/v1/events` was asked to do.
@@ -52,10 +52,10 @@ impl IngestRequest {
         Ok(Self { format, rule, key, binary: Binary::read(headers) })
     }
 
-    fn run(&self, engine: &Engine, body: &Packed) -> Result<Outcome> {
+    fn run(&self, engine: &Engine, body: &mut Packed) -> Result<Outcome> {
         let records = match &self.binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
-            None => read_records(body.unpack()?)?,
+            None => body.records()?,
         };
         let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&records) });
         engine.ingest_once(engine.decode(records, self.format, &self.rule), "POST /api/v1/events", request)

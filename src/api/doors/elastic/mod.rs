@@ -106,10 +106,12 @@ async fn bulk_call(
 ) -> Result<Response, ElasticError> {
     let started = Instant::now();
     let call = Call::read(params, &pairs, &headers)?;
-    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+    let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
     let items = app.run(move |engine| {
         let whole = body.whole()?;
-        take(engine, &bulk::parse(&whole, call.param("index"))?, call.rule.as_ref())
+        let actions = bulk::parse(&whole, call.param("index"))?;
+        body.hold(actions.len(), whole.len())?;
+        take(engine, &actions, call.rule.as_ref())
     });
     let items = items.await?;
     let answer =
@@ -130,7 +132,7 @@ async fn document_call(
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
     let call = Call::read(params, &pairs, &parts.headers)?;
-    let body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
+    let mut body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
     let items = app.run(move |engine| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));

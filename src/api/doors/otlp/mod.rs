@@ -112,10 +112,13 @@ async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: H
     };
     let taken = async {
         let rule = required_tenant(path, &pairs, &headers)?;
-        let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+        let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
         let take = move |engine: &crate::engine::Engine| {
             let request = encoding.parse(&body.whole()?)?;
-            let batch = engine.decode(records(&request), Some(Format::Otlp), &rule);
+            let records = records(&request);
+            drop(request);
+            body.hold(records.len(), records.iter().map(|record| record.bytes.len()).sum())?;
+            let batch = engine.decode(records, Some(Format::Otlp), &rule);
             engine.ingest(tell_repeats_apart(batch), "OTLP logs")
         };
         app.run(take).await

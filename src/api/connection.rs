@@ -1,0 +1,258 @@
+//! A connection: every wait for its client has an end.
+//!
+//! Between requests a client may be silent for [`IDLE`]; from the first byte of a request its head must be whole within
+//! [`HEAD`]; a client that takes nothing of its answer for [`WRITE`] is dropped. How long a body may take is decided where
+//! bodies are read (`arrival`), because there it can still be answered.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+/// How long a connection may wait for its next request.
+const IDLE: Duration = Duration::from_secs(75);
+/// How long the head of a request may take from its first byte.
+const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of its answer.
+const WRITE: Duration = Duration::from_secs(30);
+/// How long a connection without a request is kept when the server stops: one may be on its way.
+const LAST_CALL: Duration = Duration::from_millis(500);
+/// The longest head of a request; a longer one is answered 431.
+const HEAD_BYTES_MAX: usize = 128 << 10;
+
+/// What a connection waits for, shared by the stream, which waits, and the service, which knows.
+#[derive(Debug, Default)]
+struct Phase(Mutex<Wait>);
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Wait {
+    /// A request: since its first byte, if there was one.
+    #[default]
+    Next,
+    /// The rest of a request's head, whose first byte came then.
+    Head(Instant),
+    /// The answer.
+    Answer,
+}
+
+impl Phase {
+    fn get(&self) -> Wait {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, wait: Wait) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+    }
+}
+
+/// A stream whose reads and writes end.
+#[derive(Debug)]
+struct Timed<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    /// When the wait for a request ends, and whether it is for a head that has begun.
+    reading: Option<(Pin<Box<Sleep>>, bool)>,
+    writing: Option<Pin<Box<Sleep>>>,
+    write: Duration,
+}
+
+impl<S> Timed<S> {
+    fn new(stream: S, phase: Arc<Phase>, write: Duration) -> Self {
+        Self { stream, phase, reading: None, writing: None, write }
+    }
+
+    /// Whether a wait for a request is over.
+    fn read_is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let begun = match self.phase.get() {
+            Wait::Answer => {
+                self.reading = None;
+                return false;
+            }
+            Wait::Next => None,
+            Wait::Head(since) => Some(since),
+        };
+        if self.reading.as_ref().is_none_or(|(_, head)| *head != begun.is_some()) {
+            let deadline = begun.map_or_else(|| Instant::now() + IDLE, |since| since + HEAD);
+            self.reading = Some((Box::pin(tokio::time::sleep_until(deadline)), begun.is_some()));
+        }
+        self.reading.as_mut().is_some_and(|(sleep, _)| sleep.as_mut().poll(cx).is_ready())
+    }
+
+    fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.writing = None;
+            return written;
+        }
+        let write = self.write;
+        let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(write)));
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_pending() {
+            if self.read_is_late(cx) {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time")));
+            }
+        } else if buffer.filled().len() > before && matches!(self.phase.get(), Wait::Next) {
+            self.phase.set(Wait::Head(Instant::now()));
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watched(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watched(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watched(cx, shut)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.watched(cx, written)
+    }
+}
+
+/// An answer's body: when it is gone, the connection waits for the next request.
+struct Answered {
+    body: Body,
+    phase: Arc<Phase>,
+}
+
+impl HttpBody for Answered {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.phase.set(Wait::Next);
+    }
+}
+
+/// The routes for one connection.
+struct Routes {
+    router: TowerToHyperService<Router>,
+    phase: Arc<Phase>,
+}
+
+impl Service<Request<Incoming>> for Routes {
+    type Response = hyper::Response<Answered>;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.phase.set(Wait::Answer);
+        let (answer, phase) = (self.router.call(request), Arc::clone(&self.phase));
+        Box::pin(async move {
+            let answer: Response = answer.await?;
+            Ok(answer.map(|body| Answered { body, phase }))
+        })
+    }
+}
+
+/// Serves a connection to its end; after `stop`, to the end of the request that it is at.
+pub(super) async fn serve<S>(stream: S, router: Router, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let phase = Arc::new(Phase::default());
+    let routes = Routes { router: TowerToHyperService::new(router), phase: Arc::clone(&phase) };
+    let stream = TokioIo::new(Timed::new(stream, Arc::clone(&phase), WRITE));
+    // A client may close its half when it has asked: the answer is still wanted only if it reads, which writing tells.
+    let connection = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(stream, routes);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // What ends a connection early is the client's doing.
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    while tokio::time::timeout(LAST_CALL, connection.as_mut()).await.is_err() {
+        if !matches!(phase.get(), Wait::Answer) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_ends_the_writing() {
+        let (near, far) = tokio::io::duplex(64);
+        let mut timed = Timed::new(near, Arc::default(), Duration::from_millis(50));
+        let failed = timed.write_all(&[0; 1_000]).await.expect_err("nobody reads");
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        drop(far);
+    }
+
+    #[tokio::test]
+    async fn a_wait_for_a_head_that_has_begun_is_not_put_off_by_more_of_it() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let phase = Arc::new(Phase::default());
+        let mut timed = Timed::new(near, Arc::clone(&phase), WRITE);
+        far.write_all(b"G").await.expect("room");
+        let mut byte = [0];
+        timed.read_exact(&mut byte).await.expect("a byte");
+        let Wait::Head(first) = phase.get() else { panic!("the head has begun") };
+        far.write_all(b"E").await.expect("room");
+        timed.read_exact(&mut byte).await.expect("a byte");
+        assert!(matches!(phase.get(), Wait::Head(since) if since == first));
+        // Long ago: the next wait is over at once.
+        let Some(long_ago) = Instant::now().checked_sub(HEAD) else { return };
+        phase.set(Wait::Head(long_ago));
+        let failed = timed.read_exact(&mut byte).await.expect_err("too late");
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        // While a request is answered, nothing is late.
+        phase.set(Wait::Answer);
+        let waited = tokio::time::timeout(Duration::from_millis(20), timed.read_exact(&mut byte)).await;
+        assert!(waited.is_err());
+    }
+}
