@@ -29,8 +29,8 @@ const RATE: u64 = 16 << 10;
 /// How much of an unwanted body is read before the answer.
 const DISCARD_BYTES_MAX: u64 = 256 << 20;
 /// How long an unwanted body is read before the answer, and how long no byte of it may come.
-const DISCARD: Duration = Duration::from_secs(5);
-const DISCARD_STALL: Duration = Duration::from_secs(1);
+const DISCARD: Duration = Duration::from_secs(10);
+const DISCARD_STALL: Duration = Duration::from_secs(2);
 
 /// Reads a request's body in time, or answers 408.
 pub(super) async fn in_time(request: Request, next: Next) -> Response {

@@ -186,8 +186,15 @@ mod tests {
         for origin in ["http://localhost:7400", "HTTP://localhost:7400".to_lowercase().as_str(), "https://localhost:7400"] {
             assert_eq!(status("GET", "/api/v1/count", &[host, ("origin", origin)], ""), 200, "{origin}");
         }
-        let foreign =
-            ["null", "", "http://localhost:3000", "http://127.0.0.1:7400", "http://localhost", "http://evil.example", "file://localhost:7400"];
+        let foreign = [
+            "null",
+            "",
+            "http://localhost:3000",
+            "http://127.0.0.1:7400",
+            "http://localhost",
+            "http://evil.example",
+            "file://localhost:7400",
+        ];
         for origin in foreign {
             assert_eq!(status("GET", "/api/v1/count", &[host, ("origin", origin)], ""), 403, "{origin}");
         }
@@ -207,10 +214,13 @@ mod tests {
     #[test]
     fn a_page_writes_what_only_a_page_of_this_server_can_send() {
         let host = ("host", "localhost:7400");
-        for kind in ["application/json; charset=utf-8", "application/x-ndjson", "application/cloudevents+json", "application/octet-stream"] {
+        for kind in ["application/json; charset=utf-8", "application/x-ndjson", "application/cloudevents+json", "application/octet-stream"]
+        {
             assert_eq!(status("POST", "/", &[host, ("origin", "http://localhost:7400"), ("content-type", kind)], "{}"), 200, "{kind}");
         }
-        for kind in ["text/plain", "text/plain;application/json", "multipart/form-data", "application/x-www-form-urlencoded", "", "text/x+json"] {
+        for kind in
+            ["text/plain", "text/plain;application/json", "multipart/form-data", "application/x-www-form-urlencoded", "", "text/x+json"]
+        {
             for from in [("origin", "http://localhost:7400"), ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "no-cors")] {
                 assert_eq!(status("POST", "/", &[host, from, ("content-type", kind)], "{}"), 415, "{kind}");
                 assert_eq!(status("DELETE", "/", &[host, from], ""), 200);

@@ -106,9 +106,9 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
-        .layer(middleware::from_fn(arrival::in_time))
         .layer(middleware::map_response(confine))
         .layer(middleware::from_fn(guard::same_machine))
+        .layer(middleware::from_fn(arrival::in_time))
         .layer(middleware::from_fn(request::number))
         .with_state(app)
 }

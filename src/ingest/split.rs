@@ -230,7 +230,7 @@ struct Items<'a>(Vec<&'a RawValue>);
 /// How serde's errors are told apart.
 const TOO_MANY: &str = "too many records in one document";
 
-impl<'de> Deserialize<'de> for Items<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Bounded;
         impl<'de> Visitor<'de> for Bounded {
@@ -368,7 +368,8 @@ mod tests {
         let items = |count: usize| "{},".repeat(count).trim_end_matches(',').to_owned();
         let whole = items(DOCUMENT_RECORDS_MAX + 1);
         let half = items(DOCUMENT_RECORDS_MAX / 2 + 1);
-        for text in [format!("[{whole}]"), format!("{{\"Records\":[{whole}]}}"), format!("[{{\"items\":[{half}]}},{{\"items\":[{half}]}}]")] {
+        for text in [format!("[{whole}]"), format!("{{\"Records\":[{whole}]}}"), format!("[{{\"items\":[{half}]}},{{\"items\":[{half}]}}]")]
+        {
             let error = RecordSplitter::new(text.as_bytes()).next_record().expect_err("too many");
             assert_eq!(error.kind(), ErrorKind::TooLarge);
             assert!(error.to_string().contains("line 1") && error.to_string().contains("in parts"), "{error}");

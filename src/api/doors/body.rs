@@ -34,7 +34,7 @@ const UNPACKED_RATIO_MAX: u64 = 200;
 /// Below this size when unpacked, the ratio does not matter.
 const UNPACKED_BYTES_FREE: u64 = 1 << 20;
 /// What a record needs besides its bytes while it is taken in: as a record, as an event, and in the answer.
-const RECORD_BYTES: u64 = 1 << 10;
+const RECORD_BYTES: u64 = 2 << 10;
 /// How many times a record's bytes are in memory while it is taken in: in the event, in its fields, in the log.
 const RECORD_COPIES: u64 = 3;
 /// Room is taken in steps of this many bytes.

@@ -17,7 +17,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// What the small ones may need together.
 const SMALL_ROOM: u64 = 128 << 20;
 /// What one request may need.
-pub(super) const REQUEST_BYTES_MAX: u64 = 384 << 20;
+pub(super) const REQUEST_BYTES_MAX: u64 = 512 << 20;
 /// What the large ones may need together, besides what is kept for the first.
 const LARGE_ROOM: u64 = 384 << 20;
 /// How long a request waits for room, in all.
@@ -47,15 +47,16 @@ struct State {
 pub(super) struct Taken {
     room: Room,
     bytes: u64,
-    /// Its place in the line, if it is large.
+    /// Its place in the line of large ones, if it is to be one, and whether it is.
     place: Option<u64>,
+    is_large: bool,
     patience: Duration,
 }
 
 impl Room {
     /// Room for a request that has taken none yet.
     pub(super) fn enter(&self) -> Taken {
-        Taken { room: self.clone(), bytes: 0, place: None, patience: WAIT }
+        Taken { room: self.clone(), bytes: 0, place: None, is_large: false, patience: WAIT }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,7 +107,7 @@ impl Taken {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         let mut state = self.room.state();
-        let pool = if self.place.is_some() { &mut state.large } else { &mut state.small };
+        let pool = if self.is_large { &mut state.large } else { &mut state.small };
         *pool -= bytes;
         drop(state);
         self.room.0.freed.notify_waiters();
@@ -114,8 +115,9 @@ impl Taken {
 
     fn try_grow(&mut self, bytes: u64) -> bool {
         let total = self.bytes + bytes;
-        let mut state = self.room.state();
-        if self.place.is_none() && total <= SMALL_BYTES {
+        let room = self.room.clone();
+        let mut state = room.state();
+        if !self.is_large && total <= SMALL_BYTES {
             if state.small + bytes > SMALL_ROOM {
                 return false;
             }
@@ -123,20 +125,22 @@ impl Taken {
             self.bytes = total;
             return true;
         }
-        if self.place.is_none() {
-            // A request that turns out large moves over with what it has, and gets its place in the line.
-            let place = state.next;
+        let place = *self.place.get_or_insert_with(|| {
             state.next += 1;
-            state.line.insert(place);
-            state.small -= self.bytes;
-            state.large += self.bytes;
-            self.place = Some(place);
-        }
-        let kept = if state.line.first() == self.place.as_ref() { REQUEST_BYTES_MAX } else { 0 };
-        if state.large + bytes > LARGE_ROOM + kept {
+            state.next
+        });
+        state.line.insert(place);
+        // A request that turns out large moves over with what it has, once there is room for all of it.
+        let needed = if self.is_large { bytes } else { total };
+        let kept = if state.line.first() == Some(&place) { REQUEST_BYTES_MAX } else { 0 };
+        if state.large + needed > LARGE_ROOM + kept {
             return false;
         }
-        state.large += bytes;
+        if !self.is_large {
+            state.small -= self.bytes;
+            self.is_large = true;
+        }
+        state.large += needed;
         self.bytes = total;
         true
     }
@@ -172,11 +176,13 @@ mod tests {
         assert!(held.len() as u64 >= LARGE_ROOM / (64 * MIB), "{}", held.len());
         let mut small = room.enter();
         small.grow(MIB / 2).await.expect("room of its own");
-        // What has become large gives the room of the small ones back, though it waits now.
+        // What is to become large keeps what it has until there is room for all of it.
         assert!(!small.try_grow(MIB));
-        assert_eq!(room.state().small, 0);
-        drop(small);
+        assert_eq!(room.state().small, MIB / 2);
         held.clear();
+        assert!(small.try_grow(MIB));
+        assert_eq!((room.state().small, room.state().large), (0, MIB + MIB / 2));
+        drop(small);
         let state = room.state();
         assert_eq!((state.small, state.large, state.line.len()), (0, 0, 0));
     }
@@ -184,12 +190,12 @@ mod tests {
     #[tokio::test]
     async fn bodies_that_wait_for_more_while_they_hold_some_do_not_wait_for_each_other() {
         let room = Room::default();
-        // Each takes its half; then all want the other half at once.
-        let half = REQUEST_BYTES_MAX / 2;
+        // Each takes a quarter of what it needs; then all want the rest at once.
+        let quarter = REQUEST_BYTES_MAX / 4;
         let mut requests = Vec::new();
         loop {
             let mut request = room.enter();
-            if !request.try_grow(half) {
+            if !request.try_grow(quarter) {
                 break;
             }
             requests.push(request);
@@ -198,7 +204,7 @@ mod tests {
         // The first gets it; as each one ends, the next does.
         while !requests.is_empty() {
             let mut first = requests.remove(0);
-            assert!(first.try_grow(half));
+            assert!(first.try_grow(3 * quarter));
         }
     }
 
