@@ -229,8 +229,8 @@ impl Follower<'_> {
         let first_line = followed.read.lines;
         match self.door.take_bytes(&chunk, &shown, first_line) {
             Ok(taken) => heard(taken),
-            // Named already; all others of these lines are taken.
-            Err(error) if error.kind() == ErrorKind::TooLarge => {}
+            // Who sends to a server has named the record already, and sent all others of these lines.
+            Err(error) if error.kind() == ErrorKind::TooLarge && matches!(self.door, Door::Remote(..)) => {}
             Err(error) => return Err(error),
         }
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
