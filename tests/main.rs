@@ -17,6 +17,7 @@ mod keeping;
 mod oracle;
 mod plans;
 mod process;
+mod quarantine;
 mod readme;
 mod redaction;
 mod samples;

@@ -2,6 +2,7 @@
 
 use super::intake::{Admitted, Intake, logged};
 use super::log::Pending;
+use super::refusals::Refusals;
 use super::requests::RequestKey;
 use super::step::Step;
 use super::{Core, Engine, WriteSide};
@@ -24,7 +25,8 @@ pub struct Outcome {
     /// Records that were here already.
     pub duplicates: u64,
     /// Records that could not be decoded: kept in quarantine.
-    pub quarantined: Vec<Refused>,
+    #[serde(flatten)]
+    pub quarantined: Refusals,
     /// The proof of acceptance.
     pub receipt: Receipt,
     /// The lines of those that were here already, for doors that answer for each record.
@@ -33,18 +35,6 @@ pub struct Outcome {
     /// It is the answer that the request was given before.
     #[serde(skip)]
     pub replayed: bool,
-}
-
-/// A record that is in quarantine now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// The line it began on.
-    pub line: u64,
-    /// Why.
-    pub reason: String,
-    /// It decoded, and its trace id is that of another record.
-    #[serde(skip)]
-    pub conflict: bool,
 }
 
 /// What was committed, and as what.
@@ -65,7 +55,7 @@ impl Outcome {
     fn add(&mut self, more: Self) {
         self.accepted += more.accepted;
         self.duplicates += more.duplicates;
-        self.quarantined.extend(more.quarantined);
+        self.quarantined.add(more.quarantined);
         self.duplicate_lines.extend(more.duplicate_lines);
         self.receipt = Receipt {
             first_seq: self.receipt.first_seq.or(more.receipt.first_seq),

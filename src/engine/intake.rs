@@ -2,10 +2,10 @@
 
 use super::requests::{RequestKey, Requests};
 use super::seal::Sealing;
-use super::{Core, Outcome, Refused, WriteSide};
+use super::{Core, Outcome, Refusals, Refused, WriteSide};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
-use crate::ingest::{Batch, Known, LoggedRequest, Quarantine, Rejected, Unsealed, encode_logged, known_events};
+use crate::ingest::{Batch, Known, LoggedRequest, Rejected, Unsealed, encode_logged, known_events};
 use std::sync::MutexGuard;
 
 /// What only one thread at a time may hold.
@@ -20,7 +20,6 @@ pub(super) struct Intake {
     /// Bytes of the records in `unsealed`.
     pub(super) unsealed_bytes: usize,
     pub(super) requests: Requests,
-    pub(super) quarantine: Quarantine,
     /// The log failed: what it did not make durable must be forgotten before anything is numbered.
     pub(super) log_failed: bool,
     /// A commit that numbers depend on failed, and may be in the table all the same.
@@ -34,7 +33,7 @@ pub(super) struct Admitted {
     pub(super) fresh: Vec<Event>,
     /// The lines of records that are known.
     pub(super) duplicates: Vec<u64>,
-    pub(super) refused: Vec<Refused>,
+    pub(super) refused: Refusals,
 }
 
 impl Intake {
@@ -54,9 +53,8 @@ impl Intake {
             }
         }
         rejected.sort_by_key(|rejected| rejected.line);
-        self.quarantine.keep(&id, source, now, &rejected)?;
-        let refused = |rejected: &Rejected| Refused { line: rejected.line, reason: rejected.reason.clone(), conflict: rejected.conflict };
-        let refused = rejected.iter().map(refused).collect();
+        core.quarantine.keep(source, now, &rejected)?;
+        let refused = rejected.iter().map(Refused::from).collect();
         Ok(Admitted { id, fresh, duplicates, refused })
     }
 
@@ -85,7 +83,13 @@ impl Intake {
 fn conflict(event: &Event, line: u64) -> Rejected {
     let shown = crate::event::clip(event.trace_id(), 100);
     let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
-    Rejected { tenant: Some(event.tenant.to_string()), line, reason, bytes: event.original.as_bytes().to_vec(), conflict: true }
+    Rejected {
+        tenant: Some(event.tenant.to_string()),
+        line,
+        reason: reason.into(),
+        bytes: event.original.as_bytes().to_vec(),
+        conflict: true,
+    }
 }
 
 /// How an outcome is remembered for the request that asked for it.

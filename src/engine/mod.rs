@@ -17,6 +17,8 @@ mod log;
 mod open;
 mod policy;
 mod published;
+mod quarantine;
+mod refusals;
 mod requests;
 mod scrub;
 mod seal;
@@ -30,8 +32,9 @@ pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
 pub use expire::Expired;
 pub(crate) use ingest::read_records;
-pub use ingest::{Outcome, Receipt, Refused};
+pub use ingest::{Outcome, Receipt};
 pub use policy::Retention;
+pub use refusals::{Refusals, Refused};
 pub use requests::RequestKey;
 pub use scrub::Scrubbed;
 pub use settings::Settings;
@@ -41,7 +44,7 @@ pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ingest::{Quarantine, Quarantined};
+use crate::ingest::Quarantine;
 use crate::query::plan::Path as AnswerPath;
 use crate::query::{Reader, Scanner, Snapshot};
 use crate::redact::Redactor;
@@ -81,6 +84,7 @@ struct Core {
     pace: vitals::Pace,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, Taken>>,
+    quarantine: Quarantine,
     write: Option<WriteSide>,
 }
 
@@ -111,7 +115,7 @@ impl Core {
         counts.accepted += outcome.accepted;
         self.pace.add(outcome.accepted, self.clock.now());
         counts.duplicates += outcome.duplicates;
-        counts.quarantined += outcome.quarantined.len() as u64;
+        counts.quarantined += outcome.quarantined.total();
     }
 
     /// Tells whoever watches that a step is reached.
@@ -186,14 +190,6 @@ impl Engine {
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
         self.core.clock.as_ref()
-    }
-
-    /// The records in quarantine, oldest first.
-    ///
-    /// # Errors
-    /// Files that cannot be read.
-    pub fn quarantined(&self) -> Result<Vec<Quarantined>> {
-        Quarantine::read(self.core.data.store())
     }
 
     /// The bounds that this was opened with.

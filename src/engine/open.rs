@@ -72,8 +72,10 @@ impl Engine {
             _ => None,
         };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
+        let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
-        let core = Core { data, clock, runtime, scanner, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
+        let core =
+            Core { data, clock, runtime, scanner, settings, redactor, published, policy, views, pace, scrubbed, taken, quarantine, write };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
@@ -152,16 +154,7 @@ fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, pu
         signal.added(events.len(), unsealed_bytes);
     }
     let log = Log::start(writer, last_seq, Arc::clone(published), Arc::clone(&signal))?;
-    let intake = Intake {
-        last_seq,
-        sealed_seq: 0,
-        unsealed,
-        unsealed_bytes,
-        requests,
-        quarantine: Quarantine::open(store)?,
-        log_failed: false,
-        in_doubt: false,
-    };
+    let intake = Intake { last_seq, sealed_seq: 0, unsealed, unsealed_bytes, requests, log_failed: false, in_doubt: false };
     Ok(WriteSide {
         table: Mutex::new(Sealing { table, in_doubt: false }),
         intake: Mutex::new(intake),

@@ -29,8 +29,8 @@ pub struct Rejected {
     pub tenant: Option<String>,
     /// The line it began on.
     pub line: u64,
-    /// Why.
-    pub reason: String,
+    /// Why; records that were refused for the same reason share the text.
+    pub reason: Arc<str>,
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// It decoded, and its trace id is that of another record.
@@ -83,13 +83,20 @@ pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &Tenan
         .map(|record| (record.line, decode_record(redacted(record, redactor), format, rule)))
         .collect();
     let mut batch = Batch { events: Vec::with_capacity(decoded.len()), lines: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
+    let mut reasons: HashSet<Arc<str>> = HashSet::new();
     for (line, outcome) in decoded {
         match outcome {
             Ok(event) => {
                 batch.events.push(event);
                 batch.lines.push(line);
             }
-            Err(rejected) => batch.rejected.push(rejected),
+            Err(mut rejected) => {
+                match reasons.get(&rejected.reason) {
+                    Some(reason) => rejected.reason = Arc::clone(reason),
+                    None => drop(reasons.insert(Arc::clone(&rejected.reason))),
+                }
+                batch.rejected.push(rejected);
+            }
         }
     }
     batch
@@ -136,7 +143,7 @@ fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule) -> R
                 .and_then(|text| decode::text_at(text, path))
                 .filter(|tenant| check_producer(tenant).is_ok()),
         };
-        Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500), bytes: record.bytes, conflict: false }
+        Rejected { tenant, line: record.line, reason: clip(&error.to_string(), 500).into(), bytes: record.bytes, conflict: false }
     })
 }
 

@@ -13,7 +13,9 @@ mod unpack;
 pub use accept::{Batch, Known, Record, Rejected, TenantRule, Unsealed, decode_records, known_events, seal};
 pub use buffer::Buffered;
 pub use logged::{LoggedRequest, decode_logged, encode_logged};
-pub use quarantine::{Quarantine, Quarantined};
+pub use quarantine::{
+    Cleared, Clearing, Page as QuarantinePage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, Quarantined, ReasonCount, kind_of,
+};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
 pub use unpack::{Coding, Unpacked};
 
