@@ -75,31 +75,46 @@ impl TenantRule {
     }
 }
 
+/// Records that are decoded before what became of them is sorted.
+const DECODED_AT_A_TIME: usize = 16_384;
+
 /// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
 pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Batch {
-    let decoded: Vec<(u64, Result<Event, Rejected>)> = records
-        .into_par_iter()
-        .with_min_len(256)
-        .map(|record| (record.line, decode_record(redacted(record, redactor), format, rule)))
-        .collect();
-    let mut batch = Batch { events: Vec::with_capacity(decoded.len()), lines: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
-    let mut reasons: HashSet<Arc<str>> = HashSet::new();
-    for (line, outcome) in decoded {
-        match outcome {
-            Ok(event) => {
-                batch.events.push(event);
-                batch.lines.push(line);
-            }
-            Err(mut rejected) => {
-                match reasons.get(&rejected.reason) {
-                    Some(reason) => rejected.reason = Arc::clone(reason),
-                    None => drop(reasons.insert(Arc::clone(&rejected.reason))),
+    let (mut batch, mut reasons): (Batch, HashSet<Arc<str>>) = (Batch::default(), HashSet::new());
+    let mut records = records.into_iter();
+    loop {
+        // What has room for an event takes that room for a refused record too: only so many are held at a time.
+        let some: Vec<Record> = records.by_ref().take(DECODED_AT_A_TIME).collect();
+        if some.is_empty() {
+            return batch;
+        }
+        let decoded: Vec<(u64, Result<Event, Rejected>)> = some
+            .into_par_iter()
+            .with_min_len(256)
+            .map(|record| (record.line, decode_record(redacted(record, redactor), format, rule)))
+            .collect();
+        batch.add(decoded, &mut reasons);
+    }
+}
+
+impl Batch {
+    fn add(&mut self, decoded: Vec<(u64, Result<Event, Rejected>)>, reasons: &mut HashSet<Arc<str>>) {
+        for (line, outcome) in decoded {
+            match outcome {
+                Ok(event) => {
+                    self.events.push(event);
+                    self.lines.push(line);
                 }
-                batch.rejected.push(rejected);
+                Err(mut rejected) => {
+                    match reasons.get(&rejected.reason) {
+                        Some(reason) => rejected.reason = Arc::clone(reason),
+                        None => drop(reasons.insert(Arc::clone(&rejected.reason))),
+                    }
+                    self.rejected.push(rejected);
+                }
             }
         }
     }
-    batch
 }
 
 fn redacted(record: Record, redactor: Option<&Redactor>) -> Record {

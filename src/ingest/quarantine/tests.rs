@@ -279,6 +279,45 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_there_and_written_as_a_kept_file() {
+    let kept = Kept::new(QUARANTINE_BYTES);
+    for number in 0..20 {
+        kept.get().keep("a door", NOW, &numbered("t", 10 * number..10 * (number + 1))).expect("kept");
+    }
+    let log = fs::read(kept.folder.path().join(paths::QUARANTINE).join(&kept.files()[0])).expect("it is there");
+    for (end, records) in [(log.len(), 200), (log.len() - 1, 190)] {
+        let mut killed = Kept::new(QUARANTINE_BYTES);
+        killed.quarantine = None;
+        let folder = killed.folder.path().join(paths::QUARANTINE);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(&kept.files()[0]), &log[..end]).expect("written");
+        fs::copy(kept.folder.path().join(paths::QUARANTINE_FILES), folder.join("files.json")).expect("copied");
+        killed.reopen();
+        assert_eq!((killed.get().len(), killed.files().len()), (records, 1));
+        assert!(killed.files()[0].ends_with(".kept") && killed.get().check().expect("a check").is_empty(), "{:?}", killed.files());
+        killed.get().keep("a door", NOW, &numbered("t", 0..300)).expect("kept");
+        assert_eq!(killed.get().len(), 300, "what was lost with the process comes again");
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_told_and_the_next_records_are_kept() {
+    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let folder = kept.folder.path().join(paths::QUARANTINE);
+    fs::write(&folder, b"no folder").expect("written");
+    for _ in 0..3 {
+        assert!(kept.get().keep("a door", NOW, &numbered("t", 0..5)).is_err());
+    }
+    assert_eq!((kept.get().len(), kept.get().bytes().0), (0, 0), "what was not kept takes no room");
+    fs::remove_file(&folder).expect("removed");
+    kept.get().keep("a door", NOW, &numbered("t", 0..5)).expect("kept");
+    assert_eq!(kept.get().len(), 5);
+    kept.reopen();
+    assert_eq!(kept.get().len(), 5);
+    assert!(kept.get().check().expect("a check").is_empty());
+}
+
+#[test]
 fn small_files_of_many_starts_are_merged() {
     let mut kept = Kept::new(QUARANTINE_BYTES);
     for number in 0..40 {
