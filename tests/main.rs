@@ -21,6 +21,7 @@ mod oracle;
 mod pipeline;
 mod plans;
 mod process;
+mod quarantine;
 mod readme;
 mod redaction;
 mod samples;

@@ -17,6 +17,7 @@ mod listed;
 mod openapi;
 mod params;
 mod policy;
+mod quarantine;
 pub mod question;
 mod request;
 mod serve;
@@ -97,6 +98,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .merge(answer::routes())
         .merge(export::routes())
         .merge(store::routes())
+        .merge(quarantine::routes())
         .merge(policy::routes())
         .merge(status::routes())
         .merge(views::routes())

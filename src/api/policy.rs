@@ -78,7 +78,7 @@ impl PolicyCall {
                 };
                 let expired = if dry { engine.expirable()? } else { engine.expire()? };
                 Ok(
-                    json!({ "dry_run": dry, "events": expired.events, "held": expired.held, "tenants": expired.tenants, "segments": expired.segments }),
+                    json!({ "dry_run": dry, "events": expired.events, "held": expired.held, "tenants": expired.tenants, "segments": expired.segments, "quarantined": expired.quarantined, "quarantined_held": expired.quarantined_held }),
                 )
             }
             Self::Place(name) => {

@@ -69,6 +69,7 @@ fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
         "last_segment": moment(vitals.last_segment),
         "scrub": scrub(engine, &scrubbed),
         "quarantined": vitals.quarantined,
+        "quarantine": { "bytes": vitals.quarantine_bytes.0, "budget_bytes": vitals.quarantine_bytes.1 },
         "disk": { "free_bytes": vitals.free_bytes, "refused_below_bytes": engine.settings().free_bytes },
         "retention": {
             "version": policy.version, "floor_days": policy.floor_days, "default_days": policy.default_days,

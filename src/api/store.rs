@@ -1,10 +1,9 @@
-//! What the store is: fields, quarantine, health, metrics.
+//! What the store is: fields, health, metrics; and backups.
 
 use super::App;
 use super::error::ApiError;
 use super::params::Pairs;
 use super::question;
-use crate::access::Scope;
 use crate::error::Error;
 use crate::storage::memory;
 use axum::extract::State;
@@ -15,13 +14,9 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// Quarantined records on a page unless `limit` says otherwise, and at most.
-const QUARANTINE_ROWS: (usize, usize) = (100, 1_000);
-
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/fields", get(async || Json(question::fields())))
-        .route("/api/v1/quarantine", get(quarantine))
         .route("/api/v1/backups", post(backup))
         .route("/livez", get(async || Json(json!({ "status": "ok" }))))
         .route("/readyz", get(ready))
@@ -29,35 +24,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/livez", get(async || Json(json!({ "status": "ok" }))))
         .route("/api/v1/readyz", get(ready))
         .route("/api/v1/metrics", get(metrics))
-}
-
-/// Records in quarantine, newest first; `after` is the id of the last one seen.
-async fn quarantine(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    let answer = app.run(move |engine| {
-        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !["tenant", "limit", "after"].contains(&name.as_str())) {
-            return Err(Error::parameter(name, "unknown parameter; this call takes tenant, limit and after"));
-        }
-        let scope = Scope::of_operator(&pairs.all("tenant"))?;
-        let limit = pairs.number("limit")?.unwrap_or(QUARANTINE_ROWS.0);
-        if !(1..=QUARANTINE_ROWS.1).contains(&limit) {
-            return Err(Error::parameter("limit", format!("is 1 to {}", QUARANTINE_ROWS.1)));
-        }
-        let mut records = engine.quarantined()?;
-        records.reverse();
-        // A record whose tenant is not known is the operator's to see.
-        records.retain(|record| record.tenant.as_deref().map_or(scope.named().is_none(), |tenant| scope.covers(tenant)));
-        let total = records.len();
-        if let Some(after) = pairs.one("after")? {
-            let place = records.iter().position(|record| record.id == after);
-            let place = place.ok_or_else(|| Error::parameter("after", "no such record in quarantine"))?;
-            records.drain(..=place);
-        }
-        let more = records.len() > limit;
-        records.truncate(limit);
-        let next = records.last().filter(|_| more).map(|record| record.id.clone());
-        Ok(json!({ "total": total, "records": records, "next": next }))
-    });
-    Ok(Json(answer.await?))
 }
 
 /// Makes a backup, or adds to it, below the directory that the server was started with.
@@ -105,6 +71,10 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge("scrubbed_segments", "Segments compared with their hashes since the start.", scrubbed.segments);
     gauge("scrubbed_bytes", "Bytes compared with their hashes since the start.", scrubbed.bytes);
     gauge("damaged_segments", "Segments that were found damaged.", scrubbed.damaged.len() as u64);
+    let (quarantined, quarantine_bytes) = app.engine.quarantine_size();
+    gauge("quarantined", "Records in quarantine.", quarantined);
+    gauge("quarantine_bytes", "Bytes that records in quarantine are counted with.", quarantine_bytes.0);
+    gauge("quarantine_budget_bytes", "Bytes that records in quarantine may be counted with.", quarantine_bytes.1);
     gauge("legal_holds", "Legal holds in force.", app.engine.policy().holds.len() as u64);
     let _ = writeln!(text, "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE annals_redacted_total counter");
     for (rule, count) in app.engine.redacted() {

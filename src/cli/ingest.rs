@@ -212,7 +212,7 @@ impl Door<'_> {
             Self::Remote(remote, request) => Sender::new(remote, request, first_line).send(RecordSplitter::new(lines), |_| {}),
         };
         say_quarantined(&outcome, shown, first_line);
-        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64), |error| Err(error.at(shown)))
+        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()), |error| Err(error.at(shown)))
     }
 
     /// The same for a whole file, packed or not.
@@ -222,7 +222,7 @@ impl Door<'_> {
     pub(super) fn take_file(&self, source: &Source) -> Result<u64> {
         let (outcome, error) = self.take_source(source, |_| {});
         say_quarantined(&outcome, &source.to_string(), 0);
-        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64), |error| Err(error.at(source)))
+        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()), |error| Err(error.at(source)))
     }
 
     fn take_source(&self, source: &Source, heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
@@ -238,11 +238,14 @@ impl Door<'_> {
 
 /// Names the records that went to quarantine, up to some.
 fn say_quarantined(outcome: &Outcome, shown: &str, first_line: u64) {
-    for refused in outcome.quarantined.iter().take(NAMED_MAX) {
+    let listed = outcome.quarantined.listed();
+    for refused in listed.iter().take(NAMED_MAX) {
         note(&format!("{shown}: line {}: quarantined: {}", first_line + refused.line, refused.reason));
     }
-    if outcome.quarantined.len() > NAMED_MAX {
-        note(&format!("{shown}: {} more records quarantined", outcome.quarantined.len() - NAMED_MAX));
+    let more = outcome.quarantined.total() - listed.len().min(NAMED_MAX) as u64;
+    if more > 0 {
+        let reasons = outcome.quarantined.reasons().iter().take(NAMED_MAX).map(|of| format!("{}: {}", of.count, of.reason));
+        note(&format!("{shown}: {more} more records quarantined; of all {}", reasons.collect::<Vec<_>>().join("; ")));
     }
 }
 
@@ -259,13 +262,12 @@ impl Totals {
     fn add(&mut self, door: &Door<'_>, source: &Source, progress: &ProgressBar) {
         progress.set_message(source.to_string());
         let before = self.accepted + self.duplicates + self.quarantined;
-        let heard =
-            |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.len() as u64);
+        let heard = |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.total());
         let (outcome, error) = door.take_source(source, heard);
         self.files += 1;
         self.accepted += outcome.accepted;
         self.duplicates += outcome.duplicates;
-        self.quarantined += outcome.quarantined.len() as u64;
+        self.quarantined += outcome.quarantined.total();
         progress.suspend(|| {
             say_quarantined(&outcome, &source.to_string(), 0);
             if let Some(error) = error {

@@ -3,9 +3,10 @@
 use super::output::note;
 use super::remote::Remote;
 use crate::api::Pairs;
-use crate::engine::{Outcome, Refused};
+use crate::engine::{Outcome, Refusals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::RecordSplitter;
+use serde::Deserialize;
 use serde_json::Value as Json;
 use std::io::BufRead;
 
@@ -102,13 +103,9 @@ impl<'a> Sender<'a> {
     fn add(&mut self, answer: &Json, lines: &[(usize, u64)]) {
         self.total.accepted += answer["accepted"].as_u64().unwrap_or_default();
         self.total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
-        for refused in answer["quarantined"].as_array().into_iter().flatten() {
-            // A request's line numbers are those of its own body; these are the source's.
-            let line = refused["line"].as_u64().unwrap_or_default();
-            let line = lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line);
-            let reason = refused["reason"].as_str().unwrap_or_default().to_owned();
-            self.total.quarantined.push(Refused { line, reason, conflict: false });
-        }
+        // A request's line numbers are those of its own body; these are the source's.
+        let line = |line: u64| lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line);
+        self.total.quarantined.add(Refusals::deserialize(answer).unwrap_or_default().with_lines(line));
     }
 }
 

@@ -62,6 +62,9 @@ pub(super) struct ServeArgs {
     /// Take nothing in while the disk has less than so many MiB free
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
     min_free: u64,
+    /// Keep at most so many MiB of records that could not be decoded; one tenant may have a quarter of it
+    #[arg(long, value_name = "MIB", default_value_t = Settings::default().quarantine_bytes >> 20, hide_short_help = true)]
+    quarantine: u64,
 }
 
 impl ServeArgs {
@@ -76,6 +79,7 @@ impl ServeArgs {
             bulk_events: self.bulk_events,
             buffer_bytes: self.buffer << 20,
             free_bytes: self.min_free << 20,
+            quarantine_bytes: self.quarantine << 20,
             replaced_kept: Duration::from_secs(self.keep_replaced),
             open_bytes: self.open << 20,
             backups: self.backups.clone(),

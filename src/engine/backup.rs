@@ -55,9 +55,10 @@ impl Engine {
     /// Damage, by its place.
     pub fn prove(&self) -> Result<CheckReport> {
         let report = self.check(false)?;
-        match report.reports.first() {
-            None => Ok(report),
-            Some(wrong) => {
+        match (report.reports.first(), report.quarantine.first()) {
+            (None, None) => Ok(report),
+            (None, Some(wrong)) => Err(Error::corrupt(wrong.clone())),
+            (Some(wrong), _) => {
                 let what = wrong.data.iter().chain(&wrong.index).next().cloned().unwrap_or_default();
                 Err(Error::corrupt(format!("segment {}: {what}", wrong.segment)))
             }

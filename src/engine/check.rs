@@ -17,6 +17,8 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Segments with something wrong, or whose index was made anew.
     pub reports: Vec<SegmentReport>,
+    /// What is wrong with the files of quarantine.
+    pub quarantine: Vec<String>,
 }
 
 /// What was found in one segment.
@@ -35,12 +37,13 @@ pub struct SegmentReport {
 impl CheckReport {
     /// Whether nothing is wrong any more.
     pub fn is_sound(&self) -> bool {
-        self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
+        self.quarantine.is_empty()
+            && self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
     }
 }
 
 impl Engine {
-    /// Reads every file of every segment and compares it with its hashes. `rebuild` makes every index anew, damaged or
+    /// Reads every file of every segment, and of quarantine, and compares it with its hashes. `rebuild` makes every index anew, damaged or
     /// not, from a Parquet file that is sound.
     ///
     /// # Errors
@@ -58,6 +61,7 @@ impl Engine {
                 .into_iter()
                 .filter(|report| *report != SegmentReport { segment: report.segment.clone(), ..SegmentReport::default() })
                 .collect(),
+            quarantine: self.core.quarantine.check()?,
         })
     }
 }

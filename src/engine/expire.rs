@@ -11,6 +11,7 @@ use super::{Core, Engine, WriteSide};
 use crate::access::SYSTEM_TENANT;
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
+use crate::ingest::Cleared;
 use crate::maintain::{Fingerprint, Hold, Policy, events_of};
 use crate::query::Filter;
 use crate::storage::segment::{Form, Segment, write_segment};
@@ -33,6 +34,10 @@ pub struct Expired {
     pub tenants: BTreeMap<String, u64>,
     /// Segments that were taken out or written anew.
     pub segments: usize,
+    /// Records deleted from quarantine.
+    pub quarantined: u64,
+    /// Records in quarantine that are past their time and held.
+    pub quarantined_held: u64,
 }
 
 /// Segments of which all that is past its time is held, with what was so when that was found out.
@@ -66,11 +71,17 @@ impl Engine {
         for segment in self.snapshot().segments.iter().filter(|segment| !expired_tenants(segment, &policy, now).is_empty()) {
             expired.add(&fate(segment, &policy, &holds, now)?);
         }
+        expired.add_cleared(&self.core.clearable(&policy, now));
         Ok(expired)
     }
 }
 
 impl Expired {
+    fn add_cleared(&mut self, cleared: &Cleared) {
+        self.quarantined += cleared.records();
+        self.quarantined_held += cleared.held;
+    }
+
     fn add(&mut self, fate: &Fate) {
         self.held += fate.held;
         if fate.deleted.is_empty() {
@@ -144,6 +155,7 @@ impl WriteSide {
         if !batch.is_empty() {
             self.delete(core, &policy, &batch, now)?;
         }
+        expired.add_cleared(&core.clear_quarantine(&policy, now)?);
         Ok(expired)
     }
 

@@ -6,6 +6,7 @@
 //! ([`Engine::submit`]). Every wait has an end.
 
 use super::intake::{self, LIGHT_EVENTS, Numbered, Offer, Verdict};
+use super::refusals::{Refusals, Refused};
 use super::requests::RequestKey;
 use super::step::Step;
 use super::{Core, Engine, WriteSide, log};
@@ -31,7 +32,8 @@ pub struct Outcome {
     /// Records that were here already.
     pub duplicates: u64,
     /// Records that could not be decoded: kept in quarantine.
-    pub quarantined: Vec<Refused>,
+    #[serde(flatten)]
+    pub quarantined: Refusals,
     /// The proof of acceptance.
     pub receipt: Receipt,
     /// The lines of those that were here already, for doors that answer for each record.
@@ -40,18 +42,6 @@ pub struct Outcome {
     /// It is the answer that the request was given before.
     #[serde(skip)]
     pub replayed: bool,
-}
-
-/// A record that is in quarantine now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// The line it began on.
-    pub line: u64,
-    /// Why.
-    pub reason: String,
-    /// It decoded, and its trace id is that of another record.
-    #[serde(skip)]
-    pub conflict: bool,
 }
 
 /// What was committed, and as what.
@@ -72,7 +62,7 @@ impl Outcome {
     fn add(&mut self, more: Self) {
         self.accepted += more.accepted;
         self.duplicates += more.duplicates;
-        self.quarantined.extend(more.quarantined);
+        self.quarantined.add(more.quarantined);
         self.duplicate_lines.extend(more.duplicate_lines);
         self.receipt = Receipt {
             first_seq: self.receipt.first_seq.or(more.receipt.first_seq),
@@ -83,10 +73,7 @@ impl Outcome {
 
     /// Says which records are refused, beside those that are already.
     pub(super) fn refuse(&mut self, rejected: &[Rejected]) {
-        if !rejected.is_empty() {
-            self.quarantined.extend(rejected.iter().map(Refused::of));
-            self.quarantined.sort_by_key(|refused| refused.line);
-        }
+        self.quarantined.extend(rejected.iter().map(Refused::from));
     }
 
     /// Says what was accepted, and as what; what was known already is counted.
@@ -100,12 +87,6 @@ impl Outcome {
             last_seq: (accepted > 0).then(|| first_seq + accepted - 1),
             table_version: None,
         };
-    }
-}
-
-impl Refused {
-    fn of(rejected: &Rejected) -> Self {
-        Self { line: rejected.line, reason: rejected.reason.clone(), conflict: rejected.conflict }
     }
 }
 
@@ -280,7 +261,7 @@ impl Core {
     /// Compares a batch with the segments, and makes durable what can be before it is numbered: records that cannot be
     /// accepted go to quarantine, many records into a file beside the log.
     fn compare(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Compared> {
-        let write = self.write()?;
+        self.write()?;
         WriteSide::check_disk(self)?;
         let (snapshot, now) = (self.published.get(), self.clock.now());
         let many = batch.events.len() > LIGHT_EVENTS;
@@ -300,7 +281,7 @@ impl Core {
             }
         }
         rejected.sort_by_key(|rejected| rejected.line);
-        write.quarantine.keep(source, now, &rejected)?;
+        self.quarantine.keep(source, now, &rejected)?;
         outcome.refuse(&rejected);
         let is_bulk = events.len() >= self.settings.bulk_events;
         let beside = if is_bulk { Some(Beside::write(self.data.store(), now, &events)?) } else { None };
@@ -327,7 +308,7 @@ impl Core {
         let batch = Batch { events, lines, rejected: Vec::new() };
         let again = self.compare(batch, source, request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
-        outcome.quarantined.extend(again.outcome.quarantined);
+        outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());
         Ok(Compared { outcome, ..again })
     }
 
@@ -353,7 +334,7 @@ impl Core {
     fn finish(&self, done: Done, source: &str) -> Result<Outcome> {
         drop(done.unused);
         if !done.conflicts.is_empty() {
-            self.write()?.quarantine.keep(source, self.clock.now(), &done.conflicts)?;
+            self.quarantine.keep(source, self.clock.now(), &done.conflicts)?;
         }
         self.count(source, &done.outcome);
         Ok(done.outcome)

@@ -23,6 +23,8 @@ mod open;
 mod policy;
 mod pools;
 mod published;
+mod quarantine;
+mod refusals;
 mod requests;
 mod room;
 mod scrub;
@@ -36,8 +38,9 @@ mod vitals;
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
 pub use expire::Expired;
-pub use ingest::{Outcome, Receipt, Refused};
+pub use ingest::{Outcome, Receipt};
 pub use policy::Retention;
+pub use refusals::{Refusals, Refused};
 pub use requests::RequestKey;
 pub use scrub::Scrubbed;
 pub use settings::Settings;
@@ -47,7 +50,7 @@ pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ingest::{Quarantine, Quarantined};
+use crate::ingest::Quarantine;
 use crate::query::plan::Path as AnswerPath;
 use crate::query::{Reader, Scanner, Snapshot};
 use crate::redact::Redactor;
@@ -89,6 +92,7 @@ struct Core {
     pace: vitals::Pace,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, Taken>>,
+    quarantine: Quarantine,
     write: Option<WriteSide>,
 }
 
@@ -100,7 +104,6 @@ struct WriteSide {
     /// The thread that numbers events.
     intake: Intake,
     room: Room,
-    quarantine: Quarantine,
     /// Held while segments are written that are not in the table yet, and while files are removed that are in none.
     segment_files: Mutex<()>,
     /// Held while segments are merged or files removed.
@@ -127,7 +130,7 @@ impl Core {
         counts.accepted += outcome.accepted;
         self.pace.add(outcome.accepted, self.clock.now());
         counts.duplicates += outcome.duplicates;
-        counts.quarantined += outcome.quarantined.len() as u64;
+        counts.quarantined += outcome.quarantined.total();
     }
 
     /// Tells whoever watches that a step is reached.
@@ -202,14 +205,6 @@ impl Engine {
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
         self.core.clock.as_ref()
-    }
-
-    /// The records in quarantine, oldest first.
-    ///
-    /// # Errors
-    /// Files that cannot be read.
-    pub fn quarantined(&self) -> Result<Vec<Quarantined>> {
-        Quarantine::read(self.core.data.store())
     }
 
     /// The bounds that this was opened with.

@@ -89,9 +89,10 @@ impl Engine {
         let scanner = Scanner::new(runtime);
         let redactor = if write.is_some() { redactor(&data)? } else { None };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
+        let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
         let core =
-            Core { data, clock, scanner, settings, pools: Pools::new()?, redactor, published, policy, views, pace, scrubbed, taken, write };
+            Core { data, clock, scanner, settings, pools: Pools::new()?, redactor, published, policy, views, pace, scrubbed, taken, quarantine, write };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
@@ -210,7 +211,6 @@ impl Start<'_> {
             table,
             intake,
             room: Room::new(self.settings.buffer_bytes),
-            quarantine: Quarantine::open(self.store)?,
             segment_files: Mutex::default(),
             compacting: Mutex::default(),
             retired: Mutex::default(),

@@ -102,7 +102,7 @@ fn bytes(request: &LoggedRequest) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Refused;
+    use super::super::refusals::Refused;
     use super::*;
 
     fn request(key: &str, body: &str) -> RequestKey {
@@ -140,7 +140,7 @@ mod tests {
         }
         assert!(requests.bytes < 40 << 10, "a long list is not kept: {} bytes", requests.bytes);
         let known = requests.answered(&request("k0", "b"), now).expect("known").expect("known");
-        assert_eq!((known.accepted, known.quarantined.len()), (1, 0));
+        assert_eq!((known.accepted, known.quarantined.listed().len(), known.quarantined.total()), (1, 0, 20_000));
         for number in 0..20_000 {
             let key = format!("{number}-{}", "k".repeat(500));
             requests.add(request(&key, "b").answered(&outcome(1, 0), number, now));

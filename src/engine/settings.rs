@@ -1,6 +1,7 @@
 //! When the engine seals, and when it takes nothing more.
 
 use super::step::AtStep;
+use crate::ingest::QUARANTINE_BYTES;
 use crate::maintain::Most;
 use crate::storage::segment::{OPEN_BYTES, SummaryRule};
 use std::path::PathBuf;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub question_wait: Duration,
     /// Bytes that must be free on the disk before anything is taken in.
     pub free_bytes: u64,
+    /// Bytes of records that could not be decoded, at most: see [`crate::ingest::Quarantine`].
+    pub quarantine_bytes: u64,
     /// What is called at each step of what changes the store: for tests.
     pub at_step: AtStep,
 }
@@ -46,7 +49,7 @@ pub struct Settings {
 impl Default for Settings {
     /// 50,000 events, 64 MiB or a minute; 5,000 events beside the log; 512 MiB, waited for 10 seconds; no backups; merging,
     /// up to 200,000 rows or 256 MiB, old files kept for a day; 512 MiB of open segments; questions for 30 seconds,
-    /// 10 until their turn; 256 MiB free.
+    /// 10 until their turn; 256 MiB free; 1 GiB of quarantine.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -64,6 +67,7 @@ impl Default for Settings {
             question_time: Duration::from_secs(30),
             question_wait: Duration::from_secs(10),
             free_bytes: 256 << 20,
+            quarantine_bytes: QUARANTINE_BYTES,
             at_step: AtStep::default(),
         }
     }

@@ -32,6 +32,8 @@ pub struct Vitals {
     pub log: (u64, u64),
     /// Records in quarantine.
     pub quarantined: u64,
+    /// The bytes that those are counted with, and how many they may be.
+    pub quarantine_bytes: (u64, u64),
     /// Bytes that are free on the disk.
     pub free_bytes: u64,
     /// The time of the oldest event.
@@ -144,7 +146,7 @@ impl Engine {
         let (accepted_lately, last_accepted) = core.pace.lately();
         let parts = snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
         let times = || parts.clone().chain(snapshot.buffered().map(|part| part.tenants())).flatten();
-        let (refusing, quarantined) = core.intake_state();
+        let refusing = core.refusing();
         Ok(Vitals {
             uptime: core.pace.start.elapsed(),
             last_seq: snapshot.last_seq,
@@ -153,7 +155,8 @@ impl Engine {
             last_segment: snapshot.segments.iter().filter_map(|segment| segment.manifest().written()).max(),
             buffered_bytes: snapshot.buffered().map(|part| part.bytes() as u64).sum(),
             log: core.log_files()?,
-            quarantined,
+            quarantined: core.quarantine.len(),
+            quarantine_bytes: core.quarantine.bytes(),
             free_bytes: core.data.store().free_bytes()?,
             oldest: times().map(|tenant| tenant.oldest()).min(),
             newest: times().map(|tenant| tenant.newest()).max(),
@@ -180,12 +183,11 @@ impl Core {
         Ok(log)
     }
 
-    /// Why nothing is taken in, and how many records are in quarantine.
-    fn intake_state(&self) -> (Option<String>, u64) {
-        let Ok(write) = self.write() else { return (Some("the data directory is open for reading only".to_owned()), 0) };
+    /// Why nothing is taken in.
+    fn refusing(&self) -> Option<String> {
+        let Ok(write) = self.write() else { return Some("the data directory is open for reading only".to_owned()) };
         let stopped = || (!write.intake.is_running()).then(|| "the thread that numbers events has ended; restart to recover".to_owned());
-        let refusing = super::WriteSide::check_disk(self).err().map(|error| error.to_string()).or_else(stopped);
-        (refusing, write.quarantine.len() as u64)
+        super::WriteSide::check_disk(self).err().map(|error| error.to_string()).or_else(stopped)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::event::{DAY_MS, Event, clip, row_order};
 use crate::redact::{Redacted, Redactor};
 use crate::storage::segment::{Form, Manifest, SegmentFiles, write_segment};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// A record as it came, and where.
@@ -27,8 +27,8 @@ pub struct Rejected {
     pub tenant: Option<String>,
     /// The line it began on.
     pub line: u64,
-    /// Why.
-    pub reason: String,
+    /// Why; records that were refused for the same reason share the text.
+    pub reason: Arc<str>,
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// It decoded, and its trace id is that of another record.
@@ -40,7 +40,7 @@ impl Rejected {
     pub fn conflict(event: &Event, line: u64) -> Self {
         let shown = clip(event.trace_id(), 100);
         let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
-        Self { tenant: Some(event.tenant.to_string()), line, reason, bytes: event.original.as_bytes().to_vec(), conflict: true }
+        Self { tenant: Some(event.tenant.to_string()), line, reason: reason.into(), bytes: event.original.as_bytes().to_vec(), conflict: true }
     }
 }
 
@@ -82,21 +82,46 @@ impl TenantRule {
     }
 }
 
+/// Records that are decoded before what became of them is sorted.
+const DECODED_AT_A_TIME: usize = 16_384;
+
 /// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
 pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Batch {
-    let decoded: Vec<(u64, Result<Event, Rejected>)> =
-        records.into_par_iter().with_min_len(256).map(|record| (record.line, decode_record(record, format, rule, redactor))).collect();
-    let mut batch = Batch { events: Vec::with_capacity(decoded.len()), lines: Vec::with_capacity(decoded.len()), rejected: Vec::new() };
-    for (line, outcome) in decoded {
-        match outcome {
-            Ok(event) => {
-                batch.events.push(event);
-                batch.lines.push(line);
+    let (mut batch, mut reasons): (Batch, HashSet<Arc<str>>) = (Batch::default(), HashSet::new());
+    let mut records = records.into_iter();
+    loop {
+        // What has room for an event takes that room for a refused record too: only so many are held at a time.
+        let some: Vec<Record> = records.by_ref().take(DECODED_AT_A_TIME).collect();
+        if some.is_empty() {
+            return batch;
+        }
+        let decoded: Vec<(u64, Result<Event, Rejected>)> = some
+            .into_par_iter()
+            .with_min_len(256)
+            .map(|record| (record.line, decode_record(record, format, rule, redactor)))
+            .collect();
+        batch.add(decoded, &mut reasons);
+    }
+}
+
+impl Batch {
+    fn add(&mut self, decoded: Vec<(u64, Result<Event, Rejected>)>, reasons: &mut HashSet<Arc<str>>) {
+        for (line, outcome) in decoded {
+            match outcome {
+                Ok(event) => {
+                    self.events.push(event);
+                    self.lines.push(line);
+                }
+                Err(mut rejected) => {
+                    match reasons.get(&rejected.reason) {
+                        Some(reason) => rejected.reason = Arc::clone(reason),
+                        None => drop(reasons.insert(Arc::clone(&rejected.reason))),
+                    }
+                    self.rejected.push(rejected);
+                }
             }
-            Err(rejected) => batch.rejected.push(rejected),
         }
     }
-    batch
 }
 
 fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Result<Event, Rejected> {
@@ -166,7 +191,7 @@ fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Reje
             .and_then(|text| decode::text_at(text, path))
             .filter(|tenant| check_producer(tenant).is_ok()),
     };
-    Rejected { tenant, line, reason: clip(&error.to_string(), 500), bytes, conflict: false }
+    Rejected { tenant, line, reason: clip(&error.to_string(), 500).into(), bytes, conflict: false }
 }
 
 /// Makes segments of accepted events: one for each event date. `next_id` names them, and `put` takes the files of each as

@@ -17,7 +17,9 @@ pub use beside::Beside;
 pub use buffer::Buffered;
 pub use known::{Generation, Known, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
-pub use quarantine::{Quarantine, Quarantined};
+pub use quarantine::{
+    Cleared, Clearing, Page as QuarantinePage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, Quarantined, ReasonCount, kind_of,
+};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
 pub use unpack::{Coding, Unpacked};
 

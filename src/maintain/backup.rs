@@ -40,9 +40,7 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
     let target = target_store(source, target)?;
     let copying = Copying { source, target: &target, copied: AtomicU64::new(0), bytes: AtomicU64::new(0), kept: AtomicU64::new(0) };
     segments.par_iter().try_for_each(|segment| copying.segment(segment))?;
-    for name in source.names(paths::QUARANTINE)? {
-        copying.file(&format!("{}/{name}", paths::QUARANTINE))?;
-    }
+    copying.quarantine()?;
     copying.file(paths::KEY_FILE)?;
     for path in [paths::REDACTION_FILE, paths::REDACTION_KEY, paths::VIEWS_FILE] {
         if source.exists(path) {
@@ -123,6 +121,51 @@ impl Copying<'_> {
             return Ok(());
         }
         Err(Error::corrupt(format!("{} is not what its hash says; `annals check` tells more", store.path(path).display())))
+    }
+
+    /// Copies the files of quarantine. They change meanwhile: a log grows and becomes another file, retention writes files
+    /// anew. So this is done again until the list of the files stayed the same; the list comes last.
+    fn quarantine(&self) -> Result<()> {
+        loop {
+            let list = self.read_if_there(paths::QUARANTINE_FILES)?;
+            let mut gone = false;
+            for name in self.source.names(paths::QUARANTINE)? {
+                let path = format!("{}/{name}", paths::QUARANTINE);
+                if path != paths::QUARANTINE_FILES {
+                    gone |= !self.quarantined(&path)?;
+                }
+            }
+            if !gone && self.read_if_there(paths::QUARANTINE_FILES)? == list {
+                return list.map_or(Ok(()), |list| self.put_if_other(paths::QUARANTINE_FILES, &list));
+            }
+        }
+    }
+
+    /// Copies a file of quarantine; whether it was there.
+    fn quarantined(&self, path: &str) -> Result<bool> {
+        let Some(bytes) = self.read_if_there(path)? else { return Ok(false) };
+        let there = self.target.read(path);
+        // Of a log that was cut short the copy has more.
+        if there.is_ok_and(|there| there.len() > bytes.len() && there.starts_with(&bytes)) {
+            return Ok(true);
+        }
+        self.put_if_other(path, &bytes).map(|()| true)
+    }
+
+    fn read_if_there(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        match self.source.read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_if_other(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        if self.target.read(path).is_ok_and(|there| there == bytes) {
+            self.kept.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.put(path, bytes)
     }
 
     /// Copies a small file, or compares it with the one that is there.

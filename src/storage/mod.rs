@@ -6,6 +6,7 @@
 mod data_dir;
 pub mod paths;
 mod process;
+pub mod quarantine;
 pub mod segment;
 mod store;
 mod table;

@@ -15,7 +15,10 @@
 //! DATA/events/_annals/index/ID.idx          its index
 //! DATA/wal/EPOCH.wal                        what was accepted and is in no segment yet
 //! DATA/wal/beside/ID.batch                  the records of a large batch that the log refers to
-//! DATA/quarantine/ID.ndjson                 records that could not be decoded
+//! DATA/quarantine/FIRST.log                 records that could not be decoded, as they come
+//! DATA/quarantine/FIRST-LAST.kept           the same with an index
+//! DATA/quarantine/files.json                the names of those files
+//! DATA/quarantine/ID.ndjson                 the same as earlier versions kept them
 //! ```
 //!
 //! Names that start with an underscore are left alone by Delta readers and by vacuum.
@@ -79,9 +82,26 @@ pub fn beside(name: &str) -> String {
     format!("{BESIDE}/{name}.batch")
 }
 
-/// A file of quarantined records.
-pub fn quarantine(id: &str) -> String {
-    format!("{QUARANTINE}/{id}.ndjson")
+/// The names of the files of quarantine.
+pub const QUARANTINE_FILES: &str = "quarantine/files.json";
+
+/// The log of quarantined records whose first has this number.
+pub fn quarantine_log(first: u64) -> String {
+    format!("{QUARANTINE}/{first:020}.log")
+}
+
+/// A file of quarantined records that stands for these numbers.
+pub fn quarantine_kept(first: u64, last: u64) -> String {
+    format!("{QUARANTINE}/{first:020}-{last:020}.kept")
+}
+
+/// The numbers that a file of quarantine stands for, by its name; a log has no last one yet.
+pub fn quarantine_numbers(name: &str) -> Option<(u64, Option<u64>)> {
+    if let Some(first) = name.strip_suffix(".log") {
+        return Some((first.parse().ok()?, None));
+    }
+    let (first, last) = name.strip_suffix(".kept")?.split_once('-')?;
+    Some((first.parse().ok()?, Some(last.parse().ok()?)))
 }
 
 /// The segment id in the path of a data file, as the Delta log has it.
@@ -98,5 +118,13 @@ mod tests {
         assert_eq!(segment_of(&data_in_table("2026-06-30", "01ABC")), Some("01ABC"));
         assert_eq!(segment_of(&data("2026-06-30", "01ABC")), Some("01ABC"));
         assert_eq!(segment_of("x.json"), None);
+    }
+
+    #[test]
+    fn the_numbers_are_read_back_from_the_names_of_quarantine() {
+        let numbers = |path: String| quarantine_numbers(path.strip_prefix("quarantine/").expect("its folder"));
+        assert_eq!(numbers(quarantine_log(7)), Some((7, None)));
+        assert_eq!(numbers(quarantine_kept(7, 1 << 40)), Some((7, Some(1 << 40))));
+        assert_eq!(["files.json", "01ABC.ndjson", "x.log", "1.kept"].map(quarantine_numbers), [None; 4]);
     }
 }

@@ -15,16 +15,34 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Json, Router};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/api/v1/events", post(ingest))
 }
 
-async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
+async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Answer>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
     let mut body = Packed::read(&app, &headers, body, Bounds::default()).await?;
-    Ok(Json(app.run(move |engine| request.run(engine, &mut body)).await?))
+    let of_tenant = match &request.rule {
+        TenantRule::Is(tenant) => tenant.clone(),
+        TenantRule::At(_) => "*".to_owned(),
+    };
+    let outcome = app.run(move |engine| request.run(engine, &mut body)).await?;
+    let query = || Pairs(vec![("tenant".to_owned(), of_tenant)]).to_query();
+    let quarantined_more = outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));
+    Ok(Json(Answer { outcome, quarantined_more }))
+}
+
+/// What became of the records of a request.
+#[derive(Debug, Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Where all records that went to quarantine are, if more did than are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantined_more: Option<String>,
 }
 
 /// What `POST /api/v1/events` was asked to do.

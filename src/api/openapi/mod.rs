@@ -1,6 +1,7 @@
 //! `GET /api/v1/openapi.json`: the native API as OpenAPI 3.1, made from the table of fields and the calls themselves.
 
 mod policy;
+mod quarantine;
 mod schemas;
 mod screen;
 
@@ -69,16 +70,7 @@ fn paths() -> Map<String, Json> {
     let id = json!([tenant(), { "name": "trace_id", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }]);
     add("/api/v1/events/{trace_id}", "get", operation("event", "One event, with its record", &id, None, &json_answer("Event")));
     add("/api/v1/fields", "get", operation("fields", "The table of fields", &json!([]), None, &json_answer("Fields")));
-    let parameters = json!([
-        tenant(),
-        query("limit", &json!({ "type": "integer", "minimum": 1, "maximum": 1000 }), "records on a page"),
-        query("after", &json!({ "type": "string" }), "the id of the last record seen"),
-    ]);
-    add(
-        "/api/v1/quarantine",
-        "get",
-        operation("quarantine", "Records that could not be decoded", &parameters, None, &json_answer("Quarantine")),
-    );
+    quarantine::add_paths(&mut add);
     let name = json!([query(
         "name",
         &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$" }),

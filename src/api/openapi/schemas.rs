@@ -27,6 +27,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Fields", fields()),
         ("Outcome", outcome()),
         ("Quarantine", quarantine()),
+        ("QuarantineReasons", quarantine_reasons()),
         ("Problem", problem()),
         ("Filter", filter()),
         ("RecordTest", record_test()),
@@ -53,7 +54,18 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ),
         (
             "Expired",
-            object(&[("dry_run", flag()), ("events", count()), ("held", count()), ("tenants", map(&count())), ("segments", count())], &[]),
+            object(
+                &[
+                    ("dry_run", flag()),
+                    ("events", count()),
+                    ("held", count()),
+                    ("tenants", map(&count())),
+                    ("segments", count()),
+                    ("quarantined", count()),
+                    ("quarantined_held", count()),
+                ],
+                &[],
+            ),
         ),
         ("Health", json!({ "type": "object", "required": ["status"], "properties": { "status": text() } })),
     ]
@@ -239,15 +251,41 @@ fn outcome() -> Json {
     let refused = object(&[("line", count()), ("reason", text())], &[]);
     let number = json!({ "type": ["integer", "null"] });
     let receipt = object(&[("batch", text()), ("first_seq", number.clone()), ("last_seq", number)], &[("table_version", count())]);
-    object(&[("accepted", count()), ("duplicates", count()), ("quarantined", list(&refused)), ("receipt", receipt)], &[])
+    let fields = [
+        ("accepted", count()),
+        ("duplicates", count()),
+        ("quarantined", list(&refused)),
+        ("quarantined_total", count()),
+        ("quarantined_reasons", list(&reason_count())),
+        ("receipt", receipt),
+    ];
+    object(&fields, &[("quarantined_more", text())])
+}
+
+fn reason_count() -> Json {
+    object(&[("reason", text()), ("count", count())], &[])
+}
+
+fn quarantine_reasons() -> Json {
+    object(&[("total", count()), ("reasons", list(&reason_count()))], &[("damaged", list(&text()))])
 }
 
 fn quarantine() -> Json {
     let record = object(
-        &[("id", text()), ("time", moment()), ("source", text()), ("line", count()), ("reason", text())],
+        &[
+            ("id", text()),
+            ("time", moment()),
+            ("source", text()),
+            ("line", count()),
+            ("reason", text()),
+            ("kind", text()),
+            ("length", count()),
+            ("sha256", text()),
+            ("cut", flag()),
+        ],
         &[("tenant", text()), ("record", text()), ("record_base64", text())],
     );
-    object(&[("total", count()), ("records", list(&record)), ("next", nullable("string"))], &[])
+    object(&[("total", nullable("integer")), ("records", list(&record)), ("next", nullable("string"))], &[("damaged", list(&text()))])
 }
 
 /// RFC 9457, with the parameter that is wrong.

@@ -127,6 +127,7 @@ fn status() -> Json {
         ("ingest", object(&ingest, &[])),
         ("last_segment", maybe_moment()),
         ("scrub", object(&scrub, &[])),
+        ("quarantine", object(&[("bytes", count()), ("budget_bytes", count())], &[])),
         ("disk", object(&[("free_bytes", count()), ("refused_below_bytes", count())], &[])),
         ("retention", object(&retention, &[])),
         ("open", object(&["parts", "bytes", "budget_bytes"].map(|name| (name, count())), &[])),

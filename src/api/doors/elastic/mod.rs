@@ -249,7 +249,7 @@ fn without_date(index: &str) -> &str {
 
 fn answered(actions: &[Action<'_>], items: Vec<Option<Done>>, ids: &HashMap<u64, String>, outcome: &Outcome) -> Vec<Item> {
     let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
-    let refused: HashMap<u64, &Refused> = outcome.quarantined.iter().map(|refused| (refused.line, refused)).collect();
+    let refused: HashMap<u64, &Refused> = outcome.quarantined.listed().iter().map(|refused| (refused.line, refused)).collect();
     let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
     let item = |(place, (action, done)): (usize, (&Action<'_>, Option<Done>))| {
         let line = place as u64 + 1;

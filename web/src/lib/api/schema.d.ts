@@ -285,8 +285,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Records that could not be decoded */
+        /** Records that could not be decoded, newest first */
         get: operations["quarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantine/reasons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many records could not be decoded, by kind of reason */
+        get: operations["quarantine_reasons"];
         put?: never;
         post?: never;
         delete?: never;
@@ -653,6 +670,10 @@ export interface components {
             /** Format: int64 */
             held: number;
             /** Format: int64 */
+            quarantined: number;
+            /** Format: int64 */
+            quarantined_held: number;
+            /** Format: int64 */
             segments: number;
             tenants: {
                 [key: string]: number;
@@ -933,6 +954,14 @@ export interface components {
                 line: number;
                 reason: string;
             }[];
+            quarantined_more?: string;
+            quarantined_reasons: {
+                /** Format: int64 */
+                count: number;
+                reason: string;
+            }[];
+            /** Format: int64 */
+            quarantined_total: number;
             receipt: {
                 batch: string;
                 first_seq: number | null;
@@ -970,18 +999,33 @@ export interface components {
             type: string;
         };
         Quarantine: {
+            damaged?: string[];
             next: string | null;
             records: {
+                cut: boolean;
                 id: string;
+                kind: string;
+                /** Format: int64 */
+                length: number;
                 /** Format: int64 */
                 line: number;
                 reason: string;
                 record?: string;
                 record_base64?: string;
+                sha256: string;
                 source: string;
                 tenant?: string;
                 /** Format: date-time */
                 time: string;
+            }[];
+            total: number | null;
+        };
+        QuarantineReasons: {
+            damaged?: string[];
+            reasons: {
+                /** Format: int64 */
+                count: number;
+                reason: string;
             }[];
             /** Format: int64 */
             total: number;
@@ -1088,6 +1132,12 @@ export interface components {
                 bytes: number;
                 /** Format: int64 */
                 parts: number;
+            };
+            quarantine: {
+                /** Format: int64 */
+                budget_bytes: number;
+                /** Format: int64 */
+                bytes: number;
             };
             /** Format: int64 */
             quarantined: number;
@@ -3911,9 +3961,19 @@ export interface operations {
             query: {
                 /** @description the tenants asked about; * for all */
                 tenant: string[];
+                /** @description that came at or after this */
+                from?: string;
+                /** @description that came before this */
+                to?: string;
+                /** @description of this kind of reason */
+                reason?: string;
+                /** @description from this door or file */
+                source?: string;
+                /** @description with this text in what is kept of them; reads 64 MiB at a time, `next` goes on */
+                substring?: string;
                 /** @description records on a page */
                 limit?: number;
-                /** @description the id of the last record seen */
+                /** @description what the page before said is next */
                 after?: string;
             };
             header?: never;
@@ -3929,6 +3989,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Quarantine"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    quarantine_reasons: {
+        parameters: {
+            query: {
+                /** @description the tenants asked about; * for all */
+                tenant: string[];
+                /** @description that came at or after this */
+                from?: string;
+                /** @description that came before this */
+                to?: string;
+                /** @description of this kind of reason */
+                reason?: string;
+                /** @description from this door or file */
+                source?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineReasons"];
                 };
             };
             /** @description a parameter is wrong, and named */

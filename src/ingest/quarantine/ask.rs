@@ -1,0 +1,311 @@
+//! What is asked about quarantine: pages of records, newest first, and counts by kind of reason.
+
+use super::Quarantine;
+use crate::error::{Error, Result};
+use crate::event::{Timestamp, hex};
+use crate::storage::quarantine::{Entry, HEAD_BYTES, Id, Part, Row, Summary};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Bytes of records on a page at most; it ends early then.
+const PAGE_BYTES: usize = 8 << 20;
+/// Bytes of records that one search reads; it ends early then, and says where to go on.
+const SEARCH_BYTES: usize = 64 << 20;
+/// Records that are read at a time.
+const STRIDE: usize = 64;
+
+/// A record in quarantine, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// Names the record: the same bytes for the same tenant have the same id.
+    pub id: String,
+    /// The tenant, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Arc<str>>,
+    /// When it came.
+    pub time: String,
+    /// Where it came from: a file, or the name of a door.
+    pub source: Arc<str>,
+    /// The line it began on.
+    pub line: u64,
+    /// Why it could not be decoded.
+    pub reason: Arc<str>,
+    /// The kind of that: the reason without what is of this record only.
+    pub kind: Arc<str>,
+    /// The length of the whole record.
+    pub length: u64,
+    /// The SHA-256 of the whole record.
+    pub sha256: String,
+    /// Only its beginning is shown.
+    pub cut: bool,
+    /// The record, or its beginning, if it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The record, or its beginning, in base64, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_base64: Option<String>,
+}
+
+/// Which records are asked about.
+#[derive(Clone, Copy)]
+pub struct QuarantineAsk<'a> {
+    /// Whose.
+    pub tenant: &'a dyn Fn(Option<&str>) -> bool,
+    /// That came at or after this.
+    pub from: Option<Timestamp>,
+    /// That came before this.
+    pub to: Option<Timestamp>,
+    /// Of this kind of reason.
+    pub reason: Option<&'a str>,
+    /// From here.
+    pub source: Option<&'a str>,
+    /// With this text in what is kept of them.
+    pub substring: Option<&'a str>,
+    /// Behind this one: what a page said is next.
+    pub after: Option<&'a str>,
+    /// Records on the page.
+    pub limit: usize,
+}
+
+impl fmt::Debug for QuarantineAsk<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("QuarantineAsk").field("after", &self.after).field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// A page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How many records there are on all pages; not known of a search for a text.
+    pub total: Option<u64>,
+    /// The records.
+    pub records: Vec<Quarantined>,
+    /// Where the next page begins, if there is more.
+    pub next: Option<String>,
+    /// What could not be read.
+    pub damaged: Vec<String>,
+}
+
+/// How many records were refused for one kind of reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReasonCount {
+    /// The kind.
+    pub reason: Arc<str>,
+    /// Records.
+    pub count: u64,
+}
+
+/// Which texts of a file are asked about, by their places.
+struct Chosen<'a> {
+    ask: &'a QuarantineAsk<'a>,
+    tenants: Vec<bool>,
+    unknown: bool,
+    kinds: Vec<bool>,
+    sources: Vec<bool>,
+}
+
+impl<'a> Chosen<'a> {
+    fn new(ask: &'a QuarantineAsk<'a>, summary: &Summary) -> Self {
+        let each = |passes: &dyn Fn(&str) -> bool| summary.texts.iter().map(|text| passes(text)).collect();
+        Self {
+            ask,
+            tenants: each(&|text| (ask.tenant)(Some(text))),
+            unknown: (ask.tenant)(None),
+            kinds: each(&|text| ask.reason.is_none_or(|reason| reason == text)),
+            sources: each(&|text| ask.source.is_none_or(|source| source == text)),
+        }
+    }
+
+    fn pair(&self, tenant: u32, kind: u32) -> bool {
+        self.tenants.get(tenant as usize).copied().unwrap_or(self.unknown) && self.kinds.get(kind as usize) == Some(&true)
+    }
+
+    fn row(&self, row: &Row) -> bool {
+        self.pair(row.tenant, row.kind)
+            && self.sources.get(row.source as usize) == Some(&true)
+            && self.ask.from.is_none_or(|from| from.millis() <= row.time)
+            && self.ask.to.is_none_or(|to| row.time < to.millis())
+    }
+
+    /// Whether the file can have any.
+    fn any(&self, summary: &Summary) -> bool {
+        summary.counts.iter().any(|count| self.pair(count.tenant, count.kind))
+            && (self.ask.source.is_none() || self.sources.contains(&true))
+            && self.ask.from.is_none_or(|from| from.millis() <= summary.newest)
+            && self.ask.to.is_none_or(|to| summary.oldest < to.millis())
+    }
+
+    /// Whether the counts by tenant and kind tell how many there are.
+    fn counts_tell(&self, summary: &Summary) -> bool {
+        self.ask.source.is_none()
+            && self.ask.from.is_none_or(|from| from.millis() <= summary.oldest)
+            && self.ask.to.is_none_or(|to| summary.newest < to.millis())
+    }
+}
+
+/// Counts the records of a file that are asked about, by the place of their kind.
+fn counts(part: &Part, ask: &QuarantineAsk<'_>) -> Result<HashMap<Arc<str>, u64>> {
+    let summary = part.summary()?;
+    let chosen = Chosen::new(ask, &summary);
+    let mut counts: HashMap<u32, u64> = HashMap::new();
+    if !chosen.any(&summary) {
+        return Ok(HashMap::new());
+    }
+    if chosen.counts_tell(&summary) {
+        for count in summary.counts.iter().filter(|count| chosen.pair(count.tenant, count.kind)) {
+            *counts.entry(count.kind).or_default() += u64::from(count.records);
+        }
+    } else {
+        for row in part.rows()?.iter().filter(|row| chosen.row(row)) {
+            *counts.entry(row.kind).or_default() += 1;
+        }
+    }
+    Ok(counts.into_iter().filter_map(|(kind, count)| Some((Arc::clone(summary.text(kind)?), count))).collect())
+}
+
+impl Quarantine {
+    /// A page of records, newest first. What it costs is of the page, whatever else there is: beside it only the figures of
+    /// files are read, and the rows of those that a time or a source divides.
+    ///
+    /// # Errors
+    /// An `after` that names nothing; a disk that fails. What is damaged is told and left out.
+    pub fn page(&self, ask: &QuarantineAsk<'_>) -> Result<Page> {
+        let parts = self.shared.parts();
+        let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
+        let (reasons, damaged) = self.reasons(ask)?;
+        let total = ask.substring.is_none().then(|| reasons.iter().map(|reason| reason.count).sum());
+        let page = Page { total, damaged, ..Page::default() };
+        let mut filling = Filling { ask, page, bytes: 0, read: 0, full: false };
+        for part in parts.iter().rev().filter(|part| part.numbers().0 < before) {
+            if let Err(error) = filling.add(part, before) {
+                filling.page.damaged.push(error.to_string());
+            }
+            if filling.full {
+                break;
+            }
+        }
+        let mut page = filling.page;
+        page.damaged.sort();
+        page.damaged.dedup();
+        Ok(page)
+    }
+
+    /// How many of the records that are asked about have which kind of reason, most first; and what could not be read.
+    ///
+    /// # Errors
+    /// None as yet: what is damaged is told and left out.
+    pub fn reasons(&self, ask: &QuarantineAsk<'_>) -> Result<(Vec<ReasonCount>, Vec<String>)> {
+        let (mut kinds, mut damaged): (HashMap<Arc<str>, u64>, Vec<String>) = (HashMap::new(), self.shared.damage.clone());
+        for part in self.shared.parts().iter() {
+            damaged.extend(part.damage().iter().cloned());
+            match counts(part, ask) {
+                Ok(found) => found.into_iter().for_each(|(kind, count)| *kinds.entry(kind).or_default() += count),
+                Err(error) => damaged.push(error.to_string()),
+            }
+        }
+        let mut reasons: Vec<ReasonCount> = kinds.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect();
+        reasons.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.reason.cmp(&right.reason)));
+        Ok((reasons, damaged))
+    }
+}
+
+/// A page that is being filled.
+struct Filling<'a> {
+    ask: &'a QuarantineAsk<'a>,
+    page: Page,
+    bytes: usize,
+    read: usize,
+    full: bool,
+}
+
+impl Filling<'_> {
+    /// Adds the records of a file, newest first.
+    fn add(&mut self, part: &Part, before: u64) -> Result<()> {
+        let summary = part.summary()?;
+        let chosen = Chosen::new(self.ask, &summary);
+        if !chosen.any(&summary) {
+            return Ok(());
+        }
+        let rows = part.rows()?;
+        let wanted = (0_u32..).zip(&rows).filter(|(_, row)| row.seq < before && chosen.row(row));
+        let wanted: Vec<u32> = wanted.map(|(place, _)| place).collect();
+        for stride in wanted.rchunks(STRIDE) {
+            if self.page.records.len() >= self.ask.limit || self.bytes >= PAGE_BYTES || self.read >= SEARCH_BYTES {
+                self.stop(rows[stride[stride.len() - 1] as usize].seq);
+                return Ok(());
+            }
+            for entry in part.entries(stride, &mut self.page.damaged)?.into_iter().rev() {
+                self.add_entry(&entry);
+                if self.full {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, entry: &Entry) {
+        if self.page.records.len() >= self.ask.limit || self.bytes >= PAGE_BYTES {
+            // Of a search this one may be none; the next page finds out.
+            self.stop(entry.seq);
+            return;
+        }
+        if let Some(text) = self.ask.substring {
+            self.read += entry.head.len();
+            if memchr::memmem::find(&entry.head, text.as_bytes()).is_none() {
+                return;
+            }
+        }
+        self.bytes += entry.head.len().min(HEAD_BYTES);
+        self.page.records.push(shown(entry));
+    }
+
+    /// Ends the page: the record of this number is the next one that may be on it.
+    fn stop(&mut self, seq: u64) {
+        self.full = true;
+        let searched = self.ask.substring.is_some().then(|| format!("@{}", seq + 1));
+        self.page.next = searched.or_else(|| self.page.records.last().map(|record| record.id.clone()));
+    }
+}
+
+/// The number of the record behind which a page begins.
+fn number_of(parts: &[Arc<Part>], after: &str) -> Result<u64> {
+    let wrong = || Error::parameter("after", "no such record in quarantine: begin again without it");
+    if let Some(number) = after.strip_prefix('@') {
+        return number.parse().map_err(|_| wrong());
+    }
+    let id: Id = u128::from_str_radix(after, 16).ok().filter(|_| after.len() == 32).map(u128::to_be_bytes).ok_or_else(wrong)?;
+    for part in parts.iter().rev() {
+        if let [Some(row)] = part.find(&[id])?[..]
+            && let Some(row) = part.rows()?.get(row as usize)
+        {
+            return Ok(row.seq);
+        }
+    }
+    Err(wrong())
+}
+
+fn shown(entry: &Entry) -> Quarantined {
+    let head = if entry.head.len() > HEAD_BYTES { super::head_of(&entry.head) } else { &entry.head };
+    let text = std::str::from_utf8(head).ok();
+    let hash = entry.sha256.unwrap_or_else(|| Sha256::digest(&entry.head).into());
+    Quarantined {
+        id: hex(&entry.id),
+        tenant: entry.tenant.clone(),
+        time: Timestamp::from_millis(entry.time).to_string(),
+        source: Arc::clone(&entry.source),
+        line: entry.line,
+        reason: Arc::clone(&entry.reason),
+        kind: Arc::clone(&entry.kind),
+        length: entry.length,
+        sha256: hex(&hash),
+        cut: (head.len() as u64) < entry.length,
+        record: text.map(str::to_owned),
+        record_base64: text.is_none().then(|| STANDARD.encode(head)),
+    }
+}

@@ -1,0 +1,176 @@
+//! Retention in quarantine: records that are past their time are deleted, unless they are held.
+
+use super::tidy::merge_neighbours;
+use super::writer::Order;
+use super::{Quarantine, Shared};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::storage::quarantine::{Entry, Part, Row, Summary, write_kept};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Which records are to go.
+#[derive(Clone, Copy)]
+pub struct Clearing<'a> {
+    /// Whether a record of a tenant that came then is past its time.
+    pub past: &'a dyn Fn(Option<&str>, Timestamp) -> bool,
+    /// Whether all records of a tenant are held.
+    pub held: &'a dyn Fn(Option<&str>) -> bool,
+}
+
+impl fmt::Debug for Clearing<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Clearing")
+    }
+}
+
+/// What was deleted, or would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Records that are past their time and held.
+    pub held: u64,
+    /// Records deleted, by tenant; those without one under `None`.
+    pub tenants: BTreeMap<Option<Arc<str>>, u64>,
+}
+
+impl Cleared {
+    /// Records deleted.
+    pub fn records(&self) -> u64 {
+        self.tenants.values().sum()
+    }
+}
+
+/// What becomes of a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    Held,
+    Goes,
+}
+
+fn fate(clearing: &Clearing<'_>, tenant: Option<&str>, time: i64) -> Fate {
+    if !(clearing.past)(tenant, Timestamp::from_millis(time)) {
+        Fate::Stays
+    } else if (clearing.held)(tenant) {
+        Fate::Held
+    } else {
+        Fate::Goes
+    }
+}
+
+fn tenant<'a>(summary: &'a Summary, row: &Row) -> Option<&'a Arc<str>> {
+    summary.text(row.tenant)
+}
+
+/// Counts what becomes of the records of a file; whether any goes.
+fn forecast(part: &Part, clearing: &Clearing<'_>, cleared: &mut Cleared) -> Result<bool> {
+    let summary = part.summary()?;
+    let oldest = Timestamp::from_millis(summary.oldest);
+    let text = |place: u32| summary.text(place).map(AsRef::as_ref);
+    if !summary.counts.iter().any(|count| (clearing.past)(text(count.tenant), oldest)) {
+        return Ok(false);
+    }
+    let mut any = false;
+    for row in part.rows()? {
+        let tenant = tenant(&summary, &row);
+        match fate(clearing, tenant.map(AsRef::as_ref), row.time) {
+            Fate::Stays => {}
+            Fate::Held => cleared.held += 1,
+            Fate::Goes => {
+                any = true;
+                *cleared.tenants.entry(tenant.cloned()).or_default() += 1;
+            }
+        }
+    }
+    Ok(any)
+}
+
+impl Quarantine {
+    /// What [`Quarantine::clear`] would delete. A file that cannot be read is left out.
+    pub fn clearable(&self, clearing: &Clearing<'_>) -> Cleared {
+        self.shared.clearable(clearing).0
+    }
+
+    /// Deletes what is past its time and not held; `begun` hears of it before. Records arrive and are read meanwhile.
+    ///
+    /// # Errors
+    /// `begun` fails; a disk that fails: what was not deleted is at the next call.
+    pub fn clear(&self, clearing: &Clearing<'_>, begun: impl FnOnce(&Cleared) -> Result<()>) -> Result<Cleared> {
+        if self.shared.rewriting.swap(true, Ordering::AcqRel) {
+            return Err(Error::new(ErrorKind::Unavailable, "quarantine is being cleared already"));
+        }
+        let cleared = self.clear_alone(clearing, begun);
+        self.shared.rewriting.store(false, Ordering::Release);
+        cleared
+    }
+
+    fn clear_alone(&self, clearing: &Clearing<'_>, begun: impl FnOnce(&Cleared) -> Result<()>) -> Result<Cleared> {
+        let (mut cleared, mut parts) = self.shared.clearable(clearing);
+        if parts.is_empty() {
+            return Ok(cleared);
+        }
+        if parts.iter().any(|part| !part.is_kept()) {
+            // What is in the log goes too: it is closed first.
+            self.ordered(|done| Order::Close { done })?;
+            (cleared, parts) = self.shared.clearable(clearing);
+        }
+        begun(&cleared)?;
+        parts.iter().filter(|part| part.is_kept()).try_for_each(|part| self.rewrite(part, clearing))?;
+        let parts = self.shared.parts();
+        let (merged, gone) = merge_neighbours(&self.shared.folder, parts.to_vec())?;
+        if !gone.is_empty() {
+            let old = parts.iter().filter(|part| gone.iter().any(|path| path == part.path())).cloned().collect();
+            let new = merged.into_iter().filter(|part| !parts.iter().any(|old| Arc::ptr_eq(old, part))).collect();
+            self.exchange(old, new)?;
+        }
+        Ok(cleared)
+    }
+
+    /// Writes a file anew without what goes.
+    fn rewrite(&self, part: &Arc<Part>, clearing: &Clearing<'_>) -> Result<()> {
+        let stays = |entry: &Entry| fate(clearing, entry.tenant.as_deref(), entry.time) != Fate::Goes;
+        let (left, gone): (Vec<Entry>, Vec<Entry>) = part.all()?.into_iter().partition(stays);
+        let new = if left.is_empty() {
+            Vec::new()
+        } else {
+            // It has the same name: whoever reads the old file has it open.
+            vec![Arc::new(write_kept(self.shared.folder.store(), part.numbers(), &left)?)]
+        };
+        self.exchange(vec![Arc::clone(part)], new)?;
+        let mut shares = self.shared.shares();
+        gone.iter().for_each(|entry| shares.remove(entry));
+        Ok(())
+    }
+
+    fn exchange(&self, old: Vec<Arc<Part>>, new: Vec<Arc<Part>>) -> Result<()> {
+        self.ordered(|done| Order::Exchange { old, new, done })
+    }
+}
+
+impl Shared {
+    /// What would be deleted, and the files that hold it.
+    fn clearable(&self, clearing: &Clearing<'_>) -> (Cleared, Vec<Arc<Part>>) {
+        let mut cleared = Cleared::default();
+        let parts = self.parts();
+        let has = |part: &&Arc<Part>| {
+            let mut of_part = Cleared::default();
+            match forecast(part, clearing, &mut of_part) {
+                // A damaged file is evidence: it stays whole until somebody has seen to it.
+                Ok(any) if !any || part.damage().is_empty() => {
+                    cleared.held += of_part.held;
+                    of_part.tenants.into_iter().for_each(|(tenant, count)| *cleared.tenants.entry(tenant).or_default() += count);
+                    any
+                }
+                Ok(_) => false,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing is deleted of a damaged file of quarantine");
+                    false
+                }
+            }
+        };
+        let parts = parts.iter().filter(has).cloned().collect();
+        (cleared, parts)
+    }
+}

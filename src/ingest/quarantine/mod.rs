@@ -1,0 +1,238 @@
+//! Records that could not be decoded: kept with the reason, the line and the place they came from.
+//!
+//! Of a record its beginning is kept ([`HEAD_BYTES`]), with the length and the hash of the whole. One thread owns what is
+//! written: it makes durable what waits, in one write, and only then says so. A record that is sent again is not kept twice.
+//!
+//! What all records may take together is bounded, and so is what one tenant may have of it; beyond, a request with more of
+//! them is refused, and those of other tenants go on (see [`shares`]). How the files look is in [`crate::storage::quarantine`].
+
+mod ask;
+mod expire;
+mod kind;
+mod shares;
+mod tidy;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use ask::{Page, QuarantineAsk, Quarantined, ReasonCount};
+pub use expire::{Cleared, Clearing};
+pub use kind::kind_of;
+pub use shares::QUARANTINE_BYTES;
+
+use super::accept::Rejected;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::storage::quarantine::{Entry, Folder, HEAD_BYTES, Id, Part};
+use crate::storage::{Access, Store};
+use sha2::{Digest, Sha256};
+use shares::Shares;
+use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use writer::{Order, Writer};
+
+/// Orders that may wait.
+const ORDERS_WAITING: usize = 64;
+/// Records, and bytes of them, that are handed over at a time.
+const HANDED: (usize, usize) = (10_000, 4 << 20);
+
+/// The quarantine of a data directory.
+#[derive(Debug)]
+pub struct Quarantine {
+    shared: Arc<Shared>,
+    /// Of who writes; without it this only reads.
+    orders: Option<SyncSender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What readers and the writer share.
+#[derive(Debug)]
+struct Shared {
+    folder: Folder,
+    parts: Mutex<Arc<Vec<Arc<Part>>>>,
+    shares: Mutex<Shares>,
+    /// Files are being written anew.
+    rewriting: AtomicBool,
+    /// What was wrong when it was opened: files that are missing.
+    damage: Vec<String>,
+}
+
+impl Shared {
+    fn parts(&self) -> Arc<Vec<Arc<Part>>> {
+        Arc::clone(&self.parts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts parts in the place of others; oldest first.
+    fn exchange(&self, old: &[Arc<Part>], new: impl IntoIterator<Item = Arc<Part>>) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let stays = |part: &&Arc<Part>| !old.iter().any(|gone| Arc::ptr_eq(gone, part));
+        let mut now: Vec<Arc<Part>> = parts.iter().filter(stays).cloned().chain(new).collect();
+        now.sort_by_key(|part| part.numbers().0);
+        *parts = Arc::new(now);
+    }
+
+    /// Writes down which files there must be: those that there are, without `gone`, and with `coming`.
+    fn list(&self, gone: &[Arc<Part>], coming: &[&str]) -> Result<()> {
+        let parts = self.parts();
+        let stays = parts.iter().filter(|part| !gone.iter().any(|gone| Arc::ptr_eq(gone, part)));
+        self.folder.list(stays.map(|part| part.path().to_owned()).chain(coming.iter().map(|path| (*path).to_owned())))
+    }
+
+    fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Quarantine {
+    /// Opens the quarantine of a store, in which records may take `bound` bytes. Damaged files are opened as far as they can
+    /// be read. Only what files say of themselves is read, unless they were not closed, or are of an earlier version.
+    ///
+    /// # Errors
+    /// A folder that cannot be read, or, for writing, a disk that fails.
+    pub fn open(store: &Store, access: Access, bound: u64) -> Result<Self> {
+        let mut folder = Folder::new(store);
+        let mut found = folder.open(kind_of)?;
+        for part in found.parts.iter().filter(|part| part.torn() > 0) {
+            tracing::warn!(file = part.shown(), bytes = part.torn(), "quarantine ends in records that were not whole and not acknowledged");
+        }
+        for what in found.parts.iter().flat_map(|part| part.damage()).chain(&found.damage) {
+            tracing::error!("quarantine is damaged: {what}; the rest of it is answered");
+        }
+        let next = found.next;
+        let damage = std::mem::take(&mut found.damage);
+        if access == Access::Write {
+            tidy::at_start(&folder, &mut found)?;
+        }
+        let shares = Mutex::new(Shares::of(&found.parts, bound));
+        let parts = Mutex::new(Arc::new(found.parts));
+        let shared = Arc::new(Shared { folder, parts, shares, rewriting: AtomicBool::default(), damage });
+        if access == Access::Read {
+            return Ok(Self { shared, orders: None, thread: None });
+        }
+        let (orders, received) = sync_channel(ORDERS_WAITING);
+        let mut writer = Writer::new(Arc::clone(&shared), next);
+        let spawned = std::thread::Builder::new().name("annals-quarantine".into()).spawn(move || writer.run(&received));
+        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())?;
+        Ok(Self { shared, orders: Some(orders), thread: Some(thread) })
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> u64 {
+        self.shared.parts().iter().map(|part| part.records()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes that its records are counted with, and how many they may be.
+    pub fn bytes(&self) -> (u64, u64) {
+        self.shared.shares().bytes()
+    }
+
+    /// Keeps records. When this returns, they are durable. It is called without any lock, by as many as like: what waits is
+    /// written together. What is there already is not kept again.
+    ///
+    /// # Errors
+    /// A disk that fails, or a quarantine that is full: some of the records may be kept then, and are known when they come
+    /// again.
+    pub fn keep(&self, source: &str, now: Timestamp, rejected: &[Rejected]) -> Result<()> {
+        let source: Arc<str> = source.into();
+        let mut seen: HashSet<Id> = HashSet::new();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for rejected in rejected {
+            let digest = id(rejected);
+            if !seen.insert(digest) {
+                continue;
+            }
+            let entry = entry(digest, rejected, &source, now);
+            bytes += entry.head.len();
+            entries.push(entry);
+            if entries.len() >= HANDED.0 || bytes >= HANDED.1 {
+                self.hand_over(std::mem::take(&mut entries))?;
+                bytes = 0;
+            }
+        }
+        if entries.is_empty() { Ok(()) } else { self.hand_over(entries) }
+    }
+
+    fn hand_over(&self, entries: Vec<Entry>) -> Result<()> {
+        self.ordered(|done| Order::Keep { entries, done })
+    }
+
+    /// Has the thread do something, and waits until it is done.
+    fn ordered(&self, order: impl FnOnce(SyncSender<Result<()>>) -> Order) -> Result<()> {
+        let (done, answer) = sync_channel(1);
+        self.orders.as_ref().and_then(|orders| orders.send(order(done)).ok()).ok_or_else(gone)?;
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Reads every file, and says what is not what was written.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let mut found = self.shared.damage.clone();
+        for part in self.shared.parts().iter() {
+            found.extend(part.verify()?);
+        }
+        Ok(found)
+    }
+}
+
+impl Drop for Quarantine {
+    /// Lets the thread end after the orders it has: it closes the log.
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::internal("the thread that writes quarantine has ended; restart to go on")
+}
+
+fn id(rejected: &Rejected) -> Id {
+    let tenant = rejected.tenant.as_deref().unwrap_or_default();
+    let digest =
+        Sha256::new().chain_update((tenant.len() as u64).to_le_bytes()).chain_update(tenant).chain_update(&rejected.bytes).finalize();
+    let mut id = Id::default();
+    id.copy_from_slice(&digest[..16]);
+    id
+}
+
+fn entry(id: Id, rejected: &Rejected, source: &Arc<str>, now: Timestamp) -> Entry {
+    let bytes = &rejected.bytes;
+    let cut = bytes.len() > HEAD_BYTES;
+    let head = if cut { head_of(bytes) } else { bytes };
+    Entry {
+        id,
+        // The writer numbers it.
+        seq: 0,
+        time: now.millis(),
+        tenant: rejected.tenant.as_deref().map(Into::into),
+        kind: kind_of(&rejected.reason).into(),
+        source: Arc::clone(source),
+        line: rejected.line,
+        reason: Arc::clone(&rejected.reason),
+        length: bytes.len() as u64,
+        sha256: cut.then(|| Sha256::digest(bytes).into()),
+        head: head.to_vec(),
+    }
+}
+
+/// The beginning of a record; of text, no half character.
+fn head_of(bytes: &[u8]) -> &[u8] {
+    let head = &bytes[..HEAD_BYTES.min(bytes.len())];
+    match std::str::from_utf8(head) {
+        Err(cause) if cause.error_len().is_none() => &head[..cause.valid_up_to()],
+        _ => head,
+    }
+}

@@ -1,0 +1,93 @@
+//! How much of quarantine each tenant has, and may have.
+//!
+//! An auditor must find every record that was refused, so nothing is dropped to make room: who delivers more than the bound
+//! is told so, and nothing of such a request is taken. That must not happen to tenants because of another one, so
+//!
+//! * one tenant may have a quarter of the bound,
+//! * the last quarter of the bound is kept for tenants that have less than a 64th of it.
+//!
+//! Requests without records for quarantine are not concerned at all. Records leave by retention.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::quarantine::{Entry, Part};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Bytes of records in quarantine at most, unless it is said otherwise.
+pub const QUARANTINE_BYTES: u64 = 1 << 30;
+/// Tenants that are counted apart at most; all others count as one.
+const TENANTS_MAX: usize = 10_000;
+
+/// Bytes by tenant.
+#[derive(Debug)]
+pub(super) struct Shares {
+    bound: u64,
+    total: u64,
+    tenants: HashMap<Option<Arc<str>>, u64>,
+    others: u64,
+}
+
+impl Shares {
+    /// What is in files. What cannot be read is counted for nobody.
+    pub(super) fn of(parts: &[Arc<Part>], bound: u64) -> Self {
+        let mut shares = Self { bound, total: 0, tenants: HashMap::new(), others: 0 };
+        for part in parts {
+            let Ok(summary) = part.summary() else { continue };
+            for count in &summary.counts {
+                *shares.of_tenant(summary.text(count.tenant)) += count.bytes;
+                shares.total += count.bytes;
+            }
+        }
+        shares
+    }
+
+    /// The bytes that there are, and that there may be.
+    pub(super) fn bytes(&self) -> (u64, u64) {
+        (self.total, self.bound)
+    }
+
+    fn of_tenant(&mut self, tenant: Option<&Arc<str>>) -> &mut u64 {
+        let tenant = tenant.cloned();
+        if self.tenants.len() >= TENANTS_MAX && !self.tenants.contains_key(&tenant) {
+            return &mut self.others;
+        }
+        self.tenants.entry(tenant).or_default()
+    }
+
+    /// Counts an entry.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub(super) fn add(&mut self, entry: &Entry) -> Result<()> {
+        let (bound, more, total) = (self.bound, entry.charge(), self.total);
+        let own = self.of_tenant(entry.tenant.as_ref());
+        let after = *own + more;
+        if after <= bound / 4 && total + more <= bound / 4 * 3 || after <= bound / 64 && total + more <= bound {
+            *own = after;
+            self.total += more;
+            return Ok(());
+        }
+        let own = *own;
+        Err(Self::full(entry.tenant.as_deref(), own, total, bound))
+    }
+
+    /// Gives back what [`Shares::add`] counted.
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        let own = self.of_tenant(entry.tenant.as_ref());
+        *own = own.saturating_sub(entry.charge());
+        self.total = self.total.saturating_sub(entry.charge());
+    }
+
+    fn full(tenant: Option<&str>, own: u64, total: u64, bound: u64) -> Error {
+        let whose = tenant.map_or_else(|| "records without a tenant have".to_owned(), |tenant| format!("{tenant} has"));
+        let what = format!(
+            "quarantine is full: {whose} {} MiB in it, all tenants {} MiB of {} MiB, of which one may have a quarter. The request \
+             holds records that cannot be decoded and was refused; nothing of it is lost if it is sent again. Mend what \
+             delivers them, shorten retention, or give quarantine more room (annals serve --quarantine MIB)",
+            own >> 20,
+            total >> 20,
+            bound >> 20
+        );
+        Error::new(ErrorKind::Unavailable, what)
+    }
+}

@@ -1,0 +1,110 @@
+//! What is done to the files of quarantine at a start, and after retention: logs become kept files, files of earlier versions
+//! too, and small neighbours are merged.
+
+use crate::error::Result;
+use crate::storage::quarantine::{Entry, FILE_BYTES, FILE_RECORDS, FIRST_NUMBER, Folder, Found, Id, Part, write_kept};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// So many small neighbours are merged: fewer are left, so that a start does not write the same records again each time.
+const NEIGHBOURS: usize = 8;
+
+/// Puts the folder in order before anything is written to it. What is damaged stays as it is.
+pub(super) fn at_start(folder: &Folder, found: &mut Found) -> Result<()> {
+    let store = folder.store();
+    // What a conversion that was stopped has written.
+    let earlier: Vec<Arc<Part>> = found.parts.iter().filter(|part| part.is_kept() && part.numbers().0 < FIRST_NUMBER).cloned().collect();
+    let mut remove = std::mem::take(&mut found.superseded);
+    let mut parts = Vec::new();
+    for part in std::mem::take(&mut found.parts) {
+        if part.is_kept() || !part.damage().is_empty() {
+            parts.push(part);
+        } else if part.path().ends_with(".ndjson") {
+            remove.push(part.path().to_owned());
+            let made = convert(folder, &part, &earlier)?;
+            parts.extend(made);
+        } else {
+            remove.push(part.path().to_owned());
+            if part.records() > 0 {
+                parts.push(Arc::new(write_kept(store, part.numbers(), &part.all()?)?));
+            }
+        }
+    }
+    let (merged, gone) = merge_neighbours(folder, parts)?;
+    remove.extend(gone);
+    found.parts = merged;
+    if remove.is_empty() {
+        return Ok(());
+    }
+    folder.list(found.parts.iter().map(|part| part.path().to_owned()))?;
+    // A file that was replaced has the name of the one that replaced it.
+    let stays: HashSet<&str> = found.parts.iter().map(|part| part.path()).collect();
+    remove.iter().filter(|path| !stays.contains(path.as_str())).try_for_each(|path| store.remove(path))
+}
+
+/// Writes the records of an earlier version's file as ours.
+fn convert(folder: &Folder, old: &Part, earlier: &[Arc<Part>]) -> Result<Vec<Arc<Part>>> {
+    let rows: Vec<u32> = (0..old.records() as u32).collect();
+    let mut made = Vec::new();
+    let (mut entries, mut bytes): (Vec<Entry>, u64) = (Vec::new(), 0);
+    let write = |entries: &mut Vec<Entry>, made: &mut Vec<Arc<Part>>| {
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            made.push(Arc::new(write_kept(folder.store(), (first.seq, last.seq), entries)?));
+            entries.clear();
+        }
+        Ok(())
+    };
+    // One at a time: earlier versions kept records whole.
+    for row in rows {
+        for entry in old.entries(&[row], &mut Vec::new())? {
+            let known = |part: &Arc<Part>| Ok(part.find(&[entry.id])?.iter().any(Option::is_some));
+            if earlier.iter().map(known).collect::<Result<Vec<bool>>>()?.contains(&true) {
+                continue;
+            }
+            bytes += entry.size();
+            entries.push(entry);
+        }
+        if bytes >= FILE_BYTES || entries.len() >= FILE_RECORDS {
+            write(&mut entries, &mut made)?;
+            bytes = 0;
+        }
+    }
+    write(&mut entries, &mut made)?;
+    Ok(made)
+}
+
+/// Merges neighbours that fit into one file; returns what there is then, and the paths of what was merged.
+pub(super) fn merge_neighbours(folder: &Folder, parts: Vec<Arc<Part>>) -> Result<(Vec<Arc<Part>>, Vec<String>)> {
+    let (mut merged, mut gone): (Vec<Arc<Part>>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut run: Vec<Arc<Part>> = Vec::new();
+    // Those of earlier versions may be large before packing.
+    let may = |part: &Part| part.is_kept() && part.numbers().0 >= FIRST_NUMBER;
+    let fits = |run: &[Arc<Part>], part: &Part| {
+        let records: u64 = run.iter().map(|part| part.records()).sum();
+        let bytes: u64 = run.iter().map(|part| part.charged()).sum();
+        records + part.records() <= FILE_RECORDS as u64 && bytes + part.charged() <= FILE_BYTES
+    };
+    for part in parts {
+        if !may(&part) || !fits(&run, &part) {
+            merge(folder, &mut run, &mut merged, &mut gone)?;
+        }
+        if may(&part) { run.push(part) } else { merged.push(part) }
+    }
+    merge(folder, &mut run, &mut merged, &mut gone)?;
+    Ok((merged, gone))
+}
+
+fn merge(folder: &Folder, run: &mut Vec<Arc<Part>>, merged: &mut Vec<Arc<Part>>, gone: &mut Vec<String>) -> Result<()> {
+    let run = std::mem::take(run);
+    // A damaged block is met here at the latest: its file stays as it is, and a check names it.
+    let all = if run.len() < NEIGHBOURS { None } else { run.iter().map(|part| part.all()).collect::<Result<Vec<_>>>().ok() };
+    let (Some(all), Some(first), Some(last)) = (all, run.first(), run.last()) else {
+        merged.extend(run);
+        return Ok(());
+    };
+    let mut seen: HashSet<Id> = HashSet::new();
+    let entries: Vec<Entry> = all.into_iter().flatten().filter(|entry| seen.insert(entry.id)).collect();
+    merged.push(Arc::new(write_kept(folder.store(), (first.numbers().0, last.numbers().1), &entries)?));
+    gone.extend(run.iter().map(|part| part.path().to_owned()));
+    Ok(())
+}

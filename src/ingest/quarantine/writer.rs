@@ -1,0 +1,175 @@
+//! The thread that owns what is written: what waits is made durable together.
+
+use super::Shared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::quarantine::{Appender, Entry, Id, Part, write_kept};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+/// Bytes of records that are written at a time.
+const GROUP_BYTES: u64 = 8 << 20;
+/// Kinds of reasons that are told apart.
+const KINDS_MAX: usize = 1_000;
+
+/// What the thread is told to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Make entries durable that are not there yet.
+    Keep { entries: Vec<Entry>, done: SyncSender<Result<()>> },
+    /// Make a kept file of the log.
+    Close { done: SyncSender<Result<()>> },
+    /// Put files in the place of others, which are removed.
+    Exchange { old: Vec<Arc<Part>>, new: Vec<Arc<Part>>, done: SyncSender<Result<()>> },
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    log: Option<Appender>,
+    next: u64,
+    kinds: HashSet<Arc<str>>,
+}
+
+/// Entries that are written together, and who waits for them.
+#[derive(Debug, Default)]
+struct Group {
+    entries: Vec<Entry>,
+    places: HashSet<Id>,
+    bytes: u64,
+    waiting: Vec<SyncSender<Result<()>>>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, next: u64) -> Self {
+        Self { shared, log: None, next, kinds: HashSet::new() }
+    }
+
+    pub(super) fn run(&mut self, orders: &Receiver<Order>) {
+        let mut order = orders.recv().ok();
+        while let Some(first) = order.take() {
+            let mut group = Group::default();
+            let mut behind = Vec::new();
+            let mut taken = Some(first);
+            while let Some(next) = taken {
+                match next {
+                    Order::Keep { entries, done } => self.take(&mut group, entries, done),
+                    other => behind.push(other),
+                }
+                taken = if group.bytes < GROUP_BYTES && behind.is_empty() { orders.try_recv().ok() } else { None };
+            }
+            self.write(group);
+            for order in behind {
+                let (done, answer) = match order {
+                    Order::Close { done } => (done, self.close()),
+                    Order::Exchange { old, new, done } => (done, self.exchange(&old, new)),
+                    Order::Keep { .. } => continue,
+                };
+                let _ = done.send(answer);
+            }
+            order = orders.recv().ok();
+        }
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the log of quarantine cannot be closed; the next start does it");
+        }
+    }
+
+    /// Adds to a group what is not known, if there is room for all of it.
+    fn take(&mut self, group: &mut Group, entries: Vec<Entry>, done: SyncSender<Result<()>>) {
+        let fresh = self.unknown(group, entries);
+        let mut shares = self.shared.shares();
+        let refused = fresh.iter().enumerate().find_map(|(place, entry)| shares.add(entry).err().map(|error| (place, error)));
+        if let Some((place, error)) = refused {
+            fresh[..place].iter().for_each(|entry| shares.remove(entry));
+            let _ = done.send(Err(error));
+            return;
+        }
+        drop(shares);
+        for entry in fresh {
+            group.bytes += entry.charge();
+            group.places.insert(entry.id);
+            group.entries.push(entry);
+        }
+        group.waiting.push(done);
+    }
+
+    fn unknown(&mut self, group: &Group, mut entries: Vec<Entry>) -> Vec<Entry> {
+        entries.retain(|entry| !group.places.contains(&entry.id));
+        for part in self.shared.parts().iter().rev() {
+            if entries.is_empty() {
+                break;
+            }
+            let ids: Vec<Id> = entries.iter().map(|entry| entry.id).collect();
+            // What a damaged index does not tell is kept once more.
+            let Ok(found) = part.find(&ids) else { continue };
+            let mut found = found.into_iter();
+            entries.retain(|_| found.next().flatten().is_none());
+        }
+        entries
+    }
+
+    fn write(&mut self, mut group: Group) {
+        let written = if group.entries.is_empty() { Ok(()) } else { self.append(&mut group.entries) };
+        if let Err(error) = &written {
+            let mut shares = self.shared.shares();
+            group.entries.iter().for_each(|entry| shares.remove(entry));
+            drop(shares);
+            // What the log holds behind its last whole block is not known: it is not appended to any more.
+            self.log = None;
+            self.next += 1;
+            tracing::error!(%error, "quarantine cannot be written");
+        }
+        for done in group.waiting {
+            let again = |error: &Error| Err(Error::new(ErrorKind::Unavailable, error.to_string()));
+            let _ = done.send(written.as_ref().map_or_else(again, |()| Ok(())));
+        }
+        if self.log.as_ref().is_some_and(Appender::is_full)
+            && let Err(error) = self.close()
+        {
+            tracing::warn!(%error, "the log of quarantine cannot be closed; the next start does it");
+        }
+    }
+
+    fn append(&mut self, entries: &mut [Entry]) -> Result<()> {
+        for (seq, entry) in (self.next..).zip(entries.iter_mut()) {
+            entry.seq = seq;
+            if !self.kinds.contains(&entry.kind) {
+                if self.kinds.len() < KINDS_MAX {
+                    self.kinds.insert(Arc::clone(&entry.kind));
+                } else {
+                    entry.kind = "another reason".into();
+                }
+            }
+        }
+        if self.log.is_none() {
+            let log = Appender::create(self.shared.folder.store(), self.next)?;
+            // A file that is named there must be there, whatever happens.
+            self.shared.list(&[], &[log.part().path()])?;
+            self.shared.exchange(&[], [Arc::clone(log.part())]);
+            self.log = Some(log);
+        }
+        if let Some(log) = &mut self.log {
+            log.append(entries)?;
+        }
+        self.next += entries.len() as u64;
+        Ok(())
+    }
+
+    /// Makes a kept file of the log. If that fails, the log stays as it is.
+    fn close(&mut self) -> Result<()> {
+        let Some(log) = self.log.take() else { return Ok(()) };
+        let old = Arc::clone(log.part());
+        drop(log);
+        let kept = Arc::new(write_kept(self.shared.folder.store(), old.numbers(), &old.all()?)?);
+        self.exchange(&[old], vec![kept])
+    }
+
+    fn exchange(&self, old: &[Arc<Part>], new: Vec<Arc<Part>>) -> Result<()> {
+        let paths: Vec<String> = new.iter().map(|part| part.path().to_owned()).collect();
+        self.shared.list(old, &paths.iter().map(String::as_str).collect::<Vec<_>>())?;
+        self.shared.exchange(old, new);
+        // One that was written anew has its old name.
+        let gone = old.iter().map(|part| part.path()).filter(|path| !paths.iter().any(|new| new == path));
+        gone.into_iter().try_for_each(|path| self.shared.folder.store().remove(path))
+    }
+}

@@ -1,0 +1,142 @@
+//! A record in quarantine as its file holds it, and the blocks that hold several.
+
+use super::bytes::{Cursor, put_bytes};
+use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEAD_BYTES, Id, RECORD_OVERHEAD, UNPACKED_MAX};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A record in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Names it: the same bytes for the same tenant have the same id.
+    pub id: Id,
+    /// Its number: records are numbered as they come.
+    pub seq: u64,
+    /// When it came, milliseconds.
+    pub time: i64,
+    /// The tenant, where it is known.
+    pub tenant: Option<Arc<str>>,
+    /// The kind of its reason.
+    pub kind: Arc<str>,
+    /// Where it came from.
+    pub source: Arc<str>,
+    /// The line it began on.
+    pub line: u64,
+    /// Why it could not be decoded.
+    pub reason: Arc<str>,
+    /// The length of the whole record.
+    pub length: u64,
+    /// The SHA-256 of the whole record, if only its beginning is kept.
+    pub sha256: Option<[u8; 32]>,
+    /// The record, or its beginning.
+    pub head: Vec<u8>,
+}
+
+impl Entry {
+    /// The bytes that it is counted with. Earlier versions kept records whole: those count as if they were kept today.
+    pub fn charge(&self) -> u64 {
+        self.head.len().min(HEAD_BYTES) as u64 + RECORD_OVERHEAD
+    }
+
+    /// The bytes that it takes before packing.
+    pub fn size(&self) -> u64 {
+        self.head.len() as u64 + RECORD_OVERHEAD
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.id);
+        out.extend(self.seq.to_le_bytes());
+        out.extend(self.time.to_le_bytes());
+        out.push(u8::from(self.tenant.is_some()) | (u8::from(self.sha256.is_some()) << 1));
+        put_bytes(out, self.tenant.as_deref().unwrap_or_default().as_bytes());
+        put_bytes(out, self.kind.as_bytes());
+        put_bytes(out, self.source.as_bytes());
+        out.extend(self.line.to_le_bytes());
+        put_bytes(out, self.reason.as_bytes());
+        out.extend(self.length.to_le_bytes());
+        out.extend(self.sha256.iter().flatten());
+        put_bytes(out, &self.head);
+    }
+
+    fn decode(from: &mut Cursor<'_>, texts: &mut Texts) -> Option<Self> {
+        let (id, seq, time, flags) = (from.id()?, from.u64()?, from.i64()?, from.u8()?);
+        let tenant = texts.shared(from.text()?);
+        Some(Self {
+            id,
+            seq,
+            time,
+            tenant: (flags & 1 != 0).then_some(tenant),
+            kind: texts.shared(from.text()?),
+            source: texts.shared(from.text()?),
+            line: from.u64()?,
+            reason: texts.shared(from.text()?),
+            length: from.u64()?,
+            sha256: if flags & 2 != 0 { Some(from.take(32)?.try_into().ok()?) } else { None },
+            head: from.bytes()?.to_vec(),
+        })
+    }
+}
+
+/// Texts that many records of a block have are held once.
+#[derive(Debug, Default)]
+struct Texts(HashSet<Arc<str>>);
+
+impl Texts {
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(there) = self.0.get(text) {
+            return Arc::clone(there);
+        }
+        let text: Arc<str> = text.into();
+        self.0.insert(Arc::clone(&text));
+        text
+    }
+}
+
+/// What stands in front of a block's payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BlockHeader {
+    pub(super) records: u32,
+    pub(super) packed: u32,
+    pub(super) unpacked: u32,
+    crc: u32,
+}
+
+impl BlockHeader {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Cursor(bytes);
+        if from.take(BLOCK_MAGIC.len())? != BLOCK_MAGIC {
+            return None;
+        }
+        let header = Self { records: from.u32()?, packed: from.u32()?, unpacked: from.u32()?, crc: from.u32()? };
+        ((header.unpacked as usize) <= UNPACKED_MAX).then_some(header)
+    }
+}
+
+/// Packs entries as one block.
+pub(super) fn encode_block(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    entries.iter().for_each(|entry| entry.encode(&mut payload));
+    let packed = zstd::bulk::compress(&payload, 1)?;
+    let mut block = Vec::with_capacity(BLOCK_HEADER_BYTES + packed.len());
+    block.extend(BLOCK_MAGIC);
+    for number in [entries.len(), packed.len(), payload.len()] {
+        block.extend((number as u32).to_le_bytes());
+    }
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&block), &packed);
+    block.extend(crc.to_le_bytes());
+    block.extend(packed);
+    Ok(block)
+}
+
+/// The entries of a whole block; none if it is not what was written.
+pub(super) fn decode_block(block: &[u8]) -> Option<Vec<Entry>> {
+    let header = BlockHeader::decode(block)?;
+    let packed = block.get(BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + header.packed as usize)?;
+    if crc32c::crc32c_append(crc32c::crc32c(&block[..BLOCK_HEADER_BYTES - 4]), packed) != header.crc {
+        return None;
+    }
+    let payload = zstd::bulk::decompress(packed, header.unpacked as usize).ok()?;
+    let (mut from, mut texts) = (Cursor(&payload), Texts::default());
+    let entries: Vec<Entry> = (0..header.records).map(|_| Entry::decode(&mut from, &mut texts)).collect::<Option<_>>()?;
+    from.0.is_empty().then_some(entries)
+}

@@ -1,0 +1,193 @@
+//! What is known of the records of a file without unpacking them: counts, rows, and where each id is.
+//!
+//! ```text
+//! summary = texts:u32 (length:u32 text)* counts:u32 (tenant:u32 kind:u32 records:u32 bytes:u64)* blocks:u32 (offset:u64 row:u32)*
+//!           oldest:i64 newest:i64 end:u64
+//! rows    = (seq:u32 tenant:u32 kind:u32 source:u32 time:i64)*     (of the file's first number; texts by place)
+//! ids     = (id:16 row:u32)*                                      (ascending)
+//! ```
+
+use super::bytes::{Cursor, put_bytes};
+use super::{Entry, Id};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A text that is not there.
+pub(super) const NONE: u32 = u32::MAX;
+pub(super) const ROW_BYTES: usize = 24;
+pub(super) const ID_BYTES: usize = 20;
+
+/// One record of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its number.
+    pub seq: u64,
+    /// When it came, milliseconds.
+    pub time: i64,
+    /// The place of its tenant among the texts; see [`Summary::text`].
+    pub tenant: u32,
+    /// The place of the kind of its reason.
+    pub kind: u32,
+    /// The place of its source.
+    pub source: u32,
+}
+
+/// Records of one tenant and kind in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// The place of the tenant among the texts.
+    pub tenant: u32,
+    /// The place of the kind.
+    pub kind: u32,
+    /// Records.
+    pub records: u32,
+    /// The bytes that they are counted with.
+    pub bytes: u64,
+}
+
+/// What a file holds, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Tenants, kinds and sources.
+    pub texts: Vec<Arc<str>>,
+    /// Records by tenant and kind.
+    pub counts: Vec<Count>,
+    /// Where each block begins, and which row is its first.
+    pub(super) blocks: Vec<(u64, u32)>,
+    /// When the oldest record came, milliseconds.
+    pub oldest: i64,
+    /// When the newest record came.
+    pub newest: i64,
+    /// Where the last block ends.
+    pub(super) end: u64,
+}
+
+impl Summary {
+    /// The text at a place; none for a tenant that is not known.
+    pub fn text(&self, place: u32) -> Option<&Arc<str>> {
+        self.texts.get(place as usize)
+    }
+
+    /// The block of a row: its number.
+    pub(super) fn block_of(&self, row: usize) -> usize {
+        self.blocks.partition_point(|(_, first)| *first as usize <= row).saturating_sub(1)
+    }
+
+    /// Where a block begins and how long it is.
+    pub(super) fn block(&self, number: usize) -> (u64, u64) {
+        let start = self.blocks[number].0;
+        let end = self.blocks.get(number + 1).map_or(self.end, |next| next.0);
+        (start, end.saturating_sub(start))
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.extend((self.texts.len() as u32).to_le_bytes());
+        self.texts.iter().for_each(|text| put_bytes(&mut out, text.as_bytes()));
+        out.extend((self.counts.len() as u32).to_le_bytes());
+        for count in &self.counts {
+            [count.tenant, count.kind, count.records].iter().for_each(|number| out.extend(number.to_le_bytes()));
+            out.extend(count.bytes.to_le_bytes());
+        }
+        out.extend((self.blocks.len() as u32).to_le_bytes());
+        for (offset, row) in &self.blocks {
+            out.extend(offset.to_le_bytes());
+            out.extend(row.to_le_bytes());
+        }
+        [self.oldest, self.newest].iter().for_each(|time| out.extend(time.to_le_bytes()));
+        out.extend(self.end.to_le_bytes());
+        out
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Cursor(bytes);
+        let texts = (0..from.u32()?).map(|_| from.text().map(Into::into)).collect::<Option<_>>()?;
+        let count =
+            |from: &mut Cursor<'_>| Some(Count { tenant: from.u32()?, kind: from.u32()?, records: from.u32()?, bytes: from.u64()? });
+        let counts = (0..from.u32()?).map(|_| count(&mut from)).collect::<Option<_>>()?;
+        let blocks = (0..from.u32()?).map(|_| Some((from.u64()?, from.u32()?))).collect::<Option<_>>()?;
+        Some(Self { texts, counts, blocks, oldest: from.i64()?, newest: from.i64()?, end: from.u64()? })
+    }
+}
+
+/// The whole index of a file, in memory: of one that is being written, or that has none.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) summary: Summary,
+    pub(super) rows: Vec<Row>,
+    pub(super) ids: HashMap<Id, u32>,
+    places: HashMap<Arc<str>, u32>,
+    counted: HashMap<(u32, u32), usize>,
+    /// The bytes that its records are counted with.
+    pub(super) charged: u64,
+}
+
+impl Index {
+    /// Adds a block that begins at `offset` and ends at `end`.
+    pub(super) fn add_block(&mut self, entries: &[Entry], offset: u64, end: u64) {
+        self.summary.blocks.push((offset, self.rows.len() as u32));
+        self.summary.end = end;
+        for entry in entries {
+            self.add(entry);
+        }
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let tenant = entry.tenant.as_ref().map_or(NONE, |tenant| self.place(tenant));
+        let (kind, source) = (self.place(&entry.kind), self.place(&entry.source));
+        if self.rows.is_empty() {
+            (self.summary.oldest, self.summary.newest) = (entry.time, entry.time);
+        }
+        self.summary.oldest = self.summary.oldest.min(entry.time);
+        self.summary.newest = self.summary.newest.max(entry.time);
+        let counts = &mut self.summary.counts;
+        let at = *self.counted.entry((tenant, kind)).or_insert_with(|| {
+            counts.push(Count { tenant, kind, ..Count::default() });
+            counts.len() - 1
+        });
+        counts[at].records += 1;
+        counts[at].bytes += entry.charge();
+        self.charged += entry.charge();
+        self.ids.insert(entry.id, self.rows.len() as u32);
+        self.rows.push(Row { seq: entry.seq, time: entry.time, tenant, kind, source });
+    }
+
+    fn place(&mut self, text: &Arc<str>) -> u32 {
+        let texts = &mut self.summary.texts;
+        *self.places.entry(Arc::clone(text)).or_insert_with(|| {
+            texts.push(Arc::clone(text));
+            (texts.len() - 1) as u32
+        })
+    }
+
+    pub(super) fn encode_rows(&self, first: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.rows.len() * ROW_BYTES);
+        for row in &self.rows {
+            let numbers = [(row.seq - first) as u32, row.tenant, row.kind, row.source];
+            numbers.iter().for_each(|number| out.extend(number.to_le_bytes()));
+            out.extend(row.time.to_le_bytes());
+        }
+        out
+    }
+
+    pub(super) fn encode_ids(&self) -> Vec<u8> {
+        let mut ids: Vec<(&Id, &u32)> = self.ids.iter().collect();
+        ids.sort_unstable();
+        let mut out = Vec::with_capacity(ids.len() * ID_BYTES);
+        for (id, row) in ids {
+            out.extend(id);
+            out.extend(row.to_le_bytes());
+        }
+        out
+    }
+}
+
+pub(super) fn decode_rows(bytes: &[u8], first: u64) -> Option<Vec<Row>> {
+    let mut from = Cursor(bytes);
+    let mut rows = Vec::with_capacity(bytes.len() / ROW_BYTES);
+    while !from.0.is_empty() {
+        let (seq, tenant, kind, source) = (from.u32()?, from.u32()?, from.u32()?, from.u32()?);
+        rows.push(Row { seq: first + u64::from(seq), tenant, kind, source, time: from.i64()? });
+    }
+    Some(rows)
+}

@@ -1,0 +1,58 @@
+//! The files of quarantine: compact, each byte with a checksum, answered in part if damaged.
+//!
+//! ```text
+//! file    = header block* [index trailer]
+//! header  = "ANNALSQ1" version:u32 crc32c:u32
+//! block   = "QBLK" records:u32 packed:u32 unpacked:u32 crc32c:u32 payload     (of the header before it, and the payload)
+//! index   = summary rows ids                                                (see `index`)
+//! trailer = "ANNQEND1" (offset:u64 length:u64 crc32c:u32)×3 first:u64 last:u64 rows:u64 crc32c:u32
+//! ```
+//!
+//! All numbers are little-endian; payloads are packed by zstd. Records are numbered as they come. New ones are appended to
+//! `FIRST.log`, which has no index; a log that is full is written again as `FIRST-LAST.kept`, in large blocks with an index,
+//! and removed. A kept file whose numbers lie within those of another one was merged into it. `files.json` names the files
+//! that there must be, so that a missing one is noticed. Files of earlier versions (`ID.ndjson`) are read as they are.
+
+mod bytes;
+mod entry;
+mod files;
+mod index;
+mod part;
+mod reading;
+mod sections;
+mod writing;
+
+pub use entry::Entry;
+pub use files::{Folder, Found};
+pub use index::{Count, Row, Summary};
+pub use part::Part;
+pub use writing::{Appender, write_kept};
+
+/// Records of one kept file at most.
+pub const FILE_RECORDS: usize = 100_000;
+/// Bytes of one kept file at most, before packing.
+pub const FILE_BYTES: u64 = 32 << 20;
+/// Bytes of a record that are kept at most; of a longer one its beginning, its length and its hash.
+pub const HEAD_BYTES: usize = 64 << 10;
+/// The number of the first record that this version takes; below are those of earlier versions.
+pub const FIRST_NUMBER: u64 = 1 << 40;
+/// Bytes that a record is counted with beside its own.
+pub const RECORD_OVERHEAD: u64 = 128;
+
+/// Names a record: the first half of a SHA-256.
+pub type Id = [u8; 16];
+
+const MAGIC: &[u8; 8] = b"ANNALSQ1";
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 16;
+const BLOCK_MAGIC: &[u8; 4] = b"QBLK";
+const BLOCK_HEADER_BYTES: usize = 20;
+const END_MAGIC: &[u8; 8] = b"ANNQEND1";
+const TRAILER_BYTES: usize = 8 + 3 * 20 + 3 * 8 + 4;
+/// Bytes of records in one block, before packing; a single record may be larger.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Bytes that a block may unpack to: a record of an earlier version was kept whole.
+const UNPACKED_MAX: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! One file of quarantine, as it is read.
+
+use super::entry::decode_block;
+use super::index::{ID_BYTES, Index, Row, Summary, decode_rows};
+use super::sections::{Section, Trailer};
+use super::{Entry, HEADER_BYTES, Id, TRAILER_BYTES, reading, writing};
+use crate::error::{Error, Result};
+use crate::storage::Store;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+/// Ids beyond which all of a file's are read at once.
+const IDS_APART: usize = 64;
+/// Ids that are read around the place where one is expected: ids are evenly spread.
+const IDS_AROUND: u64 = 512;
+
+/// A file of quarantine. Those with an index are read where they are asked about; only their figures are in memory.
+#[derive(Debug)]
+pub struct Part {
+    path: String,
+    shown: String,
+    file: File,
+    numbers: (u64, u64),
+    index: Where,
+    /// What is wrong with it, as far as opening it tells.
+    damage: Vec<String>,
+    /// Bytes at its end that are of no whole block: what a stopped write leaves.
+    torn: u64,
+}
+
+#[derive(Debug)]
+enum Where {
+    Memory { index: RwLock<Index>, lines: Option<fn(&str) -> String> },
+    Disk { trailer: Trailer, charged: u64, times: (i64, i64) },
+}
+
+impl Part {
+    /// A log that has nothing but its header.
+    pub(super) fn log(store: &Store, path: &str, first: u64) -> Result<Self> {
+        let index = Where::Memory { index: RwLock::default(), lines: None };
+        Self::new(store, path, (first, first), index)
+    }
+
+    fn new(store: &Store, path: &str, numbers: (u64, u64), index: Where) -> Result<Self> {
+        let shown = store.path(path).display().to_string();
+        Ok(Self { path: path.to_owned(), shown, file: store.open(path)?, numbers, index, damage: Vec::new(), torn: 0 })
+    }
+
+    /// A file with an index; none if that is not what was written.
+    ///
+    /// # Errors
+    /// A file that is not there.
+    pub(super) fn kept(store: &Store, path: &str) -> Result<Option<Self>> {
+        let mut part = Self::log(store, path, 0)?;
+        let Some(trailer) = part.trailer() else { return Ok(None) };
+        let Some(summary) = part.section(&trailer.summary).ok().and_then(|bytes| Summary::decode(&bytes)) else { return Ok(None) };
+        let charged = summary.counts.iter().map(|count| count.bytes).sum();
+        part.numbers = (trailer.first, trailer.last);
+        part.index = Where::Disk { trailer, charged, times: (summary.oldest, summary.newest) };
+        Ok(Some(part))
+    }
+
+    fn trailer(&self) -> Option<Trailer> {
+        let length = self.file.metadata().ok()?.len();
+        let at = length.checked_sub(TRAILER_BYTES as u64)?;
+        let trailer = Trailer::decode(&self.read(at, TRAILER_BYTES as u64).ok()?)?;
+        let sections = [trailer.summary, trailer.rows, trailer.ids];
+        let whole = sections.iter().all(|section| section.offset.checked_add(section.length).is_some_and(|end| end <= at));
+        (whole && self.read(0, HEADER_BYTES as u64).ok()? == writing::header()).then_some(trailer)
+    }
+
+    /// A log, or a file whose index is damaged: what can be read of it is indexed in memory.
+    pub(super) fn scanned(store: &Store, path: &str, numbers: (u64, Option<u64>)) -> Result<Self> {
+        let scanned = reading::scan(&store.read(path)?, numbers.1.is_some());
+        let last = numbers.1.or_else(|| scanned.index.rows.last().map(|row| row.seq)).unwrap_or(numbers.0);
+        let mut part = Self::new(store, path, (numbers.0, last), Where::Memory { index: RwLock::new(scanned.index), lines: None })?;
+        part.damage = scanned.damage.iter().map(|what| format!("{}: {what}", part.shown)).collect();
+        part.torn = scanned.torn;
+        Ok(part)
+    }
+
+    /// A file of JSON lines, of an earlier version; its records are numbered from `first`.
+    pub(super) fn lines(store: &Store, path: &str, first: u64, kind: fn(&str) -> String) -> Result<Self> {
+        let (index, damage) = reading::scan_lines(store, path, first, kind)?;
+        let last = index.rows.last().map_or(first, |row| row.seq);
+        let mut part = Self::new(store, path, (first, last), Where::Memory { index: RwLock::new(index), lines: Some(kind) })?;
+        part.damage = damage.iter().map(|what| format!("{}: {what}", part.shown)).collect();
+        Ok(part)
+    }
+
+    pub(super) fn add_block(&self, entries: &[Entry], start: u64, end: u64) {
+        if let Where::Memory { index, .. } = &self.index {
+            index.write().unwrap_or_else(PoisonError::into_inner).add_block(entries, start, end);
+        }
+    }
+
+    /// Its path in the data directory.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its path as it is told.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What is wrong with it, as far as opening it told.
+    pub fn damage(&self) -> &[String] {
+        &self.damage
+    }
+
+    /// Bytes at its end that are of no whole block: what a stopped write leaves.
+    pub fn torn(&self) -> u64 {
+        self.torn
+    }
+
+    /// Whether it has an index on disk, and so is whole and never changed.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.index, Where::Disk { .. })
+    }
+
+    /// The numbers that it stands for.
+    pub fn numbers(&self) -> (u64, u64) {
+        match &self.index {
+            Where::Memory { index, .. } => {
+                let last = read(index).rows.last().map_or(self.numbers.1, |row| row.seq);
+                (self.numbers.0, last.max(self.numbers.1))
+            }
+            Where::Disk { .. } => self.numbers,
+        }
+    }
+
+    /// How many records it has.
+    pub fn records(&self) -> u64 {
+        match &self.index {
+            Where::Memory { index, .. } => read(index).rows.len() as u64,
+            Where::Disk { trailer, .. } => trailer.records,
+        }
+    }
+
+    /// The bytes that its records are counted with.
+    pub fn charged(&self) -> u64 {
+        match &self.index {
+            Where::Memory { index, .. } => read(index).charged,
+            Where::Disk { charged, .. } => *charged,
+        }
+    }
+
+    /// When its oldest and its newest record came, milliseconds.
+    pub fn times(&self) -> (i64, i64) {
+        match &self.index {
+            Where::Memory { index, .. } => {
+                let index = read(index);
+                (index.summary.oldest, index.summary.newest)
+            }
+            Where::Disk { times, .. } => *times,
+        }
+    }
+
+    /// What it holds, in numbers.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged.
+    pub fn summary(&self) -> Result<Summary> {
+        match &self.index {
+            Where::Memory { index, .. } => Ok(read(index).summary.clone()),
+            Where::Disk { trailer, .. } => {
+                Summary::decode(&self.section(&trailer.summary)?).ok_or_else(|| self.damaged(trailer.summary.offset))
+            }
+        }
+    }
+
+    /// Its records, oldest first.
+    ///
+    /// # Errors
+    /// As [`Part::summary`].
+    pub fn rows(&self) -> Result<Vec<Row>> {
+        match &self.index {
+            Where::Memory { index, .. } => Ok(read(index).rows.clone()),
+            Where::Disk { trailer, .. } => {
+                decode_rows(&self.section(&trailer.rows)?, self.numbers.0).ok_or_else(|| self.damaged(trailer.rows.offset))
+            }
+        }
+    }
+
+    /// Which of the ids it has: their rows.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn find(&self, ids: &[Id]) -> Result<Vec<Option<u32>>> {
+        let (section, all) = match &self.index {
+            Where::Memory { index, .. } => {
+                let index = read(index);
+                return Ok(ids.iter().map(|id| index.ids.get(id).copied()).collect());
+            }
+            Where::Disk { trailer, .. } if ids.len() > IDS_APART => (trailer.ids, self.section(&trailer.ids)?),
+            Where::Disk { trailer, .. } => (trailer.ids, Vec::new()),
+        };
+        ids.iter().map(|id| if all.is_empty() { self.find_one(&section, id) } else { Ok(search(&all, id).ok()) }).collect()
+    }
+
+    /// Looks for an id where it should be, and around that.
+    fn find_one(&self, section: &Section, id: &Id) -> Result<Option<u32>> {
+        let count = section.length / ID_BYTES as u64;
+        let (mut from, mut to) = (0, count);
+        let share = u64::from_be_bytes([id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]]);
+        let mut guess = ((u128::from(share) * u128::from(count)) >> 64) as u64;
+        while from < to {
+            guess = guess.clamp(from, to - 1);
+            let (low, high) = (guess.saturating_sub(IDS_AROUND).max(from), (guess + IDS_AROUND).min(to));
+            let ids = self.read(section.offset + low * ID_BYTES as u64, (high - low) * ID_BYTES as u64)?;
+            match search(&ids, id) {
+                Ok(row) => return Ok(Some(row)),
+                Err(0) if low > from => to = low,
+                Err(place) if place as u64 == high - low && high < to => from = high,
+                Err(_) => return Ok(None),
+            }
+            guess = from.midpoint(to);
+        }
+        Ok(None)
+    }
+
+    /// Rows that follow each other, with the entries of their blocks: `wanted` are rows, ascending; what cannot be read is
+    /// told by `damaged` and left out.
+    ///
+    /// # Errors
+    /// As [`Part::summary`].
+    pub fn entries(&self, wanted: &[u32], damaged: &mut Vec<String>) -> Result<Vec<Entry>> {
+        let summary = self.summary()?;
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut wanted = wanted.iter().peekable();
+        while let Some(row) = wanted.next() {
+            let number = summary.block_of(*row as usize);
+            let first = summary.blocks[number].1;
+            let mut block: Vec<Option<Entry>> = match self.block(&summary, number) {
+                Ok(block) => block.into_iter().map(Some).collect(),
+                Err(error) => {
+                    damaged.push(error.to_string());
+                    Vec::new()
+                }
+            };
+            let mut take = |row: u32| block.get_mut((row - first) as usize).and_then(Option::take);
+            found.extend(take(*row));
+            while let Some(row) = wanted.next_if(|row| summary.block_of(**row as usize) == number) {
+                found.extend(take(*row));
+            }
+        }
+        Ok(found)
+    }
+
+    /// All its entries, oldest first.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is damaged.
+    pub fn all(&self) -> Result<Vec<Entry>> {
+        let summary = self.summary()?;
+        let mut entries = Vec::new();
+        for number in 0..summary.blocks.len() {
+            entries.extend(self.block(&summary, number)?);
+        }
+        Ok(entries)
+    }
+
+    fn block(&self, summary: &Summary, number: usize) -> Result<Vec<Entry>> {
+        let (offset, length) = summary.block(number);
+        let bytes = self.read(offset, length)?;
+        let entries = match &self.index {
+            Where::Memory { lines: Some(kind), .. } => {
+                let seq = self.numbers.0 + u64::from(summary.blocks[number].1);
+                reading::line(&bytes, seq, *kind).map(|entry| vec![entry])
+            }
+            _ => decode_block(&bytes),
+        };
+        entries.ok_or_else(|| self.damaged(offset))
+    }
+
+    /// Reads all of it, and says what is not what was written.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn verify(&self) -> Result<Vec<String>> {
+        let mut found = self.damage.clone();
+        let sections = match &self.index {
+            Where::Disk { trailer, .. } => vec![trailer.summary, trailer.rows, trailer.ids],
+            Where::Memory { .. } => Vec::new(),
+        };
+        for section in sections {
+            found.extend(self.section(&section).err().map(|error| error.to_string()));
+        }
+        if let Ok(summary) = self.summary() {
+            for number in 0..summary.blocks.len() {
+                found.extend(self.block(&summary, number).err().map(|error| error.to_string()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn section(&self, section: &Section) -> Result<Vec<u8>> {
+        let bytes = self.read(section.offset, section.length)?;
+        if section.is_of(&bytes) { Ok(bytes) } else { Err(self.damaged(section.offset)) }
+    }
+
+    fn damaged(&self, offset: u64) -> Error {
+        Error::corrupt(format!("{}: what stands at byte {offset} is not what was written", self.shown))
+    }
+
+    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length as usize];
+        match self.file.read_exact_at(&mut bytes, offset) {
+            Ok(()) => Ok(bytes),
+            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged(offset)),
+            Err(cause) => Err(Error::io(&self.shown, cause)),
+        }
+    }
+}
+
+fn read(index: &RwLock<Index>) -> RwLockReadGuard<'_, Index> {
+    index.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The row of an id among encoded ids, or how many of them are before it.
+fn search(ids: &[u8], id: &Id) -> Result<u32, usize> {
+    let (ids, _) = ids.as_chunks::<ID_BYTES>();
+    let place = ids.partition_point(|entry| entry[..16] < id[..]);
+    match ids.get(place) {
+        Some(entry) if entry[..16] == id[..] => Ok(u32::from_le_bytes([entry[16], entry[17], entry[18], entry[19]])),
+        _ => Err(place),
+    }
+}

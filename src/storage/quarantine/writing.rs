@@ -1,0 +1,133 @@
+//! Writing files of quarantine: records appended to a log, and whole files with an index.
+
+use super::entry::{BlockHeader, encode_block};
+use super::index::Index;
+use super::part::Part;
+use super::sections::{Section, Trailer};
+use super::{BLOCK_BYTES, Entry, FILE_BYTES, FILE_RECORDS, HEADER_BYTES, MAGIC, VERSION};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::{PutMode, Store, paths};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// The first bytes of every file.
+pub(super) fn header() -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..12]);
+    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// The log that new records are appended to.
+#[derive(Debug)]
+pub struct Appender {
+    file: File,
+    part: Arc<Part>,
+    at: u64,
+}
+
+impl Appender {
+    /// Begins a log whose first record has the number `first`. It is durable when this returns.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn create(store: &Store, first: u64) -> Result<Self> {
+        let path = paths::quarantine_log(first);
+        store.put(&path, &header(), PutMode::Create)?;
+        let shown = store.path(&path);
+        let file = File::options().write(true).open(&shown).map_err(|cause| Error::io(shown.display(), cause))?;
+        let part = Part::log(store, &path, first)?;
+        Ok(Self { file, part: Arc::new(part), at: HEADER_BYTES as u64 })
+    }
+
+    /// The log as it is read.
+    pub fn part(&self) -> &Arc<Part> {
+        &self.part
+    }
+
+    /// Whether nothing more should be appended.
+    pub fn is_full(&self) -> bool {
+        self.part.records() as usize >= FILE_RECORDS || self.part.charged() >= FILE_BYTES
+    }
+
+    /// Appends entries. When this returns they are durable, and readers of the part see them. After an error the log must not
+    /// be appended to any more.
+    ///
+    /// # Errors
+    /// A disk that fails; none of the entries is seen then.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<()> {
+        let (bytes, spans) = pack(entries, self.at)?;
+        let failed = |cause| Error::io(format!("cannot write {}", self.part.shown()), cause);
+        self.file.write_all_at(&bytes, self.at).map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        let mut rest = entries;
+        for (start, end, records) in spans {
+            let (block, left) = rest.split_at(records);
+            self.part.add_block(block, start, end);
+            rest = left;
+        }
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Where a block begins and ends, and how many entries it has.
+type Span = (u64, u64, usize);
+
+/// Blocks that begin at `at`.
+fn pack(entries: &[Entry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
+    let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let mut held = 0;
+        let fits = |entry: &&Entry| {
+            held += entry.size() as usize;
+            held <= BLOCK_BYTES
+        };
+        let (block, left) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        let start = at + bytes.len() as u64;
+        let packed = encode_block(block).context(ErrorKind::Internal, || "cannot pack records of quarantine".to_owned())?;
+        debug_assert!(BlockHeader::decode(&packed).is_some_and(|header| header.records as usize == block.len()));
+        bytes.extend(packed);
+        spans.push((start, at + bytes.len() as u64, block.len()));
+        rest = left;
+    }
+    Ok((bytes, spans))
+}
+
+/// Writes entries, ascending by number, as one file that stands for the numbers `first` to `last`; one of the same numbers is
+/// replaced. It is durable when this returns.
+///
+/// # Errors
+/// A disk that fails.
+pub fn write_kept(store: &Store, (first, last): (u64, u64), entries: &[Entry]) -> Result<Part> {
+    let mut file = header().to_vec();
+    let (blocks, spans) = pack(entries, file.len() as u64)?;
+    file.extend(blocks);
+    let (mut index, mut rest) = (Index::default(), entries);
+    for (start, end, records) in spans {
+        let (block, left) = rest.split_at(records);
+        index.add_block(block, start, end);
+        rest = left;
+    }
+    let mut section = |bytes: Vec<u8>| {
+        let section = Section::of(file.len() as u64, &bytes);
+        file.extend(bytes);
+        section
+    };
+    let trailer = Trailer {
+        summary: section(index.summary.encode()),
+        rows: section(index.encode_rows(first)),
+        ids: section(index.encode_ids()),
+        first,
+        last,
+        records: entries.len() as u64,
+    };
+    file.extend(trailer.encode());
+    let path = paths::quarantine_kept(first, last);
+    store.put(&path, &file, PutMode::Replace)?;
+    Part::kept(store, &path)?.ok_or_else(|| Error::internal(format!("{path} is not what was written")))
+}
