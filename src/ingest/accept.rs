@@ -149,7 +149,7 @@ fn unreadable(record: &[u8], at: usize) -> Error {
     if let Err(error) = check_size(record).and_then(|()| text_of(record).map(drop)) {
         return error;
     }
-    Error::invalid(format!("not one JSON object: byte {} is where it ends being one, so it is kept masked", at + 1))
+    Error::invalid(format!("record is not one JSON object: it goes wrong after {at} bytes, so it is kept masked"))
 }
 
 fn check_size(record: &[u8]) -> Result<()> {

@@ -9,7 +9,7 @@ use super::required_tenant;
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, Result};
-use crate::ingest::{Record, TenantRule};
+use crate::ingest::{Batch, TenantRule};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -75,8 +75,9 @@ impl IngestRequest {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
         };
-        let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&records) });
-        engine.ingest_once(engine.decode(records, self.format, &self.rule), "POST /api/v1/events", request)
+        let batch = engine.decode(records, self.format, &self.rule);
+        let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&batch) });
+        engine.ingest_once(batch, "POST /api/v1/events", request)
     }
 }
 
@@ -93,12 +94,17 @@ fn idempotency_key(value: &str) -> Result<String> {
     Ok(key.to_owned())
 }
 
-/// What a request said, however it was packed: the records, and where each ends.
-fn digest(records: &[Record]) -> String {
+/// What a request said, however it was packed: the records, and where each ends. It is kept, so it is made of the records as they
+/// are kept: who has the hash of a whole record but for one secret could try secrets.
+fn digest(batch: &Batch) -> String {
+    let events = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.original.as_bytes()));
+    let rejected = batch.rejected.iter().map(|rejected| (rejected.line, rejected.bytes.as_slice()));
+    let mut records: Vec<(u64, &[u8])> = events.chain(rejected).collect();
+    records.sort_by_key(|(line, _)| *line);
     let mut digest = Sha256::new();
-    for record in records {
-        digest.update((record.bytes.len() as u64).to_le_bytes());
-        digest.update(&record.bytes);
+    for (_, record) in records {
+        digest.update((record.len() as u64).to_le_bytes());
+        digest.update(record);
     }
     crate::event::hex(&digest.finalize())
 }
