@@ -259,7 +259,8 @@ impl<'a> Reader<'a> {
     fn part<T: Send>(&self, spread: bool, work: impl Fn() -> Result<T> + Sync) -> Result<T> {
         let heavy = self.budget.is_heavy();
         let done = if spread || heavy { self.threads.of(heavy).install(&work) } else { work() };
-        if done.is_err() && self.budget.upgrade() {
+        // Or another part of it was, meanwhile.
+        if done.is_err() && (self.budget.upgrade() || (!heavy && self.budget.is_heavy())) {
             return self.threads.of(true).install(&work);
         }
         done

@@ -11,7 +11,7 @@ use filter::parse_filter;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-const EVENTS: u64 = 8_000;
+const EVENTS: u64 = 4_000;
 
 /// Four segments and a part of the buffer.
 struct Sample {
