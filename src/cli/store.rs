@@ -206,6 +206,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     for found in &report.reports {
         found.data.iter().chain(&found.index).for_each(|finding| note(finding));
     }
+    report.store.iter().for_each(|finding| note(finding));
     let rebuilt = report.reports.iter().filter(|found| found.rebuilt).count();
     let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
     let rebuilt = if args.rebuild_index { format!(", {rebuilt} indexes made anew") } else { String::new() };

@@ -1,10 +1,12 @@
 //! Checking a whole store against its hashes, and making damaged indexes anew.
 
-use super::Engine;
+use super::{Engine, WriteSide};
 use crate::error::Result;
 use crate::storage::segment::Segment;
+use crate::storage::{check_log, check_marks};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::sync::PoisonError;
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -17,6 +19,8 @@ pub struct CheckReport {
     pub bytes: u64,
     /// Segments with something wrong, or whose index was made anew.
     pub reports: Vec<SegmentReport>,
+    /// What is wrong with files of other kinds, each naming its file.
+    pub store: Vec<String>,
 }
 
 /// What was found in one segment.
@@ -35,12 +39,13 @@ pub struct SegmentReport {
 impl CheckReport {
     /// Whether nothing is wrong any more.
     pub fn is_sound(&self) -> bool {
-        self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
+        self.store.is_empty() && self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
     }
 }
 
 impl Engine {
-    /// Reads every file of every segment and compares it with its hashes. `rebuild` makes every index anew, damaged or
+    /// Reads every file of every segment and compares it with its hashes; follows the table's log, and compares its checkpoints,
+    /// its archives, and the small files of the directory with theirs. `rebuild` makes every index anew, damaged or
     /// not, from a Parquet file that is sound.
     ///
     /// # Errors
@@ -50,7 +55,18 @@ impl Engine {
         let reports: Vec<SegmentReport> =
             snapshot.segments.par_iter().map(|segment| check_segment(segment, rebuild)).collect::<Result<_>>()?;
         let stats = self.stats();
+        let store = {
+            let store = self.core.data.store();
+            // Nobody may commit while the log is followed.
+            let write = self.core.write.as_ref();
+            let _compacting = write.map(|write| write.compacting.lock().unwrap_or_else(PoisonError::into_inner));
+            let _table = write.map(WriteSide::table);
+            let mut wrong = self.core.runtime.block_on(check_log(store));
+            wrong.extend(check_marks(store));
+            wrong
+        };
         Ok(CheckReport {
+            store,
             segments: stats.segments,
             events: stats.events,
             bytes: stats.data_bytes + stats.index_bytes,

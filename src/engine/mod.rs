@@ -23,6 +23,7 @@ mod seal;
 mod settings;
 mod signal;
 mod step;
+mod tend;
 mod views;
 mod vitals;
 

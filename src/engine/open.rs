@@ -17,8 +17,8 @@ use crate::ingest::{Buffered, LoggedRequest, Quarantine, Unsealed, decode_logged
 use crate::query::{Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::segment::Segment;
-use crate::storage::wal::{Frame, LogFolder, LogWriter, Recovered, recover};
-use crate::storage::{Access, DataDir, Store, Table, paths};
+use crate::storage::wal::{Frame, LogFolder, LogWriter, MARKER, Recovered, recover};
+use crate::storage::{Access, DataDir, PutMode, Store, Table, paths};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -64,12 +64,12 @@ impl Engine {
             _ => None,
         };
         let scanner = Scanner::new(runtime.clone());
-        let redactor = match (&write, data.redaction()?) {
-            (Some(_), Some((rules, key))) => {
+        let redactor = match write.as_ref().map(|_| data.redaction()).transpose()?.flatten() {
+            Some((rules, key)) => {
                 let place = data.store().path(paths::REDACTION_FILE);
                 Some(Redactor::parse(&rules, key).map_err(|error| error.at(place.display()))?)
             }
-            _ => None,
+            None => None,
         };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
@@ -77,6 +77,7 @@ impl Engine {
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
+            write.tend_log(&engine.core)?;
             write.remove_orphans(&engine.core)?;
             engine.threads.push(start(&engine.core, "annals-seal", seal::run)?);
         }
@@ -102,6 +103,15 @@ struct Logged {
 
 fn read_log(store: &Store, access: Access, sealed: u64) -> Result<(Logged, Option<LogFolder>)> {
     let path = store.path(paths::LOG);
+    let marker = path.join(MARKER);
+    if store.exists(&paths::mark(paths::LOG)) && !marker.exists() {
+        return Err(Error::corrupt(format!(
+            "{} is missing, and with it what says which events were acknowledged and are in no segment: restore the folder from a \
+             copy, or, if it is known to be whole, remove {} and start again",
+            marker.display(),
+            store.path(&paths::mark(paths::LOG)).display()
+        )));
+    }
     if !path.is_dir() {
         if access == Access::Read {
             return Ok((Logged { recovered: Recovered { last_seq: sealed, ..Recovered::default() }, ..Logged::default() }, None));
@@ -145,6 +155,9 @@ fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, pu
     let mut writer = LogWriter::new(folder, recovered.last_epoch);
     writer.rotate(first_seq, &frames).map_err(failed)?;
     writer.trim(writer.epoch()).map_err(failed)?;
+    if !store.exists(&paths::mark(paths::LOG)) {
+        store.put(&paths::mark(paths::LOG), b"the log has a marker\n", PutMode::Replace)?;
+    }
 
     let signal = Arc::new(Signal::default());
     let unsealed_bytes = events.iter().map(|event| event.original.len()).sum();
