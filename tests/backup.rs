@@ -136,11 +136,12 @@ fn the_next_backup_looks_again_at_what_is_there_and_mends_it() {
         let entries = std::fs::read_dir(place.path(folder)).expect("a folder").flatten();
         entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
     };
-    let mut damaged = vec![files_by_age(&place.path("to/events")).remove(0)];
+    let parquet = files_by_age(&place.path("to/events"));
+    let mut damaged = vec![parquet[0].clone()];
     damaged.extend(names("to/events/_annals/index").into_iter().take(1));
     damaged.extend(names("to/quarantine").into_iter().take(1));
     damaged.iter().for_each(|path| flip(path));
-    std::fs::write(files_by_age(&place.path("to/events")).pop().expect("a file"), "short").expect("damage");
+    std::fs::write(parquet.last().expect("a file"), "short").expect("damage");
     let again = annals(&["backup", "--data", &data, "--to", &to]);
     let said = again.ok();
     assert!(said.contains("4 of them damaged and copied again"), "{said}");
