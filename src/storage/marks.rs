@@ -31,7 +31,8 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 fn hashes(store: &Store, name: &str) -> Result<Vec<String>> {
-    Ok(read_marked(store, &paths::mark(name))?.unwrap_or_default())
+    let advice = format!("the hash of {name} (if that file is known to be whole, remove this one and start again)");
+    Ok(read_marked(store, &paths::mark(name)).map_err(|error| error.at(advice))?.unwrap_or_default())
 }
 
 /// Writes a small file of the data directory and its hash.

@@ -228,7 +228,8 @@ pub(super) fn prove(store: &Store) -> Result<Proof> {
     if let Some(last) = head_version.filter(|last| *last > newest) {
         return Err(missing(store, newest + 1).at(format!("the newest commit was {last}, and the log ends with {newest}")));
     }
-    if head.is_none() && tip.account.is_some() {
+    // A new table has its first commit and no head yet.
+    if head.is_none() && tip.account.is_some() && tip.version > 0 {
         tracing::warn!("{} is missing; it is made anew from the log", store.path(paths::TABLE_HEAD).display());
     }
     Ok(Proof { head_behind: tip.account.is_some() && head_version != Some(tip.version), tip, doubts })
