@@ -88,6 +88,12 @@ fn a_backup_never_overwrites_and_never_copies_damage() {
     let other = place.text("other");
     annals_with_input(&["ingest", "--data", &other, "--tenant", "t", "-"], records(0..9).as_bytes()).ok();
     annals(&["backup", "--data", &other, "--to", &to]).refused(1, &["holds no copy of this store"]);
+    // Nor has one that went another way from an earlier copy, nor one that is behind.
+    let fork = place.text("fork");
+    annals(&["restore", "--from", &to, "--data", &fork]).ok();
+    annals_with_input(&["ingest", "--data", &data, "--tenant", "t", "-"], records(100..105).as_bytes()).ok();
+    annals(&["backup", "--data", &data, "--to", &to]).ok();
+    annals(&["backup", "--data", &fork, "--to", &to]).refused(1, &["holds no copy of this store"]);
 
     annals_with_input(&["ingest", "--data", &data, "--tenant", "t", "-"], records(50..99).as_bytes()).ok();
     let newest = files_by_age(&place.path("data/events")).pop().expect("a file");
@@ -97,7 +103,7 @@ fn a_backup_never_overwrites_and_never_copies_damage() {
     std::fs::write(&newest, bytes).expect("damage");
     annals(&["backup", "--data", &data, "--to", &to]).refused(3, &["is not what its hash says"]);
     let kept: Json = serde_json::from_str(&annals(&["count", "--data", &to, "--tenant", "t", "-o", "json"]).ok()).expect("JSON");
-    assert_eq!(kept["count"], 50, "the backup is what it was");
+    assert_eq!(kept["count"], 55, "the backup is what it was");
     assert!(annals(&["check", "--data", &to]).ok().starts_with("sound"));
     // Damage in a backup is found when it is restored.
     let copy = files_by_age(&place.path("to/events")).remove(0);
@@ -110,6 +116,68 @@ fn a_backup_never_overwrites_and_never_copies_damage() {
     let server = Server::start(&place.path("other"));
     annals(&["backup", "--url", &server.url, "--to", "x"]).refused(1, &["--backups DIR"]);
     annals(&["backup", "--url", &server.url, "--to", "../x"]).refused(2, &["name"]);
+}
+
+/// Changes a byte in the middle of a file.
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).expect("a file");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).expect("damage");
+}
+
+#[test]
+fn the_next_backup_looks_again_at_what_is_there_and_mends_it() {
+    let place = Place::new();
+    let (data, to) = (place.text("data"), place.text("to"));
+    annals_with_input(&["ingest", "--data", &data, "--tenant", "t", "-"], (records(0..50) + "nonsense\n").as_bytes()).ok();
+    annals(&["backup", "--data", &data, "--to", &to]).ok();
+    let names = |folder: &str| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(place.path(folder)).expect("a folder").flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+    };
+    let parquet = files_by_age(&place.path("to/events"));
+    let mut damaged = vec![parquet[0].clone()];
+    damaged.extend(names("to/events/_annals/index").into_iter().take(1));
+    damaged.extend(names("to/quarantine").into_iter().take(1));
+    damaged.iter().for_each(|path| flip(path));
+    std::fs::write(parquet.last().expect("a file"), "short").expect("damage");
+    let again = annals(&["backup", "--data", &data, "--to", &to]);
+    let said = again.ok();
+    assert!(said.contains("4 of them damaged and copied again"), "{said}");
+    assert!(annals(&["check", "--data", &to]).ok().starts_with("sound"));
+    assert_eq!(everything(&to), everything(&data));
+    let said = annals(&["backup", "--data", &data, "--to", &to]).ok();
+    assert!(!said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn what_the_store_has_no_more_leaves_the_backup_and_the_log_in_it_stays_short() {
+    let place = Place::new();
+    let (data, to) = (place.text("data"), place.text("to"));
+    for round in 0..6 {
+        annals_with_input(&["ingest", "--data", &data, "--tenant", "t", "-"], records(round * 20..round * 20 + 20).as_bytes()).ok();
+        annals(&["backup", "--data", &data, "--to", &to]).ok();
+    }
+    let files = files_by_age(&place.path("to/events")).len();
+    annals(&["compact", "--data", &data]).ok();
+    annals(&["backup", "--data", &data, "--to", &to]).ok();
+    assert!(files_by_age(&place.path("to/events")).len() < files);
+    let aside: Vec<_> = std::fs::read_dir(place.path("to/events/_annals/aside")).expect("a folder").flatten().collect();
+    assert_eq!(aside.len(), 1, "a folder of today");
+    let log: Vec<String> = std::fs::read_dir(place.path("to/events/_delta_log"))
+        .expect("the log")
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(log.len(), 3, "a checkpoint, its name, its commit: {log:?}");
+    assert!(annals(&["check", "--data", &to]).ok().starts_with("sound"));
+    // What was moved aside a month ago goes.
+    let day = aside[0].path();
+    std::fs::rename(&day, day.with_file_name("2026-01-01")).expect("moved");
+    annals(&["backup", "--data", &data, "--to", &to]).ok();
+    assert!(!day.with_file_name("2026-01-01").exists());
+    assert_eq!(everything(&to), everything(&data));
 }
 
 /// The Parquet files of a table, the one that was changed first first.

@@ -77,6 +77,32 @@ fn python_reads_the_delta_table_and_counts_the_same_rows() {
 }
 
 #[test]
+fn python_reads_the_delta_table_when_its_old_commits_are_archived() {
+    let mut store = TestStore::new();
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let record = |id: usize| json!({ "event_name": "e", "trace_id": format!("id-{id}"), "time": NOW + id as i64 }).to_string();
+    for round in 0..4 {
+        store.ingest("t", &(round * 50..round * 50 + 50).map(record).collect::<Vec<_>>());
+        // Commits may go when they are older than files that were replaced.
+        store.clock.set(annals::event::Timestamp::from_millis(NOW + 400 * annals::event::DAY_MS));
+        store.engine().backup(&folder.path().join("copy")).expect("a backup, and a checkpoint with it");
+    }
+    let events = store.everything().len();
+    assert_eq!(events, 204, "with what was recorded of four backups");
+    store.close();
+    let table = store.path().join("events");
+    assert!(!table.join("_delta_log/00000000000000000000.json").exists(), "the first commit is archived");
+    let rows = |table: &Path| -> Option<Json> {
+        let output = run("count_delta.py", "deltalake, pyarrow", &[&table.to_string_lossy()])?;
+        let counted: Json = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
+        Some(counted["rows"].clone())
+    };
+    let Some(counted) = rows(&table) else { return };
+    assert_eq!(counted, events);
+    assert_eq!(rows(&folder.path().join("copy/events")), Some(json!(events)));
+}
+
+#[test]
 fn the_sdk_of_cts_pages_through_a_thousand_traces() {
     let store = TestStore::new();
     let project = "0a1b2c3d4e5f60718293a4b5c6d7e8f9";

@@ -58,8 +58,13 @@ fn answers(store: &TestStore) -> String {
 
 fn files(store: &TestStore) -> usize {
     fn below(folder: &Path) -> usize {
-        std::fs::read_dir(folder)
-            .map_or(0, |entries| entries.flatten().map(|entry| if entry.path().is_dir() { below(&entry.path()) } else { 1 }).sum())
+        std::fs::read_dir(folder).map_or(0, |entries| {
+            entries
+                .flatten()
+                .filter(|entry| entry.file_name() != "aside")
+                .map(|entry| if entry.path().is_dir() { below(&entry.path()) } else { 1 })
+                .sum()
+        })
     }
     let table = store.path().join("events");
     let partitions = std::fs::read_dir(&table).expect("the table").flatten().map(|entry| entry.path());
@@ -197,6 +202,8 @@ fn what_an_interrupted_write_left_is_removed_and_nothing_else() {
     store.clock.set(Timestamp::from_millis(NOW + 400 * DAY_MS));
     store.reopen();
     assert_eq!(files(&store), all + 1, "what is not ours stays");
+    let aside = table.join("_annals/aside").join(Timestamp::from_millis(NOW + 400 * DAY_MS).date());
+    assert_eq!(std::fs::read_dir(aside).expect("a folder of that day").count(), 4, "what no version ever named is kept there");
     assert_eq!(answers(&store), before);
 }
 

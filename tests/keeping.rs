@@ -122,7 +122,8 @@ fn a_change_that_was_recorded_and_not_put_in_force_is_at_the_next_start() {
     store.engine().set_retention(&Retention::Days(None, Some(365))).expect("above the floor");
     let first = std::fs::read(&policy).expect("a policy");
     store.engine().set_retention(&Retention::Days(None, Some(200))).expect("above the floor");
-    // As if the process had died between the two.
+    // As if the process had died between the two: its hash is written with it.
+    std::fs::remove_file(store.path().join("marks/policy.json")).expect("there is a hash");
     std::fs::write(&policy, &first).expect("the policy can be written");
     store.reopen();
     assert_eq!((store.engine().policy().version, store.engine().policy().default_days), (2, Some(200)));

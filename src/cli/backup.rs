@@ -1,6 +1,6 @@
 //! `annals backup` and `annals restore`.
 
-use super::output::line;
+use super::output::{line, note};
 use super::remote::Remote;
 use super::{OK, Place, Session};
 use crate::api::Pairs;
@@ -63,8 +63,11 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
 }
 
 fn say(report: &Json) -> Result<u8> {
+    let damaged = report["mended"].as_array().map_or(&[][..], Vec::as_slice);
+    damaged.iter().filter_map(Json::as_str).for_each(|path| note(&format!("{path} of the backup was damaged and was copied again")));
+    let mended = if damaged.is_empty() { String::new() } else { format!("; {} of them damaged and copied again", damaged.len()) };
     line(&format!(
-        "{} events in {} segments: {} files copied ({} MB), {} were there",
+        "{} events in {} segments: {} files copied ({} MB), {} were there{mended}",
         report["events"],
         report["segments"],
         report["copied"],

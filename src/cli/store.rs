@@ -207,6 +207,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
         found.data.iter().chain(&found.index).for_each(|finding| note(finding));
     }
     report.quarantine.iter().for_each(|finding| note(finding));
+    report.store.iter().for_each(|finding| note(finding));
     let rebuilt = report.reports.iter().filter(|found| found.rebuilt).count();
     let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
     let rebuilt = if args.rebuild_index { format!(", {rebuilt} indexes made anew") } else { String::new() };

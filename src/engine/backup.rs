@@ -1,5 +1,6 @@
 //! Backup of a running store, and restore.
 
+use super::tend::{archive, prove_whole};
 use super::{CheckReport, Engine, Step};
 use crate::error::{Error, Result};
 use crate::maintain::{BackupReport, copy, prepare};
@@ -17,11 +18,16 @@ impl Engine {
         prepare(self.core.data.store(), target)?;
         self.record_backup(target);
         write.seal_now()?;
-        // Files of older versions must not be removed while they are copied.
+        // Files of older versions, and of the log, must not be removed while they are copied.
         let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = self.snapshot();
+        let (log, snapshot) = write.table.log_at_rest()?;
+        prove_whole(&log, &snapshot)?;
         self.core.reach(Step::BackupBegun)?;
-        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target)
+        // With a checkpoint of this very version, a copy has a few files of the log, however long that is.
+        write.checkpoint(&self.core, &log)?;
+        let report = copy(self.core.data.store(), &snapshot.segments, log.version(), target, self.core.clock.now())?;
+        archive(&self.core, &log)?;
+        Ok(report)
     }
 
     /// Records that everything is about to be copied, and where to. The copy is made even if that fails: a disk that takes
@@ -46,7 +52,7 @@ impl Engine {
             return Err(Error::invalid(format!("{} is not empty: a store is restored into a new directory", target.display())));
         }
         let snapshot = self.snapshot();
-        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target)
+        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target, self.core.clock.now())
     }
 
     /// What a check of the whole store says, if anything is wrong.
@@ -55,10 +61,10 @@ impl Engine {
     /// Damage, by its place.
     pub fn prove(&self) -> Result<CheckReport> {
         let report = self.check(false)?;
-        match (report.reports.first(), report.quarantine.first()) {
+        match (report.reports.first(), report.store.first().or(report.quarantine.first())) {
             (None, None) => Ok(report),
-            (None, Some(wrong)) => Err(Error::corrupt(wrong.clone())),
-            (Some(wrong), _) => {
+            (_, Some(wrong)) => Err(Error::corrupt(wrong.clone())),
+            (Some(wrong), None) => {
                 let what = wrong.data.iter().chain(&wrong.index).next().cloned().unwrap_or_default();
                 Err(Error::corrupt(format!("segment {}: {what}", wrong.segment)))
             }

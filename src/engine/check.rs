@@ -1,10 +1,12 @@
 //! Checking a whole store against its hashes, and making damaged indexes anew.
 
-use super::Engine;
+use super::{Engine, commit};
 use crate::error::Result;
 use crate::storage::segment::Segment;
+use crate::storage::{check_log, check_marks};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::sync::PoisonError;
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -19,6 +21,8 @@ pub struct CheckReport {
     pub reports: Vec<SegmentReport>,
     /// What is wrong with the files of quarantine.
     pub quarantine: Vec<String>,
+    /// What is wrong with files of other kinds, each naming its file.
+    pub store: Vec<String>,
 }
 
 /// What was found in one segment.
@@ -37,13 +41,15 @@ pub struct SegmentReport {
 impl CheckReport {
     /// Whether nothing is wrong any more.
     pub fn is_sound(&self) -> bool {
-        self.quarantine.is_empty()
+        self.store.is_empty()
+            && self.quarantine.is_empty()
             && self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
     }
 }
 
 impl Engine {
-    /// Reads every file of every segment, and of quarantine, and compares it with its hashes. `rebuild` makes every index anew, damaged or
+    /// Reads every file of every segment, and of quarantine, and compares it with its hashes; follows the table's log, and compares its
+    /// checkpoints, its archives, and the small files of the directory with theirs. `rebuild` makes every index anew, damaged or
     /// not, from a Parquet file that is sound.
     ///
     /// # Errors
@@ -53,7 +59,20 @@ impl Engine {
         let reports: Vec<SegmentReport> =
             snapshot.segments.par_iter().map(|segment| check_segment(segment, rebuild)).collect::<Result<_>>()?;
         let stats = self.stats();
+        let store = {
+            let store = self.core.data.store();
+            let mut wrong = match &self.core.write {
+                Some(write) => {
+                    let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+                    write.table.check_log()?
+                }
+                None => commit::runtime()?.block_on(check_log(store)),
+            };
+            wrong.extend(check_marks(store));
+            wrong
+        };
         Ok(CheckReport {
+            store,
             segments: stats.segments,
             events: stats.events,
             bytes: stats.data_bytes + stats.index_bytes,

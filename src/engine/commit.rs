@@ -8,7 +8,8 @@ use super::step::{AtStep, Step};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::segment::{Manifest, Segment};
-use crate::storage::{NewSegment, Store, Table, TableSegment};
+use crate::query::Snapshot;
+use crate::storage::{NewSegment, Store, Table, TableLog, TableSegment, check_log};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -174,6 +175,32 @@ impl Committer {
     /// After a commit in doubt: finds out what is in the table, and shows it.
     pub(super) fn settle(&self) -> Result<()> {
         self.run(Owned::settle)
+    }
+
+    /// The log of the table, and what is shown of exactly its version.
+    pub(super) fn log_at_rest(&self) -> Result<(TableLog, Arc<Snapshot>)> {
+        self.run(|owned| {
+            owned.settle()?;
+            Ok((owned.table.log(), owned.published.get()))
+        })
+    }
+
+    /// The same; none while anything about the log is doubtful.
+    pub(super) fn log_without_doubt(&self) -> Result<Option<(TableLog, Arc<Snapshot>)>> {
+        self.run(|owned| {
+            owned.settle()?;
+            Ok(owned.table.doubts().is_empty().then(|| (owned.table.log(), owned.published.get())))
+        })
+    }
+
+    /// The files that the log says were taken out of the table.
+    pub(super) fn removed(&self) -> Result<HashSet<String>> {
+        self.run(|owned| owned.runtime.block_on(owned.table.removed()))
+    }
+
+    /// What is wrong with the log, found while nobody commits.
+    pub(super) fn check_log(&self) -> Result<Vec<String>> {
+        self.run(|owned| Ok(owned.runtime.block_on(check_log(&owned.store))))
     }
 
     /// The ids of the segments in the table.

@@ -4,10 +4,11 @@
 use super::seal::{put, segment_id};
 use super::seal_trigger::Wake;
 use super::step::Step;
+use super::tend::prove_whole;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
-use crate::maintain::{Candidate, Fingerprint, Occasion, choose, cut, merge, remove_orphans, runs_when_cut, settle};
+use crate::maintain::{Candidate, Fingerprint, Occasion, choose, cut, merge, orphans, put_away, runs_when_cut, settle};
 use crate::query::Snapshot;
 use crate::storage::paths;
 use crate::storage::segment::{Manifest, Segment};
@@ -53,6 +54,9 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
     loop {
         let wake = write.trigger.wait_for_another_seal(&mut seals, wait);
         wait = if wake == Wake::Quiet { IDLE } else { QUIET };
+        if let Err(error) = write.tend_log(core) {
+            tracing::error!(%error, "cannot make a checkpoint of the table's log; tried again after the next seal");
+        }
         let zeal = if wake == Wake::Quiet { Zeal::Quiet } else { Zeal::Usual };
         let before = seals;
         while !write.trigger.stopping() {
@@ -210,17 +214,25 @@ impl WriteSide {
         Ok(core.published.get())
     }
 
-    /// Removes files of segments that no version needs that anyone may still read.
+    /// Puts away files of segments that no version needs that anyone may still read, if the table is known to be whole.
     pub(super) fn remove_orphans(&self, core: &Core) -> Result<usize> {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody may be writing a segment meanwhile: its files are not in the table yet.
         let _writing = self.segment_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut needed: HashSet<String> = core.published.get().segments.iter().map(|segment| segment.manifest().id.clone()).collect();
+        let Some((log, snapshot)) = self.table.log_without_doubt()? else { return Ok(0) };
+        prove_whole(&log, &snapshot)?;
+        let mut needed: HashSet<String> = snapshot.segments.iter().map(|segment| segment.manifest().id.clone()).collect();
         needed.extend(self.table.segment_ids()?);
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         needed.extend(retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()));
+        drop(retired);
+        let (store, now) = (core.data.store(), core.clock.now());
         let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept));
-        remove_orphans(core.data.store(), &needed, before)
+        let found = orphans(store, &needed, Timestamp::from_millis(now.millis().saturating_sub(kept)))?;
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let taken_out = self.table.removed()?;
+        put_away(store, &found, &taken_out, now)
     }
 }

@@ -32,6 +32,7 @@ mod seal;
 mod seal_trigger;
 mod settings;
 mod step;
+mod tend;
 mod views;
 mod vitals;
 

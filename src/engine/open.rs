@@ -19,8 +19,8 @@ use crate::ingest::{Beside, Buffered, LoggedBatch, LoggedRequest, Quarantine, Un
 use crate::query::{Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::segment::Segment;
-use crate::storage::wal::{Frame, LogFolder, LogWriter, Recovered, recover};
-use crate::storage::{Access, DataDir, Store, Table, paths};
+use crate::storage::wal::{Frame, LogFolder, LogWriter, MARKER, Recovered, recover};
+use crate::storage::{Access, DataDir, PutMode, Store, Table, paths};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -96,6 +96,7 @@ impl Engine {
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
+            write.tend_log(&engine.core)?;
             write.remove_orphans(&engine.core)?;
             engine.threads.push(start(&engine.core, "annals-seal", seal::run)?);
         }
@@ -130,6 +131,15 @@ struct Logged {
 
 fn read_log(store: &Store, access: Access, sealed: u64) -> Result<(Logged, Option<LogFolder>)> {
     let path = store.path(paths::LOG);
+    let marker = path.join(MARKER);
+    if store.exists(&paths::mark(paths::LOG)) && !marker.exists() {
+        return Err(Error::corrupt(format!(
+            "{} is missing, and with it what says which events were acknowledged and are in no segment: restore the folder from a \
+             copy, or, if it is known to be whole, remove {} and start again",
+            marker.display(),
+            store.path(&paths::mark(paths::LOG)).display()
+        )));
+    }
     if !path.is_dir() {
         if access == Access::Read {
             return Ok((Logged { recovered: Recovered { last_seq: sealed, ..Recovered::default() }, ..Logged::default() }, None));
@@ -185,6 +195,9 @@ impl Start<'_> {
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
         writer.rotate(first_seq, &frames).map_err(failed)?;
         writer.trim(writer.epoch()).map_err(failed)?;
+        if !self.store.exists(&paths::mark(paths::LOG)) {
+            self.store.put(&paths::mark(paths::LOG), b"the log has a marker\n", PutMode::Replace)?;
+        }
         Beside::remove_others(self.store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
 
         let trigger = Arc::new(SealTrigger::default());

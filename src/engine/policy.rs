@@ -11,7 +11,7 @@ use crate::ingest::{Record, TenantRule, decode_records};
 use crate::maintain::{Hold, Policy};
 use crate::query::Filter;
 use crate::query::filter::parse_filter;
-use crate::storage::{PutMode, Store, paths};
+use crate::storage::{Marked, Store, changed, paths, put_guarded, read_guarded};
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,10 +35,14 @@ pub enum Retention {
 impl InForce {
     /// The policy of a store; that of a new store if it has none.
     pub(super) fn read(store: &Store) -> Result<Self> {
-        let policy = match store.read(paths::POLICY_FILE) {
-            Ok(bytes) => Policy::decode(&bytes).map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Policy::default(),
-            Err(error) => return Err(error),
+        let policy = match read_guarded(store, paths::POLICY_FILE)? {
+            Marked::Sound(bytes) => Policy::decode(&bytes).map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
+            Marked::Changed(_) => return Err(changed(store, paths::POLICY_FILE)),
+            Marked::Gone => {
+                tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the policy is gone; it is made anew from what was recorded of its changes");
+                Policy::default()
+            }
+            Marked::Absent => Policy::default(),
         };
         Ok(Self { policy: Mutex::new(Arc::new(policy)), change: Mutex::default() })
     }
@@ -150,7 +154,7 @@ fn trace_id(version: u64) -> String {
 
 impl Core {
     fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
-        self.data.store().put(paths::POLICY_FILE, &policy.encode(), PutMode::Replace)?;
+        put_guarded(self.data.store(), paths::POLICY_FILE, &policy.encode())?;
         self.reach(Step::PolicyWritten)?;
         let policy = Arc::new(policy);
         *self.policy.lock() = Arc::clone(&policy);

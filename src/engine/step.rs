@@ -38,6 +38,12 @@ pub enum Step {
     ViewRecorded,
     /// It is written and not shown.
     ViewWritten,
+    /// A checkpoint of the table's log is written, and nothing relies on it yet.
+    CheckpointWritten,
+    /// It was read back, compared and recorded.
+    CheckpointProved,
+    /// Commits that the log needs no more are archived, and still in the log.
+    CommitsArchived,
     /// A backup is about to be made of what was just sealed.
     BackupBegun,
 }
@@ -60,6 +66,9 @@ impl Step {
         Self::PolicyWritten,
         Self::ViewRecorded,
         Self::ViewWritten,
+        Self::CheckpointWritten,
+        Self::CheckpointProved,
+        Self::CommitsArchived,
         Self::BackupBegun,
     ];
 }

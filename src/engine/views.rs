@@ -7,7 +7,7 @@ use super::step::Step;
 use super::{Core, Engine};
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::storage::{PutMode, Store, paths};
+use crate::storage::{Marked, Store, changed, paths, put_guarded, read_guarded};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -84,12 +84,16 @@ pub(super) struct Saved {
 
 impl Saved {
     pub(super) fn read(store: &Store) -> Result<Self> {
-        let views = match store.read(paths::VIEWS_FILE) {
-            Ok(bytes) => {
+        let views = match read_guarded(store, paths::VIEWS_FILE)? {
+            Marked::Sound(bytes) => {
                 serde_json::from_slice(&bytes).context(ErrorKind::Corrupt, || store.path(paths::VIEWS_FILE).display().to_string())?
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Views::default(),
-            Err(error) => return Err(error),
+            Marked::Changed(_) => return Err(changed(store, paths::VIEWS_FILE)),
+            Marked::Gone => {
+                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the saved views are gone; they are made anew from what was recorded of them");
+                Views::default()
+            }
+            Marked::Absent => Views::default(),
         };
         Ok(Self { views: Mutex::new(Arc::new(views)), change: Mutex::default() })
     }
@@ -244,7 +248,7 @@ impl Core {
         let mut views = before.clone();
         views.apply(change);
         let bytes = serde_json::to_vec_pretty(&views).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
-        self.data.store().put(paths::VIEWS_FILE, &bytes, PutMode::Replace)?;
+        put_guarded(self.data.store(), paths::VIEWS_FILE, &bytes)?;
         self.reach(Step::ViewWritten)?;
         *self.views.views.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
         Ok(())

@@ -1,18 +1,22 @@
 //! Copies of a store: a data directory of its own, that is added to by the next copy.
 //!
-//! A copy holds one version of the table: its segments, the log of the table up to that version, the quarantine, and the
-//! key. Files that are there already are not copied again, so the next copy costs what is new. Each file is compared with
-//! its hash before it is written and after. The log of the table comes last, oldest first; a copy that was interrupted is
-//! finished by the next one.
+//! A copy holds one version of the table: its segments, the newest proved checkpoint of the table's log with what follows it,
+//! the quarantine, and the keys. Files that are there already are read and compared with their hashes, and written again if
+//! they are damaged; what is not there is copied, compared before it is written and after. The log of the table comes last: a
+//! copy that was interrupted gives what it gave before, and is finished by the next one. Files of segments that are in the
+//! table no more (merged, or deleted by retention) are moved aside in the copy and go after a month.
 
+use super::orphans::{clear_aside, orphans, put_away};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
 use crate::storage::segment::{FileMark, Segment};
-use crate::storage::{PutMode, Store, paths};
+use crate::storage::{PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a copy has, and what was done for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -27,8 +31,14 @@ pub struct BackupReport {
     pub copied: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Files that were there already.
+    /// Files that were there already and are what their hashes say.
     pub kept: u64,
+    /// Files that were there, were damaged, and were written again.
+    pub mended: Vec<String>,
+    /// Files of segments that are in the table no more: moved aside in the copy now.
+    pub aside: u64,
+    /// Files that were moved aside a month ago: removed from the copy now.
+    pub removed: u64,
 }
 
 /// Copies a version of a store into the directory `target`: one that is not there, that is empty, or that holds an earlier
@@ -36,21 +46,40 @@ pub struct BackupReport {
 ///
 /// # Errors
 /// A directory that holds something else, a file that is not what its hash says, a disk that fails.
-pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Path) -> Result<BackupReport> {
+pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Path, now: Timestamp) -> Result<BackupReport> {
     let target = target_store(source, target)?;
-    let copying = Copying { source, target: &target, copied: AtomicU64::new(0), bytes: AtomicU64::new(0), kept: AtomicU64::new(0) };
+    let copying = Copying {
+        source,
+        target: &target,
+        copied: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        kept: AtomicU64::new(0),
+        mended: Mutex::default(),
+    };
+    // The key first: it says of which store an interrupted copy is.
+    copying.file(paths::KEY_FILE)?;
     segments.par_iter().try_for_each(|segment| copying.segment(segment))?;
     copying.quarantine()?;
-    copying.file(paths::KEY_FILE)?;
     for path in [paths::REDACTION_FILE, paths::REDACTION_KEY, paths::VIEWS_FILE] {
         if source.exists(path) {
-            copying.put(path, &source.read(path)?)?;
+            let bytes = source.read(path)?;
+            put_guarded(&target, path, &bytes)?;
+            copying.count(&bytes);
         }
     }
-    for version in 0..=version {
-        copying.file(&paths::table_log(version))?;
+    for file in files_to_copy(source, version)? {
+        copying.bytes_of(&file.path, &file.bytes)?;
     }
     copying.file(paths::VERSION_FILE)?;
+
+    // Only now is nothing of the earlier copy needed.
+    prune_log(&target)?;
+    let needed: HashSet<String> = segments.iter().map(|segment| segment.manifest().id.clone()).collect();
+    let surplus = orphans(&target, &needed, Timestamp::from_millis(i64::MAX))?;
+    let aside = put_away(&target, &surplus, &HashSet::new(), now)?;
+    let removed = clear_aside(&target, now)?;
+    let mut mended = copying.mended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    mended.sort_unstable();
     Ok(BackupReport {
         version,
         segments: segments.len(),
@@ -58,6 +87,9 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
         copied: copying.copied.into_inner(),
         bytes: copying.bytes.into_inner(),
         kept: copying.kept.into_inner(),
+        mended,
+        aside: aside as u64,
+        removed: removed as u64,
     })
 }
 
@@ -77,19 +109,21 @@ fn target_store(source: &Store, target: &Path) -> Result<Store> {
         Store::create(target)?;
     }
     let store = Store::new(target)?;
-    let empty = store.all_names("")?.is_empty();
-    let first = paths::table_log(0);
-    let same = || matches!((source.read(&first), store.read(&first)), (Ok(left), Ok(right)) if left == right);
-    // The key is copied before the table's log, so that an interrupted first copy is known too.
-    let begun = || {
-        !store.exists(&first)
-            && matches!((source.read(paths::KEY_FILE), store.read(paths::KEY_FILE)), (Ok(left), Ok(right)) if left == right)
-    };
-    let only_segments = || !store.exists(&first) && store.all_names("").is_ok_and(|names| names.iter().all(|name| name == paths::TABLE));
-    if empty || same() || begun() || only_segments() {
+    if store.all_names("")?.is_empty() {
         return Ok(store);
     }
-    Err(Error::invalid(format!("{shown} is not empty and holds no copy of this store: name another directory")))
+    // Each store has a key of its own, which is copied before anything else.
+    let same = matches!((source.read(paths::KEY_FILE), store.read(paths::KEY_FILE)), (Ok(left), Ok(right)) if left == right);
+    let only_segments = || {
+        !store.exists(paths::KEY_FILE)
+            && store.names(paths::TABLE_LOG).is_ok_and(|names| names.is_empty())
+            && store.all_names("").is_ok_and(|names| names.iter().all(|name| name == paths::TABLE || name.starts_with(paths::KEY_FILE)))
+    };
+    if !same && !only_segments() {
+        return Err(Error::invalid(format!("{shown} is not empty and holds no copy of this store: name another directory")));
+    }
+    check_same_history(source, &store)?;
+    Ok(store)
 }
 
 struct Copying<'a> {
@@ -98,15 +132,19 @@ struct Copying<'a> {
     copied: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
+    mended: Mutex<Vec<String>>,
 }
 
 impl Copying<'_> {
     fn segment(&self, segment: &Segment) -> Result<()> {
         let manifest = segment.manifest();
         for (path, mark) in [(paths::data(&manifest.date, &manifest.id), &manifest.data), (paths::index(&manifest.id), &manifest.index)] {
-            if self.target.length(&path)? == Some(mark.bytes) {
-                self.kept.fetch_add(1, Ordering::Relaxed);
-                continue;
+            if self.target.length(&path)?.is_some() {
+                if mark.is_of(&self.target.read(&path)?) {
+                    self.kept.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                self.mending(&path);
             }
             let bytes = self.source.read(&path)?;
             self.proved(self.source, &path, &bytes, mark)?;
@@ -114,6 +152,12 @@ impl Copying<'_> {
             self.proved(self.target, &path, &self.target.read_back(&path)?, mark)?;
         }
         self.file(&paths::manifest(&manifest.id))
+    }
+
+    /// A file of the copy is not what it was when it was copied.
+    fn mending(&self, path: &str) {
+        tracing::warn!(file = %self.target.path(path).display(), "a file of the backup was damaged; it is copied again");
+        self.mended.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
     }
 
     fn proved(&self, store: &Store, path: &str, bytes: &[u8], mark: &FileMark) -> Result<()> {
@@ -170,26 +214,36 @@ impl Copying<'_> {
 
     /// Copies a small file, or compares it with the one that is there.
     fn file(&self, path: &str) -> Result<()> {
-        let bytes = self.source.read(path)?;
+        self.bytes_of(path, &self.source.read(path)?)
+    }
+
+    fn bytes_of(&self, path: &str, bytes: &[u8]) -> Result<()> {
         match self.target.read(path) {
             Ok(there) if there == bytes => {
                 self.kept.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            // An index that was made anew has a new manifest.
-            Ok(_) if !path.starts_with(paths::MANIFESTS) => {
-                Err(Error::invalid(format!("{} is another file than the store's: this is no copy of it", self.target.path(path).display())))
+            Ok(_) => {
+                // Commits, checkpoints and quarantined records never change; the rest does.
+                let fixed = [paths::TABLE_LOG, paths::QUARANTINE].iter().any(|folder| path.starts_with(folder));
+                if fixed && path != paths::LAST_CHECKPOINT {
+                    self.mending(path);
+                }
+                self.put(path, bytes)
             }
-            Ok(_) => self.put(path, &bytes),
-            Err(error) if error.kind() == ErrorKind::NotFound => self.put(path, &bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.put(path, bytes),
             Err(error) => Err(error),
         }
     }
 
     fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
         self.target.put(path, bytes, PutMode::Replace)?;
+        self.count(bytes);
+        Ok(())
+    }
+
+    fn count(&self, bytes: &[u8]) {
         self.copied.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(())
     }
 }

@@ -15,5 +15,5 @@ pub use backup::{BackupReport, copy, prepare};
 pub use choose::{Candidate, Occasion, choose, settle};
 pub use cut::{Most, Piece, cut, runs_when_cut};
 pub use merge::{Fingerprint, events_of, merge};
-pub use orphans::remove_orphans;
+pub use orphans::{Orphan, clear_aside, orphans, put_away};
 pub use policy::{FLOOR_DAYS, Hold, Policy};

@@ -1,37 +1,119 @@
-//! Files that no version of the table needs: what an interrupted write left, and what was merged into something else.
+//! Files that no version of the table needs: what was merged into something else or deleted, and what an interrupted write
+//! left.
+//!
+//! What the table's log names as taken out is removed. What it never named may be what a log that lost something does not
+//! know any more: it is moved aside, and kept there for a month.
 
 use crate::error::Result;
-use crate::event::Timestamp;
+use crate::event::{DAY_MS, Timestamp};
 use crate::storage::{Store, paths};
 use std::collections::HashSet;
 
-/// Removes the files of segments that are not `needed` and were not changed since `before`; returns how many. Other readers
-/// of the table may still read a version that was current until then.
+/// Days that a file stays aside.
+const ASIDE_DAYS: i64 = 30;
+
+/// A file that no version needs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// The segment that it is named after.
+    segment: String,
+    path: String,
+}
+
+/// The files of segments that are not `needed` and were not changed since `before`. Other readers of the table may still read
+/// a version that was current until then.
 ///
 /// # Errors
 /// A disk that fails.
-pub fn remove_orphans(store: &Store, needed: &HashSet<String>, before: Timestamp) -> Result<usize> {
-    let mut removed = 0;
+pub fn orphans(store: &Store, needed: &HashSet<String>, before: Timestamp) -> Result<Vec<Orphan>> {
+    let mut found = Vec::new();
     for folder in store.names(paths::TABLE)?.into_iter().filter(|name| name.starts_with("date=")) {
-        let folder = format!("{}/{folder}", paths::TABLE);
-        removed += remove_in(store, &folder, ".parquet", needed, before)?;
+        find(store, &format!("{}/{folder}", paths::TABLE), ".parquet", needed, before, &mut found)?;
     }
-    removed += remove_in(store, paths::INDEXES, ".idx", needed, before)?;
-    removed += remove_in(store, paths::MANIFESTS, ".json", needed, before)?;
-    Ok(removed)
+    find(store, paths::INDEXES, ".idx", needed, before, &mut found)?;
+    find(store, paths::MANIFESTS, ".json", needed, before, &mut found)?;
+    Ok(found)
 }
 
-fn remove_in(store: &Store, folder: &str, ending: &str, needed: &HashSet<String>, before: Timestamp) -> Result<usize> {
-    let mut removed = 0;
+fn find(store: &Store, folder: &str, ending: &str, needed: &HashSet<String>, before: Timestamp, found: &mut Vec<Orphan>) -> Result<()> {
     for name in store.all_names(folder)? {
         // What a killed process was writing has the name it was to get, a # and a number.
         let (whole, temporary) = name.split_once('#').map_or((name.as_str(), false), |(whole, _)| (whole, true));
         let Some(id) = whole.strip_suffix(ending) else { continue };
         let path = format!("{folder}/{name}");
         if (temporary || !needed.contains(id)) && store.changed(&path)?.is_some_and(|changed| changed < before) {
-            store.remove(&path)?;
-            removed += 1;
+            found.push(Orphan { segment: id.to_owned(), path });
         }
     }
+    Ok(())
+}
+
+/// Removes the orphans of segments that the table's log says were taken out, and moves the others aside. Returns how many.
+///
+/// # Errors
+/// A disk that fails.
+pub fn put_away(store: &Store, orphans: &[Orphan], taken_out: &HashSet<String>, now: Timestamp) -> Result<usize> {
+    for orphan in orphans {
+        if taken_out.contains(&orphan.segment) {
+            store.remove(&orphan.path)?;
+            continue;
+        }
+        let name = orphan.path.rsplit('/').next().unwrap_or(&orphan.path);
+        let aside = format!("{}/{}/{name}", paths::ASIDE, now.date());
+        store.rename(&orphan.path, &aside)?;
+        tracing::info!(
+            file = %store.path(&aside).display(),
+            "a file that no version of the table names was moved aside; it is kept for {ASIDE_DAYS} days"
+        );
+    }
+    Ok(orphans.len())
+}
+
+/// Removes what was moved aside a month ago. Returns how many files.
+///
+/// # Errors
+/// A disk that fails.
+pub fn clear_aside(store: &Store, now: Timestamp) -> Result<usize> {
+    let kept_from = Timestamp::from_millis(now.millis().saturating_sub(ASIDE_DAYS * DAY_MS)).date();
+    let mut removed = 0;
+    for day in store.all_names(paths::ASIDE)?.into_iter().filter(|day| *day < kept_from) {
+        let folder = format!("{}/{day}", paths::ASIDE);
+        for name in store.all_names(&folder)? {
+            store.remove(&format!("{folder}/{name}"))?;
+            removed += 1;
+        }
+        store.remove_folder(&folder)?;
+    }
     Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::PutMode;
+
+    #[test]
+    fn what_the_log_never_named_is_moved_aside_and_goes_after_a_month() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        for id in ["NEEDED", "MERGED", "LOST"] {
+            store.put(&paths::data("2026-06-30", id), id.as_bytes(), PutMode::Create).expect("a file");
+            store.put(&paths::index(id), id.as_bytes(), PutMode::Create).expect("a file");
+        }
+        let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<HashSet<String>>();
+        let now = store.changed(&paths::index("LOST")).expect("a time").expect("a file");
+        let later = |days: i64| Timestamp::from_millis(now.millis() + days * DAY_MS);
+        assert_eq!(orphans(&store, &set(&["NEEDED"]), later(-1)).expect("files"), []);
+        let found = orphans(&store, &set(&["NEEDED"]), later(1)).expect("files");
+        assert_eq!(put_away(&store, &found, &set(&["MERGED"]), later(1)).expect("a disk"), 4);
+        let there = |path: &str| store.exists(path);
+        assert!(there(&paths::data("2026-06-30", "NEEDED")) && there(&paths::index("NEEDED")));
+        assert!(!there(&paths::data("2026-06-30", "MERGED")) && !there(&paths::data("2026-06-30", "LOST")));
+        let aside = format!("{}/{}", paths::ASIDE, later(1).date());
+        assert_eq!(store.names(&aside).expect("a folder"), ["LOST.idx", "LOST.parquet"]);
+        assert_eq!(store.read(&format!("{aside}/LOST.parquet")).expect("the file"), b"LOST");
+        assert_eq!(clear_aside(&store, later(ASIDE_DAYS + 1)).expect("a disk"), 0);
+        assert_eq!(clear_aside(&store, later(ASIDE_DAYS + 2)).expect("a disk"), 2);
+        assert!(store.names(paths::ASIDE).expect("a folder").is_empty());
+    }
 }

@@ -1,5 +1,6 @@
 //! A data directory: its version mark, and the lock that keeps a second process out.
 
+use super::marks::{Marked, accept, changed, gone, put_guarded, read_guarded};
 use super::paths::{KEY_FILE, LOCK_FILE, REDACTION_FILE, REDACTION_KEY, VERSION_FILE};
 use super::store::{PutMode, Store, create_root};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -79,11 +80,23 @@ impl DataDir {
     /// # Errors
     /// Files that cannot be read or written.
     pub fn redaction(&self) -> Result<Option<(Vec<u8>, [u8; 32])>> {
-        match self.store.read(REDACTION_FILE) {
-            Ok(rules) => Ok(Some((rules, key(&self.store, REDACTION_KEY, Access::Write)?))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        // Rules are written by people: others than before are said and taken, but not that there are none any more.
+        let rules = match read_guarded(&self.store, REDACTION_FILE)? {
+            Marked::Sound(rules) => {
+                if !self.store.exists(&super::paths::mark(REDACTION_FILE)) {
+                    accept(&self.store, REDACTION_FILE, &rules)?;
+                }
+                rules
+            }
+            Marked::Changed(rules) => {
+                tracing::warn!(file = %self.store.path(REDACTION_FILE).display(), "the rules of redaction are others than at the last start");
+                accept(&self.store, REDACTION_FILE, &rules)?;
+                rules
+            }
+            Marked::Gone => return Err(gone(&self.store, REDACTION_FILE)),
+            Marked::Absent => return Ok(None),
+        };
+        Ok(Some((rules, key(&self.store, REDACTION_KEY, Access::Write)?)))
     }
 
     /// The directory's own key, which cursors are signed with. It is made when the directory is first opened for writing.
@@ -154,17 +167,26 @@ fn lock(root: &Path, access: Access) -> Result<File> {
 fn key(store: &Store, file: &str, access: Access) -> Result<[u8; 32]> {
     match store.read(file) {
         Ok(bytes) => {
+            match read_guarded(store, file)? {
+                Marked::Changed(_) => return Err(changed(store, file)),
+                _ if access == Access::Write && !store.exists(&super::paths::mark(file)) => accept(store, file, &bytes)?,
+                _ => {}
+            }
             return bytes
                 .try_into()
                 .map_err(|_| Error::corrupt(format!("{} is no key of 32 bytes: restore it from a copy", store.path(file).display())));
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if read_guarded(store, file)? == Marked::Gone {
+                return Err(gone(store, file));
+            }
+        }
         Err(error) => return Err(error),
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
     if access == Access::Write {
-        store.put(file, &key, PutMode::Replace)?;
+        put_guarded(store, file, &key)?;
     }
     Ok(key)
 }

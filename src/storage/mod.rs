@@ -4,6 +4,8 @@
 //! under a temporary name, synced, published by one rename or link, and then their directory is synced.
 
 mod data_dir;
+mod marked;
+mod marks;
 pub mod paths;
 mod process;
 pub mod quarantine;
@@ -13,6 +15,9 @@ mod table;
 pub mod wal;
 
 pub use data_dir::{Access, DataDir, FORMAT_VERSION};
+pub use marks::{Marked, accept, changed, check_marks, gone, put_guarded, read_guarded};
 pub use process::{Memory, memory};
 pub use store::{PutMode, Store};
-pub use table::{NewSegment, Table, TableSegment};
+pub use table::{
+    Account, Archived, LogFile, NewSegment, Table, TableLog, TableSegment, check_log, check_same_history, files_to_copy, prune_log,
+};

@@ -8,13 +8,19 @@
 //! DATA/policy.json                          how long events are kept, and legal holds
 //! DATA/views.json                           saved views of the screen
 //! DATA/follow.json                          how far files were read that are followed into it
+//! DATA/marks/NAME                           the hash that the file NAME of the directory must have
 //! DATA/LOCK                                 held by the process that has it open
 //! DATA/events/_delta_log/…                  the Delta table's log
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
 //! DATA/events/_annals/segments/ID.json      its manifest
+//! DATA/events/_annals/head.json             the newest commit of the table, with its hash
+//! DATA/events/_annals/checkpoints.json      the checkpoints of the table's log that were proved, with their hashes
+//! DATA/events/_annals/log/A-B.commits.zst   commits A to B, which the table's log needs no more
+//! DATA/events/_annals/aside/DAY/…           files that no version of the table ever named, moved there on that day
 //! DATA/events/_annals/index/ID.idx          its index
 //! DATA/wal/EPOCH.wal                        what was accepted and is in no segment yet
 //! DATA/wal/beside/ID.batch                  the records of a large batch that the log refers to
+//! DATA/wal/marker                           which of these is the newest, and how long it is
 //! DATA/quarantine/FIRST.log                 records that could not be decoded, as they come
 //! DATA/quarantine/FIRST-LAST.kept           the same with an index
 //! DATA/quarantine/files.json                the names of those files
@@ -49,6 +55,20 @@ pub const BESIDE: &str = "wal/beside";
 pub const MANIFESTS: &str = "events/_annals/segments";
 /// The folder of the segments' indexes.
 pub const INDEXES: &str = "events/_annals/index";
+/// The folder of the table's log.
+pub const TABLE_LOG: &str = "events/_delta_log";
+/// What a reader of Delta tables is told of the newest checkpoint.
+pub const LAST_CHECKPOINT: &str = "events/_delta_log/_last_checkpoint";
+/// The newest commit of the table.
+pub const TABLE_HEAD: &str = "events/_annals/head.json";
+/// The proved checkpoints of the table's log.
+pub const TABLE_CHECKPOINTS: &str = "events/_annals/checkpoints.json";
+/// The folder of archived commits.
+pub const TABLE_ARCHIVE: &str = "events/_annals/log";
+/// The folder of files that were moved aside.
+pub const ASIDE: &str = "events/_annals/aside";
+/// The folder of the hashes of small files.
+pub const MARKS: &str = "marks";
 /// The folder of records that could not be decoded.
 pub const QUARANTINE: &str = "quarantine";
 
@@ -104,6 +124,38 @@ pub fn quarantine_numbers(name: &str) -> Option<(u64, Option<u64>)> {
     Some((first.parse().ok()?, Some(last.parse().ok()?)))
 }
 
+/// A checkpoint of the Delta table.
+pub fn table_checkpoint(version: u64) -> String {
+    format!("{TABLE_LOG}/{version:020}.checkpoint.parquet")
+}
+
+/// The version in the name of a commit of the Delta table.
+pub fn commit_of(name: &str) -> Option<u64> {
+    name.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+/// The version in the name of a checkpoint of the Delta table, of whichever form.
+pub fn checkpoint_of(name: &str) -> Option<u64> {
+    let (digits, rest) = name.split_once('.')?;
+    (digits.len() == 20 && rest.starts_with("checkpoint")).then(|| digits.parse().ok())?
+}
+
+/// Commits `first` to `last`, archived.
+pub fn table_archive(first: u64, last: u64) -> String {
+    format!("{TABLE_ARCHIVE}/{first:020}-{last:020}.commits.zst")
+}
+
+/// The first and last commit in the name of an archive.
+pub fn archive_of(name: &str) -> Option<(u64, u64)> {
+    let (first, last) = name.strip_suffix(".commits.zst")?.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+/// The hash that a small file must have.
+pub fn mark(name: &str) -> String {
+    format!("{MARKS}/{name}")
+}
+
 /// The segment id in the path of a data file, as the Delta log has it.
 pub fn segment_of(data_path: &str) -> Option<&str> {
     data_path.rsplit('/').next()?.strip_suffix(".parquet")
@@ -126,5 +178,17 @@ mod tests {
         assert_eq!(numbers(quarantine_log(7)), Some((7, None)));
         assert_eq!(numbers(quarantine_kept(7, 1 << 40)), Some((7, Some(1 << 40))));
         assert_eq!(["files.json", "01ABC.ndjson", "x.log", "1.kept"].map(quarantine_numbers), [None; 4]);
+    }
+
+    #[test]
+    fn versions_are_read_back_from_the_names_of_the_log() {
+        let name = |path: &str| path.rsplit('/').next().expect("a name").to_owned();
+        assert_eq!(commit_of(&name(&table_log(7))), Some(7));
+        assert_eq!(checkpoint_of(&name(&table_checkpoint(99))), Some(99));
+        assert_eq!(checkpoint_of("00000000000000000099.checkpoint.0000000001.0000000002.parquet"), Some(99));
+        assert_eq!(archive_of(&name(&table_archive(3, 40))), Some((3, 40)));
+        for other in ["_last_checkpoint", "7.json", "00000000000000000099.crc"] {
+            assert_eq!((commit_of(other), checkpoint_of(other), archive_of(other)), (None, None, None), "{other}");
+        }
     }
 }

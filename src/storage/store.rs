@@ -8,7 +8,7 @@ use super::segment::Opened;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{
@@ -173,6 +173,29 @@ impl Store {
         }
     }
 
+    /// Moves a file to another folder, durably. What is there under that name is replaced.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (source, target) = (self.path(from), self.path(to));
+        let folder = |path: &Path| path.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
+        let moved = create_folder(&folder(&target))
+            .and_then(|()| fs::rename(&source, &target))
+            .and_then(|()| sync_folder(&folder(&target)))
+            .and_then(|()| sync_folder(&folder(&source)));
+        moved.map_err(|cause| Error::io(format!("cannot move {} to {}", source.display(), target.display()), cause))
+    }
+
+    /// Removes a folder that is empty.
+    ///
+    /// # Errors
+    /// A folder that is not empty; a disk that fails.
+    pub fn remove_folder(&self, folder: &str) -> Result<()> {
+        let target = self.path(folder);
+        fs::remove_dir(&target).map_err(|cause| Error::io(target.display(), cause))
+    }
+
     /// The names in a folder, in order; none when the folder is not there. Temporary files are left out.
     ///
     /// # Errors
@@ -234,6 +257,11 @@ impl Store {
         Arc::new(DurableStore { inner: LocalFileSystem::new(), files: Arc::clone(&self.files) })
     }
 
+    /// How many names the readers of the table were given in listings, and how many files they have read.
+    pub fn work(&self) -> (u64, u64) {
+        (self.files.listed.load(Ordering::Relaxed), self.files.read.load(Ordering::Relaxed))
+    }
+
     /// The place of a folder as a URL, the form in which Delta Lake wants it.
     ///
     /// # Errors
@@ -248,6 +276,8 @@ impl Store {
 #[derive(Debug, Default)]
 struct Files {
     temporary: AtomicU64,
+    listed: AtomicU64,
+    read: AtomicU64,
 }
 
 impl Files {
@@ -347,6 +377,16 @@ impl DurableStore {
     }
 }
 
+type Listed = BoxStream<'static, object_store::Result<ObjectMeta>>;
+
+/// The same listing, counted.
+fn counted(listed: Listed, files: Arc<Files>) -> Listed {
+    let count = move |_: &object_store::Result<ObjectMeta>| {
+        files.listed.fetch_add(1, Ordering::Relaxed);
+    };
+    listed.inspect(count).boxed()
+}
+
 #[async_trait]
 impl ObjectStore for DurableStore {
     async fn put_opts(&self, location: &ObjectPath, payload: PutPayload, opts: PutOptions) -> object_store::Result<PutResult> {
@@ -365,6 +405,7 @@ impl ObjectStore for DurableStore {
     }
 
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> object_store::Result<GetResult> {
+        self.files.read.fetch_add(1, Ordering::Relaxed);
         self.inner.get_opts(location, options).await
     }
 
@@ -380,11 +421,11 @@ impl ObjectStore for DurableStore {
     }
 
     fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        counted(self.inner.list(prefix), Arc::clone(&self.files))
     }
 
     fn list_with_offset(&self, prefix: Option<&ObjectPath>, offset: &ObjectPath) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        counted(self.inner.list_with_offset(prefix, offset), Arc::clone(&self.files))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> object_store::Result<ListResult> {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// A folder of log files.
@@ -50,6 +51,11 @@ pub trait LogDisk: Debug + Send {
     /// # Errors
     /// A failing disk.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Overwrites bytes of a file that is there, which may get lost until its next sync, or survive.
+    ///
+    /// # Errors
+    /// A failing disk.
+    fn overwrite(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// A folder of the file system, which must exist.
@@ -94,5 +100,9 @@ impl LogDisk for LogFolder {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.0.join(name))
+    }
+
+    fn overwrite(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.0.join(name))?.write_all_at(bytes, at)
     }
 }

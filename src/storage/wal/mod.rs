@@ -20,6 +20,7 @@
 //!   again or given up when the file before was poisoned. So after an error nothing is repaired in place and no `fsync` is
 //!   tried twice (the kernel reports a failed write-back once): a new file begins at the first number that is not durable.
 //! * What a file lacks before the first number of the next file was acknowledged and is lost: that is damage, and refused.
+//! * Beside the files is a marker (`marker.rs`): the newest file must be there, and be as long as it says.
 //! * At the end of the last file, a frame that is not whole is a *torn tail* if the file ends within it, or if a block of it
 //!   is nothing but zeros, as a power cut leaves it; nothing after it was acknowledged, and it is cut off. Anything else is
 //!   damage: a flipped bit leaves no such mark (frames begin and end in bytes that are not zero, payloads have no empty block). `durable` says up to where the file was synced when the frame was written,
@@ -27,6 +28,7 @@
 
 mod disk;
 mod frame;
+mod marker;
 mod recover;
 #[cfg(test)]
 mod sim;
@@ -36,6 +38,7 @@ mod writer;
 
 pub use disk::{LogDisk, LogFolder};
 pub use frame::Frame;
+pub use marker::NAME as MARKER;
 pub use recover::{Recovered, TornTail, recover};
 pub use writer::LogWriter;
 

@@ -3,6 +3,7 @@
 use super::disk::LogDisk;
 use super::epoch_of;
 use super::frame::{BadFrame, Frame, Header, HeaderRead, VERSION, frame_at};
+use super::marker::{self, Marker};
 use crate::error::{Error, ErrorKind, Result};
 use std::io;
 
@@ -35,7 +36,9 @@ pub struct TornTail {
 /// # Errors
 /// Events that were acknowledged and are missing or damaged; the message says in which file, where, and what to do.
 pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
-    let files = read_files(disk)?;
+    let marker = read_marker(disk)?;
+    let files = read_files(disk, marker.epoch)?;
+    check_newest(&files, marker)?;
     let mut recovered = Recovered { last_seq: sealed, last_epoch: last_epoch(disk)?, ..Recovered::default() };
     let mut next = sealed + 1;
     for (place, file) in files.iter().enumerate() {
@@ -49,7 +52,11 @@ pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
             let what = format!("events {next} to {} were acknowledged and are missing before it", file.header.first_seq - 1);
             return Err(damage(file, 0, &what));
         }
+        let durable = if file.header.epoch == marker.epoch { marker.durable } else { 0 };
         let end = read_frames(file, void_from, sealed, &mut recovered)?;
+        if recovered.torn.as_ref().is_some_and(|torn| torn.file == file.name && torn.at < durable) {
+            return Err(damage(file, recovered.torn.as_ref().map_or(0, |torn| torn.at as usize), "a batch that was acknowledged is in it"));
+        }
         if void_from.is_some_and(|void_from| end < void_from) {
             let what = format!("events {end} to {} were acknowledged and are missing", void_from.unwrap_or_default() - 1);
             return Err(damage(file, file.bytes.len(), &what));
@@ -71,15 +78,54 @@ fn last_epoch(disk: &impl LogDisk) -> Result<u64> {
     Ok(names.iter().filter_map(|name| epoch_of(name)).max().unwrap_or_default())
 }
 
-/// The files that were ever in use, oldest first.
-fn read_files(disk: &impl LogDisk) -> Result<Vec<LogFile>> {
+/// What is known to be in the log; nothing, if an earlier version wrote it.
+fn read_marker(disk: &impl LogDisk) -> Result<Marker> {
+    let failed = |cause: io::Error| Error::io(marker::NAME, cause);
+    if !disk.names().map_err(failed)?.iter().any(|name| name == marker::NAME) {
+        return Ok(Marker::default());
+    }
+    let damaged = || {
+        Error::corrupt(format!(
+            "the file {} is damaged: restore it from a copy, or, if the log is known to be whole, remove it and start again",
+            marker::NAME
+        ))
+    };
+    Marker::decode(&disk.read(marker::NAME).map_err(failed)?).ok_or_else(damaged)
+}
+
+/// The newest file must be there, and be as long as it was when the last batch in it was acknowledged.
+fn check_newest(files: &[LogFile], marker: Marker) -> Result<()> {
+    let advice = "nothing was changed; restore the file from a copy";
+    if marker.epoch == 0 {
+        return Ok(());
+    }
+    let name = super::file_name(marker.epoch);
+    match files.iter().find(|file| file.header.epoch == marker.epoch) {
+        None => Err(Error::corrupt(format!(
+            "{name} is missing: it had {} bytes of events from number {} on that were acknowledged; {advice}",
+            marker.durable, marker.first_seq
+        ))),
+        Some(file) if (file.bytes.len() as u64) < marker.durable => Err(Error::corrupt(format!(
+            "{name} was cut: it has {} bytes, and {} were acknowledged; {advice}",
+            file.bytes.len(),
+            marker.durable
+        ))),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The files that were ever in use, oldest first. One up to `marked` was in use.
+fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<LogFile>> {
     let failed = |cause: io::Error| Error::io("the log", cause);
     let mut files: Vec<LogFile> = Vec::new();
     for name in disk.names().map_err(failed)? {
         let Some(epoch) = epoch_of(&name) else { continue };
         let bytes = disk.read(&name).map_err(|cause| Error::io(&name, cause))?;
         let whole = match Header::decode(&bytes) {
-            HeaderRead::Unborn => continue,
+            HeaderRead::Unborn if epoch > marked => continue,
+            HeaderRead::Unborn => {
+                return Err(Error::corrupt(format!("{name} was emptied or cut: its header is gone; restore it from a copy")));
+            }
             HeaderRead::Version(version) => {
                 let what =
                     format!("{name} is a log of version {version}, this annals reads version {VERSION}: use the annals that wrote it");

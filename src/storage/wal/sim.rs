@@ -126,6 +126,11 @@ impl SimDisk {
 /// A file of which an arbitrary part of what was not synced got to the disk.
 fn cut(file: &SimFile, chance: &mut Chance) -> Name {
     let mut bytes = file.durable.clone();
+    // What was overwritten in place got there, or did not.
+    if file.bytes.get(..bytes.len()).is_some_and(|written| written != bytes) && chance.below(2) == 0 {
+        let length = bytes.len();
+        bytes.copy_from_slice(&file.bytes[..length]);
+    }
     let more = file.bytes.len().saturating_sub(bytes.len());
     let kept = if more == 0 { 0 } else { chance.below(more as u64 + 1) as usize };
     let durable = bytes.len();
@@ -204,6 +209,14 @@ impl LogDisk for SimDisk {
             inner.removed.push((from.to_owned(), Arc::clone(&file)));
         }
         inner.files.insert(to.to_owned(), Name { file, durable: false });
+        Ok(())
+    }
+
+    fn overwrite(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let inner = self.step()?;
+        let mut file = lock(&inner.files.get(name).ok_or(io::ErrorKind::NotFound)?.file);
+        let at = at as usize;
+        file.bytes[at..at + bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 

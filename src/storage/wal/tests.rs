@@ -45,6 +45,9 @@ fn a_tail_cut_anywhere_is_cut_off_and_nothing_before_it() {
     for length in 0..whole.len() {
         let disk = log(&three());
         disk.change("00000000000000000001.wal", |bytes| bytes.truncate(length));
+        // All of it was acknowledged, and the marker says so.
+        assert_eq!(recover(&disk, 0).expect_err("it was longer").kind(), ErrorKind::Corrupt, "{length}");
+        disk.remove("marker").expect("a marker");
         let recovered = recover(&disk, 0).expect("a cut is no damage");
         let expected = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
         assert_eq!(recovered.frames, three()[..expected], "{length}");
@@ -78,6 +81,8 @@ fn damage_and_missing_files_are_told_from_torn_tails() {
     writer.append(&frame(2, 1, 10));
     writer.sync().expect("a sync");
     disk.change("00000000000000000001.wal", |bytes| bytes[512..1_536].fill(0));
+    assert!(recover(&disk, 0).expect_err("the marker says that it was synced").to_string().contains("acknowledged"));
+    disk.remove("marker").expect("a marker");
     assert_eq!(recover(&disk, 0).expect("a tail").frames, []);
     // Files.
     let disk = log(&three());
@@ -89,6 +94,31 @@ fn damage_and_missing_files_are_told_from_torn_tails() {
     disk.remove("00000000000000000001.wal").expect("a file");
     assert!(recover(&disk, 0).expect_err("a file is missing").to_string().contains("events 1 to 8"));
     assert_eq!(recover(&disk, 8).expect("they are in the table").frames.len(), 1);
+}
+
+#[test]
+fn the_newest_file_cannot_be_gone_empty_or_short_without_a_word() {
+    let name = "00000000000000000001.wal";
+    let disk = log(&three());
+    disk.remove(name).expect("a file");
+    assert!(recover(&disk, 0).expect_err("it is gone").to_string().contains("00000000000000000001.wal is missing"));
+    assert!(recover(&disk, 8).is_err(), "it may have had more than what is in the table");
+    // The marker itself: both its slots must be damaged before nothing is known, and then that is said.
+    let disk = log(&three());
+    disk.change("marker", |bytes| bytes[20] ^= 1);
+    assert_eq!(recover(&disk, 0).expect("one slot is enough").frames.len(), 3);
+    for damage in [0, 1, 30, 512] {
+        let disk = log(&three());
+        disk.change("marker", |bytes| bytes.truncate(damage));
+        assert!(recover(&disk, 0).is_err() || damage == 512, "{damage}");
+    }
+    // A file that got its name and is not the marked one yet.
+    let disk = log(&three());
+    let mut writer = LogWriter::new(disk.clone(), 1);
+    let marker = disk.read("marker").expect("the marker");
+    writer.rotate(9, &[]).expect("a file");
+    disk.change("marker", |bytes| *bytes = marker);
+    assert_eq!(recover(&disk, 0).expect("both are there").frames.len(), 3);
 }
 
 #[test]

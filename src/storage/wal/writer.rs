@@ -2,6 +2,7 @@
 
 use super::disk::LogDisk;
 use super::frame::{Frame, Header};
+use super::marker::{self, Marker};
 use super::{epoch_of, file_name};
 use std::io;
 
@@ -18,12 +19,13 @@ pub struct LogWriter<D: LogDisk> {
     written: u64,
     /// Up to where it is durable.
     durable: u64,
+    marker: Marker,
 }
 
 impl<D: LogDisk> LogWriter<D> {
     /// A writer that has no file yet; the first is made by [`LogWriter::rotate`], and gets an epoch above `last_epoch`.
     pub fn new(disk: D, last_epoch: u64) -> Self {
-        Self { disk, epoch: last_epoch, file: None, waiting: Vec::new(), written: 0, durable: 0 }
+        Self { disk, epoch: last_epoch, file: None, waiting: Vec::new(), written: 0, durable: 0, marker: Marker::default() }
     }
 
     /// Begins a new file whose first event has the number `first_seq`, with `frames` in it. What was taken and not synced,
@@ -50,7 +52,27 @@ impl<D: LogDisk> LogWriter<D> {
         self.disk.rename(&temporary, &name)?;
         self.disk.sync_names()?;
         (self.written, self.durable) = (bytes.len() as u64, bytes.len() as u64);
+        self.mark_file(first_seq)?;
         self.file = Some(file);
+        Ok(())
+    }
+
+    /// Says durably that this is the newest file: before anything in it is acknowledged, and before older ones go.
+    fn mark_file(&mut self, first_seq: u64) -> io::Result<()> {
+        if self.marker.count == 0 && self.disk.names()?.iter().any(|name| name == marker::NAME) {
+            self.marker = Marker::decode(&self.disk.read(marker::NAME)?).unwrap_or_default();
+        }
+        let marker = Marker { count: self.marker.count + 1, epoch: self.epoch, first_seq, durable: self.durable };
+        let temporary = format!("{}.tmp", marker::NAME);
+        if self.disk.names()?.contains(&temporary) {
+            self.disk.remove(&temporary)?;
+        }
+        let mut file = self.disk.create(&temporary)?;
+        self.disk.append(&mut file, &marker.file())?;
+        self.disk.sync(&mut file)?;
+        self.disk.rename(&temporary, marker::NAME)?;
+        self.disk.sync_names()?;
+        self.marker = marker;
         Ok(())
     }
 
@@ -70,6 +92,12 @@ impl<D: LogDisk> LogWriter<D> {
         self.written += self.waiting.len() as u64;
         self.durable = self.written;
         self.waiting.clear();
+        let marker = Marker { count: self.marker.count + 1, durable: self.durable, ..self.marker };
+        let (at, slot) = marker.slot();
+        // What it says is true before and after; if it cannot be written, less is known.
+        if self.disk.overwrite(marker::NAME, at, &slot).is_ok() {
+            self.marker = marker;
+        }
         self.file = Some(file);
         Ok(())
     }

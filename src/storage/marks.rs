@@ -1,0 +1,142 @@
+//! The hashes of small files that others may read or write: policy, saved views, keys, rules of redaction.
+//!
+//! The hash of a file stands in a file of its own. While one is replaced by another, both hashes are good: a process that
+//! ends in between leaves a file that has one of them. A file of an earlier version has none, and is taken as it is.
+
+use super::marked::{put_marked, read_marked};
+use super::paths;
+use super::store::{PutMode, Store};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::hex;
+use sha2::{Digest, Sha256};
+
+/// What is known of a small file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marked {
+    /// It is there and has its hash, or never had one.
+    Sound(Vec<u8>),
+    /// It is there and is not what it was.
+    Changed(Vec<u8>),
+    /// It was there and is gone.
+    Gone,
+    /// It never was.
+    Absent,
+}
+
+/// Stands for a file that is not there, in place of its hash.
+const NONE: &str = "none";
+
+fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hashes(store: &Store, name: &str) -> Result<Vec<String>> {
+    let advice = format!("the hash of {name} (if that file is known to be whole, remove this one and start again)");
+    Ok(read_marked(store, &paths::mark(name)).map_err(|error| error.at(advice))?.unwrap_or_default())
+}
+
+/// Writes a small file of the data directory and its hash.
+///
+/// # Errors
+/// A disk that fails.
+pub fn put_guarded(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
+    let new = hash(bytes);
+    let mut good = match store.read(name) {
+        Ok(there) => vec![hash(&there)],
+        Err(error) if error.kind() == ErrorKind::NotFound => vec![NONE.to_owned()],
+        Err(error) => return Err(error),
+    };
+    good.push(new.clone());
+    put_marked(store, &paths::mark(name), &good)?;
+    store.put(name, bytes, PutMode::Replace)?;
+    put_marked(store, &paths::mark(name), &[new])
+}
+
+/// Takes the file that is there for what it must be from now on.
+///
+/// # Errors
+/// A disk that fails.
+pub fn accept(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
+    put_marked(store, &paths::mark(name), &[hash(bytes)])
+}
+
+/// Reads a small file and tells what is known of it.
+///
+/// # Errors
+/// A disk that fails; a hash that is damaged itself.
+pub fn read_guarded(store: &Store, name: &str) -> Result<Marked> {
+    let good = hashes(store, name)?;
+    match store.read(name) {
+        Ok(bytes) if good.is_empty() || good.contains(&hash(&bytes)) => Ok(Marked::Sound(bytes)),
+        Ok(bytes) => Ok(Marked::Changed(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound && (good.is_empty() || good.iter().any(|hash| hash == NONE)) => {
+            Ok(Marked::Absent)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Marked::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+/// The error for a file that is not what it was.
+pub fn changed(store: &Store, name: &str) -> Error {
+    Error::corrupt(format!(
+        "{} is not what annals wrote: restore it from a backup, or, if it was changed on purpose, remove {} and start again",
+        store.path(name).display(),
+        store.path(&paths::mark(name)).display()
+    ))
+}
+
+/// The error for a file that is gone.
+pub fn gone(store: &Store, name: &str) -> Error {
+    Error::corrupt(format!(
+        "{} was there and is gone: restore it from a backup, or, if it was removed on purpose, remove {} and start again",
+        store.path(name).display(),
+        store.path(&paths::mark(name)).display()
+    ))
+}
+
+/// What is wrong with the small files of a data directory.
+pub fn check_marks(store: &Store) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for name in store.names(paths::MARKS).unwrap_or_default() {
+        if name == paths::LOG {
+            continue;
+        }
+        match read_guarded(store, &name) {
+            Ok(Marked::Changed(_)) => wrong.push(changed(store, &name).to_string()),
+            Ok(Marked::Gone) => wrong.push(gone(store, &name).to_string()),
+            Ok(_) => {}
+            Err(error) => wrong.push(error.to_string()),
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_from_outside_is_seen_and_an_interrupted_write_is_none() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        let read = || read_guarded(&store, "policy.json").expect("a state");
+        assert_eq!(read(), Marked::Absent);
+        store.put("policy.json", b"old", PutMode::Replace).expect("a file of an earlier version");
+        assert_eq!(read(), Marked::Sound(b"old".to_vec()));
+        put_guarded(&store, "policy.json", b"one").expect("a file");
+        assert_eq!(read(), Marked::Sound(b"one".to_vec()));
+        store.put("policy.json", b"onf", PutMode::Replace).expect("damage");
+        assert_eq!(read(), Marked::Changed(b"onf".to_vec()));
+        store.remove("policy.json").expect("damage");
+        assert_eq!(read(), Marked::Gone);
+        put_marked(&store, &paths::mark("policy.json"), &[NONE.to_owned(), hash(b"one")]).expect("a mark");
+        assert_eq!(read(), Marked::Absent, "the first was about to be written");
+        // Both moments at which the process may end.
+        store.put("policy.json", b"one", PutMode::Replace).expect("a file");
+        put_marked(&store, &paths::mark("policy.json"), &[hash(b"one"), hash(b"two")]).expect("a mark");
+        assert_eq!(read(), Marked::Sound(b"one".to_vec()));
+        store.put("policy.json", b"two", PutMode::Replace).expect("a file");
+        assert_eq!(read(), Marked::Sound(b"two".to_vec()));
+    }
+}
