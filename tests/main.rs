@@ -12,6 +12,7 @@ mod everyone;
 mod exporting;
 mod following;
 mod formats;
+mod health;
 mod hostile;
 mod keeping;
 mod oracle;

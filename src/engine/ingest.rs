@@ -164,6 +164,7 @@ impl Engine {
 impl Core {
     /// Accepts a batch, and counts what became of it.
     pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+        let _working = self.watchdog.begin(super::Part::Intake);
         let outcome = self.accept(batch, source, request)?;
         self.count(source, &outcome);
         Ok(outcome)

@@ -4,16 +4,18 @@
 //! table version, and the buffer) and never wait for writes. A batch is told from what is known and numbered under one lock
 //! (`intake`), made durable and shown by one thread (`log`), and sealed into segments by another (`seal`).
 //!
-//! Locks are taken in this order: change of policy or of views, compacting, table, intake. Whoever holds neither may wait for the log.
+//! Locks are taken in this order: change of policy or of views, compacting, deleting, table, intake. Whoever holds neither may wait for the log.
 
 mod backup;
 mod check;
 mod compact;
 mod expire;
+mod health;
 mod housekeeping;
 mod ingest;
 mod intake;
 mod log;
+mod mend;
 mod open;
 mod policy;
 mod published;
@@ -25,10 +27,12 @@ mod signal;
 mod step;
 mod views;
 mod vitals;
+mod watchdog;
 
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
 pub use expire::Expired;
+pub use health::{Condition, Problem};
 pub(crate) use ingest::read_records;
 pub use ingest::{Outcome, Receipt, Refused};
 pub use policy::Retention;
@@ -38,6 +42,7 @@ pub use settings::Settings;
 pub use step::{AtStep, Step};
 pub use views::{Seen, View, ViewText, Views};
 pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
+pub use watchdog::{Part, Stuck, Working};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -79,6 +84,9 @@ struct Core {
     policy: InForce,
     views: views::Saved,
     pace: vitals::Pace,
+    watchdog: Arc<watchdog::Watchdog>,
+    /// Drawn when the directory was opened: what was told of another store, or before a restore, is not taken for this.
+    opening: u64,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, Taken>>,
     write: Option<WriteSide>,
@@ -91,6 +99,8 @@ struct WriteSide {
     intake: Mutex<Intake>,
     /// Held while segments are merged or files removed.
     compacting: Mutex<()>,
+    /// Held while a deletion is committed by the policy in force, and while another is put in force.
+    deleting: Mutex<()>,
     /// Segments that are in the table no more, and that a reader may still have.
     retired: Mutex<Vec<Weak<Segment>>>,
     /// Segments that retention needs not look at again.
@@ -181,6 +191,11 @@ impl Engine {
     /// The key that cursors of this store are signed with.
     pub fn cursor_key(&self) -> [u8; 32] {
         self.core.data.key()
+    }
+
+    /// A number that no other opening of this or another store has.
+    pub fn opening(&self) -> u64 {
+        self.core.opening
     }
 
     /// The clock.

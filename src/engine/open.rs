@@ -9,7 +9,7 @@ use super::seal::{self, Sealing};
 use super::signal::Signal;
 use super::views::Saved;
 use super::vitals::Pace;
-use super::{Core, Engine, Settings, WriteSide, compact, housekeeping};
+use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, mend};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
@@ -20,6 +20,7 @@ use crate::storage::segment::Segment;
 use crate::storage::wal::{Frame, LogFolder, LogWriter, Recovered, recover};
 use crate::storage::{Access, DataDir, Store, Table, paths};
 use rayon::prelude::*;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
@@ -73,7 +74,25 @@ impl Engine {
         };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
-        let core = Core { data, clock, runtime, scanner, settings, redactor, published, policy, views, pace, scrubbed, taken, write };
+        let watchdog = write.as_ref().map(|write| Arc::clone(&write.signal.watchdog)).unwrap_or_default();
+        let opening = RandomState::new().hash_one(clock.now().millis());
+        let core = Core {
+            data,
+            clock,
+            runtime,
+            scanner,
+            settings,
+            redactor,
+            published,
+            policy,
+            views,
+            pace,
+            watchdog,
+            opening,
+            scrubbed,
+            taken,
+            write,
+        };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
@@ -86,6 +105,7 @@ impl Engine {
             if engine.core.settings.compact {
                 engine.threads.push(start(&engine.core, "annals-compact", compact::run)?);
                 engine.threads.push(start(&engine.core, "annals-keep", housekeeping::run)?);
+                engine.threads.push(start(&engine.core, "annals-mend", mend::run)?);
             }
         }
         Ok(engine)
@@ -166,6 +186,7 @@ fn write_side(store: &Store, table: Table, folder: LogFolder, logged: Logged, pu
         table: Mutex::new(Sealing { table, in_doubt: false }),
         intake: Mutex::new(intake),
         compacting: Mutex::default(),
+        deleting: Mutex::default(),
         retired: Mutex::default(),
         all_held: Mutex::default(),
         signal,

@@ -124,8 +124,8 @@ impl Engine {
         });
         self.core.record(record)?;
         self.core.reach(Step::PolicyRecorded)?;
-        // A run of retention that has begun goes by the policy it began with: it ends first.
-        let _no_deletion = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        // A run of retention looks at the policy again before each commit: only for a commit in hand is there to wait.
+        let _no_deletion = write.deleting.lock().unwrap_or_else(PoisonError::into_inner);
         self.core.enforce(policy)
     }
 

@@ -30,7 +30,9 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
     let mut rest = Duration::ZERO;
     let settings = &core.settings;
     while write.signal.wait_for_work(settings.seal_events, settings.seal_bytes, settings.seal_after, rest) == Wake::Seal {
-        match write.seal(core) {
+        let sealed = write.seal(core);
+        core.watchdog.ended(super::Part::Seal, sealed.is_ok());
+        match sealed {
             Ok(()) => rest = Duration::ZERO,
             Err(error) => {
                 tracing::error!(%error, "cannot seal the buffer; its events are safe in the write-ahead log");
@@ -49,6 +51,7 @@ impl WriteSide {
 
     /// Makes segments of everything in the buffer, and removes the log's files that held it.
     pub(super) fn seal(&self, core: &Core) -> Result<()> {
+        let _working = core.watchdog.begin(super::Part::Seal);
         let mut table = self.table();
         self.settle(core, &mut table)?;
         let (epoch, last_seq, events) = {

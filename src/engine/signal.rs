@@ -1,6 +1,7 @@
 //! Who waits for the buffer: the sealer for enough to seal, requests for room.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use super::watchdog::Watchdog;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How full the buffer is, and what the sealer was asked for.
@@ -20,6 +21,7 @@ struct State {
 pub(super) struct Signal {
     state: Mutex<State>,
     changed: Condvar,
+    pub(super) watchdog: Arc<Watchdog>,
 }
 
 /// What the sealer woke up for.

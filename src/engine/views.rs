@@ -85,9 +85,12 @@ pub(super) struct Saved {
 impl Saved {
     pub(super) fn read(store: &Store) -> Result<Self> {
         let views = match store.read(paths::VIEWS_FILE) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).context(ErrorKind::Corrupt, || store.path(paths::VIEWS_FILE).display().to_string())?
-            }
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|cause| {
+                // Every change is recorded as an event before it is made: they are made again, from the first.
+                let file = store.path(paths::VIEWS_FILE);
+                tracing::error!(file = %file.display(), %cause, "the saved views cannot be read: they are made anew of what was recorded");
+                Views::default()
+            }),
             Err(error) if error.kind() == ErrorKind::NotFound => Views::default(),
             Err(error) => return Err(error),
         };
@@ -217,21 +220,37 @@ impl Engine {
             "resource_name": name, "details": change,
         }))?;
         self.core.reach(Step::ViewRecorded)?;
-        self.core.make(&views, change)
+        let mut views = (*views).clone();
+        views.apply(change);
+        self.core.keep(views)
+    }
+
+    /// Whether the last change that the views have was not recorded here: the file is that of a later moment, as in a store that was
+    /// restored from a backup.
+    fn are_ahead(&self, views: &Views) -> Result<bool> {
+        if views.changes == 0 {
+            return Ok(false);
+        }
+        let snapshot = self.snapshot();
+        let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
+        // Where records are lost, what is in the file is all there is.
+        let found = self.reader(&snapshot, None).get(&scope, &trace_id(views.changes));
+        Ok(found.is_ok_and(|found| found.is_empty()))
     }
 
     /// Makes the changes that were recorded and not made.
     pub(super) fn catch_up_with_views(&self) -> Result<()> {
+        let before = self.views();
+        let mut views = if self.are_ahead(&before)? { Views::default() } else { (*before).clone() };
         loop {
-            let views = self.views();
             let id = trace_id(views.changes + 1);
             let snapshot = self.snapshot();
             let found = self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id)?;
-            let Some(event) = found.first() else { return Ok(()) };
+            let Some(event) = found.first() else { break };
             let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
-            let change = serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?;
-            self.core.make(&views, change)?;
+            views.apply(serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?);
         }
+        if views == *before { Ok(()) } else { self.core.keep(views) }
     }
 }
 
@@ -240,9 +259,7 @@ fn trace_id(change: u64) -> String {
 }
 
 impl Core {
-    fn make(&self, before: &Views, change: Change) -> Result<()> {
-        let mut views = before.clone();
-        views.apply(change);
+    fn keep(&self, views: Views) -> Result<()> {
         let bytes = serde_json::to_vec_pretty(&views).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         self.data.store().put(paths::VIEWS_FILE, &bytes, PutMode::Replace)?;
         self.reach(Step::ViewWritten)?;

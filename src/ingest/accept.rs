@@ -257,17 +257,49 @@ impl<'a> Wanted<'a> {
         let to = events.partition_point(|(time, _)| *time <= rows.newest());
         &events[from..to]
     }
+
+    /// Those that a tenant's rows of a segment could hold, with the time that the row must have; any time where theirs is absurd.
+    fn of(&self, segment: &Segment, rows: &TenantRows) -> impl Iterator<Item = (Option<Timestamp>, usize)> {
+        let suspects = if segment.manifest().suspects > 0 { self.suspect.get(rows.tenant.as_ref()) } else { None };
+        let timed = self.within(rows).iter().map(|(time, place)| (Some(*time), *place));
+        timed.chain(suspects.into_iter().flatten().map(|place| (None, *place)))
+    }
 }
 
-fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(usize, Known)>> {
+/// The rows that may be one of these events, with its place in the batch: as the index has them, or, where it is damaged, as the columns
+/// have. A damaged index must not refuse what is new.
+fn candidates(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(u32, usize)>> {
+    match candidates_by_index(segment, events, wanted) {
+        Ok(Some(pairs)) => Ok(pairs),
+        Err(error) if !segment.index_is_damaged() => Err(error),
+        Ok(None) | Err(_) => candidates_by_columns(segment, events, wanted),
+    }
+}
+
+fn candidates_by_columns(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(u32, usize)>> {
+    let mut pairs = Vec::new();
+    for rows in wanted.tenants.iter().filter_map(|name| segment.tenant(name)) {
+        let mut asked: HashMap<&str, Vec<(Option<Timestamp>, usize)>> = HashMap::new();
+        for (time, place) in wanted.of(segment, rows) {
+            asked.entry(events[place].trace_id()).or_default().push((time, place));
+        }
+        if asked.is_empty() {
+            continue;
+        }
+        for (row, at, id) in segment.rows_with_trace_ids(rows.range(), &asked.keys().copied().collect())? {
+            let same = asked.get(id.as_ref()).into_iter().flatten().filter(|(time, _)| time.is_none_or(|time| time == at));
+            pairs.extend(same.map(|(_, place)| (row, *place)));
+        }
+    }
+    Ok(pairs)
+}
+
+fn candidates_by_index(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Option<Vec<(u32, usize)>>> {
     let mut pairs: Vec<(u32, usize)> = Vec::new();
-    let manifest = segment.manifest();
     // A batch has few tenants, a segment may have many, and there are many segments.
     for rows in wanted.tenants.iter().filter_map(|name| segment.tenant(name)) {
-        let suspects = if manifest.suspects > 0 { wanted.suspect.get(rows.tenant.as_ref()) } else { None };
-        let timed = wanted.within(rows).iter().map(|(time, place)| (Some(*time), *place));
-        for (time, place) in timed.chain(suspects.into_iter().flatten().map(|place| (None, *place))) {
-            let index = segment.index()?;
+        for (time, place) in wanted.of(segment, rows) {
+            let Some(index) = segment.sound_index()? else { return Ok(None) };
             for row in index.candidates(Field::TraceId, events[place].trace_id())? {
                 if rows.range().contains(&row) && time.is_none_or(|time| index.time(row) == time) {
                     pairs.push((row, place));
@@ -275,6 +307,11 @@ fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<
             }
         }
     }
+    Ok(Some(pairs))
+}
+
+fn known_in(segment: &Segment, events: &[Event], wanted: &Wanted<'_>) -> Result<Vec<(usize, Known)>> {
+    let mut pairs = candidates(segment, events, wanted)?;
     pairs.sort_unstable();
     let mut rows: Vec<u32> = pairs.iter().map(|(row, _)| *row).collect();
     rows.dedup();
