@@ -105,6 +105,12 @@ impl Error {
         self.kind
     }
 
+    /// Whether a stored file is missing: what the caller named may exist all the same.
+    pub fn is_missing_file(&self) -> bool {
+        let cause = self.source.as_ref().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        self.kind == ErrorKind::NotFound && cause.is_some()
+    }
+
     /// The request parameter that is wrong, if one is.
     pub fn parameter_name(&self) -> Option<&str> {
         self.parameter.as_deref()

@@ -14,6 +14,7 @@ mod everyone;
 mod exporting;
 mod following;
 mod formats;
+mod health;
 mod hostile;
 mod keeping;
 mod load;

@@ -55,7 +55,11 @@ pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        let status = status_of(error.kind());
+        let status = match error.kind() {
+            // A file of the store, not what the caller asked for.
+            ErrorKind::NotFound if error.is_missing_file() => StatusCode::INTERNAL_SERVER_ERROR,
+            kind => status_of(kind),
+        };
         if status.is_server_error() {
             tracing::error!(%error, "a request failed");
         }

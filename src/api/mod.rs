@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod export;
 mod guard;
+mod health;
 mod listed;
 mod openapi;
 mod params;
@@ -74,6 +75,8 @@ impl App {
     /// Runs a call of the engine where it may block.
     async fn run<T: Send + 'static>(&self, call: impl FnOnce(&Engine) -> Result<T> + Send + 'static) -> Result<T> {
         let engine = Arc::clone(&self.engine);
+        // From here, not from when a thread is free for it: that none is must be seen.
+        let _working = engine.begin_call();
         let done = tokio::task::spawn_blocking(move || call(&engine)).await;
         done.map_err(|cause| Error::internal("a call failed").because(cause))?
     }
@@ -99,6 +102,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .merge(export::routes())
         .merge(store::routes())
         .merge(quarantine::routes())
+        .merge(health::routes())
         .merge(policy::routes())
         .merge(status::routes())
         .merge(views::routes())

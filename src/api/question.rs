@@ -19,6 +19,7 @@ use crate::text::fold;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Events on a page unless `limit` says otherwise.
 pub const PAGE_ROWS_DEFAULT: usize = 50;
@@ -74,13 +75,15 @@ impl Call {
     /// The parameters it takes besides the filter's.
     pub(super) fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Events => &["tenant", "explain", "path", "limit", "order", "cursor", "around", "original", "fields", "cut", "total"],
-            Self::Count => &["tenant", "explain", "path"],
-            Self::Facets => &["tenant", "explain", "path", "fields", "size"],
-            Self::Histogram => &["tenant", "explain", "path", "interval", "by", "time_zone"],
-            Self::Top => &["tenant", "explain", "path", "field", "size"],
-            Self::Stats => &["tenant", "explain", "path", "field", "by", "size"],
-            Self::Values => &["tenant", "explain", "path", "field", "contains", "size"],
+            Self::Events => {
+                &["tenant", "explain", "partial", "path", "limit", "order", "cursor", "around", "original", "fields", "cut", "total"]
+            }
+            Self::Count => &["tenant", "explain", "partial", "path"],
+            Self::Facets => &["tenant", "explain", "partial", "path", "fields", "size"],
+            Self::Histogram => &["tenant", "explain", "partial", "path", "interval", "by", "time_zone"],
+            Self::Top => &["tenant", "explain", "partial", "path", "field", "size"],
+            Self::Stats => &["tenant", "explain", "partial", "path", "field", "by", "size"],
+            Self::Values => &["tenant", "explain", "partial", "path", "field", "contains", "size"],
         }
     }
 }
@@ -114,24 +117,52 @@ pub(super) fn answer_within(engine: &Engine, call: Call, pairs: &Pairs, budget: 
         filter: parse_filter(&pairs.0, call.parameters(), engine.clock().now())?,
         forced: pairs.one("path")?.map(Path::parse).transpose()?,
     };
-    let snapshot = engine.snapshot();
+    let mut snapshot = engine.snapshot();
     question.reader(engine, &snapshot).foresee(&question.scope, &question.filter)?;
-    let (mut answer, explain) = match call {
-        Call::Events => question.events(engine, &snapshot)?,
-        Call::Count => {
-            let (count, explain) = question.reader(engine, &snapshot).count(&question.scope, &question.filter)?;
-            (json!({ "count": count }).into(), explain)
+    let mut missing = pairs.flag("partial")?.then(Vec::new);
+    let (mut answer, explain) = loop {
+        let answered = answer_of(engine, call, &question, &snapshot);
+        let (Err(error), Some(missing)) = (&answered, &mut missing) else { break answered? };
+        match without_lost(&snapshot, &question.scope, missing) {
+            Some(rest) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => snapshot = Arc::new(rest),
+            _ => break answered?,
         }
-        Call::Facets => question.facets(engine, &snapshot)?,
-        Call::Histogram => question.histogram(engine, &snapshot)?,
-        Call::Top => question.top(engine, &snapshot)?,
-        Call::Stats => question.stats(engine, &snapshot)?,
-        Call::Values => question.values(engine, &snapshot)?,
     };
+    if let Some(missing) = missing {
+        answer.set("missing", missing.into());
+    }
     if pairs.flag("explain")? {
         answer.set("explain", explain_json(&explain));
     }
     Ok(answer)
+}
+
+fn answer_of(engine: &Engine, call: Call, question: &Question<'_>, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+    match call {
+        Call::Events => question.events(engine, snapshot),
+        Call::Count => {
+            let (count, explain) = question.reader(engine, snapshot).count(&question.scope, &question.filter)?;
+            Ok((json!({ "count": count }).into(), explain))
+        }
+        Call::Facets => question.facets(engine, snapshot),
+        Call::Histogram => question.histogram(engine, snapshot),
+        Call::Top => question.top(engine, snapshot),
+        Call::Stats => question.stats(engine, snapshot),
+        Call::Values => question.values(engine, snapshot),
+    }
+}
+
+/// A snapshot without the segments whose Parquet files were found lost or damaged, which are added to what is missing of the answer;
+/// nothing if there are none.
+fn without_lost(snapshot: &Snapshot, scope: &Scope, missing: &mut Vec<Json>) -> Option<Snapshot> {
+    let (lost, whole): (Vec<_>, Vec<_>) = snapshot.segments.iter().map(Arc::clone).partition(|segment| segment.data_is_damaged());
+    for segment in &lost {
+        let manifest = segment.manifest();
+        for rows in manifest.tenants.iter().filter(|rows| scope.covers(&rows.tenant)) {
+            missing.push(json!({ "segment": manifest.id, "date": manifest.date, "tenant": rows.tenant, "rows": rows.rows }));
+        }
+    }
+    (!lost.is_empty()).then(|| Snapshot { segments: Arc::new(whole), ..snapshot.clone() })
 }
 
 impl<'a> Question<'a> {

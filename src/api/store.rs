@@ -1,4 +1,4 @@
-//! What the store is: fields, health, metrics; and backups.
+//! What the store is: fields, metrics; and backups.
 
 use super::App;
 use super::error::ApiError;
@@ -11,18 +11,14 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/api/v1/fields", get(async || Json(question::fields())))
         .route("/api/v1/backups", post(backup))
-        .route("/livez", get(async || Json(json!({ "status": "ok" }))))
-        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/api/v1/livez", get(async || Json(json!({ "status": "ok" }))))
-        .route("/api/v1/readyz", get(ready))
         .route("/api/v1/metrics", get(metrics))
 }
 
@@ -44,13 +40,6 @@ async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Api
     Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
 }
 
-async fn ready(State(app): State<App>) -> Json<Value> {
-    let stats = app.engine.stats();
-    Json(json!({
-        "status": "ok", "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version, "segments": stats.segments, "events": stats.events, "buffered": stats.buffered,
-    }))
-}
-
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let stats = app.engine.stats();
     let mut text = String::new();
@@ -67,10 +56,15 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     gauge("open_parts", "Data files and indexes of segments that are open.", open.parts as u64);
     gauge("open_parts_bytes", "Bytes of memory that open data files and indexes take.", open.bytes);
     gauge("open_parts_budget_bytes", "Bytes of memory that open data files and indexes may take.", open.budget);
-    let scrubbed = app.engine.scrubbed();
+    let (scrubbed, damaged) = (app.engine.scrubbed(), app.engine.damaged());
     gauge("scrubbed_segments", "Segments compared with their hashes since the start.", scrubbed.segments);
     gauge("scrubbed_bytes", "Bytes compared with their hashes since the start.", scrubbed.bytes);
-    gauge("damaged_segments", "Segments that were found damaged.", scrubbed.damaged.len() as u64);
+    gauge("damaged_segments", "Segments that were found damaged.", damaged.len() as u64);
+    let lost = damaged.values().filter(|damage| damage.data.is_some()).count();
+    gauge("damaged_data_files", "Segments whose Parquet file was found missing or damaged.", lost as u64);
+    gauge("indexes_mended", "Damaged indexes that were made anew since the start.", scrubbed.mended);
+    let problems = app.engine.problems();
+    gauge("problems", "What /readyz says is wrong.", problems.len() as u64);
     let (quarantined, quarantine_bytes) = app.engine.quarantine_size();
     gauge("quarantined", "Records in quarantine.", quarantined);
     gauge("quarantine_bytes", "Bytes that records in quarantine are counted with.", quarantine_bytes.0);

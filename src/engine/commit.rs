@@ -7,11 +7,12 @@ use super::published::Published;
 use super::step::{AtStep, Step};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::storage::segment::{Manifest, Segment};
 use crate::query::Snapshot;
+use crate::storage::segment::{Manifest, Segment};
 use crate::storage::{NewSegment, Store, Table, TableLog, TableSegment, check_log};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -35,7 +36,7 @@ pub(super) fn runtime() -> Result<Runtime> {
 pub(super) struct Owned {
     pub(super) table: Table,
     /// A commit failed, and whether it is in the table is not known.
-    in_doubt: bool,
+    in_doubt: Arc<AtomicBool>,
     store: Store,
     published: Arc<Published>,
     clock: Arc<dyn Clock>,
@@ -52,7 +53,7 @@ impl Owned {
         at_step: AtStep,
         runtime: Handle,
     ) -> Self {
-        Self { table, in_doubt: false, store, published, clock, at_step, runtime }
+        Self { table, in_doubt: Arc::default(), store, published, clock, at_step, runtime }
     }
 
     /// Adds the segments of a seal, and shows them in place of the part of the buffer that they were made of.
@@ -61,7 +62,7 @@ impl Owned {
         let added: Vec<NewSegment<'_>> = new_segments(&segments);
         let committed = self.runtime.block_on(self.table.commit(&added, last_seq, self.clock.now()));
         let committed = committed.and_then(|version| self.at_step.reach(Step::SealCommitted).map(|()| version));
-        self.in_doubt = committed.is_err();
+        self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
         self.published.sealed(version, last_seq, segments);
         Ok(version)
@@ -85,7 +86,7 @@ impl Owned {
 
     fn exchange(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>, committed: Result<u64>, step: Step) -> Result<u64> {
         let committed = committed.and_then(|version| self.at_step.reach(step).map(|()| version));
-        self.in_doubt = committed.is_err();
+        self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
         let ids = old.iter().map(|segment| segment.manifest().id.clone()).collect();
         self.published.exchanged(version, &ids, new);
@@ -94,7 +95,7 @@ impl Owned {
 
     /// After a commit in doubt: reads the table again, and shows what is in it.
     fn settle(&mut self) -> Result<()> {
-        if !self.in_doubt {
+        if !self.in_doubt.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.table = self.runtime.block_on(Table::open(&self.store, false))?;
@@ -109,7 +110,7 @@ impl Owned {
         };
         let segments = committed.iter().map(open).collect::<Result<_>>()?;
         self.published.replaced(self.table.version(), last_seq, segments);
-        self.in_doubt = false;
+        self.in_doubt.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -129,6 +130,7 @@ type Order = Box<dyn FnOnce(&mut Owned) + Send>;
 #[derive(Debug)]
 pub(super) struct Committer {
     orders: Option<SyncSender<Order>>,
+    in_doubt: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -136,6 +138,7 @@ impl Committer {
     /// Starts the thread. The runtime lives as long as the thread does.
     pub(super) fn start(owned: Owned, runtime: Runtime) -> Result<Self> {
         let (orders, received) = sync_channel(ORDERS_WAITING);
+        let in_doubt = Arc::clone(&owned.in_doubt);
         let run = move || {
             run(owned, &received);
             // What a disk holds up for ever must not hold up the end of the process.
@@ -143,7 +146,7 @@ impl Committer {
         };
         let spawned = std::thread::Builder::new().name("annals-table".into()).spawn(run);
         let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread of the table".to_owned())?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+        Ok(Self { orders: Some(orders), in_doubt, thread: Some(thread) })
     }
 
     /// Runs something on the thread of the table, after the orders before it.
@@ -167,9 +170,20 @@ impl Committer {
         self.run(move |owned| owned.replace(&old, new))
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events.
-    pub(super) fn delete(&self, old: Vec<Arc<Segment>>, left: Vec<Arc<Segment>>) -> Result<u64> {
-        self.run(move |owned| owned.delete(&old, left))
+    /// Takes segments out, and puts in those that hold what is left of their events, if `still` says so right before;
+    /// otherwise nothing is done.
+    pub(super) fn delete_if(
+        &self,
+        old: Vec<Arc<Segment>>,
+        left: Vec<Arc<Segment>>,
+        still: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Option<u64>> {
+        self.run(move |owned| if still() { owned.delete(&old, left).map(Some) } else { Ok(None) })
+    }
+
+    /// Whether a commit failed of which it is not known whether it is in the table.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Ordering::Relaxed)
     }
 
     /// After a commit in doubt: finds out what is in the table, and shows it.

@@ -12,15 +12,16 @@ use crate::access::SYSTEM_TENANT;
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::Cleared;
-use crate::maintain::{Fingerprint, Hold, Policy, events_of};
+use crate::maintain::{Fingerprint, Hold, Parted, Policy, part, write_left};
 use crate::query::Filter;
-use crate::storage::segment::{Form, Segment, write_segment};
+use crate::storage::segment::{Form, Segment};
+use arrow::array::RecordBatch;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
-/// Segments that one commit deletes from at most: what is left of them is in memory until then.
+/// Segments that one commit deletes from at most.
 const SEGMENTS_AT_A_TIME: usize = 16;
 
 /// What a run of retention deleted, or would delete.
@@ -46,9 +47,17 @@ pub(super) type AllHeld = HashMap<String, Vec<String>>;
 /// What is to become of a segment.
 struct Fate {
     segment: Arc<Segment>,
-    left: Vec<Event>,
+    /// What is left of it, written; nothing if it is counted only, or all of it goes.
+    left: Option<Arc<Segment>>,
     deleted: BTreeMap<String, u64>,
     held: u64,
+}
+
+/// The policy that a run goes by.
+struct Rule<'a> {
+    policy: &'a Policy,
+    holds: Vec<(&'a Hold, Filter)>,
+    now: Timestamp,
 }
 
 impl Engine {
@@ -66,10 +75,10 @@ impl Engine {
     /// A segment that cannot be read.
     pub fn expirable(&self) -> Result<Expired> {
         let (policy, now) = (self.policy(), self.core.clock.now());
-        let holds = Core::holds(&policy, now)?;
+        let rule = Rule::of(&policy, now)?;
         let mut expired = Expired::default();
-        for segment in self.snapshot().segments.iter().filter(|segment| !expired_tenants(segment, &policy, now).is_empty()) {
-            expired.add(&fate(segment, &policy, &holds, now)?);
+        for segment in self.snapshot().segments.iter().filter(|segment| !rule.expired_tenants(segment).is_empty()) {
+            expired.add(&Fate::of(segment, rule.part(segment, false)?));
         }
         expired.add_cleared(&self.core.clearable(&policy, now));
         Ok(expired)
@@ -95,101 +104,126 @@ impl Expired {
     }
 }
 
-/// The tenants of a segment whose events in it are past their time.
-fn expired_tenants<'a>(segment: &'a Segment, policy: &Policy, now: Timestamp) -> Vec<&'a str> {
-    let manifest = segment.manifest();
-    let tenants = manifest.tenants.iter().map(|rows| rows.tenant.as_ref());
-    tenants.filter(|tenant| policy.is_expired(tenant, &manifest.date, now)).collect()
+impl<'a> Rule<'a> {
+    fn of(policy: &'a Policy, now: Timestamp) -> Result<Self> {
+        Ok(Self { policy, holds: Core::holds(policy, now)?, now })
+    }
+
+    /// The tenants of a segment whose events in it are past their time.
+    fn expired_tenants<'s>(&self, segment: &'s Segment) -> Vec<&'s str> {
+        let manifest = segment.manifest();
+        let tenants = manifest.tenants.iter().map(|rows| rows.tenant.as_ref());
+        tenants.filter(|tenant| self.policy.is_expired(tenant, &manifest.date, self.now)).collect()
+    }
+
+    /// Tells the events of a segment that are deleted from those that stay.
+    fn part(&self, segment: &Segment, kept: bool) -> Result<Parted> {
+        let expired: HashSet<&str> = self.expired_tenants(segment).into_iter().collect();
+        let may_hold = |tenant: &str| self.holds.iter().any(|(hold, _)| hold.covers(tenant));
+        let held = |event: &Event| self.holds.iter().any(|(hold, filter)| hold.covers(&event.tenant) && filter.matches(event));
+        part(segment, &expired, may_hold, held, kept)
+    }
 }
 
-/// Tells the events of a segment that are deleted from those that stay.
-fn fate(segment: &Arc<Segment>, policy: &Policy, holds: &[(&Hold, Filter)], now: Timestamp) -> Result<Fate> {
-    let expired: HashSet<&str> = expired_tenants(segment, policy, now).into_iter().collect();
-    let mut fate = Fate { segment: Arc::clone(segment), left: Vec::new(), deleted: BTreeMap::new(), held: 0 };
-    let any_held = holds.iter().any(|(hold, _)| expired.iter().any(|tenant| hold.covers(tenant)));
-    if !any_held && expired.len() == segment.manifest().tenants.len() {
-        // Nothing is left: it needs not be read.
-        fate.deleted = segment.manifest().tenants.iter().map(|rows| (rows.tenant.to_string(), u64::from(rows.rows))).collect();
-        return Ok(fate);
+impl Fate {
+    fn of(segment: &Arc<Segment>, parted: Parted) -> Self {
+        Self { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held }
     }
-    for event in events_of(segment)? {
-        if !expired.contains(event.tenant.as_ref()) {
-            fate.left.push(event);
-        } else if holds.iter().any(|(hold, filter)| hold.covers(&event.tenant) && filter.matches(&event)) {
-            fate.held += 1;
-            fate.left.push(event);
-        } else {
-            *fate.deleted.entry(event.tenant.to_string()).or_default() += 1;
-        }
-    }
-    Ok(fate)
 }
 
 impl WriteSide {
     pub(super) fn expire(&self, core: &Core) -> Result<Expired> {
         let mut expired = Expired::default();
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (policy, now) = (core.policy.get(), core.clock.now());
-        let holds = Core::holds(&policy, now)?;
+        // A policy that changes while a run goes on is what the run goes on by.
+        while !self.expire_by(core, &core.policy.get(), &mut expired)? {
+            if self.trigger.stopping() {
+                break;
+            }
+        }
+        expired.add_cleared(&core.clear_quarantine(&core.policy.get(), core.clock.now())?);
+        Ok(expired)
+    }
+
+    /// Deletes by a policy; false if another is in force before everything was looked at.
+    fn expire_by(&self, core: &Core, policy: &Policy, expired: &mut Expired) -> Result<bool> {
+        let rule = Rule::of(policy, core.clock.now())?;
         let snapshot = self.settled(core)?;
         let mut batch: Vec<Fate> = Vec::new();
+        let mut number = snapshot.version;
+        expired.held = 0;
         for segment in snapshot.segments.iter() {
-            let tenants = expired_tenants(segment, &policy, now);
+            let tenants = rule.expired_tenants(segment);
             let id = &segment.manifest().id;
             let seen = || tenants.iter().map(|tenant| (*tenant).to_owned()).chain([policy.version.to_string()]).collect::<Vec<_>>();
             if tenants.is_empty() || self.all_held().get(id) == Some(&seen()) {
                 continue;
             }
-            let fate = fate(segment, &policy, &holds, now)?;
-            expired.add(&fate);
+            let fate = self.decide(core, &rule, segment, &mut number)?;
             if fate.deleted.is_empty() {
+                expired.add(&fate);
                 self.all_held().insert(id.clone(), seen());
                 continue;
             }
             batch.push(fate);
             if batch.len() == SEGMENTS_AT_A_TIME {
-                self.delete(core, &policy, &batch, now)?;
+                if !self.delete(core, &rule, &batch, expired)? {
+                    return Ok(false);
+                }
                 batch.clear();
             }
         }
-        if !batch.is_empty() {
-            self.delete(core, &policy, &batch, now)?;
+        Ok(batch.is_empty() || self.delete(core, &rule, &batch, expired)?)
+    }
+
+    /// What becomes of a segment; what is left of it is written, one segment at a time, and not in the table yet.
+    fn decide(&self, core: &Core, rule: &Rule<'_>, segment: &Arc<Segment>, number: &mut u64) -> Result<Fate> {
+        let parted = rule.part(segment, true)?;
+        let mut fate = Fate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
+        if !fate.deleted.is_empty() && !parted.left.is_empty() {
+            WriteSide::check_disk(core)?;
+            fate.left = Some(put_left(core, segment, &parted.left, number)?);
         }
-        expired.add_cleared(&core.clear_quarantine(&policy, now)?);
-        Ok(expired)
+        Ok(fate)
     }
 
     fn all_held(&self) -> std::sync::MutexGuard<'_, AllHeld> {
         self.all_held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes from some segments in one commit.
-    fn delete(&self, core: &Core, policy: &Policy, fates: &[Fate], now: Timestamp) -> Result<()> {
+    /// Deletes from some segments in one commit; false, and nothing is deleted, if the policy is not in force any more.
+    fn delete(&self, core: &Core, rule: &Rule<'_>, fates: &[Fate], expired: &mut Expired) -> Result<bool> {
+        let (policy, now) = (rule.policy, rule.now);
         WriteSide::check_disk(core)?;
-        let version = core.published.get().version;
-        let mut left = Vec::new();
-        for (number, fate) in fates.iter().enumerate().filter(|(_, fate)| !fate.left.is_empty()) {
-            left.push(write_left(core, fate, version + number as u64)?);
-        }
         core.reach(Step::DeletionWritten)?;
+        if core.policy.get().version != policy.version {
+            return Ok(false);
+        }
         record(core, policy, fates, "begun", now)?;
         core.reach(Step::DeletionRecorded)?;
-
-        let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
-        self.table.delete(old, left)?;
+        let old = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
+        let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
+        // Looked at by whoever commits, right before: a hold that is placed from there on waits for this one commit.
+        if self.table.delete_if(old, left, core.policy.still(policy.version))?.is_none() {
+            record(core, policy, fates, "stopped", now)?;
+            return Ok(false);
+        }
+        fates.iter().for_each(|fate| expired.add(fate));
         self.retire(core, &fates.iter().map(|fate| Arc::clone(&fate.segment)).collect::<Vec<_>>())?;
-        record(core, policy, fates, "done", now)
+        record(core, policy, fates, "done", now)?;
+        Ok(true)
     }
 }
 
 /// Writes what is left of a segment, and compares it.
-fn write_left(core: &Core, fate: &Fate, mut version: u64) -> Result<Arc<Segment>> {
-    let manifest = fate.segment.manifest();
-    let id = free_id(core, manifest.last_seq, &mut version);
-    let files = write_segment(&id, &manifest.date, Form { decoders: manifest.decoders, summary: core.settings.summary }, &fate.left)?;
+fn put_left(core: &Core, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
+    let manifest = segment.manifest();
+    let id = free_id(core, manifest.last_seq, number);
+    let form = Form { decoders: manifest.decoders, summary: core.settings.summary };
+    let (files, before) = write_left(&id, &manifest.date, form, left)?;
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
-    if Fingerprint::of_segment(&segment)? != Fingerprint::of(&fate.left)? {
+    if Fingerprint::of_segment(&segment)? != before {
         return Err(Error::internal(format!("the segment {id} does not hold what is left of {}", manifest.id)));
     }
     Ok(segment)
@@ -209,7 +243,7 @@ fn record(core: &Core, policy: &Policy, fates: &[Fate], state: &str, now: Timest
     for (tenant, (events, segments)) in tenants {
         let first = segments.first().map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
         core.record(json!({
-            "trace_id": format!("delete-{tenant}-{first}-{state}-{}", now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
+            "trace_id": format!("delete-{tenant}-{first}-{state}-{}-{}", policy.version, now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
             "resource_type": "events", "resource_name": tenant,
             "details": {
                 "tenant": tenant, "kept_from": policy.kept_from(tenant, now), "days": policy.days_of(tenant), "policy_version": policy.version,

@@ -249,6 +249,7 @@ impl Done {
 impl Core {
     /// Accepts a batch, and counts what became of it.
     pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>, room_wait: Duration) -> Result<Outcome> {
+        let _working = self.watchdog.begin(super::Part::Intake);
         let mut compared = self.compare(batch, source, request)?;
         loop {
             match self.write()?.runtime.block_on(self.hand_over(compared, room_wait))? {

@@ -199,6 +199,7 @@ impl LogThread {
     }
 
     fn sync(&mut self, group: Group) {
+        let _working = self.trigger.watchdog.begin(super::Part::Log);
         let Group { events, end_seq, waiting } = group;
         let synced = if self.writer.waiting() > 0 { self.writer.sync() } else { Ok(()) };
         match synced {

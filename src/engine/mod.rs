@@ -15,10 +15,12 @@ mod check;
 mod commit;
 mod compact;
 mod expire;
+mod health;
 mod housekeeping;
 mod ingest;
 mod intake;
 mod log;
+mod mend;
 mod open;
 mod policy;
 mod pools;
@@ -35,10 +37,12 @@ mod step;
 mod tend;
 mod views;
 mod vitals;
+mod watchdog;
 
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
 pub use expire::Expired;
+pub use health::{Condition, Problem};
 pub use ingest::{Outcome, Receipt};
 pub use policy::Retention;
 pub use refusals::{Refusals, Refused};
@@ -48,6 +52,7 @@ pub use settings::Settings;
 pub use step::{AtStep, Step};
 pub use views::{Seen, View, ViewText, Views};
 pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
+pub use watchdog::{Part, Stuck, Working};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -91,6 +96,9 @@ struct Core {
     policy: InForce,
     views: views::Saved,
     pace: vitals::Pace,
+    watchdog: Arc<watchdog::Watchdog>,
+    /// Drawn when the directory was opened: what was told of another store, or before a restore, is not taken for this.
+    opening: u64,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, Taken>>,
     quarantine: Quarantine,
@@ -201,6 +209,11 @@ impl Engine {
     /// The key that cursors of this store are signed with.
     pub fn cursor_key(&self) -> [u8; 32] {
         self.core.data.key()
+    }
+
+    /// A number that no other opening of this or another store has.
+    pub fn opening(&self) -> u64 {
+        self.core.opening
     }
 
     /// The clock.

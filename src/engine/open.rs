@@ -11,7 +11,7 @@ use super::room::{Permit, Room};
 use super::seal_trigger::SealTrigger;
 use super::views::Saved;
 use super::vitals::Pace;
-use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, seal};
+use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, mend, seal};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
@@ -22,6 +22,7 @@ use crate::storage::segment::Segment;
 use crate::storage::wal::{Frame, LogFolder, LogWriter, MARKER, Recovered, recover};
 use crate::storage::{Access, DataDir, PutMode, Store, Table, paths};
 use rayon::prelude::*;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
@@ -91,8 +92,26 @@ impl Engine {
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
-        let core =
-            Core { data, clock, scanner, settings, pools: Pools::new()?, redactor, published, policy, views, pace, scrubbed, taken, quarantine, write };
+        let watchdog = write.as_ref().map(|write| Arc::clone(&write.trigger.watchdog)).unwrap_or_default();
+        let opening = RandomState::new().hash_one(clock.now().millis());
+        let core = Core {
+            data,
+            clock,
+            scanner,
+            settings,
+            pools: Pools::new()?,
+            redactor,
+            published,
+            policy,
+            views,
+            pace,
+            watchdog,
+            opening,
+            scrubbed,
+            taken,
+            quarantine,
+            write,
+        };
         let core = Arc::new(core);
         let mut engine = Self { core, threads: Vec::new() };
         if let Some(write) = &engine.core.write {
@@ -106,6 +125,7 @@ impl Engine {
             if engine.core.settings.compact {
                 engine.threads.push(start(&engine.core, "annals-compact", compact::run)?);
                 engine.threads.push(start(&engine.core, "annals-keep", housekeeping::run)?);
+                engine.threads.push(start(&engine.core, "annals-mend", mend::run)?);
             }
         }
         Ok(engine)

@@ -13,12 +13,15 @@ use crate::query::Filter;
 use crate::query::filter::parse_filter;
 use crate::storage::{Marked, Store, changed, paths, put_guarded, read_guarded};
 use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The policy in force.
 #[derive(Debug)]
 pub(super) struct InForce {
     policy: Mutex<Arc<Policy>>,
+    /// Its version, for whoever commits a deletion.
+    version: Arc<AtomicU64>,
     /// Held by who changes it.
     change: Mutex<()>,
 }
@@ -44,11 +47,18 @@ impl InForce {
             }
             Marked::Absent => Policy::default(),
         };
-        Ok(Self { policy: Mutex::new(Arc::new(policy)), change: Mutex::default() })
+        let version = Arc::new(AtomicU64::new(policy.version));
+        Ok(Self { policy: Mutex::new(Arc::new(policy)), version, change: Mutex::default() })
     }
 
     pub(super) fn get(&self) -> Arc<Policy> {
         Arc::clone(&self.lock())
+    }
+
+    /// Tells whether the policy of a version is still the one in force.
+    pub(super) fn still(&self, version: u64) -> impl Fn() -> bool + Send + 'static {
+        let in_force = Arc::clone(&self.version);
+        move || in_force.load(Ordering::Acquire) == version
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Policy>> {
@@ -128,9 +138,10 @@ impl Engine {
         });
         self.core.record(record)?;
         self.core.reach(Step::PolicyRecorded)?;
-        // A run of retention that has begun goes by the policy it began with: it ends first.
-        let _no_deletion = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.core.enforce(policy)
+        let policy = self.core.enforce(policy)?;
+        // Whoever commits a deletion looks at the policy right before: only for a commit in hand is there to wait.
+        write.table.settle()?;
+        Ok(policy)
     }
 
     /// Carries out the changes that were recorded and not put in force.
@@ -157,6 +168,7 @@ impl Core {
         put_guarded(self.data.store(), paths::POLICY_FILE, &policy.encode())?;
         self.reach(Step::PolicyWritten)?;
         let policy = Arc::new(policy);
+        self.policy.version.store(policy.version, Ordering::Release);
         *self.policy.lock() = Arc::clone(&policy);
         Ok(policy)
     }

@@ -82,6 +82,20 @@ impl Published {
         });
     }
 
+    /// Shows a segment as it is after its index was made anew. False if it is there no more.
+    pub(super) fn mended(&self, damaged: &Arc<Segment>, mended: &Arc<Segment>) -> bool {
+        let mut there = false;
+        self.change(|snapshot| {
+            let segment = |segment: &Arc<Segment>| {
+                let same = Arc::ptr_eq(segment, damaged);
+                there |= same;
+                Arc::clone(if same { mended } else { segment })
+            };
+            snapshot.segments = Arc::new(snapshot.segments.iter().map(segment).collect());
+        });
+        there
+    }
+
     /// Shows the segments of a commit instead of what was being sealed into them, in one step.
     pub(super) fn sealed(&self, version: u64, last_seq: u64, segments: Vec<Arc<Segment>>) {
         self.change(|snapshot| {

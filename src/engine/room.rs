@@ -77,6 +77,12 @@ impl Room {
             }
         }
     }
+
+    /// The bytes that are held, if not even small batches find room.
+    pub(super) fn full(&self) -> Option<usize> {
+        let none = self.light.free.available_permits() == 0;
+        none.then(|| (self.light.kib as usize + self.bulk.kib as usize - self.bulk.free.available_permits()) << 10)
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// Those that are damaged.
     pub damaged: BTreeSet<String>,
+    /// Indexes that were damaged and made anew.
+    pub mended: u64,
     /// When each segment was compared last.
     pub compared: BTreeMap<String, Timestamp>,
 }
@@ -63,7 +65,7 @@ impl Scrubber {
 fn check(core: &Core, segment: &Segment) -> Result<()> {
     let manifest = segment.manifest();
     let (data, index) = segment.check()?;
-    let found = {
+    {
         let mut scrubbed = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
         scrubbed.segments += 1;
         scrubbed.bytes += manifest.data.bytes + manifest.index.bytes;
@@ -72,16 +74,22 @@ fn check(core: &Core, segment: &Segment) -> Result<()> {
             scrubbed.damaged.remove(&manifest.id);
             return Ok(());
         }
-        scrubbed.damaged.insert(manifest.id.clone())
-    };
-    let what = data.iter().chain(&index).cloned().collect::<Vec<_>>().join("; ");
-    tracing::error!(segment = manifest.id, what, "a segment is damaged: `annals check` tells more, a backup has it whole");
-    if found {
-        let details = json!({ "segment": manifest.id, "date": manifest.date, "data": data, "index": index });
-        core.record(json!({
-            "trace_id": format!("damage-{}", manifest.id), "event_name": "findDamage", "level": "incident", "resource_type": "segment",
-            "resource_id": manifest.id, "details": details,
-        }))?;
     }
-    Ok(())
+    note_damage(core, segment, &data, &index)
+}
+
+/// Says and records, once for each segment, that it was found damaged.
+pub(super) fn note_damage(core: &Core, segment: &Segment, data: &[String], index: &[String]) -> Result<()> {
+    let manifest = segment.manifest();
+    let new = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).damaged.insert(manifest.id.clone());
+    if !new {
+        return Ok(());
+    }
+    let what = data.iter().chain(index).cloned().collect::<Vec<_>>().join("; ");
+    tracing::error!(segment = manifest.id, what, "a segment is damaged: `annals check` tells more, a backup has it whole");
+    let details = json!({ "segment": manifest.id, "date": manifest.date, "data": data, "index": index });
+    core.record(json!({
+        "trace_id": format!("damage-{}", manifest.id), "event_name": "findDamage", "level": "incident", "resource_type": "segment",
+        "resource_id": manifest.id, "details": details,
+    }))
 }

@@ -25,6 +25,7 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
             let answer = sealed.as_ref().copied().map_err(|error| Error::new(error.kind(), error.to_string()));
             let _ = done.send(answer);
         }
+        core.watchdog.ended(super::Part::Seal, sealed.is_ok());
         match sealed {
             Ok(()) => rest = Duration::ZERO,
             Err(error) => {
@@ -45,6 +46,7 @@ impl WriteSide {
 
     /// Makes segments of everything in the buffer, and removes the log's files that held it.
     fn seal(&self, core: &Core) -> Result<()> {
+        let _working = core.watchdog.begin(super::Part::Seal);
         self.table.settle()?;
         let begun = self.intake.begin_seal()?;
         core.reach(Step::SealBegun)?;

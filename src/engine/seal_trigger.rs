@@ -1,8 +1,9 @@
 //! When the buffer is sealed: by size, by age, or because somebody asks for it.
 
+use super::watchdog::Watchdog;
 use crate::error::Result;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How full the buffer is, and what the sealer was asked for.
@@ -25,6 +26,7 @@ struct State {
 pub(super) struct SealTrigger {
     state: Mutex<State>,
     changed: Condvar,
+    pub(super) watchdog: Arc<Watchdog>,
 }
 
 /// What the sealer woke up for.

@@ -7,7 +7,7 @@ use super::step::Step;
 use super::{Core, Engine};
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::storage::{Marked, Store, changed, paths, put_guarded, read_guarded};
+use crate::storage::{Marked, Store, paths, put_guarded, read_guarded};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -88,9 +88,14 @@ impl Saved {
             Marked::Sound(bytes) => {
                 serde_json::from_slice(&bytes).context(ErrorKind::Corrupt, || store.path(paths::VIEWS_FILE).display().to_string())?
             }
-            Marked::Changed(_) => return Err(changed(store, paths::VIEWS_FILE)),
+            Marked::Changed(_) => {
+                // Every change is recorded as an event before it is made: they are made again, from the first.
+                let file = store.path(paths::VIEWS_FILE);
+                tracing::error!(file = %file.display(), "the saved views are damaged; they are rebuilt from what was recorded of them");
+                Views::default()
+            }
             Marked::Gone => {
-                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the saved views are gone; they are made anew from what was recorded of them");
+                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the saved views are gone; they are rebuilt from what was recorded of them");
                 Views::default()
             }
             Marked::Absent => Views::default(),
@@ -221,21 +226,37 @@ impl Engine {
             "resource_name": name, "details": change,
         }))?;
         self.core.reach(Step::ViewRecorded)?;
-        self.core.make(&views, change)
+        let mut views = (*views).clone();
+        views.apply(change);
+        self.core.keep(views)
+    }
+
+    /// Whether the last change that the views have was not recorded here: the file is that of a later moment, as in a store that was
+    /// restored from a backup.
+    fn are_ahead(&self, views: &Views) -> Result<bool> {
+        if views.changes == 0 {
+            return Ok(false);
+        }
+        let snapshot = self.snapshot();
+        let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
+        // Where records are lost, what is in the file is all there is.
+        let found = self.reader(&snapshot, None).get(&scope, &trace_id(views.changes), 1);
+        Ok(found.is_ok_and(|found| found.is_empty()))
     }
 
     /// Makes the changes that were recorded and not made.
     pub(super) fn catch_up_with_views(&self) -> Result<()> {
+        let before = self.views();
+        let mut views = if self.are_ahead(&before)? { Views::default() } else { (*before).clone() };
         loop {
-            let views = self.views();
             let id = trace_id(views.changes + 1);
             let snapshot = self.snapshot();
             let found = self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id, 1)?;
-            let Some(event) = found.first() else { return Ok(()) };
+            let Some(event) = found.first() else { break };
             let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
-            let change = serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?;
-            self.core.make(&views, change)?;
+            views.apply(serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?);
         }
+        if views == *before { Ok(()) } else { self.core.keep(views) }
     }
 }
 
@@ -244,9 +265,7 @@ fn trace_id(change: u64) -> String {
 }
 
 impl Core {
-    fn make(&self, before: &Views, change: Change) -> Result<()> {
-        let mut views = before.clone();
-        views.apply(change);
+    fn keep(&self, views: Views) -> Result<()> {
         let bytes = serde_json::to_vec_pretty(&views).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         put_guarded(self.data.store(), paths::VIEWS_FILE, &bytes)?;
         self.reach(Step::ViewWritten)?;

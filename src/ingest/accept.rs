@@ -40,7 +40,13 @@ impl Rejected {
     pub fn conflict(event: &Event, line: u64) -> Self {
         let shown = clip(event.trace_id(), 100);
         let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
-        Self { tenant: Some(event.tenant.to_string()), line, reason: reason.into(), bytes: event.original.as_bytes().to_vec(), conflict: true }
+        Self {
+            tenant: Some(event.tenant.to_string()),
+            line,
+            reason: reason.into(),
+            bytes: event.original.as_bytes().to_vec(),
+            conflict: true,
+        }
     }
 }
 
@@ -95,11 +101,8 @@ pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &Tenan
         if some.is_empty() {
             return batch;
         }
-        let decoded: Vec<(u64, Result<Event, Rejected>)> = some
-            .into_par_iter()
-            .with_min_len(256)
-            .map(|record| (record.line, decode_record(record, format, rule, redactor)))
-            .collect();
+        let decoded: Vec<(u64, Result<Event, Rejected>)> =
+            some.into_par_iter().with_min_len(256).map(|record| (record.line, decode_record(record, format, rule, redactor))).collect();
         batch.add(decoded, &mut reasons);
     }
 }

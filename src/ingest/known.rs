@@ -202,7 +202,7 @@ fn known_in(segment: &Segment, events: &[Event], asked: &Asked<'_>) -> Result<Ve
         let Some(tenant) = segment.tenant(name) else { continue };
         let places = of_tenant.within(tenant, suspects);
         if !places.is_empty() {
-            Candidates::new(segment, tenant, suspects)?.find(events, &places, &mut rows)?;
+            rows.extend(candidates(segment, tenant, events, &places)?);
         }
     }
     rows.sort_unstable();
@@ -225,6 +225,24 @@ fn known_in(segment: &Segment, events: &[Event], asked: &Asked<'_>) -> Result<Ve
     Ok(known)
 }
 
+/// The rows of a tenant that may be one of the events at these places: as the index has them, or, where it is damaged, as
+/// the columns have. A damaged index must not refuse what is new.
+fn candidates<'a>(segment: &Segment, tenant: &'a TenantRows, events: &[Event], places: &[usize]) -> Result<Vec<(u32, &'a str)>> {
+    let mut rows = Vec::new();
+    if let Some(index) = segment.sound_index()? {
+        let found = Candidates::new(index, tenant, segment.manifest().suspects > 0).and_then(|by| by.find(events, places, &mut rows));
+        match found {
+            Ok(()) => return Ok(rows),
+            Err(error) if !segment.index_is_damaged() => return Err(error),
+            Err(_) => rows.clear(),
+        }
+    }
+    let ids = places.iter().map(|place| events[*place].trace_id()).collect();
+    let found = segment.rows_with_trace_ids(tenant.range(), &ids)?;
+    rows.extend(found.into_iter().map(|(row, _, _)| (row, tenant.tenant.as_ref())));
+    Ok(rows)
+}
+
 /// Those of many candidates that have one of the trace ids: ids can be made that share a hash, and records are long.
 fn confirmed<'a>(segment: &Segment, asked: &Asked<'_>, rows: &[(u32, &'a str)]) -> Result<Vec<(u32, &'a str)>> {
     let mut kept = Vec::new();
@@ -245,13 +263,13 @@ fn each_row<'a>(
     fields: &[Field],
     mut take: impl FnMut(&Columns, usize, Timestamp, &'a str),
 ) -> Result<()> {
-    let index = segment.index()?;
+    let keys = segment.row_keys()?;
     let numbers: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
     let mut rows = rows.iter();
     for columns in segment.read(&numbers, fields, &mut 0)? {
         for place in 0..columns.rows() {
             let (row, tenant) = *rows.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
-            take(&columns, place, index.time(row), tenant);
+            take(&columns, place, keys.time(row), tenant);
         }
     }
     Ok(())
@@ -267,8 +285,7 @@ struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    fn new(segment: &Segment, tenant: &'a TenantRows, suspects: bool) -> Result<Self> {
-        let index = segment.index()?;
+    fn new(index: Arc<IndexReader>, tenant: &'a TenantRows, suspects: bool) -> Result<Self> {
         let told = suspects && index.codes(Field::TimeSuspect)?.is_some();
         let suspect = if told { index.code_of(Field::TimeSuspect, "true")?.map_or(0, |(code, _)| code) } else { 0 };
         Ok(Self { tenant, index, suspects, suspect })

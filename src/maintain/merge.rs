@@ -84,19 +84,6 @@ impl Fingerprint {
     }
 }
 
-/// Every event of a segment, from its columns.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn events_of(segment: &Segment) -> Result<Vec<Event>> {
-    let part = |rows: Range<u32>| {
-        let batches = segment.read_batches(rows)?;
-        let columns = batches.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
-        Ok(columns.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
-    };
-    Ok(parts_of(segment).map(part).collect::<Result<Vec<Vec<Event>>>>()?.into_iter().flatten().collect())
-}
-
 /// The rows of a segment in parts that are read at the same time.
 fn parts_of(segment: &Segment) -> impl IndexedParallelIterator<Item = Range<u32>> {
     let rows = segment.manifest().rows;

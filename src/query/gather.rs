@@ -117,11 +117,16 @@ impl<'r, 'a> Gathering<'r, 'a> {
 
     /// Asks runs of one source: at once if that is little work, one by one if not.
     fn ask_together(&self, group: &[usize]) -> Result<Vec<Found>> {
-        if let (Source::Segment(segment), true) = (self.runs[group[0]].source, group.len() > 1) {
+        self.runs[group[0]].source.again(|| self.ask_all(group))
+    }
+
+    fn ask_all(&self, group: &[usize]) -> Result<Vec<Found>> {
+        if let (Source::Segment(segment), true) = (self.runs[group[0]].source, group.len() > 1)
+            && let Some(index) = segment.sound_index()?
+        {
             let started = Instant::now();
             self.reader.budget.spend(RUN_WORK)?;
             let all = 0..segment.manifest().rows;
-            let index = segment.index()?;
             let lookup = Lookup::prepare(segment, &index, self.filter, &all, &self.reader.snapshot.vocabulary, false)?;
             let facts = lookup.facts();
             let most = if facts.residual.is_empty() { ROWS_AT_ONCE } else { VERIFIED_AT_ONCE };

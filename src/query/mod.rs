@@ -286,7 +286,7 @@ impl<'a> Reader<'a> {
         make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
         add: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<Explain> {
-        let answer = |run: &Run<'a>| {
+        let answer_once = |run: &Run<'a>| {
             self.budget.spend(RUN_WORK)?;
             if self.forced.is_none() {
                 let started = Instant::now();
@@ -300,6 +300,7 @@ impl<'a> Reader<'a> {
             let (rows, step) = self.rows(run, filter, range, None)?;
             Ok((make(run, rows)?, step))
         };
+        let answer = |run: &Run<'a>| run.source.again(|| answer_once(run));
         // Added up as it comes, so that what each run has is not held until the last is done; and done once, should the part be done again.
         let (add, steps) = (Mutex::new(add), vec![OnceLock::new(); runs.len()]);
         let take = |(run, step): (&Run<'a>, &OnceLock<Step>)| {
@@ -329,11 +330,7 @@ impl<'a> Reader<'a> {
         self.budget.spend(RUN_WORK)?;
         let size = range.len() as u32;
         let (rows, Choice { path, why }, work) = match run.source {
-            Source::Segment(segment) => {
-                let index = segment.index()?;
-                let lookup = Lookup::prepare(segment, &index, filter, &range, &self.snapshot.vocabulary, self.forced.is_some())?;
-                self.look(lookup, filter, range, limit)?
-            }
+            Source::Segment(segment) => run.source.again(|| self.segment_rows(segment, filter, range.clone(), limit))?,
             Source::Buffer(buffered) => {
                 let mut work = Work::within(self.budget);
                 let rows = buffered_rows(buffered, filter, range, limit, &mut work)?;
@@ -343,6 +340,27 @@ impl<'a> Reader<'a> {
         let step =
             Step { rows: size, examined: work.examined, bytes: work.bytes, matched: rows.len() as u64, ..run.step(path, why, started) };
         Ok((rows, step))
+    }
+
+    /// The rows of a segment: as the index has them, or, where it is damaged, by reading the columns.
+    fn segment_rows(
+        &self,
+        segment: &Segment,
+        filter: &Filter,
+        range: Range<u32>,
+        limit: Option<usize>,
+    ) -> Result<(Rows, Choice, Work<'a>)> {
+        if let Some(index) = segment.sound_index()? {
+            let lookup = Lookup::prepare(segment, &index, filter, &range, &self.snapshot.vocabulary, self.forced.is_some())?;
+            return self.look(lookup, filter, range, limit);
+        }
+        let mut work = Work::within(self.budget);
+        let rows = match filter.clauses.as_slice() {
+            [] => Rows::Range(range),
+            _ if range.is_empty() => Rows::List(Vec::new()),
+            _ => self.scanner.rows(segment, filter, range, limit, &mut work)?,
+        };
+        Ok((rows, Choice { path: Path::Scan, why: "its index is damaged".to_owned() }, work))
     }
 
     /// The rows of a segment that a lookup has prepared for, how they were found and why so, and what it took.

@@ -98,7 +98,7 @@ fn decode_again(record: &str, format: Option<decode::Format>, tenant: &str) -> R
 
 /// The same with nothing read of the data file but records: the index and the manifest tell the rest. `None` if they do not.
 pub(super) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64) -> Result<Option<Vec<Event>>> {
-    let (index, data) = (segment.index()?, segment.data()?);
+    let (Some(index), data) = (segment.sound_index()?, segment.data()?) else { return Ok(None) };
     let (Some(formats), Some(suspects), Some(mut records)) =
         (index.codes(Field::Format)?, index.codes(Field::TimeSuspect)?, data.records(rows.len())?)
     else {

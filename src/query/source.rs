@@ -5,7 +5,7 @@ use super::rows::{self, Rows};
 use crate::error::Result;
 use crate::event::{Columns, Event, EventKey, Field, Timestamp};
 use crate::ingest::Buffered;
-use crate::storage::segment::{IndexReader, Segment, TenantRows};
+use crate::storage::segment::{RowKeys, Segment, TenantRows};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const BUFFERED_ROWS: usize = 8_192;
 /// The times and numbers of rows.
 #[derive(Debug, Clone)]
 pub(super) enum Places<'a> {
-    Index(Arc<IndexReader>),
+    Segment(RowKeys),
     Buffer(&'a Buffered),
 }
 
@@ -58,6 +58,13 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Asks, and asks again if the index was found damaged on the way: then without it.
+    pub(super) fn again<T>(self, ask: impl Fn() -> Result<T>) -> Result<T> {
+        let damaged = || matches!(self, Self::Segment(segment) if segment.index_is_damaged());
+        let before = damaged();
+        ask().or_else(|error| if !before && damaged() { ask() } else { Err(error) })
+    }
+
     /// All rows.
     pub(super) fn rows(self) -> u32 {
         match self {
@@ -76,7 +83,7 @@ impl<'a> Source<'a> {
 
     pub(super) fn places(self) -> Result<Places<'a>> {
         match self {
-            Self::Segment(segment) => segment.index().map(Places::Index),
+            Self::Segment(segment) => segment.row_keys().map(Places::Segment),
             Self::Buffer(buffered) => Ok(Places::Buffer(buffered)),
         }
     }
@@ -120,7 +127,7 @@ impl<'a> Source<'a> {
     /// The events in these rows, in ascending order of rows.
     pub(super) fn events(self, numbers: &[u32]) -> Result<Vec<Event>> {
         match self {
-            Self::Segment(segment) => rows::events(segment, numbers),
+            Self::Segment(segment) => self.again(|| rows::events(segment, numbers)),
             Self::Buffer(buffered) => Ok(numbers.iter().map(|row| buffered.event(*row).clone()).collect()),
         }
     }
@@ -130,7 +137,7 @@ impl Places<'_> {
     /// The place of a row in its tenant's list.
     pub(super) fn key(&self, row: u32) -> EventKey {
         match self {
-            Self::Index(index) => index.key(row),
+            Self::Segment(keys) => keys.key(row),
             Self::Buffer(buffered) => buffered.key(row),
         }
     }
@@ -138,7 +145,7 @@ impl Places<'_> {
     /// The time of a row.
     pub(super) fn time(&self, row: u32) -> Timestamp {
         match self {
-            Self::Index(index) => index.time(row),
+            Self::Segment(keys) => keys.time(row),
             Self::Buffer(buffered) => buffered.time(row),
         }
     }

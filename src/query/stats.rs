@@ -250,7 +250,7 @@ fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>
     if rows.len() == 0 {
         return Ok(Some(Vec::new()));
     }
-    let index = segment.index()?;
+    let Some(index) = segment.sound_index()? else { return Ok(None) };
     let Some(amounts) = index.amounts()? else { return Ok(None) };
     Ok(Some(match rows {
         Rows::Range(range) => amounts.within(range.clone()).collect(),

@@ -41,7 +41,7 @@ impl<'a> Summarized<'a> {
         if !inside {
             return Ok(None);
         }
-        let index = segment.index()?;
+        let Some(index) = segment.sound_index()? else { return Ok(None) };
         if index.summary()?.is_none() {
             return Ok(None);
         }

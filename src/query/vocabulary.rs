@@ -125,7 +125,7 @@ impl Vocabulary {
     /// How a source counts by a field without texts; `None` if it cannot.
     pub(super) fn coded(&self, source: Source<'_>, field: Field) -> Result<Option<Coded>> {
         let Source::Segment(segment) = source else { return Ok(None) };
-        let index = segment.index()?;
+        let Some(index) = segment.sound_index()? else { return Ok(None) };
         let Some(codes) = index.codes(field)?.cloned() else { return Ok(None) };
         Ok(self.numbers(segment, field)?.map(|numbers| Coded { codes, numbers }))
     }
@@ -135,7 +135,7 @@ impl Vocabulary {
         if let Some(numbers) = values.read().unwrap_or_else(PoisonError::into_inner).segments.get(segment.serial().as_ref()) {
             return Ok(Some(Arc::clone(numbers)));
         }
-        let index = segment.index()?;
+        let Some(index) = segment.sound_index()? else { return Ok(None) };
         let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
         let (mut numbers, mut all_rows, mut full) = (Vec::new(), Vec::new(), false);
         index.each_value(field, |text, rows| {

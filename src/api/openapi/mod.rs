@@ -234,6 +234,9 @@ fn own_parameter(name: &str) -> Json {
     match name {
         "tenant" => tenant(),
         "explain" => query(name, &flag, "say how it was answered"),
+        "partial" => {
+            query(name, &flag, "answer without segments whose data is lost, and name them in `missing`; without it that is an error")
+        }
         "path" => query(name, &json!({ "type": "string", "enum": ["lookup", "scan"] }), "answer by this path instead of the one chosen"),
         "limit" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": 50 }), "events on a page"),
         "order" => query(name, &json!({ "type": "string", "enum": ["desc", "asc"] }), "newest or oldest first"),

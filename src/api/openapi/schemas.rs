@@ -10,16 +10,25 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Event", event()),
         ("ListedEvent", listed_event()),
         ("Page", page()),
-        ("Count", object(&[("count", count())], &[("explain", reference("Explain"))])),
+        ("Count", object(&[("count", count())], &[("explain", reference("Explain")), ("missing", missing())])),
         ("Histogram", histogram()),
-        ("Facets", object(&[("facets", map(&list(&reference("ValueCount"))))], &[("explain", reference("Explain"))])),
-        ("Top", object(&[("field", text()), ("values", list(&reference("ValueCount")))], &[("explain", reference("Explain"))])),
+        (
+            "Facets",
+            object(&[("facets", map(&list(&reference("ValueCount"))))], &[("explain", reference("Explain")), ("missing", missing())]),
+        ),
+        (
+            "Top",
+            object(
+                &[("field", text()), ("values", list(&reference("ValueCount")))],
+                &[("explain", reference("Explain")), ("missing", missing())],
+            ),
+        ),
         ("Stats", stats()),
         (
             "Values",
             object(
                 &[("field", text()), ("values", list(&reference("ValueCount"))), ("total", count())],
-                &[("explain", reference("Explain"))],
+                &[("explain", reference("Explain")), ("missing", missing())],
             ),
         ),
         ("ValueCount", object(&[("value", text()), ("count", count())], &[])),
@@ -70,8 +79,17 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
                 &[],
             ),
         ),
-        ("Health", json!({ "type": "object", "required": ["status"], "properties": { "status": text() } })),
+        ("Health", health()),
     ]
+}
+
+/// What `/livez` and `/readyz` say; with 503 too.
+fn health() -> Json {
+    let problem = object(&[("part", text()), ("what", text()), ("refuses", json!({ "type": "boolean" }))], &[("segments", list(&text()))]);
+    let stuck = object(&[("part", text()), ("seconds", count()), ("waiting", count())], &[]);
+    let status = json!({ "type": "string", "enum": ["ok", "degraded", "unavailable", "stuck"] });
+    let properties = json!({ "status": status, "problems": list(&problem), "stuck": list(&stuck) });
+    json!({ "type": "object", "required": ["status"], "properties": properties })
 }
 
 /// Days, or the word for no end.
@@ -188,13 +206,16 @@ fn page() -> Json {
             ("next_cursor", nullable("string")),
             ("prev_cursor", nullable("string")),
         ],
-        &[("total", count()), ("explain", reference("Explain"))],
+        &[("total", count()), ("explain", reference("Explain")), ("missing", missing())],
     )
 }
 
 fn histogram() -> Json {
     let bucket = object(&[("start", moment()), ("count", count())], &[("by", map(&count()))]);
-    object(&[("interval", text()), ("time_zone", text()), ("buckets", list(&bucket))], &[("explain", reference("Explain"))])
+    object(
+        &[("interval", text()), ("time_zone", text()), ("buckets", list(&bucket))],
+        &[("explain", reference("Explain")), ("missing", missing())],
+    )
 }
 
 fn stats() -> Json {
@@ -211,8 +232,13 @@ fn stats() -> Json {
     );
     object(
         &[("field", text()), ("by", nullable("string")), ("groups", list(&group)), ("groups_total", count())],
-        &[("explain", reference("Explain"))],
+        &[("explain", reference("Explain")), ("missing", missing())],
     )
+}
+
+/// Segments that an answer lacks, because it was asked for with `partial` and their data is lost.
+fn missing() -> Json {
+    list(&object(&[("segment", text()), ("date", text()), ("tenant", text()), ("rows", count())], &[]))
 }
 
 fn explain() -> Json {

@@ -6,6 +6,7 @@
 //! Numbers are little-endian. The bundle is a read-only tantivy directory.
 
 use super::blocks::Blocks;
+use super::damage::{Health, is_damage};
 use super::manifest::FileMark;
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -63,18 +64,21 @@ pub(super) struct Bundle {
 
 impl Bundle {
     /// Maps the bundle at `path`; what is read of it is what the mark says.
-    pub(super) fn open(path: &Path, mark: &FileMark) -> Result<Self> {
+    pub(super) fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
         let shown = path.display();
         let folder = path.parent().unwrap_or(Path::new("."));
         let name = path.file_name().map(Path::new).unwrap_or(path);
         let directory = MmapDirectory::open(folder).context(ErrorKind::Unavailable, || format!("cannot open {}", folder.display()))?;
-        let file = directory.open_read(name).context(ErrorKind::Unavailable, || format!("cannot map {shown}"))?;
+        let file = match directory.open_read(name) {
+            Err(OpenReadError::FileDoesNotExist(_)) => return Err(Error::corrupt(format!("{shown} is missing"))),
+            opened => opened.context(ErrorKind::Unavailable, || format!("cannot map {shown}"))?,
+        };
         let checked = || {
             if file.len() as u64 != mark.bytes {
                 return Err(Error::corrupt(format!("{} bytes instead of {}", file.len(), mark.bytes)));
             }
             let blocks = Blocks::of(mark)?;
-            Self::read(&FileSlice::new(Arc::new(Checked { file, blocks })))
+            Self::read(&FileSlice::new(Arc::new(Checked { file, blocks, health: Arc::clone(health) })))
         };
         checked().map_err(|error| error.at(shown))
     }
@@ -128,6 +132,7 @@ impl Bundle {
 struct Checked {
     file: FileSlice,
     blocks: Blocks,
+    health: Arc<Health>,
 }
 
 impl HasLen for Checked {
@@ -139,7 +144,12 @@ impl HasLen for Checked {
 impl FileHandle for Checked {
     fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
         let read = |range: Range<u64>| self.file.read_bytes_slice(range.start as usize..range.end as usize);
-        self.blocks.check(range.start as u64..range.end as u64, read)?;
+        let checked = self.blocks.check(range.start as u64..range.end as u64, read);
+        checked.inspect_err(|cause| {
+            if is_damage(cause) {
+                self.health.damage_index(&cause.to_string());
+            }
+        })?;
         self.file.read_bytes_slice(range)
     }
 }

@@ -6,6 +6,7 @@ use super::accepted::Accepted;
 use super::amounts::Amounts;
 use super::bundle::Bundle;
 use super::codes::Codes;
+use super::damage::Health;
 use super::hash_table::HashTable;
 use super::ids::Ids;
 use super::looked_up::{ByField, LookedUp};
@@ -162,8 +163,8 @@ impl std::fmt::Debug for IndexReader {
 }
 
 impl IndexReader {
-    pub(super) fn open(path: &Path, mark: &FileMark) -> Result<Self> {
-        let bundle = Bundle::open(path, mark)?;
+    pub(super) fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
+        let bundle = Bundle::open(path, mark, health)?;
         Self::read(&bundle).map_err(|error| error.at(path.display()))
     }
 

@@ -131,6 +131,11 @@ impl<T: std::fmt::Debug + Send + Sync + 'static> Part<T> {
         part
     }
 
+    /// Closes the part, so that who asks next opens the file anew.
+    pub(super) fn shut(&self) {
+        self.close();
+    }
+
     /// The part; `open` gives it and its size in memory if it is not open.
     pub(super) fn get(&self, open: impl FnOnce() -> Result<(T, u64)>) -> Result<Arc<T>> {
         if let Some(part) = &*self.open.read().unwrap_or_else(PoisonError::into_inner) {

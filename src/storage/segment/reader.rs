@@ -1,7 +1,9 @@
 //! Reads segments: rows by number out of the Parquet file, everything else out of the index.
 
 use super::blocks::Blocks;
+use super::damage::{Damage, Health, is_damage};
 use super::index::IndexReader;
+use super::keys::{Keys, RowKeys};
 use super::manifest::{FileMark, Manifest, TenantRows};
 use super::opened::{Opened, Part};
 use super::records::Records;
@@ -45,6 +47,9 @@ pub struct Segment {
     manifest: Manifest,
     store: Store,
     index: Arc<Part<IndexReader>>,
+    /// The places of the rows, where the index is damaged.
+    keys: Arc<Part<Keys>>,
+    pub(super) health: Arc<Health>,
     /// The place of each tenant in the manifest.
     tenants: OnceLock<HashMap<Box<str>, u32>>,
     data: Arc<Part<DataFile>>,
@@ -84,9 +89,11 @@ impl Segment {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let opened = store.opened();
         Self {
+            health: Health::sound(),
             manifest,
             store: store.clone(),
             index: Part::new(opened),
+            keys: Part::new(opened),
             tenants: OnceLock::new(),
             data: Part::new(opened),
             serial: Arc::new(SERIAL.fetch_add(1, Ordering::Relaxed)),
@@ -126,13 +133,57 @@ impl Segment {
     /// An index that is missing, damaged, or not of this segment.
     pub fn index(&self) -> Result<Arc<IndexReader>> {
         self.index.get(|| {
-            let index = IndexReader::open(&self.index_path(), &self.manifest.index)?;
+            let index = IndexReader::open(&self.index_path(), &self.manifest.index, &self.health)?;
             if index.rows() != self.manifest.rows {
                 let what = format!("{} has {} rows, its segment {}", self.index_path().display(), index.rows(), self.manifest.rows);
                 return Err(Error::corrupt(what));
             }
             Ok((index, INDEX_BYTES + self.manifest.index.blocks.len() as u64))
         })
+    }
+
+    /// The index, unless it is damaged: then the Parquet file is to be asked.
+    ///
+    /// # Errors
+    /// A system that refuses to open the file.
+    pub fn sound_index(&self) -> Result<Option<Arc<IndexReader>>> {
+        if self.index_is_damaged() {
+            return Ok(None);
+        }
+        match self.index() {
+            Ok(index) => Ok(Some(index)),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Version | ErrorKind::NotFound) => {
+                self.health.damage_index(&error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the index was found damaged, so that it is not asked.
+    pub fn index_is_damaged(&self) -> bool {
+        self.health.index_is_damaged()
+    }
+
+    /// What was found wrong with the files, if anything was.
+    pub fn damage(&self) -> Option<Damage> {
+        self.health.damage()
+    }
+
+    /// Whether the Parquet file was found missing or damaged.
+    pub fn data_is_damaged(&self) -> bool {
+        self.health.data_is_damaged()
+    }
+
+    /// The places of the rows in their tenants' lists.
+    ///
+    /// # Errors
+    /// An index that is damaged together with the Parquet file.
+    pub fn row_keys(&self) -> Result<RowKeys> {
+        match self.sound_index()? {
+            Some(index) => Ok(RowKeys::Index(index)),
+            None => self.keys.get(|| Keys::read(self)).map(RowKeys::Columns),
+        }
     }
 
     /// The Parquet file's footer and page index.
@@ -156,9 +207,9 @@ impl Segment {
     /// # Errors
     /// A file that is missing or damaged.
     pub fn data(&self) -> Result<Arc<DataFile>> {
-        self.data.get(|| {
+        let opened = self.data.get(|| {
             let path = self.data_path();
-            let file = PositionedFile::open(&path, &self.manifest.data)?;
+            let file = PositionedFile::open(&path, &self.manifest.data, &self.health)?;
             if file.length != self.manifest.data.bytes {
                 let what = format!("{} has {} bytes instead of {}", path.display(), file.length, self.manifest.data.bytes);
                 return Err(Error::corrupt(what));
@@ -167,7 +218,15 @@ impl Segment {
             let metadata = ArrowReaderMetadata::load(&file, options).context(ErrorKind::Corrupt, || path.display().to_string())?;
             let bytes = (metadata.metadata().memory_size() + self.manifest.data.blocks.len()) as u64;
             Ok((DataFile { file, metadata, opened: Arc::clone(self.store.opened()), serial: *self.serial }, bytes))
-        })
+        });
+        opened.inspect_err(|error| self.doubt_data(error))
+    }
+
+    /// Notes that the Parquet file is damaged, if that is what an error of reading it says.
+    fn doubt_data(&self, error: &Error) {
+        if error.kind() == ErrorKind::Corrupt {
+            self.health.damage_data(&error.to_string());
+        }
     }
 
     /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
@@ -175,15 +234,7 @@ impl Segment {
     /// # Errors
     /// An index that cannot be read.
     pub fn seek(&self, range: &Range<u32>, key: EventKey, inclusive: bool) -> Result<u32> {
-        let index = self.index()?;
-        let (mut low, mut high) = (range.start, range.end);
-        while low < high {
-            let middle = u32::midpoint(low, high);
-            let here = index.key(middle);
-            // Rows descend: those with a greater key come before it.
-            if here > key || (!inclusive && here == key) { low = middle + 1 } else { high = middle }
-        }
-        Ok(low)
+        Ok(self.row_keys()?.seek(range, key, inclusive))
     }
 
     /// Reads some fields of some rows, which must ascend, in batches of columns. Adds to `bytes` those read from the file.
@@ -229,7 +280,8 @@ impl Segment {
         let selection = RowSelection::from(vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())]);
         let (reader, _) = self.reader(selection, &fields, WHOLE_ROWS)?;
         let batches = reader.collect::<std::result::Result<Vec<RecordBatch>, _>>();
-        let batches = batches.context(ErrorKind::Corrupt, || self.data_path().display().to_string())?;
+        let batches = batches.context(ErrorKind::Corrupt, || self.data_path().display().to_string());
+        let batches = batches.inspect_err(|error| self.doubt_data(error))?;
         match batches.iter().map(RecordBatch::num_rows).sum::<usize>() {
             read if read == rows.len() => Ok(batches),
             read => Err(Error::corrupt(format!("{} has {read} of the rows {rows:?}", self.data_path().display()))),
@@ -246,7 +298,7 @@ impl Segment {
         let path = || self.data_path().display().to_string();
         let (reader, counter) = self.reader(selection, fields, READ_ROWS)?;
         for batch in reader {
-            let batch = batch.context(ErrorKind::Corrupt, path)?;
+            let batch = batch.context(ErrorKind::Corrupt, path).inspect_err(|error| self.doubt_data(error))?;
             take(Columns::new(&batch)?)?;
         }
         *bytes += counter.load(Ordering::Relaxed);
@@ -292,6 +344,18 @@ impl Segment {
         if index.is_empty() {
             index.extend(self.index().err().map(|error| error.to_string()));
         }
+        if data.is_empty() && index.is_empty() && self.health.damage().is_some() {
+            // Somebody put the files back.
+            self.data.shut();
+            self.index.shut();
+            self.health.mended();
+        }
+        if let Some(what) = data.first() {
+            self.health.damage_data(what);
+        }
+        if let Some(what) = index.first() {
+            self.health.damage_index(what);
+        }
         Ok((data, index))
     }
 
@@ -315,7 +379,7 @@ impl Segment {
     /// Which column chunks lie in the damaged blocks, as far as the footer still tells where they are.
     fn damaged_chunks(&self) -> Findings {
         let path = self.data_path();
-        let Ok(file) = PositionedFile::open(&path, &self.manifest.data) else { return Vec::new() };
+        let Ok(file) = PositionedFile::open(&path, &self.manifest.data, &self.health) else { return Vec::new() };
         let damaged = file.blocks.damaged(|range| file.unchecked(range));
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
         let Ok(metadata) = ArrowReaderMetadata::load(&file, options) else { return Vec::new() };
@@ -359,17 +423,22 @@ fn select(rows: &[u32], total: u32) -> RowSelection {
 pub struct PositionedFile {
     file: Arc<File>,
     blocks: Arc<Blocks>,
+    health: Arc<Health>,
     length: u64,
     /// Bytes read so far.
     counter: Arc<AtomicU64>,
 }
 
 impl PositionedFile {
-    fn open(path: &Path, mark: &FileMark) -> Result<Self> {
-        let file = File::open(path).map_err(|cause| Error::io(path.display(), cause))?;
+    fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
+        let file = File::open(path).map_err(|cause| match cause.kind() {
+            // Nobody asked for the file by its name: what was stored is lost.
+            io::ErrorKind::NotFound => Error::corrupt(format!("{} is missing: a backup may have it", path.display())),
+            _ => Error::io(path.display(), cause),
+        })?;
         let length = file.metadata().map_err(|cause| Error::io(path.display(), cause))?.len();
         let blocks = Arc::new(Blocks::of(mark)?);
-        Ok(Self { file: Arc::new(file), blocks, length, counter: Arc::default() })
+        Ok(Self { file: Arc::new(file), blocks, health: Arc::clone(health), length, counter: Arc::default() })
     }
 
     /// The bytes of a range.
@@ -377,7 +446,17 @@ impl PositionedFile {
     /// # Errors
     /// A range beyond the end, or bytes that are not what was written.
     pub fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
-        let bytes = match self.blocks.span(&range) {
+        let bytes = self.proved(range).inspect_err(|cause| {
+            if is_damage(cause) {
+                self.health.damage_data(&cause.to_string());
+            }
+        })?;
+        self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    fn proved(&self, range: Range<u64>) -> io::Result<Bytes> {
+        Ok(match self.blocks.span(&range) {
             None => self.unchecked(range)?,
             // What is to be compared first is read whole, once.
             Some(span) => {
@@ -386,9 +465,7 @@ impl PositionedFile {
                 self.blocks.check(range.clone(), |block| Ok(part(block)))?;
                 part(range)
             }
-        };
-        self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(bytes)
+        })
     }
 
     /// How many bytes were asked for.

@@ -20,7 +20,7 @@ impl Segment {
         for column in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
             *sizes.entry(("data", column.column_path().string())).or_default() += column.compressed_size().unsigned_abs();
         }
-        for (path, bytes) in Bundle::open(&self.index_path(), &self.manifest().index)?.sizes() {
+        for (path, bytes) in Bundle::open(&self.index_path(), &self.manifest().index, &self.health)?.sizes() {
             *sizes.entry(("index", part_name(&path))).or_default() += bytes;
         }
         let known = |file| sizes.iter().filter(|((of, _), _)| *of == file).map(|(_, bytes)| bytes).sum::<u64>();

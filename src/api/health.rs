@@ -1,0 +1,88 @@
+//! `GET /livez`, whether the process gets on with its work, and `GET /readyz`, whether the store takes in and answers.
+//!
+//! Both are answered on the spot: no thread of the pool and no lock is waited for, since that may be what is wrong.
+
+use super::App;
+use crate::engine::{Condition, Problem, Stuck};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+pub(super) fn routes() -> Router<App> {
+    let mut routes = Router::new();
+    for prefix in ["", "/api/v1"] {
+        routes = routes.route(&format!("{prefix}/livez"), get(live)).route(&format!("{prefix}/readyz"), get(ready));
+    }
+    routes
+}
+
+async fn live(State(app): State<App>) -> (StatusCode, Json<Value>) {
+    live_of(&app.engine.stuck())
+}
+
+/// Who is not alive is started anew, so only what nothing else helps against counts.
+fn live_of(stuck: &[Stuck]) -> (StatusCode, Json<Value>) {
+    let vital: Vec<Value> = stuck
+        .iter()
+        .filter(|stuck| stuck.part.is_vital())
+        .map(|stuck| json!({ "part": stuck.part.name(), "seconds": stuck.since.as_secs(), "waiting": stuck.waiting }))
+        .collect();
+    if vital.is_empty() {
+        return (StatusCode::OK, Json(json!({ "status": "ok" })));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "stuck", "stuck": vital })))
+}
+
+async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
+    let stats = app.engine.stats();
+    let problems = app.engine.problems();
+    let (status, name) = status_of(&problems);
+    let shown = |problem: &Problem| {
+        let mut shown = json!({ "part": problem.part, "what": problem.what, "refuses": problem.condition == Condition::Unavailable });
+        if !problem.segments.is_empty() {
+            shown["segments"] = json!(problem.segments);
+        }
+        shown
+    };
+    let body = json!({
+        "status": name, "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version, "segments": stats.segments,
+        "events": stats.events, "buffered": stats.buffered, "problems": problems.iter().map(shown).collect::<Vec<_>>(),
+    });
+    (status, Json(body))
+}
+
+fn status_of(problems: &[Problem]) -> (StatusCode, &'static str) {
+    match problems.iter().map(|problem| problem.condition).max().unwrap_or(Condition::Sound) {
+        Condition::Sound => (StatusCode::OK, "ok"),
+        Condition::Degraded => (StatusCode::OK, "degraded"),
+        Condition::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Part;
+    use std::time::Duration;
+
+    #[test]
+    fn only_a_vital_part_that_is_stuck_ends_the_process() {
+        let stuck = |part| Stuck { part, since: Duration::from_secs(75), waiting: 3 };
+        assert_eq!(live_of(&[]).0, StatusCode::OK);
+        assert_eq!(live_of(&[stuck(Part::Calls), stuck(Part::Seal)]).0, StatusCode::OK);
+        let (status, body) = live_of(&[stuck(Part::Calls), stuck(Part::Intake)]);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body.0["stuck"], json!([{ "part": "intake", "seconds": 75, "waiting": 3 }]));
+    }
+
+    #[test]
+    fn the_worst_problem_decides() {
+        let problem = |condition| Problem { condition, part: "disk", what: String::new(), segments: Vec::new() };
+        assert_eq!(status_of(&[]), (StatusCode::OK, "ok"));
+        assert_eq!(status_of(&[problem(Condition::Degraded)]), (StatusCode::OK, "degraded"));
+        let both = [problem(Condition::Unavailable), problem(Condition::Degraded)];
+        assert_eq!(status_of(&both), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The watchdog: whether each part of the engine makes progress while it has work, so that health checks tell the truth.
+//!
+//! A part says when it begins something and when that is done. If there is something to do and nothing was done for longer
+//! than ever happens to a part that works, it is stuck. Asking takes no lock and touches no disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A part that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The thread that writes the log.
+    Log,
+    /// Batches on their way in.
+    Intake,
+    /// The thread that seals.
+    Seal,
+    /// Calls of the API, of whatever kind.
+    Calls,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Log, Self::Intake, Self::Seal, Self::Calls];
+
+    /// How it is called in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Intake => "intake",
+            Self::Seal => "seal",
+            Self::Calls => "calls",
+        }
+    }
+
+    /// How long it may have work and finish none.
+    fn limit(self) -> Duration {
+        match self {
+            Self::Log | Self::Intake => Duration::from_secs(60),
+            Self::Seal | Self::Calls => Duration::from_secs(180),
+        }
+    }
+
+    /// Whether nothing but a new start helps when it is stuck.
+    pub fn is_vital(self) -> bool {
+        matches!(self, Self::Log | Self::Intake)
+    }
+}
+
+/// A part that has work and does not get on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stuck {
+    /// Which.
+    pub part: Part,
+    /// For how long.
+    pub since: Duration,
+    /// How much of its work was begun and is not done.
+    pub waiting: u64,
+}
+
+/// Seals that fail one after the other before that is worth a warning.
+const FAILURES: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Watchdog {
+    started: Instant,
+    parts: [Watched; Part::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Watched {
+    waiting: AtomicU64,
+    /// When it last began with nothing else in hand, or finished something: milliseconds since the start.
+    moved: AtomicU64,
+    failures: AtomicU32,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { started: Instant::now(), parts: Default::default() }
+    }
+}
+
+/// Work in progress: done when this is dropped, however it ends.
+#[derive(Debug)]
+pub struct Working {
+    watchdog: Arc<Watchdog>,
+    part: Part,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let watched = self.watchdog.of(self.part);
+        watched.moved.fetch_max(self.watchdog.millis(Instant::now()), Ordering::Relaxed);
+        watched.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Watchdog {
+    fn of(&self, part: Part) -> &Watched {
+        &self.parts[part as usize]
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_millis() as u64
+    }
+
+    /// A part has something to do, until what this returns is dropped.
+    pub(super) fn begin(self: &Arc<Self>, part: Part) -> Working {
+        let watched = self.of(part);
+        if watched.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            watched.moved.fetch_max(self.millis(Instant::now()), Ordering::Relaxed);
+        }
+        Working { watchdog: Arc::clone(self), part }
+    }
+
+    /// A part failed at what it did, or did it.
+    pub(super) fn ended(&self, part: Part, well: bool) {
+        let failures = &self.of(part).failures;
+        if well {
+            failures.store(0, Ordering::Relaxed);
+        } else {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a part fails again and again.
+    pub(super) fn keeps_failing(&self, part: Part) -> bool {
+        self.of(part).failures.load(Ordering::Relaxed) >= FAILURES
+    }
+
+    /// The parts that are stuck.
+    pub(super) fn stuck(&self, now: Instant) -> Vec<Stuck> {
+        let stuck = |part: &Part| {
+            let watched = self.of(*part);
+            let waiting = watched.waiting.load(Ordering::Relaxed);
+            let since = self.millis(now).saturating_sub(watched.moved.load(Ordering::Relaxed));
+            let since = Duration::from_millis(since);
+            (waiting > 0 && since > part.limit()).then_some(Stuck { part: *part, since, waiting })
+        };
+        Part::ALL.iter().filter_map(stuck).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_work_and_finishes_none_is_stuck() {
+        let watchdog = Arc::new(Watchdog::default());
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert_eq!(watchdog.stuck(later(9_000)), [], "who has nothing to do is not");
+        let first = watchdog.begin(Part::Intake);
+        let second = watchdog.begin(Part::Intake);
+        let third = watchdog.begin(Part::Calls);
+        assert_eq!(watchdog.stuck(later(50)), []);
+        let stuck = watchdog.stuck(later(70));
+        assert_eq!((stuck.len(), stuck[0].part, stuck[0].waiting), (1, Part::Intake, 2));
+        assert!(stuck[0].since >= Duration::from_secs(60) && stuck[0].part.is_vital());
+        assert_eq!(watchdog.stuck(later(200)).len(), 2);
+        drop((first, third));
+        assert_eq!(watchdog.stuck(later(70)).len(), 1, "the other one still waits");
+        drop(second);
+        assert_eq!(watchdog.stuck(later(9_000)), []);
+    }
+
+    #[test]
+    fn a_part_that_fails_once_does_not_keep_failing() {
+        let watchdog = Watchdog::default();
+        for _ in 0..2 {
+            watchdog.ended(Part::Seal, false);
+        }
+        assert!(!watchdog.keeps_failing(Part::Seal));
+        watchdog.ended(Part::Seal, false);
+        assert!(watchdog.keeps_failing(Part::Seal));
+        watchdog.ended(Part::Seal, true);
+        assert!(!watchdog.keeps_failing(Part::Seal));
+    }
+}

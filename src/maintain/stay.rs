@@ -1,0 +1,88 @@
+//! What stays of a segment when events of some tenants are deleted: its columns are filtered a few thousand rows at a time, as a
+//! merge reads them. Only rows that a hold may be about are made into events, one by one.
+
+use super::merge::Fingerprint;
+use crate::error::{Context, ErrorKind, Result};
+use crate::event::{Columns, Event, Field, sorted_batches};
+use crate::storage::segment::{BATCH_ROWS, Form, Segment, SegmentFiles, write_batches};
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+
+/// Rows that are read at a time.
+const PART_ROWS: u32 = 16_384;
+
+/// What becomes of the rows of a segment.
+#[derive(Debug, Default)]
+pub struct Parted {
+    /// The rows that stay, with all columns; empty if they were only to be counted.
+    pub left: Vec<RecordBatch>,
+    /// Rows that are deleted, by tenant.
+    pub deleted: BTreeMap<String, u64>,
+    /// Rows of the tenants in question that are held.
+    pub held: u64,
+}
+
+/// Tells the rows of a segment that are deleted (those of `expired` tenants that are not `held`) from those that stay, which are
+/// handed over if they are to be `kept`. `may_hold` says of which tenants any can be held.
+///
+/// # Errors
+/// A file that is missing or damaged.
+pub fn part(
+    segment: &Segment,
+    expired: &HashSet<&str>,
+    may_hold: impl Fn(&str) -> bool,
+    held: impl Fn(&Event) -> bool,
+    kept: bool,
+) -> Result<Parted> {
+    let mut parted = Parted::default();
+    for tenant in &segment.manifest().tenants {
+        let name = tenant.tenant.as_ref();
+        let (is_expired, may_hold) = (expired.contains(name), may_hold(name));
+        if is_expired && !may_hold {
+            *parted.deleted.entry(name.to_owned()).or_default() += u64::from(tenant.rows);
+        } else if is_expired || kept {
+            for rows in parts_of(&tenant.range()) {
+                for batch in segment.read_batches(rows)? {
+                    let stays = if is_expired { parted.judge(name, &batch, &held)? } else { batch };
+                    if kept && stays.num_rows() > 0 {
+                        parted.left.push(stays);
+                    }
+                }
+            }
+        }
+    }
+    Ok(parted)
+}
+
+impl Parted {
+    /// The rows of a batch of one tenant that are held; the others are counted as deleted.
+    fn judge(&mut self, tenant: &str, batch: &RecordBatch, held: impl Fn(&Event) -> bool) -> Result<RecordBatch> {
+        let columns = Columns::new(batch)?;
+        let stays: BooleanArray = (0..columns.rows()).map(|row| Some(held(&columns.event(row)))).collect();
+        let (count, rows) = (stays.true_count() as u64, batch.num_rows() as u64);
+        self.held += count;
+        if count < rows {
+            *self.deleted.entry(tenant.to_owned()).or_default() += rows - count;
+        }
+        filter_record_batch(batch, &stays).context(ErrorKind::Internal, || "rows cannot be filtered".to_owned())
+    }
+}
+
+/// A segment of the rows that stay of one, and what its events are known by.
+///
+/// # Errors
+/// None that input can cause.
+pub fn write_left(id: &str, date: &str, form: Form, left: &[RecordBatch]) -> Result<(SegmentFiles, Fingerprint)> {
+    let fingerprint = Fingerprint::of_batches(left)?;
+    // Filtered dictionaries name values that no row has any more: sorting numbers them anew.
+    let bytes: usize = left.iter().map(|batch| batch.column(Field::Original as usize).get_array_memory_size()).sum();
+    let sorted = sorted_batches(left, if bytes < 1 << 30 { BATCH_ROWS } else { BATCH_ROWS / 16 })?;
+    Ok((write_batches(id, date, form, &sorted)?, fingerprint))
+}
+
+fn parts_of(rows: &Range<u32>) -> impl Iterator<Item = Range<u32>> {
+    let (start, end) = (rows.start, rows.end);
+    (0..(end - start).div_ceil(PART_ROWS)).map(move |part| start + part * PART_ROWS..end.min(start + (part + 1) * PART_ROWS))
+}

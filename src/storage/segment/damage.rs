@@ -1,0 +1,84 @@
+//! What was found damaged of a segment while it was read: an index that cannot be believed is not asked again (the Parquet file
+//! tells the same), a Parquet file that cannot be read is lost.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is wrong with a segment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// What is wrong with its Parquet file: its events are lost here.
+    pub data: Option<String>,
+    /// What is wrong with its index, which can be made anew.
+    pub index: Option<String>,
+}
+
+/// Whether the files of one segment were found damaged since it was opened.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    data: AtomicBool,
+    index: AtomicBool,
+    found: Mutex<Damage>,
+}
+
+impl Health {
+    pub(super) fn sound() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(super) fn index_is_damaged(&self) -> bool {
+        self.index.load(Ordering::Acquire)
+    }
+
+    pub(super) fn data_is_damaged(&self) -> bool {
+        self.data.load(Ordering::Acquire)
+    }
+
+    /// What was found, if anything was.
+    pub(super) fn damage(&self) -> Option<Damage> {
+        let damaged = self.index_is_damaged() || self.data_is_damaged();
+        damaged.then(|| self.found.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    pub(super) fn damage_index(&self, what: &str) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.index.get_or_insert_with(|| what.to_owned());
+        self.index.store(true, Ordering::Release);
+    }
+
+    pub(super) fn damage_data(&self, what: &str) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.data.get_or_insert_with(|| what.to_owned());
+        self.data.store(true, Ordering::Release);
+    }
+
+    /// The files were compared, and are whole again.
+    pub(super) fn mended(&self) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Damage::default();
+        self.index.store(false, Ordering::Release);
+        self.data.store(false, Ordering::Release);
+    }
+}
+
+/// Whether a read failed because the file is not what was written, and not because the system refused for the moment.
+pub(super) fn is_damage(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_finding_is_told_until_it_is_mended() {
+        let health = Health::sound();
+        assert_eq!(health.damage(), None);
+        health.damage_index("block 3");
+        health.damage_index("block 4");
+        assert_eq!(health.damage(), Some(Damage { data: None, index: Some("block 3".to_owned()) }));
+        assert!(health.index_is_damaged() && !health.data_is_damaged());
+        health.mended();
+        assert_eq!(health.damage(), None);
+    }
+}
