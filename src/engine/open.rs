@@ -25,7 +25,7 @@ use rayon::prelude::*;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 impl Engine {
     /// Opens the data directory at `root`. Streams and commits run on `runtime`; calls must not be made on its threads.
@@ -45,13 +45,7 @@ impl Engine {
         let store = data.store();
         store.opened().set_budget(settings.open_bytes);
         let commits = commit::runtime()?;
-        let table = commits.block_on(Table::open(store, access == Access::Write))?;
-        let mut committed = commits.block_on(table.segments())?;
-        committed.sort_by(|left, right| left.id.cmp(&right.id));
-        let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
-        let segments: Vec<Arc<Segment>> = committed.par_iter().map(open).collect::<Result<_>>()?;
-        let sealed = commits.block_on(table.last_seq())?;
-
+        let (table, segments, sealed) = open_table(store, access, &commits)?;
         let (logged, folder) = read_log(store, access, sealed)?;
         let fresh = if logged.events.is_empty() { Vec::new() } else { vec![Arc::new(Buffered::new(logged.events.clone()))] };
         let snapshot = Snapshot {
@@ -112,24 +106,37 @@ impl Engine {
             quarantine,
             write,
         };
-        let core = Arc::new(core);
-        let mut engine = Self { core, threads: Vec::new() };
-        if let Some(write) = &engine.core.write {
-            write.tend_log(&engine.core)?;
-            write.remove_orphans(&engine.core)?;
-            engine.threads.push(start(&engine.core, "annals-seal", seal::run)?);
-        }
-        if engine.core.write.is_some() {
-            engine.catch_up()?;
-            engine.catch_up_with_views()?;
-            if engine.core.settings.compact {
-                engine.threads.push(start(&engine.core, "annals-compact", compact::run)?);
-                engine.threads.push(start(&engine.core, "annals-keep", housekeeping::run)?);
-                engine.threads.push(start(&engine.core, "annals-mend", mend::run)?);
-            }
-        }
+        let mut engine = Self { core: Arc::new(core), threads: Vec::new() };
+        engine.begin()?;
         Ok(engine)
     }
+
+    /// Finishes what was begun before, and starts the threads, if the directory is open for writing.
+    fn begin(&mut self) -> Result<()> {
+        let Some(write) = &self.core.write else { return Ok(()) };
+        write.tend_log(&self.core)?;
+        write.remove_orphans(&self.core)?;
+        self.threads.push(start(&self.core, "annals-seal", seal::run)?);
+        self.catch_up()?;
+        self.catch_up_with_views()?;
+        if self.core.settings.compact {
+            self.threads.push(start(&self.core, "annals-compact", compact::run)?);
+            self.threads.push(start(&self.core, "annals-keep", housekeeping::run)?);
+            self.threads.push(start(&self.core, "annals-mend", mend::run)?);
+        }
+        Ok(())
+    }
+}
+
+/// The table, its segments, and up to which number it has everything.
+fn open_table(store: &Store, access: Access, commits: &Runtime) -> Result<(Table, Vec<Arc<Segment>>, u64)> {
+    let table = commits.block_on(Table::open(store, access == Access::Write))?;
+    let mut committed = commits.block_on(table.segments())?;
+    committed.sort_by(|left, right| left.id.cmp(&right.id));
+    let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
+    let segments = committed.par_iter().map(open).collect::<Result<_>>()?;
+    let sealed = commits.block_on(table.last_seq())?;
+    Ok((table, segments, sealed))
 }
 
 /// The rules of redaction, if the directory has any.

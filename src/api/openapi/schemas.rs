@@ -40,23 +40,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Problem", problem()),
         ("Filter", filter()),
         ("RecordTest", record_test()),
-        (
-            "Backup",
-            object(
-                &[
-                    ("version", count()),
-                    ("segments", count()),
-                    ("events", count()),
-                    ("copied", count()),
-                    ("bytes", count()),
-                    ("kept", count()),
-                    ("mended", list(&text())),
-                    ("aside", count()),
-                    ("removed", count()),
-                ],
-                &[],
-            ),
-        ),
+        ("Backup", backup()),
         ("Policy", policy()),
         ("Hold", hold()),
         ("RetentionChange", retention_change()),
@@ -64,23 +48,43 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
             "HoldRequest",
             json!({ "type": "object", "required": ["tenant", "reason"], "properties": { "tenant": list(&text()), "reason": text() } }),
         ),
-        (
-            "Expired",
-            object(
-                &[
-                    ("dry_run", flag()),
-                    ("events", count()),
-                    ("held", count()),
-                    ("tenants", map(&count())),
-                    ("segments", count()),
-                    ("quarantined", count()),
-                    ("quarantined_held", count()),
-                ],
-                &[],
-            ),
-        ),
+        ("Expired", expired()),
         ("Health", health()),
     ]
+}
+
+/// What a backup copied.
+fn backup() -> Json {
+    object(
+        &[
+            ("version", count()),
+            ("segments", count()),
+            ("events", count()),
+            ("copied", count()),
+            ("bytes", count()),
+            ("kept", count()),
+            ("mended", list(&text())),
+            ("aside", count()),
+            ("removed", count()),
+        ],
+        &[],
+    )
+}
+
+/// What retention deleted, or would delete.
+fn expired() -> Json {
+    object(
+        &[
+            ("dry_run", flag()),
+            ("events", count()),
+            ("held", count()),
+            ("tenants", map(&count())),
+            ("segments", count()),
+            ("quarantined", count()),
+            ("quarantined_held", count()),
+        ],
+        &[],
+    )
 }
 
 /// What `/livez` and `/readyz` say; with 503 too.
