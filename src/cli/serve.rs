@@ -44,10 +44,10 @@ pub(super) struct ServeArgs {
     /// Write segments when an event was accepted so many seconds ago
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().seal_after.as_secs_f64(), hide_short_help = true)]
     seal_after: f64,
-    /// Write a batch of so many events into segments at once, without the write-ahead log
+    /// Write the records of a batch of so many events into a file beside the write-ahead log
     #[arg(long, value_name = "N", default_value_t = Settings::default().bulk_events, hide_short_help = true)]
     bulk_events: usize,
-    /// Let so many MiB of records wait to be written into segments; more is refused (503)
+    /// Let events of so many MiB of memory wait to be written into segments; more is refused (503)
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
     buffer: usize,
     /// Keep files that merging or retention has replaced for so many seconds, for readers of earlier versions of the table
@@ -119,13 +119,22 @@ pub(super) fn screen_at(url: &str) -> String {
     }
 }
 
+/// How long the end waits for the last events to be written into segments.
+const LAST_SEAL: Duration = Duration::from_secs(20);
+
 /// Serves an engine until a signal to stop; `ready` hears the address.
 pub(super) fn run_server(session: Session, engine: Engine, options: ServeOptions, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
     let engine = Arc::new(engine);
     session.runtime.block_on(serve(Arc::clone(&engine), options, ready))?;
     // Everything is safe in the log; sealed, other readers of the table see it too, and the next start is quick.
-    let sealed = engine.seal();
-    drop(engine);
+    let sealed = engine.seal_within(LAST_SEAL);
+    if matches!(sealed, Ok(false)) {
+        note(&format!("what was accepted last is not in segments after {} s: it is safe in the log", LAST_SEAL.as_secs()));
+        // Its threads end with the process: waiting for a disk that is slow would be waiting without an end.
+        std::mem::forget(engine);
+    } else {
+        drop(engine);
+    }
     // A question that still runs on a thread of its own has nobody to answer; the process does not wait for it.
     session.runtime.shutdown_background();
     sealed.map(|_| OK)

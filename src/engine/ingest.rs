@@ -126,6 +126,7 @@ impl Engine {
     /// As [`Engine::ingest_once`].
     pub async fn submit(&self, batch: Batch, source: &'static str, request: Option<RequestKey>) -> Result<Outcome> {
         let core = Arc::clone(&self.core);
+        let _working = core.watchdog.begin(super::Part::Intake);
         let mut comparing = {
             let core = Arc::clone(&core);
             blocking(move || core.compare(batch, source, request)).await?

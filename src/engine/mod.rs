@@ -73,6 +73,7 @@ use seal_trigger::SealTrigger;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// An open data directory with everything that runs on it.
@@ -265,6 +266,14 @@ impl Engine {
     /// A disk that fails; the events are safe in the log.
     pub fn seal(&self) -> Result<()> {
         self.core.write()?.seal_now()
+    }
+
+    /// The same, waiting no longer than `limit`; whether it was done by then.
+    ///
+    /// # Errors
+    /// As [`Engine::seal`].
+    pub fn seal_within(&self, limit: Duration) -> Result<bool> {
+        self.core.write()?.seal_within(limit)
     }
 
     /// What the store holds.

@@ -8,6 +8,7 @@ use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
 use crate::storage::segment::{Form, Segment, SegmentFiles};
 use crate::storage::{PutMode, Store, paths};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -37,11 +38,23 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
     }
 }
 
+fn ended() -> Error {
+    Error::internal("the thread that seals has ended; the events are safe in the write-ahead log")
+}
+
 impl WriteSide {
     /// Has the buffer sealed: when this returns, everything that was accepted before is in the table.
     pub(super) fn seal_now(&self) -> Result<()> {
-        let ended = || Error::internal("the thread that seals has ended; the events are safe in the write-ahead log");
         self.trigger.ask_now().recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// The same, waiting no longer than `limit`; whether it was done by then.
+    pub(super) fn seal_within(&self, limit: Duration) -> Result<bool> {
+        match self.trigger.ask_now().recv_timeout(limit) {
+            Ok(sealed) => sealed.map(|()| true),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+        }
     }
 
     /// Makes segments of everything in the buffer, and removes the log's files that held it.

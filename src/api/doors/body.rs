@@ -52,6 +52,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// The room alone: the bytes are not needed any more, what was made of them is.
+    pub(super) fn into_room(self) -> impl Send + 'static {
+        self.taken
+    }
+
     /// Reads a body within bounds. Room is taken for what has come.
     ///
     /// # Errors

@@ -36,12 +36,12 @@ async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: H
     let rule = required_tenant(path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
     let mut body = Packed::read(&app, &headers, body, Bounds::default()).await?;
-    let outcome = app.run(move |engine| {
+    let outcome = app.take_in("CloudEvents", move |engine| {
         let records = match binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
         };
-        engine.ingest(engine.decode(records, Some(Format::CloudEvents), &rule), "CloudEvents")
+        Ok((engine.decode(records, Some(Format::CloudEvents), &rule), None, body.into_room()))
     });
     Ok(Json(outcome.await?))
 }

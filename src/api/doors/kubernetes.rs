@@ -33,9 +33,9 @@ async fn take(
     let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
     let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
-    app.run(move |engine| {
+    app.take_in("Kubernetes audit webhook", move |engine| {
         let batch = engine.decode(body.records()?, Some(Format::K8s), &rule);
-        engine.ingest(batch, "Kubernetes audit webhook")
+        Ok((batch, None, body.into_room()))
     })
     .await?;
     Ok(Json(json!({})))

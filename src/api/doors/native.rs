@@ -29,7 +29,11 @@ async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: 
         TenantRule::Is(tenant) => tenant.clone(),
         TenantRule::At(_) => "*".to_owned(),
     };
-    let outcome = app.run(move |engine| request.run(engine, &mut body)).await?;
+    let decode = move |engine: &Engine| {
+        let (batch, key) = request.decode(engine, &mut body)?;
+        Ok((batch, key, body.into_room()))
+    };
+    let outcome = app.take_in("POST /api/v1/events", decode).await?;
     let query = || Pairs(vec![("tenant".to_owned(), of_tenant)]).to_query();
     let quarantined_more = outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));
     Ok(Json(Answer { outcome, quarantined_more }))
@@ -70,14 +74,14 @@ impl IngestRequest {
         Ok(Self { format, rule, key, binary: Binary::read(headers) })
     }
 
-    fn run(&self, engine: &Engine, body: &mut Packed) -> Result<Outcome> {
+    fn decode(&self, engine: &Engine, body: &mut Packed) -> Result<(Batch, Option<RequestKey>)> {
         let records = match &self.binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
         };
         let batch = engine.decode(records, self.format, &self.rule);
         let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&batch) });
-        engine.ingest_once(batch, "POST /api/v1/events", request)
+        Ok((batch, request))
     }
 }
 

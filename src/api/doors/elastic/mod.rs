@@ -107,7 +107,7 @@ async fn bulk_call(
     let started = Instant::now();
     let call = Call::read(params, &pairs, &headers)?;
     let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
-    let items = app.run(move |engine| {
+    let items = app.run_writer(move |engine| {
         let whole = body.whole()?;
         let actions = bulk::parse(&whole, call.param("index"))?;
         body.hold(actions.len(), whole.len())?;
@@ -133,7 +133,7 @@ async fn document_call(
     let (parts, body) = request.into_parts();
     let call = Call::read(params, &pairs, &parts.headers)?;
     let mut body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
-    let items = app.run(move |engine| {
+    let items = app.run_writer(move |engine| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
         let action = Action { operation: Operation::Index, index, id, document: whole.trim_ascii() };

@@ -119,9 +119,9 @@ async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: H
             drop(request);
             body.hold(records.len(), records.iter().map(|record| record.bytes.len()).sum())?;
             let batch = engine.decode(records, Some(Format::Otlp), &rule);
-            engine.ingest(tell_repeats_apart(batch), "OTLP logs")
+            Ok((tell_repeats_apart(batch), None, body.into_room()))
         };
-        app.run(take).await
+        app.take_in("OTLP logs", take).await
     };
     match taken.await {
         Ok(_) => encoding.respond(StatusCode::OK, Vec::new(), "{}".to_owned()),
