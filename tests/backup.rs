@@ -144,7 +144,8 @@ fn the_next_backup_looks_again_at_what_is_there_and_mends_it() {
     std::fs::write(parquet.last().expect("a file"), "short").expect("damage");
     let again = annals(&["backup", "--data", &data, "--to", &to]);
     let said = again.ok();
-    assert!(said.contains("4 of them damaged and copied again"), "{said}");
+    // A file of quarantine may have changed since; it is copied again without a word.
+    assert!(said.contains("3 of them damaged and copied again"), "{said}");
     assert!(annals(&["check", "--data", &to]).ok().starts_with("sound"));
     assert_eq!(everything(&to), everything(&data));
     let said = annals(&["backup", "--data", &data, "--to", &to]).ok();

@@ -150,6 +150,31 @@ pub(super) fn free_id(core: &Core, last_seq: u64, number: &mut u64) -> String {
     }
 }
 
+/// Writes segments that hold what these hold, and proves that they do.
+fn merged(core: &Core, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Segment>>> {
+    let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
+    let (mut new, mut rows) = (Vec::new(), 0);
+    let mut number = version;
+    for piece in &cut(old, core.settings.merged)? {
+        let id = free_id(core, last, &mut number);
+        let Some((files, before)) = merge(&id, old, piece, core.settings.summary)? else { continue };
+        put(core.data.store(), &files)?;
+        let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
+        let after = Fingerprint::of_segment(&segment)?;
+        if before != after {
+            let what = format!("the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}");
+            return Err(Error::internal(what));
+        }
+        rows += after.rows();
+        new.push(segment);
+    }
+    let all: u64 = old.iter().map(|segment| u64::from(segment.manifest().rows)).sum();
+    if rows != all {
+        return Err(Error::internal(format!("{rows} of {all} events were merged")));
+    }
+    Ok(new)
+}
+
 impl WriteSide {
     /// Merges some segments, if some should be; returns how many, and of how many.
     fn compact_once(&self, core: &Core, zeal: Zeal) -> Result<Option<Compacted>> {
@@ -162,27 +187,7 @@ impl WriteSide {
             return Ok(None);
         }
         WriteSide::check_disk(core)?;
-        let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
-        let last = manifests.iter().map(|manifest| manifest.last_seq).max().unwrap_or_default();
-        let (mut new, mut rows) = (Vec::new(), 0);
-        let mut number = snapshot.version;
-        for piece in &cut(&old, core.settings.merged)? {
-            let id = free_id(core, last, &mut number);
-            let Some((files, before)) = merge(&id, &old, piece, core.settings.summary)? else { continue };
-            put(core.data.store(), &files)?;
-            let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
-            let after = Fingerprint::of_segment(&segment)?;
-            if before != after {
-                let what = format!("the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}");
-                return Err(Error::internal(what));
-            }
-            rows += after.rows();
-            new.push(segment);
-        }
-        let all: u64 = manifests.iter().map(|manifest| u64::from(manifest.rows)).sum();
-        if rows != all {
-            return Err(Error::internal(format!("{rows} of {all} events were merged")));
-        }
+        let new = core.pools.maintenance.install(|| merged(core, &old, snapshot.version))?;
 
         core.reach(Step::MergeWritten)?;
         let made = new.len();

@@ -14,7 +14,8 @@ use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{
-    BATCH_BYTES, BATCH_RECORDS, Batch, Beside, Known, Record, RecordSplitter, Rejected, TenantRule, Unsealed, decode_records, known_events,
+    BATCH_BYTES, BATCH_RECORDS, Batch, Beside, Known, Record, RecordSplitter, Rejected, RowPlan, TenantRule, Unsealed, decode_records,
+    known_events,
 };
 use crate::storage::segment::Segment;
 use serde::{Deserialize, Serialize};
@@ -216,7 +217,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 /// A batch that was compared with the segments, and what its file beside the log needs.
 #[derive(Debug)]
 struct Compared {
-    events: Vec<Event>,
+    events: Vec<Arc<Event>>,
+    hashes: Vec<u64>,
+    plan: Option<RowPlan>,
     lines: Vec<u64>,
     compared_seq: u64,
     outcome: Outcome,
@@ -263,7 +266,7 @@ impl Core {
     /// Compares a batch with the segments, and makes durable what can be before it is numbered: records that cannot be
     /// accepted go to quarantine, many records into a file beside the log.
     fn compare(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Compared> {
-        self.write()?;
+        let write = self.write()?;
         WriteSide::check_disk(self)?;
         let (snapshot, now) = (self.published.get(), self.clock.now());
         let many = batch.events.len() > LIGHT_EVENTS;
@@ -290,7 +293,10 @@ impl Core {
         if is_bulk {
             self.reach(Step::BesideWritten)?;
         }
-        Ok(Compared { events, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside })
+        let hashes = events.iter().map(|event| write.hasher.hash(event)).collect();
+        let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
+        let plan = (events.len() > LIGHT_EVENTS).then(|| self.pools.intake.install(|| RowPlan::of(&events)));
+        Ok(Compared { events, hashes, plan, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside })
     }
 
     /// Compares a batch with the segments that were written since it was compared.
@@ -298,17 +304,19 @@ impl Core {
         let snapshot = self.published.get();
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> = snapshot.segments.iter().filter(since).map(Arc::clone).collect();
-        let compare = || known_events(&offer.events, &Unsealed::default(), &segments);
-        let known = if offer.events.len() > LIGHT_EVENTS { self.pools.intake.install(compare) } else { compare() }?;
-        let Offer { events, lines, mut outcome, request, beside, .. } = offer;
-        let source = "a batch that was sent twice at once";
+        let Offer { events, hashes, plan, lines, mut outcome, request, beside, .. } = offer;
+        // Nobody else has them yet.
+        let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
+        let compare = || known_events(&events, &Unsealed::default(), &segments);
+        let known = if events.len() > LIGHT_EVENTS { self.pools.intake.install(compare) } else { compare() }?;
         if known.iter().all(|known| *known == Known::New) {
-            return Ok(Compared { events, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside });
+            let events = events.into_iter().map(Arc::new).collect();
+            return Ok(Compared { events, hashes, plan, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside });
         }
         // Rare: the same events came in another request meanwhile. The file beside the log is written again without them.
         drop(beside);
         let batch = Batch { events, lines, rejected: Vec::new() };
-        let again = self.compare(batch, source, request)?;
+        let again = self.compare(batch, "a batch that was sent twice at once", request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
         outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());
         Ok(Compared { outcome, ..again })
@@ -317,11 +325,11 @@ impl Core {
     /// Waits for room and for its turn, and until what is new in a batch is durable and visible.
     async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
         let write = self.write()?;
-        let Compared { events, lines, compared_seq, outcome, request, beside } = compared;
-        let bytes = events.iter().map(Event::memory).sum();
+        let Compared { events, hashes, plan, lines, compared_seq, outcome, request, beside } = compared;
+        let bytes = events.iter().map(|event| event.memory()).sum();
         let light = events.len() <= LIGHT_EVENTS && bytes <= LIGHT_BYTES;
         let room = write.room.take(bytes, light, &write.trigger, room_wait).await?;
-        let offer = Offer { events, lines, compared_seq, outcome, request, beside, room };
+        let offer = Offer { events, hashes, plan, lines, compared_seq, outcome, request, beside, room };
         let verdict = answer(write.intake.offer(offer, light)?, intake::ended).await?;
         let numbered = match verdict {
             Verdict::Outdated(again) => return Ok(Handed::Outdated(again)),

@@ -10,7 +10,7 @@
 //! (see [`Verdict::Outdated`]); so no event is looked for in neither place.
 
 use super::Outcome;
-use super::log::{Durable, Log, Rotated};
+use super::log::{Batch, Durable, Log, Rotated};
 use super::requests::{RequestKey, Requests};
 use super::room::Permit;
 use super::seal::segment_id;
@@ -18,7 +18,7 @@ use super::step::{AtStep, Step};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
-use crate::ingest::{Beside, Generation, Known, LoggedBatch, Rejected, Unsealed};
+use crate::ingest::{Beside, Buffered, Generation, Known, LoggedBatch, Rejected, RowPlan, Unsealed};
 use crate::storage::wal::Frame;
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -33,7 +33,11 @@ pub(super) const LIGHT_EVENTS: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Offer {
     /// Those that are in no segment, in the order they came.
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<Arc<Event>>,
+    /// What [`IdentityHasher`](crate::ingest::IdentityHasher) makes of each.
+    pub(super) hashes: Vec<u64>,
+    /// The order of their rows, if they are many.
+    pub(super) plan: Option<RowPlan>,
     /// The line that each began on.
     pub(super) lines: Vec<u64>,
     /// Everything up to this number was in the segments that it was compared with.
@@ -273,45 +277,48 @@ impl Owner {
             // The first answer may still be on its way to the disk.
             return Ok(Verdict::Numbered(Box::new(Numbered { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
         }
-        let new = self.tell_new(&mut offer);
-        self.number(*offer, new, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
+        let out = self.take_out_known(&mut offer);
+        self.number(*offer, out, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
     }
 
-    /// Tells what of a batch is in no segment and was accepted before; its outcome then says so.
-    fn tell_new(&self, offer: &mut Offer) -> New {
-        let mut new = New { events: Vec::with_capacity(offer.events.len()), passed: Vec::new(), conflicts: Vec::new() };
-        let events = std::mem::take(&mut offer.events);
-        for (position, (event, line)) in (0_u32..).zip(events.into_iter().zip(&offer.lines)) {
-            match self.unsealed.known(&event) {
-                Known::New => {
-                    new.events.push(event);
-                    continue;
-                }
-                Known::Duplicate => offer.outcome.duplicate_lines.push(*line),
-                Known::Conflict => new.conflicts.push(Rejected::conflict(&event, *line)),
+    /// Takes out of a batch what is in no segment and was accepted before; its outcome then says so.
+    fn take_out_known(&self, offer: &mut Offer) -> TakenOut {
+        let mut out = TakenOut::default();
+        for (place, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
+            let line = offer.lines[place as usize];
+            match self.unsealed.known_by(*hash, event) {
+                Known::New => continue,
+                Known::Duplicate => offer.outcome.duplicate_lines.push(line),
+                Known::Conflict => out.conflicts.push(Rejected::conflict(event, line)),
             }
-            new.passed.push(position);
+            out.places.push(place);
         }
-        offer.outcome.refuse(&new.conflicts);
-        new
+        if !out.places.is_empty() {
+            // Rare: nearly always everything is new, and nothing is moved.
+            offer.plan = None;
+            without(&mut offer.events, &out.places);
+            without(&mut offer.hashes, &out.places);
+            offer.outcome.refuse(&out.conflicts);
+        }
+        out
     }
 
-    fn number(&mut self, offer: Offer, new: New, now: Timestamp) -> Result<Numbered> {
-        let Offer { mut outcome, request, beside, room, .. } = offer;
-        let New { events, passed, conflicts } = new;
+    fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<Numbered> {
+        let Offer { mut events, hashes, plan, mut outcome, request, beside, room, .. } = offer;
         let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
         let last_seq = self.last_seq + accepted;
         let batch = segment_id(now, self.last_seq, 0);
         outcome.accept(&batch, first_seq, accepted);
         let answered = request.map(|request| request.answered(&outcome, last_seq, now));
+        let conflicts = out.conflicts;
         if events.is_empty() && answered.is_none() {
             // What is known already may still be on its way to the disk.
             return Ok(Numbered { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
         }
-        let events: Vec<Arc<Event>> = numbered(events, first_seq, now);
+        let as_claimed = self.accept(&mut events, &hashes, now)?;
         let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
-        let logged =
-            LoggedBatch { at: now, requests: answered.as_slice(), beside: beside.as_ref().map(|beside| (beside, passed.as_slice())) };
+        let named = beside.as_ref().map(|beside| (beside, out.places.as_slice()));
+        let logged = LoggedBatch { at: now, requests: answered.as_slice(), beside: named };
         let frame = Frame {
             first_seq,
             events: events.len() as u32,
@@ -319,17 +326,35 @@ impl Owner {
             payload: logged.encode(&events),
         };
         self.last_seq = last_seq;
-        self.unsealed.extend(&events);
         answered.into_iter().for_each(|answered| self.requests.add(answered));
         if !events.is_empty() {
             let mut beside = beside;
             beside.iter_mut().for_each(Beside::keep);
             self.held.push_back(HeldBatch { last_seq, beside, _room: room });
         }
+        // An event that is filed under another time than it claims has another place than was planned.
+        let batch = match plan {
+            Some(plan) if as_claimed => Batch::Part(Buffered::planned(&events, plan)),
+            _ => Batch::Events(events),
+        };
         // What the log did not take must be forgotten before anything else is numbered.
-        let taken = self.at_step.reach(Step::Numbered).and_then(|()| self.log.append(frame, events));
+        let taken = self.at_step.reach(Step::Numbered).and_then(|()| self.log.append(frame, batch));
         let durable = taken.inspect_err(|_| self.log.fail())?;
         Ok(Numbered { outcome, conflicts, durable, unused })
+    }
+
+    /// Gives events their numbers and remembers them; whether all of them are filed under the time that they claim.
+    fn accept(&mut self, events: &mut [Arc<Event>], hashes: &[u64], now: Timestamp) -> Result<bool> {
+        let mut as_claimed = true;
+        self.unsealed.reserve(events.len());
+        for ((seq, event), hash) in (self.last_seq + 1..).zip(events).zip(hashes) {
+            let claimed = event.time;
+            let own = Arc::get_mut(event).ok_or_else(|| Error::internal("an event is shared before it is accepted"))?;
+            own.accept(seq, now);
+            as_claimed &= !own.time_suspect;
+            self.unsealed.add(*hash, claimed, Arc::clone(event));
+        }
+        Ok(as_claimed)
     }
 
     /// After a failure of the log: begins a new file behind everything that is durable, and forgets the rest.
@@ -371,18 +396,20 @@ impl Owner {
     }
 }
 
-/// What of a batch is new.
-struct New {
-    events: Vec<Event>,
-    /// The places in the batch of those that are not.
-    passed: Vec<u32>,
+/// What was taken out of a batch.
+#[derive(Default)]
+struct TakenOut {
+    /// The places in the batch, ascending.
+    places: Vec<u32>,
     conflicts: Vec<Rejected>,
 }
 
-fn numbered(events: Vec<Event>, first_seq: u64, now: Timestamp) -> Vec<Arc<Event>> {
-    let number = |(seq, mut event): (u64, Event)| {
-        event.accept(seq, now);
-        Arc::new(event)
-    };
-    (first_seq..).zip(events).map(number).collect()
+/// Removes the items at these places, which ascend.
+fn without<T>(items: &mut Vec<T>, places: &[u32]) {
+    let (mut place, mut out) = (0, places.iter().copied().peekable());
+    items.retain(|_| {
+        let gone = out.next_if_eq(&place).is_some();
+        place += 1;
+        !gone
+    });
 }

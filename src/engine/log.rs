@@ -4,6 +4,7 @@ use super::published::Published;
 use super::seal_trigger::SealTrigger;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
+use crate::ingest::Buffered;
 use crate::storage::wal::{Frame, LogFolder, LogWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,13 +21,22 @@ const WRITE_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 enum Order {
     /// Make a batch durable and show it; without a frame, say when everything before it is.
-    Append { frame: Option<(Frame, Vec<Arc<Event>>)>, done: oneshot::Sender<Result<()>> },
+    Append { frame: Option<(Frame, Batch)>, done: oneshot::Sender<Result<()>> },
     /// Begin a new file after the last durable event, and mark what is in the buffer for sealing. Refused after a failure.
     BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Begin a new file after the last durable event: what was not durable when the log failed is void.
     Mend { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Remove the files before this one.
     Trim { epoch: u64 },
+}
+
+/// The events of a batch, to be shown when they are durable.
+#[derive(Debug)]
+pub(super) enum Batch {
+    /// A few, in the order of their numbers.
+    Events(Vec<Arc<Event>>),
+    /// Many, as a part of the buffer that is in order already: this thread has no time to sort.
+    Part(Buffered),
 }
 
 /// A new file of the log.
@@ -78,8 +88,8 @@ impl Log {
     }
 
     /// Takes a batch.
-    pub(super) fn append(&self, frame: Frame, events: Vec<Arc<Event>>) -> Result<Durable> {
-        self.order(Some((frame, events)))
+    pub(super) fn append(&self, frame: Frame, batch: Batch) -> Result<Durable> {
+        self.order(Some((frame, batch)))
     }
 
     /// Says when everything before is durable.
@@ -87,7 +97,7 @@ impl Log {
         self.order(None)
     }
 
-    fn order(&self, frame: Option<(Frame, Vec<Arc<Event>>)>) -> Result<Durable> {
+    fn order(&self, frame: Option<(Frame, Batch)>) -> Result<Durable> {
         let (done, answer) = oneshot::channel();
         self.send(Order::Append { frame, done })?;
         Ok(answer)
@@ -148,6 +158,7 @@ struct LogThread {
 #[derive(Debug, Default)]
 struct Group {
     events: Vec<Arc<Event>>,
+    parts: Vec<Buffered>,
     end_seq: u64,
     waiting: Vec<oneshot::Sender<Result<()>>>,
 }
@@ -185,30 +196,36 @@ impl LogThread {
         }
     }
 
-    fn take(&mut self, group: &mut Group, frame: Option<(Frame, Vec<Arc<Event>>)>, done: oneshot::Sender<Result<()>>) {
+    fn take(&mut self, group: &mut Group, frame: Option<(Frame, Batch)>, done: oneshot::Sender<Result<()>>) {
         if let Some(failed) = &self.failure {
             let _ = done.send(Err(failure(failed)));
             return;
         }
-        if let Some((frame, mut events)) = frame {
+        if let Some((frame, batch)) = frame {
             self.writer.append(&frame);
             group.end_seq = frame.end_seq();
-            group.events.append(&mut events);
+            match batch {
+                Batch::Events(mut events) => group.events.append(&mut events),
+                Batch::Part(part) => group.parts.push(part),
+            }
         }
         group.waiting.push(done);
     }
 
     fn sync(&mut self, group: Group) {
         let _working = self.trigger.watchdog.begin(super::Part::Log);
-        let Group { events, end_seq, waiting } = group;
+        let Group { events, mut parts, end_seq, waiting } = group;
         let synced = if self.writer.waiting() > 0 { self.writer.sync() } else { Ok(()) };
         match synced {
             Ok(()) => {
                 self.durable_seq = self.durable_seq.max(end_seq.saturating_sub(1));
                 if !events.is_empty() {
-                    let (count, bytes) = (events.len(), events.iter().map(|event| event.original.len()).sum());
+                    parts.push(Buffered::new(events));
+                }
+                let (count, bytes) = parts.iter().fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
+                if count > 0 {
                     // Shown first: a seal that ends in between then counts them twice, not never.
-                    self.published.add(events);
+                    self.published.add(parts, end_seq.saturating_sub(1));
                     self.trigger.added(count, bytes);
                 }
                 for done in waiting {

@@ -56,7 +56,7 @@ pub use watchdog::{Part, Stuck, Working};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ingest::Quarantine;
+use crate::ingest::{IdentityHasher, Quarantine};
 use crate::query::plan::Path as AnswerPath;
 use crate::query::{Reader, Scanner, Snapshot};
 use crate::redact::Redactor;
@@ -113,6 +113,8 @@ struct WriteSide {
     table: Committer,
     /// The thread that numbers events.
     intake: Intake,
+    /// What events are hashed with for it.
+    hasher: IdentityHasher,
     room: Room,
     /// Held while segments are written that are not in the table yet, and while files are removed that are in none.
     segment_files: Mutex<()>,

@@ -210,6 +210,7 @@ impl Start<'_> {
         answered.into_iter().for_each(|request| requests.add(request));
         let mut unsealed = Unsealed::default();
         unsealed.extend(&events);
+        let hasher = unsealed.hasher();
         let last_seq = recovered.last_seq;
 
         // What was read is written again before anything else: see the log's page.
@@ -250,6 +251,7 @@ impl Start<'_> {
         Ok(WriteSide {
             table,
             intake,
+            hasher,
             room: Room::new(self.settings.buffer_bytes),
             segment_files: Mutex::default(),
             compacting: Mutex::default(),

@@ -12,21 +12,24 @@ pub(super) struct Pools {
     pub(super) questions: Threads,
     /// Decodes large batches and compares them with segments.
     pub(super) intake: ThreadPool,
-    /// Writes segments, merges them, and deletes from them.
-    pub(super) background: ThreadPool,
+    /// Writes the segments of a seal.
+    pub(super) seal: ThreadPool,
+    /// Merges segments.
+    pub(super) maintenance: ThreadPool,
 }
 
 /// How much less weight than others the threads of a pool have (nice(2)): large batches give way to single events and
 /// questions, and what nobody waits for gives way to both.
 const INTAKE_NICE: i32 = 4;
-const BACKGROUND_NICE: i32 = 6;
+const MAINTENANCE_NICE: i32 = 6;
 
 impl Pools {
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             questions: Threads::start()?,
             intake: pool("annals-decode", INTAKE_NICE)?,
-            background: pool("annals-write", BACKGROUND_NICE)?,
+            seal: pool("annals-seal", INTAKE_NICE)?,
+            maintenance: pool("annals-merge", MAINTENANCE_NICE)?,
         })
     }
 }

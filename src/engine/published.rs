@@ -7,6 +7,9 @@ use crate::storage::segment::Segment;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+/// Events of a part of the buffer that is made of others, at most.
+const JOINED_MAX: usize = 20_000;
+
 /// The current snapshot.
 #[derive(Debug)]
 pub(super) struct Published {
@@ -31,16 +34,22 @@ impl Published {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
-    /// Shows events that are durable in the log. Parts of about one size become one, so there are few of them.
-    pub(super) fn add(&self, events: Vec<Arc<Event>>) {
-        let last_seq = events.iter().map(|event| event.seq).max();
-        let mut part = Arc::new(Buffered::new(events));
+    /// Shows events that are durable in the log, up to a number. Small parts of about one size become one, so that there are
+    /// few of them; large ones stay as they are, because whoever shows them has no time.
+    pub(super) fn add(&self, parts: Vec<Buffered>, last_seq: u64) {
         self.change(|snapshot| {
-            while let Some(before) = snapshot.fresh.pop_if(|before| before.rows().len() <= 2 * part.rows().len()) {
-                part = Arc::new(before.merge(&part));
+            for part in parts {
+                let mut part = Arc::new(part);
+                let joins = |before: &mut Arc<Buffered>, part: &Buffered| {
+                    let (before, part) = (before.rows().len(), part.rows().len());
+                    before <= 2 * part && before + part <= JOINED_MAX
+                };
+                while let Some(before) = snapshot.fresh.pop_if(|before| joins(before, &part)) {
+                    part = Arc::new(before.merge(&part));
+                }
+                snapshot.fresh.push(part);
             }
-            snapshot.fresh.push(part);
-            snapshot.last_seq = snapshot.last_seq.max(last_seq.unwrap_or_default());
+            snapshot.last_seq = snapshot.last_seq.max(last_seq);
         });
     }
 

@@ -86,7 +86,7 @@ impl WriteSide {
             number += 1;
             segment_id(now, last_seq, number)
         };
-        let manifests = core.pools.background.install(|| seal(events, form, next_id, |files| put(store, files)))?;
+        let manifests = core.pools.seal.install(|| seal(events, form, next_id, |files| put(store, files)))?;
         core.reach(Step::SealWritten)?;
         let segments = manifests.into_iter().map(|manifest| Arc::new(Segment::new(store, manifest))).collect();
         self.table.seal(segments, last_seq).map(drop)

@@ -13,7 +13,33 @@ pub struct Buffered {
     bytes: usize,
 }
 
+/// The rows of a large batch, put in order before its events are numbered: whoever shows them has no time to sort.
+#[derive(Debug)]
+pub struct RowPlan {
+    /// The places of the events in the batch, in the order of rows.
+    order: Vec<u32>,
+    tenants: Vec<TenantRows>,
+    bytes: usize,
+}
+
+impl RowPlan {
+    /// The order of these events, which will be numbered in the order in which they are here.
+    pub fn of(events: &[Arc<Event>]) -> Self {
+        let mut order: Vec<u32> = (0..events.len() as u32).collect();
+        // Among equal times the one that is numbered last comes first.
+        order.sort_unstable_by(|left, right| row_order(&events[*left as usize], &events[*right as usize]).then_with(|| right.cmp(left)));
+        let rows: Vec<&Event> = order.iter().map(|place| events[*place as usize].as_ref()).collect();
+        Self { tenants: tenant_rows(&rows), bytes: rows.iter().map(|event| event.original.len()).sum(), order }
+    }
+}
+
 impl Buffered {
+    /// A part of events that have been numbered, in the order that was planned; their times must be what they were.
+    pub fn planned(events: &[Arc<Event>], plan: RowPlan) -> Self {
+        let rows = plan.order.iter().map(|place| Arc::clone(&events[*place as usize])).collect();
+        Self { rows, tenants: plan.tenants, bytes: plan.bytes }
+    }
+
     /// A part of these events.
     pub fn new(mut rows: Vec<Arc<Event>>) -> Self {
         rows.sort_unstable_by(|left, right| row_order(left, right));
@@ -116,6 +142,19 @@ mod tests {
         let tenant = merged.tenant("a").expect("a tenant");
         assert_eq!((tenant.range(), tenant.newest, tenant.oldest), (0..4, 7, 5));
         assert!(merged.tenant("aa").is_none());
+    }
+
+    #[test]
+    fn a_part_that_was_planned_is_the_same_as_one_that_is_sorted() {
+        let batch = [("b", 5, 0), ("a", 5, 0), ("a", 9, 0), ("a", 5, 0), ("c", 1, 0), ("a", 5, 0)];
+        let mut events: Vec<Arc<Event>> = batch.iter().map(|row| Arc::clone(&part(&[*row]).rows[0])).collect();
+        let plan = RowPlan::of(&events);
+        for (seq, event) in (7..).zip(&mut events) {
+            Arc::get_mut(event).expect("nobody else has it").seq = seq;
+        }
+        let (planned, sorted) = (Buffered::planned(&events, plan), Buffered::new(events));
+        assert_eq!(shown(&planned), shown(&sorted));
+        assert_eq!((planned.tenants(), planned.bytes()), (sorted.tenants(), sorted.bytes()));
     }
 
     #[test]

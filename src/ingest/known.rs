@@ -10,6 +10,7 @@ use crate::event::{Columns, Event, Field, Timestamp};
 use crate::storage::segment::{Codes, IndexReader, Segment, TenantRows};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -43,7 +44,10 @@ pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segme
         known[place] = in_batch.max(unsealed.known(event));
     }
     let asked = asked(events);
-    let found: Vec<Vec<(usize, Known)>> = segments.par_iter().map(|segment| known_in(segment, events, &asked)).collect::<Result<_>>()?;
+    let ask = |segment: &Arc<Segment>| known_in(segment, events, &asked);
+    // A few events are told here: they would wait for threads that are busy with many.
+    let found: Vec<Vec<(usize, Known)>> =
+        if events.len() <= FEW { segments.iter().map(ask).collect::<Result<_>>() } else { segments.par_iter().map(ask).collect() }?;
     found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
     Ok(known)
 }
@@ -58,49 +62,124 @@ fn claimed(original: &str, format: Option<&str>) -> Option<Timestamp> {
     decode::decode(original, format.and_then(Format::from_name)).ok().map(|event| event.time)
 }
 
+/// Hashes what tells events apart: tenant, trace id and the time that the record claims. Keyed by chance, so that nobody
+/// can choose trace ids that fall together.
+#[derive(Debug, Clone, Default)]
+pub struct IdentityHasher(RandomState);
+
+impl IdentityHasher {
+    /// The hash of an event that is decoded and not accepted yet.
+    pub fn hash(&self, event: &Event) -> u64 {
+        self.hash_at(event, event.time)
+    }
+
+    fn hash_at(&self, event: &Event, claimed: Timestamp) -> u64 {
+        self.0.hash_one((&event.tenant, event.trace_id(), claimed))
+    }
+}
+
 /// The accepted events that are in no segment yet, by tenant, trace id and the time that they claim.
 ///
 /// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when it is in segments.
 #[derive(Debug, Default)]
 pub struct Unsealed {
     generations: Vec<Generation>,
-    /// Keyed by chance, so that nobody can choose trace ids that fall together.
-    hasher: RandomState,
+    hasher: IdentityHasher,
 }
 
 /// The events that were accepted between the beginnings of two seals.
 #[derive(Debug, Default)]
 pub struct Generation {
-    events: HashMap<u64, Vec<(Timestamp, Arc<Event>)>>,
+    events: HashMap<u64, Same>,
     last_seq: u64,
 }
 
-impl Unsealed {
-    fn hash(&self, event: &Event, time: Timestamp) -> u64 {
-        self.hasher.hash_one((&event.tenant, event.trace_id(), time))
+/// The events of one hash, with the times that they claim: nearly always one.
+#[derive(Debug)]
+enum Same {
+    One(Timestamp, Arc<Event>),
+    Several(Vec<(Timestamp, Arc<Event>)>),
+}
+
+impl Same {
+    fn add(&mut self, time: Timestamp, event: Arc<Event>) {
+        match self {
+            Self::Several(events) => events.push((time, event)),
+            Self::One(first_time, first) => {
+                *self = Self::Several(vec![(*first_time, Arc::clone(first)), (time, event)]);
+            }
+        }
     }
 
-    /// Whether an event is among them.
-    pub fn known(&self, event: &Event) -> Known {
-        let hash = self.hash(event, event.time);
-        let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flatten();
-        let is_same = |(time, other): &&(Timestamp, Arc<Event>)| {
+    fn iter(&self) -> impl Iterator<Item = (Timestamp, &Arc<Event>)> {
+        let (one, several) = match self {
+            Self::One(time, event) => (Some((*time, event)), &[][..]),
+            Self::Several(events) => (None, events.as_slice()),
+        };
+        one.into_iter().chain(several.iter().map(|(time, event)| (*time, event)))
+    }
+
+    /// Forgets events that never became durable; whether any is left.
+    fn forget_after(&mut self, durable_seq: u64) -> bool {
+        match self {
+            Self::One(_, event) => event.seq <= durable_seq,
+            Self::Several(events) => {
+                events.retain(|(_, event)| event.seq <= durable_seq);
+                !events.is_empty()
+            }
+        }
+    }
+}
+
+impl Unsealed {
+    /// What events are hashed with before they are looked for or added.
+    pub fn hasher(&self) -> IdentityHasher {
+        self.hasher.clone()
+    }
+
+    fn known(&self, event: &Event) -> Known {
+        self.known_by(self.hasher.hash(event), event)
+    }
+
+    /// Whether an event of this hash is among them.
+    pub fn known_by(&self, hash: u64, event: &Event) -> Known {
+        let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flat_map(Same::iter);
+        let is_same = |(time, other): &(Timestamp, &Arc<Event>)| {
             *time == event.time && other.tenant == event.tenant && other.trace_id() == event.trace_id()
         };
         same.filter(is_same).map(|(_, other)| likeness(event, &other.original)).max().unwrap_or(Known::New)
     }
 
-    /// Adds accepted events.
+    /// Adds events that a start found: what those claim that were filed under another time is read again.
     pub fn extend(&mut self, events: &[Arc<Event>]) {
-        let mut generation = self.generations.pop().unwrap_or_default();
-        generation.events.reserve(events.len());
         for event in events {
             let claimed = if event.time_suspect { claimed(&event.original, event.text(Field::Format)) } else { None };
             let time = claimed.unwrap_or(event.time);
-            generation.last_seq = generation.last_seq.max(event.seq);
-            generation.events.entry(self.hash(event, time)).or_default().push((time, Arc::clone(event)));
+            self.add(self.hasher.hash_at(event, time), time, Arc::clone(event));
         }
-        self.generations.push(generation);
+    }
+
+    /// Room for so many events more.
+    pub fn reserve(&mut self, events: usize) {
+        self.newest().events.reserve(events);
+    }
+
+    /// Adds an accepted event by the hash and the time that it had before.
+    pub fn add(&mut self, hash: u64, claimed: Timestamp, event: Arc<Event>) {
+        let generation = self.newest();
+        generation.last_seq = generation.last_seq.max(event.seq);
+        match generation.events.entry(hash) {
+            Entry::Vacant(place) => drop(place.insert(Same::One(claimed, event))),
+            Entry::Occupied(mut same) => same.get_mut().add(claimed, event),
+        }
+    }
+
+    fn newest(&mut self) -> &mut Generation {
+        if self.generations.is_empty() {
+            self.generations.push(Generation::default());
+        }
+        let newest = self.generations.len() - 1;
+        &mut self.generations[newest]
     }
 
     /// A seal begins: what is added from now on is of another generation.
@@ -122,10 +201,7 @@ impl Unsealed {
     pub fn forget_after(&mut self, durable_seq: u64) {
         for generation in &mut self.generations {
             generation.last_seq = generation.last_seq.min(durable_seq);
-            generation.events.retain(|_, same| {
-                same.retain(|(_, event)| event.seq <= durable_seq);
-                !same.is_empty()
-            });
+            generation.events.retain(|_, same| same.forget_after(durable_seq));
         }
     }
 }
@@ -189,6 +265,9 @@ fn any_suspect(times: impl DoubleEndedIterator<Item = Timestamp>, now: Timestamp
     let oldest = times.next();
     [oldest, times.next_back().or(oldest)].into_iter().flatten().any(|time| time.is_suspect(now))
 }
+
+/// Events that are compared without spreading the work.
+const FEW: usize = 256;
 
 /// Rows whose trace ids are read at a time, and rows whose records are.
 const ID_ROWS: usize = 65_536;

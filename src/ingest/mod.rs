@@ -14,8 +14,8 @@ mod unpack;
 
 pub use accept::{Batch, Record, Rejected, TenantRule, decode_records, seal};
 pub use beside::Beside;
-pub use buffer::Buffered;
-pub use known::{Generation, Known, Unsealed, known_events};
+pub use buffer::{Buffered, RowPlan};
+pub use known::{Generation, IdentityHasher, Known, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
 pub use quarantine::{
     Cleared, Clearing, Page as QuarantinePage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, Quarantined, ReasonCount, kind_of,
