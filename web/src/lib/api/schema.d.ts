@@ -559,6 +559,8 @@ export interface components {
     schemas: {
         Backup: {
             /** Format: int64 */
+            aside: number;
+            /** Format: int64 */
             bytes: number;
             /** Format: int64 */
             copied: number;
@@ -566,6 +568,9 @@ export interface components {
             events: number;
             /** Format: int64 */
             kept: number;
+            mended: string[];
+            /** Format: int64 */
+            removed: number;
             /** Format: int64 */
             segments: number;
             /** Format: int64 */
@@ -575,6 +580,13 @@ export interface components {
             /** Format: int64 */
             count: number;
             explain?: components["schemas"]["Explain"];
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
         };
         Event: {
             /** @description Access key 访问密钥ID */
@@ -618,6 +630,7 @@ export interface components {
             /** @description Record 原始记录 */
             original?: string;
             others?: components["schemas"]["Event"][];
+            others_cursor?: string;
             /** @description Read-only 是否只读 */
             read_only?: boolean;
             /**
@@ -707,6 +720,13 @@ export interface components {
             facets: {
                 [key: string]: components["schemas"]["ValueCount"][];
             };
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
         };
         Fields: {
             fields: {
@@ -828,7 +848,21 @@ export interface components {
             "tracker_name.prefix"?: string | string[];
         };
         Health: {
-            status: string;
+            problems?: {
+                part: string;
+                refuses: boolean;
+                segments?: string[];
+                what: string;
+            }[];
+            /** @enum {string} */
+            status: "ok" | "degraded" | "unavailable" | "stuck";
+            stuck?: {
+                part: string;
+                /** Format: int64 */
+                seconds: number;
+                /** Format: int64 */
+                waiting: number;
+            }[];
         };
         Histogram: {
             buckets: {
@@ -842,6 +876,13 @@ export interface components {
             }[];
             explain?: components["schemas"]["Explain"];
             interval: string;
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
             time_zone: string;
         };
         Hold: {
@@ -973,6 +1014,13 @@ export interface components {
         Page: {
             events: components["schemas"]["ListedEvent"][];
             explain?: components["schemas"]["Explain"];
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
             next_cursor: string | null;
             prev_cursor: string | null;
             /** Format: int64 */
@@ -1067,6 +1115,13 @@ export interface components {
             }[];
             /** Format: int64 */
             groups_total: number;
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
         };
         Status: {
             backups: boolean;
@@ -1198,6 +1253,13 @@ export interface components {
         Top: {
             explain?: components["schemas"]["Explain"];
             field: string;
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
             values: components["schemas"]["ValueCount"][];
         };
         ValueCount: {
@@ -1208,6 +1270,13 @@ export interface components {
         Values: {
             explain?: components["schemas"]["Explain"];
             field: string;
+            missing?: {
+                date: string;
+                /** Format: int64 */
+                rows: number;
+                segment: string;
+                tenant: string;
+            }[];
             /** Format: int64 */
             total: number;
             values: components["schemas"]["ValueCount"][];
@@ -1491,6 +1560,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     count: {
@@ -1500,6 +1578,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description Access key 访问密钥ID */
@@ -1745,6 +1825,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     count_query: {
@@ -1754,6 +1843,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
             };
@@ -1813,6 +1904,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     page: {
@@ -1822,6 +1922,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description events on a page */
@@ -2083,6 +2185,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     ingest: {
@@ -2157,6 +2268,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2428,6 +2548,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     export_ndjson: {
@@ -2681,6 +2810,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2944,6 +3082,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     page_query: {
@@ -2953,6 +3100,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description events on a page */
@@ -3028,6 +3177,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     event: {
@@ -3080,6 +3238,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     facets: {
@@ -3089,6 +3256,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the fields to count by */
@@ -3338,6 +3507,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     facets_query: {
@@ -3347,6 +3525,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the fields to count by */
@@ -3403,6 +3583,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3457,6 +3646,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     histogram: {
@@ -3466,6 +3664,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the width of a bucket */
@@ -3717,6 +3917,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     histogram_query: {
@@ -3726,6 +3935,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the width of a bucket */
@@ -3791,6 +4002,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     holds: {
@@ -3831,6 +4051,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3901,6 +4130,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     lift_hold: {
@@ -3947,6 +4185,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4018,6 +4265,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     quarantine_reasons: {
@@ -4076,6 +4332,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     retention: {
@@ -4116,6 +4381,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4183,6 +4457,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     run_retention: {
@@ -4233,6 +4516,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     stats: {
@@ -4242,6 +4534,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
@@ -4493,6 +4787,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     stats_query: {
@@ -4502,6 +4805,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
@@ -4567,6 +4872,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     status: {
@@ -4607,6 +4921,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4664,6 +4987,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     top: {
@@ -4673,6 +5005,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
@@ -4915,6 +5249,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4931,6 +5274,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
@@ -4994,6 +5339,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     values: {
@@ -5003,6 +5357,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
@@ -5254,6 +5610,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     values_query: {
@@ -5263,6 +5628,8 @@ export interface operations {
                 tenant: string[];
                 /** @description say how it was answered */
                 explain?: boolean;
+                /** @description answer without segments whose data is lost, and name them in `missing`; without it that is an error */
+                partial?: boolean;
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
@@ -5321,6 +5688,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5378,6 +5754,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     view: {
@@ -5424,6 +5809,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5527,6 +5921,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     delete_view: {
@@ -5590,6 +5993,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     livez: {
@@ -5637,6 +6049,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     readyz: {
@@ -5677,6 +6098,15 @@ export interface operations {
             };
             /** @description try again later */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
