@@ -253,7 +253,7 @@ fn judge(data: &Path, load: &Load) {
     let sound = run(&["check"]);
     assert!(sound.starts_with("sound"), "{sound}");
     let mut there = BTreeSet::new();
-    for line in run(&["query", "--all", "--tenant", "t", "--fields", "trace_id"]).lines() {
+    for line in run(&["query", "--all", "--tenant", "t"]).lines() {
         let event: Json = serde_json::from_str(line).expect("one object a line");
         let id = event["trace_id"].as_str().and_then(|id| id.strip_prefix("id-")?.parse::<u64>().ok()).expect("an id that was sent");
         assert!(there.insert(id), "event {id} is there twice");
@@ -263,15 +263,23 @@ fn judge(data: &Path, load: &Load) {
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
 }
 
+struct StopAtEnd<'a>(&'a Load);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn every_kind_of_client_at_once_and_kills_in_between() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let data = std::env::var_os("ANNALS_LOAD_DATA").map_or_else(|| folder.path().join("data"), Into::into);
     let (seconds, kills) = (number_of("ANNALS_LOAD_SECONDS", 20), number_of("ANNALS_LOAD_KILLS", 2));
-    let mut server = Server::start(&data);
+    let mut server = Some(Server::start(&data));
     let address = |server: &Server| RwLock::new(server.url.trim_start_matches("http://").to_owned());
     let load = Arc::new(Load {
-        address: address(&server),
+        address: address(server.as_ref().expect("a server")),
         stop: AtomicBool::new(false),
         killing: AtomicBool::new(false),
         next: AtomicU64::new(0),
@@ -282,9 +290,11 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
         refused: AtomicU64::new(0),
         answered: AtomicU64::new(0),
     });
-    let (process, most) = (AtomicU64::new(u64::from(server.id())), AtomicU64::new(0));
+    let (process, most) = (AtomicU64::new(u64::from(server.as_ref().expect("a server").id())), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let load = load.as_ref();
+        // Also when this thread panics: the clients must end, or nobody hears why.
+        let _stops = StopAtEnd(load);
         for _ in 0..8 {
             scope.spawn(move || load.write(1, Some(&load.single_ms)));
         }
@@ -304,10 +314,12 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
         for _ in 0..kills {
             std::thread::sleep(Duration::from_secs(seconds) / (kills as u32 + 1));
             load.killing.store(true, Ordering::SeqCst);
-            server.kill();
-            server = Server::start(&data);
-            process.store(u64::from(server.id()), Ordering::SeqCst);
-            *load.address.write().expect("an address") = server.url.trim_start_matches("http://").to_owned();
+            // Dropped, it is killed and waited for: only then is the directory free.
+            drop(server.take());
+            let next = Server::start(&data);
+            process.store(u64::from(next.id()), Ordering::SeqCst);
+            *load.address.write().expect("an address") = next.url.trim_start_matches("http://").to_owned();
+            server = Some(next);
             // Requests that began before may still find out.
             std::thread::sleep(Duration::from_secs(1));
             load.killing.store(false, Ordering::SeqCst);
@@ -315,7 +327,7 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
         std::thread::sleep(Duration::from_secs(seconds) / (kills as u32 + 1));
         let stopping = Instant::now();
         load.stop.store(true, Ordering::SeqCst);
-        server.stop();
+        server.take().expect("a server").stop();
         assert!(stopping.elapsed() < DEADLINE, "the end took {:?}", stopping.elapsed());
     });
     let faults = load.faults.lock().expect("faults");
