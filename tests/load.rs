@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 /// No request may take longer, on the slowest machine: an answer or a refusal.
@@ -27,6 +27,7 @@ fn number_of(name: &str, otherwise: u64) -> u64 {
 }
 
 /// What all clients share.
+#[derive(Default)]
 struct Load {
     /// Where the server is; another port after each kill.
     address: RwLock<String>,
@@ -51,6 +52,11 @@ enum Ended {
 }
 
 impl Load {
+    /// Sends clients to a server.
+    fn find(&self, server: &Server) {
+        *self.address.write().expect("an address") = server.url.trim_start_matches("http://").to_owned();
+    }
+
     fn fault(&self, what: String) {
         self.faults.lock().expect("faults").push(what);
     }
@@ -277,22 +283,11 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
     let data = std::env::var_os("ANNALS_LOAD_DATA").map_or_else(|| folder.path().join("data"), Into::into);
     let (seconds, kills) = (number_of("ANNALS_LOAD_SECONDS", 20), number_of("ANNALS_LOAD_KILLS", 2));
     let mut server = Some(Server::start(&data));
-    let address = |server: &Server| RwLock::new(server.url.trim_start_matches("http://").to_owned());
-    let load = Arc::new(Load {
-        address: address(server.as_ref().expect("a server")),
-        stop: AtomicBool::new(false),
-        killing: AtomicBool::new(false),
-        next: AtomicU64::new(0),
-        acknowledged: Mutex::default(),
-        faults: Mutex::default(),
-        single_ms: Mutex::default(),
-        light_ms: Mutex::default(),
-        refused: AtomicU64::new(0),
-        answered: AtomicU64::new(0),
-    });
+    let load = Load::default();
+    load.find(server.as_ref().expect("a server"));
     let (process, most) = (AtomicU64::new(u64::from(server.as_ref().expect("a server").id())), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        let load = load.as_ref();
+        let load = &load;
         // Also when this thread panics: the clients must end, or nobody hears why.
         let _stops = StopAtEnd(load);
         for _ in 0..8 {
@@ -318,7 +313,7 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
             drop(server.take());
             let next = Server::start(&data);
             process.store(u64::from(next.id()), Ordering::SeqCst);
-            *load.address.write().expect("an address") = next.url.trim_start_matches("http://").to_owned();
+            load.find(&next);
             server = Some(next);
             // Requests that began before may still find out.
             std::thread::sleep(Duration::from_secs(1));
