@@ -215,6 +215,27 @@ fn a_request_that_is_sent_many_times_at_once_is_done_once() {
     assert_eq!(count(engine), 50);
 }
 
+/// An answer that names a conflict with what is still in the buffer is not remembered: the record is in quarantine by the
+/// time the client hears of it, and a client that did not hear of it is not told of what nobody has.
+#[test]
+fn a_request_with_a_conflict_is_done_again_and_its_record_is_in_quarantine() {
+    let store = TestStore::new();
+    let engine = store.engine();
+    ingest(engine, 0..1).expect("taken");
+    let once = || {
+        let rule = TenantRule::new(Some("t"), None).expect("a tenant");
+        let mut records = records(0..2);
+        records[0].bytes.splice(1..1, *b"\"other\":1,");
+        let key = RequestKey { key: "k".into(), body: "b".into() };
+        engine.ingest_once(engine.decode(records, None, &rule), "test", Some(key)).expect("taken")
+    };
+    let first = once();
+    assert_eq!((first.accepted, first.quarantined.total(), engine.quarantine_size().0), (1, 1, 1));
+    let again = once();
+    assert_eq!((again.replayed, again.accepted, again.duplicates, again.quarantined.total()), (false, 0, 1, 1));
+    assert_eq!((count(engine), engine.quarantine_size().0), (2, 1));
+}
+
 /// Batches wait for room in the buffer and are refused in time; single events have room of their own.
 #[test]
 fn a_full_buffer_refuses_in_time_and_single_events_go_on() {

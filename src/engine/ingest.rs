@@ -136,7 +136,7 @@ impl Engine {
             match core.hand_over(comparing, core.settings.room_wait).await? {
                 Handed::Outdated(again) => {
                     let core = Arc::clone(&core);
-                    comparing = blocking(move || core.compare_again(*again)).await?;
+                    comparing = blocking(move || core.compare_again(*again, source)).await?;
                 }
                 Handed::Durable(done) if done.needs_disk() => return blocking(move || core.finish(*done, source)).await,
                 Handed::Durable(done) => return core.finish(*done, source),
@@ -257,7 +257,7 @@ impl Core {
         let mut compared = self.compare(batch, source, request)?;
         loop {
             match self.write()?.runtime.block_on(self.hand_over(compared, room_wait))? {
-                Handed::Outdated(again) => compared = self.compare_again(*again)?,
+                Handed::Outdated(again) => compared = self.compare_again(*again, source)?,
                 Handed::Durable(done) => return self.finish(*done, source),
             }
         }
@@ -300,7 +300,7 @@ impl Core {
     }
 
     /// Compares a batch with the segments that were written since it was compared.
-    fn compare_again(&self, offer: Offer) -> Result<Compared> {
+    fn compare_again(&self, offer: Offer, source: &str) -> Result<Compared> {
         let snapshot = self.published.get();
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> = snapshot.segments.iter().filter(since).map(Arc::clone).collect();
@@ -316,7 +316,7 @@ impl Core {
         // Rare: the same events came in another request meanwhile. The file beside the log is written again without them.
         drop(beside);
         let batch = Batch { events, lines, rejected: Vec::new() };
-        let again = self.compare(batch, "a batch that was sent twice at once", request)?;
+        let again = self.compare(batch, source, request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
         outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());
         Ok(Compared { outcome, ..again })

@@ -309,8 +309,11 @@ impl Owner {
         let last_seq = self.last_seq + accepted;
         let batch = segment_id(now, self.last_seq, 0);
         outcome.accept(&batch, first_seq, accepted);
-        let answered = request.map(|request| request.answered(&outcome, last_seq, now));
         let conflicts = out.conflicts;
+        // An answer that names conflicts is not remembered until they are in quarantine, which comes after: were the client
+        // or the process gone by then, a repeated request would be told of records that nobody has. It is done again instead.
+        let request = request.filter(|_| conflicts.is_empty());
+        let answered = request.map(|request| request.answered(&outcome, last_seq, now));
         if events.is_empty() && answered.is_none() {
             // What is known already may still be on its way to the disk.
             return Ok(Numbered { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
