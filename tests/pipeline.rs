@@ -3,8 +3,9 @@
 
 use crate::store::{NOW, TestStore};
 use annals::access::Scope;
-use annals::engine::{AtStep, Engine, Outcome, RequestKey, Settings, Step};
+use annals::engine::{AtStep, Engine, Outcome, RequestKey, Retention, Settings, Step};
 use annals::error::ErrorKind;
+use annals::event::DAY_MS;
 use annals::ingest::{Record, TenantRule};
 use annals::query::Filter;
 use serde_json::json;
@@ -118,6 +119,42 @@ fn nobody_waits_for_a_slow_disk_of_another() {
         store.reopen();
         assert_eq!(count(store.engine()), 180 + beside, "{step:?}");
     }
+}
+
+/// A merge that a disk holds up holds up no backup, no check and no retention; if these change what it merges, it gives way.
+#[test]
+fn a_backup_a_check_and_retention_do_not_wait_for_a_merge() {
+    let mut store = TestStore::new();
+    let (hook, gate) = gate(Step::MergeWritten);
+    store.reopen_with(Settings { replaced_kept: Duration::ZERO, ..settings(hook) });
+    let engine = store.engine();
+    let old = |id: u64| json!({ "event_name": "e", "trace_id": format!("old-{id}"), "time": NOW - 200 * DAY_MS }).to_string();
+    for batch in 0..6 {
+        let records: Vec<Record> = (0..5).map(|id| Record { line: 1, bytes: old(batch * 5 + id).into_bytes() }).collect();
+        let rule = TenantRule::new(Some("gone"), None).expect("a tenant");
+        engine.ingest(engine.decode(records, None, &rule), "test").expect("a batch");
+        ingest(engine, batch * 10..batch * 10 + 10).expect("a batch");
+        engine.seal().expect("a seal");
+    }
+    engine.set_retention(&Retention::Days(Some("gone".to_owned()), Some(180))).expect("the floor");
+    let copies = tempfile::tempdir().expect("a temporary directory");
+    gate.armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let merge = scope.spawn(|| engine.compact());
+        gate.reached.recv_timeout(PATIENCE).expect("a merge");
+        let copied = in_time("a backup", || engine.backup(&copies.path().join("copy"))).expect("a backup");
+        assert!(copied.events >= 90, "{copied:?}");
+        assert!(in_time("a check", || engine.check(false)).expect("a check").is_sound());
+        assert_eq!(in_time("retention", || engine.expire()).expect("a run").events, 30);
+        gate.let_go.send(()).expect("somebody waits");
+        merge.join().expect("no panic").expect("it goes on with what is left");
+    });
+    assert_eq!(count(engine), 60);
+    engine.compact().expect("what the merge wrote in vain is put away");
+    assert!(engine.check(false).expect("a check").is_sound());
+    store.reopen();
+    assert_eq!(count(store.engine()), 60);
+    assert_eq!(ingest(store.engine(), 0..60).expect("known").duplicates, 60);
 }
 
 /// Overlapping batches of all sizes from many threads, while seals and merges run without a pause.

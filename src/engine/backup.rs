@@ -1,12 +1,11 @@
 //! Backup of a running store, and restore.
 
-use super::tend::{archive, prove_whole};
+use super::tend::prove_whole;
 use super::{CheckReport, Engine, Step};
 use crate::error::{Error, Result};
 use crate::maintain::{BackupReport, copy, prepare};
 use serde_json::json;
 use std::path::Path;
-use std::sync::PoisonError;
 
 impl Engine {
     /// Copies everything that was accepted until now into `target`, while questions are answered and events arrive.
@@ -18,15 +17,16 @@ impl Engine {
         prepare(self.core.data.store(), target)?;
         self.record_backup(target);
         write.seal_now()?;
-        // Files of older versions, and of the log, must not be removed while they are copied.
-        let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Files of the log stay while they are copied, and those of segments because the snapshot has them.
+        let reading = write.log_files.read();
         let (log, snapshot) = write.table.log_at_rest()?;
         prove_whole(&log, &snapshot)?;
         self.core.reach(Step::BackupBegun)?;
         // With a checkpoint of this very version, a copy has a few files of the log, however long that is.
         write.checkpoint(&self.core, &log)?;
         let report = copy(self.core.data.store(), &snapshot.segments, log.version(), target, self.core.clock.now())?;
-        archive(&self.core, &log)?;
+        drop(reading);
+        write.archive(&self.core, &log)?;
         Ok(report)
     }
 

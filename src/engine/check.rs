@@ -3,10 +3,9 @@
 use super::{Engine, commit};
 use crate::error::Result;
 use crate::storage::segment::Segment;
-use crate::storage::{check_log, check_marks};
+use crate::storage::{check_archives, check_log, check_marks};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::sync::PoisonError;
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -59,18 +58,7 @@ impl Engine {
         let reports: Vec<SegmentReport> =
             snapshot.segments.par_iter().map(|segment| check_segment(segment, rebuild)).collect::<Result<_>>()?;
         let stats = self.stats();
-        let store = {
-            let store = self.core.data.store();
-            let mut wrong = match &self.core.write {
-                Some(write) => {
-                    let _compacting = write.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-                    write.table.check_log()?
-                }
-                None => commit::runtime()?.block_on(check_log(store)),
-            };
-            wrong.extend(check_marks(store));
-            wrong
-        };
+        let store = self.check_store()?;
         Ok(CheckReport {
             store,
             segments: stats.segments,
@@ -82,6 +70,21 @@ impl Engine {
                 .collect(),
             quarantine: self.core.quarantine.check()?,
         })
+    }
+}
+
+impl Engine {
+    /// What is wrong with files that are not of a segment or of quarantine.
+    fn check_store(&self) -> Result<Vec<String>> {
+        let store = self.core.data.store();
+        let _reading = self.core.write.as_ref().map(|write| write.log_files.read());
+        let mut wrong = match &self.core.write {
+            Some(write) => write.table.check_log()?,
+            None => commit::runtime()?.block_on(check_log(store)),
+        };
+        wrong.extend(check_archives(store));
+        wrong.extend(check_marks(store));
+        Ok(wrong)
     }
 }
 

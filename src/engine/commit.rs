@@ -68,20 +68,33 @@ impl Owned {
         Ok(version)
     }
 
-    /// Puts segments in the place of others that hold the same events.
-    fn replace(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>) -> Result<u64> {
-        self.settle()?;
-        let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
-        let committed = self.runtime.block_on(self.table.replace(&manifests, &new_segments(&new), self.clock.now()));
-        self.exchange(old, new, committed, Step::MergeCommitted)
+    /// Whether all these segments are in the table: others merge and delete too, and only what is there can be replaced.
+    fn has(&self, segments: &[Arc<Segment>]) -> bool {
+        let snapshot = self.published.get();
+        let there: HashSet<&str> = snapshot.segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
+        segments.iter().all(|segment| there.contains(segment.manifest().id.as_str()))
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events.
-    fn delete(&mut self, old: &[Arc<Segment>], left: Vec<Arc<Segment>>) -> Result<u64> {
+    /// Puts segments in the place of others that hold the same events; nothing is done if these are not there any more.
+    fn replace(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>) -> Result<Option<u64>> {
         self.settle()?;
+        if !self.has(old) {
+            return Ok(None);
+        }
+        let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
+        let committed = self.runtime.block_on(self.table.replace(&manifests, &new_segments(&new), self.clock.now()));
+        self.exchange(old, new, committed, Step::MergeCommitted).map(Some)
+    }
+
+    /// Takes segments out, and puts in those that hold what is left of their events; nothing is done if they are not there.
+    fn delete(&mut self, old: &[Arc<Segment>], left: Vec<Arc<Segment>>) -> Result<Option<u64>> {
+        self.settle()?;
+        if !self.has(old) {
+            return Ok(None);
+        }
         let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
         let committed = self.runtime.block_on(self.table.delete(&manifests, &new_segments(&left), self.clock.now()));
-        self.exchange(old, left, committed, Step::DeletionCommitted)
+        self.exchange(old, left, committed, Step::DeletionCommitted).map(Some)
     }
 
     fn exchange(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>, committed: Result<u64>, step: Step) -> Result<u64> {
@@ -165,20 +178,20 @@ impl Committer {
         self.run(move |owned| owned.seal(segments, last_seq))
     }
 
-    /// Puts segments in the place of others that hold the same events.
-    pub(super) fn replace(&self, old: Vec<Arc<Segment>>, new: Vec<Arc<Segment>>) -> Result<u64> {
+    /// Puts segments in the place of others that hold the same events; nothing is done if any of these is not there any more.
+    pub(super) fn replace(&self, old: Vec<Arc<Segment>>, new: Vec<Arc<Segment>>) -> Result<Option<u64>> {
         self.run(move |owned| owned.replace(&old, new))
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events, if `still` says so right before;
-    /// otherwise nothing is done.
+    /// Takes segments out, and puts in those that hold what is left of their events, if `still` says so right before
+    /// and all of them are there; otherwise nothing is done.
     pub(super) fn delete_if(
         &self,
         old: Vec<Arc<Segment>>,
         left: Vec<Arc<Segment>>,
         still: impl Fn() -> bool + Send + 'static,
     ) -> Result<Option<u64>> {
-        self.run(move |owned| if still() { owned.delete(&old, left).map(Some) } else { Ok(None) })
+        self.run(move |owned| if still() { owned.delete(&old, left) } else { Ok(None) })
     }
 
     /// Whether a commit failed of which it is not known whether it is in the table.
@@ -212,7 +225,7 @@ impl Committer {
         self.run(|owned| owned.runtime.block_on(owned.table.removed()))
     }
 
-    /// What is wrong with the log, found while nobody commits.
+    /// What is wrong with the log, found while nobody commits. Its archives are not looked at: they may be many.
     pub(super) fn check_log(&self) -> Result<Vec<String>> {
         self.run(|owned| Ok(owned.runtime.block_on(check_log(&owned.store))))
     }

@@ -5,10 +5,11 @@ use super::seal::{put, segment_id};
 use super::seal_trigger::Wake;
 use super::step::Step;
 use super::tend::prove_whole;
+use super::turns::Work;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
-use crate::maintain::{Candidate, Fingerprint, Occasion, choose, cut, merge, orphans, put_away, runs_when_cut, settle};
+use crate::maintain::{Candidate, Fingerprint, Occasion, Orphan, choose, cut, merge, orphans, put_away, runs_when_cut, settle};
 use crate::query::Snapshot;
 use crate::storage::paths;
 use crate::storage::segment::{Manifest, Segment};
@@ -135,28 +136,17 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
 }
 
 /// The id of a segment that is made of others. Numbers below 2¹⁵ are those of seals.
-fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
+pub(super) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
     segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
 }
 
-/// An id that no file has: a clock may stand still, and the version of the table does not count segments.
-pub(super) fn free_id(core: &Core, last_seq: u64, number: &mut u64) -> String {
-    loop {
-        let id = maintained_id(core.clock.now(), last_seq, *number);
-        *number += 1;
-        if !core.data.store().exists(&paths::manifest(&id)) {
-            return id;
-        }
-    }
-}
-
 /// Writes segments that hold what these hold, and proves that they do.
-fn merged(core: &Core, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Segment>>> {
+fn merged(core: &Core, work: &mut Work<'_>, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Segment>>> {
     let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
     let (mut new, mut rows) = (Vec::new(), 0);
     let mut number = version;
     for piece in &cut(old, core.settings.merged)? {
-        let id = free_id(core, last, &mut number);
+        let id = work.new_id(core, last, &mut number);
         let Some((files, before)) = merge(&id, old, piece, core.settings.summary)? else { continue };
         put(core.data.store(), &files)?;
         let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
@@ -178,7 +168,7 @@ fn merged(core: &Core, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Seg
 impl WriteSide {
     /// Merges some segments, if some should be; returns how many, and of how many.
     fn compact_once(&self, core: &Core, zeal: Zeal) -> Result<Option<Compacted>> {
-        let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.merges.take();
         let snapshot = self.settled(core)?;
         let chosen = chosen(core, &snapshot, zeal);
         let old: Vec<Arc<Segment>> =
@@ -187,11 +177,16 @@ impl WriteSide {
             return Ok(None);
         }
         WriteSide::check_disk(core)?;
-        let new = core.pools.maintenance.install(|| merged(core, &old, snapshot.version))?;
+        let mut work = self.in_work.begin();
+        work.hold_all(&old);
+        let new = core.pools.maintenance.install(|| merged(core, &mut work, &old, snapshot.version))?;
 
         core.reach(Step::MergeWritten)?;
         let made = new.len();
-        self.table.replace(old.clone(), new)?;
+        if self.table.replace(old.clone(), new)?.is_none() {
+            // Retention deleted from one of them meanwhile: what was written is put away, and others are chosen.
+            return Ok(Some(Compacted::default()));
+        }
         self.retire(core, &old)?;
         Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
@@ -212,7 +207,7 @@ impl WriteSide {
         Ok(())
     }
 
-    /// What is in the table, for who holds `compacting`: after a commit in doubt, the segments that are shown may not be those
+    /// What is in the table, for who merges or deletes: after a commit in doubt, the segments that are shown may not be those
     /// of the table, and must not be merged or deleted from.
     pub(super) fn settled(&self, core: &Core) -> Result<Arc<Snapshot>> {
         self.table.settle()?;
@@ -221,23 +216,48 @@ impl WriteSide {
 
     /// Puts away files of segments that no version needs that anyone may still read, if the table is known to be whole.
     pub(super) fn remove_orphans(&self, core: &Core) -> Result<usize> {
-        let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody may be writing a segment meanwhile: its files are not in the table yet.
-        let _writing = self.segment_files.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((log, snapshot)) = self.table.log_without_doubt()? else { return Ok(0) };
-        prove_whole(&log, &snapshot)?;
-        let mut needed: HashSet<String> = snapshot.segments.iter().map(|segment| segment.manifest().id.clone()).collect();
-        needed.extend(self.table.segment_ids()?);
-        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        needed.extend(retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()));
-        drop(retired);
-        let (store, now) = (core.data.store(), core.clock.now());
-        let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
-        let found = orphans(store, &needed, Timestamp::from_millis(now.millis().saturating_sub(kept)))?;
-        if found.is_empty() {
-            return Ok(0);
-        }
+        let _turn = self.removals.take();
+        let Some(mut found) = self.find_orphans(core)?.filter(|found| !found.is_empty()) else { return Ok(0) };
+        // A segment may have been begun, or come into the table, while the files were listed.
+        let Some(needed) = self.needed()? else { return Ok(0) };
+        found.retain(|orphan| !needed.has(orphan));
         let taken_out = self.table.removed()?;
-        put_away(store, &found, &taken_out, now)
+        put_away(core.data.store(), &found, &taken_out, core.clock.now())
+    }
+
+    fn find_orphans(&self, core: &Core) -> Result<Option<Vec<Orphan>>> {
+        let Some(needed) = self.needed()? else { return Ok(None) };
+        let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept));
+        orphans(core.data.store(), &needed.segments, before).map(Some)
+    }
+
+    /// The segments that anything may need; none if the table is not known to be whole.
+    fn needed(&self) -> Result<Option<Needed>> {
+        // Those in work first: what leaves them meanwhile is in the table then, or was retired.
+        let in_work = self.in_work.ids();
+        let Some((log, snapshot)) = self.table.log_without_doubt()? else { return Ok(None) };
+        prove_whole(&log, &snapshot)?;
+        let mut segments: HashSet<String> = snapshot.segments.iter().map(|segment| segment.manifest().id.clone()).collect();
+        segments.extend(self.table.segment_ids()?);
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        segments.extend(retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()));
+        drop(retired);
+        segments.extend(in_work.iter().cloned());
+        Ok(Some(Needed { segments, in_work }))
+    }
+}
+
+/// The segments whose files stay where they are.
+struct Needed {
+    segments: HashSet<String>,
+    /// Those whose unfinished files stay too.
+    in_work: HashSet<String>,
+}
+
+impl Needed {
+    fn has(&self, orphan: &Orphan) -> bool {
+        let segment = orphan.segment();
+        self.in_work.contains(segment) || !orphan.is_unfinished() && self.segments.contains(segment)
     }
 }

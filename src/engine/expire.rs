@@ -4,9 +4,9 @@
 //! held) is written as a new segment, compared, and put in its place in one commit. Each commit is recorded as events of
 //! the store's own tenant, before it is made and when it is done. The files stay for a day, as after a merge.
 
-use super::compact::free_id;
 use super::seal::put;
 use super::step::Step;
+use super::turns::Work;
 use super::{Core, Engine, WriteSide};
 use crate::access::SYSTEM_TENANT;
 use crate::error::{Error, Result};
@@ -134,7 +134,6 @@ impl Fate {
 impl WriteSide {
     pub(super) fn expire(&self, core: &Core) -> Result<Expired> {
         let mut expired = Expired::default();
-        let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         // A policy that changes while a run goes on is what the run goes on by.
         while !self.expire_by(core, &core.policy.get(), &mut expired)? {
             if self.trigger.stopping() {
@@ -149,6 +148,7 @@ impl WriteSide {
     fn expire_by(&self, core: &Core, policy: &Policy, expired: &mut Expired) -> Result<bool> {
         let rule = Rule::of(policy, core.clock.now())?;
         let snapshot = self.settled(core)?;
+        let mut work = self.in_work.begin();
         let mut batch: Vec<Fate> = Vec::new();
         let mut number = snapshot.version;
         expired.held = 0;
@@ -159,7 +159,7 @@ impl WriteSide {
             if tenants.is_empty() || self.all_held().get(id) == Some(&seen()) {
                 continue;
             }
-            let fate = self.decide(core, &rule, segment, &mut number)?;
+            let fate = decide(core, &mut work, &rule, segment, &mut number)?;
             if fate.deleted.is_empty() {
                 expired.add(&fate);
                 self.all_held().insert(id.clone(), seen());
@@ -176,17 +176,6 @@ impl WriteSide {
         Ok(batch.is_empty() || self.delete(core, &rule, &batch, expired)?)
     }
 
-    /// What becomes of a segment; what is left of it is written, one segment at a time, and not in the table yet.
-    fn decide(&self, core: &Core, rule: &Rule<'_>, segment: &Arc<Segment>, number: &mut u64) -> Result<Fate> {
-        let parted = rule.part(segment, true)?;
-        let mut fate = Fate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
-        if !fate.deleted.is_empty() && !parted.left.is_empty() {
-            WriteSide::check_disk(core)?;
-            fate.left = Some(put_left(core, segment, &parted.left, number)?);
-        }
-        Ok(fate)
-    }
-
     fn all_held(&self) -> std::sync::MutexGuard<'_, AllHeld> {
         self.all_held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,24 +190,36 @@ impl WriteSide {
         }
         record(core, policy, fates, "begun", now)?;
         core.reach(Step::DeletionRecorded)?;
-        let old = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
+        let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
         let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
         // Looked at by whoever commits, right before: a hold that is placed from there on waits for this one commit.
-        if self.table.delete_if(old, left, core.policy.still(policy.version))?.is_none() {
+        if self.table.delete_if(old.clone(), left, core.policy.still(policy.version))?.is_none() {
             record(core, policy, fates, "stopped", now)?;
             return Ok(false);
         }
         fates.iter().for_each(|fate| expired.add(fate));
-        self.retire(core, &fates.iter().map(|fate| Arc::clone(&fate.segment)).collect::<Vec<_>>())?;
+        self.retire(core, &old)?;
         record(core, policy, fates, "done", now)?;
         Ok(true)
     }
 }
 
+/// What becomes of a segment; what is left of it is written, one segment at a time, and not in the table yet.
+fn decide(core: &Core, work: &mut Work<'_>, rule: &Rule<'_>, segment: &Arc<Segment>, number: &mut u64) -> Result<Fate> {
+    let parted = rule.part(segment, true)?;
+    let mut fate = Fate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
+    work.hold(&segment.manifest().id);
+    if !fate.deleted.is_empty() && !parted.left.is_empty() {
+        WriteSide::check_disk(core)?;
+        fate.left = Some(put_left(core, work, segment, &parted.left, number)?);
+    }
+    Ok(fate)
+}
+
 /// Writes what is left of a segment, and compares it.
-fn put_left(core: &Core, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
+fn put_left(core: &Core, work: &mut Work<'_>, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
     let manifest = segment.manifest();
-    let id = free_id(core, manifest.last_seq, number);
+    let id = work.new_id(core, manifest.last_seq, number);
     let form = Form { decoders: manifest.decoders, summary: core.settings.summary };
     let (files, before) = write_left(&id, &manifest.date, form, left)?;
     put(core.data.store(), &files)?;

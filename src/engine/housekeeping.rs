@@ -5,6 +5,7 @@ use super::{Core, WriteSide};
 use crate::error::Result;
 use crate::event::{DAY_MS, Timestamp};
 use crate::maintain::clear_aside;
+use crate::storage::clear_archives;
 use std::time::Duration;
 
 /// How long after the start the first run is, and how long after a run the next.
@@ -46,6 +47,7 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
     while !write.trigger.stopping() {
         if belief.believes(core.clock.now()) {
             report("delete what is past its time", write.expire(core).map(drop));
+            report("remove old archives of the table's log", clear_archives(core.data.store(), core.clock.now()).map(drop));
             report("clear what was moved aside", clear_aside(core.data.store(), core.clock.now()).map(drop));
         } else if belief.doubts == 1 {
             tracing::warn!("the clock is far ahead of the last event: nothing is deleted by it for a day");

@@ -8,7 +8,8 @@
 //! shows it (`log`), one makes segments of it (`seal`), and one commits these to the table (`commit`). No thread of a
 //! request holds a lock while a disk works.
 //!
-//! Locks of what is done in the background are taken in this order: change of policy or of views, compacting, files of segments.
+//! Work in the background takes turns (`turns`) and holds no lock while it works; who merges and who deletes find out at their
+//! commit whether the other was faster.
 
 mod backup;
 mod check;
@@ -35,6 +36,7 @@ mod seal_trigger;
 mod settings;
 mod step;
 mod tend;
+mod turns;
 mod views;
 mod vitals;
 mod watchdog;
@@ -75,6 +77,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use turns::{LogFiles, SegmentsInWork, Turns};
 
 /// An open data directory with everything that runs on it.
 #[derive(Debug)]
@@ -116,10 +119,12 @@ struct WriteSide {
     /// What events are hashed with for it.
     hasher: IdentityHasher,
     room: Room,
-    /// Held while segments are written that are not in the table yet, and while files are removed that are in none.
-    segment_files: Mutex<()>,
-    /// Held while segments are merged or files removed.
-    compacting: Mutex<()>,
+    /// Segments that are being written, or taken out of the table.
+    in_work: SegmentsInWork,
+    merges: Turns,
+    removals: Turns,
+    checkpoints: Turns,
+    log_files: LogFiles,
     /// Segments that are in the table no more, and that a reader may still have.
     retired: Mutex<Vec<Weak<Segment>>>,
     /// Segments that retention needs not look at again.

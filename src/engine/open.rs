@@ -9,6 +9,7 @@ use super::published::Published;
 use super::requests::Requests;
 use super::room::{Permit, Room};
 use super::seal_trigger::SealTrigger;
+use super::turns::{LogFiles, SegmentsInWork, Turns};
 use super::views::Saved;
 use super::vitals::Pace;
 use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, mend, seal};
@@ -253,8 +254,11 @@ impl Start<'_> {
             intake,
             hasher,
             room: Room::new(self.settings.buffer_bytes),
-            segment_files: Mutex::default(),
-            compacting: Mutex::default(),
+            in_work: SegmentsInWork::default(),
+            merges: Turns::default(),
+            removals: Turns::default(),
+            checkpoints: Turns::default(),
+            log_files: LogFiles::default(),
             retired: Mutex::default(),
             all_held: Mutex::default(),
             trigger,

@@ -8,8 +8,8 @@ use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
 use crate::storage::segment::{Form, Segment, SegmentFiles};
 use crate::storage::{PutMode, Store, paths};
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long the sealer rests after a failure: first, and at most.
@@ -81,10 +81,12 @@ impl WriteSide {
         let form = Form { decoders: crate::decode::VERSION, summary: core.settings.summary };
         let store = core.data.store();
         // No file of a segment that is not in the table yet may be taken for one that nothing needs.
-        let _writing = self.segment_files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut work = self.in_work.begin();
         let next_id = || {
             number += 1;
-            segment_id(now, last_seq, number)
+            let id = segment_id(now, last_seq, number);
+            work.hold(&id);
+            id
         };
         let manifests = core.pools.seal.install(|| seal(events, form, next_id, |files| put(store, files)))?;
         core.reach(Step::SealWritten)?;

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::query::Snapshot;
 use crate::storage::TableLog;
-use std::sync::PoisonError;
 
 impl WriteSide {
     /// Makes a checkpoint of the log and archives what is older, if it is time to. The table is not held meanwhile.
@@ -14,15 +13,15 @@ impl WriteSide {
         if !self.table.log_at_rest()?.0.is_due()? {
             return Ok(());
         }
-        let _one_at_a_time = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         let (log, _) = self.table.log_at_rest()?;
         self.checkpoint(core, &log)?;
-        while archive(core, &log)? && !self.trigger.stopping() {}
+        while self.archive(core, &log)? && !self.trigger.stopping() {}
         Ok(())
     }
 
     /// Makes a checkpoint of this version, proves it and records it, unless there is one.
     pub(super) fn checkpoint(&self, core: &Core, log: &TableLog) -> Result<()> {
+        let _turn = self.checkpoints.take();
         if log.has_checkpoint()? {
             return Ok(());
         }
@@ -31,15 +30,16 @@ impl WriteSide {
         self.runtime.block_on(log.prove_checkpoint())?;
         core.reach(Step::CheckpointProved)
     }
-}
 
-/// Archives old commits and removes them from the log; returns whether there may be more.
-pub(super) fn archive(core: &Core, log: &TableLog) -> Result<bool> {
-    let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
-    let archived = log.archive(Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept)))?;
-    core.reach(Step::CommitsArchived)?;
-    log.clean(&archived)?;
-    Ok(archived.is_full())
+    /// Archives old commits and removes them from the log, unless somebody reads it; returns whether there may be more.
+    pub(super) fn archive(&self, core: &Core, log: &TableLog) -> Result<bool> {
+        let Some(_archiving) = self.log_files.archive() else { return Ok(false) };
+        let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
+        let archived = log.archive(Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept)))?;
+        core.reach(Step::CommitsArchived)?;
+        log.clean(&archived)?;
+        Ok(archived.is_full())
+    }
 }
 
 /// The segments that are shown must be those of the table before any file is taken for one that nothing needs.

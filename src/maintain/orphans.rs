@@ -18,6 +18,20 @@ pub struct Orphan {
     /// The segment that it is named after.
     segment: String,
     path: String,
+    /// Whether it is what a process left that was killed while it wrote the file.
+    unfinished: bool,
+}
+
+impl Orphan {
+    /// The segment that it is named after.
+    pub fn segment(&self) -> &str {
+        &self.segment
+    }
+
+    /// Whether it was never finished, whatever became of the segment.
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
 }
 
 /// The files of segments that are not `needed` and were not changed since `before`. Other readers of the table may still read
@@ -38,11 +52,11 @@ pub fn orphans(store: &Store, needed: &HashSet<String>, before: Timestamp) -> Re
 fn find(store: &Store, folder: &str, ending: &str, needed: &HashSet<String>, before: Timestamp, found: &mut Vec<Orphan>) -> Result<()> {
     for name in store.all_names(folder)? {
         // What a killed process was writing has the name it was to get, a # and a number.
-        let (whole, temporary) = name.split_once('#').map_or((name.as_str(), false), |(whole, _)| (whole, true));
+        let (whole, unfinished) = name.split_once('#').map_or((name.as_str(), false), |(whole, _)| (whole, true));
         let Some(id) = whole.strip_suffix(ending) else { continue };
         let path = format!("{folder}/{name}");
-        if (temporary || !needed.contains(id)) && store.changed(&path)?.is_some_and(|changed| changed < before) {
-            found.push(Orphan { segment: id.to_owned(), path });
+        if (unfinished || !needed.contains(id)) && store.changed(&path)?.is_some_and(|changed| changed < before) {
+            found.push(Orphan { segment: id.to_owned(), path, unfinished });
         }
     }
     Ok(())

@@ -19,5 +19,6 @@ pub use marks::{Marked, accept, changed, check_marks, gone, put_guarded, read_gu
 pub use process::{Memory, memory};
 pub use store::{PutMode, Store};
 pub use table::{
-    Account, Archived, LogFile, NewSegment, Table, TableLog, TableSegment, check_log, check_same_history, files_to_copy, prune_log,
+    Account, Archived, LogFile, NewSegment, Table, TableLog, TableSegment, check_archives, check_log, check_same_history, clear_archives,
+    files_to_copy, prune_log,
 };

@@ -67,7 +67,9 @@ test("NDJSON and Parquet, whole", { seconds: 180 }, async (t) => {
 
 test("cells that a spreadsheet takes for formulas are made harmless, unless asked otherwise", { data: "special", own: true, seconds: 120 }, async (t) => {
   const names = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain"];
-  const lines = names.map((name, at) => JSON.stringify({ trace_id: `f-${at}`, trace_name: "formula", service_type: "ECS", resource_type: "ecs", resource_name: name, trace_type: "ApiCall", trace_rating: "normal", user: { name: "li" }, time: Date.now() - at })).join("\n");
+  // One moment for all: a clock that ticks between two of them would give these one time, and the other order.
+  const now = Date.now();
+  const lines = names.map((name, at) => JSON.stringify({ trace_id: `f-${at}`, trace_name: "formula", service_type: "ECS", resource_type: "ecs", resource_name: name, trace_type: "ApiCall", trace_rating: "normal", user: { name: "li" }, time: now - at })).join("\n");
   await t.api("events?tenant=formulas", { method: "POST", body: `${lines}\n`, headers: { "Content-Type": "application/x-ndjson" } });
   await opened(t, "tenant=formulas&cols=time,resource_name");
   const safe = csv((await saved(t)).bytes.subarray(3).toString()).slice(1).map((row) => row[1]);

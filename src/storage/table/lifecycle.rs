@@ -11,7 +11,7 @@ use super::chain::{Tip, listed};
 use super::checkpoints::{Checkpoint, Checkpoints};
 use super::{INGEST, account_of, delta_table};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::Timestamp;
+use crate::event::{DAY_MS, Timestamp};
 use deltalake::DeltaTable;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
@@ -22,7 +22,9 @@ pub(super) const EVERY: u64 = 100;
 const KEPT_MAX: u64 = 1_000;
 /// Commits of one archive.
 const ARCHIVED_TOGETHER: usize = 1_000;
-/// Commits that are archived in one go: others wait meanwhile to merge.
+/// Days that an archive is kept: for so long a backup can be added to, and the log's history be read.
+const ARCHIVE_DAYS: i64 = 400;
+/// Commits that are archived in one go: a backup or a check that begins meanwhile waits for it.
 const ARCHIVED_MAX: usize = 20_000;
 
 /// The log of an open table at one version, for who looks after it.
@@ -223,6 +225,23 @@ impl TableLog {
         }
         Ok(())
     }
+}
+
+/// Removes archives that were written more than [`ARCHIVE_DAYS`] ago. Returns how many.
+///
+/// # Errors
+/// A disk that fails.
+pub fn clear_archives(store: &Store, now: Timestamp) -> Result<usize> {
+    let kept_from = Timestamp::from_millis(now.millis().saturating_sub(ARCHIVE_DAYS * DAY_MS));
+    let mut removed = 0;
+    for name in store.names(paths::TABLE_ARCHIVE)?.iter().filter(|name| paths::archive_of(name).is_some()) {
+        let path = format!("{}/{name}", paths::TABLE_ARCHIVE);
+        if store.changed(&path)?.is_some_and(|written| written < kept_from) {
+            store.remove(&path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 /// The commits of an archive, each compared with its hash.

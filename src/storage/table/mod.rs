@@ -16,7 +16,7 @@ mod tests;
 
 pub use account::Account;
 pub use copying::{LogFile, check_same_history, files_to_copy, prune_log};
-pub use lifecycle::{Archived, TableLog};
+pub use lifecycle::{Archived, TableLog, clear_archives};
 
 use super::paths;
 use super::segment::Manifest;
@@ -367,6 +367,12 @@ pub async fn check_log(store: &Store) -> Vec<String> {
         Ok(table) => wrong.extend(table.doubts),
         Err(error) => wrong.push(error.to_string()),
     }
+    wrong
+}
+
+/// What is wrong with the archives of the log, each naming its file.
+pub fn check_archives(store: &Store) -> Vec<String> {
+    let mut wrong = Vec::new();
     let archives = store.names(paths::TABLE_ARCHIVE).unwrap_or_default();
     for name in archives.iter().filter(|name| paths::archive_of(name).is_some()) {
         let read = lifecycle::read_archive(store, &format!("{}/{name}", paths::TABLE_ARCHIVE));

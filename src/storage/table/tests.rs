@@ -94,7 +94,9 @@ impl Place {
     }
 
     fn check(&self) -> Vec<String> {
-        self.runtime.block_on(check_log(&self.store))
+        let mut wrong = self.runtime.block_on(check_log(&self.store));
+        wrong.extend(check_archives(&self.store));
+        wrong
     }
 
     fn commits(&self) -> usize {
