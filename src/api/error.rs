@@ -53,6 +53,15 @@ pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
+/// Says in the log what went wrong on our side. That there is too much to do is no fault, and may be said very often.
+pub(super) fn log_failure(error: &Error, status: StatusCode) {
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::GATEWAY_TIMEOUT {
+        tracing::warn!(%error, "a request was refused");
+    } else if status.is_server_error() {
+        tracing::error!(%error, "a request failed");
+    }
+}
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
@@ -60,9 +69,7 @@ impl From<Error> for ApiError {
             ErrorKind::NotFound if error.is_missing_file() => StatusCode::INTERNAL_SERVER_ERROR,
             kind => status_of(kind),
         };
-        if status.is_server_error() {
-            tracing::error!(%error, "a request failed");
-        }
+        log_failure(&error, status);
         Self { status, detail: error.to_string(), parameter: error.parameter_name().map(str::to_owned) }
     }
 }

@@ -36,9 +36,8 @@ pub use policy::PolicyCall;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use web::missing as screen_missing;
 
-use crate::engine::{Engine, Outcome, RequestKey};
-use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::Batch;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
 use asking::Admission;
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -46,7 +45,6 @@ use axum::middleware;
 use axum::response::Response;
 use error::ApiError;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -64,8 +62,6 @@ pub(crate) struct App {
     exports: Arc<Semaphore>,
     /// What bodies that are being taken in may need together.
     room: doors::Room,
-    /// What limits how many requests hold a thread while they are taken in.
-    writers: Arc<Semaphore>,
     /// The version that the Elasticsearch door says it is.
     elastic_version: Arc<str>,
 }
@@ -73,8 +69,7 @@ pub(crate) struct App {
 impl App {
     fn new(engine: Arc<Engine>, elastic_version: &str) -> Self {
         let (admission, exports) = (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
-        let writers = Arc::new(Semaphore::new(WRITERS_MAX));
-        Self { engine, admission, exports, room: doors::Room::default(), writers, elastic_version: elastic_version.into() }
+        Self { engine, admission, exports, room: doors::Room::default(), elastic_version: elastic_version.into() }
     }
 
     /// Runs a call of the engine where it may block.
@@ -85,33 +80,7 @@ impl App {
         let done = tokio::task::spawn_blocking(move || call(&engine)).await;
         done.map_err(|cause| Error::internal("a call failed").because(cause))?
     }
-
-    /// Takes records in: `decode` makes a batch of them where it may block, and nothing is held but what it returns beside
-    /// while the batch waits for its turn and for the disk.
-    async fn take_in<H: Send + 'static>(
-        &self,
-        source: &'static str,
-        decode: impl FnOnce(&Engine) -> Result<(Batch, Option<RequestKey>, H)> + Send + 'static,
-    ) -> Result<Outcome> {
-        let (batch, request, held) = self.run(decode).await?;
-        let outcome = self.engine.submit(batch, source, request).await;
-        drop(held);
-        outcome
-    }
-
-    /// Runs a call that takes records in and holds a thread until they are durable. Only so many do at a time.
-    async fn run_writer<T: Send + 'static>(&self, call: impl FnOnce(&Engine) -> Result<T> + Send + 'static) -> Result<T> {
-        let permit = tokio::time::timeout(WRITER_WAIT, self.writers.acquire()).await;
-        let busy = || Error::new(ErrorKind::Unavailable, "too many requests are being taken in: send it again later");
-        let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
-        self.run(call).await
-    }
 }
-
-/// Requests that hold a thread while they are taken in, at most: others need threads too.
-const WRITERS_MAX: usize = 128;
-/// How long such a request waits for its turn.
-const WRITER_WAIT: Duration = Duration::from_secs(10);
 
 /// The version of Elasticsearch that its clients are told, unless something else is set: it serves shippers of 7 and 8.
 pub const ELASTIC_VERSION: &str = "8.19.99";

@@ -173,7 +173,8 @@ impl Copying<'_> {
         loop {
             let list = self.read_if_there(paths::QUARANTINE_FILES)?;
             let mut gone = false;
-            for name in self.source.names(paths::QUARANTINE)? {
+            // How long a log is changes meanwhile, and is not what the copy has.
+            for name in self.source.names(paths::QUARANTINE)?.into_iter().filter(|name| !name.ends_with(paths::LENGTH_ENDING)) {
                 let path = format!("{}/{name}", paths::QUARANTINE);
                 if path != paths::QUARANTINE_FILES {
                     gone |= !self.quarantined(&path)?;

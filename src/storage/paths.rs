@@ -110,6 +110,14 @@ pub fn quarantine_log(first: u64) -> String {
     format!("{QUARANTINE}/{first:020}.log")
 }
 
+/// How much of a log of quarantined records is durable.
+pub fn quarantine_length(log: &str) -> Option<String> {
+    log.strip_suffix(".log").map(|path| format!("{path}{LENGTH_ENDING}"))
+}
+
+/// What the names of such files end with.
+pub const LENGTH_ENDING: &str = ".length";
+
 /// A file of quarantined records that stands for these numbers.
 pub fn quarantine_kept(first: u64, last: u64) -> String {
     format!("{QUARANTINE}/{first:020}-{last:020}.kept")

@@ -2,8 +2,9 @@
 
 use super::super::App;
 use super::room::{Room, Taken};
+use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{Coding, Record, RecordSplitter, Unpacked};
+use crate::ingest::{Batch, Coding, Record, RecordSplitter, Unpacked};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -49,14 +50,48 @@ pub(super) struct Packed {
     growth: u64,
     /// Given back when the body is done with.
     taken: Taken,
+    /// What was taken for the bytes as they came.
+    arrived: u64,
+}
+
+impl App {
+    /// Takes a body's records in. `decode` makes a batch of them where it may block, and something of its own that is
+    /// handed back beside the outcome; it is called again if the body turns out to be large and must wait for its turn. While
+    /// the batch waits for its turn, for room and for the disk, no thread is held.
+    ///
+    /// # Errors
+    /// What `decode` says; no room for the body, or what the engine says about the batch.
+    pub(super) async fn take_in<T: Send + 'static>(
+        &self,
+        source: &'static str,
+        mut body: Packed,
+        mut decode: impl FnMut(&Engine, &mut Packed) -> Result<(Batch, Option<RequestKey>, T)> + Send + 'static,
+    ) -> Result<(Outcome, T)> {
+        loop {
+            if body.taken.needs_turn() || body.taken.has_outgrown() {
+                body.taken.take_turn().await?;
+            }
+            let begun = move |engine: &Engine| {
+                let decoded = decode(engine, &mut body);
+                Ok((decoded, body, decode))
+            };
+            let decoded;
+            (decoded, body, decode) = self.run(begun).await?;
+            if body.taken.has_outgrown() {
+                body.taken.shrink(body.taken.bytes() - body.arrived);
+                continue;
+            }
+            let (batch, request, beside) = decoded?;
+            // What was made of the bytes keeps their room until it is durable.
+            drop(body.bytes);
+            let outcome = self.engine.submit(batch, source, request).await;
+            drop(body.taken);
+            return Ok((outcome?, beside));
+        }
+    }
 }
 
 impl Packed {
-    /// The room alone: the bytes are not needed any more, what was made of them is.
-    pub(super) fn into_room(self) -> impl Send + 'static {
-        self.taken
-    }
-
     /// Reads a body within bounds. Room is taken for what has come.
     ///
     /// # Errors
@@ -70,7 +105,8 @@ impl Packed {
             Coding::Identity => (bytes.len() as u64).min(bounds.unpacked),
             _ => bounds.unpacked.min((bytes.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE)),
         };
-        Ok(Self { bytes, coding, limit, growth: bounds.growth, taken })
+        let arrived = taken.bytes();
+        Ok(Self { bytes, coding, limit, growth: bounds.growth, taken, arrived })
     }
 
     /// The body's records. Afterwards only these need room.
@@ -78,7 +114,8 @@ impl Packed {
     /// # Errors
     /// A body that cannot be unpacked to its end, or is too large then; no room for its records.
     pub(super) fn records(&mut self) -> Result<Vec<Record>> {
-        let bytes = std::mem::take(&mut self.bytes);
+        // Kept until it is done: it may be begun again.
+        let bytes = self.bytes.clone();
         let mut metered = Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
         let mut records = Vec::new();
         let mut splitter = RecordSplitter::new(&mut metered);
@@ -97,9 +134,9 @@ impl Packed {
         }
         split?;
         drop(metered);
-        let wire = bytes.len() as u64;
         drop(bytes);
-        self.taken.shrink(wire);
+        self.bytes = Bytes::new();
+        self.taken.shrink(self.arrived);
         Ok(records)
     }
 

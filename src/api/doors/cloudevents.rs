@@ -35,15 +35,16 @@ fn door() -> MethodRouter<App> {
 async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
     let rule = required_tenant(path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
-    let mut body = Packed::read(&app, &headers, body, Bounds::default()).await?;
-    let outcome = app.take_in("CloudEvents", move |engine| {
-        let records = match binary {
+    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
+    let taken = app.take_in("CloudEvents", body, move |engine, body| {
+        let records = match &binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
         };
-        Ok((engine.decode(records, Some(Format::CloudEvents), &rule), None, body.into_room()))
+        Ok((engine.decode(records, Some(Format::CloudEvents), &rule), None, ()))
     });
-    Ok(Json(outcome.await?))
+    let (outcome, ()) = taken.await?;
+    Ok(Json(outcome))
 }
 
 /// Agrees to be sent events: whoever sends them asks first, so that nobody is flooded who did not want it.

@@ -32,10 +32,9 @@ async fn take(
 ) -> Result<Json<Value>, ApiError> {
     let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
-    let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
-    app.take_in("Kubernetes audit webhook", move |engine| {
-        let batch = engine.decode(body.records()?, Some(Format::K8s), &rule);
-        Ok((batch, None, body.into_room()))
+    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+    app.take_in("Kubernetes audit webhook", body, move |engine, body| {
+        Ok((engine.decode(body.records()?, Some(Format::K8s), &rule), None, ()))
     })
     .await?;
     Ok(Json(json!({})))

@@ -24,16 +24,16 @@ pub(super) fn routes() -> Router<App> {
 
 async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Answer>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
-    let mut body = Packed::read(&app, &headers, body, Bounds::default()).await?;
+    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
     let of_tenant = match &request.rule {
         TenantRule::Is(tenant) => tenant.clone(),
         TenantRule::At(_) => "*".to_owned(),
     };
-    let decode = move |engine: &Engine| {
-        let (batch, key) = request.decode(engine, &mut body)?;
-        Ok((batch, key, body.into_room()))
+    let decode = move |engine: &Engine, body: &mut Packed| {
+        let (batch, key) = request.decode(engine, body)?;
+        Ok((batch, key, ()))
     };
-    let outcome = app.take_in("POST /api/v1/events", decode).await?;
+    let (outcome, ()) = app.take_in("POST /api/v1/events", body, decode).await?;
     let query = || Pairs(vec![("tenant".to_owned(), of_tenant)]).to_query();
     let quarantined_more = outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));
     Ok(Json(Answer { outcome, quarantined_more }))

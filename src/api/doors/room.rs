@@ -4,6 +4,9 @@
 //! their own, which large ones cannot take. Of the room for large ones the last part, as much as one request may need, is for
 //! the request that began first: it can always go on, so those that wait for more while they hold some never wait for each
 //! other in a circle. Whoever gets no room in time gives back what he has, and is told to come again later.
+//!
+//! What unpacks and decodes a large body holds a thread, also while it waits for more room. So large ones take a turn before
+//! they do, of which there are few; the request that began first always gets one.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::BTreeSet;
@@ -20,7 +23,9 @@ const SMALL_ROOM: u64 = 128 << 20;
 pub(super) const REQUEST_BYTES_MAX: u64 = 512 << 20;
 /// What the large ones may need together, besides what is kept for the first.
 const LARGE_ROOM: u64 = 384 << 20;
-/// How long a request waits for room, in all.
+/// Large bodies that are taken in at a time, besides the first: each may hold a thread.
+const TURNS: usize = 32;
+/// How long a request waits for room and for its turn, in all.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The room for all bodies of a kind.
@@ -37,6 +42,8 @@ struct Shared {
 struct State {
     small: u64,
     large: u64,
+    /// The large requests that have a turn.
+    turns: usize,
     /// The large requests, by when they came.
     line: BTreeSet<u64>,
     next: u64,
@@ -50,13 +57,16 @@ pub(super) struct Taken {
     /// Its place in the line of large ones, if it is to be one, and whether it is.
     place: Option<u64>,
     is_large: bool,
+    has_turn: bool,
+    /// It was found to be large on a thread where it may not wait without a turn.
+    outgrown: bool,
     patience: Duration,
 }
 
 impl Room {
     /// Room for a request that has taken none yet.
     pub(super) fn enter(&self) -> Taken {
-        Taken { room: self.clone(), bytes: 0, place: None, is_large: false, patience: WAIT }
+        Taken { room: self.clone(), bytes: 0, place: None, is_large: false, has_turn: false, outgrown: false, patience: WAIT }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -74,7 +84,21 @@ impl Taken {
             let what = format!("the request needs more than {} MiB of memory: send it in parts", REQUEST_BYTES_MAX >> 20);
             return Err(Error::new(ErrorKind::TooLarge, what));
         }
-        if self.try_grow(bytes) {
+        self.wait_until(|taken| taken.try_grow(bytes)).await
+    }
+
+    /// Takes a turn, and waits for it if there is none.
+    ///
+    /// # Errors
+    /// No turn in time.
+    pub(super) async fn take_turn(&mut self) -> Result<()> {
+        self.outgrown = false;
+        self.wait_until(Self::try_turn).await
+    }
+
+    /// Waits until something is done that may be possible whenever a request gives something back.
+    async fn wait_until(&mut self, mut is_done: impl FnMut(&mut Self) -> bool) -> Result<()> {
+        if is_done(self) {
             return Ok(());
         }
         let (room, began) = (self.room.clone(), Instant::now());
@@ -83,7 +107,7 @@ impl Taken {
                 let mut freed = std::pin::pin!(room.0.freed.notified());
                 // From now on no release is missed.
                 freed.as_mut().enable();
-                if self.try_grow(bytes) {
+                if is_done(self) {
                     return;
                 }
                 freed.await;
@@ -94,12 +118,53 @@ impl Taken {
         waited.map_err(|_| Error::new(ErrorKind::Unavailable, "too many bodies are being taken in: send it again later"))
     }
 
-    /// The same on a thread that may block.
+    /// Takes more room on a thread that may block: what is large does so only with a turn. Without one this fails, and the
+    /// request has [`outgrown`](Self::has_outgrown) what it may do there.
     ///
     /// # Errors
     /// As [`Taken::grow`].
     pub(super) fn grow_blocking(&mut self, bytes: u64) -> Result<()> {
+        self.outgrown = !self.has_turn && (self.is_large || self.bytes + bytes > SMALL_BYTES);
+        if self.outgrown {
+            return Err(Error::new(ErrorKind::Unavailable, "a large body waits for its turn"));
+        }
         tokio::runtime::Handle::current().block_on(self.grow(bytes))
+    }
+
+    /// Whether it turned out to be large, and is to be begun again with a turn.
+    pub(super) fn has_outgrown(&self) -> bool {
+        self.outgrown
+    }
+
+    /// Whether it is large, and waits for a turn before it holds a thread.
+    pub(super) fn needs_turn(&self) -> bool {
+        self.is_large && !self.has_turn
+    }
+
+    /// How much it has.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn try_turn(&mut self) -> bool {
+        let room = self.room.clone();
+        let mut state = room.state();
+        let place = self.place_in_line(&mut state);
+        let first = usize::from(state.line.first() == Some(&place));
+        if !self.has_turn && state.turns < TURNS + first {
+            state.turns += 1;
+            self.has_turn = true;
+        }
+        self.has_turn
+    }
+
+    fn place_in_line(&mut self, state: &mut State) -> u64 {
+        let place = *self.place.get_or_insert_with(|| {
+            state.next += 1;
+            state.next
+        });
+        state.line.insert(place);
+        place
     }
 
     /// Gives some of it back.
@@ -125,11 +190,7 @@ impl Taken {
             self.bytes = total;
             return true;
         }
-        let place = *self.place.get_or_insert_with(|| {
-            state.next += 1;
-            state.next
-        });
-        state.line.insert(place);
+        let place = self.place_in_line(&mut state);
         // A request that turns out large moves over with what it has, once there is room for all of it.
         let needed = if self.is_large { bytes } else { total };
         let kept = if state.line.first() == Some(&place) { REQUEST_BYTES_MAX } else { 0 };
@@ -150,7 +211,10 @@ impl Drop for Taken {
     fn drop(&mut self) {
         self.shrink(self.bytes);
         if let Some(place) = self.place {
-            self.room.state().line.remove(&place);
+            let mut state = self.room.state();
+            state.line.remove(&place);
+            state.turns -= usize::from(self.has_turn);
+            drop(state);
             self.room.0.freed.notify_waiters();
         }
     }
@@ -207,6 +271,43 @@ mod tests {
             let mut first = requests.remove(0);
             assert!(first.try_grow(3 * quarter));
         }
+    }
+
+    #[tokio::test]
+    async fn large_bodies_take_turns_and_the_first_always_gets_one() {
+        let room = Room::default();
+        let mut first = room.enter();
+        assert!(first.try_grow(2 * MIB));
+        let mut others = Vec::new();
+        loop {
+            let mut other = room.enter();
+            assert!(other.try_grow(2 * MIB));
+            if !other.try_turn() {
+                break;
+            }
+            others.push(other);
+        }
+        assert_eq!(others.len(), TURNS);
+        assert!(first.try_turn(), "it came before them");
+        assert!(first.try_turn(), "a turn is taken once");
+        assert_eq!(room.state().turns, TURNS + 1);
+        drop((first, others));
+        assert_eq!(room.state().turns, 0);
+    }
+
+    #[test]
+    fn a_body_that_turns_out_to_be_large_holds_no_thread_without_a_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _entered = runtime.enter();
+        let room = Room::default();
+        let mut body = room.enter();
+        body.grow_blocking(MIB / 2).expect("it is small");
+        assert!(!body.has_outgrown());
+        body.grow_blocking(MIB).expect_err("it is large");
+        assert!(body.has_outgrown() && body.bytes() == MIB / 2);
+        runtime.block_on(body.take_turn()).expect("nobody else is there");
+        body.grow_blocking(MIB).expect("it has a turn");
+        assert!(!body.has_outgrown());
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ impl Kept {
     fn files(&self) -> Vec<String> {
         let store = Store::new(self.folder.path()).expect("a store");
         let mut names = store.names(paths::QUARANTINE).expect("a folder");
-        names.retain(|name| name != "files.json");
+        names.retain(|name| name != "files.json" && !name.ends_with(paths::LENGTH_ENDING));
         names
     }
 
@@ -297,6 +297,11 @@ fn what_a_killed_process_left_is_there_and_written_as_a_kept_file() {
         assert!(killed.files()[0].ends_with(".kept") && killed.get().check().expect("a check").is_empty(), "{:?}", killed.files());
         killed.get().keep("a door", NOW, &numbered("t", 0..300)).expect("kept");
         assert_eq!(killed.get().len(), 300, "what was lost with the process comes again");
+        // What says how long a log is goes with the log, also if the process died between the two.
+        fs::write(folder.join("00000000000000000001.length"), b"left").expect("written");
+        killed.reopen();
+        let names = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+        assert_eq!(names.filter(|name| name.to_string_lossy().ends_with(paths::LENGTH_ENDING)).count(), 0);
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn at_start(folder: &Folder, found: &mut Found) -> Result<()> {
     }
     let (merged, gone) = merge_neighbours(folder, parts)?;
     remove.extend(gone);
+    folder.remove_lengths_without_log()?;
     found.parts = merged;
     if remove.is_empty() {
         return Ok(());
@@ -39,7 +40,7 @@ pub(super) fn at_start(folder: &Folder, found: &mut Found) -> Result<()> {
     folder.list(found.parts.iter().map(|part| part.path().to_owned()))?;
     // A file that was replaced has the name of the one that replaced it.
     let stays: HashSet<&str> = found.parts.iter().map(|part| part.path()).collect();
-    remove.iter().filter(|path| !stays.contains(path.as_str())).try_for_each(|path| store.remove(path))
+    remove.iter().filter(|path| !stays.contains(path.as_str())).try_for_each(|path| folder.remove(path))
 }
 
 /// Writes the records of an earlier version's file as ours.

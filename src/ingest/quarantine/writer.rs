@@ -170,6 +170,6 @@ impl Writer {
         self.shared.exchange(old, new);
         // One that was written anew has its old name.
         let gone = old.iter().map(|part| part.path()).filter(|path| !paths.iter().any(|new| new == path));
-        gone.into_iter().try_for_each(|path| self.shared.folder.store().remove(path))
+        gone.into_iter().try_for_each(|path| self.shared.folder.remove(path))
     }
 }

@@ -115,6 +115,30 @@ impl Folder {
         }
     }
 
+    /// Removes a file that is not needed any more, and what says how long it is.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn remove(&self, path: &str) -> Result<()> {
+        self.store.remove(path)?;
+        paths::quarantine_length(path).map_or(Ok(()), |path| self.store.remove(&path))
+    }
+
+    /// Removes what says how long a log is that was removed when the process died.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn remove_lengths_without_log(&self) -> Result<()> {
+        let names = self.store.names(paths::QUARANTINE)?;
+        for name in names.iter().filter(|name| name.ends_with(paths::LENGTH_ENDING)) {
+            let log = name.replace(paths::LENGTH_ENDING, ".log");
+            if !names.contains(&log) {
+                self.store.remove(&format!("{}/{name}", paths::QUARANTINE))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes down which files there must be.
     ///
     /// # Errors

@@ -73,7 +73,14 @@ impl Part {
 
     /// A log, or a file whose index is damaged: what can be read of it is indexed in memory.
     pub(super) fn scanned(store: &Store, path: &str, numbers: (u64, Option<u64>)) -> Result<Self> {
-        let scanned = reading::scan(&store.read(path)?, numbers.1.is_some());
+        // The length first: another process may be appending.
+        let durable = writing::durable_length(store, path)?.unwrap_or_default();
+        let bytes = store.read(path)?;
+        let mut scanned = reading::scan(&bytes, numbers.1.is_some());
+        let there = bytes.len() as u64;
+        if there < durable {
+            scanned.damage.push(format!("it is cut: {durable} bytes of it were durable, and {there} are there"));
+        }
         let last = numbers.1.or_else(|| scanned.index.rows.last().map(|row| row.seq)).unwrap_or(numbers.0);
         let mut part = Self::new(store, path, (numbers.0, last), Where::Memory { index: RwLock::new(scanned.index), lines: None })?;
         part.damage = scanned.damage.iter().map(|what| format!("{}: {what}", part.shown)).collect();

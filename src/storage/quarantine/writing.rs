@@ -25,8 +25,25 @@ pub(super) fn header() -> [u8; HEADER_BYTES] {
 #[derive(Debug)]
 pub struct Appender {
     file: File,
+    length: File,
     part: Arc<Part>,
     at: u64,
+}
+
+/// How many bytes of a log are durable, as a file beside it says.
+///
+/// # Errors
+/// A disk that fails.
+pub(super) fn durable_length(store: &Store, log: &str) -> Result<Option<u64>> {
+    let Some(path) = paths::quarantine_length(log).filter(|path| store.exists(path)) else { return Ok(None) };
+    let bytes = store.read(&path)?;
+    let Some((length, crc)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
+    Ok((crc == crc32c::crc32c(length).to_le_bytes()).then(|| u64::from_le_bytes(*length)))
+}
+
+fn encode_length(length: u64) -> Vec<u8> {
+    let length = length.to_le_bytes();
+    [&length[..], &crc32c::crc32c(&length).to_le_bytes()].concat()
 }
 
 impl Appender {
@@ -37,10 +54,15 @@ impl Appender {
     pub fn create(store: &Store, first: u64) -> Result<Self> {
         let path = paths::quarantine_log(first);
         store.put(&path, &header(), PutMode::Create)?;
-        let shown = store.path(&path);
-        let file = File::options().write(true).open(&shown).map_err(|cause| Error::io(shown.display(), cause))?;
-        let part = Part::log(store, &path, first)?;
-        Ok(Self { file, part: Arc::new(part), at: HEADER_BYTES as u64 })
+        let at = HEADER_BYTES as u64;
+        let beside = paths::quarantine_length(&path).unwrap_or_default();
+        store.put(&beside, &encode_length(at), PutMode::Replace)?;
+        let open = |path: &str| {
+            let shown = store.path(path);
+            File::options().write(true).open(&shown).map_err(|cause| Error::io(shown.display(), cause))
+        };
+        let part = Arc::new(Part::log(store, &path, first)?);
+        Ok(Self { file: open(&path)?, length: open(&beside)?, part, at })
     }
 
     /// The log as it is read.
@@ -70,6 +92,10 @@ impl Appender {
             rest = left;
         }
         self.at += bytes.len() as u64;
+        // After the records, and not forced to the disk: it never says more than there is.
+        if let Err(error) = self.length.write_all_at(&encode_length(self.at), 0) {
+            tracing::warn!(%error, "the length of quarantine's log cannot be noted");
+        }
         Ok(())
     }
 }

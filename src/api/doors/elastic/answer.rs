@@ -1,6 +1,6 @@
 //! Answers in the shapes of Elasticsearch: compact, with their keys in its order, because shippers search them as text.
 
-use super::super::super::error::{RETRY_AFTER_SECONDS, status_of};
+use super::super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
 use super::bulk::Operation;
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -110,9 +110,7 @@ impl IntoResponse for ElasticError {
             ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => "exception",
         };
         let status = status_of(self.0.kind());
-        if status.is_server_error() {
-            tracing::error!(error = %self.0, "a request of the Elasticsearch door failed");
-        }
+        log_failure(&self.0, status);
         let cause = json!({ "type": kind, "reason": self.0.to_string() });
         let body = json!({
             "error": { "root_cause": [cause], "type": kind, "reason": self.0.to_string() }, "status": status.as_u16(),

@@ -106,12 +106,12 @@ async fn bulk_call(
 ) -> Result<Response, ElasticError> {
     let started = Instant::now();
     let call = Call::read(params, &pairs, &headers)?;
-    let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
-    let items = app.run_writer(move |engine| {
+    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+    let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
         let actions = bulk::parse(&whole, call.param("index"))?;
         body.hold(actions.len(), whole.len())?;
-        take(engine, &actions, call.rule.as_ref())
+        Ok(Asked::of(engine, &actions, call.rule.as_ref()))
     });
     let items = items.await?;
     let answer =
@@ -132,12 +132,12 @@ async fn document_call(
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
     let call = Call::read(params, &pairs, &parts.headers)?;
-    let mut body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
-    let items = app.run_writer(move |engine| {
+    let body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
+    let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
         let action = Action { operation: Operation::Index, index, id, document: whole.trim_ascii() };
-        take(engine, &[action], call.rule.as_ref())
+        Ok(Asked::of(engine, &[action], call.rule.as_ref()))
     });
     let item = items.await?.pop().ok_or_else(|| Error::internal("a document without an answer"))?;
     let status = StatusCode::from_u16(item.done.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -157,32 +157,89 @@ fn json_text(answer: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(answer).map_err(|cause| Error::internal("cannot write JSON").because(cause))
 }
 
-/// Takes the documents of actions in, and says what became of each.
-fn take(engine: &Engine, actions: &[Action<'_>], rule: Option<&TenantRule>) -> Result<Vec<Item>> {
-    let mut items: Vec<Option<Done>> = Vec::with_capacity(actions.len());
-    // Line numbers of the batch are places of actions, from 1.
-    let mut wanted: BTreeMap<String, (TenantRule, Vec<Record>)> = BTreeMap::new();
-    for (place, action) in actions.iter().enumerate() {
-        match addressed(action, rule) {
-            Ok((rule, record)) => {
-                let group = wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
-                group.1.push(Record { line: place as u64 + 1, bytes: record });
-                items.push(None);
+/// Takes the documents of a body's actions in, and says what became of each.
+async fn take(app: &App, body: Packed, mut ask: impl FnMut(&Engine, &mut Packed) -> Result<Asked> + Send + 'static) -> Result<Vec<Item>> {
+    let decode = move |engine: &Engine, body: &mut Packed| {
+        let mut asked = ask(engine, body)?;
+        Ok((std::mem::take(&mut asked.batch), None, asked))
+    };
+    let (outcome, asked) = app.take_in("Elasticsearch _bulk", body, decode).await?;
+    // There may be a hundred thousand of them.
+    app.run(move |_| Ok(asked.answered(&outcome))).await
+}
+
+/// What a request's actions ask for.
+struct Asked {
+    /// The documents that are to be taken in; the line of each is the place of its action, from 1.
+    batch: Batch,
+    /// The ids that their events have, by line.
+    ids: HashMap<u64, String>,
+    actions: Vec<AskedAction>,
+}
+
+/// What the answer needs of an action.
+struct AskedAction {
+    operation: Operation,
+    index: String,
+    id: Option<String>,
+    /// What it is told, if its document is not even looked at.
+    refused: Option<Done>,
+}
+
+impl Asked {
+    fn of(engine: &Engine, actions: &[Action<'_>], rule: Option<&TenantRule>) -> Self {
+        let mut asked = Vec::with_capacity(actions.len());
+        let mut wanted: BTreeMap<String, (TenantRule, Vec<Record>)> = BTreeMap::new();
+        for (line, action) in (1..).zip(actions) {
+            let mut refused = None;
+            match addressed(action, rule) {
+                Ok((rule, bytes)) => {
+                    let group = wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
+                    group.1.push(Record { line, bytes });
+                }
+                Err(refusal) => refused = Some(*refusal),
             }
-            Err(refusal) => items.push(Some(*refusal)),
+            let index = action.index.as_deref().unwrap_or_default().to_owned();
+            asked.push(AskedAction { operation: action.operation, index, id: action.id.as_deref().map(str::to_owned), refused });
         }
+        let mut batch = Batch::default();
+        for (rule, records) in wanted.into_values() {
+            let decoded = engine.decode(records, None, &rule);
+            batch.events.extend(decoded.events);
+            batch.lines.extend(decoded.lines);
+            batch.rejected.extend(decoded.rejected);
+        }
+        let batch = tell_repeats_apart(in_order(batch));
+        let ids = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.trace_id().to_owned())).collect();
+        Self { batch, ids, actions: asked }
     }
-    let mut batch = Batch::default();
-    for (rule, records) in wanted.into_values() {
-        let decoded = engine.decode(records, None, &rule);
-        batch.events.extend(decoded.events);
-        batch.lines.extend(decoded.lines);
-        batch.rejected.extend(decoded.rejected);
+
+    /// What became of each action.
+    fn answered(self, outcome: &Outcome) -> Vec<Item> {
+        let Self { mut ids, actions, .. } = self;
+        let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
+        let refused: HashMap<u64, &Refused> = outcome.quarantined.listed().iter().map(|refused| (refused.line, refused)).collect();
+        let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
+        let item = |(line, action): (u64, AskedAction)| {
+            let AskedAction { operation, index, id, refused: refusal } = action;
+            let id = ids.remove(&line).or(id);
+            let done = match (refusal, refused.get(&line)) {
+                (Some(refusal), _) => refusal,
+                (None, Some(refused)) if refused.conflict => {
+                    let reason = format!("[{}]: version conflict: {}", id.as_deref().unwrap_or_default(), refused.reason);
+                    Done::refused(index, id, 409, "version_conflict_engine_exception", reason)
+                }
+                (None, Some(_)) => Done::created(index, id, 0),
+                (None, None) if known.contains(&line) => Done::noop(index, id),
+                (None, None) => {
+                    next_seq += 1;
+                    Done::created(index, id, next_seq - 1)
+                }
+            };
+            Item { operation, done }
+        };
+        (1..).zip(actions).map(item).collect()
     }
-    let batch = tell_repeats_apart(in_order(batch));
-    let ids: HashMap<u64, String> = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.trace_id().to_owned())).collect();
-    let outcome = engine.ingest(batch, "Elasticsearch _bulk")?;
-    Ok(answered(actions, items, &ids, &outcome))
 }
 
 /// A batch in the order of its lines: that is the order in which events are numbered.
@@ -245,33 +302,6 @@ fn without_date(index: &str) -> &str {
     let Some((name, date)) = index.split_once("-20") else { return index };
     let is_date = date.len() >= 2 && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
     if is_date && !name.is_empty() { name } else { index }
-}
-
-fn answered(actions: &[Action<'_>], items: Vec<Option<Done>>, ids: &HashMap<u64, String>, outcome: &Outcome) -> Vec<Item> {
-    let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
-    let refused: HashMap<u64, &Refused> = outcome.quarantined.listed().iter().map(|refused| (refused.line, refused)).collect();
-    let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
-    let item = |(place, (action, done)): (usize, (&Action<'_>, Option<Done>))| {
-        let line = place as u64 + 1;
-        let done = done.unwrap_or_else(|| {
-            let index = action.index.as_deref().unwrap_or_default().to_owned();
-            let id = ids.get(&line).cloned().or_else(|| action.id.as_deref().map(str::to_owned));
-            match refused.get(&line) {
-                Some(refused) if refused.conflict => {
-                    let reason = format!("[{}]: version conflict: {}", id.as_deref().unwrap_or_default(), refused.reason);
-                    Done::refused(index, id, 409, "version_conflict_engine_exception", reason)
-                }
-                Some(_) => Done::created(index, id, 0),
-                None if known.contains(&line) => Done::noop(index, id),
-                None => {
-                    next_seq += 1;
-                    Done::created(index, id, next_seq - 1)
-                }
-            }
-        });
-        Item { operation: action.operation, done }
-    };
-    actions.iter().zip(items).enumerate().map(item).collect()
 }
 
 #[cfg(test)]

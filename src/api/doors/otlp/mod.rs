@@ -8,7 +8,7 @@ mod messages;
 mod record;
 
 use super::super::App;
-use super::super::error::{RETRY_AFTER_SECONDS, status_of};
+use super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
 use super::super::params::Pairs;
 use super::body::{Bounds, Packed};
 use super::{TenantPath, required_tenant, tell_repeats_apart};
@@ -81,9 +81,7 @@ impl Encoding {
 
     fn error(self, error: &Error) -> Response {
         let status = status_of(error.kind());
-        if status.is_server_error() {
-            tracing::error!(%error, "a request of the OTLP door failed");
-        }
+        log_failure(error, status);
         // Codes of gRPC: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAVAILABLE, INTERNAL.
         let code = match error.kind() {
             ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => 3,
@@ -112,16 +110,16 @@ async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: H
     };
     let taken = async {
         let rule = required_tenant(path, &pairs, &headers)?;
-        let mut body = Packed::read(&app, &headers, body, BOUNDS).await?;
-        let take = move |engine: &crate::engine::Engine| {
+        let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+        let take = move |engine: &crate::engine::Engine, body: &mut Packed| {
             let request = encoding.parse(&body.whole()?)?;
             let records = records(&request);
             drop(request);
             body.hold(records.len(), records.iter().map(|record| record.bytes.len()).sum())?;
             let batch = engine.decode(records, Some(Format::Otlp), &rule);
-            Ok((tell_repeats_apart(batch), None, body.into_room()))
+            Ok((tell_repeats_apart(batch), None, ()))
         };
-        app.take_in("OTLP logs", take).await
+        app.take_in("OTLP logs", body, take).await
     };
     match taken.await {
         Ok(_) => encoding.respond(StatusCode::OK, Vec::new(), "{}".to_owned()),
