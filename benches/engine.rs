@@ -9,12 +9,12 @@ use annals::clock::ManualClock;
 use annals::decode::{self, Format, decode};
 use annals::engine::Engine;
 use annals::event::{Columns, DAY_MS, Event, FIELDS, Field, IndexKind, Timestamp, row_order};
-use annals::export::{Encoder, Form, Options};
+use annals::export::{Encoder, ExportFormat, Options};
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
 use annals::query::filter::parse_filter;
-use annals::query::{Batch, Filter, HistogramQuery, Interval, PageQuery, Reader, StreamQuery};
-use annals::storage::Access;
+use annals::query::{EventBatch, Filter, HistogramQuery, Interval, PageQuery, SnapshotReader, StreamQuery};
+use annals::storage::AccessMode;
 use annals::storage::segment::{self, write_segment};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
@@ -96,7 +96,7 @@ fn write_a_segment(bencher: Bencher<'_, '_>) {
     let (events, date) = events_of_a_day();
     let bytes: usize = events.iter().map(|event| event.original.len()).sum();
     bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(bytes)).bench_local(|| {
-        write_segment("bench", &date, segment::Form::of(decode::VERSION), black_box(&events)).expect("a segment is written")
+        write_segment("bench", &date, segment::SegmentOptions::of(decode::VERSION), black_box(&events)).expect("a segment is written")
     });
 }
 
@@ -136,7 +136,8 @@ fn store() -> &'static Store {
     STORE.get_or_init(|| {
         let folder = tempfile::Builder::new().prefix("annals-bench-").tempdir().expect("a temporary directory");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let engine = Engine::open(&folder.path().join("audit"), Access::Write, Arc::new(ManualClock::new(now())), runtime.handle().clone());
+        let engine =
+            Engine::open(&folder.path().join("audit"), AccessMode::Write, Arc::new(ManualClock::new(now())), runtime.handle().clone());
         let engine = engine.expect("a new store");
 
         let plan = Plan { events: STORED, ..Plan::default() };
@@ -172,7 +173,7 @@ fn page_query() -> PageQuery {
 }
 
 /// Measures a question to the largest tenant of the store.
-fn ask<T>(bencher: Bencher<'_, '_>, query: &str, question: impl Fn(&Reader<'_>, &Scope, &Filter) -> T + Sync) {
+fn ask<T>(bencher: Bencher<'_, '_>, query: &str, question: impl Fn(&SnapshotReader<'_>, &Scope, &Filter) -> T + Sync) {
     let store = store();
     let filter = filter(query);
     let snapshot = store.engine.snapshot();
@@ -246,8 +247,8 @@ fn list_by_regex(bencher: Bencher<'_, '_>) {
 }
 
 /// The largest tenant as a file, in bytes a second.
-#[divan::bench(args = [Form::Csv, Form::Ndjson, Form::Parquet], sample_count = 10)]
-fn export_a_tenant(bencher: Bencher<'_, '_>, form: Form) {
+#[divan::bench(args = [ExportFormat::Csv, ExportFormat::Ndjson, ExportFormat::Parquet], sample_count = 10)]
+fn export_a_tenant(bencher: Bencher<'_, '_>, form: ExportFormat) {
     let store = store();
     let snapshot = store.engine.snapshot();
     let reader = store.engine.reader(&snapshot, None);
@@ -255,7 +256,7 @@ fn export_a_tenant(bencher: Bencher<'_, '_>, form: Form) {
     bencher.counter(ItemsCount::new(events)).bench_local(|| {
         let mut encoder = Encoder::new(Vec::new(), Options::new(form)).expect("an encoder");
         let parts = encoder.parts();
-        let make = |events: Batch| parts.make(&events);
+        let make = |events: EventBatch| parts.make(&events);
         reader.stream(&store.scope, &Filter::default(), &StreamQuery::default(), make, |part| encoder.write(&part)).expect("a stream");
         encoder.finish().expect("a file").len()
     });

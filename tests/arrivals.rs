@@ -4,7 +4,7 @@ use crate::store::{TestStore, all_pages};
 use annals::access::Scope;
 use annals::clock::Clock;
 use annals::event::{Event, Timestamp};
-use annals::query::{Filter, Order, PageQuery};
+use annals::query::{Filter, PageQuery, SortOrder};
 use std::collections::BTreeSet;
 
 const START: i64 = 1_772_323_200_000;
@@ -26,7 +26,7 @@ fn a_pager_sees_every_event_once_while_others_arrive() {
     }
     let scope = Scope::of_operator(&["t"]).expect("a scope");
     let before = keys(&store.everything());
-    for order in [Order::Descending, Order::Ascending] {
+    for order in [SortOrder::Descending, SortOrder::Ascending] {
         let (mut seen, mut cursor, mut page_number) = (Vec::<Event>::new(), None, 0);
         loop {
             let snapshot = store.engine().snapshot();
@@ -38,7 +38,7 @@ fn a_pager_sees_every_event_once_while_others_arrive() {
                 break;
             }
             // Late ones with times in use, and new ones at both ends.
-            let id = 10_000 + page_number * 10 + if order == Order::Ascending { 5_000 } else { 0 };
+            let id = 10_000 + page_number * 10 + if order == SortOrder::Ascending { 5_000 } else { 0 };
             let shift = [-20_000_000, -10_000_000, 20_000_000][page_number as usize % 3];
             if page_number < 20 {
                 store.ingest("t", &records(id..id + 3, shift));
@@ -47,8 +47,8 @@ fn a_pager_sees_every_event_once_while_others_arrive() {
         }
         let sorted: Vec<_> = seen.iter().map(Event::key).collect();
         match order {
-            Order::Descending => assert!(sorted.is_sorted_by(|left, right| left > right), "in order, none twice"),
-            Order::Ascending => assert!(sorted.is_sorted_by(|left, right| left < right), "in order, none twice"),
+            SortOrder::Descending => assert!(sorted.is_sorted_by(|left, right| left > right), "in order, none twice"),
+            SortOrder::Ascending => assert!(sorted.is_sorted_by(|left, right| left < right), "in order, none twice"),
         }
         assert!(keys(&seen).is_superset(&before), "{order:?}: none of those that were there is skipped");
     }
@@ -71,7 +71,7 @@ fn numbers_go_on_without_gaps_and_cursors_hold_over_a_restart() {
     let query = PageQuery { cursor: first.next, ..query };
     let second = store.engine().reader(&snapshot, None).list(&scope, &Filter::default(), &query).expect("a page");
     assert_eq!(second.events, before[15..30]);
-    let numbers: Vec<u64> = keys(&all_pages(store.engine(), &scope, &Filter::default(), Order::Descending, 100)).into_iter().collect();
+    let numbers: Vec<u64> = keys(&all_pages(store.engine(), &scope, &Filter::default(), SortOrder::Descending, 100)).into_iter().collect();
     assert_eq!(numbers, (1..=50).collect::<Vec<_>>());
 }
 

@@ -7,7 +7,7 @@ use annals::event::{DAY_MS, Event, Field, Timestamp};
 use annals::generate::{Generator, Plan};
 use annals::maintain::Most;
 use annals::query::filter::parse_filter;
-use annals::query::{Filter, HistogramQuery, Order, PageQuery};
+use annals::query::{Filter, HistogramQuery, PageQuery, SortOrder};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -43,7 +43,7 @@ fn answers(store: &TestStore) -> String {
         let pairs: Vec<(String, String)> =
             question.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
         let filter = parse_filter(&pairs, &[], Timestamp::from_millis(NOW)).expect("a filter");
-        let list: Vec<(u64, String)> = all_pages(store.engine(), &scope, &filter, Order::Ascending, 97)
+        let list: Vec<(u64, String)> = all_pages(store.engine(), &scope, &filter, SortOrder::Ascending, 97)
             .iter()
             .map(|event| (event.seq, event.original.to_string()))
             .collect();

@@ -4,8 +4,8 @@
 use crate::store::{NOW, TestStore, all_pages};
 use annals::access::Scope;
 use annals::event::{Event, Field, Timestamp};
-use annals::query::filter::{Clause, Condition, RecordTest, Test};
-use annals::query::{Filter, Order, PageQuery};
+use annals::query::filter::{Clause, FieldCondition, RecordTest, Test};
+use annals::query::{Filter, PageQuery, SortOrder};
 use serde_json::{Value as Json, json};
 
 const TENANTS: u64 = 40;
@@ -26,7 +26,7 @@ fn records(batch: u64) -> Vec<Json> {
 }
 
 fn field(field: Field, negated: bool, value: &str) -> Clause {
-    Clause::Field(Condition { field, negated, test: Test::OneOf(vec![value.to_owned()]) })
+    Clause::Field(FieldCondition { field, negated, test: Test::OneOf(vec![value.to_owned()]) })
 }
 
 #[test]
@@ -61,9 +61,9 @@ fn lists_over_many_tenants_are_whole_and_in_order() {
             let filter = Filter { clauses: clauses.clone(), from, to, last: None };
             let mut expected: Vec<Event> = everything.iter().filter(|event| filter.matches(event)).cloned().collect();
             let limit = (expected.len() / 3).clamp(7, 700);
-            assert_eq!(all_pages(store.engine(), &scope, &filter, Order::Descending, limit), expected, "{filter:?}");
+            assert_eq!(all_pages(store.engine(), &scope, &filter, SortOrder::Descending, limit), expected, "{filter:?}");
             expected.reverse();
-            assert_eq!(all_pages(store.engine(), &scope, &filter, Order::Ascending, limit), expected, "oldest first: {filter:?}");
+            assert_eq!(all_pages(store.engine(), &scope, &filter, SortOrder::Ascending, limit), expected, "oldest first: {filter:?}");
         }
     }
 }

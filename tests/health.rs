@@ -2,7 +2,7 @@
 
 use crate::store::{NOW, TestStore};
 use annals::api::router;
-use annals::engine::{AtStep, Engine, Retention, Settings, Step};
+use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, Settings};
 use annals::event::DAY_MS;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -36,7 +36,8 @@ fn filled() -> TestStore {
     let engine = store.engine();
     let rule = |tenant| annals::ingest::TenantRule::new(Some(tenant), None).expect("a tenant");
     for tenant in ["t", "u"] {
-        let records = (0..EVENTS).map(|number| annals::ingest::Record { line: 1 + number as u64, bytes: record(number).into_bytes() });
+        let records =
+            (0..EVENTS).map(|number| annals::ingest::IncomingRecord { line: 1 + number as u64, bytes: record(number).into_bytes() });
         engine.ingest(engine.decode(records.collect(), None, &rule(tenant)), "test").expect("a batch");
     }
     engine.seal().expect("a seal");
@@ -214,16 +215,16 @@ fn an_answer_of_another_store_or_of_before_a_restart_is_not_taken_for_this_one()
 #[derive(Default)]
 struct Hook {
     engine: OnceLock<Weak<Engine>>,
-    seen: Mutex<Vec<Step>>,
+    seen: Mutex<Vec<Failpoint>>,
 }
 
-fn settings(at_step: AtStep) -> Settings {
+fn settings(at_step: AtFailpoint) -> Settings {
     Settings { compact: false, at_step, ..Settings::default() }
 }
 
 #[test]
 fn a_hold_does_not_wait_for_a_backup_or_a_merge() {
-    for (step, backup) in [(Step::BackupBegun, true), (Step::MergeWritten, false)] {
+    for (step, backup) in [(Failpoint::BackupBegun, true), (Failpoint::MergeWritten, false)] {
         let mut store = filled();
         store.ingest("t", &[record(1_000), record(1_002)]);
         let (reached, at_step) = sync_channel::<()>(1);
@@ -231,7 +232,7 @@ fn a_hold_does_not_wait_for_a_backup_or_a_merge() {
         let (reached, released) = (Mutex::new(reached), Mutex::new(released));
         let hung = Arc::new(AtomicBool::new(false));
         let given_up = Arc::clone(&hung);
-        store.reopen_with(settings(AtStep::new(move |at| {
+        store.reopen_with(settings(AtFailpoint::new(move |at| {
             if at == step {
                 let _ = reached.lock().expect("one at a time").try_send(());
                 let waited = released.lock().expect("one at a time").recv_timeout(PATIENCE);
@@ -258,7 +259,7 @@ fn a_hold_does_not_wait_for_a_backup_or_a_merge() {
 
 #[test]
 fn a_hold_that_is_placed_while_events_are_being_deleted_holds() {
-    for step in [Step::DeletionWritten, Step::DeletionRecorded] {
+    for step in [Failpoint::DeletionWritten, Failpoint::DeletionRecorded] {
         let mut store = TestStore::new();
         let old = |number: i64| {
             let source = if number % 2 == 0 { "s" } else { "r" };
@@ -268,7 +269,7 @@ fn a_hold_that_is_placed_while_events_are_being_deleted_holds() {
         store.ingest("u", &(0..40).map(|number| old(number).to_string()).collect::<Vec<_>>());
         let hook = Arc::new(Hook::default());
         let hooked = Arc::clone(&hook);
-        store.reopen_with(settings(AtStep::new(move |at| {
+        store.reopen_with(settings(AtFailpoint::new(move |at| {
             let first = at == step && !hooked.seen.lock().expect("one at a time").contains(&at);
             hooked.seen.lock().expect("one at a time").push(at);
             if let (true, Some(engine)) = (first, hooked.engine.get().and_then(Weak::upgrade)) {
@@ -290,7 +291,7 @@ fn a_hold_that_is_placed_while_events_are_being_deleted_holds() {
 #[test]
 fn what_is_held_of_a_segment_keeps_every_value() {
     let mut store = filled();
-    store.reopen_with(settings(AtStep::default()));
+    store.reopen_with(settings(AtFailpoint::default()));
     let held = |store: &TestStore| {
         store.get("/api/v1/events?tenant=t&limit=500&original=true&source_ip=10.0.0.3&fields=trace_id,time,source,event_name,original,resource_name")
     };
@@ -346,7 +347,7 @@ fn who_takes_nothing_in_is_not_ready() {
     store.reopen_with(Settings { buffer_bytes: 1, compact: false, ..Settings::default() });
     let outcome = store.engine().ingest(
         store.engine().decode(
-            vec![annals::ingest::Record { line: 1, bytes: record(5_000).into_bytes() }],
+            vec![annals::ingest::IncomingRecord { line: 1, bytes: record(5_000).into_bytes() }],
             None,
             &annals::ingest::TenantRule::new(Some("t"), None).expect("a tenant"),
         ),

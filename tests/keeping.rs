@@ -5,7 +5,7 @@ use crate::store::{NOW, TestStore, all_pages};
 use annals::access::Scope;
 use annals::engine::Retention;
 use annals::event::{DAY_MS, Timestamp};
-use annals::query::{Filter, Order};
+use annals::query::{Filter, SortOrder};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 /// What the store recorded about itself, oldest first.
 fn recorded(store: &TestStore) -> Vec<Json> {
     let scope = Scope::of_operator(&["_annals"]).expect("a tenant");
-    let mut events = all_pages(store.engine(), &scope, &Filter::default(), Order::Descending, 100);
+    let mut events = all_pages(store.engine(), &scope, &Filter::default(), SortOrder::Descending, 100);
     events.sort_by_key(|event| event.seq);
     events.iter().map(|event| serde_json::from_str(&event.original).expect("our own records are JSON")).collect()
 }

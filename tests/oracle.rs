@@ -5,9 +5,9 @@
 use crate::store::{TestStore, all_pages};
 use annals::access::Scope;
 use annals::event::{Event, Field, Timestamp};
-use annals::query::filter::{Clause, Condition, Pattern, RecordTest, Test, ValueMatch, ValueTest};
-use annals::query::plan::Path;
-use annals::query::{Batch, Filter, HistogramQuery, Interval, Order, Reader, StreamQuery};
+use annals::query::filter::{Clause, FieldCondition, Pattern, RecordTest, Test, ValueMatch, ValueTest};
+use annals::query::plan::AnswerPath;
+use annals::query::{EventBatch, Filter, HistogramQuery, Interval, SnapshotReader, SortOrder, StreamQuery};
 use annals::text::{Glob, RecordTextKind, RecordTexts, fold};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -263,7 +263,7 @@ fn some(values: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec(proptest::sample::select(values).prop_map(str::to_owned), 1..3)
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
+fn condition() -> impl Strategy<Value = FieldCondition> {
     use Field::{
         Amount, EventName, EventType, Level, Operator, ReadOnly, RelatedIds, ResourceId, ResourceName, ResourceType, Source, SourceIp,
         TraceId,
@@ -272,7 +272,7 @@ fn condition() -> impl Strategy<Value = Condition> {
     let any_field = &[Source, ResourceId, SourceIp, Level, ReadOnly, RelatedIds, Amount, ResourceName, Operator, Field::Currency][..];
     let amount =
         || proptest::option::of(proptest::sample::select(AMOUNTS).prop_map(|text| annals::event::Amount::parse(text).expect("an amount")));
-    let plain = |field: Field, negated: bool, test: Test| Condition { field, negated, test };
+    let plain = |field: Field, negated: bool, test: Test| FieldCondition { field, negated, test };
     prop_oneof![
         4 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
         2 => (proptest::sample::select(words), some(&["E", "日", "EC", "x", "\u{10ffff}", "zzz"])).prop_map(move |(field, values)| plain(field, false, Test::Prefix(values))),
@@ -330,7 +330,7 @@ fn clause() -> impl Strategy<Value = Clause> {
 /// Conditions that the summary of a segment may answer.
 fn summarized() -> impl Strategy<Value = Vec<Clause>> {
     use Field::{EventName, EventType, Level, ResourceType, Source};
-    let plain = |field: Field, negated: bool, test: Test| Clause::Field(Condition { field, negated, test });
+    let plain = |field: Field, negated: bool, test: Test| Clause::Field(FieldCondition { field, negated, test });
     let words = &[Source, ResourceType, EventName][..];
     let one = prop_oneof![
         3 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
@@ -407,7 +407,7 @@ fn every_path_agrees_with_the_oracle_on_the_last_quarter() {
 }
 
 /// The paths, `None` for the one that is chosen.
-const PATHS: &[Option<Path>] = &[None, Some(Path::Lookup), Some(Path::Scan)];
+const PATHS: &[Option<AnswerPath>] = &[None, Some(AnswerPath::Lookup), Some(AnswerPath::Scan)];
 
 fn check<'a>(
     store: &TestStore,
@@ -422,7 +422,7 @@ fn check<'a>(
     expected.sort_by_key(|event| std::cmp::Reverse(event.key()));
     let snapshot = store.engine().snapshot();
     for path in PATHS {
-        if *path == Some(Path::Scan) && !scanned {
+        if *path == Some(AnswerPath::Scan) && !scanned {
             continue;
         }
         let reader = store.engine().reader(&snapshot, *path);
@@ -437,14 +437,14 @@ fn check<'a>(
 }
 
 /// Every event that matches, whole and in part.
-fn check_streams(reader: &Reader<'_>, expected: &[&Event], filter: &Filter, scope: &Scope) -> Result<(), TestCaseError> {
-    for order in [Order::Descending, Order::Ascending] {
+fn check_streams(reader: &SnapshotReader<'_>, expected: &[&Event], filter: &Filter, scope: &Scope) -> Result<(), TestCaseError> {
+    for order in [SortOrder::Descending, SortOrder::Ascending] {
         let mut streamed = Vec::new();
-        let count = reader.stream(scope, filter, &StreamQuery { order, fields: Vec::new() }, Ok, |batch: Batch| {
+        let count = reader.stream(scope, filter, &StreamQuery { order, fields: Vec::new() }, Ok, |batch: EventBatch| {
             streamed.extend(batch.events().into_iter().map(Cow::into_owned));
             Ok(())
         });
-        if order == Order::Ascending {
+        if order == SortOrder::Ascending {
             streamed.reverse();
         }
         prop_assert_eq!(count.expect("a stream") as usize, expected.len());
@@ -453,8 +453,8 @@ fn check_streams(reader: &Reader<'_>, expected: &[&Event], filter: &Filter, scop
     // Of some fields, which large parts read from their columns.
     let fields = vec![Field::Time, Field::RelatedIds, Field::Operator, Field::Amount];
     let mut streamed = 0;
-    let query = StreamQuery { order: Order::Descending, fields: fields.clone() };
-    let count = reader.stream(scope, filter, &query, Ok, |batch: Batch| {
+    let query = StreamQuery { order: SortOrder::Descending, fields: fields.clone() };
+    let count = reader.stream(scope, filter, &query, Ok, |batch: EventBatch| {
         for (place, event) in (0..batch.rows()).zip(&expected[streamed..]) {
             for field in &fields {
                 assert_eq!(batch.value(place, *field), event.value(*field), "{field} in a stream of {filter:?}");
@@ -471,9 +471,9 @@ fn check_shapes(store: &TestStore, expected: &[&Event], filter: &Filter, tenants
     let scope = Scope::of_operator(tenants).expect("a scope");
     let snapshot = store.engine().snapshot();
     if expected.len() > limit && limit > 3 {
-        for order in [Order::Descending, Order::Ascending] {
+        for order in [SortOrder::Descending, SortOrder::Ascending] {
             let mut wanted: Vec<Event> = expected.iter().map(|event| (*event).clone()).collect();
-            if order == Order::Ascending {
+            if order == SortOrder::Ascending {
                 wanted.reverse();
             }
             prop_assert_eq!(&all_pages(store.engine(), &scope, filter, order, limit), &wanted, "{:?} {:?}", order, filter);
@@ -524,7 +524,7 @@ fn check_shapes(store: &TestStore, expected: &[&Event], filter: &Filter, tenants
 }
 
 /// What summaries may answer, each field alone and all together.
-fn check_kinds(reader: &Reader<'_>, expected: &[&Event], filter: &Filter, scope: &Scope) -> Result<(), TestCaseError> {
+fn check_kinds(reader: &SnapshotReader<'_>, expected: &[&Event], filter: &Filter, scope: &Scope) -> Result<(), TestCaseError> {
     let kinds = [Field::Source, Field::ResourceType, Field::EventName, Field::Level, Field::EventType];
     let (together, _) = reader.facets(scope, filter, &kinds, 100).expect("facets");
     for (field, facet) in kinds.iter().zip(together) {

@@ -3,10 +3,10 @@
 
 use crate::store::{NOW, TestStore};
 use annals::access::Scope;
-use annals::engine::{AtStep, Engine, Outcome, RequestKey, Retention, Settings, Step};
+use annals::engine::{AtFailpoint, Engine, Failpoint, Outcome, RequestKey, Retention, Settings};
 use annals::error::ErrorKind;
 use annals::event::DAY_MS;
-use annals::ingest::{Record, TenantRule};
+use annals::ingest::{IncomingRecord, TenantRule};
 use annals::query::Filter;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -19,10 +19,10 @@ use std::time::Duration;
 /// How long something may take that must not wait: generous, because machines are slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn records(ids: Range<u64>) -> Vec<Record> {
+fn records(ids: Range<u64>) -> Vec<IncomingRecord> {
     let record =
         |id: u64| json!({ "event_name": "e", "trace_id": format!("id-{id}"), "time": NOW - 1_000 + (id as i64) % 900 }).to_string();
-    ids.map(|id| Record { line: id + 1, bytes: record(id).into_bytes() }).collect()
+    ids.map(|id| IncomingRecord { line: id + 1, bytes: record(id).into_bytes() }).collect()
 }
 
 fn ingest(engine: &Engine, ids: Range<u64>) -> annals::error::Result<Outcome> {
@@ -43,14 +43,14 @@ struct Gate {
     armed: Arc<AtomicBool>,
 }
 
-fn gate(at: Step) -> (AtStep, Gate) {
+fn gate(at: Failpoint) -> (AtFailpoint, Gate) {
     let (say_reached, reached) = channel();
     let (let_go, wait) = channel::<()>();
     let (say_reached, wait) = (Mutex::new(say_reached), Mutex::new(wait));
     let armed = Arc::new(AtomicBool::new(false));
     let hook = {
         let armed = Arc::clone(&armed);
-        AtStep::new(move |step| {
+        AtFailpoint::new(move |step| {
             if step == at && armed.swap(false, Ordering::SeqCst) {
                 let _ = say_reached.lock().expect("a channel").send(());
                 let _ = wait.lock().expect("a channel").recv_timeout(PATIENCE * 2);
@@ -70,7 +70,7 @@ fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn settings(at_step: AtStep) -> Settings {
+fn settings(at_step: AtFailpoint) -> Settings {
     Settings { compact: false, bulk_events: 30, at_step, ..Settings::default() }
 }
 
@@ -78,13 +78,13 @@ fn settings(at_step: AtStep) -> Settings {
 #[test]
 fn nobody_waits_for_a_slow_disk_of_another() {
     for step in [
-        Step::SealBegun,
-        Step::SealWritten,
-        Step::SealCommitted,
-        Step::SealShown,
-        Step::MergeWritten,
-        Step::MergeCommitted,
-        Step::BesideWritten,
+        Failpoint::SealBegun,
+        Failpoint::SealWritten,
+        Failpoint::SealCommitted,
+        Failpoint::SealShown,
+        Failpoint::MergeWritten,
+        Failpoint::MergeCommitted,
+        Failpoint::BesideWritten,
     ] {
         let mut store = TestStore::new();
         let (hook, gate) = gate(step);
@@ -98,8 +98,8 @@ fn nobody_waits_for_a_slow_disk_of_another() {
         gate.armed.store(true, Ordering::SeqCst);
         std::thread::scope(|scope| {
             let held_up = scope.spawn(|| match step {
-                Step::MergeWritten | Step::MergeCommitted => engine.compact().map(drop),
-                Step::BesideWritten => ingest(engine, 1_000..1_100).map(drop),
+                Failpoint::MergeWritten | Failpoint::MergeCommitted => engine.compact().map(drop),
+                Failpoint::BesideWritten => ingest(engine, 1_000..1_100).map(drop),
                 _ => engine.seal(),
             });
             gate.reached.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{step:?} is not reached"));
@@ -114,7 +114,7 @@ fn nobody_waits_for_a_slow_disk_of_another() {
             gate.let_go.send(()).expect("somebody waits");
             held_up.join().expect("no panic").unwrap_or_else(|error| panic!("{step:?}: {error}"));
         });
-        let beside = if step == Step::BesideWritten { 100 } else { 0 };
+        let beside = if step == Failpoint::BesideWritten { 100 } else { 0 };
         assert_eq!(ingest(engine, 0..180).expect("known").duplicates, 180, "{step:?}");
         store.reopen();
         assert_eq!(count(store.engine()), 180 + beside, "{step:?}");
@@ -125,12 +125,12 @@ fn nobody_waits_for_a_slow_disk_of_another() {
 #[test]
 fn a_backup_a_check_and_retention_do_not_wait_for_a_merge() {
     let mut store = TestStore::new();
-    let (hook, gate) = gate(Step::MergeWritten);
+    let (hook, gate) = gate(Failpoint::MergeWritten);
     store.reopen_with(Settings { replaced_kept: Duration::ZERO, ..settings(hook) });
     let engine = store.engine();
     let old = |id: u64| json!({ "event_name": "e", "trace_id": format!("old-{id}"), "time": NOW - 200 * DAY_MS }).to_string();
     for batch in 0..6 {
-        let records: Vec<Record> = (0..5).map(|id| Record { line: 1, bytes: old(batch * 5 + id).into_bytes() }).collect();
+        let records: Vec<IncomingRecord> = (0..5).map(|id| IncomingRecord { line: 1, bytes: old(batch * 5 + id).into_bytes() }).collect();
         let rule = TenantRule::new(Some("gone"), None).expect("a tenant");
         engine.ingest(engine.decode(records, None, &rule), "test").expect("a batch");
         ingest(engine, batch * 10..batch * 10 + 10).expect("a batch");
@@ -161,7 +161,7 @@ fn a_backup_a_check_and_retention_do_not_wait_for_a_merge() {
 #[test]
 fn events_that_are_sent_by_many_at_once_are_taken_once() {
     let mut store = TestStore::new();
-    store.reopen_with(settings(AtStep::default()));
+    store.reopen_with(settings(AtFailpoint::default()));
     let engine = store.engine();
     let (stop, accepted) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -198,7 +198,7 @@ fn events_that_are_sent_by_many_at_once_are_taken_once() {
     let accepted = accepted.into_inner();
     for _ in 0..2 {
         let scope = Scope::of_operator(&["t"]).expect("a tenant");
-        let events = crate::store::all_pages(store.engine(), &scope, &Filter::default(), annals::query::Order::Descending, 100);
+        let events = crate::store::all_pages(store.engine(), &scope, &Filter::default(), annals::query::SortOrder::Descending, 100);
         let ids: BTreeSet<&str> = events.iter().map(|event| event.trace_id()).collect();
         let seqs: BTreeSet<u64> = events.iter().map(|event| event.seq).collect();
         assert_eq!((events.len() as u64, ids.len() as u64), (accepted, accepted), "doubled or lost");
@@ -277,7 +277,7 @@ fn a_request_with_a_conflict_is_done_again_and_its_record_is_in_quarantine() {
 #[test]
 fn a_full_buffer_refuses_in_time_and_single_events_go_on() {
     let mut store = TestStore::new();
-    let (hook, gate) = gate(Step::SealWritten);
+    let (hook, gate) = gate(Failpoint::SealWritten);
     let room_wait = Duration::from_millis(300);
     store.reopen_with(Settings { buffer_bytes: 4 << 20, room_wait, ..settings(hook) });
     let engine = store.engine();

@@ -4,7 +4,7 @@
 
 use crate::store::TestStore;
 use annals::api::Pairs;
-use annals::api::question::{Call, answer};
+use annals::api::question::{QueryCall, answer};
 use annals::generate::{Generator, Plan};
 use serde_json::Value as Json;
 use std::fmt::Write;
@@ -30,7 +30,7 @@ fn every_question_takes_the_path_it_took() {
     for block in golden.split("\n\n").filter(|block| !block.trim().is_empty()) {
         let question = block.lines().next().expect("a block begins with its question");
         let pairs = Pairs::from_query(&format!("tenant=t&explain=true&{question}"));
-        let explain = answer(store.engine(), Call::Count, &pairs).expect(question)["explain"].take();
+        let explain = answer(store.engine(), QueryCall::Count, &pairs).expect(question)["explain"].take();
         writeln!(found, "{question}").expect("memory");
         writeln!(found, "  untouched {} of {}", explain["untouched"], explain["segments"]).expect("memory");
         for step in explain["steps"].as_array().expect("steps") {

@@ -2,7 +2,7 @@
 
 use crate::store::{NOW, TestStore};
 use annals::api::Pairs;
-use annals::api::question::{Call, answer};
+use annals::api::question::{QueryCall, answer};
 use annals::generate::{Generator, Plan};
 use serde_json::Value as Json;
 use std::fs;
@@ -47,7 +47,7 @@ fn every_filter_of_the_readme_finds_something() {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .chain([("tenant".to_owned(), "*".to_owned())])
             .collect();
-        let answer = answer(store.engine(), Call::Count, &Pairs(pairs)).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let answer = answer(store.engine(), QueryCall::Count, &Pairs(pairs)).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(answer["count"].as_u64().is_some_and(|count| count > 0), "nothing matches {line}");
     }
 }
@@ -57,7 +57,7 @@ fn the_json_example_of_the_readme_finds_something() {
     let store = sample_store();
     for example in blocks(&readme(), "json") {
         let pairs = Pairs::from_json(example.as_bytes()).expect("an object");
-        let answer = answer(store.engine(), Call::Events, &pairs).unwrap_or_else(|error| panic!("{example}: {error}"));
+        let answer = answer(store.engine(), QueryCall::Events, &pairs).unwrap_or_else(|error| panic!("{example}: {error}"));
         let events = answer["events"].as_array().map(Vec::len);
         assert!(events.is_some_and(|events| events > 0), "nothing matches {example}: {}", Json::from(NOW));
     }

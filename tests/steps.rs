@@ -3,10 +3,10 @@
 
 use crate::store::{NOW, TestStore};
 use annals::access::Scope;
-use annals::engine::{AtStep, Engine, Retention, Seen, Settings, Step, ViewText};
+use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, Seen, Settings, ViewText};
 use annals::error::{Error, Result};
 use annals::event::DAY_MS;
-use annals::ingest::{Record, TenantRule};
+use annals::ingest::{IncomingRecord, TenantRule};
 use annals::query::Filter;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ enum End {
     Dies,
 }
 
-fn settings(at_step: AtStep) -> Settings {
+fn settings(at_step: AtFailpoint) -> Settings {
     Settings { compact: false, bulk_events: 30, at_step, ..Settings::default() }
 }
 
@@ -34,7 +34,7 @@ fn ingest(engine: &Engine, ids: std::ops::Range<u32>) -> Result<()> {
         let days = [0, 0, 300, 301][id as usize % 4];
         json!({ "event_name": "e", "trace_id": format!("id-{id}"), "time": NOW - days * DAY_MS + i64::from(id), "operator": format!("o{}", id % 3) }).to_string()
     };
-    let records = ids.map(|id| Record { line: u64::from(id), bytes: record(id).into_bytes() }).collect();
+    let records = ids.map(|id| IncomingRecord { line: u64::from(id), bytes: record(id).into_bytes() }).collect();
     let rule = TenantRule::new(Some("t"), None)?;
     engine.ingest(engine.decode(records, None, &rule), "test").map(drop)
 }
@@ -67,7 +67,7 @@ const ACTS: &[(&str, Act)] = &[
 
 fn ids(engine: &Engine) -> Vec<u32> {
     let scope = Scope::of_operator(&["t"]).expect("a tenant");
-    let events = crate::store::all_pages(engine, &scope, &Filter::default(), annals::query::Order::Descending, 100);
+    let events = crate::store::all_pages(engine, &scope, &Filter::default(), annals::query::SortOrder::Descending, 100);
     let mut ids: Vec<u32> = events.iter().filter_map(|event| event.trace_id().strip_prefix("id-")?.parse().ok()).collect();
     ids.sort_unstable();
     ids
@@ -88,12 +88,12 @@ fn check(engine: &Engine, acknowledged: u32, place: &str) {
     assert!(engine.check(false).expect("a check").is_sound(), "{place}: unsound");
 }
 
-fn play(step: Step, end: End) {
+fn play(step: Failpoint, end: End) {
     let place = format!("{end:?} at {step:?}");
     let armed = Arc::new(AtomicBool::new(true));
     let hook = {
         let armed = Arc::clone(&armed);
-        AtStep::new(move |reached| match reached == step && armed.swap(false, Ordering::SeqCst) {
+        AtFailpoint::new(move |reached| match reached == step && armed.swap(false, Ordering::SeqCst) {
             false => Ok(()),
             true if end == End::Fails => Err(Error::internal("the step fails, as the test wants it")),
             true => panic!("the process dies here, as the test wants it"),
@@ -109,7 +109,7 @@ fn play(step: Step, end: End) {
         if !matches!(done, Ok(Ok(()))) {
             assert!(!armed.load(Ordering::SeqCst), "{place}: {done:?}");
             if end == End::Dies {
-                store.reopen_with(settings(AtStep::default()));
+                store.reopen_with(settings(AtFailpoint::default()));
             }
             check(store.engine(), acknowledged, &place);
             act(store.engine(), folder.path()).unwrap_or_else(|error| panic!("{place}, again: {error}"));
@@ -131,7 +131,7 @@ fn play(step: Step, end: End) {
     }
     let backup = Engine::open(
         &folder.path().join("backup"),
-        annals::storage::Access::Read,
+        annals::storage::AccessMode::Read,
         Arc::clone(&store.clock) as Arc<dyn annals::clock::Clock>,
         store.runtime.handle().clone(),
     );
@@ -140,10 +140,10 @@ fn play(step: Step, end: End) {
 
 #[test]
 fn failing_at_each_named_step_loses_and_doubles_nothing() {
-    Step::ALL.iter().for_each(|step| play(*step, End::Fails));
+    Failpoint::ALL.iter().for_each(|step| play(*step, End::Fails));
 }
 
 #[test]
 fn dying_at_each_named_step_loses_and_doubles_nothing() {
-    Step::ALL.iter().for_each(|step| play(*step, End::Dies));
+    Failpoint::ALL.iter().for_each(|step| play(*step, End::Dies));
 }

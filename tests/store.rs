@@ -4,9 +4,9 @@ use annals::access::Scope;
 use annals::clock::ManualClock;
 use annals::engine::{Engine, Outcome, Settings};
 use annals::event::{Event, Timestamp};
-use annals::ingest::{Record, TenantRule};
-use annals::query::{Filter, Order, PageQuery};
-use annals::storage::Access;
+use annals::ingest::{IncomingRecord, TenantRule};
+use annals::query::{Filter, PageQuery, SortOrder};
+use annals::storage::AccessMode;
 use annals::storage::segment::SummaryRule;
 use serde_json::Value as Json;
 
@@ -50,7 +50,7 @@ impl TestStore {
         // Small as they are, segments have summaries of all there is.
         let summary = SummaryRule { rows: 1, share: 1 };
         let settings = Settings { compact: self.compact, summary, ..Settings::default() };
-        let engine = Engine::open_with(&self.path(), Access::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
+        let engine = Engine::open_with(&self.path(), AccessMode::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
         self.engine = Some(Arc::new(engine));
     }
 
@@ -64,7 +64,7 @@ impl TestStore {
     pub(crate) fn reopen_with(&mut self, settings: Settings) {
         self.engine = None;
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
-        let engine = Engine::open_with(&self.path(), Access::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
+        let engine = Engine::open_with(&self.path(), AccessMode::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
         self.engine = Some(Arc::new(engine));
     }
 
@@ -108,19 +108,19 @@ impl TestStore {
     }
 
     fn take_unsealed(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
-        let record = |(line, text): (usize, String)| Record { line: line as u64 + 1, bytes: text.into_bytes() };
+        let record = |(line, text): (usize, String)| IncomingRecord { line: line as u64 + 1, bytes: text.into_bytes() };
         let records = records.into_iter().enumerate().map(record).collect();
         self.engine().ingest(self.engine().decode(records, None, rule), "test").expect("a batch")
     }
 
     /// Every event, newest first.
     pub(crate) fn everything(&self) -> Vec<Event> {
-        all_pages(self.engine(), &Scope::of_operator(&["*"]).expect("all"), &Filter::default(), Order::Descending, 1_000)
+        all_pages(self.engine(), &Scope::of_operator(&["*"]).expect("all"), &Filter::default(), SortOrder::Descending, 1_000)
     }
 }
 
 /// All events of a list, page by page; going back from the last page gives the same.
-pub(crate) fn all_pages(engine: &Engine, scope: &Scope, filter: &Filter, order: Order, limit: usize) -> Vec<Event> {
+pub(crate) fn all_pages(engine: &Engine, scope: &Scope, filter: &Filter, order: SortOrder, limit: usize) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     let mut cursor = None;
     let mut before = None;

@@ -8,8 +8,8 @@ use annals::api::Pairs;
 use annals::clock::Clock;
 use annals::event::Timestamp;
 use annals::query::filter::{Clause, parse_filter};
-use annals::query::plan::Path;
-use annals::query::{Filter, Order};
+use annals::query::plan::AnswerPath;
+use annals::query::{Filter, SortOrder};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
@@ -105,8 +105,10 @@ fn text_paths_and_substrings_find_what_an_independent_scan_finds() {
     for ((query, name, value), numbers) in asked.iter().zip(expected) {
         let pairs = Pairs(vec![(name.clone(), value.clone())]);
         let filter = parse_filter(&pairs.0, &[], store.clock.now()).unwrap_or_else(|error| panic!("{query}: {error}"));
-        let found: BTreeSet<String> =
-            all_pages(store.engine(), &scope, &filter, Order::Descending, 1_000).into_iter().map(|event| event.original.into()).collect();
+        let found: BTreeSet<String> = all_pages(store.engine(), &scope, &filter, SortOrder::Descending, 1_000)
+            .into_iter()
+            .map(|event| event.original.into())
+            .collect();
         let wanted: BTreeSet<String> = numbers.iter().map(|number| records[*number].clone()).collect();
         with_hits += usize::from(!wanted.is_empty());
         let missing: Vec<_> = wanted.difference(&found).take(1).collect();
@@ -215,10 +217,10 @@ fn the_table_of_texts_tells_what_the_records_tell() {
     ] {
         let filter = filter(text);
         let count = |path| store.engine().reader(&snapshot, path).count(&scope, &filter).expect("a count").0;
-        let scanned = count(Some(Path::Scan));
+        let scanned = count(Some(AnswerPath::Scan));
         assert_eq!(count(None), scanned, "{text}");
         assert_eq!(expected.unwrap_or(scanned), scanned, "{text}");
-        let listed = all_pages(store.engine(), &scope, &filter, Order::Descending, 700);
+        let listed = all_pages(store.engine(), &scope, &filter, SortOrder::Descending, 700);
         assert_eq!(listed.len() as u64, scanned, "{text}");
     }
     let steps = store.engine().reader(&snapshot, None).count(&scope, &filter("\"rolled back\"")).expect("a count").1.steps;

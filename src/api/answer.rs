@@ -5,7 +5,7 @@ use super::App;
 use super::error::ApiError;
 use super::events::read_json_pairs;
 use super::params::Pairs;
-use super::question::{CALLS, Call, answer_within};
+use super::question::{CALLS, QueryCall, answer_within};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
-    for call in CALLS.iter().copied().filter(|call| *call != Call::Events) {
+    for call in CALLS.iter().copied().filter(|call| *call != QueryCall::Events) {
         let by_url = async move |State(app): State<App>, pairs: Pairs, headers: HeaderMap| respond(app, call, pairs, &headers).await;
         let by_body = async move |State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body| {
             respond(app, call, read_json_pairs(url, body).await?, &headers).await
@@ -27,7 +27,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Answers a call of the native API. A client that has the answer of this question and table version is told so.
-pub(super) async fn respond(app: App, call: Call, pairs: Pairs, headers: &HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn respond(app: App, call: QueryCall, pairs: Pairs, headers: &HeaderMap) -> Result<Response, ApiError> {
     let tag = entity_tag(&app, call, &pairs);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if let (Some(tag), Some(known)) = (&tag, known)
@@ -40,7 +40,7 @@ pub(super) async fn respond(app: App, call: Call, pairs: Pairs, headers: &Header
 }
 
 /// What an answer is the answer to: a question of one table version and one buffer. One that counts back from now is never the same twice.
-fn entity_tag(app: &App, call: Call, pairs: &Pairs) -> Option<String> {
+fn entity_tag(app: &App, call: QueryCall, pairs: &Pairs) -> Option<String> {
     if pairs.0.iter().any(|(name, _)| name == "last" || name == "explain" || name == "partial") {
         return None;
     }

@@ -40,7 +40,7 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     let asks_first = request.headers().contains_key(header::EXPECT);
     let left = Arc::new(Mutex::new(Left::default()));
     let (parts, body) = request.into_parts();
-    let body = Arriving { body: Some(body), left: Arc::clone(&left), pace: Pace::default() };
+    let body = Arriving { body: Some(body), left: Arc::clone(&left), pace: ArrivalPace::default() };
     let mut response = next.run(Request::from_parts(parts, Body::new(body))).await;
     let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     let whole = match left {
@@ -93,12 +93,12 @@ enum Left {
 struct Arriving {
     body: Option<Body>,
     left: Arc<Mutex<Left>>,
-    pace: Pace,
+    pace: ArrivalPace,
 }
 
 /// How fast a body comes, in the time that somebody waits for it.
 #[derive(Default)]
-struct Pace {
+struct ArrivalPace {
     bytes: u64,
     waited: Duration,
     /// Since when the next bytes are waited for, and until when.
@@ -106,7 +106,7 @@ struct Pace {
     read: bool,
 }
 
-impl Pace {
+impl ArrivalPace {
     fn arrived(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
         if let Some((since, _)) = self.waiting.take() {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_body_that_trickles_ends_and_one_that_comes_at_the_rate_does_not() {
-        let mut pace = Pace::default();
+        let mut pace = ArrivalPace::default();
         let mut steps = 0;
         while !pace.patience().is_zero() {
             pace.arrived(1);
@@ -180,7 +180,7 @@ mod tests {
             steps += 1;
             assert!(steps < 60, "a byte a second goes on for ever");
         }
-        let mut pace = Pace::default();
+        let mut pace = ArrivalPace::default();
         for _ in 0..10_000 {
             pace.arrived(RATE as usize);
             pace.waited += Duration::from_secs(1);

@@ -5,7 +5,7 @@
 use super::App;
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::{Budget, Limits};
+use crate::query::{Limits, QueryBudget};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -43,7 +43,7 @@ struct Lane {
 
 /// A question's turn; over when it is dropped.
 #[derive(Debug)]
-struct Turn {
+struct QuestionTurn {
     _running: OwnedSemaphorePermit,
     _place: OwnedSemaphorePermit,
 }
@@ -54,18 +54,18 @@ impl Lane {
     }
 
     /// A turn, if there is one without waiting.
-    fn enter_now(&self) -> Option<Turn> {
+    fn enter_now(&self) -> Option<QuestionTurn> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let running = Arc::clone(&self.running).try_acquire_owned().ok()?;
-        Some(Turn { _running: running, _place: place })
+        Some(QuestionTurn { _running: running, _place: place })
     }
 
     /// Waits for a turn.
-    async fn enter(&self) -> Result<Turn> {
+    async fn enter(&self) -> Result<QuestionTurn> {
         let full = || Error::new(ErrorKind::Unavailable, format!("too many {}questions are being answered: ask again later", self.kind));
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         match tokio::time::timeout(self.wait, Arc::clone(&self.running).acquire_owned()).await {
-            Ok(Ok(running)) => Ok(Turn { _running: running, _place: place }),
+            Ok(Ok(running)) => Ok(QuestionTurn { _running: running, _place: place }),
             _ => Err(full()),
         }
     }
@@ -75,25 +75,25 @@ impl App {
     /// Asks a question when it is its turn. It may be asked a second time, if it is a heavy one.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
-        question: impl Fn(&Engine, &Budget) -> Result<T> + Send + Sync + 'static,
+        question: impl Fn(&Engine, &QueryBudget) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
         let Admission { light, heavy, time } = &self.admission;
         let question = Arc::new(question);
         let turn = light.enter().await?;
         let lane = heavy.clone();
-        let budget = Budget::upgrading(Limits::light(*time), move || lane.enter_now().map(|turn| Box::new(turn) as Box<dyn Send>));
+        let budget = QueryBudget::upgrading(Limits::light(*time), move || lane.enter_now().map(|turn| Box::new(turn) as Box<dyn Send>));
         let answer = self.answer(&question, budget.clone(), turn).await;
         if answer.is_ok() || !budget.is_exhausted() {
             return answer;
         }
         let turn = heavy.enter().await?;
-        self.answer(&question, Budget::new(Limits::heavy(Some(*time))), turn).await
+        self.answer(&question, QueryBudget::new(Limits::heavy(Some(*time))), turn).await
     }
 
     /// Answers on a thread that may block. When this is dropped before it is done, the question is stopped.
-    async fn answer<T: Send + 'static, Q>(&self, question: &Arc<Q>, budget: Budget, turn: Turn) -> Result<T>
+    async fn answer<T: Send + 'static, Q>(&self, question: &Arc<Q>, budget: QueryBudget, turn: QuestionTurn) -> Result<T>
     where
-        Q: Fn(&Engine, &Budget) -> Result<T> + Send + Sync + 'static,
+        Q: Fn(&Engine, &QueryBudget) -> Result<T> + Send + Sync + 'static,
     {
         let _stop = budget.stop_on_drop();
         let (engine, question) = (Arc::clone(&self.engine), Arc::clone(question));
@@ -110,7 +110,7 @@ impl App {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::storage::Access;
+    use crate::storage::AccessMode;
     use std::pin::pin;
     use std::sync::Mutex;
     use std::sync::mpsc::channel;
@@ -152,7 +152,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (clock, handle) = (Arc::new(SystemClock), runtime.handle().clone());
-        let engine = Engine::open_with(folder.path(), Access::Write, clock, handle, settings).expect("an engine");
+        let engine = Engine::open_with(folder.path(), AccessMode::Write, clock, handle, settings).expect("an engine");
         let app = App::new(Arc::new(engine), "8.0.0");
         (folder, runtime, app)
     }
@@ -163,7 +163,7 @@ mod tests {
         let (begun, begins) = channel();
         let (ended, ends) = channel();
         let (begun, ended) = (Mutex::new(begun), Mutex::new(ended));
-        let question = move |_: &Engine, budget: &Budget| {
+        let question = move |_: &Engine, budget: &QueryBudget| {
             begun.lock().expect("a lock").send(()).expect("somebody listens");
             while !budget.is_stopped() {
                 std::thread::sleep(Duration::from_millis(1));
@@ -185,10 +185,10 @@ mod tests {
     fn a_heavy_question_waits_for_its_turn_and_light_ones_do_not() {
         let settings = Settings { question_wait: Duration::from_millis(10), ..Settings::default() };
         let (_folder, runtime, app) = place(settings);
-        let heavy = |_: &Engine, budget: &Budget| budget.work_for_tests(u64::MAX / 2).map(|()| "done");
+        let heavy = |_: &Engine, budget: &QueryBudget| budget.work_for_tests(u64::MAX / 2).map(|()| "done");
         runtime.block_on(async {
             assert_eq!(app.ask(heavy).await.expect("there is room"), "done");
-            let all: Vec<Turn> = std::iter::from_fn(|| app.admission.heavy.enter_now()).collect();
+            let all: Vec<QuestionTurn> = std::iter::from_fn(|| app.admission.heavy.enter_now()).collect();
             assert_eq!(app.ask(heavy).await.expect_err("there is none").kind(), ErrorKind::Unavailable);
             assert_eq!(app.ask(|_, _| Ok(1)).await.expect("a light one needs none"), 1);
             drop(all);

@@ -5,7 +5,7 @@ use super::answer::respond;
 use super::doors::read_body;
 use super::error::ApiError;
 use super::params::Pairs;
-use super::question::{self, Call};
+use super::question::{self, QueryCall};
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -24,11 +24,11 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn list(State(app): State<App>, pairs: Pairs, headers: HeaderMap) -> Result<Response, ApiError> {
-    respond(app, Call::Events, pairs, &headers).await
+    respond(app, QueryCall::Events, pairs, &headers).await
 }
 
 async fn query(State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    respond(app, Call::Events, read_json_pairs(url, body).await?, &headers).await
+    respond(app, QueryCall::Events, read_json_pairs(url, body).await?, &headers).await
 }
 
 /// The pairs of a JSON body and of the URL together.

@@ -11,10 +11,10 @@ use super::params::Pairs;
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::export::{Encoder, Form, Formulas, Labels, Options, parse_columns};
+use crate::export::{Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
 use crate::query::filter::parse_filter;
-use crate::query::plan::Path;
-use crate::query::{Batch, Budget, Filter, Limits, Order, StopOnDrop, StreamQuery, parse_time_zone};
+use crate::query::plan::AnswerPath;
+use crate::query::{EventBatch, Filter, Limits, QueryBudget, SortOrder, StopOnDrop, StreamQuery, parse_time_zone};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -42,7 +42,7 @@ pub(super) const PARAMETERS: &[&str] = &["tenant", "path", "order", "columns", "
 
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
-    for form in Form::ALL {
+    for form in ExportFormat::ALL {
         let respond = move |app: App, pairs: Pairs| respond(app, *form, pairs);
         let by_url = async move |State(app): State<App>, pairs: Pairs| respond(app, pairs).await;
         let by_body = async move |State(app): State<App>, url: Pairs, body: Body| respond(app, read_json_pairs(url, body).await?).await;
@@ -56,8 +56,8 @@ pub(super) fn routes() -> Router<App> {
 pub(crate) struct Export {
     scope: Scope,
     filter: Filter,
-    order: Order,
-    forced: Option<Path>,
+    order: SortOrder,
+    forced: Option<AnswerPath>,
     options: Options,
 }
 
@@ -66,26 +66,26 @@ impl Export {
     ///
     /// # Errors
     /// A parameter that is wrong, or that the form does not have, by name.
-    pub(crate) fn read(engine: &Engine, form: Form, pairs: &Pairs) -> Result<Self> {
-        let only = |name: &str, forms: &[Form]| match pairs.one(name)? {
+    pub(crate) fn read(engine: &Engine, form: ExportFormat, pairs: &Pairs) -> Result<Self> {
+        let only = |name: &str, forms: &[ExportFormat]| match pairs.one(name)? {
             Some(_) if !forms.contains(&form) => Err(Error::parameter(name, format!("{} exports have no such choice", form.name()))),
             other => Ok(other),
         };
         let columns = pairs.all("columns");
         let options = Options {
             columns: if columns.is_empty() { Vec::new() } else { parse_columns(&columns)? },
-            labels: only("labels", &[Form::Csv])?.map(Labels::parse).transpose()?.unwrap_or_default(),
-            time_zone: only("time_zone", &[Form::Csv, Form::Ndjson])?.map(parse_time_zone).transpose()?.unwrap_or_default(),
-            bom: only("bom", &[Form::Csv]).and_then(|_| pairs.flag("bom"))?,
-            formulas: only("formulas", &[Form::Csv])?.map(Formulas::parse).transpose()?.unwrap_or_default(),
-            closing: only("closing", &[Form::Ndjson]).and_then(|_| pairs.flag("closing"))?,
+            labels: only("labels", &[ExportFormat::Csv])?.map(Labels::parse).transpose()?.unwrap_or_default(),
+            time_zone: only("time_zone", &[ExportFormat::Csv, ExportFormat::Ndjson])?.map(parse_time_zone).transpose()?.unwrap_or_default(),
+            bom: only("bom", &[ExportFormat::Csv]).and_then(|_| pairs.flag("bom"))?,
+            formulas: only("formulas", &[ExportFormat::Csv])?.map(Formulas::parse).transpose()?.unwrap_or_default(),
+            closing: only("closing", &[ExportFormat::Ndjson]).and_then(|_| pairs.flag("closing"))?,
             ..Options::new(form)
         };
         Ok(Self {
             scope: Scope::of_operator(&pairs.all("tenant"))?,
             filter: parse_filter(&pairs.0, PARAMETERS, engine.clock().now())?,
-            order: pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default(),
-            forced: pairs.one("path")?.map(Path::parse).transpose()?,
+            order: pairs.one("order")?.map(SortOrder::parse).transpose()?.unwrap_or_default(),
+            forced: pairs.one("path")?.map(AnswerPath::parse).transpose()?,
             options,
         })
     }
@@ -97,7 +97,7 @@ impl Export {
     pub(crate) fn write<W: Write + Send>(
         self,
         engine: &Engine,
-        budget: &Budget,
+        budget: &QueryBudget,
         out: W,
         mut progress: impl FnMut(u64),
     ) -> Result<(W, u64)> {
@@ -105,7 +105,7 @@ impl Export {
         let mut encoder = Encoder::new(out, self.options)?;
         let parts = encoder.parts();
         let query = StreamQuery { order: self.order, fields: encoder.columns().to_vec() };
-        let make = |events: Batch| parts.make(&events);
+        let make = |events: EventBatch| parts.make(&events);
         let total = engine.reader(&snapshot, self.forced).within(budget).stream(&self.scope, &self.filter, &query, make, |part| {
             encoder.write(&part)?;
             progress(encoder.rows());
@@ -115,16 +115,16 @@ impl Export {
     }
 }
 
-type Piece = Result<Frame<Bytes>, io::Error>;
+type BodyPiece = Result<Frame<Bytes>, io::Error>;
 
-async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiError> {
+async fn respond(app: App, form: ExportFormat, pairs: Pairs) -> Result<Response, ApiError> {
     let permit = app.exports.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, format!("{EXPORTS_MAX} exports are running: try again later")))?;
     let name = file_name(&pairs, form);
     let export = app.ask(move |engine, _| Export::read(engine, form, &pairs)).await?;
-    let (sender, receiver) = mpsc::channel::<Piece>(PIECES_WAITING);
+    let (sender, receiver) = mpsc::channel::<BodyPiece>(PIECES_WAITING);
     let engine = app.engine.clone();
-    let budget = Budget::new(Limits::heavy(None));
+    let budget = QueryBudget::new(Limits::heavy(None));
     let stop = budget.stop_on_drop();
     tokio::task::spawn_blocking(move || {
         run(&engine, &budget, export, &sender);
@@ -144,7 +144,7 @@ async fn respond(app: App, form: Form, pairs: Pairs) -> Result<Response, ApiErro
 
 /// The pieces up to the trailers. A writer that is gone without having sent those has failed, whatever became of it: the
 /// end of a channel must not look like the end of an export. Dropped with the connection, it stops the export.
-fn stream(receiver: mpsc::Receiver<Piece>, stop: StopOnDrop) -> impl Stream<Item = Piece> {
+fn stream(receiver: mpsc::Receiver<BodyPiece>, stop: StopOnDrop) -> impl Stream<Item = BodyPiece> {
     futures::stream::unfold(Some((receiver, stop)), async |pieces| {
         let (mut receiver, stop) = pieces?;
         match receiver.recv().await {
@@ -155,14 +155,14 @@ fn stream(receiver: mpsc::Receiver<Piece>, stop: StopOnDrop) -> impl Stream<Item
     })
 }
 
-fn file_name(pairs: &Pairs, form: Form) -> String {
+fn file_name(pairs: &Pairs, form: ExportFormat) -> String {
     let tenant = pairs.all("tenant").join("-");
     let tenant: String = tenant.chars().filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter)).take(60).collect();
     format!("annals-{}.{}", if tenant.is_empty() { "events" } else { &tenant }, form.name())
 }
 
 /// Runs an export into a channel, on a thread that may block.
-fn run(engine: &Engine, budget: &Budget, export: Export, sender: &mpsc::Sender<Piece>) {
+fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sender<BodyPiece>) {
     let out = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES), patience: PATIENCE };
     let done = export.write(engine, budget, out, |_| {}).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
@@ -188,7 +188,7 @@ fn run(engine: &Engine, budget: &Budget, export: Export, sender: &mpsc::Sender<P
 }
 
 /// Sends a piece; gives up where there is no room for it for so long.
-fn send(sender: &mpsc::Sender<Piece>, mut piece: Piece, patience: Duration) -> io::Result<()> {
+fn send(sender: &mpsc::Sender<BodyPiece>, mut piece: BodyPiece, patience: Duration) -> io::Result<()> {
     let (started, mut pause) = (Instant::now(), Duration::from_micros(100));
     loop {
         match sender.try_send(piece) {
@@ -206,7 +206,7 @@ fn send(sender: &mpsc::Sender<Piece>, mut piece: Piece, patience: Duration) -> i
 
 /// Where an encoder's bytes go: in pieces, to whoever sends them.
 struct Pieces {
-    sender: mpsc::Sender<Piece>,
+    sender: mpsc::Sender<BodyPiece>,
     buffer: Vec<u8>,
     patience: Duration,
 }
@@ -236,25 +236,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_that_vanishes_is_a_failure_and_not_an_end() {
-        let (sender, receiver) = mpsc::channel::<Piece>(2);
+        let (sender, receiver) = mpsc::channel::<BodyPiece>(2);
         sender.send(Ok(Frame::data(Bytes::from_static(b"a")))).await.expect("room");
         drop(sender);
-        let pieces: Vec<Piece> = stream(receiver, Budget::default().stop_on_drop()).collect().await;
+        let pieces: Vec<BodyPiece> = stream(receiver, QueryBudget::default().stop_on_drop()).collect().await;
         assert!(pieces[0].is_ok() && pieces[1].is_err() && pieces.len() == 2);
-        let (sender, receiver) = mpsc::channel::<Piece>(2);
+        let (sender, receiver) = mpsc::channel::<BodyPiece>(2);
         sender.send(Ok(Frame::trailers(HeaderMap::new()))).await.expect("room");
         drop(sender);
-        let pieces: Vec<Piece> = stream(receiver, Budget::default().stop_on_drop()).collect().await;
+        let pieces: Vec<BodyPiece> = stream(receiver, QueryBudget::default().stop_on_drop()).collect().await;
         assert!(pieces[0].is_ok() && pieces.len() == 1);
     }
 
     #[tokio::test]
     async fn an_export_that_nobody_reads_ends_and_one_whose_client_is_gone_too() {
-        let (sender, receiver) = mpsc::channel::<Piece>(1);
+        let (sender, receiver) = mpsc::channel::<BodyPiece>(1);
         let piece = || Ok(Frame::data(Bytes::from_static(b"a")));
         assert!(send(&sender, piece(), Duration::ZERO).is_ok());
         assert_eq!(send(&sender, piece(), Duration::from_millis(1)).expect_err("no room").kind(), io::ErrorKind::TimedOut);
-        let budget = Budget::new(Limits::heavy(None));
+        let budget = QueryBudget::new(Limits::heavy(None));
         drop(stream(receiver, budget.stop_on_drop()));
         assert_eq!(send(&sender, piece(), PATIENCE).expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
         assert!(budget.is_stopped());

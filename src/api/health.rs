@@ -3,7 +3,7 @@
 //! Both are answered on the spot: no thread of the pool and no lock is waited for, since that may be what is wrong.
 
 use super::App;
-use crate::engine::{Condition, Problem, Stuck};
+use crate::engine::{HealthStatus, Problem, Stuck};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -40,7 +40,7 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
     let problems = app.engine.problems();
     let (status, name) = status_of(&problems);
     let shown = |problem: &Problem| {
-        let mut shown = json!({ "part": problem.part, "what": problem.what, "refuses": problem.condition == Condition::Unavailable });
+        let mut shown = json!({ "part": problem.part, "what": problem.what, "refuses": problem.condition == HealthStatus::Unavailable });
         if !problem.segments.is_empty() {
             shown["segments"] = json!(problem.segments);
         }
@@ -54,25 +54,25 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
 }
 
 fn status_of(problems: &[Problem]) -> (StatusCode, &'static str) {
-    match problems.iter().map(|problem| problem.condition).max().unwrap_or(Condition::Sound) {
-        Condition::Sound => (StatusCode::OK, "ok"),
-        Condition::Degraded => (StatusCode::OK, "degraded"),
-        Condition::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    match problems.iter().map(|problem| problem.condition).max().unwrap_or(HealthStatus::Sound) {
+        HealthStatus::Sound => (StatusCode::OK, "ok"),
+        HealthStatus::Degraded => (StatusCode::OK, "degraded"),
+        HealthStatus::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Part;
+    use crate::engine::WatchedPart;
     use std::time::Duration;
 
     #[test]
     fn only_a_vital_part_that_is_stuck_ends_the_process() {
         let stuck = |part| Stuck { part, since: Duration::from_secs(75), waiting: 3 };
         assert_eq!(live_of(&[]).0, StatusCode::OK);
-        assert_eq!(live_of(&[stuck(Part::Calls), stuck(Part::Seal)]).0, StatusCode::OK);
-        let (status, body) = live_of(&[stuck(Part::Calls), stuck(Part::Intake)]);
+        assert_eq!(live_of(&[stuck(WatchedPart::Calls), stuck(WatchedPart::Seal)]).0, StatusCode::OK);
+        let (status, body) = live_of(&[stuck(WatchedPart::Calls), stuck(WatchedPart::Intake)]);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body.0["stuck"], json!([{ "part": "intake", "seconds": 75, "waiting": 3 }]));
     }
@@ -81,8 +81,8 @@ mod tests {
     fn the_worst_problem_decides() {
         let problem = |condition| Problem { condition, part: "disk", what: String::new(), segments: Vec::new() };
         assert_eq!(status_of(&[]), (StatusCode::OK, "ok"));
-        assert_eq!(status_of(&[problem(Condition::Degraded)]), (StatusCode::OK, "degraded"));
-        let both = [problem(Condition::Unavailable), problem(Condition::Degraded)];
+        assert_eq!(status_of(&[problem(HealthStatus::Degraded)]), (StatusCode::OK, "degraded"));
+        let both = [problem(HealthStatus::Unavailable), problem(HealthStatus::Degraded)];
         assert_eq!(status_of(&both), (StatusCode::SERVICE_UNAVAILABLE, "unavailable"));
     }
 }

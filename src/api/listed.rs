@@ -9,12 +9,12 @@ use serde_json::value::{RawValue, to_raw_value};
 
 /// An answer: an object, of which one member may be JSON that is written already.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct RawAnswer {
     object: Json,
     list: Option<(&'static str, Box<RawValue>)>,
 }
 
-impl Answer {
+impl RawAnswer {
     /// An object with one more member, which becomes text now.
     ///
     /// # Errors
@@ -41,13 +41,13 @@ impl Answer {
     }
 }
 
-impl From<Json> for Answer {
+impl From<Json> for RawAnswer {
     fn from(object: Json) -> Self {
         Self { object, list: None }
     }
 }
 
-impl Serialize for Answer {
+impl Serialize for RawAnswer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some((name, list)) = &self.list else { return self.object.serialize(serializer) };
         let mut map = serializer.serialize_map(None)?;
@@ -66,10 +66,10 @@ mod tests {
 
     #[test]
     fn a_written_list_is_a_member_like_others() {
-        let mut answer = Answer::with_list(json!({ "total": 2 }), "events", &["a", "b"]).expect("an answer");
+        let mut answer = RawAnswer::with_list(json!({ "total": 2 }), "events", &["a", "b"]).expect("an answer");
         answer.set("more", true.into());
         assert_eq!(serde_json::to_string(&answer).expect("text"), r#"{"events":["a","b"],"more":true,"total":2}"#);
         assert_eq!(answer.into_json().expect("a tree"), json!({ "events": ["a", "b"], "more": true, "total": 2 }));
-        assert_eq!(Answer::from(json!({ "count": 1 })).into_json().expect("a tree"), json!({ "count": 1 }));
+        assert_eq!(RawAnswer::from(json!({ "count": 1 })).into_json().expect("a tree"), json!({ "count": 1 }));
     }
 }

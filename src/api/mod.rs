@@ -61,7 +61,7 @@ pub(crate) struct App {
     /// What limits how many exports run at a time.
     exports: Arc<Semaphore>,
     /// What bodies that are being taken in may need together.
-    room: doors::Room,
+    room: doors::BodyRoom,
     /// The version that the Elasticsearch door says it is.
     elastic_version: Arc<str>,
 }
@@ -69,7 +69,7 @@ pub(crate) struct App {
 impl App {
     fn new(engine: Arc<Engine>, elastic_version: &str) -> Self {
         let (admission, exports) = (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
-        Self { engine, admission, exports, room: doors::Room::default(), elastic_version: elastic_version.into() }
+        Self { engine, admission, exports, room: doors::BodyRoom::default(), elastic_version: elastic_version.into() }
     }
 
     /// Runs a call of the engine where it may block.

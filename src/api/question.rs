@@ -2,18 +2,18 @@
 //!
 //! The command line asks the same questions through this module, so `-o json` prints what HTTP answers.
 
-use super::listed::Answer;
+use super::listed::RawAnswer;
 use super::params::Pairs;
-use super::shape::{Shape, Shown};
+use super::shape::{Projection, Shown};
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{FIELDS, Field, Kind, Timestamp};
+use crate::event::{FIELDS, Field, FieldKind, Timestamp};
 use crate::query::filter::parse_filter;
-use crate::query::plan::Path;
+use crate::query::plan::AnswerPath;
 use crate::query::{
-    Binding, Budget, By, Cursor, Explain, Facet, FacetValue, Filter, Group, HistogramQuery, Interval, Order, PageQuery, Reader, Snapshot,
-    facet_field, parse_time_zone,
+    AmountGroup, Binding, By, Explain, Facet, FacetValue, Filter, HistogramQuery, Interval, PageCursor, PageQuery, QueryBudget, Snapshot,
+    SnapshotReader, SortOrder, facet_field, parse_time_zone,
 };
 use crate::text::fold;
 use serde::Serialize;
@@ -38,7 +38,7 @@ const FACET_FIELDS_MAX: usize = 20;
 
 /// A call that asks something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub enum QueryCall {
     /// `GET /api/v1/events`.
     Events,
     /// `GET /api/v1/count`.
@@ -56,9 +56,10 @@ pub enum Call {
 }
 
 /// Every call that asks something.
-pub const CALLS: &[Call] = &[Call::Events, Call::Count, Call::Histogram, Call::Facets, Call::Top, Call::Stats, Call::Values];
+pub const CALLS: &[QueryCall] =
+    &[QueryCall::Events, QueryCall::Count, QueryCall::Histogram, QueryCall::Facets, QueryCall::Top, QueryCall::Stats, QueryCall::Values];
 
-impl Call {
+impl QueryCall {
     /// The path of the call.
     pub fn path(self) -> &'static str {
         match self {
@@ -89,33 +90,33 @@ impl Call {
 }
 
 /// A question as it was understood.
-struct Question<'a> {
+struct ParsedQuestion<'a> {
     pairs: &'a Pairs,
-    budget: &'a Budget,
+    budget: &'a QueryBudget,
     scope: Scope,
     filter: Filter,
-    forced: Option<Path>,
+    forced: Option<AnswerPath>,
 }
 
 /// Answers a call.
 ///
 /// # Errors
 /// A parameter that is wrong, by name; a segment that cannot be read.
-pub fn answer(engine: &Engine, call: Call, pairs: &Pairs) -> Result<Json> {
-    answer_within(engine, call, pairs, &Budget::default())?.into_json()
+pub fn answer(engine: &Engine, call: QueryCall, pairs: &Pairs) -> Result<Json> {
+    answer_within(engine, call, pairs, &QueryBudget::default())?.into_json()
 }
 
 /// The same within a budget, for who writes the answer and does not look into it.
 ///
 /// # Errors
 /// As [`answer`]; the budget is spent.
-pub(super) fn answer_within(engine: &Engine, call: Call, pairs: &Pairs, budget: &Budget) -> Result<Answer> {
-    let question = Question {
+pub(super) fn answer_within(engine: &Engine, call: QueryCall, pairs: &Pairs, budget: &QueryBudget) -> Result<RawAnswer> {
+    let question = ParsedQuestion {
         pairs,
         budget,
         scope: Scope::of_operator(&pairs.all("tenant"))?,
         filter: parse_filter(&pairs.0, call.parameters(), engine.clock().now())?,
-        forced: pairs.one("path")?.map(Path::parse).transpose()?,
+        forced: pairs.one("path")?.map(AnswerPath::parse).transpose()?,
     };
     let mut snapshot = engine.snapshot();
     question.reader(engine, &snapshot).foresee(&question.scope, &question.filter)?;
@@ -137,18 +138,18 @@ pub(super) fn answer_within(engine: &Engine, call: Call, pairs: &Pairs, budget: 
     Ok(answer)
 }
 
-fn answer_of(engine: &Engine, call: Call, question: &Question<'_>, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+fn answer_of(engine: &Engine, call: QueryCall, question: &ParsedQuestion<'_>, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
     match call {
-        Call::Events => question.events(engine, snapshot),
-        Call::Count => {
+        QueryCall::Events => question.events(engine, snapshot),
+        QueryCall::Count => {
             let (count, explain) = question.reader(engine, snapshot).count(&question.scope, &question.filter)?;
             Ok((json!({ "count": count }).into(), explain))
         }
-        Call::Facets => question.facets(engine, snapshot),
-        Call::Histogram => question.histogram(engine, snapshot),
-        Call::Top => question.top(engine, snapshot),
-        Call::Stats => question.stats(engine, snapshot),
-        Call::Values => question.values(engine, snapshot),
+        QueryCall::Facets => question.facets(engine, snapshot),
+        QueryCall::Histogram => question.histogram(engine, snapshot),
+        QueryCall::Top => question.top(engine, snapshot),
+        QueryCall::Stats => question.stats(engine, snapshot),
+        QueryCall::Values => question.values(engine, snapshot),
     }
 }
 
@@ -165,13 +166,13 @@ fn without_lost(snapshot: &Snapshot, scope: &Scope, missing: &mut Vec<Json>) -> 
     (!lost.is_empty()).then(|| Snapshot { segments: Arc::new(whole), ..snapshot.clone() })
 }
 
-impl<'a> Question<'a> {
-    fn reader(&self, engine: &'a Engine, snapshot: &'a Snapshot) -> Reader<'a> {
+impl<'a> ParsedQuestion<'a> {
+    fn reader(&self, engine: &'a Engine, snapshot: &'a Snapshot) -> SnapshotReader<'a> {
         engine.reader(snapshot, self.forced).within(self.budget)
     }
 
-    fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
-        let order = self.pairs.one("order")?.map(Order::parse).transpose()?.unwrap_or_default();
+    fn events(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
+        let order = self.pairs.one("order")?.map(SortOrder::parse).transpose()?.unwrap_or_default();
         let mut filter = self.filter.clone();
         let mut binding = Binding::new(engine.cursor_key(), &self.scope, &filter, order);
         let cursor = self.pairs.one("cursor")?.map(|text| binding.decode(text, &mut filter)).transpose()?;
@@ -181,22 +182,22 @@ impl<'a> Question<'a> {
         if around.is_some() && cursor.is_some() {
             return Err(Error::parameter("around", "cursor and around exclude each other"));
         }
-        let shape = Shape::parse(self.pairs)?;
+        let shape = Projection::parse(self.pairs)?;
         let limit = self.pairs.number("limit")?.unwrap_or(PAGE_ROWS_DEFAULT);
         let query = PageQuery { limit, order, cursor, around };
         let reader = self.reader(engine, snapshot);
         let page = reader.list(&self.scope, &filter, &query)?;
         let events: Vec<Shown<'_>> = page.events.iter().map(|event| Shown { shape: &shape, event }).collect();
-        let text = |cursor: Option<Cursor>| cursor.map(|cursor| binding.encode(cursor));
+        let text = |cursor: Option<PageCursor>| cursor.map(|cursor| binding.encode(cursor));
         let cursors = json!({ "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
-        let mut answer = Answer::with_list(cursors, "events", &events)?;
+        let mut answer = RawAnswer::with_list(cursors, "events", &events)?;
         if self.pairs.flag("total")? {
             answer.set("total", reader.count(&self.scope, &filter)?.0.into());
         }
         Ok((answer, page.explain))
     }
 
-    fn stats(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+    fn stats(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         match self.pairs.one("field")? {
             None | Some("amount") => {}
             Some(_) => return Err(Error::parameter("field", "amount is the one field that has statistics")),
@@ -206,7 +207,7 @@ impl<'a> Question<'a> {
         let (mut groups, explain) = self.reader(engine, snapshot).stats(&self.scope, &self.filter, by.clone())?;
         let total = groups.len();
         groups.truncate(size);
-        let group = |group: &Group| {
+        let group = |group: &AmountGroup| {
             json!({
                 "value": group.value, "count": group.count, "sum": group.sum.to_string(), "min": group.min.to_string(),
                 "max": group.max.to_string(), "avg": group.sum.average(group.count).to_string(),
@@ -216,7 +217,7 @@ impl<'a> Question<'a> {
         Ok((json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups, "groups_total": total }).into(), explain))
     }
 
-    fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+    fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         let names = self.pairs.all("fields");
         let names: Vec<&str> = names.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
         if names.is_empty() {
@@ -238,7 +239,7 @@ impl<'a> Question<'a> {
         Ok((json!({ "facets": facets }).into(), explain))
     }
 
-    fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+    fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
@@ -248,7 +249,7 @@ impl<'a> Question<'a> {
     }
 
     /// The values of a field that contain a text, for whoever is typing one: those that begin with it first.
-    fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+    fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say of which field"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
@@ -268,7 +269,7 @@ impl<'a> Question<'a> {
         Ok((json!({ "field": by.to_string(), "values": values, "total": total }).into(), explain))
     }
 
-    fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(Answer, Explain)> {
+    fn histogram(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         let interval = match self.pairs.one("interval")? {
             None | Some("auto") => None,
             Some(text) => Some(Interval::parse(text)?),
@@ -284,7 +285,7 @@ impl<'a> Question<'a> {
             .collect();
         let time_zone = time_zone.map_or("UTC", |zone| zone.name());
         let about = json!({ "interval": histogram.interval, "time_zone": time_zone });
-        Ok((Answer::with_list(about, "buckets", &buckets)?, explain))
+        Ok((RawAnswer::with_list(about, "buckets", &buckets)?, explain))
     }
 
     fn size(&self, default: usize) -> Result<usize> {
@@ -309,7 +310,7 @@ fn values_json(facet: &Facet) -> Json {
 }
 
 fn explain_json(explain: &Explain) -> Json {
-    let step = |step: &crate::query::Step| {
+    let step = |step: &crate::query::ExplainedRun| {
         json!({
             "segment": step.segment, "tenant": step.tenant, "rows": step.rows, "path": step.path.to_string(), "why": step.why,
             "examined": step.examined, "matched": step.matched, "bytes": step.bytes, "micros": step.micros,
@@ -323,7 +324,7 @@ fn explain_json(explain: &Explain) -> Json {
 ///
 /// # Errors
 /// No such event within the scope, a wrong parameter, a segment that cannot be read, a budget that is spent.
-pub(super) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &Budget) -> Result<Json> {
+pub(super) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
     let scope = Scope::of_operator(&pairs.all("tenant"))?;
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
         return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
@@ -339,8 +340,8 @@ pub(super) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &Bud
     }
     if others.len() > OTHERS_MAX {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let cursor = Cursor { key: others[OTHERS_MAX - 1].key(), backward: false };
-        json["others_cursor"] = Binding::new(engine.cursor_key(), &scope, &filter, Order::default()).encode(cursor).into();
+        let cursor = PageCursor { key: others[OTHERS_MAX - 1].key(), backward: false };
+        json["others_cursor"] = Binding::new(engine.cursor_key(), &scope, &filter, SortOrder::default()).encode(cursor).into();
     }
     Ok(json)
 }
@@ -349,13 +350,13 @@ pub(super) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &Bud
 pub fn fields() -> Json {
     let field = |def: &crate::event::FieldDef| {
         let (kind, values) = match def.kind {
-            Kind::Text => ("text", None),
-            Kind::Enum(values) => ("enum", Some(values)),
-            Kind::Bool => ("bool", None),
-            Kind::Time => ("time", None),
-            Kind::Integer => ("integer", None),
-            Kind::Decimal => ("decimal", None),
-            Kind::List => ("list", None),
+            FieldKind::Text => ("text", None),
+            FieldKind::Enum(values) => ("enum", Some(values)),
+            FieldKind::Bool => ("bool", None),
+            FieldKind::Time => ("time", None),
+            FieldKind::Integer => ("integer", None),
+            FieldKind::Decimal => ("decimal", None),
+            FieldKind::List => ("list", None),
         };
         let operators: Vec<&str> = match def.field {
             Field::Time => vec!["from", "to", "last"],

@@ -2,7 +2,7 @@
 
 use super::params::Pairs;
 use crate::error::{Error, Result};
-use crate::event::{Event, FIELDS, Field, FieldDef, Kind, Value, clip};
+use crate::event::{Event, FIELDS, Field, FieldDef, FieldKind, Value, clip};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
@@ -14,7 +14,7 @@ const CUT: &str = "cut";
 
 /// What of each event an answer has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct Projection {
     /// Only these; all but the record if none are named.
     fields: Option<Vec<Field>>,
     original: bool,
@@ -22,7 +22,7 @@ pub(super) struct Shape {
     cut: Option<usize>,
 }
 
-impl Shape {
+impl Projection {
     /// Reads `fields`, `original` and `cut`.
     pub(super) fn parse(pairs: &Pairs) -> Result<Self> {
         let names = pairs.all("fields");
@@ -90,7 +90,7 @@ impl Shape {
 /// An event in a shape, to be written.
 #[derive(Debug)]
 pub(super) struct Shown<'a> {
-    pub(super) shape: &'a Shape,
+    pub(super) shape: &'a Projection,
     pub(super) event: &'a Event,
 }
 
@@ -102,7 +102,7 @@ impl Serialize for Shown<'_> {
 
 /// Moments, numbers and words of a few are never cut, nor what one asks for the event by.
 fn may_be_cut(def: &FieldDef) -> bool {
-    matches!(def.kind, Kind::Text | Kind::List) && !matches!(def.field, Field::TraceId | Field::Tenant)
+    matches!(def.kind, FieldKind::Text | FieldKind::List) && !matches!(def.field, Field::TraceId | Field::Tenant)
 }
 
 /// Cuts the texts of a value; says whether one was longer.
@@ -132,7 +132,7 @@ mod tests {
         event.set(Field::TraceId, "an-id");
         event.relate("quota", "0123456789");
         event.original = "{\"a\":1}".into();
-        let shape = Shape::parse(&Pairs::from_query(query))?;
+        let shape = Projection::parse(&Pairs::from_query(query))?;
         let written = serde_json::to_value(Shown { shape: &shape, event: &event }).expect("JSON");
         assert_eq!(written, shape.event(&event), "written and as a tree it is the same");
         Ok(written)

@@ -76,9 +76,9 @@ fn answer(status: StatusCode, view: &View) -> Response {
         .into_response()
 }
 
-type Id = std::result::Result<Path<String>, PathRejection>;
+type ViewId = std::result::Result<Path<String>, PathRejection>;
 
-fn id_of(path: Id) -> Result<String> {
+fn id_of(path: ViewId) -> Result<String> {
     path.map(|Path(id)| id).map_err(|cause| Error::parameter("id", "is no text").because(cause))
 }
 
@@ -89,11 +89,11 @@ async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiEr
     Ok(Json(json!({ "views": views })))
 }
 
-async fn one(State(app): State<App>, path: Id, pairs: Pairs) -> Result<Response, ApiError> {
+async fn one(State(app): State<App>, path: ViewId, pairs: Pairs) -> Result<Response, ApiError> {
     Ok(answer(StatusCode::OK, &seen(&app.engine, &id_of(path)?, &pairs)?))
 }
 
-async fn save(State(app): State<App>, path: Id, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+async fn save(State(app): State<App>, path: ViewId, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
     let body = read_body(body, BODY_BYTES_MAX).await?;
     let sent: Sent = serde_json::from_slice(&body).map_err(|cause| Error::invalid("the body is no view").because(cause))?;
@@ -108,7 +108,7 @@ async fn save(State(app): State<App>, path: Id, pairs: Pairs, headers: HeaderMap
     Ok(answer(if view.version == 1 { StatusCode::CREATED } else { StatusCode::OK }, &view))
 }
 
-async fn delete(State(app): State<App>, path: Id, pairs: Pairs, headers: HeaderMap) -> Result<StatusCode, ApiError> {
+async fn delete(State(app): State<App>, path: ViewId, pairs: Pairs, headers: HeaderMap) -> Result<StatusCode, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
     app.run(move |engine| seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&id, version))).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,23 +1,23 @@
 //! Commands that ask: query, count, facets, top, histogram, explain.
 
 use super::filter_args::FilterArgs;
-use super::output::{Form, cell, csv_line, line, put, table};
+use super::output::{OutputFormat, cell, csv_line, line, put, table};
 use super::remote::Remote;
-use super::{EMPTY, OK, Place, Session};
+use super::{AskedPlace, EMPTY, OK, Session};
 use crate::api::Pairs;
-use crate::api::question::{self, Call};
+use crate::api::question::{self, QueryCall};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 pub(super) use crate::query::PAGE_ROWS_MAX;
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use clap::Args;
 use serde_json::Value as Json;
 
 /// What every question has.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Asked {
+pub(super) struct QuestionArgs {
     #[command(flatten)]
-    pub(super) place: Place,
+    pub(super) place: AskedPlace,
     /// The tenant (repeat for several); with --data all tenants unless named
     #[arg(long, value_name = "TENANT")]
     tenant: Vec<String>,
@@ -25,7 +25,7 @@ pub(super) struct Asked {
     filter: FilterArgs,
     /// The form of the answer
     #[arg(short, long, value_enum, value_name = "FORM")]
-    pub(super) output: Option<Form>,
+    pub(super) output: Option<OutputFormat>,
     /// Exit with 4 when nothing matches
     #[arg(long)]
     fail_empty: bool,
@@ -41,7 +41,7 @@ Example:
     --filter-type resource_name --filter-value web-1 --level warning --last 30d --limit 20")]
 pub(super) struct QueryArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// The most events to list
     #[arg(long, value_name = "N", default_value_t = question::PAGE_ROWS_DEFAULT)]
     limit: usize,
@@ -69,14 +69,14 @@ pub(super) struct QueryArgs {
 #[command(after_help = "Example:\n  annals count --data ./audit --level warning --last 24h")]
 pub(super) struct CountArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
 }
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Example:\n  annals facets --data ./audit --tenant acme --fields source,resource_type,level --last 90d")]
 pub(super) struct FacetsArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// The fields to count by
     #[arg(long, value_delimiter = ',', required = true)]
     fields: Vec<String>,
@@ -89,7 +89,7 @@ pub(super) struct FacetsArgs {
 #[command(after_help = "Example:\n  annals top --data ./audit --field operator --level warning --size 20")]
 pub(super) struct TopArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// The field to count by
     #[arg(long)]
     field: String,
@@ -102,7 +102,7 @@ pub(super) struct TopArgs {
 #[command(after_help = "Example:\n  annals histogram --data ./audit --source IAM --interval 1d --by level")]
 pub(super) struct HistogramArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// The width of a bucket: 5m, 1h, 1d, 1w … or auto
     #[arg(long, default_value = "auto")]
     interval: String,
@@ -121,7 +121,7 @@ pub(super) enum Answerer<'a> {
 }
 
 impl Answerer<'_> {
-    pub(super) fn ask(&self, call: Call, pairs: &Pairs) -> Result<Json> {
+    pub(super) fn ask(&self, call: QueryCall, pairs: &Pairs) -> Result<Json> {
         match self {
             Self::Local(engine) => question::answer(engine, call, pairs),
             Self::Remote(remote) => remote.get(call.path(), pairs),
@@ -129,7 +129,7 @@ impl Answerer<'_> {
     }
 }
 
-impl Asked {
+impl QuestionArgs {
     /// The filter, the tenants and the path.
     pub(super) fn pairs(&self) -> Pairs {
         let mut pairs = Pairs(self.filter.pairs.clone());
@@ -145,7 +145,7 @@ impl Asked {
 
     pub(super) fn answerer<'a>(&self, session: &'a Session) -> Result<Answerer<'a>> {
         match (&self.place.data, &self.place.url) {
-            (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, Access::Read)?))),
+            (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, AccessMode::Read)?))),
             (None, Some(url)) => Ok(Answerer::Remote(Remote::new(&session.runtime, url)?)),
             (None, None) => Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
         }
@@ -167,9 +167,9 @@ pub(super) const LIST: &[&str] =
 pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     let session = Session::new()?;
     let answerer = args.asked.answerer(&session)?;
-    let form = Form::or_default(args.asked.output)?;
-    if form == Form::Json {
-        let answer = answerer.ask(Call::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
+    let form = OutputFormat::or_default(args.asked.output)?;
+    if form == OutputFormat::Json {
+        let answer = answerer.ask(QueryCall::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
         line(&answer.to_string())?;
         return Ok(args.asked.code(answer["events"].as_array().is_none_or(Vec::is_empty)));
     }
@@ -179,17 +179,21 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     let columns = [tenants, LIST].concat();
     let mut rows = Vec::new();
     let mut count = 0_usize;
-    if form == Form::Csv {
+    if form == OutputFormat::Csv {
         put(&csv_line(&csv_columns(args.original).iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?)?;
     }
     loop {
-        let answer = answerer.ask(Call::Events, &args.page(left.min(PAGE_ROWS_MAX), cursor.as_deref(), cursor.is_none()))?;
+        let answer = answerer.ask(QueryCall::Events, &args.page(left.min(PAGE_ROWS_MAX), cursor.as_deref(), cursor.is_none()))?;
         let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         count += events.len();
         left = left.saturating_sub(events.len());
         match form {
-            Form::Table => rows.extend(events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>())),
-            Form::Csv => put(&events.iter().map(|event| csv_line(&csv_event(event, args.original))).collect::<Result<String>>()?)?,
+            OutputFormat::Table => {
+                rows.extend(events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>()))
+            }
+            OutputFormat::Csv => {
+                put(&events.iter().map(|event| csv_line(&csv_event(event, args.original))).collect::<Result<String>>()?)?
+            }
             _ => put(&events.iter().map(|event| format!("{event}\n")).collect::<String>())?,
         }
         if let Some(total) = answer["total"].as_u64() {
@@ -200,7 +204,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
             break;
         }
     }
-    if form == Form::Table {
+    if form == OutputFormat::Table {
         table(&columns, &rows, &[])?;
         if let Some(cursor) = cursor {
             super::output::note(&format!("{count} events; more with --cursor {cursor}"));
@@ -237,10 +241,10 @@ impl QueryArgs {
 
 pub(super) fn count(args: &CountArgs) -> Result<u8> {
     let session = Session::new()?;
-    let answer = args.asked.answerer(&session)?.ask(Call::Count, &args.asked.pairs())?;
-    match Form::or_default(args.asked.output)? {
-        Form::Table => line(&answer["count"].to_string())?,
-        Form::Csv => put(&format!("count\r\n{}\r\n", answer["count"]))?,
+    let answer = args.asked.answerer(&session)?.ask(QueryCall::Count, &args.asked.pairs())?;
+    match OutputFormat::or_default(args.asked.output)? {
+        OutputFormat::Table => line(&answer["count"].to_string())?,
+        OutputFormat::Csv => put(&format!("count\r\n{}\r\n", answer["count"]))?,
         _ => line(&answer.to_string())?,
     }
     Ok(args.asked.code(answer["count"] == 0))
@@ -250,9 +254,9 @@ pub(super) fn facets(args: &FacetsArgs) -> Result<u8> {
     let session = Session::new()?;
     let mut pairs = args.asked.pairs();
     pairs.0.extend([pair("fields", args.fields.join(",")), pair("size", args.size)]);
-    let answer = args.asked.answerer(&session)?.ask(Call::Facets, &pairs)?;
-    let form = Form::or_default(args.asked.output)?;
-    if form == Form::Json {
+    let answer = args.asked.answerer(&session)?.ask(QueryCall::Facets, &pairs)?;
+    let form = OutputFormat::or_default(args.asked.output)?;
+    if form == OutputFormat::Json {
         line(&answer.to_string())?;
     }
     let mut rows = Vec::new();
@@ -269,9 +273,9 @@ pub(super) fn top(args: &TopArgs) -> Result<u8> {
     let session = Session::new()?;
     let mut pairs = args.asked.pairs();
     pairs.0.extend([pair("field", &args.field), pair("size", args.size)]);
-    let answer = args.asked.answerer(&session)?.ask(Call::Top, &pairs)?;
-    let form = Form::or_default(args.asked.output)?;
-    if form == Form::Json {
+    let answer = args.asked.answerer(&session)?.ask(QueryCall::Top, &pairs)?;
+    let form = OutputFormat::or_default(args.asked.output)?;
+    if form == OutputFormat::Json {
         line(&answer.to_string())?;
     }
     let values = answer["values"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -286,13 +290,13 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
     pairs.0.push(pair("interval", &args.interval));
     pairs.0.extend(args.by.as_ref().map(|by| pair("by", by)));
     pairs.0.extend(args.time_zone.as_ref().map(|zone| pair("time_zone", zone)));
-    let answer = args.asked.answerer(&session)?.ask(Call::Histogram, &pairs)?;
-    let form = Form::or_default(args.asked.output)?;
-    if form == Form::Json {
+    let answer = args.asked.answerer(&session)?.ask(QueryCall::Histogram, &pairs)?;
+    let form = OutputFormat::or_default(args.asked.output)?;
+    if form == OutputFormat::Json {
         line(&answer.to_string())?;
     }
     let buckets = answer["buckets"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if form == Form::Ndjson {
+    if form == OutputFormat::Ndjson {
         put(&buckets.iter().map(|bucket| format!("{bucket}\n")).collect::<String>())?;
         return Ok(args.asked.code(buckets.is_empty()));
     }
@@ -303,7 +307,7 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
     };
     let bar = |bucket: &Json| "█".repeat((bucket["count"].as_u64().unwrap_or_default() * 40).div_ceil(most) as usize);
     let rows = buckets.iter().map(|bucket| {
-        let last = if args.by.is_some() || form == Form::Csv { by(bucket) } else { bar(bucket) };
+        let last = if args.by.is_some() || form == OutputFormat::Csv { by(bucket) } else { bar(bucket) };
         vec![cell(bucket.get("start")), cell(bucket.get("count")), last]
     });
     let rows: Vec<Vec<String>> = rows.collect();
@@ -312,15 +316,15 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
 }
 
 /// Rows as a table, CSV, or one object a line. JSON was written before.
-pub(super) fn print(form: Form, headers: &[&str], rows: &[Vec<String>]) -> Result<()> {
+pub(super) fn print(form: OutputFormat, headers: &[&str], rows: &[Vec<String>]) -> Result<()> {
     match form {
-        Form::Json | Form::Parquet => Ok(()),
-        Form::Table => table(headers, rows, &[headers.iter().position(|header| *header == "count").unwrap_or(usize::MAX)]),
-        Form::Csv => {
+        OutputFormat::Json | OutputFormat::Parquet => Ok(()),
+        OutputFormat::Table => table(headers, rows, &[headers.iter().position(|header| *header == "count").unwrap_or(usize::MAX)]),
+        OutputFormat::Csv => {
             put(&csv_line(&headers.iter().map(|header| (*header).to_owned()).collect::<Vec<_>>())?)?;
             rows.iter().try_for_each(|row| put(&csv_line(row)?))
         }
-        Form::Ndjson => rows.iter().try_for_each(|row| {
+        OutputFormat::Ndjson => rows.iter().try_for_each(|row| {
             let value = |header: &str, text: &String| match header {
                 "count" => text.parse::<u64>().map_or(Json::Null, Json::from),
                 _ => Json::from(text.clone()),
@@ -336,9 +340,9 @@ pub(super) fn explain(args: &QueryArgs) -> Result<u8> {
     let session = Session::new()?;
     let mut pairs = args.page(args.limit, args.cursor.as_deref(), true);
     pairs.0.push(pair("explain", true));
-    let answer = args.asked.answerer(&session)?.ask(Call::Events, &pairs)?;
+    let answer = args.asked.answerer(&session)?.ask(QueryCall::Events, &pairs)?;
     let explain = &answer["explain"];
-    if Form::or_default(args.asked.output)? != Form::Table {
+    if OutputFormat::or_default(args.asked.output)? != OutputFormat::Table {
         line(&explain.to_string())?;
         return Ok(OK);
     }

@@ -2,10 +2,10 @@
 
 use super::output::{line, note};
 use super::remote::Remote;
-use super::{OK, Place, Session};
+use super::{AskedPlace, OK, Session};
 use crate::api::Pairs;
 use crate::error::{Error, Result};
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use clap::Args;
 use serde_json::Value as Json;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ Examples:
   annals backup --url http://127.0.0.1:7400 --to monday")]
 pub(super) struct BackupArgs {
     #[command(flatten)]
-    place: Place,
+    place: AskedPlace,
     /// The directory of the backup; of a server's, its name
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
@@ -44,7 +44,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
             if !data.exists() {
                 return Err(Error::parameter("--data", format!("there is nothing at {}", data.display())));
             }
-            serde_json::to_value(session.open(data, Access::Write)?.backup(&args.to)?).unwrap_or_default()
+            serde_json::to_value(session.open(data, AccessMode::Write)?.backup(&args.to)?).unwrap_or_default()
         }
         (None, Some(url)) => {
             let name = args.to.to_string_lossy().into_owned();
@@ -57,8 +57,8 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
 
 pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
     let session = Session::new()?;
-    let report = session.open(&args.from, Access::Read)?.restore(&args.data)?;
-    session.open(&args.data, Access::Read)?.prove()?;
+    let report = session.open(&args.from, AccessMode::Read)?.restore(&args.data)?;
+    session.open(&args.data, AccessMode::Read)?.prove()?;
     say(&serde_json::to_value(report).unwrap_or_default())
 }
 

@@ -5,14 +5,14 @@ use super::serve::{run_server, screen_at};
 use super::{OK, Session};
 use crate::api::Pairs;
 use crate::api::ServeOptions;
-use crate::api::question::{Call, answer};
+use crate::api::question::{QueryCall, answer};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::DAY_MS;
 use crate::generate::{Generator, Plan};
 use crate::ingest::TenantRule;
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use clap::Args;
 use serde_json::Value as Json;
 use std::io::{BufReader, Read};
@@ -40,13 +40,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
         .tempdir()
         .context(ErrorKind::Unavailable, || "cannot make a temporary directory".to_owned())?;
     let data = folder.path().join("audit");
-    let engine = session.open(&data, Access::Write)?;
+    let engine = session.open(&data, AccessMode::Write)?;
     // The period ends now, so that questions about the last days find something.
     let days = Plan::default().days;
     let plan = Plan { events: args.events, start_ms: SystemClock.now().millis() - i64::from(days) * DAY_MS, ..Plan::default() };
     let started = Instant::now();
     let rule = TenantRule::new(None, Some("project_id"))?;
-    let (outcome, error) = engine.ingest_stream(BufReader::with_capacity(1 << 18, Records::new(&plan)), None, &rule, "demo", |_| ());
+    let (outcome, error) = engine.ingest_stream(BufReader::with_capacity(1 << 18, DemoRecords::new(&plan)), None, &rule, "demo", |_| ());
     if let Some(error) = error {
         return Err(error);
     }
@@ -99,7 +99,7 @@ fn show(engine: &Engine) -> Result<String> {
     let tenant = tenant.ok_or_else(|| Error::internal("the demo has no tenant"))?;
     ask(
         engine,
-        Call::Events,
+        QueryCall::Events,
         &format!("tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"),
         |answer| {
             let columns = ["time", "level", "event_name", "resource_name", "operator", "trace_id"];
@@ -107,19 +107,24 @@ fn show(engine: &Engine) -> Result<String> {
             table(&columns, &answer["events"].as_array().map(|events| events.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[])
         },
     )?;
-    ask(engine, Call::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| line(&answer.to_string()))?;
-    ask(engine, Call::Top, &format!("tenant={tenant}&field=event_name&related_ids.exists=true&source=PartnerCenter&size=5"), |answer| {
-        let row = |value: &Json| vec![super::output::cell(value.get("value")), super::output::cell(value.get("count"))];
-        table(
-            &["event_name", "count"],
-            &answer["values"].as_array().map(|values| values.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(),
-            &[1],
-        )
-    })?;
+    ask(engine, QueryCall::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| line(&answer.to_string()))?;
+    ask(
+        engine,
+        QueryCall::Top,
+        &format!("tenant={tenant}&field=event_name&related_ids.exists=true&source=PartnerCenter&size=5"),
+        |answer| {
+            let row = |value: &Json| vec![super::output::cell(value.get("value")), super::output::cell(value.get("count"))];
+            table(
+                &["event_name", "count"],
+                &answer["values"].as_array().map(|values| values.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(),
+                &[1],
+            )
+        },
+    )?;
     Ok(tenant)
 }
 
-fn ask(engine: &Engine, call: Call, query: &str, show: impl FnOnce(&Json) -> Result<()>) -> Result<()> {
+fn ask(engine: &Engine, call: QueryCall, query: &str, show: impl FnOnce(&Json) -> Result<()>) -> Result<()> {
     let pairs = Pairs::from_query(query);
     // The first answer opens files; what a user waits for afterwards is the second.
     answer(engine, call, &pairs)?;
@@ -131,19 +136,19 @@ fn ask(engine: &Engine, call: Call, query: &str, show: impl FnOnce(&Json) -> Res
 }
 
 /// Generated records as a stream of lines.
-struct Records {
+struct DemoRecords {
     generator: Generator,
     line: String,
     read: usize,
 }
 
-impl Records {
+impl DemoRecords {
     fn new(plan: &Plan) -> Self {
         Self { generator: Generator::new(plan), line: String::new(), read: 0 }
     }
 }
 
-impl Read for Records {
+impl Read for DemoRecords {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.read == self.line.len() {
             self.line.clear();

@@ -3,12 +3,12 @@
 //! A file appears under its name only when it is whole and on disk: until then it is `FILE.partial`.
 
 use super::Session;
-use super::ask::{Answerer, Asked, pair};
+use super::ask::{Answerer, QuestionArgs, pair};
 use super::output::note;
 use crate::api::{Export, Pairs};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::export::Form;
-use crate::query::Budget;
+use crate::export::ExportFormat;
+use crate::query::QueryBudget;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
@@ -21,7 +21,7 @@ Example:
   annals export --data ./audit --tenant acme --event-name unbindCustomer --last 365d --out unbinds.csv --labels zh --bom")]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// The file; standard output if absent
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -49,12 +49,12 @@ pub(super) struct ExportArgs {
 }
 
 impl ExportArgs {
-    fn form(&self) -> Result<Form> {
-        let ending = self.out.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str()).and_then(Form::from_name);
+    fn form(&self) -> Result<ExportFormat> {
+        let ending = self.out.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str()).and_then(ExportFormat::from_name);
         match (self.asked.output, ending) {
-            (Some(super::output::Form::Csv), _) => Ok(Form::Csv),
-            (Some(super::output::Form::Ndjson), _) => Ok(Form::Ndjson),
-            (Some(super::output::Form::Parquet), _) => Ok(Form::Parquet),
+            (Some(super::output::OutputFormat::Csv), _) => Ok(ExportFormat::Csv),
+            (Some(super::output::OutputFormat::Ndjson), _) => Ok(ExportFormat::Ndjson),
+            (Some(super::output::OutputFormat::Parquet), _) => Ok(ExportFormat::Parquet),
             (Some(_), _) => Err(Error::parameter("--output", "exports are csv, ndjson or parquet")),
             (None, Some(form)) => Ok(form),
             (None, None) => Err(Error::parameter("--output", "say csv, ndjson or parquet, or give --out a name that ends so")),
@@ -82,7 +82,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
     let (form, pairs) = (args.form()?, args.pairs());
     let answerer = args.asked.answerer(&session)?;
     let Some(path) = &args.out else {
-        if form == Form::Parquet && io::stdout().is_terminal() {
+        if form == ExportFormat::Parquet && io::stdout().is_terminal() {
             return Err(Error::parameter("--out", "Parquet is no text: name a file"));
         }
         let (_, rows) = write(&answerer, form, &pairs, io::stdout(), &ProgressBar::hidden())?;
@@ -106,13 +106,19 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
 }
 
 /// Writes the export; how many events it has is known when it comes from a data directory.
-fn write<W: Write + Send>(answerer: &Answerer<'_>, form: Form, pairs: &Pairs, out: W, bar: &ProgressBar) -> Result<(W, Option<u64>)> {
+fn write<W: Write + Send>(
+    answerer: &Answerer<'_>,
+    form: ExportFormat,
+    pairs: &Pairs,
+    out: W,
+    bar: &ProgressBar,
+) -> Result<(W, Option<u64>)> {
     let broken = || "cannot write the export".to_owned();
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let rows = match answerer {
         Answerer::Local(engine) => {
             let (_, rows) =
-                Export::read(engine, form, pairs)?.write(engine, &Budget::default(), &mut out, |rows| bar.set_position(rows))?;
+                Export::read(engine, form, pairs)?.write(engine, &QueryBudget::default(), &mut out, |rows| bar.set_position(rows))?;
             Some(rows)
         }
         Answerer::Remote(remote) => {

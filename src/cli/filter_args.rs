@@ -1,6 +1,6 @@
 //! The filter as flags, built from the table of fields: `--source ECS`, `--source-not IAM`, `--resource-id-prefix r-`.
 
-use crate::event::{FIELDS, FieldDef, Kind, Operator};
+use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -28,15 +28,17 @@ fn flags() -> Vec<Flag> {
         for operator in def.operators {
             let name = def.name;
             match operator {
-                Operator::Equal => add(name.to_owned(), help(def), values(def), true),
-                Operator::Not => add(format!("{name}.not"), format!("{}: not this value", def.en), values(def), false),
-                Operator::Prefix => add(format!("{name}.prefix"), format!("{}: begins with this", def.en), None, false),
-                Operator::Exists => add(format!("{name}.exists"), format!("{}: has a value", def.en), Some(&["true", "false"]), false),
-                Operator::Range => {
+                FilterOperator::Equal => add(name.to_owned(), help(def), values(def), true),
+                FilterOperator::Not => add(format!("{name}.not"), format!("{}: not this value", def.en), values(def), false),
+                FilterOperator::Prefix => add(format!("{name}.prefix"), format!("{}: begins with this", def.en), None, false),
+                FilterOperator::Exists => {
+                    add(format!("{name}.exists"), format!("{}: has a value", def.en), Some(&["true", "false"]), false)
+                }
+                FilterOperator::Range => {
                     add(format!("{name}.min"), format!("{}: at least this", def.en), None, false);
                     add(format!("{name}.max"), format!("{}: at most this", def.en), None, false);
                 }
-                Operator::Cidr => {}
+                FilterOperator::Cidr => {}
             }
         }
     }
@@ -58,14 +60,14 @@ fn flags() -> Vec<Flag> {
 }
 
 fn help(def: &FieldDef) -> String {
-    let network = if def.operators.contains(&Operator::Cidr) { "; a network such as 10.0.0.0/8 too" } else { "" };
+    let network = if def.operators.contains(&FilterOperator::Cidr) { "; a network such as 10.0.0.0/8 too" } else { "" };
     format!("{} {}{network}", def.en, def.zh)
 }
 
 fn values(def: &FieldDef) -> Option<&'static [&'static str]> {
     match def.kind {
-        Kind::Enum(values) => Some(values),
-        Kind::Bool => Some(&["true", "false"]),
+        FieldKind::Enum(values) => Some(values),
+        FieldKind::Bool => Some(&["true", "false"]),
         _ => None,
     }
 }

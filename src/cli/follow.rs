@@ -7,7 +7,7 @@
 //! its end, and one that is far longer than any record may be is named and passed over. Packed files are read once, when they do not
 //! grow any more.
 
-use super::ingest::{Door, Source, expand};
+use super::ingest::{Door, RecordSource, expand};
 use super::output::note;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::ingest::Coding;
@@ -37,7 +37,7 @@ const GONE_MAX: usize = 10_000;
 
 /// How far the files were read.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct State {
+struct FollowState {
     files: Vec<Progress>,
 }
 
@@ -112,7 +112,7 @@ fn load(path: &Path) -> Result<Vec<Progress>> {
     let shown = || path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => {
-            let state: State = serde_json::from_slice(&bytes).context(ErrorKind::Invalid, || {
+            let state: FollowState = serde_json::from_slice(&bytes).context(ErrorKind::Invalid, || {
                 format!("{} does not say how far was read: move it away to read everything again", shown())
             })?;
             Ok(state.files)
@@ -156,8 +156,8 @@ impl Follower<'_> {
         for pattern in patterns {
             match expand(pattern) {
                 Ok(sources) => there.extend(sources.into_iter().filter_map(|source| match source {
-                    Source::File(path) => Some((identity(&path)?, path)),
-                    Source::Stdin => None,
+                    RecordSource::File(path) => Some((identity(&path)?, path)),
+                    RecordSource::Stdin => None,
                 })),
                 // It may come yet.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -265,7 +265,7 @@ impl Follower<'_> {
         match followed.read.packed {
             Some((before, read)) if before == length => {
                 if !read {
-                    let source = Source::File(followed.read.path.clone());
+                    let source = RecordSource::File(followed.read.path.clone());
                     match self.door.take_file(&source) {
                         Ok(taken) => heard(taken),
                         // It is cut off, or no such file after all: what was whole is taken in. It is read again if it grows.
@@ -292,7 +292,7 @@ impl Follower<'_> {
         let excess = self.known.len().saturating_sub(GONE_MAX);
         self.known.drain(..excess);
         let files = self.files.values().map(|followed| followed.read.clone()).chain(self.known.iter().cloned()).collect();
-        let bytes = serde_json::to_vec(&State { files }).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+        let bytes = serde_json::to_vec(&FollowState { files }).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         let folder = self.state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let write = || {
             std::fs::create_dir_all(folder)?;

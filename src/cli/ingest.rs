@@ -7,13 +7,13 @@ use super::follow::{self, default_state};
 use super::output::{line, note};
 use super::remote::Remote;
 use super::send::Sender;
-use super::{FAILED, OK, Place, Session};
+use super::{AskedPlace, FAILED, OK, Session};
 use crate::api::{Pairs, parse_format};
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{RecordSplitter, TenantRule, Unpacked};
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use crate::storage::paths::FOLLOW_FILE;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -37,7 +37,7 @@ Examples:
   annals ingest --url http://127.0.0.1:7400 --tenant acme --format cloudtrail trail.json")]
 pub(super) struct IngestArgs {
     #[command(flatten)]
-    place: Place,
+    place: AskedPlace,
     /// Whose records they are
     #[arg(long, value_name = "TENANT", required_unless_present = "tenant_from", conflicts_with = "tenant_from")]
     tenant: Option<String>,
@@ -65,8 +65,10 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let session = Session::new()?;
     let door = match (&args.place.data, &args.place.url) {
         // What runs for long looks after the store as a server does.
-        (Some(data), _) if args.follow => Door::Local(Box::new(session.open_with(data, Access::Write, Settings::default())?), format, rule),
-        (Some(data), _) => Door::Local(Box::new(session.open(data, Access::Write)?), format, rule),
+        (Some(data), _) if args.follow => {
+            Door::Local(Box::new(session.open_with(data, AccessMode::Write, Settings::default())?), format, rule)
+        }
+        (Some(data), _) => Door::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule),
         (None, Some(url)) => Door::Remote(Remote::new(&session.runtime, url)?, args.request()),
         (None, None) => return Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
     };
@@ -80,7 +82,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
         };
         return follow::run(&door, &args.files, &state, |records| progress.inc(records));
     }
-    let mut total = Totals::default();
+    let mut total = IngestTotals::default();
     for pattern in &args.files {
         match expand(pattern) {
             Ok(sources) => sources.iter().for_each(|source| total.add(&door, source, &progress)),
@@ -133,12 +135,12 @@ pub(super) enum Door<'a> {
 
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum RecordSource {
     Stdin,
     File(PathBuf),
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for RecordSource {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Stdin => out.write_str("standard input"),
@@ -147,7 +149,7 @@ impl std::fmt::Display for Source {
     }
 }
 
-impl Source {
+impl RecordSource {
     fn open(&self) -> Result<Unpacked<'static>> {
         match self {
             Self::Stdin => Unpacked::detect(std::io::stdin(), u64::MAX),
@@ -157,9 +159,9 @@ impl Source {
 }
 
 /// The sources that an argument names, in order.
-pub(super) fn expand(pattern: &str) -> Result<Vec<Source>> {
+pub(super) fn expand(pattern: &str) -> Result<Vec<RecordSource>> {
     if pattern == "-" {
-        return Ok(vec![Source::Stdin]);
+        return Ok(vec![RecordSource::Stdin]);
     }
     let path = Path::new(pattern);
     let mut files = Vec::new();
@@ -175,7 +177,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<Source>> {
         return Err(Error::new(ErrorKind::NotFound, format!("{pattern}: no such file")));
     }
     files.sort_unstable();
-    Ok(files.into_iter().map(Source::File).collect())
+    Ok(files.into_iter().map(RecordSource::File).collect())
 }
 
 /// Every file below a folder that may hold records, by its ending.
@@ -219,13 +221,13 @@ impl Door<'_> {
     ///
     /// # Errors
     /// As [`Door::take_bytes`].
-    pub(super) fn take_file(&self, source: &Source) -> Result<u64> {
+    pub(super) fn take_file(&self, source: &RecordSource) -> Result<u64> {
         let (outcome, error) = self.take_source(source, |_| {});
         say_quarantined(&outcome, &source.to_string(), 0);
         error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()), |error| Err(error.at(source)))
     }
 
-    fn take_source(&self, source: &Source, heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+    fn take_source(&self, source: &RecordSource, heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
         match (self, source.open()) {
             (_, Err(error)) => (Outcome::default(), Some(error)),
             (Self::Local(engine, format, rule), Ok(input)) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),
@@ -250,7 +252,7 @@ fn say_quarantined(outcome: &Outcome, shown: &str, first_line: u64) {
 }
 
 #[derive(Default)]
-struct Totals {
+struct IngestTotals {
     files: u64,
     accepted: u64,
     duplicates: u64,
@@ -258,8 +260,8 @@ struct Totals {
     failed: u64,
 }
 
-impl Totals {
-    fn add(&mut self, door: &Door<'_>, source: &Source, progress: &ProgressBar) {
+impl IngestTotals {
+    fn add(&mut self, door: &Door<'_>, source: &RecordSource, progress: &ProgressBar) {
         progress.set_message(source.to_string());
         let before = self.accepted + self.duplicates + self.quarantined;
         let heard = |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.total());

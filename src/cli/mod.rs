@@ -25,7 +25,7 @@ mod store;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::storage::{Access, DataDir};
+use crate::storage::{AccessMode, DataDir};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io::{IsTerminal, Write};
@@ -117,7 +117,7 @@ enum Command {
 /// Where the answer comes from.
 #[derive(Debug, Clone, Args)]
 #[group(id = "where", multiple = false)]
-struct Place {
+struct AskedPlace {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: Option<PathBuf>,
@@ -137,7 +137,7 @@ impl Session {
         Ok(Self { runtime: built.context(ErrorKind::Unavailable, || "cannot start threads".to_owned())? })
     }
 
-    fn open(&self, data: &Path, access: Access) -> Result<Engine> {
+    fn open(&self, data: &Path, access: AccessMode) -> Result<Engine> {
         // A command that runs once leaves merging to the server, or to `annals compact`.
         self.open_with(data, access, Settings { compact: false, ..Settings::default() })
     }
@@ -145,10 +145,10 @@ impl Session {
     /// Makes a new store with these rules of redaction, and opens it.
     fn make(&self, data: &Path, redaction: Option<&[u8]>) -> Result<Engine> {
         DataDir::prepare(data, redaction)?;
-        self.open(data, Access::Write)
+        self.open(data, AccessMode::Write)
     }
 
-    fn open_with(&self, data: &Path, access: Access, settings: Settings) -> Result<Engine> {
+    fn open_with(&self, data: &Path, access: AccessMode, settings: Settings) -> Result<Engine> {
         Engine::open_with(data, access, Arc::new(SystemClock), self.runtime.handle().clone(), settings)
     }
 }

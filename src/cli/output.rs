@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write};
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Form {
+pub(super) enum OutputFormat {
     /// Columns for people
     Table,
     /// One JSON object a line
@@ -22,7 +22,7 @@ pub(super) enum Form {
     Parquet,
 }
 
-impl Form {
+impl OutputFormat {
     /// The form asked for, or a table on a terminal and NDJSON in a pipe.
     ///
     /// # Errors

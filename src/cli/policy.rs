@@ -3,10 +3,10 @@
 use super::filter_args::FilterArgs;
 use super::output::line;
 use super::remote::Remote;
-use super::{OK, Place, Session};
+use super::{AskedPlace, OK, Session};
 use crate::api::{Pairs, PolicyCall};
 use crate::error::{Error, Result};
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
 
@@ -32,12 +32,12 @@ enum RetentionCommand {
     /// Show how long events are kept, and what is held
     Show {
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
     },
     /// Set for how many days the events of a tenant are kept, or of all tenants that have no days of their own
     Set {
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
         /// The tenant; without it, all that have no days of their own
         #[arg(long)]
         tenant: Option<String>,
@@ -48,7 +48,7 @@ enum RetentionCommand {
     /// Raise the fewest days that any tenant's events are kept
     Floor {
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
         /// Days
         #[arg(long, value_name = "DAYS")]
         days: u32,
@@ -56,7 +56,7 @@ enum RetentionCommand {
     /// Delete now what is past its time
     Run {
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
         /// Only say what would be deleted
         #[arg(long)]
         dry_run: bool,
@@ -81,14 +81,14 @@ enum HoldCommand {
     /// Show the holds
     List {
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
     },
     /// Place a hold
     Place {
         /// Its name
         name: String,
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
         /// Whose events are held; repeat it for several, * for all
         #[arg(long, required = true)]
         tenant: Vec<String>,
@@ -103,7 +103,7 @@ enum HoldCommand {
         /// Its name
         name: String,
         #[command(flatten)]
-        place: Place,
+        place: AskedPlace,
         /// Why; it is recorded
         #[arg(long)]
         reason: String,
@@ -136,12 +136,12 @@ pub(super) fn hold(args: &HoldArgs) -> Result<u8> {
     run(place, &call, pairs).and_then(|answer| say(&answer["holds"]))
 }
 
-fn run(place: &Place, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
+fn run(place: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
     let session = Session::new()?;
     let pairs = Pairs(pairs);
     match (&place.data, &place.url) {
         (Some(data), _) => {
-            let access = if *call == PolicyCall::Show { Access::Read } else { Access::Write };
+            let access = if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };
             if !data.exists() {
                 return Err(Error::parameter("--data", format!("there is nothing at {}", data.display())));
             }

@@ -26,12 +26,12 @@ pub(super) struct Sender<'a> {
 
 /// Records that are to be one request: a line each, and for each where its line ends and which line of the source it is.
 #[derive(Default)]
-struct Body {
+struct RequestBody {
     bytes: Vec<u8>,
     lines: Vec<(usize, u64)>,
 }
 
-impl Body {
+impl RequestBody {
     fn add(&mut self, record: &[u8], line: u64) {
         // One record, one line: a break within a record is white space between its tokens.
         self.bytes.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
@@ -59,7 +59,7 @@ impl<'a> Sender<'a> {
     /// error tells of it when the others are sent.
     pub(super) fn send(mut self, mut splitter: RecordSplitter<impl BufRead>, mut heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
         let sent = (|| {
-            let mut body = Body::default();
+            let mut body = RequestBody::default();
             loop {
                 let record = splitter.next_record()?;
                 let ended = record.is_none();
@@ -79,7 +79,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends records, as one request if the server takes it. Sent again, records that it took are known to it.
-    fn post(&mut self, body: Body) -> Result<()> {
+    fn post(&mut self, body: RequestBody) -> Result<()> {
         let mut left = vec![body];
         while let Some(body) = left.pop() {
             match self.remote.post_patiently("/api/v1/events", self.request, body.bytes.clone()) {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_body_is_halved_between_records() {
-        let mut body = Body::default();
+        let mut body = RequestBody::default();
         for (record, line) in [("{\"a\":\n1}", 1), ("{}", 3), ("{\"long\":2}", 4)] {
             body.add(record.as_bytes(), line);
         }

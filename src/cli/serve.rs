@@ -5,7 +5,7 @@ use super::{OK, Session};
 use crate::api::{CONNECTIONS_MAX, DRAIN, ELASTIC_VERSION, ServeOptions, screen_missing, serve};
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Result};
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -96,7 +96,7 @@ fn version(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let session = Session::new()?;
-    let engine = session.open_with(&args.data, Access::Write, args.settings()?)?;
+    let engine = session.open_with(&args.data, AccessMode::Write, args.settings()?)?;
     let stats = engine.stats();
     let shown = args.data.display().to_string();
     let options = ServeOptions {

@@ -1,14 +1,14 @@
 //! `annals sigma`: runs Sigma detection rules over a store and lists the events they mean.
 
-use super::ask::{Answerer, Asked, LIST, PAGE_ROWS_MAX, csv_columns, csv_event, pair};
-use super::output::{Form, cell, csv_line, line, note, put, table};
+use super::ask::{Answerer, LIST, PAGE_ROWS_MAX, QuestionArgs, csv_columns, csv_event, pair};
+use super::output::{OutputFormat, cell, csv_line, line, note, put, table};
 use super::{FAILED, OK, Session};
 use crate::api::Pairs;
-use crate::api::question::Call;
+use crate::api::question::QueryCall;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::query::filter::parse_filter;
-use crate::sigma::{RULE_BYTES_MAX, Rule, read_rules};
+use crate::sigma::{RULE_BYTES_MAX, SigmaRule, read_rules};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::io::Read;
@@ -26,7 +26,7 @@ pub(super) struct SigmaArgs {
     #[arg(required = true, value_name = "RULES")]
     rules: Vec<PathBuf>,
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// The most events to list of each rule
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
@@ -43,13 +43,13 @@ pub(super) struct SigmaArgs {
 
 /// A rule as it came from a file, and the filter it means.
 struct Translated {
-    rule: Rule,
+    rule: SigmaRule,
     filter: Json,
 }
 
 pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
     let (rules, refused) = translated(args)?;
-    let form = Form::or_default(args.asked.output)?;
+    let form = OutputFormat::or_default(args.asked.output)?;
     let mut matched = 0;
     if args.show_filter {
         for Translated { rule, filter } in &rules {
@@ -58,7 +58,7 @@ pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
     } else if !rules.is_empty() {
         let session = Session::new()?;
         let answerer = args.asked.answerer(&session)?;
-        if form == Form::Csv {
+        if form == OutputFormat::Csv {
             let header = ["rule", "rule_id", "rule_level"].into_iter().chain(csv_columns(args.original));
             put(&csv_line(&header.map(str::to_owned).collect::<Vec<_>>())?)?;
         }
@@ -161,24 +161,24 @@ fn text(path: &Path) -> Result<String> {
 }
 
 /// Lists what a rule means; returns how many events there were.
-fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form: Form) -> Result<usize> {
+fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form: OutputFormat) -> Result<usize> {
     let rule = &translated.rule;
     let mut left = if args.all { usize::MAX } else { args.limit };
     let mut cursor: Option<String> = None;
     let mut events: Vec<Json> = Vec::new();
     let mut count = 0;
     loop {
-        let answer = answerer.ask(Call::Events, &page(args, translated, left.min(PAGE_ROWS_MAX), cursor.as_deref()))?;
+        let answer = answerer.ask(QueryCall::Events, &page(args, translated, left.min(PAGE_ROWS_MAX), cursor.as_deref()))?;
         let page = answer["events"].as_array().cloned().unwrap_or_default();
         count += page.len();
         left = left.saturating_sub(page.len());
         match form {
-            Form::Csv => {
+            OutputFormat::Csv => {
                 let named = [Some(&rule.title), rule.id.as_ref(), rule.level.as_ref()].map(|cell| cell.cloned().unwrap_or_default());
                 let lines = page.iter().map(|event| csv_line(&[named.to_vec(), csv_event(event, args.original)].concat()));
                 put(&lines.collect::<Result<String>>()?)?;
             }
-            Form::Ndjson => {
+            OutputFormat::Ndjson => {
                 let found = |event: &Json| format!("{}\n", json!({ "rule": named(rule), "event": event }));
                 put(&page.iter().map(found).collect::<String>())?;
             }
@@ -190,7 +190,7 @@ fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form
         }
     }
     match form {
-        Form::Table => {
+        OutputFormat::Table => {
             let level = rule.level.as_deref().map(|level| format!(" ({level})")).unwrap_or_default();
             let more = if cursor.is_some() { ", and more" } else { "" };
             line(&super::output::printable(&format!("{}{level}: {count} events{more}", rule.title)))?;
@@ -202,14 +202,14 @@ fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form
             }
             line("")?;
         }
-        Form::Json => line(&json!({ "rule": named(rule), "events": events, "more": cursor.is_some() }).to_string())?,
+        OutputFormat::Json => line(&json!({ "rule": named(rule), "events": events, "more": cursor.is_some() }).to_string())?,
         _ if cursor.is_some() => note(&format!("{}: more than {count} events; --all lists them", rule.title)),
         _ => {}
     }
     Ok(count)
 }
 
-fn named(rule: &Rule) -> Json {
+fn named(rule: &SigmaRule) -> Json {
     json!({ "title": rule.title, "id": rule.id, "level": rule.level })
 }
 

@@ -1,9 +1,9 @@
 //! `annals stats`: what the amounts of events come to.
 
 use super::Session;
-use super::ask::{Asked, pair, print};
-use super::output::{Form, cell, line, put};
-use crate::api::question::Call;
+use super::ask::{QuestionArgs, pair, print};
+use super::output::{OutputFormat, cell, line, put};
+use crate::api::question::QueryCall;
 use crate::error::Result;
 use clap::Args;
 
@@ -11,7 +11,7 @@ use clap::Args;
 #[command(after_help = "Example:\n  annals stats --data ./audit --event-name grantQuota --by currency --last 90d")]
 pub(super) struct StatsArgs {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
     /// Group by this field
     #[arg(long)]
     by: Option<String>,
@@ -25,13 +25,13 @@ pub(super) fn run(args: &StatsArgs) -> Result<u8> {
     let mut pairs = args.asked.pairs();
     pairs.0.push(pair("size", args.size));
     pairs.0.extend(args.by.as_ref().map(|by| pair("by", by)));
-    let answer = args.asked.answerer(&session)?.ask(Call::Stats, &pairs)?;
-    let form = Form::or_default(args.asked.output)?;
+    let answer = args.asked.answerer(&session)?.ask(QueryCall::Stats, &pairs)?;
+    let form = OutputFormat::or_default(args.asked.output)?;
     let groups = answer["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
     match form {
-        Form::Json | Form::Parquet => line(&answer.to_string())?,
-        Form::Ndjson => put(&groups.iter().map(|group| format!("{group}\n")).collect::<String>())?,
-        Form::Table | Form::Csv => {
+        OutputFormat::Json | OutputFormat::Parquet => line(&answer.to_string())?,
+        OutputFormat::Ndjson => put(&groups.iter().map(|group| format!("{group}\n")).collect::<String>())?,
+        OutputFormat::Table | OutputFormat::Csv => {
             let columns = ["value", "count", "sum", "min", "max", "avg"];
             let rows: Vec<Vec<String>> =
                 groups.iter().map(|group| columns.iter().map(|column| cell(group.get(*column))).collect()).collect();

@@ -1,11 +1,11 @@
 //! `annals inspect` and `annals check`.
 
-use super::output::{Form, line, note, table};
+use super::output::{OutputFormat, line, note, table};
 use super::{OK, Session, UNSOUND};
 use crate::engine::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::storage::Access;
+use crate::storage::AccessMode;
 use crate::storage::segment::{Segment, Sizes};
 use clap::Args;
 use serde_json::json;
@@ -29,7 +29,7 @@ pub(super) struct InspectArgs {
     sizes: bool,
     /// The form of the answer
     #[arg(short, long, value_enum, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<OutputFormat>,
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ pub(super) struct CompactArgs {
 pub(super) fn compact(args: &CompactArgs) -> Result<u8> {
     let session = Session::new()?;
     let settings = Settings { compact: false, replaced_kept: Duration::from_secs(args.keep_replaced), ..Settings::default() };
-    let engine = session.open_with(&args.data, Access::Write, settings)?;
+    let engine = session.open_with(&args.data, AccessMode::Write, settings)?;
     engine.seal()?;
     let done = engine.compact()?;
     let stats = engine.stats();
@@ -74,9 +74,9 @@ pub(super) fn compact(args: &CompactArgs) -> Result<u8> {
 
 pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
     let session = Session::new()?;
-    let engine = session.open(&args.data, Access::Read)?;
+    let engine = session.open(&args.data, AccessMode::Read)?;
     let snapshot = engine.snapshot();
-    let form = Form::or_default(args.output)?;
+    let form = OutputFormat::or_default(args.output)?;
     if let Some(id) = &args.segment {
         let segment = snapshot.segments.iter().find(|segment| segment.manifest().id == *id);
         let segment = segment.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no segment {id}")))?;
@@ -90,7 +90,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
         let manifest = segment.manifest();
         let newest = manifest.tenants.iter().map(|rows| rows.newest()).max().unwrap_or_default();
         let oldest = manifest.tenants.iter().map(|rows| rows.oldest()).min().unwrap_or_default();
-        if form != Form::Table {
+        if form != OutputFormat::Table {
             line(&json!({
                 "segment": manifest.id, "date": manifest.date, "rows": manifest.rows, "tenants": manifest.tenants.len(),
                 "oldest": oldest.to_string(), "newest": newest.to_string(), "first_seq": manifest.first_seq, "last_seq": manifest.last_seq,
@@ -109,7 +109,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
             per_row(manifest.index.bytes, manifest.rows),
         ]);
     }
-    if form == Form::Table {
+    if form == OutputFormat::Table {
         table(&["segment", "date", "rows", "tenants", "oldest", "newest", "data B/row", "index B/row"], &rows, &[2, 3, 6, 7])?;
         let stats = engine.stats();
         let events = stats.events.max(1);
@@ -128,7 +128,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
 }
 
 /// What takes room over all segments, the largest part first.
-fn inspect_sizes(segments: &[Arc<Segment>], form: Form) -> Result<u8> {
+fn inspect_sizes(segments: &[Arc<Segment>], form: OutputFormat) -> Result<u8> {
     let mut sizes = Sizes::new();
     let mut rows = 0;
     for segment in segments {
@@ -140,7 +140,7 @@ fn inspect_sizes(segments: &[Arc<Segment>], form: Form) -> Result<u8> {
     let mut sizes: Vec<_> = sizes.into_iter().collect();
     sizes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     let per_event = |bytes: u64| bytes as f64 / rows.max(1) as f64;
-    if form != Form::Table {
+    if form != OutputFormat::Table {
         for ((file, part), bytes) in &sizes {
             line(&json!({ "file": file, "part": part, "bytes": bytes, "bytes_per_event": per_event(*bytes) }).to_string())?;
         }
@@ -162,9 +162,9 @@ fn per_row(bytes: u64, rows: u32) -> String {
     format!("{:.1}", bytes as f64 / f64::from(rows.max(1)))
 }
 
-fn inspect_segment(segment: &Segment, form: Form) -> Result<u8> {
+fn inspect_segment(segment: &Segment, form: OutputFormat) -> Result<u8> {
     let manifest = segment.manifest();
-    if form != Form::Table {
+    if form != OutputFormat::Table {
         line(&serde_json::to_string(manifest).unwrap_or_default())?;
         return Ok(OK);
     }
@@ -200,7 +200,7 @@ fn inspect_segment(segment: &Segment, form: Form) -> Result<u8> {
 
 pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     let session = Session::new()?;
-    let access = if args.rebuild_index { Access::Write } else { Access::Read };
+    let access = if args.rebuild_index { AccessMode::Write } else { AccessMode::Read };
     let engine = session.open(&args.data, access)?;
     let report = engine.check(args.rebuild_index)?;
     for found in &report.reports {

@@ -60,7 +60,7 @@ fn bit(key: &str) -> u32 {
 struct Members<'k>(Option<&'k str>);
 
 /// What a key tells.
-enum Told {
+enum Evidence {
     Bit(u32),
     /// It is the one that is wanted.
     Wanted(u32),
@@ -68,59 +68,59 @@ enum Told {
 
 /// What the keys of a record told.
 #[derive(Default)]
-struct Keys<'a> {
+struct KeyEvidence<'a> {
     bits: u32,
     /// The value of the wanted key, and how often the key occurs.
     wanted: Option<Loose<'a>>,
     times: usize,
 }
 
-struct Name<'k>(Option<&'k str>);
+struct NameHint<'k>(Option<&'k str>);
 
-impl<'de> DeserializeSeed<'de> for Name<'_> {
-    type Value = Told;
+impl<'de> DeserializeSeed<'de> for NameHint<'_> {
+    type Value = Evidence;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Told, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Evidence, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Name<'_> {
-    type Value = Told;
+impl Visitor<'_> for NameHint<'_> {
+    type Value = Evidence;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Told, E> {
-        Ok(if self.0 == Some(key) { Told::Wanted(bit(key)) } else { Told::Bit(bit(key)) })
+    fn visit_str<E>(self, key: &str) -> Result<Evidence, E> {
+        Ok(if self.0 == Some(key) { Evidence::Wanted(bit(key)) } else { Evidence::Bit(bit(key)) })
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = Keys<'de>;
+    type Value = KeyEvidence<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Keys<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<KeyEvidence<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Keys<'de>;
+    type Value = KeyEvidence<'de>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Keys<'de>, A::Error> {
-        let mut keys = Keys::default();
-        while let Some(told) = members.next_key_seed(Name(self.0))? {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<KeyEvidence<'de>, A::Error> {
+        let mut keys = KeyEvidence::default();
+        while let Some(told) = members.next_key_seed(NameHint(self.0))? {
             match told {
-                Told::Bit(bit) => {
+                Evidence::Bit(bit) => {
                     members.next_value::<IgnoredAny>()?;
                     keys.bits |= bit;
                 }
-                Told::Wanted(bit) => {
+                Evidence::Wanted(bit) => {
                     keys.wanted = Some(members.next_value()?);
                     keys.times += 1;
                     keys.bits |= bit;
@@ -140,7 +140,7 @@ pub(super) fn detect_with<'a>(record: &'a str, key: &str) -> Result<(Option<Form
     Ok((format_of(keys.bits), keys.wanted.filter(|_| keys.times == 1)))
 }
 
-fn read<'a>(record: &'a str, wanted: Option<&str>) -> Result<Keys<'a>> {
+fn read<'a>(record: &'a str, wanted: Option<&str>) -> Result<KeyEvidence<'a>> {
     let mut deserializer = serde_json::Deserializer::from_str(record);
     let keys = Members(wanted).deserialize(&mut deserializer).and_then(|keys| deserializer.end().map(|()| keys));
     keys.map_err(|cause| json::fault(&cause))

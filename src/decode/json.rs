@@ -188,7 +188,7 @@ pub(super) fn each_member<'a>(json: &'a str, mut visit: impl FnMut(&str, Loose<'
         }
 
         fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
-            while let Some(Key(key)) = members.next_key()? {
+            while let Some(ObjectKey(key)) = members.next_key()? {
                 (self.0)(&key, members.next_value()?);
             }
             Ok(())
@@ -200,24 +200,24 @@ pub(super) fn each_member<'a>(json: &'a str, mut visit: impl FnMut(&str, Loose<'
 }
 
 /// A key of an object, borrowed unless it has escapes. (`Cow` itself is always copied by serde.)
-struct Key<'a>(Cow<'a, str>);
+struct ObjectKey<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
         impl<'de> Visitor<'de> for Text {
-            type Value = Key<'de>;
+            type Value = ObjectKey<'de>;
 
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str("a key")
             }
 
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(key)))
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<ObjectKey<'de>, E> {
+                Ok(ObjectKey(Cow::Borrowed(key)))
             }
 
-            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(key.to_owned())))
+            fn visit_str<E>(self, key: &str) -> Result<ObjectKey<'de>, E> {
+                Ok(ObjectKey(Cow::Owned(key.to_owned())))
             }
         }
         deserializer.deserialize_str(Text)

@@ -5,7 +5,7 @@
 
 use super::json::{self, Loose};
 use crate::error::{Error, Result};
-use crate::event::{Amount, Event, FIELDS, Field, Kind, clip};
+use crate::event::{Amount, Event, FIELDS, Field, FieldKind, clip};
 
 /// How many related ids a record may give.
 const RELATED_MAX: usize = 1_000;
@@ -72,7 +72,7 @@ fn fill_text(event: &mut Event, field: Field, value: Loose<'_>) -> Result<()> {
     }
     let Some(text) = value.text("")? else { return Ok(()) };
     match field.def().kind {
-        Kind::Enum(allowed) if !allowed.contains(&text.as_ref()) => {
+        FieldKind::Enum(allowed) if !allowed.contains(&text.as_ref()) => {
             Err(Error::invalid(format!("{:?} is none of {}", clip(&text, 60), allowed.join(", "))))
         }
         _ => {

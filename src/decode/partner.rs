@@ -134,7 +134,7 @@ const ACCOUNT_CHANGES: &[(&str, &str)] = &[
 const UNBIND_CHANGE: &str = "accountChangeUnbindRetrieve";
 
 /// What distinguishes one kind of record from another.
-struct Kind<'a> {
+struct PartnerRecordKind<'a> {
     resource_type: &'static str,
     event_name: &'static str,
     /// The key and value of the resource's id.
@@ -166,7 +166,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     relate(&record, event)
 }
 
-fn kind_of<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+fn kind_of<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
     // A record of another kind never has the key that tells a kind, except that many have a customer or a quota.
     if record.account_change_id.is_some() || record.trade_detail_type.is_some() {
         account_change(record)
@@ -185,8 +185,8 @@ fn kind_of<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
     }
 }
 
-fn quota<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
-    Ok(Kind {
+fn quota<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
+    Ok(PartnerRecordKind {
         resource_type: "couponQuota",
         event_name: named(QUOTA_OPERATIONS, "operation_type", record.operation_type)?.1,
         resource_id: ("quota_id", record.quota_id),
@@ -197,9 +197,9 @@ fn quota<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
     })
 }
 
-fn quota_state<'a>(record: &Record<'a>) -> Kind<'a> {
+fn quota_state<'a>(record: &Record<'a>) -> PartnerRecordKind<'a> {
     let updated = record.last_update_time.is_some();
-    Kind {
+    PartnerRecordKind {
         resource_type: "couponQuota",
         event_name: QUOTA_STATE,
         resource_id: ("quota_id", record.quota_id),
@@ -211,8 +211,8 @@ fn quota_state<'a>(record: &Record<'a>) -> Kind<'a> {
     }
 }
 
-fn coupon<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
-    Ok(Kind {
+fn coupon<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
+    Ok(PartnerRecordKind {
         resource_type: "coupon",
         event_name: named(COUPON_OPERATIONS, "operation_type", record.operation_type)?.1,
         resource_id: ("coupon_id", record.coupon_id),
@@ -223,11 +223,11 @@ fn coupon<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
     })
 }
 
-fn adjustment<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
+fn adjustment<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
     let (operation, event_name) = named(ADJUSTMENTS, "operation_type", record.operation_type)?;
     let transaction = prefixed("adjust", "trans_id", record.trans_id)?;
     let customer = record.customer_id.text("customer_id")?.unwrap_or_default();
-    Ok(Kind {
+    Ok(PartnerRecordKind {
         resource_type: "account",
         event_name,
         resource_id: ("customer_id", record.customer_id),
@@ -239,8 +239,8 @@ fn adjustment<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
     })
 }
 
-fn account_change<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
-    Ok(Kind {
+fn account_change<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
+    Ok(PartnerRecordKind {
         resource_type: "account",
         event_name: named(ACCOUNT_CHANGES, "trade_detail_type", record.trade_detail_type)?.1,
         resource_id: ("customer_id", record.customer_id),
@@ -251,8 +251,8 @@ fn account_change<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
     })
 }
 
-fn budget<'a>(record: &Record<'a>) -> Result<Kind<'a>> {
-    Ok(Kind {
+fn budget<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
+    Ok(PartnerRecordKind {
         resource_type: "budget",
         event_name: named(BUDGETS, "operation_type", record.operation_type)?.1,
         // The vendor's record does not say whose budget it is: who asks, asks for one customer. Collectors add the id.

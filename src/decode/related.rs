@@ -25,7 +25,7 @@ enum Meaning {
 
 /// What a body has told so far.
 #[derive(Default)]
-struct Findings {
+struct RelatedFindings {
     ids: usize,
     amount: Option<(u8, Amount)>,
     currency: Option<String>,
@@ -33,7 +33,7 @@ struct Findings {
 
 /// Adds to the event what the bodies tell.
 pub(super) fn relate_bodies(event: &mut Event, bodies: [Loose<'_>; 2]) {
-    let mut findings = Findings::default();
+    let mut findings = RelatedFindings::default();
     for body in bodies {
         let Some(raw) = body.raw() else { continue };
         if !PARTS.iter().any(|part| raw.contains(part)) {
@@ -67,7 +67,7 @@ fn meaning(key: &str) -> Meaning {
 }
 
 /// Reads one object or array, and what lies in it. A body that is broken counts up to where it breaks.
-fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut Findings) {
+fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut RelatedFindings) {
     if json.starts_with('[') {
         for item in json::parse::<Vec<Loose<'_>>>(json).unwrap_or_default() {
             descend(event, item, levels, findings);
@@ -92,13 +92,13 @@ fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut Findings) {
     });
 }
 
-fn descend(event: &mut Event, value: Loose<'_>, levels: usize, findings: &mut Findings) {
+fn descend(event: &mut Event, value: Loose<'_>, levels: usize, findings: &mut RelatedFindings) {
     if levels > 1 && findings.ids < IDS_MAX && value.is_composite() {
         walk(event, value.raw().unwrap_or_default(), levels - 1, findings);
     }
 }
 
-fn relate(event: &mut Event, kind: &str, value: Loose<'_>, levels: usize, findings: &mut Findings) {
+fn relate(event: &mut Event, kind: &str, value: Loose<'_>, levels: usize, findings: &mut RelatedFindings) {
     if value.is_object() {
         return descend(event, value, levels, findings);
     }

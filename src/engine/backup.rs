@@ -1,7 +1,7 @@
 //! Backup of a running store, and restore.
 
 use super::tend::prove_whole;
-use super::{CheckReport, Engine, Step};
+use super::{CheckReport, Engine, Failpoint};
 use crate::error::{Error, Result};
 use crate::maintain::{BackupReport, copy, prepare};
 use serde_json::json;
@@ -21,7 +21,7 @@ impl Engine {
         let reading = write.log_files.read();
         let (log, snapshot) = write.table.log_at_rest()?;
         prove_whole(&log, &snapshot)?;
-        self.core.reach(Step::BackupBegun)?;
+        self.core.reach(Failpoint::BackupBegun)?;
         // With a checkpoint of this very version, a copy has a few files of the log, however long that is.
         write.checkpoint(&self.core, &log)?;
         let report = copy(self.core.data.store(), &snapshot.segments, log.version(), target, self.core.clock.now())?;

@@ -4,7 +4,7 @@
 //! not the one that serves requests, so a commit never waits for a thread that waits for a commit.
 
 use super::published::Published;
-use super::step::{AtStep, Step};
+use super::step::{AtFailpoint, Failpoint};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::query::Snapshot;
@@ -40,7 +40,7 @@ pub(super) struct Owned {
     store: Store,
     published: Arc<Published>,
     clock: Arc<dyn Clock>,
-    at_step: AtStep,
+    at_step: AtFailpoint,
     runtime: Handle,
 }
 
@@ -50,7 +50,7 @@ impl Owned {
         store: Store,
         published: Arc<Published>,
         clock: Arc<dyn Clock>,
-        at_step: AtStep,
+        at_step: AtFailpoint,
         runtime: Handle,
     ) -> Self {
         Self { table, in_doubt: Arc::default(), store, published, clock, at_step, runtime }
@@ -61,7 +61,7 @@ impl Owned {
         self.settle()?;
         let added: Vec<NewSegment<'_>> = new_segments(&segments);
         let committed = self.runtime.block_on(self.table.commit(&added, last_seq, self.clock.now()));
-        let committed = committed.and_then(|version| self.at_step.reach(Step::SealCommitted).map(|()| version));
+        let committed = committed.and_then(|version| self.at_step.reach(Failpoint::SealCommitted).map(|()| version));
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
         self.published.sealed(version, last_seq, segments);
@@ -83,7 +83,7 @@ impl Owned {
         }
         let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
         let committed = self.runtime.block_on(self.table.replace(&manifests, &new_segments(&new), self.clock.now()));
-        self.exchange(old, new, committed, Step::MergeCommitted).map(Some)
+        self.exchange(old, new, committed, Failpoint::MergeCommitted).map(Some)
     }
 
     /// Takes segments out, and puts in those that hold what is left of their events; nothing is done if they are not there.
@@ -94,10 +94,10 @@ impl Owned {
         }
         let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
         let committed = self.runtime.block_on(self.table.delete(&manifests, &new_segments(&left), self.clock.now()));
-        self.exchange(old, left, committed, Step::DeletionCommitted).map(Some)
+        self.exchange(old, left, committed, Failpoint::DeletionCommitted).map(Some)
     }
 
-    fn exchange(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>, committed: Result<u64>, step: Step) -> Result<u64> {
+    fn exchange(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>, committed: Result<u64>, step: Failpoint) -> Result<u64> {
         let committed = committed.and_then(|version| self.at_step.reach(step).map(|()| version));
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
@@ -137,12 +137,12 @@ fn new_segments(segments: &[Arc<Segment>]) -> Vec<NewSegment<'_>> {
     segments.iter().map(|segment| NewSegment { manifest: segment.manifest() }).collect()
 }
 
-type Order = Box<dyn FnOnce(&mut Owned) + Send>;
+type CommitOrder = Box<dyn FnOnce(&mut Owned) + Send>;
 
 /// The way to the thread that owns the table. Dropping it lets the thread end after the orders it has.
 #[derive(Debug)]
 pub(super) struct Committer {
-    orders: Option<SyncSender<Order>>,
+    orders: Option<SyncSender<CommitOrder>>,
     in_doubt: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -165,7 +165,7 @@ impl Committer {
     /// Runs something on the thread of the table, after the orders before it.
     pub(super) fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Owned) -> Result<T> + Send + 'static) -> Result<T> {
         let (done, answer) = sync_channel(1);
-        let order: Order = Box::new(move |owned| {
+        let order: CommitOrder = Box::new(move |owned| {
             let _ = done.send(work(owned));
         });
         let sent = self.orders.as_ref().is_some_and(|orders| orders.send(order).is_ok());
@@ -245,7 +245,7 @@ impl Drop for Committer {
     }
 }
 
-fn run(mut owned: Owned, orders: &Receiver<Order>) {
+fn run(mut owned: Owned, orders: &Receiver<CommitOrder>) {
     for order in orders {
         order(&mut owned);
     }

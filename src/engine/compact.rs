@@ -3,13 +3,13 @@
 
 use super::seal::{put, segment_id};
 use super::seal_trigger::Wake;
-use super::step::Step;
+use super::step::Failpoint;
 use super::tend::prove_whole;
-use super::turns::Work;
+use super::turns::SegmentWork;
 use super::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
-use crate::maintain::{Candidate, Fingerprint, Occasion, Orphan, choose, cut, merge, orphans, put_away, runs_when_cut, settle};
+use crate::maintain::{Candidate, Fingerprint, Orphan, SettleOccasion, choose, cut, merge, orphans, put_away, runs_when_cut, settle};
 use crate::query::Snapshot;
 use crate::storage::paths;
 use crate::storage::segment::{Manifest, Segment};
@@ -125,7 +125,7 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
         return chosen.into_iter().collect();
     }
     let now = core.clock.now();
-    let occasion = Occasion { now: now.millis(), today: &now.date(), quiet: zeal == Zeal::Quiet, all: zeal == Zeal::All };
+    let occasion = SettleOccasion { now: now.millis(), today: &now.date(), quiet: zeal == Zeal::Quiet, all: zeal == Zeal::All };
     let manifests: HashMap<&str, &Manifest> =
         snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment.manifest())).collect();
     let runs = |group: &[&Candidate]| {
@@ -141,7 +141,7 @@ pub(super) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> Stri
 }
 
 /// Writes segments that hold what these hold, and proves that they do.
-fn merged(core: &Core, work: &mut Work<'_>, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Segment>>> {
+fn merged(core: &Core, work: &mut SegmentWork<'_>, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Segment>>> {
     let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
     let (mut new, mut rows) = (Vec::new(), 0);
     let mut number = version;
@@ -181,7 +181,7 @@ impl WriteSide {
         work.hold_all(&old);
         let new = core.pools.maintenance.install(|| merged(core, &mut work, &old, snapshot.version))?;
 
-        core.reach(Step::MergeWritten)?;
+        core.reach(Failpoint::MergeWritten)?;
         let made = new.len();
         if self.table.replace(old.clone(), new)?.is_none() {
             // Retention deleted from one of them meanwhile: what was written is put away, and others are chosen.

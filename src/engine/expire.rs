@@ -5,8 +5,8 @@
 //! the store's own tenant, before it is made and when it is done. The files stay for a day, as after a merge.
 
 use super::seal::put;
-use super::step::Step;
-use super::turns::Work;
+use super::step::Failpoint;
+use super::turns::SegmentWork;
 use super::{Core, Engine, WriteSide};
 use crate::access::SYSTEM_TENANT;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::event::{Event, Timestamp};
 use crate::ingest::Cleared;
 use crate::maintain::{Fingerprint, Hold, Parted, Policy, part, write_left};
 use crate::query::Filter;
-use crate::storage::segment::{Form, Segment};
+use crate::storage::segment::{Segment, SegmentOptions};
 use arrow::array::RecordBatch;
 use serde::Serialize;
 use serde_json::json;
@@ -45,7 +45,7 @@ pub struct Expired {
 pub(super) type AllHeld = HashMap<String, Vec<String>>;
 
 /// What is to become of a segment.
-struct Fate {
+struct SegmentFate {
     segment: Arc<Segment>,
     /// What is left of it, written; nothing if it is counted only, or all of it goes.
     left: Option<Arc<Segment>>,
@@ -54,7 +54,7 @@ struct Fate {
 }
 
 /// The policy that a run goes by.
-struct Rule<'a> {
+struct RetentionRun<'a> {
     policy: &'a Policy,
     holds: Vec<(&'a Hold, Filter)>,
     now: Timestamp,
@@ -75,10 +75,10 @@ impl Engine {
     /// A segment that cannot be read.
     pub fn expirable(&self) -> Result<Expired> {
         let (policy, now) = (self.policy(), self.core.clock.now());
-        let rule = Rule::of(&policy, now)?;
+        let rule = RetentionRun::of(&policy, now)?;
         let mut expired = Expired::default();
         for segment in self.snapshot().segments.iter().filter(|segment| !rule.expired_tenants(segment).is_empty()) {
-            expired.add(&Fate::of(segment, rule.part(segment, false)?));
+            expired.add(&SegmentFate::of(segment, rule.part(segment, false)?));
         }
         expired.add_cleared(&self.core.clearable(&policy, now));
         Ok(expired)
@@ -91,7 +91,7 @@ impl Expired {
         self.quarantined_held += cleared.held;
     }
 
-    fn add(&mut self, fate: &Fate) {
+    fn add(&mut self, fate: &SegmentFate) {
         self.held += fate.held;
         if fate.deleted.is_empty() {
             return;
@@ -104,7 +104,7 @@ impl Expired {
     }
 }
 
-impl<'a> Rule<'a> {
+impl<'a> RetentionRun<'a> {
     fn of(policy: &'a Policy, now: Timestamp) -> Result<Self> {
         Ok(Self { policy, holds: Core::holds(policy, now)?, now })
     }
@@ -125,7 +125,7 @@ impl<'a> Rule<'a> {
     }
 }
 
-impl Fate {
+impl SegmentFate {
     fn of(segment: &Arc<Segment>, parted: Parted) -> Self {
         Self { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held }
     }
@@ -146,10 +146,10 @@ impl WriteSide {
 
     /// Deletes by a policy; false if another is in force before everything was looked at.
     fn expire_by(&self, core: &Core, policy: &Policy, expired: &mut Expired) -> Result<bool> {
-        let rule = Rule::of(policy, core.clock.now())?;
+        let rule = RetentionRun::of(policy, core.clock.now())?;
         let snapshot = self.settled(core)?;
         let mut work = self.in_work.begin();
-        let mut batch: Vec<Fate> = Vec::new();
+        let mut batch: Vec<SegmentFate> = Vec::new();
         let mut number = snapshot.version;
         expired.held = 0;
         for segment in snapshot.segments.iter() {
@@ -181,15 +181,15 @@ impl WriteSide {
     }
 
     /// Deletes from some segments in one commit; false, and nothing is deleted, if the policy is not in force any more.
-    fn delete(&self, core: &Core, rule: &Rule<'_>, fates: &[Fate], expired: &mut Expired) -> Result<bool> {
+    fn delete(&self, core: &Core, rule: &RetentionRun<'_>, fates: &[SegmentFate], expired: &mut Expired) -> Result<bool> {
         let (policy, now) = (rule.policy, rule.now);
         WriteSide::check_disk(core)?;
-        core.reach(Step::DeletionWritten)?;
+        core.reach(Failpoint::DeletionWritten)?;
         if core.policy.get().version != policy.version {
             return Ok(false);
         }
         record(core, policy, fates, "begun", now)?;
-        core.reach(Step::DeletionRecorded)?;
+        core.reach(Failpoint::DeletionRecorded)?;
         let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
         let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
         // Looked at by whoever commits, right before: a hold that is placed from there on waits for this one commit.
@@ -205,9 +205,15 @@ impl WriteSide {
 }
 
 /// What becomes of a segment; what is left of it is written, one segment at a time, and not in the table yet.
-fn decide(core: &Core, work: &mut Work<'_>, rule: &Rule<'_>, segment: &Arc<Segment>, number: &mut u64) -> Result<Fate> {
+fn decide(
+    core: &Core,
+    work: &mut SegmentWork<'_>,
+    rule: &RetentionRun<'_>,
+    segment: &Arc<Segment>,
+    number: &mut u64,
+) -> Result<SegmentFate> {
     let parted = rule.part(segment, true)?;
-    let mut fate = Fate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
+    let mut fate = SegmentFate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
     work.hold(&segment.manifest().id);
     if !fate.deleted.is_empty() && !parted.left.is_empty() {
         WriteSide::check_disk(core)?;
@@ -217,10 +223,10 @@ fn decide(core: &Core, work: &mut Work<'_>, rule: &Rule<'_>, segment: &Arc<Segme
 }
 
 /// Writes what is left of a segment, and compares it.
-fn put_left(core: &Core, work: &mut Work<'_>, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
+fn put_left(core: &Core, work: &mut SegmentWork<'_>, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
     let manifest = segment.manifest();
     let id = work.new_id(core, manifest.last_seq, number);
-    let form = Form { decoders: manifest.decoders, summary: core.settings.summary };
+    let form = SegmentOptions { decoders: manifest.decoders, summary: core.settings.summary };
     let (files, before) = write_left(&id, &manifest.date, form, left)?;
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
@@ -231,7 +237,7 @@ fn put_left(core: &Core, work: &mut Work<'_>, segment: &Segment, left: &[RecordB
 }
 
 /// Records a deletion, one event for each tenant.
-fn record(core: &Core, policy: &Policy, fates: &[Fate], state: &str, now: Timestamp) -> Result<()> {
+fn record(core: &Core, policy: &Policy, fates: &[SegmentFate], state: &str, now: Timestamp) -> Result<()> {
     let mut tenants: BTreeMap<&str, (u64, Vec<serde_json::Value>)> = BTreeMap::new();
     for fate in fates {
         let manifest = fate.segment.manifest();

@@ -1,13 +1,13 @@
 //! Whether the store is well: what is stuck, what refuses, what is damaged. Nothing here waits for a lock or for other work, so it
 //! is answered when nothing else is.
 
-use super::watchdog::{Part, Stuck, Working};
+use super::watchdog::{Stuck, WatchedPart, Working};
 use super::{Core, Engine, WriteSide};
 use std::time::Instant;
 
 /// How well the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Condition {
+pub enum HealthStatus {
     /// All is well.
     Sound,
     /// It takes in and answers, and something wants looking after.
@@ -20,7 +20,7 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// How bad it is.
-    pub condition: Condition,
+    pub condition: HealthStatus,
     /// What is concerned.
     pub part: &'static str,
     /// What is wrong, in words.
@@ -40,7 +40,7 @@ impl Engine {
 
     /// A call has begun, until what this returns is dropped.
     pub fn begin_call(&self) -> Working {
-        self.core.watchdog.begin(Part::Calls)
+        self.core.watchdog.begin(WatchedPart::Calls)
     }
 
     /// Everything that is wrong.
@@ -62,17 +62,17 @@ impl Engine {
             (_, lost) => format!("the data of {lost} segments is damaged: restore the files from a backup; `annals check` tells more"),
         };
         let segments = damaged.into_keys().take(NAMED_MAX).collect();
-        Some(Problem { condition: Condition::Degraded, part: "segments", what, segments })
+        Some(Problem { condition: HealthStatus::Degraded, part: "segments", what, segments })
     }
 }
 
-fn problem(condition: Condition, part: &'static str, what: String) -> Problem {
+fn problem(condition: HealthStatus, part: &'static str, what: String) -> Problem {
     Problem { condition, part, what, segments: Vec::new() }
 }
 
 fn stuck(stuck: &Stuck) -> Problem {
     let what = format!("{} waits, and nothing of it was finished for {} s", stuck.waiting, stuck.since.as_secs());
-    problem(if stuck.part.is_vital() { Condition::Unavailable } else { Condition::Degraded }, stuck.part.name(), what)
+    problem(if stuck.part.is_vital() { HealthStatus::Unavailable } else { HealthStatus::Degraded }, stuck.part.name(), what)
 }
 
 impl WriteSide {
@@ -81,26 +81,30 @@ impl WriteSide {
         let mut problems = Vec::new();
         let mut add = |condition, part, what: String| problems.push(problem(condition, part, what));
         if self.log.has_failed() {
-            add(Condition::Unavailable, "log", "the write-ahead log failed: the next batch tries to begin another file".to_owned());
+            add(HealthStatus::Unavailable, "log", "the write-ahead log failed: the next batch tries to begin another file".to_owned());
         }
         if !self.intake.is_running() {
-            add(Condition::Unavailable, "intake", "the thread that numbers events has ended; restart to recover".to_owned());
+            add(HealthStatus::Unavailable, "intake", "the thread that numbers events has ended; restart to recover".to_owned());
         }
         if self.table.is_in_doubt() {
             add(
-                Condition::Degraded,
+                HealthStatus::Degraded,
                 "table",
                 "a commit failed, and whether it is in the table is not known yet; events are safe in the log".to_owned(),
             );
         }
         if let Err(error) = Self::check_disk(core) {
-            add(Condition::Unavailable, "disk", error.to_string());
+            add(HealthStatus::Unavailable, "disk", error.to_string());
         }
         if let Some(held) = self.room.full() {
-            add(Condition::Unavailable, "buffer", format!("the write buffer is full: {} MiB wait to be written into segments", held >> 20));
+            add(
+                HealthStatus::Unavailable,
+                "buffer",
+                format!("the write buffer is full: {} MiB wait to be written into segments", held >> 20),
+            );
         }
-        if core.watchdog.keeps_failing(Part::Seal) {
-            add(Condition::Degraded, "seal", "the buffer cannot be written into segments; its events are safe in the log".to_owned());
+        if core.watchdog.keeps_failing(WatchedPart::Seal) {
+            add(HealthStatus::Degraded, "seal", "the buffer cannot be written into segments; its events are safe in the log".to_owned());
         }
         problems
     }

@@ -5,17 +5,17 @@
 //! thread or in the pool of intake, and while a request waits for room, for its turn or for the disk, it needs no thread
 //! ([`Engine::submit`]). Every wait has an end.
 
-use super::intake::{self, LIGHT_EVENTS, Numbered, Offer, Verdict};
+use super::intake::{self, LIGHT_EVENTS, NumberedBatch, Offer, Verdict};
 use super::refusals::{Refusals, Refused};
 use super::requests::RequestKey;
-use super::step::Step;
+use super::step::Failpoint;
 use super::{Core, Engine, WriteSide, log};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{
-    BATCH_BYTES, BATCH_RECORDS, Batch, Beside, Known, Record, RecordSplitter, Rejected, RowPlan, TenantRule, Unsealed, decode_records,
-    known_events,
+    BATCH_BYTES, BATCH_RECORDS, Beside, DecodedBatch, DedupVerdict, IncomingRecord, RecordSplitter, Rejected, RowPlan, TenantRule,
+    Unsealed, decode_records, known_events,
 };
 use crate::storage::segment::Segment;
 use serde::{Deserialize, Serialize};
@@ -101,12 +101,12 @@ impl Engine {
     ///
     /// # Errors
     /// A disk that fails or is full, or a buffer that stays full; nothing of the batch is accepted then.
-    pub fn ingest(&self, batch: Batch, source: &str) -> Result<Outcome> {
+    pub fn ingest(&self, batch: DecodedBatch, source: &str) -> Result<Outcome> {
         self.ingest_once(batch, source, None)
     }
 
     /// Decodes records as this store takes them: with what its rules of redaction find replaced.
-    pub fn decode(&self, records: Vec<Record>, format: Option<Format>, rule: &TenantRule) -> Batch {
+    pub fn decode(&self, records: Vec<IncomingRecord>, format: Option<Format>, rule: &TenantRule) -> DecodedBatch {
         let few = records.len() <= LIGHT_EVENTS;
         let decode = || decode_records(records, format, rule, self.core.redactor.as_ref());
         // A few records are decoded here: they would wait in the pool behind large batches.
@@ -117,7 +117,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::ingest`]; the same key with another body.
-    pub fn ingest_once(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+    pub fn ingest_once(&self, batch: DecodedBatch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
         self.core.ingest(batch, source, request, self.core.settings.room_wait)
     }
 
@@ -125,9 +125,9 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::ingest_once`].
-    pub async fn submit(&self, batch: Batch, source: &'static str, request: Option<RequestKey>) -> Result<Outcome> {
+    pub async fn submit(&self, batch: DecodedBatch, source: &'static str, request: Option<RequestKey>) -> Result<Outcome> {
         let core = Arc::clone(&self.core);
-        let _working = core.watchdog.begin(super::Part::Intake);
+        let _working = core.watchdog.begin(super::WatchedPart::Intake);
         let mut comparing = {
             let core = Arc::clone(&core);
             blocking(move || core.compare(batch, source, request)).await?
@@ -158,7 +158,7 @@ impl Engine {
     ) -> (Outcome, Option<Error>) {
         let mut total = Outcome::default();
         let mut failed = None;
-        let (sender, receiver): (SyncSender<Batch>, Receiver<Batch>) = sync_channel(1);
+        let (sender, receiver): (SyncSender<DecodedBatch>, Receiver<DecodedBatch>) = sync_channel(1);
         let broken = std::thread::scope(|scope| {
             let producer = scope.spawn(move || self.produce(input, format, rule, &sender));
             for batch in &receiver {
@@ -178,7 +178,7 @@ impl Engine {
         (total, failed.or(broken))
     }
 
-    fn produce(&self, input: impl BufRead, format: Option<Format>, rule: &TenantRule, sender: &SyncSender<Batch>) -> Option<Error> {
+    fn produce(&self, input: impl BufRead, format: Option<Format>, rule: &TenantRule, sender: &SyncSender<DecodedBatch>) -> Option<Error> {
         let mut splitter = RecordSplitter::new(input);
         loop {
             let (mut records, mut bytes, mut ended) = (Vec::new(), 0, None);
@@ -233,18 +233,18 @@ enum Handed {
     /// Segments were written meanwhile that it was not compared with.
     Outdated(Box<Offer>),
     /// What is new in it is durable and visible.
-    Durable(Box<Done>),
+    Durable(Box<DurableBatch>),
 }
 
 /// A batch that is durable.
 #[derive(Debug)]
-struct Done {
+struct DurableBatch {
     outcome: Outcome,
     conflicts: Vec<Rejected>,
     unused: Option<Beside>,
 }
 
-impl Done {
+impl DurableBatch {
     fn needs_disk(&self) -> bool {
         !self.conflicts.is_empty() || self.unused.is_some()
     }
@@ -252,8 +252,8 @@ impl Done {
 
 impl Core {
     /// Accepts a batch, and counts what became of it.
-    pub(super) fn ingest(&self, batch: Batch, source: &str, request: Option<RequestKey>, room_wait: Duration) -> Result<Outcome> {
-        let _working = self.watchdog.begin(super::Part::Intake);
+    pub(super) fn ingest(&self, batch: DecodedBatch, source: &str, request: Option<RequestKey>, room_wait: Duration) -> Result<Outcome> {
+        let _working = self.watchdog.begin(super::WatchedPart::Intake);
         let mut compared = self.compare(batch, source, request)?;
         loop {
             match self.write()?.runtime.block_on(self.hand_over(compared, room_wait))? {
@@ -265,7 +265,7 @@ impl Core {
 
     /// Compares a batch with the segments, and makes durable what can be before it is numbered: records that cannot be
     /// accepted go to quarantine, many records into a file beside the log.
-    fn compare(&self, batch: Batch, source: &str, request: Option<RequestKey>) -> Result<Compared> {
+    fn compare(&self, batch: DecodedBatch, source: &str, request: Option<RequestKey>) -> Result<Compared> {
         let write = self.write()?;
         WriteSide::check_disk(self)?;
         let (snapshot, now) = (self.published.get(), self.clock.now());
@@ -277,12 +277,12 @@ impl Core {
         let mut outcome = Outcome::default();
         for ((event, line), known) in batch.events.into_iter().zip(batch.lines).zip(known) {
             match known {
-                Known::New => {
+                DedupVerdict::New => {
                     events.push(event);
                     lines.push(line);
                 }
-                Known::Duplicate => outcome.duplicate_lines.push(line),
-                Known::Conflict => rejected.push(Rejected::conflict(&event, line)),
+                DedupVerdict::Duplicate => outcome.duplicate_lines.push(line),
+                DedupVerdict::Conflict => rejected.push(Rejected::conflict(&event, line)),
             }
         }
         rejected.sort_by_key(|rejected| rejected.line);
@@ -291,7 +291,7 @@ impl Core {
         let is_bulk = events.len() >= self.settings.bulk_events;
         let beside = if is_bulk { Some(Beside::write(self.data.store(), now, &events)?) } else { None };
         if is_bulk {
-            self.reach(Step::BesideWritten)?;
+            self.reach(Failpoint::BesideWritten)?;
         }
         let hashes = events.iter().map(|event| write.hasher.hash(event)).collect();
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
@@ -309,13 +309,13 @@ impl Core {
         let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
         let compare = || known_events(&events, &Unsealed::default(), &segments);
         let known = if events.len() > LIGHT_EVENTS { self.pools.intake.install(compare) } else { compare() }?;
-        if known.iter().all(|known| *known == Known::New) {
+        if known.iter().all(|known| *known == DedupVerdict::New) {
             let events = events.into_iter().map(Arc::new).collect();
             return Ok(Compared { events, hashes, plan, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside });
         }
         // Rare: the same events came in another request meanwhile. The file beside the log is written again without them.
         drop(beside);
-        let batch = Batch { events, lines, rejected: Vec::new() };
+        let batch = DecodedBatch { events, lines, rejected: Vec::new() };
         let again = self.compare(batch, source, request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
         outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());
@@ -336,12 +336,12 @@ impl Core {
             Verdict::Numbered(numbered) => *numbered,
         };
         answer(numbered.durable, log::gone).await?;
-        let Numbered { outcome, conflicts, unused, .. } = numbered;
-        Ok(Handed::Durable(Box::new(Done { outcome, conflicts, unused })))
+        let NumberedBatch { outcome, conflicts, unused, .. } = numbered;
+        Ok(Handed::Durable(Box::new(DurableBatch { outcome, conflicts, unused })))
     }
 
     /// Keeps what was found to be a conflict in the end, and counts.
-    fn finish(&self, done: Done, source: &str) -> Result<Outcome> {
+    fn finish(&self, done: DurableBatch, source: &str) -> Result<Outcome> {
         drop(done.unused);
         if !done.conflicts.is_empty() {
             self.quarantine.keep(source, self.clock.now(), &done.conflicts)?;

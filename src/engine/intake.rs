@@ -10,15 +10,15 @@
 //! (see [`Verdict::Outdated`]); so no event is looked for in neither place.
 
 use super::Outcome;
-use super::log::{Batch, Durable, Log, Rotated};
+use super::log::{Durable, Log, LoggedEvents, Rotated};
 use super::requests::{RequestKey, Requests};
 use super::room::Permit;
 use super::seal::segment_id;
-use super::step::{AtStep, Step};
+use super::step::{AtFailpoint, Failpoint};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
-use crate::ingest::{Beside, Buffered, Generation, Known, LoggedBatch, Rejected, RowPlan, Unsealed};
+use crate::ingest::{Beside, Buffered, DedupVerdict, Generation, LoggedBatch, Rejected, RowPlan, Unsealed};
 use crate::storage::wal::Frame;
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -55,14 +55,14 @@ pub(super) struct Offer {
 #[derive(Debug)]
 pub(super) enum Verdict {
     /// It is numbered, and durable when `durable` says so.
-    Numbered(Box<Numbered>),
+    Numbered(Box<NumberedBatch>),
     /// Segments were written that it was not compared with.
     Outdated(Box<Offer>),
 }
 
 /// A batch that is numbered.
 #[derive(Debug)]
-pub(super) struct Numbered {
+pub(super) struct NumberedBatch {
     pub(super) outcome: Outcome,
     /// Records that decoded and whose trace id is that of another record in no segment: not in quarantine yet.
     pub(super) conflicts: Vec<Rejected>,
@@ -73,7 +73,7 @@ pub(super) struct Numbered {
 
 /// What the thread is told to do.
 #[derive(Debug)]
-enum Order {
+enum IntakeOrder {
     Offer(Box<Offer>, oneshot::Sender<Result<Verdict>>),
     /// Begin a new file of the log, and mark what is in the buffer for sealing.
     BeginSeal(SyncSender<Result<Rotated>>),
@@ -84,8 +84,8 @@ enum Order {
 #[derive(Debug, Default)]
 struct Queues {
     /// Seals and small batches: these go first.
-    light: VecDeque<Order>,
-    bulk: VecDeque<Order>,
+    light: VecDeque<IntakeOrder>,
+    bulk: VecDeque<IntakeOrder>,
     stop: bool,
 }
 
@@ -101,7 +101,7 @@ impl Waiting {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, order: Order, light: bool) -> Result<()> {
+    fn push(&self, order: IntakeOrder, light: bool) -> Result<()> {
         let mut queues = self.queues();
         if queues.stop {
             return Err(ended());
@@ -116,7 +116,7 @@ impl Waiting {
     }
 
     /// The next order; none when the thread is to end.
-    fn next(&self) -> Option<Order> {
+    fn next(&self) -> Option<IntakeOrder> {
         let mut queues = self.queues();
         loop {
             if let Some(order) = queues.light.pop_front() {
@@ -174,14 +174,14 @@ impl Intake {
     /// Hands over a batch; the answer comes when it is its turn.
     pub(super) fn offer(&self, offer: Offer, light: bool) -> Result<oneshot::Receiver<Result<Verdict>>> {
         let (done, answer) = oneshot::channel();
-        self.waiting.push(Order::Offer(Box::new(offer), done), light)?;
+        self.waiting.push(IntakeOrder::Offer(Box::new(offer), done), light)?;
         Ok(answer)
     }
 
     /// Begins a new file of the log, and marks what is in the buffer for sealing.
     pub(super) fn begin_seal(&self) -> Result<Rotated> {
         let (done, answer) = std::sync::mpsc::sync_channel(1);
-        self.waiting.push(Order::BeginSeal(done), true)?;
+        self.waiting.push(IntakeOrder::BeginSeal(done), true)?;
         answer.recv().unwrap_or_else(|_| Err(ended()))
     }
 
@@ -189,7 +189,7 @@ impl Intake {
     /// caller to drop: this thread has no time to free many events or to remove files.
     pub(super) fn sealed(&self, last_seq: u64) -> Result<Sealed> {
         let (done, answer) = std::sync::mpsc::sync_channel(1);
-        self.waiting.push(Order::Sealed(last_seq, done), true)?;
+        self.waiting.push(IntakeOrder::Sealed(last_seq, done), true)?;
         answer.recv().map_err(|_| ended())
     }
 
@@ -248,7 +248,7 @@ pub(super) struct Owner {
     pub(super) held: VecDeque<HeldBatch>,
     pub(super) log: Arc<Log>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) at_step: AtStep,
+    pub(super) at_step: AtFailpoint,
 }
 
 impl Owner {
@@ -256,9 +256,9 @@ impl Owner {
         while let Some(order) = orders.next() {
             match order {
                 // Whoever has gone does not hear of it; what was numbered is accepted all the same.
-                Order::Offer(offer, done) => drop(done.send(self.take(offer))),
-                Order::BeginSeal(done) => self.begin_seal(&done),
-                Order::Sealed(last_seq, done) => drop(done.send(self.let_go(last_seq))),
+                IntakeOrder::Offer(offer, done) => drop(done.send(self.take(offer))),
+                IntakeOrder::BeginSeal(done) => self.begin_seal(&done),
+                IntakeOrder::Sealed(last_seq, done) => drop(done.send(self.let_go(last_seq))),
             }
         }
     }
@@ -275,7 +275,7 @@ impl Owner {
         {
             let unused = offer.beside.take();
             // The first answer may still be on its way to the disk.
-            return Ok(Verdict::Numbered(Box::new(Numbered { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
+            return Ok(Verdict::Numbered(Box::new(NumberedBatch { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
         }
         let out = self.take_out_known(&mut offer);
         self.number(*offer, out, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
@@ -287,9 +287,9 @@ impl Owner {
         for (place, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
             let line = offer.lines[place as usize];
             match self.unsealed.known_by(*hash, event) {
-                Known::New => continue,
-                Known::Duplicate => offer.outcome.duplicate_lines.push(line),
-                Known::Conflict => out.conflicts.push(Rejected::conflict(event, line)),
+                DedupVerdict::New => continue,
+                DedupVerdict::Duplicate => offer.outcome.duplicate_lines.push(line),
+                DedupVerdict::Conflict => out.conflicts.push(Rejected::conflict(event, line)),
             }
             out.places.push(place);
         }
@@ -303,7 +303,7 @@ impl Owner {
         out
     }
 
-    fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<Numbered> {
+    fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<NumberedBatch> {
         let Offer { mut events, hashes, plan, mut outcome, request, beside, room, .. } = offer;
         let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
         let last_seq = self.last_seq + accepted;
@@ -316,7 +316,7 @@ impl Owner {
         let answered = request.map(|request| request.answered(&outcome, last_seq, now));
         if events.is_empty() && answered.is_none() {
             // What is known already may still be on its way to the disk.
-            return Ok(Numbered { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
+            return Ok(NumberedBatch { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
         }
         let as_claimed = self.accept(&mut events, &hashes, now)?;
         let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
@@ -337,13 +337,13 @@ impl Owner {
         }
         // An event that is filed under another time than it claims has another place than was planned.
         let batch = match plan {
-            Some(plan) if as_claimed => Batch::Part(Buffered::planned(&events, plan)),
-            _ => Batch::Events(events),
+            Some(plan) if as_claimed => LoggedEvents::Part(Buffered::planned(&events, plan)),
+            _ => LoggedEvents::Events(events),
         };
         // What the log did not take must be forgotten before anything else is numbered.
-        let taken = self.at_step.reach(Step::Numbered).and_then(|()| self.log.append(frame, batch));
+        let taken = self.at_step.reach(Failpoint::Numbered).and_then(|()| self.log.append(frame, batch));
         let durable = taken.inspect_err(|_| self.log.fail())?;
-        Ok(Numbered { outcome, conflicts, durable, unused })
+        Ok(NumberedBatch { outcome, conflicts, durable, unused })
     }
 
     /// Gives events their numbers and remembers them; whether all of them are filed under the time that they claim.

@@ -19,9 +19,9 @@ const WRITE_BYTES: usize = 8 << 20;
 
 /// What the log is told to do. Orders are done in the order they come.
 #[derive(Debug)]
-enum Order {
+enum LogOrder {
     /// Make a batch durable and show it; without a frame, say when everything before it is.
-    Append { frame: Option<(Frame, Batch)>, done: oneshot::Sender<Result<()>> },
+    Append { frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>> },
     /// Begin a new file after the last durable event, and mark what is in the buffer for sealing. Refused after a failure.
     BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Begin a new file after the last durable event: what was not durable when the log failed is void.
@@ -32,7 +32,7 @@ enum Order {
 
 /// The events of a batch, to be shown when they are durable.
 #[derive(Debug)]
-pub(super) enum Batch {
+pub(super) enum LoggedEvents {
     /// A few, in the order of their numbers.
     Events(Vec<Arc<Event>>),
     /// Many, as a part of the buffer that is in order already: this thread has no time to sort.
@@ -53,7 +53,7 @@ pub(super) struct Rotated {
 /// The log's thread. Dropping it lets the thread end after the orders it has.
 #[derive(Debug)]
 pub(super) struct Log {
-    orders: Option<SyncSender<Order>>,
+    orders: Option<SyncSender<LogOrder>>,
     /// What was not durable must be forgotten before anything else is numbered.
     failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -83,12 +83,12 @@ impl Log {
         Ok(Self { orders: Some(orders), failed, thread: Some(thread) })
     }
 
-    fn send(&self, order: Order) -> Result<()> {
+    fn send(&self, order: LogOrder) -> Result<()> {
         self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(gone)
     }
 
     /// Takes a batch.
-    pub(super) fn append(&self, frame: Frame, batch: Batch) -> Result<Durable> {
+    pub(super) fn append(&self, frame: Frame, batch: LoggedEvents) -> Result<Durable> {
         self.order(Some((frame, batch)))
     }
 
@@ -97,9 +97,9 @@ impl Log {
         self.order(None)
     }
 
-    fn order(&self, frame: Option<(Frame, Batch)>) -> Result<Durable> {
+    fn order(&self, frame: Option<(Frame, LoggedEvents)>) -> Result<Durable> {
         let (done, answer) = oneshot::channel();
-        self.send(Order::Append { frame, done })?;
+        self.send(LogOrder::Append { frame, done })?;
         Ok(answer)
     }
 
@@ -116,7 +116,7 @@ impl Log {
     /// Begins a new file with a checkpoint, after everything that was handed over before, and marks that for sealing.
     /// The log answers when it is done.
     pub(super) fn begin_seal(&self, checkpoint: Vec<u8>, done: &SyncSender<Result<Rotated>>) {
-        if let Err(error) = self.send(Order::BeginSeal { checkpoint, done: done.clone() }) {
+        if let Err(error) = self.send(LogOrder::BeginSeal { checkpoint, done: done.clone() }) {
             let _ = done.send(Err(error));
         }
     }
@@ -124,13 +124,13 @@ impl Log {
     /// After a failure: begins a new file behind everything that is durable.
     pub(super) fn mend(&self, checkpoint: Vec<u8>) -> Result<Rotated> {
         let (done, answer) = sync_channel(1);
-        self.send(Order::Mend { checkpoint, done })?;
+        self.send(LogOrder::Mend { checkpoint, done })?;
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
 
     /// Removes the files before `epoch`.
     pub(super) fn trim(&self, epoch: u64) -> Result<()> {
-        self.send(Order::Trim { epoch })
+        self.send(LogOrder::Trim { epoch })
     }
 }
 
@@ -156,7 +156,7 @@ struct LogThread {
 
 /// Batches that are written and not synced, and who waits for them.
 #[derive(Debug, Default)]
-struct Group {
+struct SyncGroup {
     events: Vec<Arc<Event>>,
     parts: Vec<Buffered>,
     end_seq: u64,
@@ -164,15 +164,15 @@ struct Group {
 }
 
 impl LogThread {
-    fn run(&mut self, orders: &Receiver<Order>) {
+    fn run(&mut self, orders: &Receiver<LogOrder>) {
         let mut next = orders.recv().ok();
         while let Some(order) = next {
-            let mut group = Group::default();
+            let mut group = SyncGroup::default();
             let mut other = None;
             let mut order = Some(order);
             while let Some(taken) = order.take() {
                 match taken {
-                    Order::Append { frame, done } => {
+                    LogOrder::Append { frame, done } => {
                         self.take(&mut group, frame, done);
                         if self.writer.waiting() < WRITE_BYTES {
                             order = orders.try_recv().ok();
@@ -183,20 +183,20 @@ impl LogThread {
             }
             self.sync(group);
             match other {
-                Some(Order::BeginSeal { checkpoint, done }) => drop(done.send(self.begin_seal(checkpoint))),
-                Some(Order::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
-                Some(Order::Trim { epoch }) => {
+                Some(LogOrder::BeginSeal { checkpoint, done }) => drop(done.send(self.begin_seal(checkpoint))),
+                Some(LogOrder::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
+                Some(LogOrder::Trim { epoch }) => {
                     if let Err(cause) = self.writer.trim(epoch) {
                         tracing::warn!(%cause, "cannot remove a file of the log; the next seal tries again");
                     }
                 }
-                Some(Order::Append { .. }) | None => {}
+                Some(LogOrder::Append { .. }) | None => {}
             }
             next = orders.recv().ok();
         }
     }
 
-    fn take(&mut self, group: &mut Group, frame: Option<(Frame, Batch)>, done: oneshot::Sender<Result<()>>) {
+    fn take(&mut self, group: &mut SyncGroup, frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>>) {
         if let Some(failed) = &self.failure {
             let _ = done.send(Err(failure(failed)));
             return;
@@ -205,16 +205,16 @@ impl LogThread {
             self.writer.append(&frame);
             group.end_seq = frame.end_seq();
             match batch {
-                Batch::Events(mut events) => group.events.append(&mut events),
-                Batch::Part(part) => group.parts.push(part),
+                LoggedEvents::Events(mut events) => group.events.append(&mut events),
+                LoggedEvents::Part(part) => group.parts.push(part),
             }
         }
         group.waiting.push(done);
     }
 
-    fn sync(&mut self, group: Group) {
-        let _working = self.trigger.watchdog.begin(super::Part::Log);
-        let Group { events, mut parts, end_seq, waiting } = group;
+    fn sync(&mut self, group: SyncGroup) {
+        let _working = self.trigger.watchdog.begin(super::WatchedPart::Log);
+        let SyncGroup { events, mut parts, end_seq, waiting } = group;
         let synced = if self.writer.waiting() > 0 { self.writer.sync() } else { Ok(()) };
         match synced {
             Ok(()) => {

@@ -44,23 +44,23 @@ mod watchdog;
 pub use check::{CheckReport, SegmentReport};
 pub use compact::Compacted;
 pub use expire::Expired;
-pub use health::{Condition, Problem};
+pub use health::{HealthStatus, Problem};
 pub use ingest::{Outcome, Receipt};
 pub use policy::Retention;
 pub use refusals::{Refusals, Refused};
 pub use requests::RequestKey;
 pub use scrub::Scrubbed;
 pub use settings::Settings;
-pub use step::{AtStep, Step};
+pub use step::{AtFailpoint, Failpoint};
 pub use views::{Seen, View, ViewText, Views};
 pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
-pub use watchdog::{Part, Stuck, Working};
+pub use watchdog::{Stuck, WatchedPart, Working};
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::ingest::{IdentityHasher, Quarantine};
-use crate::query::plan::Path as AnswerPath;
-use crate::query::{Reader, Scanner, Snapshot};
+use crate::query::plan::AnswerPath;
+use crate::query::{Scanner, Snapshot, SnapshotReader};
 use crate::redact::Redactor;
 use crate::storage::DataDir;
 use crate::storage::segment::Segment;
@@ -70,7 +70,7 @@ use log::Log;
 use policy::InForce;
 use pools::Pools;
 use published::Published;
-use room::Room;
+use room::BufferRoom;
 use seal_trigger::SealTrigger;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -99,12 +99,12 @@ struct Core {
     published: Arc<Published>,
     policy: InForce,
     views: views::Saved,
-    pace: vitals::Pace,
+    pace: vitals::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
     /// Drawn when the directory was opened: what was told of another store, or before a restore, is not taken for this.
     opening: u64,
     scrubbed: Mutex<Scrubbed>,
-    taken: Mutex<BTreeMap<String, Taken>>,
+    taken: Mutex<BTreeMap<String, SourceCounts>>,
     quarantine: Quarantine,
     write: Option<WriteSide>,
 }
@@ -118,7 +118,7 @@ struct WriteSide {
     intake: Intake,
     /// What events are hashed with for it.
     hasher: IdentityHasher,
-    room: Room,
+    room: BufferRoom,
     /// Segments that are being written, or taken out of the table.
     in_work: SegmentsInWork,
     merges: Turns,
@@ -151,7 +151,7 @@ impl Core {
     }
 
     /// Tells whoever watches that a step is reached.
-    fn reach(&self, step: Step) -> Result<()> {
+    fn reach(&self, step: Failpoint) -> Result<()> {
         self.settings.at_step.reach(step)
     }
 
@@ -174,7 +174,7 @@ impl Drop for Engine {
 
 /// What became of the records of one source since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct SourceCounts {
     /// Accepted events.
     pub accepted: u64,
     /// Records that were here already.
@@ -210,8 +210,8 @@ impl Engine {
     }
 
     /// A reader of a snapshot; `forced` makes it answer by one path.
-    pub fn reader<'a>(&'a self, snapshot: &'a Snapshot, forced: Option<AnswerPath>) -> Reader<'a> {
-        Reader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
+    pub fn reader<'a>(&'a self, snapshot: &'a Snapshot, forced: Option<AnswerPath>) -> SnapshotReader<'a> {
+        SnapshotReader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
     }
 
     /// The key that cursors of this store are signed with.
@@ -258,7 +258,7 @@ impl Engine {
     }
 
     /// What became of records since the start, by where they came from.
-    pub fn taken(&self) -> BTreeMap<String, Taken> {
+    pub fn taken(&self) -> BTreeMap<String, SourceCounts> {
         self.core.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

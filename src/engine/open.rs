@@ -7,11 +7,11 @@ use super::policy::InForce;
 use super::pools::Pools;
 use super::published::Published;
 use super::requests::Requests;
-use super::room::{Permit, Room};
+use super::room::{BufferRoom, Permit};
 use super::seal_trigger::SealTrigger;
 use super::turns::{LogFiles, SegmentsInWork, Turns};
 use super::views::Saved;
-use super::vitals::Pace;
+use super::vitals::AcceptRate;
 use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, mend, seal};
 use crate::clock::Clock;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -21,7 +21,7 @@ use crate::query::{Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::segment::Segment;
 use crate::storage::wal::{Frame, LogFolder, LogWriter, MARKER, Recovered, recover};
-use crate::storage::{Access, DataDir, PutMode, Store, Table, paths};
+use crate::storage::{AccessMode, DataDir, PutMode, Store, Table, paths};
 use rayon::prelude::*;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -33,7 +33,7 @@ impl Engine {
     ///
     /// # Errors
     /// A directory that is missing (for reading), locked, of another version, or damaged.
-    pub fn open(root: &Path, access: Access, clock: Arc<dyn Clock>, runtime: Handle) -> Result<Self> {
+    pub fn open(root: &Path, access: AccessMode, clock: Arc<dyn Clock>, runtime: Handle) -> Result<Self> {
         Self::open_with(root, access, clock, runtime, Settings::default())
     }
 
@@ -41,7 +41,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub fn open_with(root: &Path, access: Access, clock: Arc<dyn Clock>, runtime: Handle, settings: Settings) -> Result<Self> {
+    pub fn open_with(root: &Path, access: AccessMode, clock: Arc<dyn Clock>, runtime: Handle, settings: Settings) -> Result<Self> {
         let data = DataDir::open(root, access)?;
         let store = data.store();
         store.opened().set_budget(settings.open_bytes);
@@ -60,7 +60,7 @@ impl Engine {
         };
         let published = Arc::new(Published::new(snapshot));
         let write = match (access, folder) {
-            (Access::Write, Some(folder)) => {
+            (AccessMode::Write, Some(folder)) => {
                 let owned = Owned::new(
                     table,
                     store.clone(),
@@ -86,7 +86,7 @@ impl Engine {
         let redactor = if write.is_some() { redactor(&data)? } else { None };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
-        let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), Pace::new());
+        let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), AcceptRate::new());
         let watchdog = write.as_ref().map(|write| Arc::clone(&write.trigger.watchdog)).unwrap_or_default();
         let opening = RandomState::new().hash_one(clock.now().millis());
         let core = Core {
@@ -130,8 +130,8 @@ impl Engine {
 }
 
 /// The table, its segments, and up to which number it has everything.
-fn open_table(store: &Store, access: Access, commits: &Runtime) -> Result<(Table, Vec<Arc<Segment>>, u64)> {
-    let table = commits.block_on(Table::open(store, access == Access::Write))?;
+fn open_table(store: &Store, access: AccessMode, commits: &Runtime) -> Result<(Table, Vec<Arc<Segment>>, u64)> {
+    let table = commits.block_on(Table::open(store, access == AccessMode::Write))?;
     let mut committed = commits.block_on(table.segments())?;
     committed.sort_by(|left, right| left.id.cmp(&right.id));
     let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
@@ -157,7 +157,7 @@ struct Logged {
     beside: Vec<(u64, String)>,
 }
 
-fn read_log(store: &Store, access: Access, sealed: u64) -> Result<(Logged, Option<LogFolder>)> {
+fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, Option<LogFolder>)> {
     let path = store.path(paths::LOG);
     let marker = path.join(MARKER);
     if store.exists(&paths::mark(paths::LOG)) && !marker.exists() {
@@ -169,7 +169,7 @@ fn read_log(store: &Store, access: Access, sealed: u64) -> Result<(Logged, Optio
         )));
     }
     if !path.is_dir() {
-        if access == Access::Read {
+        if access == AccessMode::Read {
             return Ok((Logged { recovered: Recovered { last_seq: sealed, ..Recovered::default() }, ..Logged::default() }, None));
         }
         store.create_folder(paths::LOG)?;
@@ -253,7 +253,7 @@ impl Start<'_> {
             table,
             intake,
             hasher,
-            room: Room::new(self.settings.buffer_bytes),
+            room: BufferRoom::new(self.settings.buffer_bytes),
             in_work: SegmentsInWork::default(),
             merges: Turns::default(),
             removals: Turns::default(),

@@ -1,13 +1,13 @@
 //! Changes of the policy of retention and holds: each is recorded as an event of the store's own tenant before it is in
 //! force, and carried out at the next start if the process ends in between.
 
-use super::step::Step;
+use super::step::Failpoint;
 use super::{Core, Engine};
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::decode::Format;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::ingest::{Record, TenantRule, decode_records};
+use crate::ingest::{IncomingRecord, TenantRule, decode_records};
 use crate::maintain::{Hold, Policy};
 use crate::query::Filter;
 use crate::query::filter::parse_filter;
@@ -137,7 +137,7 @@ impl Engine {
             "policy": policy,
         });
         self.core.record(record)?;
-        self.core.reach(Step::PolicyRecorded)?;
+        self.core.reach(Failpoint::PolicyRecorded)?;
         let policy = self.core.enforce(policy)?;
         // Whoever commits a deletion looks at the policy right before: only for a commit in hand is there to wait.
         write.table.settle()?;
@@ -166,7 +166,7 @@ fn trace_id(version: u64) -> String {
 impl Core {
     fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
         put_guarded(self.data.store(), paths::POLICY_FILE, &policy.encode())?;
-        self.reach(Step::PolicyWritten)?;
+        self.reach(Failpoint::PolicyWritten)?;
         let policy = Arc::new(policy);
         self.policy.version.store(policy.version, Ordering::Release);
         *self.policy.lock() = Arc::clone(&policy);
@@ -187,7 +187,7 @@ impl Core {
         if record["level"].is_null() {
             record["level"] = "normal".into();
         }
-        let records = vec![Record { line: 1, bytes: record.to_string().into_bytes() }];
+        let records = vec![IncomingRecord { line: 1, bytes: record.to_string().into_bytes() }];
         let batch = decode_records(records, Some(Format::Native), &TenantRule::Is(SYSTEM_TENANT.to_owned()), None);
         if let Some(rejected) = batch.rejected.first() {
             return Err(Error::internal(format!("a record of our own cannot be decoded: {}", rejected.reason)));

@@ -43,7 +43,7 @@ pub struct RefusedFor {
 /// The records of a request or a file that went to quarantine. Of one batch all are here, for doors that answer for each
 /// record; of several, and as JSON, the first hundred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "RefusalsJson")]
 pub struct Refusals {
     listed: Vec<Refused>,
     total: u64,
@@ -52,7 +52,7 @@ pub struct Refusals {
 
 /// The JSON of it; earlier versions wrote only the list, and all of it.
 #[derive(Debug, Deserialize)]
-struct Written {
+struct RefusalsJson {
     quarantined: Vec<Refused>,
     #[serde(default)]
     quarantined_total: u64,
@@ -146,8 +146,8 @@ impl FromIterator<Refused> for Refusals {
     }
 }
 
-impl From<Written> for Refusals {
-    fn from(written: Written) -> Self {
+impl From<RefusalsJson> for Refusals {
+    fn from(written: RefusalsJson) -> Self {
         if written.quarantined_total == 0 {
             return written.quarantined.into_iter().collect();
         }

@@ -23,28 +23,28 @@ pub(super) struct Permit {
 
 /// The room of the buffer, in KiB.
 #[derive(Debug)]
-pub(super) struct Room {
-    light: Pool,
-    bulk: Pool,
+pub(super) struct BufferRoom {
+    light: RoomPool,
+    bulk: RoomPool,
 }
 
 #[derive(Debug)]
-struct Pool {
+struct RoomPool {
     free: Arc<Semaphore>,
     kib: u32,
 }
 
-impl Pool {
+impl RoomPool {
     fn new(bytes: usize) -> Self {
         let kib = u32::try_from((bytes >> 10).clamp(1, Semaphore::MAX_PERMITS >> 1)).unwrap_or(u32::MAX >> 1);
         Self { free: Arc::new(Semaphore::new(kib as usize)), kib }
     }
 }
 
-impl Room {
+impl BufferRoom {
     /// Room for events of so many bytes of memory.
     pub(super) fn new(bytes: usize) -> Self {
-        Self { light: Pool::new(bytes / LIGHT_SHARE), bulk: Pool::new(bytes - bytes / LIGHT_SHARE) }
+        Self { light: RoomPool::new(bytes / LIGHT_SHARE), bulk: RoomPool::new(bytes - bytes / LIGHT_SHARE) }
     }
 
     /// Takes room for a batch; waits for it until `wait` is over, and has the buffer sealed meanwhile. A batch that is
@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn small_batches_have_room_that_large_ones_cannot_take() {
         let trigger = SealTrigger::default();
-        let room = Room::new(64 << 10);
+        let room = BufferRoom::new(64 << 10);
         let wait = Duration::from_millis(20);
         // Larger than everything: gets all that large ones may have.
         let all = room.take(1 << 30, false, &trigger, wait).await.expect("an empty buffer");

@@ -1,12 +1,12 @@
 //! Sealing: the buffer becomes segments of the table, off the request path; then the log is trimmed. One thread seals.
 
 use super::seal_trigger::Wake;
-use super::step::Step;
+use super::step::Failpoint;
 use super::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
-use crate::storage::segment::{Form, Segment, SegmentFiles};
+use crate::storage::segment::{Segment, SegmentFiles, SegmentOptions};
 use crate::storage::{PutMode, Store, paths};
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -26,7 +26,7 @@ pub(super) fn run(core: &Core, write: &WriteSide) {
             let answer = sealed.as_ref().copied().map_err(|error| Error::new(error.kind(), error.to_string()));
             let _ = done.send(answer);
         }
-        core.watchdog.ended(super::Part::Seal, sealed.is_ok());
+        core.watchdog.ended(super::WatchedPart::Seal, sealed.is_ok());
         match sealed {
             Ok(()) => rest = Duration::ZERO,
             Err(error) => {
@@ -59,14 +59,14 @@ impl WriteSide {
 
     /// Makes segments of everything in the buffer, and removes the log's files that held it.
     fn seal(&self, core: &Core) -> Result<()> {
-        let _working = core.watchdog.begin(super::Part::Seal);
+        let _working = core.watchdog.begin(super::WatchedPart::Seal);
         self.table.settle()?;
         let begun = self.intake.begin_seal()?;
-        core.reach(Step::SealBegun)?;
+        core.reach(Failpoint::SealBegun)?;
         if !begun.events.is_empty() {
             self.write_segments(core, begun.events, begun.durable_seq)?;
         }
-        core.reach(Step::SealShown)?;
+        core.reach(Failpoint::SealShown)?;
         // What is not needed any more is dropped here: freeing many events takes a while.
         drop(self.intake.sealed(begun.durable_seq)?);
         self.log.trim(begun.epoch)?;
@@ -78,7 +78,7 @@ impl WriteSide {
     fn write_segments(&self, core: &Core, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
         let now = core.clock.now();
         let mut number = 0;
-        let form = Form { decoders: crate::decode::VERSION, summary: core.settings.summary };
+        let form = SegmentOptions { decoders: crate::decode::VERSION, summary: core.settings.summary };
         let store = core.data.store();
         // No file of a segment that is not in the table yet may be taken for one that nothing needs.
         let mut work = self.in_work.begin();
@@ -89,7 +89,7 @@ impl WriteSide {
             id
         };
         let manifests = core.pools.seal.install(|| seal(events, form, next_id, |files| put(store, files)))?;
-        core.reach(Step::SealWritten)?;
+        core.reach(Failpoint::SealWritten)?;
         let segments = manifests.into_iter().map(|manifest| Arc::new(Segment::new(store, manifest))).collect();
         self.table.seal(segments, last_seq).map(drop)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How full the buffer is, and what the sealer was asked for.
 #[derive(Debug, Default)]
-struct State {
+struct BufferFill {
     events: usize,
     bytes: usize,
     /// When the oldest event in the buffer came.
@@ -24,7 +24,7 @@ struct State {
 
 #[derive(Debug, Default)]
 pub(super) struct SealTrigger {
-    state: Mutex<State>,
+    state: Mutex<BufferFill>,
     changed: Condvar,
     pub(super) watchdog: Arc<Watchdog>,
 }
@@ -39,7 +39,7 @@ pub(super) enum Wake {
 }
 
 impl SealTrigger {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BufferFill> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,7 +97,7 @@ impl SealTrigger {
 
     /// Waits until another seal has ended than those that were seen, or the time is over.
     pub(super) fn wait_for_another_seal(&self, seen: &mut u64, limit: Duration) -> Wake {
-        let waiting = |state: &mut State| state.seals == *seen && !state.stop;
+        let waiting = |state: &mut BufferFill| state.seals == *seen && !state.stop;
         let (state, _) = self.changed.wait_timeout_while(self.state(), limit, waiting).unwrap_or_else(PoisonError::into_inner);
         let sealed = state.seals != *seen;
         *seen = state.seals;

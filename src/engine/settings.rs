@@ -1,6 +1,6 @@
 //! When the engine seals, and when it takes nothing more.
 
-use super::step::AtStep;
+use super::step::AtFailpoint;
 use crate::ingest::QUARANTINE_BYTES;
 use crate::maintain::Most;
 use crate::storage::segment::{OPEN_BYTES, SummaryRule};
@@ -43,7 +43,7 @@ pub struct Settings {
     /// Bytes of records that could not be decoded, at most: see [`crate::ingest::Quarantine`].
     pub quarantine_bytes: u64,
     /// What is called at each step of what changes the store: for tests.
-    pub at_step: AtStep,
+    pub at_step: AtFailpoint,
 }
 
 impl Default for Settings {
@@ -68,7 +68,7 @@ impl Default for Settings {
             question_wait: Duration::from_secs(10),
             free_bytes: 256 << 20,
             quarantine_bytes: QUARANTINE_BYTES,
-            at_step: AtStep::default(),
+            at_step: AtFailpoint::default(),
         }
     }
 }

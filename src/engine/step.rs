@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A moment at which something is done in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum Failpoint {
     /// A batch is numbered and not handed to the log yet.
     Numbered,
     /// The log has a new file, and the buffer is marked for sealing.
@@ -48,7 +48,7 @@ pub enum Step {
     BackupBegun,
 }
 
-impl Step {
+impl Failpoint {
     /// Every step.
     pub const ALL: &[Self] = &[
         Self::Numbered,
@@ -75,26 +75,26 @@ impl Step {
 
 /// What is called at each step; nothing, outside tests.
 #[derive(Clone, Default)]
-pub struct AtStep(Option<Arc<dyn Fn(Step) -> Result<()> + Send + Sync>>);
+pub struct AtFailpoint(Option<Arc<dyn Fn(Failpoint) -> Result<()> + Send + Sync>>);
 
-impl AtStep {
+impl AtFailpoint {
     /// A hook.
-    pub fn new(hook: impl Fn(Step) -> Result<()> + Send + Sync + 'static) -> Self {
+    pub fn new(hook: impl Fn(Failpoint) -> Result<()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(hook)))
     }
 
-    pub(super) fn reach(&self, step: Step) -> Result<()> {
+    pub(super) fn reach(&self, step: Failpoint) -> Result<()> {
         self.0.as_ref().map_or(Ok(()), |hook| hook(step))
     }
 }
 
-impl fmt::Debug for AtStep {
+impl fmt::Debug for AtFailpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(if self.0.is_some() { "AtStep(hook)" } else { "AtStep(none)" })
     }
 }
 
-impl PartialEq for AtStep {
+impl PartialEq for AtFailpoint {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(left), Some(right)) => Arc::ptr_eq(left, right),
@@ -103,4 +103,4 @@ impl PartialEq for AtStep {
     }
 }
 
-impl Eq for AtStep {}
+impl Eq for AtFailpoint {}

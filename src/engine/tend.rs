@@ -1,6 +1,6 @@
 //! Looking after the Delta log: checkpoints, and what is archived after them.
 
-use super::step::Step;
+use super::step::Failpoint;
 use super::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -26,9 +26,9 @@ impl WriteSide {
             return Ok(());
         }
         self.runtime.block_on(log.write_checkpoint())?;
-        core.reach(Step::CheckpointWritten)?;
+        core.reach(Failpoint::CheckpointWritten)?;
         self.runtime.block_on(log.prove_checkpoint())?;
-        core.reach(Step::CheckpointProved)
+        core.reach(Failpoint::CheckpointProved)
     }
 
     /// Archives old commits and removes them from the log, unless somebody reads it; returns whether there may be more.
@@ -36,7 +36,7 @@ impl WriteSide {
         let Some(_archiving) = self.log_files.archive() else { return Ok(false) };
         let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
         let archived = log.archive(Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept)))?;
-        core.reach(Step::CommitsArchived)?;
+        core.reach(Failpoint::CommitsArchived)?;
         log.clean(&archived)?;
         Ok(archived.is_full())
     }

@@ -17,18 +17,18 @@ pub(super) struct Turns {
 
 /// A turn; it is given back when this is dropped.
 #[derive(Debug)]
-pub(super) struct Turn<'a>(&'a Turns);
+pub(super) struct MaintenanceTurn<'a>(&'a Turns);
 
 impl Turns {
     /// Waits until nobody has the turn.
-    pub(super) fn take(&self) -> Turn<'_> {
+    pub(super) fn take(&self) -> MaintenanceTurn<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         *self.given_back.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner) = true;
-        Turn(self)
+        MaintenanceTurn(self)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for MaintenanceTurn<'_> {
     fn drop(&mut self) {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.0.given_back.notify_one();
@@ -100,7 +100,7 @@ pub(super) struct SegmentsInWork(Mutex<HashMap<String, usize>>);
 
 /// Segments that one piece of work has; they are nobody's when this is dropped.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
+pub(super) struct SegmentWork<'a> {
     all: &'a SegmentsInWork,
     ids: Vec<String>,
 }
@@ -111,8 +111,8 @@ impl SegmentsInWork {
     }
 
     /// Begins a piece of work.
-    pub(super) fn begin(&self) -> Work<'_> {
-        Work { all: self, ids: Vec::new() }
+    pub(super) fn begin(&self) -> SegmentWork<'_> {
+        SegmentWork { all: self, ids: Vec::new() }
     }
 
     /// The ids of all of them.
@@ -121,7 +121,7 @@ impl SegmentsInWork {
     }
 }
 
-impl Work<'_> {
+impl SegmentWork<'_> {
     /// Works with a segment from now on; whether nobody else does.
     pub(super) fn hold(&mut self, id: &str) -> bool {
         let mut counts = self.all.counts();
@@ -151,7 +151,7 @@ impl Work<'_> {
     }
 }
 
-impl Drop for Work<'_> {
+impl Drop for SegmentWork<'_> {
     fn drop(&mut self) {
         let mut counts = self.all.counts();
         for id in self.ids.drain(..) {

@@ -3,7 +3,7 @@
 //! As with the policy, a change is recorded as an event of the store's own tenant before it is made, and made at the next
 //! start if the process ends in between. A view has a version; who changes one says which version was seen.
 
-use super::step::Step;
+use super::step::Failpoint;
 use super::{Core, Engine};
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -225,7 +225,7 @@ impl Engine {
             "trace_id": trace_id(views.changes + 1), "event_name": what, "resource_type": "view", "resource_id": id,
             "resource_name": name, "details": change,
         }))?;
-        self.core.reach(Step::ViewRecorded)?;
+        self.core.reach(Failpoint::ViewRecorded)?;
         let mut views = (*views).clone();
         views.apply(change);
         self.core.keep(views)
@@ -268,7 +268,7 @@ impl Core {
     fn keep(&self, views: Views) -> Result<()> {
         let bytes = serde_json::to_vec_pretty(&views).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         put_guarded(self.data.store(), paths::VIEWS_FILE, &bytes)?;
-        self.reach(Step::ViewWritten)?;
+        self.reach(Failpoint::ViewWritten)?;
         *self.views.views.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
         Ok(())
     }

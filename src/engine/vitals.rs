@@ -63,7 +63,7 @@ pub struct TenantTotals {
 
 /// How many events were accepted in each of the last seconds.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct AcceptRate {
     start: Instant,
     seconds: Mutex<Seconds>,
 }
@@ -75,7 +75,7 @@ struct Seconds {
     last: Option<Timestamp>,
 }
 
-impl Pace {
+impl AcceptRate {
     pub(super) fn new() -> Self {
         Self { start: Instant::now(), seconds: Mutex::default() }
     }

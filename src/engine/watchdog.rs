@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// A part that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum WatchedPart {
     /// The thread that writes the log.
     Log,
     /// Batches on their way in.
@@ -20,7 +20,7 @@ pub enum Part {
     Calls,
 }
 
-impl Part {
+impl WatchedPart {
     const ALL: [Self; 4] = [Self::Log, Self::Intake, Self::Seal, Self::Calls];
 
     /// How it is called in answers.
@@ -51,7 +51,7 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stuck {
     /// Which.
-    pub part: Part,
+    pub part: WatchedPart,
     /// For how long.
     pub since: Duration,
     /// How much of its work was begun and is not done.
@@ -64,7 +64,7 @@ const FAILURES: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Watchdog {
     started: Instant,
-    parts: [Watched; Part::ALL.len()],
+    parts: [Watched; WatchedPart::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ impl Default for Watchdog {
 #[derive(Debug)]
 pub struct Working {
     watchdog: Arc<Watchdog>,
-    part: Part,
+    part: WatchedPart,
 }
 
 impl Drop for Working {
@@ -97,7 +97,7 @@ impl Drop for Working {
 }
 
 impl Watchdog {
-    fn of(&self, part: Part) -> &Watched {
+    fn of(&self, part: WatchedPart) -> &Watched {
         &self.parts[part as usize]
     }
 
@@ -106,7 +106,7 @@ impl Watchdog {
     }
 
     /// A part has something to do, until what this returns is dropped.
-    pub(super) fn begin(self: &Arc<Self>, part: Part) -> Working {
+    pub(super) fn begin(self: &Arc<Self>, part: WatchedPart) -> Working {
         let watched = self.of(part);
         if watched.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             watched.moved.fetch_max(self.millis(Instant::now()), Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl Watchdog {
     }
 
     /// A part failed at what it did, or did it.
-    pub(super) fn ended(&self, part: Part, well: bool) {
+    pub(super) fn ended(&self, part: WatchedPart, well: bool) {
         let failures = &self.of(part).failures;
         if well {
             failures.store(0, Ordering::Relaxed);
@@ -125,20 +125,20 @@ impl Watchdog {
     }
 
     /// Whether a part fails again and again.
-    pub(super) fn keeps_failing(&self, part: Part) -> bool {
+    pub(super) fn keeps_failing(&self, part: WatchedPart) -> bool {
         self.of(part).failures.load(Ordering::Relaxed) >= FAILURES
     }
 
     /// The parts that are stuck.
     pub(super) fn stuck(&self, now: Instant) -> Vec<Stuck> {
-        let stuck = |part: &Part| {
+        let stuck = |part: &WatchedPart| {
             let watched = self.of(*part);
             let waiting = watched.waiting.load(Ordering::Relaxed);
             let since = self.millis(now).saturating_sub(watched.moved.load(Ordering::Relaxed));
             let since = Duration::from_millis(since);
             (waiting > 0 && since > part.limit()).then_some(Stuck { part: *part, since, waiting })
         };
-        Part::ALL.iter().filter_map(stuck).collect()
+        WatchedPart::ALL.iter().filter_map(stuck).collect()
     }
 }
 
@@ -151,12 +151,12 @@ mod tests {
         let watchdog = Arc::new(Watchdog::default());
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(watchdog.stuck(later(9_000)), [], "who has nothing to do is not");
-        let first = watchdog.begin(Part::Intake);
-        let second = watchdog.begin(Part::Intake);
-        let third = watchdog.begin(Part::Calls);
+        let first = watchdog.begin(WatchedPart::Intake);
+        let second = watchdog.begin(WatchedPart::Intake);
+        let third = watchdog.begin(WatchedPart::Calls);
         assert_eq!(watchdog.stuck(later(50)), []);
         let stuck = watchdog.stuck(later(70));
-        assert_eq!((stuck.len(), stuck[0].part, stuck[0].waiting), (1, Part::Intake, 2));
+        assert_eq!((stuck.len(), stuck[0].part, stuck[0].waiting), (1, WatchedPart::Intake, 2));
         assert!(stuck[0].since >= Duration::from_secs(60) && stuck[0].part.is_vital());
         assert_eq!(watchdog.stuck(later(200)).len(), 2);
         drop((first, third));
@@ -169,12 +169,12 @@ mod tests {
     fn a_part_that_fails_once_does_not_keep_failing() {
         let watchdog = Watchdog::default();
         for _ in 0..2 {
-            watchdog.ended(Part::Seal, false);
+            watchdog.ended(WatchedPart::Seal, false);
         }
-        assert!(!watchdog.keeps_failing(Part::Seal));
-        watchdog.ended(Part::Seal, false);
-        assert!(watchdog.keeps_failing(Part::Seal));
-        watchdog.ended(Part::Seal, true);
-        assert!(!watchdog.keeps_failing(Part::Seal));
+        assert!(!watchdog.keeps_failing(WatchedPart::Seal));
+        watchdog.ended(WatchedPart::Seal, false);
+        assert!(watchdog.keeps_failing(WatchedPart::Seal));
+        watchdog.ended(WatchedPart::Seal, true);
+        assert!(!watchdog.keeps_failing(WatchedPart::Seal));
     }
 }

@@ -1,6 +1,6 @@
 //! Events as Arrow columns, and back.
 
-use super::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount, Event, FIELDS, Field, FieldDef, Kind, List, Timestamp, Value};
+use super::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount, Event, FIELDS, Field, FieldDef, FieldKind, List, Timestamp, Value};
 use crate::error::{Context, Error, ErrorKind, Result};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal128Array, Decimal128Builder, Int64Array, Int64Builder, ListArray, ListBuilder,
@@ -50,14 +50,14 @@ fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
     let events = || events.iter().map(Borrow::borrow);
     let rows = events().len();
     match def.kind {
-        Kind::Text | Kind::Enum(_) if def.is_dictionary() => {
+        FieldKind::Text | FieldKind::Enum(_) if def.is_dictionary() => {
             let mut builder = StringDictionaryBuilder::<Int32Type>::new();
             for event in events() {
                 builder.append_option(text(event, def.field));
             }
             Arc::new(builder.finish())
         }
-        Kind::Text | Kind::Enum(_) => {
+        FieldKind::Text | FieldKind::Enum(_) => {
             let bytes = events().map(|event: &Event| text(event, def.field).map_or(0, str::len)).sum();
             let mut builder = StringBuilder::with_capacity(rows, bytes);
             for event in events() {
@@ -65,7 +65,7 @@ fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
             }
             Arc::new(builder.finish())
         }
-        Kind::Bool => {
+        FieldKind::Bool => {
             let mut builder = BooleanBuilder::with_capacity(rows);
             for event in events() {
                 builder.append_option(match event.value(def.field) {
@@ -75,7 +75,7 @@ fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
             }
             Arc::new(builder.finish())
         }
-        Kind::Time => {
+        FieldKind::Time => {
             let mut builder = TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC");
             for event in events() {
                 builder.append_option(match event.value(def.field) {
@@ -85,14 +85,14 @@ fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
             }
             Arc::new(builder.finish())
         }
-        Kind::Integer => {
+        FieldKind::Integer => {
             let mut builder = Int64Builder::with_capacity(rows);
             for event in events() {
                 builder.append_value(event.seq as i64);
             }
             Arc::new(builder.finish())
         }
-        Kind::Decimal => {
+        FieldKind::Decimal => {
             let mut builder = Decimal128Builder::with_capacity(rows)
                 .with_precision_and_scale(AMOUNT_PRECISION, AMOUNT_SCALE)
                 .expect("the constants are a valid decimal type");
@@ -101,7 +101,7 @@ fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
             }
             Arc::new(builder.finish())
         }
-        Kind::List => {
+        FieldKind::List => {
             let mut builder = ListBuilder::new(StringBuilder::new()).with_field(list_item());
             for event in events() {
                 for related in &event.related_ids {
@@ -245,12 +245,12 @@ impl Columns {
     /// The value of a field in a row, as far as the batch's columns tell it.
     pub fn value(&self, field: Field, row: usize) -> Value<'_> {
         match field.def().kind {
-            Kind::Text | Kind::Enum(_) => self.text(field, row).map_or(Value::Absent, Value::Text),
-            Kind::Bool => self.flag(field, row).map_or(Value::Absent, Value::Bool),
-            Kind::Time => self.time(field, row).map_or(Value::Absent, Value::Time),
-            Kind::Integer => self.seq(row).map_or(Value::Absent, Value::Integer),
-            Kind::Decimal => self.amount(row).map_or(Value::Absent, Value::Decimal),
-            Kind::List => Value::List(self.items(field, row)),
+            FieldKind::Text | FieldKind::Enum(_) => self.text(field, row).map_or(Value::Absent, Value::Text),
+            FieldKind::Bool => self.flag(field, row).map_or(Value::Absent, Value::Bool),
+            FieldKind::Time => self.time(field, row).map_or(Value::Absent, Value::Time),
+            FieldKind::Integer => self.seq(row).map_or(Value::Absent, Value::Integer),
+            FieldKind::Decimal => self.amount(row).map_or(Value::Absent, Value::Decimal),
+            FieldKind::List => Value::List(self.items(field, row)),
         }
     }
 

@@ -45,7 +45,7 @@ pub enum Field {
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FieldKind {
     /// Any text.
     Text,
     /// One of a few known texts; any other value in a filter is an error.
@@ -79,7 +79,7 @@ pub enum IndexKind {
 
 /// A way to ask for a field in a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
+pub enum FilterOperator {
     /// `field=a`, several values meaning any of them.
     Equal,
     /// `field.not=a`: everything that `field=a` does not match, absent values included.
@@ -94,7 +94,7 @@ pub enum Operator {
     Range,
 }
 
-impl Operator {
+impl FilterOperator {
     /// The operator's name in `GET /api/v1/fields`.
     pub fn name(self) -> &'static str {
         match self {
@@ -118,11 +118,11 @@ pub struct FieldDef {
     /// The name in CTS, empty where CTS has none.
     pub cts: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// How rows are found by it.
     pub index: IndexKind,
     /// How filters may ask for it.
-    pub operators: &'static [Operator],
+    pub operators: &'static [FilterOperator],
     /// Whether it can be counted by value.
     pub facet: bool,
     /// The column header of exports.
@@ -133,12 +133,13 @@ pub struct FieldDef {
     pub zh: &'static str,
 }
 
-const EXACT: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Exists];
-const NAMED: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Prefix, Operator::Exists];
-const ADDRESS: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Prefix, Operator::Exists, Operator::Cidr];
-const MONEY: &[Operator] = &[Operator::Equal, Operator::Not, Operator::Exists, Operator::Range];
-const PRESENCE: &[Operator] = &[Operator::Exists];
-const NONE: &[Operator] = &[];
+const EXACT: &[FilterOperator] = &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Exists];
+const NAMED: &[FilterOperator] = &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Prefix, FilterOperator::Exists];
+const ADDRESS: &[FilterOperator] =
+    &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Prefix, FilterOperator::Exists, FilterOperator::Cidr];
+const MONEY: &[FilterOperator] = &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Exists, FilterOperator::Range];
+const PRESENCE: &[FilterOperator] = &[FilterOperator::Exists];
+const NONE: &[FilterOperator] = &[];
 
 /// 事件类型.
 pub const EVENT_TYPES: &[&str] = &["system", "data"];
@@ -161,36 +162,36 @@ macro_rules! fields {
 
 fields! {
     // field            name                     CTS name            kind                  index  operators facet  labels
-    Tenant              "tenant"                "project_id"            Kind::Text,              Rows   NONE     false "Tenant" "租户";
-    Seq                 "seq"                   ""                      Kind::Integer,           Order  NONE     false "Sequence" "序号";
-    TraceId             "trace_id"              "trace_id"              Kind::Text,              Hash   EXACT    false "Event ID" "事件ID";
-    Time                "time"                  "time"                  Kind::Time,              Order  NONE     false "Time" "操作时间";
-    RecordTime          "record_time"           "record_time"           Kind::Time,              Column PRESENCE false "Recorded" "记录时间";
-    IngestTime          "ingest_time"           ""                      Kind::Time,              Column NONE     false "Accepted" "接收时间";
-    TimeSuspect         "time_suspect"          ""                      Kind::Bool,              Term   EXACT    true  "Time suspect" "时间存疑";
-    EventType           "event_type"            "event_type"            Kind::Enum(EVENT_TYPES), Term   EXACT    true  "Event type" "事件类型";
-    Source              "source"                "service_type"          Kind::Text,              Term   NAMED    true  "Event source" "事件来源";
-    ResourceType        "resource_type"         "resource_type"         Kind::Text,              Term   NAMED    true  "Resource type" "资源类型";
-    EventName           "event_name"            "trace_name"            Kind::Text,              Term   NAMED    true  "Event name" "事件名称";
-    ResourceId          "resource_id"           "resource_id"           Kind::Text,              Hash   NAMED    true  "Resource ID" "资源ID";
-    ResourceName        "resource_name"         "resource_name"         Kind::Text,              Hash   NAMED    true  "Resource name" "资源名称";
-    Operator            "operator"              "user"                  Kind::Text,              Term   NAMED    true  "Operator" "操作用户";
-    Level               "level"                 "trace_rating"          Kind::Enum(LEVELS),      Term   EXACT    true  "Level" "事件级别";
-    TraceType           "trace_type"            "trace_type"            Kind::Enum(TRACE_TYPES), Term   EXACT    true  "Trace type" "操作来源";
-    Code                "code"                  "code"                  Kind::Text,              Term   NAMED    true  "Code" "返回码";
-    SourceIp            "source_ip"             "source_ip"             Kind::Text,              Term   ADDRESS  true  "Source IP" "源IP";
-    AccessKeyId         "access_key_id"         "access_key_id"         Kind::Text,              Hash   NAMED    true  "Access key" "访问密钥ID";
-    RequestId           "request_id"            "request_id"            Kind::Text,              Hash   NAMED    false "Request ID" "请求ID";
-    OperationId         "operation_id"          "operation_id"          Kind::Text,              Hash   NAMED    true  "Operation ID" "操作ID";
-    EnterpriseProjectId "enterprise_project_id" "enterprise_project_id" Kind::Text,              Term   NAMED    true  "Enterprise project" "企业项目ID";
-    TrackerName         "tracker_name"          "tracker_name"          Kind::Text,              Term   NAMED    true  "Tracker" "追踪器名称";
-    ReadOnly            "read_only"             "read_only"             Kind::Bool,              Term   EXACT    true  "Read-only" "是否只读";
-    ApiVersion          "api_version"           "api_version"           Kind::Text,              Term   NAMED    true  "API version" "API版本";
-    RelatedIds          "related_ids"           ""                      Kind::List,              Hash   EXACT    false "Related IDs" "关联ID";
-    Amount              "amount"                ""                      Kind::Decimal,           Column MONEY    false "Amount" "金额";
-    Currency            "currency"              ""                      Kind::Text,              Term   NAMED    true  "Currency" "币种";
-    Format              "format"                ""                      Kind::Enum(FORMATS),     Term   EXACT    true  "Format" "记录格式";
-    Original            "original"              ""                      Kind::Text,              Column NONE     false "Record" "原始记录";
+    Tenant              "tenant"                "project_id"            FieldKind::Text,              Rows   NONE     false "Tenant" "租户";
+    Seq                 "seq"                   ""                      FieldKind::Integer,           Order  NONE     false "Sequence" "序号";
+    TraceId             "trace_id"              "trace_id"              FieldKind::Text,              Hash   EXACT    false "Event ID" "事件ID";
+    Time                "time"                  "time"                  FieldKind::Time,              Order  NONE     false "Time" "操作时间";
+    RecordTime          "record_time"           "record_time"           FieldKind::Time,              Column PRESENCE false "Recorded" "记录时间";
+    IngestTime          "ingest_time"           ""                      FieldKind::Time,              Column NONE     false "Accepted" "接收时间";
+    TimeSuspect         "time_suspect"          ""                      FieldKind::Bool,              Term   EXACT    true  "Time suspect" "时间存疑";
+    EventType           "event_type"            "event_type"            FieldKind::Enum(EVENT_TYPES), Term   EXACT    true  "Event type" "事件类型";
+    Source              "source"                "service_type"          FieldKind::Text,              Term   NAMED    true  "Event source" "事件来源";
+    ResourceType        "resource_type"         "resource_type"         FieldKind::Text,              Term   NAMED    true  "Resource type" "资源类型";
+    EventName           "event_name"            "trace_name"            FieldKind::Text,              Term   NAMED    true  "Event name" "事件名称";
+    ResourceId          "resource_id"           "resource_id"           FieldKind::Text,              Hash   NAMED    true  "Resource ID" "资源ID";
+    ResourceName        "resource_name"         "resource_name"         FieldKind::Text,              Hash   NAMED    true  "Resource name" "资源名称";
+    Operator            "operator"              "user"                  FieldKind::Text,              Term   NAMED    true  "Operator" "操作用户";
+    Level               "level"                 "trace_rating"          FieldKind::Enum(LEVELS),      Term   EXACT    true  "Level" "事件级别";
+    TraceType           "trace_type"            "trace_type"            FieldKind::Enum(TRACE_TYPES), Term   EXACT    true  "Trace type" "操作来源";
+    Code                "code"                  "code"                  FieldKind::Text,              Term   NAMED    true  "Code" "返回码";
+    SourceIp            "source_ip"             "source_ip"             FieldKind::Text,              Term   ADDRESS  true  "Source IP" "源IP";
+    AccessKeyId         "access_key_id"         "access_key_id"         FieldKind::Text,              Hash   NAMED    true  "Access key" "访问密钥ID";
+    RequestId           "request_id"            "request_id"            FieldKind::Text,              Hash   NAMED    false "Request ID" "请求ID";
+    OperationId         "operation_id"          "operation_id"          FieldKind::Text,              Hash   NAMED    true  "Operation ID" "操作ID";
+    EnterpriseProjectId "enterprise_project_id" "enterprise_project_id" FieldKind::Text,              Term   NAMED    true  "Enterprise project" "企业项目ID";
+    TrackerName         "tracker_name"          "tracker_name"          FieldKind::Text,              Term   NAMED    true  "Tracker" "追踪器名称";
+    ReadOnly            "read_only"             "read_only"             FieldKind::Bool,              Term   EXACT    true  "Read-only" "是否只读";
+    ApiVersion          "api_version"           "api_version"           FieldKind::Text,              Term   NAMED    true  "API version" "API版本";
+    RelatedIds          "related_ids"           ""                      FieldKind::List,              Hash   EXACT    false "Related IDs" "关联ID";
+    Amount              "amount"                ""                      FieldKind::Decimal,           Column MONEY    false "Amount" "金额";
+    Currency            "currency"              ""                      FieldKind::Text,              Term   NAMED    true  "Currency" "币种";
+    Format              "format"                ""                      FieldKind::Enum(FORMATS),     Term   EXACT    true  "Format" "记录格式";
+    Original            "original"              ""                      FieldKind::Text,              Column NONE     false "Record" "原始记录";
 }
 
 impl Field {
@@ -227,12 +228,12 @@ impl fmt::Display for Field {
 impl FieldDef {
     /// Whether the value is one text, other than the tenant and the record itself.
     pub fn is_text(&self) -> bool {
-        matches!(self.kind, Kind::Text | Kind::Enum(_)) && !matches!(self.field, Field::Tenant | Field::Original)
+        matches!(self.kind, FieldKind::Text | FieldKind::Enum(_)) && !matches!(self.field, Field::Tenant | Field::Original)
     }
 
     /// Whether the column keeps dictionary codes: few distinct values, so codes are cheaper than texts.
     pub fn is_dictionary(&self) -> bool {
-        matches!(self.kind, Kind::Text | Kind::Enum(_)) && matches!(self.index, IndexKind::Term | IndexKind::Rows)
+        matches!(self.kind, FieldKind::Text | FieldKind::Enum(_)) && matches!(self.index, IndexKind::Term | IndexKind::Rows)
     }
 
     /// Whether every event has a value.
@@ -244,13 +245,15 @@ impl FieldDef {
     /// The type of the column in Arrow. Times are microseconds because Delta Lake knows no other unit.
     pub fn arrow_type(&self) -> DataType {
         match self.kind {
-            Kind::Text | Kind::Enum(_) if self.is_dictionary() => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            Kind::Text | Kind::Enum(_) => DataType::Utf8,
-            Kind::Bool => DataType::Boolean,
-            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
-            Kind::Integer => DataType::Int64,
-            Kind::Decimal => DataType::Decimal128(super::AMOUNT_PRECISION, super::AMOUNT_SCALE),
-            Kind::List => DataType::List(Arc::new(super::columns::list_item())),
+            FieldKind::Text | FieldKind::Enum(_) if self.is_dictionary() => {
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+            }
+            FieldKind::Text | FieldKind::Enum(_) => DataType::Utf8,
+            FieldKind::Bool => DataType::Boolean,
+            FieldKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
+            FieldKind::Integer => DataType::Int64,
+            FieldKind::Decimal => DataType::Decimal128(super::AMOUNT_PRECISION, super::AMOUNT_SCALE),
+            FieldKind::List => DataType::List(Arc::new(super::columns::list_item())),
         }
     }
 }

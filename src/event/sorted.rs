@@ -12,10 +12,10 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Where a row is: in which batch, and where in it.
-type Place = (usize, usize);
+type RowPosition = (usize, usize);
 
 /// A column of codes over all batches: the values ascend, and each row's code is the place of its value.
-struct Coded {
+struct CodedColumn {
     values: ArrayRef,
     codes: Vec<Option<i32>>,
 }
@@ -29,8 +29,8 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
     if batches.iter().any(|batch| batch.num_columns() != FIELDS.len()) {
         return Err(Error::internal("batches without some of the columns cannot be sorted"));
     }
-    let coded: Vec<Option<Coded>> =
-        FIELDS.par_iter().map(|def| def.is_dictionary().then(|| Coded::of(batches, def)).transpose()).collect::<Result<_>>()?;
+    let coded: Vec<Option<CodedColumn>> =
+        FIELDS.par_iter().map(|def| def.is_dictionary().then(|| CodedColumn::of(batches, def)).transpose()).collect::<Result<_>>()?;
     let order = order(batches, coded[Field::Tenant as usize].as_ref())?;
     // The first row of each batch, counted over all.
     let starts: Vec<usize> = batches
@@ -40,14 +40,14 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
             Some(*next - batch.num_rows())
         })
         .collect();
-    let column = |(place, coded): (usize, &Option<Coded>), rows: &[Place]| match coded {
+    let column = |(place, coded): (usize, &Option<CodedColumn>), rows: &[RowPosition]| match coded {
         Some(coded) => coded.take(rows.iter().map(|(batch, row)| starts[*batch] + row)),
         None => {
             let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(place).as_ref()).collect();
             interleave(&arrays, rows).context(ErrorKind::Internal, || format!("cannot put rows of {} together", FIELDS[place].name))
         }
     };
-    let chunk = |rows: &[Place]| {
+    let chunk = |rows: &[RowPosition]| {
         let columns = coded.iter().enumerate().map(|coded| column(coded, rows)).collect::<Result<_>>()?;
         RecordBatch::try_new(Arc::clone(&schema), columns).context(ErrorKind::Internal, || "sorted rows do not form a batch".to_owned())
     };
@@ -55,7 +55,7 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
 }
 
 /// The rows of all batches in the order of rows.
-fn order(batches: &[RecordBatch], tenants: Option<&Coded>) -> Result<Vec<Place>> {
+fn order(batches: &[RecordBatch], tenants: Option<&CodedColumn>) -> Result<Vec<RowPosition>> {
     let tenants = tenants.ok_or_else(|| Error::internal("tenants have no codes"))?;
     let mut keys = Vec::with_capacity(tenants.codes.len());
     let mut codes = tenants.codes.iter();
@@ -74,7 +74,7 @@ fn order(batches: &[RecordBatch], tenants: Option<&Coded>) -> Result<Vec<Place>>
     Ok(keys.into_iter().map(|(_, _, _, batch, row)| (batch as usize, row as usize)).collect())
 }
 
-impl Coded {
+impl CodedColumn {
     fn of(batches: &[RecordBatch], def: &FieldDef) -> Result<Self> {
         let mut numbers: HashMap<&str, i32> = HashMap::new();
         let mut found: Vec<&str> = Vec::new();

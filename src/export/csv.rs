@@ -3,7 +3,7 @@
 use super::{Labels, Options, cannot_write, moment_in};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Field, Value};
-use crate::query::Batch;
+use crate::query::EventBatch;
 use csv::{Terminator, Writer, WriterBuilder};
 use std::borrow::Cow;
 
@@ -79,7 +79,7 @@ pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
 }
 
 /// The lines of some events.
-pub(super) fn lines(events: &Batch, options: &Options) -> Result<Vec<u8>> {
+pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     let mut out = writer(Vec::with_capacity(events.rows() * LINE_BYTES));
     for place in 0..events.rows() {
         for field in &options.columns {

@@ -11,7 +11,7 @@ pub use csv::{Formulas, formula_safe};
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{FIELDS, Field, Timestamp};
-use crate::query::Batch;
+use crate::query::EventBatch;
 use arrow::array::RecordBatch;
 use chrono::{SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// The form of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ExportFormat {
     /// RFC 4180.
     Csv,
     /// One JSON object a line.
@@ -29,7 +29,7 @@ pub enum Form {
     Parquet,
 }
 
-impl Form {
+impl ExportFormat {
     /// Every form.
     pub const ALL: &[Self] = &[Self::Csv, Self::Ndjson, Self::Parquet];
 
@@ -88,7 +88,7 @@ impl Labels {
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The form.
-    pub form: Form,
+    pub form: ExportFormat,
     /// The columns, in this order; [`default_columns`] of the form if empty.
     pub columns: Vec<Field>,
     /// What the header of a CSV file says. The other forms keep the native names: programs read them.
@@ -105,7 +105,7 @@ pub struct Options {
 
 impl Options {
     /// The plain options of a form.
-    pub fn new(form: Form) -> Self {
+    pub fn new(form: ExportFormat) -> Self {
         let formulas = Formulas::default();
         Self { form, columns: Vec::new(), labels: Labels::Name, time_zone: Tz::UTC, bom: false, formulas, closing: false }
     }
@@ -113,8 +113,8 @@ impl Options {
 
 /// The columns of an export that names none: all. The record itself is left out of CSV, where it would fill a cell with
 /// JSON; it is asked for by name.
-pub fn default_columns(form: Form) -> Vec<Field> {
-    FIELDS.iter().map(|def| def.field).filter(|field| form != Form::Csv || *field != Field::Original).collect()
+pub fn default_columns(form: ExportFormat) -> Vec<Field> {
+    FIELDS.iter().map(|def| def.field).filter(|field| form != ExportFormat::Csv || *field != Field::Original).collect()
 }
 
 /// Reads a list of columns, separated by commas.
@@ -137,13 +137,13 @@ pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
 
 /// Some events in the form of an export. Parts are made on several cores, and written in order.
 #[derive(Debug)]
-pub struct Part {
+pub struct ExportChunk {
     rows: u64,
-    body: Body,
+    body: ChunkBody,
 }
 
 #[derive(Debug)]
-enum Body {
+enum ChunkBody {
     Text(Vec<u8>),
     Columns(RecordBatch),
 }
@@ -157,13 +157,13 @@ impl Parts {
     ///
     /// # Errors
     /// None that input can cause.
-    pub fn make(&self, events: &Batch) -> Result<Part> {
+    pub fn make(&self, events: &EventBatch) -> Result<ExportChunk> {
         let body = match self.0.form {
-            Form::Csv => Body::Text(csv::lines(events, &self.0)?),
-            Form::Ndjson => Body::Text(ndjson::lines(events, &self.0)?),
-            Form::Parquet => Body::Columns(parquet::batch(events, &self.0)?),
+            ExportFormat::Csv => ChunkBody::Text(csv::lines(events, &self.0)?),
+            ExportFormat::Ndjson => ChunkBody::Text(ndjson::lines(events, &self.0)?),
+            ExportFormat::Parquet => ChunkBody::Columns(parquet::batch(events, &self.0)?),
         };
-        Ok(Part { rows: events.rows() as u64, body })
+        Ok(ExportChunk { rows: events.rows() as u64, body })
     }
 }
 
@@ -195,12 +195,12 @@ impl<W: Write + Send> Encoder<W> {
             options.columns = default_columns(options.form);
         }
         let out = match options.form {
-            Form::Csv => {
+            ExportFormat::Csv => {
                 out.write_all(&csv::header(&options)?).context(ErrorKind::Unavailable, cannot_write)?;
                 Out::Text(out)
             }
-            Form::Ndjson => Out::Text(out),
-            Form::Parquet => Out::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
+            ExportFormat::Ndjson => Out::Text(out),
+            ExportFormat::Parquet => Out::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
         };
         Ok(Self { parts: Parts(Arc::new(options)), rows: 0, out })
     }
@@ -224,11 +224,11 @@ impl<W: Write + Send> Encoder<W> {
     ///
     /// # Errors
     /// An `out` that cannot be written to.
-    pub fn write(&mut self, part: &Part) -> Result<()> {
+    pub fn write(&mut self, part: &ExportChunk) -> Result<()> {
         self.rows += part.rows;
         match (&mut self.out, &part.body) {
-            (Out::Text(out), Body::Text(text)) => out.write_all(text).context(ErrorKind::Unavailable, cannot_write),
-            (Out::Parquet(out), Body::Columns(batch)) => out.write(batch),
+            (Out::Text(out), ChunkBody::Text(text)) => out.write_all(text).context(ErrorKind::Unavailable, cannot_write),
+            (Out::Parquet(out), ChunkBody::Columns(batch)) => out.write(batch),
             _ => Err(Error::internal("a part of another export")),
         }
     }

@@ -3,13 +3,13 @@
 use super::{Options, cannot_write, moment_in};
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{Field, Value};
-use crate::query::Batch;
+use crate::query::EventBatch;
 use serde::Serializer;
 use serde::ser::SerializeMap;
 use std::io::Write;
 
 /// The lines of some events.
-pub(super) fn lines(events: &Batch, options: &Options) -> Result<Vec<u8>> {
+pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for place in 0..events.rows() {
         line(&mut out, events, place, options).context(ErrorKind::Internal, cannot_write)?;
@@ -24,7 +24,7 @@ pub(super) fn closing(rows: u64) -> String {
 }
 
 /// The columns of an event that have a value, in the order of the columns.
-fn line(out: &mut impl Write, events: &Batch, place: usize, options: &Options) -> serde_json::Result<()> {
+fn line(out: &mut impl Write, events: &EventBatch, place: usize, options: &Options) -> serde_json::Result<()> {
     let mut serializer = serde_json::Serializer::new(out);
     let mut map = serializer.serialize_map(None)?;
     for field in &options.columns {

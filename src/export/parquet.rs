@@ -4,7 +4,7 @@
 use super::{Options, cannot_write};
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{event_batch_of, event_schema};
-use crate::query::Batch;
+use crate::query::EventBatch;
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -15,7 +15,7 @@ use std::io::Write;
 const GROUP: (usize, usize) = (65_536, 32 << 20);
 
 /// The columns of some events.
-pub(super) fn batch(events: &Batch, options: &Options) -> Result<RecordBatch> {
+pub(super) fn batch(events: &EventBatch, options: &Options) -> Result<RecordBatch> {
     event_batch_of(&options.columns, &events.events())
 }
 

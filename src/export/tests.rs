@@ -29,19 +29,20 @@ fn columns() -> Vec<Field> {
 
 #[test]
 fn csv_is_quoted_disarmed_and_labelled() {
-    let options = Options { columns: columns(), labels: Labels::Zh, bom: true, time_zone: Tz::Asia__Shanghai, ..Options::new(Form::Csv) };
+    let options =
+        Options { columns: columns(), labels: Labels::Zh, bom: true, time_zone: Tz::Asia__Shanghai, ..Options::new(ExportFormat::Csv) };
     assert_eq!(
         String::from_utf8(export(options)).expect("text"),
         "\u{feff}操作时间,事件ID,资源名称,操作用户,金额,关联ID,返回码\r\n\
          2026-06-30T08:00:00.000+08:00,id-1,'=1+1,\"a \"\"b\"\", c\r\nd\",-5.00,quota:q1 coupon:c1,\r\n"
     );
-    let raw = Options { columns: vec![Field::ResourceName], formulas: Formulas::Raw, ..Options::new(Form::Csv) };
+    let raw = Options { columns: vec![Field::ResourceName], formulas: Formulas::Raw, ..Options::new(ExportFormat::Csv) };
     assert_eq!(export(raw), b"resource_name\r\n=1+1\r\n");
 }
 
 #[test]
 fn ndjson_keeps_the_order_of_columns_and_says_that_it_is_complete() {
-    let options = Options { columns: columns(), closing: true, ..Options::new(Form::Ndjson) };
+    let options = Options { columns: columns(), closing: true, ..Options::new(ExportFormat::Ndjson) };
     assert_eq!(
         String::from_utf8(export(options)).expect("text"),
         "{\"time\":\"2026-06-30T00:00:00.000Z\",\"trace_id\":\"id-1\",\"resource_name\":\"=1+1\",\"operator\":\"a \\\"b\\\", c\\r\\nd\",\
@@ -64,7 +65,7 @@ proptest! {
         let cell = format!("{before}{start}{rest}");
         let mut event = Event::default();
         event.set(Field::ResourceName, &cell);
-        let options = Options { columns: vec![Field::ResourceName], ..Options::new(Form::Csv) };
+        let options = Options { columns: vec![Field::ResourceName], ..Options::new(ExportFormat::Csv) };
         let mut encoder = Encoder::new(Vec::new(), options).expect("an encoder");
         encoder.write(&encoder.parts().make(&vec![event].into()).expect("a part")).expect("memory");
         let bytes = encoder.finish().expect("memory");

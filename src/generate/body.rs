@@ -3,13 +3,13 @@
 use super::pick::Dice;
 use super::tenant::Tenant;
 use super::text::{push_amount, push_hex_id, push_int, push_long_decimal, push_uuid_of};
-use super::vocabulary::{Effect, Kind, Shape};
+use super::vocabulary::{Effect, RequestShape, ResourceKind};
 
 /// What is acted on, and the circumstances that texts about it are made from.
 #[derive(Debug)]
-pub(super) struct Subject<'a> {
+pub(super) struct EventSubject<'a> {
     pub(super) tenant: &'a Tenant,
-    pub(super) kind: &'a Kind,
+    pub(super) kind: &'a ResourceKind,
     pub(super) effect: Effect,
     /// The key that everything about the resource is derived from.
     pub(super) key: u64,
@@ -83,14 +83,14 @@ pub(super) fn push_failure(service: &str, failure: &Failure, out: &mut String) {
     }
 }
 
-impl Subject<'_> {
+impl EventSubject<'_> {
     /// Appends the resource's id as its service writes ids.
     pub(super) fn push_id(&self, out: &mut String) {
         match self.kind.shape {
-            Shape::Identity | Shape::Account => push_hex_id(out, self.key),
+            RequestShape::Identity | RequestShape::Account => push_hex_id(out, self.key),
             // A bucket has no id but its name.
-            Shape::Bucket => self.push_name(out),
-            Shape::Money => {
+            RequestShape::Bucket => self.push_name(out),
+            RequestShape::Money => {
                 out.push_str("CS");
                 push_long_decimal(out, self.key);
             }
@@ -134,7 +134,7 @@ impl Subject<'_> {
     /// Appends the response's text, between the quotes, of an operation that succeeded.
     pub(super) fn push_success(&self, dice: &mut Dice, out: &mut String) {
         match (self.effect, self.kind.shape) {
-            (Effect::Create | Effect::Delete, Shape::Server | Shape::Volume | Shape::Cluster) => {
+            (Effect::Create | Effect::Delete, RequestShape::Server | RequestShape::Volume | RequestShape::Cluster) => {
                 out.push_str(r#"{\"job_id\":\""#);
                 push_hex_id(out, dice.bits());
                 out.push_str(r#"\",\"status\":\"SUCCESS\"}"#);
@@ -155,11 +155,11 @@ impl Subject<'_> {
 
     fn push_creation(&self, dice: &mut Dice, out: &mut String) {
         out.push_str(match self.kind.shape {
-            Shape::Server => r#"{\"server\":{\"name\":\""#,
-            Shape::Volume => r#"{\"volume\":{\"name\":\""#,
-            Shape::Cluster => r#"{\"kind\":\"Cluster\",\"spec\":{\"name\":\""#,
-            Shape::Bucket => r#"{\"bucket\":{\"name\":\""#,
-            Shape::Identity => r#"{\"user\":{\"name\":\""#,
+            RequestShape::Server => r#"{\"server\":{\"name\":\""#,
+            RequestShape::Volume => r#"{\"volume\":{\"name\":\""#,
+            RequestShape::Cluster => r#"{\"kind\":\"Cluster\",\"spec\":{\"name\":\""#,
+            RequestShape::Bucket => r#"{\"bucket\":{\"name\":\""#,
+            RequestShape::Identity => r#"{\"user\":{\"name\":\""#,
             _ => r#"{\"resource\":{\"name\":\""#,
         });
         self.push_name(out);
@@ -172,7 +172,7 @@ impl Subject<'_> {
     /// Appends the members that only this shape has, each with a comma after it.
     fn push_details(&self, dice: &mut Dice, out: &mut String) {
         match self.kind.shape {
-            Shape::Server => {
+            RequestShape::Server => {
                 push_member(out, "flavorRef", dice.one(FLAVORS));
                 out.push_str(r#"\"imageRef\":\""#);
                 push_uuid_of(out, self.tenant.key ^ 0x1a9e_0000 ^ u64::from(dice.low(20)));
@@ -180,25 +180,25 @@ impl Subject<'_> {
                 push_uuid_of(out, self.tenant.key ^ 0x7bc0_0000 ^ u64::from(dice.low(4)));
                 out.push_str(r#"\",\"adminPass\":\"********\","#);
             }
-            Shape::Volume => {
+            RequestShape::Volume => {
                 push_member(out, "volume_type", dice.one(VOLUME_TYPES));
                 out.push_str(r#"\"size\":"#);
                 out.push_str(dice.one(SIZES));
                 out.push(',');
             }
-            Shape::Network => {
+            RequestShape::Network => {
                 out.push_str(r#"\"cidr\":\"10."#);
                 push_int(out, u64::from(dice.below(256)));
                 out.push_str(r#".0.0/16\",\"protocol\":\"tcp\","#);
             }
-            Shape::Cluster => push_member(out, "flavor", "cce.s2.medium"),
-            Shape::Bucket => push_member(out, "location", self.tenant.region),
-            Shape::Money => {
+            RequestShape::Cluster => push_member(out, "flavor", "cce.s2.medium"),
+            RequestShape::Bucket => push_member(out, "location", self.tenant.region),
+            RequestShape::Money => {
                 out.push_str(r#"\"currency\":\"CNY\",\"amount\":"#);
                 push_amount(out, u64::from(dice.low(5_000_000)));
                 out.push(',');
             }
-            Shape::Identity | Shape::Account | Shape::Other => push_member(out, "domain_name", &self.tenant.domain),
+            RequestShape::Identity | RequestShape::Account | RequestShape::Other => push_member(out, "domain_name", &self.tenant.domain),
         }
     }
 

@@ -44,14 +44,14 @@ mod text;
 mod trace;
 mod vocabulary;
 
-use partner::{Book, Step};
+use partner::{Book, FlowStep};
 use pick::{Dice, Weighted, mix};
 use rhythm::{Moment, Slots};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use tenant::Tenant;
 use text::Stamp;
-use vocabulary::Vocabulary;
+use vocabulary::OperationCatalog;
 
 /// Seed of a [`Plan`] that names none.
 const SEED_DEFAULT: u64 = 1;
@@ -125,18 +125,18 @@ pub struct Generator {
     id_salt: u64,
     tenants: Vec<Tenant>,
     tenant_pick: Weighted,
-    vocabulary: Vocabulary,
+    vocabulary: OperationCatalog,
     /// One per tenant, made at the tenant's first partner step.
     books: Vec<Option<Box<Book>>>,
     /// What still has to follow an unbind, oldest first: the tenant's place and the step.
-    pending: VecDeque<(usize, Step)>,
+    pending: VecDeque<(usize, FlowStep)>,
     stamp: Stamp,
     current: usize,
 }
 
 /// Everything about one record that does not depend on its kind.
 #[derive(Debug, Clone, Copy)]
-struct Occasion {
+struct RecordContext {
     moment: Moment,
     /// The two halves of the record's unique id.
     id: (u64, u64),
@@ -146,7 +146,7 @@ impl Generator {
     /// A generator at the start of `plan`.
     pub fn new(plan: &Plan) -> Self {
         let count = plan.tenants.clamp(1, TENANTS_MAX);
-        let vocabulary = Vocabulary::new();
+        let vocabulary = OperationCatalog::new();
         let tenants: Vec<_> = (0..count).map(|rank| Tenant::new(plan.seed, rank, vocabulary.kinds.len())).collect();
         Self {
             dice: Dice::new(plan.seed),
@@ -166,7 +166,7 @@ impl Generator {
     /// Appends one record to `into`, without a newline; false, and nothing appended, at the end.
     pub fn next_record(&mut self, into: &mut String) -> bool {
         let Some(moment) = self.slots.next(&mut self.dice) else { return false };
-        let occasion = Occasion { moment, id: unique_id(self.serial, self.id_salt) };
+        let occasion = RecordContext { moment, id: unique_id(self.serial, self.id_salt) };
         self.serial += 1;
         // Every other record, so that what follows an unbind is seconds behind it and mixed with other tenants' records.
         let follows = !self.pending.is_empty() && (self.pending.len() >= PENDING_MAX || self.dice.chance(5000));
@@ -190,7 +190,7 @@ impl Generator {
         &self.tenants[self.current].id
     }
 
-    fn next_step(&mut self) -> Step {
+    fn next_step(&mut self) -> FlowStep {
         let tenant = &self.tenants[self.current];
         let book = self.books[self.current].get_or_insert_with(|| Box::new(Book::new(tenant.key)));
         let (step, following) = book.next(&mut self.dice);
@@ -198,11 +198,11 @@ impl Generator {
         step
     }
 
-    fn write_step(&mut self, step: &Step, occasion: &Occasion, into: &mut String) {
+    fn write_step(&mut self, step: &FlowStep, occasion: &RecordContext, into: &mut String) {
         let tenant = &self.tenants[self.current];
         match step {
-            Step::Association(leaving) => trace::write_association(tenant, leaving, occasion, &mut self.dice, into),
-            Step::Record(record) => partner_record::write(tenant, record, occasion, &mut self.stamp, into),
+            FlowStep::Association(leaving) => trace::write_association(tenant, leaving, occasion, &mut self.dice, into),
+            FlowStep::Record(record) => partner_record::write(tenant, record, occasion, &mut self.stamp, into),
         }
     }
 }

@@ -117,7 +117,7 @@ pub(super) struct Leaving {
 
 /// A customer's budget that is set, or deleted with the association.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
+pub(super) struct CustomerBudget {
     pub(super) customer: Customer,
     pub(super) amount: u64,
     pub(super) deletes: bool,
@@ -125,18 +125,18 @@ pub(super) struct Budget {
 
 /// One record of the partner centre.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Record {
+pub(super) enum PartnerRecord {
     Quota { quota: Quota, grants: bool, amount: u64, failed: bool },
     Coupon { coupon: Coupon, operation: CouponOperation, failed: bool },
     Adjust { customer: Customer, operation: &'static str, amount: u64 },
-    Budget(Budget),
+    Budget(CustomerBudget),
 }
 
 /// One step of a flow: a CTS trace or a record.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step {
+pub(super) enum FlowStep {
     Association(Leaving),
-    Record(Record),
+    Record(PartnerRecord),
 }
 
 /// The resellers, customers, quotas and coupons of one tenant.
@@ -172,7 +172,7 @@ impl Book {
     }
 
     /// The next step, and what has to follow it later.
-    pub(super) fn next(&mut self, dice: &mut Dice) -> (Step, Vec<Step>) {
+    pub(super) fn next(&mut self, dice: &mut Dice) -> (FlowStep, Vec<FlowStep>) {
         let record = match HAPPENINGS[self.happenings.pick(dice)].0 {
             Happening::Grant => self.grant(dice),
             Happening::ReclaimQuota => self.reclaim(dice),
@@ -183,15 +183,15 @@ impl Book {
             Happening::AdjustRecall => self.adjust("SOURCE_OPERATION_BERETRIEVE", dice),
             Happening::SetBudget => {
                 let amount = u64::from(1 + dice.low(500)) * 100 * YUAN;
-                Record::Budget(Budget { customer: self.customers[self.customer(dice)], amount, deletes: false })
+                PartnerRecord::Budget(CustomerBudget { customer: self.customers[self.customer(dice)], amount, deletes: false })
             }
             Happening::Leave { switches } if !self.coupons.is_empty() => return self.leave(switches, dice),
             Happening::Leave { .. } => self.issue(dice),
         };
-        (Step::Record(record), Vec::new())
+        (FlowStep::Record(record), Vec::new())
     }
 
-    fn grant(&mut self, dice: &mut Dice) -> Record {
+    fn grant(&mut self, dice: &mut Dice) -> PartnerRecord {
         if self.quotas.len() >= QUOTAS_MAX {
             return self.reclaim(dice);
         }
@@ -208,11 +208,11 @@ impl Book {
         if !failed {
             self.quotas.push(quota);
         }
-        Record::Quota { quota, grants: true, amount, failed }
+        PartnerRecord::Quota { quota, grants: true, amount, failed }
     }
 
     /// Takes back what is left of a quota, and rather of an old one.
-    fn reclaim(&mut self, dice: &mut Dice) -> Record {
+    fn reclaim(&mut self, dice: &mut Dice) -> PartnerRecord {
         if self.quotas.is_empty() {
             return self.grant(dice);
         }
@@ -222,10 +222,10 @@ impl Book {
         if !failed {
             self.quotas.remove(place);
         }
-        Record::Quota { quota, grants: false, amount: quota.left, failed }
+        PartnerRecord::Quota { quota, grants: false, amount: quota.left, failed }
     }
 
-    fn issue(&mut self, dice: &mut Dice) -> Record {
+    fn issue(&mut self, dice: &mut Dice) -> PartnerRecord {
         if self.quotas.is_empty() {
             return self.grant(dice);
         }
@@ -253,11 +253,11 @@ impl Book {
                 self.quotas.remove(place);
             }
         }
-        Record::Coupon { coupon, operation: CouponOperation::Issue, failed }
+        PartnerRecord::Coupon { coupon, operation: CouponOperation::Issue, failed }
     }
 
     /// Takes back a coupon; what was issued by hand in error or bought back returns to its quota if that still lives.
-    fn recall(&mut self, operation: CouponOperation, dice: &mut Dice) -> Record {
+    fn recall(&mut self, operation: CouponOperation, dice: &mut Dice) -> PartnerRecord {
         if self.coupons.is_empty() {
             return self.issue(dice);
         }
@@ -270,25 +270,25 @@ impl Book {
                 quota.left += coupon.amount;
             }
         }
-        Record::Coupon { coupon, operation, failed }
+        PartnerRecord::Coupon { coupon, operation, failed }
     }
 
     /// Moves a coupon to another reseller; the customer keeps it.
-    fn transfer(&mut self, dice: &mut Dice) -> Record {
+    fn transfer(&mut self, dice: &mut Dice) -> PartnerRecord {
         if self.coupons.is_empty() {
             return self.issue(dice);
         }
         let coupon = self.coupons[dice.below(self.coupons.len() as u32) as usize];
-        Record::Coupon { coupon, operation: CouponOperation::Transfer, failed: false }
+        PartnerRecord::Coupon { coupon, operation: CouponOperation::Transfer, failed: false }
     }
 
-    fn adjust(&mut self, operation: &'static str, dice: &mut Dice) -> Record {
+    fn adjust(&mut self, operation: &'static str, dice: &mut Dice) -> PartnerRecord {
         let amount = u64::from(1 + dice.low(100_000)) * 10;
-        Record::Adjust { customer: self.customers[self.customer(dice)], operation, amount }
+        PartnerRecord::Adjust { customer: self.customers[self.customer(dice)], operation, amount }
     }
 
     /// A customer with coupons leaves: first the trace, then the recall of each coupon, of the balance, and of the budget.
-    fn leave(&mut self, switches: bool, dice: &mut Dice) -> (Step, Vec<Step>) {
+    fn leave(&mut self, switches: bool, dice: &mut Dice) -> (FlowStep, Vec<FlowStep>) {
         let chosen = self.coupons[dice.below(self.coupons.len() as u32) as usize];
         let (gone, kept) = self.coupons.drain(..).partition(|coupon| coupon.customer_place == chosen.customer_place);
         self.coupons = kept;
@@ -297,15 +297,15 @@ impl Book {
         let reseller = self.resellers[chosen.customer_place / CUSTOMERS_EACH];
         let operation = if switches { CouponOperation::SwitchRecall } else { CouponOperation::UnbindRecall };
         let mut following: Vec<_> =
-            gone.into_iter().map(|coupon| Step::Record(Record::Coupon { coupon, operation, failed: false })).collect();
+            gone.into_iter().map(|coupon| FlowStep::Record(PartnerRecord::Coupon { coupon, operation, failed: false })).collect();
         if !switches {
             let balance = u64::from(1 + dice.low(100_000)) * 10;
-            following.push(Step::Record(Record::Adjust { customer, operation: "SOURCE_OPERATION_BEUNBIND", amount: balance }));
+            following.push(FlowStep::Record(PartnerRecord::Adjust { customer, operation: "SOURCE_OPERATION_BEUNBIND", amount: balance }));
             let amount = u64::from(1 + dice.low(500)) * 100 * YUAN;
-            following.push(Step::Record(Record::Budget(Budget { customer, amount, deletes: true })));
+            following.push(FlowStep::Record(PartnerRecord::Budget(CustomerBudget { customer, amount, deletes: true })));
             self.customers[chosen.customer_place] = Customer { key: self.fresh() };
         }
-        (Step::Association(Leaving { customer, reseller, switches, amount: recalled }), following)
+        (FlowStep::Association(Leaving { customer, reseller, switches, amount: recalled }), following)
     }
 
     fn customer(&self, dice: &mut Dice) -> usize {

@@ -1,7 +1,7 @@
 //! The partner centre's records as JSON: `QuotaRecord`, `CouponRecordV2`, `AdjustRecordV3` and `BudgetRecordInfo` of the vendor's SDK.
 
-use super::Occasion;
-use super::partner::{Budget, Coupon, CouponOperation, Customer, Quota, Record};
+use super::RecordContext;
+use super::partner::{Coupon, CouponOperation, Customer, CustomerBudget, PartnerRecord, Quota};
 use super::tenant::Tenant;
 use super::text::{Stamp, push_amount, push_hex_id, push_int, push_long_decimal, push_uuid, push_uuid_of};
 
@@ -9,25 +9,25 @@ const RESELLER_NAMES: &[&str] = &["远航云服务", "eastgate", "诚信数码",
 const REMARKS: &[&str] = &["", "", "年度返利", "year end", "", "客户活动", "CHG-20318 补发", "", "promo Q2"];
 
 /// Appends one record.
-pub(super) fn write(tenant: &Tenant, record: &Record, occasion: &Occasion, stamp: &mut Stamp, out: &mut String) {
+pub(super) fn write(tenant: &Tenant, record: &PartnerRecord, occasion: &RecordContext, stamp: &mut Stamp, out: &mut String) {
     match record {
-        Record::Quota { quota, grants, amount, failed } => {
+        PartnerRecord::Quota { quota, grants, amount, failed } => {
             push_id("id", occasion, out);
             push_quota(tenant, quota, *grants, occasion, out);
             out.push_str(r#","amount":"#);
             push_amount(out, *amount);
             push_result(*failed, occasion, out);
         }
-        Record::Coupon { coupon, operation, failed } => {
+        PartnerRecord::Coupon { coupon, operation, failed } => {
             push_id("id", occasion, out);
             push_coupon(coupon, *operation, out);
             push_result(*failed, occasion, out);
         }
-        Record::Adjust { customer, operation, amount } => {
+        PartnerRecord::Adjust { customer, operation, amount } => {
             push_id("trans_id", occasion, out);
             push_adjustment(*customer, operation, *amount, out);
         }
-        Record::Budget(budget) => {
+        PartnerRecord::Budget(budget) => {
             push_id("id", occasion, out);
             push_budget(tenant, budget, occasion, out);
         }
@@ -39,7 +39,7 @@ pub(super) fn write(tenant: &Tenant, record: &Record, occasion: &Occasion, stamp
     out.push_str(r#""}"#);
 }
 
-fn push_id(name: &str, occasion: &Occasion, out: &mut String) {
+fn push_id(name: &str, occasion: &RecordContext, out: &mut String) {
     out.push_str(r#"{""#);
     out.push_str(name);
     out.push_str(r#"":""#);
@@ -47,7 +47,7 @@ fn push_id(name: &str, occasion: &Occasion, out: &mut String) {
     out.push('"');
 }
 
-fn push_quota(tenant: &Tenant, quota: &Quota, grants: bool, occasion: &Occasion, out: &mut String) {
+fn push_quota(tenant: &Tenant, quota: &Quota, grants: bool, occasion: &RecordContext, out: &mut String) {
     out.push_str(r#","operator":""#);
     out.push_str(person(tenant, occasion));
     out.push_str(if grants { r#"","operation_type":"10","quota_id":""# } else { r#"","operation_type":"11","quota_id":""# });
@@ -89,7 +89,7 @@ fn push_adjustment(customer: Customer, operation: &str, amount: u64, out: &mut S
     out.push_str(r#"","currency":"CNY","apply_scene":"","measure_id":1,"memo":"""#);
 }
 
-fn push_budget(tenant: &Tenant, budget: &Budget, occasion: &Occasion, out: &mut String) {
+fn push_budget(tenant: &Tenant, budget: &CustomerBudget, occasion: &RecordContext, out: &mut String) {
     out.push_str(r#","customer_id":""#);
     push_hex_id(out, budget.customer.key);
     out.push_str(r#"","budget_amount":"#);
@@ -104,7 +104,7 @@ fn push_budget(tenant: &Tenant, budget: &Budget, occasion: &Occasion, out: &mut 
     out.push('"');
 }
 
-fn push_result(failed: bool, occasion: &Occasion, out: &mut String) {
+fn push_result(failed: bool, occasion: &RecordContext, out: &mut String) {
     out.push_str(if failed { r#","result":"-1","remark":""# } else { r#","result":"0","remark":""# });
     let remark = REMARKS[(occasion.id.0 >> 32) as usize % REMARKS.len()];
     out.push_str(if failed { "额度不足" } else { remark });
@@ -112,7 +112,7 @@ fn push_result(failed: bool, occasion: &Occasion, out: &mut String) {
 }
 
 /// One of the tenant's people: programs and services do not grant quotas.
-fn person<'a>(tenant: &'a Tenant, occasion: &Occasion) -> &'a str {
+fn person<'a>(tenant: &'a Tenant, occasion: &RecordContext) -> &'a str {
     let people = tenant.officers();
     &people[occasion.id.0 as usize % people.len()].name
 }

@@ -33,7 +33,7 @@ const OFFICERS_MAX: usize = 6;
 
 /// How an operator reaches the cloud; it decides the trace type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum OperatorAccess {
     /// A program with a permanent key.
     Program,
     /// A person, mostly in the console.
@@ -44,8 +44,8 @@ pub(super) enum Access {
 
 /// One who acts.
 #[derive(Debug)]
-pub(super) struct Operator {
-    pub(super) access: Access,
+pub(super) struct Actor {
+    pub(super) access: OperatorAccess,
     pub(super) name: String,
     /// The user's id, 32 hexadecimal digits.
     pub(super) id: String,
@@ -58,7 +58,7 @@ pub(super) struct Operator {
 
 /// The resources of one kind that a tenant has now.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pool {
+pub(super) struct ResourcePool {
     living: Vec<u32>,
     created: u32,
 }
@@ -72,11 +72,11 @@ pub(super) struct Tenant {
     pub(super) region: &'static str,
     /// Name of the account.
     pub(super) domain: String,
-    operators: Vec<Operator>,
+    operators: Vec<Actor>,
     operator_pick: Weighted,
     /// Enterprise projects besides "0".
     projects: [String; 3],
-    pools: Vec<Pool>,
+    pools: Vec<ResourcePool>,
     /// Resources of one kind, at most.
     pool_max: usize,
 }
@@ -98,25 +98,25 @@ impl Tenant {
             operator_pick: Weighted::zipf(operators.len(), OPERATOR_EXPONENT_THOUSANDTHS),
             operators,
             projects: [2, 3, 4].map(|salt| made(|out| push_uuid_of(out, key ^ salt))),
-            pools: vec![Pool::default(); kinds],
+            pools: vec![ResourcePool::default(); kinds],
             pool_max: (16_384 / (rank as usize + 1)).max(64),
             domain,
         }
     }
 
     /// One of the operators; a few programs act most.
-    pub(super) fn operator(&self, dice: &mut Dice) -> &Operator {
+    pub(super) fn operator(&self, dice: &mut Dice) -> &Actor {
         &self.operators[self.operator_pick.pick(dice)]
     }
 
     /// One of the few people who deal with money, partners and customers.
-    pub(super) fn person(&self, dice: &mut Dice) -> &Operator {
+    pub(super) fn person(&self, dice: &mut Dice) -> &Actor {
         let people = self.officers();
         &people[dice.low(people.len() as u32) as usize]
     }
 
     /// The people who deal with money, partners and customers: at least one.
-    pub(super) fn officers(&self) -> &[Operator] {
+    pub(super) fn officers(&self) -> &[Actor] {
         let last = self.operators.len().min(FIRST_PERSON as usize + OFFICERS_MAX);
         &self.operators[FIRST_PERSON as usize..last]
     }
@@ -164,7 +164,7 @@ impl Tenant {
         pool.living.swap_remove((count - 1 - dice.low(count)) as usize)
     }
 
-    fn pool(&mut self, kind: usize) -> &mut Pool {
+    fn pool(&mut self, kind: usize) -> &mut ResourcePool {
         let initial = (self.pool_max / 32).max(4) as u32;
         let pool = &mut self.pools[kind];
         if pool.created == 0 {
@@ -176,7 +176,7 @@ impl Tenant {
     }
 }
 
-fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Operator {
+fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
     let key = mix(tenant ^ (u64::from(place) << 20) ^ 0x0b);
     let id = made(|out| push_hex_id(out, key));
     let person = tenant.wrapping_add(u64::from(place) * 7) % (SURNAMES.len() * GIVEN.len()) as u64;
@@ -184,29 +184,29 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Operator {
         0..3 => {
             let name = SERVICES[place as usize].to_string();
             let urn = format!("iam::{account}:user:{name}");
-            (Access::Program, name, "User", urn)
+            (OperatorAccess::Program, name, "User", urn)
         }
         3 => {
             let urn = format!("sts::{account}:assumed-agency:op_svc_cce/cce");
-            (Access::Service, format!("{domain}/op_svc_cce"), "AssumedAgency", urn)
+            (OperatorAccess::Service, format!("{domain}/op_svc_cce"), "AssumedAgency", urn)
         }
         _ if place % 9 == 8 => {
             let session = format!("{}{}", FEDERATED[person as usize % FEDERATED.len()], place / 9);
             let urn = format!("sts::{account}:external-user:corp-idp/{session}");
-            (Access::Person, format!("corp-idp/{session}"), "ExternalUser", urn)
+            (OperatorAccess::Person, format!("corp-idp/{session}"), "ExternalUser", urn)
         }
         _ => {
             // 7 shares no divisor with the number of pairs, so no two people of a tenant have the same name.
             let name = format!("{}.{}", SURNAMES[person as usize % 20], GIVEN[person as usize / 20]);
             let urn = format!("iam::{account}:user:{name}");
-            (Access::Person, name, "User", urn)
+            (OperatorAccess::Person, name, "User", urn)
         }
     };
     // The account's own user; CTS writes this boolean as a text.
     let root = if place == FIRST_PERSON { r#""principal_is_root_user":"true","# } else { "" };
     let account = format!(r#""domain":{{"id":"{account}","name":"{domain}"}}"#);
     let user = format!(r#""user":{{{account},"id":"{id}","name":"{name}","type":"{kind}","principal_urn":"{urn}",{root}"access_key_id":""#);
-    Operator { access, name, id, user, key, ips: addresses(tenant, key) }
+    Actor { access, name, id, user, key, ips: addresses(tenant, key) }
 }
 
 /// The office's address first, which all of a tenant's people share with their neighbours, then two of one's own.
@@ -236,15 +236,15 @@ fn push_block(out: &mut String, key: u64) {
     out.push('.');
 }
 
-impl Operator {
+impl Actor {
     /// Appends the id of the key used: a program's is permanent, a session in the console has its own for the day.
     pub(super) fn push_access_key(&self, day: i64, out: &mut String) {
         match self.access {
-            Access::Program => {
+            OperatorAccess::Program => {
                 out.push_str("HPUA");
                 push_key_id(out, self.key);
             }
-            Access::Person | Access::Service => {
+            OperatorAccess::Person | OperatorAccess::Service => {
                 out.push_str("HSTA");
                 push_key_id(out, self.key ^ day.unsigned_abs());
             }

@@ -1,12 +1,12 @@
 //! CTS traces in the shape of 2024 and later.
 
-use super::Occasion;
-use super::body::{self, Failure, Subject};
+use super::RecordContext;
+use super::body::{self, EventSubject, Failure};
 use super::partner::Leaving;
 use super::pick::Dice;
-use super::tenant::{Access, Operator, Tenant};
+use super::tenant::{Actor, OperatorAccess, Tenant};
 use super::text::{push_amount, push_hex_id, push_int, push_millis, push_uuid, push_uuid_of};
-use super::vocabulary::{Effect, Shape, Vocabulary};
+use super::vocabulary::{Effect, OperationCatalog, RequestShape};
 
 const DAY_MS: i64 = 86_400_000;
 /// Out of 10,000 traces, those about data and not about management.
@@ -29,7 +29,7 @@ const OBJECT_NAMES: &[(&str, bool)] = &[
 ];
 
 /// Appends one trace of any operation of the vocabulary, and changes the tenant's resources accordingly.
-pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &Vocabulary, occasion: &Occasion, dice: &mut Dice, out: &mut String) {
+pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &OperationCatalog, occasion: &RecordContext, dice: &mut Dice, out: &mut String) {
     if dice.chance(DATA_CHANCE) {
         return write_data(tenant, occasion, dice, out);
     }
@@ -47,10 +47,10 @@ pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &Vocabulary, occasion: 
     let key = tenant.resource_key(place, number);
     let tenant = &*tenant;
     // Programs build servers; they do not deal with invoices and customers.
-    let by_person = matches!(kind.shape, Shape::Money | Shape::Account);
+    let by_person = matches!(kind.shape, RequestShape::Money | RequestShape::Account);
     let operator = if by_person { tenant.person(dice) } else { tenant.operator(dice) };
     let day = occasion.moment.time.div_euclid(DAY_MS);
-    let subject = Subject { tenant, kind, effect: operation.effect, key, day };
+    let subject = EventSubject { tenant, kind, effect: operation.effect, key, day };
 
     push_head(occasion, out);
     out.push_str(&operation.fixed);
@@ -89,7 +89,7 @@ pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &Vocabulary, occasion: 
 }
 
 /// Appends the trace of a customer who leaves, or whose association with the partner changes its mode.
-pub(super) fn write_association(tenant: &Tenant, leaving: &Leaving, occasion: &Occasion, dice: &mut Dice, out: &mut String) {
+pub(super) fn write_association(tenant: &Tenant, leaving: &Leaving, occasion: &RecordContext, dice: &mut Dice, out: &mut String) {
     let operator = tenant.person(dice);
     push_head(occasion, out);
     out.push_str(r#""trace_name":"applyUnbindOrSwitchCooperation","service_type":"PartnerCenter","resource_type":"csbchannelsales","#);
@@ -121,7 +121,7 @@ pub(super) fn write_association(tenant: &Tenant, leaving: &Leaving, occasion: &O
 }
 
 /// Appends the trace of an access to an object in a bucket.
-fn write_data(tenant: &Tenant, occasion: &Occasion, dice: &mut Dice, out: &mut String) {
+fn write_data(tenant: &Tenant, occasion: &RecordContext, dice: &mut Dice, out: &mut String) {
     let operator = tenant.operator(dice);
     let (name, read_only) = OBJECT_NAMES[dice.low(OBJECT_NAMES.len() as u32) as usize];
     let failure = draw_failure(Effect::Update, dice);
@@ -179,7 +179,7 @@ fn success_code(effect: Effect, dice: &mut Dice) -> &'static str {
     }
 }
 
-fn push_head(occasion: &Occasion, out: &mut String) {
+fn push_head(occasion: &RecordContext, out: &mut String) {
     out.push_str(r#"{"trace_id":""#);
     push_uuid(out, occasion.id);
     out.push_str(r#"","time":"#);
@@ -198,21 +198,21 @@ fn push_level(failure: Option<&Failure>, out: &mut String) {
 }
 
 /// Appends the trace type and the address it came from.
-fn push_origin(operator: &Operator, dice: &mut Dice, out: &mut String) {
+fn push_origin(operator: &Actor, dice: &mut Dice, out: &mut String) {
     let roll = dice.below(10_000);
     out.push_str(match operator.access {
-        Access::Service => r#","trace_type":"SystemAction""#,
+        OperatorAccess::Service => r#","trace_type":"SystemAction""#,
         _ if roll < 150 => r#","trace_type":"Others""#,
-        Access::Person if roll < 8000 => r#","trace_type":"ConsoleAction""#,
-        Access::Program | Access::Person => r#","trace_type":"ApiCall""#,
+        OperatorAccess::Person if roll < 8000 => r#","trace_type":"ConsoleAction""#,
+        OperatorAccess::Program | OperatorAccess::Person => r#","trace_type":"ApiCall""#,
     });
     push_source_ip(operator, dice, out);
 }
 
-fn push_source_ip(operator: &Operator, dice: &mut Dice, out: &mut String) {
+fn push_source_ip(operator: &Actor, dice: &mut Dice, out: &mut String) {
     out.push_str(r#","source_ip":""#);
     // A cloud service acts from inside, so CTS names no address.
-    if operator.access != Access::Service {
+    if operator.access != OperatorAccess::Service {
         out.push_str(&operator.ips[dice.low(3) as usize]);
     }
     out.push('"');
@@ -226,7 +226,7 @@ fn push_tenant(tenant: &Tenant, dice: &mut Dice, out: &mut String) {
     out.push('"');
 }
 
-fn push_user(operator: &Operator, day: i64, out: &mut String) {
+fn push_user(operator: &Actor, day: i64, out: &mut String) {
     out.push_str(&operator.user);
     operator.push_access_key(day, out);
     out.push_str(r#""}"#);

@@ -22,7 +22,7 @@ pub(super) enum Effect {
 
 /// How a request of a service is built, and how its resources are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum RequestShape {
     Server,
     Volume,
     Network,
@@ -36,7 +36,7 @@ pub(super) enum Shape {
 
 /// One operation.
 #[derive(Debug)]
-pub(super) struct Operation {
+pub(super) struct ServiceOperation {
     /// The members of a trace that are always the same, without a comma at either end.
     pub(super) fixed: String,
     /// The trace name with a capital: the operation id of the service's API.
@@ -46,46 +46,51 @@ pub(super) struct Operation {
 
 /// One kind of resource.
 #[derive(Debug)]
-pub(super) struct Kind {
+pub(super) struct ResourceKind {
     pub(super) service: &'static str,
-    pub(super) shape: Shape,
+    pub(super) shape: RequestShape,
     /// Beginnings of its resources' names.
     pub(super) names: &'static [&'static str],
-    operations: Vec<Operation>,
+    operations: Vec<ServiceOperation>,
     operation_pick: Weighted,
 }
 
 /// All operations.
 #[derive(Debug)]
-pub(super) struct Vocabulary {
-    pub(super) kinds: Vec<Kind>,
+pub(super) struct OperationCatalog {
+    pub(super) kinds: Vec<ResourceKind>,
     kind_pick: Weighted,
 }
 
 /// A service: its share of the traces (of all weights), the shape of its requests, beginnings of its resources' names.
-type Service = (&'static str, u64, Shape, &'static [&'static str]);
+type Service = (&'static str, u64, RequestShape, &'static [&'static str]);
 
 const SERVICES: &[Service] = &[
-    ("ECS", 220, Shape::Server, &["ecs-prod", "ecs-test", "web", "app-server", "测试服务器", "生产应用服务器", "gpu-train", "jump-host"]),
-    ("VPC", 120, Shape::Network, &["vpc-prod", "sg-web", "subnet-app", "vpc-default", "生产网络", "办公专线", "eip-nat"]),
-    ("EVS", 90, Shape::Volume, &["volume", "pvc-data", "disk-db", "系统盘", "数据盘"]),
-    ("IAM", 160, Shape::Identity, &["deploy-agent", "readonly", "ops-admin", "审计员", "财务只读", "ci-runner"]),
-    ("OBS", 80, Shape::Bucket, &["backup", "audit-logs", "media", "dw-raw", "static-site"]),
-    ("CCE", 90, Shape::Cluster, &["cce-prod", "华北生产集群", "华南测试集群", "dev-cluster", "payment"]),
-    ("RDS", 60, Shape::Server, &["rds-order", "mysql-user", "pg-report", "订单数据库", "rds-test"]),
-    ("ELB", 40, Shape::Network, &["elb-web", "elb-api", "入口负载均衡"]),
-    ("IMS", 18, Shape::Server, &["img-base", "golden-image", "基础镜像"]),
-    ("DEW", 26, Shape::Identity, &["kms-db", "kms-obs", "alias-pay"]),
-    ("AS", 22, Shape::Server, &["as-web", "as-worker"]),
-    ("DNS", 16, Shape::Network, &["example.internal", "shop.example", "api.example"]),
-    ("SMN", 14, Shape::Other, &["alarm-topic", "告警通知"]),
-    ("CTS", 12, Shape::Other, &["system", "obs-data-tracker", "关键操作通知"]),
-    ("FunctionGraph", 20, Shape::Other, &["fn-thumbnail", "fn-etl", "fn-审计归档"]),
-    ("BillingCenter", 15, Shape::Money, &["monthly-bill", "订单", "invoice", "resource-package"]),
-    ("PartnerCenter", 14, Shape::Account, &["华创科技", "蓝岛贸易", "星海软件", "customer", "锐达网络"]),
-    ("EnterpriseMgmt", 6, Shape::Account, &["研发中心", "华东分公司", "finance", "member"]),
-    ("AccountCenter", 5, Shape::Account, &["account", "企业账号"]),
-    ("CostCenter", 7, Shape::Money, &["cost-report", "部门预算", "budget"]),
+    (
+        "ECS",
+        220,
+        RequestShape::Server,
+        &["ecs-prod", "ecs-test", "web", "app-server", "测试服务器", "生产应用服务器", "gpu-train", "jump-host"],
+    ),
+    ("VPC", 120, RequestShape::Network, &["vpc-prod", "sg-web", "subnet-app", "vpc-default", "生产网络", "办公专线", "eip-nat"]),
+    ("EVS", 90, RequestShape::Volume, &["volume", "pvc-data", "disk-db", "系统盘", "数据盘"]),
+    ("IAM", 160, RequestShape::Identity, &["deploy-agent", "readonly", "ops-admin", "审计员", "财务只读", "ci-runner"]),
+    ("OBS", 80, RequestShape::Bucket, &["backup", "audit-logs", "media", "dw-raw", "static-site"]),
+    ("CCE", 90, RequestShape::Cluster, &["cce-prod", "华北生产集群", "华南测试集群", "dev-cluster", "payment"]),
+    ("RDS", 60, RequestShape::Server, &["rds-order", "mysql-user", "pg-report", "订单数据库", "rds-test"]),
+    ("ELB", 40, RequestShape::Network, &["elb-web", "elb-api", "入口负载均衡"]),
+    ("IMS", 18, RequestShape::Server, &["img-base", "golden-image", "基础镜像"]),
+    ("DEW", 26, RequestShape::Identity, &["kms-db", "kms-obs", "alias-pay"]),
+    ("AS", 22, RequestShape::Server, &["as-web", "as-worker"]),
+    ("DNS", 16, RequestShape::Network, &["example.internal", "shop.example", "api.example"]),
+    ("SMN", 14, RequestShape::Other, &["alarm-topic", "告警通知"]),
+    ("CTS", 12, RequestShape::Other, &["system", "obs-data-tracker", "关键操作通知"]),
+    ("FunctionGraph", 20, RequestShape::Other, &["fn-thumbnail", "fn-etl", "fn-审计归档"]),
+    ("BillingCenter", 15, RequestShape::Money, &["monthly-bill", "订单", "invoice", "resource-package"]),
+    ("PartnerCenter", 14, RequestShape::Account, &["华创科技", "蓝岛贸易", "星海软件", "customer", "锐达网络"]),
+    ("EnterpriseMgmt", 6, RequestShape::Account, &["研发中心", "华东分公司", "finance", "member"]),
+    ("AccountCenter", 5, RequestShape::Account, &["account", "企业账号"]),
+    ("CostCenter", 7, RequestShape::Money, &["cost-report", "部门预算", "budget"]),
 ];
 
 /// Service, resource type and trace names, separated by spaces; a kind may have several rows, here and in the file.
@@ -125,7 +130,7 @@ const CLOUD: &[(&str, &str, &str)] = &[
 /// Never drawn alone: it is part of what happens when a customer leaves.
 const LEAVING: &str = "applyUnbindOrSwitchCooperation";
 
-impl Vocabulary {
+impl OperationCatalog {
     /// Reads the tables.
     pub(super) fn new() -> Self {
         let mut named: Vec<(&Service, &str, Vec<&str>)> = Vec::new();
@@ -143,7 +148,7 @@ impl Vocabulary {
         }
         named.retain(|(_, _, names)| !names.is_empty());
         let weights: Vec<_> = (0..named.len()).map(|place| weight(&named, place)).collect();
-        let kinds = named.into_iter().map(|(service, resource_type, names)| Kind::new(service, resource_type, &names)).collect();
+        let kinds = named.into_iter().map(|(service, resource_type, names)| ResourceKind::new(service, resource_type, &names)).collect();
         Self { kinds, kind_pick: Weighted::new(&weights) }
     }
 
@@ -160,25 +165,25 @@ fn weight(named: &[(&Service, &str, Vec<&str>)], place: usize) -> u64 {
     service.1 * 1000 * names.len() as u64 / all as u64
 }
 
-impl Kind {
+impl ResourceKind {
     fn new(service: &Service, resource_type: &str, names: &[&str]) -> Self {
-        let operations: Vec<_> = names.iter().map(|name| Operation::new(service, resource_type, name)).collect();
+        let operations: Vec<_> = names.iter().map(|name| ServiceOperation::new(service, resource_type, name)).collect();
         let weights: Vec<_> = operations.iter().map(|operation| operation.weight(&operations)).collect();
         Self { service: service.0, shape: service.2, names: service.3, operations, operation_pick: Weighted::new(&weights) }
     }
 
     /// Draws an operation on this kind.
-    pub(super) fn operation(&self, dice: &mut Dice) -> &Operation {
+    pub(super) fn operation(&self, dice: &mut Dice) -> &ServiceOperation {
         &self.operations[self.operation_pick.pick(dice)]
     }
 }
 
-impl Operation {
+impl ServiceOperation {
     fn new(service: &Service, resource_type: &str, name: &str) -> Self {
         let effect = effect(name);
         let version = match service.2 {
-            Shape::Network | Shape::Volume => "v3",
-            Shape::Money | Shape::Account => "v2",
+            RequestShape::Network | RequestShape::Volume => "v3",
+            RequestShape::Money | RequestShape::Account => "v2",
             _ => "v1",
         };
         let read_only = effect == Effect::Read;

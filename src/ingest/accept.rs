@@ -6,14 +6,14 @@ use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{DAY_MS, Event, clip, row_order};
 use crate::redact::{Redacted, Redactor};
-use crate::storage::segment::{Form, Manifest, SegmentFiles, write_segment};
+use crate::storage::segment::{Manifest, SegmentFiles, SegmentOptions, write_segment};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// A record as it came, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct IncomingRecord {
     /// The line it began on, from 1.
     pub line: u64,
     /// Its bytes.
@@ -61,7 +61,7 @@ pub enum TenantRule {
 
 /// What became of records.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct DecodedBatch {
     /// Those that decoded, in the order they came.
     pub events: Vec<Event>,
     /// The line that each event began on.
@@ -92,12 +92,17 @@ impl TenantRule {
 const DECODED_AT_A_TIME: usize = 16_384;
 
 /// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
-pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Batch {
-    let (mut batch, mut reasons): (Batch, HashSet<Arc<str>>) = (Batch::default(), HashSet::new());
+pub fn decode_records(
+    records: Vec<IncomingRecord>,
+    format: Option<Format>,
+    rule: &TenantRule,
+    redactor: Option<&Redactor>,
+) -> DecodedBatch {
+    let (mut batch, mut reasons): (DecodedBatch, HashSet<Arc<str>>) = (DecodedBatch::default(), HashSet::new());
     let mut records = records.into_iter();
     loop {
         // What has room for an event takes that room for a refused record too: only so many are held at a time.
-        let some: Vec<Record> = records.by_ref().take(DECODED_AT_A_TIME).collect();
+        let some: Vec<IncomingRecord> = records.by_ref().take(DECODED_AT_A_TIME).collect();
         if some.is_empty() {
             return batch;
         }
@@ -107,7 +112,7 @@ pub fn decode_records(records: Vec<Record>, format: Option<Format>, rule: &Tenan
     }
 }
 
-impl Batch {
+impl DecodedBatch {
     fn add(&mut self, decoded: Vec<(u64, Result<Event, Rejected>)>, reasons: &mut HashSet<Arc<str>>) {
         for (line, outcome) in decoded {
             match outcome {
@@ -127,7 +132,12 @@ impl Batch {
     }
 }
 
-fn decode_record(record: Record, format: Option<Format>, rule: &TenantRule, redactor: Option<&Redactor>) -> Result<Event, Rejected> {
+fn decode_record(
+    record: IncomingRecord,
+    format: Option<Format>,
+    rule: &TenantRule,
+    redactor: Option<&Redactor>,
+) -> Result<Event, Rejected> {
     let Some(redactor) = redactor else {
         return decode_bytes(&record.bytes, format, rule).map_err(|error| rejected(record.line, &error, record.bytes, rule));
     };
@@ -204,7 +214,7 @@ fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Reje
 /// Those of `put`.
 pub fn seal(
     events: Vec<Arc<Event>>,
-    form: Form,
+    form: SegmentOptions,
     mut next_id: impl FnMut() -> String,
     put: impl Fn(&SegmentFiles) -> Result<()> + Sync,
 ) -> Result<Vec<Manifest>> {

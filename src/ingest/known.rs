@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Whether an event was here before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Known {
+pub enum DedupVerdict {
     /// It was not.
     New,
     /// Its trace id was, at the same time, with another record.
@@ -34,27 +34,27 @@ pub enum Known {
 ///
 /// # Errors
 /// A segment that cannot be read.
-pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>]) -> Result<Vec<Known>> {
-    let mut known = vec![Known::New; events.len()];
+pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>]) -> Result<Vec<DedupVerdict>> {
+    let mut known = vec![DedupVerdict::New; events.len()];
     // Keyed by chance, so that nobody can choose trace ids that fall together.
     let mut seen: HashMap<(&str, &str, Timestamp), usize> = HashMap::with_capacity(events.len());
     for (place, event) in events.iter().enumerate() {
         let first = *seen.entry((&event.tenant, event.trace_id(), event.time)).or_insert(place);
-        let in_batch = if first == place { Known::New } else { likeness(event, &events[first].original) };
+        let in_batch = if first == place { DedupVerdict::New } else { likeness(event, &events[first].original) };
         known[place] = in_batch.max(unsealed.known(event));
     }
     let asked = asked(events);
     let ask = |segment: &Arc<Segment>| known_in(segment, events, &asked);
     // A few events are told here: they would wait for threads that are busy with many.
-    let found: Vec<Vec<(usize, Known)>> =
+    let found: Vec<Vec<(usize, DedupVerdict)>> =
         if events.len() <= FEW { segments.iter().map(ask).collect::<Result<_>>() } else { segments.par_iter().map(ask).collect() }?;
     found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
     Ok(known)
 }
 
 /// What an event is to one with the same trace id and time that has this record.
-fn likeness(event: &Event, original: &str) -> Known {
-    if *event.original == *original { Known::Duplicate } else { Known::Conflict }
+fn likeness(event: &Event, original: &str) -> DedupVerdict {
+    if *event.original == *original { DedupVerdict::Duplicate } else { DedupVerdict::Conflict }
 }
 
 /// The time that an accepted event's record claims, if it can be told.
@@ -137,17 +137,17 @@ impl Unsealed {
         self.hasher.clone()
     }
 
-    fn known(&self, event: &Event) -> Known {
+    fn known(&self, event: &Event) -> DedupVerdict {
         self.known_by(self.hasher.hash(event), event)
     }
 
     /// Whether an event of this hash is among them.
-    pub fn known_by(&self, hash: u64, event: &Event) -> Known {
+    pub fn known_by(&self, hash: u64, event: &Event) -> DedupVerdict {
         let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flat_map(Same::iter);
         let is_same = |(time, other): &(Timestamp, &Arc<Event>)| {
             *time == event.time && other.tenant == event.tenant && other.trace_id() == event.trace_id()
         };
-        same.filter(is_same).map(|(_, other)| likeness(event, &other.original)).max().unwrap_or(Known::New)
+        same.filter(is_same).map(|(_, other)| likeness(event, &other.original)).max().unwrap_or(DedupVerdict::New)
     }
 
     /// Adds events that a start found: what those claim that were filed under another time is read again.
@@ -207,18 +207,18 @@ impl Unsealed {
 }
 
 /// The events of a batch by tenant, so that a segment is asked only about those that it could hold.
-type Asked<'a> = HashMap<&'a str, AskedOfTenant<'a>>;
+type EventsByTenant<'a> = HashMap<&'a str, TenantEvents<'a>>;
 
 /// The events of a tenant: time and place in the batch, ascending.
 #[derive(Default)]
-struct AskedOfTenant<'a> {
+struct TenantEvents<'a> {
     all: Vec<(Timestamp, usize)>,
     /// By trace id.
     ids: HashMap<&'a str, Vec<(Timestamp, usize)>>,
 }
 
-fn asked(events: &[Event]) -> Asked<'_> {
-    let mut asked = Asked::new();
+fn asked(events: &[Event]) -> EventsByTenant<'_> {
+    let mut asked = EventsByTenant::new();
     for (place, event) in events.iter().enumerate() {
         let tenant = asked.entry(&*event.tenant).or_default();
         tenant.all.push((event.time, place));
@@ -231,7 +231,7 @@ fn asked(events: &[Event]) -> Asked<'_> {
     asked
 }
 
-impl AskedOfTenant<'_> {
+impl TenantEvents<'_> {
     /// The places of the events that could lie among the rows of a tenant: under their own time, or, where some rows have another one
     /// than they claim, under that.
     fn within(&self, rows: &TenantRows, suspects: bool) -> Vec<usize> {
@@ -273,7 +273,7 @@ const FEW: usize = 256;
 const ID_ROWS: usize = 65_536;
 const RECORD_ROWS: usize = 2_048;
 
-fn known_in(segment: &Segment, events: &[Event], asked: &Asked<'_>) -> Result<Vec<(usize, Known)>> {
+fn known_in(segment: &Segment, events: &[Event], asked: &EventsByTenant<'_>) -> Result<Vec<(usize, DedupVerdict)>> {
     let suspects = segment.manifest().suspects > 0;
     let mut rows: Vec<(u32, &str)> = Vec::new();
     // A batch has few tenants, a segment may have many, and there are many segments.
@@ -309,7 +309,7 @@ fn known_in(segment: &Segment, events: &[Event], asked: &Asked<'_>) -> Result<Ve
 fn candidates<'a>(segment: &Segment, tenant: &'a TenantRows, events: &[Event], places: &[usize]) -> Result<Vec<(u32, &'a str)>> {
     let mut rows = Vec::new();
     if let Some(index) = segment.sound_index()? {
-        let found = Candidates::new(index, tenant, segment.manifest().suspects > 0).and_then(|by| by.find(events, places, &mut rows));
+        let found = CandidateRows::new(index, tenant, segment.manifest().suspects > 0).and_then(|by| by.find(events, places, &mut rows));
         match found {
             Ok(()) => return Ok(rows),
             Err(error) if !segment.index_is_damaged() => return Err(error),
@@ -323,7 +323,7 @@ fn candidates<'a>(segment: &Segment, tenant: &'a TenantRows, events: &[Event], p
 }
 
 /// Those of many candidates that have one of the trace ids: ids can be made that share a hash, and records are long.
-fn confirmed<'a>(segment: &Segment, asked: &Asked<'_>, rows: &[(u32, &'a str)]) -> Result<Vec<(u32, &'a str)>> {
+fn confirmed<'a>(segment: &Segment, asked: &EventsByTenant<'_>, rows: &[(u32, &'a str)]) -> Result<Vec<(u32, &'a str)>> {
     let mut kept = Vec::new();
     for rows in rows.chunks(ID_ROWS) {
         let mut numbers = rows.iter();
@@ -355,7 +355,7 @@ fn each_row<'a>(
 }
 
 /// Finds the rows of a tenant that may be events of a batch.
-struct Candidates<'a> {
+struct CandidateRows<'a> {
     tenant: &'a TenantRows,
     index: Arc<IndexReader>,
     suspects: bool,
@@ -363,7 +363,7 @@ struct Candidates<'a> {
     suspect: u32,
 }
 
-impl<'a> Candidates<'a> {
+impl<'a> CandidateRows<'a> {
     fn new(index: Arc<IndexReader>, tenant: &'a TenantRows, suspects: bool) -> Result<Self> {
         let told = suspects && index.codes(Field::TimeSuspect)?.is_some();
         let suspect = if told { index.code_of(Field::TimeSuspect, "true")?.map_or(0, |(code, _)| code) } else { 0 };

@@ -31,7 +31,7 @@ pub struct LoggedRequest {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head<'a> {
+struct LoggedHead<'a> {
     at: i64,
     #[serde(default, skip_serializing_if = "<[LoggedRequest]>::is_empty")]
     requests: Cow<'a, [LoggedRequest]>,
@@ -73,7 +73,7 @@ impl LoggedBatch<'_> {
             passed: passed.into(),
         });
         let is_beside = beside.is_some();
-        let head = Head { at: self.at.millis(), requests: self.requests.into(), beside };
+        let head = LoggedHead { at: self.at.millis(), requests: self.requests.into(), beside };
         let mut payload = serde_json::to_vec(&head).unwrap_or_default();
         payload.push(b'\n');
         if !is_beside {
@@ -115,7 +115,7 @@ pub struct Decoded {
 pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     let broken = || format!("the log's batch of event {} cannot be read", frame.first_seq);
     let line = memchr::memchr(b'\n', &frame.payload).ok_or_else(|| Error::corrupt(broken()))?;
-    let head: Head<'_> = serde_json::from_slice(&frame.payload[..line]).context(ErrorKind::Corrupt, broken)?;
+    let head: LoggedHead<'_> = serde_json::from_slice(&frame.payload[..line]).context(ErrorKind::Corrupt, broken)?;
     let beside = head.beside.as_ref().map(|beside| read_beside(beside, store)).transpose()?;
     let mut rest = beside.as_deref().unwrap_or(&frame.payload[line + 1..]);
     let mut parts = Vec::with_capacity(frame.events as usize);

@@ -12,14 +12,12 @@ mod quarantine;
 mod split;
 mod unpack;
 
-pub use accept::{Batch, Record, Rejected, TenantRule, decode_records, seal};
+pub use accept::{DecodedBatch, IncomingRecord, Rejected, TenantRule, decode_records, seal};
 pub use beside::Beside;
 pub use buffer::{Buffered, RowPlan};
-pub use known::{Generation, IdentityHasher, Known, Unsealed, known_events};
+pub use known::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
-pub use quarantine::{
-    Cleared, Clearing, Page as QuarantinePage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, Quarantined, ReasonCount, kind_of,
-};
+pub use quarantine::{Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage, Quarantined, ReasonCount, kind_of};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
 pub use unpack::{Coding, Unpacked};
 

@@ -3,7 +3,7 @@
 //!
 //! Nothing is lost here: what is no JSON comes out as a piece too, for the decoder to refuse with its line.
 
-use super::accept::Record;
+use super::accept::IncomingRecord;
 use crate::decode;
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::{SeqAccess, Visitor};
@@ -26,7 +26,7 @@ pub struct RecordSplitter<R> {
     line: u64,
     /// A document over several lines that has begun: its first line, its bytes, and how deep it is open.
     open: Option<(u64, Vec<u8>, Nesting)>,
-    ready: VecDeque<Record>,
+    ready: VecDeque<IncomingRecord>,
     ended: bool,
 }
 
@@ -55,7 +55,7 @@ impl<R: BufRead> RecordSplitter<R> {
     ///
     /// # Errors
     /// A stream that cannot be read or unpacked to its end; what came before was given out.
-    pub fn next_record(&mut self) -> Result<Option<Record>> {
+    pub fn next_record(&mut self) -> Result<Option<IncomingRecord>> {
         loop {
             if let Some(record) = self.ready.pop_front() {
                 return Ok(Some(record));
@@ -88,7 +88,7 @@ impl<R: BufRead> RecordSplitter<R> {
         if let Some((first, mut bytes, mut nesting)) = self.open.take() {
             // Where a key is due, a whole object at the beginning of a line means that what was open was cut off.
             if nesting.open.last() == Some(&b'{') && is_object(&line) {
-                self.ready.push_back(Record { line: first, bytes: trim(&bytes).to_vec() });
+                self.ready.push_back(IncomingRecord { line: first, bytes: trim(&bytes).to_vec() });
             } else {
                 nesting.read(&line);
                 bytes.extend_from_slice(&line);
@@ -169,16 +169,16 @@ fn is_object(line: &[u8]) -> bool {
 }
 
 /// The records in a document that was never closed: its lines that are objects by themselves, and what is between them.
-fn salvage(first: u64, bytes: &[u8]) -> Result<Vec<Record>> {
+fn salvage(first: u64, bytes: &[u8]) -> Result<Vec<IncomingRecord>> {
     let mut records = Vec::new();
-    let mut rest: Option<Record> = None;
+    let mut rest: Option<IncomingRecord> = None;
     for (line, text) in (first..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         if is_object(text) {
             records.extend(rest.take());
             let text = trim(text);
             records.extend(records_of(line, text.strip_suffix(b",").unwrap_or(text))?);
         } else {
-            rest.get_or_insert_with(|| Record { line, bytes: Vec::new() }).bytes.extend_from_slice(text);
+            rest.get_or_insert_with(|| IncomingRecord { line, bytes: Vec::new() }).bytes.extend_from_slice(text);
         }
     }
     records.extend(rest);
@@ -194,8 +194,8 @@ fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 /// The records in one JSON value: the items of an array or an envelope, or the value itself.
-fn records_of(line: u64, value: &[u8]) -> Result<Vec<Record>> {
-    let itself = || vec![Record { line, bytes: value.to_vec() }];
+fn records_of(line: u64, value: &[u8]) -> Result<Vec<IncomingRecord>> {
+    let itself = || vec![IncomingRecord { line, bytes: value.to_vec() }];
     let Ok(text) = std::str::from_utf8(value) else { return Ok(itself()) };
     let items = match value.first() {
         Some(b'[') if !too_deep(value) => list(text),
@@ -214,7 +214,7 @@ fn records_of(line: u64, value: &[u8]) -> Result<Vec<Record>> {
         if records.len() + inner.len() > DOCUMENT_RECORDS_MAX {
             return Err(too_many(TooMany));
         }
-        records.extend(inner.into_iter().map(|item| Record { line, bytes: item.get().as_bytes().to_vec() }));
+        records.extend(inner.into_iter().map(|item| IncomingRecord { line, bytes: item.get().as_bytes().to_vec() }));
     }
     Ok(records)
 }

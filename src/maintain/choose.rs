@@ -33,7 +33,7 @@ pub struct Candidate {
 
 /// What the choice to settle a date depends on besides its segments.
 #[derive(Debug, Clone, Copy)]
-pub struct Occasion<'a> {
+pub struct SettleOccasion<'a> {
     /// Milliseconds since 1970.
     pub now: i64,
     /// The date of that; later ones are still being filled.
@@ -65,7 +65,7 @@ pub fn choose(segments: &[Candidate], most: Most, all: bool) -> Vec<String> {
 ///
 /// A date is settled when its segments are an hour old, or when nothing else is to be done and what is new is a quarter of the
 /// largest: so an event is not written again for each late one. It must save a fifth of the runs.
-pub fn settle(segments: &[Candidate], occasion: Occasion<'_>, runs_when_cut: impl Fn(&[&Candidate]) -> usize) -> Vec<String> {
+pub fn settle(segments: &[Candidate], occasion: SettleOccasion<'_>, runs_when_cut: impl Fn(&[&Candidate]) -> usize) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32), Vec<&Candidate>> = BTreeMap::new();
     for segment in segments.iter().filter(|segment| occasion.all || *segment.date < *occasion.today) {
         groups.entry((&segment.date, segment.decoders)).or_default().push(segment);
@@ -90,7 +90,7 @@ pub fn settle(segments: &[Candidate], occasion: Occasion<'_>, runs_when_cut: imp
     best.1.into_iter().map(|segment| segment.id.clone()).collect()
 }
 
-fn is_due(group: &[&Candidate], occasion: Occasion<'_>) -> bool {
+fn is_due(group: &[&Candidate], occasion: SettleOccasion<'_>) -> bool {
     let aged = group.iter().all(|segment| segment.written + SETTLED_AFTER_MS <= occasion.now);
     let largest = group.iter().map(|segment| u64::from(segment.rows)).max().unwrap_or_default();
     let rows: u64 = group.iter().map(|segment| u64::from(segment.rows)).sum();
@@ -170,13 +170,13 @@ mod tests {
     #[test]
     fn a_date_is_settled_when_it_saves_runs_and_is_not_written_again_for_every_late_event() {
         let hour = SETTLED_AFTER_MS;
-        let at = |now, quiet| Occasion { now, today: "b", quiet, all: false };
+        let at = |now, quiet| SettleOccasion { now, today: "b", quiet, all: false };
         let ten = |_: &[&Candidate]| 10;
         let two = segments(&[("a", 100_000), ("a", 30_000), ("b", 100_000), ("b", 100_000), ("b", 100_000)]);
         assert_eq!(settle(&two, at(5, false), ten), [""; 0], "neither old nor quiet");
         assert_eq!(settle(&two, at(5, true), ten), ["000", "001"], "yesterday; today is still being filled");
         assert_eq!(settle(&two, at(hour, false), ten), ["000", "001"]);
-        assert_eq!(settle(&two, Occasion { all: true, ..at(5, false) }, ten), ["002", "003", "004"], "what saves most first");
+        assert_eq!(settle(&two, SettleOccasion { all: true, ..at(5, false) }, ten), ["002", "003", "004"], "what saves most first");
         assert_eq!(settle(&two, at(hour, true), |_| 17), [""; 0], "three runs of twenty are not worth it");
         let late = segments(&[("a", 100_000), ("a", 24_999)]);
         assert_eq!(settle(&late, at(hour - 1, true), ten), [""; 0]);

@@ -19,7 +19,7 @@ pub struct Most {
 
 /// What goes into one segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
+pub struct SegmentPiece {
     /// The tenants: from the first to the last, both included.
     tenants: (Box<str>, Box<str>),
     /// Of a tenant that fills several segments: the place in its list from which on, and before which, events belong here; each may
@@ -28,7 +28,7 @@ pub struct Piece {
 }
 
 /// What is known of a tenant over several segments.
-struct Total {
+struct TenantTotal {
     rows: u64,
     /// Bytes of its records, if they are as long as others of their segments.
     bytes: u64,
@@ -43,7 +43,7 @@ struct Total {
 ///
 /// # Errors
 /// An index that cannot be read.
-pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<Piece>> {
+pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<SegmentPiece>> {
     let manifests: Vec<&Manifest> = segments.iter().map(|segment| segment.manifest()).collect();
     let before = |tenant: &str, key: EventKey| {
         let rows = segments.iter().filter_map(|segment| Some((segment, segment.tenant(tenant)?.range())));
@@ -54,12 +54,12 @@ pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<Piece>> {
 }
 
 /// The same; `before` counts the events of a tenant that lie before a place in its list.
-fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) -> Result<u64>) -> Result<Vec<Piece>> {
+fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) -> Result<u64>) -> Result<Vec<SegmentPiece>> {
     let mut pieces = Vec::new();
     // The tenants of the piece that is being filled, its rows and their bytes.
     let mut open: Option<(Box<str>, Box<str>, u64, u64)> = None;
-    let close = |open: &mut Option<(Box<str>, Box<str>, u64, u64)>, pieces: &mut Vec<Piece>| {
-        pieces.extend(open.take().map(|(first, last, ..)| Piece { tenants: (first, last), places: None }));
+    let close = |open: &mut Option<(Box<str>, Box<str>, u64, u64)>, pieces: &mut Vec<SegmentPiece>| {
+        pieces.extend(open.take().map(|(first, last, ..)| SegmentPiece { tenants: (first, last), places: None }));
     };
     for (tenant, total) in totals(segments) {
         let parts = parts_of(&total, most);
@@ -69,7 +69,7 @@ fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) ->
             for part in 1..=parts {
                 let wanted = (u128::from(total.rows) * u128::from(part) / u128::from(parts)) as u64;
                 let to = if part < parts { Some(place(&total, wanted, |key| before(tenant, key))?) } else { None };
-                pieces.push(Piece { tenants: (tenant.into(), tenant.into()), places: Some((from, to)) });
+                pieces.push(SegmentPiece { tenants: (tenant.into(), tenant.into()), places: Some((from, to)) });
                 from = to;
             }
             continue;
@@ -90,7 +90,7 @@ fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) ->
 }
 
 /// The first place in a tenant's list before which so many of its events lie: the time first, then the number among equal times.
-fn place(total: &Total, wanted: u64, before: impl Fn(EventKey) -> Result<u64>) -> Result<EventKey> {
+fn place(total: &TenantTotal, wanted: u64, before: impl Fn(EventKey) -> Result<u64>) -> Result<EventKey> {
     let at = |time: i64, seq: u64| EventKey { time: Timestamp::from_millis(time), seq };
     // Events of `oldest` lie before the next millisecond.
     let (mut low, mut high) = (total.oldest, total.newest);
@@ -112,15 +112,15 @@ pub fn runs_when_cut(segments: &[&Manifest], most: Most) -> usize {
     totals(segments).values().map(|total| parts_of(total, most) as usize).sum()
 }
 
-fn parts_of(total: &Total, most: Most) -> u64 {
+fn parts_of(total: &TenantTotal, most: Most) -> u64 {
     total.rows.div_ceil(u64::from(most.rows.max(1))).max(total.bytes.div_ceil(most.bytes.max(1)))
 }
 
-fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, Total> {
-    let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
+fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, TenantTotal> {
+    let mut totals: BTreeMap<&str, TenantTotal> = BTreeMap::new();
     for (segment, tenant) in segments.iter().flat_map(|segment| segment.tenants.iter().map(move |tenant| (segment, tenant))) {
         let (oldest, newest) = (tenant.oldest().millis(), tenant.newest().millis());
-        let total = totals.entry(&tenant.tenant).or_insert(Total { rows: 0, bytes: 0, oldest, newest, last_seq: 0 });
+        let total = totals.entry(&tenant.tenant).or_insert(TenantTotal { rows: 0, bytes: 0, oldest, newest, last_seq: 0 });
         total.rows += u64::from(tenant.rows);
         total.bytes += u64::from(tenant.rows) * segment.record_bytes / u64::from(segment.rows.max(1));
         (total.oldest, total.newest) = (total.oldest.min(oldest), total.newest.max(newest));
@@ -129,7 +129,7 @@ fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, Total> {
     totals
 }
 
-impl Piece {
+impl SegmentPiece {
     /// The rows of a segment that belong here: they are one range, since rows are sorted by tenant and time.
     ///
     /// # Errors
@@ -195,13 +195,13 @@ mod tests {
             Ok((0..rows).filter(|n| (time_of(*n, rows) as i64, *n) < (key.time.millis(), key.seq)).count() as u64)
         };
         let pieces = pieces(segments, most, &before).expect("nothing is read");
-        let count = |piece: &Piece| {
+        let count = |piece: &SegmentPiece| {
             let (from, to) = piece.places?;
             let tenant = &piece.tenants.0;
             let first = from.map_or(0, |from| before(tenant, from).expect("nothing is read"));
             Some(to.map_or(totals[&**tenant].rows, |to| before(tenant, to).expect("nothing is read")) - first)
         };
-        let counted = |piece: &Piece| count(piece).map(|count| format!(" {count}")).unwrap_or_default();
+        let counted = |piece: &SegmentPiece| count(piece).map(|count| format!(" {count}")).unwrap_or_default();
         pieces.iter().map(|piece| format!("{}-{}{}", piece.tenants.0, piece.tenants.1, counted(piece))).collect()
     }
 

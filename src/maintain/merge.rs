@@ -1,9 +1,9 @@
 //! Several segments of one date as one: the same events, which is proved before anything is replaced.
 
-use super::cut::Piece;
+use super::cut::SegmentPiece;
 use crate::error::{Error, Result};
-use crate::event::{Amount, Columns, Event, FIELDS, Field, Kind, Timestamp, event_batch, sorted_batches};
-use crate::storage::segment::{BATCH_ROWS, Form, Segment, SegmentFiles, SummaryRule, write_batches};
+use crate::event::{Amount, Columns, Event, FIELDS, Field, FieldKind, Timestamp, event_batch, sorted_batches};
+use crate::storage::segment::{BATCH_ROWS, Segment, SegmentFiles, SegmentOptions, SummaryRule, write_batches};
 use arrow::array::RecordBatch;
 use hashbrown::DefaultHashBuilder;
 use rayon::prelude::*;
@@ -18,7 +18,12 @@ const PART_ROWS: u32 = 16_384;
 ///
 /// # Errors
 /// A segment that cannot be read.
-pub fn merge(id: &str, segments: &[Arc<Segment>], piece: &Piece, summary: SummaryRule) -> Result<Option<(SegmentFiles, Fingerprint)>> {
+pub fn merge(
+    id: &str,
+    segments: &[Arc<Segment>],
+    piece: &SegmentPiece,
+    summary: SummaryRule,
+) -> Result<Option<(SegmentFiles, Fingerprint)>> {
     let first = segments.first().ok_or_else(|| Error::internal("nothing to merge"))?.manifest();
     let parts = segments.par_iter().map(|segment| segment.read_batches(piece.rows_of(segment)?));
     let batches = parts.collect::<Result<Vec<_>>>()?.concat();
@@ -30,7 +35,7 @@ pub fn merge(id: &str, segments: &[Arc<Segment>], piece: &Piece, summary: Summar
     let bytes: usize = batches.iter().map(|batch| batch.column(Field::Original as usize).get_array_memory_size()).sum();
     let sorted = sorted_batches(&batches, if bytes < 1 << 30 { BATCH_ROWS } else { BATCH_ROWS / 16 })?;
     drop(batches);
-    let files = write_batches(id, &first.date, Form { decoders: first.decoders, summary }, &sorted)?;
+    let files = write_batches(id, &first.date, SegmentOptions { decoders: first.decoders, summary }, &sorted)?;
     Ok(Some((files, fingerprint)))
 }
 
@@ -97,12 +102,12 @@ fn hash(columns: &Columns, row: usize) -> u128 {
         let mut hasher = seed.build_hasher();
         for def in FIELDS {
             match def.kind {
-                Kind::Text | Kind::Enum(_) => columns.text(def.field, row).hash(&mut hasher),
-                Kind::Bool => columns.flag(def.field, row).hash(&mut hasher),
-                Kind::Time => columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher),
-                Kind::Integer => columns.seq(row).hash(&mut hasher),
-                Kind::Decimal => columns.amount(row).map(Amount::units).hash(&mut hasher),
-                Kind::List => {
+                FieldKind::Text | FieldKind::Enum(_) => columns.text(def.field, row).hash(&mut hasher),
+                FieldKind::Bool => columns.flag(def.field, row).hash(&mut hasher),
+                FieldKind::Time => columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher),
+                FieldKind::Integer => columns.seq(row).hash(&mut hasher),
+                FieldKind::Decimal => columns.amount(row).map(Amount::units).hash(&mut hasher),
+                FieldKind::List => {
                     columns.each_in_list(def.field, row, |item| item.hash(&mut hasher));
                     "end".hash(&mut hasher);
                 }

@@ -13,8 +13,8 @@ mod policy;
 mod stay;
 
 pub use backup::{BackupReport, copy, prepare};
-pub use choose::{Candidate, Occasion, choose, settle};
-pub use cut::{Most, Piece, cut, runs_when_cut};
+pub use choose::{Candidate, SettleOccasion, choose, settle};
+pub use cut::{Most, SegmentPiece, cut, runs_when_cut};
 pub use merge::{Fingerprint, merge};
 pub use orphans::{Orphan, clear_aside, orphans, put_away};
 pub use policy::{FLOOR_DAYS, Hold, Policy};

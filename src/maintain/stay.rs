@@ -4,7 +4,7 @@
 use super::merge::Fingerprint;
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{Columns, Event, Field, sorted_batches};
-use crate::storage::segment::{BATCH_ROWS, Form, Segment, SegmentFiles, write_batches};
+use crate::storage::segment::{BATCH_ROWS, Segment, SegmentFiles, SegmentOptions, write_batches};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use std::collections::{BTreeMap, HashSet};
@@ -74,7 +74,7 @@ impl Parted {
 ///
 /// # Errors
 /// None that input can cause.
-pub fn write_left(id: &str, date: &str, form: Form, left: &[RecordBatch]) -> Result<(SegmentFiles, Fingerprint)> {
+pub fn write_left(id: &str, date: &str, form: SegmentOptions, left: &[RecordBatch]) -> Result<(SegmentFiles, Fingerprint)> {
     let fingerprint = Fingerprint::of_batches(left)?;
     // Filtered dictionaries name values that no row has any more: sorting numbers them anew.
     let bytes: usize = left.iter().map(|batch| batch.column(Field::Original as usize).get_array_memory_size()).sum();

@@ -6,19 +6,19 @@ use std::borrow::Cow;
 
 /// Some events, in the order of the list.
 #[derive(Debug, Default)]
-pub struct Batch {
-    parts: Vec<Part>,
+pub struct EventBatch {
+    parts: Vec<BatchPart>,
     /// Of each event, its part and its row there.
     places: Vec<(u32, u32)>,
 }
 
 #[derive(Debug)]
-enum Part {
+enum BatchPart {
     Events(Vec<Event>),
     Columns(Columns),
 }
 
-impl Part {
+impl BatchPart {
     fn rows(&self) -> usize {
         match self {
             Self::Events(events) => events.len(),
@@ -27,14 +27,14 @@ impl Part {
     }
 }
 
-impl From<Vec<Event>> for Batch {
+impl From<Vec<Event>> for EventBatch {
     fn from(events: Vec<Event>) -> Self {
         let places = (0..events.len() as u32).map(|row| (0, row)).collect();
-        Self { parts: vec![Part::Events(events)], places }
+        Self { parts: vec![BatchPart::Events(events)], places }
     }
 }
 
-impl Batch {
+impl EventBatch {
     /// A batch of so many events that are not there yet.
     pub(super) fn of(rows: usize) -> Self {
         Self { parts: Vec::new(), places: vec![(u32::MAX, 0); rows] }
@@ -42,15 +42,15 @@ impl Batch {
 
     /// Adds events, which have these places in the order of the list. Returns how many there were.
     pub(super) fn add_events(&mut self, events: Vec<Event>, places: &mut impl Iterator<Item = usize>) -> usize {
-        self.add(Part::Events(events), places)
+        self.add(BatchPart::Events(events), places)
     }
 
     /// Adds the rows of columns, which have these places in the order of the list. Returns how many there were.
     pub(super) fn add_columns(&mut self, columns: Columns, places: &mut impl Iterator<Item = usize>) -> usize {
-        self.add(Part::Columns(columns), places)
+        self.add(BatchPart::Columns(columns), places)
     }
 
-    fn add(&mut self, part: Part, places: &mut impl Iterator<Item = usize>) -> usize {
+    fn add(&mut self, part: BatchPart, places: &mut impl Iterator<Item = usize>) -> usize {
         let (number, rows) = (self.parts.len() as u32, part.rows());
         for (row, place) in (0..rows as u32).zip(places) {
             self.places[place] = (number, row);
@@ -68,16 +68,16 @@ impl Batch {
     pub fn value(&self, place: usize, field: Field) -> Value<'_> {
         let (part, row) = self.places[place];
         match &self.parts[part as usize] {
-            Part::Events(events) => events[row as usize].value(field),
-            Part::Columns(columns) => columns.value(field, row as usize),
+            BatchPart::Events(events) => events[row as usize].value(field),
+            BatchPart::Columns(columns) => columns.value(field, row as usize),
         }
     }
 
     /// The events, as far as they were asked for.
     pub fn events(&self) -> Vec<Cow<'_, Event>> {
         let event = |(part, row): &(u32, u32)| match &self.parts[*part as usize] {
-            Part::Events(events) => Cow::Borrowed(&events[*row as usize]),
-            Part::Columns(columns) => Cow::Owned(columns.event(*row as usize)),
+            BatchPart::Events(events) => Cow::Borrowed(&events[*row as usize]),
+            BatchPart::Columns(columns) => Cow::Owned(columns.event(*row as usize)),
         };
         self.places.iter().map(event).collect()
     }
@@ -98,7 +98,7 @@ mod tests {
             event
         };
         let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
-        let mut batch = Batch::of(5);
+        let mut batch = EventBatch::of(5);
         assert_eq!(batch.add_events(vec![event(3), event(0)], &mut [3, 0].into_iter()), 2);
         let mut places = [1, 4, 2].into_iter();
         for seqs in [vec![1], vec![4, 2]] {
@@ -112,6 +112,6 @@ mod tests {
                 assert_eq!(batch.value(place, *field), event.value(*field), "{field}");
             }
         }
-        assert_eq!(Batch::from(expected.clone()).events().len(), batch.rows());
+        assert_eq!(EventBatch::from(expected.clone()).events().len(), batch.rows());
     }
 }

@@ -56,12 +56,12 @@ impl Limits {
 
 /// What one question may still take. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Budget(Option<Arc<State>>);
+pub struct QueryBudget(Option<Arc<BudgetState>>);
 
 /// Makes a light question a heavy one, if there is room among those now: what it gives is held as long as the question runs.
 type Upgrade = Box<dyn FnOnce() -> Option<Box<dyn Send>> + Send>;
 
-struct State {
+struct BudgetState {
     limits: Limits,
     ends: Option<Instant>,
     stopped: AtomicBool,
@@ -71,16 +71,16 @@ struct State {
     upgraded: Mutex<Option<Box<dyn Send>>>,
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for BudgetState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("State").field("limits", &self.limits).field("spent", &self.spent).finish_non_exhaustive()
     }
 }
 
 /// The budget of who asks without bounds.
-pub(super) static UNBOUNDED: Budget = Budget(None);
+pub(super) static UNBOUNDED: QueryBudget = QueryBudget(None);
 
-impl Budget {
+impl QueryBudget {
     /// A budget of these limits; its time begins now.
     pub fn new(limits: Limits) -> Self {
         Self::with_upgrade(limits, None)
@@ -92,7 +92,7 @@ impl Budget {
     }
 
     fn with_upgrade(limits: Limits, upgrade: Option<Upgrade>) -> Self {
-        Self(Some(Arc::new(State {
+        Self(Some(Arc::new(BudgetState {
             limits,
             ends: limits.time.and_then(|time| Instant::now().checked_add(time)),
             stopped: AtomicBool::new(false),
@@ -182,18 +182,18 @@ impl Budget {
     }
 
     /// For one loop: counts its work, and asks now and then.
-    pub(super) fn pace(&self) -> Pace<'_> {
-        Pace { budget: self, done: 0 }
+    pub(super) fn pace(&self) -> WorkMeter<'_> {
+        WorkMeter { budget: self, done: 0 }
     }
 
     /// Room for groups by something.
-    pub(super) fn room(&self) -> Room {
+    pub(super) fn room(&self) -> GroupMemory {
         let most = self.0.as_ref().map_or(GROUP_BYTES, |state| state.limits.group_bytes);
-        Room { most, left: most }
+        GroupMemory { most, left: most }
     }
 }
 
-impl State {
+impl BudgetState {
     fn is_exhausted(&self) -> bool {
         self.spent.load(Ordering::Relaxed) > self.limits.work && !self.heavy.load(Ordering::Relaxed)
     }
@@ -219,7 +219,7 @@ impl State {
 
 /// Stops a question when it is dropped: whoever waited for the answer is gone.
 #[derive(Debug)]
-pub struct StopOnDrop(Budget);
+pub struct StopOnDrop(QueryBudget);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
@@ -229,12 +229,12 @@ impl Drop for StopOnDrop {
 
 /// The work of one loop. Asking costs more than many a row, so it is done once in a while.
 #[derive(Debug)]
-pub(super) struct Pace<'b> {
-    budget: &'b Budget,
+pub(super) struct WorkMeter<'b> {
+    budget: &'b QueryBudget,
     done: u64,
 }
 
-impl Pace<'_> {
+impl WorkMeter<'_> {
     /// Counts work; asks if it is time to.
     ///
     /// # Errors
@@ -246,12 +246,12 @@ impl Pace<'_> {
     }
 
     /// The budget.
-    pub(super) fn budget(&self) -> &Budget {
+    pub(super) fn budget(&self) -> &QueryBudget {
         self.budget
     }
 }
 
-impl Drop for Pace<'_> {
+impl Drop for WorkMeter<'_> {
     fn drop(&mut self) {
         if let Some(state) = &self.budget.0 {
             state.spent.fetch_add(self.done, Ordering::Relaxed);
@@ -261,12 +261,12 @@ impl Drop for Pace<'_> {
 
 /// Memory for the groups of one count.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct GroupMemory {
     most: u64,
     left: u64,
 }
 
-impl Room {
+impl GroupMemory {
     /// Takes room for a group.
     ///
     /// # Errors
@@ -296,18 +296,18 @@ mod tests {
 
     #[test]
     fn a_question_ends_with_its_client_its_time_or_its_work() {
-        let budget = Budget::new(Limits::light(Duration::from_secs(3_600)));
+        let budget = QueryBudget::new(Limits::light(Duration::from_secs(3_600)));
         assert_eq!(kind(budget.spend(LIGHT_WORK)), None);
         assert!(!budget.is_exhausted());
         assert_eq!(kind(budget.spend(1)), Some(ErrorKind::Unavailable));
         assert!(budget.is_exhausted() && !budget.upgrade(), "nobody said that it may be heavy");
 
-        let late = Budget::new(Limits::heavy(Some(Duration::ZERO)));
+        let late = QueryBudget::new(Limits::heavy(Some(Duration::ZERO)));
         let error = late.check().expect_err("its time is over");
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains("narrow its period"), "{error}");
 
-        let left = Budget::new(Limits::default());
+        let left = QueryBudget::new(Limits::default());
         drop(left.stop_on_drop());
         assert_eq!(kind(left.check()), Some(ErrorKind::Unavailable));
         assert_eq!(kind(UNBOUNDED.spend(u64::MAX)), None);
@@ -316,7 +316,8 @@ mod tests {
     #[test]
     fn a_light_question_goes_on_as_a_heavy_one_where_there_is_room() {
         for room in [true, false] {
-            let budget = Budget::upgrading(Limits::light(Duration::from_secs(3_600)), move || room.then(|| Box::new(()) as Box<dyn Send>));
+            let budget =
+                QueryBudget::upgrading(Limits::light(Duration::from_secs(3_600)), move || room.then(|| Box::new(()) as Box<dyn Send>));
             assert!(!budget.upgrade(), "there is work left");
             assert!(budget.spend(LIGHT_WORK + 1).is_err());
             assert_eq!((budget.upgrade(), budget.is_heavy(), budget.check().is_ok()), (room, room, room));
@@ -325,16 +326,16 @@ mod tests {
 
     #[test]
     fn what_is_foreseen_to_be_heavy_is_not_begun() {
-        let budget = Budget::new(Limits::light(Duration::from_secs(3_600)));
+        let budget = QueryBudget::new(Limits::light(Duration::from_secs(3_600)));
         assert!(budget.foresee(LIGHT_WORK).is_ok());
         assert_eq!(budget.spent(), 0);
         assert!(budget.foresee(LIGHT_WORK + 1).is_err() && budget.is_exhausted());
-        assert!(Budget::new(Limits::heavy(None)).foresee(u64::MAX).is_ok());
+        assert!(QueryBudget::new(Limits::heavy(None)).foresee(u64::MAX).is_ok());
     }
 
     #[test]
     fn a_loop_asks_now_and_then_and_counts_all_it_does() {
-        let budget = Budget::new(Limits::default());
+        let budget = QueryBudget::new(Limits::default());
         let mut pace = budget.pace();
         assert!(pace.step(PACE_WORK - 1).is_ok());
         budget.stop();
@@ -346,7 +347,7 @@ mod tests {
 
     #[test]
     fn groups_have_a_bound() {
-        let budget = Budget::new(Limits { group_bytes: 100, ..Limits::default() });
+        let budget = QueryBudget::new(Limits { group_bytes: 100, ..Limits::default() });
         let mut room = budget.room();
         assert!(room.take("operator", 60).is_ok());
         let error = room.take("operator", 60).expect_err("no room");

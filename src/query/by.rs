@@ -1,7 +1,7 @@
 //! What counts and sums are grouped by: a field, or the ids of one kind among all that a record names.
 
 use crate::error::{Error, Result};
-use crate::event::{Columns, FIELDS, Field, Kind, clip};
+use crate::event::{Columns, FIELDS, Field, FieldKind, clip};
 use std::fmt;
 
 /// The longest kind of a related id.
@@ -103,7 +103,7 @@ pub(crate) fn facet_field(parameter: &str, name: &str) -> Result<Field> {
 /// The value of a facet field.
 pub(super) fn value_of(columns: &Columns, field: Field, row: usize) -> Option<&str> {
     match field.def().kind {
-        Kind::Bool => columns.flag(field, row).map(|flag| if flag { "true" } else { "false" }),
+        FieldKind::Bool => columns.flag(field, row).map(|flag| if flag { "true" } else { "false" }),
         _ => columns.text(field, row),
     }
 }

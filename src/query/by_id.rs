@@ -2,21 +2,21 @@
 //! made than are asked for.
 
 use super::filter::Filter;
-use super::list::{Hit, Walk};
+use super::list::{Hit, ListWalk};
 use super::rows::Rows;
-use super::{Order, Reader, Run};
+use super::{Run, SnapshotReader, SortOrder};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Event, EventKey, Field, Timestamp};
 use std::collections::BinaryHeap;
 
-impl<'a> Reader<'a> {
+impl<'a> SnapshotReader<'a> {
     /// The newest `most` events with a trace id, newest first.
     ///
     /// # Errors
     /// A segment that cannot be read.
     pub fn get(&self, scope: &Scope, trace_id: &str, most: usize) -> Result<Vec<Event>> {
-        let (runs, hits) = self.hits_of_id(scope, trace_id, Order::Descending, most)?;
+        let (runs, hits) = self.hits_of_id(scope, trace_id, SortOrder::Descending, most)?;
         self.fetch(&runs, &hits)
     }
 
@@ -25,16 +25,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// A segment that cannot be read.
     pub fn oldest(&self, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
-        let (_, hits) = self.hits_of_id(scope, trace_id, Order::Ascending, 1)?;
+        let (_, hits) = self.hits_of_id(scope, trace_id, SortOrder::Ascending, 1)?;
         // Upwards, the rank of an event is its place.
         let key = |(rank, ..): &Hit| EventKey { time: Timestamp::from_millis((rank >> 64) as i64), seq: *rank as u64 };
         Ok(hits.first().map(key))
     }
 
     /// The first `most` rows with a trace id in this order.
-    fn hits_of_id(&self, scope: &Scope, trace_id: &str, order: Order, most: usize) -> Result<(Vec<Run<'a>>, Vec<Hit>)> {
+    fn hits_of_id(&self, scope: &Scope, trace_id: &str, order: SortOrder, most: usize) -> Result<(Vec<Run<'a>>, Vec<Hit>)> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
-        let walk = Walk { order, after: None };
+        let walk = ListWalk { order, after: None };
         let runs = self.wide_runs(scope, &filter);
         let mut best: BinaryHeap<Hit> = BinaryHeap::new();
         let find = |run: &Run<'a>, rows: Rows| {

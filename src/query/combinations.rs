@@ -1,10 +1,10 @@
 //! Combinations: which values of several fields occur together, and how often.
 
-use super::budget::Room;
+use super::budget::GroupMemory;
 use super::filter::Filter;
 use super::rows::Rows;
-use super::vocabulary::{Coded, Vocabulary};
-use super::{Explain, Reader, Run};
+use super::vocabulary::{SegmentCodes, Vocabulary};
+use super::{Explain, Run, SnapshotReader};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Columns, Field};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Values of the fields that were asked for, in their order; `None` where events have none.
 pub type Combination = Vec<Option<String>>;
 
-impl Reader<'_> {
+impl SnapshotReader<'_> {
     /// Every combination of values of these few-valued fields among the events that match, with how many have it.
     ///
     /// # Errors
@@ -37,7 +37,13 @@ impl Reader<'_> {
     }
 }
 
-fn add_to(totals: &mut BTreeMap<Combination, u64>, room: &mut Room, fields: &[Field], values: Combination, count: u64) -> Result<()> {
+fn add_to(
+    totals: &mut BTreeMap<Combination, u64>,
+    room: &mut GroupMemory,
+    fields: &[Field],
+    values: Combination,
+    count: u64,
+) -> Result<()> {
     if let Some(total) = totals.get_mut(&values) {
         *total += count;
         return Ok(());
@@ -80,7 +86,7 @@ fn count_codes(
         }
     });
     for (codes, count) in by_codes {
-        let value = |((field, coded), code): ((&Field, &Coded), u32)| {
+        let value = |((field, coded), code): ((&Field, &SegmentCodes), u32)| {
             let number = coded.numbers.get((code as usize).checked_sub(1)?)?;
             vocabulary.texts(*field, std::iter::once(*number)).first().map(ToString::to_string)
         };

@@ -22,7 +22,7 @@ const HAS_FROM: u8 = 2;
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
+pub enum SortOrder {
     /// Newest first.
     #[default]
     Descending,
@@ -30,7 +30,7 @@ pub enum Order {
     Ascending,
 }
 
-impl Order {
+impl SortOrder {
     /// Reads `desc` or `asc`.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Order {
 
 /// A place in a list, and in which direction the page from it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
+pub struct PageCursor {
     /// The event that the page begins after.
     pub key: EventKey,
     /// The page lies before that event in the list's order, not after it.
@@ -79,7 +79,7 @@ impl std::fmt::Debug for Binding {
 
 impl Binding {
     /// The binding of a question to the store with this key.
-    pub fn new(key: [u8; 32], scope: &Scope, filter: &Filter, order: Order) -> Self {
+    pub fn new(key: [u8; 32], scope: &Scope, filter: &Filter, order: SortOrder) -> Self {
         let question = Sha256::digest(format!("annals cursor\n{}\n{}\n{order:?}", scope.canonical(), filter.canonical())).into();
         Self { key, question, from: filter.last.and(filter.from) }
     }
@@ -92,7 +92,7 @@ impl Binding {
     }
 
     /// The text of a cursor.
-    pub fn encode(&self, cursor: Cursor) -> String {
+    pub fn encode(&self, cursor: PageCursor) -> String {
         let flags = if cursor.backward { BACKWARD } else { 0 } | if self.from.is_some() { HAS_FROM } else { 0 };
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.extend_from_slice(&[VERSION, flags]);
@@ -109,7 +109,7 @@ impl Binding {
     ///
     /// # Errors
     /// A text that is no cursor, was changed, or is one of another question; the message names the parameter `cursor`.
-    pub fn decode(&mut self, text: &str, filter: &mut Filter) -> Result<Cursor> {
+    pub fn decode(&mut self, text: &str, filter: &mut Filter) -> Result<PageCursor> {
         let refuse = |why: &str| Error::parameter("cursor", why);
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refuse("is not a cursor of this server"))?;
         if bytes.len() != BYTES || bytes[0] != VERSION {
@@ -125,7 +125,7 @@ impl Binding {
             filter.from = self.from;
         }
         let key = EventKey { time: Timestamp::from_millis(number(2)), seq: number(10) as u64 };
-        Ok(Cursor { key, backward: body[1] & BACKWARD != 0 })
+        Ok(PageCursor { key, backward: body[1] & BACKWARD != 0 })
     }
 }
 
@@ -136,23 +136,23 @@ mod tests {
 
     const KEY: [u8; 32] = [7; 32];
 
-    fn binding(tenant: &str, filter: &Filter, order: Order) -> Binding {
+    fn binding(tenant: &str, filter: &Filter, order: SortOrder) -> Binding {
         Binding::new(KEY, &Scope::of_operator(&[tenant]).expect("a scope"), filter, order)
     }
 
     #[test]
     fn a_cursor_fits_only_its_own_question_and_store() {
         let filter = Filter::default();
-        let own = binding("a", &filter, Order::Descending);
-        let cursor = Cursor { key: EventKey { time: Timestamp::from_millis(-5), seq: u64::MAX }, backward: true };
+        let own = binding("a", &filter, SortOrder::Descending);
+        let cursor = PageCursor { key: EventKey { time: Timestamp::from_millis(-5), seq: u64::MAX }, backward: true };
         let text = own.encode(cursor);
         assert_eq!(own.clone().decode(&text, &mut filter.clone()).expect("our own cursor"), cursor);
 
         let other = filter.clone().and_equal(Field::Source, "ECS");
         let others = [
-            binding("b", &filter, Order::Descending),
-            binding("a", &other, Order::Descending),
-            binding("a", &filter, Order::Ascending),
+            binding("b", &filter, SortOrder::Descending),
+            binding("a", &other, SortOrder::Descending),
+            binding("a", &filter, SortOrder::Ascending),
             Binding { key: [8; 32], ..own.clone() },
         ];
         for mut other in others {
@@ -175,10 +175,10 @@ mod tests {
     #[test]
     fn pages_of_a_period_that_counts_back_from_now_are_of_one_period() {
         let at = |millis| Filter { from: Some(Timestamp::from_millis(millis)), last: Some(1_000), ..Filter::default() };
-        let cursor = Cursor { key: EventKey { time: Timestamp::from_millis(5), seq: 1 }, backward: false };
-        let text = binding("a", &at(10), Order::Descending).encode(cursor);
+        let cursor = PageCursor { key: EventKey { time: Timestamp::from_millis(5), seq: 1 }, backward: false };
+        let text = binding("a", &at(10), SortOrder::Descending).encode(cursor);
         let mut later = at(99);
-        assert_eq!(binding("a", &later, Order::Descending).decode(&text, &mut later).expect("the same question"), cursor);
+        assert_eq!(binding("a", &later, SortOrder::Descending).decode(&text, &mut later).expect("the same question"), cursor);
         assert_eq!(later.from, Some(Timestamp::from_millis(10)));
     }
 }

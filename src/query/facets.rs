@@ -1,12 +1,12 @@
 //! Facets: exact counts by value.
 
-use super::budget::{Budget, Room, VALUE_WORK};
+use super::budget::{GroupMemory, QueryBudget, VALUE_WORK};
 use super::by::By;
 use super::filter::Filter;
 use super::rows::Rows;
 use super::summarized::Summarized;
-use super::vocabulary::{Coded, Counts, TEXT_OVERHEAD, Totals, Vocabulary};
-use super::{Explain, Reader, Run};
+use super::vocabulary::{CountTotals, Counts, SegmentCodes, TEXT_OVERHEAD, Vocabulary};
+use super::{Explain, Run, SnapshotReader};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Columns, Field};
@@ -31,7 +31,7 @@ pub struct FacetValue {
     pub count: u64,
 }
 
-impl Reader<'_> {
+impl SnapshotReader<'_> {
     /// The `size` most frequent values of each of `by` among the events that match. An event without a value is not counted.
     ///
     /// # Errors
@@ -43,13 +43,13 @@ impl Reader<'_> {
         let by_rows = |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary, self.budget);
         let runs = self.wide_runs(scope, filter);
         let summary = |summarized: &Summarized<'_>| fields.as_ref().map_or(Ok(None), |fields| summarized.facets(fields));
-        let mut totals: Vec<Totals> = by.iter().map(|_| Totals::default()).collect();
+        let mut totals: Vec<CountTotals> = by.iter().map(|_| CountTotals::default()).collect();
         let mut room = self.budget.room();
         let add = |counts: Vec<Counts>| {
             totals.iter_mut().zip(counts).zip(&by).try_for_each(|((totals, counts), by)| totals.add(counts, by, &mut room))
         };
         let explain = self.each_run_or(&runs, filter, summary, by_rows, add)?;
-        let facet = |(by, totals): (By, Totals)| {
+        let facet = |(by, totals): (By, CountTotals)| {
             let values = totals.most(vocabulary, by.column(), size).into_iter();
             Facet { by, values: values.map(|(value, count)| FacetValue { value, count }).collect() }
         };
@@ -58,7 +58,7 @@ impl Reader<'_> {
 }
 
 /// Counts by codes where there are some; what has none is counted by its columns, all in one pass.
-fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary, budget: &Budget) -> Result<Vec<Counts>> {
+fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary, budget: &QueryBudget) -> Result<Vec<Counts>> {
     let mut counts: Vec<Counts> = by.iter().map(|_| Counts::default()).collect();
     if rows.len() == 0 {
         return Ok(counts);
@@ -86,7 +86,7 @@ fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary, bud
 }
 
 /// How many rows have each value.
-fn count_codes(coded: &Coded, rows: &Rows) -> Vec<(u32, u64)> {
+fn count_codes(coded: &SegmentCodes, rows: &Rows) -> Vec<(u32, u64)> {
     let number = |code: u32| coded.numbers[code as usize - 1];
     if rows.len() * 4 < coded.numbers.len() {
         // A few rows of many values: sorting the codes is less than a place for each value.
@@ -105,7 +105,7 @@ fn count_codes(coded: &Coded, rows: &Rows) -> Vec<(u32, u64)> {
     counted.map(|(code, count)| (number(code), u64::from(count))).collect()
 }
 
-fn count_values(columns: &Columns, by: &By, counts: &mut HashMap<String, u64>, room: &mut Room) -> Result<()> {
+fn count_values(columns: &Columns, by: &By, counts: &mut HashMap<String, u64>, room: &mut GroupMemory) -> Result<()> {
     let mut add = |value: &str, count: u64| {
         match counts.get_mut(value) {
             Some(total) => *total += count,

@@ -6,12 +6,12 @@
 //! little, says so for all its tenants at once.
 
 use super::budget::RUN_WORK;
-use super::list::{Hit, Walk};
+use super::list::{Hit, ListWalk};
 use super::lookup::Lookup;
 use super::plan::Choice;
 use super::rows::Rows;
-use super::source::Source;
-use super::{Filter, Reader, Run, Step};
+use super::source::RowSource;
+use super::{ExplainedRun, Filter, Run, SnapshotReader};
 use crate::error::Result;
 use rayon::prelude::*;
 use std::collections::{BinaryHeap, HashMap};
@@ -29,28 +29,28 @@ const ROWS_AT_ONCE: u32 = 4_096;
 const VERIFIED_AT_ONCE: u32 = 256;
 
 /// Rows found in a run, by its place among the runs.
-type Found = (usize, Vec<u32>, Step);
+type RunMatches = (usize, Vec<u32>, ExplainedRun);
 
 /// The gathering of one page.
 pub(super) struct Gathering<'r, 'a> {
-    reader: &'r Reader<'a>,
+    reader: &'r SnapshotReader<'a>,
     filter: &'r Filter,
-    walk: Walk,
+    walk: ListWalk,
     wanted: usize,
     /// In the order of the walk.
     runs: &'r [Run<'a>],
     best: BinaryHeap<Hit>,
-    steps: Vec<Step>,
+    steps: Vec<ExplainedRun>,
 }
 
 impl<'r, 'a> Gathering<'r, 'a> {
-    pub(super) fn new(reader: &'r Reader<'a>, filter: &'r Filter, walk: Walk, wanted: usize, runs: &'r [Run<'a>]) -> Self {
+    pub(super) fn new(reader: &'r SnapshotReader<'a>, filter: &'r Filter, walk: ListWalk, wanted: usize, runs: &'r [Run<'a>]) -> Self {
         Self { reader, filter, walk, wanted, runs, best: BinaryHeap::new(), steps: Vec::new() }
     }
 
     /// The first rows in the order of the walk, and how they were found; `together` if segments may be asked for all their
     /// tenants at once.
-    pub(super) fn gather(mut self, together: bool) -> Result<(Vec<Hit>, Vec<Step>)> {
+    pub(super) fn gather(mut self, together: bool) -> Result<(Vec<Hit>, Vec<ExplainedRun>)> {
         let alone = if together { self.runs.len().min(RUNS_AT_A_TIME) } else { self.runs.len() };
         self.by_run(alone)?;
         if alone < self.runs.len() {
@@ -67,7 +67,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
             let places = next..end.min(next + step);
             let ask = |place: usize| self.ask(place);
             let spread = places.len() > RUNS_ALONE;
-            let found: Vec<Found> = self.reader.part(spread, || {
+            let found: Vec<RunMatches> = self.reader.part(spread, || {
                 let places = places.clone();
                 if spread { places.into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect() } else { places.map(ask).collect() }
             })?;
@@ -85,7 +85,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
         for place in first..self.runs.len() {
             let source = self.runs[place].source;
             match (source, places.get(source.name())) {
-                (Source::Segment(_), Some(group)) => groups[*group].push(place),
+                (RowSource::Segment(_), Some(group)) => groups[*group].push(place),
                 _ => {
                     places.insert(source.name(), groups.len());
                     groups.push(vec![place]);
@@ -95,7 +95,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
         let (mut next, mut step) = (0, 1);
         while next < groups.len() && !self.is_complete(groups[next][0]) {
             let end = groups.len().min(next + step);
-            let ask = || groups[next..end].par_iter().map(|group| self.ask_together(group)).collect::<Result<Vec<Vec<Found>>>>();
+            let ask = || groups[next..end].par_iter().map(|group| self.ask_together(group)).collect::<Result<Vec<Vec<RunMatches>>>>();
             let found = self.reader.part(true, ask)?;
             self.take(found.into_iter().flatten().collect())?;
             next = end;
@@ -110,18 +110,18 @@ impl<'r, 'a> Gathering<'r, 'a> {
         self.best.len() == self.wanted && self.best.peek().is_some_and(|worst| first > worst.0)
     }
 
-    fn ask(&self, place: usize) -> Result<Found> {
+    fn ask(&self, place: usize) -> Result<RunMatches> {
         let (rows, step) = self.reader.hits(&self.runs[place], self.filter, self.walk, self.wanted)?;
         Ok((place, rows, step))
     }
 
     /// Asks runs of one source: at once if that is little work, one by one if not.
-    fn ask_together(&self, group: &[usize]) -> Result<Vec<Found>> {
+    fn ask_together(&self, group: &[usize]) -> Result<Vec<RunMatches>> {
         self.runs[group[0]].source.again(|| self.ask_all(group))
     }
 
-    fn ask_all(&self, group: &[usize]) -> Result<Vec<Found>> {
-        if let (Source::Segment(segment), true) = (self.runs[group[0]].source, group.len() > 1)
+    fn ask_all(&self, group: &[usize]) -> Result<Vec<RunMatches>> {
+        if let (RowSource::Segment(segment), true) = (self.runs[group[0]].source, group.len() > 1)
             && let Some(index) = segment.sound_index()?
         {
             let started = Instant::now();
@@ -136,7 +136,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
                 let (examined, bytes, matched) = (work.examined, work.bytes, rows.len() as u64);
                 let source = self.runs[group[0]].source;
                 let run = Run::of_all(source, &[self.runs[group[0]].clone()]);
-                let step = Step { examined, bytes, matched, ..run.step(path, why, started) };
+                let step = ExplainedRun { examined, bytes, matched, ..run.step(path, why, started) };
                 return Ok(vec![(group[0], rows, step)]);
             }
         }
@@ -160,7 +160,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok(rows)
     }
 
-    fn take(&mut self, found: Vec<Found>) -> Result<()> {
+    fn take(&mut self, found: Vec<RunMatches>) -> Result<()> {
         for (place, rows, step) in found {
             self.steps.push(step);
             let index = self.runs[place].source.places()?;

@@ -1,14 +1,14 @@
 //! Histograms: exact counts over time.
 
-use super::budget::{Budget, Room, VALUE_WORK};
+use super::budget::{GroupMemory, QueryBudget, VALUE_WORK};
 use super::by::value_of;
 use super::filter::Filter;
 use super::interval::{Calendar, Interval};
 use super::rows::Rows;
-use super::source::Places;
+use super::source::SourceKeys;
 use super::summarized::Summarized;
-use super::vocabulary::Coded;
-use super::{Explain, Reader, Run};
+use super::vocabulary::SegmentCodes;
+use super::{Explain, Run, SnapshotReader};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
@@ -51,7 +51,7 @@ pub struct Bucket {
     pub by: BTreeMap<String, u64>,
 }
 
-impl Reader<'_> {
+impl SnapshotReader<'_> {
     /// The events that match, counted by time.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Reader<'_> {
     }
 }
 
-fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>, room: &mut Room) -> Result<()> {
+fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>, room: &mut GroupMemory) -> Result<()> {
     let total = totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
     total.count += bucket.count;
     for (value, count) in bucket.by {
@@ -110,7 +110,7 @@ fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>,
 }
 
 /// Room for a value in a bucket: a narrow interval by a field of many values has more of those than events.
-fn take_room(room: &mut Room, by: Option<Field>, value: &str) -> Result<()> {
+fn take_room(room: &mut GroupMemory, by: Option<Field>, value: &str) -> Result<()> {
     room.take(by.map_or("time", Field::name), value.len() + VALUE_BYTES)
 }
 
@@ -158,7 +158,7 @@ fn each_bucket(run: &Run<'_>, rows: &Rows, calendar: &Calendar, mut take: impl F
     Ok(())
 }
 
-fn bucket_part(index: &Places<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
+fn bucket_part(index: &SourceKeys<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
     let (mut place, end) = (part.start, part.end);
     let time = |place: usize| index.time(rows.at(place)).millis();
     while place < end {
@@ -191,7 +191,7 @@ fn counts_by_code(
     run: &Run<'_>,
     rows: &Rows,
     calendar: &Calendar,
-    coded: &Coded,
+    coded: &SegmentCodes,
     texts: impl Fn(std::vec::IntoIter<u32>) -> Vec<Arc<str>>,
 ) -> Result<Vec<Bucket>> {
     let mut counts: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
@@ -224,7 +224,7 @@ fn counts_by_code(
     Ok(counts.into_iter().map(bucket).collect())
 }
 
-fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field, budget: &Budget) -> Result<Vec<Bucket>> {
+fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field, budget: &QueryBudget) -> Result<Vec<Bucket>> {
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
     let mut room = budget.room();
     run.source.each_columns(rows, &[Field::Time, field], &mut budget.pace(), |columns| {

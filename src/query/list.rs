@@ -5,12 +5,12 @@
 //! still have an event that belongs on the page.
 
 use super::budget::EVENT_WORK;
-use super::cursor::{Cursor, Order};
+use super::cursor::{PageCursor, SortOrder};
 use super::filter::Filter;
 use super::gather::Gathering;
 use super::rows::Rows;
-use super::source::Source;
-use super::{Explain, Reader, Run, Step};
+use super::source::RowSource;
+use super::{Explain, ExplainedRun, Run, SnapshotReader};
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKey, Timestamp};
@@ -31,22 +31,22 @@ pub struct PageQuery {
     /// Events on the page, 1 to [`PAGE_ROWS_MAX`].
     pub limit: usize,
     /// The order of the list.
-    pub order: Order,
+    pub order: SortOrder,
     /// Where the page begins; at the beginning of the list if absent.
-    pub cursor: Option<Cursor>,
+    pub cursor: Option<PageCursor>,
     /// Begin at this moment instead.
     pub around: Option<Timestamp>,
 }
 
 /// A page of a list.
 #[derive(Debug, Clone, Default)]
-pub struct Page {
+pub struct EventPage {
     /// The events, in the list's order.
     pub events: Vec<Event>,
     /// The cursor of the page after this one; `None` only at the true end.
-    pub next: Option<Cursor>,
+    pub next: Option<PageCursor>,
     /// The cursor of the page before this one; `None` only at the true beginning.
-    pub prev: Option<Cursor>,
+    pub prev: Option<PageCursor>,
     /// How it was found.
     pub explain: Explain,
 }
@@ -56,18 +56,18 @@ pub(super) type Hit = (i128, usize, u32);
 
 /// A direction through the list and the place where it starts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Walk {
-    pub(super) order: Order,
+pub(super) struct ListWalk {
+    pub(super) order: SortOrder,
     /// Only events after this one, in the walk's direction.
     pub(super) after: Option<EventKey>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SnapshotReader<'a> {
     /// A page of the events that match.
     ///
     /// # Errors
     /// A limit out of bounds, or a segment that cannot be read: a page is never short.
-    pub fn list(&self, scope: &Scope, filter: &Filter, query: &PageQuery) -> Result<Page> {
+    pub fn list(&self, scope: &Scope, filter: &Filter, query: &PageQuery) -> Result<EventPage> {
         if !(1..=PAGE_ROWS_MAX).contains(&query.limit) {
             return Err(Error::parameter("limit", format!("is 1 to {PAGE_ROWS_MAX}")));
         }
@@ -75,18 +75,18 @@ impl<'a> Reader<'a> {
         let order = if backward { query.order.reversed() } else { query.order };
         let start = query.around.map(|moment| start_at(moment, query.order));
         let after = query.cursor.map(|cursor| cursor.key).or(start);
-        let (mut events, more, explain) = self.walk(scope, filter, Walk { order, after }, query.limit)?;
+        let (mut events, more, explain) = self.walk(scope, filter, ListWalk { order, after }, query.limit)?;
         if backward {
             events.reverse();
         }
-        let cursor = |event: Option<&Event>, backward| event.map(|event| Cursor { key: event.key(), backward });
+        let cursor = |event: Option<&Event>, backward| event.map(|event| PageCursor { key: event.key(), backward });
         let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
         // Where the walk came from there is something, or the walk would not have begun there; but a beginning by time
         // may be the list's own.
-        let behind = |place: Option<Cursor>| -> Result<Option<Cursor>> {
+        let behind = |place: Option<PageCursor>| -> Result<Option<PageCursor>> {
             let Some(place) = place else { return Ok(None) };
             let from = if place.backward { query.order.reversed() } else { query.order };
-            let (found, _, _) = self.walk(scope, filter, Walk { order: from, after: Some(place.key) }, 1)?;
+            let (found, _, _) = self.walk(scope, filter, ListWalk { order: from, after: Some(place.key) }, 1)?;
             Ok((!found.is_empty()).then_some(place))
         };
         let (next, prev) = match (backward, after.is_some()) {
@@ -94,11 +94,11 @@ impl<'a> Reader<'a> {
             (false, true) => (last.filter(|_| more), behind(first)?),
             (true, _) => (behind(last)?, first.filter(|_| more)),
         };
-        Ok(Page { events, next, prev, explain })
+        Ok(EventPage { events, next, prev, explain })
     }
 
     /// The first `limit` events of a walk, whether there are more, and how they were found.
-    fn walk(&self, scope: &Scope, filter: &Filter, walk: Walk, limit: usize) -> Result<(Vec<Event>, bool, Explain)> {
+    fn walk(&self, scope: &Scope, filter: &Filter, walk: ListWalk, limit: usize) -> Result<(Vec<Event>, bool, Explain)> {
         let mut runs = self.runs(scope, filter);
         runs.retain(|run| walk.reaches(run));
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
@@ -112,18 +112,18 @@ impl<'a> Reader<'a> {
     }
 
     /// The first `limit` rows of a run in the walk's direction.
-    pub(super) fn hits(&self, run: &Run<'_>, filter: &Filter, walk: Walk, limit: usize) -> Result<(Vec<u32>, Step)> {
+    pub(super) fn hits(&self, run: &Run<'_>, filter: &Filter, walk: ListWalk, limit: usize) -> Result<(Vec<u32>, ExplainedRun)> {
         self.hits_in(run, filter, self.range_of(run, filter, walk)?, walk.order, limit)
     }
 
     /// The rows of a run that lie in the filter's period, and that the walk comes to.
-    pub(super) fn range_of(&self, run: &Run<'_>, filter: &Filter, walk: Walk) -> Result<Range<u32>> {
+    pub(super) fn range_of(&self, run: &Run<'_>, filter: &Filter, walk: ListWalk) -> Result<Range<u32>> {
         let mut range = run.range(filter)?;
         if let Some(after) = walk.after {
             let inside = run.tenant.oldest() <= after.time && run.tenant.newest() >= after.time;
             match walk.order {
-                Order::Descending if inside => range.start = run.source.seek(&range, after, false)?,
-                Order::Ascending if inside => range.end = run.source.seek(&range, after, true)?,
+                SortOrder::Descending if inside => range.start = run.source.seek(&range, after, false)?,
+                SortOrder::Ascending if inside => range.end = run.source.seek(&range, after, true)?,
                 _ => {}
             }
         }
@@ -136,25 +136,25 @@ impl<'a> Reader<'a> {
         run: &Run<'_>,
         filter: &Filter,
         range: Range<u32>,
-        order: Order,
+        order: SortOrder,
         limit: usize,
-    ) -> Result<(Vec<u32>, Step)> {
+    ) -> Result<(Vec<u32>, ExplainedRun)> {
         match order {
-            Order::Descending => {
+            SortOrder::Descending => {
                 let (rows, step) = self.rows(run, filter, range, Some(limit))?;
                 Ok((first(rows, limit), step))
             }
-            Order::Ascending => self.last_hits(run, filter, range, limit),
+            SortOrder::Ascending => self.last_hits(run, filter, range, limit),
         }
     }
 
     /// The last `limit` rows of a range that match. Posting lists run forward only, so the range is taken in windows
     /// from its end, each four times the one before.
-    fn last_hits(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: usize) -> Result<(Vec<u32>, Step)> {
+    fn last_hits(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: usize) -> Result<(Vec<u32>, ExplainedRun)> {
         let mut end = range.end;
         let mut window = WINDOW_ROWS;
         let mut found = Vec::new();
-        let mut total: Option<Step> = None;
+        let mut total: Option<ExplainedRun> = None;
         loop {
             let start = end.saturating_sub(window).max(range.start);
             let (rows, step) = self.rows(run, filter, start..end, None)?;
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
             found.extend(rows);
             total = Some(match total {
                 None => step,
-                Some(sum) => Step {
+                Some(sum) => ExplainedRun {
                     rows: sum.rows + step.rows,
                     examined: sum.examined + step.examined,
                     bytes: sum.bytes + step.bytes,
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How many rows that lie together are read at a time.
-    fn rows_together(source: Source<'_>) -> usize {
+    fn rows_together(source: RowSource<'_>) -> usize {
         (TOGETHER_BYTES / source.record_bytes(1).max(1)).clamp(APART as u64, TOGETHER_ROWS) as usize
     }
 
@@ -251,10 +251,10 @@ impl<'a> Reader<'a> {
 }
 
 /// The place from which a list that starts at a moment walks: before every event of that moment.
-fn start_at(moment: Timestamp, order: Order) -> EventKey {
+fn start_at(moment: Timestamp, order: SortOrder) -> EventKey {
     match order {
-        Order::Descending => EventKey { time: moment, seq: u64::MAX },
-        Order::Ascending => EventKey { time: moment, seq: 0 },
+        SortOrder::Descending => EventKey { time: moment, seq: u64::MAX },
+        SortOrder::Ascending => EventKey { time: moment, seq: 0 },
     }
 }
 
@@ -283,29 +283,29 @@ const TOGETHER_BYTES: u64 = 4 << 20;
 /// So many of such rows are read by one core.
 const APART_ROWS: usize = 13;
 
-impl Walk {
+impl ListWalk {
     /// A number that grows in the walk's direction.
     pub(super) fn rank(self, key: EventKey) -> i128 {
         let rank = (i128::from(key.time.millis()) << 64) | i128::from(key.seq);
         match self.order {
-            Order::Descending => -rank,
-            Order::Ascending => rank,
+            SortOrder::Descending => -rank,
+            SortOrder::Ascending => rank,
         }
     }
 
     /// Before every event that the run can have.
     pub(super) fn first_time(self, run: &Run<'_>) -> EventKey {
         match self.order {
-            Order::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
-            Order::Ascending => EventKey { time: run.tenant.oldest(), seq: 0 },
+            SortOrder::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
+            SortOrder::Ascending => EventKey { time: run.tenant.oldest(), seq: 0 },
         }
     }
 
     /// Whether the run can have an event that the walk comes to.
     pub(super) fn reaches(self, run: &Run<'_>) -> bool {
         self.after.is_none_or(|after| match self.order {
-            Order::Descending => run.tenant.oldest() <= after.time,
-            Order::Ascending => run.tenant.newest() >= after.time,
+            SortOrder::Descending => run.tenant.oldest() <= after.time,
+            SortOrder::Ascending => run.tenant.newest() >= after.time,
         })
     }
 }

@@ -30,19 +30,19 @@ mod summarized;
 mod threads;
 mod vocabulary;
 
-pub use batch::Batch;
-pub use budget::{Budget, Limits, StopOnDrop};
+pub use batch::EventBatch;
+pub use budget::{Limits, QueryBudget, StopOnDrop};
 pub use by::By;
 pub(crate) use by::facet_field;
 pub use combinations::Combination;
-pub use cursor::{Binding, Cursor, Order};
+pub use cursor::{Binding, PageCursor, SortOrder};
 pub use facets::{Facet, FacetValue};
 pub use filter::Filter;
 pub use histogram::{BUCKETS_MAX, Bucket, Histogram, HistogramQuery};
 pub use interval::{Interval, parse_time_zone};
-pub use list::{PAGE_ROWS_MAX, Page, PageQuery};
+pub use list::{EventPage, PAGE_ROWS_MAX, PageQuery};
 pub use scan::Scanner;
-pub use stats::{Group, Sum};
+pub use stats::{AmountGroup, Sum};
 pub use stream::StreamQuery;
 pub use threads::Threads;
 pub use vocabulary::Vocabulary;
@@ -52,13 +52,13 @@ use crate::error::Result;
 use crate::event::{EventKey, Timestamp};
 use crate::ingest::Buffered;
 use crate::storage::segment::{Segment, TenantRows};
-use budget::{Pace, RUN_WORK, UNBOUNDED};
+use budget::{RUN_WORK, UNBOUNDED, WorkMeter};
 use filter::Clause;
 use lookup::Lookup;
-use plan::{Choice, Path};
+use plan::{AnswerPath, Choice};
 use rayon::prelude::*;
 use rows::Rows;
-use source::Source;
+use source::RowSource;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -92,31 +92,31 @@ impl Snapshot {
         self.sealing.iter().chain(&self.fresh)
     }
 
-    fn sources(&self) -> impl Iterator<Item = Source<'_>> {
-        let segments = self.segments.iter().map(|segment| Source::Segment(segment));
-        segments.chain(self.buffered().map(|buffered| Source::Buffer(buffered)))
+    fn sources(&self) -> impl Iterator<Item = RowSource<'_>> {
+        let segments = self.segments.iter().map(|segment| RowSource::Segment(segment));
+        segments.chain(self.buffered().map(|buffered| RowSource::Buffer(buffered)))
     }
 }
 
 /// What it took to verify candidates, and whether more may be.
 #[derive(Debug)]
-pub(crate) struct Work<'b> {
+pub(crate) struct VerifyWork<'b> {
     /// Rows whose columns or records were looked at.
     pub(crate) examined: u64,
     /// Bytes read from data files.
     pub(crate) bytes: u64,
-    pace: Pace<'b>,
+    pace: WorkMeter<'b>,
 }
 
-impl<'b> Work<'b> {
-    fn within(budget: &'b Budget) -> Self {
+impl<'b> VerifyWork<'b> {
+    fn within(budget: &'b QueryBudget) -> Self {
         Self { examined: 0, bytes: 0, pace: budget.pace() }
     }
 }
 
 /// How one run answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct ExplainedRun {
     /// The segment.
     pub segment: String,
     /// The tenant.
@@ -124,7 +124,7 @@ pub struct Step {
     /// Rows of the tenant in the period.
     pub rows: u32,
     /// How it was answered.
-    pub path: Path,
+    pub path: AnswerPath,
     /// Why so.
     pub why: String,
     /// Rows whose columns or record were read to verify a clause.
@@ -145,7 +145,7 @@ pub struct Explain {
     /// Segments that no row of could be in the answer, by their manifest alone.
     pub untouched: usize,
     /// One step for each run that was looked at.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExplainedRun>,
 }
 
 /// Runs that one thread does in a row at least, where there are many: most cost a few microseconds.
@@ -153,30 +153,30 @@ const RUNS_TOGETHER: usize = 16;
 
 /// Answers questions about one snapshot.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
+pub struct SnapshotReader<'a> {
     snapshot: &'a Snapshot,
     scanner: &'a Scanner,
     threads: &'a Threads,
-    forced: Option<Path>,
-    budget: &'a Budget,
+    forced: Option<AnswerPath>,
+    budget: &'a QueryBudget,
 }
 
 /// The rows of one tenant in one segment, or in a part of the buffer, that a question is about.
 #[derive(Debug, Clone)]
 struct Run<'a> {
-    source: Source<'a>,
+    source: RowSource<'a>,
     tenant: Cow<'a, TenantRows>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SnapshotReader<'a> {
     /// A reader of a snapshot. `forced` makes every run answer by that path, for tests and comparisons.
-    pub fn new(snapshot: &'a Snapshot, scanner: &'a Scanner, threads: &'a Threads, forced: Option<Path>) -> Self {
+    pub fn new(snapshot: &'a Snapshot, scanner: &'a Scanner, threads: &'a Threads, forced: Option<AnswerPath>) -> Self {
         Self { snapshot, scanner, threads, forced, budget: &UNBOUNDED }
     }
 
     /// The same reader within a budget.
     #[must_use]
-    pub fn within(self, budget: &'a Budget) -> Self {
+    pub fn within(self, budget: &'a QueryBudget) -> Self {
         Self { budget, ..self }
     }
 
@@ -248,9 +248,9 @@ impl<'a> Reader<'a> {
         wide
     }
 
-    fn explain(&self, runs: &[Run<'_>], steps: Vec<Step>) -> Explain {
+    fn explain(&self, runs: &[Run<'_>], steps: Vec<ExplainedRun>) -> Explain {
         let touched: HashSet<&str> =
-            runs.iter().filter(|run| matches!(run.source, Source::Segment(_))).map(|run| run.source.name()).collect();
+            runs.iter().filter(|run| matches!(run.source, RowSource::Segment(_))).map(|run| run.source.name()).collect();
         Explain { segments: self.snapshot.segments.len(), untouched: self.snapshot.segments.len() - touched.len(), steps }
     }
 
@@ -293,7 +293,7 @@ impl<'a> Reader<'a> {
                 let summarized = Summarized::of(run, filter, &self.snapshot.vocabulary)?;
                 if let Some(answer) = summarized.map(|summarized| summary(&summarized)).transpose()?.flatten() {
                     let why = "the period covers all of it, and its summary has the counts".to_owned();
-                    return Ok((answer, run.step(Path::Summary, why, started)));
+                    return Ok((answer, run.step(AnswerPath::Summary, why, started)));
                 }
             }
             let range = run.range(filter)?;
@@ -303,7 +303,7 @@ impl<'a> Reader<'a> {
         let answer = |run: &Run<'a>| run.source.again(|| answer_once(run));
         // Added up as it comes, so that what each run has is not held until the last is done; and done once, should the part be done again.
         let (add, steps) = (Mutex::new(add), vec![OnceLock::new(); runs.len()]);
-        let take = |(run, step): (&Run<'a>, &OnceLock<Step>)| {
+        let take = |(run, step): (&Run<'a>, &OnceLock<ExplainedRun>)| {
             if step.get().is_none() {
                 let (answer, how) = answer(run)?;
                 add.lock().unwrap_or_else(PoisonError::into_inner)(answer)?;
@@ -325,20 +325,25 @@ impl<'a> Reader<'a> {
     }
 
     /// The first `limit` rows of a range of a run that match, or all of them, and how they were found.
-    fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Step)> {
+    fn rows(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, ExplainedRun)> {
         let started = Instant::now();
         self.budget.spend(RUN_WORK)?;
         let size = range.len() as u32;
         let (rows, Choice { path, why }, work) = match run.source {
-            Source::Segment(segment) => run.source.again(|| self.segment_rows(segment, filter, range.clone(), limit))?,
-            Source::Buffer(buffered) => {
-                let mut work = Work::within(self.budget);
+            RowSource::Segment(segment) => run.source.again(|| self.segment_rows(segment, filter, range.clone(), limit))?,
+            RowSource::Buffer(buffered) => {
+                let mut work = VerifyWork::within(self.budget);
                 let rows = buffered_rows(buffered, filter, range, limit, &mut work)?;
-                (rows, Choice { path: Path::Buffer, why: "accepted and not in a segment yet".to_owned() }, work)
+                (rows, Choice { path: AnswerPath::Buffer, why: "accepted and not in a segment yet".to_owned() }, work)
             }
         };
-        let step =
-            Step { rows: size, examined: work.examined, bytes: work.bytes, matched: rows.len() as u64, ..run.step(path, why, started) };
+        let step = ExplainedRun {
+            rows: size,
+            examined: work.examined,
+            bytes: work.bytes,
+            matched: rows.len() as u64,
+            ..run.step(path, why, started)
+        };
         Ok((rows, step))
     }
 
@@ -349,35 +354,35 @@ impl<'a> Reader<'a> {
         filter: &Filter,
         range: Range<u32>,
         limit: Option<usize>,
-    ) -> Result<(Rows, Choice, Work<'a>)> {
+    ) -> Result<(Rows, Choice, VerifyWork<'a>)> {
         if let Some(index) = segment.sound_index()? {
             let lookup = Lookup::prepare(segment, &index, filter, &range, &self.snapshot.vocabulary, self.forced.is_some())?;
             return self.look(lookup, filter, range, limit);
         }
-        let mut work = Work::within(self.budget);
+        let mut work = VerifyWork::within(self.budget);
         let rows = match filter.clauses.as_slice() {
             [] => Rows::Range(range),
             _ if range.is_empty() => Rows::List(Vec::new()),
             _ => self.scanner.rows(segment, filter, range, limit, &mut work)?,
         };
-        Ok((rows, Choice { path: Path::Scan, why: "its index is damaged".to_owned() }, work))
+        Ok((rows, Choice { path: AnswerPath::Scan, why: "its index is damaged".to_owned() }, work))
     }
 
     /// The rows of a segment that a lookup has prepared for, how they were found and why so, and what it took.
-    fn look(&self, lookup: Lookup<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Choice, Work<'a>)> {
-        let mut work = Work::within(self.budget);
+    fn look(&self, lookup: Lookup<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Choice, VerifyWork<'a>)> {
+        let mut work = VerifyWork::within(self.budget);
         let choice = plan::choose(lookup.facts(), self.forced);
         let rows = match choice.path {
-            Path::Lookup => lookup.rows(range, limit, &mut work)?,
-            Path::Scan => self.scanner.rows(lookup.segment(), filter, range, limit, &mut work)?,
-            Path::Pruned | Path::Summary | Path::Buffer => Rows::List(Vec::new()),
+            AnswerPath::Lookup => lookup.rows(range, limit, &mut work)?,
+            AnswerPath::Scan => self.scanner.rows(lookup.segment(), filter, range, limit, &mut work)?,
+            AnswerPath::Pruned | AnswerPath::Summary | AnswerPath::Buffer => Rows::List(Vec::new()),
         };
         Ok((rows, choice, work))
     }
 }
 
 /// The rows of a part of the buffer that match.
-fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit: Option<usize>, work: &mut Work<'_>) -> Result<Rows> {
+fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit: Option<usize>, work: &mut VerifyWork<'_>) -> Result<Rows> {
     if filter.clauses.is_empty() {
         return Ok(Rows::Range(range));
     }
@@ -399,7 +404,7 @@ fn buffered_rows(buffered: &Buffered, filter: &Filter, range: Range<u32>, limit:
 
 impl<'a> Run<'a> {
     /// A source as one run, of the runs of its tenants.
-    fn of_all(source: Source<'a>, own: &[Run<'a>]) -> Self {
+    fn of_all(source: RowSource<'a>, own: &[Run<'a>]) -> Self {
         let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
         let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
         let tenant = TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
@@ -412,8 +417,8 @@ impl<'a> Run<'a> {
     }
 
     /// What is said of a run that was answered without looking at rows.
-    fn step(&self, path: Path, why: String, started: Instant) -> Step {
-        Step {
+    fn step(&self, path: AnswerPath, why: String, started: Instant) -> ExplainedRun {
+        ExplainedRun {
             segment: self.source.name().to_owned(),
             tenant: self.tenant.tenant.to_string(),
             rows: self.tenant.rows,

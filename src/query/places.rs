@@ -11,9 +11,9 @@ pub(super) const VALUES_MAX: u32 = 2_048;
 
 /// Where the values of a field are, by their numbers.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ValueLocations {
     /// Of each value, in the order of the segments.
-    of: Vec<Vec<Place>>,
+    of: Vec<Vec<ValueLocation>>,
     /// The segments in the table, as long as they are there.
     segments: HashMap<u32, Weak<u32>>,
     count: usize,
@@ -24,20 +24,20 @@ pub(super) struct Places {
 
 /// Where a value is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct ValueLocation {
     /// The serial number of the segment.
     segment: u32,
     code: u32,
     rows: u32,
 }
 
-impl Default for Places {
+impl Default for ValueLocations {
     fn default() -> Self {
         Self { of: Vec::new(), segments: HashMap::new(), count: 0, most: PLACES_MAX, crowded: false }
     }
 }
 
-impl Places {
+impl ValueLocations {
     /// Takes the values of a segment, whose serial number lives as long as it does: their numbers in the order of their codes from 1,
     /// and how many rows have each.
     pub(super) fn add(&mut self, serial: &Arc<u32>, numbers: &[u32], rows: &[u32]) {
@@ -59,7 +59,7 @@ impl Places {
             let places = &mut self.of[number];
             // Segments mostly come in their order.
             let at = places.partition_point(|place| place.segment < **serial);
-            places.insert(at, Place { segment: **serial, code, rows: *rows });
+            places.insert(at, ValueLocation { segment: **serial, code, rows: *rows });
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn values_are_found_in_the_segments_that_have_them() {
-        let mut places = Places::default();
+        let mut places = ValueLocations::default();
         let serials: Vec<Arc<u32>> = (0..3).map(Arc::new).collect();
         places.add(&serials[2], &[7, 0], &[5, 6]);
         places.add(&serials[0], &[7], &[1]);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn segments_that_were_merged_are_forgotten_and_what_does_not_fit_is_not_gone_through_again() {
-        let mut places = Places { most: 10, ..Places::default() };
+        let mut places = ValueLocations { most: 10, ..ValueLocations::default() };
         let merged = Arc::new(1);
         places.add(&merged, &[0, 1, 2, 3], &[1; 4]);
         let alive: Vec<Arc<u32>> = (2..6).map(Arc::new).collect();

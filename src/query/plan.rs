@@ -10,7 +10,7 @@ const CANDIDATES_SHARE: u32 = 16;
 
 /// A way to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Path {
+pub enum AnswerPath {
     /// No row can match.
     Pruned,
     /// The summary of the segment has the counts.
@@ -23,7 +23,7 @@ pub enum Path {
     Buffer,
 }
 
-impl Path {
+impl AnswerPath {
     /// Reads the name of a path that may be asked for.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ impl Path {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for AnswerPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Pruned => "pruned",
@@ -68,37 +68,37 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The way to answer.
-    pub path: Path,
+    pub path: AnswerPath,
     /// Why, in words.
     pub why: String,
 }
 
 /// Decides how a segment answers. `forced` is what a test or a curious user asks for; it never overrules pruning.
-pub fn choose(facts: &Facts, forced: Option<Path>) -> Choice {
+pub fn choose(facts: &Facts, forced: Option<AnswerPath>) -> Choice {
     let choice = |path, why: String| Choice { path, why };
     if facts.rows == 0 {
-        return choice(Path::Pruned, "no row of the tenant lies in the period".to_owned());
+        return choice(AnswerPath::Pruned, "no row of the tenant lies in the period".to_owned());
     }
-    if let (Some(condition), None | Some(Path::Lookup)) = (&facts.absent, forced) {
-        return choice(Path::Pruned, format!("no row has {condition}"));
+    if let (Some(condition), None | Some(AnswerPath::Lookup)) = (&facts.absent, forced) {
+        return choice(AnswerPath::Pruned, format!("no row has {condition}"));
     }
     if let Some(path) = forced {
         return choice(path, "asked for".to_owned());
     }
     if facts.residual.is_empty() {
-        return choice(Path::Lookup, "the index answers every condition".to_owned());
+        return choice(AnswerPath::Lookup, "the index answers every condition".to_owned());
     }
     let columns = facts.residual.join(" and ");
     if facts.records_only {
-        return choice(Path::Lookup, format!("the records are searched for {columns}"));
+        return choice(AnswerPath::Lookup, format!("the records are searched for {columns}"));
     }
     match facts.narrowest {
         Some(candidates) if candidates <= CANDIDATES_FEW.max(facts.rows / CANDIDATES_SHARE) => {
-            choice(Path::Lookup, format!("the index leaves at most {candidates} rows to verify {columns}"))
+            choice(AnswerPath::Lookup, format!("the index leaves at most {candidates} rows to verify {columns}"))
         }
-        Some(candidates) => choice(Path::Scan, format!("the index would leave up to {candidates} rows to verify {columns}")),
-        None if facts.rows <= CANDIDATES_FEW => choice(Path::Lookup, format!("only {} rows to verify {columns}", facts.rows)),
-        None => choice(Path::Scan, format!("no index serves {columns}")),
+        Some(candidates) => choice(AnswerPath::Scan, format!("the index would leave up to {candidates} rows to verify {columns}")),
+        None if facts.rows <= CANDIDATES_FEW => choice(AnswerPath::Lookup, format!("only {} rows to verify {columns}", facts.rows)),
+        None => choice(AnswerPath::Scan, format!("no index serves {columns}")),
     }
 }
 
@@ -106,28 +106,28 @@ pub fn choose(facts: &Facts, forced: Option<Path>) -> Choice {
 mod tests {
     use super::*;
 
-    fn check(facts: &Facts, forced: Option<Path>, expected: Path) {
+    fn check(facts: &Facts, forced: Option<AnswerPath>, expected: AnswerPath) {
         assert_eq!(choose(facts, forced).path, expected, "{facts:?} {forced:?}");
     }
 
     #[test]
     fn the_cheapest_path_is_chosen() {
         let residual = || vec!["amount=5..".to_owned()];
-        check(&Facts::default(), None, Path::Pruned);
-        check(&Facts { rows: 10, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() }, None, Path::Pruned);
-        check(&Facts { rows: 1_000_000, ..Facts::default() }, None, Path::Lookup);
-        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() }, None, Path::Lookup);
-        check(&Facts { rows: 1_000_000, narrowest: Some(900), residual: residual(), ..Facts::default() }, None, Path::Lookup);
-        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), residual: residual(), ..Facts::default() }, None, Path::Scan);
-        check(&Facts { rows: 1_000_000, residual: residual(), ..Facts::default() }, None, Path::Scan);
-        check(&Facts { rows: 100, residual: residual(), ..Facts::default() }, None, Path::Lookup);
+        check(&Facts::default(), None, AnswerPath::Pruned);
+        check(&Facts { rows: 10, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() }, None, AnswerPath::Pruned);
+        check(&Facts { rows: 1_000_000, ..Facts::default() }, None, AnswerPath::Lookup);
+        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() }, None, AnswerPath::Lookup);
+        check(&Facts { rows: 1_000_000, narrowest: Some(900), residual: residual(), ..Facts::default() }, None, AnswerPath::Lookup);
+        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), residual: residual(), ..Facts::default() }, None, AnswerPath::Scan);
+        check(&Facts { rows: 1_000_000, residual: residual(), ..Facts::default() }, None, AnswerPath::Scan);
+        check(&Facts { rows: 100, residual: residual(), ..Facts::default() }, None, AnswerPath::Lookup);
     }
 
     #[test]
     fn a_forced_path_is_taken_where_rows_are_left() {
         let facts = Facts { rows: 100, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() };
-        check(&facts, Some(Path::Scan), Path::Scan);
-        check(&facts, Some(Path::Lookup), Path::Pruned);
-        check(&Facts::default(), Some(Path::Scan), Path::Pruned);
+        check(&facts, Some(AnswerPath::Scan), AnswerPath::Scan);
+        check(&facts, Some(AnswerPath::Lookup), AnswerPath::Pruned);
+        check(&Facts::default(), Some(AnswerPath::Scan), AnswerPath::Pruned);
     }
 }

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::event::{Timestamp, row_order};
     use crate::generate::{Generator, Plan};
-    use crate::storage::segment::{Form, write_segment};
+    use crate::storage::segment::{SegmentOptions, write_segment};
     use crate::storage::{PutMode, Store, paths};
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let expected: Vec<Event> = rows.iter().map(|row| written[*row as usize].clone()).collect();
         // Decoders of another version must not be asked: the columns are.
         for decoders in [decode::VERSION, decode::VERSION + 1] {
-            let files = write_segment("01ROWS", "2026-03-02", Form::of(decoders), &written).expect("a segment");
+            let files = write_segment("01ROWS", "2026-03-02", SegmentOptions::of(decoders), &written).expect("a segment");
             store.put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace).expect("the data file");
             store.put(&paths::index("01ROWS"), &files.index, PutMode::Replace).expect("the index file");
             let segment = Segment::new(&store, files.manifest);

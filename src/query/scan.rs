@@ -3,10 +3,10 @@
 //! The leaf is DataFusion's own Parquet source over a file with an access plan (the tenant's rows in the period) and a
 //! virtual column of row numbers; it prunes row groups and pages by their statistics. The predicate is applied above it.
 
-use super::Work;
-use super::budget::{Budget, VALUE_WORK};
-use super::filter::{Clause, Condition, Filter, Probe, Subject, Test, cost_of};
-use super::lookup::{Row, fields_of};
+use super::VerifyWork;
+use super::budget::{QueryBudget, VALUE_WORK};
+use super::filter::{Clause, FieldCondition, Filter, FilterSubject, Probe, Test, cost_of};
+use super::lookup::{ColumnRow, fields_of};
 use super::rows::Rows;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, event_schema};
@@ -65,7 +65,7 @@ impl Scanner {
         filter: &Filter,
         rows: Range<u32>,
         limit: Option<usize>,
-        work: &mut Work<'_>,
+        work: &mut VerifyWork<'_>,
     ) -> Result<Rows> {
         let broken = || format!("cannot scan {}", segment.data_path().display());
         let budget = work.pace.budget().clone();
@@ -99,7 +99,7 @@ impl Scanner {
         segment: &Segment,
         filter: &Filter,
         rows: &Range<u32>,
-        budget: &Budget,
+        budget: &QueryBudget,
     ) -> datafusion::error::Result<(Arc<dyn ExecutionPlan>, PositionedFile)> {
         let metadata = segment.metadata().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let file_schema = event_schema();
@@ -184,7 +184,7 @@ impl AsyncFileReader for SegmentFile {
 }
 
 /// A clause as DataFusion's expression, never null.
-fn clause_expression(clause: &Clause, budget: &Budget) -> Expr {
+fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
     let group = |clauses: &[Clause], join: fn(Expr, Expr) -> Expr, empty: bool| {
         // A value that is absent makes a test null; within a group that must be a plain no.
         clauses.iter().map(|clause| clause_expression(clause, budget).is_true()).reduce(join).unwrap_or_else(|| lit(empty))
@@ -199,7 +199,7 @@ fn clause_expression(clause: &Clause, budget: &Budget) -> Expr {
 }
 
 /// A condition as DataFusion's expression. A value that is absent (null) must fail the test and pass its negation.
-fn expression(condition: &Condition, budget: &Budget) -> Expr {
+fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
     let column = col(condition.field.name());
     let amount = |amount: crate::event::Amount| lit(ScalarValue::Decimal128(Some(amount.units()), AMOUNT_PRECISION, AMOUNT_SCALE));
     let text = |value: &String| lit(value.as_str());
@@ -207,7 +207,7 @@ fn expression(condition: &Condition, budget: &Budget) -> Expr {
         Test::OneOf(_) | Test::Address(..) | Test::Prefix(_) | Test::Present if condition.field == Field::RelatedIds => {
             tested_positive(condition, budget)
         }
-        Test::OneOf(values) if condition.field.def().kind == crate::event::Kind::Bool => {
+        Test::OneOf(values) if condition.field.def().kind == crate::event::FieldKind::Bool => {
             column.clone().in_list(values.iter().map(|value| lit(value == "true")).collect(), false)
         }
         Test::OneOf(values) => column.clone().in_list(values.iter().map(text).collect(), false),
@@ -248,12 +248,12 @@ fn after_prefix(prefix: &str) -> Option<String> {
 }
 
 /// A condition that DataFusion has no expression for, without its negation.
-fn tested_positive(condition: &Condition, budget: &Budget) -> Expr {
-    tested(condition.field, Clause::Field(Condition { negated: false, ..condition.clone() }), budget)
+fn tested_positive(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
+    tested(condition.field, Clause::Field(FieldCondition { negated: false, ..condition.clone() }), budget)
 }
 
 /// A clause that DataFusion has no expression for, as a function of the one column that it looks at.
-fn tested(field: Field, clause: Clause, budget: &Budget) -> Expr {
+fn tested(field: Field, clause: Clause, budget: &QueryBudget) -> Expr {
     let name = format!("annals_test({clause:?})");
     let function = TestFunction { name, signature: Signature::any(1, Volatility::Immutable), field, clause, budget: budget.clone() };
     ScalarUDF::from(function).call(vec![col(field.name())])
@@ -265,7 +265,7 @@ struct TestFunction {
     signature: Signature,
     field: Field,
     clause: Clause,
-    budget: Budget,
+    budget: QueryBudget,
 }
 
 impl PartialEq for TestFunction {
@@ -302,7 +302,7 @@ impl ScalarUDFImpl for TestFunction {
         let columns = Columns::new(&batch).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let (mut pace, cost) = (self.budget.pace(), cost_of([&self.clause]));
         let answers = (0..array.len()).map(|row| {
-            let subject = Row { columns: &columns, row };
+            let subject = ColumnRow { columns: &columns, row };
             pace.step(cost.of(subject.record().len()))?;
             Ok(Some(Probe::new(&subject).holds(&self.clause)))
         });

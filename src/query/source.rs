@@ -1,6 +1,6 @@
 //! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat both alike.
 
-use super::budget::{Pace, VALUE_WORK};
+use super::budget::{VALUE_WORK, WorkMeter};
 use super::rows::{self, Rows};
 use crate::error::Result;
 use crate::event::{Columns, Event, EventKey, Field, Timestamp};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// A segment or a part of the buffer.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Source<'a> {
+pub(super) enum RowSource<'a> {
     Segment(&'a Segment),
     Buffer(&'a Buffered),
 }
@@ -21,12 +21,12 @@ const BUFFERED_ROWS: usize = 8_192;
 
 /// The times and numbers of rows.
 #[derive(Debug, Clone)]
-pub(super) enum Places<'a> {
+pub(super) enum SourceKeys<'a> {
     Segment(RowKeys),
     Buffer(&'a Buffered),
 }
 
-impl<'a> Source<'a> {
+impl<'a> RowSource<'a> {
     /// The name in explanations.
     pub(super) fn name(self) -> &'a str {
         match self {
@@ -81,10 +81,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    pub(super) fn places(self) -> Result<Places<'a>> {
+    pub(super) fn places(self) -> Result<SourceKeys<'a>> {
         match self {
-            Self::Segment(segment) => segment.row_keys().map(Places::Segment),
-            Self::Buffer(buffered) => Ok(Places::Buffer(buffered)),
+            Self::Segment(segment) => segment.row_keys().map(SourceKeys::Segment),
+            Self::Buffer(buffered) => Ok(SourceKeys::Buffer(buffered)),
         }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Source<'a> {
         self,
         rows: &Rows,
         fields: &[Field],
-        pace: &mut Pace<'_>,
+        pace: &mut WorkMeter<'_>,
         mut take: impl FnMut(Columns) -> Result<()>,
     ) -> Result<()> {
         let mut take = |columns: Columns| {
@@ -133,7 +133,7 @@ impl<'a> Source<'a> {
     }
 }
 
-impl Places<'_> {
+impl SourceKeys<'_> {
     /// The place of a row in its tenant's list.
     pub(super) fn key(&self, row: u32) -> EventKey {
         match self {

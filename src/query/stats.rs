@@ -1,13 +1,13 @@
 //! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
 
-use super::budget::{Budget, Room};
+use super::budget::{GroupMemory, QueryBudget};
 use super::by::By;
-use super::filter::{Clause, Condition, Filter, Test};
+use super::filter::{Clause, FieldCondition, Filter, Test};
 use super::rows::Rows;
-use super::source::Source;
+use super::source::RowSource;
 use super::summarized::{Summarized, ValueTotal};
 use super::vocabulary::Vocabulary;
-use super::{Explain, Reader, Run};
+use super::{Explain, Run, SnapshotReader};
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
@@ -17,11 +17,11 @@ use hashbrown::HashMap;
 const BASE: i128 = 10_i128.pow(18);
 
 /// What all events that count have.
-pub(super) const HAS_AMOUNT: Condition = Condition { field: Field::Amount, negated: false, test: Test::Present };
+pub(super) const HAS_AMOUNT: FieldCondition = FieldCondition { field: Field::Amount, negated: false, test: Test::Present };
 
 /// What the amounts of one group come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct AmountGroup {
     /// The value of the field that was grouped by; `None` for events without a value, or if nothing was grouped by.
     pub value: Option<String>,
     /// How many events of the group have an amount.
@@ -94,7 +94,7 @@ impl std::fmt::Display for Sum {
     }
 }
 
-impl Group {
+impl AmountGroup {
     fn of(amount: Amount) -> Self {
         Self { value: None, count: 0, sum: Sum::default(), min: amount, max: amount }
     }
@@ -114,13 +114,13 @@ impl Group {
     }
 }
 
-impl Reader<'_> {
+impl SnapshotReader<'_> {
     /// What the amounts of the events that match come to, by the values of a field or the ids of a kind: the largest groups
     /// first, equal ones in the order of the value. Events without an amount do not count.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<Group>, Explain)> {
+    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<AmountGroup>, Explain)> {
         let by: Option<By> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
         // Only events with an amount count, and they are few: so they lead, and the other conditions are asked of them.
@@ -140,7 +140,7 @@ impl Reader<'_> {
             },
             None => groups_by_column(run, &rows, by.as_ref(), self.budget),
         };
-        let (mut totals, mut room) = (Totals::default(), self.budget.room());
+        let (mut totals, mut room) = (GroupTotals::default(), self.budget.room());
         let add = |groups: Groups| groups.into_iter().try_for_each(|(of, group)| totals.add(of, &group, by.as_ref(), &mut room));
         let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
         let mut groups = totals.finish(by.as_ref().and_then(By::field), vocabulary);
@@ -161,19 +161,19 @@ pub(super) enum Of {
 }
 
 /// The groups of one run, or of one cell of its summary each.
-type Groups = Vec<(Of, Group)>;
+type Groups = Vec<(Of, AmountGroup)>;
 
 /// Groups by small numbers.
 #[derive(Debug, Default)]
-struct Numbered {
+struct NumberedGroups {
     /// The place of each number's group, from 1; 0 where there is none.
     places: Vec<u32>,
-    groups: Vec<(u32, Group)>,
+    groups: Vec<(u32, AmountGroup)>,
 }
 
-impl Numbered {
+impl NumberedGroups {
     /// The group of a number; a new one is made by `new`.
-    fn group(&mut self, number: u32, new: impl FnOnce() -> Group) -> &mut Group {
+    fn group(&mut self, number: u32, new: impl FnOnce() -> AmountGroup) -> &mut AmountGroup {
         if self.places.len() <= number as usize {
             self.places.resize(number as usize + 1, 0);
         }
@@ -188,13 +188,13 @@ impl Numbered {
 
 /// The groups of all runs.
 #[derive(Debug, Default)]
-struct Totals {
-    numbered: Numbered,
-    named: HashMap<Option<String>, Group>,
+struct GroupTotals {
+    numbered: NumberedGroups,
+    named: HashMap<Option<String>, AmountGroup>,
 }
 
-impl Totals {
-    fn add(&mut self, of: Of, group: &Group, by: Option<&By>, room: &mut Room) -> Result<()> {
+impl GroupTotals {
+    fn add(&mut self, of: Of, group: &AmountGroup, by: Option<&By>, room: &mut GroupMemory) -> Result<()> {
         if let (Some(by), Some(bytes)) = (by, self.new_bytes(&of)) {
             room.take(by, bytes)?;
         }
@@ -202,11 +202,11 @@ impl Totals {
         Ok(())
     }
 
-    fn join(&mut self, of: Of, group: &Group) {
+    fn join(&mut self, of: Of, group: &AmountGroup) {
         let total = match of {
-            Of::Number(number) => self.numbered.group(number, || Group::of(group.min)),
-            Of::Nothing => self.named.entry(None).or_insert_with(|| Group::of(group.min)),
-            Of::Text(text) => self.named.entry(Some(text)).or_insert_with(|| Group::of(group.min)),
+            Of::Number(number) => self.numbered.group(number, || AmountGroup::of(group.min)),
+            Of::Nothing => self.named.entry(None).or_insert_with(|| AmountGroup::of(group.min)),
+            Of::Text(text) => self.named.entry(Some(text)).or_insert_with(|| AmountGroup::of(group.min)),
         };
         total.join(group);
     }
@@ -216,21 +216,21 @@ impl Totals {
         match of {
             Of::Number(number) => {
                 let there = self.numbered.places.get(*number as usize).is_some_and(|place| *place > 0);
-                (!there).then_some(size_of::<Group>())
+                (!there).then_some(size_of::<AmountGroup>())
             }
             Of::Nothing => None,
-            Of::Text(text) => (!self.named.contains_key(&Some(text.clone()))).then_some(size_of::<Group>() + text.len()),
+            Of::Text(text) => (!self.named.contains_key(&Some(text.clone()))).then_some(size_of::<AmountGroup>() + text.len()),
         }
     }
 
     /// The groups with their values: what some segments tell by number and others by text is one.
-    fn finish(mut self, field: Option<Field>, vocabulary: &Vocabulary) -> Vec<Group> {
+    fn finish(mut self, field: Option<Field>, vocabulary: &Vocabulary) -> Vec<AmountGroup> {
         let numbered = std::mem::take(&mut self.numbered).groups;
         let texts = field.map(|field| vocabulary.texts(field, numbered.iter().map(|(number, _)| *number)));
         for (text, (_, group)) in texts.into_iter().flatten().zip(numbered) {
             self.join(Of::Text(text.to_string()), &group);
         }
-        self.named.into_iter().map(|(value, group)| Group { value, ..group }).collect()
+        self.named.into_iter().map(|(value, group)| AmountGroup { value, ..group }).collect()
     }
 }
 
@@ -239,14 +239,14 @@ fn groups_of(parts: Vec<ValueTotal>) -> Groups {
     let group = |(of, total): ValueTotal| {
         let mut sum = Sum::default();
         sum.add(total.sum);
-        (of, Group { value: None, count: total.count, sum, min: total.least, max: total.most })
+        (of, AmountGroup { value: None, count: total.count, sum, min: total.least, max: total.most })
     };
     parts.into_iter().map(group).collect()
 }
 
 /// The rows that have an amount, with it, from the index; `None` if it has no list of them.
 fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>> {
-    let Source::Segment(segment) = run.source else { return Ok(None) };
+    let RowSource::Segment(segment) = run.source else { return Ok(None) };
     if rows.len() == 0 {
         return Ok(Some(Vec::new()));
     }
@@ -275,10 +275,10 @@ fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, voc
             Some(coded)
         }
     };
-    let mut groups = Numbered::default();
+    let mut groups = NumberedGroups::default();
     for (row, amount) in amounts {
         let code = coded.as_ref().map_or(0, |coded| coded.codes.get(*row));
-        groups.group(code, || Group::of(*amount)).add(*amount);
+        groups.group(code, || AmountGroup::of(*amount)).add(*amount);
     }
     let of = |code: u32| match &coded {
         Some(coded) if code > 0 => Of::Number(coded.numbers[code as usize - 1]),
@@ -287,18 +287,18 @@ fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, voc
     Ok(Some(groups.groups.into_iter().map(|(code, group)| (of(code), group)).collect()))
 }
 
-fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>, budget: &Budget) -> Result<Groups> {
+fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>, budget: &QueryBudget) -> Result<Groups> {
     let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
-    let mut groups: HashMap<Of, Group> = HashMap::new();
+    let mut groups: HashMap<Of, AmountGroup> = HashMap::new();
     let mut room = budget.room();
     run.source.each_columns(rows, &fields, &mut budget.pace(), |columns| {
         for row in 0..columns.rows() {
             let Some(amount) = columns.amount(row) else { continue };
             let mut add = |of: Of, bytes: usize| {
                 if let Some(by) = by.filter(|_| !groups.contains_key(&of)) {
-                    room.take(by, size_of::<Group>() + bytes)?;
+                    room.take(by, size_of::<AmountGroup>() + bytes)?;
                 }
-                groups.entry(of).or_insert_with(|| Group::of(amount)).add(amount);
+                groups.entry(of).or_insert_with(|| AmountGroup::of(amount)).add(amount);
                 Ok(())
             };
             let found = by.map_or(Ok(0), |by| by.each(&columns, row, |value| add(Of::Text(value.to_owned()), value.len())))?;

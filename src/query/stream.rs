@@ -4,12 +4,12 @@
 //! been given out, so nothing is looked for twice, and no more than a chunk of row numbers of each run is held. A stream
 //! sees one snapshot from beginning to end.
 
-use super::batch::Batch;
+use super::batch::EventBatch;
 use super::budget::EVENT_WORK;
 use super::filter::Filter;
-use super::list::{Hit, Walk, in_rows_order};
+use super::list::{Hit, ListWalk, in_rows_order};
 use super::rows::{self, Rows};
-use super::{Order, Reader, Run};
+use super::{Run, SnapshotReader, SortOrder};
 use crate::access::Scope;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
@@ -30,21 +30,21 @@ const CHUNK: (usize, usize) = (1_024, 65_536);
 #[derive(Debug, Clone, Default)]
 pub struct StreamQuery {
     /// The order of the list.
-    pub order: Order,
+    pub order: SortOrder,
     /// The fields that events have at least; all if none is named.
     pub fields: Vec<Field>,
 }
 
 /// A run that is being given out.
 #[derive(Debug)]
-struct Source {
+struct StreamedRun {
     hits: VecDeque<u32>,
     /// The rows that were not looked at yet; `None` until the run is begun.
     rest: Option<Range<u32>>,
     chunk: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SnapshotReader<'a> {
     /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order, while
     /// the next are made. Returns how many there were.
     ///
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         scope: &Scope,
         filter: &Filter,
         query: &StreamQuery,
-        make: impl Fn(Batch) -> Result<T> + Sync,
+        make: impl Fn(EventBatch) -> Result<T> + Sync,
         take: impl FnMut(T) -> Result<()>,
     ) -> Result<u64> {
         let make = &make;
@@ -82,13 +82,14 @@ impl<'a> Reader<'a> {
         &self,
         scope: &Scope,
         filter: &Filter,
-        order: Order,
+        order: SortOrder,
         mut hand_over: impl FnMut(&[Run<'a>], &[Hit]) -> Result<()>,
     ) -> Result<u64> {
-        let walk = Walk { order, after: None };
+        let walk = ListWalk { order, after: None };
         let mut runs = self.runs(scope, filter);
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
-        let mut sources: Vec<Source> = runs.iter().map(|_| Source { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 }).collect();
+        let mut sources: Vec<StreamedRun> =
+            runs.iter().map(|_| StreamedRun { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 }).collect();
         let mut next_run = 0;
         let mut heads: BinaryHeap<Reverse<(i128, usize)>> = BinaryHeap::new();
         let mut batch: Vec<Hit> = Vec::with_capacity(PART * PARTS);
@@ -120,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Finds a run's next hits if it has none at hand; returns the rank of its first.
-    fn advance(&self, run: &Run<'_>, source: &mut Source, filter: &Filter, walk: Walk) -> Result<Option<i128>> {
+    fn advance(&self, run: &Run<'_>, source: &mut StreamedRun, filter: &Filter, walk: ListWalk) -> Result<Option<i128>> {
         while source.hits.is_empty() {
             let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else { return Ok(None) };
             // Among the threads of questions, so that exports together take no more of the machine than they may.
@@ -128,8 +129,8 @@ impl<'a> Reader<'a> {
             // Fewer than asked for: the run is at its end.
             if let Some(last) = hits.last().filter(|_| hits.len() == source.chunk) {
                 source.rest = Some(match walk.order {
-                    Order::Descending => last + 1..rest.end,
-                    Order::Ascending => rest.start..*last,
+                    SortOrder::Descending => last + 1..rest.end,
+                    SortOrder::Ascending => rest.start..*last,
                 });
             }
             source.chunk = CHUNK.1.min(source.chunk * 2);
@@ -140,12 +141,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The events of hits, as far as `fields` need them; whole if none is named.
-    fn batch_of(&self, runs: &[Run<'a>], hits: &[Hit], fields: &[Field]) -> Result<Batch> {
+    fn batch_of(&self, runs: &[Run<'a>], hits: &[Hit], fields: &[Field]) -> Result<EventBatch> {
         if fields.is_empty() || fields.contains(&Field::Original) {
             return Ok(self.fetch(runs, hits)?.into());
         }
         let order = in_rows_order(hits);
-        let mut batch = Batch::of(hits.len());
+        let mut batch = EventBatch::of(hits.len());
         for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
             let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
             let source = runs[hits[group[0]].1].source;

@@ -6,13 +6,13 @@
 use super::filter::{Clause, Filter};
 use super::interval::Calendar;
 use super::lookup::{Conditions, WantedCodes};
-use super::source::Source;
+use super::source::RowSource;
 use super::stats::{HAS_AMOUNT, Of};
 use super::vocabulary::{Counts, Vocabulary};
 use super::{Bucket, Run};
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
-use crate::storage::segment::{Cube, HOUR_MS, HOURS, IndexReader, KINDS, SUMS, Segment, Summary, Total};
+use crate::storage::segment::{AmountTotal, Cube, HOUR_MS, HOURS, IndexReader, KINDS, SUMS, Segment, SegmentSummary};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) struct Summarized<'a> {
 }
 
 /// What amounts come to that belong to a value of a field, or to none.
-pub(super) type ValueTotal = (Of, Total);
+pub(super) type ValueTotal = (Of, AmountTotal);
 
 /// Which combinations of a cube match: the place of a dimension, whether the code must not be wanted, and the codes.
 type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
@@ -36,7 +36,7 @@ type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
 impl<'a> Summarized<'a> {
     /// The summary of a run whose rows are all in the filter's period; `None` if there is none.
     pub(super) fn of(run: &'a Run<'a>, filter: &'a Filter, vocabulary: &'a Vocabulary) -> Result<Option<Self>> {
-        let Source::Segment(segment) = run.source else { return Ok(None) };
+        let RowSource::Segment(segment) = run.source else { return Ok(None) };
         let inside = filter.from.is_none_or(|from| run.tenant.oldest() >= from) && filter.to.is_none_or(|to| run.tenant.newest() < to);
         if !inside {
             return Ok(None);
@@ -172,7 +172,7 @@ impl<'a> Summarized<'a> {
         Ok(self.summary()?.kinds(self.unit)?.map(|cube| (cube, tests)))
     }
 
-    fn summary(&self) -> Result<&Summary> {
+    fn summary(&self) -> Result<&SegmentSummary> {
         self.index.summary()?.ok_or_else(|| Error::internal("a summary that is there no more"))
     }
 

@@ -5,7 +5,7 @@ use crate::decode;
 use crate::error::ErrorKind;
 use crate::event::{Event, Field, row_order};
 use crate::generate::{Generator, Plan};
-use crate::storage::segment::{Form, write_segment};
+use crate::storage::segment::{SegmentOptions, write_segment};
 use crate::storage::{PutMode, Store, paths};
 use filter::parse_filter;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Sample {
         let written = parts.into_iter().zip(0..).map(|(mut part, number)| {
             part.sort_by(row_order);
             let id = format!("01PART{number}");
-            let files = write_segment(&id, "2026-03-02", Form::of(decode::VERSION), &part).expect("a segment");
+            let files = write_segment(&id, "2026-03-02", SegmentOptions::of(decode::VERSION), &part).expect("a segment");
             store.put(&paths::data("2026-03-02", &id), &files.data, PutMode::Replace).expect("the data file");
             store.put(&paths::index(&id), &files.index, PutMode::Replace).expect("the index file");
             Arc::new(Segment::new(&store, files.manifest))
@@ -53,8 +53,8 @@ impl Sample {
         Self { snapshot, scanner, threads: Threads::sized(2).expect("threads"), _runtime: runtime, _folder: folder }
     }
 
-    fn reader<'a>(&'a self, forced: Option<Path>, budget: &'a Budget) -> Reader<'a> {
-        Reader::new(&self.snapshot, &self.scanner, &self.threads, forced).within(budget)
+    fn reader<'a>(&'a self, forced: Option<AnswerPath>, budget: &'a QueryBudget) -> SnapshotReader<'a> {
+        SnapshotReader::new(&self.snapshot, &self.scanner, &self.threads, forced).within(budget)
     }
 }
 
@@ -72,17 +72,17 @@ fn regex() -> Filter {
 }
 
 /// A question, and what it answers as text.
-type Question = (&'static str, fn(&Sample, &Budget) -> Result<String>);
+type SampleQuestion = (&'static str, fn(&Sample, &QueryBudget) -> Result<String>);
 
 /// Every kind of question, by every path.
-const QUESTIONS: &[Question] = &[
+const QUESTIONS: &[SampleQuestion] = &[
     ("count by regex", |sample, budget| Ok(sample.reader(None, budget).count(&all(), &regex())?.0.to_string())),
     ("count by substring", |sample, budget| {
         Ok(sample.reader(None, budget).count(&all(), &filter(&[("substring", "e\":\"")]))?.0.to_string())
     }),
-    ("count without an index", |sample, budget| Ok(sample.reader(Some(Path::Scan), budget).count(&all(), &regex())?.0.to_string())),
+    ("count without an index", |sample, budget| Ok(sample.reader(Some(AnswerPath::Scan), budget).count(&all(), &regex())?.0.to_string())),
     ("count by columns", |sample, budget| {
-        Ok(sample.reader(Some(Path::Scan), budget).count(&all(), &filter(&[("operator.not", "nobody")]))?.0.to_string())
+        Ok(sample.reader(Some(AnswerPath::Scan), budget).count(&all(), &filter(&[("operator.not", "nobody")]))?.0.to_string())
     }),
     ("count by conditions", |sample, budget| {
         Ok(sample.reader(None, budget).count(&all(), &filter(&[("operator.not", "nobody"), ("resource_id.not", "x")]))?.0.to_string())
@@ -92,7 +92,7 @@ const QUESTIONS: &[Question] = &[
         Ok(format!("{:?}", sample.reader(None, budget).list(&all(), &regex(), &query)?.events))
     }),
     ("list from the oldest", |sample, budget| {
-        let query = PageQuery { limit: 10, order: Order::Ascending, ..PageQuery::default() };
+        let query = PageQuery { limit: 10, order: SortOrder::Ascending, ..PageQuery::default() };
         Ok(format!("{:?}", sample.reader(None, budget).list(&all(), &regex(), &query)?.events))
     }),
     ("facets", |sample, budget| {
@@ -115,7 +115,7 @@ const QUESTIONS: &[Question] = &[
     ("by id", |sample, budget| Ok(format!("{:?}", sample.reader(None, budget).get(&all(), "no such id", 3)?))),
 ];
 
-fn stream(sample: &Sample, budget: &Budget, fields: Vec<Field>) -> Result<String> {
+fn stream(sample: &Sample, budget: &QueryBudget, fields: Vec<Field>) -> Result<String> {
     let (query, filter) = (StreamQuery { fields, ..StreamQuery::default() }, filter(&[("substring", "e")]));
     let mut rows = 0;
     sample.reader(None, budget).stream(
@@ -139,11 +139,11 @@ fn every_question_ends_with_its_budget() {
     for segments in [4, 0] {
         let sample = Sample::new(segments);
         for (name, ask) in QUESTIONS {
-            let whole = Budget::new(Limits::default());
+            let whole = QueryBudget::new(Limits::default());
             ask(&sample, &whole).expect(name);
             assert!(whole.spent() >= RUN_WORK, "{name} counts its work");
             for work in [0, whole.spent() / 4, whole.spent() / 2] {
-                let budget = Budget::new(Limits { work, ..Limits::default() });
+                let budget = QueryBudget::new(Limits { work, ..Limits::default() });
                 match ask(&sample, &budget) {
                     // What is less than a look at the budget is not noticed.
                     Ok(_) => assert!(work > 0 && whole.spent() <= work + SLACK, "{name} goes on: {work} of {}", whole.spent()),
@@ -159,9 +159,9 @@ fn every_question_ends_with_its_budget() {
 fn questions_that_read_records_look_at_their_budget_while_they_do() {
     let sample = Sample::new(1);
     for (name, ask) in &QUESTIONS[..3] {
-        let whole = Budget::new(Limits::default());
+        let whole = QueryBudget::new(Limits::default());
         ask(&sample, &whole).expect(name);
-        let budget = Budget::new(Limits { work: whole.spent() / 8, ..Limits::default() });
+        let budget = QueryBudget::new(Limits { work: whole.spent() / 8, ..Limits::default() });
         ask(&sample, &budget).expect_err(name);
         assert!(budget.spent() < whole.spent() / 2, "{name} reads one segment to its end: {} of {}", budget.spent(), whole.spent());
     }
@@ -172,9 +172,9 @@ fn every_question_ends_with_its_time_and_with_its_client() {
     for segments in [4, 0] {
         let sample = Sample::new(segments);
         for (name, ask) in QUESTIONS {
-            let late = Budget::new(Limits { time: Some(Duration::ZERO), ..Limits::default() });
+            let late = QueryBudget::new(Limits { time: Some(Duration::ZERO), ..Limits::default() });
             assert_eq!(ask(&sample, &late).expect_err(name).kind(), ErrorKind::Timeout, "{name}");
-            let left = Budget::new(Limits::default());
+            let left = QueryBudget::new(Limits::default());
             left.stop();
             assert_eq!(ask(&sample, &left).expect_err(name).kind(), ErrorKind::Unavailable, "{name}");
             assert!(left.spent() <= SLACK, "{name}");
@@ -186,11 +186,11 @@ fn every_question_ends_with_its_time_and_with_its_client() {
 fn a_question_that_goes_on_among_the_heavy_ones_answers_the_same() {
     let sample = Sample::new(4);
     for (name, ask) in QUESTIONS {
-        let whole = Budget::new(Limits::default());
+        let whole = QueryBudget::new(Limits::default());
         let expected = ask(&sample, &whole).expect(name);
         for share in 0..4 {
             let limits = Limits { work: whole.spent() * share / 4, ..Limits::default() };
-            let budget = Budget::upgrading(limits, || Some(Box::new(())));
+            let budget = QueryBudget::upgrading(limits, || Some(Box::new(())));
             assert_eq!(ask(&sample, &budget).expect(name), expected, "{name} upgraded after {share} of 4");
             assert!(share > 0 || budget.is_heavy(), "{name}");
         }
@@ -201,7 +201,7 @@ fn a_question_that_goes_on_among_the_heavy_ones_answers_the_same() {
 fn groups_that_do_not_fit_are_refused_by_name() {
     for segments in [4, 0] {
         let sample = Sample::new(segments);
-        let budget = Budget::new(Limits { group_bytes: 1_000, ..Limits::default() });
+        let budget = QueryBudget::new(Limits { group_bytes: 1_000, ..Limits::default() });
         let reader = sample.reader(None, &budget);
         let (scope, some) = (all(), filter(&[("code.not", "x")]));
         let query = HistogramQuery { by: Some(Field::ResourceId), ..HistogramQuery::default() };
@@ -215,7 +215,7 @@ fn groups_that_do_not_fit_are_refused_by_name() {
             assert!(error.to_string().contains("resource_id") && error.to_string().contains("narrow"), "{error}");
         }
         assert!(reader.combinations(&scope, &some, &[Field::Source, Field::EventName]).is_err());
-        let few = Budget::new(Limits::default());
+        let few = QueryBudget::new(Limits::default());
         assert!(sample.reader(None, &few).facets(&scope, &some, &[Field::ResourceId], 5).is_ok());
     }
 }

@@ -5,12 +5,12 @@
 //! question is first about the field in that segment, and remembered; and so is, for each value, in which segments it is: a question
 //! for a value looks into one table then, and not into a dictionary in every segment.
 
-use super::budget::Room;
+use super::budget::GroupMemory;
 use super::by::By;
-use super::places::{Places, VALUES_MAX};
-use super::source::Source;
+use super::places::{VALUES_MAX, ValueLocations};
+use super::source::RowSource;
 use crate::error::Result;
-use crate::event::{FIELDS, Field, FieldDef, Operator};
+use crate::event::{FIELDS, Field, FieldDef, FilterOperator};
 use crate::storage::segment::{Codes, IndexReader, Segment};
 use hashbrown::HashMap;
 use ipnet::IpNet;
@@ -27,14 +27,14 @@ const NUMBERS_MAX: usize = 32 << 20;
 /// The values of all fields.
 #[derive(Debug)]
 pub struct Vocabulary {
-    fields: Vec<RwLock<Values>>,
+    fields: Vec<RwLock<FieldValues>>,
     /// The addresses that were asked for last.
-    asked: Mutex<Option<Asked>>,
+    asked: Mutex<Option<AddressMatches>>,
 }
 
 /// Which values are among some addresses.
 #[derive(Debug)]
-struct Asked {
+struct AddressMatches {
     field: Field,
     texts: Vec<String>,
     networks: Vec<IpNet>,
@@ -58,14 +58,16 @@ impl Addressed {
 
 impl Default for Vocabulary {
     fn default() -> Self {
-        let values = |def: &FieldDef| RwLock::new(Values { addressed: def.operators.contains(&Operator::Cidr), ..Values::default() });
+        let values = |def: &FieldDef| {
+            RwLock::new(FieldValues { addressed: def.operators.contains(&FilterOperator::Cidr), ..FieldValues::default() })
+        };
         Self { fields: FIELDS.iter().map(values).collect(), asked: Mutex::default() }
     }
 }
 
 /// The values of one field.
 #[derive(Debug, Default)]
-struct Values {
+struct FieldValues {
     numbers: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
     bytes: usize,
@@ -75,10 +77,10 @@ struct Values {
     /// The numbers of a segment's values, in the order of its codes from 1, by the serial number of the segment.
     segments: HashMap<u32, Arc<[u32]>>,
     remembered: usize,
-    places: Places,
+    places: ValueLocations,
 }
 
-impl Values {
+impl FieldValues {
     fn number(&mut self, text: &str) -> Option<u32> {
         if let Some(number) = self.numbers.get(text) {
             return Some(*number);
@@ -115,7 +117,7 @@ impl Values {
 
 /// The codes of a field in a segment, and the number that each stands for.
 #[derive(Debug)]
-pub(super) struct Coded {
+pub(super) struct SegmentCodes {
     pub(super) codes: Codes,
     /// By code, from 1.
     pub(super) numbers: Arc<[u32]>,
@@ -123,11 +125,11 @@ pub(super) struct Coded {
 
 impl Vocabulary {
     /// How a source counts by a field without texts; `None` if it cannot.
-    pub(super) fn coded(&self, source: Source<'_>, field: Field) -> Result<Option<Coded>> {
-        let Source::Segment(segment) = source else { return Ok(None) };
+    pub(super) fn coded(&self, source: RowSource<'_>, field: Field) -> Result<Option<SegmentCodes>> {
+        let RowSource::Segment(segment) = source else { return Ok(None) };
         let Some(index) = segment.sound_index()? else { return Ok(None) };
         let Some(codes) = index.codes(field)?.cloned() else { return Ok(None) };
-        Ok(self.numbers(segment, field)?.map(|numbers| Coded { codes, numbers }))
+        Ok(self.numbers(segment, field)?.map(|numbers| SegmentCodes { codes, numbers }))
     }
 
     fn numbers(&self, segment: &Segment, field: Field) -> Result<Option<Arc<[u32]>>> {
@@ -189,7 +191,8 @@ impl Vocabulary {
                     verdicts[*number as usize] = true;
                 }
                 let verdicts = Arc::new(verdicts);
-                *asked = Some(Asked { field, texts: texts.to_vec(), networks: networks.to_vec(), verdicts: Arc::clone(&verdicts) });
+                *asked =
+                    Some(AddressMatches { field, texts: texts.to_vec(), networks: networks.to_vec(), verdicts: Arc::clone(&verdicts) });
                 verdicts
             }
         };
@@ -219,13 +222,13 @@ pub(super) struct Counts {
 
 /// The sums of counts.
 #[derive(Debug, Default)]
-pub(super) struct Totals {
+pub(super) struct CountTotals {
     numbers: Vec<u64>,
     texts: HashMap<String, u64>,
 }
 
-impl Totals {
-    pub(super) fn add(&mut self, counts: Counts, by: &By, room: &mut Room) -> Result<()> {
+impl CountTotals {
+    pub(super) fn add(&mut self, counts: Counts, by: &By, room: &mut GroupMemory) -> Result<()> {
         counts.numbers.into_iter().for_each(|(number, count)| self.add_number(number, count));
         for (text, count) in counts.texts {
             match self.texts.get_mut(&text) {

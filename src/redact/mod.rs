@@ -46,14 +46,14 @@ const UNREADABLE: &str = "unreadable";
 /// The rules of a store, and how often each has found something.
 #[derive(Debug)]
 pub struct Redactor {
-    rules: Vec<Rule>,
+    rules: Vec<RedactionRule>,
     patterns: Vec<PathPattern>,
     mentions: Mentions,
     key: [u8; 32],
 }
 
 #[derive(Debug)]
-struct Rule {
+struct RedactionRule {
     name: String,
     detector: Option<Detector>,
     found: AtomicU64,
@@ -97,7 +97,7 @@ impl Redactor {
         }
         let (mut rules, mut patterns) = (Vec::with_capacity(config.rules.len()), Vec::new());
         for (place, rule) in config.rules.into_iter().enumerate() {
-            let (rule, mut paths) = Rule::new(place, rule)?;
+            let (rule, mut paths) = RedactionRule::new(place, rule)?;
             rules.push(rule);
             patterns.append(&mut paths);
         }
@@ -218,7 +218,7 @@ impl Redactor {
     }
 }
 
-impl Rule {
+impl RedactionRule {
     /// The rule of a place in the list, and the paths that it names.
     fn new(place: usize, config: RuleConfig) -> Result<(Self, Vec<PathPattern>)> {
         let RuleConfig { name, paths, detector } = config;

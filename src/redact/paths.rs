@@ -139,13 +139,13 @@ pub(super) fn is_unseen(letter: char) -> bool {
 
 /// Where a reader is in a record, for all patterns: one place for each, and those of the keys above.
 #[derive(Debug)]
-pub(super) struct Places<'r> {
+pub(super) struct PatternPositions<'r> {
     patterns: &'r [PathPattern],
     places: Vec<u64>,
     astray: bool,
 }
 
-impl<'r> Places<'r> {
+impl<'r> PatternPositions<'r> {
     /// At the beginning of a record, or, `astray`, somewhere within one: then every pattern may have begun.
     pub(super) fn new(patterns: &'r [PathPattern], astray: bool) -> Self {
         let start = |pattern: &PathPattern| if astray { pattern.astray() } else { pattern.start() };

@@ -2,8 +2,8 @@
 
 use super::Redactor;
 use super::mention::{CODINGS_MAX, decoded, is_coded};
-use super::paths::{Lead, Places, key_form};
-use super::tape::{Fault, Kind, Node, Tape, read};
+use super::paths::{Lead, PatternPositions, key_form};
+use super::tape::{Fault, Node, Tape, TapeTokenKind, read};
 use crate::text::Lexer;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -28,7 +28,7 @@ const MASK: &str = "[redacted]";
 /// A reader of one record.
 pub(super) struct Rewriter<'r> {
     redactor: &'r Redactor,
-    places: Places<'r>,
+    places: PatternPositions<'r>,
     /// How many objects and arrays it is in.
     level: usize,
     /// How many strings it is in.
@@ -73,7 +73,7 @@ impl<'a> Document<'a> {
 impl<'r> Rewriter<'r> {
     /// One that begins at the beginning of a record; `astray` if its rules are to be taken as of any part of one.
     pub(super) fn new(redactor: &'r Redactor, astray: bool) -> Self {
-        Self { redactor, places: Places::new(&redactor.patterns, astray), level: 0, embedded: 0 }
+        Self { redactor, places: PatternPositions::new(&redactor.patterns, astray), level: 0, embedded: 0 }
     }
 
     /// JSON that was read surely, rewritten; nothing if nothing is found.
@@ -99,10 +99,10 @@ impl<'r> Rewriter<'r> {
             return document.replace(node, &text);
         }
         match node.kind {
-            Kind::Object => self.within_levels(|rewriter| rewriter.object(document, place)),
-            Kind::Array if !document.masked => self.within_levels(|rewriter| rewriter.array(document, place)),
+            TapeTokenKind::Object => self.within_levels(|rewriter| rewriter.object(document, place)),
+            TapeTokenKind::Array if !document.masked => self.within_levels(|rewriter| rewriter.array(document, place)),
             _ if document.masked => document.replace(node, MASK),
-            Kind::Literal => {
+            TapeTokenKind::Literal => {
                 if let Some(changed) = self.literal(raw) {
                     document.replace(node, &changed);
                 }
@@ -145,7 +145,7 @@ impl<'r> Rewriter<'r> {
             }
             self.enter(&name, &named);
             match document.nodes[value].kind {
-                Kind::Text if BINARY.contains(&&*key_form(&name)) => self.binary(document, value),
+                TapeTokenKind::Text if BINARY.contains(&&*key_form(&name)) => self.binary(document, value),
                 _ => self.value(document, value),
             }
             self.places.leave();
@@ -190,7 +190,7 @@ impl<'r> Rewriter<'r> {
         if !members.iter().any(|(key, _)| is_one_of(*key, VALUES)) {
             return Vec::new();
         }
-        let names = members.iter().filter(|(key, value)| value.kind == Kind::Text && is_one_of(*key, NAMES));
+        let names = members.iter().filter(|(key, value)| value.kind == TapeTokenKind::Text && is_one_of(*key, NAMES));
         self.places.after_any(names.map(|(_, value)| document.text(*value)))
     }
 

@@ -8,7 +8,7 @@ use crate::text::Lexer;
 /// A key or value, or what is left of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
-    pub(super) kind: Kind,
+    pub(super) kind: TapeTokenKind,
     /// Where its bytes begin and end, quotes and brackets included.
     pub(super) start: u32,
     pub(super) end: u32,
@@ -17,7 +17,7 @@ pub(super) struct Node {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TapeTokenKind {
     Object,
     Array,
     Key,
@@ -43,7 +43,7 @@ pub(super) struct Fault {
 
 /// Reads a text of less than 4 GiB; `levels` of objects and arrays may lie in each other.
 pub(super) fn read(json: &str, levels: usize) -> Tape {
-    let mut reader = Reader { json, lexer: Lexer::new(json), nodes: Vec::new(), open: Vec::new(), levels };
+    let mut reader = TapeReader { json, lexer: Lexer::new(json), nodes: Vec::new(), open: Vec::new(), levels };
     let fault = reader.read().err();
     while let Some(open) = reader.open.pop() {
         reader.close(open, fault.map_or(json.len(), |fault| fault.at));
@@ -51,7 +51,7 @@ pub(super) fn read(json: &str, levels: usize) -> Tape {
     Tape { nodes: reader.nodes, fault }
 }
 
-struct Reader<'a> {
+struct TapeReader<'a> {
     json: &'a str,
     lexer: Lexer<'a>,
     nodes: Vec<Node>,
@@ -60,11 +60,11 @@ struct Reader<'a> {
     levels: usize,
 }
 
-impl Reader<'_> {
+impl TapeReader<'_> {
     fn read(&mut self) -> Result<(), Fault> {
         self.value()?;
         while let Some(open) = self.open.last().copied() {
-            let object = self.nodes[open].kind == Kind::Object;
+            let object = self.nodes[open].kind == TapeTokenKind::Object;
             let empty = self.nodes.len() == open + 1;
             match self.due()? {
                 b'}' if object => self.closed(open),
@@ -101,7 +101,7 @@ impl Reader<'_> {
         (node.end, node.next) = (end as u32, next);
     }
 
-    fn add(&mut self, kind: Kind, start: usize) {
+    fn add(&mut self, kind: TapeTokenKind, start: usize) {
         let next = self.nodes.len() as u32 + 1;
         self.nodes.push(Node { kind, start: start as u32, end: self.lexer.at() as u32, next });
     }
@@ -111,7 +111,7 @@ impl Reader<'_> {
             if self.due()? != b'"' {
                 return Err(self.stray());
             }
-            self.string(Kind::Key)?;
+            self.string(TapeTokenKind::Key)?;
             if self.due()? != b':' {
                 return Err(self.stray());
             }
@@ -129,15 +129,15 @@ impl Reader<'_> {
                 self.open.push(self.nodes.len());
                 let start = self.lexer.at();
                 self.lexer.step();
-                self.add(if bracket == b'{' { Kind::Object } else { Kind::Array }, start);
+                self.add(if bracket == b'{' { TapeTokenKind::Object } else { TapeTokenKind::Array }, start);
                 Ok(())
             }
-            b'"' => self.string(Kind::Text),
+            b'"' => self.string(TapeTokenKind::Text),
             _ => self.literal(),
         }
     }
 
-    fn string(&mut self, kind: Kind) -> Result<(), Fault> {
+    fn string(&mut self, kind: TapeTokenKind) -> Result<(), Fault> {
         let start = self.lexer.at();
         match self.lexer.string() {
             Some(string) if string.is_sound() => {
@@ -154,7 +154,7 @@ impl Reader<'_> {
         if serde_json::from_str::<serde::de::IgnoredAny>(literal).is_err() {
             return Err(Fault { at: start, is_cut: self.lexer.at() == self.json.len() });
         }
-        self.add(Kind::Literal, start);
+        self.add(TapeTokenKind::Literal, start);
         Ok(())
     }
 }

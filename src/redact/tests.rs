@@ -276,12 +276,12 @@ fn wrong_rules_are_refused_by_name() {
 const CANARY: &str = "Zq7SeCrEt";
 
 /// Writes documents that hold the canary where a rule finds it, in every form that a producer could give them.
-struct Writer {
+struct CanaryWriter {
     random: u64,
     out: String,
 }
 
-impl Writer {
+impl CanaryWriter {
     fn under(&mut self, limit: u64) -> u64 {
         // A step of PCG; the high bits are the good ones.
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -409,7 +409,7 @@ proptest! {
     fn a_value_that_a_rule_names_is_gone_however_it_is_written(random in any::<u64>(), path in 0_usize..4, around in 0_usize..8, place in any::<usize>()) {
         let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*.pin","a.b.*"]}]}"#);
         let keys: &[&str] = [&["request", "password"][..], &["x", "y", "secret"], &["users", "bob", "PIN"], &["a", "b", "c"]][path];
-        let mut writer = Writer { random, out: String::new() };
+        let mut writer = CanaryWriter { random, out: String::new() };
         writer.object(keys, 4);
         let whole = writer.out;
         let record = match around {
@@ -436,7 +436,7 @@ proptest! {
     #[test]
     fn what_needs_no_redaction_stays(random in any::<u64>()) {
         let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","users.*.pin"]},{"name":"k","detector":"access_key"}]}"#);
-        let mut writer = Writer { random, out: String::new() };
+        let mut writer = CanaryWriter { random, out: String::new() };
         writer.object(&["x", "password", "y", "pin"], 4);
         prop_assert_eq!(rules.redact(writer.out.as_bytes()).bytes, Cow::Borrowed(writer.out.as_bytes()));
     }
@@ -445,13 +445,13 @@ proptest! {
     #[test]
     fn what_stands_around_a_secret_stays(random in any::<u64>(), number in any::<bool>()) {
         let rules = redactor(r#"{"rules":[{"name":"p","paths":["x.password"]}]}"#);
-        let mut writer = Writer { random, out: "{".to_owned() };
+        let mut writer = CanaryWriter { random, out: "{".to_owned() };
         writer.filling();
         writer.out.push_str(",\"x\" : {");
         writer.filling();
         writer.out.push_str(", \"password\": ");
         let (before, value) = (writer.out, if number { "12.50" } else { "\"a\\\"b\"" });
-        let mut writer = Writer { random: random ^ 1, out: " ,".to_owned() };
+        let mut writer = CanaryWriter { random: random ^ 1, out: " ,".to_owned() };
         writer.filling();
         let after = writer.out + "}}";
         let redacted = without_hashes(&rules.redact(format!("{before}{value}{after}").as_bytes()).bytes);

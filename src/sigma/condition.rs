@@ -13,14 +13,14 @@ const BYTES_MAX: usize = 8192;
 
 /// A condition over selections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(super) enum SelectionCondition {
     Selection(String),
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Not(Box<Condition>),
+    All(Vec<SelectionCondition>),
+    Any(Vec<SelectionCondition>),
+    Not(Box<SelectionCondition>),
 }
 
-impl Condition {
+impl SelectionCondition {
     /// The condition as a group of the filter language; `group` says what a selection is.
     pub(super) fn group(&self, group: &mut impl FnMut(&str) -> Result<Json>) -> Result<Json> {
         let mut each = |members: &[Self]| members.iter().map(|member| member.group(group)).collect::<Result<Vec<_>>>();
@@ -34,31 +34,33 @@ impl Condition {
 }
 
 /// Reads the condition of `detection`; of several conditions, any must hold.
-pub(super) fn read(detection: &Map<String, Json>) -> Result<Condition> {
+pub(super) fn read(detection: &Map<String, Json>) -> Result<SelectionCondition> {
     let names: Vec<&str> = detection.keys().map(String::as_str).filter(|name| !matches!(*name, "condition" | "timeframe")).collect();
     let one = |text: &Json| {
         let text = text.as_str().ok_or_else(|| refused(PART, "is a text or a list of texts"))?;
-        Reader::new(text, &names)?.whole()
+        ConditionParser::new(text, &names)?.whole()
     };
     match detection.get("condition") {
-        Some(Json::Array(texts)) if !texts.is_empty() => Ok(joined(texts.iter().map(one).collect::<Result<Vec<_>>>()?, Condition::Any)),
+        Some(Json::Array(texts)) if !texts.is_empty() => {
+            Ok(joined(texts.iter().map(one).collect::<Result<Vec<_>>>()?, SelectionCondition::Any))
+        }
         Some(text) => one(text),
         None => Err(refused(PART, "is missing")),
     }
 }
 
 /// One member stands alone; several are joined.
-fn joined(mut members: Vec<Condition>, join: fn(Vec<Condition>) -> Condition) -> Condition {
+fn joined(mut members: Vec<SelectionCondition>, join: fn(Vec<SelectionCondition>) -> SelectionCondition) -> SelectionCondition {
     if members.len() == 1 { members.remove(0) } else { join(members) }
 }
 
-struct Reader<'a> {
+struct ConditionParser<'a> {
     words: Vec<&'a str>,
     at: usize,
     names: &'a [&'a str],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConditionParser<'a> {
     fn new(text: &'a str, names: &'a [&'a str]) -> Result<Self> {
         if text.len() > BYTES_MAX {
             return Err(refused(PART, format!("has more than {BYTES_MAX} bytes")));
@@ -78,7 +80,7 @@ impl<'a> Reader<'a> {
         Ok(Self { words, at: 0, names })
     }
 
-    fn whole(mut self) -> Result<Condition> {
+    fn whole(mut self) -> Result<SelectionCondition> {
         let condition = self.any(0)?;
         match self.next() {
             None => Ok(condition),
@@ -98,28 +100,28 @@ impl<'a> Reader<'a> {
         here
     }
 
-    fn any(&mut self, depth: usize) -> Result<Condition> {
+    fn any(&mut self, depth: usize) -> Result<SelectionCondition> {
         let mut members = vec![self.all(depth)?];
         while self.skip("or") {
             members.push(self.all(depth)?);
         }
-        Ok(joined(members, Condition::Any))
+        Ok(joined(members, SelectionCondition::Any))
     }
 
-    fn all(&mut self, depth: usize) -> Result<Condition> {
+    fn all(&mut self, depth: usize) -> Result<SelectionCondition> {
         let mut members = vec![self.not(depth)?];
         while self.skip("and") {
             members.push(self.not(depth)?);
         }
-        Ok(joined(members, Condition::All))
+        Ok(joined(members, SelectionCondition::All))
     }
 
-    fn not(&mut self, depth: usize) -> Result<Condition> {
+    fn not(&mut self, depth: usize) -> Result<SelectionCondition> {
         if depth > DEPTH_MAX {
             return Err(refused(PART, format!("nests more than {DEPTH_MAX} levels deep")));
         }
         if self.skip("not") {
-            return Ok(Condition::Not(Box::new(self.not(depth + 1)?)));
+            return Ok(SelectionCondition::Not(Box::new(self.not(depth + 1)?)));
         }
         if self.skip("(") {
             let inner = self.any(depth + 1)?;
@@ -128,16 +130,16 @@ impl<'a> Reader<'a> {
         match self.next() {
             None => Err(refused(PART, "ends where a selection should be")),
             Some(word) if self.skip("of") => self.of(word),
-            Some(word) if self.names.contains(&word) => Ok(Condition::Selection(word.to_owned())),
+            Some(word) if self.names.contains(&word) => Ok(SelectionCondition::Selection(word.to_owned())),
             Some(word) => Err(refused(PART, format!("names {word:?}, and there is no such selection"))),
         }
     }
 
     /// `1 of them`, `all of selection_*`.
-    fn of(&mut self, count: &str) -> Result<Condition> {
+    fn of(&mut self, count: &str) -> Result<SelectionCondition> {
         let join = match count.to_lowercase().as_str() {
-            "1" | "any" => Condition::Any,
-            "all" => Condition::All,
+            "1" | "any" => SelectionCondition::Any,
+            "all" => SelectionCondition::All,
             _ => return Err(refused(PART, format!("counts {count:?}: 1 of and all of can be translated"))),
         };
         let pattern = self.next().ok_or_else(|| refused(PART, "ends behind of"))?;
@@ -146,7 +148,8 @@ impl<'a> Reader<'a> {
             "them" => !name.starts_with('_'),
             _ => crate::text::Glob::parse(pattern).matches(name),
         };
-        let members: Vec<Condition> = self.names.iter().filter(meant).map(|name| Condition::Selection((*name).to_owned())).collect();
+        let members: Vec<SelectionCondition> =
+            self.names.iter().filter(meant).map(|name| SelectionCondition::Selection((*name).to_owned())).collect();
         if members.is_empty() {
             return Err(refused(PART, format!("means no selection by {pattern:?}")));
         }

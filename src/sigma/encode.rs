@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 /// How a text becomes bytes before it is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(super) enum TextEncoding {
     Utf8,
     Utf16Little,
     Utf16Big,
@@ -13,7 +13,7 @@ pub(super) enum Encoding {
     Utf16Marked,
 }
 
-impl Encoding {
+impl TextEncoding {
     pub(super) fn bytes(self, text: &str) -> Vec<u8> {
         match self {
             Self::Utf8 => text.as_bytes().to_vec(),

@@ -19,7 +19,7 @@ pub const RULE_BYTES_MAX: usize = 1 << 20;
 
 /// One detection rule.
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub struct SigmaRule {
     /// What it finds, in a line.
     pub title: String,
     /// Its identifier, a uuid, if it has one.
@@ -42,7 +42,7 @@ const FORMATS: &[(&str, &str, &str)] = &[
 ///
 /// # Errors
 /// YAML that is malformed, larger than [`RULE_BYTES_MAX`], or not a rule.
-pub fn read_rules(yaml: &str) -> Result<Vec<Rule>> {
+pub fn read_rules(yaml: &str) -> Result<Vec<SigmaRule>> {
     if yaml.len() > RULE_BYTES_MAX {
         return Err(Error::invalid(format!("a file of rules may have at most {RULE_BYTES_MAX} bytes")));
     }
@@ -54,14 +54,14 @@ pub fn read_rules(yaml: &str) -> Result<Vec<Rule>> {
     };
     let documents: Vec<Json> = serde_saphyr::from_multiple_with_options(yaml, options)
         .map_err(|cause| Error::invalid(format!("is no YAML: {}", cause.to_string().lines().next().unwrap_or_default())))?;
-    let rules: Vec<Rule> = documents.into_iter().filter(|document| !document.is_null()).map(Rule::new).collect::<Result<_>>()?;
+    let rules: Vec<SigmaRule> = documents.into_iter().filter(|document| !document.is_null()).map(SigmaRule::new).collect::<Result<_>>()?;
     if rules.is_empty() {
         return Err(Error::invalid("holds no rule"));
     }
     Ok(rules)
 }
 
-impl Rule {
+impl SigmaRule {
     fn new(document: Json) -> Result<Self> {
         let Json::Object(document) = document else { return Err(Error::invalid("is no Sigma rule: it has no title and no detection")) };
         let text = |key: &str| document.get(key).and_then(Json::as_str).map(str::to_owned);

@@ -1,6 +1,6 @@
 //! A selection of a rule: fields and the values they must have, with modifiers (`userAgent|contains|all`).
 
-use super::encode::{Encoding, base64, base64_at_any_offset, dashes};
+use super::encode::{TextEncoding, base64, base64_at_any_offset, dashes};
 use super::refused;
 use crate::error::Result;
 use serde_json::{Map, Value as Json, json};
@@ -33,7 +33,7 @@ fn any_of(items: &[Json], place: &str) -> Result<Json> {
 }
 
 fn anywhere(keyword: &str) -> String {
-    Wanted::read(keyword).like(true, true)
+    WildcardPattern::read(keyword).like(true, true)
 }
 
 /// A map: each of its fields must hold.
@@ -45,7 +45,7 @@ fn all_of(fields: &Map<String, Json>, place: &str) -> Result<Json> {
     let mut not = Vec::new();
     for (key, value) in fields {
         let place = format!("{place}.{key}");
-        let field = Field::read(key, &place)?;
+        let field = SelectionField::read(key, &place)?;
         let mut found = field.tests(value, &place)?;
         if field.negated { not.push(json!({ "record": found })) } else { tests.append(&mut found) }
     }
@@ -72,7 +72,7 @@ enum Comparison {
 
 /// A field with its modifiers.
 #[derive(Debug)]
-struct Field<'a> {
+struct SelectionField<'a> {
     /// The path; none for keywords.
     path: Option<&'a str>,
     comparison: Comparison,
@@ -80,13 +80,13 @@ struct Field<'a> {
     cased: bool,
     negated: bool,
     any_dash: bool,
-    encoding: Option<Encoding>,
+    encoding: Option<TextEncoding>,
     base64: bool,
     any_offset: bool,
     flags: String,
 }
 
-impl<'a> Field<'a> {
+impl<'a> SelectionField<'a> {
     fn read(key: &'a str, place: &str) -> Result<Self> {
         let mut parts = key.split('|');
         let path = parts.next().filter(|path| !path.is_empty());
@@ -116,9 +116,9 @@ impl<'a> Field<'a> {
                 "windash" => field.any_dash = true,
                 "base64" => field.base64 = true,
                 "base64offset" => field.any_offset = true,
-                "wide" | "utf16le" => field.encoding = Some(Encoding::Utf16Little),
-                "utf16be" => field.encoding = Some(Encoding::Utf16Big),
-                "utf16" => field.encoding = Some(Encoding::Utf16Marked),
+                "wide" | "utf16le" => field.encoding = Some(TextEncoding::Utf16Little),
+                "utf16be" => field.encoding = Some(TextEncoding::Utf16Big),
+                "utf16" => field.encoding = Some(TextEncoding::Utf16Marked),
                 "i" | "m" | "s" if field.comparison == Comparison::Regex => field.flags.push_str(modifier),
                 "ignorecase" if field.comparison == Comparison::Regex => field.flags.push('i'),
                 "multiline" if field.comparison == Comparison::Regex => field.flags.push('m'),
@@ -191,9 +191,9 @@ impl<'a> Field<'a> {
             wanted = dashes(value);
         }
         if self.base64 || self.any_offset {
-            let encoding = self.encoding.unwrap_or(Encoding::Utf8);
+            let encoding = self.encoding.unwrap_or(TextEncoding::Utf8);
             let plain = |value: &String| {
-                Wanted::read(value).plain().ok_or_else(|| refused(place, "has a wildcard in a value that is to be encoded"))
+                WildcardPattern::read(value).plain().ok_or_else(|| refused(place, "has a wildcard in a value that is to be encoded"))
             };
             let encoded = wanted.iter().map(|value| {
                 let bytes = encoding.bytes(&plain(value)?);
@@ -201,7 +201,7 @@ impl<'a> Field<'a> {
             });
             wanted = encoded.collect::<Result<Vec<_>>>()?.concat();
         }
-        Ok(wanted.iter().map(|value| Wanted::read(value).like(before, after)).collect())
+        Ok(wanted.iter().map(|value| WildcardPattern::read(value).like(before, after)).collect())
     }
 
     fn test(&self, any: &[String]) -> Json {
@@ -236,14 +236,14 @@ fn text(value: &Json, place: &str) -> Result<String> {
 }
 
 /// A value with Sigma's wildcards: `*`, `?`, and `\` before one of them or before another `\`.
-struct Wanted(Vec<Letter>);
+struct WildcardPattern(Vec<Letter>);
 
 enum Letter {
     Plain(char),
     Wild(char),
 }
 
-impl Wanted {
+impl WildcardPattern {
     fn read(value: &str) -> Self {
         let mut letters = Vec::new();
         let mut rest = value.chars().peekable();

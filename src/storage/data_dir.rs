@@ -14,7 +14,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// What a process wants with a data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum AccessMode {
     /// To change it: alone, and the directory is created if it is not there.
     Write,
     /// To read it: together with other readers, and it must be there.
@@ -40,7 +40,7 @@ impl DataDir {
     /// # Errors
     /// A directory that is not there (reading), holds something else, was written by another version, or is open in
     /// another process.
-    pub fn open(root: &Path, access: Access) -> Result<Self> {
+    pub fn open(root: &Path, access: AccessMode) -> Result<Self> {
         let mark = root.join(VERSION_FILE);
         if !mark.exists() {
             refuse_unless_new(root, access)?;
@@ -66,7 +66,7 @@ impl DataDir {
         if root.join(VERSION_FILE).exists() {
             return exists("is a data directory already: change its redaction.json and start it again");
         }
-        refuse_unless_new(root, Access::Write)?;
+        refuse_unless_new(root, AccessMode::Write)?;
         create_root(root)?;
         let Some(rules) = redaction else { return Ok(()) };
         match Store::new(root)?.put(REDACTION_FILE, rules, PutMode::Create) {
@@ -96,7 +96,7 @@ impl DataDir {
             Marked::Gone => return Err(gone(&self.store, REDACTION_FILE)),
             Marked::Absent => return Ok(None),
         };
-        Ok(Some((rules, key(&self.store, REDACTION_KEY, Access::Write)?)))
+        Ok(Some((rules, key(&self.store, REDACTION_KEY, AccessMode::Write)?)))
     }
 
     /// The directory's own key, which cursors are signed with. It is made when the directory is first opened for writing.
@@ -110,7 +110,7 @@ impl DataDir {
     }
 }
 
-fn refuse_unless_new(root: &Path, access: Access) -> Result<()> {
+fn refuse_unless_new(root: &Path, access: AccessMode) -> Result<()> {
     let shown = root.display();
     let entries = match fs::read_dir(root) {
         Ok(entries) => Some(entries),
@@ -130,20 +130,20 @@ fn refuse_unless_new(root: &Path, access: Access) -> Result<()> {
         _ if foreign => {
             Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals")))
         }
-        Access::Read => {
+        AccessMode::Read => {
             Err(Error::new(ErrorKind::NotFound, format!("there is no data directory at {shown}; `annals init --data {shown}` makes one")))
         }
-        Access::Write => Ok(()),
+        AccessMode::Write => Ok(()),
     }
 }
 
-fn lock(root: &Path, access: Access) -> Result<File> {
+fn lock(root: &Path, access: AccessMode) -> Result<File> {
     let path: PathBuf = root.join(LOCK_FILE);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(|cause| Error::io(path.display(), cause))?;
     let taken = match access {
-        Access::Write => file.try_lock(),
-        Access::Read => file.try_lock_shared(),
+        AccessMode::Write => file.try_lock(),
+        AccessMode::Read => file.try_lock_shared(),
     };
     match taken {
         Ok(()) => {}
@@ -156,7 +156,7 @@ fn lock(root: &Path, access: Access) -> Result<File> {
         }
         Err(TryLockError::Error(cause)) => return Err(Error::io(path.display(), cause)),
     }
-    if access == Access::Write {
+    if access == AccessMode::Write {
         // Only for the message above; the lock itself is the kernel's.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = write!(file, "process {}", std::process::id());
@@ -164,12 +164,12 @@ fn lock(root: &Path, access: Access) -> Result<File> {
     Ok(file)
 }
 
-fn key(store: &Store, file: &str, access: Access) -> Result<[u8; 32]> {
+fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
     match store.read(file) {
         Ok(bytes) => {
             match read_guarded(store, file)? {
                 Marked::Changed(_) => return Err(changed(store, file)),
-                _ if access == Access::Write && !store.exists(&super::paths::mark(file)) => accept(store, file, &bytes)?,
+                _ if access == AccessMode::Write && !store.exists(&super::paths::mark(file)) => accept(store, file, &bytes)?,
                 _ => {}
             }
             return bytes
@@ -185,7 +185,7 @@ fn key(store: &Store, file: &str, access: Access) -> Result<[u8; 32]> {
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
-    if access == Access::Write {
+    if access == AccessMode::Write {
         put_guarded(store, file, &key)?;
     }
     Ok(key)
@@ -214,15 +214,15 @@ mod tests {
     fn a_second_process_is_kept_out_and_readers_share() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let root = folder.path().join("data");
-        assert_eq!(DataDir::open(&root, Access::Read).expect_err("nothing there").kind(), ErrorKind::NotFound);
-        let writer = DataDir::open(&root, Access::Write).expect("a new directory");
-        let refused = DataDir::open(&root, Access::Read).expect_err("a writer has it");
+        assert_eq!(DataDir::open(&root, AccessMode::Read).expect_err("nothing there").kind(), ErrorKind::NotFound);
+        let writer = DataDir::open(&root, AccessMode::Write).expect("a new directory");
+        let refused = DataDir::open(&root, AccessMode::Read).expect_err("a writer has it");
         assert_eq!(refused.kind(), ErrorKind::Locked);
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
         drop(writer);
-        let _one = DataDir::open(&root, Access::Read).expect("a reader");
-        let _two = DataDir::open(&root, Access::Read).expect("another reader");
-        assert_eq!(DataDir::open(&root, Access::Write).expect_err("readers have it").kind(), ErrorKind::Locked);
+        let _one = DataDir::open(&root, AccessMode::Read).expect("a reader");
+        let _two = DataDir::open(&root, AccessMode::Read).expect("another reader");
+        assert_eq!(DataDir::open(&root, AccessMode::Write).expect_err("readers have it").kind(), ErrorKind::Locked);
     }
 
     #[test]
@@ -232,8 +232,8 @@ mod tests {
         DataDir::prepare(&root, Some(b"rules")).expect("nothing is there");
         let refused = DataDir::prepare(&root, Some(b"others")).expect_err("there are rules");
         assert_eq!(refused.kind(), ErrorKind::Exists);
-        assert_eq!(DataDir::open(&root, Access::Read).expect_err("no store yet").kind(), ErrorKind::NotFound);
-        let data = DataDir::open(&root, Access::Write).expect("a new directory");
+        assert_eq!(DataDir::open(&root, AccessMode::Read).expect_err("no store yet").kind(), ErrorKind::NotFound);
+        let data = DataDir::open(&root, AccessMode::Write).expect("a new directory");
         assert_eq!(data.redaction().expect("a key is made").map(|(rules, _)| rules), Some(b"rules".to_vec()));
         drop(data);
         assert_eq!(DataDir::prepare(&root, None).expect_err("a store").kind(), ErrorKind::Exists);
@@ -245,12 +245,12 @@ mod tests {
     fn other_versions_and_other_directories_are_refused() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         fs::write(folder.path().join("notes.txt"), "mine").expect("a foreign file");
-        assert_eq!(DataDir::open(folder.path(), Access::Write).expect_err("foreign").kind(), ErrorKind::Invalid);
+        assert_eq!(DataDir::open(folder.path(), AccessMode::Write).expect_err("foreign").kind(), ErrorKind::Invalid);
         fs::write(folder.path().join(VERSION_FILE), "{\"format\":99}").expect("a mark of the future");
-        let refused = DataDir::open(folder.path(), Access::Write).expect_err("the future");
+        let refused = DataDir::open(folder.path(), AccessMode::Write).expect_err("the future");
         assert_eq!(refused.kind(), ErrorKind::Version);
         assert!(refused.to_string().contains("format 99"), "{refused}");
         fs::write(folder.path().join(VERSION_FILE), "not json").expect("a damaged mark");
-        assert_eq!(DataDir::open(folder.path(), Access::Write).expect_err("damage").kind(), ErrorKind::Corrupt);
+        assert_eq!(DataDir::open(folder.path(), AccessMode::Write).expect_err("damage").kind(), ErrorKind::Corrupt);
     }
 }

@@ -14,11 +14,11 @@ mod store;
 mod table;
 pub mod wal;
 
-pub use data_dir::{Access, DataDir, FORMAT_VERSION};
+pub use data_dir::{AccessMode, DataDir, FORMAT_VERSION};
 pub use marks::{Marked, accept, changed, check_marks, gone, put_guarded, read_guarded};
 pub use process::{Memory, memory};
 pub use store::{PutMode, Store};
 pub use table::{
-    Account, Archived, LogFile, NewSegment, Table, TableLog, TableSegment, check_archives, check_log, check_same_history, clear_archives,
-    files_to_copy, prune_log,
+    Account, Archived, LogFileCopy, NewSegment, Table, TableLog, TableSegment, check_archives, check_log, check_same_history,
+    clear_archives, files_to_copy, prune_log,
 };

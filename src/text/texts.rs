@@ -1,7 +1,7 @@
 //! The texts of one record, gathered once so that many tests can look at them.
 
 use super::fold::fold;
-use super::walk::{Part, walk};
+use super::walk::{WalkStep, walk};
 
 /// One text of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +13,12 @@ pub struct RecordText<'a> {
     /// The text, folded.
     pub folded: &'a str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: TextKind,
 }
 
 /// What a text is to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TextKind {
     /// The key of an object; its path ends in it.
     Key,
     /// A value: a string, a number, a truth value.
@@ -33,15 +33,15 @@ pub enum Kind {
 #[derive(Debug, Clone, Default)]
 pub struct RecordTexts {
     arena: String,
-    entries: Vec<Entry>,
+    entries: Vec<TextEntry>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct TextEntry {
     path: (u32, u32),
     raw: (u32, u32),
     folded: (u32, u32),
-    kind: Kind,
+    kind: TextKind,
 }
 
 impl RecordTexts {
@@ -52,12 +52,12 @@ impl RecordTexts {
         texts
     }
 
-    fn add(&mut self, path: &str, part: Part<'_>) {
+    fn add(&mut self, path: &str, part: WalkStep<'_>) {
         let (kind, text) = match part {
-            Part::Key(key) => (Kind::Key, key),
-            Part::Text(text) | Part::Literal(text) => (Kind::Value, text),
-            Part::Embedded(text) => (Kind::Embedded, text),
-            Part::Container => (Kind::Container, ""),
+            WalkStep::Key(key) => (TextKind::Key, key),
+            WalkStep::Text(text) | WalkStep::Literal(text) => (TextKind::Value, text),
+            WalkStep::Embedded(text) => (TextKind::Embedded, text),
+            WalkStep::Container => (TextKind::Container, ""),
         };
         // A value's path is that of the key before it, except in arrays and below them, where it repeats.
         let known = self.entries.last().map(|entry| entry.path).filter(|known| self.piece(*known) == path);
@@ -65,7 +65,7 @@ impl RecordTexts {
         let raw = self.keep(text);
         let folded = fold(text);
         let folded = if folded == text { raw } else { self.keep(&folded) };
-        self.entries.push(Entry { path, raw, folded, kind });
+        self.entries.push(TextEntry { path, raw, folded, kind });
     }
 
     fn keep(&mut self, text: &str) -> (u32, u32) {

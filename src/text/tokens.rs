@@ -105,7 +105,7 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
 
 /// What an index must have for a text to hold a needle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Wanted {
+pub enum NeedleTerms {
     /// This dictionary term.
     Term(String),
     /// Any dictionary term that begins with this wide character.
@@ -116,7 +116,7 @@ pub enum Wanted {
 
 /// The tokens that every text holds in which the folded needle [`stands_in`]; and whether a text that has them holds the
 /// needle for certain. `open_left` and `open_right` say that the needle may be cut out of a longer word there.
-pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<Wanted>, bool) {
+pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<NeedleTerms>, bool) {
     let mut wanted = Vec::new();
     let mut exact = true;
     for (run, start, run_class) in runs(needle) {
@@ -133,21 +133,21 @@ pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<Wanted>
                 continue;
             }
             wanted.push(match kind_of(run) {
-                TokenKind::Term => Wanted::Term(run.to_owned()),
-                TokenKind::Id => Wanted::Id(run.to_owned()),
+                TokenKind::Term => NeedleTerms::Term(run.to_owned()),
+                TokenKind::Id => NeedleTerms::Id(run.to_owned()),
             });
             continue;
         }
         let letters: Vec<char> = run.chars().collect();
         if let [single] = letters.as_slice() {
-            wanted.push(Wanted::Beginning(*single));
+            wanted.push(NeedleTerms::Beginning(*single));
         }
         exact &= letters.len() <= 2;
-        wanted.extend(letters.windows(2).map(|pair| Wanted::Term(pair.iter().collect())));
+        wanted.extend(letters.windows(2).map(|pair| NeedleTerms::Term(pair.iter().collect())));
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let exact = exact && wanted.len() == 1 && matches!(wanted[0], Wanted::Term(_) | Wanted::Beginning(_));
+    let exact = exact && wanted.len() == 1 && matches!(wanted[0], NeedleTerms::Term(_) | NeedleTerms::Beginning(_));
     (wanted, exact)
 }
 
@@ -261,10 +261,10 @@ mod tests {
             let mut found = Vec::new();
             tokens(&text, &mut |token| found.push(token));
             let has = |text: &str, kind: TokenKind| found.iter().any(|token| token.text == text && token.kind == kind);
-            let all = |wanted: &[Wanted]| wanted.iter().all(|wanted| match wanted {
-                Wanted::Term(term) => has(term, TokenKind::Term),
-                Wanted::Beginning(letter) => found.iter().any(|token| token.text.starts_with(*letter)),
-                Wanted::Id(id) => has(id, TokenKind::Id),
+            let all = |wanted: &[NeedleTerms]| wanted.iter().all(|wanted| match wanted {
+                NeedleTerms::Term(term) => has(term, TokenKind::Term),
+                NeedleTerms::Beginning(letter) => found.iter().any(|token| token.text.starts_with(*letter)),
+                NeedleTerms::Id(id) => has(id, TokenKind::Id),
             });
             let (wanted, exact) = words_of(&needle, false, false);
             let stands = stands_in(&needle, &text);

@@ -19,7 +19,7 @@ const CUT: &str = "…\u{0}";
 
 /// What a walk comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum WalkStep<'a> {
     /// The key of an object.
     Key(&'a str),
     /// A string, with its escapes resolved.
@@ -34,30 +34,30 @@ pub enum Part<'a> {
 
 /// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots, arrays passed through.
 /// `null` is no part.
-pub fn walk(record: &str, visit: &mut dyn FnMut(&str, Part<'_>)) {
-    let mut path = Path { text: String::new(), kept: true };
+pub fn walk(record: &str, visit: &mut dyn FnMut(&str, WalkStep<'_>)) {
+    let mut path = KeyPath { text: String::new(), kept: true };
     walk_value(record, &mut path, 0, visit);
 }
 
 /// The same for who does not ask where a part lies.
-pub fn walk_parts(record: &str, visit: &mut dyn FnMut(Part<'_>)) {
-    let mut path = Path { text: String::new(), kept: false };
+pub fn walk_parts(record: &str, visit: &mut dyn FnMut(WalkStep<'_>)) {
+    let mut path = KeyPath { text: String::new(), kept: false };
     walk_value(record, &mut path, 0, &mut |_, part| visit(part));
 }
 
-fn walk_value(json: &str, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) {
+fn walk_value(json: &str, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) {
     let mut walker = Walker(Lexer::new(json));
     // Malformed input ends the walk; what came before was visited.
     let _ = walker.value(path, depth, visit);
 }
 
 /// The keys that lead to where a walk is, joined by dots.
-struct Path {
+struct KeyPath {
     text: String,
     kept: bool,
 }
 
-impl Path {
+impl KeyPath {
     fn enter(&mut self, key: &str) {
         if self.kept && self.text.len() <= PATH_BYTES_MAX {
             if !self.text.is_empty() {
@@ -75,7 +75,7 @@ impl Path {
 struct Walker<'a>(Lexer<'a>);
 
 impl<'a> Walker<'a> {
-    fn value(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
+    fn value(&mut self, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) -> Option<()> {
         match self.0.peek()? {
             b'{' | b'[' if depth >= DEPTH_MAX => None,
             b'{' => self.object(path, depth, visit),
@@ -83,25 +83,25 @@ impl<'a> Walker<'a> {
             b'"' => {
                 let text = self.string()?;
                 if is_json(&text) && fits(&text, depth) {
-                    visit(&path.text, Part::Embedded(&text));
+                    visit(&path.text, WalkStep::Embedded(&text));
                     walk_value(&text, path, depth + 1, visit);
                 } else {
-                    visit(&path.text, Part::Text(&text));
+                    visit(&path.text, WalkStep::Text(&text));
                 }
                 Some(())
             }
             _ => {
                 let literal = self.0.literal()?;
                 if literal != "null" {
-                    visit(&path.text, Part::Literal(literal));
+                    visit(&path.text, WalkStep::Literal(literal));
                 }
                 Some(())
             }
         }
     }
 
-    fn object(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
-        visit(&path.text, Part::Container);
+    fn object(&mut self, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) -> Option<()> {
+        visit(&path.text, WalkStep::Container);
         self.0.step();
         let parent = path.text.len();
         loop {
@@ -118,7 +118,7 @@ impl<'a> Walker<'a> {
                     }
                     self.0.step();
                     path.enter(&key);
-                    visit(&path.text, Part::Key(&key));
+                    visit(&path.text, WalkStep::Key(&key));
                     let done = self.value(path, depth + 1, visit);
                     path.text.truncate(parent);
                     done?;
@@ -128,8 +128,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn array(&mut self, path: &mut Path, depth: usize, visit: &mut dyn FnMut(&str, Part<'_>)) -> Option<()> {
-        visit(&path.text, Part::Container);
+    fn array(&mut self, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) -> Option<()> {
+        visit(&path.text, WalkStep::Container);
         self.0.step();
         loop {
             match self.0.peek()? {
@@ -239,7 +239,7 @@ mod tests {
         let record = format!(r#"{{"a":{{"{long}":{{"b":{{"c":1}},"d":2}},"e":3}},"f":4}}"#);
         let mut found = Vec::new();
         walk(&record, &mut |path, part| {
-            if let Part::Literal(text) = part {
+            if let WalkStep::Literal(text) = part {
                 found.push((text.to_owned(), path.len(), path.ends_with(CUT)));
             }
         });
@@ -264,8 +264,8 @@ mod tests {
         }
         let (mut embedded, mut words) = (0, Vec::new());
         walk(&record, &mut |_, part| match part {
-            Part::Embedded(_) => embedded += 1,
-            Part::Text(text) => words.push(text.matches("innermost").count()),
+            WalkStep::Embedded(_) => embedded += 1,
+            WalkStep::Text(text) => words.push(text.matches("innermost").count()),
             _ => {}
         });
         assert_eq!((embedded, words), (2, vec![1]), "two levels of a hundred fit, and the third is a text");
@@ -276,7 +276,7 @@ mod tests {
         fn strings_come_out_as_serde_reads_them(text in "\\PC*", key in "[a-z\"\\\\é中]{0,8}") {
             let record = serde_json::json!({ key: text }).to_string();
             let mut found = String::new();
-            walk(&record, &mut |_, part| if let Part::Text(text) | Part::Embedded(text) = part && found.is_empty() { text.clone_into(&mut found) });
+            walk(&record, &mut |_, part| if let WalkStep::Text(text) | WalkStep::Embedded(text) = part && found.is_empty() { text.clone_into(&mut found) });
             prop_assert_eq!(found, text);
         }
 

@@ -9,7 +9,7 @@ use crate::access::{Scope, check_tenant};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp, clip};
-use crate::query::{Budget, Filter};
+use crate::query::{Filter, QueryBudget};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -23,10 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const USERS_MS: i64 = 30 * 86_400_000;
 
 /// A question of this file.
-type Question = fn(&Engine, &Scope, &Pairs, &Budget) -> Result<Json>;
+type DictionaryQuestion = fn(&Engine, &Scope, &Pairs, &QueryBudget) -> Result<Json>;
 
 pub(super) fn routes() -> Router<App> {
-    let questions: [(&str, Question); 3] = [("resources", resources), ("operations", operations), ("user-resources", users)];
+    let questions: [(&str, DictionaryQuestion); 3] = [("resources", resources), ("operations", operations), ("user-resources", users)];
     let mut routes = Router::new();
     for (name, question) in questions {
         let respond = async move |State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs| {
@@ -37,7 +37,12 @@ pub(super) fn routes() -> Router<App> {
     routes
 }
 
-async fn respond(app: App, question: Question, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {
+async fn respond(
+    app: App,
+    question: DictionaryQuestion,
+    project: Result<Path<String>, PathRejection>,
+    pairs: Pairs,
+) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let answer = app.ask(move |engine, budget| {
         let tenant =
@@ -66,7 +71,7 @@ fn system_events() -> Filter {
     Filter::default().and_equal(Field::EventType, "system")
 }
 
-fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
+fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
     given(pairs, &[])?;
     let snapshot = engine.snapshot();
     let (found, _) =
@@ -82,7 +87,7 @@ fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> 
     Ok(json!({ "resources": services }))
 }
 
-fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
+fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
     let given = given(pairs, &["service_type", "resource_type"])?;
     if given.contains_key("resource_type") && !given.contains_key("service_type") {
         return Err(Error::parameter("service_type", "resource_type needs a service_type"));
@@ -106,7 +111,7 @@ fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) ->
     Ok(json!({ "operations": operations.into_iter().map(operation).collect::<Vec<_>>() }))
 }
 
-fn users(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &Budget) -> Result<Json> {
+fn users(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
     given(pairs, &[])?;
     let mut filter = system_events();
     filter.from = Some(Timestamp::from_millis(engine.clock().now().millis().saturating_sub(USERS_MS)));

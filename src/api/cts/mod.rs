@@ -18,14 +18,14 @@ use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKey, clip};
-use crate::query::{Budget, Cursor, Order, PageQuery, Reader};
+use crate::query::{PageCursor, PageQuery, QueryBudget, SnapshotReader, SortOrder};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use request::{LIMIT_MAX, Request, Wanted};
+use request::{LIMIT_MAX, Request, WantedTraces};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
@@ -74,7 +74,7 @@ async fn traces(State(app): State<App>, project: Result<Path<String>, PathReject
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct CtsAnswer {
     traces: Vec<Trace>,
     meta_data: MetaData,
 }
@@ -85,15 +85,15 @@ struct MetaData {
     marker: Option<String>,
 }
 
-fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &Budget) -> Result<Vec<u8>> {
+fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -> Result<Vec<u8>> {
     let request = Request::read(project, pairs, engine.clock().now())?;
     let snapshot = engine.snapshot();
     let reader = engine.reader(&snapshot, None).within(budget);
     let (events, more) = match &request.wanted {
-        Wanted::One(trace_id) => (reader.get(&request.scope, trace_id, LIMIT_MAX)?, false),
-        Wanted::Page { filter, limit, next } => {
+        WantedTraces::One(trace_id) => (reader.get(&request.scope, trace_id, LIMIT_MAX)?, false),
+        WantedTraces::Page { filter, limit, next } => {
             let cursor = next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
-            let query = PageQuery { limit: *limit, order: Order::Descending, cursor, around: None };
+            let query = PageQuery { limit: *limit, order: SortOrder::Descending, cursor, around: None };
             let page = reader.list(&request.scope, filter, &query)?;
             let (mut events, more) = (page.events, page.next.is_some());
             if more {
@@ -104,22 +104,22 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &Budget) -> Res
     };
     let marker = events.last().filter(|_| more).map(|event| event.trace_id().to_owned());
     let meta_data = MetaData { count: events.len(), marker };
-    let answer = Answer { traces: events.iter().map(Trace::of).collect(), meta_data };
+    let answer = CtsAnswer { traces: events.iter().map(Trace::of).collect(), meta_data };
     serde_json::to_vec(&answer).map_err(|cause| Error::internal("cannot write the traces").because(cause))
 }
 
 /// The place after the event with a trace id; of several, after the oldest, so that pages always move on.
-fn after(reader: Reader<'_>, scope: &Scope, trace_id: &str) -> Result<Cursor> {
+fn after(reader: SnapshotReader<'_>, scope: &Scope, trace_id: &str) -> Result<PageCursor> {
     let key = reader
         .oldest(scope, trace_id)?
         .ok_or_else(|| Error::parameter("next", format!("no trace of the project has the id {:?}", clip(trace_id, 100))))?;
-    Ok(Cursor { key, backward: false })
+    Ok(PageCursor { key, backward: false })
 }
 
 /// How many of these rows a page can have for its marker to lead on from its last row. A marker that an older record shares
 /// would lead on from there, over everything between; so such rows wait for the next page: pages of CTS may be short.
 /// Only a page of nothing else is left as it is.
-fn clear_end(reader: Reader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
+fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
     let mut known: HashMap<&str, Option<EventKey>> = HashMap::new();
     for (place, event) in events.iter().enumerate().rev() {
         let id = event.trace_id();

@@ -28,12 +28,12 @@ pub(super) struct Request {
     /// The project.
     pub(super) scope: Scope,
     /// What of it.
-    pub(super) wanted: Wanted,
+    pub(super) wanted: WantedTraces,
 }
 
 /// What a question asks for.
 #[derive(Debug, PartialEq)]
-pub(super) enum Wanted {
+pub(super) enum WantedTraces {
     /// The trace with this id, whatever the other parameters say.
     One(String),
     /// A page of those that match.
@@ -71,7 +71,7 @@ impl Request {
         let (from, to) = (moment(&given, "from")?, moment(&given, "to")?);
         let next = given.one("next")?.map(str::to_owned);
         if let Some(trace_id) = given.one("trace_id")? {
-            return Ok(Self { scope, wanted: Wanted::One(trace_id.to_owned()) });
+            return Ok(Self { scope, wanted: WantedTraces::One(trace_id.to_owned()) });
         }
         let from = from.unwrap_or(plus(now, -HOUR_MS));
         // The end is exclusive, and an event of this very millisecond has happened.
@@ -81,7 +81,7 @@ impl Request {
         }
         filter.from = Some(plus(from, 1));
         filter.to = Some(to);
-        Ok(Self { scope, wanted: Wanted::Page { filter, limit, next } })
+        Ok(Self { scope, wanted: WantedTraces::Page { filter, limit, next } })
     }
 }
 
@@ -146,8 +146,8 @@ mod tests {
 
     fn page(query: &str) -> Filter {
         match read(query).expect(query).wanted {
-            Wanted::Page { filter, .. } => filter,
-            Wanted::One(id) => panic!("{query} asks for {id} alone"),
+            WantedTraces::Page { filter, .. } => filter,
+            WantedTraces::One(id) => panic!("{query} asks for {id} alone"),
         }
     }
 
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_trace_id_overrides_every_other_criterion() {
         let wanted = read("trace_id=x&from=1600000000009&to=1600000000000&user=nobody&trace_type=data&next=y").expect("a question").wanted;
-        assert_eq!(wanted, Wanted::One("x".to_owned()));
+        assert_eq!(wanted, WantedTraces::One("x".to_owned()));
     }
 
     #[test]

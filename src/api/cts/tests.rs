@@ -6,8 +6,8 @@ use crate::decode::Format;
 use crate::engine::Engine;
 use crate::event::Timestamp;
 use crate::generate::{Plan, generate};
-use crate::ingest::{Record, TenantRule};
-use crate::storage::Access;
+use crate::ingest::{IncomingRecord, TenantRule};
+use crate::storage::AccessMode;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -20,19 +20,19 @@ use tower::ServiceExt;
 
 const NOW: i64 = 1_700_000_000_000;
 
-struct Store {
+struct CtsStore {
     directory: TempDir,
     runtime: Runtime,
     router: Router,
     engine: Arc<Engine>,
 }
 
-impl Store {
+impl CtsStore {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let runtime = Runtime::new().expect("a runtime");
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW)));
-        let engine = Engine::open(directory.path(), Access::Write, clock, runtime.handle().clone()).expect("an engine");
+        let engine = Engine::open(directory.path(), AccessMode::Write, clock, runtime.handle().clone()).expect("an engine");
         let engine = Arc::new(engine);
         Self { directory, runtime, router: router(Arc::clone(&engine)), engine }
     }
@@ -45,8 +45,8 @@ impl Store {
     }
 
     fn ingest(&self, tenant: &str, format: Option<Format>, records: &[String]) {
-        let records: Vec<Record> =
-            records.iter().zip(1..).map(|(record, line)| Record { line, bytes: record.clone().into_bytes() }).collect();
+        let records: Vec<IncomingRecord> =
+            records.iter().zip(1..).map(|(record, line)| IncomingRecord { line, bytes: record.clone().into_bytes() }).collect();
         let batch = self.engine.decode(records, format, &TenantRule::Is(tenant.to_owned()));
         assert_eq!(batch.rejected, []);
         self.engine.ingest(batch, "test").expect("accepted");
@@ -101,7 +101,7 @@ fn numbered(count: i64) -> Vec<Json> {
 
 #[test]
 fn pages_follow_the_marker_newest_first_to_the_end_without_gap_or_repeat() {
-    let store = Store::with("project", &numbered(25));
+    let store = CtsStore::with("project", &numbered(25));
     let mut seen = Vec::new();
     let mut query = "trace_type=system".to_owned();
     for size in [10, 10, 5] {
@@ -124,20 +124,20 @@ fn pages_follow_the_marker_newest_first_to_the_end_without_gap_or_repeat() {
 
 #[test]
 fn a_page_that_ends_with_the_last_trace_has_no_marker() {
-    let store = Store::with("project", &numbered(10));
+    let store = CtsStore::with("project", &numbered(10));
     assert!(store.ask("limit=10")["meta_data"]["marker"].is_null());
     assert_eq!(store.ask("limit=9")["meta_data"]["marker"], "t1");
 }
 
 #[test]
 fn after_the_last_trace_comes_an_empty_page() {
-    let store = Store::with("project", &numbered(3));
+    let store = CtsStore::with("project", &numbered(3));
     assert_eq!(store.ask("next=t0"), json!({ "traces": [], "meta_data": { "count": 0, "marker": null } }));
 }
 
 #[test]
 fn next_is_any_trace_of_the_project_and_is_intersected_with_period_and_filters() {
-    let store = Store::with("project", &numbered(8));
+    let store = CtsStore::with("project", &numbered(8));
     store.ingest("other", None, &[record("foreign", NOW - 990).to_string()]);
     let from = NOW - 1_000 + 2;
     assert_eq!(store.ids(&format!("next=t6&from={from}&to={NOW}")), ["t5", "t4", "t3"]);
@@ -150,7 +150,7 @@ fn next_is_any_trace_of_the_project_and_is_intersected_with_period_and_filters()
 
 #[test]
 fn of_traces_that_share_an_id_a_page_continues_after_the_oldest() {
-    let store = Store::with("project", &[record("a", NOW - 9), record("x", NOW - 8), record("b", NOW - 7), record("x", NOW - 6)]);
+    let store = CtsStore::with("project", &[record("a", NOW - 9), record("x", NOW - 8), record("b", NOW - 7), record("x", NOW - 6)]);
     assert_eq!(store.ids("next=x"), ["a"]);
     assert_eq!(store.ids("trace_id=x"), ["x", "x"], "neither record is hidden");
 }
@@ -158,7 +158,7 @@ fn of_traces_that_share_an_id_a_page_continues_after_the_oldest() {
 #[test]
 fn no_trace_is_passed_over_where_a_page_would_end_with_a_shared_id() {
     let times = [("a", 9), ("x", 8), ("b", 7), ("c", 6), ("x", 5), ("d", 4)];
-    let store = Store::with("project", &times.map(|(id, ago)| record(id, NOW - ago)));
+    let store = CtsStore::with("project", &times.map(|(id, ago)| record(id, NOW - ago)));
     let first = store.ask("limit=2");
     assert_eq!((&first["meta_data"], id(&first["traces"][0])), (&json!({ "count": 1, "marker": "d" }), "d"));
     assert_eq!(store.ids("limit=2&next=d"), ["x", "c"]);
@@ -168,8 +168,10 @@ fn no_trace_is_passed_over_where_a_page_would_end_with_a_shared_id() {
 
 #[test]
 fn from_and_to_are_exclusive_and_this_very_millisecond_counts_by_default() {
-    let store =
-        Store::with("project", &[record("now", NOW), record("b", NOW - 1), record("hour", NOW - 3_600_000), record("a", NOW - 3_599_999)]);
+    let store = CtsStore::with(
+        "project",
+        &[record("now", NOW), record("b", NOW - 1), record("hour", NOW - 3_600_000), record("a", NOW - 3_599_999)],
+    );
     assert_eq!(store.ids(""), ["now", "b", "a"]);
     assert_eq!(store.ids(&format!("from={}&to={NOW}", NOW - 2)), ["b"]);
     assert_eq!(store.ids(&format!("from={}&to={NOW}", NOW - 1)), [""; 0]);
@@ -178,7 +180,7 @@ fn from_and_to_are_exclusive_and_this_very_millisecond_counts_by_default() {
 
 #[test]
 fn a_trace_id_is_answered_whatever_else_is_asked() {
-    let store = Store::with("project", &[record("old", NOW - 10_000_000), record("new", NOW)]);
+    let store = CtsStore::with("project", &[record("old", NOW - 10_000_000), record("new", NOW)]);
     assert_eq!(store.ids("trace_id=old&user=nobody&next=unknown&limit=1"), ["old"]);
     let none = store.ask("trace_id=unknown");
     assert_eq!(none, json!({ "traces": [], "meta_data": { "count": 0, "marker": null } }));
@@ -186,7 +188,7 @@ fn a_trace_id_is_answered_whatever_else_is_asked() {
 
 #[test]
 fn filters_select_and_another_projects_traces_are_never_seen() {
-    let store = Store::with("project", &[record("a", NOW), record("b", NOW)]);
+    let store = CtsStore::with("project", &[record("a", NOW), record("b", NOW)]);
     let other = json!({
         "trace_id": "c", "trace_name": "deleteVpc", "service_type": "VPC", "trace_status": "warning", "time": NOW, "event_type": "system",
         "resource_type": "vpc", "resource_id": "r-1", "resource_name": "Net One", "enterprise_project_id": "ep", "tracker_name": "mine",
@@ -220,7 +222,7 @@ fn filters_select_and_another_projects_traces_are_never_seen() {
 
 #[test]
 fn wrong_parameters_are_query_errors_in_the_shape_of_cts() {
-    let store = Store::with("project", &numbered(1));
+    let store = CtsStore::with("project", &numbered(1));
     for (query, named) in [("limit=201", "limit"), ("sort=time", "sort"), ("next=unknown", "next"), ("from=1", "from")] {
         let (status, retry, error) = store.call(&format!("/v3/project/traces?{query}"));
         assert_eq!((status, retry), (StatusCode::BAD_REQUEST, None), "{query}");
@@ -236,7 +238,7 @@ fn wrong_parameters_are_query_errors_in_the_shape_of_cts() {
 
 #[test]
 fn a_store_that_cannot_be_read_is_an_error_of_the_server_and_never_a_short_page() {
-    let store = Store::with("project", &numbered(3));
+    let store = CtsStore::with("project", &numbered(3));
     store.engine.seal().expect("a commit");
     let mut pending = vec![store.directory.path().to_owned()];
     while let Some(directory) = pending.pop() {
@@ -267,7 +269,7 @@ fn a_store_that_is_not_available_says_when_to_try_again() {
 
 #[test]
 fn loose_types_of_old_records_become_those_of_the_sdk() {
-    let trace = Store::trace(
+    let trace = CtsStore::trace(
         Some(Format::Cts),
         r#"{"trace_id":"x","trace_name":"n","service_type":"S","trace_status":"Warning","time":"2023-11-14 22:13:20 GMT+00:00",
             "record_time":1699999999,"code":200,"api_version":2.0,"request":{"b": 12345678901234567890123, "a": " x  y\" "},
@@ -297,7 +299,7 @@ fn loose_types_of_old_records_become_those_of_the_sdk() {
 fn a_user_is_an_object_or_absent() {
     let user = |user: &str| {
         let record = format!(r#"{{"trace_id":"x","trace_name":"n","service_type":"S","time":{NOW},"user":{user}}}"#);
-        Store::trace(Some(Format::Cts), &record).get("user").cloned()
+        CtsStore::trace(Some(Format::Cts), &record).get("user").cloned()
     };
     assert_eq!(user("null"), None);
     assert_eq!(user("\"\""), None);
@@ -312,8 +314,10 @@ fn a_user_is_an_object_or_absent() {
 
 #[test]
 fn an_envelope_is_opened_and_absent_stays_absent() {
-    let trace =
-        Store::trace(None, &json!({ "cts": { "trace_name": "n", "service_type": "S", "time": NOW, "trace_type": "ObsSDK" } }).to_string());
+    let trace = CtsStore::trace(
+        None,
+        &json!({ "cts": { "trace_name": "n", "service_type": "S", "time": NOW, "trace_type": "ObsSDK" } }).to_string(),
+    );
     let id = id(&trace).to_owned();
     assert!(id.starts_with("sha256:"), "a trace without an id still has one to page by: {id}");
     let expected = json!({
@@ -336,7 +340,7 @@ fn records_of_other_formats_are_told_in_the_names_of_cts() {
         "trace_rating": "normal", "code": "200", "source_ip": "10.0.0.1", "request_id": "r", "read_only": false, "event_type": "system",
         "tracker_name": "system", "project_id": "project",
     });
-    assert_eq!(Store::trace(Some(Format::Native), &record.to_string()), expected);
+    assert_eq!(CtsStore::trace(Some(Format::Native), &record.to_string()), expected);
 }
 
 /// The SDK's attributes of a trace that are text.
@@ -346,7 +350,7 @@ const TEXTS: &str = "trace_id trace_name trace_rating trace_type service_type re
 
 #[test]
 fn every_generated_record_has_the_types_of_the_sdk() {
-    let store = Store::new();
+    let store = CtsStore::new();
     let mut stream = Vec::new();
     generate(&Plan { events: 1_000, ..Plan::default() }, &mut stream).expect("memory");
     let records: Vec<String> = String::from_utf8(stream).expect("UTF-8").lines().map(str::to_owned).collect();
@@ -377,7 +381,7 @@ fn drop_downs_hold_what_the_events_hold() {
                 "trace_type": "ApiCall", "trace_rating": "normal" })
     };
     let recent = NOW - 1_000;
-    let store = Store::with(
+    let store = CtsStore::with(
         "project",
         &[
             trace("1", "VPC", "eip", "deleteEip", "bob", recent),

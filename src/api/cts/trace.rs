@@ -5,7 +5,7 @@
 //! the order of keys stay.
 
 use crate::decode::Format;
-use crate::event::{Event, FIELDS, Field, Kind, Value};
+use crate::event::{Event, FIELDS, Field, FieldKind, Value};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub(super) struct Trace(Object);
 /// An object on its way out.
 type Object = BTreeMap<String, Box<RawValue>>;
 /// An object of a record.
-type Keys<'a> = BTreeMap<String, &'a RawValue>;
+type RecordFields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl Trace {
     /// The event as a trace object.
@@ -88,7 +88,7 @@ fn of_fields(event: &Event) -> Object {
             Value::Time(time) => json(&time.millis()),
             _ => continue,
         };
-        debug_assert!(!matches!(def.kind, Kind::List | Kind::Decimal), "CTS has no such values");
+        debug_assert!(!matches!(def.kind, FieldKind::List | FieldKind::Decimal), "CTS has no such values");
         trace.insert(def.cts.to_owned(), value);
     }
     let access_key = trace.remove("access_key_id");
@@ -148,12 +148,12 @@ fn session(raw: &RawValue) -> Option<Box<RawValue>> {
 }
 
 /// The keys of a JSON object.
-fn keys(json: &str) -> Option<Keys<'_>> {
+fn keys(json: &str) -> Option<RecordFields<'_>> {
     serde_json::from_str(json).ok()
 }
 
 /// The same keys without those that have no value, and with text where `texts` says so.
-fn normalised(keys: Keys<'_>, texts: &[&str]) -> Object {
+fn normalised(keys: RecordFields<'_>, texts: &[&str]) -> Object {
     let value = |key: &str, raw: &RawValue| if texts.contains(&key) { text(raw).map(|text| json(&text)) } else { Some(raw.to_owned()) };
     keys.into_iter().filter(|(_, raw)| raw.get() != "null").filter_map(|(key, raw)| value(&key, raw).map(|value| (key, value))).collect()
 }

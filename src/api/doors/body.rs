@@ -1,10 +1,10 @@
 //! Bodies of requests, within bounds that hold before memory is used: each alone, and all together.
 
 use super::super::App;
-use super::room::{Room, Taken};
+use super::room::{BodyRoom, TakenRoom};
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{Batch, Coding, Record, RecordSplitter, Unpacked};
+use crate::ingest::{Coding, DecodedBatch, IncomingRecord, RecordSplitter, Unpacked};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
@@ -43,13 +43,13 @@ const STEP_BYTES: u64 = 256 << 10;
 
 /// A body as it came, and the room that it has taken.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(super) struct PackedBody {
     bytes: Bytes,
     coding: Coding,
     limit: u64,
     growth: u64,
     /// Given back when the body is done with.
-    taken: Taken,
+    taken: TakenRoom,
     /// What was taken for the bytes as they came.
     arrived: u64,
 }
@@ -64,8 +64,8 @@ impl App {
     pub(super) async fn take_in<T: Send + 'static>(
         &self,
         source: &'static str,
-        mut body: Packed,
-        mut decode: impl FnMut(&Engine, &mut Packed) -> Result<(Batch, Option<RequestKey>, T)> + Send + 'static,
+        mut body: PackedBody,
+        mut decode: impl FnMut(&Engine, &mut PackedBody) -> Result<(DecodedBatch, Option<RequestKey>, T)> + Send + 'static,
     ) -> Result<(Outcome, T)> {
         loop {
             if body.taken.needs_turn() || body.taken.has_outgrown() {
@@ -91,7 +91,7 @@ impl App {
     }
 }
 
-impl Packed {
+impl PackedBody {
     /// Reads a body within bounds. Room is taken for what has come.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Packed {
     ///
     /// # Errors
     /// A body that cannot be unpacked to its end, or is too large then; no room for its records.
-    pub(super) fn records(&mut self) -> Result<Vec<Record>> {
+    pub(super) fn records(&mut self) -> Result<Vec<IncomingRecord>> {
         // Kept until it is done: it may be begun again.
         let bytes = self.bytes.clone();
         let mut metered = Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
@@ -178,7 +178,7 @@ fn weight(records: u64, bytes: u64) -> u64 {
 }
 
 /// All bytes of a body, with room for those that have come.
-async fn collect(mut body: Body, limit: usize, taken: &mut Taken) -> Result<Bytes> {
+async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<Bytes> {
     let too_large = || Error::new(ErrorKind::TooLarge, format!("the body is larger than {limit} bytes: send it in parts"));
     let announced = body.size_hint().exact();
     if announced.is_some_and(|bytes| bytes > limit as u64) {
@@ -206,7 +206,7 @@ async fn collect(mut body: Body, limit: usize, taken: &mut Taken) -> Result<Byte
 /// A stream that takes room for what is read from it.
 struct Metered<'a, R> {
     input: R,
-    taken: &'a mut Taken,
+    taken: &'a mut TakenRoom,
     copies: u64,
     /// The bytes that were read, the records that these are, and the room that was taken for them.
     read: u64,
@@ -217,7 +217,7 @@ struct Metered<'a, R> {
 }
 
 impl<'a, R: BufRead> Metered<'a, R> {
-    fn new(input: R, taken: &'a mut Taken) -> Self {
+    fn new(input: R, taken: &'a mut TakenRoom) -> Self {
         Self { input, taken, copies: RECORD_COPIES, read: 0, records: 0, paid: 0, refused: None }
     }
 
@@ -266,7 +266,7 @@ impl<R: BufRead> BufRead for Metered<'_, R> {
 }
 
 /// The room of bodies that ask something: small ones, and soon read.
-static ASKING: LazyLock<Room> = LazyLock::new(Room::default);
+static ASKING: LazyLock<BodyRoom> = LazyLock::new(BodyRoom::default);
 
 /// A whole body of at most `limit` bytes that asks or sets something.
 ///

@@ -8,11 +8,11 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::params::Pairs;
-use super::body::{Bounds, Packed};
+use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant};
 use crate::decode::Format;
 use crate::engine::Outcome;
-use crate::ingest::Record;
+use crate::ingest::IncomingRecord;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -35,7 +35,7 @@ fn door() -> MethodRouter<App> {
 async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
     let rule = required_tenant(path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
-    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
+    let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
     let taken = app.take_in("CloudEvents", body, move |engine, body| {
         let records = match &binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
@@ -88,7 +88,7 @@ impl Binary {
     }
 
     /// The event in its JSON form.
-    pub(super) fn record(&self, data: &[u8]) -> Record {
+    pub(super) fn record(&self, data: &[u8]) -> IncomingRecord {
         let text = std::str::from_utf8(data).ok();
         let json = text.filter(|_| self.is_json != Some(false)).and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
         let (name, value) = match (json, text) {
@@ -103,7 +103,7 @@ impl Binary {
             record.pop();
             record.push_str(&format!(",\"{name}\":{value}}}"));
         }
-        Record { line: 1, bytes: record.into_bytes() }
+        IncomingRecord { line: 1, bytes: record.into_bytes() }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::body::{Bounds, Packed};
+use super::body::{Bounds, PackedBody};
 use crate::decode::Format;
 use crate::error::Error;
 use crate::ingest::TenantRule;
@@ -32,7 +32,7 @@ async fn take(
 ) -> Result<Json<Value>, ApiError> {
     let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
-    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+    let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     app.take_in("Kubernetes audit webhook", body, move |engine, body| {
         Ok((engine.decode(body.records()?, Some(Format::K8s), &rule), None, ()))
     })

@@ -18,14 +18,14 @@ mod room;
 pub(super) use body::read_body;
 pub(super) use elastic::root as elastic_root;
 pub(crate) use native::parse_format;
-pub(super) use room::Room;
+pub(super) use room::BodyRoom;
 
 use super::App;
 use super::params::Pairs;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{Event, Field};
-use crate::ingest::{Batch, TenantRule};
+use crate::ingest::{DecodedBatch, TenantRule};
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
@@ -69,7 +69,7 @@ fn required_tenant(path: TenantPath, pairs: &Pairs, headers: &HeaderMap) -> Resu
 
 /// Marks the second and later of equal records without ids in one request, so that each is an event of its own: log lines
 /// may say the same thing twice. The whole request sent again gets the same marks, and is known.
-fn tell_repeats_apart(mut batch: Batch) -> Batch {
+fn tell_repeats_apart(mut batch: DecodedBatch) -> DecodedBatch {
     let mut seen: HashMap<(Box<str>, Box<str>), u32> = HashMap::new();
     for event in &mut batch.events {
         if !event.trace_id().starts_with(decode::HASH_ID) {

@@ -3,13 +3,13 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::params::Pairs;
-use super::body::{Bounds, Packed};
+use super::body::{Bounds, PackedBody};
 use super::cloudevents::Binary;
 use super::required_tenant;
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, Result};
-use crate::ingest::{Batch, TenantRule};
+use crate::ingest::{DecodedBatch, TenantRule};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -22,26 +22,26 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/api/v1/events", post(ingest))
 }
 
-async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Answer>, ApiError> {
+async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<IngestAnswer>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
-    let body = Packed::read(&app, &headers, body, Bounds::default()).await?;
+    let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
     let of_tenant = match &request.rule {
         TenantRule::Is(tenant) => tenant.clone(),
         TenantRule::At(_) => "*".to_owned(),
     };
-    let decode = move |engine: &Engine, body: &mut Packed| {
+    let decode = move |engine: &Engine, body: &mut PackedBody| {
         let (batch, key) = request.decode(engine, body)?;
         Ok((batch, key, ()))
     };
     let (outcome, ()) = app.take_in("POST /api/v1/events", body, decode).await?;
     let query = || Pairs(vec![("tenant".to_owned(), of_tenant)]).to_query();
     let quarantined_more = outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));
-    Ok(Json(Answer { outcome, quarantined_more }))
+    Ok(Json(IngestAnswer { outcome, quarantined_more }))
 }
 
 /// What became of the records of a request.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct IngestAnswer {
     #[serde(flatten)]
     outcome: Outcome,
     /// Where all records that went to quarantine are, if more did than are listed.
@@ -74,7 +74,7 @@ impl IngestRequest {
         Ok(Self { format, rule, key, binary: Binary::read(headers) })
     }
 
-    fn decode(&self, engine: &Engine, body: &mut Packed) -> Result<(Batch, Option<RequestKey>)> {
+    fn decode(&self, engine: &Engine, body: &mut PackedBody) -> Result<(DecodedBatch, Option<RequestKey>)> {
         let records = match &self.binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
@@ -100,7 +100,7 @@ fn idempotency_key(value: &str) -> Result<String> {
 
 /// What a request said, however it was packed: the records, and where each ends. It is kept, so it is made of the records as they
 /// are kept: who has the hash of a whole record but for one secret could try secrets.
-fn digest(batch: &Batch) -> String {
+fn digest(batch: &DecodedBatch) -> String {
     let events = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.original.as_bytes()));
     let rejected = batch.rejected.iter().map(|rejected| (rejected.line, rejected.bytes.as_slice()));
     let mut records: Vec<(u64, &[u8])> = events.chain(rejected).collect();

@@ -30,16 +30,16 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// The room for all bodies of a kind.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Room(Arc<Shared>);
+pub(crate) struct BodyRoom(Arc<SharedRoom>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedRoom {
+    state: Mutex<RoomState>,
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RoomState {
     small: u64,
     large: u64,
     /// The large requests that have a turn.
@@ -51,8 +51,8 @@ struct State {
 
 /// What one request has taken; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Taken {
-    room: Room,
+pub(super) struct TakenRoom {
+    room: BodyRoom,
     bytes: u64,
     /// Its place in the line of large ones, if it is to be one, and whether it is.
     place: Option<u64>,
@@ -63,18 +63,18 @@ pub(super) struct Taken {
     patience: Duration,
 }
 
-impl Room {
+impl BodyRoom {
     /// Room for a request that has taken none yet.
-    pub(super) fn enter(&self) -> Taken {
-        Taken { room: self.clone(), bytes: 0, place: None, is_large: false, has_turn: false, outgrown: false, patience: WAIT }
+    pub(super) fn enter(&self) -> TakenRoom {
+        TakenRoom { room: self.clone(), bytes: 0, place: None, is_large: false, has_turn: false, outgrown: false, patience: WAIT }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RoomState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl TakenRoom {
     /// Takes more room, and waits for it if there is none.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl Taken {
         self.has_turn
     }
 
-    fn place_in_line(&mut self, state: &mut State) -> u64 {
+    fn place_in_line(&mut self, state: &mut RoomState) -> u64 {
         let place = *self.place.get_or_insert_with(|| {
             state.next += 1;
             state.next
@@ -207,7 +207,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for TakenRoom {
     fn drop(&mut self) {
         self.shrink(self.bytes);
         if let Some(place) = self.place {
@@ -228,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn small_bodies_have_room_that_large_ones_cannot_take() {
-        let room = Room::default();
+        let room = BodyRoom::default();
         let mut held = Vec::new();
         loop {
             let mut large = room.enter();
@@ -254,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_that_wait_for_more_while_they_hold_some_do_not_wait_for_each_other() {
-        let room = Room::default();
+        let room = BodyRoom::default();
         // Each takes a quarter of what it needs; then all want the rest at once.
         let quarter = REQUEST_BYTES_MAX / 4;
         let mut requests = Vec::new();
@@ -275,7 +275,7 @@ mod tests {
 
     #[tokio::test]
     async fn large_bodies_take_turns_and_the_first_always_gets_one() {
-        let room = Room::default();
+        let room = BodyRoom::default();
         let mut first = room.enter();
         assert!(first.try_grow(2 * MIB));
         let mut others = Vec::new();
@@ -299,7 +299,7 @@ mod tests {
     fn a_body_that_turns_out_to_be_large_holds_no_thread_without_a_turn() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let _entered = runtime.enter();
-        let room = Room::default();
+        let room = BodyRoom::default();
         let mut body = room.enter();
         body.grow_blocking(MIB / 2).expect("it is small");
         assert!(!body.has_outgrown());
@@ -312,7 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_goes_on_when_room_is_given_back_and_else_is_refused() {
-        let room = Room::default();
+        let room = BodyRoom::default();
         let mut first = room.enter();
         assert!(first.try_grow(REQUEST_BYTES_MAX));
         let mut second = room.enter();

@@ -7,9 +7,9 @@ mod screen;
 
 use super::App;
 use super::export;
-use super::question::{CALLS, Call};
+use super::question::{CALLS, QueryCall};
 use crate::event::FIELDS;
-use crate::export::Form;
+use crate::export::ExportFormat;
 use crate::query::PAGE_ROWS_MAX;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
@@ -55,7 +55,7 @@ fn paths() -> Map<String, Json> {
         add(call.path(), "get", question(*call, None, &answer));
         add(&format!("{}/query", call.path()), "post", question(*call, Some(()), &answer));
     }
-    for form in Form::ALL {
+    for form in ExportFormat::ALL {
         let content = json!({ form.media_type().split(';').next().unwrap_or_default(): { "schema": { "type": "string" } } });
         let answer =
             json!({ "description": "everything that matches, streamed; the trailer X-Annals-Rows says how many", "content": content });
@@ -85,36 +85,36 @@ fn paths() -> Map<String, Json> {
     paths
 }
 
-fn schema_of(call: Call) -> &'static str {
+fn schema_of(call: QueryCall) -> &'static str {
     match call {
-        Call::Events => "Page",
-        Call::Count => "Count",
-        Call::Facets => "Facets",
-        Call::Histogram => "Histogram",
-        Call::Top => "Top",
-        Call::Stats => "Stats",
-        Call::Values => "Values",
+        QueryCall::Events => "Page",
+        QueryCall::Count => "Count",
+        QueryCall::Facets => "Facets",
+        QueryCall::Histogram => "Histogram",
+        QueryCall::Top => "Top",
+        QueryCall::Stats => "Stats",
+        QueryCall::Values => "Values",
     }
 }
 
-fn summary(call: Call) -> &'static str {
+fn summary(call: QueryCall) -> &'static str {
     match call {
-        Call::Events => "A page of events, newest first",
-        Call::Count => "How many events match",
-        Call::Facets => "Counts by the values of fields",
-        Call::Histogram => "Counts over time",
-        Call::Top => "The most frequent values of one field",
-        Call::Stats => "Sums of amounts, decimal-exact",
-        Call::Values => "Values of a field that contain a text, to complete what is typed",
+        QueryCall::Events => "A page of events, newest first",
+        QueryCall::Count => "How many events match",
+        QueryCall::Facets => "Counts by the values of fields",
+        QueryCall::Histogram => "Counts over time",
+        QueryCall::Top => "The most frequent values of one field",
+        QueryCall::Stats => "Sums of amounts, decimal-exact",
+        QueryCall::Values => "Values of a field that contain a text, to complete what is typed",
     }
 }
 
 /// A call that asks something: with the filter in the URL, or in the body.
-fn question(call: Call, body: Option<()>, answer: &Json) -> Json {
+fn question(call: QueryCall, body: Option<()>, answer: &Json) -> Json {
     let id = schema_of(call).to_lowercase();
     let own = call.parameters().iter().map(|name| match (*name, call) {
         ("fields", _) => fields(call),
-        ("by", Call::Stats) => query("by", &counted(), "the field to group by, or the kind of related ids"),
+        ("by", QueryCall::Stats) => query("by", &counted(), "the field to group by, or the kind of related ids"),
         _ => own_parameter(name),
     });
     let own: Vec<Json> = own.collect();
@@ -216,8 +216,8 @@ fn counted() -> Json {
 }
 
 /// Which fields: of a list, those that events have; of facets, those that are counted.
-fn fields(call: Call) -> Json {
-    if call == Call::Events {
+fn fields(call: QueryCall) -> Json {
+    if call == QueryCall::Events {
         let names: Vec<&str> = FIELDS.iter().map(|def| def.name).collect();
         let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } });
         return query("fields", &schema, "only these fields of each event");
@@ -265,11 +265,11 @@ fn own_parameter(name: &str) -> Json {
     }
 }
 
-fn export_parameters(form: Form) -> Vec<Json> {
+fn export_parameters(form: ExportFormat) -> Vec<Json> {
     let has = |name: &&str| match *name {
-        "labels" | "bom" | "formulas" => form == Form::Csv,
-        "closing" => form == Form::Ndjson,
-        "time_zone" => form != Form::Parquet,
+        "labels" | "bom" | "formulas" => form == ExportFormat::Csv,
+        "closing" => form == ExportFormat::Ndjson,
+        "time_zone" => form != ExportFormat::Parquet,
         _ => true,
     };
     export::PARAMETERS.iter().copied().filter(has).map(own_parameter).collect()

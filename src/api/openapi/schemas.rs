@@ -1,6 +1,6 @@
 //! The shapes of bodies and answers, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
 
-use crate::event::{FIELDS, FieldDef, Kind, Operator};
+use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use crate::query::PAGE_ROWS_MAX;
 use serde_json::{Map, Value as Json, json};
 
@@ -168,13 +168,13 @@ pub(super) fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Js
 
 fn value_schema(def: &FieldDef) -> Json {
     let mut schema = match def.kind {
-        Kind::Text => text(),
-        Kind::Enum(values) => json!({ "type": "string", "enum": values }),
-        Kind::Bool => flag(),
-        Kind::Time => moment(),
-        Kind::Integer => count(),
-        Kind::Decimal => decimal(),
-        Kind::List => list(&text()),
+        FieldKind::Text => text(),
+        FieldKind::Enum(values) => json!({ "type": "string", "enum": values }),
+        FieldKind::Bool => flag(),
+        FieldKind::Time => moment(),
+        FieldKind::Integer => count(),
+        FieldKind::Decimal => decimal(),
+        FieldKind::List => list(&text()),
     };
     schema["description"] = format!("{} {}", def.en, def.zh).into();
     schema
@@ -340,11 +340,11 @@ fn values_of(schema: &Json) -> Json {
 }
 
 /// The schema of a value of an operator.
-pub(super) fn operand(def: &FieldDef, operator: Operator) -> Json {
+pub(super) fn operand(def: &FieldDef, operator: FilterOperator) -> Json {
     match (operator, def.kind) {
-        (Operator::Exists, _) | (_, Kind::Bool) => flag(),
-        (Operator::Equal | Operator::Not, Kind::Enum(values)) => json!({ "type": "string", "enum": values }),
-        (_, Kind::Decimal) => json!({ "type": "string", "pattern": "^-?[0-9]{1,30}(\\.[0-9]{1,8})?$" }),
+        (FilterOperator::Exists, _) | (_, FieldKind::Bool) => flag(),
+        (FilterOperator::Equal | FilterOperator::Not, FieldKind::Enum(values)) => json!({ "type": "string", "enum": values }),
+        (_, FieldKind::Decimal) => json!({ "type": "string", "pattern": "^-?[0-9]{1,30}(\\.[0-9]{1,8})?$" }),
         _ => json!({ "type": "string", "minLength": 1, "maxLength": 1000 }),
     }
 }
@@ -355,12 +355,12 @@ pub(super) fn parameters_of(def: &FieldDef) -> Vec<(String, Json)> {
     for operator in def.operators {
         let schema = operand(def, *operator);
         match operator {
-            Operator::Equal => parameters.push((def.name.to_owned(), schema)),
-            Operator::Range => {
+            FilterOperator::Equal => parameters.push((def.name.to_owned(), schema)),
+            FilterOperator::Range => {
                 parameters.push((format!("{}.min", def.name), schema.clone()));
                 parameters.push((format!("{}.max", def.name), schema));
             }
-            Operator::Cidr => {}
+            FilterOperator::Cidr => {}
             other => parameters.push((format!("{}.{}", def.name, other.name()), schema)),
         }
     }

@@ -3,7 +3,7 @@
 use super::Quarantine;
 use crate::error::{Error, Result};
 use crate::event::{Timestamp, hex};
-use crate::storage::quarantine::{Entry, HEAD_BYTES, Id, Part, Row, Summary};
+use crate::storage::quarantine::{HEAD_BYTES, QuarantineEntry, QuarantineFile, QuarantineId, QuarantineRow, QuarantineSummary};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -80,7 +80,7 @@ impl fmt::Debug for QuarantineAsk<'_> {
 
 /// A page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct QuarantinePage {
     /// How many records there are on all pages; not known of a search for a text.
     pub total: Option<u64>,
     /// The records.
@@ -110,7 +110,7 @@ struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    fn new(ask: &'a QuarantineAsk<'a>, summary: &Summary) -> Self {
+    fn new(ask: &'a QuarantineAsk<'a>, summary: &QuarantineSummary) -> Self {
         let each = |passes: &dyn Fn(&str) -> bool| summary.texts.iter().map(|text| passes(text)).collect();
         Self {
             ask,
@@ -125,7 +125,7 @@ impl<'a> Chosen<'a> {
         self.tenants.get(tenant as usize).copied().unwrap_or(self.unknown) && self.kinds.get(kind as usize) == Some(&true)
     }
 
-    fn row(&self, row: &Row) -> bool {
+    fn row(&self, row: &QuarantineRow) -> bool {
         self.pair(row.tenant, row.kind)
             && self.sources.get(row.source as usize) == Some(&true)
             && self.ask.from.is_none_or(|from| from.millis() <= row.time)
@@ -133,7 +133,7 @@ impl<'a> Chosen<'a> {
     }
 
     /// Whether the file can have any.
-    fn any(&self, summary: &Summary) -> bool {
+    fn any(&self, summary: &QuarantineSummary) -> bool {
         summary.counts.iter().any(|count| self.pair(count.tenant, count.kind))
             && (self.ask.source.is_none() || self.sources.contains(&true))
             && self.ask.from.is_none_or(|from| from.millis() <= summary.newest)
@@ -141,7 +141,7 @@ impl<'a> Chosen<'a> {
     }
 
     /// Whether the counts by tenant and kind tell how many there are.
-    fn counts_tell(&self, summary: &Summary) -> bool {
+    fn counts_tell(&self, summary: &QuarantineSummary) -> bool {
         self.ask.source.is_none()
             && self.ask.from.is_none_or(|from| from.millis() <= summary.oldest)
             && self.ask.to.is_none_or(|to| summary.newest < to.millis())
@@ -149,7 +149,7 @@ impl<'a> Chosen<'a> {
 }
 
 /// Counts the records of a file that are asked about, by the place of their kind.
-fn counts(part: &Part, ask: &QuarantineAsk<'_>) -> Result<HashMap<Arc<str>, u64>> {
+fn counts(part: &QuarantineFile, ask: &QuarantineAsk<'_>) -> Result<HashMap<Arc<str>, u64>> {
     let summary = part.summary()?;
     let chosen = Chosen::new(ask, &summary);
     let mut counts: HashMap<u32, u64> = HashMap::new();
@@ -174,12 +174,12 @@ impl Quarantine {
     ///
     /// # Errors
     /// An `after` that names nothing; a disk that fails. What is damaged is told and left out.
-    pub fn page(&self, ask: &QuarantineAsk<'_>) -> Result<Page> {
+    pub fn page(&self, ask: &QuarantineAsk<'_>) -> Result<QuarantinePage> {
         let parts = self.shared.parts();
         let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
         let (reasons, damaged) = self.reasons(ask)?;
         let total = ask.substring.is_none().then(|| reasons.iter().map(|reason| reason.count).sum());
-        let page = Page { total, damaged, ..Page::default() };
+        let page = QuarantinePage { total, damaged, ..QuarantinePage::default() };
         let mut filling = Filling { ask, page, bytes: 0, read: 0, full: false };
         for part in parts.iter().rev().filter(|part| part.numbers().0 < before) {
             if let Err(error) = filling.add(part, before) {
@@ -217,7 +217,7 @@ impl Quarantine {
 /// A page that is being filled.
 struct Filling<'a> {
     ask: &'a QuarantineAsk<'a>,
-    page: Page,
+    page: QuarantinePage,
     bytes: usize,
     read: usize,
     full: bool,
@@ -225,7 +225,7 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     /// Adds the records of a file, newest first.
-    fn add(&mut self, part: &Part, before: u64) -> Result<()> {
+    fn add(&mut self, part: &QuarantineFile, before: u64) -> Result<()> {
         let summary = part.summary()?;
         let chosen = Chosen::new(self.ask, &summary);
         if !chosen.any(&summary) {
@@ -249,7 +249,7 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn add_entry(&mut self, entry: &Entry) {
+    fn add_entry(&mut self, entry: &QuarantineEntry) {
         if self.page.records.len() >= self.ask.limit || self.bytes >= PAGE_BYTES {
             // Of a search this one may be none; the next page finds out.
             self.stop(entry.seq);
@@ -274,12 +274,12 @@ impl Filling<'_> {
 }
 
 /// The number of the record behind which a page begins.
-fn number_of(parts: &[Arc<Part>], after: &str) -> Result<u64> {
+fn number_of(parts: &[Arc<QuarantineFile>], after: &str) -> Result<u64> {
     let wrong = || Error::parameter("after", "no such record in quarantine: begin again without it");
     if let Some(number) = after.strip_prefix('@') {
         return number.parse().map_err(|_| wrong());
     }
-    let id: Id = u128::from_str_radix(after, 16).ok().filter(|_| after.len() == 32).map(u128::to_be_bytes).ok_or_else(wrong)?;
+    let id: QuarantineId = u128::from_str_radix(after, 16).ok().filter(|_| after.len() == 32).map(u128::to_be_bytes).ok_or_else(wrong)?;
     for part in parts.iter().rev() {
         if let [Some(row)] = part.find(&[id])?[..]
             && let Some(row) = part.rows()?.get(row as usize)
@@ -290,7 +290,7 @@ fn number_of(parts: &[Arc<Part>], after: &str) -> Result<u64> {
     Err(wrong())
 }
 
-fn shown(entry: &Entry) -> Quarantined {
+fn shown(entry: &QuarantineEntry) -> Quarantined {
     let head = if entry.head.len() > HEAD_BYTES { super::head_of(&entry.head) } else { &entry.head };
     let text = std::str::from_utf8(head).ok();
     let hash = entry.sha256.unwrap_or_else(|| Sha256::digest(&entry.head).into());

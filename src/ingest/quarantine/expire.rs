@@ -1,11 +1,11 @@
 //! Retention in quarantine: records that are past their time are deleted, unless they are held.
 
 use super::tidy::merge_neighbours;
-use super::writer::Order;
-use super::{Quarantine, Shared};
+use super::writer::WriterOrder;
+use super::{Quarantine, SharedQuarantine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::storage::quarantine::{Entry, Part, Row, Summary, write_kept};
+use crate::storage::quarantine::{QuarantineEntry, QuarantineFile, QuarantineRow, QuarantineSummary, write_kept};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -44,28 +44,28 @@ impl Cleared {
 
 /// What becomes of a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum RecordFate {
     Stays,
     Held,
     Goes,
 }
 
-fn fate(clearing: &Clearing<'_>, tenant: Option<&str>, time: i64) -> Fate {
+fn fate(clearing: &Clearing<'_>, tenant: Option<&str>, time: i64) -> RecordFate {
     if !(clearing.past)(tenant, Timestamp::from_millis(time)) {
-        Fate::Stays
+        RecordFate::Stays
     } else if (clearing.held)(tenant) {
-        Fate::Held
+        RecordFate::Held
     } else {
-        Fate::Goes
+        RecordFate::Goes
     }
 }
 
-fn tenant<'a>(summary: &'a Summary, row: &Row) -> Option<&'a Arc<str>> {
+fn tenant<'a>(summary: &'a QuarantineSummary, row: &QuarantineRow) -> Option<&'a Arc<str>> {
     summary.text(row.tenant)
 }
 
 /// Counts what becomes of the records of a file; whether any goes.
-fn forecast(part: &Part, clearing: &Clearing<'_>, cleared: &mut Cleared) -> Result<bool> {
+fn forecast(part: &QuarantineFile, clearing: &Clearing<'_>, cleared: &mut Cleared) -> Result<bool> {
     let summary = part.summary()?;
     let oldest = Timestamp::from_millis(summary.oldest);
     let text = |place: u32| summary.text(place).map(AsRef::as_ref);
@@ -76,9 +76,9 @@ fn forecast(part: &Part, clearing: &Clearing<'_>, cleared: &mut Cleared) -> Resu
     for row in part.rows()? {
         let tenant = tenant(&summary, &row);
         match fate(clearing, tenant.map(AsRef::as_ref), row.time) {
-            Fate::Stays => {}
-            Fate::Held => cleared.held += 1,
-            Fate::Goes => {
+            RecordFate::Stays => {}
+            RecordFate::Held => cleared.held += 1,
+            RecordFate::Goes => {
                 any = true;
                 *cleared.tenants.entry(tenant.cloned()).or_default() += 1;
             }
@@ -113,7 +113,7 @@ impl Quarantine {
         }
         if parts.iter().any(|part| !part.is_kept()) {
             // What is in the log goes too: it is closed first.
-            self.ordered(|done| Order::Close { done })?;
+            self.ordered(|done| WriterOrder::Close { done })?;
             (cleared, parts) = self.shared.clearable(clearing);
         }
         begun(&cleared)?;
@@ -129,9 +129,9 @@ impl Quarantine {
     }
 
     /// Writes a file anew without what goes.
-    fn rewrite(&self, part: &Arc<Part>, clearing: &Clearing<'_>) -> Result<()> {
-        let stays = |entry: &Entry| fate(clearing, entry.tenant.as_deref(), entry.time) != Fate::Goes;
-        let (left, gone): (Vec<Entry>, Vec<Entry>) = part.all()?.into_iter().partition(stays);
+    fn rewrite(&self, part: &Arc<QuarantineFile>, clearing: &Clearing<'_>) -> Result<()> {
+        let stays = |entry: &QuarantineEntry| fate(clearing, entry.tenant.as_deref(), entry.time) != RecordFate::Goes;
+        let (left, gone): (Vec<QuarantineEntry>, Vec<QuarantineEntry>) = part.all()?.into_iter().partition(stays);
         let new = if left.is_empty() {
             Vec::new()
         } else {
@@ -144,17 +144,17 @@ impl Quarantine {
         Ok(())
     }
 
-    fn exchange(&self, old: Vec<Arc<Part>>, new: Vec<Arc<Part>>) -> Result<()> {
-        self.ordered(|done| Order::Exchange { old, new, done })
+    fn exchange(&self, old: Vec<Arc<QuarantineFile>>, new: Vec<Arc<QuarantineFile>>) -> Result<()> {
+        self.ordered(|done| WriterOrder::Exchange { old, new, done })
     }
 }
 
-impl Shared {
+impl SharedQuarantine {
     /// What would be deleted, and the files that hold it.
-    fn clearable(&self, clearing: &Clearing<'_>) -> (Cleared, Vec<Arc<Part>>) {
+    fn clearable(&self, clearing: &Clearing<'_>) -> (Cleared, Vec<Arc<QuarantineFile>>) {
         let mut cleared = Cleared::default();
         let parts = self.parts();
-        let has = |part: &&Arc<Part>| {
+        let has = |part: &&Arc<QuarantineFile>| {
             let mut of_part = Cleared::default();
             match forecast(part, clearing, &mut of_part) {
                 // A damaged file is evidence: it stays whole until somebody has seen to it.

@@ -16,7 +16,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Page, QuarantineAsk, Quarantined, ReasonCount};
+pub use ask::{QuarantineAsk, QuarantinePage, Quarantined, ReasonCount};
 pub use expire::{Cleared, Clearing};
 pub use kind::kind_of;
 pub use shares::QUARANTINE_BYTES;
@@ -24,8 +24,8 @@ pub use shares::QUARANTINE_BYTES;
 use super::accept::Rejected;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::storage::quarantine::{Entry, Folder, HEAD_BYTES, Id, Part};
-use crate::storage::{Access, Store};
+use crate::storage::quarantine::{Folder, HEAD_BYTES, QuarantineEntry, QuarantineFile, QuarantineId};
+use crate::storage::{AccessMode, Store};
 use sha2::{Digest, Sha256};
 use shares::Shares;
 use std::collections::HashSet;
@@ -33,7 +33,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use writer::{Order, Writer};
+use writer::{QuarantineWriter, WriterOrder};
 
 /// Orders that may wait.
 const ORDERS_WAITING: usize = 64;
@@ -43,17 +43,17 @@ const HANDED: (usize, usize) = (10_000, 4 << 20);
 /// The quarantine of a data directory.
 #[derive(Debug)]
 pub struct Quarantine {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQuarantine>,
     /// Of who writes; without it this only reads.
-    orders: Option<SyncSender<Order>>,
+    orders: Option<SyncSender<WriterOrder>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What readers and the writer share.
 #[derive(Debug)]
-struct Shared {
+struct SharedQuarantine {
     folder: Folder,
-    parts: Mutex<Arc<Vec<Arc<Part>>>>,
+    parts: Mutex<Arc<Vec<Arc<QuarantineFile>>>>,
     shares: Mutex<Shares>,
     /// Files are being written anew.
     rewriting: AtomicBool,
@@ -61,22 +61,22 @@ struct Shared {
     damage: Vec<String>,
 }
 
-impl Shared {
-    fn parts(&self) -> Arc<Vec<Arc<Part>>> {
+impl SharedQuarantine {
+    fn parts(&self) -> Arc<Vec<Arc<QuarantineFile>>> {
         Arc::clone(&self.parts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts parts in the place of others; oldest first.
-    fn exchange(&self, old: &[Arc<Part>], new: impl IntoIterator<Item = Arc<Part>>) {
+    fn exchange(&self, old: &[Arc<QuarantineFile>], new: impl IntoIterator<Item = Arc<QuarantineFile>>) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let stays = |part: &&Arc<Part>| !old.iter().any(|gone| Arc::ptr_eq(gone, part));
-        let mut now: Vec<Arc<Part>> = parts.iter().filter(stays).cloned().chain(new).collect();
+        let stays = |part: &&Arc<QuarantineFile>| !old.iter().any(|gone| Arc::ptr_eq(gone, part));
+        let mut now: Vec<Arc<QuarantineFile>> = parts.iter().filter(stays).cloned().chain(new).collect();
         now.sort_by_key(|part| part.numbers().0);
         *parts = Arc::new(now);
     }
 
     /// Writes down which files there must be: those that there are, without `gone`, and with `coming`.
-    fn list(&self, gone: &[Arc<Part>], coming: &[&str]) -> Result<()> {
+    fn list(&self, gone: &[Arc<QuarantineFile>], coming: &[&str]) -> Result<()> {
         let parts = self.parts();
         let stays = parts.iter().filter(|part| !gone.iter().any(|gone| Arc::ptr_eq(gone, part)));
         self.folder.list(stays.map(|part| part.path().to_owned()).chain(coming.iter().map(|path| (*path).to_owned())))
@@ -93,7 +93,7 @@ impl Quarantine {
     ///
     /// # Errors
     /// A folder that cannot be read, or, for writing, a disk that fails.
-    pub fn open(store: &Store, access: Access, bound: u64) -> Result<Self> {
+    pub fn open(store: &Store, access: AccessMode, bound: u64) -> Result<Self> {
         let mut folder = Folder::new(store);
         let mut found = folder.open(kind_of)?;
         for part in found.parts.iter().filter(|part| part.torn() > 0) {
@@ -104,17 +104,17 @@ impl Quarantine {
         }
         let next = found.next;
         let damage = std::mem::take(&mut found.damage);
-        if access == Access::Write {
+        if access == AccessMode::Write {
             tidy::at_start(&folder, &mut found)?;
         }
         let shares = Mutex::new(Shares::of(&found.parts, bound));
         let parts = Mutex::new(Arc::new(found.parts));
-        let shared = Arc::new(Shared { folder, parts, shares, rewriting: AtomicBool::default(), damage });
-        if access == Access::Read {
+        let shared = Arc::new(SharedQuarantine { folder, parts, shares, rewriting: AtomicBool::default(), damage });
+        if access == AccessMode::Read {
             return Ok(Self { shared, orders: None, thread: None });
         }
         let (orders, received) = sync_channel(ORDERS_WAITING);
-        let mut writer = Writer::new(Arc::clone(&shared), next);
+        let mut writer = QuarantineWriter::new(Arc::clone(&shared), next);
         let spawned = std::thread::Builder::new().name("annals-quarantine".into()).spawn(move || writer.run(&received));
         let thread = spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())?;
         Ok(Self { shared, orders: Some(orders), thread: Some(thread) })
@@ -143,7 +143,7 @@ impl Quarantine {
     /// again.
     pub fn keep(&self, source: &str, now: Timestamp, rejected: &[Rejected]) -> Result<()> {
         let source: Arc<str> = source.into();
-        let mut seen: HashSet<Id> = HashSet::new();
+        let mut seen: HashSet<QuarantineId> = HashSet::new();
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for rejected in rejected {
             let digest = id(rejected);
@@ -161,12 +161,12 @@ impl Quarantine {
         if entries.is_empty() { Ok(()) } else { self.hand_over(entries) }
     }
 
-    fn hand_over(&self, entries: Vec<Entry>) -> Result<()> {
-        self.ordered(|done| Order::Keep { entries, done })
+    fn hand_over(&self, entries: Vec<QuarantineEntry>) -> Result<()> {
+        self.ordered(|done| WriterOrder::Keep { entries, done })
     }
 
     /// Has the thread do something, and waits until it is done.
-    fn ordered(&self, order: impl FnOnce(SyncSender<Result<()>>) -> Order) -> Result<()> {
+    fn ordered(&self, order: impl FnOnce(SyncSender<Result<()>>) -> WriterOrder) -> Result<()> {
         let (done, answer) = sync_channel(1);
         self.orders.as_ref().and_then(|orders| orders.send(order(done)).ok()).ok_or_else(gone)?;
         answer.recv().unwrap_or_else(|_| Err(gone()))
@@ -199,20 +199,20 @@ fn gone() -> Error {
     Error::internal("the thread that writes quarantine has ended; restart to go on")
 }
 
-fn id(rejected: &Rejected) -> Id {
+fn id(rejected: &Rejected) -> QuarantineId {
     let tenant = rejected.tenant.as_deref().unwrap_or_default();
     let digest =
         Sha256::new().chain_update((tenant.len() as u64).to_le_bytes()).chain_update(tenant).chain_update(&rejected.bytes).finalize();
-    let mut id = Id::default();
+    let mut id = QuarantineId::default();
     id.copy_from_slice(&digest[..16]);
     id
 }
 
-fn entry(id: Id, rejected: &Rejected, source: &Arc<str>, now: Timestamp) -> Entry {
+fn entry(id: QuarantineId, rejected: &Rejected, source: &Arc<str>, now: Timestamp) -> QuarantineEntry {
     let bytes = &rejected.bytes;
     let cut = bytes.len() > HEAD_BYTES;
     let head = if cut { head_of(bytes) } else { bytes };
-    Entry {
+    QuarantineEntry {
         id,
         // The writer numbers it.
         seq: 0,

@@ -9,7 +9,7 @@
 //! Requests without records for quarantine are not concerned at all. Records leave by retention.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::quarantine::{Entry, Part};
+use crate::storage::quarantine::{QuarantineEntry, QuarantineFile};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(super) struct Shares {
 
 impl Shares {
     /// What is in files. What cannot be read is counted for nobody.
-    pub(super) fn of(parts: &[Arc<Part>], bound: u64) -> Self {
+    pub(super) fn of(parts: &[Arc<QuarantineFile>], bound: u64) -> Self {
         let mut shares = Self { bound, total: 0, tenants: HashMap::new(), others: 0 };
         for part in parts {
             let Ok(summary) = part.summary() else { continue };
@@ -58,7 +58,7 @@ impl Shares {
     ///
     /// # Errors
     /// There is no room for it.
-    pub(super) fn add(&mut self, entry: &Entry) -> Result<()> {
+    pub(super) fn add(&mut self, entry: &QuarantineEntry) -> Result<()> {
         let (bound, more, total) = (self.bound, entry.charge(), self.total);
         let own = self.of_tenant(entry.tenant.as_ref());
         let after = *own + more;
@@ -72,7 +72,7 @@ impl Shares {
     }
 
     /// Gives back what [`Shares::add`] counted.
-    pub(super) fn remove(&mut self, entry: &Entry) {
+    pub(super) fn remove(&mut self, entry: &QuarantineEntry) {
         let own = self.of_tenant(entry.tenant.as_ref());
         *own = own.saturating_sub(entry.charge());
         self.total = self.total.saturating_sub(entry.charge());

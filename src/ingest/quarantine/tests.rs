@@ -14,13 +14,13 @@ fn numbered(tenant: &str, numbers: std::ops::Range<usize>) -> Vec<Rejected> {
     numbers.map(|number| rejected(tenant, format!("nonsense {number}"))).collect()
 }
 
-struct Kept {
+struct TestQuarantine {
     folder: tempfile::TempDir,
     quarantine: Option<Quarantine>,
     bound: u64,
 }
 
-impl Kept {
+impl TestQuarantine {
     fn new(bound: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let mut kept = Self { folder, quarantine: None, bound };
@@ -31,7 +31,7 @@ impl Kept {
     fn reopen(&mut self) {
         self.quarantine = None;
         let store = Store::new(self.folder.path()).expect("a store");
-        self.quarantine = Some(Quarantine::open(&store, Access::Write, self.bound).expect("it opens"));
+        self.quarantine = Some(Quarantine::open(&store, AccessMode::Write, self.bound).expect("it opens"));
     }
 
     fn get(&self) -> &Quarantine {
@@ -75,7 +75,7 @@ fn pages(quarantine: &Quarantine, ask: &QuarantineAsk<'_>) -> (Vec<Quarantined>,
 
 #[test]
 fn the_same_record_is_kept_once_in_a_request_later_and_after_a_restart() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let sent = [numbered("t", 0..500), numbered("t", 0..500), numbered("u", 0..3)].concat();
     for _ in 0..2 {
         kept.get().keep("a door", NOW, &sent).expect("kept");
@@ -90,7 +90,7 @@ fn the_same_record_is_kept_once_in_a_request_later_and_after_a_restart() {
 
 #[test]
 fn many_at_once_are_each_kept() {
-    let kept = Kept::new(QUARANTINE_BYTES);
+    let kept = TestQuarantine::new(QUARANTINE_BYTES);
     std::thread::scope(|scope| {
         for number in 0..200 {
             let quarantine = kept.get();
@@ -104,7 +104,7 @@ fn many_at_once_are_each_kept() {
 
 #[test]
 fn of_a_long_record_its_beginning_is_kept_with_length_and_hash() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let long = "é".repeat(HEAD_BYTES) + "the end";
     let zeros = vec![0; 5 << 20];
     let odd = [b"x".as_slice(), "é".repeat(HEAD_BYTES).as_bytes()].concat();
@@ -124,7 +124,7 @@ fn of_a_long_record_its_beginning_is_kept_with_length_and_hash() {
 
 #[test]
 fn a_full_log_becomes_a_kept_file_and_a_start_reads_only_what_files_say_of_themselves() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let filler = "x".repeat(HEAD_BYTES - 20);
     let sent: Vec<Rejected> = (0..700).map(|number| rejected("t", format!("{number} {filler}"))).collect();
     kept.get().keep("a file", NOW, &sent).expect("kept");
@@ -144,7 +144,7 @@ fn a_full_log_becomes_a_kept_file_and_a_start_reads_only_what_files_say_of_thems
 
 #[test]
 fn questions_have_exact_totals_and_pages_that_fit_together() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let day = |day: i64| Timestamp::from_millis(NOW.millis() + day * DAY_MS);
     for number in 0..4 {
         kept.get().keep("a door", day(number), &numbered("t", 100 * number as usize..100 * (number as usize + 1))).expect("kept");
@@ -186,7 +186,7 @@ fn questions_have_exact_totals_and_pages_that_fit_together() {
 
 #[test]
 fn pages_stay_where_they_are_while_records_arrive() {
-    let kept = Kept::new(QUARANTINE_BYTES);
+    let kept = TestQuarantine::new(QUARANTINE_BYTES);
     kept.get().keep("a door", NOW, &numbered("t", 0..300)).expect("kept");
     let (before, _) = pages(kept.get(), &ALL);
     let (mut seen, mut after, mut number) = (Vec::new(), None::<String>, 1_000);
@@ -205,8 +205,8 @@ fn pages_stay_where_they_are_while_records_arrive() {
 
 #[test]
 fn one_tenant_that_is_full_does_not_stop_another() {
-    let mut kept = Kept::new(64 << 10);
-    let fill = |kept: &Kept, tenant: &str| {
+    let mut kept = TestQuarantine::new(64 << 10);
+    let fill = |kept: &TestQuarantine, tenant: &str| {
         (0..1_000)
             .find_map(|number| kept.get().keep("a door", NOW, &numbered(tenant, number..number + 1)).err().map(|error| (number, error)))
     };
@@ -231,7 +231,7 @@ fn one_tenant_that_is_full_does_not_stop_another() {
 
 #[test]
 fn what_is_past_its_time_goes_and_what_is_held_stays() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let old = Timestamp::from_millis(NOW.millis() - 400 * DAY_MS);
     for tenant in ["a", "b", "c"] {
         kept.get().keep("a door", old, &numbered(tenant, 0..10)).expect("kept");
@@ -256,7 +256,7 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
     let cleared = cleared.expect("cleared");
     assert_eq!((Some(&cleared), &cleared), (told.as_ref(), &expected));
     let charge = before - kept.get().bytes().0;
-    let check = |kept: &Kept| {
+    let check = |kept: &TestQuarantine| {
         let (records, _) = pages(kept.get(), &ALL);
         let of = |tenant: &str| records.iter().filter(|record| record.tenant.as_deref() == Some(tenant)).count();
         assert_eq!([of("a"), of("b"), of("c")], [5, 15, 10]);
@@ -280,13 +280,13 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
 
 #[test]
 fn what_a_killed_process_left_is_there_and_written_as_a_kept_file() {
-    let kept = Kept::new(QUARANTINE_BYTES);
+    let kept = TestQuarantine::new(QUARANTINE_BYTES);
     for number in 0..20 {
         kept.get().keep("a door", NOW, &numbered("t", 10 * number..10 * (number + 1))).expect("kept");
     }
     let log = fs::read(kept.folder.path().join(paths::QUARANTINE).join(&kept.files()[0])).expect("it is there");
     for (end, records) in [(log.len(), 200), (log.len() - 1, 190)] {
-        let mut killed = Kept::new(QUARANTINE_BYTES);
+        let mut killed = TestQuarantine::new(QUARANTINE_BYTES);
         killed.quarantine = None;
         let folder = killed.folder.path().join(paths::QUARANTINE);
         fs::create_dir_all(&folder).expect("a folder");
@@ -307,7 +307,7 @@ fn what_a_killed_process_left_is_there_and_written_as_a_kept_file() {
 
 #[test]
 fn a_disk_that_fails_is_told_and_the_next_records_are_kept() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let folder = kept.folder.path().join(paths::QUARANTINE);
     fs::write(&folder, b"no folder").expect("written");
     for _ in 0..3 {
@@ -324,7 +324,7 @@ fn a_disk_that_fails_is_told_and_the_next_records_are_kept() {
 
 #[test]
 fn small_files_of_many_starts_are_merged() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     for number in 0..40 {
         kept.get().keep("a door", NOW, &numbered("t", number..number + 1)).expect("kept");
         kept.reopen();
@@ -350,7 +350,7 @@ fn files_of_earlier_versions_are_read_and_then_written_as_ours() {
     fs::write(quarantine.join("01B.ndjson"), line(3, &format!("\"record\":\"{long}\""))).expect("written");
     fs::write(quarantine.join("01C.ndjson"), line(4, "\"record\":\"four\"") + "{\"id\":\"00").expect("written");
     let store = Store::new(folder.path()).expect("a store");
-    let check = |access: Access| {
+    let check = |access: AccessMode| {
         let opened = Quarantine::open(&store, access, QUARANTINE_BYTES).expect("it opens");
         let page = opened.page(&ALL).expect("a page");
         let shown = |record: &Quarantined| (record.record.clone(), record.record_base64.clone(), record.length, record.cut);
@@ -366,25 +366,25 @@ fn files_of_earlier_versions_are_read_and_then_written_as_ours() {
         assert!(page.damaged.iter().any(|what| what.contains("01C.ndjson")));
         opened
     };
-    drop(check(Access::Read));
+    drop(check(AccessMode::Read));
     let before = store.names(paths::QUARANTINE).expect("names");
     assert_eq!(before, ["01A.ndjson", "01B.ndjson", "01C.ndjson"], "reading changes nothing");
     for _ in 0..2 {
-        let opened = check(Access::Write);
+        let opened = check(AccessMode::Write);
         let parts = opened.shared.parts();
         assert!(parts.iter().all(|part| part.numbers().0 < FIRST_NUMBER));
         let names = store.names(paths::QUARANTINE).expect("names");
         let old: Vec<&String> = names.iter().filter(|name| name.ends_with(".ndjson")).collect();
         assert_eq!(old, ["01C.ndjson"], "what is damaged stays as it is");
     }
-    let opened = check(Access::Write);
+    let opened = check(AccessMode::Write);
     opened.keep("a door", NOW, &numbered("t", 0..1)).expect("kept");
     assert_eq!(opened.page(&ALL).expect("a page").records[0].record.as_deref(), Some("nonsense 0"), "newer than all of them");
 }
 
 #[test]
 fn damage_is_named_stops_nothing_and_takes_only_its_own() {
-    let mut kept = Kept::new(QUARANTINE_BYTES);
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     for number in 0..3 {
         kept.get().keep("a door", NOW, &numbered("t", 100 * number..100 * (number + 1))).expect("kept");
         kept.reopen();

@@ -2,7 +2,9 @@
 //! too, and small neighbours are merged.
 
 use crate::error::Result;
-use crate::storage::quarantine::{Entry, FILE_BYTES, FILE_RECORDS, FIRST_NUMBER, Folder, Found, Id, Part, write_kept};
+use crate::storage::quarantine::{
+    FILE_BYTES, FILE_RECORDS, FIRST_NUMBER, Folder, FolderContents, QuarantineEntry, QuarantineFile, QuarantineId, write_kept,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,10 +12,11 @@ use std::sync::Arc;
 const NEIGHBOURS: usize = 8;
 
 /// Puts the folder in order before anything is written to it. What is damaged stays as it is.
-pub(super) fn at_start(folder: &Folder, found: &mut Found) -> Result<()> {
+pub(super) fn at_start(folder: &Folder, found: &mut FolderContents) -> Result<()> {
     let store = folder.store();
     // What a conversion that was stopped has written.
-    let earlier: Vec<Arc<Part>> = found.parts.iter().filter(|part| part.is_kept() && part.numbers().0 < FIRST_NUMBER).cloned().collect();
+    let earlier: Vec<Arc<QuarantineFile>> =
+        found.parts.iter().filter(|part| part.is_kept() && part.numbers().0 < FIRST_NUMBER).cloned().collect();
     let mut remove = std::mem::take(&mut found.superseded);
     let mut parts = Vec::new();
     for part in std::mem::take(&mut found.parts) {
@@ -44,11 +47,11 @@ pub(super) fn at_start(folder: &Folder, found: &mut Found) -> Result<()> {
 }
 
 /// Writes the records of an earlier version's file as ours.
-fn convert(folder: &Folder, old: &Part, earlier: &[Arc<Part>]) -> Result<Vec<Arc<Part>>> {
+fn convert(folder: &Folder, old: &QuarantineFile, earlier: &[Arc<QuarantineFile>]) -> Result<Vec<Arc<QuarantineFile>>> {
     let rows: Vec<u32> = (0..old.records() as u32).collect();
     let mut made = Vec::new();
-    let (mut entries, mut bytes): (Vec<Entry>, u64) = (Vec::new(), 0);
-    let write = |entries: &mut Vec<Entry>, made: &mut Vec<Arc<Part>>| {
+    let (mut entries, mut bytes): (Vec<QuarantineEntry>, u64) = (Vec::new(), 0);
+    let write = |entries: &mut Vec<QuarantineEntry>, made: &mut Vec<Arc<QuarantineFile>>| {
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             made.push(Arc::new(write_kept(folder.store(), (first.seq, last.seq), entries)?));
             entries.clear();
@@ -58,7 +61,7 @@ fn convert(folder: &Folder, old: &Part, earlier: &[Arc<Part>]) -> Result<Vec<Arc
     // One at a time: earlier versions kept records whole.
     for row in rows {
         for entry in old.entries(&[row], &mut Vec::new())? {
-            let known = |part: &Arc<Part>| Ok(part.find(&[entry.id])?.iter().any(Option::is_some));
+            let known = |part: &Arc<QuarantineFile>| Ok(part.find(&[entry.id])?.iter().any(Option::is_some));
             if earlier.iter().map(known).collect::<Result<Vec<bool>>>()?.contains(&true) {
                 continue;
             }
@@ -75,12 +78,12 @@ fn convert(folder: &Folder, old: &Part, earlier: &[Arc<Part>]) -> Result<Vec<Arc
 }
 
 /// Merges neighbours that fit into one file; returns what there is then, and the paths of what was merged.
-pub(super) fn merge_neighbours(folder: &Folder, parts: Vec<Arc<Part>>) -> Result<(Vec<Arc<Part>>, Vec<String>)> {
-    let (mut merged, mut gone): (Vec<Arc<Part>>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut run: Vec<Arc<Part>> = Vec::new();
+pub(super) fn merge_neighbours(folder: &Folder, parts: Vec<Arc<QuarantineFile>>) -> Result<(Vec<Arc<QuarantineFile>>, Vec<String>)> {
+    let (mut merged, mut gone): (Vec<Arc<QuarantineFile>>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut run: Vec<Arc<QuarantineFile>> = Vec::new();
     // Those of earlier versions may be large before packing.
-    let may = |part: &Part| part.is_kept() && part.numbers().0 >= FIRST_NUMBER;
-    let fits = |run: &[Arc<Part>], part: &Part| {
+    let may = |part: &QuarantineFile| part.is_kept() && part.numbers().0 >= FIRST_NUMBER;
+    let fits = |run: &[Arc<QuarantineFile>], part: &QuarantineFile| {
         let records: u64 = run.iter().map(|part| part.records()).sum();
         let bytes: u64 = run.iter().map(|part| part.charged()).sum();
         records + part.records() <= FILE_RECORDS as u64 && bytes + part.charged() <= FILE_BYTES
@@ -95,7 +98,7 @@ pub(super) fn merge_neighbours(folder: &Folder, parts: Vec<Arc<Part>>) -> Result
     Ok((merged, gone))
 }
 
-fn merge(folder: &Folder, run: &mut Vec<Arc<Part>>, merged: &mut Vec<Arc<Part>>, gone: &mut Vec<String>) -> Result<()> {
+fn merge(folder: &Folder, run: &mut Vec<Arc<QuarantineFile>>, merged: &mut Vec<Arc<QuarantineFile>>, gone: &mut Vec<String>) -> Result<()> {
     let run = std::mem::take(run);
     // A damaged block is met here at the latest: its file stays as it is, and a check names it.
     let all = if run.len() < NEIGHBOURS { None } else { run.iter().map(|part| part.all()).collect::<Result<Vec<_>>>().ok() };
@@ -103,8 +106,8 @@ fn merge(folder: &Folder, run: &mut Vec<Arc<Part>>, merged: &mut Vec<Arc<Part>>,
         merged.extend(run);
         return Ok(());
     };
-    let mut seen: HashSet<Id> = HashSet::new();
-    let entries: Vec<Entry> = all.into_iter().flatten().filter(|entry| seen.insert(entry.id)).collect();
+    let mut seen: HashSet<QuarantineId> = HashSet::new();
+    let entries: Vec<QuarantineEntry> = all.into_iter().flatten().filter(|entry| seen.insert(entry.id)).collect();
     merged.push(Arc::new(write_kept(folder.store(), (first.numbers().0, last.numbers().1), &entries)?));
     gone.extend(run.iter().map(|part| part.path().to_owned()));
     Ok(())

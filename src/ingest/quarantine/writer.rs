@@ -1,8 +1,8 @@
 //! The thread that owns what is written: what waits is made durable together.
 
-use super::Shared;
+use super::SharedQuarantine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::quarantine::{Appender, Entry, Id, Part, write_kept};
+use crate::storage::quarantine::{Appender, QuarantineEntry, QuarantineFile, QuarantineId, write_kept};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -14,18 +14,18 @@ const KINDS_MAX: usize = 1_000;
 
 /// What the thread is told to do.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum WriterOrder {
     /// Make entries durable that are not there yet.
-    Keep { entries: Vec<Entry>, done: SyncSender<Result<()>> },
+    Keep { entries: Vec<QuarantineEntry>, done: SyncSender<Result<()>> },
     /// Make a kept file of the log.
     Close { done: SyncSender<Result<()>> },
     /// Put files in the place of others, which are removed.
-    Exchange { old: Vec<Arc<Part>>, new: Vec<Arc<Part>>, done: SyncSender<Result<()>> },
+    Exchange { old: Vec<Arc<QuarantineFile>>, new: Vec<Arc<QuarantineFile>>, done: SyncSender<Result<()>> },
 }
 
 #[derive(Debug)]
-pub(super) struct Writer {
-    shared: Arc<Shared>,
+pub(super) struct QuarantineWriter {
+    shared: Arc<SharedQuarantine>,
     log: Option<Appender>,
     next: u64,
     kinds: HashSet<Arc<str>>,
@@ -33,27 +33,27 @@ pub(super) struct Writer {
 
 /// Entries that are written together, and who waits for them.
 #[derive(Debug, Default)]
-struct Group {
-    entries: Vec<Entry>,
-    places: HashSet<Id>,
+struct WriteGroup {
+    entries: Vec<QuarantineEntry>,
+    places: HashSet<QuarantineId>,
     bytes: u64,
     waiting: Vec<SyncSender<Result<()>>>,
 }
 
-impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, next: u64) -> Self {
+impl QuarantineWriter {
+    pub(super) fn new(shared: Arc<SharedQuarantine>, next: u64) -> Self {
         Self { shared, log: None, next, kinds: HashSet::new() }
     }
 
-    pub(super) fn run(&mut self, orders: &Receiver<Order>) {
+    pub(super) fn run(&mut self, orders: &Receiver<WriterOrder>) {
         let mut order = orders.recv().ok();
         while let Some(first) = order.take() {
-            let mut group = Group::default();
+            let mut group = WriteGroup::default();
             let mut behind = Vec::new();
             let mut taken = Some(first);
             while let Some(next) = taken {
                 match next {
-                    Order::Keep { entries, done } => self.take(&mut group, entries, done),
+                    WriterOrder::Keep { entries, done } => self.take(&mut group, entries, done),
                     other => behind.push(other),
                 }
                 taken = if group.bytes < GROUP_BYTES && behind.is_empty() { orders.try_recv().ok() } else { None };
@@ -61,9 +61,9 @@ impl Writer {
             self.write(group);
             for order in behind {
                 let (done, answer) = match order {
-                    Order::Close { done } => (done, self.close()),
-                    Order::Exchange { old, new, done } => (done, self.exchange(&old, new)),
-                    Order::Keep { .. } => continue,
+                    WriterOrder::Close { done } => (done, self.close()),
+                    WriterOrder::Exchange { old, new, done } => (done, self.exchange(&old, new)),
+                    WriterOrder::Keep { .. } => continue,
                 };
                 let _ = done.send(answer);
             }
@@ -75,7 +75,7 @@ impl Writer {
     }
 
     /// Adds to a group what is not known, if there is room for all of it.
-    fn take(&mut self, group: &mut Group, entries: Vec<Entry>, done: SyncSender<Result<()>>) {
+    fn take(&mut self, group: &mut WriteGroup, entries: Vec<QuarantineEntry>, done: SyncSender<Result<()>>) {
         let fresh = self.unknown(group, entries);
         let mut shares = self.shared.shares();
         let refused = fresh.iter().enumerate().find_map(|(place, entry)| shares.add(entry).err().map(|error| (place, error)));
@@ -93,13 +93,13 @@ impl Writer {
         group.waiting.push(done);
     }
 
-    fn unknown(&mut self, group: &Group, mut entries: Vec<Entry>) -> Vec<Entry> {
+    fn unknown(&mut self, group: &WriteGroup, mut entries: Vec<QuarantineEntry>) -> Vec<QuarantineEntry> {
         entries.retain(|entry| !group.places.contains(&entry.id));
         for part in self.shared.parts().iter().rev() {
             if entries.is_empty() {
                 break;
             }
-            let ids: Vec<Id> = entries.iter().map(|entry| entry.id).collect();
+            let ids: Vec<QuarantineId> = entries.iter().map(|entry| entry.id).collect();
             // What a damaged index does not tell is kept once more.
             let Ok(found) = part.find(&ids) else { continue };
             let mut found = found.into_iter();
@@ -108,7 +108,7 @@ impl Writer {
         entries
     }
 
-    fn write(&mut self, mut group: Group) {
+    fn write(&mut self, mut group: WriteGroup) {
         let written = if group.entries.is_empty() { Ok(()) } else { self.append(&mut group.entries) };
         if let Err(error) = &written {
             let mut shares = self.shared.shares();
@@ -130,7 +130,7 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, entries: &mut [Entry]) -> Result<()> {
+    fn append(&mut self, entries: &mut [QuarantineEntry]) -> Result<()> {
         for (seq, entry) in (self.next..).zip(entries.iter_mut()) {
             entry.seq = seq;
             if !self.kinds.contains(&entry.kind) {
@@ -164,7 +164,7 @@ impl Writer {
         self.exchange(&[old], vec![kept])
     }
 
-    fn exchange(&self, old: &[Arc<Part>], new: Vec<Arc<Part>>) -> Result<()> {
+    fn exchange(&self, old: &[Arc<QuarantineFile>], new: Vec<Arc<QuarantineFile>>) -> Result<()> {
         let paths: Vec<String> = new.iter().map(|part| part.path().to_owned()).collect();
         self.shared.list(old, &paths.iter().map(String::as_str).collect::<Vec<_>>())?;
         self.shared.exchange(old, new);

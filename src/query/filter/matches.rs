@@ -1,21 +1,21 @@
 //! What a filter means, event by event: the oracle that every faster path is compared with.
 
-use super::{Clause, Condition, Filter, Test};
+use super::{Clause, FieldCondition, Filter, Test};
 use crate::event::{Event, Value};
 use crate::text::RecordTexts;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
 /// An event that clauses are put to, in whatever form it is at hand.
-pub trait Subject {
+pub trait FilterSubject {
     /// Whether a condition on a field holds.
-    fn holds(&self, condition: &Condition) -> bool;
+    fn holds(&self, condition: &FieldCondition) -> bool;
     /// The record as received.
     fn record(&self) -> &str;
 }
 
-impl Subject for Event {
-    fn holds(&self, condition: &Condition) -> bool {
+impl FilterSubject for Event {
+    fn holds(&self, condition: &FieldCondition) -> bool {
         condition.holds(self.value(condition.field))
     }
 
@@ -31,7 +31,7 @@ pub struct Probe<'a, S> {
     texts: OnceCell<RecordTexts>,
 }
 
-impl<'a, S: Subject> Probe<'a, S> {
+impl<'a, S: FilterSubject> Probe<'a, S> {
     /// A probe of a subject.
     pub fn new(subject: &'a S) -> Self {
         Self { subject, texts: OnceCell::new() }
@@ -62,7 +62,7 @@ impl Filter {
     }
 }
 
-impl Condition {
+impl FieldCondition {
     /// Whether the condition holds for a value of its field.
     pub fn holds(&self, value: Value<'_>) -> bool {
         self.test.holds(value) != self.negated

@@ -12,7 +12,7 @@ mod parse_text;
 mod record;
 
 pub(super) use cost::cost_of;
-pub use matches::{Probe, Subject};
+pub use matches::{FilterSubject, Probe};
 pub use parse::{DEPTH_MAX, VALUES_MAX, parse_duration, parse_filter};
 pub use parse_text::TEXT_BYTES_MAX;
 pub(super) use record::hiding_escape;
@@ -39,7 +39,7 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Clause {
     /// A condition on a field.
-    Field(Condition),
+    Field(FieldCondition),
     /// A test of the record's text.
     Record(RecordTest),
     /// At least one of these.
@@ -52,7 +52,7 @@ pub enum Clause {
 
 /// A condition on one field.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition {
+pub struct FieldCondition {
     /// The field.
     pub field: Field,
     /// Whether the test must fail instead of hold. An event without a value fails every test, so it passes every `not`.
@@ -82,13 +82,13 @@ impl Filter {
     /// The same filter with one more condition: the field has this value.
     #[must_use]
     pub fn and_equal(mut self, field: Field, value: impl Into<String>) -> Self {
-        self.clauses.push(Clause::Field(Condition { field, negated: false, test: Test::OneOf(vec![value.into()]) }));
+        self.clauses.push(Clause::Field(FieldCondition { field, negated: false, test: Test::OneOf(vec![value.into()]) }));
         self
     }
 }
 
-impl From<Condition> for Clause {
-    fn from(condition: Condition) -> Self {
+impl From<FieldCondition> for Clause {
+    fn from(condition: FieldCondition) -> Self {
         Self::Field(condition)
     }
 }
@@ -115,7 +115,7 @@ impl fmt::Display for Clause {
     }
 }
 
-impl fmt::Display for Condition {
+impl fmt::Display for FieldCondition {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.field;
         let not = if self.negated { ".not" } else { "" };

@@ -5,9 +5,9 @@
 
 use super::parse_json::parse_group;
 use super::parse_text::{parse_substring, parse_text};
-use super::{Clause, Condition, Filter, Test};
+use super::{Clause, FieldCondition, Filter, Test};
 use crate::error::{Error, Result};
-use crate::event::{Amount, FIELDS, Field, Kind, Operator, Timestamp};
+use crate::event::{Amount, FIELDS, Field, FieldKind, FilterOperator, Timestamp};
 use ipnet::IpNet;
 
 /// The most values that a filter may have in all.
@@ -36,7 +36,7 @@ pub(super) struct Builder {
     now: Timestamp,
     /// How many values the whole filter has so far.
     values: usize,
-    conditions: Vec<Condition>,
+    conditions: Vec<FieldCondition>,
     clauses: Vec<Clause>,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
@@ -81,7 +81,7 @@ impl Builder {
                 once(name, &mut self.last, ago)
             }
             "filter_type" => {
-                let field = Field::from_name(value).filter(|field| field.def().operators.contains(&Operator::Equal));
+                let field = Field::from_name(value).filter(|field| field.def().operators.contains(&FilterOperator::Equal));
                 let field = field.ok_or_else(|| {
                     Error::parameter(name, format!("{value:?} is no filter type: event_name, resource_id, resource_name or another field"))
                 })?;
@@ -117,7 +117,7 @@ impl Builder {
         }
         let (field_name, operator) = split_name(name);
         let field = Field::from_name(field_name).filter(|field| !field.def().operators.is_empty()).ok_or_else(|| unknown(name))?;
-        let allowed = |operator: Operator| {
+        let allowed = |operator: FilterOperator| {
             let def = field.def();
             if def.operators.contains(&operator) {
                 return Ok(());
@@ -127,34 +127,34 @@ impl Builder {
         };
         let (negated, test) = match operator {
             "" | "not" => {
-                allowed(if operator.is_empty() { Operator::Equal } else { Operator::Not })?;
+                allowed(if operator.is_empty() { FilterOperator::Equal } else { FilterOperator::Not })?;
                 (operator == "not", equal(name, field, value)?)
             }
             "prefix" => {
-                allowed(Operator::Prefix)?;
+                allowed(FilterOperator::Prefix)?;
                 if value.is_empty() {
                     return Err(Error::parameter(name, "a prefix may not be empty; ask with .exists=true"));
                 }
                 (false, Test::Prefix(vec![value.to_owned()]))
             }
             "exists" => {
-                allowed(Operator::Exists)?;
+                allowed(FilterOperator::Exists)?;
                 (!parse_flag(name, value)?, Test::Present)
             }
             "min" | "max" => {
-                allowed(Operator::Range)?;
+                allowed(FilterOperator::Range)?;
                 let amount = Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
                 (false, if operator == "min" { Test::Between(Some(amount), None) } else { Test::Between(None, Some(amount)) })
             }
             _ => return Err(unknown(name)),
         };
-        self.join(Condition { field, negated, test });
+        self.join(FieldCondition { field, negated, test });
         Ok(())
     }
 
     /// Adds a condition; several values of one field and operator mean any of them.
-    fn join(&mut self, added: Condition) {
-        let same = |kept: &&mut Condition| {
+    fn join(&mut self, added: FieldCondition) {
+        let same = |kept: &&mut FieldCondition| {
             kept.field == added.field
                 && kept.negated == added.negated
                 && std::mem::discriminant(&kept.test) == std::mem::discriminant(&added.test)
@@ -185,7 +185,7 @@ impl Builder {
         match (self.filter_type, self.filter_value.take()) {
             (Some(field), Some(value)) => {
                 let test = equal("filter_value", field, &value)?;
-                self.conditions.push(Condition { field, negated: false, test });
+                self.conditions.push(FieldCondition { field, negated: false, test });
             }
             (Some(_), None) => return Err(Error::parameter("filter_value", "filter_type needs a filter_value")),
             (None, Some(_)) => return Err(Error::parameter("filter_type", "filter_value needs a filter_type")),
@@ -245,20 +245,20 @@ fn unknown(name: &str) -> Error {
 
 fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
     match field.def().kind {
-        Kind::Enum(known) if !known.contains(&value) => {
+        FieldKind::Enum(known) if !known.contains(&value) => {
             Err(Error::parameter(name, format!("{:?} is none of {}", crate::event::clip(value, 60), known.join(", "))))
         }
-        Kind::Bool => Ok(Test::OneOf(vec![parse_flag(name, value)?.to_string()])),
-        Kind::Decimal => {
+        FieldKind::Bool => Ok(Test::OneOf(vec![parse_flag(name, value)?.to_string()])),
+        FieldKind::Decimal => {
             let amount = Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
             Ok(Test::Amounts(vec![amount]))
         }
-        _ if field.def().operators.contains(&Operator::Cidr) && value.contains('/') => {
+        _ if field.def().operators.contains(&FilterOperator::Cidr) && value.contains('/') => {
             let network =
                 value.parse::<IpNet>().map_err(|_| Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8")))?;
             Ok(Test::Address(Vec::new(), vec![network]))
         }
-        _ if field.def().operators.contains(&Operator::Cidr) => Ok(Test::Address(vec![value.to_owned()], Vec::new())),
+        _ if field.def().operators.contains(&FilterOperator::Cidr) => Ok(Test::Address(vec![value.to_owned()], Vec::new())),
         _ => Ok(Test::OneOf(vec![value.to_owned()])),
     }
 }
@@ -313,7 +313,7 @@ mod tests {
         let filter = parse(&[("source", "ECS"), ("source", "VPC"), ("source.not", "IAM"), ("limit", "5")]).expect("a filter");
         let condition = |negated, values: &[&str]| {
             let test = Test::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
-            Clause::Field(Condition { field: Field::Source, negated, test })
+            Clause::Field(FieldCondition { field: Field::Source, negated, test })
         };
         assert_eq!(filter.clauses, [condition(false, &["ECS", "VPC"]), condition(true, &["IAM"])]);
     }

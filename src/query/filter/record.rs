@@ -1,7 +1,7 @@
 //! Tests of the record's text.
 
 use crate::error::{Error, Result};
-use crate::text::{Glob, Part, RecordTextKind, RecordTexts, fold, spaced, stands_in, walk, walk_parts};
+use crate::text::{Glob, RecordTextKind, RecordTexts, WalkStep, fold, spaced, stands_in, walk, walk_parts};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
@@ -140,7 +140,7 @@ impl RecordTest {
             Self::Words(needle) => {
                 let mut found = false;
                 walk_parts(record, &mut |part| {
-                    let (Part::Key(text) | Part::Text(text) | Part::Literal(text)) = part else { return };
+                    let (WalkStep::Key(text) | WalkStep::Text(text) | WalkStep::Literal(text)) = part else { return };
                     // Folding makes no ASCII text longer, and most texts are too short.
                     if !found && (text.len() >= needle.len() || !text.is_ascii()) {
                         found = stands_in(needle, &fold(text));
@@ -163,10 +163,10 @@ impl ValueTest {
         walk(record, &mut |path, part| {
             let (kind, text) = match part {
                 _ if found => return,
-                Part::Key(_) => return,
-                Part::Text(text) | Part::Literal(text) => (RecordTextKind::Value, text),
-                Part::Embedded(text) => (RecordTextKind::Embedded, text),
-                Part::Container => (RecordTextKind::Container, ""),
+                WalkStep::Key(_) => return,
+                WalkStep::Text(text) | WalkStep::Literal(text) => (RecordTextKind::Value, text),
+                WalkStep::Embedded(text) => (RecordTextKind::Embedded, text),
+                WalkStep::Container => (RecordTextKind::Container, ""),
             };
             found = self.holds_at(path, kind, text, || fold(text));
         });

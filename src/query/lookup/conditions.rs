@@ -1,9 +1,9 @@
 //! What the index knows of a condition on a field: by the codes of fields of few values, by posting lists where there are no codes, by
 //! hashes of ids, by the list of amounts.
 
-use super::super::filter::{Condition, Test};
+use super::super::filter::{FieldCondition, Test};
 use super::super::vocabulary::Vocabulary;
-use super::rows_of::{Coded, Docs, WantedCodes, in_order};
+use super::rows_of::{CodedRows, RowSet, WantedCodes, in_order};
 use crate::error::Result;
 use crate::event::{Field, IndexKind, Value};
 use crate::storage::segment::{Codes, IndexReader, Segment};
@@ -29,7 +29,7 @@ pub(in crate::query) struct Conditions<'a, 'q> {
 
 impl<'a> Conditions<'a, '_> {
     /// The rows that a condition has according to the index, and whether that is certain. `None`: the index cannot tell.
-    pub(super) fn serve(&self, condition: &Condition) -> Result<Option<(Docs<'a>, bool)>> {
+    pub(super) fn serve(&self, condition: &FieldCondition) -> Result<Option<(RowSet<'a>, bool)>> {
         let field = condition.field;
         match (field.def().index, &condition.test) {
             (IndexKind::Term, test) => {
@@ -49,13 +49,13 @@ impl<'a> Conditions<'a, '_> {
                     Test::Present => amounts.between(rows, None, None),
                     test => amounts.within(rows).filter(|(_, amount)| test.holds(Value::Decimal(*amount))).map(|(row, _)| row).collect(),
                 };
-                Ok(Some((Docs::List(found), true)))
+                Ok(Some((RowSet::List(found), true)))
             }
             _ => Ok(None),
         }
     }
 
-    fn by_id(&self, field: Field, test: &Test) -> Result<Option<(Docs<'a>, bool)>> {
+    fn by_id(&self, field: Field, test: &Test) -> Result<Option<(RowSet<'a>, bool)>> {
         let (index, all) = (self.index, [String::new()]);
         let found = match test {
             Test::OneOf(values) => {
@@ -69,27 +69,27 @@ impl<'a> Conditions<'a, '_> {
             Test::Present => index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true)),
             Test::Address(..) | Test::Amounts(_) | Test::Between(..) => None,
         };
-        Ok(found.map(|(rows, certain)| (Docs::List(in_order(rows, self.rows)), certain)))
+        Ok(found.map(|(rows, certain)| (RowSet::List(in_order(rows, self.rows)), certain)))
     }
 
     /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the segment has one of them, `None`
     /// if codes do not tell.
-    pub(in crate::query) fn wanted(&self, condition: &Condition) -> Result<Option<Option<WantedCodes>>> {
+    pub(in crate::query) fn wanted(&self, condition: &FieldCondition) -> Result<Option<Option<WantedCodes>>> {
         let field = condition.field;
         if field.def().index != IndexKind::Term {
             return Ok(None);
         }
         let Some(codes) = self.index.codes(field)? else { return Ok(None) };
         Ok(match self.by_code(field, codes, &condition.test)? {
-            Some(Docs::Coded(coded)) => Some(Some(coded.wanted)),
+            Some(RowSet::Coded(coded)) => Some(Some(coded.wanted)),
             Some(_) => Some(None),
             None => None,
         })
     }
 
-    fn by_code(&self, field: Field, codes: &'a Codes, test: &Test) -> Result<Option<Docs<'a>>> {
+    fn by_code(&self, field: Field, codes: &'a Codes, test: &Test) -> Result<Option<RowSet<'a>>> {
         let index = self.index;
-        let docs = |wanted, size, terms| Docs::Coded(Coded { codes, wanted, size, index, field, terms });
+        let docs = |wanted, size, terms| RowSet::Coded(CodedRows { codes, wanted, size, index, field, terms });
         let all = index.values(field)?;
         Ok(match test {
             Test::OneOf(values) => self.one_of(field, values, all, docs)?,
@@ -97,7 +97,7 @@ impl<'a> Conditions<'a, '_> {
             Test::Prefix(prefixes) => {
                 let ranges = prefixes.iter().map(|prefix| index.codes_with_prefix(field, prefix)).collect::<Result<Vec<_>>>()?;
                 match ranges.as_slice() {
-                    _ if ranges.iter().all(|range| range.is_empty()) => Some(Docs::List(Vec::new())),
+                    _ if ranges.iter().all(|range| range.is_empty()) => Some(RowSet::List(Vec::new())),
                     [range] => Some(docs(WantedCodes::Range(range.clone()), index.rows(), Vec::new())),
                     _ => {
                         let set = (0..=all).map(|code| ranges.iter().any(|range| range.contains(&code))).collect();
@@ -119,8 +119,8 @@ impl<'a> Conditions<'a, '_> {
         field: Field,
         values: &[String],
         all: u32,
-        docs: impl Fn(WantedCodes, u32, Vec<String>) -> Docs<'a>,
-    ) -> Result<Option<Docs<'a>>> {
+        docs: impl Fn(WantedCodes, u32, Vec<String>) -> RowSet<'a>,
+    ) -> Result<Option<RowSet<'a>>> {
         let mut found: Vec<(u32, u32, &String)> = Vec::new();
         for value in values {
             found.extend(self.vocabulary.code_of(self.segment, self.index, field, value)?.map(|(code, rows)| (code, rows, value)));
@@ -131,7 +131,7 @@ impl<'a> Conditions<'a, '_> {
         let few = found.len() <= LEADING_TERMS_MAX;
         let terms = if few { found.iter().map(|(_, _, value)| (*value).clone()).collect() } else { Vec::new() };
         let wanted = match found.as_slice() {
-            [] => return Ok(Some(Docs::List(Vec::new()))),
+            [] => return Ok(Some(RowSet::List(Vec::new()))),
             [(code, ..)] => WantedCodes::One(*code),
             _ => {
                 let mut set = vec![false; all as usize + 1];
@@ -144,7 +144,7 @@ impl<'a> Conditions<'a, '_> {
 }
 
 /// The same from posting lists alone.
-fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Option<Docs<'a>>> {
+fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Option<RowSet<'a>>> {
     match test {
         Test::OneOf(values) => Ok(Some(union(index, field, values)?)),
         Test::Prefix(prefixes) => {
@@ -190,22 +190,22 @@ fn shared_text(network: &IpNet) -> String {
     }
 }
 
-fn union(index: &IndexReader, field: Field, values: &[String]) -> Result<Docs<'static>> {
+fn union(index: &IndexReader, field: Field, values: &[String]) -> Result<RowSet<'static>> {
     let mut postings = Vec::new();
     for value in values {
         postings.extend(index.postings(field, value)?);
     }
-    Ok(Docs::of(postings))
+    Ok(RowSet::of(postings))
 }
 
-fn union_of_terms(index: &IndexReader, field: Field, mut terms: Vec<String>) -> Result<Docs<'static>> {
+fn union_of_terms(index: &IndexReader, field: Field, mut terms: Vec<String>) -> Result<RowSet<'static>> {
     terms.sort_unstable();
     terms.dedup();
     let mut postings = Vec::new();
     for term in &terms {
         postings.extend(index.postings_of_term(field, term)?);
     }
-    Ok(Docs::of(postings))
+    Ok(RowSet::of(postings))
 }
 
 #[cfg(test)]

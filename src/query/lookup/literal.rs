@@ -5,10 +5,10 @@
 //! the end of a word, `\u65e5` is six letters and one of a word, and `null` is no text at all. What may be read in both ways
 //! proves nothing, and only what is left is looked for.
 
-use crate::text::{Glob, Wanted, fold, melts, words_of};
+use crate::text::{Glob, NeedleTerms, fold, melts, words_of};
 
 /// The words of a literal that was not folded, in the bytes or the texts of a record. At an open end more may go on.
-pub(super) fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<Wanted> {
+pub(super) fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<NeedleTerms> {
     // A letter that could melt into its neighbour when the record is folded (kana, Hangul, an accent) proves nothing at an open
     // end; ASCII and ideographs never do.
     let firm = |letter: char| letter.is_ascii() || matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');
@@ -16,7 +16,7 @@ pub(super) fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<Wa
 }
 
 /// The words of the literals of a pattern; `cased` if it was not folded.
-pub(super) fn words_of_glob(glob: &Glob, cased: bool) -> Vec<Wanted> {
+pub(super) fn words_of_glob(glob: &Glob, cased: bool) -> Vec<NeedleTerms> {
     let written = may_be_json(glob);
     let words = |(text, begins, ends): (&str, bool, bool)| match (cased, written) {
         (true, _) => raw_words(text, !begins, !ends),
@@ -36,7 +36,7 @@ fn may_be_json(glob: &Glob) -> bool {
 }
 
 /// The words of a literal that may stand where escapes are not resolved; `melts` tells letters that prove nothing at an open end.
-fn words_as_written(text: &str, open_left: bool, open_right: bool, melts: &dyn Fn(char) -> bool) -> Vec<Wanted> {
+fn words_as_written(text: &str, open_left: bool, open_right: bool, melts: &dyn Fn(char) -> bool) -> Vec<NeedleTerms> {
     let mut wanted = Vec::new();
     let pieces: Vec<&str> = text.split('\\').collect();
     for (place, piece) in pieces.iter().enumerate() {
@@ -60,7 +60,7 @@ fn words_as_written(text: &str, open_left: bool, open_right: bool, melts: &dyn F
     wanted.sort_unstable();
     wanted.dedup();
     // As it is written, `null` is no text of a record.
-    wanted.retain(|wanted| *wanted != Wanted::Term("null".to_owned()));
+    wanted.retain(|wanted| *wanted != NeedleTerms::Term("null".to_owned()));
     wanted
 }
 
@@ -76,11 +76,11 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    fn terms(wanted: Vec<Wanted>) -> Vec<String> {
-        let text = |wanted: Wanted| match wanted {
-            Wanted::Term(text) => text,
-            Wanted::Id(text) => format!("#{text}"),
-            Wanted::Beginning(letter) => format!("{letter}…"),
+    fn terms(wanted: Vec<NeedleTerms>) -> Vec<String> {
+        let text = |wanted: NeedleTerms| match wanted {
+            NeedleTerms::Term(text) => text,
+            NeedleTerms::Id(text) => format!("#{text}"),
+            NeedleTerms::Beginning(letter) => format!("{letter}…"),
         };
         wanted.into_iter().map(text).collect()
     }
@@ -145,14 +145,14 @@ mod tests {
             let record = if deep { format!("{{\"r\":{}}}", written(&inner, &choices)) } else { inner.clone() };
             let mut found = BTreeSet::new();
             walk_parts(&record, &mut |part| {
-                if let crate::text::Part::Key(text) | crate::text::Part::Text(text) | crate::text::Part::Literal(text) = part {
+                if let crate::text::WalkStep::Key(text) | crate::text::WalkStep::Text(text) | crate::text::WalkStep::Literal(text) = part {
                     tokens(&fold(text), &mut |token| found.extend([(token.text.to_owned(), token.kind)]));
                 }
             });
-            let has = |wanted: &Wanted| match wanted {
-                Wanted::Term(term) => found.contains(&(term.clone(), TokenKind::Term)),
-                Wanted::Id(id) => found.contains(&(id.clone(), TokenKind::Id)),
-                Wanted::Beginning(letter) => found.iter().any(|(text, _)| text.starts_with(*letter)),
+            let has = |wanted: &NeedleTerms| match wanted {
+                NeedleTerms::Term(term) => found.contains(&(term.clone(), TokenKind::Term)),
+                NeedleTerms::Id(id) => found.contains(&(id.clone(), TokenKind::Id)),
+                NeedleTerms::Beginning(letter) => found.iter().any(|(text, _)| text.starts_with(*letter)),
             };
             for whole in [&record, &inner] {
                 let letters: Vec<char> = whole.chars().collect();

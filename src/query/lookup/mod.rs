@@ -8,7 +8,7 @@ mod rows_of;
 mod serve;
 mod verify;
 
-use super::Work;
+use super::VerifyWork;
 use super::filter::{Clause, Filter};
 use super::plan::Facts;
 use super::rows::Rows;
@@ -18,10 +18,10 @@ use crate::event::Field;
 use crate::storage::segment::{IndexReader, Segment};
 pub(super) use conditions::Conditions;
 pub(super) use rows_of::WantedCodes;
-use rows_of::{Candidates, Docs, Served};
+use rows_of::{Intersection, RowSet, Served};
 use serve::Server;
 use std::ops::Range;
-pub(super) use verify::{Row, fields_of};
+pub(super) use verify::{ColumnRow, fields_of};
 
 /// Candidates that are verified first while a page fills; twice as many each time, for a page that does not fill soon.
 const VERIFY_ROWS: usize = 512;
@@ -34,7 +34,7 @@ pub(super) struct Lookup<'a> {
     served: Vec<Served<'a>>,
     residual: Vec<&'a Clause>,
     /// For each of these, if any are known: rows that have it for certain.
-    sure: Vec<Option<Docs<'a>>>,
+    sure: Vec<Option<RowSet<'a>>>,
     facts: Facts,
 }
 
@@ -70,7 +70,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Takes from the index what it knows of a clause. Returns, unless that is all there is to know, the rows that have it for certain.
-    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<Option<Option<Docs<'a>>>> {
+    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<Option<Option<RowSet<'a>>>> {
         if let Some(docs) = server.excluded(clause)? {
             let size = docs.size();
             self.served.push(Served { docs, negated: true, size });
@@ -99,21 +99,21 @@ impl<'a> Lookup<'a> {
     }
 
     /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to verify them.
-    pub(super) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut Work<'_>) -> Result<Rows> {
+    pub(super) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut VerifyWork<'_>) -> Result<Rows> {
         if self.served.is_empty() && self.residual.is_empty() {
             let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
             return Ok(Rows::Range(rows.start..end));
         }
         let within = rows.clone();
-        let mut candidates = Candidates::new(self.served, rows)?;
+        let mut candidates = Intersection::new(self.served, rows)?;
         if self.residual.is_empty() {
             let found = candidates.take(limit.unwrap_or(usize::MAX));
             work.pace.step(found.len() as u64)?;
             return Ok(Rows::List(found));
         }
         // What all clauses that are left have for certain needs no reading.
-        let sure: Option<Vec<Docs<'a>>> = self.sure.into_iter().collect();
-        let mut sure = sure.map(|sure| Candidates::new(sure.into_iter().map(Served::of).collect(), within)).transpose()?;
+        let sure: Option<Vec<RowSet<'a>>> = self.sure.into_iter().collect();
+        let mut sure = sure.map(|sure| Intersection::new(sure.into_iter().map(Served::of).collect(), within)).transpose()?;
         let mut found = Vec::new();
         let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
         loop {

@@ -10,7 +10,7 @@ use tantivy::{DocSet, TERMINATED};
 
 /// Rows that a clause of the filter has.
 pub(super) struct Served<'a> {
-    pub(super) docs: Docs<'a>,
+    pub(super) docs: RowSet<'a>,
     pub(super) negated: bool,
     /// At most this many rows.
     pub(super) size: u32,
@@ -18,13 +18,13 @@ pub(super) struct Served<'a> {
 
 impl<'a> Served<'a> {
     /// Rows that a match is among.
-    pub(super) fn of(docs: Docs<'a>) -> Self {
+    pub(super) fn of(docs: RowSet<'a>) -> Self {
         Self { size: docs.size(), docs, negated: false }
     }
 }
 
 /// A set of rows.
-pub(super) enum Docs<'a> {
+pub(super) enum RowSet<'a> {
     /// One posting list.
     Postings(Box<SegmentPostings>),
     /// Those of any of these, and these rows.
@@ -32,12 +32,12 @@ pub(super) enum Docs<'a> {
     /// These rows, ascending.
     List(Vec<u32>),
     /// Those whose code is one of these.
-    Coded(Coded<'a>),
+    Coded(CodedRows<'a>),
 }
 
 /// Rows by their codes in a field of few values. Asking a row for its code is less than looking for the row in a posting list, so
 /// posting lists are only opened to lead.
-pub(super) struct Coded<'a> {
+pub(super) struct CodedRows<'a> {
     pub(super) codes: &'a Codes,
     pub(super) wanted: WantedCodes,
     /// How many rows of the segment have one of them at most.
@@ -105,7 +105,7 @@ impl WantedCodes {
     }
 }
 
-impl<'a> Docs<'a> {
+impl<'a> RowSet<'a> {
     /// The rows of any of these posting lists.
     pub(super) fn of(mut postings: Vec<SegmentPostings>) -> Self {
         match postings.len() {
@@ -125,10 +125,10 @@ impl<'a> Docs<'a> {
     }
 
     /// The same rows as one ascending walk within `rows`; `leads` if it is the one that proposes rows.
-    fn walk(self, rows: &Range<u32>, leads: bool) -> Result<Walk<'a>> {
+    fn walk(self, rows: &Range<u32>, leads: bool) -> Result<RowIterator<'a>> {
         Ok(match self {
-            Self::Postings(postings) => Walk::Postings(postings),
-            Self::List(list) => Walk::List { list, at: 0 },
+            Self::Postings(postings) => RowIterator::Postings(postings),
+            Self::List(list) => RowIterator::List { list, at: 0 },
             Self::Union(union, mut list) => {
                 let several = union.len() + usize::from(!list.is_empty()) > 1;
                 for mut postings in union {
@@ -139,18 +139,18 @@ impl<'a> Docs<'a> {
                     }
                 }
                 let list = if several { in_order(list, rows) } else { list };
-                Walk::List { list, at: 0 }
+                RowIterator::List { list, at: 0 }
             }
             Self::Coded(coded) if leads => {
                 let sparse = coded.size <= coded.index.rows() / SPARSE_SHARE;
                 if sparse && !coded.terms.is_empty() {
                     let postings = coded.terms.iter().map(|term| coded.index.postings(coded.field, term));
                     let postings: Vec<SegmentPostings> = postings.filter_map(Result::transpose).collect::<Result<_>>()?;
-                    return Docs::of(postings).walk(rows, true);
+                    return RowSet::of(postings).walk(rows, true);
                 }
-                Walk::Gathered { coded, found: Vec::new(), at: 0, next: rows.start, end: rows.end, step: GATHER_ROWS }
+                RowIterator::Gathered { coded, found: Vec::new(), at: 0, next: rows.start, end: rows.end, step: GATHER_ROWS }
             }
-            Self::Coded(coded) => Walk::Coded(coded),
+            Self::Coded(coded) => RowIterator::Coded(coded),
         })
     }
 }
@@ -195,17 +195,17 @@ fn seek(postings: &mut SegmentPostings, target: u32) -> u32 {
 }
 
 /// An ascending walk over rows that can skip ahead.
-enum Walk<'a> {
+enum RowIterator<'a> {
     Postings(Box<SegmentPostings>),
     List {
         list: Vec<u32>,
         at: usize,
     },
     /// Asked only whether it has a row.
-    Coded(Coded<'a>),
+    Coded(CodedRows<'a>),
     /// Rows from codes, some at a time.
     Gathered {
-        coded: Coded<'a>,
+        coded: CodedRows<'a>,
         found: Vec<u32>,
         at: usize,
         next: u32,
@@ -214,7 +214,7 @@ enum Walk<'a> {
     },
 }
 
-impl Walk<'_> {
+impl RowIterator<'_> {
     /// The first row at or after `target`; [`TERMINATED`] when there is none. Targets must not descend. Of codes that do not
     /// lead: `target` or some row after it.
     #[inline]
@@ -263,14 +263,14 @@ fn skip(list: &[u32], at: &mut usize, target: u32) -> u32 {
 }
 
 /// The intersection of all served conditions, in ascending order.
-pub(super) struct Candidates<'a> {
-    required: Vec<Walk<'a>>,
-    excluded: Vec<Walk<'a>>,
+pub(super) struct Intersection<'a> {
+    required: Vec<RowIterator<'a>>,
+    excluded: Vec<RowIterator<'a>>,
     next: u32,
     end: u32,
 }
 
-impl<'a> Candidates<'a> {
+impl<'a> Intersection<'a> {
     pub(super) fn new(mut served: Vec<Served<'a>>, rows: Range<u32>) -> Result<Self> {
         // The shortest list leads, the others are asked only at its rows.
         served.sort_by_key(|served| served.size);
@@ -285,7 +285,7 @@ impl<'a> Candidates<'a> {
     /// The next rows, at most `limit`.
     pub(super) fn take(&mut self, limit: usize) -> Vec<u32> {
         // One list is all there is to it.
-        if let ([Walk::List { list, .. }], [], usize::MAX) = (self.required.as_mut_slice(), self.excluded.as_slice(), limit) {
+        if let ([RowIterator::List { list, .. }], [], usize::MAX) = (self.required.as_mut_slice(), self.excluded.as_slice(), limit) {
             let rows = list.partition_point(|row| *row < self.next)..list.partition_point(|row| *row < self.end);
             self.next = self.end;
             let mut list = std::mem::take(list);

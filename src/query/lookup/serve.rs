@@ -1,32 +1,32 @@
 //! What the index knows of a clause: rows that every match is among, and whether those are exactly the matches.
 
-use super::super::filter::{Clause, Condition, RecordTest, ValueMatch, ValueTest};
+use super::super::filter::{Clause, FieldCondition, RecordTest, ValueMatch, ValueTest};
 use super::super::vocabulary::Vocabulary;
 use super::conditions::{Conditions, TERMS_MAX};
 use super::literal::{raw_words, words_of_glob};
-use super::rows_of::{Candidates, Docs, Served, in_order};
+use super::rows_of::{Intersection, RowSet, Served, in_order};
 use crate::error::Result;
 use crate::storage::segment::{IndexReader, Segment, TextRows};
-use crate::text::{Wanted, decided_by_shape, words_of};
+use crate::text::{NeedleTerms, decided_by_shape, words_of};
 use std::ops::Range;
 
 /// Rows that every match is among.
-pub(super) struct Found<'a> {
+pub(super) struct ServedRows<'a> {
     /// A match is in all of these; any row is if there are none.
-    pub(super) required: Vec<Docs<'a>>,
+    pub(super) required: Vec<RowSet<'a>>,
     /// Every row that is in all of them matches.
     pub(super) exact: bool,
     /// Where that is not so: rows that match for certain, if any are known.
-    pub(super) sure: Option<Docs<'a>>,
+    pub(super) sure: Option<RowSet<'a>>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> ServedRows<'a> {
     /// Whether no row matches.
     fn is_empty(&self) -> bool {
         self.required.iter().any(|docs| docs.size() == 0)
     }
 
-    fn of(docs: Docs<'a>, exact: bool) -> Self {
+    fn of(docs: RowSet<'a>, exact: bool) -> Self {
         Self { required: vec![docs], exact, sure: None }
     }
 }
@@ -44,9 +44,9 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     /// The rows that a negated clause excludes, if the index knows them for certain.
-    pub(super) fn excluded(&self, clause: &Clause) -> Result<Option<Docs<'a>>> {
+    pub(super) fn excluded(&self, clause: &Clause) -> Result<Option<RowSet<'a>>> {
         let found = match clause {
-            Clause::Field(condition) if condition.negated => self.condition(&Condition { negated: false, ..condition.clone() })?,
+            Clause::Field(condition) if condition.negated => self.condition(&FieldCondition { negated: false, ..condition.clone() })?,
             Clause::Not(clause) => self.serve(clause)?,
             _ => None,
         };
@@ -54,27 +54,27 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     /// What the index knows of a clause; `None` if nothing.
-    pub(super) fn serve(&self, clause: &Clause) -> Result<Option<Found<'a>>> {
+    pub(super) fn serve(&self, clause: &Clause) -> Result<Option<ServedRows<'a>>> {
         match clause {
             Clause::Field(condition) if !condition.negated => self.condition(condition),
             Clause::Field(_) | Clause::Not(_) => {
                 let Some(docs) = self.excluded(clause)? else { return Ok(None) };
                 let size = docs.size();
-                let rest = Candidates::new(vec![Served { docs, negated: true, size }], self.rows.clone())?.take(usize::MAX);
-                Ok(Some(Found::of(Docs::List(rest), true)))
+                let rest = Intersection::new(vec![Served { docs, negated: true, size }], self.rows.clone())?.take(usize::MAX);
+                Ok(Some(ServedRows::of(RowSet::List(rest), true)))
             }
             Clause::Record(_) if !self.index.has_words() => Ok(None),
             Clause::Record(test) => self.record(test),
             Clause::All(clauses) => self.all(clauses),
             Clause::Any(clauses) => {
-                let found = clauses.iter().map(|clause| self.serve(clause)).collect::<Result<Option<Vec<Found<'a>>>>>()?;
+                let found = clauses.iter().map(|clause| self.serve(clause)).collect::<Result<Option<Vec<ServedRows<'a>>>>>()?;
                 found.map(|found| self.any(found)).transpose()
             }
         }
     }
 
-    fn all(&self, clauses: &[Clause]) -> Result<Option<Found<'a>>> {
-        let mut all = Found { required: Vec::new(), exact: true, sure: None };
+    fn all(&self, clauses: &[Clause]) -> Result<Option<ServedRows<'a>>> {
+        let mut all = ServedRows { required: Vec::new(), exact: true, sure: None };
         let mut known = clauses.is_empty();
         for clause in clauses {
             match self.serve(clause)? {
@@ -90,7 +90,7 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     /// The rows of any of these.
-    fn any(&self, found: Vec<Found<'a>>) -> Result<Found<'a>> {
+    fn any(&self, found: Vec<ServedRows<'a>>) -> Result<ServedRows<'a>> {
         let exact = found.iter().all(|found| found.exact);
         let (mut rows, mut sure): (Vec<u32>, Vec<u32>) = Default::default();
         for found in found {
@@ -102,30 +102,30 @@ impl<'a, 'q> Server<'a, 'q> {
             }
             rows.extend(these);
         }
-        let list = |rows| Docs::List(in_order(rows, self.rows));
+        let list = |rows| RowSet::List(in_order(rows, self.rows));
         let sure = (!sure.is_empty()).then(|| list(sure));
-        Ok(Found { required: vec![list(rows)], exact, sure })
+        Ok(ServedRows { required: vec![list(rows)], exact, sure })
     }
 
     /// The rows in question that are in all of these.
-    fn list(&self, required: Vec<Docs<'a>>) -> Result<Vec<u32>> {
+    fn list(&self, required: Vec<RowSet<'a>>) -> Result<Vec<u32>> {
         let served = required.into_iter().map(Served::of).collect();
-        Ok(Candidates::new(served, self.rows.clone())?.take(usize::MAX))
+        Ok(Intersection::new(served, self.rows.clone())?.take(usize::MAX))
     }
 
-    fn one(&self, mut found: Found<'a>) -> Result<Docs<'a>> {
+    fn one(&self, mut found: ServedRows<'a>) -> Result<RowSet<'a>> {
         Ok(match found.required.len() {
             1 => found.required.remove(0),
-            _ => Docs::List(self.list(found.required)?),
+            _ => RowSet::List(self.list(found.required)?),
         })
     }
 
-    fn record(&self, test: &RecordTest) -> Result<Option<Found<'a>>> {
+    fn record(&self, test: &RecordTest) -> Result<Option<ServedRows<'a>>> {
         match test {
             RecordTest::Words(needle) => {
                 let (wanted, exact) = words_of(needle, false, false);
                 let words = self.wanted(&wanted, exact)?;
-                if exact || !decided_by_shape(needle) || words.as_ref().is_some_and(Found::is_empty) {
+                if exact || !decided_by_shape(needle) || words.as_ref().is_some_and(ServedRows::is_empty) {
                     return Ok(words);
                 }
                 match self.index.phrase(needle)? {
@@ -138,11 +138,11 @@ impl<'a, 'q> Server<'a, 'q> {
         }
     }
 
-    fn values(&self, test: &ValueTest) -> Result<Option<Found<'a>>> {
+    fn values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
         let words = self.words_of_values(test)?;
         if let (Some(path), false) = (&test.path, test.cased)
             && test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
-            && !words.as_ref().is_some_and(Found::is_empty)
+            && !words.as_ref().is_some_and(ServedRows::is_empty)
         {
             let passes = |text: &str| test.any.iter().any(|wanted| matches!(wanted, ValueMatch::Glob(glob) if glob.matches(text)));
             if let Some(texts) = self.index.value_at(path, passes)? {
@@ -152,7 +152,7 @@ impl<'a, 'q> Server<'a, 'q> {
         Ok(words)
     }
 
-    fn words_of_values(&self, test: &ValueTest) -> Result<Option<Found<'a>>> {
+    fn words_of_values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
         // The words of the path are words of keys.
         let path = test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
         let mut any = Vec::new();
@@ -170,36 +170,36 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     /// The rows whose records have all these words.
-    fn wanted(&self, wanted: &[Wanted], exact: bool) -> Result<Option<Found<'a>>> {
+    fn wanted(&self, wanted: &[NeedleTerms], exact: bool) -> Result<Option<ServedRows<'a>>> {
         let mut required = Vec::new();
         for wanted in wanted {
             required.push(match wanted {
-                Wanted::Term(term) => Docs::of(self.index.word(term)?.into_iter().collect()),
-                Wanted::Id(id) => Docs::List(self.index.rows_near_id(id)?),
-                Wanted::Beginning(letter) => match self.index.words_with_prefix(&letter.to_string(), TERMS_MAX)? {
+                NeedleTerms::Term(term) => RowSet::of(self.index.word(term)?.into_iter().collect()),
+                NeedleTerms::Id(id) => RowSet::List(self.index.rows_near_id(id)?),
+                NeedleTerms::Beginning(letter) => match self.index.words_with_prefix(&letter.to_string(), TERMS_MAX)? {
                     Some(words) => {
                         let postings = words.iter().map(|word| self.index.word(word)).collect::<Result<Vec<_>>>()?;
-                        Docs::of(postings.into_iter().flatten().collect())
+                        RowSet::of(postings.into_iter().flatten().collect())
                     }
                     None => return Ok(None),
                 },
             });
         }
-        Ok((!required.is_empty()).then_some(Found { required, exact, sure: None }))
+        Ok((!required.is_empty()).then_some(ServedRows { required, exact, sure: None }))
     }
 
     /// The rows that a condition has, and whether that is certain.
-    fn condition(&self, condition: &Condition) -> Result<Option<Found<'a>>> {
-        Ok(self.conditions.serve(condition)?.map(|(docs, exact)| Found::of(docs, exact)))
+    fn condition(&self, condition: &FieldCondition) -> Result<Option<ServedRows<'a>>> {
+        Ok(self.conditions.serve(condition)?.map(|(docs, exact)| ServedRows::of(docs, exact)))
     }
 }
 
 /// What posting lists of texts say: rows that match, and rows that may, which have the words too.
-fn of_texts<'a>(texts: TextRows, words: Option<Found<'a>>) -> Found<'a> {
+fn of_texts<'a>(texts: TextRows, words: Option<ServedRows<'a>>) -> ServedRows<'a> {
     if texts.maybe.is_empty() {
-        return Found::of(Docs::of(texts.sure), true);
+        return ServedRows::of(RowSet::of(texts.sure), true);
     }
-    let either = Docs::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
+    let either = RowSet::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
     let words = words.into_iter().flat_map(|words| words.required);
-    Found { required: std::iter::once(either).chain(words).collect(), exact: false, sure: Some(Docs::of(texts.sure)) }
+    ServedRows { required: std::iter::once(either).chain(words).collect(), exact: false, sure: Some(RowSet::of(texts.sure)) }
 }

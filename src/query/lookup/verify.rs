@@ -1,8 +1,8 @@
 //! Verification of candidates: the clauses that the index cannot answer, put to the columns and the record of each row.
 
 use super::super::budget::{EVENT_WORK, VALUE_WORK};
-use super::super::filter::{Clause, Condition, Probe, RecordTest, Subject, cost_of};
-use super::super::{Work, rows};
+use super::super::filter::{Clause, FieldCondition, FilterSubject, Probe, RecordTest, cost_of};
+use super::super::{VerifyWork, rows};
 use super::hiding::Hiding;
 use crate::decode;
 use crate::error::Result;
@@ -12,13 +12,13 @@ use memchr::memmem::Finder;
 
 /// A row of columns that clauses are put to.
 #[derive(Debug)]
-pub(in crate::query) struct Row<'a> {
+pub(in crate::query) struct ColumnRow<'a> {
     pub(in crate::query) columns: &'a Columns,
     pub(in crate::query) row: usize,
 }
 
-impl Subject for Row<'_> {
-    fn holds(&self, condition: &Condition) -> bool {
+impl FilterSubject for ColumnRow<'_> {
+    fn holds(&self, condition: &FieldCondition) -> bool {
         condition.holds(self.columns.value(condition.field, self.row))
     }
 
@@ -49,7 +49,7 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
 const DECODED_ROWS: usize = 64;
 
 /// Appends to `found` those of `rows` that hold the clauses.
-pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work<'_>) -> Result<()> {
+pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut VerifyWork<'_>) -> Result<()> {
     work.examined += rows.len() as u64;
     let fields = fields_of(clauses.iter().copied());
     if fields == [Field::Original] && by_record(segment, clauses, rows, found, work)? {
@@ -68,10 +68,10 @@ pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found
         return Ok(());
     }
     let (mut place, cost) = (0, cost_of(clauses.iter().copied()));
-    let Work { bytes, pace, .. } = work;
+    let VerifyWork { bytes, pace, .. } = work;
     segment.visit(rows, &fields, bytes, |columns| {
         for row in 0..columns.rows() {
-            let subject = Row { columns: &columns, row };
+            let subject = ColumnRow { columns: &columns, row };
             pace.step(fields.len() as u64 * VALUE_WORK + cost.of(subject.record().len()))?;
             let probe = Probe::new(&subject);
             if clauses.iter().all(|clause| probe.holds(clause)) {
@@ -84,10 +84,10 @@ pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found
 }
 
 /// A record that clauses are put to which ask nothing else.
-struct Record<'a>(&'a str);
+struct RawRecord<'a>(&'a str);
 
-impl Subject for Record<'_> {
-    fn holds(&self, _: &Condition) -> bool {
+impl FilterSubject for RawRecord<'_> {
+    fn holds(&self, _: &FieldCondition) -> bool {
         // Who asks for a field does not come here.
         false
     }
@@ -122,7 +122,7 @@ fn holds_alone(clause: &Clause, record: &str) -> bool {
 }
 
 /// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
-fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut Work<'_>) -> Result<bool> {
+fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut VerifyWork<'_>) -> Result<bool> {
     let data = segment.data()?;
     let Some(mut records) = data.records(rows.len())? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
@@ -153,7 +153,7 @@ fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut V
             }
             continue;
         }
-        let subject = Record(record);
+        let subject = RawRecord(record);
         let probe = Probe::new(&subject);
         if clauses.iter().all(|clause| probe.holds(clause)) {
             found.push(*row);

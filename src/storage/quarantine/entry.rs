@@ -1,15 +1,15 @@
 //! A record in quarantine as its file holds it, and the blocks that hold several.
 
-use super::bytes::{Cursor, put_bytes};
-use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEAD_BYTES, Id, RECORD_OVERHEAD, UNPACKED_MAX};
+use super::bytes::{ByteReader, put_bytes};
+use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEAD_BYTES, QuarantineId, RECORD_OVERHEAD, UNPACKED_MAX};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A record in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct QuarantineEntry {
     /// Names it: the same bytes for the same tenant have the same id.
-    pub id: Id,
+    pub id: QuarantineId,
     /// Its number: records are numbered as they come.
     pub seq: u64,
     /// When it came, milliseconds.
@@ -32,7 +32,7 @@ pub struct Entry {
     pub head: Vec<u8>,
 }
 
-impl Entry {
+impl QuarantineEntry {
     /// The bytes that it is counted with. Earlier versions kept records whole: those count as if they were kept today.
     pub fn charge(&self) -> u64 {
         self.head.len().min(HEAD_BYTES) as u64 + RECORD_OVERHEAD
@@ -58,7 +58,7 @@ impl Entry {
         put_bytes(out, &self.head);
     }
 
-    fn decode(from: &mut Cursor<'_>, texts: &mut Texts) -> Option<Self> {
+    fn decode(from: &mut ByteReader<'_>, texts: &mut SharedTexts) -> Option<Self> {
         let (id, seq, time, flags) = (from.id()?, from.u64()?, from.i64()?, from.u8()?);
         let tenant = texts.shared(from.text()?);
         Some(Self {
@@ -79,9 +79,9 @@ impl Entry {
 
 /// Texts that many records of a block have are held once.
 #[derive(Debug, Default)]
-struct Texts(HashSet<Arc<str>>);
+struct SharedTexts(HashSet<Arc<str>>);
 
-impl Texts {
+impl SharedTexts {
     fn shared(&mut self, text: &str) -> Arc<str> {
         if let Some(there) = self.0.get(text) {
             return Arc::clone(there);
@@ -103,7 +103,7 @@ pub(super) struct BlockHeader {
 
 impl BlockHeader {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Cursor(bytes);
+        let mut from = ByteReader(bytes);
         if from.take(BLOCK_MAGIC.len())? != BLOCK_MAGIC {
             return None;
         }
@@ -113,7 +113,7 @@ impl BlockHeader {
 }
 
 /// Packs entries as one block.
-pub(super) fn encode_block(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
+pub(super) fn encode_block(entries: &[QuarantineEntry]) -> std::io::Result<Vec<u8>> {
     let mut payload = Vec::new();
     entries.iter().for_each(|entry| entry.encode(&mut payload));
     let packed = zstd::bulk::compress(&payload, 1)?;
@@ -129,14 +129,15 @@ pub(super) fn encode_block(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The entries of a whole block; none if it is not what was written.
-pub(super) fn decode_block(block: &[u8]) -> Option<Vec<Entry>> {
+pub(super) fn decode_block(block: &[u8]) -> Option<Vec<QuarantineEntry>> {
     let header = BlockHeader::decode(block)?;
     let packed = block.get(BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + header.packed as usize)?;
     if crc32c::crc32c_append(crc32c::crc32c(&block[..BLOCK_HEADER_BYTES - 4]), packed) != header.crc {
         return None;
     }
     let payload = zstd::bulk::decompress(packed, header.unpacked as usize).ok()?;
-    let (mut from, mut texts) = (Cursor(&payload), Texts::default());
-    let entries: Vec<Entry> = (0..header.records).map(|_| Entry::decode(&mut from, &mut texts)).collect::<Option<_>>()?;
+    let (mut from, mut texts) = (ByteReader(&payload), SharedTexts::default());
+    let entries: Vec<QuarantineEntry> =
+        (0..header.records).map(|_| QuarantineEntry::decode(&mut from, &mut texts)).collect::<Option<_>>()?;
     from.0.is_empty().then_some(entries)
 }

@@ -1,7 +1,7 @@
 //! The folder of quarantine: which files there are, and which there must be.
 
 use super::FIRST_NUMBER;
-use super::part::Part;
+use super::part::QuarantineFile;
 use crate::error::{Context, ErrorKind, Result};
 use crate::storage::{PutMode, Store, paths};
 use serde::{Deserialize, Serialize};
@@ -23,9 +23,9 @@ pub struct Folder {
 
 /// What is in the folder.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct FolderContents {
     /// The files that hold records, oldest first.
-    pub parts: Vec<Arc<Part>>,
+    pub parts: Vec<Arc<QuarantineFile>>,
     /// Files that were merged into others, by their paths.
     pub superseded: Vec<String>,
     /// What is wrong with the folder itself: files that are missing.
@@ -56,7 +56,7 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn open(&mut self, kind: fn(&str) -> String) -> Result<Found> {
+    pub fn open(&mut self, kind: fn(&str) -> String) -> Result<FolderContents> {
         // Another process may write meanwhile: what it renames is looked for again.
         for _ in 1..ATTEMPTS {
             let (found, vanished) = self.open_once(kind)?;
@@ -68,9 +68,9 @@ impl Folder {
     }
 
     /// What there is, and whether a file was gone when it was opened.
-    fn open_once(&mut self, kind: fn(&str) -> String) -> Result<(Found, bool)> {
+    fn open_once(&mut self, kind: fn(&str) -> String) -> Result<(FolderContents, bool)> {
         let names = self.store.names(paths::QUARANTINE)?;
-        let mut found = Found { next: FIRST_NUMBER, ..Found::default() };
+        let mut found = FolderContents { next: FIRST_NUMBER, ..FolderContents::default() };
         self.compare(&names);
         let missing = self.missing.iter().map(|name| self.store.path(&format!("{}/{name}", paths::QUARANTINE)));
         found.damage.extend(missing.map(|path| format!("{}: is missing", path.display())));
@@ -87,7 +87,7 @@ impl Folder {
         found.drop_superseded();
         for path in old {
             let low = found.parts.iter().map(|part| part.numbers().1).filter(|last| *last < FIRST_NUMBER).max().unwrap_or(0);
-            match Part::lines(&self.store, &path, low + 1, kind) {
+            match QuarantineFile::lines(&self.store, &path, low + 1, kind) {
                 Ok(part) => found.parts.push(Arc::new(part)),
                 Err(error) => found.damage.push(error.to_string()),
             }
@@ -152,11 +152,11 @@ impl Folder {
     }
 }
 
-impl Found {
+impl FolderContents {
     /// Opens a file; whether it was gone.
     fn add_part(&mut self, store: &Store, path: &str, numbers: (u64, Option<u64>)) -> bool {
-        let kept = if numbers.1.is_some() { Part::kept(store, path) } else { Ok(None) };
-        let opened = kept.and_then(|kept| kept.map_or_else(|| Part::scanned(store, path, numbers), Ok));
+        let kept = if numbers.1.is_some() { QuarantineFile::kept(store, path) } else { Ok(None) };
+        let opened = kept.and_then(|kept| kept.map_or_else(|| QuarantineFile::scanned(store, path, numbers), Ok));
         match opened {
             Ok(part) => self.parts.push(Arc::new(part)),
             Err(error) => {
@@ -170,13 +170,13 @@ impl Found {
     /// Leaves out what was merged into another file that is whole.
     fn drop_superseded(&mut self) {
         let ranges: Vec<(u64, u64)> = self.parts.iter().filter(|part| part.is_kept()).map(|part| part.numbers()).collect();
-        let within = |part: &Arc<Part>| {
+        let within = |part: &Arc<QuarantineFile>| {
             let (first, last) = part.numbers();
             let wider = |range: &(u64, u64)| range.0 <= first && last <= range.1 && (!part.is_kept() || *range != (first, last));
             ranges.iter().any(wider)
         };
         let (gone, stay) = std::mem::take(&mut self.parts).into_iter().partition(within);
         self.parts = stay;
-        self.superseded = Vec::from_iter(gone).into_iter().map(|part: Arc<Part>| part.path().to_owned()).collect();
+        self.superseded = Vec::from_iter(gone).into_iter().map(|part: Arc<QuarantineFile>| part.path().to_owned()).collect();
     }
 }

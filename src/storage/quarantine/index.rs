@@ -7,8 +7,8 @@
 //! ids     = (id:16 row:u32)*                                      (ascending)
 //! ```
 
-use super::bytes::{Cursor, put_bytes};
-use super::{Entry, Id};
+use super::bytes::{ByteReader, put_bytes};
+use super::{QuarantineEntry, QuarantineId};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(super) const ID_BYTES: usize = 20;
 
 /// One record of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub struct QuarantineRow {
     /// Its number.
     pub seq: u64,
     /// When it came, milliseconds.
@@ -47,7 +47,7 @@ pub struct Count {
 
 /// What a file holds, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct QuarantineSummary {
     /// Tenants, kinds and sources.
     pub texts: Vec<Arc<str>>,
     /// Records by tenant and kind.
@@ -62,7 +62,7 @@ pub struct Summary {
     pub(super) end: u64,
 }
 
-impl Summary {
+impl QuarantineSummary {
     /// The text at a place; none for a tenant that is not known.
     pub fn text(&self, place: u32) -> Option<&Arc<str>> {
         self.texts.get(place as usize)
@@ -100,10 +100,10 @@ impl Summary {
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Cursor(bytes);
+        let mut from = ByteReader(bytes);
         let texts = (0..from.u32()?).map(|_| from.text().map(Into::into)).collect::<Option<_>>()?;
         let count =
-            |from: &mut Cursor<'_>| Some(Count { tenant: from.u32()?, kind: from.u32()?, records: from.u32()?, bytes: from.u64()? });
+            |from: &mut ByteReader<'_>| Some(Count { tenant: from.u32()?, kind: from.u32()?, records: from.u32()?, bytes: from.u64()? });
         let counts = (0..from.u32()?).map(|_| count(&mut from)).collect::<Option<_>>()?;
         let blocks = (0..from.u32()?).map(|_| Some((from.u64()?, from.u32()?))).collect::<Option<_>>()?;
         Some(Self { texts, counts, blocks, oldest: from.i64()?, newest: from.i64()?, end: from.u64()? })
@@ -113,9 +113,9 @@ impl Summary {
 /// The whole index of a file, in memory: of one that is being written, or that has none.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    pub(super) summary: Summary,
-    pub(super) rows: Vec<Row>,
-    pub(super) ids: HashMap<Id, u32>,
+    pub(super) summary: QuarantineSummary,
+    pub(super) rows: Vec<QuarantineRow>,
+    pub(super) ids: HashMap<QuarantineId, u32>,
     places: HashMap<Arc<str>, u32>,
     counted: HashMap<(u32, u32), usize>,
     /// The bytes that its records are counted with.
@@ -124,7 +124,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Adds a block that begins at `offset` and ends at `end`.
-    pub(super) fn add_block(&mut self, entries: &[Entry], offset: u64, end: u64) {
+    pub(super) fn add_block(&mut self, entries: &[QuarantineEntry], offset: u64, end: u64) {
         self.summary.blocks.push((offset, self.rows.len() as u32));
         self.summary.end = end;
         for entry in entries {
@@ -132,7 +132,7 @@ impl Index {
         }
     }
 
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: &QuarantineEntry) {
         let tenant = entry.tenant.as_ref().map_or(NONE, |tenant| self.place(tenant));
         let (kind, source) = (self.place(&entry.kind), self.place(&entry.source));
         if self.rows.is_empty() {
@@ -149,7 +149,7 @@ impl Index {
         counts[at].bytes += entry.charge();
         self.charged += entry.charge();
         self.ids.insert(entry.id, self.rows.len() as u32);
-        self.rows.push(Row { seq: entry.seq, time: entry.time, tenant, kind, source });
+        self.rows.push(QuarantineRow { seq: entry.seq, time: entry.time, tenant, kind, source });
     }
 
     fn place(&mut self, text: &Arc<str>) -> u32 {
@@ -171,7 +171,7 @@ impl Index {
     }
 
     pub(super) fn encode_ids(&self) -> Vec<u8> {
-        let mut ids: Vec<(&Id, &u32)> = self.ids.iter().collect();
+        let mut ids: Vec<(&QuarantineId, &u32)> = self.ids.iter().collect();
         ids.sort_unstable();
         let mut out = Vec::with_capacity(ids.len() * ID_BYTES);
         for (id, row) in ids {
@@ -182,12 +182,12 @@ impl Index {
     }
 }
 
-pub(super) fn decode_rows(bytes: &[u8], first: u64) -> Option<Vec<Row>> {
-    let mut from = Cursor(bytes);
+pub(super) fn decode_rows(bytes: &[u8], first: u64) -> Option<Vec<QuarantineRow>> {
+    let mut from = ByteReader(bytes);
     let mut rows = Vec::with_capacity(bytes.len() / ROW_BYTES);
     while !from.0.is_empty() {
         let (seq, tenant, kind, source) = (from.u32()?, from.u32()?, from.u32()?, from.u32()?);
-        rows.push(Row { seq: first + u64::from(seq), tenant, kind, source, time: from.i64()? });
+        rows.push(QuarantineRow { seq: first + u64::from(seq), tenant, kind, source, time: from.i64()? });
     }
     Some(rows)
 }

@@ -23,10 +23,10 @@ mod reading;
 mod sections;
 mod writing;
 
-pub use entry::Entry;
-pub use files::{Folder, Found};
-pub use index::{Count, Row, Summary};
-pub use part::Part;
+pub use entry::QuarantineEntry;
+pub use files::{Folder, FolderContents};
+pub use index::{Count, QuarantineRow, QuarantineSummary};
+pub use part::QuarantineFile;
 pub use writing::{Appender, write_kept};
 
 /// Records of one kept file at most.
@@ -41,7 +41,7 @@ pub const FIRST_NUMBER: u64 = 1 << 40;
 pub const RECORD_OVERHEAD: u64 = 128;
 
 /// Names a record: the first half of a SHA-256.
-pub type Id = [u8; 16];
+pub type QuarantineId = [u8; 16];
 
 const MAGIC: &[u8; 8] = b"ANNALSQ1";
 const VERSION: u32 = 1;

@@ -1,9 +1,9 @@
 //! One file of quarantine, as it is read.
 
 use super::entry::decode_block;
-use super::index::{ID_BYTES, Index, Row, Summary, decode_rows};
+use super::index::{ID_BYTES, Index, QuarantineRow, QuarantineSummary, decode_rows};
 use super::sections::{Section, Trailer};
-use super::{Entry, HEADER_BYTES, Id, TRAILER_BYTES, reading, writing};
+use super::{HEADER_BYTES, QuarantineEntry, QuarantineId, TRAILER_BYTES, reading, writing};
 use crate::error::{Error, Result};
 use crate::storage::Store;
 use std::fs::File;
@@ -18,7 +18,7 @@ const IDS_AROUND: u64 = 512;
 
 /// A file of quarantine. Those with an index are read where they are asked about; only their figures are in memory.
 #[derive(Debug)]
-pub struct Part {
+pub struct QuarantineFile {
     path: String,
     shown: String,
     file: File,
@@ -36,7 +36,7 @@ enum Where {
     Disk { trailer: Trailer, charged: u64, times: (i64, i64) },
 }
 
-impl Part {
+impl QuarantineFile {
     /// A log that has nothing but its header.
     pub(super) fn log(store: &Store, path: &str, first: u64) -> Result<Self> {
         let index = Where::Memory { index: RwLock::default(), lines: None };
@@ -55,7 +55,9 @@ impl Part {
     pub(super) fn kept(store: &Store, path: &str) -> Result<Option<Self>> {
         let mut part = Self::log(store, path, 0)?;
         let Some(trailer) = part.trailer() else { return Ok(None) };
-        let Some(summary) = part.section(&trailer.summary).ok().and_then(|bytes| Summary::decode(&bytes)) else { return Ok(None) };
+        let Some(summary) = part.section(&trailer.summary).ok().and_then(|bytes| QuarantineSummary::decode(&bytes)) else {
+            return Ok(None);
+        };
         let charged = summary.counts.iter().map(|count| count.bytes).sum();
         part.numbers = (trailer.first, trailer.last);
         part.index = Where::Disk { trailer, charged, times: (summary.oldest, summary.newest) };
@@ -97,7 +99,7 @@ impl Part {
         Ok(part)
     }
 
-    pub(super) fn add_block(&self, entries: &[Entry], start: u64, end: u64) {
+    pub(super) fn add_block(&self, entries: &[QuarantineEntry], start: u64, end: u64) {
         if let Where::Memory { index, .. } = &self.index {
             index.write().unwrap_or_else(PoisonError::into_inner).add_block(entries, start, end);
         }
@@ -170,11 +172,11 @@ impl Part {
     ///
     /// # Errors
     /// A file that cannot be read or is damaged.
-    pub fn summary(&self) -> Result<Summary> {
+    pub fn summary(&self) -> Result<QuarantineSummary> {
         match &self.index {
             Where::Memory { index, .. } => Ok(read(index).summary.clone()),
             Where::Disk { trailer, .. } => {
-                Summary::decode(&self.section(&trailer.summary)?).ok_or_else(|| self.damaged(trailer.summary.offset))
+                QuarantineSummary::decode(&self.section(&trailer.summary)?).ok_or_else(|| self.damaged(trailer.summary.offset))
             }
         }
     }
@@ -183,7 +185,7 @@ impl Part {
     ///
     /// # Errors
     /// As [`Part::summary`].
-    pub fn rows(&self) -> Result<Vec<Row>> {
+    pub fn rows(&self) -> Result<Vec<QuarantineRow>> {
         match &self.index {
             Where::Memory { index, .. } => Ok(read(index).rows.clone()),
             Where::Disk { trailer, .. } => {
@@ -196,7 +198,7 @@ impl Part {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn find(&self, ids: &[Id]) -> Result<Vec<Option<u32>>> {
+    pub fn find(&self, ids: &[QuarantineId]) -> Result<Vec<Option<u32>>> {
         let (section, all) = match &self.index {
             Where::Memory { index, .. } => {
                 let index = read(index);
@@ -209,7 +211,7 @@ impl Part {
     }
 
     /// Looks for an id where it should be, and around that.
-    fn find_one(&self, section: &Section, id: &Id) -> Result<Option<u32>> {
+    fn find_one(&self, section: &Section, id: &QuarantineId) -> Result<Option<u32>> {
         let count = section.length / ID_BYTES as u64;
         let (mut from, mut to) = (0, count);
         let share = u64::from_be_bytes([id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7]]);
@@ -234,14 +236,14 @@ impl Part {
     ///
     /// # Errors
     /// As [`Part::summary`].
-    pub fn entries(&self, wanted: &[u32], damaged: &mut Vec<String>) -> Result<Vec<Entry>> {
+    pub fn entries(&self, wanted: &[u32], damaged: &mut Vec<String>) -> Result<Vec<QuarantineEntry>> {
         let summary = self.summary()?;
         let mut found = Vec::with_capacity(wanted.len());
         let mut wanted = wanted.iter().peekable();
         while let Some(row) = wanted.next() {
             let number = summary.block_of(*row as usize);
             let first = summary.blocks[number].1;
-            let mut block: Vec<Option<Entry>> = match self.block(&summary, number) {
+            let mut block: Vec<Option<QuarantineEntry>> = match self.block(&summary, number) {
                 Ok(block) => block.into_iter().map(Some).collect(),
                 Err(error) => {
                     damaged.push(error.to_string());
@@ -261,7 +263,7 @@ impl Part {
     ///
     /// # Errors
     /// A file that cannot be read or is damaged.
-    pub fn all(&self) -> Result<Vec<Entry>> {
+    pub fn all(&self) -> Result<Vec<QuarantineEntry>> {
         let summary = self.summary()?;
         let mut entries = Vec::new();
         for number in 0..summary.blocks.len() {
@@ -270,7 +272,7 @@ impl Part {
         Ok(entries)
     }
 
-    fn block(&self, summary: &Summary, number: usize) -> Result<Vec<Entry>> {
+    fn block(&self, summary: &QuarantineSummary, number: usize) -> Result<Vec<QuarantineEntry>> {
         let (offset, length) = summary.block(number);
         let bytes = self.read(offset, length)?;
         let entries = match &self.index {
@@ -328,7 +330,7 @@ fn read(index: &RwLock<Index>) -> RwLockReadGuard<'_, Index> {
 }
 
 /// The row of an id among encoded ids, or how many of them are before it.
-fn search(ids: &[u8], id: &Id) -> Result<u32, usize> {
+fn search(ids: &[u8], id: &QuarantineId) -> Result<u32, usize> {
     let (ids, _) = ids.as_chunks::<ID_BYTES>();
     let place = ids.partition_point(|entry| entry[..16] < id[..]);
     match ids.get(place) {

@@ -2,7 +2,7 @@
 
 use super::entry::{BlockHeader, decode_block};
 use super::index::Index;
-use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, Entry, HEADER_BYTES, writing};
+use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEADER_BYTES, QuarantineEntry, writing};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::storage::Store;
@@ -67,7 +67,7 @@ fn end(scanned: &mut Scanned, bytes: &[u8], at: usize, whole: bool) {
     }
 }
 
-fn block_at(bytes: &[u8], at: usize) -> Option<(Vec<Entry>, usize)> {
+fn block_at(bytes: &[u8], at: usize) -> Option<(Vec<QuarantineEntry>, usize)> {
     let header = BlockHeader::decode(&bytes[at..])?;
     let end = at.checked_add(BLOCK_HEADER_BYTES)?.checked_add(header.packed as usize)?;
     Some((decode_block(bytes.get(at..end)?)?, end))
@@ -87,13 +87,13 @@ struct Line {
 }
 
 /// The entry of a line of an earlier version; none if it is not one.
-pub(super) fn line(bytes: &[u8], seq: u64, kind: fn(&str) -> String) -> Option<Entry> {
+pub(super) fn line(bytes: &[u8], seq: u64, kind: fn(&str) -> String) -> Option<QuarantineEntry> {
     let line: Line = serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
     let head = match (line.record, line.record_base64) {
         (Some(text), _) => text.into_bytes(),
         (None, packed) => STANDARD.decode(packed?).ok()?,
     };
-    Some(Entry {
+    Some(QuarantineEntry {
         id: id(&line.id)?,
         seq,
         time: Timestamp::parse(&line.time).ok()?.millis(),

@@ -1,6 +1,6 @@
 //! The end of a kept file: where its index is, and which numbers it has.
 
-use super::bytes::Cursor;
+use super::bytes::ByteReader;
 use super::{END_MAGIC, TRAILER_BYTES};
 
 /// A part of the index.
@@ -51,11 +51,11 @@ impl Trailer {
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (body, crc) = bytes.split_at_checked(TRAILER_BYTES - 4)?;
-        let mut from = Cursor(body);
+        let mut from = ByteReader(body);
         if crc != crc32c::crc32c(body).to_le_bytes() || from.take(END_MAGIC.len())? != END_MAGIC {
             return None;
         }
-        let section = |from: &mut Cursor<'_>| Some(Section { offset: from.u64()?, length: from.u64()?, crc: from.u32()? });
+        let section = |from: &mut ByteReader<'_>| Some(Section { offset: from.u64()?, length: from.u64()?, crc: from.u32()? });
         let (summary, rows, ids) = (section(&mut from)?, section(&mut from)?, section(&mut from)?);
         Some(Self { summary, rows, ids, first: from.u64()?, last: from.u64()?, records: from.u64()? })
     }

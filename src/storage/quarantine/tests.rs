@@ -2,8 +2,8 @@ use super::*;
 use crate::storage::{PutMode, Store, paths};
 use std::fs;
 
-fn entry(number: u64) -> Entry {
-    Entry {
+fn entry(number: u64) -> QuarantineEntry {
+    QuarantineEntry {
         id: (u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes(),
         seq: FIRST_NUMBER + number,
         time: 1_000 + number as i64,
@@ -18,7 +18,7 @@ fn entry(number: u64) -> Entry {
     }
 }
 
-fn entries(count: u64) -> Vec<Entry> {
+fn entries(count: u64) -> Vec<QuarantineEntry> {
     (0..count).map(entry).collect()
 }
 
@@ -32,7 +32,7 @@ fn store() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
-fn open(store: &Store) -> Found {
+fn open(store: &Store) -> FolderContents {
     Folder::new(store).open(str::to_owned).expect("the folder can be read")
 }
 
@@ -48,9 +48,9 @@ fn a_kept_file_gives_back_what_was_written() {
     assert!(part.is_kept() && part.verify().expect("it can be read").is_empty());
     assert_eq!(part.all().expect("sound"), all);
     assert_eq!((part.records(), part.times(), part.numbers()), (3_000, (1_000, 3_999), numbers(3_000)));
-    assert_eq!(part.charged(), all.iter().map(Entry::charge).sum::<u64>());
+    assert_eq!(part.charged(), all.iter().map(QuarantineEntry::charge).sum::<u64>());
     // Few ids are looked for one by one, many all at once; strangers are not found.
-    let ids: Vec<Id> = all.iter().map(|entry| entry.id).chain((3_000..3_100).map(|number| entry(number).id)).collect();
+    let ids: Vec<QuarantineId> = all.iter().map(|entry| entry.id).chain((3_000..3_100).map(|number| entry(number).id)).collect();
     let expected: Vec<Option<u32>> = (0..3_100).map(|row| (row < 3_000).then_some(row)).collect();
     assert_eq!(part.find(&ids).expect("read"), expected);
     for (id, row) in ids.iter().zip(&expected) {
@@ -58,7 +58,7 @@ fn a_kept_file_gives_back_what_was_written() {
     }
     let rows = part.rows().expect("rows");
     assert!(rows.iter().zip(&all).all(|(row, entry)| (row.seq, row.time) == (entry.seq, entry.time)));
-    let some: Vec<Entry> = [5, 6, 900, 2_999].map(|row| all[row].clone()).to_vec();
+    let some: Vec<QuarantineEntry> = [5, 6, 900, 2_999].map(|row| all[row].clone()).to_vec();
     assert_eq!(part.entries(&[5, 6, 900, 2_999], &mut Vec::new()).expect("read"), some);
     let counts = part.summary().expect("a summary").counts;
     assert_eq!(counts.iter().map(|count| count.records).collect::<Vec<_>>(), [1_000; 3]);

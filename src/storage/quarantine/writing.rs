@@ -2,9 +2,9 @@
 
 use super::entry::{BlockHeader, encode_block};
 use super::index::Index;
-use super::part::Part;
+use super::part::QuarantineFile;
 use super::sections::{Section, Trailer};
-use super::{BLOCK_BYTES, Entry, FILE_BYTES, FILE_RECORDS, HEADER_BYTES, MAGIC, VERSION};
+use super::{BLOCK_BYTES, FILE_BYTES, FILE_RECORDS, HEADER_BYTES, MAGIC, QuarantineEntry, VERSION};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{PutMode, Store, paths};
 use std::fs::File;
@@ -26,7 +26,7 @@ pub(super) fn header() -> [u8; HEADER_BYTES] {
 pub struct Appender {
     file: File,
     length: File,
-    part: Arc<Part>,
+    part: Arc<QuarantineFile>,
     at: u64,
 }
 
@@ -61,12 +61,12 @@ impl Appender {
             let shown = store.path(path);
             File::options().write(true).open(&shown).map_err(|cause| Error::io(shown.display(), cause))
         };
-        let part = Arc::new(Part::log(store, &path, first)?);
+        let part = Arc::new(QuarantineFile::log(store, &path, first)?);
         Ok(Self { file: open(&path)?, length: open(&beside)?, part, at })
     }
 
     /// The log as it is read.
-    pub fn part(&self) -> &Arc<Part> {
+    pub fn part(&self) -> &Arc<QuarantineFile> {
         &self.part
     }
 
@@ -80,7 +80,7 @@ impl Appender {
     ///
     /// # Errors
     /// A disk that fails; none of the entries is seen then.
-    pub fn append(&mut self, entries: &[Entry]) -> Result<()> {
+    pub fn append(&mut self, entries: &[QuarantineEntry]) -> Result<()> {
         let (bytes, spans) = pack(entries, self.at)?;
         let failed = |cause| Error::io(format!("cannot write {}", self.part.shown()), cause);
         self.file.write_all_at(&bytes, self.at).map_err(failed)?;
@@ -104,12 +104,12 @@ impl Appender {
 type Span = (u64, u64, usize);
 
 /// Blocks that begin at `at`.
-fn pack(entries: &[Entry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
+fn pack(entries: &[QuarantineEntry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
     let (mut bytes, mut spans) = (Vec::new(), Vec::new());
     let mut rest = entries;
     while !rest.is_empty() {
         let mut held = 0;
-        let fits = |entry: &&Entry| {
+        let fits = |entry: &&QuarantineEntry| {
             held += entry.size() as usize;
             held <= BLOCK_BYTES
         };
@@ -129,7 +129,7 @@ fn pack(entries: &[Entry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
 ///
 /// # Errors
 /// A disk that fails.
-pub fn write_kept(store: &Store, (first, last): (u64, u64), entries: &[Entry]) -> Result<Part> {
+pub fn write_kept(store: &Store, (first, last): (u64, u64), entries: &[QuarantineEntry]) -> Result<QuarantineFile> {
     let mut file = header().to_vec();
     let (blocks, spans) = pack(entries, file.len() as u64)?;
     file.extend(blocks);
@@ -155,5 +155,5 @@ pub fn write_kept(store: &Store, (first, last): (u64, u64), entries: &[Entry]) -
     file.extend(trailer.encode());
     let path = paths::quarantine_kept(first, last);
     store.put(&path, &file, PutMode::Replace)?;
-    Part::kept(store, &path)?.ok_or_else(|| Error::internal(format!("{path} is not what was written")))
+    QuarantineFile::kept(store, &path)?.ok_or_else(|| Error::internal(format!("{path} is not what was written")))
 }

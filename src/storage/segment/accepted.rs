@@ -1,7 +1,7 @@
 //! When the events of a segment were accepted. Numbers are given in the order of acceptance, so the time of a number is that of
 //! the last change at or before it: one entry for each batch, not for each event.
 
-use super::packed::{Packed, write_packed};
+use super::packed::{PackedNumbers, write_packed};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use tantivy::directory::FileSlice;
@@ -19,16 +19,16 @@ pub(super) fn write_accepted(mut accepted: Vec<(u64, i64)>) -> Vec<u8> {
 /// The table in a mapped file.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    seqs: Packed,
-    times: Packed,
+    seqs: PackedNumbers,
+    times: PackedNumbers,
 }
 
 impl Accepted {
     pub(super) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || Error::corrupt("the table of ingest times is damaged; `annals check --rebuild-index` makes it anew");
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
-        let (seqs, rest) = Packed::split(bytes)?;
-        let (times, rest) = Packed::split(rest)?;
+        let (seqs, rest) = PackedNumbers::split(bytes)?;
+        let (times, rest) = PackedNumbers::split(rest)?;
         if seqs.len() == 0 || seqs.len() != times.len() || !rest.is_empty() {
             return Err(damaged());
         }

@@ -1,6 +1,6 @@
 //! The amounts of a segment: few events move money, so those that do are a short list of rows and amounts.
 
-use super::packed::{Packed, write_packed};
+use super::packed::{PackedNumbers, write_packed};
 use crate::error::{Error, Result};
 use crate::event::Amount;
 use std::ops::Range;
@@ -18,16 +18,16 @@ pub(super) fn write_amounts(amounts: &[(u32, Amount)]) -> Option<Vec<u8>> {
 /// The list in a mapped file.
 #[derive(Debug)]
 pub struct Amounts {
-    rows: Packed,
-    units: Packed,
+    rows: PackedNumbers,
+    units: PackedNumbers,
 }
 
 impl Amounts {
     pub(super) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || Error::corrupt("the list of amounts is damaged; `annals check --rebuild-index` makes it anew");
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
-        let (rows, rest) = Packed::split(bytes)?;
-        let (units, rest) = Packed::split(rest)?;
+        let (rows, rest) = PackedNumbers::split(bytes)?;
+        let (units, rest) = PackedNumbers::split(rest)?;
         if rows.len() != units.len() || !rest.is_empty() {
             return Err(damaged());
         }

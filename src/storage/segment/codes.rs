@@ -2,7 +2,7 @@
 //!
 //! A code is the place of the row's value among the terms of the field, from 1; 0 is no value.
 
-use super::packed::{Packed, write_packed};
+use super::packed::{PackedNumbers, write_packed};
 use crate::error::{Error, Result};
 use std::ops::Range;
 use tantivy::directory::FileSlice;
@@ -17,13 +17,13 @@ pub(super) fn write_codes(codes: &[u32]) -> Vec<u8> {
 
 /// A column in a mapped file.
 #[derive(Debug, Clone)]
-pub struct Codes(Packed);
+pub struct Codes(PackedNumbers);
 
 impl Codes {
     pub(super) fn open(file: &FileSlice, rows: u32) -> Result<Self> {
         let damaged = || Error::corrupt("a column of codes is damaged; `annals check --rebuild-index` makes it anew");
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
-        let (codes, rest) = Packed::split(bytes)?;
+        let (codes, rest) = PackedNumbers::split(bytes)?;
         if codes.len() != rows || !rest.is_empty() {
             return Err(damaged());
         }

@@ -3,7 +3,7 @@
 
 use super::codes::write_codes;
 use crate::error::{Error, Result};
-use crate::event::{Columns, Field, Kind};
+use crate::event::{Columns, Field, FieldKind};
 use arrow::array::Array;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -20,9 +20,9 @@ pub(super) struct Dimension {
 
 /// Collects the values of all such fields.
 #[derive(Debug)]
-pub(super) struct Dimensions(Vec<Dimension>);
+pub(super) struct CodesWriter(Vec<Dimension>);
 
-impl Dimensions {
+impl CodesWriter {
     pub(super) fn of(fields: impl Iterator<Item = Field>) -> Self {
         Self(fields.map(Dimension::new).collect())
     }
@@ -31,7 +31,7 @@ impl Dimensions {
     pub(super) fn add(&mut self, events: &Columns) -> Result<()> {
         for dimension in &mut self.0 {
             let field = dimension.field;
-            if field.def().kind == Kind::Bool {
+            if field.def().kind == FieldKind::Bool {
                 let codes: Vec<Option<u32>> = (0..events.rows()).map(|row| events.flag(field, row).map(u32::from)).collect();
                 dimension.add(&codes, |code| if code == 0 { "false" } else { "true" }, 2);
                 continue;
@@ -43,7 +43,7 @@ impl Dimensions {
     }
 
     /// Each field with its values in order.
-    pub(super) fn finish(self) -> impl Iterator<Item = Coded> {
+    pub(super) fn finish(self) -> impl Iterator<Item = CodedField> {
         self.0.into_iter().map(Dimension::finish)
     }
 }
@@ -96,7 +96,7 @@ impl Dimension {
         number
     }
 
-    pub(super) fn finish(self) -> Coded {
+    pub(super) fn finish(self) -> CodedField {
         let mut order: Vec<u32> = (0..self.values.len() as u32).collect();
         order.sort_unstable_by(|left, right| self.values[*left as usize].as_bytes().cmp(self.values[*right as usize].as_bytes()));
         let mut codes = vec![0; self.values.len() + 1];
@@ -105,19 +105,19 @@ impl Dimension {
         }
         let mut values = self.values;
         let values = order.iter().map(|number| std::mem::take(&mut values[*number as usize])).collect();
-        Coded { field: self.field, values, codes: self.rows.into_iter().map(|number| codes[number as usize]).collect() }
+        CodedField { field: self.field, values, codes: self.rows.into_iter().map(|number| codes[number as usize]).collect() }
     }
 }
 
 /// A field of few values: they ascend, and a row's code is the place of its value among them, from 1; 0 is none.
 #[derive(Debug)]
-pub(super) struct Coded {
+pub(super) struct CodedField {
     pub(super) field: Field,
     pub(super) values: Vec<Box<str>>,
     pub(super) codes: Vec<u32>,
 }
 
-impl Coded {
+impl CodedField {
     /// The rows of each value, ascending: one list after the other, and where each lies in it.
     pub(super) fn postings(&self) -> (Vec<u32>, Vec<Range<usize>>) {
         let mut ends = vec![0_usize; self.values.len() + 1];

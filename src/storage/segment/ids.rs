@@ -6,7 +6,7 @@ use super::dimensions::Dimension;
 use super::hash_table::{HashTable, HashTableBuilder, hash_of};
 use super::value_table::{ValueTable, write_value_table};
 use crate::error::Result;
-use crate::event::{Columns, Field, Kind, Operator};
+use crate::event::{Columns, Field, FieldKind, FilterOperator};
 use std::ops::Range;
 
 /// Values may take so many times the bytes of their hashes, in hundredths: they have prefixes, and answer for certain.
@@ -39,14 +39,14 @@ pub(super) struct IdsBuilder {
 impl IdsBuilder {
     pub(super) fn new(field: Field) -> Self {
         // What nobody asks the beginning of is found by its hash as well.
-        let values = field.def().operators.contains(&Operator::Prefix).then(|| Dimension::new(field));
+        let values = field.def().operators.contains(&FilterOperator::Prefix).then(|| Dimension::new(field));
         Self { field, hashes: HashTableBuilder::default(), values, value_bytes: 0 }
     }
 
     /// Adds the ids of events, which are the rows from `first` on.
     pub(super) fn add(&mut self, events: &Columns, first: u32) {
         for (place, row) in (0..events.rows()).zip(first..) {
-            if self.field.def().kind == Kind::List {
+            if self.field.def().kind == FieldKind::List {
                 events.each_in_list(self.field, place, |item| self.hashes.add(item, row));
                 continue;
             }

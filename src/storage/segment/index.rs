@@ -11,9 +11,9 @@ use super::hash_table::HashTable;
 use super::ids::Ids;
 use super::looked_up::{ByField, LookedUp};
 use super::manifest::FileMark;
-use super::packed::Packed;
-use super::summary::Summary;
-use super::texts::{Texts, Told};
+use super::packed::PackedNumbers;
+use super::summary::SegmentSummary;
+use super::texts::{TextMatch, TextTable};
 use super::words::BLOCK_ROWS;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, hex};
@@ -88,13 +88,13 @@ pub struct IndexReader {
     terms: ByField<(TermField, Arc<InvertedIndexReader>)>,
     ids: ByField<Ids>,
     words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
-    texts: Option<(TermField, Arc<InvertedIndexReader>, Late<Texts>)>,
+    texts: Option<(TermField, Arc<InvertedIndexReader>, Late<TextTable>)>,
     codes: ByField<Late<Codes>>,
     looked_up: LookedUp,
     accepted: Option<Late<Accepted>>,
     amounts: Option<Late<Amounts>>,
-    summary: Option<Late<Summary>>,
-    places: Places,
+    summary: Option<Late<SegmentSummary>>,
+    places: KeyColumns,
     rows: u32,
 }
 
@@ -113,13 +113,13 @@ impl std::fmt::Debug for TextRows {
 }
 
 /// The times and numbers of the rows.
-enum Places {
-    Packed(Packed, Packed),
+enum KeyColumns {
+    Packed(PackedNumbers, PackedNumbers),
     /// As indexes had them at first: two fast fields of tantivy.
     Fast(Arc<dyn ColumnValues<i64>>, Arc<dyn ColumnValues<u64>>),
 }
 
-impl Places {
+impl KeyColumns {
     fn open(bundle: &Bundle, reader: &tantivy::SegmentReader) -> Result<Self> {
         let broken = || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
         let Ok(file) = bundle.file(PLACES) else {
@@ -127,8 +127,8 @@ impl Places {
             let seqs = reader.fast_fields().u64(SEQ).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
             return Ok(Self::Fast(times, seqs));
         };
-        let (times, rest) = Packed::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
-        let (seqs, rest) = Packed::split(rest)?;
+        let (times, rest) = PackedNumbers::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
+        let (seqs, rest) = PackedNumbers::split(rest)?;
         if times.len() != reader.max_doc() || seqs.len() != times.len() || !rest.is_empty() {
             return Err(Error::corrupt(broken()));
         }
@@ -198,7 +198,7 @@ impl IndexReader {
             (Ok(field), Ok(file)) => Some((field, reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?, Late::new(file))),
             _ => None,
         };
-        let places = Places::open(bundle, &reader)?;
+        let places = KeyColumns::open(bundle, &reader)?;
         // Indexes that were written before there were these parts answer without them.
         let mut codes = ByField::default();
         for def in term_fields() {
@@ -250,8 +250,8 @@ impl IndexReader {
     ///
     /// # Errors
     /// An index that is damaged.
-    pub fn summary(&self) -> Result<Option<&Summary>> {
-        self.summary.as_ref().map(|summary| summary.get(Summary::open)).transpose()
+    pub fn summary(&self) -> Result<Option<&SegmentSummary>> {
+        self.summary.as_ref().map(|summary| summary.get(SegmentSummary::open)).transpose()
     }
 
     fn dictionary(&self, field: Field) -> Result<&TermDictionary> {
@@ -323,8 +323,8 @@ impl IndexReader {
     /// The place of a row in its tenant's list.
     pub fn key(&self, row: u32) -> EventKey {
         let seq = match &self.places {
-            Places::Packed(_, seqs) => seqs.get(row) as u64,
-            Places::Fast(_, seqs) => seqs.get_val(row),
+            KeyColumns::Packed(_, seqs) => seqs.get(row) as u64,
+            KeyColumns::Fast(_, seqs) => seqs.get_val(row),
         };
         EventKey { time: self.time(row), seq }
     }
@@ -332,8 +332,8 @@ impl IndexReader {
     /// The time of a row.
     pub fn time(&self, row: u32) -> Timestamp {
         Timestamp::from_millis(match &self.places {
-            Places::Packed(times, _) => times.get(row),
-            Places::Fast(times, _) => times.get_val(row),
+            KeyColumns::Packed(times, _) => times.get(row),
+            KeyColumns::Fast(times, _) => times.get_val(row),
         })
     }
 
@@ -456,7 +456,7 @@ impl IndexReader {
     /// An index that is damaged.
     pub fn phrase(&self, needle: &str) -> Result<Option<TextRows>> {
         let Some((_, _, texts)) = &self.texts else { return Ok(None) };
-        self.text_rows(texts.get(Texts::open)?.standing(needle)).map(Some)
+        self.text_rows(texts.get(TextTable::open)?.standing(needle)).map(Some)
     }
 
     /// The posting lists of the records that have a value at a path (folded) that passes a test of folded values; `None` if the index
@@ -466,10 +466,10 @@ impl IndexReader {
     /// An index that is damaged.
     pub fn value_at(&self, path: &str, passes: impl Fn(&str) -> bool) -> Result<Option<TextRows>> {
         let Some((_, _, texts)) = &self.texts else { return Ok(None) };
-        texts.get(Texts::open)?.at_path(path, passes).map(|told| self.text_rows(told)).transpose()
+        texts.get(TextTable::open)?.at_path(path, passes).map(|told| self.text_rows(told)).transpose()
     }
 
-    fn text_rows(&self, told: Told) -> Result<TextRows> {
+    fn text_rows(&self, told: TextMatch) -> Result<TextRows> {
         let broken = || "cannot read postings of texts".to_owned();
         let (field, inverted, _) = self.texts.as_ref().ok_or_else(|| Error::internal("this index has no texts"))?;
         let list = |number: u32| {

@@ -5,7 +5,7 @@
 use super::accepted::write_accepted;
 use super::amounts::write_amounts;
 use super::bundle::BundleWriter;
-use super::dimensions::{Coded, Dimensions};
+use super::dimensions::{CodedField, CodesWriter};
 use super::ids::IdsBuilder;
 use super::index::{
     ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, id_fields, schema, term_fields, term_of, text_list,
@@ -35,7 +35,7 @@ const MEMORY_BUDGET: usize = 15 << 20;
 pub(super) struct IndexBuilder {
     writer: SingleSegmentIndexWriter,
     directory: RamDirectory,
-    dimensions: Dimensions,
+    dimensions: CodesWriter,
     ids: Vec<IdsBuilder>,
     accepted: Vec<(u64, i64)>,
     amounts: Vec<(u32, Amount)>,
@@ -69,7 +69,7 @@ impl IndexBuilder {
             .single_segment_index_writer(directory.clone(), MEMORY_BUDGET)
             .context(ErrorKind::Internal, || "cannot start an index".to_owned())?;
         let ids = id_fields().filter(|def| has(def.field)).map(|def| IdsBuilder::new(def.field)).collect();
-        let dimensions = Dimensions::of(term_fields().map(|def| def.field).filter(|field| has(*field)));
+        let dimensions = CodesWriter::of(term_fields().map(|def| def.field).filter(|field| has(*field)));
         Ok(Self {
             writer,
             directory,
@@ -115,11 +115,11 @@ impl IndexBuilder {
         self.writer.add_document(TantivyDocument::new()).context(ErrorKind::Internal, broken)?;
         let index = self.writer.finalize().context(ErrorKind::Internal, broken)?;
         let mut bundle = BundleWriter::new();
-        let fields: Vec<Coded> = self.dimensions.finish().collect();
+        let fields: Vec<CodedField> = self.dimensions.finish().collect();
         let words = words.finish();
         write_terms(&index, &self.directory, &fields, &words).context(ErrorKind::Internal, broken)?;
         // Long values are terms of another order than their own, so such a field is counted by its column.
-        let coded: Vec<Coded> = fields.into_iter().filter(|coded| coded.values.iter().all(|value| is_whole(value))).collect();
+        let coded: Vec<CodedField> = fields.into_iter().filter(|coded| coded.values.iter().all(|value| is_whole(value))).collect();
         for field in &coded {
             bundle.add(&codes_file(field.field), &field.column());
         }
@@ -171,7 +171,7 @@ fn is_whole(value: &str) -> bool {
 }
 
 /// Writes the dictionaries and posting lists of an index that has none yet.
-fn write_terms(index: &TantivyIndex, directory: &RamDirectory, fields: &[Coded], words: &Words) -> tantivy::Result<()> {
+fn write_terms(index: &TantivyIndex, directory: &RamDirectory, fields: &[CodedField], words: &Words) -> tantivy::Result<()> {
     let segments = index.searchable_segments()?;
     let segment = segments.first().ok_or_else(|| tantivy::TantivyError::InternalError("an index without a segment".to_owned()))?;
     for part in [SegmentComponent::Terms, SegmentComponent::Postings, SegmentComponent::Positions] {

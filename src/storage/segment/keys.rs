@@ -17,12 +17,12 @@ pub enum RowKeys {
     /// As the index has them.
     Index(Arc<IndexReader>),
     /// As they were read of the Parquet file.
-    Columns(Arc<Keys>),
+    Columns(Arc<LoadedKeys>),
 }
 
 /// The times and numbers of all rows, in memory.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct LoadedKeys {
     times: Vec<Timestamp>,
     seqs: Vec<u64>,
 }
@@ -85,7 +85,7 @@ impl Segment {
     }
 }
 
-impl Keys {
+impl LoadedKeys {
     /// Reads them, and tells how many bytes they take.
     pub(super) fn read(segment: &Segment) -> Result<(Self, u64)> {
         let rows = segment.manifest().rows;

@@ -12,19 +12,19 @@ const REMEMBERED: usize = 512;
 const REMEMBERED_BYTES: usize = 128;
 
 /// The code of a value and how many rows have it, if any has.
-type Found = Option<(u32, u32)>;
+type TermHit = Option<(u32, u32)>;
 
 /// Values and what was found for them.
 #[derive(Debug, Default)]
 pub(super) struct LookedUp {
-    values: RwLock<HashMap<(Field, Box<str>), Found>>,
+    values: RwLock<HashMap<(Field, Box<str>), TermHit>>,
 }
 
 /// A value that is asked for.
 #[derive(Hash)]
-struct Asked<'a>(Field, &'a str);
+struct TermKey<'a>(Field, &'a str);
 
-impl Equivalent<(Field, Box<str>)> for Asked<'_> {
+impl Equivalent<(Field, Box<str>)> for TermKey<'_> {
     fn equivalent(&self, key: &(Field, Box<str>)) -> bool {
         self.0 == key.0 && *self.1 == *key.1
     }
@@ -32,8 +32,8 @@ impl Equivalent<(Field, Box<str>)> for Asked<'_> {
 
 impl LookedUp {
     /// What there is of a value, as it was found before or as `find` finds it.
-    pub(super) fn get(&self, field: Field, value: &str, find: impl FnOnce() -> Result<Found>) -> Result<Found> {
-        if let Some(found) = self.values.read().unwrap_or_else(PoisonError::into_inner).get(&Asked(field, value)) {
+    pub(super) fn get(&self, field: Field, value: &str, find: impl FnOnce() -> Result<TermHit>) -> Result<TermHit> {
+        if let Some(found) = self.values.read().unwrap_or_else(PoisonError::into_inner).get(&TermKey(field, value)) {
             return Ok(*found);
         }
         let found = find()?;
@@ -83,7 +83,7 @@ mod tests {
     fn a_value_is_looked_up_once_and_never_more_are_remembered_than_there_is_room_for() {
         let looked_up = LookedUp::default();
         let finds = Cell::new(0);
-        let get = |field: Field, value: &str, found: Found| {
+        let get = |field: Field, value: &str, found: TermHit| {
             let find = || {
                 finds.set(finds.get() + 1);
                 Ok(found)

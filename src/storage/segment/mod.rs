@@ -39,14 +39,14 @@ pub use amounts::Amounts;
 pub use codes::Codes;
 pub use damage::Damage;
 pub use index::{IndexReader, TextRows, term_of};
-pub use keys::{Keys, RowKeys};
+pub use keys::{LoadedKeys, RowKeys};
 pub use manifest::{FileMark, Manifest, TenantRows};
 pub use opened::{OPEN_BYTES, OpenParts, Opened};
-pub use reader::{DataFile, Findings, PositionedFile, Segment};
-pub use records::Records;
+pub use reader::{DamageFindings, DataFile, PositionedFile, Segment};
+pub use records::RecordReader;
 pub use sizes::Sizes;
-pub use summary::{Cube, HOUR_MS, HOURS, KINDS, SUMS, Summary, SummaryRule, Sums, Total};
-pub use writer::{BATCH_ROWS, Form, SegmentFiles, index_of, tenant_rows, write_batches, write_segment};
+pub use summary::{AmountTotal, Cube, HOUR_MS, HOURS, KINDS, SUMS, SegmentSummary, SummaryRule, Sums};
+pub use writer::{BATCH_ROWS, SegmentFiles, SegmentOptions, index_of, tenant_rows, write_batches, write_segment};
 
 #[cfg(test)]
 mod tests;

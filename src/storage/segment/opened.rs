@@ -3,7 +3,7 @@
 //! are closed, and open again when they are needed. Who is using one keeps it until done. A small part of the budget is for pages
 //! of records.
 
-use super::pages::{Page, PageKey, Pages};
+use super::pages::{PageKey, Pages, RecordPage};
 use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -59,12 +59,12 @@ impl Opened {
     }
 
     /// An unpacked page of records, if it is kept.
-    pub(super) fn page(&self, key: PageKey) -> Option<Arc<Page>> {
+    pub(super) fn page(&self, key: PageKey) -> Option<Arc<RecordPage>> {
         self.pages.get(key)
     }
 
     /// Keeps an unpacked page of records for a while.
-    pub(super) fn keep_page(&self, key: PageKey, page: &Arc<Page>) {
+    pub(super) fn keep_page(&self, key: PageKey, page: &Arc<RecordPage>) {
         let budget = self.budget.load(Ordering::Relaxed);
         self.pages.keep(key, page, (budget / PAGES_SHARE) as usize);
         if self.bytes() > budget {
@@ -108,7 +108,7 @@ trait Closing: std::fmt::Debug + Send + Sync {
 
 /// A part that is opened when it is first asked for, and may be closed again.
 #[derive(Debug)]
-pub(super) struct Part<T> {
+pub(super) struct LazyPart<T> {
     open: RwLock<Option<Arc<T>>>,
     /// Its size, when it is open.
     bytes: AtomicU64,
@@ -117,7 +117,7 @@ pub(super) struct Part<T> {
     own: OnceLock<Weak<dyn Closing>>,
 }
 
-impl<T: std::fmt::Debug + Send + Sync + 'static> Part<T> {
+impl<T: std::fmt::Debug + Send + Sync + 'static> LazyPart<T> {
     pub(super) fn new(all: &Arc<Opened>) -> Arc<Self> {
         let part = Arc::new(Self {
             open: RwLock::default(),
@@ -160,7 +160,7 @@ impl<T: std::fmt::Debug + Send + Sync + 'static> Part<T> {
     }
 }
 
-impl<T: std::fmt::Debug + Send + Sync> Closing for Part<T> {
+impl<T: std::fmt::Debug + Send + Sync> Closing for LazyPart<T> {
     fn spared(&self) -> bool {
         self.asked.swap(false, Ordering::Relaxed)
     }
@@ -173,7 +173,7 @@ impl<T: std::fmt::Debug + Send + Sync> Closing for Part<T> {
     }
 }
 
-impl<T> Drop for Part<T> {
+impl<T> Drop for LazyPart<T> {
     fn drop(&mut self) {
         self.all.bytes.fetch_sub(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -189,7 +189,7 @@ mod tests {
         let all = Arc::new(Opened::default());
         all.set_budget(300);
         let opens = Cell::new(0);
-        let parts: Vec<Arc<Part<usize>>> = (0..5).map(|_| Part::new(&all)).collect();
+        let parts: Vec<Arc<LazyPart<usize>>> = (0..5).map(|_| LazyPart::new(&all)).collect();
         let get = |place: usize| {
             let open = || {
                 opens.set(opens.get() + 1);
@@ -216,11 +216,11 @@ mod tests {
     fn a_part_in_use_outlives_its_closing_and_a_dropped_one_is_not_counted() {
         let all = Arc::new(Opened::default());
         all.set_budget(0);
-        let part = Part::new(&all);
+        let part = LazyPart::new(&all);
         let held = part.get(|| Ok(("held", 10))).expect("opens");
         assert_eq!((*held, all.now().bytes), ("held", 0), "above a budget of nothing it is closed, and used");
         all.set_budget(100);
-        let other = Part::new(&all);
+        let other = LazyPart::new(&all);
         other.get(|| Ok(("other", 60))).expect("opens");
         assert_eq!(all.now(), OpenParts { parts: 1, bytes: 60, budget: 100 });
         drop(other);

@@ -41,14 +41,14 @@ pub(super) fn write_packed(values: &[i64], out: &mut Vec<u8>) {
 
 /// A list of numbers in a mapped file.
 #[derive(Debug, Clone)]
-pub(super) struct Packed {
+pub(super) struct PackedNumbers {
     count: u32,
     least: i64,
     unpacker: BitUnpacker,
     bytes: OwnedBytes,
 }
 
-impl Packed {
+impl PackedNumbers {
     /// The list that begins here, and what comes after it.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ mod tests {
             let mut bytes = Vec::new();
             write_packed(&values, &mut bytes);
             bytes.push(77);
-            let (list, rest) = Packed::split(OwnedBytes::new(bytes)).expect("our own list");
+            let (list, rest) = PackedNumbers::split(OwnedBytes::new(bytes)).expect("our own list");
             prop_assert_eq!(&rest[..], &[77]);
             prop_assert_eq!(list.len() as usize, values.len());
             for (place, value) in values.iter().enumerate() {
@@ -134,7 +134,7 @@ mod tests {
         let mut bytes = Vec::new();
         write_packed(&[5, 900, 17], &mut bytes);
         for length in 0..bytes.len() {
-            assert!(Packed::split(OwnedBytes::new(bytes[..length].to_vec())).is_err(), "{length}");
+            assert!(PackedNumbers::split(OwnedBytes::new(bytes[..length].to_vec())).is_err(), "{length}");
         }
     }
 }

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A page of records.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct RecordPage {
     pub(super) bytes: Vec<u8>,
     /// Where each record lies in it.
     pub(super) places: Vec<Range<u32>>,
 }
 
-impl Page {
+impl RecordPage {
     /// The record at a place.
     #[inline]
     pub(super) fn record(&self, place: u32) -> &[u8] {
@@ -32,11 +32,11 @@ pub(super) type PageKey = (u32, u32);
 
 /// The pages that are kept.
 #[derive(Debug, Default)]
-pub(super) struct Pages(Mutex<Kept>);
+pub(super) struct Pages(Mutex<CachedPage>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    pages: HashMap<PageKey, Arc<Page>>,
+struct CachedPage {
+    pages: HashMap<PageKey, Arc<RecordPage>>,
     /// In the order in which they came.
     order: VecDeque<PageKey>,
     bytes: usize,
@@ -44,12 +44,12 @@ struct Kept {
 
 impl Pages {
     /// A page, if it is kept.
-    pub(super) fn get(&self, key: PageKey) -> Option<Arc<Page>> {
+    pub(super) fn get(&self, key: PageKey) -> Option<Arc<RecordPage>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pages.get(&key).cloned()
     }
 
     /// Keeps a page as long as younger ones leave room for it in `budget` bytes.
-    pub(super) fn keep(&self, key: PageKey, page: &Arc<Page>, budget: usize) {
+    pub(super) fn keep(&self, key: PageKey, page: &Arc<RecordPage>, budget: usize) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been sooner.
         if kept.pages.insert(key, Arc::clone(page)).is_none() {
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn the_oldest_pages_go_when_there_is_no_room() {
         let pages = Pages::default();
-        let page = |size: usize| Arc::new(Page { bytes: vec![7; size], places: vec![0..3, 3..size as u32] });
+        let page = |size: usize| Arc::new(RecordPage { bytes: vec![7; size], places: vec![0..3, 3..size as u32] });
         let room = 3 * page(1_000).size();
         for number in 0..5 {
             pages.keep((1, number), &page(1_000), room);

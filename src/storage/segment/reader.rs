@@ -3,10 +3,10 @@
 use super::blocks::Blocks;
 use super::damage::{Damage, Health, is_damage};
 use super::index::IndexReader;
-use super::keys::{Keys, RowKeys};
+use super::keys::{LoadedKeys, RowKeys};
 use super::manifest::{FileMark, Manifest, TenantRows};
-use super::opened::{Opened, Part};
-use super::records::Records;
+use super::opened::{LazyPart, Opened};
+use super::records::RecordReader;
 use super::summary::SummaryRule;
 use super::writer::write_index;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -46,13 +46,13 @@ const KEPT_ROWS: usize = 512;
 pub struct Segment {
     manifest: Manifest,
     store: Store,
-    index: Arc<Part<IndexReader>>,
+    index: Arc<LazyPart<IndexReader>>,
     /// The places of the rows, where the index is damaged.
-    keys: Arc<Part<Keys>>,
+    keys: Arc<LazyPart<LoadedKeys>>,
     pub(super) health: Arc<Health>,
     /// The place of each tenant in the manifest.
     tenants: OnceLock<HashMap<Box<str>, u32>>,
-    data: Arc<Part<DataFile>>,
+    data: Arc<LazyPart<DataFile>>,
     serial: Arc<u32>,
 }
 
@@ -71,7 +71,7 @@ pub struct DataFile {
 const INDEX_BYTES: u64 = 32 << 10;
 
 /// What [`Segment::check`] found wrong, one line each.
-pub type Findings = Vec<String>;
+pub type DamageFindings = Vec<String>;
 
 impl Segment {
     /// The segment with this id; only its manifest is read.
@@ -92,10 +92,10 @@ impl Segment {
             health: Health::sound(),
             manifest,
             store: store.clone(),
-            index: Part::new(opened),
-            keys: Part::new(opened),
+            index: LazyPart::new(opened),
+            keys: LazyPart::new(opened),
             tenants: OnceLock::new(),
-            data: Part::new(opened),
+            data: LazyPart::new(opened),
             serial: Arc::new(SERIAL.fetch_add(1, Ordering::Relaxed)),
         }
     }
@@ -182,7 +182,7 @@ impl Segment {
     pub fn row_keys(&self) -> Result<RowKeys> {
         match self.sound_index()? {
             Some(index) => Ok(RowKeys::Index(index)),
-            None => self.keys.get(|| Keys::read(self)).map(RowKeys::Columns),
+            None => self.keys.get(|| LoadedKeys::read(self)).map(RowKeys::Columns),
         }
     }
 
@@ -335,7 +335,7 @@ impl Segment {
     ///
     /// # Errors
     /// A disk that fails; damage is a finding, not an error.
-    pub fn check(&self) -> Result<(Findings, Findings)> {
+    pub fn check(&self) -> Result<(DamageFindings, DamageFindings)> {
         let mut data = self.check_file(&self.data_path(), &paths::data(&self.manifest.date, &self.manifest.id), &self.manifest.data)?;
         if !data.is_empty() {
             data.extend(self.damaged_chunks());
@@ -359,7 +359,7 @@ impl Segment {
         Ok((data, index))
     }
 
-    fn check_file(&self, shown: &Path, path: &str, mark: &FileMark) -> Result<Findings> {
+    fn check_file(&self, shown: &Path, path: &str, mark: &FileMark) -> Result<DamageFindings> {
         let bytes = match self.store.read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![format!("{} is missing", shown.display())]),
@@ -377,7 +377,7 @@ impl Segment {
     }
 
     /// Which column chunks lie in the damaged blocks, as far as the footer still tells where they are.
-    fn damaged_chunks(&self) -> Findings {
+    fn damaged_chunks(&self) -> DamageFindings {
         let path = self.data_path();
         let Ok(file) = PositionedFile::open(&path, &self.manifest.data, &self.health) else { return Vec::new() };
         let damaged = file.blocks.damaged(|range| file.unchecked(range));
@@ -407,9 +407,9 @@ impl DataFile {
     ///
     /// # Errors
     /// None that input can cause.
-    pub fn records(&self, rows: usize) -> Result<Option<Records<'_>>> {
+    pub fn records(&self, rows: usize) -> Result<Option<RecordReader<'_>>> {
         let keep = (rows <= KEPT_ROWS).then_some((&*self.opened, self.serial));
-        Records::open(&self.file, &self.metadata, keep)
+        RecordReader::open(&self.file, &self.metadata, keep)
     }
 }
 

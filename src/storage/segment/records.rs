@@ -6,7 +6,7 @@
 //! `PageHeader`), of which the type, the two sizes and the encoding are read.
 
 use super::opened::Opened;
-use super::pages::Page;
+use super::pages::RecordPage;
 use super::reader::PositionedFile;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
@@ -22,14 +22,14 @@ use std::sync::Arc;
 const PAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Reads the records of one segment.
-pub struct Records<'a> {
+pub struct RecordReader<'a> {
     file: &'a PositionedFile,
-    groups: Vec<Group<'a>>,
+    groups: Vec<RowGroupPages<'a>>,
     /// The rows of the page that was read last.
     rows: Range<u32>,
     scratch: Scratch,
     /// That page, if it is shared.
-    shared: Option<Arc<Page>>,
+    shared: Option<Arc<RecordPage>>,
     /// Where pages are kept, if they are, and the number of the segment.
     keep: Option<(&'a Opened, u32)>,
     bytes_read: u64,
@@ -40,7 +40,7 @@ pub struct Records<'a> {
 struct Scratch {
     unpacker: Option<zstd::bulk::Decompressor<'static>>,
     /// The page that was read last, if it is not shared.
-    page: Page,
+    page: RecordPage,
 }
 
 thread_local! {
@@ -50,7 +50,7 @@ thread_local! {
 /// A page that is kept for the next segment has at most so many bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-impl Drop for Records<'_> {
+impl Drop for RecordReader<'_> {
     fn drop(&mut self) {
         let scratch = std::mem::take(&mut self.scratch);
         if scratch.page.bytes.capacity() <= KEPT_BYTES_MAX {
@@ -61,12 +61,12 @@ impl Drop for Records<'_> {
 
 /// The pages of a row group.
 #[derive(Debug)]
-struct Group<'a> {
+struct RowGroupPages<'a> {
     rows: Range<u32>,
     pages: &'a [PageLocation],
 }
 
-impl std::fmt::Debug for Records<'_> {
+impl std::fmt::Debug for RecordReader<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Records").field("groups", &self.groups).finish_non_exhaustive()
     }
@@ -76,7 +76,7 @@ fn damaged(what: &str) -> Error {
     Error::corrupt(format!("a page of records cannot be read: {what}"))
 }
 
-impl<'a> Records<'a> {
+impl<'a> RecordReader<'a> {
     /// A reader of a file; `None` if its record column is written in another way.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl<'a> Records<'a> {
             }
             let rows = first..first + group.num_rows() as u32;
             first = rows.end;
-            groups.push(Group { rows, pages: pages[leaf].page_locations() });
+            groups.push(RowGroupPages { rows, pages: pages[leaf].page_locations() });
         }
         Ok(Some(Self { file, groups, rows: 0..0, scratch: SCRATCH.with(RefCell::take), shared: None, keep, bytes_read: 0 }))
     }
@@ -147,7 +147,7 @@ impl<'a> Records<'a> {
             match key {
                 None => unpack(unpacker, &bytes, (end - first) as usize, page)?,
                 Some((opened, key)) => {
-                    let mut page = Page::default();
+                    let mut page = RecordPage::default();
                     unpack(unpacker, &bytes, (end - first) as usize, &mut page)?;
                     let page = Arc::new(page);
                     opened.keep_page(key, &page);
@@ -161,9 +161,9 @@ impl<'a> Records<'a> {
 }
 
 /// Unpacks a page of so many records.
-fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Bytes, records: usize, into: &mut Page) -> Result<()> {
+fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Bytes, records: usize, into: &mut RecordPage) -> Result<()> {
     let (size, packed) = body(bytes)?;
-    let Page { bytes: page, places } = into;
+    let RecordPage { bytes: page, places } = into;
     page.clear();
     page.reserve(size);
     let unpacker = match unpacker {
@@ -194,7 +194,7 @@ fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Byte
 
 /// The unpacked size of a page of records, and its packed bytes.
 fn body(page: &Bytes) -> Result<(usize, &[u8])> {
-    let mut head = Head { bytes: page, at: 0 };
+    let mut head = ThriftReader { bytes: page, at: 0 };
     // Fields 1, 2 and 3: the type of the page (0 is a data page), the unpacked size, the packed size.
     let [kind, unpacked, packed] = [head.number(1)?, head.number(1)?, head.number(1)?];
     // Field 4 may be a checksum; field 5 describes the data page: how many values, and their encoding (0 is plain).
@@ -216,12 +216,12 @@ fn body(page: &Bytes) -> Result<(usize, &[u8])> {
 }
 
 /// Reads Thrift's compact form.
-struct Head<'a> {
+struct ThriftReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Head<'_> {
+impl ThriftReader<'_> {
     fn byte(&mut self) -> Result<u8> {
         let byte = self.bytes.get(self.at).copied().ok_or_else(|| damaged("its head"))?;
         self.at += 1;

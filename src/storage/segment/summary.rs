@@ -17,8 +17,8 @@
 //! ```
 //! A unit is named by its first row; all rows by their number.
 
-use super::dimensions::Coded;
-use super::packed::{Packed, write_packed};
+use super::dimensions::CodedField;
+use super::packed::{PackedNumbers, write_packed};
 use crate::error::{Error, Result};
 use crate::event::{Amount, Field};
 use hashbrown::HashMap;
@@ -61,7 +61,7 @@ impl Default for SummaryRule {
 
 /// What is summarized: codes, the time of each row, rows with an amount, and the rows of each tenant.
 pub(super) struct Summarizing<'a> {
-    pub(super) fields: &'a [Coded],
+    pub(super) fields: &'a [CodedField],
     pub(super) times: &'a [i64],
     pub(super) amounts: &'a [(u32, Amount)],
     pub(super) tenants: &'a [Range<u32>],
@@ -72,7 +72,7 @@ pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> 
     let Summarizing { fields, times, amounts, tenants } = *of;
     let rows = times.len() as u32;
     let all = std::iter::once((rows, 0..rows)).filter(|_| tenants.len() > 1);
-    let mut writer = Writer { keys: Vec::new(), places: Vec::new(), body: Vec::new() };
+    let mut writer = SummaryWriter { keys: Vec::new(), places: Vec::new(), body: Vec::new() };
     for (unit, range) in tenants.iter().map(|range| (range.start, range.clone())).chain(all) {
         if (range.len() as u32) < rule.rows {
             continue;
@@ -83,31 +83,31 @@ pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> 
         let most = range.len() / rule.share as usize;
         for (section, dimensions) in [(KINDS_SECTION, KINDS), (HOURS_SECTION, HOURS)] {
             let hours = (section == HOURS_SECTION).then_some(times);
-            writer.cube(unit, section, &Dimensions { fields, wanted: dimensions, hours }, &range, most);
+            writer.cube(unit, section, &CubeDimensions { fields, wanted: dimensions, hours }, &range, most);
         }
         let place = |row: u32| amounts.partition_point(|(other, _)| *other < row);
         let amounts = &amounts[place(range.start)..place(range.end)];
         for (section, wanted) in [(SUMS_SECTION, &SUMS[..SUMS.len() - 1]), (ALL_SUMS_SECTION, SUMS)] {
-            writer.sums((unit, section), &Dimensions { fields, wanted, hours: None }, amounts, rule.share);
+            writer.sums((unit, section), &CubeDimensions { fields, wanted, hours: None }, amounts, rule.share);
         }
     }
     writer.finish()
 }
 
-struct Writer {
+struct SummaryWriter {
     keys: Vec<i64>,
     places: Vec<i64>,
     body: Vec<u8>,
 }
 
 /// What a cube is made of.
-struct Dimensions<'a> {
-    fields: &'a [Coded],
+struct CubeDimensions<'a> {
+    fields: &'a [CodedField],
     wanted: &'a [Field],
     hours: Option<&'a [i64]>,
 }
 
-impl Dimensions<'_> {
+impl CubeDimensions<'_> {
     /// The codes of each field; `None` if one has none.
     fn codes(&self) -> Option<Vec<&[u32]>> {
         let find = |field: &Field| self.fields.iter().find(|coded| coded.field == *field).map(|coded| coded.codes.as_slice());
@@ -119,13 +119,13 @@ fn key(unit: u32, section: u8) -> i64 {
     (i64::from(unit) << 8) | i64::from(section)
 }
 
-impl Writer {
+impl SummaryWriter {
     fn begin(&mut self, unit: u32, section: u8) {
         self.keys.push(key(unit, section));
         self.places.push(self.body.len() as i64);
     }
 
-    fn values(&mut self, unit: u32, coded: &Coded, rows: &Range<u32>) {
+    fn values(&mut self, unit: u32, coded: &CodedField, rows: &Range<u32>) {
         let mut counts = vec![0_i64; coded.values.len() + 1];
         for code in &coded.codes[rows.start as usize..rows.end as usize] {
             counts[*code as usize] += 1;
@@ -136,7 +136,7 @@ impl Writer {
         write_packed(&counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
     }
 
-    fn cube(&mut self, unit: u32, section: u8, dimensions: &Dimensions<'_>, rows: &Range<u32>, most: usize) {
+    fn cube(&mut self, unit: u32, section: u8, dimensions: &CubeDimensions<'_>, rows: &Range<u32>, most: usize) {
         let Some(codes) = dimensions.codes() else { return };
         let mut cells: HashMap<(Option<i64>, [u32; 6]), i64> = HashMap::new();
         for row in rows.start as usize..rows.end as usize {
@@ -160,7 +160,7 @@ impl Writer {
         write_packed(&cells.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
     }
 
-    fn sums(&mut self, (unit, section): (u32, u8), dimensions: &Dimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
+    fn sums(&mut self, (unit, section): (u32, u8), dimensions: &CubeDimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
         let Some(codes) = dimensions.codes() else { return };
         let mut cells: HashMap<[u32; 5], [i128; 4]> = HashMap::new();
         for (row, amount) in amounts {
@@ -203,37 +203,37 @@ impl Writer {
 
 /// A summary in a mapped file.
 #[derive(Debug)]
-pub struct Summary {
-    keys: Packed,
-    places: Packed,
+pub struct SegmentSummary {
+    keys: PackedNumbers,
+    places: PackedNumbers,
     body: OwnedBytes,
 }
 
 /// How many rows have each value, by code.
 #[derive(Debug)]
 pub struct ValueCounts {
-    codes: Packed,
-    counts: Packed,
+    codes: PackedNumbers,
+    counts: PackedNumbers,
 }
 
 /// How many rows have each combination.
 #[derive(Debug)]
 pub struct Cube {
-    dimensions: Vec<Packed>,
-    hours: Option<Packed>,
-    counts: Packed,
+    dimensions: Vec<PackedNumbers>,
+    hours: Option<PackedNumbers>,
+    counts: PackedNumbers,
 }
 
 /// What the amounts of each combination come to.
 #[derive(Debug)]
 pub struct Sums {
-    dimensions: Vec<Packed>,
-    values: Vec<Packed>,
+    dimensions: Vec<PackedNumbers>,
+    values: Vec<PackedNumbers>,
 }
 
 /// What some amounts come to, in the units of [`Amount`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Total {
+pub struct AmountTotal {
     /// How many there are.
     pub count: u64,
     /// Their sum.
@@ -248,14 +248,14 @@ fn damaged() -> Error {
     Error::corrupt("the summary in the index is damaged; `annals check --rebuild-index` makes it anew")
 }
 
-impl Summary {
+impl SegmentSummary {
     pub(super) fn open(file: &FileSlice) -> Result<Self> {
         if file.len() == 0 {
             return Err(damaged());
         }
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
-        let (keys, rest) = Packed::split(bytes)?;
-        let (places, body) = Packed::split(rest)?;
+        let (keys, rest) = PackedNumbers::split(bytes)?;
+        let (places, body) = PackedNumbers::split(rest)?;
         if keys.len() != places.len() {
             return Err(damaged());
         }
@@ -278,8 +278,8 @@ impl Summary {
     /// A summary that is damaged.
     pub fn values(&self, unit: u32, field: Field) -> Result<Option<ValueCounts>> {
         let Some(section) = self.section(unit, field as u8) else { return Ok(None) };
-        let (codes, rest) = Packed::split(section)?;
-        let (counts, _) = Packed::split(rest)?;
+        let (codes, rest) = PackedNumbers::split(section)?;
+        let (counts, _) = PackedNumbers::split(rest)?;
         if codes.len() != counts.len() {
             return Err(damaged());
         }
@@ -315,11 +315,11 @@ impl Summary {
     }
 
     /// Lists of one length, which a section begins with.
-    fn lists(&self, unit: u32, section: u8, count: usize) -> Result<Option<Vec<Packed>>> {
+    fn lists(&self, unit: u32, section: u8, count: usize) -> Result<Option<Vec<PackedNumbers>>> {
         let Some(mut rest) = self.section(unit, section) else { return Ok(None) };
         let mut lists = Vec::with_capacity(count);
         for _ in 0..count {
-            let (list, after) = Packed::split(rest)?;
+            let (list, after) = PackedNumbers::split(rest)?;
             lists.push(list);
             rest = after;
         }
@@ -380,10 +380,10 @@ impl Sums {
     }
 
     /// What the amounts of a combination come to.
-    pub fn total(&self, cell: u32) -> Total {
+    pub fn total(&self, cell: u32) -> AmountTotal {
         let [count, sum, least, most] = [0, 1, 2, 3].map(|place| self.values[place].get(cell));
         let amount = |units: i64| Amount::from_units(i128::from(units));
-        Total { count: count as u64, sum: amount(sum), least: amount(least), most: amount(most) }
+        AmountTotal { count: count as u64, sum: amount(sum), least: amount(least), most: amount(most) }
     }
 }
 
@@ -394,9 +394,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// The fields of the cubes, with codes below 4 for each row.
-    fn fields(rows: &[(usize, i64, [u32; 6])]) -> Vec<Coded> {
+    fn fields(rows: &[(usize, i64, [u32; 6])]) -> Vec<CodedField> {
         let values = || ["a", "b", "c"].map(Box::from).to_vec();
-        let coded = |(place, field): (usize, &Field)| Coded {
+        let coded = |(place, field): (usize, &Field)| CodedField {
             field: *field,
             values: values(),
             codes: rows.iter().map(|(_, _, codes)| codes[place]).collect(),
@@ -425,7 +425,7 @@ mod tests {
             }
             let mut fields = fields(&rows);
             for (field, place) in [(Field::Currency, 5), (Field::Format, 4), (Field::Operator, 3)] {
-                fields.push(Coded { field, values: fields[0].values.clone(), codes: fields[place].codes.clone() });
+                fields.push(CodedField { field, values: fields[0].values.clone(), codes: fields[place].codes.clone() });
             }
             let mut amounts: Vec<(u32, Amount)> =
                 amounts.into_iter().filter(|(row, _)| (*row as usize) < rows.len()).map(|(row, units)| (row, Amount::from_units(units.into()))).collect();
@@ -434,7 +434,7 @@ mod tests {
             }
             let of = Summarizing { fields: &fields, times: &times, amounts: &amounts, tenants: &tenants };
             let bytes = write_summary(&of, SummaryRule { rows: least, share });
-            let summary = Summary::open(&FileSlice::from(bytes)).expect("our own summary");
+            let summary = SegmentSummary::open(&FileSlice::from(bytes)).expect("our own summary");
             let all = (tenants.len() > 1).then_some((rows.len() as u32, 0..rows.len() as u32));
             for (unit, range) in tenants.iter().map(|range| (range.start, range.clone())).chain(all) {
                 let inside = range.start as usize..range.end as usize;
@@ -457,7 +457,7 @@ mod tests {
                         Some(sums) => {
                             let total = |units: Vec<i128>| {
                                 let [sum, least, most] = [units.iter().sum(), *units.iter().min().expect("some"), *units.iter().max().expect("some")];
-                                Total { count: units.len() as u64, sum: Amount::from_units(sum), least: Amount::from_units(least), most: Amount::from_units(most) }
+                                AmountTotal { count: units.len() as u64, sum: Amount::from_units(sum), least: Amount::from_units(least), most: Amount::from_units(most) }
                             };
                             let found = (0..sums.cells()).map(|cell| ((0..dimensions).map(|place| sums.code(cell, place)).collect::<Vec<_>>(), sums.total(cell)));
                             prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted.into_iter().map(|(codes, units)| (codes, total(units))).collect());

@@ -1,6 +1,6 @@
 //! A segment as a whole: what goes in comes out, damage is found, an index is made anew.
 
-use super::{Form, Segment, write_segment};
+use super::{Segment, SegmentOptions, write_segment};
 use crate::decode::{VERSION, decode};
 use crate::event::{Event, EventKey, FIELDS, Field, Timestamp, row_order};
 use crate::generate::{Generator, Plan};
@@ -24,26 +24,26 @@ fn events(count: u64) -> Vec<Event> {
     events
 }
 
-struct Written {
+struct WrittenSegment {
     store: Store,
     segment: Segment,
     events: Vec<Event>,
     _folder: tempfile::TempDir,
 }
 
-fn written(count: u64) -> Written {
+fn written(count: u64) -> WrittenSegment {
     written_of(events(count))
 }
 
-fn written_of(events: Vec<Event>) -> Written {
+fn written_of(events: Vec<Event>) -> WrittenSegment {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::new(folder.path()).expect("a store");
-    let files = write_segment("01TEST", DATE, Form::of(VERSION), &events).expect("a segment");
+    let files = write_segment("01TEST", DATE, SegmentOptions::of(VERSION), &events).expect("a segment");
     store.put(&paths::data(DATE, "01TEST"), &files.data, PutMode::Create).expect("the data file");
     store.put(&paths::index("01TEST"), &files.index, PutMode::Create).expect("the index file");
     store.put(&paths::manifest("01TEST"), &files.manifest.encode(), PutMode::Create).expect("the manifest");
     let segment = Segment::open(&store, "01TEST").expect("the segment");
-    Written { store, segment, events, _folder: folder }
+    WrittenSegment { store, segment, events, _folder: folder }
 }
 
 fn all_fields() -> Vec<Field> {
@@ -176,7 +176,7 @@ fn values_longer_than_a_term_are_still_found_whole() {
     let mut events = events(2);
     events[0].set(Field::Operator, long('a'));
     events[1].set(Field::Operator, long('b'));
-    let files = write_segment("01LONG", DATE, Form::of(VERSION), &events).expect("a segment");
+    let files = write_segment("01LONG", DATE, SegmentOptions::of(VERSION), &events).expect("a segment");
     store.put(&paths::index("01LONG"), &files.index, PutMode::Create).expect("the index file");
     let segment = Segment::new(&store, files.manifest);
     let index = segment.index().expect("the index");

@@ -27,7 +27,7 @@ const TEXT: usize = 8;
 
 /// How the texts of a group are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum TextStorage {
     /// As they are (folded).
     Whole,
     /// By their shapes.
@@ -43,7 +43,7 @@ pub(super) type TextList = Option<u32>;
 #[derive(Debug)]
 pub(super) struct GroupHead {
     pub(super) path: Box<str>,
-    pub(super) form: Form,
+    pub(super) form: TextStorage,
     /// In order.
     pub(super) texts: Vec<(Box<str>, TextList)>,
     /// Rows with texts that are not in the table.
@@ -67,9 +67,9 @@ pub(super) fn write_texts(groups: &[GroupHead]) -> Vec<u8> {
         path_end += group.path.len();
         texts_end += group.texts.len();
         let form = match group.form {
-            Form::Whole => 0,
-            Form::Shapes => 1,
-            Form::Open => 2,
+            TextStorage::Whole => 0,
+            TextStorage::Shapes => 1,
+            TextStorage::Open => 2,
         };
         [path_end, texts_end, form, list(group.open), list(group.embedded)].into_iter().for_each(|each| number(&mut bytes, each));
     }
@@ -86,7 +86,7 @@ pub(super) fn write_texts(groups: &[GroupHead]) -> Vec<u8> {
 
 /// A table in a mapped file.
 #[derive(Debug)]
-pub(super) struct Texts {
+pub(super) struct TextTable {
     bytes: OwnedBytes,
     groups: usize,
     texts: usize,
@@ -96,14 +96,14 @@ pub(super) struct Texts {
 
 /// Lists of rows that a question is answered from.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct TextMatch {
     /// Every row of these has it.
     pub(super) sure: Vec<u32>,
     /// Rows of these may have it; no other row has.
     pub(super) maybe: Vec<u32>,
 }
 
-impl Texts {
+impl TextTable {
     pub(super) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || Error::corrupt("the table of texts is damaged; `annals check --rebuild-index` makes it anew");
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
@@ -162,8 +162,8 @@ impl Texts {
     }
 
     /// The rows in whose texts a phrase stands that shapes decide and that is more than one token.
-    pub(super) fn standing(&self, needle: &str) -> Told {
-        let mut told = Told::default();
+    pub(super) fn standing(&self, needle: &str) -> TextMatch {
+        let mut told = TextMatch::default();
         let all = &self.bytes[self.texts_at..];
         // White space of texts is as it was, so the phrase is looked for by a word of it.
         let word = memmem::Finder::new(longest_run(needle));
@@ -181,8 +181,8 @@ impl Texts {
     }
 
     /// The rows that have a value at a path (folded) that passes a test of folded texts; `None` if the table does not tell.
-    pub(super) fn at_path(&self, path: &str, passes: impl Fn(&str) -> bool) -> Option<Told> {
-        let mut told = Told::default();
+    pub(super) fn at_path(&self, path: &str, passes: impl Fn(&str) -> bool) -> Option<TextMatch> {
+        let mut told = TextMatch::default();
         let mut doubtful = |group| told.maybe.extend([3, 4].into_iter().filter_map(|which| list_of(self.of_group(group, which))));
         doubtful(OTHERS as usize);
         let group = first(OTHERS as usize + 1..self.groups, |group| self.path(group) >= path.as_bytes());
@@ -198,7 +198,7 @@ impl Texts {
     }
 }
 
-impl Told {
+impl TextMatch {
     fn tidy(mut self) -> Self {
         for lists in [&mut self.sure, &mut self.maybe] {
             lists.sort_unstable();

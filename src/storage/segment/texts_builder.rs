@@ -3,7 +3,7 @@
 //! A path whose values are few keeps them whole; of others the [`shape`]s are kept, and where even those are many, only the rows
 //! that have any. Texts that stand in the same rows, as most keys of a kind of record do, share one list of rows.
 
-use super::texts::{Form, GroupHead, KEYS, OTHERS, TextList, write_texts};
+use super::texts::{GroupHead, KEYS, OTHERS, TextList, TextStorage, write_texts};
 use crate::text::{TokenKind, fold, shape, tokens};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
@@ -30,9 +30,9 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// The texts at one path; or those of all keys, or of all paths that are not told apart.
 #[derive(Debug)]
-struct Group {
+struct PathTexts {
     path: Box<str>,
-    form: Form,
+    form: TextStorage,
     whole: HashMap<Box<str>, u32>,
     /// How many of them look like ids.
     ids: usize,
@@ -43,8 +43,8 @@ struct Group {
     embedded: Vec<u32>,
 }
 
-impl Group {
-    fn new(path: &str, form: Form) -> Self {
+impl PathTexts {
+    fn new(path: &str, form: TextStorage) -> Self {
         let path = path.into();
         Self { path, form, whole: HashMap::new(), ids: 0, shapes: HashMap::new(), open: Vec::new(), embedded: Vec::new() }
     }
@@ -53,7 +53,7 @@ impl Group {
 /// Collects the texts of records, in the order of their rows.
 #[derive(Debug)]
 pub(super) struct TextsBuilder {
-    groups: Vec<Group>,
+    groups: Vec<PathTexts>,
     /// The groups by folded path.
     paths: HashMap<Box<str>, u32>,
     /// The rows of each entry.
@@ -63,14 +63,14 @@ pub(super) struct TextsBuilder {
 
 impl Default for TextsBuilder {
     fn default() -> Self {
-        let groups = vec![Group::new("", Form::Shapes), Group::new("", Form::Open)];
+        let groups = vec![PathTexts::new("", TextStorage::Shapes), PathTexts::new("", TextStorage::Open)];
         Self { groups, paths: HashMap::new(), rows: Vec::new(), bytes: 0 }
     }
 }
 
 /// What a text is kept as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum KeptText {
     /// This entry, or [`NONE`].
     As(u32),
     /// It is not kept.
@@ -88,55 +88,55 @@ impl TextsBuilder {
             return OTHERS;
         }
         let group = self.groups.len() as u32;
-        self.groups.push(Group::new(&folded, Form::Whole));
+        self.groups.push(PathTexts::new(&folded, TextStorage::Whole));
         self.paths.insert(folded.into(), group);
         group
     }
 
     /// What a folded text of a group is kept as.
-    pub(super) fn entry(&mut self, group: u32, folded: &str) -> Kept {
+    pub(super) fn entry(&mut self, group: u32, folded: &str) -> KeptText {
         let place = group as usize;
         if group == OTHERS {
-            return Kept::Not;
+            return KeptText::Not;
         }
-        if self.groups[place].form == Form::Whole {
+        if self.groups[place].form == TextStorage::Whole {
             if let Some(entry) = self.groups[place].whole.get(folded) {
-                return Kept::As(*entry);
+                return KeptText::As(*entry);
             }
             if !self.fits(folded) {
-                return Kept::Not;
+                return KeptText::Not;
             }
             let id = is_id(folded);
             if self.groups[place].whole.len() < WHOLE_MAX && !(id && self.groups[place].ids == IDS_MAX) {
                 let entry = self.add(folded);
                 self.groups[place].ids += usize::from(id);
                 self.groups[place].whole.insert(folded.into(), entry);
-                return Kept::As(entry);
+                return KeptText::As(entry);
             }
-            self.groups[place].form = Form::Shapes;
+            self.groups[place].form = TextStorage::Shapes;
         }
-        let Some(shape) = shape(folded) else { return Kept::As(NONE) };
+        let Some(shape) = shape(folded) else { return KeptText::As(NONE) };
         if let Some(entry) = self.groups[place].shapes.get(shape.as_str()) {
-            return Kept::As(*entry);
+            return KeptText::As(*entry);
         }
-        if self.groups[place].form == Form::Open || !self.fits(&shape) {
-            return Kept::Not;
+        if self.groups[place].form == TextStorage::Open || !self.fits(&shape) {
+            return KeptText::Not;
         }
         if self.groups[place].shapes.len() == SHAPES_MAX {
-            self.groups[place].form = Form::Open;
-            return Kept::Not;
+            self.groups[place].form = TextStorage::Open;
+            return KeptText::Not;
         }
         let entry = self.add(&shape);
         self.groups[place].shapes.insert(shape.into(), entry);
-        Kept::As(entry)
+        KeptText::As(entry)
     }
 
     /// Adds a row with a text that is one id: no shape tells it.
     pub(super) fn add_id(&mut self, group: u32, folded: &str, row: u32) {
         let kept = match self.groups[group as usize].form {
-            Form::Whole => self.entry(group, folded),
-            _ if group == OTHERS => Kept::Not,
-            _ => Kept::As(NONE),
+            TextStorage::Whole => self.entry(group, folded),
+            _ if group == OTHERS => KeptText::Not,
+            _ => KeptText::As(NONE),
         };
         self.add_row(group, kept, row);
     }
@@ -152,11 +152,11 @@ impl TextsBuilder {
     }
 
     /// Adds a row that has a text of a group.
-    pub(super) fn add_row(&mut self, group: u32, kept: Kept, row: u32) {
+    pub(super) fn add_row(&mut self, group: u32, kept: KeptText, row: u32) {
         match kept {
-            Kept::As(NONE) => {}
-            Kept::As(entry) => push(&mut self.rows[entry as usize], row),
-            Kept::Not => push(&mut self.groups[group as usize].open, row),
+            KeptText::As(NONE) => {}
+            KeptText::As(entry) => push(&mut self.rows[entry as usize], row),
+            KeptText::Not => push(&mut self.groups[group as usize].open, row),
         }
     }
 
@@ -180,14 +180,14 @@ impl TextsBuilder {
 }
 
 /// What is told of a group. Values that were kept whole before they became too many are kept by their shapes.
-fn finish_group(mut group: Group, rows: &mut [Vec<u32>], lists: &mut Lists) -> GroupHead {
+fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) -> GroupHead {
     let mut values = group.whole.values().map(|entry| rows[*entry as usize].len());
-    if group.form == Form::Whole && group.whole.len() > FEW.max(values.by_ref().sum::<usize>() / ROWS_OF_A_VALUE) {
-        group.form = Form::Shapes;
+    if group.form == TextStorage::Whole && group.whole.len() > FEW.max(values.by_ref().sum::<usize>() / ROWS_OF_A_VALUE) {
+        group.form = TextStorage::Shapes;
     }
     let mut take = |entry: u32| std::mem::take(&mut rows[entry as usize]);
     let mut texts: Vec<(Box<str>, Vec<u32>)> = Vec::new();
-    if group.form == Form::Whole {
+    if group.form == TextStorage::Whole {
         texts = group.whole.into_iter().map(|(text, entry)| (text, take(entry))).collect();
     } else {
         let mut shapes: HashMap<Box<str>, Vec<u32>> = group.shapes.into_iter().map(|(shape, entry)| (shape, take(entry))).collect();
@@ -199,7 +199,7 @@ fn finish_group(mut group: Group, rows: &mut [Vec<u32>], lists: &mut Lists) -> G
         for (shape, mut rows) in shapes {
             rows.sort_unstable();
             rows.dedup();
-            if group.form == Form::Open {
+            if group.form == TextStorage::Open {
                 group.open.extend(rows);
             } else {
                 texts.push((shape, rows));

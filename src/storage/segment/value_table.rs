@@ -6,7 +6,7 @@
 //! a value: bytes that it shares with the one before (none at the beginning of a block), bytes of its own, rows (LEB128 each) │ its own bytes
 //! ```
 
-use super::packed::{Packed, write_packed};
+use super::packed::{PackedNumbers, write_packed};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -76,7 +76,7 @@ pub(super) struct ValueTable {
     blocks: usize,
     values: usize,
     texts_at: usize,
-    rows: Packed,
+    rows: PackedNumbers,
 }
 
 impl ValueTable {
@@ -90,7 +90,7 @@ impl ValueTable {
             return Err(damaged());
         }
         let (head, rest) = bytes.split(texts_at + length);
-        let (rows, rest) = Packed::split(rest)?;
+        let (rows, rest) = PackedNumbers::split(rest)?;
         if !rest.is_empty() {
             return Err(damaged());
         }

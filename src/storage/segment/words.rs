@@ -13,7 +13,7 @@ use super::remembered::Remembered;
 use super::texts::KEYS;
 use super::texts_builder::TextsBuilder;
 use crate::event::{Columns, FIELDS, Field, IndexKind};
-use crate::text::{Part, Token, TokenKind, fold, is_lone_id, tokens, walk};
+use crate::text::{Token, TokenKind, WalkStep, fold, is_lone_id, tokens, walk};
 use hashbrown::HashMap;
 
 /// Rows in a block of the table of ids.
@@ -58,7 +58,7 @@ pub(super) struct WordsBuilder {
 
 /// The record at a place among events, which is that of a row of the segment.
 #[derive(Clone, Copy)]
-struct Source<'a> {
+struct RecordAt<'a> {
     events: &'a Columns,
     place: usize,
     row: u32,
@@ -70,31 +70,31 @@ impl WordsBuilder {
         let mut builder = Self::default();
         let places = batches.iter().flat_map(|events| (0..events.rows()).map(move |place| (events, place)));
         for ((events, place), row) in places.zip(0..) {
-            builder.add(Source { events, place, row });
+            builder.add(RecordAt { events, place, row });
         }
         builder
     }
 
     /// Takes the words of a record.
-    fn add(&mut self, source: Source<'_>) {
-        let Source { events, place, row } = source;
+    fn add(&mut self, source: RecordAt<'_>) {
+        let RecordAt { events, place, row } = source;
         if row / BLOCK_ROWS != self.block_number {
             self.close_block();
             self.block_number = row / BLOCK_ROWS;
         }
         let mut terms = Vec::new();
         walk(events.text(Field::Original, place).unwrap_or_default(), &mut |path, part| match part {
-            Part::Key(key) => self.add_key(source, path, key, &mut terms),
-            Part::Text(text) | Part::Literal(text) => self.add_value(source, path, text, &mut terms),
-            Part::Embedded(_) => {
+            WalkStep::Key(key) => self.add_key(source, path, key, &mut terms),
+            WalkStep::Text(text) | WalkStep::Literal(text) => self.add_value(source, path, text, &mut terms),
+            WalkStep::Embedded(_) => {
                 let group = self.group_of(path);
                 self.texts.add_embedded(group, row);
             }
-            Part::Container => {}
+            WalkStep::Container => {}
         });
     }
 
-    fn add_key(&mut self, source: Source<'_>, path: &str, key: &str, terms: &mut Vec<u32>) {
+    fn add_key(&mut self, source: RecordAt<'_>, path: &str, key: &str, terms: &mut Vec<u32>) {
         let row = source.row;
         self.path.clear();
         self.path.push_str(path);
@@ -116,7 +116,7 @@ impl WordsBuilder {
         add_rows(&mut self.postings, terms, row);
     }
 
-    fn add_value(&mut self, source: Source<'_>, path: &str, text: &str, terms: &mut Vec<u32>) {
+    fn add_value(&mut self, source: RecordAt<'_>, path: &str, text: &str, terms: &mut Vec<u32>) {
         let row = source.row;
         let group = self.group_of(path);
         if is_lone_id(text) {
@@ -152,7 +152,7 @@ impl WordsBuilder {
     }
 
     /// Cuts a folded text into terms, and adds its ids to the block. Returns whether it has none.
-    fn cut(&mut self, source: Source<'_>, folded: &str, terms: &mut Vec<u32>) -> bool {
+    fn cut(&mut self, source: RecordAt<'_>, folded: &str, terms: &mut Vec<u32>) -> bool {
         let mut plain = true;
         terms.clear();
         tokens(folded, &mut |token: Token<'_>| match token.kind {
@@ -208,7 +208,7 @@ fn add_rows(postings: &mut [Posting], terms: &[u32], row: u32) {
 
 /// Whether a folded token is the value of a hashed field. Tables of fields are asked for the folded id, so they have only
 /// what folding leaves alone.
-fn is_value(Source { events, place, .. }: Source<'_>, token: &str) -> bool {
+fn is_value(RecordAt { events, place, .. }: RecordAt<'_>, token: &str) -> bool {
     let mut fields = FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
     fields.any(|def| events.text(def.field, place) == Some(token))
 }

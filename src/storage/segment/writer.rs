@@ -5,7 +5,7 @@ use super::manifest::{FileMark, Manifest, TenantRows};
 use super::summary::SummaryRule;
 use super::words::WordsBuilder;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Columns, Event, FIELDS, Field, FieldDef, IndexKind, Kind, event_batch, event_schema};
+use crate::event::{Columns, Event, FIELDS, Field, FieldDef, FieldKind, IndexKind, event_batch, event_schema};
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -28,14 +28,14 @@ pub const BATCH_ROWS: usize = 16_384;
 
 /// How a segment is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Form {
+pub struct SegmentOptions {
     /// The version of the decoders that made the events.
     pub decoders: u32,
     /// What its summary holds.
     pub summary: SummaryRule,
 }
 
-impl Form {
+impl SegmentOptions {
     /// The form of events of these decoders, summarized as usual.
     pub fn of(decoders: u32) -> Self {
         Self { decoders, summary: SummaryRule::default() }
@@ -57,7 +57,7 @@ pub struct SegmentFiles {
 ///
 /// # Errors
 /// As [`write_batches`].
-pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: Form, events: &[E]) -> Result<SegmentFiles> {
+pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: SegmentOptions, events: &[E]) -> Result<SegmentFiles> {
     let in_order = |left: &E, right: &E| crate::event::row_order(left.borrow(), right.borrow()).is_lt();
     debug_assert!(events.is_sorted_by(in_order), "rows must be sorted and distinct");
     let batches: Vec<RecordBatch> = events.par_chunks(BATCH_ROWS).map(event_batch).collect::<Result<_>>()?;
@@ -68,7 +68,7 @@ pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: Form, 
 ///
 /// # Errors
 /// More than 2³¹ rows, or no rows; nothing else that input can cause.
-pub fn write_batches(id: &str, date: &str, form: Form, batches: &[RecordBatch]) -> Result<SegmentFiles> {
+pub fn write_batches(id: &str, date: &str, form: SegmentOptions, batches: &[RecordBatch]) -> Result<SegmentFiles> {
     let count = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     let rows = u32::try_from(count).ok().filter(|rows| (1..=1 << 31).contains(rows));
     let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {count} rows")))?;
@@ -151,7 +151,7 @@ fn properties() -> WriterProperties {
     for def in FIELDS {
         let column = column_path(def);
         builder = builder.set_column_dictionary_enabled(column.clone(), def.is_dictionary());
-        if matches!(def.kind, Kind::Time | Kind::Integer) {
+        if matches!(def.kind, FieldKind::Time | FieldKind::Integer) {
             builder = builder.set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
         }
         if def.field == Field::Original {
@@ -164,7 +164,7 @@ fn properties() -> WriterProperties {
 
 fn column_path(def: &FieldDef) -> ColumnPath {
     match def.kind {
-        Kind::List => ColumnPath::from(vec![def.name.to_owned(), "list".to_owned(), "element".to_owned()]),
+        FieldKind::List => ColumnPath::from(vec![def.name.to_owned(), "list".to_owned(), "element".to_owned()]),
         _ => ColumnPath::from(def.name),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::paths;
 use super::super::segment::{Manifest, TenantRows};
-use crate::event::{FieldDef, Kind, Timestamp};
+use crate::event::{FieldDef, FieldKind, Timestamp};
 use deltalake::kernel::{Add, ArrayType, DataType, PrimitiveType, Remove, StructField};
 use serde_json::json;
 use std::collections::HashMap;
@@ -13,15 +13,15 @@ pub(super) const PARTITION: &str = "date";
 pub(super) fn column(def: &FieldDef) -> StructField {
     let primitive = |primitive: PrimitiveType| DataType::Primitive(primitive);
     let kind = match def.kind {
-        Kind::Text | Kind::Enum(_) => primitive(PrimitiveType::String),
-        Kind::Bool => primitive(PrimitiveType::Boolean),
-        Kind::Time => primitive(PrimitiveType::Timestamp),
-        Kind::Integer => primitive(PrimitiveType::Long),
-        Kind::Decimal => primitive(
+        FieldKind::Text | FieldKind::Enum(_) => primitive(PrimitiveType::String),
+        FieldKind::Bool => primitive(PrimitiveType::Boolean),
+        FieldKind::Time => primitive(PrimitiveType::Timestamp),
+        FieldKind::Integer => primitive(PrimitiveType::Long),
+        FieldKind::Decimal => primitive(
             PrimitiveType::decimal(crate::event::AMOUNT_PRECISION, crate::event::AMOUNT_SCALE as u8)
                 .expect("the constants are a decimal type"),
         ),
-        Kind::List => DataType::Array(Box::new(ArrayType::new(primitive(PrimitiveType::String), false))),
+        FieldKind::List => DataType::Array(Box::new(ArrayType::new(primitive(PrimitiveType::String), false))),
     };
     StructField::new(def.name, kind, !def.is_required())
 }

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 /// A file of the log that is to be written.
 #[derive(Debug)]
-pub struct LogFile {
+pub struct LogFileCopy {
     /// Its path in a data directory.
     pub path: String,
     /// Its bytes.
@@ -25,12 +25,12 @@ pub struct LogFile {
 ///
 /// # Errors
 /// A log that cannot be read.
-pub fn files_to_copy(store: &Store, version: u64) -> Result<Vec<LogFile>> {
+pub fn files_to_copy(store: &Store, version: u64) -> Result<Vec<LogFileCopy>> {
     let (_, there) = listed(store)?;
     let recorded = Checkpoints::read(store)?;
     let base = recorded.checkpoints.iter().rev().find(|checkpoint| checkpoint.version <= version && there.contains(&checkpoint.version));
     let mut files = Vec::new();
-    let mut push = |path: String, bytes: Vec<u8>| files.push(LogFile { path, bytes });
+    let mut push = |path: String, bytes: Vec<u8>| files.push(LogFileCopy { path, bytes });
     let first = if let Some(base) = base {
         let kept = Checkpoints { checkpoints: vec![base.clone()], doubts: recorded.doubts.clone() };
         let bytes = store.read(&paths::table_checkpoint(base.version))?;

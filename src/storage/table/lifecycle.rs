@@ -38,7 +38,7 @@ pub struct TableLog {
 
 /// A file of the log, as an archive has it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Entry {
+struct ArchiveEntry {
     version: u64,
     bytes: usize,
     sha256: String,
@@ -201,7 +201,7 @@ impl TableLog {
         let mut plain = Vec::new();
         for version in versions {
             let bytes = self.store.read(&paths::table_log(*version))?;
-            let entry = Entry { version: *version, bytes: bytes.len(), sha256: sha256(&bytes) };
+            let entry = ArchiveEntry { version: *version, bytes: bytes.len(), sha256: sha256(&bytes) };
             serde_json::to_writer(&mut plain, &entry).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
             plain.push(b'\n');
             plain.extend_from_slice(&bytes);
@@ -254,7 +254,7 @@ pub(super) fn read_archive(store: &Store, path: &str) -> Result<Vec<(u64, Vec<u8
     let (mut rest, mut commits) = (plain.as_slice(), Vec::new());
     while !rest.is_empty() {
         let line = rest.iter().position(|byte| *byte == b'\n').ok_or_else(damaged)?;
-        let entry: Entry = serde_json::from_slice(&rest[..line]).map_err(|_| damaged())?;
+        let entry: ArchiveEntry = serde_json::from_slice(&rest[..line]).map_err(|_| damaged())?;
         let bytes = rest.get(line + 1..line + 1 + entry.bytes).ok_or_else(damaged)?;
         if sha256(bytes) != entry.sha256 {
             return Err(damaged());

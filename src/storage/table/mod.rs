@@ -15,7 +15,7 @@ mod lifecycle;
 mod tests;
 
 pub use account::Account;
-pub use copying::{LogFile, check_same_history, files_to_copy, prune_log};
+pub use copying::{LogFileCopy, check_same_history, files_to_copy, prune_log};
 pub use lifecycle::{Archived, TableLog, clear_archives};
 
 use super::paths;

@@ -5,7 +5,7 @@ use super::*;
 use std::fs;
 
 /// A table of segments that have no files: the log is all that is looked at.
-struct Place {
+struct TestTable {
     folder: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     store: Store,
@@ -39,7 +39,7 @@ fn much_later() -> Timestamp {
     Timestamp::from_millis(i64::MAX)
 }
 
-impl Place {
+impl TestTable {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -129,7 +129,7 @@ const DAMAGES: [&str; 5] = ["deleted", "emptied", "halved", "shortened", "flippe
 
 #[test]
 fn every_damage_to_every_commit_is_found_and_named() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     let merged = [place.seal(10), place.seal(20), place.seal(30)];
     let one = manifest("MERGED", 1, 60);
     let old: Vec<&Manifest> = merged.iter().collect();
@@ -162,7 +162,7 @@ fn every_damage_to_every_commit_is_found_and_named() {
 
 #[test]
 fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     place.seals(5);
     place.checkpoint();
     place.seals(5);
@@ -171,7 +171,7 @@ fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
     assert!(place.archive_all() > 0);
     let whole = place.table.account();
     let again =
-        |place: &Place, what: &str| assert_eq!(place.open(false).unwrap_or_else(|error| panic!("{what}: {error}")).account(), whole);
+        |place: &TestTable, what: &str| assert_eq!(place.open(false).unwrap_or_else(|error| panic!("{what}: {error}")).account(), whole);
     again(&place, "whole");
     let files = [paths::table_checkpoint(10), paths::table_checkpoint(5)].into_iter();
     let files = files.chain([paths::TABLE_CHECKPOINTS, paths::TABLE_HEAD, paths::LAST_CHECKPOINT].map(str::to_owned));
@@ -214,7 +214,7 @@ fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
 
 #[test]
 fn what_a_commit_costs_does_not_go_with_the_number_of_commits() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     let mut costs = Vec::new();
     for round in 0..3 {
         place.seals(EVERY_TEST);
@@ -243,7 +243,7 @@ const EVERY_TEST: usize = 10;
 
 #[test]
 fn commits_are_archived_whole_and_only_when_they_may_be() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     place.seals(6);
     let commits: Vec<Vec<u8>> = (0..=6).map(|version| place.store.read(&paths::table_log(version)).expect("a commit")).collect();
     place.checkpoint();
@@ -272,14 +272,14 @@ fn commits_are_archived_whole_and_only_when_they_may_be() {
 
 #[test]
 fn a_checkpoint_that_gives_something_else_is_not_relied_on() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     place.seals(3);
     let log = place.table.log();
     place.runtime.block_on(log.write_checkpoint()).expect("a checkpoint");
     // The process ends before it is proved: nothing has changed.
     assert_eq!(place.open(true).expect("a table").account(), place.table.account());
     // A checkpoint of fewer files in its place.
-    let small = Place::new();
+    let small = TestTable::new();
     let other = small.table.log();
     small.runtime.block_on(other.write_checkpoint()).expect("a checkpoint");
     let bytes = small.store.read(&paths::table_checkpoint(0)).expect("the file");
@@ -292,7 +292,7 @@ fn a_checkpoint_that_gives_something_else_is_not_relied_on() {
 
 #[test]
 fn commits_of_others_are_taken_if_they_change_no_data() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     place.seals(2);
     let foreign =
         |version: u64, text: &str| place.store.put(&paths::table_log(version), text.as_bytes(), PutMode::Create).expect("a commit");
@@ -311,7 +311,7 @@ fn commits_of_others_are_taken_if_they_change_no_data() {
 
 #[test]
 fn a_log_from_before_there_was_a_chain_is_read_and_goes_on_with_one() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     place.seals(4);
     let strip = |version: u64| {
         let bytes = place.store.read(&paths::table_log(version)).expect("a commit");
@@ -348,7 +348,7 @@ fn a_log_from_before_there_was_a_chain_is_read_and_goes_on_with_one() {
 
 #[test]
 fn a_copy_of_a_long_log_has_few_files_of_it_and_the_same_table() {
-    let mut place = Place::new();
+    let mut place = TestTable::new();
     place.seals(30);
     place.checkpoint();
     place.seals(2);
@@ -378,7 +378,7 @@ fn a_copy_of_a_long_log_has_few_files_of_it_and_the_same_table() {
     assert!(prune_log(&target).expect("a disk") > 0);
     assert_eq!(open(&target).expect("the copy").account(), place.table.account());
     assert_eq!(runtime.block_on(check_log(&target)), Vec::<String>::new());
-    let other = Place::new();
+    let other = TestTable::new();
     assert!(check_same_history(&other.store, &target).is_err());
     assert_eq!(Checkpoints::read(&target).expect("a record").checkpoints.len(), 1);
 }

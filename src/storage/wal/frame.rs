@@ -117,7 +117,7 @@ impl Frame {
 }
 
 /// A frame's head, if its checksum is right.
-struct Head {
+struct FrameHead {
     durable: usize,
     first_seq: u64,
     batch: u128,
@@ -126,13 +126,13 @@ struct Head {
     payload_crc: u32,
 }
 
-fn head(bytes: &[u8], at: usize, epoch: u64) -> Option<Head> {
+fn head(bytes: &[u8], at: usize, epoch: u64) -> Option<FrameHead> {
     let head = bytes.get(at..at.checked_add(FRAME_BYTES)?)?;
     let (body, crc) = head.split_at(FRAME_BYTES - 4);
     let sound = &body[..4] == FRAME_MAGIC && crc32c(body).to_le_bytes() == crc && number(body, 4) == u64::from(KIND_BATCH);
     // A frame of another file, in a block that was used before, is no frame of this one.
     let own = sound && number64(body, 8) == epoch;
-    own.then(|| Head {
+    own.then(|| FrameHead {
         durable: number64(body, 16) as usize,
         first_seq: number64(body, 24),
         batch: u128::from_le_bytes(body[32..48].try_into().expect("sixteen bytes")),

@@ -66,7 +66,7 @@ pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
     Ok(recovered)
 }
 
-struct LogFile {
+struct RecoveredFile {
     name: String,
     header: Header,
     bytes: Vec<u8>,
@@ -94,7 +94,7 @@ fn read_marker(disk: &impl LogDisk) -> Result<Marker> {
 }
 
 /// The newest file must be there, and be as long as it was when the last batch in it was acknowledged.
-fn check_newest(files: &[LogFile], marker: Marker) -> Result<()> {
+fn check_newest(files: &[RecoveredFile], marker: Marker) -> Result<()> {
     let advice = "nothing was changed; restore the file from a copy";
     if marker.epoch == 0 {
         return Ok(());
@@ -115,9 +115,9 @@ fn check_newest(files: &[LogFile], marker: Marker) -> Result<()> {
 }
 
 /// The files that were ever in use, oldest first. One up to `marked` was in use.
-fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<LogFile>> {
+fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<RecoveredFile>> {
     let failed = |cause: io::Error| Error::io("the log", cause);
-    let mut files: Vec<LogFile> = Vec::new();
+    let mut files: Vec<RecoveredFile> = Vec::new();
     for name in disk.names().map_err(failed)? {
         let Some(epoch) = epoch_of(&name) else { continue };
         let bytes = disk.read(&name).map_err(|cause| Error::io(&name, cause))?;
@@ -136,13 +136,13 @@ fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<LogFile>> {
                 return Err(Error::corrupt(format!("{name}: the header of this log file is damaged; restore it from a copy")));
             }
         };
-        files.push(LogFile { name, header: whole, bytes });
+        files.push(RecoveredFile { name, header: whole, bytes });
     }
     Ok(files)
 }
 
 /// Adds a file's frames; returns the number after that of its last event.
-fn read_frames(file: &LogFile, void_from: Option<u64>, sealed: u64, recovered: &mut Recovered) -> Result<u64> {
+fn read_frames(file: &RecoveredFile, void_from: Option<u64>, sealed: u64, recovered: &mut Recovered) -> Result<u64> {
     let mut at = super::frame::HEADER_BYTES;
     let mut next = file.header.first_seq;
     while let Some(read) = frame_at(&file.bytes, at, file.header.epoch) {
@@ -176,7 +176,7 @@ fn read_frames(file: &LogFile, void_from: Option<u64>, sealed: u64, recovered: &
     Ok(next)
 }
 
-fn damage(file: &LogFile, at: usize, what: &str) -> Error {
+fn damage(file: &RecoveredFile, at: usize, what: &str) -> Error {
     let advice = "the log is not read further, and nothing was changed; restore the file from a copy";
     Error::corrupt(format!("{} is damaged at byte {at}: {what}; {advice}", file.name))
 }

@@ -14,21 +14,21 @@ pub(super) struct SimFile {
     durable: Vec<u8>,
 }
 
-pub(super) type Shared = Arc<Mutex<SimFile>>;
+pub(super) type SharedSimFile = Arc<Mutex<SimFile>>;
 
 /// A name of a file.
 #[derive(Debug, Clone)]
-struct Name {
-    file: Shared,
+struct SimName {
+    file: SharedSimFile,
     /// The name survives any stop.
     durable: bool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    files: BTreeMap<String, Name>,
+    files: BTreeMap<String, SimName>,
     /// Names whose removal is not durable.
-    removed: Vec<(String, Shared)>,
+    removed: Vec<(String, SharedSimFile)>,
     /// Operations until the disk fails for good; `None` for never.
     fuse: Option<u64>,
     /// Operations done.
@@ -109,7 +109,7 @@ impl SimDisk {
 
     /// What a new process finds: everything that was written.
     pub(super) fn after_kill(&self) -> Self {
-        let copy = |name: &Name| Name { file: Arc::new(Mutex::new(lock(&name.file).clone())), durable: name.durable };
+        let copy = |name: &SimName| SimName { file: Arc::new(Mutex::new(lock(&name.file).clone())), durable: name.durable };
         let files = self.inner().files.iter().map(|(name, file)| (name.clone(), copy(file))).collect();
         Self(Arc::new(Mutex::new(Inner { files, ..Inner::default() })))
     }
@@ -124,7 +124,7 @@ impl SimDisk {
 }
 
 /// A file of which an arbitrary part of what was not synced got to the disk.
-fn cut(file: &SimFile, chance: &mut Chance) -> Name {
+fn cut(file: &SimFile, chance: &mut Chance) -> SimName {
     let mut bytes = file.durable.clone();
     // What was overwritten in place got there, or did not.
     if file.bytes.get(..bytes.len()).is_some_and(|written| written != bytes) && chance.below(2) == 0 {
@@ -143,15 +143,15 @@ fn cut(file: &SimFile, chance: &mut Chance) -> Name {
         }
         start = end;
     }
-    Name { file: Arc::new(Mutex::new(SimFile { durable: bytes.clone(), bytes })), durable: true }
+    SimName { file: Arc::new(Mutex::new(SimFile { durable: bytes.clone(), bytes })), durable: true }
 }
 
-fn lock(file: &Shared) -> MutexGuard<'_, SimFile> {
+fn lock(file: &SharedSimFile) -> MutexGuard<'_, SimFile> {
     file.lock().expect("no test panics while it holds a file")
 }
 
 impl LogDisk for SimDisk {
-    type File = Shared;
+    type File = SharedSimFile;
 
     fn names(&self) -> io::Result<Vec<String>> {
         Ok(self.step()?.files.keys().cloned().collect())
@@ -161,17 +161,17 @@ impl LogDisk for SimDisk {
         self.step()?.files.get(name).map(|name| lock(&name.file).bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn create(&self, name: &str) -> io::Result<Shared> {
+    fn create(&self, name: &str) -> io::Result<SharedSimFile> {
         let mut inner = self.step()?;
         if inner.files.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let file = Shared::default();
-        inner.files.insert(name.to_owned(), Name { file: Arc::clone(&file), durable: false });
+        let file = SharedSimFile::default();
+        inner.files.insert(name.to_owned(), SimName { file: Arc::clone(&file), durable: false });
         Ok(file)
     }
 
-    fn append(&self, file: &mut Shared, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, file: &mut SharedSimFile, bytes: &[u8]) -> io::Result<()> {
         let stopping = self.inner().fuse == Some(0);
         if stopping {
             // Half of it was written when the machine stopped.
@@ -182,7 +182,7 @@ impl LogDisk for SimDisk {
         Ok(())
     }
 
-    fn sync(&self, file: &mut Shared) -> io::Result<()> {
+    fn sync(&self, file: &mut SharedSimFile) -> io::Result<()> {
         let mut inner = self.step()?;
         let fails = inner.failing_sync == Some(0);
         inner.failing_sync = inner.failing_sync.and_then(|left| left.checked_sub(1));
@@ -204,11 +204,11 @@ impl LogDisk for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.step()?;
-        let Name { file, durable } = inner.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        let SimName { file, durable } = inner.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         if durable {
             inner.removed.push((from.to_owned(), Arc::clone(&file)));
         }
-        inner.files.insert(to.to_owned(), Name { file, durable: false });
+        inner.files.insert(to.to_owned(), SimName { file, durable: false });
         Ok(())
     }
 
@@ -222,7 +222,7 @@ impl LogDisk for SimDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.step()?;
-        let Name { file, durable } = inner.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
+        let SimName { file, durable } = inner.files.remove(name).ok_or(io::ErrorKind::NotFound)?;
         if durable {
             inner.removed.push((name.to_owned(), file));
         }

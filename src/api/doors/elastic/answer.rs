@@ -1,7 +1,7 @@
 //! Answers in the shapes of Elasticsearch: compact, with their keys in its order, because shippers search them as text.
 
 use super::super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
-use super::bulk::Operation;
+use super::bulk::BulkOperation;
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,13 +19,13 @@ pub(super) struct BulkAnswer {
 /// What became of one action.
 #[derive(Debug)]
 pub(super) struct Item {
-    pub(super) operation: Operation,
-    pub(super) done: Done,
+    pub(super) operation: BulkOperation,
+    pub(super) done: ItemResult,
 }
 
 /// The inside of an item.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Done {
+pub(super) struct ItemResult {
     #[serde(rename = "_index")]
     pub(super) index: String,
     #[serde(rename = "_id")]
@@ -67,7 +67,7 @@ impl Serialize for Item {
     }
 }
 
-impl Done {
+impl ItemResult {
     /// A document that is here now.
     pub(super) fn created(index: String, id: Option<String>, seq: u64) -> Self {
         Self::there(index, id, "created", 201, seq)

@@ -10,14 +10,14 @@ const ACTIONS_MAX: usize = 200_000;
 
 /// What an action wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(super) enum BulkOperation {
     Index,
     Create,
     Update,
     Delete,
 }
 
-impl Operation {
+impl BulkOperation {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Index => "index",
@@ -31,7 +31,7 @@ impl Operation {
 /// One action of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Action<'a> {
-    pub(super) operation: Operation,
+    pub(super) operation: BulkOperation,
     /// The index, from the action or from the path.
     pub(super) index: Option<Cow<'a, str>>,
     pub(super) id: Option<Cow<'a, str>>,
@@ -85,7 +85,7 @@ pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<V
         }
         let (operation, target) = action(line).map_err(|error| error.at(format!("Malformed action/metadata line [{number}]")))?;
         let document = match operation {
-            Operation::Delete => &[][..],
+            BulkOperation::Delete => &[][..],
             _ => lines
                 .next()
                 .map(|(_, line)| line.trim_ascii())
@@ -97,16 +97,16 @@ pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<V
     Ok(actions)
 }
 
-fn action(line: &[u8]) -> Result<(Operation, Target)> {
+fn action(line: &[u8]) -> Result<(BulkOperation, Target)> {
     let mut named: BTreeMap<String, Target> =
         serde_json::from_slice(line).map_err(|cause| Error::invalid("is no object of one action").because(without_values(&cause)))?;
     let (name, target) = named.pop_first().filter(|_| named.is_empty()).ok_or_else(|| Error::invalid("expected one action"))?;
     let operation = match name.as_str() {
-        "index" if target.op_type.as_deref() == Some("create") => Operation::Create,
-        "index" => Operation::Index,
-        "create" => Operation::Create,
-        "update" => Operation::Update,
-        "delete" => Operation::Delete,
+        "index" if target.op_type.as_deref() == Some("create") => BulkOperation::Create,
+        "index" => BulkOperation::Index,
+        "create" => BulkOperation::Create,
+        "update" => BulkOperation::Update,
+        "delete" => BulkOperation::Delete,
         // What is there instead is not quoted: where lines are missing it is a document.
         _ => return Err(Error::invalid("expected field [create], [delete], [index] or [update] but found another")),
     };
@@ -117,7 +117,7 @@ fn action(line: &[u8]) -> Result<(Operation, Target)> {
 mod tests {
     use super::*;
 
-    fn parsed<'a>(body: &'a str, index: Option<&'a str>) -> Vec<(Operation, Option<String>, Option<String>, &'a str)> {
+    fn parsed<'a>(body: &'a str, index: Option<&'a str>) -> Vec<(BulkOperation, Option<String>, Option<String>, &'a str)> {
         let actions = parse(body.as_bytes(), index).expect("a body in the grammar");
         let plain = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         let text = |bytes| std::str::from_utf8(bytes).expect("text");
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_real_clients_send_is_read() {
-        use Operation::{Create, Delete, Index, Update};
+        use BulkOperation::{Create, Delete, Index, Update};
         let some = |text: &str| Some(text.to_owned());
         // elasticsearch-py, Fluent Bit, rsyslog, Logstash, syslog-ng.
         let body = "{\"create\":{\"_id\":\"e1\",\"_index\":\"audit-2025\"}}\n{\"a\":1}\n{\"create\":{\"_index\":\"fluent-bit\",\"_type\":\"_doc\"}}\r\n{}\r\n\

@@ -14,14 +14,14 @@ mod cluster;
 
 use super::super::App;
 use super::super::params::Pairs;
-use super::body::{Bounds, Packed};
+use super::body::{Bounds, PackedBody};
 use super::{tell_repeats_apart, tenant_rule};
 use crate::access::check_producer;
 use crate::engine::{Engine, Outcome, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::clip;
-use crate::ingest::{Batch, Record, TenantRule};
-use answer::{BulkAnswer, Done, ElasticError, Item, respond};
+use crate::ingest::{DecodedBatch, IncomingRecord, TenantRule};
+use answer::{BulkAnswer, ElasticError, Item, ItemResult, respond};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -30,7 +30,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use bulk::{Action, Operation};
+use bulk::{Action, BulkOperation};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
@@ -79,12 +79,12 @@ async fn as_elasticsearch(mut response: Response) -> Response {
 }
 
 /// What the URL and the headers say.
-struct Call {
+struct BulkCall {
     params: HashMap<String, String>,
     rule: Option<TenantRule>,
 }
 
-impl Call {
+impl BulkCall {
     fn read(params: Result<RawPathParams, RawPathParamsRejection>, pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
         let params = params.map_err(|cause| Error::invalid("the path is no text").because(cause))?;
         let params: HashMap<String, String> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -105,13 +105,13 @@ async fn bulk_call(
     body: Body,
 ) -> Result<Response, ElasticError> {
     let started = Instant::now();
-    let call = Call::read(params, &pairs, &headers)?;
-    let body = Packed::read(&app, &headers, body, BOUNDS).await?;
+    let call = BulkCall::read(params, &pairs, &headers)?;
+    let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
         let actions = bulk::parse(&whole, call.param("index"))?;
         body.hold(actions.len(), whole.len())?;
-        Ok(Asked::of(engine, &actions, call.rule.as_ref()))
+        Ok(BulkRequest::of(engine, &actions, call.rule.as_ref()))
     });
     let items = items.await?;
     let answer =
@@ -131,13 +131,13 @@ async fn document_call(
     request: Request,
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
-    let call = Call::read(params, &pairs, &parts.headers)?;
-    let body = Packed::read(&app, &parts.headers, body, BOUNDS).await?;
+    let call = BulkCall::read(params, &pairs, &parts.headers)?;
+    let body = PackedBody::read(&app, &parts.headers, body, BOUNDS).await?;
     let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
-        let action = Action { operation: Operation::Index, index, id, document: whole.trim_ascii() };
-        Ok(Asked::of(engine, &[action], call.rule.as_ref()))
+        let action = Action { operation: BulkOperation::Index, index, id, document: whole.trim_ascii() };
+        Ok(BulkRequest::of(engine, &[action], call.rule.as_ref()))
     });
     let item = items.await?.pop().ok_or_else(|| Error::internal("a document without an answer"))?;
     let status = StatusCode::from_u16(item.done.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -158,8 +158,12 @@ fn json_text(answer: &impl serde::Serialize) -> Result<String> {
 }
 
 /// Takes the documents of a body's actions in, and says what became of each.
-async fn take(app: &App, body: Packed, mut ask: impl FnMut(&Engine, &mut Packed) -> Result<Asked> + Send + 'static) -> Result<Vec<Item>> {
-    let decode = move |engine: &Engine, body: &mut Packed| {
+async fn take(
+    app: &App,
+    body: PackedBody,
+    mut ask: impl FnMut(&Engine, &mut PackedBody) -> Result<BulkRequest> + Send + 'static,
+) -> Result<Vec<Item>> {
+    let decode = move |engine: &Engine, body: &mut PackedBody| {
         let mut asked = ask(engine, body)?;
         Ok((std::mem::take(&mut asked.batch), None, asked))
     };
@@ -169,40 +173,40 @@ async fn take(app: &App, body: Packed, mut ask: impl FnMut(&Engine, &mut Packed)
 }
 
 /// What a request's actions ask for.
-struct Asked {
+struct BulkRequest {
     /// The documents that are to be taken in; the line of each is the place of its action, from 1.
-    batch: Batch,
+    batch: DecodedBatch,
     /// The ids that their events have, by line.
     ids: HashMap<u64, String>,
-    actions: Vec<AskedAction>,
+    actions: Vec<BulkAction>,
 }
 
 /// What the answer needs of an action.
-struct AskedAction {
-    operation: Operation,
+struct BulkAction {
+    operation: BulkOperation,
     index: String,
     id: Option<String>,
     /// What it is told, if its document is not even looked at.
-    refused: Option<Done>,
+    refused: Option<ItemResult>,
 }
 
-impl Asked {
+impl BulkRequest {
     fn of(engine: &Engine, actions: &[Action<'_>], rule: Option<&TenantRule>) -> Self {
         let mut asked = Vec::with_capacity(actions.len());
-        let mut wanted: BTreeMap<String, (TenantRule, Vec<Record>)> = BTreeMap::new();
+        let mut wanted: BTreeMap<String, (TenantRule, Vec<IncomingRecord>)> = BTreeMap::new();
         for (line, action) in (1..).zip(actions) {
             let mut refused = None;
             match addressed(action, rule) {
                 Ok((rule, bytes)) => {
                     let group = wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
-                    group.1.push(Record { line, bytes });
+                    group.1.push(IncomingRecord { line, bytes });
                 }
                 Err(refusal) => refused = Some(*refusal),
             }
             let index = action.index.as_deref().unwrap_or_default().to_owned();
-            asked.push(AskedAction { operation: action.operation, index, id: action.id.as_deref().map(str::to_owned), refused });
+            asked.push(BulkAction { operation: action.operation, index, id: action.id.as_deref().map(str::to_owned), refused });
         }
-        let mut batch = Batch::default();
+        let mut batch = DecodedBatch::default();
         for (rule, records) in wanted.into_values() {
             let decoded = engine.decode(records, None, &rule);
             batch.events.extend(decoded.events);
@@ -220,20 +224,20 @@ impl Asked {
         let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
         let refused: HashMap<u64, &Refused> = outcome.quarantined.listed().iter().map(|refused| (refused.line, refused)).collect();
         let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
-        let item = |(line, action): (u64, AskedAction)| {
-            let AskedAction { operation, index, id, refused: refusal } = action;
+        let item = |(line, action): (u64, BulkAction)| {
+            let BulkAction { operation, index, id, refused: refusal } = action;
             let id = ids.remove(&line).or(id);
             let done = match (refusal, refused.get(&line)) {
                 (Some(refusal), _) => refusal,
                 (None, Some(refused)) if refused.conflict => {
                     let reason = format!("[{}]: version conflict: {}", id.as_deref().unwrap_or_default(), refused.reason);
-                    Done::refused(index, id, 409, "version_conflict_engine_exception", reason)
+                    ItemResult::refused(index, id, 409, "version_conflict_engine_exception", reason)
                 }
-                (None, Some(_)) => Done::created(index, id, 0),
-                (None, None) if known.contains(&line) => Done::noop(index, id),
+                (None, Some(_)) => ItemResult::created(index, id, 0),
+                (None, None) if known.contains(&line) => ItemResult::noop(index, id),
                 (None, None) => {
                     next_seq += 1;
-                    Done::created(index, id, next_seq - 1)
+                    ItemResult::created(index, id, next_seq - 1)
                 }
             };
             Item { operation, done }
@@ -243,20 +247,20 @@ impl Asked {
 }
 
 /// A batch in the order of its lines: that is the order in which events are numbered.
-fn in_order(batch: Batch) -> Batch {
+fn in_order(batch: DecodedBatch) -> DecodedBatch {
     let mut events: Vec<_> = batch.lines.into_iter().zip(batch.events).collect();
     events.sort_by_key(|(line, _)| *line);
     let (lines, events) = events.into_iter().unzip();
-    Batch { events, lines, rejected: batch.rejected }
+    DecodedBatch { events, lines, rejected: batch.rejected }
 }
 
 /// The record of an action, and whose it is.
-fn addressed(action: &Action<'_>, rule: Option<&TenantRule>) -> Result<(TenantRule, Vec<u8>), Box<Done>> {
+fn addressed(action: &Action<'_>, rule: Option<&TenantRule>) -> Result<(TenantRule, Vec<u8>), Box<ItemResult>> {
     let id = action.id.as_deref();
     let shown = action.index.as_deref().unwrap_or_default();
     let refuse =
-        |kind: &'static str, reason: String| Box::new(Done::refused(clip(shown, 100), id.map(|id| clip(id, 100)), 400, kind, reason));
-    if matches!(action.operation, Operation::Update | Operation::Delete) {
+        |kind: &'static str, reason: String| Box::new(ItemResult::refused(clip(shown, 100), id.map(|id| clip(id, 100)), 400, kind, reason));
+    if matches!(action.operation, BulkOperation::Update | BulkOperation::Delete) {
         let what = format!("append-only: [{}] is not supported, send [create]", action.operation.name());
         return Err(refuse("illegal_argument_exception", what));
     }

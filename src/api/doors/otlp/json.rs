@@ -4,7 +4,8 @@
 //! severities and base64 ids are taken too, because programs that print protobuf as JSON send them.
 
 use super::messages::{
-    Any, AnyValue, ArrayValue, ExportLogsServiceRequest, KeyValue, KeyValueList, LogRecord, Resource, ResourceLogs, Scope, ScopeLogs,
+    Any, AnyValue, ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue, KeyValueList, LogRecord, Resource, ResourceLogs,
+    ScopeLogs,
 };
 use crate::error::{Error, Result, without_values};
 use base64::Engine as _;
@@ -46,7 +47,7 @@ fn resource_logs(logs: &Map<String, Json>) -> Result<ResourceLogs> {
 
 fn scope_logs(logs: &Map<String, Json>) -> Result<ScopeLogs> {
     let scope = |scope: &Map<String, Json>| {
-        Ok(Scope {
+        Ok(InstrumentationScope {
             name: text(scope, "name")?,
             version: text(scope, "version")?,
             attributes: list(scope, "attributes", key_value)?,

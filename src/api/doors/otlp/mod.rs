@@ -10,11 +10,11 @@ mod record;
 use super::super::App;
 use super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
 use super::super::params::Pairs;
-use super::body::{Bounds, Packed};
+use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant, tell_repeats_apart};
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::Record;
+use crate::ingest::IncomingRecord;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -36,12 +36,12 @@ pub(super) fn routes() -> Router<App> {
 
 /// How a request is encoded, and so its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+enum OtlpEncoding {
     Protobuf,
     Json,
 }
 
-impl Encoding {
+impl OtlpEncoding {
     /// As the content type says; `None` if it says anything else.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
@@ -104,14 +104,14 @@ impl Encoding {
 }
 
 async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Response {
-    let Some(encoding) = Encoding::of(&headers) else {
+    let Some(encoding) = OtlpEncoding::of(&headers) else {
         let what = "send application/x-protobuf or application/json".to_owned();
-        return Encoding::Json.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, what);
+        return OtlpEncoding::Json.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, what);
     };
     let taken = async {
         let rule = required_tenant(path, &pairs, &headers)?;
-        let body = Packed::read(&app, &headers, body, BOUNDS).await?;
-        let take = move |engine: &crate::engine::Engine, body: &mut Packed| {
+        let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
+        let take = move |engine: &crate::engine::Engine, body: &mut PackedBody| {
             let request = encoding.parse(&body.whole()?)?;
             let records = records(&request);
             drop(request);
@@ -135,10 +135,10 @@ fn check_count(records: usize) -> Result<()> {
 }
 
 /// The records of a request, numbered from 1.
-fn records(request: &ExportLogsServiceRequest) -> Vec<Record> {
+fn records(request: &ExportLogsServiceRequest) -> Vec<IncomingRecord> {
     let logs = request.resource_logs.iter().flat_map(|resource| {
         resource.scope_logs.iter().flat_map(move |scope| scope.log_records.iter().map(move |record| (record, scope, resource)))
     });
     let bytes = logs.map(|(log, scope, resource)| record::json_of(log, scope, resource).into_bytes());
-    (1..).zip(bytes).map(|(line, bytes)| Record { line, bytes }).collect()
+    (1..).zip(bytes).map(|(line, bytes)| IncomingRecord { line, bytes }).collect()
 }
