@@ -12,6 +12,11 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
+/// The binary that is tried: that of this build, or the one that `ANNALS_TESTED_BINARY` names, such as a release build.
+pub(crate) fn binary() -> String {
+    std::env::var("ANNALS_TESTED_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_annals").to_owned())
+}
+
 /// Runs `annals` with these words.
 pub(crate) fn annals(words: &[&str]) -> Ran {
     annals_with_input(words, b"")
@@ -19,7 +24,7 @@ pub(crate) fn annals(words: &[&str]) -> Ran {
 
 /// Runs `annals` with these words and this standard input.
 pub(crate) fn annals_with_input(words: &[&str], input: &[u8]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
+    let mut command = Command::new(binary());
     command.args(words).env_remove("ANNALS_DATA").env_remove("ANNALS_URL");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("a pipe");
@@ -72,8 +77,7 @@ impl Server {
 
     /// The same under another program, such as strace; what it said if it ended before it served.
     pub(crate) fn start_under(prefix: &[String], data: &Path, flags: &[&str]) -> Result<Self, String> {
-        let binary = env!("CARGO_BIN_EXE_annals").to_owned();
-        let words: Vec<String> = prefix.iter().cloned().chain([binary]).collect();
+        let words: Vec<String> = prefix.iter().cloned().chain([binary()]).collect();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0"]).args(flags).arg("--data").arg(data);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary starts");

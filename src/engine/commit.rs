@@ -112,7 +112,7 @@ impl Owned {
             return Ok(());
         }
         self.table = self.runtime.block_on(Table::open(&self.store, false))?;
-        let last_seq = self.runtime.block_on(self.table.last_seq())?;
+        let last_seq = self.table.last_seq();
         let snapshot = self.published.get();
         let known: HashMap<&str, &Arc<Segment>> =
             snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment)).collect();

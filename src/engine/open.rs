@@ -136,7 +136,7 @@ fn open_table(store: &Store, access: AccessMode, commits: &Runtime) -> Result<(T
     committed.sort_by(|left, right| left.id.cmp(&right.id));
     let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
     let segments = committed.par_iter().map(open).collect::<Result<_>>()?;
-    let sealed = commits.block_on(table.last_seq())?;
+    let sealed = table.last_seq();
     Ok((table, segments, sealed))
 }
 

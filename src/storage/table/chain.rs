@@ -50,6 +50,8 @@ pub(super) struct Proof {
     pub(super) doubts: Vec<String>,
     /// Whether `head.json` says less than the log, or is not there.
     pub(super) head_behind: bool,
+    /// How many commits follow the last checkpoint.
+    pub(super) behind_checkpoint: u64,
 }
 
 /// One commit as the chain needs it.
@@ -232,7 +234,8 @@ pub(super) fn prove(store: &Store) -> Result<Proof> {
     if head.is_none() && tip.account.is_some() && tip.version > 0 {
         tracing::warn!("{} is missing; it is made anew from the log", store.path(paths::TABLE_HEAD).display());
     }
-    Ok(Proof { head_behind: tip.account.is_some() && head_version != Some(tip.version), tip, doubts })
+    let behind_checkpoint = (newest + 1).saturating_sub(from);
+    Ok(Proof { behind_checkpoint, head_behind: tip.account.is_some() && head_version != Some(tip.version), tip, doubts })
 }
 
 /// Where a log without a proved checkpoint must begin: at its first commit, or behind the checkpoint that stands for those before.

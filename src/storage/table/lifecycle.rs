@@ -65,8 +65,11 @@ impl TableLog {
     /// # Errors
     /// A record that cannot be read.
     pub fn is_due(&self) -> Result<bool> {
-        let newest = Checkpoints::read(&self.store)?.newest().map_or(0, |checkpoint| checkpoint.version);
-        Ok(self.tip.version >= newest + EVERY)
+        let recorded = Checkpoints::read(&self.store)?;
+        let newest = recorded.newest().map_or(0, |checkpoint| checkpoint.version);
+        // Of a log that is far too long the most is archived after a second checkpoint, so that is made at once.
+        let second = newest > 0 && recorded.boundary().unwrap_or_default() + EVERY + KEPT_MAX < newest && self.tip.version > newest;
+        Ok(self.tip.version >= newest + EVERY || second)
     }
 
     /// Whether there is a proved checkpoint of this very version.

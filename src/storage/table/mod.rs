@@ -40,6 +40,8 @@ const INGEST: &str = "annals/ingest";
 /// The application id of the `txn` actions of compaction and retention; their version is the table version they were made
 /// from, so that no two of them can both replace the same files.
 const MAINTENANCE: &str = "annals/maintenance";
+/// Commits behind the last checkpoint that are many: an earlier version of annals made no checkpoints.
+const LONG_LOG: u64 = 1_000;
 
 /// The open table.
 #[derive(Debug)]
@@ -90,6 +92,10 @@ impl Table {
             Self::create(&delta_table(store)?).await.context(ErrorKind::Unavailable, context)?;
         }
         let proof = chain::prove(store)?;
+        if proof.behind_checkpoint > LONG_LOG {
+            let commits = proof.behind_checkpoint;
+            tracing::info!(commits, "the table's log has many commits and no checkpoint of late: opening it takes long, this once");
+        }
         let there = chain::listed(store)?.1;
         if create {
             Checkpoints::read(store)?.mend(store, &there)?;
@@ -111,15 +117,17 @@ impl Table {
 
     /// Compares what a reader of the log comes to with what its last commit says.
     async fn proved(store: &Store, table: DeltaTable, proof: Proof) -> Result<Self> {
-        let Proof { mut tip, mut doubts, .. } = proof;
+        let Proof { mut tip, mut doubts, behind_checkpoint, .. } = proof;
         let version = table.version().unwrap_or_default();
         let log = store.path(paths::TABLE_LOG);
         if version != tip.version {
             return Err(Error::corrupt(format!("{} ends with version {}, and is read up to {version} only", log.display(), tip.version)));
         }
-        let state = table.snapshot().context(ErrorKind::Corrupt, || "the Delta log".to_owned())?;
-        let sealed = state.transaction_version(table.log_store().as_ref(), INGEST).await;
-        let sealed = sealed.context(ErrorKind::Corrupt, || "the Delta log".to_owned())?.unwrap_or_default().cast_unsigned();
+        let sealed = match tip.account.as_ref().filter(|_| behind_checkpoint > LONG_LOG) {
+            // The library reads every commit for it once more; the chain has told it as well.
+            Some(account) => account.last_seq,
+            None => ingested(&table).await?,
+        };
         let read = account_of(&table, sealed).await?;
         if let Some(account) = tip.account.as_ref().filter(|account| **account != read) {
             return Err(Error::corrupt(format!(
@@ -213,14 +221,8 @@ impl Table {
     }
 
     /// The last sequence number that is committed; 0 when there is none.
-    ///
-    /// # Errors
-    /// A log that cannot be read.
-    pub async fn last_seq(&self) -> Result<u64> {
-        let context = || "the Delta log".to_owned();
-        let state = self.table.snapshot().context(ErrorKind::Corrupt, context)?;
-        let version = state.transaction_version(self.table.log_store().as_ref(), INGEST).await.context(ErrorKind::Corrupt, context)?;
-        Ok(version.unwrap_or_default() as u64)
+    pub fn last_seq(&self) -> u64 {
+        self.tip.account.as_ref().map_or(0, |account| account.last_seq)
     }
 
     /// Adds the segments of a batch in one commit. When this returns, they are durable and visible.
@@ -237,7 +239,7 @@ impl Table {
         let properties = self.linked(account).with_application_transaction(transaction);
         match self.write(actions, operation, properties).await? {
             // An error after the commit file was published is not a failed commit.
-            Some(error) if self.last_seq().await? != last_seq => Err(error),
+            Some(error) if self.last_seq() != last_seq => Err(error),
             _ => Ok(self.version()),
         }
     }
@@ -341,6 +343,14 @@ fn delta_table(store: &Store) -> Result<DeltaTable> {
     let url = store.url(paths::TABLE)?;
     let builder = DeltaTableBuilder::from_url(url.clone()).context(ErrorKind::Unavailable, context)?;
     builder.with_storage_backend(store.object_store(), url).build().context(ErrorKind::Unavailable, context)
+}
+
+/// The last sequence number that the `txn` actions of a log tell.
+async fn ingested(table: &DeltaTable) -> Result<u64> {
+    let context = || "the Delta log".to_owned();
+    let state = table.snapshot().context(ErrorKind::Corrupt, context)?;
+    let version = state.transaction_version(table.log_store().as_ref(), INGEST).await.context(ErrorKind::Corrupt, context)?;
+    Ok(version.unwrap_or_default().cast_unsigned())
 }
 
 /// What a table holds as its log is read.
