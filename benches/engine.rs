@@ -4,7 +4,7 @@
 //! Questions go to the reader, without HTTP and JSON; `benches/compare` measures those too.
 
 use annals::access::Scope;
-use annals::api::Pairs;
+use annals::calls::Pairs;
 use annals::clock::ManualClock;
 use annals::decode::{self, Format, decode};
 use annals::engine::Engine;

@@ -3,8 +3,8 @@
 //! `tests/golden/plans.txt` alternates questions and answers; `UPDATE_GOLDEN=1 cargo test plans` writes the answers anew.
 
 use crate::store::TestStore;
-use annals::api::Pairs;
-use annals::api::question::{QueryCall, answer};
+use annals::calls::Pairs;
+use annals::calls::question::{QueryCall, answer};
 use annals::generate::{Generator, Plan};
 use serde_json::Value as Json;
 use std::fmt::Write;

@@ -95,7 +95,8 @@ fn it_is_filtered_searched_and_counted_by_reason() {
     assert_eq!(reasons["total"], 53);
     let known = reasons["reasons"].as_array().expect("a list");
     assert!(known.len() >= 2 && known[0]["count"] == 51, "{reasons}");
-    let kind: String = annals::api::Pairs(vec![("reason".to_owned(), known[0]["reason"].as_str().expect("a text").to_owned())]).to_query();
+    let kind: String =
+        annals::calls::Pairs(vec![("reason".to_owned(), known[0]["reason"].as_str().expect("a text").to_owned())]).to_query();
     assert_eq!(get(&format!("tenant=t&{kind}"))["total"], 51);
     assert_eq!(get("tenant=t&from=2026-07-01T00:00:00Z")["total"], 3);
     assert_eq!(get("tenant=t&to=2026-07-01T00:00:00Z")["total"], 50);

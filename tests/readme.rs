@@ -1,8 +1,8 @@
 //! The README's page on the filter language: every example is asked of sample data, and finds something.
 
 use crate::store::{NOW, TestStore};
-use annals::api::Pairs;
-use annals::api::question::{QueryCall, answer};
+use annals::calls::Pairs;
+use annals::calls::question::{QueryCall, answer};
 use annals::generate::{Generator, Plan};
 use serde_json::Value as Json;
 use std::fs;

@@ -1,5 +1,6 @@
 //! The house rules that a compiler does not hold: floors, homes of foreign crates, sizes, headers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["query"],
     &["export"],
     &["engine"],
+    &["calls"],
     &["api"],
     &["cli"],
 ];
@@ -32,9 +34,9 @@ const BESIDE: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["storage"]),
     ("deltalake", &["storage/table"]),
-    ("tantivy", &["storage/segment", "query/lookup"]),
-    ("parquet", &["storage/segment", "query/scan", "export"]),
-    ("datafusion", &["query/scan"]),
+    ("tantivy", &["storage/segment", "query/rows/lookup"]),
+    ("parquet", &["storage/segment", "query/rows/scan", "export"]),
+    ("datafusion", &["query/rows/scan"]),
     ("axum", &["api"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),
@@ -139,6 +141,29 @@ fn every_file_says_what_it_is_for_and_can_be_read_at_one_sitting() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The name of the type that a line at the edge of a file defines.
+fn defined_type(line: &str) -> Option<&str> {
+    let rest = match line.strip_prefix("pub") {
+        Some(rest) => rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest).trim_start(),
+        None => line,
+    };
+    let rest = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|word| rest.strip_prefix(word))?;
+    rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()
+}
+
+#[test]
+fn every_type_has_a_name_of_its_own() {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, text) in sources() {
+        for name in text.lines().filter_map(defined_type) {
+            names.entry(name.to_owned()).or_default().push(file.clone());
+        }
+    }
+    assert!(names.len() > 300, "the search found too few types");
+    let twice: Vec<String> = names.iter().filter(|(_, files)| files.len() > 1).map(|(name, files)| format!("{name}: {files:?}")).collect();
+    assert!(twice.is_empty(), "names that mean two things:\n{}", twice.join("\n"));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use super::App;
 use super::error::ApiError;
 use super::events::read_json_pairs;
-use super::params::Pairs;
-use super::question::{CALLS, QueryCall, answer_within};
+use crate::calls::Pairs;
+use crate::calls::question::{CALLS, QueryCall, answer_within};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -7,14 +7,11 @@
 use super::App;
 use super::error::ApiError;
 use super::events::read_json_pairs;
-use super::params::Pairs;
-use crate::access::Scope;
+use crate::calls::{Export, Pairs};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::export::{Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
-use crate::query::filter::parse_filter;
-use crate::query::plan::AnswerPath;
-use crate::query::{EventBatch, Filter, Limits, QueryBudget, SortOrder, StopOnDrop, StreamQuery, parse_time_zone};
+use crate::export::ExportFormat;
+use crate::query::{Limits, QueryBudget, StopOnDrop};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -37,8 +34,6 @@ const PIECES_WAITING: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest that an export sleeps before it looks whether there is room again.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
-/// The parameters of an export besides the filter's.
-pub(super) const PARAMETERS: &[&str] = &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
 
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
@@ -49,70 +44,6 @@ pub(super) fn routes() -> Router<App> {
         routes = routes.route(&format!("/api/v1/events.{}", form.name()), get(by_url).post(by_body));
     }
     routes
-}
-
-/// An export as it was asked for.
-#[derive(Debug)]
-pub(crate) struct Export {
-    scope: Scope,
-    filter: Filter,
-    order: SortOrder,
-    forced: Option<AnswerPath>,
-    options: Options,
-}
-
-impl Export {
-    /// Reads the parameters of an export.
-    ///
-    /// # Errors
-    /// A parameter that is wrong, or that the form does not have, by name.
-    pub(crate) fn read(engine: &Engine, form: ExportFormat, pairs: &Pairs) -> Result<Self> {
-        let only = |name: &str, forms: &[ExportFormat]| match pairs.one(name)? {
-            Some(_) if !forms.contains(&form) => Err(Error::parameter(name, format!("{} exports have no such choice", form.name()))),
-            other => Ok(other),
-        };
-        let columns = pairs.all("columns");
-        let options = Options {
-            columns: if columns.is_empty() { Vec::new() } else { parse_columns(&columns)? },
-            labels: only("labels", &[ExportFormat::Csv])?.map(Labels::parse).transpose()?.unwrap_or_default(),
-            time_zone: only("time_zone", &[ExportFormat::Csv, ExportFormat::Ndjson])?.map(parse_time_zone).transpose()?.unwrap_or_default(),
-            bom: only("bom", &[ExportFormat::Csv]).and_then(|_| pairs.flag("bom"))?,
-            formulas: only("formulas", &[ExportFormat::Csv])?.map(Formulas::parse).transpose()?.unwrap_or_default(),
-            closing: only("closing", &[ExportFormat::Ndjson]).and_then(|_| pairs.flag("closing"))?,
-            ..Options::new(form)
-        };
-        Ok(Self {
-            scope: Scope::of_operator(&pairs.all("tenant"))?,
-            filter: parse_filter(&pairs.0, PARAMETERS, engine.clock().now())?,
-            order: pairs.one("order")?.map(SortOrder::parse).transpose()?.unwrap_or_default(),
-            forced: pairs.one("path")?.map(AnswerPath::parse).transpose()?,
-            options,
-        })
-    }
-
-    /// Writes the export; returns where it went and how many events there were. `progress` hears how many so far.
-    ///
-    /// # Errors
-    /// A segment that cannot be read, or an `out` that cannot be written to.
-    pub(crate) fn write<W: Write + Send>(
-        self,
-        engine: &Engine,
-        budget: &QueryBudget,
-        out: W,
-        mut progress: impl FnMut(u64),
-    ) -> Result<(W, u64)> {
-        let snapshot = engine.snapshot();
-        let mut encoder = Encoder::new(out, self.options)?;
-        let parts = encoder.parts();
-        let query = StreamQuery { order: self.order, fields: encoder.columns().to_vec() };
-        let make = |events: EventBatch| parts.make(&events);
-        let total = engine.reader(&snapshot, self.forced).within(budget).stream(&self.scope, &self.filter, &query, make, |part| {
-            encoder.write(&part)?;
-            progress(encoder.rows());
-            Ok(())
-        })?;
-        Ok((encoder.finish()?, total))
-    }
 }
 
 type BodyPiece = Result<Frame<Bytes>, io::Error>;

@@ -1,44 +1,37 @@
 //! The HTTP surfaces: the native API under `/api/v1`, and the façade of CTS v3.
 //!
 //! Handlers translate and nothing more: parameters in, a call of the engine on a blocking thread, an answer out. What a
-//! question means and what its answer looks like is in [`question`], which the command line uses too.
+//! question means and what its answer looks like is in [`crate::calls`], which the command line uses too.
 
+mod admission;
 mod answer;
 mod arrival;
-mod asking;
 mod connection;
 mod cts;
 mod doors;
 mod error;
 mod events;
 mod export;
-mod guard;
 mod health;
-mod listed;
+mod loopback;
 mod openapi;
 mod params;
 mod policy;
 mod quarantine;
-pub mod question;
-mod request;
+mod request_id;
 mod serve;
-mod shape;
 mod status;
 mod store;
 mod views;
 mod web;
 
-pub(crate) use doors::parse_format;
-pub(crate) use export::Export;
 pub use openapi::document as openapi_document;
-pub use params::Pairs;
-pub use policy::PolicyCall;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use asking::Admission;
+use admission::Admission;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware;
@@ -113,9 +106,9 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(confine))
-        .layer(middleware::from_fn(guard::same_machine))
+        .layer(middleware::from_fn(loopback::same_machine))
         .layer(middleware::from_fn(arrival::in_time))
-        .layer(middleware::from_fn(request::number))
+        .layer(middleware::from_fn(request_id::number))
         .with_state(app)
 }
 

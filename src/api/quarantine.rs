@@ -2,8 +2,8 @@
 
 use super::App;
 use super::error::ApiError;
-use super::params::Pairs;
 use crate::access::Scope;
+use crate::calls::Pairs;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::Timestamp;

@@ -2,8 +2,8 @@
 
 use super::App;
 use super::error::ApiError;
-use super::params::Pairs;
-use super::question;
+use crate::calls::Pairs;
+use crate::calls::question;
 use crate::error::Error;
 use crate::storage::memory;
 use axum::extract::State;

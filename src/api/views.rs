@@ -5,8 +5,8 @@
 use super::App;
 use super::doors::read_body;
 use super::error::ApiError;
-use super::params::Pairs;
 use crate::access::Scope;
+use crate::calls::Pairs;
 use crate::engine::{Engine, Seen, View, ViewText};
 use crate::error::{Error, ErrorKind, Result};
 use axum::body::Body;

@@ -3,7 +3,7 @@
 use super::output::{line, note};
 use super::remote::Remote;
 use super::{AskedPlace, OK, Session};
-use crate::api::Pairs;
+use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::storage::AccessMode;
 use clap::Args;

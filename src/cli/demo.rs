@@ -3,9 +3,9 @@
 use super::output::{line, note, table};
 use super::serve::{run_server, screen_at};
 use super::{OK, Session};
-use crate::api::Pairs;
 use crate::api::ServeOptions;
-use crate::api::question::{QueryCall, answer};
+use crate::calls::Pairs;
+use crate::calls::question::{QueryCall, answer};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};

@@ -5,7 +5,7 @@
 use super::Session;
 use super::ask::{Answerer, QuestionArgs, pair};
 use super::output::note;
-use crate::api::{Export, Pairs};
+use crate::calls::{Export, Pairs};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::ExportFormat;
 use crate::query::QueryBudget;

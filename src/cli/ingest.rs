@@ -8,7 +8,7 @@ use super::output::{line, note};
 use super::remote::Remote;
 use super::send::Sender;
 use super::{AskedPlace, FAILED, OK, Session};
-use crate::api::{Pairs, parse_format};
+use crate::calls::{Pairs, parse_format};
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, Settings};
 use crate::error::{Error, ErrorKind, Result};

@@ -4,7 +4,7 @@ use super::filter_args::FilterArgs;
 use super::output::line;
 use super::remote::Remote;
 use super::{AskedPlace, OK, Session};
-use crate::api::{Pairs, PolicyCall};
+use crate::calls::{Pairs, PolicyCall};
 use crate::error::{Error, Result};
 use crate::storage::AccessMode;
 use clap::{Args, Subcommand};

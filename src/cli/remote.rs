@@ -1,6 +1,6 @@
 //! Asking a server instead of a data directory.
 
-use crate::api::Pairs;
+use crate::calls::Pairs;
 use crate::error::{Context, Error, ErrorKind, Result};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value as Json;

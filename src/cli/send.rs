@@ -2,7 +2,7 @@
 
 use super::output::note;
 use super::remote::Remote;
-use crate::api::Pairs;
+use crate::calls::Pairs;
 use crate::engine::{Outcome, Refusals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::RecordSplitter;

@@ -3,8 +3,8 @@
 use super::ask::{Answerer, LIST, PAGE_ROWS_MAX, QuestionArgs, csv_columns, csv_event, pair};
 use super::output::{OutputFormat, cell, csv_line, line, note, put, table};
 use super::{FAILED, OK, Session};
-use crate::api::Pairs;
-use crate::api::question::QueryCall;
+use crate::calls::Pairs;
+use crate::calls::question::QueryCall;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::query::filter::parse_filter;

@@ -3,7 +3,7 @@
 use super::Session;
 use super::ask::{QuestionArgs, pair, print};
 use super::output::{OutputFormat, cell, line, put};
-use crate::api::question::QueryCall;
+use crate::calls::question::QueryCall;
 use crate::error::Result;
 use clap::Args;
 

@@ -11,73 +11,55 @@
 //! Work in the background takes turns (`turns`) and holds no lock while it works; who merges and who deletes find out at their
 //! commit whether the other was faster.
 
-mod backup;
-mod check;
-mod commit;
-mod compact;
-mod expire;
+mod failpoint;
 mod health;
-mod housekeeping;
-mod ingest;
-mod intake;
-mod log;
-mod mend;
+mod maintain;
 mod open;
-mod policy;
 mod pools;
-mod published;
 mod quarantine;
-mod refusals;
-mod requests;
-mod room;
-mod scrub;
-mod seal;
-mod seal_trigger;
 mod settings;
-mod step;
-mod tend;
-mod turns;
-mod views;
-mod vitals;
+mod snapshot;
+mod status;
 mod watchdog;
+mod write;
 
-pub use check::{CheckReport, SegmentReport};
-pub use compact::Compacted;
-pub use expire::Expired;
+pub use failpoint::{AtFailpoint, Failpoint};
 pub use health::{HealthStatus, Problem};
-pub use ingest::{Outcome, Receipt};
-pub use policy::Retention;
-pub use refusals::{Refusals, Refused};
-pub use requests::RequestKey;
-pub use scrub::Scrubbed;
+pub use maintain::check::{CheckReport, SegmentReport};
+pub use maintain::compact::Compacted;
+pub use maintain::policy::Retention;
+pub use maintain::retention::Expired;
+pub use maintain::scrub::Scrubbed;
+pub use maintain::views::{Seen, View, ViewText, Views};
 pub use settings::Settings;
-pub use step::{AtFailpoint, Failpoint};
-pub use views::{Seen, View, ViewText, Views};
-pub use vitals::{PACE_SECONDS, TenantTotals, Vitals};
+pub use status::{PACE_SECONDS, TenantTotals, Vitals};
 pub use watchdog::{Stuck, WatchedPart, Working};
+pub use write::ingest::{Outcome, Receipt};
+pub use write::refusals::{Refusals, Refused};
+pub use write::requests::RequestKey;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::ingest::{IdentityHasher, Quarantine};
-use crate::query::plan::AnswerPath;
+use crate::query::rows::plan::AnswerPath;
 use crate::query::{Scanner, Snapshot, SnapshotReader};
 use crate::redact::Redactor;
 use crate::storage::DataDir;
 use crate::storage::segment::Segment;
-use commit::Committer;
-use intake::Intake;
-use log::Log;
-use policy::InForce;
+use maintain::policy::InForce;
+use maintain::turns::{LogFiles, SegmentsInWork, Turns};
 use pools::Pools;
-use published::Published;
-use room::BufferRoom;
-use seal_trigger::SealTrigger;
+use snapshot::Published;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use turns::{LogFiles, SegmentsInWork, Turns};
+use write::commit::Committer;
+use write::intake::Intake;
+use write::log::Log;
+use write::room::BufferRoom;
+use write::seal_trigger::SealTrigger;
 
 /// An open data directory with everything that runs on it.
 #[derive(Debug)]
@@ -98,8 +80,8 @@ struct Core {
     redactor: Option<Redactor>,
     published: Arc<Published>,
     policy: InForce,
-    views: views::Saved,
-    pace: vitals::AcceptRate,
+    views: maintain::views::Saved,
+    pace: status::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
     /// Drawn when the directory was opened: what was told of another store, or before a restore, is not taken for this.
     opening: u64,
@@ -128,7 +110,7 @@ struct WriteSide {
     /// Segments that are in the table no more, and that a reader may still have.
     retired: Mutex<Vec<Weak<Segment>>>,
     /// Segments that retention needs not look at again.
-    all_held: Mutex<expire::AllHeld>,
+    all_held: Mutex<maintain::retention::AllHeld>,
     trigger: Arc<SealTrigger>,
     log: Arc<Log>,
     /// What waits on behalf of a caller that blocks.
@@ -253,7 +235,7 @@ impl Engine {
     /// # Errors
     /// A disk that fails; damage is counted and recorded, not an error.
     pub fn scrub(&self) -> Result<Scrubbed> {
-        scrub::Scrubber::default().run(&self.core, self.core.write()?, 1)?;
+        maintain::scrub::Scrubber::default().run(&self.core, self.core.write()?, 1)?;
         Ok(self.scrubbed())
     }
 

@@ -1,19 +1,21 @@
 //! Opening a data directory: what is in the table, what is in the log and not in the table, and who goes on from there.
 
-use super::commit::{self, Committer, Owned};
-use super::intake::{HeldBatch, Intake, Owner};
-use super::log::Log;
-use super::policy::InForce;
 use super::pools::Pools;
-use super::published::Published;
-use super::requests::Requests;
-use super::room::{BufferRoom, Permit};
-use super::seal_trigger::SealTrigger;
-use super::turns::{LogFiles, SegmentsInWork, Turns};
-use super::views::Saved;
-use super::vitals::AcceptRate;
-use super::{Core, Engine, Settings, WriteSide, compact, housekeeping, mend, seal};
 use crate::clock::Clock;
+use crate::engine::maintain::policy::InForce;
+use crate::engine::maintain::turns::{LogFiles, SegmentsInWork, Turns};
+use crate::engine::maintain::views::Saved;
+use crate::engine::maintain::{compact, housekeeping, repair};
+use crate::engine::snapshot::Published;
+use crate::engine::status::AcceptRate;
+use crate::engine::write::commit::{self, Committer, Owned};
+use crate::engine::write::intake::{HeldBatch, Intake, Owner};
+use crate::engine::write::log::Log;
+use crate::engine::write::requests::Requests;
+use crate::engine::write::room::{BufferRoom, Permit};
+use crate::engine::write::seal;
+use crate::engine::write::seal_trigger::SealTrigger;
+use crate::engine::{Core, Engine, Settings, WriteSide};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{Beside, Buffered, LoggedBatch, LoggedRequest, Quarantine, Unsealed, decode_logged};
@@ -123,7 +125,7 @@ impl Engine {
         if self.core.settings.compact {
             self.threads.push(start(&self.core, "annals-compact", compact::run)?);
             self.threads.push(start(&self.core, "annals-keep", housekeeping::run)?);
-            self.threads.push(start(&self.core, "annals-mend", mend::run)?);
+            self.threads.push(start(&self.core, "annals-repair", repair::run)?);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! When the engine seals, and when it takes nothing more.
 
-use super::step::AtFailpoint;
+use crate::engine::failpoint::AtFailpoint;
 use crate::ingest::QUARANTINE_BYTES;
 use crate::maintain::Most;
 use crate::storage::segment::{OPEN_BYTES, SummaryRule};

@@ -6,65 +6,49 @@
 //!
 //! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
 
-mod batch;
+mod answers;
 mod budget;
-mod by;
-mod by_id;
-mod combinations;
-mod cursor;
-mod facets;
+mod dictionary;
 pub mod filter;
-mod gather;
-mod histogram;
-mod interval;
-mod list;
-mod lookup;
-mod places;
-pub mod plan;
-mod rows;
-mod scan;
+pub mod rows;
 mod source;
-mod stats;
-mod stream;
-mod summarized;
 mod threads;
-mod vocabulary;
 
-pub use batch::EventBatch;
+pub use answers::batch::EventBatch;
+pub use answers::combinations::Combination;
+pub use answers::cursor::{Binding, PageCursor, SortOrder};
+pub use answers::facets::{Facet, FacetValue};
+pub use answers::group_by::By;
+pub(crate) use answers::group_by::facet_field;
+pub use answers::histogram::{BUCKETS_MAX, Bucket, Histogram, HistogramQuery};
+pub use answers::interval::{Interval, parse_time_zone};
+pub use answers::list::{EventPage, PAGE_ROWS_MAX, PageQuery};
+pub use answers::stats::{AmountGroup, Sum};
+pub use answers::stream::StreamQuery;
 pub use budget::{Limits, QueryBudget, StopOnDrop};
-pub use by::By;
-pub(crate) use by::facet_field;
-pub use combinations::Combination;
-pub use cursor::{Binding, PageCursor, SortOrder};
-pub use facets::{Facet, FacetValue};
+pub use dictionary::vocabulary::Vocabulary;
 pub use filter::Filter;
-pub use histogram::{BUCKETS_MAX, Bucket, Histogram, HistogramQuery};
-pub use interval::{Interval, parse_time_zone};
-pub use list::{EventPage, PAGE_ROWS_MAX, PageQuery};
-pub use scan::Scanner;
-pub use stats::{AmountGroup, Sum};
-pub use stream::StreamQuery;
+pub use rows::scan::Scanner;
 pub use threads::Threads;
-pub use vocabulary::Vocabulary;
 
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{EventKey, Timestamp};
 use crate::ingest::Buffered;
 use crate::storage::segment::{Segment, TenantRows};
+use answers::from_summary::Summarized;
 use budget::{RUN_WORK, UNBOUNDED, WorkMeter};
 use filter::Clause;
-use lookup::Lookup;
-use plan::{AnswerPath, Choice};
 use rayon::prelude::*;
-use rows::Rows;
+use rows::events::Rows;
+use rows::lookup::Lookup;
+use rows::plan::{AnswerPath, Choice};
 use source::RowSource;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
-use summarized::Summarized;
 
 /// The segments of one table version, and the events that were accepted after it. A question sees one snapshot from
 /// beginning to end.
@@ -371,7 +355,7 @@ impl<'a> SnapshotReader<'a> {
     /// The rows of a segment that a lookup has prepared for, how they were found and why so, and what it took.
     fn look(&self, lookup: Lookup<'_>, filter: &Filter, range: Range<u32>, limit: Option<usize>) -> Result<(Rows, Choice, VerifyWork<'a>)> {
         let mut work = VerifyWork::within(self.budget);
-        let choice = plan::choose(lookup.facts(), self.forced);
+        let choice = rows::plan::choose(lookup.facts(), self.forced);
         let rows = match choice.path {
             AnswerPath::Lookup => lookup.rows(range, limit, &mut work)?,
             AnswerPath::Scan => self.scanner.rows(lookup.segment(), filter, range, limit, &mut work)?,

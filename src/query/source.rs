@@ -1,10 +1,10 @@
 //! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat both alike.
 
 use super::budget::{VALUE_WORK, WorkMeter};
-use super::rows::{self, Rows};
 use crate::error::Result;
 use crate::event::{Columns, Event, EventKey, Field, Timestamp};
 use crate::ingest::Buffered;
+use crate::query::rows::events::{self, Rows};
 use crate::storage::segment::{RowKeys, Segment, TenantRows};
 use std::ops::Range;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl<'a> RowSource<'a> {
     /// The events in these rows, in ascending order of rows.
     pub(super) fn events(self, numbers: &[u32]) -> Result<Vec<Event>> {
         match self {
-            Self::Segment(segment) => self.again(|| rows::events(segment, numbers)),
+            Self::Segment(segment) => self.again(|| events::events(segment, numbers)),
             Self::Buffer(buffered) => Ok(numbers.iter().map(|row| buffered.event(*row).clone()).collect()),
         }
     }

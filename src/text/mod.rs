@@ -7,7 +7,7 @@
 mod fold;
 mod glob;
 mod lexer;
-mod shape;
+mod template;
 mod texts;
 mod tokens;
 mod walk;
@@ -15,7 +15,7 @@ mod walk;
 pub use fold::{fold, is_word, melts, plain_forms};
 pub use glob::Glob;
 pub use lexer::{Lexer, Quoted, unescape};
-pub use shape::{decided_by_shape, longest_run, shape};
+pub use template::{decided_by_shape, longest_run, shape};
 pub use texts::{RecordText, RecordTexts, TextKind as RecordTextKind};
 pub use tokens::{NeedleTerms, Token, TokenKind, is_lone_id, spaced, stands_in, tokens, words_of};
 pub use walk::{WalkStep, walk, walk_parts};

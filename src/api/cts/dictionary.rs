@@ -3,9 +3,9 @@
 //! In CTS they are fixed lists; here they are what the tenant's events hold, exactly. Before credentials exist, a domain id
 //! names a tenant as a project id does.
 
-use super::super::params::Pairs;
 use super::{App, CONTENT_TYPE, CtsError};
 use crate::access::{Scope, check_tenant};
+use crate::calls::Pairs;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp, clip};

@@ -13,8 +13,8 @@ mod trace;
 
 use super::App;
 use super::error::ApiError;
-use super::params::Pairs;
 use crate::access::Scope;
+use crate::calls::Pairs;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKey, clip};

@@ -1,7 +1,7 @@
 //! The parameters of `GET /v3/{project_id}/traces`, read into a question that the engine answers.
 
 use crate::access::{Scope, check_tenant};
-use crate::api::Pairs;
+use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::event::{FIELDS, Field, LEVELS, Timestamp, clip};
 use crate::query::Filter;

@@ -7,9 +7,9 @@
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::super::params::Pairs;
 use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant};
+use crate::calls::Pairs;
 use crate::decode::Format;
 use crate::engine::Outcome;
 use crate::ingest::IncomingRecord;

@@ -17,11 +17,10 @@ mod room;
 
 pub(super) use body::read_body;
 pub(super) use elastic::root as elastic_root;
-pub(crate) use native::parse_format;
 pub(super) use room::BodyRoom;
 
 use super::App;
-use super::params::Pairs;
+use crate::calls::Pairs;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
 use crate::event::{Event, Field};

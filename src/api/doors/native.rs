@@ -2,10 +2,10 @@
 
 use super::super::App;
 use super::super::error::ApiError;
-use super::super::params::Pairs;
 use super::body::{Bounds, PackedBody};
 use super::cloudevents::Binary;
 use super::required_tenant;
+use crate::calls::{Pairs, parse_format};
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, Result};
@@ -111,18 +111,4 @@ fn digest(batch: &DecodedBatch) -> String {
         digest.update(record);
     }
     crate::event::hex(&digest.finalize())
-}
-
-/// Reads the name of a record format, `auto` for none.
-///
-/// # Errors
-/// An unknown name; the message names the parameter `format`.
-pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
-    if name == "auto" {
-        return Ok(None);
-    }
-    let known = crate::event::FORMATS.join(", ");
-    Format::from_name(name)
-        .map(Some)
-        .ok_or_else(|| Error::parameter("format", format!("{:?} is none of auto, {known}", crate::event::clip(name, 40))))
 }

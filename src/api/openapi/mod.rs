@@ -6,8 +6,7 @@ mod schemas;
 mod screen;
 
 use super::App;
-use super::export;
-use super::question::{CALLS, QueryCall};
+use crate::calls::question::{CALLS, QueryCall};
 use crate::event::FIELDS;
 use crate::export::ExportFormat;
 use crate::query::PAGE_ROWS_MAX;
@@ -272,7 +271,7 @@ fn export_parameters(form: ExportFormat) -> Vec<Json> {
         "time_zone" => form != ExportFormat::Parquet,
         _ => true,
     };
-    export::PARAMETERS.iter().copied().filter(has).map(own_parameter).collect()
+    crate::calls::export::PARAMETERS.iter().copied().filter(has).map(own_parameter).collect()
 }
 
 /// The parameters of the filter, by the names under which operations refer to them.

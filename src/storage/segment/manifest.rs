@@ -3,9 +3,9 @@
 //! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading the manifests of a
 //! table is all that opening it takes; segments themselves are opened when a question needs them.
 
-use super::blocks::{BLOCK_BYTES, OLD_BLOCK_BYTES, checksums};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Timestamp, hex};
+use crate::storage::segment::file::checksums::{BLOCK_BYTES, OLD_BLOCK_BYTES, checksums};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

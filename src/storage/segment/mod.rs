@@ -5,45 +5,28 @@
 //! There is one writer ([`write_segment`]), one form, and one reader ([`Segment`]).
 //!
 //! The Parquet file is the truth; the index can be rebuilt from it. The Parquet writer records no checksums of pages, so
-//! the manifest has the SHA-256 of each file and the CRC32C of each column chunk: damage is found, and located.
+//! the manifest has the SHA-256 of each file and a CRC32C of every 16 KiB of it: damage is found, and located.
 
-mod accepted;
-mod amounts;
-mod blocks;
-mod bundle;
-mod codes;
+mod cache;
 mod damage;
-mod dimensions;
-mod hash_table;
-mod ids;
+mod data;
+mod file;
 mod index;
-mod index_writer;
-mod keys;
-mod looked_up;
 mod manifest;
-mod opened;
-mod packed;
-mod pages;
 mod reader;
-mod records;
-mod remembered;
 mod sizes;
 mod summary;
-mod texts;
-mod texts_builder;
-mod value_table;
-mod words;
 mod writer;
 
-pub use amounts::Amounts;
-pub use codes::Codes;
+pub use cache::open_parts::{OPEN_BYTES, OpenParts, Opened};
 pub use damage::Damage;
-pub use index::{IndexReader, TextRows, term_of};
-pub use keys::{LoadedKeys, RowKeys};
+pub use data::record_pages::RecordReader;
+pub use index::amounts::Amounts;
+pub use index::codes::Codes;
+pub use index::reader::{IndexReader, TextRows, term_of};
+pub use index::row_keys::{LoadedKeys, RowKeys};
 pub use manifest::{FileMark, Manifest, TenantRows};
-pub use opened::{OPEN_BYTES, OpenParts, Opened};
 pub use reader::{DamageFindings, DataFile, PositionedFile, Segment};
-pub use records::RecordReader;
 pub use sizes::Sizes;
 pub use summary::{AmountTotal, Cube, HOUR_MS, HOURS, KINDS, SUMS, SegmentSummary, SummaryRule, Sums};
 pub use writer::{BATCH_ROWS, SegmentFiles, SegmentOptions, index_of, tenant_rows, write_batches, write_segment};

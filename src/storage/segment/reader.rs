@@ -1,17 +1,17 @@
 //! Reads segments: rows by number out of the Parquet file, everything else out of the index.
 
-use super::blocks::Blocks;
 use super::damage::{Damage, Health, is_damage};
-use super::index::IndexReader;
-use super::keys::{LoadedKeys, RowKeys};
 use super::manifest::{FileMark, Manifest, TenantRows};
-use super::opened::{LazyPart, Opened};
-use super::records::RecordReader;
 use super::summary::SummaryRule;
 use super::writer::write_index;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Columns, EventKey, FIELDS, Field};
 use crate::storage::paths;
+use crate::storage::segment::cache::open_parts::{LazyPart, Opened};
+use crate::storage::segment::data::record_pages::RecordReader;
+use crate::storage::segment::file::checksums::Blocks;
+use crate::storage::segment::index::reader::IndexReader;
+use crate::storage::segment::index::row_keys::{LoadedKeys, RowKeys};
 use crate::storage::store::{PutMode, Store};
 use arrow::array::RecordBatch;
 use bytes::Bytes;

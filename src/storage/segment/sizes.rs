@@ -1,8 +1,8 @@
 //! What takes room in a segment: bytes by column of the Parquet file and by part of the index.
 
-use super::bundle::Bundle;
 use super::reader::Segment;
 use crate::error::Result;
+use crate::storage::segment::file::bundle::Bundle;
 use std::collections::BTreeMap;
 use std::path::Path;
 

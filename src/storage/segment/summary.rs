@@ -17,10 +17,10 @@
 //! ```
 //! A unit is named by its first row; all rows by their number.
 
-use super::dimensions::CodedField;
-use super::packed::{PackedNumbers, write_packed};
 use crate::error::{Error, Result};
 use crate::event::{Amount, Field};
+use crate::storage::segment::file::bitpacked::{PackedNumbers, write_packed};
+use crate::storage::segment::index::codes_writer::CodedField;
 use hashbrown::HashMap;
 use std::ops::Range;
 use tantivy::HasLen;

@@ -1,11 +1,11 @@
 //! Writes segments: sorted events become one Parquet file, its index and its manifest.
 
-use super::index_writer::{Contents, IndexBuilder};
 use super::manifest::{FileMark, Manifest, TenantRows};
 use super::summary::SummaryRule;
-use super::words::WordsBuilder;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Columns, Event, FIELDS, Field, FieldDef, FieldKind, IndexKind, event_batch, event_schema};
+use crate::storage::segment::index::text::words_writer::WordsBuilder;
+use crate::storage::segment::index::writer::{Contents, IndexBuilder};
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;

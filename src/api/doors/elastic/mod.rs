@@ -13,10 +13,10 @@ mod bulk;
 mod cluster;
 
 use super::super::App;
-use super::super::params::Pairs;
 use super::body::{Bounds, PackedBody};
 use super::{tell_repeats_apart, tenant_rule};
 use crate::access::check_producer;
+use crate::calls::Pairs;
 use crate::engine::{Engine, Outcome, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::clip;

@@ -9,9 +9,9 @@ mod record;
 
 use super::super::App;
 use super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
-use super::super::params::Pairs;
 use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant, tell_repeats_apart};
+use crate::calls::Pairs;
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::IncomingRecord;

@@ -1,0 +1,18 @@
+//! What the command line and the HTTP surface both ask with: parameters, questions, and the forms of their answers.
+//!
+//! Nothing here knows how a call arrives or how its answer leaves, so both surfaces give the same answers. No web
+//! framework is named in this folder.
+
+pub(crate) mod export;
+mod params;
+mod policy;
+mod projection;
+pub mod question;
+mod raw_answer;
+
+pub(crate) use export::Export;
+pub use params::Pairs;
+pub(crate) use params::parse_format;
+pub use policy::PolicyCall;
+pub(crate) use projection::{Projection, Shown};
+pub(crate) use raw_answer::RawAnswer;

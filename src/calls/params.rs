@@ -1,0 +1,113 @@
+//! Parameters as pairs of name and value: from a URL, a JSON body, or the flags of the command line.
+
+use crate::decode::Format;
+use crate::error::{Error, Result};
+use serde_json::Value as Json;
+
+/// Keys of a JSON body whose values are groups of clauses; as pairs they are the JSON of `filter`.
+const GROUPS: &[&str] = &["any", "all", "not", "record"];
+
+/// Pairs of name and value, in the order given; a name may occur several times.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pairs(pub Vec<(String, String)>);
+
+impl Pairs {
+    /// Reads a URL's query.
+    pub fn from_query(query: &str) -> Self {
+        Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// Reads a JSON object whose values are texts, numbers, flags or lists of those, or groups of clauses.
+    ///
+    /// # Errors
+    /// Any other JSON; the message names the key.
+    pub fn from_json(body: &[u8]) -> Result<Self> {
+        let refuse = |key: &str| Error::parameter(key, "is a text, a number, true or false, or a list of those");
+        let body: serde_json::Map<String, Json> =
+            serde_json::from_slice(body).map_err(|cause| Error::invalid("the body is no JSON object").because(cause))?;
+        let mut pairs = Vec::new();
+        let mut groups = serde_json::Map::new();
+        for (key, value) in body {
+            if GROUPS.contains(&key.as_str()) {
+                groups.insert(key, value);
+                continue;
+            }
+            let values = match value {
+                Json::Array(values) => values,
+                Json::Null => continue,
+                value => vec![value],
+            };
+            for value in values {
+                let text = match value {
+                    Json::String(text) => text,
+                    Json::Number(number) => number.to_string(),
+                    Json::Bool(flag) => flag.to_string(),
+                    _ => return Err(refuse(&key)),
+                };
+                pairs.push((key.clone(), text));
+            }
+        }
+        if !groups.is_empty() {
+            pairs.push(("filter".to_owned(), Json::Object(groups).to_string()));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The pairs as a URL's query.
+    pub fn to_query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
+    /// All values of a name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The value of a name that may be given once.
+    ///
+    /// # Errors
+    /// It is given twice.
+    pub fn one(&self, name: &str) -> Result<Option<&str>> {
+        match self.all(name).as_slice() {
+            [] => Ok(None),
+            [value] => Ok(Some(value)),
+            _ => Err(Error::parameter(name, "may be given once")),
+        }
+    }
+
+    /// The flag of a name, false if it is not given.
+    ///
+    /// # Errors
+    /// A value other than `true` and `false`.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        match self.one(name)? {
+            None | Some("false") => Ok(false),
+            Some("true" | "") => Ok(true),
+            Some(_) => Err(Error::parameter(name, "is true or false")),
+        }
+    }
+
+    /// The number of a name, if it is given.
+    ///
+    /// # Errors
+    /// A value that is no whole number from zero.
+    pub fn number(&self, name: &str) -> Result<Option<usize>> {
+        let parse =
+            |text: &str| text.parse().map_err(|_| Error::parameter(name, format!("{:?} is no whole number", crate::event::clip(text, 40))));
+        self.one(name)?.map(parse).transpose()
+    }
+}
+
+/// Reads the name of a record format, `auto` for none.
+///
+/// # Errors
+/// An unknown name; the message names the parameter `format`.
+pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
+    if name == "auto" {
+        return Ok(None);
+    }
+    let known = crate::event::FORMATS.join(", ");
+    Format::from_name(name)
+        .map(Some)
+        .ok_or_else(|| Error::parameter("format", format!("{:?} is none of auto, {known}", crate::event::clip(name, 40))))
+}

@@ -1,0 +1,110 @@
+//! Calls about retention and holds: how long events are kept, and what is kept whatever its age.
+
+use super::Pairs;
+use crate::engine::{Engine, Retention};
+use crate::error::{Error, Result};
+use crate::maintain::Policy;
+use serde_json::{Map, Value, json};
+
+/// What days are called that have no end.
+const FOREVER: &str = "forever";
+
+/// A call about the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyCall {
+    /// Show it.
+    Show,
+    /// Set `days` of a `tenant` or of all others, or `floor_days`.
+    Retain,
+    /// Delete what is past its time; with `dry_run=true` only say what.
+    Run,
+    /// Place a hold: `tenant`, `reason` and a filter.
+    Place(String),
+    /// Lift a hold: `reason`.
+    Lift(String),
+}
+
+impl PolicyCall {
+    /// The method and path over HTTP.
+    pub fn route(&self) -> (&'static str, String) {
+        match self {
+            Self::Show => ("GET", "/api/v1/retention".to_owned()),
+            Self::Retain => ("PUT", "/api/v1/retention".to_owned()),
+            Self::Run => ("POST", "/api/v1/retention/run".to_owned()),
+            Self::Place(name) => ("PUT", format!("/api/v1/holds/{name}")),
+            Self::Lift(name) => ("DELETE", format!("/api/v1/holds/{name}")),
+        }
+    }
+
+    /// Carries the call out.
+    ///
+    /// # Errors
+    /// A parameter that is wrong, by its name; a disk that fails.
+    pub fn answer(&self, engine: &Engine, pairs: &Pairs) -> Result<Value> {
+        let only = |allowed: &[&str]| match pairs.0.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {
+            Some((name, _)) => Err(Error::parameter(name, format!("unknown parameter; this call takes {}", allowed.join(", ")))),
+            None => Ok(()),
+        };
+        match self {
+            Self::Show => only(&[]).map(|()| shown(&engine.policy())),
+            Self::Retain => {
+                only(&["tenant", "days", "floor_days"])?;
+                Ok(shown(&*engine.set_retention(&retention(pairs)?)?))
+            }
+            Self::Run => {
+                only(&["dry_run"])?;
+                let dry = match pairs.one("dry_run")? {
+                    None | Some("false") => false,
+                    Some("true") => true,
+                    Some(_) => return Err(Error::parameter("dry_run", "is true or false")),
+                };
+                let expired = if dry { engine.expirable()? } else { engine.expire()? };
+                Ok(
+                    json!({ "dry_run": dry, "events": expired.events, "held": expired.held, "tenants": expired.tenants, "segments": expired.segments, "quarantined": expired.quarantined, "quarantined_held": expired.quarantined_held }),
+                )
+            }
+            Self::Place(name) => {
+                let tenants = pairs.all("tenant").into_iter().map(str::to_owned).collect();
+                let filter = pairs.0.iter().filter(|(name, _)| name != "tenant" && name != "reason").cloned().collect();
+                Ok(shown(&*engine.place_hold(name, tenants, filter, pairs.one("reason")?.unwrap_or_default())?))
+            }
+            Self::Lift(name) => {
+                only(&["reason"])?;
+                Ok(shown(&*engine.lift_hold(name, pairs.one("reason")?.unwrap_or_default())?))
+            }
+        }
+    }
+}
+
+fn retention(pairs: &Pairs) -> Result<Retention> {
+    let tenant = pairs.one("tenant")?.map(str::to_owned);
+    match (pairs.one("days")?, pairs.number("floor_days")?) {
+        (None, Some(floor)) if tenant.is_none() => Ok(Retention::Floor(u32::try_from(floor).unwrap_or(u32::MAX))),
+        (Some(FOREVER), None) => Ok(Retention::Days(tenant, None)),
+        (Some(days), None) => {
+            let days = days.parse().map_err(|_| Error::parameter("days", format!("is a number of days, or {FOREVER}")))?;
+            Ok(Retention::Days(tenant, Some(days)))
+        }
+        (None, None) => Err(Error::parameter("days", format!("say for how many days events are kept, or {FOREVER}"))),
+        _ => Err(Error::parameter("floor_days", "stands alone: it is about every tenant")),
+    }
+}
+
+/// The policy as the API shows it: days as numbers, or the word for no end.
+fn shown(policy: &Policy) -> Value {
+    let days = |days: Option<u32>| days.map_or_else(|| Value::from(FOREVER), Value::from);
+    let tenants: Map<String, Value> = policy.tenants.iter().map(|(tenant, own)| (tenant.clone(), days(*own))).collect();
+    let hold = |(name, hold): (&String, &crate::maintain::Hold)| {
+        let mut filter = Map::new();
+        for (name, value) in &hold.filter {
+            let values = filter.entry(name.clone()).or_insert_with(|| json!([]));
+            values.as_array_mut().expect("just made").push(value.as_str().into());
+        }
+        (name.clone(), json!({ "tenant": hold.tenants, "filter": filter, "reason": hold.reason, "placed": hold.placed }))
+    };
+    let holds: Map<String, Value> = policy.holds.iter().map(hold).collect();
+    json!({
+        "version": policy.version, "floor_days": policy.floor_days, "default_days": days(policy.default_days), "tenants": tenants,
+        "holds": holds,
+    })
+}

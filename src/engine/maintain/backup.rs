@@ -1,0 +1,73 @@
+//! Backup of a running store, and restore.
+
+use crate::engine::maintain::delta_log::prove_whole;
+use crate::engine::{CheckReport, Engine, Failpoint};
+use crate::error::{Error, Result};
+use crate::maintain::{BackupReport, copy, prepare};
+use serde_json::json;
+use std::path::Path;
+
+impl Engine {
+    /// Copies everything that was accepted until now into `target`, while questions are answered and events arrive.
+    ///
+    /// # Errors
+    /// A target that holds something else, or a disk that fails; a copy that was interrupted is finished by the next one.
+    pub fn backup(&self, target: &Path) -> Result<BackupReport> {
+        let write = self.core.write()?;
+        prepare(self.core.data.store(), target)?;
+        self.record_backup(target);
+        write.seal_now()?;
+        // Files of the log stay while they are copied, and those of segments because the snapshot has them.
+        let reading = write.log_files.read();
+        let (log, snapshot) = write.table.log_at_rest()?;
+        prove_whole(&log, &snapshot)?;
+        self.core.reach(Failpoint::BackupBegun)?;
+        // With a checkpoint of this very version, a copy has a few files of the log, however long that is.
+        write.checkpoint(&self.core, &log)?;
+        let report = copy(self.core.data.store(), &snapshot.segments, log.version(), target, self.core.clock.now())?;
+        drop(reading);
+        write.archive(&self.core, &log)?;
+        Ok(report)
+    }
+
+    /// Records that everything is about to be copied, and where to. The copy is made even if that fails: a disk that takes
+    /// no more records is when one is wanted most.
+    fn record_backup(&self, target: &Path) {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let recorded = self.core.record(json!({
+            "trace_id": format!("backup-{}-{}", self.core.clock.now().millis(), self.snapshot().last_seq), "event_name": "backUpStore",
+            "resource_type": "backup", "resource_name": name, "details": { "to": target.to_string_lossy() },
+        }));
+        if let Err(error) = recorded {
+            tracing::warn!(%error, "a backup is made and cannot be recorded");
+        }
+    }
+
+    /// Copies this store, which is a backup, into a new data directory, and checks every byte of that.
+    ///
+    /// # Errors
+    /// A directory that is not empty, or a disk that fails.
+    pub fn restore(&self, target: &Path) -> Result<BackupReport> {
+        if std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::invalid(format!("{} is not empty: a store is restored into a new directory", target.display())));
+        }
+        let snapshot = self.snapshot();
+        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target, self.core.clock.now())
+    }
+
+    /// What a check of the whole store says, if anything is wrong.
+    ///
+    /// # Errors
+    /// Damage, by its place.
+    pub fn prove(&self) -> Result<CheckReport> {
+        let report = self.check(false)?;
+        match (report.reports.first(), report.store.first().or(report.quarantine.first())) {
+            (None, None) => Ok(report),
+            (_, Some(wrong)) => Err(Error::corrupt(wrong.clone())),
+            (Some(wrong), None) => {
+                let what = wrong.data.iter().chain(&wrong.index).next().cloned().unwrap_or_default();
+                Err(Error::corrupt(format!("segment {}: {what}", wrong.segment)))
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Looking after the Delta log: checkpoints, and what is archived after them.
+
+use crate::engine::failpoint::Failpoint;
+use crate::engine::{Core, WriteSide};
+use crate::error::{Error, Result};
+use crate::event::Timestamp;
+use crate::query::Snapshot;
+use crate::storage::TableLog;
+
+impl WriteSide {
+    /// Makes a checkpoint of the log and archives what is older, if it is time to. The table is not held meanwhile.
+    pub(in crate::engine) fn tend_log(&self, core: &Core) -> Result<()> {
+        if !self.table.log_at_rest()?.0.is_due()? {
+            return Ok(());
+        }
+        let (log, _) = self.table.log_at_rest()?;
+        self.checkpoint(core, &log)?;
+        while self.archive(core, &log)? && !self.trigger.stopping() {}
+        Ok(())
+    }
+
+    /// Makes a checkpoint of this version, proves it and records it, unless there is one.
+    pub(in crate::engine) fn checkpoint(&self, core: &Core, log: &TableLog) -> Result<()> {
+        let _turn = self.checkpoints.take();
+        if log.has_checkpoint()? {
+            return Ok(());
+        }
+        self.runtime.block_on(log.write_checkpoint())?;
+        core.reach(Failpoint::CheckpointWritten)?;
+        self.runtime.block_on(log.prove_checkpoint())?;
+        core.reach(Failpoint::CheckpointProved)
+    }
+
+    /// Archives old commits and removes them from the log, unless somebody reads it; returns whether there may be more.
+    pub(in crate::engine) fn archive(&self, core: &Core, log: &TableLog) -> Result<bool> {
+        let Some(_archiving) = self.log_files.archive() else { return Ok(false) };
+        let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
+        let archived = log.archive(Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept)))?;
+        core.reach(Failpoint::CommitsArchived)?;
+        log.clean(&archived)?;
+        Ok(archived.is_full())
+    }
+}
+
+/// The segments that are shown must be those of the table before any file is taken for one that nothing needs.
+pub(in crate::engine) fn prove_whole(log: &TableLog, snapshot: &Snapshot) -> Result<()> {
+    let account = log.account();
+    let rows: u64 = snapshot.segments.iter().map(|segment| u64::from(segment.manifest().rows)).sum();
+    let bytes: u64 = snapshot.segments.iter().map(|segment| segment.manifest().data.bytes).sum();
+    let shown = (snapshot.segments.len() as u64, rows, bytes);
+    if shown == (account.segments, account.rows, account.bytes) {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{} segments with {rows} events are open, and the table's last commit says {} with {}: no file is removed; restart, and \
+         `annals check` tells more",
+        shown.0, account.segments, account.rows
+    )))
+}

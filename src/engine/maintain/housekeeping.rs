@@ -1,0 +1,97 @@
+//! The thread that looks after the store once an hour: retention, files that nothing needs, the scrubber.
+
+use crate::engine::maintain::scrub::{RUNS, Scrubber};
+use crate::engine::{Core, WriteSide};
+use crate::error::Result;
+use crate::event::{DAY_MS, Timestamp};
+use crate::maintain::clear_aside;
+use crate::storage::clear_archives;
+use std::time::Duration;
+
+/// How long after the start the first run is, and how long after a run the next.
+const FIRST: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Runs that must see a clock far ahead before events are deleted by it: a day of them.
+const DOUBTS: u32 = 24;
+/// How far the clock may be ahead of what was seen before.
+const AHEAD_MAX_MS: i64 = 2 * DAY_MS;
+
+/// Whether the clock is believed when it says that events are past their time.
+///
+/// A clock that is set years ahead by mistake must not delete years of events. So one that is far ahead of the last thing
+/// that is known to have happened is believed only when it has stayed so for a day of the process's own time.
+#[derive(Debug)]
+struct Belief {
+    /// The latest moment that is believed.
+    seen: Timestamp,
+    doubts: u32,
+}
+
+impl Belief {
+    fn believes(&mut self, now: Timestamp) -> bool {
+        if now.millis() > self.seen.millis().saturating_add(AHEAD_MAX_MS) && self.doubts < DOUBTS {
+            self.doubts += 1;
+            return false;
+        }
+        self.doubts = 0;
+        self.seen = self.seen.max(now);
+        true
+    }
+}
+
+pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
+    let mut belief = Belief { seen: last_commit(core), doubts: 0 };
+    let mut scrubber = Scrubber::default();
+    write.trigger.rest(FIRST);
+    while !write.trigger.stopping() {
+        if belief.believes(core.clock.now()) {
+            report("delete what is past its time", write.expire(core).map(drop));
+            report("remove old archives of the table's log", clear_archives(core.data.store(), core.clock.now()).map(drop));
+            report("clear what was moved aside", clear_aside(core.data.store(), core.clock.now()).map(drop));
+        } else if belief.doubts == 1 {
+            tracing::warn!("the clock is far ahead of the last event: nothing is deleted by it for a day");
+        }
+        report("compare files with their hashes", scrubber.run(core, write, RUNS));
+        // Files that are to go sooner than in an hour are looked for sooner.
+        let look = core.settings.replaced_kept.clamp(FIRST, EVERY);
+        for _ in 0..EVERY.as_secs() / look.as_secs() {
+            if write.trigger.stopping() {
+                return;
+            }
+            report("remove files that nothing needs", write.remove_orphans(core).map(drop));
+            report("make a checkpoint of the table's log", write.tend_log(core));
+            write.trigger.rest(look);
+        }
+    }
+}
+
+/// When the newest segment was written.
+fn last_commit(core: &Core) -> Timestamp {
+    let snapshot = core.published.get();
+    snapshot.segments.iter().filter_map(|segment| segment.manifest().written()).max().unwrap_or_default()
+}
+
+fn report(what: &str, done: Result<()>) {
+    if let Err(error) = done {
+        tracing::error!(%error, "cannot {what}; tried again in an hour");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_believed_after_a_day_of_running() {
+        let day = |day: i64| Timestamp::from_millis(day * DAY_MS);
+        let mut belief = Belief { seen: day(100), doubts: 0 };
+        assert!(belief.believes(day(101)) && belief.believes(day(102)) && belief.believes(day(50)));
+        for run in 0..DOUBTS {
+            assert!(!belief.believes(day(4_000)), "run {run}");
+        }
+        assert!(belief.believes(day(4_000)) && belief.believes(day(4_001)));
+        assert!(!belief.believes(day(9_000)));
+        assert!(belief.believes(day(4_001)), "it was set back");
+    }
+}

@@ -1,0 +1,197 @@
+//! Changes of the policy of retention and holds: each is recorded as an event of the store's own tenant before it is in
+//! force, and carried out at the next start if the process ends in between.
+
+use crate::access::{SYSTEM_TENANT, Scope};
+use crate::decode::Format;
+use crate::engine::failpoint::Failpoint;
+use crate::engine::{Core, Engine};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::ingest::{IncomingRecord, TenantRule, decode_records};
+use crate::maintain::{Hold, Policy};
+use crate::query::Filter;
+use crate::query::filter::parse_filter;
+use crate::storage::{Marked, Store, changed, paths, put_guarded, read_guarded};
+use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The policy in force.
+#[derive(Debug)]
+pub(in crate::engine) struct InForce {
+    policy: Mutex<Arc<Policy>>,
+    /// Its version, for whoever commits a deletion.
+    version: Arc<AtomicU64>,
+    /// Held by who changes it.
+    change: Mutex<()>,
+}
+
+/// What is changed about how long events are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retention {
+    /// The days of a tenant, or of all that have none of their own; `None` is for ever.
+    Days(Option<String>, Option<u32>),
+    /// The fewest days that any may have.
+    Floor(u32),
+}
+
+impl InForce {
+    /// The policy of a store; that of a new store if it has none.
+    pub(in crate::engine) fn read(store: &Store) -> Result<Self> {
+        let policy = match read_guarded(store, paths::POLICY_FILE)? {
+            Marked::Sound(bytes) => Policy::decode(&bytes).map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
+            Marked::Changed(_) => return Err(changed(store, paths::POLICY_FILE)),
+            Marked::Gone => {
+                tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the policy is gone; it is made anew from what was recorded of its changes");
+                Policy::default()
+            }
+            Marked::Absent => Policy::default(),
+        };
+        let version = Arc::new(AtomicU64::new(policy.version));
+        Ok(Self { policy: Mutex::new(Arc::new(policy)), version, change: Mutex::default() })
+    }
+
+    pub(in crate::engine) fn get(&self) -> Arc<Policy> {
+        Arc::clone(&self.lock())
+    }
+
+    /// Tells whether the policy of a version is still the one in force.
+    pub(in crate::engine) fn still(&self, version: u64) -> impl Fn() -> bool + Send + 'static {
+        let in_force = Arc::clone(&self.version);
+        move || in_force.load(Ordering::Acquire) == version
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Policy>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// How long events are kept, and what is held.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.core.policy.get()
+    }
+
+    /// Changes how long events are kept. What is past its time then is deleted by the next run of retention.
+    ///
+    /// # Errors
+    /// Fewer days than the floor; a disk that fails.
+    pub fn set_retention(&self, change: &Retention) -> Result<Arc<Policy>> {
+        match change {
+            Retention::Days(tenant, days) => {
+                let details = json!({ "tenant": tenant, "days": days });
+                let name = tenant.as_deref().unwrap_or("default");
+                self.change_policy("setRetention", "retention", name, &details, |policy| policy.set_days(tenant.as_deref(), *days))
+            }
+            Retention::Floor(days) => {
+                let details = json!({ "floor_days": days });
+                self.change_policy("raiseRetentionFloor", "retention", "floor", &details, |policy| policy.raise_floor(*days))
+            }
+        }
+    }
+
+    /// Places a legal hold: from when this returns, nothing that matches it is deleted.
+    ///
+    /// # Errors
+    /// A name that is taken, a filter that is none or counts from now; a disk that fails.
+    pub fn place_hold(&self, name: &str, tenants: Vec<String>, filter: Vec<(String, String)>, reason: &str) -> Result<Arc<Policy>> {
+        let now = self.core.clock.now();
+        if let Some((name, _)) = filter.iter().find(|(name, _)| name == "last") {
+            return Err(Error::parameter(name, "a hold does not move with the time: give from and to"));
+        }
+        parse_filter(&filter, &[], now)?;
+        let hold = Hold { tenants, filter, reason: reason.to_owned(), placed: now.to_string() };
+        let details = serde_json::to_value(&hold).unwrap_or_default();
+        self.change_policy("placeHold", "hold", name, &details, |policy| policy.place(name, hold))
+    }
+
+    /// Lifts a legal hold.
+    ///
+    /// # Errors
+    /// No such hold; a disk that fails.
+    pub fn lift_hold(&self, name: &str, reason: &str) -> Result<Arc<Policy>> {
+        let details = json!({ "reason": reason });
+        self.change_policy("liftHold", "hold", name, &details, |policy| policy.lift(name, reason).map(drop))
+    }
+
+    fn change_policy(
+        &self,
+        what: &str,
+        kind: &str,
+        name: &str,
+        details: &Json,
+        change: impl FnOnce(&mut Policy) -> Result<()>,
+    ) -> Result<Arc<Policy>> {
+        let write = self.core.write()?;
+        let _one_at_a_time = self.core.policy.change.lock().unwrap_or_else(PoisonError::into_inner);
+        // A change that was recorded and then failed is in force before the next one is made.
+        self.catch_up()?;
+        let mut policy = (*self.policy()).clone();
+        change(&mut policy)?;
+        if policy == *self.policy() {
+            return Ok(self.policy());
+        }
+        policy.version += 1;
+        let record = json!({
+            "trace_id": trace_id(policy.version), "event_name": what, "resource_type": kind, "resource_name": name, "details": details,
+            "policy": policy,
+        });
+        self.core.record(record)?;
+        self.core.reach(Failpoint::PolicyRecorded)?;
+        let policy = self.core.enforce(policy)?;
+        // Whoever commits a deletion looks at the policy right before: only for a commit in hand is there to wait.
+        write.table.settle()?;
+        Ok(policy)
+    }
+
+    /// Carries out the changes that were recorded and not put in force.
+    pub(in crate::engine) fn catch_up(&self) -> Result<()> {
+        loop {
+            let id = trace_id(self.policy().version + 1);
+            let snapshot = self.snapshot();
+            let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
+            let found = self.reader(&snapshot, None).get(&scope, &id, 1)?;
+            let Some(event) = found.first() else { return Ok(()) };
+            let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
+            let policy: Policy = serde_json::from_value(record["policy"].clone()).context(ErrorKind::Corrupt, || id.clone())?;
+            self.core.enforce(policy)?;
+        }
+    }
+}
+
+fn trace_id(version: u64) -> String {
+    format!("policy-{version}")
+}
+
+impl Core {
+    fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
+        put_guarded(self.data.store(), paths::POLICY_FILE, &policy.encode())?;
+        self.reach(Failpoint::PolicyWritten)?;
+        let policy = Arc::new(policy);
+        self.policy.version.store(policy.version, Ordering::Release);
+        *self.policy.lock() = Arc::clone(&policy);
+        Ok(policy)
+    }
+
+    /// The holds of a policy as filters.
+    pub(in crate::engine) fn holds(policy: &Policy, now: Timestamp) -> Result<Vec<(&Hold, Filter)>> {
+        policy.holds.values().map(|hold| Ok((hold, parse_filter(&hold.filter, &[], now)?))).collect()
+    }
+
+    /// Records something that was done to the store, as an event of its own tenant. Durable when this returns.
+    pub(in crate::engine) fn record(&self, mut record: Json) -> Result<()> {
+        let now = self.clock.now();
+        for (key, value) in [("time", now.to_string()), ("source", "annals".to_owned()), ("trace_type", "SystemAction".to_owned())] {
+            record[key] = value.into();
+        }
+        if record["level"].is_null() {
+            record["level"] = "normal".into();
+        }
+        let records = vec![IncomingRecord { line: 1, bytes: record.to_string().into_bytes() }];
+        let batch = decode_records(records, Some(Format::Native), &TenantRule::Is(SYSTEM_TENANT.to_owned()), None);
+        if let Some(rejected) = batch.rejected.first() {
+            return Err(Error::internal(format!("a record of our own cannot be decoded: {}", rejected.reason)));
+        }
+        self.ingest(batch, "annals", None, self.settings.room_wait).map(drop)
+    }
+}

@@ -1,0 +1,94 @@
+//! Mending: an index that was found damaged is made anew from the Parquet file, once that is proved whole. Until then its
+//! segment is answered from the columns.
+
+use crate::engine::maintain::scrub::note_damage;
+use crate::engine::{Core, Engine, WriteSide};
+use crate::error::Result;
+use crate::storage::segment::{Damage, Segment};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether a question, a batch or the scrubber has met damage.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long after it could not be mended a segment is tried again.
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// The thread that mends: one segment after the other.
+pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
+    let mut tried = HashMap::new();
+    while !write.trigger.stopping() {
+        if let Err(error) = mend_all(core, write, &mut tried) {
+            tracing::error!(%error, "cannot mend a damaged segment; it is tried again");
+        }
+        write.trigger.rest(LOOK);
+    }
+}
+
+impl Engine {
+    /// What was found damaged of the segments that there are, by their ids.
+    pub fn damaged(&self) -> BTreeMap<String, Damage> {
+        let snapshot = self.snapshot();
+        let damage = |segment: &Arc<Segment>| Some((segment.manifest().id.clone(), segment.damage()?));
+        snapshot.segments.iter().filter_map(damage).collect()
+    }
+
+    /// Makes the indexes anew that were found damaged; returns how many.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn mend(&self) -> Result<usize> {
+        mend_all(&self.core, self.core.write()?, &mut HashMap::new())
+    }
+}
+
+fn mend_all(core: &Core, write: &WriteSide, tried: &mut HashMap<String, Instant>) -> Result<usize> {
+    let mut mended = 0;
+    let snapshot = core.published.get();
+    for segment in snapshot.segments.iter() {
+        let Some(damage) = segment.damage() else { continue };
+        let id = &segment.manifest().id;
+        if write.trigger.stopping() {
+            break;
+        }
+        if tried.get(id).is_some_and(|at| at.elapsed() < AGAIN) {
+            continue;
+        }
+        tried.insert(id.clone(), Instant::now());
+        let said = |what: Option<String>| what.into_iter().collect::<Vec<_>>();
+        note_damage(core, segment, &said(damage.data), &said(damage.index))?;
+        if mend(core, segment)? {
+            tried.remove(id);
+            mended += 1;
+        }
+    }
+    tried.retain(|id, _| snapshot.segments.iter().any(|segment| segment.manifest().id == *id));
+    Ok(mended)
+}
+
+/// Makes an index anew, if the Parquet file is whole.
+fn mend(core: &Core, segment: &Arc<Segment>) -> Result<bool> {
+    let (data, index) = segment.check()?;
+    if !data.is_empty() || index.is_empty() {
+        return Ok(false);
+    }
+    let manifest = segment.rebuild_index()?;
+    let id = manifest.id.clone();
+    let mended = Arc::new(Segment::new(core.data.store(), manifest));
+    mended.index()?;
+    if !core.published.mended(segment, &mended) {
+        return Ok(false);
+    }
+    {
+        let mut scrubbed = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
+        scrubbed.damaged.remove(&id);
+        scrubbed.mended += 1;
+    }
+    tracing::info!(segment = id, "the index of a segment was damaged and is made anew");
+    core.record(json!({
+        "trace_id": format!("mend-{id}"), "event_name": "mendDamage", "level": "warning", "resource_type": "segment",
+        "resource_id": id, "details": { "segment": id, "index": index },
+    }))?;
+    Ok(true)
+}

@@ -1,0 +1,263 @@
+//! Retention: what is past its time is deleted, unless a legal hold keeps it.
+//!
+//! Segments are of one date, so a segment expires for a tenant as a whole. What is left of it (other tenants, what is
+//! held) is written as a new segment, compared, and put in its place in one commit. Each commit is recorded as events of
+//! the store's own tenant, before it is made and when it is done. The files stay for a day, as after a merge.
+
+use crate::access::SYSTEM_TENANT;
+use crate::engine::failpoint::Failpoint;
+use crate::engine::maintain::turns::SegmentWork;
+use crate::engine::write::seal::put;
+use crate::engine::{Core, Engine, WriteSide};
+use crate::error::{Error, Result};
+use crate::event::{Event, Timestamp};
+use crate::ingest::Cleared;
+use crate::maintain::{Fingerprint, Hold, Parted, Policy, part, write_left};
+use crate::query::Filter;
+use crate::storage::segment::{Segment, SegmentOptions};
+use arrow::array::RecordBatch;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
+
+/// Segments that one commit deletes from at most.
+const SEGMENTS_AT_A_TIME: usize = 16;
+
+/// What a run of retention deleted, or would delete.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Expired {
+    /// Events deleted.
+    pub events: u64,
+    /// Events that are past their time and held.
+    pub held: u64,
+    /// Events deleted, by tenant.
+    pub tenants: BTreeMap<String, u64>,
+    /// Segments that were taken out or written anew.
+    pub segments: usize,
+    /// Records deleted from quarantine.
+    pub quarantined: u64,
+    /// Records in quarantine that are past their time and held.
+    pub quarantined_held: u64,
+}
+
+/// Segments of which all that is past its time is held, with what was so when that was found out.
+pub(in crate::engine) type AllHeld = HashMap<String, Vec<String>>;
+
+/// What is to become of a segment.
+struct SegmentFate {
+    segment: Arc<Segment>,
+    /// What is left of it, written; nothing if it is counted only, or all of it goes.
+    left: Option<Arc<Segment>>,
+    deleted: BTreeMap<String, u64>,
+    held: u64,
+}
+
+/// The policy that a run goes by.
+struct RetentionRun<'a> {
+    policy: &'a Policy,
+    holds: Vec<(&'a Hold, Filter)>,
+    now: Timestamp,
+}
+
+impl Engine {
+    /// Deletes everything that is past its time and not held.
+    ///
+    /// # Errors
+    /// A disk that fails; what was not committed stays.
+    pub fn expire(&self) -> Result<Expired> {
+        self.core.write()?.expire(&self.core)
+    }
+
+    /// What [`Engine::expire`] would delete now.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn expirable(&self) -> Result<Expired> {
+        let (policy, now) = (self.policy(), self.core.clock.now());
+        let rule = RetentionRun::of(&policy, now)?;
+        let mut expired = Expired::default();
+        for segment in self.snapshot().segments.iter().filter(|segment| !rule.expired_tenants(segment).is_empty()) {
+            expired.add(&SegmentFate::of(segment, rule.part(segment, false)?));
+        }
+        expired.add_cleared(&self.core.clearable(&policy, now));
+        Ok(expired)
+    }
+}
+
+impl Expired {
+    fn add_cleared(&mut self, cleared: &Cleared) {
+        self.quarantined += cleared.records();
+        self.quarantined_held += cleared.held;
+    }
+
+    fn add(&mut self, fate: &SegmentFate) {
+        self.held += fate.held;
+        if fate.deleted.is_empty() {
+            return;
+        }
+        self.segments += 1;
+        for (tenant, events) in &fate.deleted {
+            *self.tenants.entry(tenant.clone()).or_default() += events;
+            self.events += events;
+        }
+    }
+}
+
+impl<'a> RetentionRun<'a> {
+    fn of(policy: &'a Policy, now: Timestamp) -> Result<Self> {
+        Ok(Self { policy, holds: Core::holds(policy, now)?, now })
+    }
+
+    /// The tenants of a segment whose events in it are past their time.
+    fn expired_tenants<'s>(&self, segment: &'s Segment) -> Vec<&'s str> {
+        let manifest = segment.manifest();
+        let tenants = manifest.tenants.iter().map(|rows| rows.tenant.as_ref());
+        tenants.filter(|tenant| self.policy.is_expired(tenant, &manifest.date, self.now)).collect()
+    }
+
+    /// Tells the events of a segment that are deleted from those that stay.
+    fn part(&self, segment: &Segment, kept: bool) -> Result<Parted> {
+        let expired: HashSet<&str> = self.expired_tenants(segment).into_iter().collect();
+        let may_hold = |tenant: &str| self.holds.iter().any(|(hold, _)| hold.covers(tenant));
+        let held = |event: &Event| self.holds.iter().any(|(hold, filter)| hold.covers(&event.tenant) && filter.matches(event));
+        part(segment, &expired, may_hold, held, kept)
+    }
+}
+
+impl SegmentFate {
+    fn of(segment: &Arc<Segment>, parted: Parted) -> Self {
+        Self { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held }
+    }
+}
+
+impl WriteSide {
+    pub(in crate::engine) fn expire(&self, core: &Core) -> Result<Expired> {
+        let mut expired = Expired::default();
+        // A policy that changes while a run goes on is what the run goes on by.
+        while !self.expire_by(core, &core.policy.get(), &mut expired)? {
+            if self.trigger.stopping() {
+                break;
+            }
+        }
+        expired.add_cleared(&core.clear_quarantine(&core.policy.get(), core.clock.now())?);
+        Ok(expired)
+    }
+
+    /// Deletes by a policy; false if another is in force before everything was looked at.
+    fn expire_by(&self, core: &Core, policy: &Policy, expired: &mut Expired) -> Result<bool> {
+        let rule = RetentionRun::of(policy, core.clock.now())?;
+        let snapshot = self.settled(core)?;
+        let mut work = self.in_work.begin();
+        let mut batch: Vec<SegmentFate> = Vec::new();
+        let mut number = snapshot.version;
+        expired.held = 0;
+        for segment in snapshot.segments.iter() {
+            let tenants = rule.expired_tenants(segment);
+            let id = &segment.manifest().id;
+            let seen = || tenants.iter().map(|tenant| (*tenant).to_owned()).chain([policy.version.to_string()]).collect::<Vec<_>>();
+            if tenants.is_empty() || self.all_held().get(id) == Some(&seen()) {
+                continue;
+            }
+            let fate = decide(core, &mut work, &rule, segment, &mut number)?;
+            if fate.deleted.is_empty() {
+                expired.add(&fate);
+                self.all_held().insert(id.clone(), seen());
+                continue;
+            }
+            batch.push(fate);
+            if batch.len() == SEGMENTS_AT_A_TIME {
+                if !self.delete(core, &rule, &batch, expired)? {
+                    return Ok(false);
+                }
+                batch.clear();
+            }
+        }
+        Ok(batch.is_empty() || self.delete(core, &rule, &batch, expired)?)
+    }
+
+    fn all_held(&self) -> std::sync::MutexGuard<'_, AllHeld> {
+        self.all_held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deletes from some segments in one commit; false, and nothing is deleted, if the policy is not in force any more.
+    fn delete(&self, core: &Core, rule: &RetentionRun<'_>, fates: &[SegmentFate], expired: &mut Expired) -> Result<bool> {
+        let (policy, now) = (rule.policy, rule.now);
+        WriteSide::check_disk(core)?;
+        core.reach(Failpoint::DeletionWritten)?;
+        if core.policy.get().version != policy.version {
+            return Ok(false);
+        }
+        record(core, policy, fates, "begun", now)?;
+        core.reach(Failpoint::DeletionRecorded)?;
+        let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
+        let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
+        // Looked at by whoever commits, right before: a hold that is placed from there on waits for this one commit.
+        if self.table.delete_if(old.clone(), left, core.policy.still(policy.version))?.is_none() {
+            record(core, policy, fates, "stopped", now)?;
+            return Ok(false);
+        }
+        fates.iter().for_each(|fate| expired.add(fate));
+        self.retire(core, &old)?;
+        record(core, policy, fates, "done", now)?;
+        Ok(true)
+    }
+}
+
+/// What becomes of a segment; what is left of it is written, one segment at a time, and not in the table yet.
+fn decide(
+    core: &Core,
+    work: &mut SegmentWork<'_>,
+    rule: &RetentionRun<'_>,
+    segment: &Arc<Segment>,
+    number: &mut u64,
+) -> Result<SegmentFate> {
+    let parted = rule.part(segment, true)?;
+    let mut fate = SegmentFate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
+    work.hold(&segment.manifest().id);
+    if !fate.deleted.is_empty() && !parted.left.is_empty() {
+        WriteSide::check_disk(core)?;
+        fate.left = Some(put_left(core, work, segment, &parted.left, number)?);
+    }
+    Ok(fate)
+}
+
+/// Writes what is left of a segment, and compares it.
+fn put_left(core: &Core, work: &mut SegmentWork<'_>, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
+    let manifest = segment.manifest();
+    let id = work.new_id(core, manifest.last_seq, number);
+    let form = SegmentOptions { decoders: manifest.decoders, summary: core.settings.summary };
+    let (files, before) = write_left(&id, &manifest.date, form, left)?;
+    put(core.data.store(), &files)?;
+    let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
+    if Fingerprint::of_segment(&segment)? != before {
+        return Err(Error::internal(format!("the segment {id} does not hold what is left of {}", manifest.id)));
+    }
+    Ok(segment)
+}
+
+/// Records a deletion, one event for each tenant.
+fn record(core: &Core, policy: &Policy, fates: &[SegmentFate], state: &str, now: Timestamp) -> Result<()> {
+    let mut tenants: BTreeMap<&str, (u64, Vec<serde_json::Value>)> = BTreeMap::new();
+    for fate in fates {
+        let manifest = fate.segment.manifest();
+        for (tenant, events) in &fate.deleted {
+            let entry = tenants.entry(tenant).or_default();
+            entry.0 += events;
+            entry.1.push(json!({ "segment": manifest.id, "date": manifest.date, "sha256": manifest.data.sha256, "events": events }));
+        }
+    }
+    for (tenant, (events, segments)) in tenants {
+        let first = segments.first().map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
+        core.record(json!({
+            "trace_id": format!("delete-{tenant}-{first}-{state}-{}-{}", policy.version, now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
+            "resource_type": "events", "resource_name": tenant,
+            "details": {
+                "tenant": tenant, "kept_from": policy.kept_from(tenant, now), "days": policy.days_of(tenant), "policy_version": policy.version,
+                "events": events, "segments": segments,
+            },
+        }))?;
+    }
+    debug_assert!(fates.iter().all(|fate| !fate.deleted.contains_key(SYSTEM_TENANT)));
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! What work in the background keeps from other work: turns that are taken and given back, and names of segments that are
+//! being worked with. The locks in here are held for a few instructions; no work holds one while a disk is busy.
+
+use crate::engine::Core;
+use crate::engine::maintain::compact::maintained_id;
+use crate::storage::paths;
+use crate::storage::segment::Segment;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Work of one kind of which one at a time goes on: merges, so that memory holds one of them.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Turns {
+    taken: Mutex<bool>,
+    given_back: Condvar,
+}
+
+/// A turn; it is given back when this is dropped.
+#[derive(Debug)]
+pub(in crate::engine) struct MaintenanceTurn<'a>(&'a Turns);
+
+impl Turns {
+    /// Waits until nobody has the turn.
+    pub(in crate::engine) fn take(&self) -> MaintenanceTurn<'_> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        *self.given_back.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner) = true;
+        MaintenanceTurn(self)
+    }
+}
+
+impl Drop for MaintenanceTurn<'_> {
+    fn drop(&mut self) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.given_back.notify_one();
+    }
+}
+
+/// Who reads the files of the Delta log, beside the owner of the table: backups and checks, several at once, for as long as
+/// they take. Nothing leaves the log meanwhile; commits and checkpoints are added as ever.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct LogFiles {
+    users: Mutex<LogUsers>,
+    archived: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct LogUsers {
+    readers: usize,
+    archiving: bool,
+}
+
+/// Files of the log stay where they are while this is held.
+#[derive(Debug)]
+pub(in crate::engine) struct ReadingLog<'a>(&'a LogFiles);
+
+/// Files of the log may be moved while this is held.
+#[derive(Debug)]
+pub(in crate::engine) struct ArchivingLog<'a>(&'a LogFiles);
+
+impl LogFiles {
+    fn users(&self) -> MutexGuard<'_, LogUsers> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to read; waits for the archive that is being written, which has a bound.
+    pub(in crate::engine) fn read(&self) -> ReadingLog<'_> {
+        let users = self.archived.wait_while(self.users(), |users| users.archiving);
+        users.unwrap_or_else(PoisonError::into_inner).readers += 1;
+        ReadingLog(self)
+    }
+
+    /// Begins to archive, unless somebody reads or archives: that can wait until the next time.
+    pub(in crate::engine) fn archive(&self) -> Option<ArchivingLog<'_>> {
+        let mut users = self.users();
+        if users.archiving || users.readers > 0 {
+            return None;
+        }
+        users.archiving = true;
+        Some(ArchivingLog(self))
+    }
+}
+
+impl Drop for ReadingLog<'_> {
+    fn drop(&mut self) {
+        self.0.users().readers -= 1;
+    }
+}
+
+impl Drop for ArchivingLog<'_> {
+    fn drop(&mut self) {
+        self.0.users().archiving = false;
+        self.0.archived.notify_all();
+    }
+}
+
+/// The segments that are being written and not in the table yet, and those that are being taken out of it: their files are
+/// not taken for some that nothing needs.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct SegmentsInWork(Mutex<HashMap<String, usize>>);
+
+/// Segments that one piece of work has; they are nobody's when this is dropped.
+#[derive(Debug)]
+pub(in crate::engine) struct SegmentWork<'a> {
+    all: &'a SegmentsInWork,
+    ids: Vec<String>,
+}
+
+impl SegmentsInWork {
+    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a piece of work.
+    pub(in crate::engine) fn begin(&self) -> SegmentWork<'_> {
+        SegmentWork { all: self, ids: Vec::new() }
+    }
+
+    /// The ids of all of them.
+    pub(in crate::engine) fn ids(&self) -> HashSet<String> {
+        self.counts().keys().cloned().collect()
+    }
+}
+
+impl SegmentWork<'_> {
+    /// Works with a segment from now on; whether nobody else does.
+    pub(in crate::engine) fn hold(&mut self, id: &str) -> bool {
+        let mut counts = self.all.counts();
+        let others = counts.entry(id.to_owned()).or_default();
+        *others += 1;
+        self.ids.push(id.to_owned());
+        *others == 1
+    }
+
+    /// Works with segments that are about to leave the table.
+    pub(in crate::engine) fn hold_all(&mut self, segments: &[Arc<Segment>]) {
+        for segment in segments {
+            self.hold(&segment.manifest().id);
+        }
+    }
+
+    /// An id that no file has, and nobody else is about to write: a clock may stand still, and the version of the table does
+    /// not count segments.
+    pub(in crate::engine) fn new_id(&mut self, core: &Core, last_seq: u64, number: &mut u64) -> String {
+        loop {
+            let id = maintained_id(core.clock.now(), last_seq, *number);
+            *number += 1;
+            if self.hold(&id) && !core.data.store().exists(&paths::manifest(&id)) {
+                return id;
+            }
+        }
+    }
+}
+
+impl Drop for SegmentWork<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.all.counts();
+        for id in self.ids.drain(..) {
+            if let Some(count) = counts.get_mut(&id) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&id);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_not_archived_while_it_is_read_and_readers_do_not_wait_for_each_other() {
+        let files = LogFiles::default();
+        let (first, second) = (files.read(), files.read());
+        assert!(files.archive().is_none());
+        drop(first);
+        assert!(files.archive().is_none(), "the second still reads");
+        drop(second);
+        let archiving = files.archive().expect("nobody reads");
+        assert!(files.archive().is_none(), "one at a time");
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| drop(files.read()));
+            drop(archiving);
+            reader.join().expect("the reader goes on when the archive is written");
+        });
+    }
+
+    #[test]
+    fn a_turn_is_given_back() {
+        let turns = Turns::default();
+        let first = turns.take();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| drop(turns.take()));
+            drop(first);
+            second.join().expect("the turn comes");
+        });
+        drop(turns.take());
+    }
+
+    #[test]
+    fn a_segment_is_in_work_until_nobody_works_with_it() {
+        let all = SegmentsInWork::default();
+        let (mut one, mut other) = (all.begin(), all.begin());
+        assert!(one.hold("A") && !other.hold("A") && other.hold("B"));
+        drop(other);
+        assert_eq!(all.ids(), HashSet::from(["A".to_owned()]));
+        drop(one);
+        assert!(all.ids().is_empty());
+    }
+}

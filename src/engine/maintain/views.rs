@@ -1,0 +1,320 @@
+//! Saved views of the screen: a name, and the question and layout that stand in the page's URL.
+//!
+//! As with the policy, a change is recorded as an event of the store's own tenant before it is made, and made at the next
+//! start if the process ends in between. A view has a version; who changes one says which version was seen.
+
+use crate::access::{SYSTEM_TENANT, Scope};
+use crate::engine::failpoint::Failpoint;
+use crate::engine::{Core, Engine};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::{Marked, Store, paths, put_guarded, read_guarded};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The most views of a store.
+const VIEWS_MAX: usize = 1_000;
+/// The most letters of an id, of a name and of an owner, and the most bytes of a query.
+const ID_MAX: usize = 64;
+const NAME_MAX: usize = 100;
+const QUERY_MAX: usize = 8 << 10;
+
+/// What whoever saves a view says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewText {
+    /// What people call it.
+    pub name: String,
+    /// Who it belongs to, as they say themselves; there are no credentials yet.
+    #[serde(default)]
+    pub owner: String,
+    /// The query of the page's URL, without the question mark.
+    pub query: String,
+}
+
+/// A saved view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Names it in the API.
+    pub id: String,
+    /// What was said of it.
+    #[serde(flatten)]
+    pub text: ViewText,
+    /// 1, and one more with each change.
+    pub version: u64,
+    /// When it was saved first.
+    pub created: String,
+    /// When it was changed last.
+    pub changed: String,
+}
+
+/// Which version whoever makes a change has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// They do not say.
+    Unsaid,
+    /// This one.
+    Version(u64),
+    /// Whichever there is, but there must be one.
+    Any,
+}
+
+/// All views.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Views {
+    /// How many changes there were.
+    changes: u64,
+    views: BTreeMap<String, View>,
+}
+
+/// What is done to one view: it is another now, or gone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Change {
+    id: String,
+    view: Option<View>,
+}
+
+/// The views in memory.
+#[derive(Debug)]
+pub(in crate::engine) struct Saved {
+    views: Mutex<Arc<Views>>,
+    /// Held by who changes them.
+    change: Mutex<()>,
+}
+
+impl Saved {
+    pub(in crate::engine) fn read(store: &Store) -> Result<Self> {
+        let views = match read_guarded(store, paths::VIEWS_FILE)? {
+            Marked::Sound(bytes) => {
+                serde_json::from_slice(&bytes).context(ErrorKind::Corrupt, || store.path(paths::VIEWS_FILE).display().to_string())?
+            }
+            Marked::Changed(_) => {
+                // Every change is recorded as an event before it is made: they are made again, from the first.
+                let file = store.path(paths::VIEWS_FILE);
+                tracing::error!(file = %file.display(), "the saved views are damaged; they are rebuilt from what was recorded of them");
+                Views::default()
+            }
+            Marked::Gone => {
+                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the saved views are gone; they are rebuilt from what was recorded of them");
+                Views::default()
+            }
+            Marked::Absent => Views::default(),
+        };
+        Ok(Self { views: Mutex::new(Arc::new(views)), change: Mutex::default() })
+    }
+
+    fn get(&self) -> Arc<Views> {
+        Arc::clone(&self.views.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Views {
+    /// A view by its id.
+    pub fn get(&self, id: &str) -> Option<&View> {
+        self.views.get(id)
+    }
+
+    /// Every view, in the order of ids.
+    pub fn all(&self) -> impl Iterator<Item = &View> {
+        self.views.values()
+    }
+
+    fn apply(&mut self, change: Change) {
+        self.changes += 1;
+        match change.view {
+            Some(view) => self.views.insert(change.id, view),
+            None => self.views.remove(&change.id),
+        };
+    }
+
+    /// The view that a change is about, if the one who makes it has seen it as it is.
+    fn as_seen(&self, id: &str, seen: Seen) -> Result<Option<&View>> {
+        let there = self.views.get(id);
+        match (there, seen) {
+            (Some(view), Seen::Version(version)) if view.version != version => {
+                let what = format!("the view is at version {}, not {version}: it was changed in between; read it again", view.version);
+                Err(Error::new(ErrorKind::Outdated, what))
+            }
+            (None, Seen::Version(_) | Seen::Any) => Err(Error::new(ErrorKind::Outdated, "there is no such view any more")),
+            _ => Ok(there),
+        }
+    }
+}
+
+impl ViewText {
+    fn check(&self) -> Result<()> {
+        let plain = |text: &str| !text.chars().any(char::is_control);
+        if self.name.trim().is_empty() || self.name.chars().count() > NAME_MAX || !plain(&self.name) {
+            return Err(Error::parameter("name", format!("is 1 to {NAME_MAX} letters, without control characters")));
+        }
+        if self.owner.chars().count() > NAME_MAX || !plain(&self.owner) {
+            return Err(Error::parameter("owner", format!("is at most {NAME_MAX} letters, without control characters")));
+        }
+        // As it stands in a URL: what a browser puts there is ASCII.
+        if self.query.len() > QUERY_MAX || !self.query.bytes().all(|byte| byte.is_ascii_graphic()) || self.query.contains('#') {
+            return Err(Error::parameter("query", format!("is a URL's query as it stands there, at most {QUERY_MAX} bytes")));
+        }
+        Ok(())
+    }
+}
+
+fn check_id(id: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if id.is_empty() || id.len() > ID_MAX || !id.bytes().all(plain) {
+        return Err(Error::parameter("id", format!("is 1 to {ID_MAX} letters, digits or any of - _")));
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// The saved views.
+    pub fn views(&self) -> Arc<Views> {
+        self.core.views.get()
+    }
+
+    /// Saves a view: a new one, or another version of the one that was seen. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// A text that is none; a view that is there and was not seen, or has another version; a disk that fails.
+    pub fn save_view(&self, id: &str, text: ViewText, seen: Seen) -> Result<View> {
+        check_id(id)?;
+        text.check()?;
+        let now = self.core.clock.now().to_string();
+        let change = move |views: &Views| {
+            let there = views.as_seen(id, seen)?;
+            match there {
+                Some(view) if view.text == text => return Ok(None),
+                Some(_) if seen == Seen::Unsaid => {
+                    return Err(Error::new(ErrorKind::Exists, "there is a view of this id: say which version was seen, in If-Match"));
+                }
+                None if views.views.len() >= VIEWS_MAX => {
+                    return Err(Error::invalid(format!("there are {VIEWS_MAX} views: delete one first")));
+                }
+                _ => {}
+            }
+            let version = there.map_or(0, |view| view.version) + 1;
+            let created = there.map_or_else(|| now.clone(), |view| view.created.clone());
+            Ok(Some(Some(View { id: id.to_owned(), text, version, created, changed: now })))
+        };
+        self.change_views("saveView", id, change)?;
+        self.views().get(id).cloned().ok_or_else(|| Error::new(ErrorKind::Outdated, "the view was deleted at once by somebody else"))
+    }
+
+    /// Deletes a view.
+    ///
+    /// # Errors
+    /// No such view, one of another version than was seen; a disk that fails.
+    pub fn delete_view(&self, id: &str, seen: Seen) -> Result<()> {
+        self.change_views("deleteView", id, |views| match views.as_seen(id, seen)? {
+            Some(_) => Ok(Some(None)),
+            None => Err(Error::new(ErrorKind::NotFound, "there is no such view")),
+        })
+    }
+
+    /// Records a change and makes it. `change` tells what the view is then, or that nothing changes.
+    fn change_views(&self, what: &str, id: &str, change: impl FnOnce(&Views) -> Result<Option<Option<View>>>) -> Result<()> {
+        let saved = &self.core.views;
+        let _one_at_a_time = saved.change.lock().unwrap_or_else(PoisonError::into_inner);
+        // A change that was recorded and then failed is made before the next one.
+        self.catch_up_with_views()?;
+        let views = self.views();
+        let Some(view) = change(&views)? else { return Ok(()) };
+        let name = view.as_ref().or_else(|| views.get(id)).map(|view| view.text.name.clone());
+        let change = Change { id: id.to_owned(), view };
+        self.core.record(json!({
+            "trace_id": trace_id(views.changes + 1), "event_name": what, "resource_type": "view", "resource_id": id,
+            "resource_name": name, "details": change,
+        }))?;
+        self.core.reach(Failpoint::ViewRecorded)?;
+        let mut views = (*views).clone();
+        views.apply(change);
+        self.core.keep(views)
+    }
+
+    /// Whether the last change that the views have was not recorded here: the file is that of a later moment, as in a store that was
+    /// restored from a backup.
+    fn are_ahead(&self, views: &Views) -> Result<bool> {
+        if views.changes == 0 {
+            return Ok(false);
+        }
+        let snapshot = self.snapshot();
+        let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
+        // Where records are lost, what is in the file is all there is.
+        let found = self.reader(&snapshot, None).get(&scope, &trace_id(views.changes), 1);
+        Ok(found.is_ok_and(|found| found.is_empty()))
+    }
+
+    /// Makes the changes that were recorded and not made.
+    pub(in crate::engine) fn catch_up_with_views(&self) -> Result<()> {
+        let before = self.views();
+        let mut views = if self.are_ahead(&before)? { Views::default() } else { (*before).clone() };
+        loop {
+            let id = trace_id(views.changes + 1);
+            let snapshot = self.snapshot();
+            let found = self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id, 1)?;
+            let Some(event) = found.first() else { break };
+            let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
+            views.apply(serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?);
+        }
+        if views == *before { Ok(()) } else { self.core.keep(views) }
+    }
+}
+
+fn trace_id(change: u64) -> String {
+    format!("view-{change}")
+}
+
+impl Core {
+    fn keep(&self, views: Views) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(&views).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+        put_guarded(self.data.store(), paths::VIEWS_FILE, &bytes)?;
+        self.reach(Failpoint::ViewWritten)?;
+        *self.views.views.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: &str, query: &str) -> ViewText {
+        ViewText { name: name.to_owned(), owner: String::new(), query: query.to_owned() }
+    }
+
+    #[test]
+    fn only_what_can_stand_in_a_url_and_be_shown_is_a_view() {
+        for good in ["", "source=ECS&last=7d&text=%22failed%20deploy%22", "cols=time,level"] {
+            assert!(text("六月的回收", good).check().is_ok(), "{good}");
+        }
+        for (name, query, wrong) in [
+            ("", "a=b", "name"),
+            ("  ", "a=b", "name"),
+            ("a\u{0}b", "a=b", "name"),
+            ("a\nb", "a=b", "name"),
+            (&"n".repeat(101), "a=b", "name"),
+            ("n", "a b", "query"),
+            ("n", "a=中", "query"),
+            ("n", "a=b#c", "query"),
+            ("n", "a\r\nb", "query"),
+            ("n", &"q".repeat(QUERY_MAX + 1), "query"),
+        ] {
+            assert_eq!(text(name, query).check().expect_err("wrong").parameter_name(), Some(wrong));
+        }
+        for id in ["", "a/b", "..", "a.b", "中", "a b", &"i".repeat(65)] {
+            assert!(check_id(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_view_that_was_not_seen_as_it_is_is_left_alone() {
+        let view = View { id: "a".into(), text: text("n", ""), version: 3, created: String::new(), changed: String::new() };
+        let views = Views { changes: 3, views: [("a".to_owned(), view)].into() };
+        let kind = |id: &str, seen| views.as_seen(id, seen).err().map(|error| error.kind());
+        assert_eq!(kind("a", Seen::Version(3)), None);
+        assert_eq!(kind("a", Seen::Version(2)), Some(ErrorKind::Outdated));
+        assert_eq!(kind("b", Seen::Version(1)), Some(ErrorKind::Outdated));
+        assert_eq!(kind("b", Seen::Any), Some(ErrorKind::Outdated));
+        assert_eq!(kind("b", Seen::Unsaid), None);
+    }
+}

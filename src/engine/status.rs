@@ -1,0 +1,213 @@
+//! How the store is doing: what comes in, what waits, how much room there is, what time it covers.
+
+use crate::access::Scope;
+use crate::engine::{Core, Engine};
+use crate::error::Result;
+use crate::event::Timestamp;
+use crate::storage::segment::OpenParts;
+use crate::storage::{Memory, memory, paths};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Seconds over which the rate is told.
+pub const PACE_SECONDS: u64 = 60;
+
+/// How the store is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// How long it has been open.
+    pub uptime: Duration,
+    /// The number of the last event that is shown.
+    pub last_seq: u64,
+    /// Events that were accepted within the last [`PACE_SECONDS`].
+    pub accepted_lately: u64,
+    /// When an event was accepted last, since the start.
+    pub last_accepted: Option<Timestamp>,
+    /// When a segment was written last.
+    pub last_segment: Option<Timestamp>,
+    /// Bytes of records that are in no segment.
+    pub buffered_bytes: u64,
+    /// Files of the write-ahead log, and their bytes.
+    pub log: (u64, u64),
+    /// Records in quarantine.
+    pub quarantined: u64,
+    /// The bytes that those are counted with, and how many they may be.
+    pub quarantine_bytes: (u64, u64),
+    /// Bytes that are free on the disk.
+    pub free_bytes: u64,
+    /// The time of the oldest event.
+    pub oldest: Option<Timestamp>,
+    /// The time of the newest event.
+    pub newest: Option<Timestamp>,
+    /// Why nothing is taken in, if that is so.
+    pub refusing: Option<String>,
+    /// The parts of segments that are open.
+    pub open: OpenParts,
+    /// The memory of this process; nothing where the system does not tell.
+    pub memory: Option<Memory>,
+}
+
+/// What there is of one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantTotals {
+    /// The tenant.
+    pub tenant: Box<str>,
+    /// Its events.
+    pub events: u64,
+    /// The time of its newest event.
+    pub newest: Timestamp,
+    /// The time of its oldest event.
+    pub oldest: Timestamp,
+}
+
+/// How many events were accepted in each of the last seconds.
+#[derive(Debug)]
+pub(in crate::engine) struct AcceptRate {
+    start: Instant,
+    seconds: Mutex<Seconds>,
+}
+
+#[derive(Debug)]
+struct Seconds {
+    /// By second modulo their number: which second, and how many.
+    counts: [(u64, u64); PACE_SECONDS as usize],
+    last: Option<Timestamp>,
+}
+
+impl AcceptRate {
+    pub(in crate::engine) fn new() -> Self {
+        Self { start: Instant::now(), seconds: Mutex::default() }
+    }
+
+    pub(in crate::engine) fn add(&self, accepted: u64, now: Timestamp) {
+        if accepted > 0 {
+            self.seconds.lock().unwrap_or_else(PoisonError::into_inner).add(self.start.elapsed().as_secs(), accepted, now);
+        }
+    }
+
+    fn lately(&self) -> (u64, Option<Timestamp>) {
+        let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        (seconds.lately(self.start.elapsed().as_secs()), seconds.last)
+    }
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self { counts: [(0, 0); PACE_SECONDS as usize], last: None }
+    }
+}
+
+impl Seconds {
+    fn add(&mut self, second: u64, accepted: u64, now: Timestamp) {
+        let count = &mut self.counts[(second % PACE_SECONDS) as usize];
+        if count.0 != second {
+            *count = (second, 0);
+        }
+        count.1 += accepted;
+        self.last = Some(now);
+    }
+
+    fn lately(&self, second: u64) -> u64 {
+        self.counts.iter().filter(|(counted, _)| counted + PACE_SECONDS > second).map(|(_, count)| count).sum()
+    }
+}
+
+impl Engine {
+    /// The tenants within a scope that have events, those with most first.
+    pub fn tenants(&self, scope: &Scope) -> Vec<TenantTotals> {
+        let snapshot = self.snapshot();
+        let segments = snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
+        let mut totals: HashMap<&str, TenantTotals> = HashMap::new();
+        for rows in segments.chain(snapshot.buffered().map(|part| part.tenants())).flatten().filter(|rows| scope.covers(&rows.tenant)) {
+            let first = || TenantTotals { tenant: rows.tenant.clone(), events: 0, newest: rows.newest(), oldest: rows.oldest() };
+            let total = totals.entry(&rows.tenant).or_insert_with(first);
+            total.events += u64::from(rows.rows);
+            total.newest = total.newest.max(rows.newest());
+            total.oldest = total.oldest.min(rows.oldest());
+        }
+        let mut totals: Vec<TenantTotals> = totals.into_values().collect();
+        totals.sort_unstable_by(|left, right| right.events.cmp(&left.events).then_with(|| left.tenant.cmp(&right.tenant)));
+        totals
+    }
+
+    /// The parts of segments that are open.
+    pub fn open_parts(&self) -> OpenParts {
+        self.core.data.store().opened().now()
+    }
+
+    /// How the store is doing.
+    ///
+    /// # Errors
+    /// A data directory that cannot be read.
+    pub fn vitals(&self) -> Result<Vitals> {
+        let core = &self.core;
+        let snapshot = self.snapshot();
+        let (accepted_lately, last_accepted) = core.pace.lately();
+        let parts = snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
+        let times = || parts.clone().chain(snapshot.buffered().map(|part| part.tenants())).flatten();
+        let refusing = core.refusing();
+        Ok(Vitals {
+            uptime: core.pace.start.elapsed(),
+            last_seq: snapshot.last_seq,
+            accepted_lately,
+            last_accepted,
+            last_segment: snapshot.segments.iter().filter_map(|segment| segment.manifest().written()).max(),
+            buffered_bytes: snapshot.buffered().map(|part| part.bytes() as u64).sum(),
+            log: core.log_files()?,
+            quarantined: core.quarantine.len(),
+            quarantine_bytes: core.quarantine.bytes(),
+            free_bytes: core.data.store().free_bytes()?,
+            oldest: times().map(|tenant| tenant.oldest()).min(),
+            newest: times().map(|tenant| tenant.newest()).max(),
+            refusing,
+            open: self.open_parts(),
+            memory: memory(),
+        })
+    }
+}
+
+impl Core {
+    /// The files of the write-ahead log, and their bytes.
+    fn log_files(&self) -> Result<(u64, u64)> {
+        let store = self.data.store();
+        let mut log = (0, 0);
+        for folder in [paths::LOG, paths::BESIDE] {
+            for name in store.names(folder)?.iter().filter(|name| name.contains('.')) {
+                // A file that is removed meanwhile is not counted.
+                if let Some(bytes) = store.length(&format!("{folder}/{name}"))? {
+                    log = (log.0 + 1, log.1 + bytes);
+                }
+            }
+        }
+        Ok(log)
+    }
+
+    /// Why nothing is taken in.
+    fn refusing(&self) -> Option<String> {
+        let Ok(write) = self.write() else { return Some("the data directory is open for reading only".to_owned()) };
+        let stopped = || (!write.intake.is_running()).then(|| "the thread that numbers events has ended; restart to recover".to_owned());
+        crate::engine::WriteSide::check_disk(self).err().map(|error| error.to_string()).or_else(stopped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_forgotten_after_a_minute() {
+        let mut seconds = Seconds::default();
+        let now = Timestamp::from_millis(1);
+        seconds.add(0, 5, now);
+        seconds.add(0, 5, now);
+        seconds.add(59, 1, now);
+        assert_eq!(
+            (seconds.lately(0), seconds.lately(59), seconds.lately(60), seconds.lately(118), seconds.lately(119)),
+            (11, 11, 1, 1, 0)
+        );
+        seconds.add(60, 3, now);
+        assert_eq!(seconds.lately(60), 4, "the place of second 0 is taken");
+        assert_eq!(seconds.last, Some(now));
+    }
+}

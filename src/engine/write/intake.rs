@@ -1,0 +1,418 @@
+//! The thread that numbers events: the one owner of the accept order, of what is in no segment yet, and of the answers
+//! to requests that named themselves.
+//!
+//! Everything that takes long is done before and after, on the threads of the requests: decoding, comparing with
+//! segments, writing a large batch beside the log, quarantine. What is left is a few lookups in memory for each event,
+//! so a single event that arrives beside large batches waits for one of them at most; and single events go first.
+//!
+//! A batch says up to which number it was compared with the segments. If a seal has moved events from the memory of
+//! this thread into segments since then, the batch goes back to its request, which compares it with the new segments
+//! (see [`Verdict::Outdated`]); so no event is looked for in neither place.
+
+use crate::clock::Clock;
+use crate::engine::Outcome;
+use crate::engine::failpoint::{AtFailpoint, Failpoint};
+use crate::engine::write::log::{Durable, Log, LoggedEvents, Rotated};
+use crate::engine::write::requests::{RequestKey, Requests};
+use crate::engine::write::room::Permit;
+use crate::engine::write::seal::segment_id;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::{Event, Timestamp};
+use crate::ingest::{Beside, Buffered, DedupVerdict, Generation, LoggedBatch, Rejected, RowPlan, Unsealed};
+use crate::storage::wal::Frame;
+use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Events of a batch that goes first: what one person or one service does in a moment.
+pub(in crate::engine) const LIGHT_EVENTS: usize = 1_000;
+
+/// A batch that was compared with the segments.
+#[derive(Debug)]
+pub(in crate::engine) struct Offer {
+    /// Those that are in no segment, in the order they came.
+    pub(in crate::engine) events: Vec<Arc<Event>>,
+    /// What [`IdentityHasher`](crate::ingest::IdentityHasher) makes of each.
+    pub(in crate::engine) hashes: Vec<u64>,
+    /// The order of their rows, if they are many.
+    pub(in crate::engine) plan: Option<RowPlan>,
+    /// The line that each began on.
+    pub(in crate::engine) lines: Vec<u64>,
+    /// Everything up to this number was in the segments that it was compared with.
+    pub(in crate::engine) compared_seq: u64,
+    /// What is known of the other records of the request.
+    pub(in crate::engine) outcome: Outcome,
+    pub(in crate::engine) request: Option<RequestKey>,
+    /// The file beside the log that has the events, if they are many.
+    pub(in crate::engine) beside: Option<Beside>,
+    /// What they take of the buffer.
+    pub(in crate::engine) room: Permit,
+}
+
+/// What becomes of an offer.
+#[derive(Debug)]
+pub(in crate::engine) enum Verdict {
+    /// It is numbered, and durable when `durable` says so.
+    Numbered(Box<NumberedBatch>),
+    /// Segments were written that it was not compared with.
+    Outdated(Box<Offer>),
+}
+
+/// A batch that is numbered.
+#[derive(Debug)]
+pub(in crate::engine) struct NumberedBatch {
+    pub(in crate::engine) outcome: Outcome,
+    /// Records that decoded and whose trace id is that of another record in no segment: not in quarantine yet.
+    pub(in crate::engine) conflicts: Vec<Rejected>,
+    pub(in crate::engine) durable: Durable,
+    /// The file beside the log is not needed after all: nothing in it was new.
+    pub(in crate::engine) unused: Option<Beside>,
+}
+
+/// What the thread is told to do.
+#[derive(Debug)]
+enum IntakeOrder {
+    Offer(Box<Offer>, oneshot::Sender<Result<Verdict>>),
+    /// Begin a new file of the log, and mark what is in the buffer for sealing.
+    BeginSeal(SyncSender<Result<Rotated>>),
+    /// Everything up to this number is in segments that are shown.
+    Sealed(u64, SyncSender<Sealed>),
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    /// Seals and small batches: these go first.
+    light: VecDeque<IntakeOrder>,
+    bulk: VecDeque<IntakeOrder>,
+    stop: bool,
+}
+
+/// Where orders wait. Their number is bounded by the room that each batch holds.
+#[derive(Debug, Default)]
+struct Waiting {
+    queues: Mutex<Queues>,
+    changed: Condvar,
+}
+
+impl Waiting {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, order: IntakeOrder, light: bool) -> Result<()> {
+        let mut queues = self.queues();
+        if queues.stop {
+            return Err(ended());
+        }
+        if light {
+            queues.light.push_back(order)
+        } else {
+            queues.bulk.push_back(order)
+        }
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The next order; none when the thread is to end.
+    fn next(&self) -> Option<IntakeOrder> {
+        let mut queues = self.queues();
+        loop {
+            if let Some(order) = queues.light.pop_front() {
+                return Some(order);
+            }
+            if queues.stop {
+                return None;
+            }
+            if let Some(order) = queues.bulk.pop_front() {
+                return Some(order);
+            }
+            queues = self.changed.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Takes no more orders, and lets go of those that wait: whoever waits for them hears that the thread is gone.
+    fn close(&self) {
+        let mut queues = self.queues();
+        queues.stop = true;
+        let dropped = (std::mem::take(&mut queues.light), std::mem::take(&mut queues.bulk));
+        drop(queues);
+        drop(dropped);
+        self.changed.notify_all();
+    }
+}
+
+/// The error of whoever waited for a thread that has ended.
+pub(in crate::engine) fn ended() -> Error {
+    Error::new(ErrorKind::Unavailable, "the thread that numbers events has ended; restart to recover")
+}
+
+/// The way to the thread. Dropping it ends the thread; what waits for it is refused.
+#[derive(Debug)]
+pub(in crate::engine) struct Intake {
+    waiting: Arc<Waiting>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Intake {
+    /// Starts the thread.
+    pub(in crate::engine) fn start(owner: Owner) -> Result<Self> {
+        let waiting = Arc::new(Waiting::default());
+        let orders = Arc::clone(&waiting);
+        let mut owner = owner;
+        let run = move || {
+            // Also when it panics: nobody may wait for a thread that is gone.
+            let _closed = CloseAtEnd(&orders);
+            owner.run(&orders);
+        };
+        let spawned = std::thread::Builder::new().name("annals-intake".into()).spawn(run);
+        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread that numbers events".to_owned())?;
+        Ok(Self { waiting, thread: Some(thread) })
+    }
+
+    /// Hands over a batch; the answer comes when it is its turn.
+    pub(in crate::engine) fn offer(&self, offer: Offer, light: bool) -> Result<oneshot::Receiver<Result<Verdict>>> {
+        let (done, answer) = oneshot::channel();
+        self.waiting.push(IntakeOrder::Offer(Box::new(offer), done), light)?;
+        Ok(answer)
+    }
+
+    /// Begins a new file of the log, and marks what is in the buffer for sealing.
+    pub(in crate::engine) fn begin_seal(&self) -> Result<Rotated> {
+        let (done, answer) = std::sync::mpsc::sync_channel(1);
+        self.waiting.push(IntakeOrder::BeginSeal(done), true)?;
+        answer.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Says that everything up to a number is in segments that are shown. Returns what is not needed any more, for the
+    /// caller to drop: this thread has no time to free many events or to remove files.
+    pub(in crate::engine) fn sealed(&self, last_seq: u64) -> Result<Sealed> {
+        let (done, answer) = std::sync::mpsc::sync_channel(1);
+        self.waiting.push(IntakeOrder::Sealed(last_seq, done), true)?;
+        answer.recv().map_err(|_| ended())
+    }
+
+    /// Whether the thread runs.
+    pub(in crate::engine) fn is_running(&self) -> bool {
+        !self.waiting.queues().stop
+    }
+}
+
+struct CloseAtEnd<'a>(&'a Waiting);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.waiting.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a batch holds until its events are in segments.
+#[derive(Debug)]
+pub(in crate::engine) struct HeldBatch {
+    /// The number of its last event.
+    pub(in crate::engine) last_seq: u64,
+    /// The file that has its records, if they are not in the log itself.
+    pub(in crate::engine) beside: Option<Beside>,
+    /// What it takes of the buffer; what a start found in the log takes nothing.
+    pub(in crate::engine) _room: Permit,
+}
+
+/// What is not needed any more when a seal is done.
+#[derive(Debug)]
+pub(in crate::engine) struct Sealed {
+    _events: Vec<Generation>,
+    _batches: Vec<HeldBatch>,
+}
+
+/// What the thread owns.
+#[derive(Debug)]
+pub(in crate::engine) struct Owner {
+    /// The number of the last event that was accepted.
+    pub(in crate::engine) last_seq: u64,
+    /// Everything up to this number is in segments, and forgotten here.
+    pub(in crate::engine) sealed_seq: u64,
+    /// What is in no segment: also what is in the log's hands and not durable yet.
+    pub(in crate::engine) unsealed: Unsealed,
+    pub(in crate::engine) requests: Requests,
+    /// The batches whose events are in `unsealed`, oldest first.
+    pub(in crate::engine) held: VecDeque<HeldBatch>,
+    pub(in crate::engine) log: Arc<Log>,
+    pub(in crate::engine) clock: Arc<dyn Clock>,
+    pub(in crate::engine) at_step: AtFailpoint,
+}
+
+impl Owner {
+    fn run(&mut self, orders: &Waiting) {
+        while let Some(order) = orders.next() {
+            match order {
+                // Whoever has gone does not hear of it; what was numbered is accepted all the same.
+                IntakeOrder::Offer(offer, done) => drop(done.send(self.take(offer))),
+                IntakeOrder::BeginSeal(done) => self.begin_seal(&done),
+                IntakeOrder::Sealed(last_seq, done) => drop(done.send(self.let_go(last_seq))),
+            }
+        }
+    }
+
+    /// Numbers what is new in a batch and hands it to the log.
+    fn take(&mut self, mut offer: Box<Offer>) -> Result<Verdict> {
+        if offer.compared_seq < self.sealed_seq {
+            return Ok(Verdict::Outdated(offer));
+        }
+        self.mend()?;
+        let now = self.clock.now();
+        if let Some(request) = &offer.request
+            && let Some(outcome) = self.requests.answered(request, now)?
+        {
+            let unused = offer.beside.take();
+            // The first answer may still be on its way to the disk.
+            return Ok(Verdict::Numbered(Box::new(NumberedBatch { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
+        }
+        let out = self.take_out_known(&mut offer);
+        self.number(*offer, out, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
+    }
+
+    /// Takes out of a batch what is in no segment and was accepted before; its outcome then says so.
+    fn take_out_known(&self, offer: &mut Offer) -> TakenOut {
+        let mut out = TakenOut::default();
+        for (place, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
+            let line = offer.lines[place as usize];
+            match self.unsealed.known_by(*hash, event) {
+                DedupVerdict::New => continue,
+                DedupVerdict::Duplicate => offer.outcome.duplicate_lines.push(line),
+                DedupVerdict::Conflict => out.conflicts.push(Rejected::conflict(event, line)),
+            }
+            out.places.push(place);
+        }
+        if !out.places.is_empty() {
+            // Rare: nearly always everything is new, and nothing is moved.
+            offer.plan = None;
+            without(&mut offer.events, &out.places);
+            without(&mut offer.hashes, &out.places);
+            offer.outcome.refuse(&out.conflicts);
+        }
+        out
+    }
+
+    fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<NumberedBatch> {
+        let Offer { mut events, hashes, plan, mut outcome, request, beside, room, .. } = offer;
+        let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
+        let last_seq = self.last_seq + accepted;
+        let batch = segment_id(now, self.last_seq, 0);
+        outcome.accept(&batch, first_seq, accepted);
+        let conflicts = out.conflicts;
+        // An answer that names conflicts is not remembered until they are in quarantine, which comes after: were the client
+        // or the process gone by then, a repeated request would be told of records that nobody has. It is done again instead.
+        let request = request.filter(|_| conflicts.is_empty());
+        let answered = request.map(|request| request.answered(&outcome, last_seq, now));
+        if events.is_empty() && answered.is_none() {
+            // What is known already may still be on its way to the disk.
+            return Ok(NumberedBatch { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
+        }
+        let as_claimed = self.accept(&mut events, &hashes, now)?;
+        let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
+        let named = beside.as_ref().map(|beside| (beside, out.places.as_slice()));
+        let logged = LoggedBatch { at: now, requests: answered.as_slice(), beside: named };
+        let frame = Frame {
+            first_seq,
+            events: events.len() as u32,
+            batch: ulid::Ulid::from_string(&batch).map_or(0, |id| id.0),
+            payload: logged.encode(&events),
+        };
+        self.last_seq = last_seq;
+        answered.into_iter().for_each(|answered| self.requests.add(answered));
+        if !events.is_empty() {
+            let mut beside = beside;
+            beside.iter_mut().for_each(Beside::keep);
+            self.held.push_back(HeldBatch { last_seq, beside, _room: room });
+        }
+        // An event that is filed under another time than it claims has another place than was planned.
+        let batch = match plan {
+            Some(plan) if as_claimed => LoggedEvents::Part(Buffered::planned(&events, plan)),
+            _ => LoggedEvents::Events(events),
+        };
+        // What the log did not take must be forgotten before anything else is numbered.
+        let taken = self.at_step.reach(Failpoint::Numbered).and_then(|()| self.log.append(frame, batch));
+        let durable = taken.inspect_err(|_| self.log.fail())?;
+        Ok(NumberedBatch { outcome, conflicts, durable, unused })
+    }
+
+    /// Gives events their numbers and remembers them; whether all of them are filed under the time that they claim.
+    fn accept(&mut self, events: &mut [Arc<Event>], hashes: &[u64], now: Timestamp) -> Result<bool> {
+        let mut as_claimed = true;
+        self.unsealed.reserve(events.len());
+        for ((seq, event), hash) in (self.last_seq + 1..).zip(events).zip(hashes) {
+            let claimed = event.time;
+            let own = Arc::get_mut(event).ok_or_else(|| Error::internal("an event is shared before it is accepted"))?;
+            own.accept(seq, now);
+            as_claimed &= !own.time_suspect;
+            self.unsealed.add(*hash, claimed, Arc::clone(event));
+        }
+        Ok(as_claimed)
+    }
+
+    /// After a failure of the log: begins a new file behind everything that is durable, and forgets the rest.
+    fn mend(&mut self) -> Result<()> {
+        if !self.log.has_failed() {
+            return Ok(());
+        }
+        let durable = self.log.mend(self.checkpoint())?.durable_seq;
+        self.unsealed.forget_after(durable);
+        self.requests.forget_after(durable);
+        let lost = self.held.partition_point(|held| held.last_seq <= durable);
+        self.held.drain(lost..).filter_map(|batch| batch.beside).for_each(|mut beside| beside.give_up());
+        self.last_seq = durable;
+        Ok(())
+    }
+
+    fn begin_seal(&mut self, done: &SyncSender<Result<Rotated>>) {
+        match self.mend() {
+            // The log answers by itself: this thread does not wait for its disk.
+            Ok(()) => {
+                self.unsealed.begin_generation();
+                self.log.begin_seal(self.checkpoint(), done);
+            }
+            Err(error) => drop(done.send(Err(error))),
+        }
+    }
+
+    fn let_go(&mut self, last_seq: u64) -> Sealed {
+        self.sealed_seq = self.sealed_seq.max(last_seq);
+        let done = self.held.partition_point(|held| held.last_seq <= last_seq);
+        let mut batches: Vec<HeldBatch> = self.held.drain(..done).collect();
+        batches.iter_mut().filter_map(|batch| batch.beside.as_mut()).for_each(Beside::give_up);
+        Sealed { _events: self.unsealed.take_sealed(last_seq), _batches: batches }
+    }
+
+    /// What a new file of the log begins with.
+    fn checkpoint(&self) -> Vec<u8> {
+        LoggedBatch { at: self.clock.now(), requests: &self.requests.all(), beside: None }.encode::<Event>(&[])
+    }
+}
+
+/// What was taken out of a batch.
+#[derive(Default)]
+struct TakenOut {
+    /// The places in the batch, ascending.
+    places: Vec<u32>,
+    conflicts: Vec<Rejected>,
+}
+
+/// Removes the items at these places, which ascend.
+fn without<T>(items: &mut Vec<T>, places: &[u32]) {
+    let (mut place, mut out) = (0, places.iter().copied().peekable());
+    items.retain(|_| {
+        let gone = out.next_if_eq(&place).is_some();
+        place += 1;
+        !gone
+    });
+}

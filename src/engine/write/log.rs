@@ -1,0 +1,284 @@
+//! The thread that owns the write-ahead log: it writes what waits, syncs once for all of it, shows it, and only then says so.
+
+use crate::engine::snapshot::Published;
+use crate::engine::write::seal_trigger::SealTrigger;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::ingest::Buffered;
+use crate::storage::wal::{Frame, LogFolder, LogWriter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Orders that may wait.
+const ORDERS_WAITING: usize = 1_024;
+/// Bytes that are written at a time.
+const WRITE_BYTES: usize = 8 << 20;
+
+/// What the log is told to do. Orders are done in the order they come.
+#[derive(Debug)]
+enum LogOrder {
+    /// Make a batch durable and show it; without a frame, say when everything before it is.
+    Append { frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>> },
+    /// Begin a new file after the last durable event, and mark what is in the buffer for sealing. Refused after a failure.
+    BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
+    /// Begin a new file after the last durable event: what was not durable when the log failed is void.
+    Mend { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
+    /// Remove the files before this one.
+    Trim { epoch: u64 },
+}
+
+/// The events of a batch, to be shown when they are durable.
+#[derive(Debug)]
+pub(in crate::engine) enum LoggedEvents {
+    /// A few, in the order of their numbers.
+    Events(Vec<Arc<Event>>),
+    /// Many, as a part of the buffer that is in order already: this thread has no time to sort.
+    Part(Buffered),
+}
+
+/// A new file of the log.
+#[derive(Debug)]
+pub(in crate::engine) struct Rotated {
+    /// The last event that is durable.
+    pub(in crate::engine) durable_seq: u64,
+    /// The file's number.
+    pub(in crate::engine) epoch: u64,
+    /// What is to be sealed: everything up to that event that is in no segment.
+    pub(in crate::engine) events: Vec<Arc<Event>>,
+}
+
+/// The log's thread. Dropping it lets the thread end after the orders it has.
+#[derive(Debug)]
+pub(in crate::engine) struct Log {
+    orders: Option<SyncSender<LogOrder>>,
+    /// What was not durable must be forgotten before anything else is numbered.
+    failed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// An answer that is still to come: everything up to the order is durable and shown, or was not acknowledged.
+pub(in crate::engine) type Durable = oneshot::Receiver<Result<()>>;
+
+/// The error of whoever waited for a thread that has ended.
+pub(in crate::engine) fn gone() -> Error {
+    Error::internal("the thread of the log has ended; restart to recover")
+}
+
+impl Log {
+    /// Starts the thread. `writer` has its file, and everything up to `durable_seq` is durable and shown.
+    pub(in crate::engine) fn start(
+        writer: LogWriter<LogFolder>,
+        durable_seq: u64,
+        published: Arc<Published>,
+        trigger: Arc<SealTrigger>,
+    ) -> Result<Self> {
+        let (orders, received) = sync_channel(ORDERS_WAITING);
+        let failed = Arc::new(AtomicBool::new(false));
+        let mut thread = LogThread { writer, durable_seq, failure: None, failed: Arc::clone(&failed), published, trigger };
+        let spawned = std::thread::Builder::new().name("annals-log".into()).spawn(move || thread.run(&received));
+        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread of the log".to_owned())?;
+        Ok(Self { orders: Some(orders), failed, thread: Some(thread) })
+    }
+
+    fn send(&self, order: LogOrder) -> Result<()> {
+        self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(gone)
+    }
+
+    /// Takes a batch.
+    pub(in crate::engine) fn append(&self, frame: Frame, batch: LoggedEvents) -> Result<Durable> {
+        self.order(Some((frame, batch)))
+    }
+
+    /// Says when everything before is durable.
+    pub(in crate::engine) fn barrier(&self) -> Result<Durable> {
+        self.order(None)
+    }
+
+    fn order(&self, frame: Option<(Frame, LoggedEvents)>) -> Result<Durable> {
+        let (done, answer) = oneshot::channel();
+        self.send(LogOrder::Append { frame, done })?;
+        Ok(answer)
+    }
+
+    /// Whether something that was handed over is not durable and never will be.
+    pub(in crate::engine) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// What was numbered was not handed over: it must be forgotten.
+    pub(in crate::engine) fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// Begins a new file with a checkpoint, after everything that was handed over before, and marks that for sealing.
+    /// The log answers when it is done.
+    pub(in crate::engine) fn begin_seal(&self, checkpoint: Vec<u8>, done: &SyncSender<Result<Rotated>>) {
+        if let Err(error) = self.send(LogOrder::BeginSeal { checkpoint, done: done.clone() }) {
+            let _ = done.send(Err(error));
+        }
+    }
+
+    /// After a failure: begins a new file behind everything that is durable.
+    pub(in crate::engine) fn mend(&self, checkpoint: Vec<u8>) -> Result<Rotated> {
+        let (done, answer) = sync_channel(1);
+        self.send(LogOrder::Mend { checkpoint, done })?;
+        answer.recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Removes the files before `epoch`.
+    pub(in crate::engine) fn trim(&self, epoch: u64) -> Result<()> {
+        self.send(LogOrder::Trim { epoch })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LogThread {
+    writer: LogWriter<LogFolder>,
+    durable_seq: u64,
+    /// Why the file takes nothing more.
+    failure: Option<String>,
+    failed: Arc<AtomicBool>,
+    published: Arc<Published>,
+    trigger: Arc<SealTrigger>,
+}
+
+/// Batches that are written and not synced, and who waits for them.
+#[derive(Debug, Default)]
+struct SyncGroup {
+    events: Vec<Arc<Event>>,
+    parts: Vec<Buffered>,
+    end_seq: u64,
+    waiting: Vec<oneshot::Sender<Result<()>>>,
+}
+
+impl LogThread {
+    fn run(&mut self, orders: &Receiver<LogOrder>) {
+        let mut next = orders.recv().ok();
+        while let Some(order) = next {
+            let mut group = SyncGroup::default();
+            let mut other = None;
+            let mut order = Some(order);
+            while let Some(taken) = order.take() {
+                match taken {
+                    LogOrder::Append { frame, done } => {
+                        self.take(&mut group, frame, done);
+                        if self.writer.waiting() < WRITE_BYTES {
+                            order = orders.try_recv().ok();
+                        }
+                    }
+                    order => other = Some(order),
+                }
+            }
+            self.sync(group);
+            match other {
+                Some(LogOrder::BeginSeal { checkpoint, done }) => drop(done.send(self.begin_seal(checkpoint))),
+                Some(LogOrder::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
+                Some(LogOrder::Trim { epoch }) => {
+                    if let Err(cause) = self.writer.trim(epoch) {
+                        tracing::warn!(%cause, "cannot remove a file of the log; the next seal tries again");
+                    }
+                }
+                Some(LogOrder::Append { .. }) | None => {}
+            }
+            next = orders.recv().ok();
+        }
+    }
+
+    fn take(&mut self, group: &mut SyncGroup, frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>>) {
+        if let Some(failed) = &self.failure {
+            let _ = done.send(Err(failure(failed)));
+            return;
+        }
+        if let Some((frame, batch)) = frame {
+            self.writer.append(&frame);
+            group.end_seq = frame.end_seq();
+            match batch {
+                LoggedEvents::Events(mut events) => group.events.append(&mut events),
+                LoggedEvents::Part(part) => group.parts.push(part),
+            }
+        }
+        group.waiting.push(done);
+    }
+
+    fn sync(&mut self, group: SyncGroup) {
+        let _working = self.trigger.watchdog.begin(crate::engine::WatchedPart::Log);
+        let SyncGroup { events, mut parts, end_seq, waiting } = group;
+        let synced = if self.writer.waiting() > 0 { self.writer.sync() } else { Ok(()) };
+        match synced {
+            Ok(()) => {
+                self.durable_seq = self.durable_seq.max(end_seq.saturating_sub(1));
+                if !events.is_empty() {
+                    parts.push(Buffered::new(events));
+                }
+                let (count, bytes) = parts.iter().fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
+                if count > 0 {
+                    // Shown first: a seal that ends in between then counts them twice, not never.
+                    self.published.add(parts, end_seq.saturating_sub(1));
+                    self.trigger.added(count, bytes);
+                }
+                for done in waiting {
+                    let _ = done.send(Ok(()));
+                }
+            }
+            Err(cause) => {
+                tracing::error!(%cause, "the write-ahead log failed: its file takes nothing more");
+                let failed = cause.to_string();
+                // First: whoever hears of it may send the next batch at once.
+                self.failed_with(failed.clone());
+                for done in waiting {
+                    let _ = done.send(Err(failure(&failed)));
+                }
+            }
+        }
+    }
+
+    /// The file takes nothing more until whoever numbers events has heard of it.
+    fn failed_with(&mut self, failure: String) {
+        self.failure = Some(failure);
+        self.failed.store(true, Ordering::Release);
+    }
+
+    fn begin_seal(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
+        if let Some(failed) = &self.failure {
+            return Err(failure(failed));
+        }
+        let mut rotated = self.rotate(checkpoint)?;
+        rotated.events = self.published.begin_seal();
+        Ok(rotated)
+    }
+
+    fn mend(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
+        let rotated = self.rotate(checkpoint)?;
+        self.failure = None;
+        self.failed.store(false, Ordering::Release);
+        Ok(rotated)
+    }
+
+    fn rotate(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
+        let first_seq = self.durable_seq + 1;
+        let checkpoint = Frame { first_seq, events: 0, batch: 0, payload: checkpoint };
+        match self.writer.rotate(first_seq, &[checkpoint]) {
+            Ok(()) => Ok(Rotated { durable_seq: self.durable_seq, epoch: self.writer.epoch(), events: Vec::new() }),
+            Err(cause) => {
+                self.failed_with(cause.to_string());
+                Err(failure(&cause.to_string()))
+            }
+        }
+    }
+}
+
+fn failure(cause: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("the write-ahead log cannot be written ({cause}): nothing was taken, send it again later"))
+}

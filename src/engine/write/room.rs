@@ -1,0 +1,106 @@
+//! Room in the buffer: how much memory accepted events may take until they are in segments.
+//!
+//! Small batches have a part of it to themselves, which large ones cannot take: whoever sends a single event does not
+//! wait behind those who send a hundred thousand.
+
+use crate::engine::write::seal_trigger::SealTrigger;
+use crate::error::{Error, ErrorKind, Result};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+/// A share of the buffer that only small batches may take: one in so many.
+const LIGHT_SHARE: usize = 4;
+/// How often a batch that waits for room asks for a seal again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Room that a batch has taken; it is given back when this is dropped. What was in the log at a start has none.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Permit {
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// The room of the buffer, in KiB.
+#[derive(Debug)]
+pub(in crate::engine) struct BufferRoom {
+    light: RoomPool,
+    bulk: RoomPool,
+}
+
+#[derive(Debug)]
+struct RoomPool {
+    free: Arc<Semaphore>,
+    kib: u32,
+}
+
+impl RoomPool {
+    fn new(bytes: usize) -> Self {
+        let kib = u32::try_from((bytes >> 10).clamp(1, Semaphore::MAX_PERMITS >> 1)).unwrap_or(u32::MAX >> 1);
+        Self { free: Arc::new(Semaphore::new(kib as usize)), kib }
+    }
+}
+
+impl BufferRoom {
+    /// Room for events of so many bytes of memory.
+    pub(in crate::engine) fn new(bytes: usize) -> Self {
+        Self { light: RoomPool::new(bytes / LIGHT_SHARE), bulk: RoomPool::new(bytes - bytes / LIGHT_SHARE) }
+    }
+
+    /// Takes room for a batch; waits for it until `wait` is over, and has the buffer sealed meanwhile. A batch that is
+    /// larger than all the room there is gets in when nothing else is there.
+    ///
+    /// # Errors
+    /// No room in time.
+    pub(in crate::engine) async fn take(&self, bytes: usize, light: bool, trigger: &SealTrigger, wait: Duration) -> Result<Permit> {
+        let pool = if light { &self.light } else { &self.bulk };
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, pool.kib);
+        if let Ok(permit) = Arc::clone(&pool.free).try_acquire_many_owned(kib) {
+            return Ok(Permit { _room: Some(permit) });
+        }
+        let end = Instant::now() + wait;
+        let acquire = Arc::clone(&pool.free).acquire_many_owned(kib);
+        tokio::pin!(acquire);
+        loop {
+            trigger.ask();
+            let next = (Instant::now() + ASK_AGAIN).min(end);
+            match timeout_at(next, &mut acquire).await {
+                Ok(permit) => return Ok(Permit { _room: permit.ok() }),
+                Err(_) if Instant::now() >= end => {
+                    let what = format!(
+                        "the write buffer is full ({} MiB wait to be written into segments): send it again later",
+                        (pool.kib as usize - pool.free.available_permits()) >> 10
+                    );
+                    return Err(Error::new(ErrorKind::Unavailable, what));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The bytes that are held, if not even small batches find room.
+    pub(in crate::engine) fn full(&self) -> Option<usize> {
+        let none = self.light.free.available_permits() == 0;
+        none.then(|| (self.light.kib as usize + self.bulk.kib as usize - self.bulk.free.available_permits()) << 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_batches_have_room_that_large_ones_cannot_take() {
+        let trigger = SealTrigger::default();
+        let room = BufferRoom::new(64 << 10);
+        let wait = Duration::from_millis(20);
+        // Larger than everything: gets all that large ones may have.
+        let all = room.take(1 << 30, false, &trigger, wait).await.expect("an empty buffer");
+        let error = room.take(1, false, &trigger, wait).await.expect_err("full");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let small = room.take(1, true, &trigger, wait).await.expect("room of its own");
+        drop(all);
+        let again = room.take(1 << 30, false, &trigger, wait).await;
+        drop((again.expect("given back"), small));
+    }
+}

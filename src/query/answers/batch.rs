@@ -1,0 +1,117 @@
+//! Events as a stream hands them over: whole, or as far as the columns tell them that were asked for. An event is thirty texts of its own;
+//! an export of a dozen columns would spend most of its time on making and dropping them.
+
+use crate::event::{Columns, Event, Field, Value};
+use std::borrow::Cow;
+
+/// Some events, in the order of the list.
+#[derive(Debug, Default)]
+pub struct EventBatch {
+    parts: Vec<BatchPart>,
+    /// Of each event, its part and its row there.
+    places: Vec<(u32, u32)>,
+}
+
+#[derive(Debug)]
+enum BatchPart {
+    Events(Vec<Event>),
+    Columns(Columns),
+}
+
+impl BatchPart {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Events(events) => events.len(),
+            Self::Columns(columns) => columns.rows(),
+        }
+    }
+}
+
+impl From<Vec<Event>> for EventBatch {
+    fn from(events: Vec<Event>) -> Self {
+        let places = (0..events.len() as u32).map(|row| (0, row)).collect();
+        Self { parts: vec![BatchPart::Events(events)], places }
+    }
+}
+
+impl EventBatch {
+    /// A batch of so many events that are not there yet.
+    pub(in crate::query) fn of(rows: usize) -> Self {
+        Self { parts: Vec::new(), places: vec![(u32::MAX, 0); rows] }
+    }
+
+    /// Adds events, which have these places in the order of the list. Returns how many there were.
+    pub(in crate::query) fn add_events(&mut self, events: Vec<Event>, places: &mut impl Iterator<Item = usize>) -> usize {
+        self.add(BatchPart::Events(events), places)
+    }
+
+    /// Adds the rows of columns, which have these places in the order of the list. Returns how many there were.
+    pub(in crate::query) fn add_columns(&mut self, columns: Columns, places: &mut impl Iterator<Item = usize>) -> usize {
+        self.add(BatchPart::Columns(columns), places)
+    }
+
+    fn add(&mut self, part: BatchPart, places: &mut impl Iterator<Item = usize>) -> usize {
+        let (number, rows) = (self.parts.len() as u32, part.rows());
+        for (row, place) in (0..rows as u32).zip(places) {
+            self.places[place] = (number, row);
+        }
+        self.parts.push(part);
+        rows
+    }
+
+    /// How many events there are.
+    pub fn rows(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The value of a field that was asked for, of an event by its place.
+    pub fn value(&self, place: usize, field: Field) -> Value<'_> {
+        let (part, row) = self.places[place];
+        match &self.parts[part as usize] {
+            BatchPart::Events(events) => events[row as usize].value(field),
+            BatchPart::Columns(columns) => columns.value(field, row as usize),
+        }
+    }
+
+    /// The events, as far as they were asked for.
+    pub fn events(&self) -> Vec<Cow<'_, Event>> {
+        let event = |(part, row): &(u32, u32)| match &self.parts[*part as usize] {
+            BatchPart::Events(events) => Cow::Borrowed(&events[*row as usize]),
+            BatchPart::Columns(columns) => Cow::Owned(columns.event(*row as usize)),
+        };
+        self.places.iter().map(event).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::FIELDS;
+
+    #[test]
+    fn events_and_rows_of_columns_are_in_the_order_of_the_list() {
+        let event = |seq: u64| {
+            let mut event = Event::default();
+            event.seq = seq;
+            event.set(Field::Source, format!("S{seq}"));
+            event.relate("quota", format!("q{seq}"));
+            event
+        };
+        let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
+        let mut batch = EventBatch::of(5);
+        assert_eq!(batch.add_events(vec![event(3), event(0)], &mut [3, 0].into_iter()), 2);
+        let mut places = [1, 4, 2].into_iter();
+        for seqs in [vec![1], vec![4, 2]] {
+            let events: Vec<Event> = seqs.into_iter().map(event).collect();
+            batch.add_columns(Columns::of_events(&events, &fields).expect("columns"), &mut places);
+        }
+        let expected: Vec<Event> = (0..5).map(event).collect();
+        assert_eq!(batch.events().into_iter().map(Cow::into_owned).collect::<Vec<_>>(), expected);
+        for (place, event) in expected.iter().enumerate() {
+            for field in &fields {
+                assert_eq!(batch.value(place, *field), event.value(*field), "{field}");
+            }
+        }
+        assert_eq!(EventBatch::from(expected.clone()).events().len(), batch.rows());
+    }
+}

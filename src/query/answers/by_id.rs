@@ -1,0 +1,63 @@
+//! Events by their trace id. An id may come any number of times (only id and time together are known once), so no more events are
+//! made than are asked for.
+
+use crate::access::Scope;
+use crate::error::Result;
+use crate::event::{Event, EventKey, Field, Timestamp};
+use crate::query::answers::list::{Hit, ListWalk};
+use crate::query::filter::Filter;
+use crate::query::rows::events::Rows;
+use crate::query::{Run, SnapshotReader, SortOrder};
+use std::collections::BinaryHeap;
+
+impl<'a> SnapshotReader<'a> {
+    /// The newest `most` events with a trace id, newest first.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn get(&self, scope: &Scope, trace_id: &str, most: usize) -> Result<Vec<Event>> {
+        let (runs, hits) = self.hits_of_id(scope, trace_id, SortOrder::Descending, most)?;
+        self.fetch(&runs, &hits)
+    }
+
+    /// The place of the oldest event with a trace id in the list.
+    ///
+    /// # Errors
+    /// A segment that cannot be read.
+    pub fn oldest(&self, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
+        let (_, hits) = self.hits_of_id(scope, trace_id, SortOrder::Ascending, 1)?;
+        // Upwards, the rank of an event is its place.
+        let key = |(rank, ..): &Hit| EventKey { time: Timestamp::from_millis((rank >> 64) as i64), seq: *rank as u64 };
+        Ok(hits.first().map(key))
+    }
+
+    /// The first `most` rows with a trace id in this order.
+    fn hits_of_id(&self, scope: &Scope, trace_id: &str, order: SortOrder, most: usize) -> Result<(Vec<Run<'a>>, Vec<Hit>)> {
+        let filter = Filter::default().and_equal(Field::TraceId, trace_id);
+        let walk = ListWalk { order, after: None };
+        let runs = self.wide_runs(scope, &filter);
+        let mut best: BinaryHeap<Hit> = BinaryHeap::new();
+        let find = |run: &Run<'a>, rows: Rows| {
+            if rows.len() == 0 {
+                return Ok(Vec::new());
+            }
+            let places = run.source.places()?;
+            let place = runs.iter().position(|other| std::ptr::eq(run, other)).unwrap_or_default();
+            let mut hits = Vec::with_capacity(rows.len());
+            rows.each(|row| hits.push((walk.rank(places.key(row)), place, row)));
+            hits.sort_unstable();
+            hits.truncate(most);
+            Ok(hits)
+        };
+        self.each_run(&runs, &filter, find, |hits| {
+            for hit in hits {
+                best.push(hit);
+                if best.len() > most {
+                    best.pop();
+                }
+            }
+            Ok(())
+        })?;
+        Ok((runs, best.into_sorted_vec()))
+    }
+}

@@ -1,0 +1,249 @@
+//! Histograms: exact counts over time.
+
+use crate::access::Scope;
+use crate::error::{Error, Result};
+use crate::event::{Field, Timestamp};
+use crate::query::answers::from_summary::Summarized;
+use crate::query::answers::group_by::value_of;
+use crate::query::answers::interval::{Calendar, Interval};
+use crate::query::budget::{GroupMemory, QueryBudget, VALUE_WORK};
+use crate::query::dictionary::vocabulary::SegmentCodes;
+use crate::query::filter::Filter;
+use crate::query::rows::events::Rows;
+use crate::query::source::SourceKeys;
+use crate::query::{Explain, Run, SnapshotReader};
+use chrono_tz::Tz;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The most buckets that a histogram may have.
+pub const BUCKETS_MAX: i64 = 10_000;
+
+/// What a histogram counts by.
+#[derive(Debug, Clone, Default)]
+pub struct HistogramQuery {
+    /// The width; chosen by the length of the period if absent.
+    pub interval: Option<Interval>,
+    /// A facet field to count by within each bucket.
+    pub by: Option<Field>,
+    /// The time zone whose wall clock buckets follow; UTC if absent.
+    pub time_zone: Option<Tz>,
+}
+
+/// Counts over time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// The width, as `interval` takes it.
+    pub interval: String,
+    /// Every bucket from the first to the last that has an event, empty ones between included.
+    pub buckets: Vec<Bucket>,
+}
+
+/// A bucket of a histogram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// Where it begins.
+    pub start: Timestamp,
+    /// How many events.
+    pub count: u64,
+    /// How many of them by value of the `by` field; an event without a value counts only in `count`.
+    pub by: BTreeMap<String, u64>,
+}
+
+impl SnapshotReader<'_> {
+    /// The events that match, counted by time.
+    ///
+    /// # Errors
+    /// More than [`BUCKETS_MAX`] buckets, or a segment that cannot be read.
+    pub fn histogram(&self, scope: &Scope, filter: &Filter, query: &HistogramQuery) -> Result<(Histogram, Explain)> {
+        let (first, last) = self.extent(scope, filter);
+        let span = last.saturating_sub(first);
+        let interval = query.interval.clone().unwrap_or_else(|| Interval::auto(span));
+        // The first and the last bucket may be cut by the period, and still count.
+        check_buckets(span / interval.millis(), &interval)?;
+        let calendar = Calendar { interval, zone: query.time_zone.unwrap_or(Tz::UTC) };
+        let vocabulary = &self.snapshot.vocabulary;
+        // Without conditions and groups, where buckets begin among the rows is all there is to find.
+        let plain = filter.clauses.is_empty() && query.by.is_none();
+        let summary = |summarized: &Summarized<'_>| if plain { Ok(None) } else { summarized.histogram(&calendar, query.by) };
+        let by_rows = |run: &Run<'_>, rows: Rows| match query.by {
+            None => counts_of(run, &rows, &calendar),
+            Some(field) => match vocabulary.coded(run.source, field)? {
+                Some(coded) => {
+                    self.budget.spend(rows.len() as u64 * VALUE_WORK / 4)?;
+                    counts_by_code(run, &rows, &calendar, &coded, |numbers| vocabulary.texts(field, numbers))
+                }
+                None => counts_by(run, &rows, &calendar, field, self.budget),
+            },
+        };
+        let (mut totals, mut room) = (BTreeMap::new(), self.budget.room());
+        let add = |buckets: Vec<Bucket>| buckets.into_iter().try_for_each(|bucket| add_to(&mut totals, bucket, query.by, &mut room));
+        let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
+        Ok((Histogram { interval: calendar.interval.text().to_owned(), buckets: fill(totals, &calendar)? }, explain))
+    }
+
+    /// The first and last moment that events in scope and period can have, in milliseconds.
+    fn extent(&self, scope: &Scope, filter: &Filter) -> (i64, i64) {
+        let runs = self.runs(scope, filter);
+        let first = runs.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
+        let last = runs.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
+        let first = filter.from.map_or(first, |from| first.max(from.millis()));
+        let last = filter.to.map_or(last, |to| last.min(to.millis()));
+        (first, last.max(first))
+    }
+}
+
+fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>, room: &mut GroupMemory) -> Result<()> {
+    let total = totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
+    total.count += bucket.count;
+    for (value, count) in bucket.by {
+        match total.by.get_mut(&value) {
+            Some(total) => *total += count,
+            None => {
+                take_room(room, by, &value)?;
+                total.by.insert(value, count);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Room for a value in a bucket: a narrow interval by a field of many values has more of those than events.
+fn take_room(room: &mut GroupMemory, by: Option<Field>, value: &str) -> Result<()> {
+    room.take(by.map_or("time", Field::name), value.len() + VALUE_BYTES)
+}
+
+/// What a value takes in a bucket, beside its text.
+const VALUE_BYTES: usize = 48;
+
+fn fill(totals: BTreeMap<i64, Bucket>, calendar: &Calendar) -> Result<Vec<Bucket>> {
+    let mut buckets: Vec<Bucket> = Vec::with_capacity(totals.len());
+    for (start, bucket) in totals {
+        while let Some(last) = buckets.last() {
+            let next = calendar.next(last.start.millis());
+            if next >= start {
+                break;
+            }
+            buckets.push(Bucket { start: Timestamp::from_millis(next), count: 0, by: BTreeMap::new() });
+        }
+        buckets.push(bucket);
+        check_buckets(buckets.len() as i64, &calendar.interval)?;
+    }
+    Ok(buckets)
+}
+
+fn check_buckets(buckets: i64, interval: &Interval) -> Result<()> {
+    if buckets <= BUCKETS_MAX {
+        return Ok(());
+    }
+    let what = format!("{} over this period makes more than {BUCKETS_MAX} buckets; choose a wider one", interval.text());
+    Err(Error::parameter("interval", what))
+}
+
+/// Rows of a tenant descend in time, so a bucket is a stretch of rows, and its end is found by binary search. Hands over where
+/// each bucket begins and the places of its rows in `rows`; a run of several tenants has a bucket of each.
+fn each_bucket(run: &Run<'_>, rows: &Rows, calendar: &Calendar, mut take: impl FnMut(i64, Range<usize>)) -> Result<()> {
+    let index = run.source.places()?;
+    if !run.is_wide() {
+        bucket_part(&index, rows, 0..rows.len(), calendar, &mut take);
+        return Ok(());
+    }
+    let mut place = 0;
+    for tenant in run.source.tenants() {
+        let end = rows.place_of(tenant.range().end);
+        bucket_part(&index, rows, place..end, calendar, &mut take);
+        place = end;
+    }
+    Ok(())
+}
+
+fn bucket_part(index: &SourceKeys<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
+    let (mut place, end) = (part.start, part.end);
+    let time = |place: usize| index.time(rows.at(place)).millis();
+    while place < end {
+        let start = calendar.start(time(place));
+        // Most buckets end soon: the search takes strides that double before it halves them.
+        let (mut low, mut stride) = (place + 1, 1);
+        while low + stride < end && time(low + stride) >= start {
+            low += stride;
+            stride *= 2;
+        }
+        let mut high = end.min(low + stride);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if time(middle) >= start { low = middle + 1 } else { high = middle }
+        }
+        take(start, place..low);
+        place = low;
+    }
+}
+
+fn counts_of(run: &Run<'_>, rows: &Rows, calendar: &Calendar) -> Result<Vec<Bucket>> {
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    each_bucket(run, rows, calendar, |start, places| *counts.entry(start).or_default() += places.len() as u64)?;
+    let bucket = |(start, count)| Bucket { start: Timestamp::from_millis(start), count, by: BTreeMap::new() };
+    Ok(counts.into_iter().map(bucket).collect())
+}
+
+/// The same by the values of a field that has codes.
+fn counts_by_code(
+    run: &Run<'_>,
+    rows: &Rows,
+    calendar: &Calendar,
+    coded: &SegmentCodes,
+    texts: impl Fn(std::vec::IntoIter<u32>) -> Vec<Arc<str>>,
+) -> Result<Vec<Bucket>> {
+    let mut counts: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
+    let mut by_code = vec![0_u64; coded.numbers.len() + 1];
+    let mut seen: Vec<u32> = Vec::new();
+    each_bucket(run, rows, calendar, |start, places| {
+        let bucket = counts.entry(start).or_default();
+        bucket.0 += places.len() as u64;
+        let mut add = |code: u32| {
+            if by_code[code as usize] == 0 {
+                seen.push(code);
+            }
+            by_code[code as usize] += 1;
+        };
+        match rows {
+            Rows::Range(range) => coded.codes.each(range.start + places.start as u32..range.start + places.end as u32, &mut add),
+            Rows::List(rows) => rows[places].iter().for_each(|row| add(coded.codes.get(*row))),
+        }
+        for code in seen.drain(..) {
+            *bucket.1.entry(code).or_default() += std::mem::take(&mut by_code[code as usize]);
+        }
+    })?;
+    let bucket = |(start, (count, mut by)): (i64, (u64, BTreeMap<u32, u64>))| {
+        // An event without a value counts only in the bucket.
+        by.remove(&0);
+        let numbers: Vec<u32> = by.keys().map(|code| coded.numbers[*code as usize - 1]).collect();
+        let by = texts(numbers.into_iter()).iter().map(ToString::to_string).zip(by.into_values()).collect();
+        Bucket { start: Timestamp::from_millis(start), count, by }
+    };
+    Ok(counts.into_iter().map(bucket).collect())
+}
+
+fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field, budget: &QueryBudget) -> Result<Vec<Bucket>> {
+    let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
+    let mut room = budget.room();
+    run.source.each_columns(rows, &[Field::Time, field], &mut budget.pace(), |columns| {
+        for row in 0..columns.rows() {
+            let start = calendar.start(columns.time(Field::Time, row).unwrap_or_default().millis());
+            let bucket =
+                buckets.entry(start).or_insert_with(|| Bucket { start: Timestamp::from_millis(start), count: 0, by: BTreeMap::new() });
+            bucket.count += 1;
+            if let Some(value) = value_of(&columns, field, row) {
+                match bucket.by.get_mut(value) {
+                    Some(count) => *count += 1,
+                    None => {
+                        take_room(&mut room, Some(field), value)?;
+                        bucket.by.insert(value.to_owned(), 1);
+                    }
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(buckets.into_values().collect())
+}

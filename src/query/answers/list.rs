@@ -1,0 +1,311 @@
+//! Lists: pages of events in time order, at any depth, that stay right while new events arrive.
+//!
+//! A page begins after an event, named by its time and sequence number, not at an offset: events that arrive later
+//! change neither what was shown nor what comes next. Runs are visited in the order of the list, and only while one can
+//! still have an event that belongs on the page.
+
+use crate::access::Scope;
+use crate::error::{Error, Result};
+use crate::event::{Event, EventKey, Timestamp};
+use crate::query::answers::cursor::{PageCursor, SortOrder};
+use crate::query::answers::top_k::Gathering;
+use crate::query::budget::EVENT_WORK;
+use crate::query::filter::Filter;
+use crate::query::rows::events::Rows;
+use crate::query::source::RowSource;
+use crate::query::{Explain, ExplainedRun, Run, SnapshotReader};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The most events on a page.
+pub const PAGE_ROWS_MAX: usize = 1_000;
+/// A page ends early where the records on it have so many bytes: a thousand of the largest would be a gibibyte.
+const PAGE_BYTES: u64 = 32 << 20;
+/// Rows at the end of a range that are looked at first when the list runs from the oldest.
+const WINDOW_ROWS: u32 = 4_096;
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct PageQuery {
+    /// Events on the page, 1 to [`PAGE_ROWS_MAX`].
+    pub limit: usize,
+    /// The order of the list.
+    pub order: SortOrder,
+    /// Where the page begins; at the beginning of the list if absent.
+    pub cursor: Option<PageCursor>,
+    /// Begin at this moment instead.
+    pub around: Option<Timestamp>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct EventPage {
+    /// The events, in the list's order.
+    pub events: Vec<Event>,
+    /// The cursor of the page after this one; `None` only at the true end.
+    pub next: Option<PageCursor>,
+    /// The cursor of the page before this one; `None` only at the true beginning.
+    pub prev: Option<PageCursor>,
+    /// How it was found.
+    pub explain: Explain,
+}
+
+/// A row that may be on the page. In the walk's direction, smaller ranks come first.
+pub(in crate::query) type Hit = (i128, usize, u32);
+
+/// A direction through the list and the place where it starts.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::query) struct ListWalk {
+    pub(in crate::query) order: SortOrder,
+    /// Only events after this one, in the walk's direction.
+    pub(in crate::query) after: Option<EventKey>,
+}
+
+impl<'a> SnapshotReader<'a> {
+    /// A page of the events that match.
+    ///
+    /// # Errors
+    /// A limit out of bounds, or a segment that cannot be read: a page is never short.
+    pub fn list(&self, scope: &Scope, filter: &Filter, query: &PageQuery) -> Result<EventPage> {
+        if !(1..=PAGE_ROWS_MAX).contains(&query.limit) {
+            return Err(Error::parameter("limit", format!("is 1 to {PAGE_ROWS_MAX}")));
+        }
+        let backward = query.cursor.is_some_and(|cursor| cursor.backward);
+        let order = if backward { query.order.reversed() } else { query.order };
+        let start = query.around.map(|moment| start_at(moment, query.order));
+        let after = query.cursor.map(|cursor| cursor.key).or(start);
+        let (mut events, more, explain) = self.walk(scope, filter, ListWalk { order, after }, query.limit)?;
+        if backward {
+            events.reverse();
+        }
+        let cursor = |event: Option<&Event>, backward| event.map(|event| PageCursor { key: event.key(), backward });
+        let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
+        // Where the walk came from there is something, or the walk would not have begun there; but a beginning by time
+        // may be the list's own.
+        let behind = |place: Option<PageCursor>| -> Result<Option<PageCursor>> {
+            let Some(place) = place else { return Ok(None) };
+            let from = if place.backward { query.order.reversed() } else { query.order };
+            let (found, _, _) = self.walk(scope, filter, ListWalk { order: from, after: Some(place.key) }, 1)?;
+            Ok((!found.is_empty()).then_some(place))
+        };
+        let (next, prev) = match (backward, after.is_some()) {
+            (false, false) => (last.filter(|_| more), None),
+            (false, true) => (last.filter(|_| more), behind(first)?),
+            (true, _) => (behind(last)?, first.filter(|_| more)),
+        };
+        Ok(EventPage { events, next, prev, explain })
+    }
+
+    /// The first `limit` events of a walk, whether there are more, and how they were found.
+    fn walk(&self, scope: &Scope, filter: &Filter, walk: ListWalk, limit: usize) -> Result<(Vec<Event>, bool, Explain)> {
+        let mut runs = self.runs(scope, filter);
+        runs.retain(|run| walk.reaches(run));
+        runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
+        let together = scope.named().is_none() && self.forced.is_none();
+        let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
+        let more = hits.len() > limit;
+        hits.truncate(limit);
+        let events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
+        let more = more || events.len() < hits.len();
+        Ok((events, more, self.explain(&runs, steps)))
+    }
+
+    /// The first `limit` rows of a run in the walk's direction.
+    pub(in crate::query) fn hits(&self, run: &Run<'_>, filter: &Filter, walk: ListWalk, limit: usize) -> Result<(Vec<u32>, ExplainedRun)> {
+        self.hits_in(run, filter, self.range_of(run, filter, walk)?, walk.order, limit)
+    }
+
+    /// The rows of a run that lie in the filter's period, and that the walk comes to.
+    pub(in crate::query) fn range_of(&self, run: &Run<'_>, filter: &Filter, walk: ListWalk) -> Result<Range<u32>> {
+        let mut range = run.range(filter)?;
+        if let Some(after) = walk.after {
+            let inside = run.tenant.oldest() <= after.time && run.tenant.newest() >= after.time;
+            match walk.order {
+                SortOrder::Descending if inside => range.start = run.source.seek(&range, after, false)?,
+                SortOrder::Ascending if inside => range.end = run.source.seek(&range, after, true)?,
+                _ => {}
+            }
+        }
+        Ok(range)
+    }
+
+    /// The first `limit` rows of a range that match, in the order of the walk.
+    pub(in crate::query) fn hits_in(
+        &self,
+        run: &Run<'_>,
+        filter: &Filter,
+        range: Range<u32>,
+        order: SortOrder,
+        limit: usize,
+    ) -> Result<(Vec<u32>, ExplainedRun)> {
+        match order {
+            SortOrder::Descending => {
+                let (rows, step) = self.rows(run, filter, range, Some(limit))?;
+                Ok((first(rows, limit), step))
+            }
+            SortOrder::Ascending => self.last_hits(run, filter, range, limit),
+        }
+    }
+
+    /// The last `limit` rows of a range that match. Posting lists run forward only, so the range is taken in windows
+    /// from its end, each four times the one before.
+    fn last_hits(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: usize) -> Result<(Vec<u32>, ExplainedRun)> {
+        let mut end = range.end;
+        let mut window = WINDOW_ROWS;
+        let mut found = Vec::new();
+        let mut total: Option<ExplainedRun> = None;
+        loop {
+            let start = end.saturating_sub(window).max(range.start);
+            let (rows, step) = self.rows(run, filter, start..end, None)?;
+            let mut rows = rows.into_vec();
+            rows.reverse();
+            found.extend(rows);
+            total = Some(match total {
+                None => step,
+                Some(sum) => ExplainedRun {
+                    rows: sum.rows + step.rows,
+                    examined: sum.examined + step.examined,
+                    bytes: sum.bytes + step.bytes,
+                    matched: sum.matched + step.matched,
+                    micros: sum.micros + step.micros,
+                    ..step
+                },
+            });
+            if let Some(step) = total.take_if(|_| found.len() >= limit || start == range.start) {
+                found.truncate(limit);
+                return Ok((found, step));
+            }
+            end = start;
+            window = window.saturating_mul(4);
+        }
+    }
+
+    /// The events of the hits, in the order of the hits.
+    pub(in crate::query) fn fetch(&self, runs: &[Run<'a>], hits: &[Hit]) -> Result<Vec<Event>> {
+        self.fetch_within(runs, hits, u64::MAX)
+    }
+
+    /// The events of the first hits, in the order of the hits: as many as there are until their records have about so many bytes, and
+    /// one at least.
+    fn fetch_within(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Event>> {
+        let events = self.fetch_some(runs, hits, most)?;
+        let mut left = most;
+        let fits = |event: &Event| {
+            let before = left;
+            left = left.saturating_sub(event.original.len() as u64);
+            before > 0
+        };
+        let whole: Vec<Event> = events.into_iter().map_while(|event| event).take_while(fits).collect();
+        match hits {
+            // The first one was among those that were too many.
+            [first, ..] if whole.is_empty() => self.fetch(runs, std::slice::from_ref(first)),
+            _ => Ok(whole),
+        }
+    }
+
+    /// How many rows that lie together are read at a time.
+    fn rows_together(source: RowSource<'_>) -> usize {
+        (TOGETHER_BYTES / source.record_bytes(1).max(1)).clamp(APART as u64, TOGETHER_ROWS) as usize
+    }
+
+    /// The events of the hits, in the order of the hits; without some where their records have more than so many bytes.
+    fn fetch_some(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Option<Event>>> {
+        let order = in_rows_order(hits);
+        let split = |group: &'_ [usize]| {
+            let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
+            if apart { APART_ROWS } else { Self::rows_together(runs[hits[group[0]].1].source) }
+        };
+        let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
+        let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
+        let bytes = AtomicU64::new(0);
+        let read = |group: &&[usize]| {
+            if bytes.load(Ordering::Relaxed) > most {
+                return Ok(Vec::new());
+            }
+            self.budget.spend(group.len() as u64 * EVENT_WORK)?;
+            let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+            let source = runs[hits[group[0]].1].source;
+            let found = source.events(&rows)?;
+            if found.len() != rows.len() {
+                return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
+            }
+            bytes.fetch_add(found.iter().map(|event| event.original.len() as u64).sum(), Ordering::Relaxed);
+            Ok(found)
+        };
+        // Hits that are scattered are read on all cores.
+        let spread = groups.len() >= 3;
+        let found: Vec<Vec<Event>> = self.part(spread, || {
+            bytes.store(0, Ordering::Relaxed);
+            if spread { groups.par_iter().map(read).collect() } else { groups.iter().map(read).collect() }
+        })?;
+        let mut events: Vec<Option<Event>> = Vec::new();
+        events.resize_with(hits.len(), || None);
+        for (group, found) in groups.iter().zip(found) {
+            for (place, event) in group.iter().zip(found) {
+                events[*place] = Some(event);
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// The place from which a list that starts at a moment walks: before every event of that moment.
+fn start_at(moment: Timestamp, order: SortOrder) -> EventKey {
+    match order {
+        SortOrder::Descending => EventKey { time: moment, seq: u64::MAX },
+        SortOrder::Ascending => EventKey { time: moment, seq: 0 },
+    }
+}
+
+fn first(rows: Rows, limit: usize) -> Vec<u32> {
+    match rows {
+        Rows::Range(range) => range.take(limit).collect(),
+        Rows::List(mut rows) => {
+            rows.truncate(limit);
+            rows
+        }
+    }
+}
+
+/// The places of hits, run by run and in each in the order of rows: as they are read.
+pub(in crate::query) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..hits.len()).collect();
+    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
+    order
+}
+
+/// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking those is what a list page costs.
+const APART: usize = 16;
+/// Rows that lie together are read so many at a time at most, or as many as have so many bytes of records.
+const TOGETHER_ROWS: u64 = 256;
+const TOGETHER_BYTES: u64 = 4 << 20;
+/// So many of such rows are read by one core.
+const APART_ROWS: usize = 13;
+
+impl ListWalk {
+    /// A number that grows in the walk's direction.
+    pub(in crate::query) fn rank(self, key: EventKey) -> i128 {
+        let rank = (i128::from(key.time.millis()) << 64) | i128::from(key.seq);
+        match self.order {
+            SortOrder::Descending => -rank,
+            SortOrder::Ascending => rank,
+        }
+    }
+
+    /// Before every event that the run can have.
+    pub(in crate::query) fn first_time(self, run: &Run<'_>) -> EventKey {
+        match self.order {
+            SortOrder::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
+            SortOrder::Ascending => EventKey { time: run.tenant.oldest(), seq: 0 },
+        }
+    }
+
+    /// Whether the run can have an event that the walk comes to.
+    pub(in crate::query) fn reaches(self, run: &Run<'_>) -> bool {
+        self.after.is_none_or(|after| match self.order {
+            SortOrder::Descending => run.tenant.oldest() <= after.time,
+            SortOrder::Ascending => run.tenant.newest() >= after.time,
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! What is made of the rows that match: lists, streams, counts, histograms and sums.
+
+pub(super) mod batch;
+pub(super) mod by_id;
+pub(super) mod combinations;
+pub(super) mod cursor;
+pub(super) mod facets;
+pub(super) mod from_summary;
+pub(super) mod group_by;
+pub(super) mod histogram;
+pub(super) mod interval;
+pub(super) mod list;
+pub(super) mod stats;
+pub(super) mod stream;
+pub(super) mod top_k;

@@ -1,0 +1,170 @@
+//! Streams: every event that matches, in the list's order, in constant memory.
+//!
+//! Runs are merged as a list page merges them, but each keeps its place: its next hits are found when those before have
+//! been given out, so nothing is looked for twice, and no more than a chunk of row numbers of each run is held. A stream
+//! sees one snapshot from beginning to end.
+
+use crate::access::Scope;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Field;
+use crate::query::answers::batch::EventBatch;
+use crate::query::answers::list::{Hit, ListWalk, in_rows_order};
+use crate::query::budget::EVENT_WORK;
+use crate::query::filter::Filter;
+use crate::query::rows::events::{self, Rows};
+use crate::query::{Run, SnapshotReader, SortOrder};
+use rayon::prelude::*;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::ops::Range;
+use std::sync::mpsc::sync_channel;
+use std::thread::Builder;
+
+/// Events handed over at a time, and how many such parts are made at a time, on all cores.
+const PART: usize = 4_096;
+const PARTS: usize = 4;
+/// Hits that a run looks for first, and at most: twice as many each time.
+const CHUNK: (usize, usize) = (1_024, 65_536);
+
+/// What is streamed.
+#[derive(Debug, Clone, Default)]
+pub struct StreamQuery {
+    /// The order of the list.
+    pub order: SortOrder,
+    /// The fields that events have at least; all if none is named.
+    pub fields: Vec<Field>,
+}
+
+/// A run that is being given out.
+#[derive(Debug)]
+struct StreamedRun {
+    hits: VecDeque<u32>,
+    /// The rows that were not looked at yet; `None` until the run is begun.
+    rest: Option<Range<u32>>,
+    chunk: usize,
+}
+
+impl<'a> SnapshotReader<'a> {
+    /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order, while
+    /// the next are made. Returns how many there were.
+    ///
+    /// # Errors
+    /// A segment that cannot be read, or an error of `make` or `take`: the stream ends there.
+    pub fn stream<T: Send>(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        query: &StreamQuery,
+        make: impl Fn(EventBatch) -> Result<T> + Sync,
+        take: impl FnMut(T) -> Result<()>,
+    ) -> Result<u64> {
+        let make = &make;
+        std::thread::scope(|threads| {
+            // No more than one round waits to be taken.
+            let (sender, receiver) = sync_channel::<Vec<T>>(0);
+            let making = Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
+                self.each_round(scope, filter, query.order, |runs, hits| {
+                    let make = |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields)?);
+                    let parts: Vec<T> = self.part(true, || hits.par_chunks(PART).map(make).collect())?;
+                    // Who takes has failed, and says why.
+                    sender.send(parts).map_err(|_| Error::internal("nobody takes what is streamed"))
+                })
+            });
+            let making = making.context(ErrorKind::Unavailable, || "the system gives no thread for this: try again later".to_owned())?;
+            let taken = receiver.into_iter().flatten().try_for_each(take);
+            let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            taken.and(made)
+        })
+    }
+
+    /// Finds every event that matches, in the list's order, and hands over some at a time.
+    fn each_round(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        order: SortOrder,
+        mut hand_over: impl FnMut(&[Run<'a>], &[Hit]) -> Result<()>,
+    ) -> Result<u64> {
+        let walk = ListWalk { order, after: None };
+        let mut runs = self.runs(scope, filter);
+        runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
+        let mut sources: Vec<StreamedRun> =
+            runs.iter().map(|_| StreamedRun { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 }).collect();
+        let mut next_run = 0;
+        let mut heads: BinaryHeap<Reverse<(i128, usize)>> = BinaryHeap::new();
+        let mut batch: Vec<Hit> = Vec::with_capacity(PART * PARTS);
+        let mut total = 0;
+        loop {
+            // A run is begun when it can have the next event.
+            while next_run < runs.len() && heads.peek().is_none_or(|head| walk.rank(walk.first_time(&runs[next_run])) <= head.0.0) {
+                sources[next_run].rest = Some(runs[next_run].range(filter)?);
+                if let Some(rank) = self.advance(&runs[next_run], &mut sources[next_run], filter, walk)? {
+                    heads.push(Reverse((rank, next_run)));
+                }
+                next_run += 1;
+            }
+            let Some(Reverse((rank, place))) = heads.pop() else { break };
+            let row = sources[place].hits.pop_front().expect("a head has its hit");
+            batch.push((rank, place, row));
+            if batch.len() == PART * PARTS {
+                total += batch.len() as u64;
+                hand_over(&runs, &batch)?;
+                batch.clear();
+            }
+            if let Some(rank) = self.advance(&runs[place], &mut sources[place], filter, walk)? {
+                heads.push(Reverse((rank, place)));
+            }
+        }
+        total += batch.len() as u64;
+        hand_over(&runs, &batch)?;
+        Ok(total)
+    }
+
+    /// Finds a run's next hits if it has none at hand; returns the rank of its first.
+    fn advance(&self, run: &Run<'_>, source: &mut StreamedRun, filter: &Filter, walk: ListWalk) -> Result<Option<i128>> {
+        while source.hits.is_empty() {
+            let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else { return Ok(None) };
+            // Among the threads of questions, so that exports together take no more of the machine than they may.
+            let (hits, _) = self.part(true, || self.hits_in(run, filter, rest.clone(), walk.order, source.chunk))?;
+            // Fewer than asked for: the run is at its end.
+            if let Some(last) = hits.last().filter(|_| hits.len() == source.chunk) {
+                source.rest = Some(match walk.order {
+                    SortOrder::Descending => last + 1..rest.end,
+                    SortOrder::Ascending => rest.start..*last,
+                });
+            }
+            source.chunk = CHUNK.1.min(source.chunk * 2);
+            source.hits = hits.into();
+        }
+        let Some(row) = source.hits.front() else { return Ok(None) };
+        Ok(Some(walk.rank(run.source.places()?.key(*row))))
+    }
+
+    /// The events of hits, as far as `fields` need them; whole if none is named.
+    fn batch_of(&self, runs: &[Run<'a>], hits: &[Hit], fields: &[Field]) -> Result<EventBatch> {
+        if fields.is_empty() || fields.contains(&Field::Original) {
+            return Ok(self.fetch(runs, hits)?.into());
+        }
+        let order = in_rows_order(hits);
+        let mut batch = EventBatch::of(hits.len());
+        for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
+            let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
+            let source = runs[hits[group[0]].1].source;
+            let places = &mut group.iter().copied();
+            let mut found = 0;
+            if numbers.len() < events::COLUMNS_ROWS {
+                self.budget.spend(numbers.len() as u64 * EVENT_WORK)?;
+                found += batch.add_events(source.events(&numbers)?, places);
+            } else {
+                source.each_columns(&Rows::List(numbers), fields, &mut self.budget.pace(), |columns| {
+                    found += batch.add_columns(columns, places);
+                    Ok(())
+                })?;
+            }
+            if found != group.len() {
+                return Err(Error::corrupt(format!("{} gave {found} of {} rows", source.name(), group.len())));
+            }
+        }
+        Ok(batch)
+    }
+}

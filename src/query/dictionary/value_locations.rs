@@ -1,0 +1,120 @@
+//! In which segments the values of a field are: with the code of the value there, and how many rows have it. One table answers what would
+//! be a look into a dictionary in every segment.
+
+use hashbrown::HashMap;
+use std::sync::{Arc, Weak};
+
+/// Places that are remembered of a field at most (twelve bytes each).
+const PLACES_MAX: usize = 2 << 20;
+/// A segment with more values of a field than this is not in the table.
+pub(in crate::query) const VALUES_MAX: u32 = 2_048;
+
+/// Where the values of a field are, by their numbers.
+#[derive(Debug)]
+pub(in crate::query) struct ValueLocations {
+    /// Of each value, in the order of the segments.
+    of: Vec<Vec<ValueLocation>>,
+    /// The segments in the table, as long as they are there.
+    segments: HashMap<u32, Weak<u32>>,
+    count: usize,
+    most: usize,
+    /// There are more than are remembered.
+    crowded: bool,
+}
+
+/// Where a value is.
+#[derive(Debug, Clone, Copy)]
+struct ValueLocation {
+    /// The serial number of the segment.
+    segment: u32,
+    code: u32,
+    rows: u32,
+}
+
+impl Default for ValueLocations {
+    fn default() -> Self {
+        Self { of: Vec::new(), segments: HashMap::new(), count: 0, most: PLACES_MAX, crowded: false }
+    }
+}
+
+impl ValueLocations {
+    /// Takes the values of a segment, whose serial number lives as long as it does: their numbers in the order of their codes from 1,
+    /// and how many rows have each.
+    pub(in crate::query) fn add(&mut self, serial: &Arc<u32>, numbers: &[u32], rows: &[u32]) {
+        if self.crowded || numbers.len() > VALUES_MAX as usize || self.segments.contains_key(serial.as_ref()) {
+            return;
+        }
+        if self.count + numbers.len() > self.most {
+            self.forget_merged();
+            // What is still half full would be gone through again and again.
+            self.crowded = self.count > self.most / 2;
+        }
+        self.count += numbers.len();
+        self.segments.insert(**serial, Arc::downgrade(serial));
+        for ((code, number), rows) in (1..).zip(numbers).zip(rows) {
+            let number = *number as usize;
+            if self.of.len() <= number {
+                self.of.resize_with(number + 1, Vec::new);
+            }
+            let places = &mut self.of[number];
+            // Segments mostly come in their order.
+            let at = places.partition_point(|place| place.segment < **serial);
+            places.insert(at, ValueLocation { segment: **serial, code, rows: *rows });
+        }
+    }
+
+    fn forget_merged(&mut self) {
+        self.segments.retain(|_, life| life.strong_count() > 0);
+        for places in &mut self.of {
+            places.retain(|place| self.segments.contains_key(&place.segment));
+        }
+        self.count = self.of.iter().map(Vec::len).sum();
+    }
+
+    /// Whether the table knows the values of a segment.
+    pub(in crate::query) fn knows(&self, segment: u32) -> bool {
+        self.segments.contains_key(&segment)
+    }
+
+    /// The code of a value in a segment that the table knows and how many rows have it, if any has.
+    pub(in crate::query) fn find(&self, segment: u32, number: u32) -> Option<(u32, u32)> {
+        let places = self.of.get(number as usize)?;
+        let at = places.binary_search_by_key(&segment, |place| place.segment).ok()?;
+        Some((places[at].code, places[at].rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_in_the_segments_that_have_them() {
+        let mut places = ValueLocations::default();
+        let serials: Vec<Arc<u32>> = (0..3).map(Arc::new).collect();
+        places.add(&serials[2], &[7, 0], &[5, 6]);
+        places.add(&serials[0], &[7], &[1]);
+        assert_eq!((places.find(2, 7), places.find(2, 0), places.find(0, 7)), (Some((1, 5)), Some((2, 6)), Some((1, 1))));
+        assert_eq!((places.find(0, 0), places.find(1, 7), places.find(2, 900)), (None, None, None));
+        assert!(places.knows(0) && !places.knows(1));
+        places.add(&Arc::new(9), &vec![1; VALUES_MAX as usize + 1], &vec![1; VALUES_MAX as usize + 1]);
+        assert!(!places.knows(9), "a segment of many values is asked by itself");
+    }
+
+    #[test]
+    fn segments_that_were_merged_are_forgotten_and_what_does_not_fit_is_not_gone_through_again() {
+        let mut places = ValueLocations { most: 10, ..ValueLocations::default() };
+        let merged = Arc::new(1);
+        places.add(&merged, &[0, 1, 2, 3], &[1; 4]);
+        let alive: Vec<Arc<u32>> = (2..6).map(Arc::new).collect();
+        places.add(&alive[0], &[0, 1, 2, 3], &[1; 4]);
+        drop(merged);
+        places.add(&alive[1], &[1, 2, 3, 4], &[2; 4]);
+        assert!(!places.knows(1) && places.knows(2) && places.knows(3) && places.count == 8);
+        assert_eq!((places.find(1, 0), places.find(3, 4)), (None, Some((4, 2))));
+        places.add(&alive[2], &[1, 2, 3, 4], &[2; 4]);
+        assert!(places.knows(4) && places.crowded, "it is full of segments that are there");
+        places.add(&alive[3], &[1], &[2]);
+        assert!(!places.knows(5) && places.find(4, 1) == Some((1, 2)));
+    }
+}

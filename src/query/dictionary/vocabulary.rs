@@ -1,0 +1,287 @@
+//! The values of fields by number, the same in all segments: counts of different segments are added up as numbers, and only
+//! what is shown becomes text.
+//!
+//! A segment's codes are places in its own dictionary. Which number of the vocabulary each stands for is found out when a
+//! question is first about the field in that segment, and remembered; and so is, for each value, in which segments it is: a question
+//! for a value looks into one table then, and not into a dictionary in every segment.
+
+use crate::error::Result;
+use crate::event::{FIELDS, Field, FieldDef, FilterOperator};
+use crate::query::answers::group_by::By;
+use crate::query::budget::GroupMemory;
+use crate::query::dictionary::value_locations::{VALUES_MAX, ValueLocations};
+use crate::query::source::RowSource;
+use crate::storage::segment::{Codes, IndexReader, Segment};
+use hashbrown::HashMap;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// What a text takes in a table, beside its bytes.
+pub(in crate::query) const TEXT_OVERHEAD: usize = 64;
+/// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by text.
+const TEXT_BYTES_MAX: usize = 128 << 20;
+/// Numbers remembered for segments of a field at most (four bytes each); when there are more, all are forgotten.
+const NUMBERS_MAX: usize = 32 << 20;
+
+/// The values of all fields.
+#[derive(Debug)]
+pub struct Vocabulary {
+    fields: Vec<RwLock<FieldValues>>,
+    /// The addresses that were asked for last.
+    asked: Mutex<Option<AddressMatches>>,
+}
+
+/// Which values are among some addresses.
+#[derive(Debug)]
+struct AddressMatches {
+    field: Field,
+    texts: Vec<String>,
+    networks: Vec<IpNet>,
+    /// By number.
+    verdicts: Arc<Vec<bool>>,
+}
+
+/// The codes of a segment that stand for addresses that were asked for.
+#[derive(Debug, Clone)]
+pub(in crate::query) struct Addressed {
+    numbers: Arc<[u32]>,
+    verdicts: Arc<Vec<bool>>,
+}
+
+impl Addressed {
+    #[inline]
+    pub(in crate::query) fn has(&self, code: u32) -> bool {
+        code > 0 && self.verdicts[self.numbers[code as usize - 1] as usize]
+    }
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        let values = |def: &FieldDef| {
+            RwLock::new(FieldValues { addressed: def.operators.contains(&FilterOperator::Cidr), ..FieldValues::default() })
+        };
+        Self { fields: FIELDS.iter().map(values).collect(), asked: Mutex::default() }
+    }
+}
+
+/// The values of one field.
+#[derive(Debug, Default)]
+struct FieldValues {
+    numbers: HashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
+    bytes: usize,
+    /// Whether networks are asked for, and then the address that each text is.
+    addressed: bool,
+    addresses: Vec<Option<IpAddr>>,
+    /// The numbers of a segment's values, in the order of its codes from 1, by the serial number of the segment.
+    segments: HashMap<u32, Arc<[u32]>>,
+    remembered: usize,
+    places: ValueLocations,
+}
+
+impl FieldValues {
+    fn number(&mut self, text: &str) -> Option<u32> {
+        if let Some(number) = self.numbers.get(text) {
+            return Some(*number);
+        }
+        let bytes = self.bytes + text.len() + TEXT_OVERHEAD;
+        if bytes > TEXT_BYTES_MAX {
+            return None;
+        }
+        let text: Arc<str> = text.into();
+        let number = self.texts.len() as u32;
+        self.bytes = bytes;
+        if self.addressed {
+            self.addresses.push(text.parse().ok());
+        }
+        self.texts.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        Some(number)
+    }
+
+    fn remember(&mut self, segment: u32, numbers: &Arc<[u32]>) {
+        if self.remembered + numbers.len() > NUMBERS_MAX {
+            self.segments.clear();
+            self.remembered = 0;
+        }
+        self.remembered += numbers.len();
+        self.segments.insert(segment, Arc::clone(numbers));
+    }
+
+    /// Where a value is in a segment, if it is there; `None` if that is not known.
+    fn place(&self, segment: u32, text: &str) -> Option<Option<(u32, u32)>> {
+        self.places.knows(segment).then(|| self.numbers.get(text).and_then(|number| self.places.find(segment, *number)))
+    }
+}
+
+/// The codes of a field in a segment, and the number that each stands for.
+#[derive(Debug)]
+pub(in crate::query) struct SegmentCodes {
+    pub(in crate::query) codes: Codes,
+    /// By code, from 1.
+    pub(in crate::query) numbers: Arc<[u32]>,
+}
+
+impl Vocabulary {
+    /// How a source counts by a field without texts; `None` if it cannot.
+    pub(in crate::query) fn coded(&self, source: RowSource<'_>, field: Field) -> Result<Option<SegmentCodes>> {
+        let RowSource::Segment(segment) = source else { return Ok(None) };
+        let Some(index) = segment.sound_index()? else { return Ok(None) };
+        let Some(codes) = index.codes(field)?.cloned() else { return Ok(None) };
+        Ok(self.numbers(segment, field)?.map(|numbers| SegmentCodes { codes, numbers }))
+    }
+
+    fn numbers(&self, segment: &Segment, field: Field) -> Result<Option<Arc<[u32]>>> {
+        let values = &self.fields[field as usize];
+        if let Some(numbers) = values.read().unwrap_or_else(PoisonError::into_inner).segments.get(segment.serial().as_ref()) {
+            return Ok(Some(Arc::clone(numbers)));
+        }
+        let Some(index) = segment.sound_index()? else { return Ok(None) };
+        let mut values = values.write().unwrap_or_else(PoisonError::into_inner);
+        let (mut numbers, mut all_rows, mut full) = (Vec::new(), Vec::new(), false);
+        index.each_value(field, |text, rows| {
+            match values.number(text).filter(|_| !full) {
+                Some(number) => numbers.push(number),
+                None => full = true,
+            }
+            all_rows.push(rows);
+        })?;
+        if full {
+            return Ok(None);
+        }
+        let numbers: Arc<[u32]> = numbers.into();
+        values.remember(**segment.serial(), &numbers);
+        values.places.add(segment.serial(), &numbers, &all_rows);
+        Ok(Some(numbers))
+    }
+
+    /// The code of a value in a segment and how many rows have it, if any has.
+    pub(in crate::query) fn code_of(
+        &self,
+        segment: &Segment,
+        index: &IndexReader,
+        field: Field,
+        value: &str,
+    ) -> Result<Option<(u32, u32)>> {
+        let place = || self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner).place(**segment.serial(), value);
+        if let Some(found) = place() {
+            return Ok(found);
+        }
+        if index.values(field)? <= VALUES_MAX
+            && self.numbers(segment, field)?.is_some()
+            && let Some(found) = place()
+        {
+            return Ok(found);
+        }
+        index.code_of(field, value)
+    }
+
+    /// Which codes of a segment stand for one of these texts or an address in one of these networks; `None` if the vocabulary is full.
+    pub(in crate::query) fn addressed(
+        &self,
+        segment: &Segment,
+        field: Field,
+        texts: &[String],
+        networks: &[IpNet],
+    ) -> Result<Option<Addressed>> {
+        let Some(numbers) = self.numbers(segment, field)? else { return Ok(None) };
+        let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // A question asks this of every segment; new values may have come with each.
+        let known = asked.as_ref().filter(|asked| {
+            asked.field == field && asked.texts == texts && asked.networks == networks && asked.verdicts.len() == values.texts.len()
+        });
+        let verdicts = match known {
+            Some(asked) => Arc::clone(&asked.verdicts),
+            None => {
+                let inside =
+                    |address: &Option<IpAddr>| address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)));
+                let mut verdicts: Vec<bool> = values.addresses.iter().map(inside).collect();
+                verdicts.resize(values.texts.len(), false);
+                for number in texts.iter().filter_map(|text| values.numbers.get(text.as_str())) {
+                    verdicts[*number as usize] = true;
+                }
+                let verdicts = Arc::new(verdicts);
+                *asked =
+                    Some(AddressMatches { field, texts: texts.to_vec(), networks: networks.to_vec(), verdicts: Arc::clone(&verdicts) });
+                verdicts
+            }
+        };
+        Ok(Some(Addressed { numbers, verdicts }))
+    }
+
+    /// The texts of numbers.
+    pub(in crate::query) fn texts(&self, field: Field, numbers: impl Iterator<Item = u32>) -> Vec<Arc<str>> {
+        let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
+        numbers.map(|number| Arc::clone(&values.texts[number as usize])).collect()
+    }
+
+    /// The number of a text that some segment has.
+    pub(in crate::query) fn known(&self, field: Field, text: &str) -> Option<u32> {
+        self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner).numbers.get(text).copied()
+    }
+}
+
+/// Counts by the values of a field, of one source or of all.
+#[derive(Debug, Default)]
+pub(in crate::query) struct Counts {
+    /// By number.
+    pub(in crate::query) numbers: Vec<(u32, u64)>,
+    /// Of what has no numbers.
+    pub(in crate::query) texts: HashMap<String, u64>,
+}
+
+/// The sums of counts.
+#[derive(Debug, Default)]
+pub(in crate::query) struct CountTotals {
+    numbers: Vec<u64>,
+    texts: HashMap<String, u64>,
+}
+
+impl CountTotals {
+    pub(in crate::query) fn add(&mut self, counts: Counts, by: &By, room: &mut GroupMemory) -> Result<()> {
+        counts.numbers.into_iter().for_each(|(number, count)| self.add_number(number, count));
+        for (text, count) in counts.texts {
+            match self.texts.get_mut(&text) {
+                Some(total) => *total += count,
+                None => {
+                    room.take(by, text.len() + TEXT_OVERHEAD)?;
+                    self.texts.insert(text, count);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers are those of a vocabulary, which has a bound of its own.
+    fn add_number(&mut self, number: u32, count: u64) {
+        if self.numbers.len() <= number as usize {
+            self.numbers.resize(number as usize + 1, 0);
+        }
+        self.numbers[number as usize] += count;
+    }
+
+    /// The `size` most frequent values, equal counts in the order of the text.
+    pub(in crate::query) fn most(mut self, vocabulary: &Vocabulary, field: Field, size: usize) -> Vec<(String, u64)> {
+        let mut rest: Vec<(String, u64)> = Vec::new();
+        for (text, count) in std::mem::take(&mut self.texts) {
+            match vocabulary.known(field, &text) {
+                Some(number) => self.add_number(number, count),
+                None => rest.push((text, count)),
+            }
+        }
+        let mut counted: Vec<(u32, u64)> = (0..).zip(self.numbers).filter(|(_, count)| *count > 0).collect();
+        if size > 0 && counted.len() > size {
+            // Only those as frequent as the last one that is shown need their texts.
+            let (_, (_, least), _) = counted.select_nth_unstable_by(size - 1, |left, right| right.1.cmp(&left.1));
+            let least = *least;
+            counted.retain(|(_, count)| *count >= least);
+        }
+        let texts = vocabulary.texts(field, counted.iter().map(|(number, _)| *number));
+        rest.extend(texts.iter().map(ToString::to_string).zip(counted.iter().map(|(_, count)| *count)));
+        rest.sort_unstable_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+        rest.truncate(size);
+        rest
+    }
+}

@@ -1,0 +1,205 @@
+//! What the index knows of a clause: rows that every match is among, and whether those are exactly the matches.
+
+use crate::error::Result;
+use crate::query::dictionary::vocabulary::Vocabulary;
+use crate::query::filter::{Clause, FieldCondition, RecordTest, ValueMatch, ValueTest};
+use crate::query::rows::lookup::conditions::{Conditions, TERMS_MAX};
+use crate::query::rows::lookup::literal::{raw_words, words_of_glob};
+use crate::query::rows::lookup::row_set::{Intersection, RowSet, Served, in_order};
+use crate::storage::segment::{IndexReader, Segment, TextRows};
+use crate::text::{NeedleTerms, decided_by_shape, words_of};
+use std::ops::Range;
+
+/// Rows that every match is among.
+pub(super) struct ServedRows<'a> {
+    /// A match is in all of these; any row is if there are none.
+    pub(super) required: Vec<RowSet<'a>>,
+    /// Every row that is in all of them matches.
+    pub(super) exact: bool,
+    /// Where that is not so: rows that match for certain, if any are known.
+    pub(super) sure: Option<RowSet<'a>>,
+}
+
+impl<'a> ServedRows<'a> {
+    /// Whether no row matches.
+    fn is_empty(&self) -> bool {
+        self.required.iter().any(|docs| docs.size() == 0)
+    }
+
+    fn of(docs: RowSet<'a>, exact: bool) -> Self {
+        Self { required: vec![docs], exact, sure: None }
+    }
+}
+
+/// Serves clauses from one index, for a range of rows.
+pub(super) struct Server<'a, 'q> {
+    index: &'a IndexReader,
+    rows: &'q Range<u32>,
+    conditions: Conditions<'a, 'q>,
+}
+
+impl<'a, 'q> Server<'a, 'q> {
+    pub(super) fn new(segment: &'a Segment, index: &'a IndexReader, rows: &'q Range<u32>, vocabulary: &'q Vocabulary) -> Self {
+        Self { index, rows, conditions: Conditions { segment, index, rows, vocabulary } }
+    }
+
+    /// The rows that a negated clause excludes, if the index knows them for certain.
+    pub(super) fn excluded(&self, clause: &Clause) -> Result<Option<RowSet<'a>>> {
+        let found = match clause {
+            Clause::Field(condition) if condition.negated => self.condition(&FieldCondition { negated: false, ..condition.clone() })?,
+            Clause::Not(clause) => self.serve(clause)?,
+            _ => None,
+        };
+        found.filter(|found| found.exact).map(|found| self.one(found)).transpose()
+    }
+
+    /// What the index knows of a clause; `None` if nothing.
+    pub(super) fn serve(&self, clause: &Clause) -> Result<Option<ServedRows<'a>>> {
+        match clause {
+            Clause::Field(condition) if !condition.negated => self.condition(condition),
+            Clause::Field(_) | Clause::Not(_) => {
+                let Some(docs) = self.excluded(clause)? else { return Ok(None) };
+                let size = docs.size();
+                let rest = Intersection::new(vec![Served { docs, negated: true, size }], self.rows.clone())?.take(usize::MAX);
+                Ok(Some(ServedRows::of(RowSet::List(rest), true)))
+            }
+            Clause::Record(_) if !self.index.has_words() => Ok(None),
+            Clause::Record(test) => self.record(test),
+            Clause::All(clauses) => self.all(clauses),
+            Clause::Any(clauses) => {
+                let found = clauses.iter().map(|clause| self.serve(clause)).collect::<Result<Option<Vec<ServedRows<'a>>>>>()?;
+                found.map(|found| self.any(found)).transpose()
+            }
+        }
+    }
+
+    fn all(&self, clauses: &[Clause]) -> Result<Option<ServedRows<'a>>> {
+        let mut all = ServedRows { required: Vec::new(), exact: true, sure: None };
+        let mut known = clauses.is_empty();
+        for clause in clauses {
+            match self.serve(clause)? {
+                Some(found) => {
+                    all.required.extend(found.required);
+                    all.exact &= found.exact;
+                    known = true;
+                }
+                None => all.exact = false,
+            }
+        }
+        Ok(known.then_some(all))
+    }
+
+    /// The rows of any of these.
+    fn any(&self, found: Vec<ServedRows<'a>>) -> Result<ServedRows<'a>> {
+        let exact = found.iter().all(|found| found.exact);
+        let (mut rows, mut sure): (Vec<u32>, Vec<u32>) = Default::default();
+        for found in found {
+            let these = self.list(found.required)?;
+            if found.exact && !exact {
+                sure.extend(&these);
+            } else if let Some(docs) = found.sure {
+                sure.extend(self.list(vec![docs])?);
+            }
+            rows.extend(these);
+        }
+        let list = |rows| RowSet::List(in_order(rows, self.rows));
+        let sure = (!sure.is_empty()).then(|| list(sure));
+        Ok(ServedRows { required: vec![list(rows)], exact, sure })
+    }
+
+    /// The rows in question that are in all of these.
+    fn list(&self, required: Vec<RowSet<'a>>) -> Result<Vec<u32>> {
+        let served = required.into_iter().map(Served::of).collect();
+        Ok(Intersection::new(served, self.rows.clone())?.take(usize::MAX))
+    }
+
+    fn one(&self, mut found: ServedRows<'a>) -> Result<RowSet<'a>> {
+        Ok(match found.required.len() {
+            1 => found.required.remove(0),
+            _ => RowSet::List(self.list(found.required)?),
+        })
+    }
+
+    fn record(&self, test: &RecordTest) -> Result<Option<ServedRows<'a>>> {
+        match test {
+            RecordTest::Words(needle) => {
+                let (wanted, exact) = words_of(needle, false, false);
+                let words = self.wanted(&wanted, exact)?;
+                if exact || !decided_by_shape(needle) || words.as_ref().is_some_and(ServedRows::is_empty) {
+                    return Ok(words);
+                }
+                match self.index.phrase(needle)? {
+                    Some(texts) => Ok(Some(of_texts(texts, words))),
+                    None => Ok(words),
+                }
+            }
+            RecordTest::Substring(text) => self.wanted(&raw_words(text, true, true), false),
+            RecordTest::Value(test) => self.values(test),
+        }
+    }
+
+    fn values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
+        let words = self.words_of_values(test)?;
+        if let (Some(path), false) = (&test.path, test.cased)
+            && test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
+            && !words.as_ref().is_some_and(ServedRows::is_empty)
+        {
+            let passes = |text: &str| test.any.iter().any(|wanted| matches!(wanted, ValueMatch::Glob(glob) if glob.matches(text)));
+            if let Some(texts) = self.index.value_at(path, passes)? {
+                return Ok(Some(of_texts(texts, words)));
+            }
+        }
+        Ok(words)
+    }
+
+    fn words_of_values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
+        // The words of the path are words of keys.
+        let path = test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
+        let mut any = Vec::new();
+        for value in &test.any {
+            let mut wanted = path.clone();
+            if let ValueMatch::Glob(glob) = value {
+                wanted.extend(words_of_glob(glob, test.cased));
+            }
+            match self.wanted(&wanted, false)? {
+                Some(found) => any.push(found),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(if any.len() == 1 { any.remove(0) } else { self.any(any)? }))
+    }
+
+    /// The rows whose records have all these words.
+    fn wanted(&self, wanted: &[NeedleTerms], exact: bool) -> Result<Option<ServedRows<'a>>> {
+        let mut required = Vec::new();
+        for wanted in wanted {
+            required.push(match wanted {
+                NeedleTerms::Term(term) => RowSet::of(self.index.word(term)?.into_iter().collect()),
+                NeedleTerms::Id(id) => RowSet::List(self.index.rows_near_id(id)?),
+                NeedleTerms::Beginning(letter) => match self.index.words_with_prefix(&letter.to_string(), TERMS_MAX)? {
+                    Some(words) => {
+                        let postings = words.iter().map(|word| self.index.word(word)).collect::<Result<Vec<_>>>()?;
+                        RowSet::of(postings.into_iter().flatten().collect())
+                    }
+                    None => return Ok(None),
+                },
+            });
+        }
+        Ok((!required.is_empty()).then_some(ServedRows { required, exact, sure: None }))
+    }
+
+    /// The rows that a condition has, and whether that is certain.
+    fn condition(&self, condition: &FieldCondition) -> Result<Option<ServedRows<'a>>> {
+        Ok(self.conditions.serve(condition)?.map(|(docs, exact)| ServedRows::of(docs, exact)))
+    }
+}
+
+/// What posting lists of texts say: rows that match, and rows that may, which have the words too.
+fn of_texts<'a>(texts: TextRows, words: Option<ServedRows<'a>>) -> ServedRows<'a> {
+    if texts.maybe.is_empty() {
+        return ServedRows::of(RowSet::of(texts.sure), true);
+    }
+    let either = RowSet::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
+    let words = words.into_iter().flat_map(|words| words.required);
+    ServedRows { required: std::iter::once(either).chain(words).collect(), exact: false, sure: Some(RowSet::of(texts.sure)) }
+}

@@ -1,0 +1,228 @@
+//! What the index knows of a condition on a field: by the codes of fields of few values, by posting lists where there are no codes, by
+//! hashes of ids, by the list of amounts.
+
+use crate::error::Result;
+use crate::event::{Field, IndexKind, Value};
+use crate::query::dictionary::vocabulary::Vocabulary;
+use crate::query::filter::{FieldCondition, Test};
+use crate::query::rows::lookup::row_set::{CodedRows, RowSet, WantedCodes, in_order};
+use crate::storage::segment::{Codes, IndexReader, Segment};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::ops::Range;
+
+/// More terms than this for one condition are not gathered: the columns are read instead.
+pub(super) const TERMS_MAX: usize = 4_096;
+/// Terms of a field that are looked through to find those in a network.
+const TERMS_SEEN_MAX: usize = 65_536;
+/// Terms of a condition whose posting lists may lead.
+const LEADING_TERMS_MAX: usize = 16;
+
+/// Serves conditions from one index, for a range of rows.
+#[derive(Clone, Copy)]
+pub(in crate::query) struct Conditions<'a, 'q> {
+    pub(in crate::query) segment: &'a Segment,
+    pub(in crate::query) index: &'a IndexReader,
+    pub(in crate::query) rows: &'q Range<u32>,
+    pub(in crate::query) vocabulary: &'q Vocabulary,
+}
+
+impl<'a> Conditions<'a, '_> {
+    /// The rows that a condition has according to the index, and whether that is certain. `None`: the index cannot tell.
+    pub(super) fn serve(&self, condition: &FieldCondition) -> Result<Option<(RowSet<'a>, bool)>> {
+        let field = condition.field;
+        match (field.def().index, &condition.test) {
+            (IndexKind::Term, test) => {
+                if let Some(codes) = self.index.codes(field)?
+                    && let Some(docs) = self.by_code(field, codes, test)?
+                {
+                    return Ok(Some((docs, true)));
+                }
+                Ok(by_term(self.index, field, test)?.map(|docs| (docs, true)))
+            }
+            (IndexKind::Hash, test) => self.by_id(field, test),
+            _ if field == Field::Amount => {
+                let Some(amounts) = self.index.amounts()? else { return Ok(None) };
+                let rows = self.rows.clone();
+                let found = match &condition.test {
+                    Test::Between(least, most) => amounts.between(rows, *least, *most),
+                    Test::Present => amounts.between(rows, None, None),
+                    test => amounts.within(rows).filter(|(_, amount)| test.holds(Value::Decimal(*amount))).map(|(row, _)| row).collect(),
+                };
+                Ok(Some((RowSet::List(found), true)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn by_id(&self, field: Field, test: &Test) -> Result<Option<(RowSet<'a>, bool)>> {
+        let (index, all) = (self.index, [String::new()]);
+        let found = match test {
+            Test::OneOf(values) => {
+                let mut rows = Vec::new();
+                for value in values {
+                    rows.extend(index.candidates(field, value)?);
+                }
+                Some((rows, index.ids_are_certain(field)?))
+            }
+            Test::Prefix(prefixes) => index.rows_with_id_prefix(field, prefixes, self.rows)?.map(|rows| (rows, true)),
+            Test::Present => index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true)),
+            Test::Address(..) | Test::Amounts(_) | Test::Between(..) => None,
+        };
+        Ok(found.map(|(rows, certain)| (RowSet::List(in_order(rows, self.rows)), certain)))
+    }
+
+    /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the segment has one of them, `None`
+    /// if codes do not tell.
+    pub(in crate::query) fn wanted(&self, condition: &FieldCondition) -> Result<Option<Option<WantedCodes>>> {
+        let field = condition.field;
+        if field.def().index != IndexKind::Term {
+            return Ok(None);
+        }
+        let Some(codes) = self.index.codes(field)? else { return Ok(None) };
+        Ok(match self.by_code(field, codes, &condition.test)? {
+            Some(RowSet::Coded(coded)) => Some(Some(coded.wanted)),
+            Some(_) => Some(None),
+            None => None,
+        })
+    }
+
+    fn by_code(&self, field: Field, codes: &'a Codes, test: &Test) -> Result<Option<RowSet<'a>>> {
+        let index = self.index;
+        let docs = |wanted, size, terms| RowSet::Coded(CodedRows { codes, wanted, size, index, field, terms });
+        let all = index.values(field)?;
+        Ok(match test {
+            Test::OneOf(values) => self.one_of(field, values, all, docs)?,
+            Test::Present => Some(docs(WantedCodes::Range(1..all + 1), index.rows(), Vec::new())),
+            Test::Prefix(prefixes) => {
+                let ranges = prefixes.iter().map(|prefix| index.codes_with_prefix(field, prefix)).collect::<Result<Vec<_>>>()?;
+                match ranges.as_slice() {
+                    _ if ranges.iter().all(|range| range.is_empty()) => Some(RowSet::List(Vec::new())),
+                    [range] => Some(docs(WantedCodes::Range(range.clone()), index.rows(), Vec::new())),
+                    _ => {
+                        let set = (0..=all).map(|code| ranges.iter().any(|range| range.contains(&code))).collect();
+                        Some(docs(WantedCodes::Set(set), index.rows(), Vec::new()))
+                    }
+                }
+            }
+            Test::Address(values, networks) if networks.is_empty() => self.one_of(field, values, all, docs)?,
+            Test::Address(values, networks) => {
+                let addressed = self.vocabulary.addressed(self.segment, field, values, networks)?;
+                addressed.map(|addressed| docs(WantedCodes::Addressed(addressed), index.rows(), Vec::new()))
+            }
+            Test::Amounts(_) | Test::Between(..) => None,
+        })
+    }
+
+    fn one_of(
+        &self,
+        field: Field,
+        values: &[String],
+        all: u32,
+        docs: impl Fn(WantedCodes, u32, Vec<String>) -> RowSet<'a>,
+    ) -> Result<Option<RowSet<'a>>> {
+        let mut found: Vec<(u32, u32, &String)> = Vec::new();
+        for value in values {
+            found.extend(self.vocabulary.code_of(self.segment, self.index, field, value)?.map(|(code, rows)| (code, rows, value)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        let size = found.iter().map(|(_, rows, _)| *rows).sum();
+        let few = found.len() <= LEADING_TERMS_MAX;
+        let terms = if few { found.iter().map(|(_, _, value)| (*value).clone()).collect() } else { Vec::new() };
+        let wanted = match found.as_slice() {
+            [] => return Ok(Some(RowSet::List(Vec::new()))),
+            [(code, ..)] => WantedCodes::One(*code),
+            _ => {
+                let mut set = vec![false; all as usize + 1];
+                found.iter().for_each(|(code, ..)| set[*code as usize] = true);
+                WantedCodes::Set(set)
+            }
+        };
+        Ok(Some(docs(wanted, size, terms)))
+    }
+}
+
+/// The same from posting lists alone.
+fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Option<RowSet<'a>>> {
+    match test {
+        Test::OneOf(values) => Ok(Some(union(index, field, values)?)),
+        Test::Prefix(prefixes) => {
+            let mut terms = Vec::new();
+            for prefix in prefixes {
+                // A long value's term is its beginning and a hash, so a prefix that reaches into the hash proves nothing.
+                let found = if prefix.len() < 1_000 { index.values_with_prefix(field, prefix, TERMS_MAX)? } else { None };
+                let Some(found) = found else { return Ok(None) };
+                terms.extend(found);
+            }
+            union_of_terms(index, field, terms).map(Some)
+        }
+        Test::Present => match index.values_with_prefix(field, "", TERMS_MAX)? {
+            Some(terms) => union_of_terms(index, field, terms).map(Some),
+            None => Ok(None),
+        },
+        Test::Address(values, networks) if networks.is_empty() => Ok(Some(union(index, field, values)?)),
+        Test::Address(values, networks) => {
+            let mut terms = values.clone();
+            for network in networks {
+                let Some(near) = index.values_with_prefix(field, &shared_text(network), TERMS_SEEN_MAX)? else { return Ok(None) };
+                terms.extend(near.into_iter().filter(|term| term.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))));
+            }
+            if terms.len() > TERMS_MAX {
+                return Ok(None);
+            }
+            union_of_terms(index, field, terms).map(Some)
+        }
+        Test::Amounts(_) | Test::Between(..) => Ok(None),
+    }
+}
+
+/// How the text of every address in a network begins: the octets that all share. IPv6 has too many ways to write one.
+fn shared_text(network: &IpNet) -> String {
+    match network {
+        IpNet::V4(network) => {
+            let octets = network.network().octets();
+            let shared = usize::from(network.prefix_len() / 8);
+            let text: Vec<String> = octets[..shared].iter().map(ToString::to_string).collect();
+            if (1..4).contains(&shared) { format!("{}.", text.join(".")) } else { text.join(".") }
+        }
+        IpNet::V6(_) => String::new(),
+    }
+}
+
+fn union(index: &IndexReader, field: Field, values: &[String]) -> Result<RowSet<'static>> {
+    let mut postings = Vec::new();
+    for value in values {
+        postings.extend(index.postings(field, value)?);
+    }
+    Ok(RowSet::of(postings))
+}
+
+fn union_of_terms(index: &IndexReader, field: Field, mut terms: Vec<String>) -> Result<RowSet<'static>> {
+    terms.sort_unstable();
+    terms.dedup();
+    let mut postings = Vec::new();
+    for term in &terms {
+        postings.extend(index.postings_of_term(field, term)?);
+    }
+    Ok(RowSet::of(postings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shared_text;
+
+    #[test]
+    fn addresses_of_a_network_share_their_whole_octets() {
+        for (network, text) in [
+            ("10.0.0.0/8", "10."),
+            ("10.1.0.0/15", "10."),
+            ("10.1.2.0/24", "10.1.2."),
+            ("10.1.2.3/32", "10.1.2.3"),
+            ("0.0.0.0/0", ""),
+            ("fe80::/10", ""),
+        ] {
+            assert_eq!(shared_text(&network.parse().expect(network)), text, "{network}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Lookup: the rows that match, from posting lists and tables of ids, verified against the columns and the record where
+//! the index cannot tell for certain.
+
+mod clauses;
+mod conditions;
+mod escapes;
+mod literal;
+mod row_set;
+mod verify;
+
+use crate::error::Result;
+use crate::event::Field;
+use crate::query::VerifyWork;
+use crate::query::dictionary::vocabulary::Vocabulary;
+use crate::query::filter::{Clause, Filter};
+use crate::query::rows::events::Rows;
+use crate::query::rows::lookup::clauses::Server;
+pub(in crate::query) use crate::query::rows::lookup::row_set::WantedCodes;
+use crate::query::rows::lookup::row_set::{Intersection, RowSet, Served};
+use crate::query::rows::plan::Facts;
+use crate::storage::segment::{IndexReader, Segment};
+pub(in crate::query) use conditions::Conditions;
+use std::ops::Range;
+pub(in crate::query) use verify::{ColumnRow, fields_of};
+
+/// Candidates that are verified first while a page fills; twice as many each time, for a page that does not fill soon.
+const VERIFY_ROWS: usize = 512;
+/// Candidates that are verified at a time at most.
+const VERIFY_ROWS_MAX: usize = 32_768;
+
+/// A filter prepared against the index of one segment.
+pub(in crate::query) struct Lookup<'a> {
+    segment: &'a Segment,
+    served: Vec<Served<'a>>,
+    residual: Vec<&'a Clause>,
+    /// For each of these, if any are known: rows that have it for certain.
+    sure: Vec<Option<RowSet<'a>>>,
+    facts: Facts,
+}
+
+impl<'a> Lookup<'a> {
+    /// Asks the index what it knows of the filter's clauses, for the rows in question; `thorough` even when one has settled it.
+    pub(in crate::query) fn prepare(
+        segment: &'a Segment,
+        index: &'a IndexReader,
+        filter: &'a Filter,
+        rows: &Range<u32>,
+        vocabulary: &Vocabulary,
+        thorough: bool,
+    ) -> Result<Self> {
+        let facts = Facts { rows: rows.len() as u32, ..Facts::default() };
+        let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), sure: Vec::new(), facts };
+        if rows.is_empty() {
+            return Ok(lookup);
+        }
+        let server = Server::new(segment, index, rows, vocabulary);
+        for clause in &filter.clauses {
+            // What no row has settles it, unless all rows are to be scanned all the same.
+            if lookup.facts.absent.is_some() && !thorough {
+                break;
+            }
+            if let Some(sure) = lookup.ask(&server, clause)? {
+                lookup.residual.push(clause);
+                lookup.sure.push(sure);
+            }
+        }
+        lookup.facts.records_only = fields_of(lookup.residual.iter().copied()) == [Field::Original];
+        lookup.facts.residual = lookup.residual.iter().map(ToString::to_string).collect();
+        Ok(lookup)
+    }
+
+    /// Takes from the index what it knows of a clause. Returns, unless that is all there is to know, the rows that have it for certain.
+    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<Option<Option<RowSet<'a>>>> {
+        if let Some(docs) = server.excluded(clause)? {
+            let size = docs.size();
+            self.served.push(Served { docs, negated: true, size });
+            return Ok(None);
+        }
+        let Some(found) = server.serve(clause)? else { return Ok(Some(None)) };
+        for docs in found.required {
+            let size = docs.size();
+            self.facts.narrowest = Some(self.facts.narrowest.map_or(size, |narrowest| narrowest.min(size)));
+            if size == 0 {
+                self.facts.absent.get_or_insert_with(|| clause.to_string());
+            }
+            self.served.push(Served { docs, negated: false, size });
+        }
+        Ok((!found.exact).then_some(found.sure))
+    }
+
+    /// The segment.
+    pub(in crate::query) fn segment(&self) -> &'a Segment {
+        self.segment
+    }
+
+    /// What is known before any row is read.
+    pub(in crate::query) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to verify them.
+    pub(in crate::query) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut VerifyWork<'_>) -> Result<Rows> {
+        if self.served.is_empty() && self.residual.is_empty() {
+            let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
+            return Ok(Rows::Range(rows.start..end));
+        }
+        let within = rows.clone();
+        let mut candidates = Intersection::new(self.served, rows)?;
+        if self.residual.is_empty() {
+            let found = candidates.take(limit.unwrap_or(usize::MAX));
+            work.pace.step(found.len() as u64)?;
+            return Ok(Rows::List(found));
+        }
+        // What all clauses that are left have for certain needs no reading.
+        let sure: Option<Vec<RowSet<'a>>> = self.sure.into_iter().collect();
+        let mut sure = sure.map(|sure| Intersection::new(sure.into_iter().map(Served::of).collect(), within)).transpose()?;
+        let mut found = Vec::new();
+        let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
+        loop {
+            let batch = candidates.take(step);
+            step = VERIFY_ROWS_MAX.min(step * 2);
+            if batch.is_empty() {
+                return Ok(Rows::List(found));
+            }
+            let (settled, doubtful) = match &mut sure {
+                Some(sure) => batch.into_iter().partition(|row| sure.has(*row)),
+                None => (Vec::new(), batch),
+            };
+            let before = found.len();
+            verify::verify(self.segment, &self.residual, &doubtful, &mut found, work)?;
+            if !settled.is_empty() {
+                found.extend(settled);
+                found[before..].sort_unstable();
+            }
+            if let Some(limit) = limit
+                && found.len() >= limit
+            {
+                found.truncate(limit);
+                return Ok(Rows::List(found));
+            }
+        }
+    }
+}

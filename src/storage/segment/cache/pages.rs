@@ -1,0 +1,93 @@
+//! Unpacked pages of records that were read last, over all segments: what a question has verified it shows next, and a page of a list begins
+//! where the one before ended. Bounded in bytes; the oldest go first.
+
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A page of records.
+#[derive(Debug, Default)]
+pub(in crate::storage::segment) struct RecordPage {
+    pub(in crate::storage::segment) bytes: Vec<u8>,
+    /// Where each record lies in it.
+    pub(in crate::storage::segment) places: Vec<Range<u32>>,
+}
+
+impl RecordPage {
+    /// The record at a place.
+    #[inline]
+    pub(in crate::storage::segment) fn record(&self, place: u32) -> &[u8] {
+        let place = &self.places[place as usize];
+        &self.bytes[place.start as usize..place.end as usize]
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.capacity() + self.places.capacity() * size_of::<Range<u32>>() + 128
+    }
+}
+
+/// A page's segment, by its serial number, and its first row there.
+pub(in crate::storage::segment) type PageKey = (u32, u32);
+
+/// The pages that are kept.
+#[derive(Debug, Default)]
+pub(in crate::storage::segment) struct Pages(Mutex<CachedPage>);
+
+#[derive(Debug, Default)]
+struct CachedPage {
+    pages: HashMap<PageKey, Arc<RecordPage>>,
+    /// In the order in which they came.
+    order: VecDeque<PageKey>,
+    bytes: usize,
+}
+
+impl Pages {
+    /// A page, if it is kept.
+    pub(in crate::storage::segment) fn get(&self, key: PageKey) -> Option<Arc<RecordPage>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pages.get(&key).cloned()
+    }
+
+    /// Keeps a page as long as younger ones leave room for it in `budget` bytes.
+    pub(in crate::storage::segment) fn keep(&self, key: PageKey, page: &Arc<RecordPage>, budget: usize) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been sooner.
+        if kept.pages.insert(key, Arc::clone(page)).is_none() {
+            kept.order.push_back(key);
+            kept.bytes += page.size();
+        }
+        while kept.bytes > budget {
+            let Some(oldest) = kept.order.pop_front() else { break };
+            if let Some(page) = kept.pages.remove(&oldest) {
+                kept.bytes -= page.size();
+            }
+        }
+    }
+
+    /// Bytes that they take.
+    pub(in crate::storage::segment) fn bytes(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_pages_go_when_there_is_no_room() {
+        let pages = Pages::default();
+        let page = |size: usize| Arc::new(RecordPage { bytes: vec![7; size], places: vec![0..3, 3..size as u32] });
+        let room = 3 * page(1_000).size();
+        for number in 0..5 {
+            pages.keep((1, number), &page(1_000), room);
+        }
+        assert_eq!((0..5).map(|number| pages.get((1, number)).is_some()).collect::<Vec<_>>(), [false, false, true, true, true]);
+        assert_eq!((pages.bytes(), pages.get((2, 4)).is_none()), (room, true));
+        pages.keep((1, 4), &page(1_000), room);
+        assert_eq!(pages.bytes(), room, "a page that is there already is counted once");
+        assert_eq!(pages.get((1, 4)).expect("kept").record(0), [7; 3]);
+        pages.keep((1, 9), &page(10_000), room);
+        assert!(pages.bytes() == 0 && pages.get((1, 9)).is_none(), "one that is larger than all room is not kept");
+    }
+}

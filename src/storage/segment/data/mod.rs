@@ -1,0 +1,3 @@
+//! The Parquet file of a segment.
+
+pub(super) mod record_pages;

@@ -1,0 +1,251 @@
+//! Reads records out of the data file by row, one data page at a time: what a list page needs of a segment is some records
+//! and little else, and setting up a reader of columns costs more than unpacking the page that holds them.
+//!
+//! The record column is written in one way only: data pages of version 1, packed by zstd, values as length and bytes, none absent.
+//! Parquet's page index says where each page lies; the head of a page is a Thrift structure in its compact form (parquet-format,
+//! `PageHeader`), of which the type, the two sizes and the encoding are read.
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::Field;
+use crate::storage::segment::cache::open_parts::Opened;
+use crate::storage::segment::cache::pages::RecordPage;
+use crate::storage::segment::reader::PositionedFile;
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::basic::Compression;
+use parquet::file::page_index::offset_index::PageLocation;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Pages above this size, unpacked, are not believed: a page holds about 48 KiB, or one record of at most a MiB.
+const PAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Reads the records of one segment.
+pub struct RecordReader<'a> {
+    file: &'a PositionedFile,
+    groups: Vec<RowGroupPages<'a>>,
+    /// The rows of the page that was read last.
+    rows: Range<u32>,
+    scratch: Scratch,
+    /// That page, if it is shared.
+    shared: Option<Arc<RecordPage>>,
+    /// Where pages are kept, if they are, and the number of the segment.
+    keep: Option<(&'a Opened, u32)>,
+    bytes_read: u64,
+}
+
+/// What reading pages needs: a question reads a few of each of many segments, so a thread keeps it from one to the next.
+#[derive(Default)]
+struct Scratch {
+    unpacker: Option<zstd::bulk::Decompressor<'static>>,
+    /// The page that was read last, if it is not shared.
+    page: RecordPage,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A page that is kept for the next segment has at most so many bytes.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+impl Drop for RecordReader<'_> {
+    fn drop(&mut self) {
+        let scratch = std::mem::take(&mut self.scratch);
+        if scratch.page.bytes.capacity() <= KEPT_BYTES_MAX {
+            SCRATCH.with(|kept| kept.replace(scratch));
+        }
+    }
+}
+
+/// The pages of a row group.
+#[derive(Debug)]
+struct RowGroupPages<'a> {
+    rows: Range<u32>,
+    pages: &'a [PageLocation],
+}
+
+impl std::fmt::Debug for RecordReader<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Records").field("groups", &self.groups).finish_non_exhaustive()
+    }
+}
+
+fn damaged(what: &str) -> Error {
+    Error::corrupt(format!("a page of records cannot be read: {what}"))
+}
+
+impl<'a> RecordReader<'a> {
+    /// A reader of a file; `None` if its record column is written in another way.
+    ///
+    /// # Errors
+    /// None that input can cause.
+    pub(in crate::storage::segment) fn open(
+        file: &'a PositionedFile,
+        metadata: &'a ArrowReaderMetadata,
+        keep: Option<(&'a Opened, u32)>,
+    ) -> Result<Option<Self>> {
+        let metadata = metadata.metadata();
+        let Some(index) = metadata.offset_index() else { return Ok(None) };
+        let leaf = Field::Original as usize;
+        let mut groups = Vec::with_capacity(metadata.num_row_groups());
+        let mut first = 0;
+        for (group, pages) in metadata.row_groups().iter().zip(index) {
+            let column = group.column(leaf);
+            if !matches!(column.compression(), Compression::ZSTD(_)) || column.dictionary_page_offset().is_some() {
+                return Ok(None);
+            }
+            let rows = first..first + group.num_rows() as u32;
+            first = rows.end;
+            groups.push(RowGroupPages { rows, pages: pages[leaf].page_locations() });
+        }
+        Ok(Some(Self { file, groups, rows: 0..0, scratch: SCRATCH.with(RefCell::take), shared: None, keep, bytes_read: 0 }))
+    }
+
+    /// The record of a row. Rows in ascending order unpack each page once.
+    ///
+    /// # Errors
+    /// A file that is damaged.
+    pub fn record(&mut self, row: u32) -> Result<&str> {
+        std::str::from_utf8(self.bytes(row)?).map_err(|cause| damaged("a record is no text").because(cause))
+    }
+
+    /// The bytes of the record of a row.
+    ///
+    /// # Errors
+    /// A file that is damaged.
+    pub fn bytes(&mut self, row: u32) -> Result<&[u8]> {
+        if !self.rows.contains(&row) {
+            self.load(row)?;
+        }
+        let page = self.shared.as_deref().unwrap_or(&self.scratch.page);
+        Ok(page.record(row - self.rows.start))
+    }
+
+    /// Bytes read from the file so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    fn load(&mut self, row: u32) -> Result<()> {
+        let group = self.groups.iter().find(|group| group.rows.contains(&row)).ok_or_else(|| damaged("no such row"))?;
+        let inside = i64::from(row - group.rows.start);
+        let number = group.pages.partition_point(|page| page.first_row_index <= inside).saturating_sub(1);
+        let location = group.pages.get(number).ok_or_else(|| damaged("a row group without pages"))?;
+        let first = group.rows.start + location.first_row_index as u32;
+        let end = group.pages.get(number + 1).map_or(group.rows.end, |next| group.rows.start + next.first_row_index as u32);
+        self.rows = 0..0;
+        let key = self.keep.map(|(opened, segment)| (opened, (segment, first)));
+        self.shared = key.and_then(|(opened, key)| opened.page(key));
+        if self.shared.is_none() {
+            let from = location.offset as u64;
+            let bytes = self.file.bytes(from..from + location.compressed_page_size as u64);
+            let bytes = bytes.map_err(|cause| damaged("reading").because(cause))?;
+            self.bytes_read += bytes.len() as u64;
+            let Scratch { unpacker, page } = &mut self.scratch;
+            match key {
+                None => unpack(unpacker, &bytes, (end - first) as usize, page)?,
+                Some((opened, key)) => {
+                    let mut page = RecordPage::default();
+                    unpack(unpacker, &bytes, (end - first) as usize, &mut page)?;
+                    let page = Arc::new(page);
+                    opened.keep_page(key, &page);
+                    self.shared = Some(page);
+                }
+            }
+        }
+        self.rows = first..end;
+        Ok(())
+    }
+}
+
+/// Unpacks a page of so many records.
+fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Bytes, records: usize, into: &mut RecordPage) -> Result<()> {
+    let (size, packed) = body(bytes)?;
+    let RecordPage { bytes: page, places } = into;
+    page.clear();
+    page.reserve(size);
+    let unpacker = match unpacker {
+        Some(unpacker) => unpacker,
+        None => {
+            let new = zstd::bulk::Decompressor::new().context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
+            unpacker.insert(new)
+        }
+    };
+    let unpacked = unpacker.decompress_to_buffer(packed, page).map_err(|cause| damaged("unpacking").because(cause))?;
+    if unpacked != size {
+        return Err(damaged("its size"));
+    }
+    places.clear();
+    places.reserve(records);
+    let mut at = 0;
+    while at < page.len() {
+        let length = page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
+        let (start, length) = (at + 4, u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
+        at = start + length;
+        places.push(start as u32..at as u32);
+    }
+    if at != page.len() || places.len() != records {
+        return Err(damaged("its records"));
+    }
+    Ok(())
+}
+
+/// The unpacked size of a page of records, and its packed bytes.
+fn body(page: &Bytes) -> Result<(usize, &[u8])> {
+    let mut head = ThriftReader { bytes: page, at: 0 };
+    // Fields 1, 2 and 3: the type of the page (0 is a data page), the unpacked size, the packed size.
+    let [kind, unpacked, packed] = [head.number(1)?, head.number(1)?, head.number(1)?];
+    // Field 4 may be a checksum; field 5 describes the data page: how many values, and their encoding (0 is plain).
+    let mut step = head.byte()?;
+    if step == 0x15 {
+        head.varint()?;
+        step = head.byte()? + 0x10;
+    }
+    if step != 0x2c {
+        return Err(damaged("its head"));
+    }
+    let _values = head.number(1)?;
+    let encoding = head.number(1)?;
+    let (unpacked, packed) = (usize::try_from(unpacked).unwrap_or(usize::MAX), usize::try_from(packed).unwrap_or(usize::MAX));
+    if kind != 0 || encoding != 0 || unpacked > PAGE_BYTES_MAX || packed > page.len() {
+        return Err(damaged("not of the form that is written here"));
+    }
+    Ok((unpacked, &page[page.len() - packed..]))
+}
+
+/// Reads Thrift's compact form.
+struct ThriftReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl ThriftReader<'_> {
+    fn byte(&mut self) -> Result<u8> {
+        let byte = self.bytes.get(self.at).copied().ok_or_else(|| damaged("its head"))?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(damaged("its head"))
+    }
+
+    /// The 32-bit number (zigzag) of the field so many after the one before.
+    fn number(&mut self, after: u8) -> Result<i64> {
+        if self.byte()? != (after << 4) | 5 {
+            return Err(damaged("its head"));
+        }
+        let zigzag = self.varint()?;
+        Ok((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+    }
+}

@@ -1,0 +1,5 @@
+//! Files as such: many parts in one, checksums by block, numbers in few bits.
+
+pub(super) mod bitpacked;
+pub(super) mod bundle;
+pub(super) mod checksums;

@@ -1,0 +1,198 @@
+//! How a segment finds rows by an id field: by a table of its values where those are short or come again, as names do, so that it is not much
+//! larger than a table of their hashes; and else by hashes.
+
+use crate::error::Result;
+use crate::event::{Columns, Field, FieldKind, FilterOperator};
+use crate::storage::segment::file::bundle::{Bundle, BundleWriter};
+use crate::storage::segment::index::codes_writer::Dimension;
+use crate::storage::segment::index::hash_table::{HashTable, HashTableBuilder, hash_of};
+use crate::storage::segment::index::value_table::{ValueTable, write_value_table};
+use std::ops::Range;
+
+/// Values may take so many times the bytes of their hashes, in hundredths: they have prefixes, and answer for certain.
+const VALUES_WORTH: usize = 250;
+/// Values that are gathered before it is asked whether they can be worth it.
+const VALUES_TRIED: usize = 16_384;
+/// What a hash takes at most, in bytes; and what is left of a value without what it shares with its neighbour, in hundredths, if it shares
+/// little.
+const HASH_BYTES: usize = 5;
+const OWN_SHARE: usize = 75;
+
+fn hashes_file(field: Field) -> String {
+    format!("ids.{field}")
+}
+
+fn values_file(field: Field) -> String {
+    format!("values.{field}")
+}
+
+/// Collects the ids of one field and writes their table.
+#[derive(Debug)]
+pub(in crate::storage::segment) struct IdsBuilder {
+    field: Field,
+    hashes: HashTableBuilder,
+    /// The values, as long as they may be worth their bytes, and how many bytes the different ones have.
+    values: Option<Dimension>,
+    value_bytes: usize,
+}
+
+impl IdsBuilder {
+    pub(in crate::storage::segment) fn new(field: Field) -> Self {
+        // What nobody asks the beginning of is found by its hash as well.
+        let values = field.def().operators.contains(&FilterOperator::Prefix).then(|| Dimension::new(field));
+        Self { field, hashes: HashTableBuilder::default(), values, value_bytes: 0 }
+    }
+
+    /// Adds the ids of events, which are the rows from `first` on.
+    pub(in crate::storage::segment) fn add(&mut self, events: &Columns, first: u32) {
+        for (place, row) in (0..events.rows()).zip(first..) {
+            if self.field.def().kind == FieldKind::List {
+                events.each_in_list(self.field, place, |item| self.hashes.add(item, row));
+                continue;
+            }
+            let text = events.text(self.field, place);
+            text.into_iter().for_each(|text| self.hashes.add(text, row));
+            if let Some(values) = &mut self.values {
+                let before = values.values();
+                values.add_text(text);
+                if values.values() > before {
+                    self.value_bytes += text.map_or(0, str::len);
+                }
+            }
+        }
+        let least = self.value_bytes * OWN_SHARE;
+        self.values.take_if(|values| values.values() > VALUES_TRIED && least > values.rows() * HASH_BYTES * VALUES_WORTH);
+    }
+
+    pub(in crate::storage::segment) fn finish(self, bundle: &mut BundleWriter) {
+        let hashes = self.hashes.finish();
+        if let Some(values) = self.values {
+            let coded = values.finish();
+            let (rows, lists) = coded.postings();
+            let values = write_value_table(&coded.values, &rows, &lists);
+            if values.len() * 100 <= hashes.len() * VALUES_WORTH {
+                return bundle.add(&values_file(self.field), &values);
+            }
+        }
+        bundle.add(&hashes_file(self.field), &hashes);
+    }
+}
+
+/// The ids of one field.
+#[derive(Debug)]
+pub(in crate::storage::segment) enum Ids {
+    Hashes(HashTable),
+    Values(ValueTable),
+}
+
+impl Ids {
+    pub(in crate::storage::segment) fn open(bundle: &Bundle, field: Field) -> Result<Self> {
+        match bundle.file(&values_file(field)) {
+            Ok(file) => ValueTable::open(&file).map(Self::Values),
+            Err(_) => HashTable::open(bundle.file(&hashes_file(field))?).map(Self::Hashes),
+        }
+    }
+
+    /// The rows that may have this id, ascending; [`Ids::are_certain`] says whether they have it.
+    pub(in crate::storage::segment) fn rows_of(&self, id: &str) -> Result<Vec<u32>> {
+        match self {
+            Self::Hashes(table) => table.candidates(id),
+            Self::Values(table) => {
+                let mut found = Vec::new();
+                table.rows_of(id, &mut found)?;
+                Ok(found)
+            }
+        }
+    }
+
+    /// For ids that the table does not tell apart: hands over their places among `ids` and the rows, ascending, that may have one of
+    /// them. Each row is handed over once, whatever ids share a hash.
+    pub(in crate::storage::segment) fn each_rows_of(&self, ids: &[&str], take: &mut dyn FnMut(&[usize], &[u32])) -> Result<()> {
+        let mut places: Vec<usize> = (0..ids.len()).collect();
+        match self {
+            Self::Hashes(table) => {
+                let mut hashed: Vec<(u32, usize)> = ids.iter().map(|id| hash_of(id)).zip(0..).collect();
+                hashed.sort_unstable();
+                let mut groups = hashed.chunk_by(|left, right| left.0 == right.0);
+                let hashes: Vec<u32> = groups.clone().map(|group| group[0].0).collect();
+                table.each_of(hashes, |hash, rows| {
+                    let group = groups.find(|group| group[0].0 == hash).unwrap_or_default();
+                    places.clear();
+                    places.extend(group.iter().map(|(_, place)| *place));
+                    take(&places, rows);
+                })
+            }
+            Self::Values(table) => {
+                places.sort_unstable_by_key(|place| ids[*place]);
+                for group in places.chunk_by(|left, right| ids[*left] == ids[*right]) {
+                    let mut found = Vec::new();
+                    table.rows_of(ids[group[0]], &mut found)?;
+                    if !found.is_empty() {
+                        take(group, &found);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether [`Ids::rows_of`] tells rows for certain.
+    pub(in crate::storage::segment) fn are_certain(&self) -> bool {
+        matches!(self, Self::Values(_))
+    }
+
+    /// Those of `rows` whose id begins with one of these, in any order and perhaps more than once; `None` if the table does not tell.
+    pub(in crate::storage::segment) fn rows_with_prefix(&self, prefixes: &[String], rows: &Range<u32>) -> Result<Option<Vec<u32>>> {
+        let Self::Values(table) = self else { return Ok(None) };
+        let mut found = Vec::new();
+        for prefix in prefixes {
+            table.rows_with_prefix(prefix, rows, &mut found)?;
+        }
+        Ok(Some(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tantivy::directory::FileSlice;
+
+    /// Many different ids with one hash: a checksum is linear, so what does not change it can be computed.
+    fn colliding(count: usize) -> Vec<String> {
+        const LETTERS: usize = 16;
+        let base = [b'p'; LETTERS];
+        let id = |bits: u64| -> String {
+            let letter = |place: usize| char::from(base[place] ^ ((bits >> (place * 4)) & 0xf) as u8);
+            (0..LETTERS).map(letter).collect()
+        };
+        let zero = hash_of(&id(0));
+        // Differences of texts and what they do to the hash, brought to a form in which each has a leading bit of its own.
+        let mut leading: Vec<(u32, u64)> = Vec::new();
+        let mut kernel: Vec<u64> = Vec::new();
+        for bit in 0..LETTERS * 4 {
+            let (mut effect, mut bits) = (hash_of(&id(1 << bit)) ^ zero, 1_u64 << bit);
+            for (other, of) in &leading {
+                if effect & (1 << other.ilog2()) != 0 {
+                    (effect, bits) = (effect ^ other, bits ^ of);
+                }
+            }
+            if effect == 0 { kernel.push(bits) } else { leading.push((effect, bits)) }
+        }
+        let pick = |number: usize| (0..kernel.len()).filter(|place| number >> place & 1 == 1).fold(0, |bits, place| bits ^ kernel[place]);
+        (0..count).map(|number| id(pick(number))).collect()
+    }
+
+    #[test]
+    fn ids_that_share_a_hash_cost_their_rows_once() {
+        let ids = colliding(2_000);
+        let (stored, asked) = ids.split_at(1_000);
+        assert!(ids.iter().all(|id| hash_of(id) == hash_of(&ids[0])), "they collide");
+        let mut builder = HashTableBuilder::default();
+        stored.iter().zip(0..).for_each(|(id, row)| builder.add(id, row));
+        let table = Ids::Hashes(HashTable::open(FileSlice::from(builder.finish())).expect("our own table"));
+        let asked: Vec<&str> = asked.iter().map(String::as_str).chain(["not one of them"]).collect();
+        let mut handed = Vec::new();
+        table.each_rows_of(&asked, &mut |places, rows| handed.push((places.len(), rows.len()))).expect("whole");
+        assert_eq!(handed, [(1_000, 1_000)]);
+    }
+}

@@ -1,0 +1,14 @@
+//! The index of a segment: posting lists, codes, tables of ids, and what is remembered of them.
+
+pub(super) mod amounts;
+pub(super) mod codes;
+pub(super) mod codes_writer;
+pub(super) mod hash_table;
+pub(super) mod id_table;
+pub(super) mod ingest_times;
+pub(super) mod reader;
+pub(super) mod row_keys;
+pub(super) mod term_cache;
+pub(super) mod text;
+pub(super) mod value_table;
+pub(super) mod writer;

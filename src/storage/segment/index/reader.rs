@@ -1,0 +1,521 @@
+//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of the fields of few values, and
+//! of the words of the records), each row's place in time and its codes, tables of hashed ids, and the summary. It can always
+//! be made anew from the Parquet file.
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::{EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, hex};
+use crate::storage::segment::damage::Health;
+use crate::storage::segment::file::bitpacked::PackedNumbers;
+use crate::storage::segment::file::bundle::Bundle;
+use crate::storage::segment::index::amounts::Amounts;
+use crate::storage::segment::index::codes::Codes;
+use crate::storage::segment::index::hash_table::HashTable;
+use crate::storage::segment::index::id_table::Ids;
+use crate::storage::segment::index::ingest_times::Accepted;
+use crate::storage::segment::index::term_cache::{ByField, LookedUp};
+use crate::storage::segment::index::text::text_table::{TextMatch, TextTable};
+use crate::storage::segment::index::text::words_writer::BLOCK_ROWS;
+use crate::storage::segment::manifest::FileMark;
+use crate::storage::segment::summary::SegmentSummary;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use tantivy::columnar::ColumnValues;
+use tantivy::directory::FileSlice;
+use tantivy::postings::SegmentPostings;
+use tantivy::schema::{Field as TermField, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::termdict::TermDictionary;
+use tantivy::{Index as TantivyIndex, InvertedIndexReader, Term};
+
+const TIME: &str = "time";
+const SEQ: &str = "seq";
+/// The times and numbers of the rows.
+pub(in crate::storage::segment) const PLACES: &str = "places";
+/// The words of the records.
+pub(in crate::storage::segment) const WORDS: &str = "words";
+/// The table of texts, and the posting lists that it numbers.
+pub(in crate::storage::segment) const TEXTS: &str = "texts";
+/// The table of ids that stand in the records: which blocks of rows have one.
+pub(in crate::storage::segment) const WORD_IDS: &str = "ids.words";
+/// The table of ingest times.
+pub(in crate::storage::segment) const ACCEPTED: &str = "accepted";
+/// The list of amounts.
+pub(in crate::storage::segment) const AMOUNTS: &str = "amounts";
+/// The summary.
+pub(in crate::storage::segment) const SUMMARY: &str = "summary";
+/// Values longer than this, in bytes, are indexed as their beginning and a hash: tantivy drops terms above 64 KiB.
+const TERM_BYTES_MAX: usize = 1024;
+
+pub(in crate::storage::segment) fn term_fields() -> impl Iterator<Item = &'static FieldDef> {
+    FIELDS.iter().filter(|def| def.index == IndexKind::Term)
+}
+
+pub(in crate::storage::segment) fn id_fields() -> impl Iterator<Item = &'static FieldDef> {
+    FIELDS.iter().filter(|def| def.index == IndexKind::Hash)
+}
+
+pub(in crate::storage::segment) fn codes_file(field: Field) -> String {
+    format!("codes.{field}")
+}
+
+/// The tantivy schema: one raw, unscored text field for each field that is found by posting lists.
+pub(in crate::storage::segment) fn schema() -> Schema {
+    let mut builder = Schema::builder();
+    let raw = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    for def in term_fields() {
+        builder.add_text_field(def.name, TextOptions::default().set_indexing_options(raw.clone()));
+    }
+    let words = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    for name in [WORDS, TEXTS] {
+        builder.add_text_field(name, TextOptions::default().set_indexing_options(words.clone()));
+    }
+    builder.build()
+}
+
+/// The term under which a value is indexed.
+pub fn term_of(value: &str) -> Cow<'_, str> {
+    if value.len() <= TERM_BYTES_MAX {
+        return Cow::Borrowed(value);
+    }
+    let cut = value.floor_char_boundary(TERM_BYTES_MAX);
+    Cow::Owned(format!("{}\u{0}{}", &value[..cut], hex(&Sha256::digest(value.as_bytes()))))
+}
+
+/// An open index.
+pub struct IndexReader {
+    terms: ByField<(TermField, Arc<InvertedIndexReader>)>,
+    ids: ByField<Ids>,
+    words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
+    texts: Option<(TermField, Arc<InvertedIndexReader>, Late<TextTable>)>,
+    codes: ByField<Late<Codes>>,
+    looked_up: LookedUp,
+    accepted: Option<Late<Accepted>>,
+    amounts: Option<Late<Amounts>>,
+    summary: Option<Late<SegmentSummary>>,
+    places: KeyColumns,
+    rows: u32,
+}
+
+/// The rows of records with a text that was looked for.
+pub struct TextRows {
+    /// Posting lists of records that have it.
+    pub sure: Vec<SegmentPostings>,
+    /// Posting lists of records that may have it; no other record has.
+    pub maybe: Vec<SegmentPostings>,
+}
+
+impl std::fmt::Debug for TextRows {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "TextRows({} sure, {} maybe)", self.sure.len(), self.maybe.len())
+    }
+}
+
+/// The times and numbers of the rows.
+enum KeyColumns {
+    Packed(PackedNumbers, PackedNumbers),
+    /// As indexes had them at first: two fast fields of tantivy.
+    Fast(Arc<dyn ColumnValues<i64>>, Arc<dyn ColumnValues<u64>>),
+}
+
+impl KeyColumns {
+    fn open(bundle: &Bundle, reader: &tantivy::SegmentReader) -> Result<Self> {
+        let broken = || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+        let Ok(file) = bundle.file(PLACES) else {
+            let times = reader.fast_fields().i64(TIME).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
+            let seqs = reader.fast_fields().u64(SEQ).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
+            return Ok(Self::Fast(times, seqs));
+        };
+        let (times, rest) = PackedNumbers::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
+        let (seqs, rest) = PackedNumbers::split(rest)?;
+        if times.len() != reader.max_doc() || seqs.len() != times.len() || !rest.is_empty() {
+            return Err(Error::corrupt(broken()));
+        }
+        Ok(Self::Packed(times, seqs))
+    }
+}
+
+/// A part of the index that is opened when it is first asked for.
+struct Late<T> {
+    file: FileSlice,
+    part: OnceLock<T>,
+}
+
+impl<T> Late<T> {
+    fn new(file: FileSlice) -> Self {
+        Self { file, part: OnceLock::new() }
+    }
+
+    fn get(&self, open: impl FnOnce(&FileSlice) -> Result<T>) -> Result<&T> {
+        if let Some(part) = self.part.get() {
+            return Ok(part);
+        }
+        let part = open(&self.file)?;
+        Ok(self.part.get_or_init(|| part))
+    }
+}
+
+impl std::fmt::Debug for IndexReader {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("IndexReader").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl IndexReader {
+    pub(in crate::storage::segment) fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
+        let bundle = Bundle::open(path, mark, health)?;
+        Self::read(&bundle).map_err(|error| error.at(path.display()))
+    }
+
+    fn read(bundle: &Bundle) -> Result<Self> {
+        let broken = || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+        let index = TantivyIndex::open(bundle.clone()).context(ErrorKind::Corrupt, broken)?;
+        let segments = index.searchable_segments().context(ErrorKind::Corrupt, broken)?;
+        let [segment] = segments.as_slice() else {
+            return Err(Error::corrupt(format!("the index has {} parts instead of one", segments.len())));
+        };
+        let reader = tantivy::SegmentReader::open(segment).context(ErrorKind::Corrupt, broken)?;
+        let mut terms = ByField::default();
+        for def in term_fields() {
+            let field = index.schema().get_field(def.name).context(ErrorKind::Corrupt, broken)?;
+            let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
+            terms.insert(def.field, (field, inverted));
+        }
+        let mut ids = ByField::default();
+        for def in id_fields() {
+            ids.insert(def.field, Ids::open(bundle, def.field)?);
+        }
+        // Indexes that were written before there were words answer without them.
+        let words = match index.schema().get_field(WORDS) {
+            Ok(field) => {
+                let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
+                Some((field, inverted, HashTable::open(bundle.file(WORD_IDS)?)?))
+            }
+            Err(_) => None,
+        };
+        let texts = match (index.schema().get_field(TEXTS), bundle.file(TEXTS)) {
+            (Ok(field), Ok(file)) => Some((field, reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?, Late::new(file))),
+            _ => None,
+        };
+        let places = KeyColumns::open(bundle, &reader)?;
+        // Indexes that were written before there were these parts answer without them.
+        let mut codes = ByField::default();
+        for def in term_fields() {
+            if let Ok(file) = bundle.file(&codes_file(def.field)) {
+                codes.insert(def.field, Late::new(file));
+            }
+        }
+        let accepted = bundle.file(ACCEPTED).ok().map(Late::new);
+        let amounts = bundle.file(AMOUNTS).ok().map(Late::new);
+        let summary = bundle.file(SUMMARY).ok().map(Late::new);
+        Ok(Self {
+            terms,
+            ids,
+            words,
+            texts,
+            codes,
+            looked_up: LookedUp::default(),
+            accepted,
+            amounts,
+            summary,
+            places,
+            rows: reader.max_doc(),
+        })
+    }
+
+    /// The codes of a field, a row each; `None` if the index has none, and then the column must be read.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn codes(&self, field: Field) -> Result<Option<&Codes>> {
+        self.codes.get(field).map(|codes| codes.get(|file| Codes::open(file, self.rows))).transpose()
+    }
+
+    /// Hands over the values of a field that codes stand for, in the order of the codes from 1, and how many rows have each.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn each_value(&self, field: Field, mut take: impl FnMut(&str, u32)) -> Result<()> {
+        let broken = || format!("cannot read the terms of {field}");
+        let (_, inverted) = self.terms.get(field).ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
+        let mut stream = inverted.terms().stream().context(ErrorKind::Corrupt, broken)?;
+        while stream.advance() {
+            take(std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?, stream.value().doc_freq);
+        }
+        Ok(())
+    }
+
+    /// The summary, if the index has one.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn summary(&self) -> Result<Option<&SegmentSummary>> {
+        self.summary.as_ref().map(|summary| summary.get(SegmentSummary::open)).transpose()
+    }
+
+    fn dictionary(&self, field: Field) -> Result<&TermDictionary> {
+        let terms = self.terms.get(field).map(|(_, inverted)| inverted.terms());
+        terms.ok_or_else(|| Error::internal(format!("{field} has no posting lists")))
+    }
+
+    /// How many values a field has in this segment.
+    ///
+    /// # Errors
+    /// A field that has no posting lists: a defect.
+    pub fn values(&self, field: Field) -> Result<u32> {
+        Ok(self.dictionary(field)?.num_terms() as u32)
+    }
+
+    /// The code of a value and how many rows have it, if any has.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn code_of(&self, field: Field, value: &str) -> Result<Option<(u32, u32)>> {
+        self.looked_up.get(field, value, || {
+            let broken = || format!("cannot read the terms of {field}");
+            let dictionary = self.dictionary(field)?;
+            let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)? else { return Ok(None) };
+            let rows = dictionary.get(value).context(ErrorKind::Corrupt, broken)?.map_or(0, |info| info.doc_freq);
+            Ok(Some((place as u32 + 1, rows)))
+        })
+    }
+
+    /// The codes of the values that begin with `prefix`.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn codes_with_prefix(&self, field: Field, prefix: &str) -> Result<Range<u32>> {
+        let broken = || format!("cannot read the terms of {field}");
+        let mut stream = self.dictionary(field)?.range().ge(prefix).into_stream().context(ErrorKind::Corrupt, broken)?;
+        let (mut first, mut end) = (0, 0);
+        while stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
+            let code = stream.term_ord() as u32 + 1;
+            if end == 0 {
+                first = code;
+            }
+            end = code + 1;
+        }
+        Ok(first..end)
+    }
+
+    /// When an event of this segment was accepted, by its number; `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn ingest_time(&self, seq: u64) -> Result<Option<Timestamp>> {
+        self.accepted.as_ref().map(|accepted| accepted.get(Accepted::open).map(|accepted| accepted.time(seq))).transpose()
+    }
+
+    /// The amounts; `None` if the index has no list of them, and then the column must be read.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn amounts(&self) -> Result<Option<&Amounts>> {
+        self.amounts.as_ref().map(|amounts| amounts.get(Amounts::open)).transpose()
+    }
+
+    /// How many rows are indexed.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The place of a row in its tenant's list.
+    pub fn key(&self, row: u32) -> EventKey {
+        let seq = match &self.places {
+            KeyColumns::Packed(_, seqs) => seqs.get(row) as u64,
+            KeyColumns::Fast(_, seqs) => seqs.get_val(row),
+        };
+        EventKey { time: self.time(row), seq }
+    }
+
+    /// The time of a row.
+    pub fn time(&self, row: u32) -> Timestamp {
+        Timestamp::from_millis(match &self.places {
+            KeyColumns::Packed(times, _) => times.get(row),
+            KeyColumns::Fast(times, _) => times.get_val(row),
+        })
+    }
+
+    /// The posting list of a value, if any row has it.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn postings(&self, field: Field, value: &str) -> Result<Option<SegmentPostings>> {
+        let Some((term_field, inverted)) = self.terms.get(field) else {
+            return Err(Error::internal(format!("{field} has no posting lists")));
+        };
+        let term = Term::from_field_text(*term_field, &term_of(value));
+        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
+    }
+
+    /// How many rows of the segment have a value.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn rows_with(&self, field: Field, value: &str) -> Result<u32> {
+        let Some((term_field, inverted)) = self.terms.get(field) else {
+            return Err(Error::internal(format!("{field} has no posting lists")));
+        };
+        let term = Term::from_field_text(*term_field, &term_of(value));
+        inverted.doc_freq(&term).context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
+    }
+
+    /// The values of a field that begin with `prefix`, as terms, at most `limit`; `None` when there are more.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn values_with_prefix(&self, field: Field, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
+        let Some((_, inverted)) = self.terms.get(field) else {
+            return Err(Error::internal(format!("{field} has no posting lists")));
+        };
+        terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
+    }
+
+    /// The posting list of a term as the dictionary has it.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn postings_of_term(&self, field: Field, term: &str) -> Result<Option<SegmentPostings>> {
+        // A long term is already cut, and cutting is idempotent for terms below the limit; longer ones were made by us.
+        if term.len() <= TERM_BYTES_MAX {
+            return self.postings(field, term);
+        }
+        let Some((term_field, inverted)) = self.terms.get(field) else {
+            return Err(Error::internal(format!("{field} has no posting lists")));
+        };
+        let term = Term::from_field_text(*term_field, term);
+        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
+    }
+
+    fn ids(&self, field: Field) -> Result<&Ids> {
+        self.ids.get(field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))
+    }
+
+    /// The rows that may have this id, ascending; each is to be verified against the row unless [`IndexReader::ids_are_certain`].
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn candidates(&self, field: Field, id: &str) -> Result<Vec<u32>> {
+        self.ids(field)?.rows_of(id)
+    }
+
+    /// For ids that are not told apart: hands over their places among `ids` and the rows, ascending, that may have one of them, as
+    /// [`IndexReader::candidates`] does for one id.
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn each_candidates(&self, field: Field, ids: &[&str], take: &mut dyn FnMut(&[usize], &[u32])) -> Result<()> {
+        self.ids(field)?.each_rows_of(ids, take)
+    }
+
+    /// Whether the rows of an id of this field are told for certain.
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn ids_are_certain(&self, field: Field) -> Result<bool> {
+        Ok(self.ids(field)?.are_certain())
+    }
+
+    /// Those of `rows` whose id begins with one of `prefixes`, in any order and perhaps more than once; `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// A field that has no table of ids: a defect.
+    pub fn rows_with_id_prefix(&self, field: Field, prefixes: &[String], rows: &Range<u32>) -> Result<Option<Vec<u32>>> {
+        self.ids(field)?.rows_with_prefix(prefixes, rows)
+    }
+
+    /// Whether the words of the records are indexed.
+    pub fn has_words(&self) -> bool {
+        self.words.is_some()
+    }
+
+    /// The posting list of a word, if any record has it.
+    ///
+    /// # Errors
+    /// An index that cannot be read, or has no words.
+    pub fn word(&self, word: &str) -> Result<Option<SegmentPostings>> {
+        let (field, inverted, _) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        let term = Term::from_field_text(*field, word);
+        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || "cannot read postings of words".to_owned())
+    }
+
+    /// The words that begin with `prefix`, at most `limit`; `None` when there are more.
+    ///
+    /// # Errors
+    /// An index that cannot be read, or has no words.
+    pub fn words_with_prefix(&self, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
+        let (_, inverted, _) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
+    }
+
+    /// The posting lists of the records in which a phrase stands that is more than one token and that shapes decide
+    /// ([`crate::text::decided_by_shape`]); `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn phrase(&self, needle: &str) -> Result<Option<TextRows>> {
+        let Some((_, _, texts)) = &self.texts else { return Ok(None) };
+        self.text_rows(texts.get(TextTable::open)?.standing(needle)).map(Some)
+    }
+
+    /// The posting lists of the records that have a value at a path (folded) that passes a test of folded values; `None` if the index
+    /// does not tell.
+    ///
+    /// # Errors
+    /// An index that is damaged.
+    pub fn value_at(&self, path: &str, passes: impl Fn(&str) -> bool) -> Result<Option<TextRows>> {
+        let Some((_, _, texts)) = &self.texts else { return Ok(None) };
+        texts.get(TextTable::open)?.at_path(path, passes).map(|told| self.text_rows(told)).transpose()
+    }
+
+    fn text_rows(&self, told: TextMatch) -> Result<TextRows> {
+        let broken = || "cannot read postings of texts".to_owned();
+        let (field, inverted, _) = self.texts.as_ref().ok_or_else(|| Error::internal("this index has no texts"))?;
+        let list = |number: u32| {
+            let term = Term::from_field_text(*field, &text_list(number));
+            let postings = inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, broken)?;
+            postings.ok_or_else(|| Error::corrupt("the table of texts names a list that the index does not have"))
+        };
+        let lists = |numbers: Vec<u32>| numbers.into_iter().map(list).collect::<Result<Vec<_>>>();
+        Ok(TextRows { sure: lists(told.sure)?, maybe: lists(told.maybe)? })
+    }
+
+    /// The rows whose record may hold this id (folded) as a word, ascending: all rows of the blocks that have it, and those
+    /// that have it as a value of a field.
+    ///
+    /// # Errors
+    /// An index that has no words.
+    pub fn rows_near_id(&self, id: &str) -> Result<Vec<u32>> {
+        let (_, _, table) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        let blocks = table.candidates(id)?.into_iter();
+        let mut rows: Vec<u32> = blocks.flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect();
+        for ids in self.ids.values() {
+            rows.extend(ids.rows_of(id)?);
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
+    }
+}
+
+/// The term of a list of rows that the table of texts numbers.
+pub(in crate::storage::segment) fn text_list(number: u32) -> String {
+    format!("{number:07}")
+}
+
+/// The terms of a dictionary that begin with `prefix`, at most `limit`; `None` when there are more.
+fn terms_with_prefix(inverted: &InvertedIndexReader, prefix: &str, limit: usize) -> std::io::Result<Option<Vec<String>>> {
+    let mut stream = inverted.terms().range().ge(prefix).into_stream()?;
+    let mut values = Vec::new();
+    while stream.advance() {
+        if !stream.key().starts_with(prefix.as_bytes()) {
+            break;
+        }
+        if values.len() == limit {
+            return Ok(None);
+        }
+        values.push(String::from_utf8_lossy(stream.key()).into_owned());
+    }
+    Ok(Some(values))
+}

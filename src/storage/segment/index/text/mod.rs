@@ -1,0 +1,6 @@
+//! What the texts of records are found by.
+
+pub(in crate::storage::segment) mod text_table;
+pub(in crate::storage::segment) mod text_table_writer;
+pub(in crate::storage::segment) mod token_cache;
+pub(in crate::storage::segment) mod words_writer;

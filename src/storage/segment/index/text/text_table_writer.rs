@@ -1,0 +1,257 @@
+//! Collects the texts of records by path, while a segment is written: each distinct one once, with the rows that have it.
+//!
+//! A path whose values are few keeps them whole; of others the [`shape`]s are kept, and where even those are many, only the rows
+//! that have any. Texts that stand in the same rows, as most keys of a kind of record do, share one list of rows.
+
+use crate::storage::segment::index::text::text_table::{GroupHead, KEYS, OTHERS, TextList, TextStorage, write_texts};
+use crate::text::{TokenKind, fold, shape, tokens};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use std::hash::BuildHasher;
+
+/// Values of a path that are kept whole.
+const WHOLE_MAX: usize = 2_048;
+/// Values of a path that look like ids and are kept whole: where there are more, each record has another.
+const IDS_MAX: usize = 64;
+/// Of fewer rows for a value than this, on average, a path's values are not kept whole.
+const ROWS_OF_A_VALUE: usize = 4;
+/// That many are kept whole all the same.
+const FEW: usize = 16;
+/// Shapes of texts at a path that are kept.
+const SHAPES_MAX: usize = 1_024;
+/// Longer texts, in bytes, are not kept.
+const TEXT_BYTES_MAX: usize = 512;
+/// Bytes of texts that are kept of a segment.
+const BYTES_MAX: usize = 4 << 20;
+/// Paths that are told apart.
+const PATHS_MAX: usize = 2_048;
+
+/// The entry of a text that needs none.
+pub(in crate::storage::segment) const NONE: u32 = u32::MAX;
+
+/// The texts at one path; or those of all keys, or of all paths that are not told apart.
+#[derive(Debug)]
+struct PathTexts {
+    path: Box<str>,
+    form: TextStorage,
+    whole: HashMap<Box<str>, u32>,
+    /// How many of them look like ids.
+    ids: usize,
+    shapes: HashMap<Box<str>, u32>,
+    /// Rows with a text here that is not kept.
+    open: Vec<u32>,
+    /// Rows with JSON in a string here.
+    embedded: Vec<u32>,
+}
+
+impl PathTexts {
+    fn new(path: &str, form: TextStorage) -> Self {
+        let path = path.into();
+        Self { path, form, whole: HashMap::new(), ids: 0, shapes: HashMap::new(), open: Vec::new(), embedded: Vec::new() }
+    }
+}
+
+/// Collects the texts of records, in the order of their rows.
+#[derive(Debug)]
+pub(in crate::storage::segment) struct TextsBuilder {
+    groups: Vec<PathTexts>,
+    /// The groups by folded path.
+    paths: HashMap<Box<str>, u32>,
+    /// The rows of each entry.
+    rows: Vec<Vec<u32>>,
+    bytes: usize,
+}
+
+impl Default for TextsBuilder {
+    fn default() -> Self {
+        let groups = vec![PathTexts::new("", TextStorage::Shapes), PathTexts::new("", TextStorage::Open)];
+        Self { groups, paths: HashMap::new(), rows: Vec::new(), bytes: 0 }
+    }
+}
+
+/// What a text is kept as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage::segment) enum KeptText {
+    /// This entry, or [`NONE`].
+    As(u32),
+    /// It is not kept.
+    Not,
+}
+
+impl TextsBuilder {
+    /// The group of a path.
+    pub(in crate::storage::segment) fn group(&mut self, path: &str) -> u32 {
+        let folded = fold(path);
+        if let Some(group) = self.paths.get(folded.as_ref()) {
+            return *group;
+        }
+        if self.groups.len() == PATHS_MAX || folded.len() > TEXT_BYTES_MAX {
+            return OTHERS;
+        }
+        let group = self.groups.len() as u32;
+        self.groups.push(PathTexts::new(&folded, TextStorage::Whole));
+        self.paths.insert(folded.into(), group);
+        group
+    }
+
+    /// What a folded text of a group is kept as.
+    pub(in crate::storage::segment) fn entry(&mut self, group: u32, folded: &str) -> KeptText {
+        let place = group as usize;
+        if group == OTHERS {
+            return KeptText::Not;
+        }
+        if self.groups[place].form == TextStorage::Whole {
+            if let Some(entry) = self.groups[place].whole.get(folded) {
+                return KeptText::As(*entry);
+            }
+            if !self.fits(folded) {
+                return KeptText::Not;
+            }
+            let id = is_id(folded);
+            if self.groups[place].whole.len() < WHOLE_MAX && !(id && self.groups[place].ids == IDS_MAX) {
+                let entry = self.add(folded);
+                self.groups[place].ids += usize::from(id);
+                self.groups[place].whole.insert(folded.into(), entry);
+                return KeptText::As(entry);
+            }
+            self.groups[place].form = TextStorage::Shapes;
+        }
+        let Some(shape) = shape(folded) else { return KeptText::As(NONE) };
+        if let Some(entry) = self.groups[place].shapes.get(shape.as_str()) {
+            return KeptText::As(*entry);
+        }
+        if self.groups[place].form == TextStorage::Open || !self.fits(&shape) {
+            return KeptText::Not;
+        }
+        if self.groups[place].shapes.len() == SHAPES_MAX {
+            self.groups[place].form = TextStorage::Open;
+            return KeptText::Not;
+        }
+        let entry = self.add(&shape);
+        self.groups[place].shapes.insert(shape.into(), entry);
+        KeptText::As(entry)
+    }
+
+    /// Adds a row with a text that is one id: no shape tells it.
+    pub(in crate::storage::segment) fn add_id(&mut self, group: u32, folded: &str, row: u32) {
+        let kept = match self.groups[group as usize].form {
+            TextStorage::Whole => self.entry(group, folded),
+            _ if group == OTHERS => KeptText::Not,
+            _ => KeptText::As(NONE),
+        };
+        self.add_row(group, kept, row);
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        text.len() <= TEXT_BYTES_MAX && self.bytes + text.len() <= BYTES_MAX
+    }
+
+    fn add(&mut self, text: &str) -> u32 {
+        self.bytes += text.len();
+        self.rows.push(Vec::new());
+        self.rows.len() as u32 - 1
+    }
+
+    /// Adds a row that has a text of a group.
+    pub(in crate::storage::segment) fn add_row(&mut self, group: u32, kept: KeptText, row: u32) {
+        match kept {
+            KeptText::As(NONE) => {}
+            KeptText::As(entry) => push(&mut self.rows[entry as usize], row),
+            KeptText::Not => push(&mut self.groups[group as usize].open, row),
+        }
+    }
+
+    /// Adds a row that has JSON in a string of a group.
+    pub(in crate::storage::segment) fn add_embedded(&mut self, group: u32, row: u32) {
+        push(&mut self.groups[group as usize].embedded, row);
+    }
+
+    /// The lists of rows, and the bytes of the table of texts.
+    pub(in crate::storage::segment) fn finish(self) -> (Vec<Vec<u32>>, Vec<u8>) {
+        let Self { mut groups, mut rows, .. } = self;
+        groups[OTHERS as usize + 1..].sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        debug_assert!(groups[KEYS as usize].whole.is_empty());
+        let mut lists = Lists::default();
+        let mut heads = Vec::with_capacity(groups.len());
+        for group in groups {
+            heads.push(finish_group(group, &mut rows, &mut lists));
+        }
+        (lists.lists, write_texts(&heads))
+    }
+}
+
+/// What is told of a group. Values that were kept whole before they became too many are kept by their shapes.
+fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) -> GroupHead {
+    let mut values = group.whole.values().map(|entry| rows[*entry as usize].len());
+    if group.form == TextStorage::Whole && group.whole.len() > FEW.max(values.by_ref().sum::<usize>() / ROWS_OF_A_VALUE) {
+        group.form = TextStorage::Shapes;
+    }
+    let mut take = |entry: u32| std::mem::take(&mut rows[entry as usize]);
+    let mut texts: Vec<(Box<str>, Vec<u32>)> = Vec::new();
+    if group.form == TextStorage::Whole {
+        texts = group.whole.into_iter().map(|(text, entry)| (text, take(entry))).collect();
+    } else {
+        let mut shapes: HashMap<Box<str>, Vec<u32>> = group.shapes.into_iter().map(|(shape, entry)| (shape, take(entry))).collect();
+        for (text, entry) in group.whole {
+            let Some(shape) = shape(&text) else { continue };
+            // Its rows are not in order until all are there.
+            shapes.entry(shape.into()).or_default().extend(take(entry));
+        }
+        for (shape, mut rows) in shapes {
+            rows.sort_unstable();
+            rows.dedup();
+            if group.form == TextStorage::Open {
+                group.open.extend(rows);
+            } else {
+                texts.push((shape, rows));
+            }
+        }
+        group.open.sort_unstable();
+        group.open.dedup();
+    }
+    texts.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    let texts: Vec<(Box<str>, TextList)> = texts.into_iter().map(|(text, rows)| (text, lists.number(rows))).collect();
+    GroupHead { path: group.path, form: group.form, texts, open: lists.number(group.open), embedded: lists.number(group.embedded) }
+}
+
+/// Whether a text is one word that looks like an id.
+fn is_id(folded: &str) -> bool {
+    let mut all = 0;
+    let mut id = false;
+    tokens(folded, &mut |token| {
+        all += 1;
+        id = token.kind == TokenKind::Id;
+    });
+    all == 1 && id
+}
+
+/// Adds a row once.
+fn push(rows: &mut Vec<u32>, row: u32) {
+    if rows.last() != Some(&row) {
+        rows.push(row);
+    }
+}
+
+/// Distinct lists of rows.
+#[derive(Default)]
+struct Lists {
+    lists: Vec<Vec<u32>>,
+    known: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Lists {
+    fn number(&mut self, rows: Vec<u32>) -> TextList {
+        if rows.is_empty() {
+            return None;
+        }
+        let Self { lists, known, hasher } = self;
+        let hash = hasher.hash_one(&rows);
+        let found = known.find(hash, |known| lists[*known as usize] == rows).copied();
+        Some(found.unwrap_or_else(|| {
+            let number = lists.len() as u32;
+            lists.push(rows);
+            known.insert_unique(hash, number, |known| hasher.hash_one(&lists[*known as usize]));
+            number
+        }))
+    }
+}

@@ -1,0 +1,200 @@
+//! What the keys and values of records are made of, for those that come again: one look into a table instead of folding and cutting.
+//!
+//! A record names its keys in the order in which one like it did, so the key that followed the last time is tried first; and a
+//! path often has the value that it had before. Both cost a comparison and no look at all.
+
+use crate::storage::segment::index::text::text_table_writer::KeptText;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+/// Longer texts, in bytes, are not remembered: they hardly come again.
+const TEXT_BYTES_MAX: usize = 64;
+/// Nor are keys with longer paths.
+const PATH_BYTES_MAX: usize = 256;
+/// Texts that are remembered at most; when there are more, all are forgotten and the frequent ones come back.
+const TEXTS_MAX: usize = 1 << 15;
+/// No place.
+const NOWHERE: u32 = u32::MAX;
+
+/// What is known of a text at a path: what it is kept as, and the numbers of its terms.
+#[derive(Debug, Clone)]
+pub(in crate::storage::segment) struct CachedText {
+    pub(in crate::storage::segment) kept: KeptText,
+    terms: Range<u32>,
+}
+
+/// What is known of a key, by its path; a key with dots in it can have the path of another.
+#[derive(Debug)]
+struct CachedKey {
+    path: Box<str>,
+    key: Box<str>,
+    group: u32,
+    known: CachedText,
+    /// The place of the key that came next the last time.
+    next: u32,
+}
+
+/// The values of a group.
+#[derive(Debug)]
+struct CachedValues {
+    texts: Vec<(Box<str>, CachedText)>,
+    places: HashTable<u32>,
+    /// The place of the one that was met last.
+    last: u32,
+}
+
+impl Default for CachedValues {
+    fn default() -> Self {
+        Self { texts: Vec::new(), places: HashTable::new(), last: NOWHERE }
+    }
+}
+
+/// Texts that are known.
+#[derive(Debug)]
+pub(in crate::storage::segment) struct Remembered {
+    keys: Vec<CachedKey>,
+    places: HashTable<u32>,
+    /// The place of the key that was met last.
+    last: u32,
+    /// By group.
+    values: Vec<CachedValues>,
+    terms: Vec<u32>,
+    count: usize,
+    hasher: DefaultHashBuilder,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        let (keys, places, values, terms) = Default::default();
+        Self { keys, places, last: NOWHERE, values, terms, count: 0, hasher: DefaultHashBuilder::default() }
+    }
+}
+
+impl Remembered {
+    /// The group of the path of a key, and what the key is made of.
+    pub(in crate::storage::segment) fn key(&mut self, path: &str, key: &str) -> Option<(u32, &CachedText)> {
+        let before = std::mem::replace(&mut self.last, NOWHERE);
+        let guess = self.keys.get(before as usize).map_or(NOWHERE, |before| before.next);
+        let place = match self.keys.get(guess as usize) {
+            Some(guessed) if *guessed.path == *path => guess,
+            _ => *self.places.find(self.hasher.hash_one(path), |place| *self.keys[*place as usize].path == *path)?,
+        };
+        if *self.keys[place as usize].key != *key {
+            return None;
+        }
+        if let Some(before) = self.keys.get_mut(before as usize) {
+            before.next = place;
+        }
+        self.last = place;
+        let found = &self.keys[place as usize];
+        Some((found.group, &found.known))
+    }
+
+    /// What a value of a group is made of.
+    pub(in crate::storage::segment) fn value(&mut self, group: u32, text: &str) -> Option<&CachedText> {
+        let values = self.values.get_mut(group as usize)?;
+        if values.texts.get(values.last as usize).is_none_or(|(last, _)| **last != *text) {
+            values.last = *values.places.find(self.hasher.hash_one(text), |place| *values.texts[*place as usize].0 == *text)?;
+        }
+        Some(&values.texts[values.last as usize].1)
+    }
+
+    /// The numbers of the terms of a text.
+    pub(in crate::storage::segment) fn terms(&self, known: &CachedText) -> &[u32] {
+        &self.terms[known.terms.start as usize..known.terms.end as usize]
+    }
+
+    /// Makes room for one more, and takes its terms.
+    fn known(&mut self, kept: KeptText, terms: &[u32]) -> CachedText {
+        if self.count == TEXTS_MAX {
+            *self = Self::default();
+        }
+        self.count += 1;
+        let start = self.terms.len() as u32;
+        self.terms.extend_from_slice(terms);
+        CachedText { kept, terms: start..self.terms.len() as u32 }
+    }
+
+    /// Remembers a value of a group that is not known.
+    pub(in crate::storage::segment) fn add_value(&mut self, group: u32, text: &str, kept: KeptText, terms: &[u32]) {
+        if text.len() > TEXT_BYTES_MAX {
+            return;
+        }
+        let known = self.known(kept, terms);
+        if self.values.len() <= group as usize {
+            self.values.resize_with(group as usize + 1, CachedValues::default);
+        }
+        let Self { values, hasher, .. } = self;
+        let CachedValues { texts, places, .. } = &mut values[group as usize];
+        let place = texts.len() as u32;
+        texts.push((text.into(), known));
+        places.insert_unique(hasher.hash_one(text), place, |place| hasher.hash_one(&*texts[*place as usize].0));
+    }
+
+    /// Remembers a key that is not known; another one of the same path is forgotten.
+    pub(in crate::storage::segment) fn add_key(&mut self, path: &str, key: &str, group: u32, kept: KeptText, terms: &[u32]) {
+        if path.len() > PATH_BYTES_MAX {
+            return;
+        }
+        let new = CachedKey { path: path.into(), key: key.into(), group, known: self.known(kept, terms), next: NOWHERE };
+        let Self { keys, places, hasher, .. } = self;
+        let hash = hasher.hash_one(path);
+        if let Some(place) = places.find(hash, |place| *keys[*place as usize].path == *path) {
+            keys[*place as usize] = new;
+            return;
+        }
+        let place = keys.len() as u32;
+        keys.push(new);
+        places.insert_unique(hash, place, |place| hasher.hash_one(&*keys[*place as usize].path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is known of a key, as group and terms.
+    fn key(known: &mut Remembered, path: &str, key: &str) -> Option<(u32, Vec<u32>)> {
+        let (group, found) = known.key(path, key).map(|(group, found)| (group, found.clone()))?;
+        Some((group, known.terms(&found).to_vec()))
+    }
+
+    #[test]
+    fn keys_and_values_come_back_in_any_order() {
+        let mut known = Remembered::default();
+        assert!(known.key("a", "a").is_none() && known.value(3, "x").is_none());
+        known.add_key("a", "a", 2, KeptText::As(7), &[1]);
+        known.add_key("a.b", "b", 3, KeptText::Not, &[1, 2]);
+        known.add_key("c", "c", 4, KeptText::Not, &[]);
+        for path in ["a", "a.b", "c", "a", "c", "a.b", "a.b", "a", "a.b", "c"] {
+            let expected = match path {
+                "a" => (2, vec![1]),
+                "a.b" => (3, vec![1, 2]),
+                _ => (4, vec![]),
+            };
+            assert_eq!(key(&mut known, path, path.trim_start_matches("a.")), Some(expected), "{path}");
+        }
+        // The key `a.b` has the path of `b` in `a`, and other terms.
+        assert_eq!(key(&mut known, "a.b", "a.b"), None);
+        known.add_key("a.b", "a.b", 3, KeptText::Not, &[9]);
+        assert_eq!((key(&mut known, "a.b", "b"), key(&mut known, "a.b", "a.b")), (None, Some((3, vec![9]))));
+        known.add_value(3, "x", KeptText::As(1), &[5]);
+        known.add_value(3, "y", KeptText::As(2), &[6]);
+        for (text, kept) in [("x", 1), ("x", 1), ("y", 2), ("x", 1)] {
+            assert_eq!(known.value(3, text).map(|known| known.kept), Some(KeptText::As(kept)));
+        }
+        assert!(known.value(3, "z").is_none() && known.value(2, "x").is_none());
+    }
+
+    #[test]
+    fn what_is_too_much_is_forgotten_and_comes_back() {
+        let mut known = Remembered::default();
+        for number in 0..=TEXTS_MAX as u32 {
+            known.add_value(number % 5, &number.to_string(), KeptText::As(number), &[number]);
+        }
+        assert!(known.value(0, "0").is_none(), "all were forgotten but the last");
+        let last = known.value(TEXTS_MAX as u32 % 5, &TEXTS_MAX.to_string()).cloned().expect("the last");
+        assert_eq!(known.terms(&last), &[TEXTS_MAX as u32]);
+    }
+}
