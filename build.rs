@@ -1,8 +1,10 @@
-//! Builds the screen (`web/`, with npm) and writes the table of its files that `src/api/web.rs` includes.
+//! Builds the screen (`web/`, with npm) and writes the table of its files that `src/api/web.rs`
+//! includes.
 //!
-//! The sources are copied into cargo's own output folder and built there: cargo's folder is the only one that a build may
-//! write to, a developer's `web/node_modules` stays as it is, and packages are installed anew only when the lock file is
-//! another. Without npm, or when npm fails, the binary is built all the same; its `/` says how to get the screen.
+//! The sources are copied into cargo's own output folder and built there: cargo's folder is the
+//! only one that a build may write to, a developer's `web/node_modules` stays as it is, and
+//! packages are installed anew only when the lock file is another. Without npm, or when npm fails,
+//! the binary is built all the same; its `/` says how to get the screen.
 //!
 //! `ANNALS_WEB=off` leaves the screen out, `ANNALS_WEB=required` makes its absence an error.
 
@@ -29,7 +31,9 @@ fn main() {
         "" | "required" => build(&out),
         _ => Err(format!("ANNALS_WEB={wish} is neither off nor required")),
     };
-    let reason = match built.and_then(|folder| files_below(&folder).map_err(|error| format!("its files cannot be read: {error}"))) {
+    let reason = match built.and_then(|folder| {
+        files_below(&folder).map_err(|error| format!("its files cannot be read: {error}"))
+    }) {
         Ok(files) => return write_table(&out, &files, None),
         Err(reason) => reason,
     };
@@ -38,7 +42,9 @@ fn main() {
         for line in format!("built without the screen: {reason}").lines() {
             println!("cargo::{kind}={line}");
         }
-        println!("cargo::warning=the server and its API are whole without it; to get the screen: ANNALS_WEB=required cargo build");
+        println!(
+            "cargo::warning=the server and its API are whole without it; to get the screen: ANNALS_WEB=required cargo build"
+        );
     }
     write_table(&out, &[], Some(reason.lines().next().unwrap_or_default()));
 }
@@ -50,18 +56,29 @@ fn build(out: &Path) -> Result<PathBuf, String> {
     if !web.join("package-lock.json").exists() {
         return Err("there is no folder web/".to_owned());
     }
-    let sources = copied(web, &out.join("web-src")).map_err(|error| failed("web/ cannot be copied", error))?;
-    let lock = fs::read(sources.join("package-lock.json")).map_err(|error| failed("the lock file cannot be read", error))?;
+    let sources = copied(web, &out.join("web-src"))
+        .map_err(|error| failed("web/ cannot be copied", error))?;
+    let lock = fs::read(sources.join("package-lock.json"))
+        .map_err(|error| failed("the lock file cannot be read", error))?;
     let mark = sources.join("node_modules/.annals-lock");
     if fs::read(&mark).ok().as_ref() != Some(&lock) {
         // What is in npm's cache is not asked for again. No package may run anything of its own.
-        let words = ["ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=60000"];
+        let words = [
+            "ci",
+            "--ignore-scripts",
+            "--prefer-offline",
+            "--no-audit",
+            "--no-fund",
+            "--fetch-retries=1",
+            "--fetch-timeout=60000",
+        ];
         npm(&sources, &words, out)?;
         fs::write(&mark, &lock).map_err(|error| failed("node_modules cannot be written", error))?;
     }
     let page = out.join("web");
     if page.exists() {
-        fs::remove_dir_all(&page).map_err(|error| failed("what was built before cannot be removed", error))?;
+        fs::remove_dir_all(&page)
+            .map_err(|error| failed("what was built before cannot be removed", error))?;
     }
     npm(&sources, &["run", "build"], &page)?;
     if !page.join("index.html").exists() {
@@ -109,16 +126,32 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// Runs npm; its failure is the last lines of what it said.
 fn npm(folder: &Path, words: &[&str], page: &Path) -> Result<(), String> {
     let mut command = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-    command.args(words).current_dir(folder).env("ANNALS_WEB_OUT", page).env("CI", "1").env("NO_UPDATE_NOTIFIER", "1").stdin(Stdio::null());
+    command
+        .args(words)
+        .current_dir(folder)
+        .env("ANNALS_WEB_OUT", page)
+        .env("CI", "1")
+        .env("NO_UPDATE_NOTIFIER", "1")
+        .stdin(Stdio::null());
     let done = command.output().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "npm is not installed (it comes with Node.js, 20.19 or later)".to_owned(),
+        io::ErrorKind::NotFound => {
+            "npm is not installed (it comes with Node.js, 20.19 or later)".to_owned()
+        }
         _ => format!("npm cannot be started: {error}"),
     })?;
     if done.status.success() {
         return Ok(());
     }
-    let said = format!("{}\n{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with("    at ")).collect();
+    let said = format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty() && !line.starts_with("    at "))
+        .collect();
     let last = lines[lines.len().saturating_sub(SAID_LINES)..].join("\n");
     Err(format!("`npm {}` failed ({})\n{last}", words[..words.len().min(2)].join(" "), done.status))
 }
@@ -133,7 +166,11 @@ fn files_below(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
                 folders.push(path);
                 continue;
             }
-            let below = path.strip_prefix(folder).expect("it lies below").to_string_lossy().replace('\\', "/");
+            let below = path
+                .strip_prefix(folder)
+                .expect("it lies below")
+                .to_string_lossy()
+                .replace('\\', "/");
             files.push((format!("/{below}"), path));
         }
     }
@@ -145,7 +182,9 @@ fn files_below(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
 fn write_table(out: &Path, files: &[(String, PathBuf)], missing: Option<&str>) {
     let packed = out.join("packed");
     fs::create_dir_all(&packed).expect("cargo's output folder can be written");
-    let mut table = format!("pub(super) const MISSING: Option<&str> = {missing:?};\npub(super) static FILES: &[File] = &[\n");
+    let mut table = format!(
+        "pub(super) const MISSING: Option<&str> = {missing:?};\npub(super) static FILES: &[File] = &[\n"
+    );
     for (number, (path, file)) in files.iter().enumerate() {
         let plain = fs::read(file).expect("what was just built can be read");
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -1,7 +1,9 @@
-//! How fast the parts of the engine are, on generated events: the same plan, the same bytes, the same store in every run.
+//! How fast the parts of the engine are, on generated events: the same plan, the same bytes, the
+//! same store in every run.
 //!
-//! `cargo bench --bench engine` runs all of it; `cargo bench --bench engine -- list` only what has `list` in its name.
-//! Questions go to the reader, without HTTP and JSON; `benches/compare` measures those too.
+//! `cargo bench --bench engine` runs all of it; `cargo bench --bench engine -- list` only what has
+//! `list` in its name. Questions go to the reader, without HTTP and JSON; `benches/compare`
+//! measures those too.
 
 use annals::access::Scope;
 use annals::calls::Pairs;
@@ -13,7 +15,9 @@ use annals::export::{Encoder, ExportFormat, Options};
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
 use annals::query::filter::parse_filter;
-use annals::query::{EventBatch, Filter, HistogramQuery, Interval, PageQuery, SnapshotReader, StreamQuery};
+use annals::query::{
+    EventBatch, Filter, HistogramQuery, Interval, PageQuery, SnapshotReader, StreamQuery,
+};
 use annals::storage::AccessMode;
 use annals::storage::segment::{self, write_segment};
 use divan::counter::{BytesCount, ItemsCount};
@@ -31,9 +35,11 @@ const STORED: u64 = 200_000;
 /// Events on a page.
 const PAGE_ROWS: usize = 50;
 /// A question of four dimensions that the largest tenant has many answers to.
-const FOUR_DIMENSIONS: &str = "event_type=system&source=ECS&resource_type=ecs&event_name=createServer";
+const FOUR_DIMENSIONS: &str =
+    "event_type=system&source=ECS&resource_type=ecs&event_name=createServer";
 /// Fields of the facets.
-const FACETS: [Field; 5] = [Field::Source, Field::ResourceType, Field::EventName, Field::Level, Field::SourceIp];
+const FACETS: [Field; 5] =
+    [Field::Source, Field::ResourceType, Field::EventName, Field::Level, Field::SourceIp];
 
 fn main() {
     divan::main();
@@ -67,11 +73,15 @@ fn records(format: Format) -> Vec<String> {
 fn decode_records(bencher: Bencher<'_, '_>, format: Format) {
     let records = records(format);
     let bytes: usize = records.iter().map(String::len).sum();
-    bencher.counter(ItemsCount::new(records.len())).counter(BytesCount::new(bytes)).bench_local(|| {
-        for record in &records {
-            black_box(decode(black_box(record), Some(format)).expect("a generated record decodes"));
-        }
-    });
+    bencher.counter(ItemsCount::new(records.len())).counter(BytesCount::new(bytes)).bench_local(
+        || {
+            for record in &records {
+                black_box(
+                    decode(black_box(record), Some(format)).expect("a generated record decodes"),
+                );
+            }
+        },
+    );
 }
 
 /// Events of one day, in the order of a segment, and their date.
@@ -95,27 +105,45 @@ fn events_of_a_day() -> (Vec<Event>, String) {
 fn write_a_segment(bencher: Bencher<'_, '_>) {
     let (events, date) = events_of_a_day();
     let bytes: usize = events.iter().map(|event| event.original.len()).sum();
-    bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(bytes)).bench_local(|| {
-        write_segment("bench", &date, segment::SegmentOptions::of(decode::VERSION), black_box(&events)).expect("a segment is written")
-    });
+    bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(bytes)).bench_local(
+        || {
+            write_segment(
+                "bench",
+                &date,
+                segment::SegmentOptions::of(decode::VERSION),
+                black_box(&events),
+            )
+            .expect("a segment is written")
+        },
+    );
 }
 
-/// What is built of an index: nothing but what every index has, a field alone, the words, or all of it.
+/// What is built of an index: nothing but what every index has, a field alone, the words, or all of
+/// it.
 fn index_parts() -> Vec<&'static str> {
-    let fields = FIELDS.iter().filter(|def| matches!(def.index, IndexKind::Term | IndexKind::Hash)).map(|def| def.name);
+    let fields = FIELDS
+        .iter()
+        .filter(|def| matches!(def.index, IndexKind::Term | IndexKind::Hash))
+        .map(|def| def.name);
     ["(nothing)"].into_iter().chain(fields).chain(["(words)", "(everything)"]).collect()
 }
 
-/// Time by part of an index; the bytes are those of the index, so that what a part takes is the difference to `(nothing)`.
+/// Time by part of an index; the bytes are those of the index, so that what a part takes is the
+/// difference to `(nothing)`.
 #[divan::bench(args = index_parts(), sample_count = 5, sample_size = 1)]
 fn build_an_index_of(bencher: Bencher<'_, '_>, part: &str) {
     let (events, _) = events_of_a_day();
     let all: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
     let columns = [Columns::of_events(&events, &all).expect("columns")];
-    let fields: Vec<Field> = if part == "(everything)" { all } else { Field::from_name(part).into_iter().collect() };
+    let fields: Vec<Field> =
+        if part == "(everything)" { all } else { Field::from_name(part).into_iter().collect() };
     let words = ["(words)", "(everything)"].contains(&part);
-    let build = || segment::index_of(black_box(&columns), &fields, words).expect("an index is built");
-    bencher.counter(ItemsCount::new(events.len())).counter(BytesCount::new(build())).bench_local(build);
+    let build =
+        || segment::index_of(black_box(&columns), &fields, words).expect("an index is built");
+    bencher
+        .counter(ItemsCount::new(events.len()))
+        .counter(BytesCount::new(build()))
+        .bench_local(build);
 }
 
 /// The store that is asked, and things in it to ask for.
@@ -134,25 +162,39 @@ static STORE: OnceLock<Store> = OnceLock::new();
 
 fn store() -> &'static Store {
     STORE.get_or_init(|| {
-        let folder = tempfile::Builder::new().prefix("annals-bench-").tempdir().expect("a temporary directory");
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let engine =
-            Engine::open(&folder.path().join("audit"), AccessMode::Write, Arc::new(ManualClock::new(now())), runtime.handle().clone());
+        let folder = tempfile::Builder::new()
+            .prefix("annals-bench-")
+            .tempdir()
+            .expect("a temporary directory");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let engine = Engine::open(
+            &folder.path().join("audit"),
+            AccessMode::Write,
+            Arc::new(ManualClock::new(now())),
+            runtime.handle().clone(),
+        );
         let engine = engine.expect("a new store");
 
         let plan = Plan { events: STORED, ..Plan::default() };
         let mut records = Vec::new();
         generate(&plan, &mut records).expect("writing to memory does not fail");
         let rule = TenantRule::new(None, Some("project_id")).expect("a rule");
-        let (outcome, error) = engine.ingest_stream(records.as_slice(), None, &rule, "bench", |_| ());
+        let (outcome, error) =
+            engine.ingest_stream(records.as_slice(), None, &rule, "bench", |_| ());
         assert!(error.is_none(), "{error:?}");
         assert_eq!(outcome.accepted, STORED);
 
         let scope = Scope::of_operator(&[Generator::new(&plan).tenant()]).expect("a scope");
         let snapshot = engine.snapshot();
-        let page = engine.reader(&snapshot, None).list(&scope, &filter(FOUR_DIMENSIONS), &page_query()).expect("a page");
+        let page = engine
+            .reader(&snapshot, None)
+            .list(&scope, &filter(FOUR_DIMENSIONS), &page_query())
+            .expect("a page");
         let event = page.events.first().expect("the largest tenant creates servers");
-        let text = |field: Field| event.text(field).expect("a server has an id, its creation an operator").to_owned();
+        let text = |field: Field| {
+            event.text(field).expect("a server has an id, its creation an operator").to_owned()
+        };
         let (operator, resource_id) = (text(Field::Operator), text(Field::ResourceId));
         drop(page);
         Store { folder, engine, _runtime: runtime, scope, operator, resource_id }
@@ -173,7 +215,11 @@ fn page_query() -> PageQuery {
 }
 
 /// Measures a question to the largest tenant of the store.
-fn ask<T>(bencher: Bencher<'_, '_>, query: &str, question: impl Fn(&SnapshotReader<'_>, &Scope, &Filter) -> T + Sync) {
+fn ask<T>(
+    bencher: Bencher<'_, '_>,
+    query: &str,
+    question: impl Fn(&SnapshotReader<'_>, &Scope, &Filter) -> T + Sync,
+) {
     let store = store();
     let filter = filter(query);
     let snapshot = store.engine.snapshot();
@@ -182,7 +228,9 @@ fn ask<T>(bencher: Bencher<'_, '_>, query: &str, question: impl Fn(&SnapshotRead
 }
 
 fn ask_page(bencher: Bencher<'_, '_>, query: &str) {
-    ask(bencher, query, |reader, scope, filter| reader.list(scope, filter, &page_query()).expect("a page"));
+    ask(bencher, query, |reader, scope, filter| {
+        reader.list(scope, filter, &page_query()).expect("a page")
+    });
 }
 
 fn ask_count(bencher: Bencher<'_, '_>, query: &str) {
@@ -190,7 +238,9 @@ fn ask_count(bencher: Bencher<'_, '_>, query: &str) {
 }
 
 fn ask_facets(bencher: Bencher<'_, '_>, query: &str) {
-    ask(bencher, query, |reader, scope, filter| reader.facets(scope, filter, &FACETS, 10).expect("facets"));
+    ask(bencher, query, |reader, scope, filter| {
+        reader.facets(scope, filter, &FACETS, 10).expect("facets")
+    });
 }
 
 #[divan::bench]
@@ -243,7 +293,10 @@ fn list_by_groups(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn list_by_regex(bencher: Bencher<'_, '_>) {
-    ask_page(bencher, &coded("filter", r#"{"record":{"path":"user.access_key_id","regex":"^HPUA[A-F]"}}"#));
+    ask_page(
+        bencher,
+        &coded("filter", r#"{"record":{"path":"user.access_key_id","regex":"^HPUA[A-F]"}}"#),
+    );
 }
 
 /// The largest tenant as a file, in bytes a second.
@@ -257,14 +310,20 @@ fn export_a_tenant(bencher: Bencher<'_, '_>, form: ExportFormat) {
         let mut encoder = Encoder::new(Vec::new(), Options::new(form)).expect("an encoder");
         let parts = encoder.parts();
         let make = |events: EventBatch| parts.make(&events);
-        reader.stream(&store.scope, &Filter::default(), &StreamQuery::default(), make, |part| encoder.write(&part)).expect("a stream");
+        reader
+            .stream(&store.scope, &Filter::default(), &StreamQuery::default(), make, |part| {
+                encoder.write(&part)
+            })
+            .expect("a stream");
         encoder.finish().expect("a file").len()
     });
 }
 
 #[divan::bench]
 fn sums_by_currency(bencher: Bencher<'_, '_>) {
-    ask(bencher, "", |reader, scope, filter| reader.stats(scope, filter, Some(Field::Currency)).expect("sums"));
+    ask(bencher, "", |reader, scope, filter| {
+        reader.stats(scope, filter, Some(Field::Currency)).expect("sums")
+    });
 }
 
 /// No index serves amounts: the column is scanned.
@@ -285,6 +344,11 @@ fn facets_of_an_operator(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn histogram_of_a_source(bencher: Bencher<'_, '_>) {
-    let query = HistogramQuery { interval: Some(Interval::parse("1h").expect("an interval")), ..HistogramQuery::default() };
-    ask(bencher, "source=ECS", move |reader, scope, filter| reader.histogram(scope, filter, &query).expect("a histogram"));
+    let query = HistogramQuery {
+        interval: Some(Interval::parse("1h").expect("an interval")),
+        ..HistogramQuery::default()
+    };
+    ask(bencher, "source=ECS", move |reader, scope, filter| {
+        reader.histogram(scope, filter, &query).expect("a histogram")
+    });
 }

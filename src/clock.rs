@@ -1,4 +1,5 @@
-//! The clock and the ids that parts are given instead of asking the system: a test can hold both still.
+//! The clock and the ids that parts are given instead of asking the system: a test can hold both
+//! still.
 
 use crate::event::Timestamp;
 use std::sync::Mutex;
@@ -15,7 +16,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[allow(clippy::disallowed_methods, reason = "the one place that asks the system for the time")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the one place that asks the system for the time"
+        )]
         Timestamp::from_millis(chrono::Utc::now().timestamp_millis())
     }
 }

@@ -1,8 +1,10 @@
-//! The one error type. A kind says what the caller can do about it; the message says what happened and where.
+//! The one error type. A kind says what the caller can do about it; the message says what happened
+//! and where.
 
 use std::fmt;
 
-/// What the caller can do about an error. HTTP statuses and exit codes are chosen from this and nothing else.
+/// What the caller can do about an error. HTTP statuses and exit codes are chosen from this and
+/// nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -32,7 +34,8 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// An error with a kind, a message, and, where a request parameter caused it, that parameter's name.
+/// An error with a kind, a message, and, where a request parameter caused it, that parameter's
+/// name.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -140,13 +143,19 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What a parser of JSON says, without the values that it quotes: they may be secret, and messages go where records do not.
+/// What a parser of JSON says, without the values that it quotes: they may be secret, and messages
+/// go where records do not.
 pub fn without_values(cause: &serde_json::Error) -> String {
     let text = cause.to_string();
-    let names_ours = ["missing field", "duplicate field"].iter().any(|start| text.starts_with(start));
+    let names_ours =
+        ["missing field", "duplicate field"].iter().any(|start| text.starts_with(start));
     match (text.find(['"', '`']), text.rfind(", expected ")) {
         (Some(value), expected) if cause.is_data() && !names_ours => {
-            format!("{}{}", text[..value].trim_end(), expected.filter(|at| *at > value).map_or("", |at| &text[at..]))
+            format!(
+                "{}{}",
+                text[..value].trim_end(),
+                expected.filter(|at| *at > value).map_or("", |at| &text[at..])
+            )
         }
         _ => text,
     }

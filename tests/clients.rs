@@ -1,7 +1,9 @@
-//! Real clients, in Python: the `deltalake` package reads the table, Huawei's SDK pages through the CTS façade.
+//! Real clients, in Python: the `deltalake` package reads the table, Huawei's SDK pages through the
+//! CTS façade.
 //!
-//! They run with the interpreter that `ANNALS_PYTHON` names, or `python3`, if it has the packages of
-//! `tests/python/requirements.txt`. Where it has not, a test says SKIPPED; with `ANNALS_TESTS_MUST_RUN` set, it fails.
+//! They run with the interpreter that `ANNALS_PYTHON` names, or `python3`, if it has the packages
+//! of `tests/python/requirements.txt`. Where it has not, a test says SKIPPED; with
+//! `ANNALS_TESTS_MUST_RUN` set, it fails.
 
 use crate::store::{NOW, TestStore};
 use annals::generate::{Generator, Plan};
@@ -17,7 +19,10 @@ const EXAMPLES: &str = "20";
 /// Says why a test does not run; where it must run, it fails.
 #[allow(clippy::print_stderr, reason = "a skipped test must say so")]
 pub(crate) fn skipped(reason: &str) {
-    assert!(std::env::var_os("ANNALS_TESTS_MUST_RUN").is_none(), "{reason}, and this test must run");
+    assert!(
+        std::env::var_os("ANNALS_TESTS_MUST_RUN").is_none(),
+        "{reason}, and this test must run"
+    );
     eprintln!("SKIPPED: {reason}");
 }
 
@@ -27,28 +32,48 @@ pub(crate) fn run(script: &str, package: &str, args: &[&str]) -> Option<Output> 
 }
 
 /// The same with something on its standard input.
-pub(crate) fn run_with_input(script: &str, package: &str, args: &[&str], input: &[u8]) -> Option<Output> {
+pub(crate) fn run_with_input(
+    script: &str,
+    package: &str,
+    args: &[&str],
+    input: &[u8],
+) -> Option<Output> {
     let python = std::env::var("ANNALS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there = Command::new(&python).args(["-c", &format!("import {package}")]).output().is_ok_and(|output| output.status.success());
+    let there = Command::new(&python)
+        .args(["-c", &format!("import {package}")])
+        .output()
+        .is_ok_and(|output| output.status.success());
     if !there {
-        skipped(&format!("{python} has no {package}; pip install -r tests/python/requirements.txt"));
+        skipped(&format!(
+            "{python} has no {package}; pip install -r tests/python/requirements.txt"
+        ));
         return None;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
     let mut command = Command::new(&python);
-    command.arg(path).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg(path)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("python can be started");
     child.stdin.take().expect("a pipe").write_all(input).expect("python reads its input first");
     let output = child.wait_with_output().expect("python ends");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script}: {errors}\n{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{script}: {errors}\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     Some(output)
 }
 
 #[test]
 fn python_reads_the_delta_table_and_counts_the_same_rows() {
     let mut store = TestStore::new();
-    let mut generator = Generator::new(&Plan { events: 3_000, tenants: 5, days: 4, ..Plan::default() });
+    let mut generator =
+        Generator::new(&Plan { events: 3_000, tenants: 5, days: 4, ..Plan::default() });
     let mut records = Vec::new();
     let mut record = String::new();
     while generator.next_record(&mut record) {
@@ -61,7 +86,10 @@ fn python_reads_the_delta_table_and_counts_the_same_rows() {
     let events = store.everything();
     store.close();
     let table = store.path().join("events");
-    let Some(output) = run("count_delta.py", "deltalake, pyarrow", &[&table.to_string_lossy()]) else { return };
+    let Some(output) = run("count_delta.py", "deltalake, pyarrow", &[&table.to_string_lossy()])
+    else {
+        return;
+    };
     let counted: Json = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
     assert_eq!(counted["rows"], 3_000);
     assert_eq!(counted["version"], 3, "one commit a batch after the one that made the table");
@@ -71,7 +99,10 @@ fn python_reads_the_delta_table_and_counts_the_same_rows() {
         *count = (count.as_u64().unwrap_or_default() + 1).into();
     }
     assert_eq!(counted["tenants"], Json::Object(tenants));
-    assert_eq!(counted["bytes_of_originals"], events.iter().map(|event| event.original.len()).sum::<usize>());
+    assert_eq!(
+        counted["bytes_of_originals"],
+        events.iter().map(|event| event.original.len()).sum::<usize>()
+    );
     let amounts = events.iter().filter(|event| event.amount.is_some()).count();
     assert_eq!(counted["amounts"].as_array().map(Vec::len), Some(amounts));
 }
@@ -80,18 +111,27 @@ fn python_reads_the_delta_table_and_counts_the_same_rows() {
 fn python_reads_the_delta_table_when_its_old_commits_are_archived() {
     let mut store = TestStore::new();
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let record = |id: usize| json!({ "event_name": "e", "trace_id": format!("id-{id}"), "time": NOW + id as i64 }).to_string();
+    let record = |id: usize| {
+        json!({ "event_name": "e", "trace_id": format!("id-{id}"), "time": NOW + id as i64 })
+            .to_string()
+    };
     for round in 0..4 {
         store.ingest("t", &(round * 50..round * 50 + 50).map(record).collect::<Vec<_>>());
         // Commits may go when they are older than files that were replaced.
         store.clock.set(annals::event::Timestamp::from_millis(NOW + 400 * annals::event::DAY_MS));
-        store.engine().backup(&folder.path().join("copy")).expect("a backup, and a checkpoint with it");
+        store
+            .engine()
+            .backup(&folder.path().join("copy"))
+            .expect("a backup, and a checkpoint with it");
     }
     let events = store.everything().len();
     assert_eq!(events, 204, "with what was recorded of four backups");
     store.close();
     let table = store.path().join("events");
-    assert!(!table.join("_delta_log/00000000000000000000.json").exists(), "the first commit is archived");
+    assert!(
+        !table.join("_delta_log/00000000000000000000.json").exists(),
+        "the first commit is archived"
+    );
     let rows = |table: &Path| -> Option<Json> {
         let output = run("count_delta.py", "deltalake, pyarrow", &[&table.to_string_lossy()])?;
         let counted: Json = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
@@ -121,12 +161,17 @@ fn the_sdk_of_cts_pages_through_a_thousand_traces() {
         .to_string()
     };
     let traces: Vec<String> = (0..1_000).map(trace).collect();
-    traces.chunks(300).for_each(|batch| assert_eq!(store.ingest(project, batch).accepted, batch.len() as u64));
+    traces
+        .chunks(300)
+        .for_each(|batch| assert_eq!(store.ingest(project, batch).accepted, batch.len() as u64));
     store.ingest("another", &traces[..50]);
 
     let url = serve(&store);
     let (from, to) = ((NOW - 1_000_001).to_string(), NOW.to_string());
-    let Some(output) = run("cts_sdk.py", "huaweicloudsdkcts", &[&url, project, "1000", &from, &to]) else { return };
+    let Some(output) = run("cts_sdk.py", "huaweicloudsdkcts", &[&url, project, "1000", &from, &to])
+    else {
+        return;
+    };
     assert!(String::from_utf8_lossy(&output.stdout).contains("ok 1000 traces"));
 }
 
@@ -136,7 +181,11 @@ pub(crate) fn serve(store: &TestStore) -> String {
     let (sender, address) = std::sync::mpsc::channel();
     let options = annals::api::ServeOptions::at("127.0.0.1:0".parse().expect("an address"));
     store.runtime.spawn(async move {
-        annals::api::serve(engine, options, |address| sender.send(address).expect("the test waits")).await.expect("the server runs");
+        annals::api::serve(engine, options, |address| {
+            sender.send(address).expect("the test waits")
+        })
+        .await
+        .expect("the server runs");
     });
     format!("http://{}", address.recv().expect("the server starts"))
 }
@@ -144,7 +193,8 @@ pub(crate) fn serve(store: &TestStore) -> String {
 #[test]
 fn every_answer_is_what_the_openapi_document_says() {
     let store = TestStore::new();
-    let mut generator = Generator::new(&Plan { events: 2_000, tenants: 3, days: 4, ..Plan::default() });
+    let mut generator =
+        Generator::new(&Plan { events: 2_000, tenants: 3, days: 4, ..Plan::default() });
     let mut records = Vec::new();
     let mut record = String::new();
     while generator.next_record(&mut record) {
@@ -155,6 +205,9 @@ fn every_answer_is_what_the_openapi_document_says() {
     let url = serve(&store);
     let Some(output) = run("openapi.py", "schemathesis", &[&url, EXAMPLES]) else { return };
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
-    let passed = |line: &str| line.split_once(" generated, ").is_some_and(|(made, passed)| passed == format!("{} passed", made.trim()));
+    let passed = |line: &str| {
+        line.split_once(" generated, ")
+            .is_some_and(|(made, passed)| passed == format!("{} passed", made.trim()))
+    };
     assert_eq!(report.lines().filter(|line| passed(line)).count(), 2, "{report}");
 }

@@ -1,4 +1,5 @@
-//! Decoders against whole files of real records: what they make of each is compared with a golden file.
+//! Decoders against whole files of real records: what they make of each is compared with a golden
+//! file.
 //!
 //! `UPDATE_GOLDEN=1` writes the golden files anew; the difference is then to be reviewed like code.
 
@@ -20,10 +21,13 @@ fn root(path: &str) -> PathBuf {
 
 /// The records of a sample file, as they are written there.
 fn samples(file: &str) -> Vec<String> {
-    let bytes = fs::read(root("data/samples").join(file)).expect("the sample file is in the repository");
+    let bytes =
+        fs::read(root("data/samples").join(file)).expect("the sample file is in the repository");
     let mut text = String::new();
     match file.ends_with(".gz") {
-        true => GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("the sample file is gzip"),
+        true => {
+            GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("the sample file is gzip")
+        }
         false => (&bytes[..]).read_to_string(&mut text).expect("the sample file is text"),
     };
     text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -51,13 +55,16 @@ struct Listing<'a> {
 
 /// The records of `cts_samples.json`; the answer of a list call is split into its traces.
 fn cts_samples() -> Vec<String> {
-    let text = fs::read_to_string(root("data/samples/cts_samples.json")).expect("the sample file is in the repository");
+    let text = fs::read_to_string(root("data/samples/cts_samples.json"))
+        .expect("the sample file is in the repository");
     let file: Published<'_> = serde_json::from_str(&text).expect("the sample file has its form");
     assert_eq!(file.published.len() + file.synthetic.len(), 15);
     let mut records = Vec::new();
     for sample in file.published.iter().chain(&file.synthetic) {
         match serde_json::from_str::<Listing<'_>>(sample.payload.get()) {
-            Ok(listing) => records.extend(listing.traces.iter().map(|trace| trace.get().to_owned())),
+            Ok(listing) => {
+                records.extend(listing.traces.iter().map(|trace| trace.get().to_owned()))
+            }
             Err(_) => records.push(sample.payload.get().to_owned()),
         }
     }
@@ -86,7 +93,10 @@ fn check(name: &str, format: Format, records: &[String], count: usize) {
     for record in records {
         assert_eq!(detect(record), Some(format), "{record}");
         let event = decode(record, None).unwrap_or_else(|error| panic!("{error}: {record}"));
-        assert_eq!(event, decode(record, Some(format)).expect("a named format decodes as a detected one"));
+        assert_eq!(
+            event,
+            decode(record, Some(format)).expect("a named format decodes as a detected one")
+        );
         assert_eq!(&*event.original, record);
         assert_eq!(event.text(Field::Format), Some(format.name()));
         lines += &line(&event);
@@ -121,8 +131,18 @@ fn partner_records_decode_as_they_did() {
 
 #[test]
 fn cloudtrail_events_decode_as_they_did() {
-    check("cloudtrail_stratus.ndjson", Format::CloudTrail, &samples("cloudtrail_stratus.jsonl.gz"), 310);
-    check("cloudtrail_invictus.ndjson", Format::CloudTrail, &samples("cloudtrail_invictus.jsonl.gz"), 2_900);
+    check(
+        "cloudtrail_stratus.ndjson",
+        Format::CloudTrail,
+        &samples("cloudtrail_stratus.jsonl.gz"),
+        310,
+    );
+    check(
+        "cloudtrail_invictus.ndjson",
+        Format::CloudTrail,
+        &samples("cloudtrail_invictus.jsonl.gz"),
+        2_900,
+    );
 }
 
 #[test]
@@ -134,7 +154,12 @@ fn kubernetes_and_google_events_decode_as_they_did() {
 /// One record of each sample file and a native one, to be mutated.
 fn seeds() -> Vec<String> {
     let mut seeds = cts_samples();
-    for file in ["cts_traces.jsonl.gz", "cloudtrail_stratus.jsonl.gz", "k8s_audit_falco.jsonl.gz", "gcp_audit_c7n_tests.jsonl.gz"] {
+    for file in [
+        "cts_traces.jsonl.gz",
+        "cloudtrail_stratus.jsonl.gz",
+        "k8s_audit_falco.jsonl.gz",
+        "gcp_audit_c7n_tests.jsonl.gz",
+    ] {
         seeds.extend(samples(file).into_iter().step_by(7).take(10));
     }
     seeds.extend(samples("partner.jsonl"));
@@ -142,7 +167,8 @@ fn seeds() -> Vec<String> {
     seeds
 }
 
-/// What mutations put into a record: brackets, quotes, escapes, numbers and times at the edge of what types hold.
+/// What mutations put into a record: brackets, quotes, escapes, numbers and times at the edge of
+/// what types hold.
 const SPLINTERS: &[&str] = &[
     "{",
     "}",

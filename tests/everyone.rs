@@ -1,5 +1,6 @@
-//! Lists over all tenants of a store that has many: what is rare is asked of whole segments, what is frequent of each tenant,
-//! and either way the list is that of the oracle, page by page in both directions.
+//! Lists over all tenants of a store that has many: what is rare is asked of whole segments, what
+//! is frequent of each tenant, and either way the list is that of the oracle, page by page in both
+//! directions.
 
 use crate::store::{NOW, TestStore, all_pages};
 use annals::access::Scope;
@@ -49,7 +50,10 @@ fn lists_over_many_tenants_are_whole_and_in_order() {
         vec![word(), field(Field::ResourceId, true, "vault-0")],
         vec![Clause::Record(RecordTest::Substring("ed after".to_owned()))],
         vec![field(Field::EventName, true, "listVaults")],
-        vec![field(Field::EventName, false, "listVaults"), field(Field::ResourceId, false, "vault-3")],
+        vec![
+            field(Field::EventName, false, "listVaults"),
+            field(Field::ResourceId, false, "vault-3"),
+        ],
         vec![Clause::Any(vec![rare(), field(Field::TraceId, false, "trace-100050")])],
         vec![field(Field::EventName, false, "noSuchEvent")],
         Vec::new(),
@@ -57,13 +61,24 @@ fn lists_over_many_tenants_are_whole_and_in_order() {
     let moment = |days: u64| Some(Timestamp::from_millis(NOW - (days * DAY) as i64 + 3_333_333));
     let scope = Scope::of_operator(&["*"]).expect("all");
     for clauses in filters {
-        for (from, to) in [(None, None), (moment(4), None), (None, moment(3)), (moment(4), moment(2))] {
+        for (from, to) in
+            [(None, None), (moment(4), None), (None, moment(3)), (moment(4), moment(2))]
+        {
             let filter = Filter { clauses: clauses.clone(), from, to, last: None };
-            let mut expected: Vec<Event> = everything.iter().filter(|event| filter.matches(event)).cloned().collect();
+            let mut expected: Vec<Event> =
+                everything.iter().filter(|event| filter.matches(event)).cloned().collect();
             let limit = (expected.len() / 3).clamp(7, 700);
-            assert_eq!(all_pages(store.engine(), &scope, &filter, SortOrder::Descending, limit), expected, "{filter:?}");
+            assert_eq!(
+                all_pages(store.engine(), &scope, &filter, SortOrder::Descending, limit),
+                expected,
+                "{filter:?}"
+            );
             expected.reverse();
-            assert_eq!(all_pages(store.engine(), &scope, &filter, SortOrder::Ascending, limit), expected, "oldest first: {filter:?}");
+            assert_eq!(
+                all_pages(store.engine(), &scope, &filter, SortOrder::Ascending, limit),
+                expected,
+                "oldest first: {filter:?}"
+            );
         }
     }
 }
@@ -77,7 +92,13 @@ fn a_segment_answers_for_all_its_tenants_at_once_where_that_is_little() {
     let steps = |clause: Clause| {
         let filter = Filter { clauses: vec![clause], ..Filter::default() };
         let query = PageQuery { limit: 1_000, ..PageQuery::default() };
-        store.engine().reader(&snapshot, None).list(&scope, &filter, &query).expect("a page").explain.steps
+        store
+            .engine()
+            .reader(&snapshot, None)
+            .list(&scope, &filter, &query)
+            .expect("a page")
+            .explain
+            .steps
     };
     // Some runs alone, then each segment once.
     let rare = steps(field(Field::EventName, false, "deleteVault"));

@@ -1,5 +1,5 @@
-//! `annals ingest --follow` as its users run it: files that grow, are renamed, cut off and packed, and a follower that is
-//! killed. Also the folders that clouds deliver.
+//! `annals ingest --follow` as its users run it: files that grow, are renamed, cut off and packed,
+//! and a follower that is killed. Also the folders that clouds deliver.
 
 use crate::process::{Server, annals};
 use flate2::Compression;
@@ -32,7 +32,11 @@ struct Follower(Child);
 impl Follower {
     fn start(words: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_annals"));
-        command.args(["ingest", "--tenant", "t", "--follow"]).args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["ingest", "--tenant", "t", "--follow"])
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Self(command.spawn().expect("the binary starts"))
     }
 
@@ -50,7 +54,9 @@ impl Drop for Follower {
 }
 
 fn counted(url: &str) -> u64 {
-    let answer: Json = serde_json::from_str(&annals(&["count", "--url", url, "--tenant", "t", "-o", "json"]).ok()).expect("JSON");
+    let answer: Json =
+        serde_json::from_str(&annals(&["count", "--url", url, "--tenant", "t", "-o", "json"]).ok())
+            .expect("JSON");
     answer["count"].as_u64().expect("a count")
 }
 
@@ -72,7 +78,8 @@ fn files_are_followed_through_rotation_and_restarts() {
     let log = logs.join("audit.log");
     let state = folder.path().join("state.json");
     let pattern = format!("{}/audit.log*", logs.display());
-    let words = ["--url", &server.url, "--state", &state.to_string_lossy(), &pattern].map(str::to_owned);
+    let words =
+        ["--url", &server.url, "--state", &state.to_string_lossy(), &pattern].map(str::to_owned);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let follower = Follower::start(&words);
 
@@ -115,14 +122,17 @@ fn files_are_followed_through_rotation_and_restarts() {
     fs::rename(&log, logs.join("audit.log.3")).expect("it is renamed");
     append(&log, &(35..40).map(line).collect::<String>());
     let read: Json = serde_json::from_slice(&fs::read(&state).expect("a state")).expect("JSON");
-    assert!(
-        read["files"].as_array().is_some_and(|files| files.iter().any(|file| file["offset"].as_u64().is_some_and(|offset| offset > 0)))
-    );
+    assert!(read["files"].as_array().is_some_and(|files| {
+        files.iter().any(|file| file["offset"].as_u64().is_some_and(|offset| offset > 0))
+    }));
     let follower = Follower::start(&words);
     wait_for(&server.url, 40, "what was written while it was away");
 
     // A packed file is read once, when it is whole.
-    let mut packed = GzEncoder::new(File::create(logs.join("audit.log.4.gz")).expect("a file"), Compression::fast());
+    let mut packed = GzEncoder::new(
+        File::create(logs.join("audit.log.4.gz")).expect("a file"),
+        Compression::fast(),
+    );
     packed.write_all((38..45).map(line).collect::<String>().as_bytes()).expect("the disk takes it");
     packed.finish().expect("the disk takes it");
     wait_for(&server.url, 45, "a packed file");
@@ -149,7 +159,8 @@ fn a_server_that_is_away_is_waited_for() {
     let state = folder.path().join("state.json").to_string_lossy().into_owned();
     let server = Server::start(&data);
     let address = server.url.trim_start_matches("http://").to_owned();
-    let follower = Follower::start(&["--url", &server.url, "--state", &state, &log.to_string_lossy()]);
+    let follower =
+        Follower::start(&["--url", &server.url, "--state", &state, &log.to_string_lossy()]);
     append(&log, &line(0));
     wait_for(&server.url, 1, "the first line");
     drop(server);
@@ -185,9 +196,11 @@ fn a_data_directory_is_followed_into_too() {
         std::thread::sleep(Duration::from_millis(50));
     }
     follower.kill();
-    let count = annals(&["count", "--data", &data.to_string_lossy(), "--tenant", "t", "-o", "json"]).ok();
+    let count =
+        annals(&["count", "--data", &data.to_string_lossy(), "--tenant", "t", "-o", "json"]).ok();
     assert_eq!(count, "{\"count\":5}\n");
-    annals(&["ingest", "--data", &data.to_string_lossy(), "--tenant", "t", "--follow", "-"]).refused(2, &["--follow"]);
+    annals(&["ingest", "--data", &data.to_string_lossy(), "--tenant", "t", "--follow", "-"])
+        .refused(2, &["--follow"]);
 }
 
 fn pack(path: &Path, text: &str) {
@@ -200,22 +213,30 @@ fn pack(path: &Path, text: &str) {
 #[test]
 fn what_clouds_deliver_to_buckets_is_taken_in_as_a_folder() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let (bucket, data) = (folder.path().join("bucket"), folder.path().join("data").to_string_lossy().into_owned());
+    let (bucket, data) =
+        (folder.path().join("bucket"), folder.path().join("data").to_string_lossy().into_owned());
     let event = |id: &str, account: &str| {
         json!({ "eventVersion": "1.08", "eventID": id, "eventName": "RunInstances", "eventSource": "ec2.amazonaws.com", "eventTime": "2026-03-01T00:00:00Z",
                 "recipientAccountId": account })
     };
     let trail = "AWSLogs/o-1/111122223333/CloudTrail/eu-west-1/2026/03/01/111122223333_CloudTrail_eu-west-1_20260301T0005Z_abcdefghijklmnop.json.gz";
-    pack(&bucket.join(trail), &json!({ "Records": [event("1", "111122223333"), event("2", "111122223333")] }).to_string());
+    pack(
+        &bucket.join(trail),
+        &json!({ "Records": [event("1", "111122223333"), event("2", "111122223333")] }).to_string(),
+    );
     // Delivered at least once: the same file again under another name.
     pack(
         &bucket.join(trail.replace("abcdefgh", "ABCDEFGH")),
         &json!({ "Records": [event("2", "111122223333"), event("3", "444455556666")] }).to_string(),
     );
     let digest = "AWSLogs/o-1/111122223333/CloudTrail-Digest/eu-west-1/2026/03/01/111122223333_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20260301T010000Z.json.gz";
-    pack(&bucket.join(digest), &json!({ "awsAccountId": "111122223333", "logFiles": [] }).to_string());
+    pack(
+        &bucket.join(digest),
+        &json!({ "awsAccountId": "111122223333", "logFiles": [] }).to_string(),
+    );
     let aws = bucket.join("AWSLogs").to_string_lossy().into_owned();
-    let taken = annals(&["ingest", "--data", &data, "--tenant-from", "recipientAccountId", &aws]).ok();
+    let taken =
+        annals(&["ingest", "--data", &data, "--tenant-from", "recipientAccountId", &aws]).ok();
     let taken: Json = serde_json::from_str(&taken).expect("JSON");
     assert_eq!(
         (&taken["accepted"], &taken["duplicates"], &taken["quarantined"], &taken["files"]),
@@ -233,12 +254,18 @@ fn what_clouds_deliver_to_buckets_is_taken_in_as_a_folder() {
         &json!({ "project_id": "p", "log_files": [] }).to_string(),
     );
     let obs = bucket.join("CloudTraces").to_string_lossy().into_owned();
-    let taken: Json = serde_json::from_str(&annals(&["ingest", "--data", &data, "--tenant-from", "project_id", &obs]).ok()).expect("JSON");
+    let taken: Json = serde_json::from_str(
+        &annals(&["ingest", "--data", &data, "--tenant-from", "project_id", &obs]).ok(),
+    )
+    .expect("JSON");
     assert_eq!(
         (&taken["accepted"], &taken["duplicates"], &taken["quarantined"], &taken["files"]),
         (&json!(3), &json!(1), &json!(0), &json!(2))
     );
-    assert_eq!(annals(&["count", "--data", &data, "--tenant", "p", "--source", "ECS", "-o", "json"]).ok(), "{\"count\":3}\n");
+    assert_eq!(
+        annals(&["count", "--data", &data, "--tenant", "p", "--source", "ECS", "-o", "json"]).ok(),
+        "{\"count\":3}\n"
+    );
 }
 
 /// A server that takes bodies up to a length, and keeps what it took.
@@ -258,7 +285,9 @@ fn small_server(limit: usize) -> (String, Arc<Mutex<Vec<String>>>) {
                 let head = request.windows(4).position(|end| end == b"\r\n\r\n");
                 if let Some(head) = head {
                     let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
-                    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+                    let length = text.lines().find_map(|line| {
+                        line.strip_prefix("content-length:")?.trim().parse::<usize>().ok()
+                    });
                     if request.len() >= head + 4 + length.unwrap_or_default() {
                         break request.split_off(head + 4);
                     }
@@ -267,7 +296,8 @@ fn small_server(limit: usize) -> (String, Arc<Mutex<Vec<String>>>) {
                     break Vec::new();
                 }
             };
-            let lines: Vec<String> = String::from_utf8_lossy(&body).lines().map(str::to_owned).collect();
+            let lines: Vec<String> =
+                String::from_utf8_lossy(&body).lines().map(str::to_owned).collect();
             let (status, answer) = if body.len() > limit {
                 ("413 Payload Too Large", json!({ "detail": "the body is too large" }))
             } else {
@@ -277,7 +307,11 @@ fn small_server(limit: usize) -> (String, Arc<Mutex<Vec<String>>>) {
                 kept.lock().expect("nobody panicked").extend(lines);
             }
             let answer = answer.to_string();
-            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+                answer.len()
+            );
         }
     });
     (url, taken)
@@ -290,13 +324,30 @@ fn what_is_too_large_for_a_request_is_sent_in_parts_and_what_is_too_large_by_its
     let log = folder.path().join("audit.log");
     let state = folder.path().join("state.json");
     let long = |id: u32, length: usize| line(id).replace("日志", &"x".repeat(length));
-    append(&log, &((0..40).map(line).collect::<String>() + &long(40, 2_000) + &(41..60).map(line).collect::<String>()));
-    let follower = Follower::start(&["--url", &url, "--state", &state.to_string_lossy(), &log.to_string_lossy()]);
+    append(
+        &log,
+        &((0..40).map(line).collect::<String>()
+            + &long(40, 2_000)
+            + &(41..60).map(line).collect::<String>()),
+    );
+    let follower = Follower::start(&[
+        "--url",
+        &url,
+        "--state",
+        &state.to_string_lossy(),
+        &log.to_string_lossy(),
+    ]);
     let wait_for = |expected: &[u32], what: &str| {
         let begun = Instant::now();
         let ids = || -> Vec<u32> {
             let taken = taken.lock().expect("nobody panicked");
-            let id = |line: &String| serde_json::from_str::<Json>(line).ok()?["trace_id"].as_str()?.strip_prefix("id-")?.parse().ok();
+            let id = |line: &String| {
+                serde_json::from_str::<Json>(line).ok()?["trace_id"]
+                    .as_str()?
+                    .strip_prefix("id-")?
+                    .parse()
+                    .ok()
+            };
             taken.iter().filter_map(id).collect()
         };
         while ids().len() < expected.len() && begun.elapsed() < Duration::from_secs(60) {
@@ -306,14 +357,19 @@ fn what_is_too_large_for_a_request_is_sent_in_parts_and_what_is_too_large_by_its
     };
     let expected: Vec<u32> = (0..40).chain(41..60).collect();
     wait_for(&expected, "all but the one that is too large, each once and in order");
-    // It goes on, also behind a line that is far too long to be read as one, and behind the rest of it.
+    // It goes on, also behind a line that is far too long to be read as one, and behind the rest of
+    // it.
     append(&log, &(line(60) + &"y".repeat(70 << 20)));
     wait_for(&[&expected[..], &[60]].concat(), "before a line that has no end");
     append(&log, &("z".repeat(1_000) + "\n" + &line(61)));
     wait_for(&[&expected[..], &[60, 61]].concat(), "behind it");
     let length = fs::metadata(&log).expect("the log").len();
     let begun = Instant::now();
-    let offset = || serde_json::from_slice::<Json>(&fs::read(&state).expect("a state")).expect("JSON")["files"][0]["offset"].as_u64();
+    let offset = || {
+        serde_json::from_slice::<Json>(&fs::read(&state).expect("a state")).expect("JSON")["files"]
+            [0]["offset"]
+            .as_u64()
+    };
     while offset() != Some(length) {
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?} of {length}", offset());
         std::thread::sleep(Duration::from_millis(50));

@@ -1,7 +1,9 @@
-//! Stores that earlier versions wrote are read, and answer as a store that this version makes of the same records.
+//! Stores that earlier versions wrote are read, and answer as a store that this version makes of
+//! the same records.
 //!
-//! `fixtures/store_of_first_index.tar.gz` was made by the version before there were codes, summaries and lists of amounts in an
-//! index, with `annals generate --events 60 --tenants 2 --days 1` and `annals ingest --tenant-from project_id`.
+//! `fixtures/store_of_first_index.tar.gz` was made by the version before there were codes,
+//! summaries and lists of amounts in an index, with `annals generate --events 60 --tenants 2 --days
+//! 1` and `annals ingest --tenant-from project_id`.
 
 use crate::process::annals;
 use serde_json::Value as Json;
@@ -24,20 +26,35 @@ const QUESTIONS: &[&[&str]] = &[
 fn a_store_of_the_first_index_answers_as_one_of_today() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/store_of_first_index.tar.gz");
+    let fixture =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/store_of_first_index.tar.gz");
     std::fs::create_dir(path("old")).expect("a folder");
-    let unpacked = Command::new("tar").args(["-xzf", fixture, "-C", &path("old")]).status().expect("tar runs");
+    let unpacked =
+        Command::new("tar").args(["-xzf", fixture, "-C", &path("old")]).status().expect("tar runs");
     assert!(unpacked.success());
-    let records = annals(&["query", "--data", &path("old"), "--all", "--original", "-o", "ndjson"]).ok();
-    let mut events: Vec<Json> = records.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let records =
+        annals(&["query", "--data", &path("old"), "--all", "--original", "-o", "ndjson"]).ok();
+    let mut events: Vec<Json> =
+        records.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(events.len(), 60);
     events.sort_by_key(|event| event["seq"].as_u64());
-    let originals: Vec<&str> = events.iter().map(|event| event["original"].as_str().expect("the record")).collect();
+    let originals: Vec<&str> =
+        events.iter().map(|event| event["original"].as_str().expect("the record")).collect();
     std::fs::write(path("records.ndjson"), originals.join("\n")).expect("a file");
-    annals(&["ingest", "--data", &path("new"), "--tenant-from", "project_id", &path("records.ndjson")]).ok();
+    annals(&[
+        "ingest",
+        "--data",
+        &path("new"),
+        "--tenant-from",
+        "project_id",
+        &path("records.ndjson"),
+    ])
+    .ok();
 
     let ask = |store: &str, words: &[&str]| {
-        let answer = annals(&[&words[..1], &["--data", &path(store), "-o", "json"], &words[1..]].concat()).ok();
+        let answer =
+            annals(&[&words[..1], &["--data", &path(store), "-o", "json"], &words[1..]].concat())
+                .ok();
         let mut answer: Json = serde_json::from_str(&answer).expect("JSON");
         // They were accepted at another time, and cursors are signed by each store.
         answer.as_object_mut().expect("an object").retain(|name, _| !name.ends_with("_cursor"));

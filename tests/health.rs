@@ -1,4 +1,5 @@
-//! Damage is answered truthfully, health checks tell the truth, and nobody waits for work that is not theirs.
+//! Damage is answered truthfully, health checks tell the truth, and nobody waits for work that is
+//! not theirs.
 
 use crate::store::{NOW, TestStore};
 use annals::api::router;
@@ -36,9 +37,13 @@ fn filled() -> TestStore {
     let engine = store.engine();
     let rule = |tenant| annals::ingest::TenantRule::new(Some(tenant), None).expect("a tenant");
     for tenant in ["t", "u"] {
-        let records =
-            (0..EVENTS).map(|number| annals::ingest::IncomingRecord { line: 1 + number as u64, bytes: record(number).into_bytes() });
-        engine.ingest(engine.decode(records.collect(), None, &rule(tenant)), "test").expect("a batch");
+        let records = (0..EVENTS).map(|number| annals::ingest::IncomingRecord {
+            line: 1 + number as u64,
+            bytes: record(number).into_bytes(),
+        });
+        engine
+            .ingest(engine.decode(records.collect(), None, &rule(tenant)), "test")
+            .expect("a batch");
     }
     engine.seal().expect("a seal");
     store
@@ -76,11 +81,15 @@ fn questions() -> Vec<String> {
 }
 
 fn answers(store: &TestStore) -> Vec<(String, Json)> {
-    questions().into_iter().map(|question| (question.clone(), store.get(&format!("/api/v1/{question}")))).collect()
+    questions()
+        .into_iter()
+        .map(|question| (question.clone(), store.get(&format!("/api/v1/{question}"))))
+        .collect()
 }
 
 fn ready(store: &TestStore) -> (StatusCode, Json) {
-    let (status, _, body) = store.send(Request::get("/readyz").body(Body::empty()).expect("a request"));
+    let (status, _, body) =
+        store.send(Request::get("/readyz").body(Body::empty()).expect("a request"));
     (status, serde_json::from_slice(&body).expect("JSON"))
 }
 
@@ -90,34 +99,65 @@ fn flip(path: &Path, places: impl Fn(usize) -> Vec<usize>) {
     std::fs::write(path, bytes).expect("damage");
 }
 
+type IndexDamage = (&'static str, Box<dyn Fn(&Path)>);
+
+/// Everything that can happen to an index file.
+fn damages_of_an_index() -> Vec<IndexDamage> {
+    let mut damages: Vec<IndexDamage> = vec![
+        ("removed", Box::new(|path| std::fs::remove_file(path).expect("there"))),
+        ("emptied", Box::new(|path| std::fs::write(path, "").expect("written"))),
+        (
+            "cut",
+            Box::new(|path| {
+                std::fs::write(path, &std::fs::read(path).expect("there")[..5_000])
+                    .expect("written")
+            }),
+        ),
+        (
+            "flipped all over",
+            Box::new(|path| flip(path, |length| (100..length).step_by(4_000).collect())),
+        ),
+    ];
+    // A bit in a part that is met only when the question is half answered.
+    for part in 1..6 {
+        damages.push((
+            "flipped in one place",
+            Box::new(move |path| flip(path, |length| vec![length * part / 6])),
+        ));
+    }
+    damages
+}
+
 #[test]
 fn a_damaged_index_changes_no_answer_refuses_no_event_and_is_made_anew() {
     let mut store = filled();
     let whole = answers(&store);
     let snapshot = store.engine().snapshot();
-    let segment = snapshot.segments.iter().find(|segment| segment.manifest().rows > 100).expect("a segment of events");
+    let segment = snapshot
+        .segments
+        .iter()
+        .find(|segment| segment.manifest().rows > 100)
+        .expect("a segment of events");
     let (named, index) = (segment.manifest().id.clone(), segment.index_path());
     drop(snapshot);
-    type Damage<'a> = (&'a str, Box<dyn Fn(&Path)>);
-    let mut damages: Vec<Damage<'_>> = vec![
-        ("removed", Box::new(|path| std::fs::remove_file(path).expect("there"))),
-        ("emptied", Box::new(|path| std::fs::write(path, "").expect("written"))),
-        ("cut", Box::new(|path| std::fs::write(path, &std::fs::read(path).expect("there")[..5_000]).expect("written"))),
-        ("flipped all over", Box::new(|path| flip(path, |length| (100..length).step_by(4_000).collect()))),
-    ];
-    // A bit in a part that is met only when the question is half answered.
-    for part in 1..6 {
-        damages.push(("flipped in one place", Box::new(move |path| flip(path, |length| vec![length * part / 6]))));
-    }
+    let damages = damages_of_an_index();
     for (number, (what, damage)) in damages.iter().enumerate() {
         store.clock.set(annals::event::Timestamp::from_millis(NOW + 1_000 * number as i64));
         store.close();
         damage(&index);
         store.reopen();
         for (question, answer) in &whole {
-            assert_eq!(store.get(&format!("/api/v1/{question}")), *answer, "{question}, index {what} ({number})");
+            assert_eq!(
+                store.get(&format!("/api/v1/{question}")),
+                *answer,
+                "{question}, index {what} ({number})"
+            );
         }
-        assert_eq!(store.ingest("t", &[record(10), record(11)]).duplicates, 2, "what is known is known: {what}");
+        assert_eq!(
+            store.ingest("t", &[record(10), record(11)]).duplicates,
+            2,
+            "what is known is known: {what}"
+        );
         store.engine().scrub().expect("a run");
         let (status, health) = ready(&store);
         assert_eq!(
@@ -139,16 +179,26 @@ fn a_damaged_index_changes_no_answer_refuses_no_event_and_is_made_anew() {
     let recorded = store.get("/api/v1/facets?tenant=_annals&fields=event_name");
     let times = |name: &str| {
         let values = recorded["facets"]["event_name"].as_array().expect("values");
-        values.iter().find(|value| value["value"] == name).map_or(0, |value| value["count"].as_u64().unwrap_or(0))
+        values
+            .iter()
+            .find(|value| value["value"] == name)
+            .map_or(0, |value| value["count"].as_u64().unwrap_or(0))
     };
-    assert_eq!((times("findDamage"), times("mendDamage")), (damages.len() as u64, damages.len() as u64));
+    assert_eq!(
+        (times("findDamage"), times("mendDamage")),
+        (damages.len() as u64, damages.len() as u64)
+    );
 }
 
 #[test]
 fn lost_data_is_an_error_with_its_name_or_named_as_missing() {
     let mut store = filled();
     let snapshot = store.engine().snapshot();
-    let lost = snapshot.segments.iter().find(|segment| segment.manifest().rows > 100).expect("a segment of events");
+    let lost = snapshot
+        .segments
+        .iter()
+        .find(|segment| segment.manifest().rows > 100)
+        .expect("a segment of events");
     let (id, path) = (lost.manifest().id.clone(), lost.data_path());
     let rows = u64::from(lost.tenant("t").expect("has the tenant").rows);
     let bytes = std::fs::read(&path).expect("a file");
@@ -169,8 +219,12 @@ fn lost_data_is_an_error_with_its_name_or_named_as_missing() {
         damage();
         store.reopen();
         for path in [question, page] {
-            let problem = store.refused(Request::get(path).body(Body::empty()).expect("a request"), 500);
-            assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(&id)), "{what}: {problem}");
+            let problem =
+                store.refused(Request::get(path).body(Body::empty()).expect("a request"), 500);
+            assert!(
+                problem["detail"].as_str().is_some_and(|detail| detail.contains(&id)),
+                "{what}: {problem}"
+            );
             let partial = store.get(&format!("{path}&partial=true"));
             let missing = partial["missing"].as_array().expect("a list");
             assert_eq!(missing.len(), 1, "{what}: {partial}");
@@ -181,7 +235,11 @@ fn lost_data_is_an_error_with_its_name_or_named_as_missing() {
             );
         }
         let left = store.get(&format!("{page}&partial=true"));
-        assert_eq!(left["events"].as_array().expect("events").len() as u64, EVENTS as u64 - rows, "{what}: the rest is answered");
+        assert_eq!(
+            left["events"].as_array().expect("events").len() as u64,
+            EVENTS as u64 - rows,
+            "{what}: the rest is answered"
+        );
         let (status, health) = ready(&store);
         assert_eq!((status, &health["status"]), (StatusCode::OK, &json!("degraded")), "{what}");
         assert_eq!(store.engine().mend().expect("nothing can be done"), 0);
@@ -190,14 +248,19 @@ fn lost_data_is_an_error_with_its_name_or_named_as_missing() {
     store.close();
     std::fs::write(&path, &bytes).expect("put back");
     store.reopen();
-    assert_eq!(store.get(&format!("{page}&partial=true"))["missing"], json!([]), "a whole answer says so");
+    assert_eq!(
+        store.get(&format!("{page}&partial=true"))["missing"],
+        json!([]),
+        "a whole answer says so"
+    );
 }
 
 #[test]
 fn an_answer_of_another_store_or_of_before_a_restart_is_not_taken_for_this_one() {
     let tag = |store: &TestStore| {
         let router = router(Arc::clone(store.engine()));
-        let request = Request::get("/api/v1/events?tenant=t").body(Body::empty()).expect("a request");
+        let request =
+            Request::get("/api/v1/events?tenant=t").body(Body::empty()).expect("a request");
         let response = store.runtime.block_on(router.oneshot(request)).expect("an answer");
         response.headers()[header::ETAG].to_str().expect("text").to_owned()
     };
@@ -244,7 +307,13 @@ fn a_hold_does_not_wait_for_a_backup_or_a_merge() {
         })));
         let (engine, target) = (store.engine(), store.path().with_file_name("backup"));
         std::thread::scope(|threads| {
-            let working = threads.spawn(|| if backup { engine.backup(&target).map(|_| ()) } else { engine.compact().map(|_| ()) });
+            let working = threads.spawn(|| {
+                if backup {
+                    engine.backup(&target).map(|_| ())
+                } else {
+                    engine.compact().map(|_| ())
+                }
+            });
             at_step.recv_timeout(PATIENCE).expect("the step is reached");
             engine.place_hold("case", vec!["t".to_owned()], Vec::new(), "court").expect("a hold");
             engine.set_retention(&Retention::Days(None, Some(200))).expect("days");
@@ -273,7 +342,12 @@ fn a_hold_that_is_placed_while_events_are_being_deleted_holds() {
             let first = at == step && !hooked.seen.lock().expect("one at a time").contains(&at);
             hooked.seen.lock().expect("one at a time").push(at);
             if let (true, Some(engine)) = (first, hooked.engine.get().and_then(Weak::upgrade)) {
-                engine.place_hold("case", vec!["t".to_owned()], vec![("source".to_owned(), "s".to_owned())], "court")?;
+                engine.place_hold(
+                    "case",
+                    vec!["t".to_owned()],
+                    vec![("source".to_owned(), "s".to_owned())],
+                    "court",
+                )?;
             }
             Ok(())
         })));
@@ -298,7 +372,10 @@ fn what_is_held_of_a_segment_keeps_every_value() {
     let before = held(&store);
     let filter = vec![("source_ip".to_owned(), "10.0.0.3".to_owned())];
     store.engine().place_hold("case", vec!["t".to_owned()], filter, "court").expect("a hold");
-    store.engine().set_retention(&Retention::Days(Some("t".to_owned()), Some(180))).expect("the floor");
+    store
+        .engine()
+        .set_retention(&Retention::Days(Some("t".to_owned()), Some(180)))
+        .expect("the floor");
     store.clock.set(annals::event::Timestamp::from_millis(NOW + 300 * DAY_MS));
     let forecast = store.engine().expirable().expect("a forecast");
     let expired = store.engine().expire().expect("a run");
@@ -306,7 +383,10 @@ fn what_is_held_of_a_segment_keeps_every_value() {
     assert_eq!(held(&store)["events"], before["events"]);
     assert_eq!(expired.held, before["events"].as_array().expect("events").len() as u64);
     assert_eq!(
-        store.get("/api/v1/facets?tenant=t&fields=source_ip")["facets"]["source_ip"].as_array().expect("values").len(),
+        store.get("/api/v1/facets?tenant=t&fields=source_ip")["facets"]["source_ip"]
+            .as_array()
+            .expect("values")
+            .len(),
         1,
         "no value of what is gone"
     );
@@ -316,18 +396,30 @@ fn what_is_held_of_a_segment_keeps_every_value() {
 #[test]
 fn health_is_told_when_nothing_else_is_answered() {
     let store = filled();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let (release, released) = channel::<()>();
     runtime.spawn_blocking(move || released.recv_timeout(PATIENCE * 2));
     let router = router(Arc::clone(store.engine()));
     runtime.block_on(async {
-        let call = runtime.spawn(router.clone().oneshot(Request::get("/api/v1/count?tenant=t").body(Body::empty()).expect("a request")));
+        let call = runtime.spawn(router.clone().oneshot(
+            Request::get("/api/v1/count?tenant=t").body(Body::empty()).expect("a request"),
+        ));
         for path in ["/livez", "/readyz", "/api/v1/livez", "/api/v1/readyz"] {
             let request = Request::get(path).body(Body::empty()).expect("a request");
-            let answer = tokio::time::timeout(PATIENCE, router.clone().oneshot(request)).await.expect("in time").expect("an answer");
+            let answer = tokio::time::timeout(PATIENCE, router.clone().oneshot(request))
+                .await
+                .expect("in time")
+                .expect("an answer");
             assert_eq!(answer.status(), StatusCode::OK, "{path}");
-            let body: Json = serde_json::from_slice(&to_bytes(answer.into_body(), usize::MAX).await.expect("a body")).expect("JSON");
+            let body: Json = serde_json::from_slice(
+                &to_bytes(answer.into_body(), usize::MAX).await.expect("a body"),
+            )
+            .expect("JSON");
             assert_eq!(body["status"], "ok", "{path}");
         }
         assert!(!call.is_finished(), "a question waits for a thread");
@@ -342,8 +434,14 @@ fn who_takes_nothing_in_is_not_ready() {
     assert_eq!(ready(&store).1["problems"], json!([]));
     store.reopen_with(Settings { free_bytes: u64::MAX, compact: false, ..Settings::default() });
     let (status, health) = ready(&store);
-    assert_eq!((status, &health["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
-    assert_eq!((&health["problems"][0]["part"], &health["problems"][0]["refuses"]), (&json!("disk"), &json!(true)));
+    assert_eq!(
+        (status, &health["status"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+    );
+    assert_eq!(
+        (&health["problems"][0]["part"], &health["problems"][0]["refuses"]),
+        (&json!("disk"), &json!(true))
+    );
     store.reopen_with(Settings { buffer_bytes: 1, compact: false, ..Settings::default() });
     let outcome = store.engine().ingest(
         store.engine().decode(
@@ -355,13 +453,20 @@ fn who_takes_nothing_in_is_not_ready() {
     );
     assert_eq!(outcome.expect("the first is taken").accepted, 1);
     let (status, health) = ready(&store);
-    assert_eq!((status, &health["problems"][0]["part"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("buffer")));
+    assert_eq!(
+        (status, &health["problems"][0]["part"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("buffer"))
+    );
 }
 
 #[test]
 fn views_that_are_ahead_of_what_was_recorded_are_made_of_what_was() {
     let mut store = TestStore::new();
-    let text = |query: &str| annals::engine::ViewText { name: "n".to_owned(), owner: String::new(), query: query.to_owned() };
+    let text = |query: &str| annals::engine::ViewText {
+        name: "n".to_owned(),
+        owner: String::new(),
+        query: query.to_owned(),
+    };
     store.engine().save_view("a", text("tenant=t"), annals::engine::Seen::Unsaid).expect("saved");
     let target = store.path().with_file_name("copy");
     store.engine().backup(&target).expect("a backup");

@@ -1,4 +1,5 @@
-//! Bad input, through the real binary: one clear line saying what and where, and everything stored stays readable.
+//! Bad input, through the real binary: one clear line saying what and where, and everything stored
+//! stays readable.
 
 use crate::process::{Server, annals, annals_with_input};
 use flate2::Compression;
@@ -33,20 +34,27 @@ impl Place {
 
     /// Takes in bytes from standard input, which must not fail, and returns the answer.
     fn ingest(&self, bytes: &[u8]) -> Json {
-        let ran = annals_with_input(&["ingest", "--data", &self.data(), "--tenant", "t", "-"], bytes);
+        let ran =
+            annals_with_input(&["ingest", "--data", &self.data(), "--tenant", "t", "-"], bytes);
         assert_eq!(ran.code, 0, "{ran:?}");
         serde_json::from_str(&ran.out).expect("the answer is JSON")
     }
 
     /// The store is sound and has this many events.
     fn holds(&self, events: u64) {
-        assert_eq!(annals(&["count", "--data", &self.data(), "-o", "json"]).ok().trim(), format!("{{\"count\":{events}}}"));
+        assert_eq!(
+            annals(&["count", "--data", &self.data(), "-o", "json"]).ok().trim(),
+            format!("{{\"count\":{events}}}")
+        );
         assert!(annals(&["check", "--data", &self.data()]).ok().starts_with("sound"));
     }
 }
 
 fn good(number: u32) -> String {
-    format!(r#"{{"trace_id":"g{number}","trace_name":"n","service_type":"S","time":{}}}"#, 1_772_323_200_000_i64 + i64::from(number))
+    format!(
+        r#"{{"trace_id":"g{number}","trace_name":"n","service_type":"S","time":{}}}"#,
+        1_772_323_200_000_i64 + i64::from(number)
+    )
 }
 
 #[test]
@@ -75,15 +83,32 @@ fn undecodable_records_go_to_quarantine_and_take_nothing_with_them() {
         assert_eq!(answer["duplicates"], 2, "{shown}: {answer}");
         match reason {
             None => {
-                assert_eq!((&answer["accepted"], &answer["quarantined"]), (&1.into(), &0.into()), "{shown}: {answer}");
+                assert_eq!(
+                    (&answer["accepted"], &answer["quarantined"]),
+                    (&1.into(), &0.into()),
+                    "{shown}: {answer}"
+                );
                 events += 1;
             }
-            Some(_) => assert_eq!((&answer["accepted"], &answer["quarantined"]), (&0.into(), &1.into()), "{shown}: {answer}"),
+            Some(_) => assert_eq!(
+                (&answer["accepted"], &answer["quarantined"]),
+                (&0.into(), &1.into()),
+                "{shown}: {answer}"
+            ),
         }
-        let ran = annals_with_input(&["ingest", "--data", &place.data(), "--tenant", "t", "-"], &body);
+        let ran =
+            annals_with_input(&["ingest", "--data", &place.data(), "--tenant", "t", "-"], &body);
         if let Some(reason) = reason {
-            let line = ran.err.lines().find(|line| line.contains("quarantined")).unwrap_or_default().to_owned();
-            assert!(line.contains("line 2") && line.contains(reason), "{shown}: {line:?} does not say {reason:?}");
+            let line = ran
+                .err
+                .lines()
+                .find(|line| line.contains("quarantined"))
+                .unwrap_or_default()
+                .to_owned();
+            assert!(
+                line.contains("line 2") && line.contains(reason),
+                "{shown}: {line:?} does not say {reason:?}"
+            );
         }
     }
     place.holds(events);
@@ -97,11 +122,29 @@ fn absurd_years_make_no_partitions() {
         .map(|year| format!("{{\"trace_name\":\"old\",\"trace_id\":\"y{year}\",\"time\":\"{year:04}-06-01T00:00:00Z\"}}\n"))
         .collect();
     assert_eq!(place.ingest(years.as_bytes())["accepted"], 5);
-    assert_eq!(place.ingest(years.as_bytes())["duplicates"], 5, "known again, though filed under another time");
-    let suspects = annals(&["count", "--data", &place.data(), "--time-suspect", "true", "--last", "1d", "-o", "json"]).ok();
+    assert_eq!(
+        place.ingest(years.as_bytes())["duplicates"],
+        5,
+        "known again, though filed under another time"
+    );
+    let suspects = annals(&[
+        "count",
+        "--data",
+        &place.data(),
+        "--time-suspect",
+        "true",
+        "--last",
+        "1d",
+        "-o",
+        "json",
+    ])
+    .ok();
     assert_eq!(suspects.trim(), "{\"count\":5}");
     let folders = std::fs::read_dir(Path::new(&place.data()).join("events")).expect("the table");
-    let dates = folders.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("date=")).count();
+    let dates = folders
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("date="))
+        .count();
     assert_eq!(dates, 2, "the good events' date and today");
     place.holds(8);
 }
@@ -118,9 +161,12 @@ fn files_that_cannot_be_read_are_named() {
     ingest(&cut).refused(1, &["cut.json.gz", "cut off after line"]);
     let missing = place.folder.path().join("missing.json").to_string_lossy().into_owned();
     ingest(&missing).refused(1, &["missing.json", "no such file"]);
-    let unknown = annals(&["ingest", "--data", &place.data(), "--tenant", "t", "--format", "xml", &cut]);
+    let unknown =
+        annals(&["ingest", "--data", &place.data(), "--tenant", "t", "--format", "xml", &cut]);
     unknown.refused(2, &["format", "xml", "cloudtrail"]);
-    let count: Json = serde_json::from_str(&annals(&["count", "--data", &place.data(), "-o", "json"]).ok()).expect("JSON");
+    let count: Json =
+        serde_json::from_str(&annals(&["count", "--data", &place.data(), "-o", "json"]).ok())
+            .expect("JSON");
     let whole = place.file("whole.json.gz", &gzip);
     let ran = ingest(&whole);
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -135,8 +181,13 @@ fn data_directories_that_are_not_ours_to_change_are_left_alone() {
     std::fs::create_dir(&foreign).expect("a directory");
     std::fs::write(foreign.join("notes.txt"), "mine").expect("a file");
     let shown = foreign.to_string_lossy().into_owned();
-    annals_with_input(&["ingest", "--data", &shown, "--tenant", "t", "-"], b"").refused(1, &["foreign", "not a data directory"]);
-    assert_eq!(std::fs::read_dir(&foreign).expect("the directory").count(), 1, "nothing was put there");
+    annals_with_input(&["ingest", "--data", &shown, "--tenant", "t", "-"], b"")
+        .refused(1, &["foreign", "not a data directory"]);
+    assert_eq!(
+        std::fs::read_dir(&foreign).expect("the directory").count(),
+        1,
+        "nothing was put there"
+    );
 
     let nowhere = place.folder.path().join("nowhere").to_string_lossy().into_owned();
     annals(&["count", "--data", &nowhere]).refused(1, &["nowhere", "no data directory"]);
@@ -152,10 +203,18 @@ fn data_directories_that_are_not_ours_to_change_are_left_alone() {
 fn a_second_process_is_told_which_one_has_the_directory() {
     let place = Place::new();
     let server = Server::start(Path::new(&place.data()));
-    annals_with_input(&["ingest", "--data", &place.data(), "--tenant", "t", "-"], b"").refused(1, &["in use by process", "--url"]);
+    annals_with_input(&["ingest", "--data", &place.data(), "--tenant", "t", "-"], b"")
+        .refused(1, &["in use by process", "--url"]);
     annals(&["count", "--data", &place.data()]).refused(1, &["in use by process", "--url"]);
-    assert_eq!(annals(&["count", "--url", &server.url, "--tenant", "t", "-o", "json"]).ok().trim(), "{\"count\":3}");
-    let more = annals_with_input(&["ingest", "--url", &server.url, "--tenant", "t", "-"], (good(9) + "\n").as_bytes()).ok();
+    assert_eq!(
+        annals(&["count", "--url", &server.url, "--tenant", "t", "-o", "json"]).ok().trim(),
+        "{\"count\":3}"
+    );
+    let more = annals_with_input(
+        &["ingest", "--url", &server.url, "--tenant", "t", "-"],
+        (good(9) + "\n").as_bytes(),
+    )
+    .ok();
     assert!(more.contains("\"accepted\":1"), "{more}");
     drop(server);
     place.holds(4);
@@ -164,7 +223,8 @@ fn a_second_process_is_told_which_one_has_the_directory() {
 #[test]
 fn a_server_that_anyone_could_reach_is_not_started() {
     let place = Place::new();
-    annals(&["serve", "--data", &place.data(), "--listen", "0.0.0.0:0"]).refused(1, &["0.0.0.0", "credentials"]);
+    annals(&["serve", "--data", &place.data(), "--listen", "0.0.0.0:0"])
+        .refused(1, &["0.0.0.0", "credentials"]);
 }
 
 #[test]
@@ -184,7 +244,8 @@ fn a_table_that_was_lost_is_not_replaced_by_an_empty_one() {
     let kept = place.folder.path().join("kept");
     std::fs::rename(&log, &kept).expect("the log of the table is lost");
     for words in [&["count"][..], &["ingest", "--tenant", "t", "-"]] {
-        annals(&[&words[..1], &["--data", &place.data()], &words[1..]].concat()).refused(3, &["its Delta log is missing", "restore"]);
+        annals(&[&words[..1], &["--data", &place.data()], &words[1..]].concat())
+            .refused(3, &["its Delta log is missing", "restore"]);
     }
     std::fs::rename(&kept, &log).expect("it is restored");
     place.holds(3);
@@ -195,12 +256,19 @@ fn a_log_that_is_damaged_or_lost_in_part_is_refused_and_nothing_is_changed() {
     let place = Place::new();
     let server = Server::start(Path::new(&place.data()));
     let body = (10..40).map(|number| good(number) + "\n").collect::<String>();
-    let sent = annals_with_input(&["ingest", "--url", &server.url, "--tenant", "t", "-"], body.as_bytes()).ok();
+    let sent =
+        annals_with_input(&["ingest", "--url", &server.url, "--tenant", "t", "-"], body.as_bytes())
+            .ok();
     assert!(sent.contains("\"accepted\":30"), "{sent}");
     server.kill();
     drop(server);
     let wal = Path::new(&place.data()).join("wal");
-    let file = std::fs::read_dir(&wal).expect("the log").flatten().map(|entry| entry.path()).next().expect("a file");
+    let file = std::fs::read_dir(&wal)
+        .expect("the log")
+        .flatten()
+        .map(|entry| entry.path())
+        .next()
+        .expect("a file");
     let whole = std::fs::read(&file).expect("the file");
     for at in [40, whole.len() / 2, whole.len() - 2] {
         let mut bent = whole.clone();

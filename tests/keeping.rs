@@ -1,4 +1,5 @@
-//! Retention, legal holds and the scrubber: what is past its time goes, what is held stays, and all of it is recorded.
+//! Retention, legal holds and the scrubber: what is past its time goes, what is held stays, and all
+//! of it is recorded.
 
 use crate::process::{Server, annals};
 use crate::store::{NOW, TestStore, all_pages};
@@ -15,7 +16,11 @@ fn record(id: &str, days_ago: i64, operator: &str) -> Json {
 
 fn ids(store: &TestStore, tenant: &str) -> BTreeSet<String> {
     let events = store.everything();
-    events.iter().filter(|event| event.tenant.as_ref() == tenant).map(|event| event.trace_id().to_owned()).collect()
+    events
+        .iter()
+        .filter(|event| event.tenant.as_ref() == tenant)
+        .map(|event| event.trace_id().to_owned())
+        .collect()
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
@@ -25,9 +30,13 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 /// What the store recorded about itself, oldest first.
 fn recorded(store: &TestStore) -> Vec<Json> {
     let scope = Scope::of_operator(&["_annals"]).expect("a tenant");
-    let mut events = all_pages(store.engine(), &scope, &Filter::default(), SortOrder::Descending, 100);
+    let mut events =
+        all_pages(store.engine(), &scope, &Filter::default(), SortOrder::Descending, 100);
     events.sort_by_key(|event| event.seq);
-    events.iter().map(|event| serde_json::from_str(&event.original).expect("our own records are JSON")).collect()
+    events
+        .iter()
+        .map(|event| serde_json::from_str(&event.original).expect("our own records are JSON"))
+        .collect()
 }
 
 fn count(store: &TestStore, tenant: &str) -> u64 {
@@ -42,7 +51,9 @@ fn filled() -> TestStore {
     for tenant in ["a", "b", "c"] {
         let records: Vec<String> = [("new", 0), ("old", 200), ("older", 400)]
             .iter()
-            .flat_map(|(name, days)| ["ann", "bob"].map(|who| record(&format!("{name}-{who}"), *days, who).to_string()))
+            .flat_map(|(name, days)| {
+                ["ann", "bob"].map(|who| record(&format!("{name}-{who}"), *days, who).to_string())
+            })
             .collect();
         assert_eq!(store.ingest(tenant, &records).accepted, 6);
     }
@@ -56,15 +67,24 @@ const ALL: &[&str] = &["new-ann", "new-bob", "old-ann", "old-bob", "older-ann", 
 fn what_is_past_its_time_goes_for_its_tenant_alone() {
     let mut store = filled();
     let engine = store.engine();
-    assert_eq!(engine.expire().expect("nothing to do").events, 0, "without a policy everything is kept");
-    engine.set_retention(&Retention::Days(Some("a".to_owned()), Some(365))).expect("above the floor");
+    assert_eq!(
+        engine.expire().expect("nothing to do").events,
+        0,
+        "without a policy everything is kept"
+    );
+    engine
+        .set_retention(&Retention::Days(Some("a".to_owned()), Some(365)))
+        .expect("above the floor");
     engine.set_retention(&Retention::Days(Some("b".to_owned()), Some(180))).expect("the floor");
     let expected = engine.expirable().expect("a forecast");
     assert_eq!(ids(&store, "a"), set(ALL), "a forecast deletes nothing");
     let expired = store.engine().expire().expect("a run");
     assert_eq!(expired, expected);
     assert_eq!((expired.events, expired.held, expired.segments), (6, 0, 2));
-    assert_eq!(expired.tenants.into_iter().collect::<Vec<_>>(), [("a".to_owned(), 2), ("b".to_owned(), 4)]);
+    assert_eq!(
+        expired.tenants.into_iter().collect::<Vec<_>>(),
+        [("a".to_owned(), 2), ("b".to_owned(), 4)]
+    );
     let check = |store: &TestStore| {
         assert_eq!(ids(store, "a"), set(&ALL[..4]));
         assert_eq!(ids(store, "b"), set(&ALL[..2]));
@@ -76,12 +96,30 @@ fn what_is_past_its_time_goes_for_its_tenant_alone() {
     assert_eq!(store.engine().expire().expect("a run").events, 0, "a second run has nothing to do");
     store.reopen();
     check(&store);
-    let done: Vec<Json> = recorded(&store).into_iter().filter(|record| record["event_name"] == "deleteEvents").collect();
-    let of = |tenant: &str, state: &str| done.iter().filter(|record| record["resource_name"] == tenant && record["code"] == state).count();
-    assert_eq!([of("a", "begun"), of("a", "done"), of("b", "begun"), of("b", "done"), of("c", "done")], [1, 1, 1, 1, 0]);
-    let deleted = &done.iter().find(|record| record["resource_name"] == "b").expect("recorded")["details"];
-    assert_eq!((&deleted["events"], &deleted["kept_from"], &deleted["days"]), (&json!(4), &json!("2026-01-01"), &json!(180)));
-    assert!(deleted["segments"].as_array().is_some_and(|segments| segments.len() == 2 && segments[0]["sha256"].is_string()));
+    let done: Vec<Json> = recorded(&store)
+        .into_iter()
+        .filter(|record| record["event_name"] == "deleteEvents")
+        .collect();
+    let of = |tenant: &str, state: &str| {
+        done.iter()
+            .filter(|record| record["resource_name"] == tenant && record["code"] == state)
+            .count()
+    };
+    assert_eq!(
+        [of("a", "begun"), of("a", "done"), of("b", "begun"), of("b", "done"), of("c", "done")],
+        [1, 1, 1, 1, 0]
+    );
+    let deleted =
+        &done.iter().find(|record| record["resource_name"] == "b").expect("recorded")["details"];
+    assert_eq!(
+        (&deleted["events"], &deleted["kept_from"], &deleted["days"]),
+        (&json!(4), &json!("2026-01-01"), &json!(180))
+    );
+    assert!(
+        deleted["segments"]
+            .as_array()
+            .is_some_and(|segments| segments.len() == 2 && segments[0]["sha256"].is_string())
+    );
     // What was deleted may come again: it is taken, and goes again.
     assert_eq!(store.ingest("b", &[record("old-ann", 200, "ann").to_string()]).accepted, 1);
     assert_eq!(store.engine().expire().expect("a run").events, 1);
@@ -93,7 +131,9 @@ fn a_hold_beats_retention_until_it_is_lifted() {
     let engine = store.engine();
     engine.set_retention(&Retention::Days(None, Some(180))).expect("the floor");
     let filter = vec![("operator".to_owned(), "ann".to_owned())];
-    engine.place_hold("case-7", vec!["a".to_owned(), "b".to_owned()], filter, "court order 7").expect("a hold");
+    engine
+        .place_hold("case-7", vec!["a".to_owned(), "b".to_owned()], filter, "court order 7")
+        .expect("a hold");
     let expired = engine.expire().expect("a run");
     assert_eq!((expired.events, expired.held), (8, 4));
     assert_eq!(ids(&store, "a"), set(&["new-ann", "new-bob", "old-ann", "older-ann"]));
@@ -108,11 +148,21 @@ fn a_hold_beats_retention_until_it_is_lifted() {
     assert_eq!(ids(&store, "b"), set(&["new-ann", "new-bob", "old-ann", "older-ann"]));
     engine.lift_hold("all-of-b", "over").expect("there is one");
     assert_eq!(engine.expire().expect("a run").events, 2);
-    let names: Vec<String> = recorded(&store).iter().map(|record| record["event_name"].as_str().unwrap_or_default().to_owned()).collect();
-    let changes: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != "deleteEvents").collect();
+    let names: Vec<String> = recorded(&store)
+        .iter()
+        .map(|record| record["event_name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let changes: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| *name != "deleteEvents").collect();
     assert_eq!(changes, ["setRetention", "placeHold", "placeHold", "liftHold", "liftHold"]);
-    let placed = recorded(&store).into_iter().find(|record| record["event_name"] == "placeHold").expect("recorded");
-    assert_eq!((&placed["resource_name"], &placed["details"]["reason"]), (&json!("case-7"), &json!("court order 7")));
+    let placed = recorded(&store)
+        .into_iter()
+        .find(|record| record["event_name"] == "placeHold")
+        .expect("recorded");
+    assert_eq!(
+        (&placed["resource_name"], &placed["details"]["reason"]),
+        (&json!("case-7"), &json!("court order 7"))
+    );
 }
 
 #[test]
@@ -126,7 +176,10 @@ fn a_change_that_was_recorded_and_not_put_in_force_is_at_the_next_start() {
     std::fs::remove_file(store.path().join("marks/policy.json")).expect("there is a hash");
     std::fs::write(&policy, &first).expect("the policy can be written");
     store.reopen();
-    assert_eq!((store.engine().policy().version, store.engine().policy().default_days), (2, Some(200)));
+    assert_eq!(
+        (store.engine().policy().version, store.engine().policy().default_days),
+        (2, Some(200))
+    );
     std::fs::remove_file(&policy).expect("there is one");
     store.reopen();
     assert_eq!(store.engine().policy().version, 2, "even if the file is lost");
@@ -149,7 +202,11 @@ fn readers_and_a_disk_that_fails_half_way_lose_nothing() {
     store.engine().compact().expect("files are removed");
     let scope = Scope::of_operator(&["a"]).expect("a tenant");
     let page = annals::query::PageQuery { limit: 10, ..Default::default() };
-    let seen = store.engine().reader(&snapshot, None).list(&scope, &Filter::default(), &page).expect("the files are there");
+    let seen = store
+        .engine()
+        .reader(&snapshot, None)
+        .list(&scope, &Filter::default(), &page)
+        .expect("the files are there");
     assert_eq!(seen.events.len(), 6);
     drop(snapshot);
     store.clock.set(Timestamp::from_millis(NOW + 3 * DAY_MS));
@@ -161,28 +218,72 @@ fn readers_and_a_disk_that_fails_half_way_lose_nothing() {
 fn the_policy_is_shown_and_changed_over_http_and_by_command() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let data = folder.path().join("data");
-    let records: String =
-        [record("x", 0, "ann"), record("y", 300, "ann"), record("z", 300, "bob")].map(|record| record.to_string() + "\n").concat();
+    let records: String = [record("x", 0, "ann"), record("y", 300, "ann"), record("z", 300, "bob")]
+        .map(|record| record.to_string() + "\n")
+        .concat();
     let file = folder.path().join("records.ndjson");
     std::fs::write(&file, records).expect("a file");
-    let (data_word, file_word) = (data.to_string_lossy().into_owned(), file.to_string_lossy().into_owned());
+    let (data_word, file_word) =
+        (data.to_string_lossy().into_owned(), file.to_string_lossy().into_owned());
     annals(&["ingest", "--data", &data_word, "--tenant", "t", &file_word]).ok();
     for (words, said) in [
-        (vec!["retention", "set", "--data", &data_word, "--tenant", "t", "--days", "30"], "180 (this store's floor)"),
+        (
+            vec!["retention", "set", "--data", &data_word, "--tenant", "t", "--days", "30"],
+            "180 (this store's floor)",
+        ),
         (vec!["retention", "set", "--data", &data_word, "--days", "soon"], "forever"),
         (vec!["retention", "floor", "--data", &data_word, "--days", "10"], "only rises"),
-        (vec!["hold", "place", "h", "--data", &data_word, "--tenant", "t", "--reason", " "], "reason"),
-        (vec!["hold", "place", "h", "--data", &data_word, "--tenant", "t", "--reason", "r", "--last", "7d"], "does not move"),
+        (
+            vec!["hold", "place", "h", "--data", &data_word, "--tenant", "t", "--reason", " "],
+            "reason",
+        ),
+        (
+            vec![
+                "hold", "place", "h", "--data", &data_word, "--tenant", "t", "--reason", "r",
+                "--last", "7d",
+            ],
+            "does not move",
+        ),
     ] {
         annals(&words).refused(2, &[said]);
     }
     annals(&["hold", "lift", "h", "--data", &data_word, "--reason", "r"]).refused(1, &["no hold"]);
-    let shown = annals(&["hold", "place", "h", "--data", &data_word, "--tenant", "t", "--reason", "r", "--operator", "bob"]).ok();
-    assert_eq!(serde_json::from_str::<Json>(&shown).expect("JSON")["h"]["filter"], json!({ "operator": ["bob"] }));
+    let shown = annals(&[
+        "hold",
+        "place",
+        "h",
+        "--data",
+        &data_word,
+        "--tenant",
+        "t",
+        "--reason",
+        "r",
+        "--operator",
+        "bob",
+    ])
+    .ok();
+    assert_eq!(
+        serde_json::from_str::<Json>(&shown).expect("JSON")["h"]["filter"],
+        json!({ "operator": ["bob"] })
+    );
 
-    let server = Server::start(&data);
-    let run = |words: &[&str]| serde_json::from_str::<Json>(&annals(&[words, &["--url", &server.url]].concat()).ok()).expect("JSON");
-    assert_eq!(run(&["retention", "set", "--tenant", "t", "--days", "200"])["tenants"], json!({ "t": 200 }));
+    retention_runs_by_command(&data);
+    annals(&["ingest", "--data", &data_word, "--tenant", "_annals", &file_word])
+        .refused(2, &["_annals"]);
+    assert!(annals(&["check", "--data", &data_word]).ok().starts_with("sound"));
+}
+
+/// A server is asked to delete what is past its time; the hold `h` keeps one event until it is lifted.
+fn retention_runs_by_command(data: &std::path::Path) {
+    let server = Server::start(data);
+    let run = |words: &[&str]| {
+        serde_json::from_str::<Json>(&annals(&[words, &["--url", &server.url]].concat()).ok())
+            .expect("JSON")
+    };
+    assert_eq!(
+        run(&["retention", "set", "--tenant", "t", "--days", "200"])["tenants"],
+        json!({ "t": 200 })
+    );
     // Real time has gone on: whatever "now" is, the records of the test are older than they were.
     let forecast = run(&["retention", "run", "--dry-run"]);
     assert_eq!((&forecast["dry_run"], &forecast["held"]), (&json!(true), &json!(1)));
@@ -191,14 +292,25 @@ fn the_policy_is_shown_and_changed_over_http_and_by_command() {
     assert!(done["events"].as_u64().is_some_and(|events| events >= 1));
     assert_eq!(run(&["hold", "lift", "h", "--reason", "over"]), json!({}));
     assert_eq!(run(&["retention", "run"])["events"], 1);
-    let names = annals(&["top", "--url", &server.url, "--tenant", "_annals", "--field", "event_name", "-o", "json"]).ok();
+    let names = annals(&[
+        "top",
+        "--url",
+        &server.url,
+        "--tenant",
+        "_annals",
+        "--field",
+        "event_name",
+        "-o",
+        "json",
+    ])
+    .ok();
     for name in ["setRetention", "placeHold", "liftHold", "deleteEvents"] {
         assert!(names.contains(name), "{name} is recorded: {names}");
     }
-    annals(&["ingest", "--url", &server.url, "--tenant", "_annals", &file_word]).refused(2, &["_annals"]);
+    let file = data.with_file_name("records.ndjson").to_string_lossy().into_owned();
+    annals(&["ingest", "--url", &server.url, "--tenant", "_annals", &file])
+        .refused(2, &["_annals"]);
     server.stop();
-    annals(&["ingest", "--data", &data_word, "--tenant", "_annals", &file_word]).refused(2, &["_annals"]);
-    assert!(annals(&["check", "--data", &data_word]).ok().starts_with("sound"));
 }
 
 #[test]
@@ -217,9 +329,16 @@ fn the_scrubber_finds_damage_that_no_question_has_met() {
     for _ in 0..2 {
         assert_eq!(store.engine().scrub().expect("a run").damaged.len(), 1);
     }
-    let found: Vec<Json> = recorded(&store).into_iter().filter(|record| record["event_name"] == "findDamage").collect();
+    let found: Vec<Json> = recorded(&store)
+        .into_iter()
+        .filter(|record| record["event_name"] == "findDamage")
+        .collect();
     assert_eq!(found.len(), 1, "recorded once: {found:?}");
-    assert!(found[0]["details"]["data"][0].as_str().is_some_and(|what| what.contains("SHA-256 differs")));
+    assert!(
+        found[0]["details"]["data"][0]
+            .as_str()
+            .is_some_and(|what| what.contains("SHA-256 differs"))
+    );
     bytes[middle] ^= 1;
     std::fs::write(&path, &bytes).expect("mended");
     assert_eq!(store.engine().scrub().expect("a run").damaged.len(), 0);
@@ -232,12 +351,16 @@ fn a_table_that_was_made_append_only_lets_retention_delete() {
     let version = store.engine().stats().version;
     store.close();
     let log = store.path().join("events/_delta_log");
-    let first = std::fs::read_to_string(log.join(format!("{:020}.json", 0))).expect("the first commit");
-    let metadata =
-        first.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON")).find(|action| action["metaData"].is_object());
+    let first =
+        std::fs::read_to_string(log.join(format!("{:020}.json", 0))).expect("the first commit");
+    let metadata = first
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).expect("JSON"))
+        .find(|action| action["metaData"].is_object());
     let mut metadata = metadata.expect("the table's metadata");
     metadata["metaData"]["configuration"]["delta.appendOnly"] = "true".into();
-    std::fs::write(log.join(format!("{:020}.json", version + 1)), metadata.to_string() + "\n").expect("a commit");
+    std::fs::write(log.join(format!("{:020}.json", version + 1)), metadata.to_string() + "\n")
+        .expect("a commit");
     store.reopen();
     assert_eq!(store.engine().expire().expect("a run").events, 12);
     store.reopen();

@@ -1,9 +1,10 @@
-//! Mixed load: clients of every kind at once, slow and broken ones among them, and kills in between. What must hold is
-//! checked all the time: every request ends, single events and small questions are answered beside bulk and heavy ones,
-//! memory stays under its bound, and in the end what was acknowledged is there, once.
+//! Mixed load: clients of every kind at once, slow and broken ones among them, and kills in
+//! between. What must hold is checked all the time: every request ends, single events and small
+//! questions are answered beside bulk and heavy ones, memory stays under its bound, and in the end
+//! what was acknowledged is there, once.
 //!
-//! `ANNALS_LOAD_SECONDS` makes it longer (20 by default), `ANNALS_LOAD_KILLS` says how often the server is killed (2),
-//! `ANNALS_LOAD_DATA` keeps the data directory there.
+//! `ANNALS_LOAD_SECONDS` makes it longer (20 by default), `ANNALS_LOAD_KILLS` says how often the
+//! server is killed (2), `ANNALS_LOAD_DATA` keeps the data directory there.
 
 use crate::process::{Server, annals};
 use serde_json::{Value as Json, json};
@@ -54,7 +55,8 @@ enum Ended {
 impl Load {
     /// Sends clients to a server.
     fn find(&self, server: &Server) {
-        *self.address.write().expect("an address") = server.url.trim_start_matches("http://").to_owned();
+        *self.address.write().expect("an address") =
+            server.url.trim_start_matches("http://").to_owned();
     }
 
     fn fault(&self, what: String) {
@@ -89,7 +91,8 @@ impl Load {
             stream.read_to_end(&mut answer)?;
             let text = String::from_utf8_lossy(&answer);
             let broken = || std::io::Error::other("the answer broke off");
-            let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
+            let status =
+                text.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
             let body = text.split_once("\r\n\r\n").ok_or_else(broken)?.1;
             Ok((status, serde_json::from_str(body).unwrap_or_default()))
         })();
@@ -106,7 +109,8 @@ impl Load {
                 Ended::Answered(status, body)
             }
             Err(error) => {
-                let killed = killed_before || self.killing.load(Ordering::SeqCst) || !self.running();
+                let killed =
+                    killed_before || self.killing.load(Ordering::SeqCst) || !self.running();
                 if !killed {
                     self.fault(format!("{method} {path} broke after {took:?}: {error}"));
                 }
@@ -124,25 +128,34 @@ impl Load {
                 let started = Instant::now();
                 match self.ask("POST", "/api/v1/events?tenant=t", body.as_bytes()) {
                     Ended::Answered(200, answer) => {
-                        let known = answer["accepted"].as_u64().unwrap_or(0) + answer["duplicates"].as_u64().unwrap_or(0);
+                        let known = answer["accepted"].as_u64().unwrap_or(0)
+                            + answer["duplicates"].as_u64().unwrap_or(0);
                         if known != size {
                             self.fault(format!("{known} of {size} events were taken: {answer}"));
                         }
                         self.acknowledged.lock().expect("ids").extend(first..first + size);
                         if let Some(latencies) = latencies {
-                            latencies.lock().expect("latencies").push(started.elapsed().as_millis() as u64);
+                            latencies
+                                .lock()
+                                .expect("latencies")
+                                .push(started.elapsed().as_millis() as u64);
                         }
                         break;
                     }
-                    Ended::Answered(503, _) | Ended::Broken if self.running() => std::thread::sleep(Duration::from_millis(20)),
+                    Ended::Answered(503, _) | Ended::Broken if self.running() => {
+                        std::thread::sleep(Duration::from_millis(20))
+                    }
                     Ended::Answered(503, _) | Ended::Broken => return,
-                    Ended::Answered(status, body) => return self.fault(format!("a write was answered {status}: {body}")),
+                    Ended::Answered(status, body) => {
+                        return self.fault(format!("a write was answered {status}: {body}"));
+                    }
                 }
             }
         }
     }
 
-    /// Asks small questions until the end; the count never falls below what was acknowledged before it was asked.
+    /// Asks small questions until the end; the count never falls below what was acknowledged before
+    /// it was asked.
     fn look(&self) {
         while self.running() {
             let known = self.acknowledged.lock().expect("ids").len() as u64;
@@ -150,16 +163,25 @@ impl Load {
             match self.ask("GET", "/api/v1/count?tenant=t", b"") {
                 Ended::Answered(200, answer) => {
                     if answer["count"].as_u64().is_none_or(|count| count < known) {
-                        self.fault(format!("{known} events were acknowledged, and then counted: {answer}"));
+                        self.fault(format!(
+                            "{known} events were acknowledged, and then counted: {answer}"
+                        ));
                     }
-                    self.light_ms.lock().expect("latencies").push(started.elapsed().as_millis() as u64);
+                    self.light_ms
+                        .lock()
+                        .expect("latencies")
+                        .push(started.elapsed().as_millis() as u64);
                 }
                 Ended::Answered(503 | 504, _) | Ended::Broken => {}
-                Ended::Answered(status, body) => self.fault(format!("a count was answered {status}: {body}")),
+                Ended::Answered(status, body) => {
+                    self.fault(format!("a count was answered {status}: {body}"))
+                }
             }
             match self.ask("GET", "/api/v1/events?tenant=t&limit=20", b"") {
                 Ended::Answered(200 | 503 | 504, _) | Ended::Broken => {}
-                Ended::Answered(status, body) => self.fault(format!("a page was answered {status}: {body}")),
+                Ended::Answered(status, body) => {
+                    self.fault(format!("a page was answered {status}: {body}"))
+                }
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -175,10 +197,14 @@ impl Load {
             if turn % 2 == 0 {
                 match self.ask("GET", &path, b"") {
                     Ended::Answered(200 | 503 | 504, _) | Ended::Broken => {}
-                    Ended::Answered(status, body) => self.fault(format!("a scan was answered {status}: {body}")),
+                    Ended::Answered(status, body) => {
+                        self.fault(format!("a scan was answered {status}: {body}"))
+                    }
                 }
             } else if let Ok(mut stream) = self.connect() {
-                let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+                let _ = stream.write_all(
+                    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes(),
+                );
                 std::thread::sleep(Duration::from_millis(30));
             }
         }
@@ -190,10 +216,15 @@ impl Load {
             if !self.running() {
                 return;
             }
-            let body: String = (0..2_000).map(|line| format!("{{\"bad\":{turn},\"line\":{line}\n")).collect();
+            let body: String =
+                (0..2_000).map(|line| format!("{{\"bad\":{turn},\"line\":{line}\n")).collect();
             match self.ask("POST", "/api/v1/events?tenant=g", body.as_bytes()) {
-                Ended::Answered(200 | 503, _) | Ended::Broken => std::thread::sleep(Duration::from_millis(200)),
-                Ended::Answered(status, body) => self.fault(format!("garbage was answered {status}: {body}")),
+                Ended::Answered(200 | 503, _) | Ended::Broken => {
+                    std::thread::sleep(Duration::from_millis(200))
+                }
+                Ended::Answered(status, body) => {
+                    self.fault(format!("garbage was answered {status}: {body}"))
+                }
             }
         }
     }
@@ -224,8 +255,12 @@ impl Load {
             {
                 self.fault(format!("/livez says {status}: {body}"));
             }
-            let status = std::fs::read_to_string(format!("/proc/{}/status", process.load(Ordering::SeqCst))).unwrap_or_default();
-            let kib = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.trim().split(' ').next()?.parse::<u64>().ok());
+            let status =
+                std::fs::read_to_string(format!("/proc/{}/status", process.load(Ordering::SeqCst)))
+                    .unwrap_or_default();
+            let kib = status.lines().find_map(|line| {
+                line.strip_prefix("RssAnon:")?.trim().split(' ').next()?.parse::<u64>().ok()
+            });
             most.fetch_max(kib.unwrap_or_default() >> 10, Ordering::Relaxed);
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -255,13 +290,17 @@ fn percentile(values: &mut [u64], share: usize) -> u64 {
 /// Judges a data directory that nothing has open.
 fn judge(data: &Path, load: &Load) {
     let data = data.to_string_lossy();
-    let run = |words: &[&str]| annals(&[&words[..1], &["--data", &data], &words[1..]].concat()).ok();
+    let run =
+        |words: &[&str]| annals(&[&words[..1], &["--data", &data], &words[1..]].concat()).ok();
     let sound = run(&["check"]);
     assert!(sound.starts_with("sound"), "{sound}");
     let mut there = BTreeSet::new();
     for line in run(&["query", "--all", "--tenant", "t"]).lines() {
         let event: Json = serde_json::from_str(line).expect("one object a line");
-        let id = event["trace_id"].as_str().and_then(|id| id.strip_prefix("id-")?.parse::<u64>().ok()).expect("an id that was sent");
+        let id = event["trace_id"]
+            .as_str()
+            .and_then(|id| id.strip_prefix("id-")?.parse::<u64>().ok())
+            .expect("an id that was sent");
         assert!(there.insert(id), "event {id} is there twice");
     }
     let acknowledged = load.acknowledged.lock().expect("ids");
@@ -280,12 +319,15 @@ impl Drop for StopAtEnd<'_> {
 #[test]
 fn every_kind_of_client_at_once_and_kills_in_between() {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let data = std::env::var_os("ANNALS_LOAD_DATA").map_or_else(|| folder.path().join("data"), Into::into);
-    let (seconds, kills) = (number_of("ANNALS_LOAD_SECONDS", 20), number_of("ANNALS_LOAD_KILLS", 2));
+    let data =
+        std::env::var_os("ANNALS_LOAD_DATA").map_or_else(|| folder.path().join("data"), Into::into);
+    let (seconds, kills) =
+        (number_of("ANNALS_LOAD_SECONDS", 20), number_of("ANNALS_LOAD_KILLS", 2));
     let mut server = Some(Server::start(&data));
     let load = Load::default();
     load.find(server.as_ref().expect("a server"));
-    let (process, most) = (AtomicU64::new(u64::from(server.as_ref().expect("a server").id())), AtomicU64::new(0));
+    let (process, most) =
+        (AtomicU64::new(u64::from(server.as_ref().expect("a server").id())), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let load = &load;
         // Also when this thread panics: the clients must end, or nobody hears why.
@@ -330,9 +372,13 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
     let most = most.load(Ordering::Relaxed);
     assert!(most < MEMORY_MIB, "{most} MiB of memory");
     judge(&data, &load);
-    let (mut single, mut light) = (load.single_ms.lock().expect("latencies"), load.light_ms.lock().expect("latencies"));
+    let (mut single, mut light) =
+        (load.single_ms.lock().expect("latencies"), load.light_ms.lock().expect("latencies"));
     let count = load.acknowledged.lock().expect("ids").len();
-    assert!(single.len() > 20 && count > 1_000, "{count} events were acknowledged: nothing was tried");
+    assert!(
+        single.len() > 20 && count > 1_000,
+        "{count} events were acknowledged: nothing was tried"
+    );
     crate::durable::said(&format!(
         "{seconds} s, {kills} kills: {} requests answered, {} of them with 503 or 504; {count} events acknowledged; single events p50 {} ms, p99 {} ms; counts p50 {} ms, p99 {} ms; {most} MiB at most",
         load.answered.load(Ordering::Relaxed),

@@ -1,6 +1,7 @@
 //! Golden script of plans: each question with the path that every segment takes, and why.
 //!
-//! `tests/golden/plans.txt` alternates questions and answers; `UPDATE_GOLDEN=1 cargo test plans` writes the answers anew.
+//! `tests/golden/plans.txt` alternates questions and answers; `UPDATE_GOLDEN=1 cargo test plans`
+//! writes the answers anew.
 
 use crate::store::TestStore;
 use annals::calls::Pairs;
@@ -13,7 +14,8 @@ use std::path::Path;
 #[test]
 fn every_question_takes_the_path_it_took() {
     let store = TestStore::new();
-    let mut generator = Generator::new(&Plan { events: 20_000, tenants: 3, days: 2, ..Plan::default() });
+    let mut generator =
+        Generator::new(&Plan { events: 20_000, tenants: 3, days: 2, ..Plan::default() });
     let mut records = Vec::new();
     let mut record = String::new();
     while generator.next_record(&mut record) {
@@ -30,9 +32,11 @@ fn every_question_takes_the_path_it_took() {
     for block in golden.split("\n\n").filter(|block| !block.trim().is_empty()) {
         let question = block.lines().next().expect("a block begins with its question");
         let pairs = Pairs::from_query(&format!("tenant=t&explain=true&{question}"));
-        let explain = answer(store.engine(), QueryCall::Count, &pairs).expect(question)["explain"].take();
+        let explain =
+            answer(store.engine(), QueryCall::Count, &pairs).expect(question)["explain"].take();
         writeln!(found, "{question}").expect("memory");
-        writeln!(found, "  untouched {} of {}", explain["untouched"], explain["segments"]).expect("memory");
+        writeln!(found, "  untouched {} of {}", explain["untouched"], explain["segments"])
+            .expect("memory");
         for step in explain["steps"].as_array().expect("steps") {
             let text = |key: &str| step[key].as_str().unwrap_or_default().to_owned();
             writeln!(found, "  {}: {}", text("path"), text("why")).expect("memory");
@@ -42,5 +46,9 @@ fn every_question_takes_the_path_it_took() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &found).expect("the golden script can be written");
     }
-    assert_eq!(found, std::fs::read_to_string(&path).expect("the golden script"), "run with UPDATE_GOLDEN=1 if the change is meant");
+    assert_eq!(
+        found,
+        std::fs::read_to_string(&path).expect("the golden script"),
+        "run with UPDATE_GOLDEN=1 if the change is meant"
+    );
 }

@@ -12,9 +12,11 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-/// The binary that is tried: that of this build, or the one that `ANNALS_TESTED_BINARY` names, such as a release build.
+/// The binary that is tried: that of this build, or the one that `ANNALS_TESTED_BINARY` names, such
+/// as a release build.
 pub(crate) fn binary() -> String {
-    std::env::var("ANNALS_TESTED_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_annals").to_owned())
+    std::env::var("ANNALS_TESTED_BINARY")
+        .unwrap_or_else(|_| env!("CARGO_BIN_EXE_annals").to_owned())
 }
 
 /// Runs `annals` with these words.
@@ -26,16 +28,26 @@ pub(crate) fn annals(words: &[&str]) -> Ran {
 pub(crate) fn annals_with_input(words: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::new(binary());
     command.args(words).env_remove("ANNALS_DATA").env_remove("ANNALS_URL");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
     let writer = std::thread::scope(|scope| {
-        // The command may end before it has read everything; then writing fails, which is its right.
+        // The command may end before it has read everything; then writing fails, which is its
+        // right.
         scope.spawn(move || stdin.write_all(&input));
         child.wait_with_output().expect("the binary ends")
     });
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran { code: writer.status.code().unwrap_or(-1), out: text(&writer.stdout), err: text(&writer.stderr) }
+    Ran {
+        code: writer.status.code().unwrap_or(-1),
+        out: text(&writer.stdout),
+        err: text(&writer.stderr),
+    }
 }
 
 impl Ran {
@@ -48,7 +60,8 @@ impl Ran {
     /// The one line of a command that must fail: it names everything in `words`.
     pub(crate) fn refused(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
-        let lines: Vec<&str> = self.err.lines().filter(|line| line.starts_with("annals: ")).collect();
+        let lines: Vec<&str> =
+            self.err.lines().filter(|line| line.starts_with("annals: ")).collect();
         assert_eq!(lines.len(), 1, "one clear line: {}", self.err);
         for word in words {
             assert!(lines[0].contains(word), "{:?} does not say {word:?}", lines[0]);
@@ -72,23 +85,43 @@ impl Server {
 
     /// The same with more flags.
     pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
-        Self::start_under(&[], data, flags).unwrap_or_else(|said| panic!("the server does not start: {said}"))
+        Self::start_under(&[], data, flags)
+            .unwrap_or_else(|said| panic!("the server does not start: {said}"))
     }
 
     /// The same under another program, such as strace; what it said if it ended before it served.
-    pub(crate) fn start_under(prefix: &[String], data: &Path, flags: &[&str]) -> Result<Self, String> {
+    pub(crate) fn start_under(
+        prefix: &[String],
+        data: &Path,
+        flags: &[&str],
+    ) -> Result<Self, String> {
         let words: Vec<String> = prefix.iter().cloned().chain([binary()]).collect();
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["serve", "--listen", "127.0.0.1:0"]).args(flags).arg("--data").arg(data);
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the binary starts");
+        command
+            .args(&words[1..])
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(flags)
+            .arg("--data")
+            .arg(data);
+        let mut child = command
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
         let mut said = BufReader::new(child.stderr.take().expect("a pipe"));
         let (mut line, mut all) = (String::new(), String::new());
         // What is logged before may say that a log was cut off.
         while said.read_line(&mut line).is_ok_and(|read| read > 0) {
-            if let Some(url) = line.trim().rsplit(' ').next().filter(|word| line.starts_with("serving ") && word.starts_with("http://")) {
+            if let Some(url) = line
+                .trim()
+                .rsplit(' ')
+                .next()
+                .filter(|word| line.starts_with("serving ") && word.starts_with("http://"))
+            {
                 let url = url.to_owned();
                 #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
-                let rest = std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+                let rest =
+                    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
                 return Ok(Self { child, url, _rest: rest });
             }
             all += &line;
@@ -112,15 +145,25 @@ impl Server {
     pub(crate) fn kill(&self) {
         let below = self.below();
         for process in &below {
-            let _ = Command::new("kill").args(["-9", &process.to_string()]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-9", &process.to_string()])
+                .stderr(Stdio::null())
+                .status();
         }
-        let _ = Command::new("kill").args(["-9", &self.child.id().to_string()]).stderr(Stdio::null()).status();
-        // What ran below another program is not a child of ours: it holds its directory until all of its threads are gone.
+        let _ = Command::new("kill")
+            .args(["-9", &self.child.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
+        // What ran below another program is not a child of ours: it holds its directory until all
+        // of its threads are gone.
         for process in below {
             for _ in 0..1_000 {
-                // A process that nobody waits for yet is a zombie; while threads of it are still ending, there are several.
-                let threads = std::fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
-                let zombie = std::fs::read_to_string(format!("/proc/{process}/stat")).map_or(true, |stat| stat.contains(") Z"));
+                // A process that nobody waits for yet is a zombie; while threads of it are still
+                // ending, there are several.
+                let threads =
+                    std::fs::read_dir(format!("/proc/{process}/task")).map_or(0, Iterator::count);
+                let zombie = std::fs::read_to_string(format!("/proc/{process}/stat"))
+                    .map_or(true, |stat| stat.contains(") Z"));
                 if zombie && threads <= 1 {
                     break;
                 }

@@ -1,4 +1,5 @@
-//! The README's page on the filter language: every example is asked of sample data, and finds something.
+//! The README's page on the filter language: every example is asked of sample data, and finds
+//! something.
 
 use crate::store::{NOW, TestStore};
 use annals::calls::Pairs;
@@ -9,19 +10,24 @@ use std::fs;
 use std::path::Path;
 
 fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README is text")
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
+        .expect("the README is text")
 }
 
 /// The fenced blocks of a kind.
 fn blocks(text: &str, kind: &str) -> Vec<String> {
     let fence = format!("```{kind}\n");
-    text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned()).collect()
+    text.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// Generated records of one tenant, and the CloudTrail samples.
 fn sample_store() -> TestStore {
     let store = TestStore::new();
-    let mut generator = Generator::new(&Plan { events: 20_000, tenants: 1, days: 120, ..Plan::default() });
+    let mut generator =
+        Generator::new(&Plan { events: 20_000, tenants: 1, days: 120, ..Plan::default() });
     let (mut records, mut record) = (Vec::new(), String::new());
     while generator.next_record(&mut record) {
         records.push(std::mem::take(&mut record));
@@ -47,7 +53,8 @@ fn every_filter_of_the_readme_finds_something() {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .chain([("tenant".to_owned(), "*".to_owned())])
             .collect();
-        let answer = answer(store.engine(), QueryCall::Count, &Pairs(pairs)).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let answer = answer(store.engine(), QueryCall::Count, &Pairs(pairs))
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(answer["count"].as_u64().is_some_and(|count| count > 0), "nothing matches {line}");
     }
 }
@@ -57,8 +64,13 @@ fn the_json_example_of_the_readme_finds_something() {
     let store = sample_store();
     for example in blocks(&readme(), "json") {
         let pairs = Pairs::from_json(example.as_bytes()).expect("an object");
-        let answer = answer(store.engine(), QueryCall::Events, &pairs).unwrap_or_else(|error| panic!("{example}: {error}"));
+        let answer = answer(store.engine(), QueryCall::Events, &pairs)
+            .unwrap_or_else(|error| panic!("{example}: {error}"));
         let events = answer["events"].as_array().map(Vec::len);
-        assert!(events.is_some_and(|events| events > 0), "nothing matches {example}: {}", Json::from(NOW));
+        assert!(
+            events.is_some_and(|events| events > 0),
+            "nothing matches {example}: {}",
+            Json::from(NOW)
+        );
     }
 }

@@ -16,20 +16,31 @@ impl TestStore {
         let router = router(Arc::clone(self.engine()));
         self.runtime.block_on(async {
             let response = router.oneshot(request).await.expect("the router answers");
-            let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
-            (response.status(), kind, to_bytes(response.into_body(), usize::MAX).await.expect("a body").to_vec())
+            let kind = response
+                .headers()
+                .get(header::CONTENT_TYPE)
+                .and_then(|kind| kind.to_str().ok())
+                .unwrap_or_default()
+                .to_owned();
+            (
+                response.status(),
+                kind,
+                to_bytes(response.into_body(), usize::MAX).await.expect("a body").to_vec(),
+            )
         })
     }
 
     pub(crate) fn get(&self, path: &str) -> Json {
-        let (status, _, body) = self.send(Request::get(path).body(Body::empty()).expect("a request"));
+        let (status, _, body) =
+            self.send(Request::get(path).body(Body::empty()).expect("a request"));
         let json = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(status, StatusCode::OK, "{path}: {json}");
         json
     }
 
     pub(crate) fn post(&self, path: &str, body: impl Into<Body>) -> Json {
-        let (status, _, body) = self.send(Request::post(path).body(body.into()).expect("a request"));
+        let (status, _, body) =
+            self.send(Request::post(path).body(body.into()).expect("a request"));
         let json = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(status, StatusCode::OK, "{path}: {json}");
         json
@@ -42,7 +53,10 @@ impl TestStore {
         assert_eq!(found.as_u16(), status, "{problem}");
         assert_eq!(kind, "application/problem+json");
         assert_eq!(problem["status"], status);
-        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()) && problem["title"].is_string());
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| !detail.is_empty())
+                && problem["title"].is_string()
+        );
         problem
     }
 
@@ -68,23 +82,45 @@ fn lines(numbers: std::ops::Range<i64>) -> String {
 fn records_are_taken_in_in_every_form() {
     let store = TestStore::new();
     let answer = store.post("/api/v1/events?tenant=t", lines(0..10));
-    assert_eq!((&answer["accepted"], &answer["duplicates"], &answer["quarantined"]), (&10.into(), &0.into(), &json!([])));
-    assert_eq!((&answer["receipt"]["first_seq"], &answer["receipt"]["last_seq"]), (&1.into(), &10.into()));
+    assert_eq!(
+        (&answer["accepted"], &answer["duplicates"], &answer["quarantined"]),
+        (&10.into(), &0.into(), &json!([]))
+    );
+    assert_eq!(
+        (&answer["receipt"]["first_seq"], &answer["receipt"]["last_seq"]),
+        (&1.into(), &10.into())
+    );
     let array: Vec<Json> = (5..15).map(record).collect();
     let answer = store.post("/api/v1/events?tenant=t&format=cts", json!(array).to_string());
     assert_eq!((&answer["accepted"], &answer["duplicates"]), (&5.into(), &5.into()));
     let traces: Vec<Json> = (15..20).map(record).collect();
-    assert_eq!(store.post("/api/v1/events?tenant=t", json!({ "traces": traces, "meta_data": { "count": 5 } }).to_string())["accepted"], 5);
+    assert_eq!(
+        store.post(
+            "/api/v1/events?tenant=t",
+            json!({ "traces": traces, "meta_data": { "count": 5 } }).to_string()
+        )["accepted"],
+        5
+    );
     let trail = json!({ "Records": [{ "eventID": "c", "eventName": "n", "eventSource": "s", "eventTime": "2026-03-01T00:00:00Z" }] });
     assert_eq!(store.post("/api/v1/events?tenant=t", trail.to_string())["accepted"], 1);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(lines(20..25).as_bytes()).expect("memory");
-    assert_eq!(store.post("/api/v1/events?tenant=t", gzip.finish().expect("memory"))["accepted"], 5, "told by its first bytes");
+    assert_eq!(
+        store.post("/api/v1/events?tenant=t", gzip.finish().expect("memory"))["accepted"],
+        5,
+        "told by its first bytes"
+    );
     let zstd = zstd::encode_all(lines(25..30).as_bytes(), 1).expect("memory");
-    let request =
-        Request::post("/api/v1/events?tenant=t").header(header::CONTENT_ENCODING, "zstd").body(Body::from(zstd)).expect("a request");
+    let request = Request::post("/api/v1/events?tenant=t")
+        .header(header::CONTENT_ENCODING, "zstd")
+        .body(Body::from(zstd))
+        .expect("a request");
     assert_eq!(store.send(request).0, StatusCode::OK);
-    assert_eq!(store.post("/api/v1/events?tenant_from=project_id", lines(0..3))["accepted"], 3, "another tenant's");
+    assert_eq!(
+        store.post("/api/v1/events?tenant_from=project_id", lines(0..3))["accepted"],
+        3,
+        "another tenant's"
+    );
     assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 31 }));
     assert_eq!(store.get("/api/v1/count?tenant=p"), json!({ "count": 3 }));
     assert_eq!(store.get("/api/v1/count?tenant=*"), json!({ "count": 34 }));
@@ -98,7 +134,13 @@ fn pages_facets_and_histograms_have_their_shapes() {
     let mut seen = Vec::new();
     loop {
         let page = store.get(&format!("/api/v1/events?tenant=t&limit=10{cursor}"));
-        seen.extend(page["events"].as_array().expect("a list").iter().map(|event| event["trace_id"].as_str().expect("an id").to_owned()));
+        seen.extend(
+            page["events"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|event| event["trace_id"].as_str().expect("an id").to_owned()),
+        );
         assert_eq!(page["prev_cursor"].is_null(), cursor.is_empty());
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -106,13 +148,27 @@ fn pages_facets_and_histograms_have_their_shapes() {
         }
     }
     assert_eq!(seen, (0..25).rev().map(|number| format!("t{number}")).collect::<Vec<_>>());
-    let asked = store
-        .post("/api/v1/events/query?tenant=t", json!({ "source": ["ECS", "VPC"], "limit": 3, "event_name.not": "delete" }).to_string());
-    assert_eq!(asked["events"], store.get("/api/v1/events?tenant=t&source=ECS&source=VPC&limit=3&event_name.not=delete")["events"]);
-    assert_eq!(store.get("/api/v1/events?tenant=t&order=asc&limit=1")["events"][0]["trace_id"], "t0");
-    assert_eq!(store.get("/api/v1/events?tenant=t&around=2026-03-01T00:05:00Z&limit=1")["events"][0]["trace_id"], "t5");
+    let asked = store.post(
+        "/api/v1/events/query?tenant=t",
+        json!({ "source": ["ECS", "VPC"], "limit": 3, "event_name.not": "delete" }).to_string(),
+    );
+    assert_eq!(
+        asked["events"],
+        store.get("/api/v1/events?tenant=t&source=ECS&source=VPC&limit=3&event_name.not=delete")["events"]
+    );
+    assert_eq!(
+        store.get("/api/v1/events?tenant=t&order=asc&limit=1")["events"][0]["trace_id"],
+        "t0"
+    );
+    assert_eq!(
+        store.get("/api/v1/events?tenant=t&around=2026-03-01T00:05:00Z&limit=1")["events"][0]["trace_id"],
+        "t5"
+    );
     let facets = store.get("/api/v1/facets?tenant=t&fields=source,level&size=2");
-    assert_eq!(facets["facets"]["source"], json!([{ "value": "ECS", "count": 9 }, { "value": "VPC", "count": 8 }]));
+    assert_eq!(
+        facets["facets"]["source"],
+        json!([{ "value": "ECS", "count": 9 }, { "value": "VPC", "count": 8 }])
+    );
     assert_eq!(facets["facets"]["level"], json!([{ "value": "normal", "count": 25 }]));
     assert_eq!(
         store.get("/api/v1/top?tenant=t&field=event_name&size=1"),
@@ -120,12 +176,22 @@ fn pages_facets_and_histograms_have_their_shapes() {
     );
     let histogram = store.get("/api/v1/histogram?tenant=t&interval=10m&by=event_name");
     assert_eq!(histogram["interval"], "10m");
-    assert_eq!(histogram["buckets"][0], json!({ "start": "2026-03-01T00:00:00.000Z", "count": 10, "by": { "create": 5, "delete": 5 } }));
+    assert_eq!(
+        histogram["buckets"][0],
+        json!({ "start": "2026-03-01T00:00:00.000Z", "count": 10, "by": { "create": 5, "delete": 5 } })
+    );
     let explain = store.get("/api/v1/events?tenant=t&explain=true&source=ECS");
-    assert_eq!(explain["explain"]["steps"][0]["path"], "buffer", "accepted, durable, and in no segment yet");
+    assert_eq!(
+        explain["explain"]["steps"][0]["path"], "buffer",
+        "accepted, durable, and in no segment yet"
+    );
     let page = store.get("/api/v1/events?tenant=t&limit=7&source=ECS");
     store.engine().seal().expect("a commit");
-    assert_eq!(store.get("/api/v1/events?tenant=t&limit=7&source=ECS"), page, "sealing changes no answer and no cursor");
+    assert_eq!(
+        store.get("/api/v1/events?tenant=t&limit=7&source=ECS"),
+        page,
+        "sealing changes no answer and no cursor"
+    );
     let explain = store.get("/api/v1/events?tenant=t&explain=true&source=ECS");
     assert_eq!(explain["explain"]["steps"][0]["path"], "lookup");
 }
@@ -133,12 +199,19 @@ fn pages_facets_and_histograms_have_their_shapes() {
 #[test]
 fn one_event_comes_with_its_record_byte_for_byte() {
     let store = TestStore::new();
-    let odd = "{ \"trace_name\":\"n\", \"trace_id\":\"a/b c\",\t\"time\":1772323200000,\"x\":1.50 }";
+    let odd =
+        "{ \"trace_name\":\"n\", \"trace_id\":\"a/b c\",\t\"time\":1772323200000,\"x\":1.50 }";
     store.post("/api/v1/events?tenant=t", odd);
     let event = store.get("/api/v1/events/a%2Fb%20c?tenant=t");
     assert_eq!(event["original"], odd);
-    store.refused(Request::get("/api/v1/events/nothing?tenant=t").body(Body::empty()).expect("a request"), 404);
-    store.refused(Request::get("/api/v1/events/a%2Fb%20c?tenant=u").body(Body::empty()).expect("a request"), 404);
+    store.refused(
+        Request::get("/api/v1/events/nothing?tenant=t").body(Body::empty()).expect("a request"),
+        404,
+    );
+    store.refused(
+        Request::get("/api/v1/events/a%2Fb%20c?tenant=u").body(Body::empty()).expect("a request"),
+        404,
+    );
 }
 
 #[test]
@@ -173,20 +246,43 @@ fn wrong_parameters_are_named_and_wrong_requests_are_problems() {
     store.refused(get("/api/v1/nothing"), 404);
     store.refused(Request::delete("/api/v1/count").body(Body::empty()).expect("a request"), 405);
     let ingest = |query: &str, coding: &str, body: Vec<u8>| {
-        Request::post(format!("/api/v1/events?{query}")).header(header::CONTENT_ENCODING, coding).body(Body::from(body)).expect("a request")
+        Request::post(format!("/api/v1/events?{query}"))
+            .header(header::CONTENT_ENCODING, coding)
+            .body(Body::from(body))
+            .expect("a request")
     };
-    assert_eq!(store.refused(ingest("tenant=t", "br", vec![]), 400)["parameter"], "Content-Encoding");
-    assert_eq!(store.refused(ingest("tenant=t&format=xml", "identity", vec![]), 400)["parameter"], "format");
-    assert_eq!(store.refused(ingest("tenant=t&tenant_from=x", "identity", vec![]), 400)["parameter"], "tenant_from");
+    assert_eq!(
+        store.refused(ingest("tenant=t", "br", vec![]), 400)["parameter"],
+        "Content-Encoding"
+    );
+    assert_eq!(
+        store.refused(ingest("tenant=t&format=xml", "identity", vec![]), 400)["parameter"],
+        "format"
+    );
+    assert_eq!(
+        store.refused(ingest("tenant=t&tenant_from=x", "identity", vec![]), 400)["parameter"],
+        "tenant_from"
+    );
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&vec![b' '; 300 << 20]).expect("memory");
     let bomb = gzip.finish().expect("memory");
     store.refused(ingest("tenant=t", "gzip", bomb.clone()), 413);
     store.refused(ingest("tenant=t", "gzip", bomb[..1_000].to_vec()), 400);
     store.refused(ingest("tenant=t", "identity", vec![b' '; (64 << 20) + 1]), 413);
-    store.refused(Request::get("/api/v1/fields").header(header::HOST, "example.com").body(Body::empty()).expect("a request"), 403);
-    store
-        .refused(Request::get("/api/v1/fields").header(header::ORIGIN, "https://example.com").body(Body::empty()).expect("a request"), 403);
+    store.refused(
+        Request::get("/api/v1/fields")
+            .header(header::HOST, "example.com")
+            .body(Body::empty())
+            .expect("a request"),
+        403,
+    );
+    store.refused(
+        Request::get("/api/v1/fields")
+            .header(header::ORIGIN, "https://example.com")
+            .body(Body::empty())
+            .expect("a request"),
+        403,
+    );
     assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 5 }));
 }
 
@@ -201,9 +297,13 @@ fn hostile_questions_are_refused_by_name_and_limit() {
     store.post("/api/v1/events?tenant=t", lines(0..5));
     let refused = |query: &str, parameter: &str, says: &str| {
         let path = format!("/api/v1/{query}");
-        let problem = store.refused(Request::get(&path).body(Body::empty()).expect("a request"), 400);
+        let problem =
+            store.refused(Request::get(&path).body(Body::empty()).expect("a request"), 400);
         assert_eq!(problem["parameter"], parameter, "{query}: {problem}");
-        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(says)), "{query}: {problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.contains(says)),
+            "{query}: {problem}"
+        );
     };
     for unbalanced in ["\"open", "a \"b", "path:\"open"] {
         refused(&format!("count?tenant=t&text={}", coded(unbalanced)), "text", "quote");
@@ -238,7 +338,11 @@ fn hostile_questions_are_refused_by_name_and_limit() {
     refused("histogram?tenant=t&interval=99999999999999999999d", "interval", "");
     refused("count?tenant=t&last=99999999999999999d", "last", "");
     refused("stats?tenant=t&by=operator_x", "by", "");
-    assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 6 }), "and the server goes on");
+    assert_eq!(
+        store.get("/api/v1/count?tenant=t"),
+        json!({ "count": 6 }),
+        "and the server goes on"
+    );
 }
 
 #[test]
@@ -248,9 +352,19 @@ fn cursors_fit_only_the_question_they_came_from() {
     store.post("/api/v1/events?tenant=u", lines(0..20));
     let page = store.get("/api/v1/events?tenant=t&limit=5&source=ECS");
     let cursor = page["next_cursor"].as_str().expect("more").to_owned();
-    let at = |question: &str, cursor: &str| format!("/api/v1/events?{question}&limit=5&cursor={cursor}");
-    assert_eq!(store.get(&at("tenant=t&source=ECS", &cursor))["events"].as_array().map(Vec::len), Some(2));
-    for question in ["tenant=u&source=ECS", "tenant=t", "tenant=t&source=VPC", "tenant=*&source=ECS", "tenant=t&source=ECS&order=asc"] {
+    let at =
+        |question: &str, cursor: &str| format!("/api/v1/events?{question}&limit=5&cursor={cursor}");
+    assert_eq!(
+        store.get(&at("tenant=t&source=ECS", &cursor))["events"].as_array().map(Vec::len),
+        Some(2)
+    );
+    for question in [
+        "tenant=u&source=ECS",
+        "tenant=t",
+        "tenant=t&source=VPC",
+        "tenant=*&source=ECS",
+        "tenant=t&source=ECS&order=asc",
+    ] {
         store.wrong(&at(question, &cursor), "cursor");
     }
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -259,7 +373,10 @@ fn cursors_fit_only_the_question_they_came_from() {
         let value = letters.iter().position(|letter| *letter == bent[position]).expect("base64url");
         for flip in [1, 32] {
             bent[position] = letters[value ^ flip];
-            store.wrong(&at("tenant=t&source=ECS", &String::from_utf8(bent.clone()).expect("ASCII")), "cursor");
+            store.wrong(
+                &at("tenant=t&source=ECS", &String::from_utf8(bent.clone()).expect("ASCII")),
+                "cursor",
+            );
         }
     }
     store.wrong(&at("tenant=t&source=ECS", &cursor[..cursor.len() - 1]), "cursor");
@@ -278,7 +395,9 @@ fn a_kubernetes_api_server_delivers_its_audit_events() {
         .collect();
     // The webhook sends items without their kind.
     let bare = |mut item: Json| {
-        item.as_object_mut().expect("an object").retain(|key, _| key != "kind" && key != "apiVersion");
+        item.as_object_mut()
+            .expect("an object")
+            .retain(|key, _| key != "kind" && key != "apiVersion");
         item
     };
     let list = json!({ "kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items.into_iter().map(bare).collect::<Vec<_>>() });
@@ -286,9 +405,20 @@ fn a_kubernetes_api_server_delivers_its_audit_events() {
         assert_eq!(store.post("/k8s/audit/cluster-1", list.to_string()), json!({}));
     }
     assert_eq!(store.get("/api/v1/count?tenant=cluster-1&format=k8s"), json!({ "count": 52 }));
-    assert_eq!(store.get("/api/v1/quarantine?tenant=cluster-1")["total"], 3, "the same id with another content");
-    assert_eq!(store.post("/k8s/audit/cluster-1", "{\"kind\":\"EventList\",\"items\":[{\"nonsense\":1}]}"), json!({}));
-    assert_eq!(store.get("/api/v1/quarantine?tenant=cluster-1")["total"], 4, "kept, not refused: it would be sent again and then dropped");
+    assert_eq!(
+        store.get("/api/v1/quarantine?tenant=cluster-1")["total"],
+        3,
+        "the same id with another content"
+    );
+    assert_eq!(
+        store.post("/k8s/audit/cluster-1", "{\"kind\":\"EventList\",\"items\":[{\"nonsense\":1}]}"),
+        json!({})
+    );
+    assert_eq!(
+        store.get("/api/v1/quarantine?tenant=cluster-1")["total"],
+        4,
+        "kept, not refused: it would be sent again and then dropped"
+    );
     let wrong = Request::post("/k8s/audit/a%2Fb").body(Body::from("{}")).expect("a request");
     assert_eq!(store.refused(wrong, 400)["parameter"], "tenant");
 }
@@ -297,16 +427,27 @@ fn a_kubernetes_api_server_delivers_its_audit_events() {
 fn a_request_that_names_itself_is_answered_once() {
     let store = TestStore::new();
     let send = |store: &TestStore, key: &str, body: Vec<u8>| {
-        let request = Request::post("/api/v1/events?tenant=t").header("idempotency-key", key).body(Body::from(body)).expect("a request");
+        let request = Request::post("/api/v1/events?tenant=t")
+            .header("idempotency-key", key)
+            .body(Body::from(body))
+            .expect("a request");
         let (status, _, body) = store.send(request);
         (status.as_u16(), serde_json::from_slice::<Json>(&body).expect("JSON"))
     };
     let (status, first) = send(&store, "a", lines(0..5).into_bytes());
     assert_eq!((status, &first["accepted"]), (200, &5.into()));
-    assert_eq!(send(&store, "\"a\"", lines(0..5).into_bytes()), (200, first.clone()), "the same receipt, not five duplicates");
+    assert_eq!(
+        send(&store, "\"a\"", lines(0..5).into_bytes()),
+        (200, first.clone()),
+        "the same receipt, not five duplicates"
+    );
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(lines(0..5).as_bytes()).expect("memory");
-    assert_eq!(send(&store, "a", gzip.finish().expect("memory")), (200, first.clone()), "packed otherwise, it says the same");
+    assert_eq!(
+        send(&store, "a", gzip.finish().expect("memory")),
+        (200, first.clone()),
+        "packed otherwise, it says the same"
+    );
     let (status, problem) = send(&store, "a", lines(0..6).into_bytes());
     assert_eq!((status, &problem["parameter"]), (422, &"Idempotency-Key".into()));
     assert_eq!(send(&store, "b", lines(0..5).into_bytes()).1["duplicates"], 5, "another request");
@@ -318,7 +459,11 @@ fn a_request_that_names_itself_is_answered_once() {
             store.engine().seal().expect("a commit");
         }
         store.reopen();
-        assert_eq!(send(&store, "a", lines(0..5).into_bytes()), (200, first.clone()), "after a restart, sealed: {seal}");
+        assert_eq!(
+            send(&store, "a", lines(0..5).into_bytes()),
+            (200, first.clone()),
+            "after a restart, sealed: {seal}"
+        );
     }
     assert_eq!(store.get("/api/v1/count?tenant=t"), json!({ "count": 5 }));
 }
@@ -330,31 +475,51 @@ fn a_trace_id_is_taken_once_and_another_record_with_it_is_kept_in_quarantine() {
     let mut other = record(1);
     other["resource_name"] = "other".into();
     for sealed in [false, true] {
-        let answer = store.post("/api/v1/events?tenant=t", record(1).to_string() + "\n" + &other.to_string());
-        assert_eq!((&answer["accepted"], &answer["duplicates"]), (&0.into(), &1.into()), "sealed: {sealed}");
+        let answer = store
+            .post("/api/v1/events?tenant=t", record(1).to_string() + "\n" + &other.to_string());
+        assert_eq!(
+            (&answer["accepted"], &answer["duplicates"]),
+            (&0.into(), &1.into()),
+            "sealed: {sealed}"
+        );
         assert_eq!(answer["quarantined"][0]["line"], 2);
-        assert!(answer["quarantined"][0]["reason"].as_str().is_some_and(|reason| reason.contains("t1")));
+        assert!(
+            answer["quarantined"][0]["reason"].as_str().is_some_and(|reason| reason.contains("t1"))
+        );
         store.engine().seal().expect("a commit");
     }
     assert_eq!(store.get("/api/v1/quarantine?tenant=t")["total"], 1, "kept, once");
-    assert_eq!(store.post("/api/v1/events?tenant=u", other.to_string())["accepted"], 1, "another tenant's ids are its own");
+    assert_eq!(
+        store.post("/api/v1/events?tenant=u", other.to_string())["accepted"],
+        1,
+        "another tenant's ids are its own"
+    );
     assert_eq!(store.get("/api/v1/events/t1?tenant=t")["resource_name"], "web");
 }
 
 #[test]
 fn quarantine_keeps_the_record_and_does_not_keep_it_twice() {
     let store = TestStore::new();
-    let body = [b"nonsense\n{\"trace_name\":\"\xff\"}\n".as_slice(), lines(0..1).as_bytes()].concat();
+    let body =
+        [b"nonsense\n{\"trace_name\":\"\xff\"}\n".as_slice(), lines(0..1).as_bytes()].concat();
     for _ in 0..2 {
         let answer = store.post("/api/v1/events?tenant=t", body.clone());
         assert_eq!(answer["quarantined"].as_array().map(Vec::len), Some(2));
-        assert_eq!((&answer["quarantined"][0]["line"], &answer["quarantined"][1]["line"]), (&1.into(), &2.into()));
+        assert_eq!(
+            (&answer["quarantined"][0]["line"], &answer["quarantined"][1]["line"]),
+            (&1.into(), &2.into())
+        );
     }
     let kept = store.get("/api/v1/quarantine?tenant=t");
     assert_eq!(kept["total"], 2);
     let records = kept["records"].as_array().expect("a list");
-    assert!(records.iter().any(|record| record["record"] == "nonsense" && record["reason"].is_string()));
-    assert!(records.iter().any(|record| record["record_base64"] == "eyJ0cmFjZV9uYW1lIjoi/yJ9"), "{kept}");
+    assert!(
+        records.iter().any(|record| record["record"] == "nonsense" && record["reason"].is_string())
+    );
+    assert!(
+        records.iter().any(|record| record["record_base64"] == "eyJ0cmFjZV9uYW1lIjoi/yJ9"),
+        "{kept}"
+    );
     assert_eq!(store.get("/api/v1/quarantine?tenant=u")["total"], 0);
 }
 
@@ -392,11 +557,17 @@ fn what_another_tenant_has_changes_no_answer() {
 fn the_table_of_fields_and_health_are_served() {
     let store = TestStore::new();
     let fields = store.get("/api/v1/fields");
-    let names: Vec<&str> = fields["fields"].as_array().expect("a list").iter().filter_map(|field| field["name"].as_str()).collect();
+    let names: Vec<&str> = fields["fields"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|field| field["name"].as_str())
+        .collect();
     assert_eq!(names, annals::event::FIELDS.iter().map(|def| def.name).collect::<Vec<_>>());
     assert_eq!(store.get("/livez")["status"], "ok");
     assert_eq!(store.get("/readyz")["events"], 0);
-    let (status, kind, body) = store.send(Request::get("/metrics").body(Body::empty()).expect("a request"));
+    let (status, kind, body) =
+        store.send(Request::get("/metrics").body(Body::empty()).expect("a request"));
     assert_eq!((status, kind.starts_with("text/plain")), (StatusCode::OK, true));
     assert!(String::from_utf8_lossy(&body).contains("annals_events 0"));
 }

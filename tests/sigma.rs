@@ -1,4 +1,5 @@
-//! Sigma rules over the sample records: each of `data/sigma` finds what a predicate written by hand finds.
+//! Sigma rules over the sample records: each of `data/sigma` finds what a predicate written by hand
+//! finds.
 
 use crate::process::{Server, annals, annals_with_input};
 use crate::samples::lines;
@@ -12,17 +13,20 @@ fn text<'a>(record: &'a Json, path: &str) -> &'a str {
 
 fn stopped(record: &Json) -> bool {
     let (source, name) = (text(record, "eventSource"), text(record, "eventName"));
-    let what = (source == "cloudtrail.amazonaws.com" && ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"].contains(&name))
+    let what = (source == "cloudtrail.amazonaws.com"
+        && ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"].contains(&name))
         || (source == "ec2.amazonaws.com" && name == "DeleteFlowLogs")
-        || (source == "route53resolver.amazonaws.com" && name.starts_with("DeleteResolverQueryLog"));
+        || (source == "route53resolver.amazonaws.com"
+            && name.starts_with("DeleteResolverQueryLog"));
     what && record["errorCode"].is_null()
 }
 
 fn secrets(record: &Json) -> bool {
     let name = text(record, "eventName");
     let agent = text(record, "userAgent").to_lowercase();
-    let tool =
-        ["stratus", "pacu", "cloudfox"].iter().any(|tool| agent.strip_prefix(tool).is_some_and(|rest| rest.starts_with(['-', '_', '/'])));
+    let tool = ["stratus", "pacu", "cloudfox"]
+        .iter()
+        .any(|tool| agent.strip_prefix(tool).is_some_and(|rest| rest.starts_with(['-', '_', '/'])));
     text(record, "eventSource") == "secretsmanager.amazonaws.com"
         && name.contains("Get")
         && name.contains("SecretValue")
@@ -31,10 +35,16 @@ fn secrets(record: &Json) -> bool {
 }
 
 fn denied(record: &Json) -> bool {
-    let (code, address, agent) = (text(record, "errorCode"), text(record, "sourceIPAddress"), text(record, "userAgent").to_lowercase());
+    let (code, address, agent) = (
+        text(record, "errorCode"),
+        text(record, "sourceIPAddress"),
+        text(record, "userAgent").to_lowercase(),
+    );
     let octets: Vec<u8> = address.split('.').filter_map(|octet| octet.parse().ok()).collect();
     let inside = matches!(octets[..], [10, ..] | [192, 168, ..] | [172, 16..=31, ..]);
-    (code == "AccessDenied" || code.contains("Unauthorized")) && !inside && !agent.contains("console")
+    (code == "AccessDenied" || code.contains("Unauthorized"))
+        && !inside
+        && !agent.contains("console")
 }
 
 fn admin(record: &Json) -> bool {
@@ -85,12 +95,16 @@ fn each_rule_finds_what_it_means_in_the_samples() {
     for line in output.lines() {
         let line: Json = serde_json::from_str(line).expect("one object a line");
         let record = line["event"]["original"].as_str().expect("the record").to_owned();
-        found.entry(line["rule"]["title"].as_str().expect("a title").to_owned()).or_default().push(record);
+        found
+            .entry(line["rule"]["title"].as_str().expect("a title").to_owned())
+            .or_default()
+            .push(record);
     }
     let mut shown = 0;
     for (file, sources, means) in EXPECTED {
         let rule = std::fs::read_to_string(Path::new(&rules).join(file)).expect("a rule");
-        let title = rule.lines().next().and_then(|line| line.strip_prefix("title: ")).expect("a title");
+        let title =
+            rule.lines().next().and_then(|line| line.strip_prefix("title: ")).expect("a title");
         let records = sources.iter().flat_map(|source| lines(source));
         let mut expected: Vec<String> = records
             .filter(|record| means(&serde_json::from_str(record).expect("samples are JSON")))
@@ -104,9 +118,11 @@ fn each_rule_finds_what_it_means_in_the_samples() {
         shown += 1;
     }
     assert!(found.is_empty(), "rules without a predicate: {:?}", found.keys());
-    let files = std::fs::read_dir(&rules)
-        .expect("the folder of rules")
-        .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == "yml")));
+    let files = std::fs::read_dir(&rules).expect("the folder of rules").filter(|entry| {
+        entry
+            .as_ref()
+            .is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == "yml"))
+    });
     assert_eq!(shown, files.count(), "every rule has a predicate");
 }
 
@@ -116,16 +132,25 @@ fn rules_run_in_every_form_over_a_directory_and_a_server() {
     let data = samples(folder.path());
     let rule = rules().join("cloudtrail_denied_from_outside.yml").to_string_lossy().into_owned();
     let ask = |words: &[&str]| annals(&[&["sigma", &rule, "--data", &data], words].concat());
-    let json: Json = serde_json::from_str(&ask(&["-o", "json", "--limit", "3"]).ok()).expect("JSON");
+    let json: Json =
+        serde_json::from_str(&ask(&["-o", "json", "--limit", "3"]).ok()).expect("JSON");
     assert_eq!((json["events"].as_array().map(Vec::len), &json["more"]), (Some(3), &json!(true)));
     assert_eq!(json["rule"]["level"], "low");
     let csv = ask(&["-o", "csv", "--limit", "3"]).ok();
     assert!(csv.starts_with("rule,rule_id,rule_level,tenant,seq,trace_id,time,"), "{csv}");
     assert_eq!(csv.lines().count(), 4);
     let table = ask(&["-o", "table", "--limit", "3"]).ok();
-    assert!(table.starts_with("Refused calls from outside the company's networks (low): 3 events, and more\n"), "{table}");
+    assert!(
+        table.starts_with(
+            "Refused calls from outside the company's networks (low): 3 events, and more\n"
+        ),
+        "{table}"
+    );
     let narrowed = ask(&["--all", "--source", "iam.amazonaws.com"]).ok();
-    assert!(narrowed.lines().count() < ask(&["--all"]).ok().lines().count(), "the flags narrow the rule");
+    assert!(
+        narrowed.lines().count() < ask(&["--all"]).ok().lines().count(),
+        "the flags narrow the rule"
+    );
     assert_eq!(ask(&["--source", "NONE", "--fail-empty"]).code, 4);
     let everything = ask(&["--all"]).ok();
     let server = Server::start(Path::new(&data));
@@ -140,9 +165,12 @@ fn what_cannot_be_translated_is_named_and_the_other_rules_run() {
     let rules_folder = folder.path().join("rules");
     std::fs::create_dir_all(rules_folder.join("deeper")).expect("a folder");
     let rule = |title: &str, detection: &str| {
-        format!("title: {title}\nlogsource: {{product: aws, service: cloudtrail}}\ndetection: {detection}\n")
+        format!(
+            "title: {title}\nlogsource: {{product: aws, service: cloudtrail}}\ndetection: {detection}\n"
+        )
     };
-    let write = |name: &str, text: &str| std::fs::write(rules_folder.join(name), text).expect("a file");
+    let write =
+        |name: &str, text: &str| std::fs::write(rules_folder.join(name), text).expect("a file");
     write("a.yml", &rule("counted", "{s: {a: b}, condition: s | count() > 5}"));
     write("deeper/b.yaml", &rule("sound", "{s: {eventName: StopLogging}, condition: s}"));
     write("c.yml", "title: [");
@@ -156,18 +184,27 @@ fn what_cannot_be_translated_is_named_and_the_other_rules_run() {
     ] {
         assert!(ran.err.contains(said), "{}", ran.err);
     }
-    assert!(ran.out.lines().count() > 0 && ran.out.lines().all(|line| line.contains("\"title\":\"sound\"")), "the sound rule ran");
+    assert!(
+        ran.out.lines().count() > 0
+            && ran.out.lines().all(|line| line.contains("\"title\":\"sound\"")),
+        "the sound rule ran"
+    );
 
     let broken = rule("broken", "{s: {'a|re': '(x'}, condition: s}");
     let ran = annals_with_input(&["sigma", "-", "--data", &data], broken.as_bytes());
     assert!(
-        ran.code == 1 && ran.err.contains("-: \"broken\" cannot be translated: filter.") && ran.err.contains("regular expression"),
+        ran.code == 1
+            && ran.err.contains("-: \"broken\" cannot be translated: filter.")
+            && ran.err.contains("regular expression"),
         "{ran:?}"
     );
     annals(&["sigma", "/nowhere.yml", "--data", &data]).refused(1, &["cannot read /nowhere.yml"]);
-    annals(&["sigma", &folder.path().join("data").to_string_lossy(), "--data", &data]).refused(1, &["has no .yml or .yaml file"]);
-    annals(&["sigma", &rules_folder.join("deeper").to_string_lossy()]).refused(2, &["--data DIR or --url URL"]);
-    let shown = annals(&["sigma", &rules_folder.join("deeper").to_string_lossy(), "--show-filter"]).ok();
+    annals(&["sigma", &folder.path().join("data").to_string_lossy(), "--data", &data])
+        .refused(1, &["has no .yml or .yaml file"]);
+    annals(&["sigma", &rules_folder.join("deeper").to_string_lossy()])
+        .refused(2, &["--data DIR or --url URL"]);
+    let shown =
+        annals(&["sigma", &rules_folder.join("deeper").to_string_lossy(), "--show-filter"]).ok();
     let shown: Json = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(shown["filter"]["format"], "cloudtrail");
 }

@@ -1,5 +1,5 @@
-//! Everything that changes a store, failing and dying at each of its named steps: nothing acknowledged is lost, nothing is
-//! doubled, and what was begun can be done again.
+//! Everything that changes a store, failing and dying at each of its named steps: nothing
+//! acknowledged is lost, nothing is doubled, and what was begun can be done again.
 
 use crate::store::{NOW, TestStore};
 use annals::access::Scope;
@@ -34,7 +34,9 @@ fn ingest(engine: &Engine, ids: std::ops::Range<u32>) -> Result<()> {
         let days = [0, 0, 300, 301][id as usize % 4];
         json!({ "event_name": "e", "trace_id": format!("id-{id}"), "time": NOW - days * DAY_MS + i64::from(id), "operator": format!("o{}", id % 3) }).to_string()
     };
-    let records = ids.map(|id| IncomingRecord { line: u64::from(id), bytes: record(id).into_bytes() }).collect();
+    let records = ids
+        .map(|id| IncomingRecord { line: u64::from(id), bytes: record(id).into_bytes() })
+        .collect();
     let rule = TenantRule::new(Some("t"), None)?;
     engine.ingest(engine.decode(records, None, &rule), "test").map(drop)
 }
@@ -46,7 +48,8 @@ fn goes(id: u32) -> bool {
 
 type Act = fn(&Engine, &Path) -> Result<()>;
 
-/// Everything that changes a store, in an order in which each has something to do. Each can be done again.
+/// Everything that changes a store, in an order in which each has something to do. Each can be done
+/// again.
 const ACTS: &[(&str, Act)] = &[
     ("a small batch", |engine, _| ingest(engine, 0..12)),
     ("a seal", |engine, _| engine.seal()),
@@ -55,11 +58,21 @@ const ACTS: &[(&str, Act)] = &[
     ("a large batch", |engine, _| ingest(engine, 16..80)),
     ("what stays in the buffer", |engine, _| ingest(engine, 80..84)),
     ("a merge", |engine, _| engine.compact().map(drop)),
-    ("a hold", |engine, _| engine.place_hold("h", vec!["t".to_owned()], vec![("operator".to_owned(), "o1".to_owned())], "case").map(drop)),
+    ("a hold", |engine, _| {
+        engine
+            .place_hold(
+                "h",
+                vec!["t".to_owned()],
+                vec![("operator".to_owned(), "o1".to_owned())],
+                "case",
+            )
+            .map(drop)
+    }),
     ("a retention", |engine, _| engine.set_retention(&Retention::Days(None, Some(200))).map(drop)),
     ("a deletion", |engine, _| engine.expire().map(drop)),
     ("a view", |engine, _| {
-        let text = ViewText { name: "v".to_owned(), owner: String::new(), query: "tenant=t".to_owned() };
+        let text =
+            ViewText { name: "v".to_owned(), owner: String::new(), query: "tenant=t".to_owned() };
         engine.save_view("v", text, Seen::Unsaid).map(drop)
     }),
     ("a backup", |engine, folder| engine.backup(&folder.join("backup")).map(drop)),
@@ -67,23 +80,35 @@ const ACTS: &[(&str, Act)] = &[
 
 fn ids(engine: &Engine) -> Vec<u32> {
     let scope = Scope::of_operator(&["t"]).expect("a tenant");
-    let events = crate::store::all_pages(engine, &scope, &Filter::default(), annals::query::SortOrder::Descending, 100);
-    let mut ids: Vec<u32> = events.iter().filter_map(|event| event.trace_id().strip_prefix("id-")?.parse().ok()).collect();
+    let events = crate::store::all_pages(
+        engine,
+        &scope,
+        &Filter::default(),
+        annals::query::SortOrder::Descending,
+        100,
+    );
+    let mut ids: Vec<u32> = events
+        .iter()
+        .filter_map(|event| event.trace_id().strip_prefix("id-")?.parse().ok())
+        .collect();
     ids.sort_unstable();
     ids
 }
 
-/// What must be true at any moment: what was acknowledged is there once, unless it may be deleted; nothing else is.
+/// What must be true at any moment: what was acknowledged is there once, unless it may be deleted;
+/// nothing else is.
 fn check(engine: &Engine, acknowledged: u32, place: &str) {
     let there = ids(engine);
     let unique: BTreeSet<u32> = there.iter().copied().collect();
     assert_eq!(unique.len(), there.len(), "{place}: doubled");
     assert!(unique.iter().all(|id| *id < 84), "{place}: what was never sent");
-    let lost: Vec<u32> = (0..acknowledged).filter(|id| !unique.contains(id) && !goes(*id)).collect();
+    let lost: Vec<u32> =
+        (0..acknowledged).filter(|id| !unique.contains(id) && !goes(*id)).collect();
     assert!(lost.is_empty(), "{place}: lost {lost:?}");
     let snapshot = engine.snapshot();
     let scope = Scope::of_operator(&["t"]).expect("a tenant");
-    let (count, _) = engine.reader(&snapshot, None).count(&scope, &Filter::default()).expect("a count");
+    let (count, _) =
+        engine.reader(&snapshot, None).count(&scope, &Filter::default()).expect("a count");
     assert_eq!(count, there.len() as u64, "{place}: a count");
     assert!(engine.check(false).expect("a check").is_sound(), "{place}: unsound");
 }
@@ -93,10 +118,14 @@ fn play(step: Failpoint, end: End) {
     let armed = Arc::new(AtomicBool::new(true));
     let hook = {
         let armed = Arc::clone(&armed);
-        AtFailpoint::new(move |reached| match reached == step && armed.swap(false, Ordering::SeqCst) {
-            false => Ok(()),
-            true if end == End::Fails => Err(Error::internal("the step fails, as the test wants it")),
-            true => panic!("the process dies here, as the test wants it"),
+        AtFailpoint::new(move |reached| {
+            match reached == step && armed.swap(false, Ordering::SeqCst) {
+                false => Ok(()),
+                true if end == End::Fails => {
+                    Err(Error::internal("the step fails, as the test wants it"))
+                }
+                true => panic!("the process dies here, as the test wants it"),
+            }
         })
     };
     let mut store = TestStore::new();
@@ -112,7 +141,8 @@ fn play(step: Failpoint, end: End) {
                 store.reopen_with(settings(AtFailpoint::default()));
             }
             check(store.engine(), acknowledged, &place);
-            act(store.engine(), folder.path()).unwrap_or_else(|error| panic!("{place}, again: {error}"));
+            act(store.engine(), folder.path())
+                .unwrap_or_else(|error| panic!("{place}, again: {error}"));
         }
         acknowledged = acknowledged.max([12, 12, 20, 20, 80, 84][number.min(5)]);
         check(store.engine(), acknowledged, &place);

@@ -38,7 +38,11 @@ impl TestStore {
 
     fn with(compact: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW)));
         let mut store = Self { engine: None, clock, runtime, folder, compact };
         store.open();
@@ -50,7 +54,14 @@ impl TestStore {
         // Small as they are, segments have summaries of all there is.
         let summary = SummaryRule { rows: 1, share: 1 };
         let settings = Settings { compact: self.compact, summary, ..Settings::default() };
-        let engine = Engine::open_with(&self.path(), AccessMode::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
+        let engine = Engine::open_with(
+            &self.path(),
+            AccessMode::Write,
+            clock,
+            self.runtime.handle().clone(),
+            settings,
+        )
+        .expect("a store");
         self.engine = Some(Arc::new(engine));
     }
 
@@ -64,7 +75,14 @@ impl TestStore {
     pub(crate) fn reopen_with(&mut self, settings: Settings) {
         self.engine = None;
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
-        let engine = Engine::open_with(&self.path(), AccessMode::Write, clock, self.runtime.handle().clone(), settings).expect("a store");
+        let engine = Engine::open_with(
+            &self.path(),
+            AccessMode::Write,
+            clock,
+            self.runtime.handle().clone(),
+            settings,
+        )
+        .expect("a store");
         self.engine = Some(Arc::new(engine));
     }
 
@@ -88,7 +106,10 @@ impl TestStore {
 
     /// Takes in records that name their tenant.
     pub(crate) fn ingest_from(&self, records: &[Json], path: &str) -> Outcome {
-        self.take(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))
+        self.take(
+            records.iter().map(Json::to_string).collect(),
+            &TenantRule::new(None, Some(path)).expect("a path"),
+        )
     }
 
     /// The same for records as they are written.
@@ -98,7 +119,10 @@ impl TestStore {
 
     /// Takes in records that name their tenant, and leaves them in the buffer.
     pub(crate) fn buffer_from(&self, records: &[Json], path: &str) -> Outcome {
-        self.take_unsealed(records.iter().map(Json::to_string).collect(), &TenantRule::new(None, Some(path)).expect("a path"))
+        self.take_unsealed(
+            records.iter().map(Json::to_string).collect(),
+            &TenantRule::new(None, Some(path)).expect("a path"),
+        )
     }
 
     fn take(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
@@ -108,30 +132,56 @@ impl TestStore {
     }
 
     fn take_unsealed(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
-        let record = |(line, text): (usize, String)| IncomingRecord { line: line as u64 + 1, bytes: text.into_bytes() };
+        let record = |(line, text): (usize, String)| IncomingRecord {
+            line: line as u64 + 1,
+            bytes: text.into_bytes(),
+        };
         let records = records.into_iter().enumerate().map(record).collect();
         self.engine().ingest(self.engine().decode(records, None, rule), "test").expect("a batch")
     }
 
     /// Every event, newest first.
     pub(crate) fn everything(&self) -> Vec<Event> {
-        all_pages(self.engine(), &Scope::of_operator(&["*"]).expect("all"), &Filter::default(), SortOrder::Descending, 1_000)
+        all_pages(
+            self.engine(),
+            &Scope::of_operator(&["*"]).expect("all"),
+            &Filter::default(),
+            SortOrder::Descending,
+            1_000,
+        )
     }
 }
 
 /// All events of a list, page by page; going back from the last page gives the same.
-pub(crate) fn all_pages(engine: &Engine, scope: &Scope, filter: &Filter, order: SortOrder, limit: usize) -> Vec<Event> {
+pub(crate) fn all_pages(
+    engine: &Engine,
+    scope: &Scope,
+    filter: &Filter,
+    order: SortOrder,
+    limit: usize,
+) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
     let mut cursor = None;
     let mut before = None;
     loop {
         let snapshot = engine.snapshot();
-        let page = engine.reader(&snapshot, None).list(scope, filter, &PageQuery { limit, order, cursor, around: None }).expect("a page");
-        assert_eq!(page.prev.is_some(), !events.is_empty() && !page.events.is_empty(), "a page after the first has one before it");
+        let page = engine
+            .reader(&snapshot, None)
+            .list(scope, filter, &PageQuery { limit, order, cursor, around: None })
+            .expect("a page");
+        assert_eq!(
+            page.prev.is_some(),
+            !events.is_empty() && !page.events.is_empty(),
+            "a page after the first has one before it"
+        );
         if let Some(prev) = page.prev {
             let query = PageQuery { limit, order, cursor: Some(prev), around: None };
             let back = engine.reader(&snapshot, None).list(scope, filter, &query).expect("a page");
-            assert_eq!(Some(back.events), before, "the page before is the one that was seen before");
+            assert_eq!(
+                Some(back.events),
+                before,
+                "the page before is the one that was seen before"
+            );
         }
         before = Some(page.events.clone());
         events.extend(page.events);

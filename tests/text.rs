@@ -1,4 +1,5 @@
-//! Text, paths and substrings over the CloudTrail samples: the same records as an independent scan in Python finds.
+//! Text, paths and substrings over the CloudTrail samples: the same records as an independent scan
+//! in Python finds.
 
 use crate::clients::run_with_input;
 use crate::samples::lines;
@@ -13,7 +14,8 @@ use annals::query::{Filter, SortOrder};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
-/// What is asked for besides what is drawn from the records: rare, frequent, absent, cut, with signs, in other case.
+/// What is asked for besides what is drawn from the records: rare, frequent, absent, cut, with
+/// signs, in other case.
 const WORDS: &[&str] = &[
     "root",
     "iam",
@@ -67,11 +69,14 @@ const PATHS: &[(&str, &str)] = &[
 #[test]
 fn text_paths_and_substrings_find_what_an_independent_scan_finds() {
     let store = TestStore::new();
-    let records: Vec<String> =
-        ["cloudtrail_invictus.jsonl.gz", "cloudtrail_stratus.jsonl.gz"].iter().flat_map(|name| lines(name)).collect();
+    let records: Vec<String> = ["cloudtrail_invictus.jsonl.gz", "cloudtrail_stratus.jsonl.gz"]
+        .iter()
+        .flat_map(|name| lines(name))
+        .collect();
     store.ingest("t", &records);
     let mut asked: Vec<(Json, String, String)> = Vec::new();
-    let mut ask = |query: Json, name: &str, value: String| asked.push((query, name.to_owned(), value));
+    let mut ask =
+        |query: Json, name: &str, value: String| asked.push((query, name.to_owned(), value));
     for word in WORDS {
         ask(json!(["word", word]), "text", format!("\"{word}\""));
     }
@@ -80,7 +85,11 @@ fn text_paths_and_substrings_find_what_an_independent_scan_finds() {
     }
     for (path, value) in PATHS {
         ask(json!(["path", path, value]), "text", format!("{path}:\"{value}\""));
-        ask(json!(["prefix", path, &value[..2.min(value.len())]]), "text", format!("{path}:{}*", &value[..2.min(value.len())]));
+        ask(
+            json!(["prefix", path, &value[..2.min(value.len())]]),
+            "text",
+            format!("{path}:{}*", &value[..2.min(value.len())]),
+        );
     }
     // Pieces of the records themselves, cut anywhere.
     for (number, record) in records.iter().enumerate().step_by(61) {
@@ -96,31 +105,41 @@ fn text_paths_and_substrings_find_what_an_independent_scan_finds() {
     }
     let queries: Vec<&Json> = asked.iter().map(|(query, ..)| query).collect();
     let input = json!({ "records": records, "queries": queries }).to_string();
-    let Some(output) = run_with_input("scan_text.py", "json", &[], input.as_bytes()) else { return };
-    let expected: Vec<Vec<usize>> = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
+    let Some(output) = run_with_input("scan_text.py", "json", &[], input.as_bytes()) else {
+        return;
+    };
+    let expected: Vec<Vec<usize>> =
+        serde_json::from_slice(&output.stdout).expect("the script prints JSON");
     assert_eq!(expected.len(), asked.len());
 
     let scope = Scope::of_operator(&["t"]).expect("a scope");
     let mut with_hits = 0;
     for ((query, name, value), numbers) in asked.iter().zip(expected) {
         let pairs = Pairs(vec![(name.clone(), value.clone())]);
-        let filter = parse_filter(&pairs.0, &[], store.clock.now()).unwrap_or_else(|error| panic!("{query}: {error}"));
-        let found: BTreeSet<String> = all_pages(store.engine(), &scope, &filter, SortOrder::Descending, 1_000)
-            .into_iter()
-            .map(|event| event.original.into())
-            .collect();
-        let wanted: BTreeSet<String> = numbers.iter().map(|number| records[*number].clone()).collect();
+        let filter = parse_filter(&pairs.0, &[], store.clock.now())
+            .unwrap_or_else(|error| panic!("{query}: {error}"));
+        let found: BTreeSet<String> =
+            all_pages(store.engine(), &scope, &filter, SortOrder::Descending, 1_000)
+                .into_iter()
+                .map(|event| event.original.into())
+                .collect();
+        let wanted: BTreeSet<String> =
+            numbers.iter().map(|number| records[*number].clone()).collect();
         with_hits += usize::from(!wanted.is_empty());
         let missing: Vec<_> = wanted.difference(&found).take(1).collect();
         let surplus: Vec<_> = found.difference(&wanted).take(1).collect();
-        assert!(missing.is_empty() && surplus.is_empty(), "{name}={value}\nmissing {missing:?}\nsurplus {surplus:?}");
+        assert!(
+            missing.is_empty() && surplus.is_empty(),
+            "{name}={value}\nmissing {missing:?}\nsurplus {surplus:?}"
+        );
     }
     assert!(with_hits > 200, "only {with_hits} questions found anything");
 }
 
 /// A word of letters that stands for a number.
 fn word(number: usize) -> String {
-    let letters = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect::<String>();
+    let letters =
+        number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect::<String>();
     format!("w{letters}")
 }
 
@@ -151,7 +170,8 @@ fn trace_of_texts(number: usize) -> String {
 fn filter(text: &str) -> Filter {
     let one = |text: &str| {
         let (text, negated) = text.strip_prefix('-').map_or((text, false), |text| (text, true));
-        let parsed = parse_filter(&[("text".to_owned(), text.to_owned())], &[], Timestamp::from_millis(NOW));
+        let parsed =
+            parse_filter(&[("text".to_owned(), text.to_owned())], &[], Timestamp::from_millis(NOW));
         let all = Clause::All(parsed.unwrap_or_else(|error| panic!("{text}: {error}")).clauses);
         if negated { Clause::Not(Box::new(all)) } else { all }
     };
@@ -216,14 +236,22 @@ fn the_table_of_texts_tells_what_the_records_tell() {
         ("code:200", Some(3_000)),
     ] {
         let filter = filter(text);
-        let count = |path| store.engine().reader(&snapshot, path).count(&scope, &filter).expect("a count").0;
+        let count = |path| {
+            store.engine().reader(&snapshot, path).count(&scope, &filter).expect("a count").0
+        };
         let scanned = count(Some(AnswerPath::Scan));
         assert_eq!(count(None), scanned, "{text}");
         assert_eq!(expected.unwrap_or(scanned), scanned, "{text}");
         let listed = all_pages(store.engine(), &scope, &filter, SortOrder::Descending, 700);
         assert_eq!(listed.len() as u64, scanned, "{text}");
     }
-    let steps = store.engine().reader(&snapshot, None).count(&scope, &filter("\"rolled back\"")).expect("a count").1.steps;
+    let steps = store
+        .engine()
+        .reader(&snapshot, None)
+        .count(&scope, &filter("\"rolled back\""))
+        .expect("a count")
+        .1
+        .steps;
     let examined: u64 = steps.iter().map(|step| step.examined).sum();
     assert!(examined < 100, "a phrase is told by the table, but {examined} records were read");
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules from the ground up. A module may import from its own floor only what is named in [`BESIDE`], and from below.
+/// Modules from the ground up. A module may import from its own floor only what is named in
+/// [`BESIDE`], and from below.
 const FLOORS: &[&[&str]] = &[
     &["error", "clock", "event", "decode", "generate", "text", "redact"],
     &["sigma"],
@@ -61,7 +62,11 @@ fn sources() -> Vec<(String, String)> {
     walk(&root, &mut files);
     let rust = files.iter().filter(|path| path.extension().is_some_and(|ending| ending == "rs"));
     let read = |path: &PathBuf| {
-        let name = path.strip_prefix(&root).expect("files lie below the root").to_string_lossy().replace('\\', "/");
+        let name = path
+            .strip_prefix(&root)
+            .expect("files lie below the root")
+            .to_string_lossy()
+            .replace('\\', "/");
         (name, fs::read_to_string(path).expect("sources are text"))
     };
     let mut sources: Vec<_> = rust.map(read).collect();
@@ -73,7 +78,11 @@ fn sources() -> Vec<(String, String)> {
 /// The text without comments and without what is only compiled for tests.
 fn code(text: &str) -> Vec<&str> {
     let tested = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    text[..tested].lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).collect()
+    text[..tested]
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .collect()
 }
 
 fn module(name: &str) -> &str {
@@ -95,9 +104,16 @@ fn imports_only_go_down() {
         let here = floor(from).unwrap_or_else(|| panic!("{name} is on no floor: add it to FLOORS"));
         for line in code(&text) {
             for part in line.split("crate::").skip(1) {
-                let to: String = part.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let to: String = part
+                    .chars()
+                    .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                    .collect();
                 let Some(there) = floor(&to) else { continue };
-                let beside = || BESIDE.iter().any(|(module, allowed)| *module == from && allowed.contains(&to.as_str()));
+                let beside = || {
+                    BESIDE
+                        .iter()
+                        .any(|(module, allowed)| *module == from && allowed.contains(&to.as_str()))
+                };
                 if to != from && (there > here || (there == here && !beside())) {
                     wrong.push(format!("{name}: {line}"));
                 }
@@ -113,8 +129,10 @@ fn every_foreign_crate_has_one_home() {
     for (name, text) in sources() {
         for (foreign, homes) in HOMES {
             let named = code(&text).into_iter().any(|line| {
-                line.match_indices(&format!("{foreign}::"))
-                    .any(|(at, _)| !line[..at].ends_with(|letter: char| letter.is_alphanumeric() || "_:".contains(letter)))
+                line.match_indices(&format!("{foreign}::")).any(|(at, _)| {
+                    !line[..at]
+                        .ends_with(|letter: char| letter.is_alphanumeric() || "_:".contains(letter))
+                })
             });
             if named && !homes.iter().any(|home| name.starts_with(home)) {
                 wrong.push(format!("{name} names {foreign}, whose home is {}", homes.join(", ")));
@@ -146,10 +164,16 @@ fn every_file_says_what_it_is_for_and_can_be_read_at_one_sitting() {
 /// The name of the type that a line at the edge of a file defines.
 fn defined_type(line: &str) -> Option<&str> {
     let rest = match line.strip_prefix("pub") {
-        Some(rest) => rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |(_, rest)| rest).trim_start(),
+        Some(rest) => rest
+            .strip_prefix('(')
+            .and_then(|rest| rest.split_once(')'))
+            .map_or(rest, |(_, rest)| rest)
+            .trim_start(),
         None => line,
     };
-    let rest = ["struct ", "enum ", "trait ", "type ", "union "].iter().find_map(|word| rest.strip_prefix(word))?;
+    let rest = ["struct ", "enum ", "trait ", "type ", "union "]
+        .iter()
+        .find_map(|word| rest.strip_prefix(word))?;
     rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()
 }
 
@@ -162,7 +186,11 @@ fn every_type_has_a_name_of_its_own() {
         }
     }
     assert!(names.len() > 300, "the search found too few types");
-    let twice: Vec<String> = names.iter().filter(|(_, files)| files.len() > 1).map(|(name, files)| format!("{name}: {files:?}")).collect();
+    let twice: Vec<String> = names
+        .iter()
+        .filter(|(_, files)| files.len() > 1)
+        .map(|(name, files)| format!("{name}: {files:?}"))
+        .collect();
     assert!(twice.is_empty(), "names that mean two things:\n{}", twice.join("\n"));
 }
 
@@ -180,7 +208,8 @@ fn there_are_no_stubs_and_no_vague_names() {
 
 #[test]
 fn the_columnar_crates_resolve_to_one_copy_each() {
-    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).expect("the lock file is there");
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"))
+        .expect("the lock file is there");
     for name in ["arrow", "parquet", "datafusion", "object_store", "deltalake", "tantivy"] {
         let copies = lock.matches(&format!("name = \"{name}\"\n")).count();
         assert_eq!(copies, 1, "{name} has {copies} copies");
@@ -198,11 +227,18 @@ fn screen_sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
     let mut files = vec![root.join("index.html")];
     walk(&root.join("src"), &mut files);
-    let written = files
-        .iter()
-        .filter(|path| path.extension().is_some_and(|ending| ["ts", "svelte", "css", "html"].iter().any(|kind| ending == *kind)));
+    let written = files.iter().filter(|path| {
+        path.extension().is_some_and(|ending| {
+            ["ts", "svelte", "css", "html"].iter().any(|kind| ending == *kind)
+        })
+    });
     written
-        .map(|path| (path.strip_prefix(&root).expect("below").display().to_string(), fs::read_to_string(path).expect("sources are text")))
+        .map(|path| {
+            (
+                path.strip_prefix(&root).expect("below").display().to_string(),
+                fs::read_to_string(path).expect("sources are text"),
+            )
+        })
         .collect()
 }
 

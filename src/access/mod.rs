@@ -1,8 +1,8 @@
-//! Who may see what. Every read takes a [`Scope`], and only this floor makes one: a call that forgets the tenant does
-//! not compile.
+//! Who may see what. Every read takes a [`Scope`], and only this floor makes one: a call that
+//! forgets the tenant does not compile.
 //!
-//! Credentials come later; until then whoever reaches the server (loopback only) or the data directory is the operator,
-//! and says which tenants a question is about.
+//! Credentials come later; until then whoever reaches the server (loopback only) or the data
+//! directory is the operator, and says which tenants a question is about.
 
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
@@ -31,18 +31,28 @@ impl Scope {
     /// What the operator asked to see: the named tenants, or all of them for `*`.
     ///
     /// # Errors
-    /// No name, too many names, or a name that no tenant can have; the message names the parameter `tenant`.
+    /// No name, too many names, or a name that no tenant can have; the message names the parameter
+    /// `tenant`.
     pub fn of_operator<S: AsRef<str>>(names: &[S]) -> Result<Self> {
         if names.is_empty() {
-            return Err(Error::parameter("tenant", "say which tenant (repeat it for several, `*` for all)"));
+            return Err(Error::parameter(
+                "tenant",
+                "say which tenant (repeat it for several, `*` for all)",
+            ));
         }
         if names.iter().any(|name| name.as_ref() == "*") {
             return Ok(Self { tenants: Tenants::All });
         }
         if names.len() > TENANTS_MAX {
-            return Err(Error::parameter("tenant", format!("at most {TENANTS_MAX} tenants in one question")));
+            return Err(Error::parameter(
+                "tenant",
+                format!("at most {TENANTS_MAX} tenants in one question"),
+            ));
         }
-        let tenants = names.iter().map(|name| check_tenant(name.as_ref()).map(str::to_owned)).collect::<Result<_>>()?;
+        let tenants = names
+            .iter()
+            .map(|name| check_tenant(name.as_ref()).map(str::to_owned))
+            .collect::<Result<_>>()?;
         Ok(Self { tenants: Tenants::Named(tenants) })
     }
 
@@ -66,20 +76,26 @@ impl Scope {
     pub fn canonical(&self) -> String {
         match &self.tenants {
             Tenants::All => "*".to_owned(),
-            Tenants::Named(names) => names.iter().map(|name| format!("{}:{name}", name.len())).collect(),
+            Tenants::Named(names) => {
+                names.iter().map(|name| format!("{}:{name}", name.len())).collect()
+            }
         }
     }
 }
 
-/// Checks the name of a tenant: 1 to [`TENANT_BYTES_MAX`] bytes of letters, digits, `_`, `-`, `.`, `:` and `@`, and not `*`.
+/// Checks the name of a tenant: 1 to [`TENANT_BYTES_MAX`] bytes of letters, digits, `_`, `-`, `.`,
+/// `:` and `@`, and not `*`.
 ///
 /// # Errors
 /// Any other text; the message names the parameter `tenant`.
 pub fn check_tenant(name: &str) -> Result<&str> {
-    let allowed = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ':' | '@');
+    let allowed =
+        |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ':' | '@');
     if name.is_empty() || name.len() > TENANT_BYTES_MAX || !name.chars().all(allowed) {
         let shown = crate::event::clip(name, 40);
-        let what = format!("{shown:?} is no tenant: 1 to {TENANT_BYTES_MAX} letters, digits or any of _ - . : @");
+        let what = format!(
+            "{shown:?} is no tenant: 1 to {TENANT_BYTES_MAX} letters, digits or any of _ - . : @"
+        );
         return Err(Error::parameter("tenant", what));
     }
     Ok(name)
@@ -91,7 +107,10 @@ pub fn check_tenant(name: &str) -> Result<&str> {
 /// As [`check_tenant`], and the store's own tenant: nobody else writes its records.
 pub fn check_producer(name: &str) -> Result<&str> {
     if name == SYSTEM_TENANT {
-        return Err(Error::parameter("tenant", format!("{SYSTEM_TENANT} holds what the store records itself: name another tenant")));
+        return Err(Error::parameter(
+            "tenant",
+            format!("{SYSTEM_TENANT} holds what the store records itself: name another tenant"),
+        ));
     }
     check_tenant(name)
 }

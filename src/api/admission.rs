@@ -1,6 +1,7 @@
-//! Lets questions in: light ones apart from heavy ones, so that however many heavy ones there are, a page of the newest events comes at
-//! once. A question begins as a light one. Where it turns out to be more work than that, it goes on as a heavy one if one may begin
-//! now, and waits for its turn if not. Whoever leaves stops his question, and gives up his place in the queue.
+//! Lets questions in: light ones apart from heavy ones, so that however many heavy ones there are,
+//! a page of the newest events comes at once. A question begins as a light one. Where it turns out
+//! to be more work than that, it goes on as a heavy one if one may begin now, and waits for its
+//! turn if not. Whoever leaves stops his question, and gives up his place in the queue.
 
 use crate::api::App;
 use crate::engine::{Engine, Settings};
@@ -27,8 +28,13 @@ pub(in crate::api) struct Admission {
 impl Admission {
     pub(in crate::api) fn new(settings: &Settings) -> Self {
         let cores = available_parallelism().map_or(2, usize::from);
-        let lane = |kind, (running, waiting)| Lane::new(kind, running, waiting, settings.question_wait);
-        Self { light: lane("", LIGHT), heavy: lane("heavy ", (cores, HEAVY_WAITING)), time: settings.question_time }
+        let lane =
+            |kind, (running, waiting)| Lane::new(kind, running, waiting, settings.question_wait);
+        Self {
+            light: lane("", LIGHT),
+            heavy: lane("heavy ", (cores, HEAVY_WAITING)),
+            time: settings.question_time,
+        }
     }
 }
 
@@ -50,7 +56,12 @@ struct QuestionTurn {
 
 impl Lane {
     fn new(kind: &'static str, running: usize, waiting: usize, wait: Duration) -> Self {
-        Self { kind, running: Arc::new(Semaphore::new(running)), places: Arc::new(Semaphore::new(running + waiting)), wait }
+        Self {
+            kind,
+            running: Arc::new(Semaphore::new(running)),
+            places: Arc::new(Semaphore::new(running + waiting)),
+            wait,
+        }
     }
 
     /// A turn, if there is one without waiting.
@@ -62,7 +73,12 @@ impl Lane {
 
     /// Waits for a turn.
     async fn enter(&self) -> Result<QuestionTurn> {
-        let full = || Error::new(ErrorKind::Unavailable, format!("too many {}questions are being answered: ask again later", self.kind));
+        let full = || {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("too many {}questions are being answered: ask again later", self.kind),
+            )
+        };
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         match tokio::time::timeout(self.wait, Arc::clone(&self.running).acquire_owned()).await {
             Ok(Ok(running)) => Ok(QuestionTurn { _running: running, _place: place }),
@@ -81,7 +97,9 @@ impl App {
         let question = Arc::new(question);
         let turn = light.enter().await?;
         let lane = heavy.clone();
-        let budget = QueryBudget::upgrading(Limits::light(*time), move || lane.enter_now().map(|turn| Box::new(turn) as Box<dyn Send>));
+        let budget = QueryBudget::upgrading(Limits::light(*time), move || {
+            lane.enter_now().map(|turn| Box::new(turn) as Box<dyn Send>)
+        });
         let answer = self.answer(&question, budget.clone(), turn).await;
         if answer.is_ok() || !budget.is_exhausted() {
             return answer;
@@ -90,8 +108,14 @@ impl App {
         self.answer(&question, QueryBudget::new(Limits::heavy(Some(*time))), turn).await
     }
 
-    /// Answers on a thread that may block. When this is dropped before it is done, the question is stopped.
-    async fn answer<T: Send + 'static, Q>(&self, question: &Arc<Q>, budget: QueryBudget, turn: QuestionTurn) -> Result<T>
+    /// Answers on a thread that may block. When this is dropped before it is done, the question is
+    /// stopped.
+    async fn answer<T: Send + 'static, Q>(
+        &self,
+        question: &Arc<Q>,
+        budget: QueryBudget,
+        turn: QuestionTurn,
+    ) -> Result<T>
     where
         Q: Fn(&Engine, &QueryBudget) -> Result<T> + Send + Sync + 'static,
     {
@@ -125,7 +149,10 @@ mod tests {
         let mut second = pin!(lane.enter());
         assert!(futures::poll!(&mut second).is_pending());
         let error = lane.enter().await.expect_err("one waits");
-        assert!(error.kind() == ErrorKind::Unavailable && error.to_string().contains("heavy"), "{error}");
+        assert!(
+            error.kind() == ErrorKind::Unavailable && error.to_string().contains("heavy"),
+            "{error}"
+        );
         drop(first);
         assert!(second.await.is_ok());
     }
@@ -144,7 +171,10 @@ mod tests {
     async fn nobody_waits_for_ever() {
         let lane = Lane::new("", 1, 1, Duration::from_millis(1));
         let _first = lane.enter_now().expect("a turn");
-        assert_eq!(lane.enter().await.expect_err("it takes too long").kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            lane.enter().await.expect_err("it takes too long").kind(),
+            ErrorKind::Unavailable
+        );
     }
 
     /// A place to ask, and its runtime.
@@ -152,7 +182,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (clock, handle) = (Arc::new(SystemClock), runtime.handle().clone());
-        let engine = Engine::open_with(folder.path(), AccessMode::Write, clock, handle, settings).expect("an engine");
+        let engine = Engine::open_with(folder.path(), AccessMode::Write, clock, handle, settings)
+            .expect("an engine");
         let app = App::new(Arc::new(engine), "8.0.0");
         (folder, runtime, app)
     }
@@ -185,11 +216,16 @@ mod tests {
     fn a_heavy_question_waits_for_its_turn_and_light_ones_do_not() {
         let settings = Settings { question_wait: Duration::from_millis(10), ..Settings::default() };
         let (_folder, runtime, app) = place(settings);
-        let heavy = |_: &Engine, budget: &QueryBudget| budget.work_for_tests(u64::MAX / 2).map(|()| "done");
+        let heavy =
+            |_: &Engine, budget: &QueryBudget| budget.work_for_tests(u64::MAX / 2).map(|()| "done");
         runtime.block_on(async {
             assert_eq!(app.ask(heavy).await.expect("there is room"), "done");
-            let all: Vec<QuestionTurn> = std::iter::from_fn(|| app.admission.heavy.enter_now()).collect();
-            assert_eq!(app.ask(heavy).await.expect_err("there is none").kind(), ErrorKind::Unavailable);
+            let all: Vec<QuestionTurn> =
+                std::iter::from_fn(|| app.admission.heavy.enter_now()).collect();
+            assert_eq!(
+                app.ask(heavy).await.expect_err("there is none").kind(),
+                ErrorKind::Unavailable
+            );
             assert_eq!(app.ask(|_, _| Ok(1)).await.expect("a light one needs none"), 1);
             drop(all);
             assert!(app.ask(heavy).await.is_ok());

@@ -1,5 +1,6 @@
-//! `GET /api/v1/count`, `/facets`, `/histogram`, `/top`, `/stats`, `/values`, each also as `POST …/query` with the filter as JSON; and what
-//! all answers of the native API have: an `ETag` by which a client asks whether anything is new.
+//! `GET /api/v1/count`, `/facets`, `/histogram`, `/top`, `/stats`, `/values`, each also as `POST
+//! …/query` with the filter as JSON; and what all answers of the native API have: an `ETag` by
+//! which a client asks whether anything is new.
 
 use super::App;
 use super::error::ApiError;
@@ -17,17 +18,28 @@ use sha2::{Digest, Sha256};
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
     for call in CALLS.iter().copied().filter(|call| *call != QueryCall::Events) {
-        let by_url = async move |State(app): State<App>, pairs: Pairs, headers: HeaderMap| respond(app, call, pairs, &headers).await;
-        let by_body = async move |State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body| {
-            respond(app, call, read_json_pairs(url, body).await?, &headers).await
+        let by_url = async move |State(app): State<App>, pairs: Pairs, headers: HeaderMap| {
+            respond(app, call, pairs, &headers).await
         };
-        routes = routes.route(call.path(), get(by_url)).route(&format!("{}/query", call.path()), post(by_body));
+        let by_body =
+            async move |State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body| {
+                respond(app, call, read_json_pairs(url, body).await?, &headers).await
+            };
+        routes = routes
+            .route(call.path(), get(by_url))
+            .route(&format!("{}/query", call.path()), post(by_body));
     }
     routes
 }
 
-/// Answers a call of the native API. A client that has the answer of this question and table version is told so.
-pub(super) async fn respond(app: App, call: QueryCall, pairs: Pairs, headers: &HeaderMap) -> Result<Response, ApiError> {
+/// Answers a call of the native API. A client that has the answer of this question and table
+/// version is told so.
+pub(super) async fn respond(
+    app: App,
+    call: QueryCall,
+    pairs: Pairs,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
     let tag = entity_tag(&app, call, &pairs);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if let (Some(tag), Some(known)) = (&tag, known)
@@ -39,7 +51,8 @@ pub(super) async fn respond(app: App, call: QueryCall, pairs: Pairs, headers: &H
     Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
 }
 
-/// What an answer is the answer to: a question of one table version and one buffer. One that counts back from now is never the same twice.
+/// What an answer is the answer to: a question of one table version and one buffer. One that counts
+/// back from now is never the same twice.
 fn entity_tag(app: &App, call: QueryCall, pairs: &Pairs) -> Option<String> {
     if pairs.0.iter().any(|(name, _)| name == "last" || name == "explain" || name == "partial") {
         return None;
@@ -47,7 +60,12 @@ fn entity_tag(app: &App, call: QueryCall, pairs: &Pairs) -> Option<String> {
     let snapshot = app.engine.snapshot();
     // Another store, or this one as a backup had it, may have the same numbers for other events.
     let shown = (app.engine.opening(), snapshot.version, snapshot.last_seq);
-    let digest = Sha256::digest(format!("{} {shown:?} {} {:?}", env!("CARGO_PKG_VERSION"), call.path(), pairs.0));
+    let digest = Sha256::digest(format!(
+        "{} {shown:?} {} {:?}",
+        env!("CARGO_PKG_VERSION"),
+        call.path(),
+        pairs.0
+    ));
     Some(format!("W/\"{}\"", crate::event::hex(&digest[..12])))
 }
 

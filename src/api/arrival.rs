@@ -1,9 +1,10 @@
 //! How bodies of requests arrive: in time, or not at all.
 //!
-//! A body of which no byte comes for [`STALL`], or that comes slower than [`RATE`] after [`GRACE`], is answered 408,
-//! whoever reads it. Time in which nobody here wants more of it does not count against the client. What is left of a body when
-//! its request is answered is read and dropped, within bounds: many clients do not look for an answer before they have sent
-//! everything, and would see a broken connection instead of it.
+//! A body of which no byte comes for [`STALL`], or that comes slower than [`RATE`] after [`GRACE`],
+//! is answered 408, whoever reads it. Time in which nobody here wants more of it does not count
+//! against the client. What is left of a body when its request is answered is read and dropped,
+//! within bounds: many clients do not look for an answer before they have sent everything, and
+//! would see a broken connection instead of it.
 
 use super::error::ApiError;
 use axum::body::{Body, Bytes};
@@ -46,7 +47,10 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     let whole = match left {
         Left::Nothing => true,
         Left::Late => {
-            response = ApiError::request_timeout("the body did not arrive in time: send at least 16 KiB a second").into_response();
+            response = ApiError::request_timeout(
+                "the body did not arrive in time: send at least 16 KiB a second",
+            )
+            .into_response();
             false
         }
         // Whoever asks whether to send has not sent yet.
@@ -122,7 +126,9 @@ impl ArrivalPace {
 
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let patience = self.patience();
-        let (_, until) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(patience))));
+        let (_, until) = self
+            .waiting
+            .get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(patience))));
         until.as_mut().poll(cx).is_ready()
     }
 }
@@ -131,18 +137,24 @@ impl HttpBody for Arriving {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         this.pace.read = true;
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         let frame = Pin::new(body).poll_frame(cx);
         match &frame {
-            Poll::Ready(Some(Ok(frame))) => this.pace.arrived(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.pace.arrived(frame.data_ref().map_or(0, Bytes::len))
+            }
             Poll::Ready(_) => this.body = None,
             Poll::Pending if this.pace.is_late(cx) => {
                 this.body = None;
                 *this.left.lock().unwrap_or_else(PoisonError::into_inner) = Left::Late;
-                let late = io::Error::new(io::ErrorKind::TimedOut, "the body did not arrive in time");
+                let late =
+                    io::Error::new(io::ErrorKind::TimedOut, "the body did not arrive in time");
                 return Poll::Ready(Some(Err(axum::Error::new(late))));
             }
             Poll::Pending => {}
@@ -162,7 +174,8 @@ impl HttpBody for Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Left::Unread { body, read: self.pace.read };
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) =
+            Left::Unread { body, read: self.pace.read };
     }
 }
 

@@ -1,8 +1,9 @@
 //! A connection: every wait for its client has an end.
 //!
-//! Between requests a client may be silent for [`IDLE`]; from the first byte of a request its head must be whole within
-//! [`HEAD`]; a client that takes nothing of its answer for [`WRITE`] is dropped. How long a body may take is decided where
-//! bodies are read (`arrival`), because there it can still be answered.
+//! Between requests a client may be silent for [`IDLE`]; from the first byte of a request its head
+//! must be whole within [`HEAD`]; a client that takes nothing of its answer for [`WRITE`] is
+//! dropped. How long a body may take is decided where bodies are read (`arrival`), because there it
+//! can still be answered.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -92,7 +93,11 @@ impl<S> Timed<S> {
         self.reading.as_mut().is_some_and(|(sleep, _)| sleep.as_mut().poll(cx).is_ready())
     }
 
-    fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watched<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.writing = None;
             return written;
@@ -100,17 +105,27 @@ impl<S> Timed<S> {
         let write = self.write;
         let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(write)));
         ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client does not read its answer",
+        )))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if read.is_pending() {
             if self.read_is_late(cx) {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time")));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no request came in time",
+                )));
             }
         } else if buffer.filled().len() > before && matches!(self.phase.get(), Wait::Next) {
             self.phase.set(Wait::Head(Instant::now()));
@@ -120,7 +135,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watched(cx, written)
     }
@@ -139,7 +158,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         self.stream.is_write_vectored()
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.watched(cx, written)
     }
@@ -155,7 +178,10 @@ impl HttpBody for Answered {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -203,8 +229,10 @@ where
     let phase = Arc::new(Phase::default());
     let routes = Routes { router: TowerToHyperService::new(router), phase: Arc::clone(&phase) };
     let stream = TokioIo::new(Timed::new(stream, Arc::clone(&phase), WRITE));
-    // A client may close its half when it has asked: the answer is still wanted only if it reads, which writing tells.
-    let connection = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(stream, routes);
+    // A client may close its half when it has asked: the answer is still wanted only if it reads,
+    // which writing tells.
+    let connection =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(stream, routes);
     let mut connection = pin!(connection);
     tokio::select! {
         // What ends a connection early is the client's doing.
@@ -252,7 +280,8 @@ mod tests {
         assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
         // While a request is answered, nothing is late.
         phase.set(Wait::Answer);
-        let waited = tokio::time::timeout(Duration::from_millis(20), timed.read_exact(&mut byte)).await;
+        let waited =
+            tokio::time::timeout(Duration::from_millis(20), timed.read_exact(&mut byte)).await;
         assert!(waited.is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! Errors of the native API as problem details (RFC 9457). The one place where a kind becomes a status.
+//! Errors of the native API as problem details (RFC 9457). The one place where a kind becomes a
+//! status.
 
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -22,7 +23,11 @@ impl ApiError {
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, detail: "this path does not take that method".to_owned(), parameter: None }
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            detail: "this path does not take that method".to_owned(),
+            parameter: None,
+        }
     }
 
     pub(super) fn request_timeout(detail: &str) -> Self {
@@ -30,7 +35,11 @@ impl ApiError {
     }
 
     pub(super) fn unsupported(detail: &str) -> Self {
-        Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, detail: detail.to_owned(), parameter: None }
+        Self {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            detail: detail.to_owned(),
+            parameter: None,
+        }
     }
 
     pub(super) fn forbidden(detail: &str) -> Self {
@@ -49,11 +58,14 @@ pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::Locked | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }
 
-/// Says in the log what went wrong on our side. That there is too much to do is no fault, and may be said very often.
+/// Says in the log what went wrong on our side. That there is too much to do is no fault, and may
+/// be said very often.
 pub(super) fn log_failure(error: &Error, status: StatusCode) {
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::GATEWAY_TIMEOUT {
         tracing::warn!(%error, "a request was refused");
@@ -70,7 +82,11 @@ impl From<Error> for ApiError {
             kind => status_of(kind),
         };
         log_failure(&error, status);
-        Self { status, detail: error.to_string(), parameter: error.parameter_name().map(str::to_owned) }
+        Self {
+            status,
+            detail: error.to_string(),
+            parameter: error.parameter_name().map(str::to_owned),
+        }
     }
 }
 
@@ -86,9 +102,13 @@ impl IntoResponse for ApiError {
             problem["parameter"] = parameter.into();
         }
         let mut response = (self.status, problem.to_string()).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response
     }

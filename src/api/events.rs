@@ -20,14 +20,26 @@ use serde_json::Value;
 const QUERY_BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/api/v1/events", get(list)).route("/api/v1/events/query", post(query)).route("/api/v1/events/{trace_id}", get(one))
+    Router::new()
+        .route("/api/v1/events", get(list))
+        .route("/api/v1/events/query", post(query))
+        .route("/api/v1/events/{trace_id}", get(one))
 }
 
-async fn list(State(app): State<App>, pairs: Pairs, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn list(
+    State(app): State<App>,
+    pairs: Pairs,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     respond(app, QueryCall::Events, pairs, &headers).await
 }
 
-async fn query(State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+async fn query(
+    State(app): State<App>,
+    url: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     respond(app, QueryCall::Events, read_json_pairs(url, body).await?, &headers).await
 }
 
@@ -42,12 +54,20 @@ pub(super) async fn read_json_pairs(url: Pairs, body: Body) -> Result<Pairs> {
 /// The same where there may be no body.
 pub(super) async fn read_pairs(url: Pairs, body: Body) -> Result<Pairs> {
     let body = read_body(body, QUERY_BYTES_MAX).await?;
-    let mut pairs = if body.trim_ascii().is_empty() { Pairs::default() } else { Pairs::from_json(&body)? };
+    let mut pairs =
+        if body.trim_ascii().is_empty() { Pairs::default() } else { Pairs::from_json(&body)? };
     pairs.0.extend(url.0);
     Ok(pairs)
 }
 
-async fn one(State(app): State<App>, path: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    let Path(trace_id) = path.map_err(|cause| Error::parameter("trace_id", "is no text").because(cause))?;
-    Ok(Json(app.ask(move |engine, budget| question::event(engine, &trace_id, &pairs, budget)).await?))
+async fn one(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    let Path(trace_id) =
+        path.map_err(|cause| Error::parameter("trace_id", "is no text").because(cause))?;
+    Ok(Json(
+        app.ask(move |engine, budget| question::event(engine, &trace_id, &pairs, budget)).await?,
+    ))
 }

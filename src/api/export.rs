@@ -1,8 +1,10 @@
-//! `GET /api/v1/events.csv`, `.ndjson`, `.parquet`: everything that matches, streamed as it is found.
+//! `GET /api/v1/events.csv`, `.ndjson`, `.parquet`: everything that matches, streamed as it is
+//! found.
 //!
-//! An answer is never cut short in silence. It ends in the trailers `X-Annals-Rows` and `X-Annals-Complete` (sent to clients
-//! that say `TE: trailers`); when a stream fails half-way the connection is broken off without the last chunk, which every
-//! HTTP client reports, a Parquet file lacks its footer, and an NDJSON file its closing record if one was asked for.
+//! An answer is never cut short in silence. It ends in the trailers `X-Annals-Rows` and
+//! `X-Annals-Complete` (sent to clients that say `TE: trailers`); when a stream fails half-way the
+//! connection is broken off without the last chunk, which every HTTP client reports, a Parquet file
+//! lacks its footer, and an NDJSON file its closing record if one was asked for.
 
 use super::App;
 use super::error::ApiError;
@@ -40,8 +42,11 @@ pub(super) fn routes() -> Router<App> {
     for form in ExportFormat::ALL {
         let respond = move |app: App, pairs: Pairs| respond(app, *form, pairs);
         let by_url = async move |State(app): State<App>, pairs: Pairs| respond(app, pairs).await;
-        let by_body = async move |State(app): State<App>, url: Pairs, body: Body| respond(app, read_json_pairs(url, body).await?).await;
-        routes = routes.route(&format!("/api/v1/events.{}", form.name()), get(by_url).post(by_body));
+        let by_body = async move |State(app): State<App>, url: Pairs, body: Body| {
+            respond(app, read_json_pairs(url, body).await?).await
+        };
+        routes =
+            routes.route(&format!("/api/v1/events.{}", form.name()), get(by_url).post(by_body));
     }
     routes
 }
@@ -50,7 +55,12 @@ type BodyPiece = Result<Frame<Bytes>, io::Error>;
 
 async fn respond(app: App, form: ExportFormat, pairs: Pairs) -> Result<Response, ApiError> {
     let permit = app.exports.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Error::new(ErrorKind::Unavailable, format!("{EXPORTS_MAX} exports are running: try again later")))?;
+    let permit = permit.map_err(|_| {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("{EXPORTS_MAX} exports are running: try again later"),
+        )
+    })?;
     let name = file_name(&pairs, form);
     let export = app.ask(move |engine, _| Export::read(engine, form, &pairs)).await?;
     let (sender, receiver) = mpsc::channel::<BodyPiece>(PIECES_WAITING);
@@ -66,15 +76,17 @@ async fn respond(app: App, form: ExportFormat, pairs: Pairs) -> Result<Response,
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
     headers.insert(
         header::CONTENT_DISPOSITION,
-        HeaderValue::try_from(format!("attachment; filename=\"{name}\"")).unwrap_or(HeaderValue::from_static("attachment")),
+        HeaderValue::try_from(format!("attachment; filename=\"{name}\""))
+            .unwrap_or(HeaderValue::from_static("attachment")),
     );
     headers.insert(header::TRAILER, HeaderValue::from_static("X-Annals-Rows, X-Annals-Complete"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-/// The pieces up to the trailers. A writer that is gone without having sent those has failed, whatever became of it: the
-/// end of a channel must not look like the end of an export. Dropped with the connection, it stops the export.
+/// The pieces up to the trailers. A writer that is gone without having sent those has failed,
+/// whatever became of it: the end of a channel must not look like the end of an export. Dropped
+/// with the connection, it stops the export.
 fn stream(receiver: mpsc::Receiver<BodyPiece>, stop: StopOnDrop) -> impl Stream<Item = BodyPiece> {
     futures::stream::unfold(Some((receiver, stop)), async |pieces| {
         let (mut receiver, stop) = pieces?;
@@ -88,13 +100,21 @@ fn stream(receiver: mpsc::Receiver<BodyPiece>, stop: StopOnDrop) -> impl Stream<
 
 fn file_name(pairs: &Pairs, form: ExportFormat) -> String {
     let tenant = pairs.all("tenant").join("-");
-    let tenant: String = tenant.chars().filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter)).take(60).collect();
+    let tenant: String = tenant
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter))
+        .take(60)
+        .collect();
     format!("annals-{}.{}", if tenant.is_empty() { "events" } else { &tenant }, form.name())
 }
 
 /// Runs an export into a channel, on a thread that may block.
 fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sender<BodyPiece>) {
-    let out = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES), patience: PATIENCE };
+    let out = Pieces {
+        sender: sender.clone(),
+        buffer: Vec::with_capacity(PIECE_BYTES),
+        patience: PATIENCE,
+    };
     let done = export.write(engine, budget, out, |_| {}).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
         Ok(rows)
@@ -113,13 +133,18 @@ fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sen
             Err(io::Error::other(error))
         }
     };
-    // A client that has gone needs no end; one that has not read what came before sees that there is none.
+    // A client that has gone needs no end; one that has not read what came before sees that there
+    // is none.
     let patience = if last.is_ok() { PATIENCE } else { Duration::ZERO };
     let _ = send(sender, last, patience);
 }
 
 /// Sends a piece; gives up where there is no room for it for so long.
-fn send(sender: &mpsc::Sender<BodyPiece>, mut piece: BodyPiece, patience: Duration) -> io::Result<()> {
+fn send(
+    sender: &mpsc::Sender<BodyPiece>,
+    mut piece: BodyPiece,
+    patience: Duration,
+) -> io::Result<()> {
     let (started, mut pause) = (Instant::now(), Duration::from_micros(100));
     loop {
         match sender.try_send(piece) {
@@ -128,7 +153,10 @@ fn send(sender: &mpsc::Sender<BodyPiece>, mut piece: BodyPiece, patience: Durati
             Err(TrySendError::Full(back)) => piece = back,
         }
         if started.elapsed() >= patience {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("the client has read nothing for {} s", patience.as_secs())));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the client has read nothing for {} s", patience.as_secs()),
+            ));
         }
         std::thread::sleep(pause);
         pause = PAUSE_MAX.min(pause * 2);
@@ -170,12 +198,14 @@ mod tests {
         let (sender, receiver) = mpsc::channel::<BodyPiece>(2);
         sender.send(Ok(Frame::data(Bytes::from_static(b"a")))).await.expect("room");
         drop(sender);
-        let pieces: Vec<BodyPiece> = stream(receiver, QueryBudget::default().stop_on_drop()).collect().await;
+        let pieces: Vec<BodyPiece> =
+            stream(receiver, QueryBudget::default().stop_on_drop()).collect().await;
         assert!(pieces[0].is_ok() && pieces[1].is_err() && pieces.len() == 2);
         let (sender, receiver) = mpsc::channel::<BodyPiece>(2);
         sender.send(Ok(Frame::trailers(HeaderMap::new()))).await.expect("room");
         drop(sender);
-        let pieces: Vec<BodyPiece> = stream(receiver, QueryBudget::default().stop_on_drop()).collect().await;
+        let pieces: Vec<BodyPiece> =
+            stream(receiver, QueryBudget::default().stop_on_drop()).collect().await;
         assert!(pieces[0].is_ok() && pieces.len() == 1);
     }
 
@@ -184,10 +214,16 @@ mod tests {
         let (sender, receiver) = mpsc::channel::<BodyPiece>(1);
         let piece = || Ok(Frame::data(Bytes::from_static(b"a")));
         assert!(send(&sender, piece(), Duration::ZERO).is_ok());
-        assert_eq!(send(&sender, piece(), Duration::from_millis(1)).expect_err("no room").kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            send(&sender, piece(), Duration::from_millis(1)).expect_err("no room").kind(),
+            io::ErrorKind::TimedOut
+        );
         let budget = QueryBudget::new(Limits::heavy(None));
         drop(stream(receiver, budget.stop_on_drop()));
-        assert_eq!(send(&sender, piece(), PATIENCE).expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            send(&sender, piece(), PATIENCE).expect_err("nobody is there").kind(),
+            io::ErrorKind::BrokenPipe
+        );
         assert!(budget.is_stopped());
     }
 }

@@ -1,6 +1,8 @@
-//! `GET /livez`, whether the process gets on with its work, and `GET /readyz`, whether the store takes in and answers.
+//! `GET /livez`, whether the process gets on with its work, and `GET /readyz`, whether the store
+//! takes in and answers.
 //!
-//! Both are answered on the spot: no thread of the pool and no lock is waited for, since that may be what is wrong.
+//! Both are answered on the spot: no thread of the pool and no lock is waited for, since that may
+//! be what is wrong.
 
 use super::App;
 use crate::engine::{HealthStatus, Problem, Stuck};
@@ -13,7 +15,9 @@ use serde_json::{Value, json};
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
     for prefix in ["", "/api/v1"] {
-        routes = routes.route(&format!("{prefix}/livez"), get(live)).route(&format!("{prefix}/readyz"), get(ready));
+        routes = routes
+            .route(&format!("{prefix}/livez"), get(live))
+            .route(&format!("{prefix}/readyz"), get(ready));
     }
     routes
 }
@@ -71,7 +75,10 @@ mod tests {
     fn only_a_vital_part_that_is_stuck_ends_the_process() {
         let stuck = |part| Stuck { part, since: Duration::from_secs(75), waiting: 3 };
         assert_eq!(live_of(&[]).0, StatusCode::OK);
-        assert_eq!(live_of(&[stuck(WatchedPart::Calls), stuck(WatchedPart::Seal)]).0, StatusCode::OK);
+        assert_eq!(
+            live_of(&[stuck(WatchedPart::Calls), stuck(WatchedPart::Seal)]).0,
+            StatusCode::OK
+        );
         let (status, body) = live_of(&[stuck(WatchedPart::Calls), stuck(WatchedPart::Intake)]);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body.0["stuck"], json!([{ "part": "intake", "seconds": 75, "waiting": 3 }]));
@@ -79,7 +86,12 @@ mod tests {
 
     #[test]
     fn the_worst_problem_decides() {
-        let problem = |condition| Problem { condition, part: "disk", what: String::new(), segments: Vec::new() };
+        let problem = |condition| Problem {
+            condition,
+            part: "disk",
+            what: String::new(),
+            segments: Vec::new(),
+        };
         assert_eq!(status_of(&[]), (StatusCode::OK, "ok"));
         assert_eq!(status_of(&[problem(HealthStatus::Degraded)]), (StatusCode::OK, "degraded"));
         let both = [problem(HealthStatus::Unavailable), problem(HealthStatus::Degraded)];

@@ -1,11 +1,14 @@
-//! Before credentials exist, whoever reaches the server is the operator; so only this machine may reach it.
+//! Before credentials exist, whoever reaches the server is the operator; so only this machine may
+//! reach it.
 //!
-//! The server listens on loopback. A browser on this machine could still be made to ask it by a foreign page, so
+//! The server listens on loopback. A browser on this machine could still be made to ask it by a
+//! foreign page, so
 //! * a request names a loopback host, and nothing that only looks like one;
-//! * a request from a page comes from this server's own page: `Origin` is this server, and `Sec-Fetch-Site` is `same-origin`
-//!   or `none` (what a user typed). Links from elsewhere lead to the screen's pages and nowhere else;
-//! * what a page writes has a content type that pages can send to their own server only: a form or a plain text, which any
-//!   page may send anywhere, is refused.
+//! * a request from a page comes from this server's own page: `Origin` is this server, and
+//!   `Sec-Fetch-Site` is `same-origin` or `none` (what a user typed). Links from elsewhere lead to
+//!   the screen's pages and nowhere else;
+//! * what a page writes has a content type that pages can send to their own server only: a form or
+//!   a plain text, which any page may send anywhere, is refused.
 //!
 //! Programs send none of these headers, and may send bodies of any type.
 
@@ -43,10 +46,17 @@ pub(in crate::api) async fn same_machine(request: Request, next: Next) -> Respon
 
 fn check(request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
-    let host = one(headers, header::HOST).map_err(|()| ApiError::forbidden("there are several Host headers"))?;
+    let host = one(headers, header::HOST)
+        .map_err(|()| ApiError::forbidden("there are several Host headers"))?;
     let named = [host, request.uri().authority().map(|authority| authority.as_str())];
-    if named.into_iter().flatten().any(|host| !Authority::parse(host).is_some_and(|host| host.is_loopback())) {
-        return Err(ApiError::forbidden("the Host header names another machine: until there are credentials, only this machine is served"));
+    if named
+        .into_iter()
+        .flatten()
+        .any(|host| !Authority::parse(host).is_some_and(|host| host.is_loopback()))
+    {
+        return Err(ApiError::forbidden(
+            "the Host header names another machine: until there are credentials, only this machine is served",
+        ));
     }
     let origin = one(headers, header::ORIGIN).map_err(|()| foreign())?;
     let own = |origin: &str| host.is_some_and(|host| is_own(origin, host));
@@ -57,10 +67,17 @@ fn check(request: &Request) -> Result<(), ApiError> {
     if !matches!(site, None | Some("same-origin" | "none")) && !leads_to_a_page(request) {
         return Err(foreign());
     }
-    let from_page = origin.is_some() || [SITE, MODE, DEST].iter().any(|name| headers.contains_key(name));
+    let from_page =
+        origin.is_some() || [SITE, MODE, DEST].iter().any(|name| headers.contains_key(name));
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if from_page && writes && !request.body().is_end_stream() && !is_typed(headers.get(header::CONTENT_TYPE)) {
-        return Err(ApiError::unsupported("a page sends application/json or application/x-ndjson, and no form or plain text"));
+    if from_page
+        && writes
+        && !request.body().is_end_stream()
+        && !is_typed(headers.get(header::CONTENT_TYPE))
+    {
+        return Err(ApiError::unsupported(
+            "a page sends application/json or application/x-ndjson, and no form or plain text",
+        ));
     }
     Ok(())
 }
@@ -79,14 +96,18 @@ fn one(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
 /// Whether a request is that of a browser that follows a link to a page of the screen.
 fn leads_to_a_page(request: &Request) -> bool {
     let says = |name, value: &str| one(request.headers(), name) == Ok(Some(value));
-    request.method() == Method::GET && says(MODE, "navigate") && says(DEST, "document") && web::is_page(request.uri().path())
+    request.method() == Method::GET
+        && says(MODE, "navigate")
+        && says(DEST, "document")
+        && web::is_page(request.uri().path())
 }
 
 /// Whether a content type is one that pages do not send to other sites without asking them.
 fn is_typed(value: Option<&HeaderValue>) -> bool {
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    TYPES.contains(&media.as_str()) || (media.starts_with("application/") && media.ends_with("+json"))
+    TYPES.contains(&media.as_str())
+        || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
 /// Whether an origin is this server, which was addressed as `host`.
@@ -98,8 +119,11 @@ fn is_own(origin: &str, host: &str) -> bool {
         "https" => 443,
         _ => return false,
     };
-    let (Some(origin), Some(host)) = (Authority::parse(origin), Authority::parse(host)) else { return false };
-    origin.name.eq_ignore_ascii_case(host.name) && origin.port.unwrap_or(default) == host.port.unwrap_or(default)
+    let (Some(origin), Some(host)) = (Authority::parse(origin), Authority::parse(host)) else {
+        return false;
+    };
+    origin.name.eq_ignore_ascii_case(host.name)
+        && origin.port.unwrap_or(default) == host.port.unwrap_or(default)
 }
 
 /// A host and perhaps a port, with nothing else about it.
@@ -118,7 +142,11 @@ impl<'a> Authority<'a> {
         };
         let (name, rest) = text.split_at(end);
         let port = match rest.strip_prefix(':') {
-            Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+            Some(digits)
+                if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                Some(digits.parse().ok()?)
+            }
             None if rest.is_empty() => None,
             _ => return None,
         };
@@ -128,7 +156,10 @@ impl<'a> Authority<'a> {
     fn is_loopback(self) -> bool {
         match self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
             Some(v6) => v6.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()),
-            None => self.name.eq_ignore_ascii_case("localhost") || self.name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+            None => {
+                self.name.eq_ignore_ascii_case("localhost")
+                    || self.name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+            }
         }
     }
 }
@@ -149,7 +180,15 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {
-        for host in ["localhost", "localhost:7400", "127.0.0.1:7400", "127.1.2.3", "[::1]:7400", "[::1]", "LOCALHOST:1"] {
+        for host in [
+            "localhost",
+            "localhost:7400",
+            "127.0.0.1:7400",
+            "127.1.2.3",
+            "[::1]:7400",
+            "[::1]",
+            "LOCALHOST:1",
+        ] {
             assert_eq!(status("GET", "/", &[("host", host)], ""), 200, "{host}");
         }
         for host in [
@@ -183,8 +222,16 @@ mod tests {
     #[test]
     fn only_this_servers_own_page_calls_it() {
         let host = ("host", "localhost:7400");
-        for origin in ["http://localhost:7400", "HTTP://localhost:7400".to_lowercase().as_str(), "https://localhost:7400"] {
-            assert_eq!(status("GET", "/api/v1/count", &[host, ("origin", origin)], ""), 200, "{origin}");
+        for origin in [
+            "http://localhost:7400",
+            "HTTP://localhost:7400".to_lowercase().as_str(),
+            "https://localhost:7400",
+        ] {
+            assert_eq!(
+                status("GET", "/api/v1/count", &[host, ("origin", origin)], ""),
+                200,
+                "{origin}"
+            );
         }
         let foreign = [
             "null",
@@ -196,36 +243,95 @@ mod tests {
             "file://localhost:7400",
         ];
         for origin in foreign {
-            assert_eq!(status("GET", "/api/v1/count", &[host, ("origin", origin)], ""), 403, "{origin}");
+            assert_eq!(
+                status("GET", "/api/v1/count", &[host, ("origin", origin)], ""),
+                403,
+                "{origin}"
+            );
         }
-        assert_eq!(status("GET", "/", &[("host", "localhost"), ("origin", "http://localhost:80")], ""), 200);
-        for (site, expected) in [("same-origin", 200), ("none", 200), ("same-site", 403), ("cross-site", 403), ("else", 403)] {
+        assert_eq!(
+            status("GET", "/", &[("host", "localhost"), ("origin", "http://localhost:80")], ""),
+            200
+        );
+        for (site, expected) in [
+            ("same-origin", 200),
+            ("none", 200),
+            ("same-site", 403),
+            ("cross-site", 403),
+            ("else", 403),
+        ] {
             for (mode, dest) in [("no-cors", "image"), ("cors", "empty"), ("navigate", "iframe")] {
-                let headers = [host, ("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+                let headers = [
+                    host,
+                    ("sec-fetch-site", site),
+                    ("sec-fetch-mode", mode),
+                    ("sec-fetch-dest", dest),
+                ];
                 assert_eq!(status("GET", "/api/v1/count", &headers, ""), expected, "{site} {mode}");
                 assert_eq!(status("GET", "/", &headers, ""), expected, "{site} {mode}");
             }
         }
-        let link = [host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
-        assert_eq!((status("GET", "/", &link, ""), status("GET", "/dashboards", &link, "")), (200, 200));
-        assert_eq!((status("GET", "/api/v1/events.csv", &link, ""), status("POST", "/", &link, "")), (403, 403));
+        let link = [
+            host,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert_eq!(
+            (status("GET", "/", &link, ""), status("GET", "/dashboards", &link, "")),
+            (200, 200)
+        );
+        assert_eq!(
+            (status("GET", "/api/v1/events.csv", &link, ""), status("POST", "/", &link, "")),
+            (403, 403)
+        );
     }
 
     #[test]
     fn a_page_writes_what_only_a_page_of_this_server_can_send() {
         let host = ("host", "localhost:7400");
-        for kind in ["application/json; charset=utf-8", "application/x-ndjson", "application/cloudevents+json", "application/octet-stream"]
-        {
-            assert_eq!(status("POST", "/", &[host, ("origin", "http://localhost:7400"), ("content-type", kind)], "{}"), 200, "{kind}");
+        for kind in [
+            "application/json; charset=utf-8",
+            "application/x-ndjson",
+            "application/cloudevents+json",
+            "application/octet-stream",
+        ] {
+            assert_eq!(
+                status(
+                    "POST",
+                    "/",
+                    &[host, ("origin", "http://localhost:7400"), ("content-type", kind)],
+                    "{}"
+                ),
+                200,
+                "{kind}"
+            );
         }
-        for kind in
-            ["text/plain", "text/plain;application/json", "multipart/form-data", "application/x-www-form-urlencoded", "", "text/x+json"]
-        {
-            for from in [("origin", "http://localhost:7400"), ("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "no-cors")] {
-                assert_eq!(status("POST", "/", &[host, from, ("content-type", kind)], "{}"), 415, "{kind}");
+        for kind in [
+            "text/plain",
+            "text/plain;application/json",
+            "multipart/form-data",
+            "application/x-www-form-urlencoded",
+            "",
+            "text/x+json",
+        ] {
+            for from in [
+                ("origin", "http://localhost:7400"),
+                ("sec-fetch-site", "same-origin"),
+                ("sec-fetch-mode", "no-cors"),
+            ] {
+                assert_eq!(
+                    status("POST", "/", &[host, from, ("content-type", kind)], "{}"),
+                    415,
+                    "{kind}"
+                );
                 assert_eq!(status("DELETE", "/", &[host, from], ""), 200);
             }
-            assert_eq!(status("POST", "/", &[host, ("content-type", kind)], "{}"), 200, "a program");
+            assert_eq!(
+                status("POST", "/", &[host, ("content-type", kind)], "{}"),
+                200,
+                "a program"
+            );
         }
     }
 }

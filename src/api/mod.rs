@@ -1,7 +1,8 @@
 //! The HTTP surfaces: the native API under `/api/v1`, and the façade of CTS v3.
 //!
-//! Handlers translate and nothing more: parameters in, a call of the engine on a blocking thread, an answer out. What a
-//! question means and what its answer looks like is in [`crate::calls`], which the command line uses too.
+//! Handlers translate and nothing more: parameters in, a call of the engine on a blocking thread,
+//! an answer out. What a question means and what its answer looks like is in [`crate::calls`],
+//! which the command line uses too.
 
 mod admission;
 mod answer;
@@ -61,12 +62,22 @@ pub(crate) struct App {
 
 impl App {
     fn new(engine: Arc<Engine>, elastic_version: &str) -> Self {
-        let (admission, exports) = (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
-        Self { engine, admission, exports, room: doors::BodyRoom::default(), elastic_version: elastic_version.into() }
+        let (admission, exports) =
+            (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
+        Self {
+            engine,
+            admission,
+            exports,
+            room: doors::BodyRoom::default(),
+            elastic_version: elastic_version.into(),
+        }
     }
 
     /// Runs a call of the engine where it may block.
-    async fn run<T: Send + 'static>(&self, call: impl FnOnce(&Engine) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let engine = Arc::clone(&self.engine);
         // From here, not from when a thread is free for it: that none is must be seen.
         let _working = engine.begin_call();
@@ -75,7 +86,8 @@ impl App {
     }
 }
 
-/// The version of Elasticsearch that its clients are told, unless something else is set: it serves shippers of 7 and 8.
+/// The version of Elasticsearch that its clients are told, unless something else is set: it serves
+/// shippers of 7 and 8.
 pub const ELASTIC_VERSION: &str = "8.19.99";
 
 /// All routes over an engine.
@@ -83,11 +95,13 @@ pub fn router(engine: Arc<Engine>) -> Router {
     router_as(engine, ELASTIC_VERSION)
 }
 
-/// The same for another version of Elasticsearch: Filebeat refuses a server that is older than itself.
+/// The same for another version of Elasticsearch: Filebeat refuses a server that is older than
+/// itself.
 pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
     let app = App::new(engine, elastic_version);
     // Parquet is compressed already, and what fits in one packet gains nothing.
-    let worth = SizeAbove::new(COMPRESS_BYTES_MIN).and(NotForContentType::const_new("application/vnd.apache.parquet"));
+    let worth = SizeAbove::new(COMPRESS_BYTES_MIN)
+        .and(NotForContentType::const_new("application/vnd.apache.parquet"));
     Router::new()
         .merge(events::routes())
         .merge(doors::routes())
@@ -102,7 +116,9 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .merge(web::routes())
         .merge(openapi::routes())
         .merge(cts::routes())
-        .fallback(async || ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json"))
+        .fallback(async || {
+            ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json")
+        })
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(confine))
@@ -112,8 +128,8 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .with_state(app)
 }
 
-/// Nothing that came from a record may be taken for a page by a browser that guesses, nor be shown or read by another site.
-/// The screen says for itself what it may do.
+/// Nothing that came from a record may be taken for a page by a browser that guesses, nor be shown
+/// or read by another site. The screen says for itself what it may do.
 async fn confine(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -1,4 +1,5 @@
-//! `/api/v1/retention` and `/api/v1/holds`: how long events are kept, and what is kept whatever its age.
+//! `/api/v1/retention` and `/api/v1/holds`: how long events are kept, and what is kept whatever its
+//! age.
 //!
 //! The command line makes the same calls through [`PolicyCall`].
 
@@ -39,13 +40,23 @@ async fn run(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiErr
 }
 
 fn hold_name(path: Result<Path<String>, PathRejection>) -> Result<String> {
-    path.map(|Path(name)| name).map_err(|cause| Error::parameter("name", "is no text").because(cause))
+    path.map(|Path(name)| name)
+        .map_err(|cause| Error::parameter("name", "is no text").because(cause))
 }
 
-async fn place(State(app): State<App>, path: Result<Path<String>, PathRejection>, url: Pairs, body: Body) -> Result<Json<Value>, ApiError> {
+async fn place(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    url: Pairs,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
     answer(app, PolicyCall::Place(hold_name(path)?), read_pairs(url, body).await?).await
 }
 
-async fn lift(State(app): State<App>, path: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+async fn lift(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
     answer(app, PolicyCall::Lift(hold_name(path)?), pairs).await
 }

@@ -1,4 +1,5 @@
-//! `GET /api/v1/quarantine`, records that could not be decoded, and `GET /api/v1/quarantine/reasons`, how many of which kind.
+//! `GET /api/v1/quarantine`, records that could not be decoded, and `GET
+//! /api/v1/quarantine/reasons`, how many of which kind.
 
 use super::App;
 use super::error::ApiError;
@@ -23,7 +24,9 @@ const FILTER: &[&str] = &["tenant", "from", "to", "reason", "source"];
 const PAGED: &[&str] = &["substring", "limit", "after"];
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/api/v1/quarantine", get(records)).route("/api/v1/quarantine/reasons", get(reasons))
+    Router::new()
+        .route("/api/v1/quarantine", get(records))
+        .route("/api/v1/quarantine/reasons", get(reasons))
 }
 
 /// Records in quarantine, newest first; `after` is what the page before said is next.
@@ -36,11 +39,22 @@ async fn records(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Ap
         }
         let substring = pairs.one("substring")?;
         if substring.is_some_and(|text| text.is_empty() || text.len() > SUBSTRING_BYTES_MAX) {
-            return Err(Error::parameter("substring", format!("is a text of 1 to {SUBSTRING_BYTES_MAX} bytes")));
+            return Err(Error::parameter(
+                "substring",
+                format!("is a text of 1 to {SUBSTRING_BYTES_MAX} bytes"),
+            ));
         }
         asked(engine, &pairs, |engine, ask| {
-            let page = engine.quarantine(&QuarantineAsk { substring, after: pairs.one("after")?, limit, ..*ask })?;
-            Ok(with_damage(json!({ "total": page.total, "records": page.records, "next": page.next }), page.damaged))
+            let page = engine.quarantine(&QuarantineAsk {
+                substring,
+                after: pairs.one("after")?,
+                limit,
+                ..*ask
+            })?;
+            Ok(with_damage(
+                json!({ "total": page.total, "records": page.records, "next": page.next }),
+                page.damaged,
+            ))
         })
     });
     Ok(Json(answer.await?))
@@ -61,22 +75,46 @@ async fn reasons(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Ap
 
 fn only(pairs: &Pairs, allowed: &[&str]) -> Result<()> {
     match pairs.0.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {
-        Some((name, _)) => Err(Error::parameter(name, format!("unknown parameter; this call takes {}", allowed.join(", ")))),
+        Some((name, _)) => Err(Error::parameter(
+            name,
+            format!("unknown parameter; this call takes {}", allowed.join(", ")),
+        )),
         None => Ok(()),
     }
 }
 
 /// Puts the question that the parameters ask.
-fn asked(engine: &Engine, pairs: &Pairs, ask: impl FnOnce(&Engine, &QuarantineAsk<'_>) -> Result<Value>) -> Result<Value> {
+fn asked(
+    engine: &Engine,
+    pairs: &Pairs,
+    ask: impl FnOnce(&Engine, &QuarantineAsk<'_>) -> Result<Value>,
+) -> Result<Value> {
     let scope = Scope::of_operator(&pairs.all("tenant"))?;
     // A record whose tenant is not known is the operator's to see.
-    let tenant = |tenant: Option<&str>| tenant.map_or(scope.named().is_none(), |tenant| scope.covers(tenant));
+    let tenant = |tenant: Option<&str>| {
+        tenant.map_or(scope.named().is_none(), |tenant| scope.covers(tenant))
+    };
     let moment = |name: &str| {
-        let parsed = pairs.one(name)?.map(|text| Timestamp::parse(text).map_err(|error| error.with_parameter(name)));
+        let parsed = pairs
+            .one(name)?
+            .map(|text| Timestamp::parse(text).map_err(|error| error.with_parameter(name)));
         parsed.transpose()
     };
-    let (from, to, reason, source) = (moment("from")?, moment("to")?, pairs.one("reason")?, pairs.one("source")?);
-    ask(engine, &QuarantineAsk { tenant: &tenant, from, to, reason, source, substring: None, after: None, limit: ROWS.0 })
+    let (from, to, reason, source) =
+        (moment("from")?, moment("to")?, pairs.one("reason")?, pairs.one("source")?);
+    ask(
+        engine,
+        &QuarantineAsk {
+            tenant: &tenant,
+            from,
+            to,
+            reason,
+            source,
+            substring: None,
+            after: None,
+            limit: ROWS.0,
+        },
+    )
 }
 
 /// What could not be read is told, and the rest is answered.

@@ -1,5 +1,6 @@
-//! The number of a request: said by the client in `X-Request-Id` or made here, given back, and written beside what is
-//! logged meanwhile, so that who sees an error can name it to who reads the log.
+//! The number of a request: said by the client in `X-Request-Id` or made here, given back, and
+//! written beside what is logged meanwhile, so that who sees an error can name it to who reads the
+//! log.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
@@ -13,7 +14,11 @@ const LETTERS_MAX: usize = 64;
 
 /// Numbers a request.
 pub(in crate::api) async fn number(request: Request, next: Next) -> Response {
-    let said = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|text| is_plain(text));
+    let said = request
+        .headers()
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| is_plain(text));
     let number = said.map_or_else(made, str::to_owned);
     let span = tracing::error_span!("request", id = %number);
     let mut response = next.run(request).instrument(span).await;
@@ -25,7 +30,10 @@ pub(in crate::api) async fn number(request: Request, next: Next) -> Response {
 
 /// Whether a text is fit for a log: nothing that a client says may look like a line of its own.
 fn is_plain(text: &str) -> bool {
-    (1..=LETTERS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    (1..=LETTERS_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 fn made() -> String {

@@ -1,4 +1,5 @@
-//! The server: listens, says so, and stops when asked: after the requests it has, or when its patience with them ends.
+//! The server: listens, says so, and stops when asked: after the requests it has, or when its
+//! patience with them ends.
 
 use super::{ELASTIC_VERSION, connection, router_as};
 use crate::engine::Engine;
@@ -17,10 +18,12 @@ use tokio::task::JoinSet;
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// Connections at a time, unless something else is set.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// Connections that the system keeps until they are accepted: a burst of clients must not wait for a second SYN.
+/// Connections that the system keeps until they are accepted: a burst of clients must not wait for
+/// a second SYN.
 const BACKLOG: u32 = 4_096;
-/// What the system keeps of an answer for a client that reads slowly. It says that there is room again when a third is free, so
-/// this also decides how slow a reader is that is dropped: some kilobytes a second.
+/// What the system keeps of an answer for a client that reads slowly. It says that there is room
+/// again when a third is free, so this also decides how slow a reader is that is dropped: some
+/// kilobytes a second.
 const SEND_BUFFER_BYTES: u32 = 256 << 10;
 /// How long to wait when a connection cannot be accepted, which is mostly for want of files.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -45,16 +48,26 @@ pub struct ServeOptions {
 impl ServeOptions {
     /// Listens on an address, with everything else as it is by default.
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, elastic_version: ELASTIC_VERSION.to_owned(), drain: DRAIN, connections: CONNECTIONS_MAX }
+        Self {
+            listen,
+            elastic_version: ELASTIC_VERSION.to_owned(),
+            drain: DRAIN,
+            connections: CONNECTIONS_MAX,
+        }
     }
 }
 
-/// Serves until a signal to stop arrives, and then for as long as the requests at hand need, or [`ServeOptions::drain`].
-/// `ready` hears the address once connections are taken. Calls that block may go on after this returns.
+/// Serves until a signal to stop arrives, and then for as long as the requests at hand need, or
+/// [`ServeOptions::drain`]. `ready` hears the address once connections are taken. Calls that block
+/// may go on after this returns.
 ///
 /// # Errors
 /// An address that is not loopback or not free.
-pub async fn serve(engine: Arc<Engine>, options: ServeOptions, ready: impl FnOnce(SocketAddr)) -> Result<()> {
+pub async fn serve(
+    engine: Arc<Engine>,
+    options: ServeOptions,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<()> {
     let address = options.listen;
     if !address.ip().is_loopback() {
         let what = format!(
@@ -74,10 +87,15 @@ pub async fn serve(engine: Arc<Engine>, options: ServeOptions, ready: impl FnOnc
     let mut connections = accept_until(stop, &listener, &router, &told, options.connections).await;
     drop(listener);
     stopping.send_replace(true);
-    let drained = tokio::time::timeout(options.drain, async { while connections.join_next().await.is_some() {} }).await;
+    let drained = tokio::time::timeout(options.drain, async {
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
     if drained.is_err() {
         let (open, waited) = (connections.len(), options.drain.as_secs());
-        tracing::warn!("{open} requests had not ended {waited} s after the signal to stop; their connections are closed");
+        tracing::warn!(
+            "{open} requests had not ended {waited} s after the signal to stop; their connections are closed"
+        );
         connections.shutdown().await;
     }
     Ok(())
@@ -122,15 +140,19 @@ async fn accept_until(
 /// Says that there are too many connections, as far as the client's system takes it at once.
 fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(REFUSAL);
-    // What it has sent is taken first: closed upon unread bytes, a connection is reset and the answer lost.
+    // What it has sent is taken first: closed upon unread bytes, a connection is reset and the
+    // answer lost.
     let _ = stream.try_read(&mut [0; 4_096]);
 }
 
-/// Ends when a signal to stop arrives. Signals are listened to from now on, not only when this is first awaited: whoever
-/// hears the address may stop the server at once.
+/// Ends when a signal to stop arrives. Signals are listened to from now on, not only when this is
+/// first awaited: whoever hears the address may stop the server at once.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
-    let listen = |kind| signal(kind).context(ErrorKind::Unavailable, || "cannot listen to signals".to_owned());
-    let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let listen = |kind| {
+        signal(kind).context(ErrorKind::Unavailable, || "cannot listen to signals".to_owned())
+    };
+    let (mut interrupted, mut terminated) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
             _ = interrupted.recv() => {}

@@ -22,7 +22,11 @@ async fn tenants(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Ap
             return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
         }
         let named = pairs.all("tenant");
-        Ok(engine.tenants(&Scope::of_operator(if named.is_empty() { &["*"] } else { named.as_slice() })?))
+        Ok(engine.tenants(&Scope::of_operator(if named.is_empty() {
+            &["*"]
+        } else {
+            named.as_slice()
+        })?))
     });
     let shown = |total: &TenantTotals| json!({ "tenant": total.tenant, "events": total.events, "newest": total.newest.to_string(), "oldest": total.oldest.to_string() });
     Ok(Json(json!({ "tenants": totals.await?.iter().map(shown).collect::<Vec<_>>() })))
@@ -85,11 +89,15 @@ fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
     }))
 }
 
-/// What was compared with its hashes since the start: how many of the segments that there are, and since when at the latest.
+/// What was compared with its hashes since the start: how many of the segments that there are, and
+/// since when at the latest.
 fn scrub(engine: &Engine, scrubbed: &Scrubbed) -> Value {
     let snapshot = engine.snapshot();
-    let compared: Vec<Timestamp> =
-        snapshot.segments.iter().filter_map(|segment| scrubbed.compared.get(&segment.manifest().id).copied()).collect();
+    let compared: Vec<Timestamp> = snapshot
+        .segments
+        .iter()
+        .filter_map(|segment| scrubbed.compared.get(&segment.manifest().id).copied())
+        .collect();
     let complete = compared.len() == snapshot.segments.len();
     let all_since = compared.iter().min().filter(|_| complete).map(Timestamp::to_string);
     json!({

@@ -4,6 +4,7 @@ use super::App;
 use super::error::ApiError;
 use crate::calls::Pairs;
 use crate::calls::question;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::storage::memory;
 use axum::extract::State;
@@ -29,66 +30,143 @@ async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Api
             return Err(Error::parameter(name, "unknown parameter; this call takes name"));
         }
         let name = pairs.one("name")?.unwrap_or_default();
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-        if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
-            return Err(Error::parameter("name", "is 1 to 100 letters, digits or any of - _ . and begins with no point"));
+        let plain =
+            |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain)
+        {
+            return Err(Error::parameter(
+                "name",
+                "is 1 to 100 letters, digits or any of - _ . and begins with no point",
+            ));
         }
         let root = engine.settings().backups.as_ref();
-        let root = root.ok_or_else(|| Error::invalid("this server makes no backups: start it with --backups DIR"))?;
+        let root = root.ok_or_else(|| {
+            Error::invalid("this server makes no backups: start it with --backups DIR")
+        })?;
         engine.backup(&root.join(name))
     });
     Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
 }
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    let stats = app.engine.stats();
     let mut text = String::new();
+    write_store_gauges(&mut text, &app.engine);
+    write_care_gauges(&mut text, &app.engine);
+    write_counters(&mut text, &app.engine);
+    write_process_gauges(&mut text);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+fn write_gauge(text: &mut String, name: &str, help: &str, value: u64) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+}
+
+/// What the store holds, and what it has open.
+fn write_store_gauges(text: &mut String, engine: &Engine) {
     let mut gauge = |name: &str, help: &str, value: u64| {
-        let _ = writeln!(text, "# HELP annals_{name} {help}\n# TYPE annals_{name} gauge\nannals_{name} {value}");
+        write_gauge(text, &format!("annals_{name}"), help, value);
     };
+    let stats = engine.stats();
     gauge("table_version", "Version of the Delta table.", stats.version);
     gauge("segments", "Segments of the table.", stats.segments as u64);
     gauge("events", "Events in the table.", stats.events);
-    gauge("events_buffered", "Events that are in the write-ahead log and in no segment yet.", stats.buffered);
+    gauge(
+        "events_buffered",
+        "Events that are in the write-ahead log and in no segment yet.",
+        stats.buffered,
+    );
     gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
     gauge("index_bytes", "Bytes of index files.", stats.index_bytes);
-    let open = app.engine.open_parts();
+    let open = engine.open_parts();
     gauge("open_parts", "Data files and indexes of segments that are open.", open.parts as u64);
     gauge("open_parts_bytes", "Bytes of memory that open data files and indexes take.", open.bytes);
-    gauge("open_parts_budget_bytes", "Bytes of memory that open data files and indexes may take.", open.budget);
-    let (scrubbed, damaged) = (app.engine.scrubbed(), app.engine.damaged());
-    gauge("scrubbed_segments", "Segments compared with their hashes since the start.", scrubbed.segments);
+    gauge(
+        "open_parts_budget_bytes",
+        "Bytes of memory that open data files and indexes may take.",
+        open.budget,
+    );
+}
+
+/// How well it is: what was compared, damaged, refused and held.
+fn write_care_gauges(text: &mut String, engine: &Engine) {
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        write_gauge(text, &format!("annals_{name}"), help, value);
+    };
+    let (scrubbed, damaged) = (engine.scrubbed(), engine.damaged());
+    gauge(
+        "scrubbed_segments",
+        "Segments compared with their hashes since the start.",
+        scrubbed.segments,
+    );
     gauge("scrubbed_bytes", "Bytes compared with their hashes since the start.", scrubbed.bytes);
     gauge("damaged_segments", "Segments that were found damaged.", damaged.len() as u64);
     let lost = damaged.values().filter(|damage| damage.data.is_some()).count();
-    gauge("damaged_data_files", "Segments whose Parquet file was found missing or damaged.", lost as u64);
-    gauge("indexes_mended", "Damaged indexes that were made anew since the start.", scrubbed.mended);
-    let problems = app.engine.problems();
+    gauge(
+        "damaged_data_files",
+        "Segments whose Parquet file was found missing or damaged.",
+        lost as u64,
+    );
+    gauge(
+        "indexes_mended",
+        "Damaged indexes that were made anew since the start.",
+        scrubbed.mended,
+    );
+    let problems = engine.problems();
     gauge("problems", "What /readyz says is wrong.", problems.len() as u64);
-    let (quarantined, quarantine_bytes) = app.engine.quarantine_size();
+    let (quarantined, quarantine_bytes) = engine.quarantine_size();
     gauge("quarantined", "Records in quarantine.", quarantined);
-    gauge("quarantine_bytes", "Bytes that records in quarantine are counted with.", quarantine_bytes.0);
-    gauge("quarantine_budget_bytes", "Bytes that records in quarantine may be counted with.", quarantine_bytes.1);
-    gauge("legal_holds", "Legal holds in force.", app.engine.policy().holds.len() as u64);
-    let _ = writeln!(text, "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE annals_redacted_total counter");
-    for (rule, count) in app.engine.redacted() {
+    gauge(
+        "quarantine_bytes",
+        "Bytes that records in quarantine are counted with.",
+        quarantine_bytes.0,
+    );
+    gauge(
+        "quarantine_budget_bytes",
+        "Bytes that records in quarantine may be counted with.",
+        quarantine_bytes.1,
+    );
+    gauge("legal_holds", "Legal holds in force.", engine.policy().holds.len() as u64);
+}
+
+fn write_counters(text: &mut String, engine: &Engine) {
+    let _ = writeln!(
+        text,
+        "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE annals_redacted_total counter"
+    );
+    for (rule, count) in engine.redacted() {
         let _ = writeln!(text, "annals_redacted_total{{rule=\"{rule}\"}} {count}");
     }
-    let _ = writeln!(text, "# HELP annals_records_total Records that were delivered, by door.\n# TYPE annals_records_total counter");
-    for (source, taken) in app.engine.taken() {
+    let _ = writeln!(
+        text,
+        "# HELP annals_records_total Records that were delivered, by door.\n# TYPE annals_records_total counter"
+    );
+    for (source, taken) in engine.taken() {
         let source = source.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        for (outcome, count) in [("accepted", taken.accepted), ("duplicate", taken.duplicates), ("quarantined", taken.quarantined)] {
-            let _ = writeln!(text, "annals_records_total{{door=\"{source}\",outcome=\"{outcome}\"}} {count}");
+        for (outcome, count) in [
+            ("accepted", taken.accepted),
+            ("duplicate", taken.duplicates),
+            ("quarantined", taken.quarantined),
+        ] {
+            let _ = writeln!(
+                text,
+                "annals_records_total{{door=\"{source}\",outcome=\"{outcome}\"}} {count}"
+            );
         }
     }
-    // What every Prometheus client library calls these.
+}
+
+fn write_process_gauges(text: &mut String) {
     if let Some(memory) = memory() {
+        // What every Prometheus client library calls these.
         let mut process = |name: &str, help: &str, value: u64| {
-            let _ = writeln!(text, "# HELP process_{name} {help}\n# TYPE process_{name} gauge\nprocess_{name} {value}");
+            write_gauge(text, &format!("process_{name}"), help, value);
         };
         process("resident_memory_bytes", "Resident memory size in bytes.", memory.resident);
-        process("anonymous_memory_bytes", "Resident memory that is not of mapped files, in bytes.", memory.anonymous);
+        process(
+            "anonymous_memory_bytes",
+            "Resident memory that is not of mapped files, in bytes.",
+            memory.anonymous,
+        );
         process("open_fds", "Number of open file descriptors.", memory.open_files);
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

@@ -1,6 +1,7 @@
 //! `/api/v1/views`: saved views of the screen.
 //!
-//! A view belongs to the tenants that its question names; whoever may not see all of them does not see it.
+//! A view belongs to the tenants that its question names; whoever may not see all of them does not
+//! see it.
 
 use super::App;
 use super::doors::read_body;
@@ -23,7 +24,9 @@ use serde_json::{Value, json};
 const BODY_BYTES_MAX: usize = 64 << 10;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/api/v1/views", get(list)).route("/api/v1/views/{id}", get(one).put(save).delete(delete))
+    Router::new()
+        .route("/api/v1/views", get(list))
+        .route("/api/v1/views/{id}", get(one).put(save).delete(delete))
 }
 
 /// What a client sends of a view.
@@ -48,7 +51,8 @@ fn scope(pairs: &Pairs) -> Result<Scope> {
 fn covers(scope: &Scope, view: &View) -> bool {
     let question = Pairs::from_query(&view.text.query);
     let tenants = question.all("tenant");
-    scope.named().is_none() || !tenants.is_empty() && tenants.iter().all(|tenant| scope.covers(tenant))
+    scope.named().is_none()
+        || !tenants.is_empty() && tenants.iter().all(|tenant| scope.covers(tenant))
 }
 
 /// A view that is there and seen.
@@ -66,13 +70,22 @@ fn if_match(headers: &HeaderMap) -> Result<Seen> {
         return Ok(Seen::Any);
     }
     let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let version = number.parse().map_err(|_| Error::parameter("If-Match", "is the version of a view, such as \"3\", or *"))?;
+    let version = number.parse().map_err(|_| {
+        Error::parameter("If-Match", "is the version of a view, such as \"3\", or *")
+    })?;
     Ok(Seen::Version(version))
 }
 
 fn answer(status: StatusCode, view: &View) -> Response {
     let tag = HeaderValue::from_str(&format!("\"{}\"", view.version)).expect("digits");
-    (status, [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"))], Json(json!(view)))
+    (
+        status,
+        [
+            (header::ETAG, tag),
+            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        ],
+        Json(json!(view)),
+    )
         .into_response()
 }
 
@@ -93,23 +106,40 @@ async fn one(State(app): State<App>, path: ViewId, pairs: Pairs) -> Result<Respo
     Ok(answer(StatusCode::OK, &seen(&app.engine, &id_of(path)?, &pairs)?))
 }
 
-async fn save(State(app): State<App>, path: ViewId, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+async fn save(
+    State(app): State<App>,
+    path: ViewId,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
     let body = read_body(body, BODY_BYTES_MAX).await?;
-    let sent: Sent = serde_json::from_slice(&body).map_err(|cause| Error::invalid("the body is no view").because(cause))?;
+    let sent: Sent = serde_json::from_slice(&body)
+        .map_err(|cause| Error::invalid("the body is no view").because(cause))?;
     let view = app.run(move |engine| {
         let scope = scope(&pairs)?;
         if engine.views().get(&id).is_some_and(|view| !covers(&scope, view)) {
             return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
         }
-        engine.save_view(&id, ViewText { name: sent.name, owner: sent.owner, query: sent.query }, version)
+        engine.save_view(
+            &id,
+            ViewText { name: sent.name, owner: sent.owner, query: sent.query },
+            version,
+        )
     });
     let view = view.await?;
     Ok(answer(if view.version == 1 { StatusCode::CREATED } else { StatusCode::OK }, &view))
 }
 
-async fn delete(State(app): State<App>, path: ViewId, pairs: Pairs, headers: HeaderMap) -> Result<StatusCode, ApiError> {
+async fn delete(
+    State(app): State<App>,
+    path: ViewId,
+    pairs: Pairs,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
-    app.run(move |engine| seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&id, version))).await?;
+    app.run(move |engine| seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&id, version)))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

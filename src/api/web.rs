@@ -1,7 +1,8 @@
 //! The auditor's screen: the files that the build made of `web/` and put into the binary.
 //!
-//! The page may load what this server serves and nothing else, runs no script that stands in it, and makes no markup of
-//! texts: its policy says so, and the browser holds it. What the files are is in the table that `build.rs` writes.
+//! The page may load what this server serves and nothing else, runs no script that stands in it,
+//! and makes no markup of texts: its policy says so, and the browser holds it. What the files are
+//! is in the table that `build.rs` writes.
 
 use super::App;
 use super::doors::elastic_root;
@@ -50,7 +51,8 @@ pub(super) fn routes() -> Router<App> {
     }
     for file in built::FILES.iter().filter(|file| file.path != INDEX) {
         let cache = if file.path.starts_with("/assets/") { FOR_EVER } else { "no-cache" };
-        routes = routes.route(file.path, get(async move |headers: HeaderMap| serve(file, &headers, cache)));
+        routes = routes
+            .route(file.path, get(async move |headers: HeaderMap| serve(file, &headers, cache)));
     }
     routes
 }
@@ -67,8 +69,10 @@ pub fn missing() -> Option<&'static str> {
 
 /// Browsers ask for a page; shippers that write to an Elasticsearch ask here who it is.
 async fn root(app: State<App>, headers: HeaderMap) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let mut response = if accepts.contains("text/html") { show_page(&headers) } else { elastic_root(app).await };
+    let accepts =
+        headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let mut response =
+        if accepts.contains("text/html") { show_page(&headers) } else { elastic_root(app).await };
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     response
 }
@@ -96,14 +100,18 @@ fn show_page(headers: &HeaderMap) -> Response {
 
 /// A file, packed if the client takes that; nothing but its tag if the client has it.
 fn serve(file: &File, headers: &HeaderMap, cache: &'static str) -> Response {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let text = |name| {
+        headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default()
+    };
     let digest = Sha256::digest(file.plain);
     let tag = format!("W/\"{}\"", crate::event::hex(&digest[..12]));
     let known = text(header::IF_NONE_MATCH).split(',').any(|known| known.trim() == tag);
     let packed = file.gzip.filter(|_| takes_gzip(text(header::ACCEPT_ENCODING)));
     let mut response = match (known, packed) {
         (true, _) => StatusCode::NOT_MODIFIED.into_response(),
-        (false, Some(gzip)) => ([(header::CONTENT_ENCODING, "gzip")], Bytes::from_static(gzip)).into_response(),
+        (false, Some(gzip)) => {
+            ([(header::CONTENT_ENCODING, "gzip")], Bytes::from_static(gzip)).into_response()
+        }
         (false, None) => Bytes::from_static(file.plain).into_response(),
     };
     let headers = response.headers_mut();
@@ -121,7 +129,10 @@ fn takes_gzip(accepted: &str) -> bool {
     accepted.split(',').map(str::trim).any(|coding| match coding.split_once(';') {
         None => coding.eq_ignore_ascii_case("gzip"),
         Some((name, weight)) => {
-            let refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.trim().parse() == Ok(0.0));
+            let refused = weight
+                .trim()
+                .strip_prefix("q=")
+                .is_some_and(|weight| weight.trim().parse() == Ok(0.0));
             name.trim().eq_ignore_ascii_case("gzip") && !refused
         }
     })
@@ -139,7 +150,11 @@ fn without_screen(reason: &str) -> Response {
          <p lang=\"zh-CN\">服务和接口工作正常，但此程序构建时没有包含页面。请安装 Node.js（20.19 或更高版本）和 npm，然后用上面的命令重新构建。</p>\n\
          </main></body></html>\n"
     );
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")],
+        page,
+    )
+        .into_response()
 }
 
 #[cfg(test)]
@@ -148,7 +163,9 @@ mod tests {
 
     #[test]
     fn gzip_is_sent_to_whoever_takes_it() {
-        for accepted in ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.8", "deflate, gzip;q=1"] {
+        for accepted in
+            ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP;q=0.8", "deflate, gzip;q=1"]
+        {
             assert!(takes_gzip(accepted), "{accepted}");
         }
         for accepted in ["", "br", "gzip;q=0", "gzip;q=0.0, br", "xgzip"] {
@@ -160,7 +177,11 @@ mod tests {
     fn every_file_has_a_path_and_a_kind_and_unpacks_to_itself() {
         use std::io::Read;
         for file in built::FILES {
-            assert!(file.path.starts_with('/') && file.kind.contains('/') && !file.plain.is_empty(), "{}", file.path);
+            assert!(
+                file.path.starts_with('/') && file.kind.contains('/') && !file.plain.is_empty(),
+                "{}",
+                file.path
+            );
             let Some(gzip) = file.gzip else { continue };
             let mut plain = Vec::new();
             flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).expect("gzip");

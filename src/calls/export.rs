@@ -11,7 +11,8 @@ use crate::query::{EventBatch, Filter, QueryBudget, SortOrder, StreamQuery, pars
 use std::io::Write;
 
 /// The parameters of an export besides the filter's.
-pub(crate) const PARAMETERS: &[&str] = &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
+pub(crate) const PARAMETERS: &[&str] =
+    &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
 
 /// An export as it was asked for.
 #[derive(Debug)]
@@ -30,17 +31,29 @@ impl Export {
     /// A parameter that is wrong, or that the form does not have, by name.
     pub(crate) fn read(engine: &Engine, form: ExportFormat, pairs: &Pairs) -> Result<Self> {
         let only = |name: &str, forms: &[ExportFormat]| match pairs.one(name)? {
-            Some(_) if !forms.contains(&form) => Err(Error::parameter(name, format!("{} exports have no such choice", form.name()))),
+            Some(_) if !forms.contains(&form) => {
+                Err(Error::parameter(name, format!("{} exports have no such choice", form.name())))
+            }
             other => Ok(other),
         };
         let columns = pairs.all("columns");
         let options = Options {
             columns: if columns.is_empty() { Vec::new() } else { parse_columns(&columns)? },
-            labels: only("labels", &[ExportFormat::Csv])?.map(Labels::parse).transpose()?.unwrap_or_default(),
-            time_zone: only("time_zone", &[ExportFormat::Csv, ExportFormat::Ndjson])?.map(parse_time_zone).transpose()?.unwrap_or_default(),
+            labels: only("labels", &[ExportFormat::Csv])?
+                .map(Labels::parse)
+                .transpose()?
+                .unwrap_or_default(),
+            time_zone: only("time_zone", &[ExportFormat::Csv, ExportFormat::Ndjson])?
+                .map(parse_time_zone)
+                .transpose()?
+                .unwrap_or_default(),
             bom: only("bom", &[ExportFormat::Csv]).and_then(|_| pairs.flag("bom"))?,
-            formulas: only("formulas", &[ExportFormat::Csv])?.map(Formulas::parse).transpose()?.unwrap_or_default(),
-            closing: only("closing", &[ExportFormat::Ndjson]).and_then(|_| pairs.flag("closing"))?,
+            formulas: only("formulas", &[ExportFormat::Csv])?
+                .map(Formulas::parse)
+                .transpose()?
+                .unwrap_or_default(),
+            closing: only("closing", &[ExportFormat::Ndjson])
+                .and_then(|_| pairs.flag("closing"))?,
             ..Options::new(form)
         };
         Ok(Self {
@@ -52,7 +65,8 @@ impl Export {
         })
     }
 
-    /// Writes the export; returns where it went and how many events there were. `progress` hears how many so far.
+    /// Writes the export; returns where it went and how many events there were. `progress` hears
+    /// how many so far.
     ///
     /// # Errors
     /// A segment that cannot be read, or an `out` that cannot be written to.
@@ -68,11 +82,17 @@ impl Export {
         let parts = encoder.parts();
         let query = StreamQuery { order: self.order, fields: encoder.columns().to_vec() };
         let make = |events: EventBatch| parts.make(&events);
-        let total = engine.reader(&snapshot, self.forced).within(budget).stream(&self.scope, &self.filter, &query, make, |part| {
-            encoder.write(&part)?;
-            progress(encoder.rows());
-            Ok(())
-        })?;
+        let total = engine.reader(&snapshot, self.forced).within(budget).stream(
+            &self.scope,
+            &self.filter,
+            &query,
+            make,
+            |part| {
+                encoder.write(&part)?;
+                progress(encoder.rows());
+                Ok(())
+            },
+        )?;
         Ok((encoder.finish()?, total))
     }
 }

@@ -1,4 +1,5 @@
-//! Parameters as pairs of name and value: from a URL, a JSON body, or the flags of the command line.
+//! Parameters as pairs of name and value: from a URL, a JSON body, or the flags of the command
+//! line.
 
 use crate::decode::Format;
 use crate::error::{Error, Result};
@@ -17,14 +18,17 @@ impl Pairs {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// Reads a JSON object whose values are texts, numbers, flags or lists of those, or groups of clauses.
+    /// Reads a JSON object whose values are texts, numbers, flags or lists of those, or groups of
+    /// clauses.
     ///
     /// # Errors
     /// Any other JSON; the message names the key.
     pub fn from_json(body: &[u8]) -> Result<Self> {
-        let refuse = |key: &str| Error::parameter(key, "is a text, a number, true or false, or a list of those");
-        let body: serde_json::Map<String, Json> =
-            serde_json::from_slice(body).map_err(|cause| Error::invalid("the body is no JSON object").because(cause))?;
+        let refuse = |key: &str| {
+            Error::parameter(key, "is a text, a number, true or false, or a list of those")
+        };
+        let body: serde_json::Map<String, Json> = serde_json::from_slice(body)
+            .map_err(|cause| Error::invalid("the body is no JSON object").because(cause))?;
         let mut pairs = Vec::new();
         let mut groups = serde_json::Map::new();
         for (key, value) in body {
@@ -92,8 +96,14 @@ impl Pairs {
     /// # Errors
     /// A value that is no whole number from zero.
     pub fn number(&self, name: &str) -> Result<Option<usize>> {
-        let parse =
-            |text: &str| text.parse().map_err(|_| Error::parameter(name, format!("{:?} is no whole number", crate::event::clip(text, 40))));
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                Error::parameter(
+                    name,
+                    format!("{:?} is no whole number", crate::event::clip(text, 40)),
+                )
+            })
+        };
         self.one(name)?.map(parse).transpose()
     }
 }
@@ -107,7 +117,10 @@ pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
         return Ok(None);
     }
     let known = crate::event::FORMATS.join(", ");
-    Format::from_name(name)
-        .map(Some)
-        .ok_or_else(|| Error::parameter("format", format!("{:?} is none of auto, {known}", crate::event::clip(name, 40))))
+    Format::from_name(name).map(Some).ok_or_else(|| {
+        Error::parameter(
+            "format",
+            format!("{:?} is none of auto, {known}", crate::event::clip(name, 40)),
+        )
+    })
 }

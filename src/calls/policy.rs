@@ -41,8 +41,15 @@ impl PolicyCall {
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
     pub fn answer(&self, engine: &Engine, pairs: &Pairs) -> Result<Value> {
-        let only = |allowed: &[&str]| match pairs.0.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {
-            Some((name, _)) => Err(Error::parameter(name, format!("unknown parameter; this call takes {}", allowed.join(", ")))),
+        let only = |allowed: &[&str]| match pairs
+            .0
+            .iter()
+            .find(|(name, _)| !allowed.contains(&name.as_str()))
+        {
+            Some((name, _)) => Err(Error::parameter(
+                name,
+                format!("unknown parameter; this call takes {}", allowed.join(", ")),
+            )),
             None => Ok(()),
         };
         match self {
@@ -65,8 +72,18 @@ impl PolicyCall {
             }
             Self::Place(name) => {
                 let tenants = pairs.all("tenant").into_iter().map(str::to_owned).collect();
-                let filter = pairs.0.iter().filter(|(name, _)| name != "tenant" && name != "reason").cloned().collect();
-                Ok(shown(&*engine.place_hold(name, tenants, filter, pairs.one("reason")?.unwrap_or_default())?))
+                let filter = pairs
+                    .0
+                    .iter()
+                    .filter(|(name, _)| name != "tenant" && name != "reason")
+                    .cloned()
+                    .collect();
+                Ok(shown(&*engine.place_hold(
+                    name,
+                    tenants,
+                    filter,
+                    pairs.one("reason")?.unwrap_or_default(),
+                )?))
             }
             Self::Lift(name) => {
                 only(&["reason"])?;
@@ -79,13 +96,20 @@ impl PolicyCall {
 fn retention(pairs: &Pairs) -> Result<Retention> {
     let tenant = pairs.one("tenant")?.map(str::to_owned);
     match (pairs.one("days")?, pairs.number("floor_days")?) {
-        (None, Some(floor)) if tenant.is_none() => Ok(Retention::Floor(u32::try_from(floor).unwrap_or(u32::MAX))),
+        (None, Some(floor)) if tenant.is_none() => {
+            Ok(Retention::Floor(u32::try_from(floor).unwrap_or(u32::MAX)))
+        }
         (Some(FOREVER), None) => Ok(Retention::Days(tenant, None)),
         (Some(days), None) => {
-            let days = days.parse().map_err(|_| Error::parameter("days", format!("is a number of days, or {FOREVER}")))?;
+            let days = days.parse().map_err(|_| {
+                Error::parameter("days", format!("is a number of days, or {FOREVER}"))
+            })?;
             Ok(Retention::Days(tenant, Some(days)))
         }
-        (None, None) => Err(Error::parameter("days", format!("say for how many days events are kept, or {FOREVER}"))),
+        (None, None) => Err(Error::parameter(
+            "days",
+            format!("say for how many days events are kept, or {FOREVER}"),
+        )),
         _ => Err(Error::parameter("floor_days", "stands alone: it is about every tenant")),
     }
 }
@@ -93,14 +117,18 @@ fn retention(pairs: &Pairs) -> Result<Retention> {
 /// The policy as the API shows it: days as numbers, or the word for no end.
 fn shown(policy: &Policy) -> Value {
     let days = |days: Option<u32>| days.map_or_else(|| Value::from(FOREVER), Value::from);
-    let tenants: Map<String, Value> = policy.tenants.iter().map(|(tenant, own)| (tenant.clone(), days(*own))).collect();
+    let tenants: Map<String, Value> =
+        policy.tenants.iter().map(|(tenant, own)| (tenant.clone(), days(*own))).collect();
     let hold = |(name, hold): (&String, &crate::maintain::Hold)| {
         let mut filter = Map::new();
         for (name, value) in &hold.filter {
             let values = filter.entry(name.clone()).or_insert_with(|| json!([]));
             values.as_array_mut().expect("just made").push(value.as_str().into());
         }
-        (name.clone(), json!({ "tenant": hold.tenants, "filter": filter, "reason": hold.reason, "placed": hold.placed }))
+        (
+            name.clone(),
+            json!({ "tenant": hold.tenants, "filter": filter, "reason": hold.reason, "placed": hold.placed }),
+        )
     };
     let holds: Map<String, Value> = policy.holds.iter().map(hold).collect();
     json!({

@@ -1,4 +1,5 @@
-//! What of each event an answer has: all fields or some, the record or not, long texts whole or cut.
+//! What of each event an answer has: all fields or some, the record or not, long texts whole or
+//! cut.
 
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
@@ -29,8 +30,12 @@ impl Projection {
         let mut fields = Vec::new();
         for name in names.iter().flat_map(|names| names.split(',')).map(str::trim) {
             let field = Field::from_name(name);
-            let field =
-                field.ok_or_else(|| Error::parameter("fields", format!("{:?} is no field; /api/v1/fields has them", clip(name, 60))))?;
+            let field = field.ok_or_else(|| {
+                Error::parameter(
+                    "fields",
+                    format!("{:?} is no field; /api/v1/fields has them", clip(name, 60)),
+                )
+            })?;
             if !fields.contains(&field) {
                 fields.push(field);
             }
@@ -39,10 +44,15 @@ impl Projection {
         if cut.is_some_and(|cut| !(1..=CUT_MAX).contains(&cut)) {
             return Err(Error::parameter(CUT, format!("is 1 to {CUT_MAX} letters")));
         }
-        Ok(Self { fields: (!names.is_empty()).then_some(fields), original: pairs.flag("original")?, cut })
+        Ok(Self {
+            fields: (!names.is_empty()).then_some(fields),
+            original: pairs.flag("original")?,
+            cut,
+        })
     }
 
-    /// The event in this shape. Every field that is cut is named in `cut`, so nothing is taken for whole that is not.
+    /// The event in this shape. Every field that is cut is named in `cut`, so nothing is taken for
+    /// whole that is not.
     pub(crate) fn event(&self, event: &Event) -> Json {
         let mut shown = Map::new();
         let mut cut = Vec::new();
@@ -102,7 +112,8 @@ impl Serialize for Shown<'_> {
 
 /// Moments, numbers and words of a few are never cut, nor what one asks for the event by.
 fn may_be_cut(def: &FieldDef) -> bool {
-    matches!(def.kind, FieldKind::Text | FieldKind::List) && !matches!(def.field, Field::TraceId | Field::Tenant)
+    matches!(def.kind, FieldKind::Text | FieldKind::List)
+        && !matches!(def.field, Field::TraceId | Field::Tenant)
 }
 
 /// Cuts the texts of a value; says whether one was longer.
@@ -115,7 +126,9 @@ fn cut_texts(value: &mut Json, letters: usize) -> bool {
             }
             None => false,
         },
-        Json::Array(items) => items.iter_mut().fold(false, |cut, item| cut_texts(item, letters) | cut),
+        Json::Array(items) => {
+            items.iter_mut().fold(false, |cut, item| cut_texts(item, letters) | cut)
+        }
         _ => false,
     }
 }
@@ -140,25 +153,56 @@ mod tests {
 
     #[test]
     fn an_event_has_what_was_asked_for_and_says_what_is_cut() {
-        assert_eq!(shaped("fields=source,operator&fields=source").expect("fields"), json!({ "source": "ECS", "operator": "张三李四" }));
-        assert_eq!(shaped("fields=operator&cut=2").expect("fields"), json!({ "operator": "张三", "cut": ["operator"] }));
+        assert_eq!(
+            shaped("fields=source,operator&fields=source").expect("fields"),
+            json!({ "source": "ECS", "operator": "张三李四" })
+        );
+        assert_eq!(
+            shaped("fields=operator&cut=2").expect("fields"),
+            json!({ "operator": "张三", "cut": ["operator"] })
+        );
         let kept = shaped("fields=trace_id,time&cut=1").expect("fields");
-        assert_eq!(kept, json!({ "trace_id": "an-id", "time": "1970-01-01T00:00:00.000Z" }), "times and ids are whole");
-        assert_eq!(shaped("fields=operator&cut=4").expect("fields"), json!({ "operator": "张三李四" }));
+        assert_eq!(
+            kept,
+            json!({ "trace_id": "an-id", "time": "1970-01-01T00:00:00.000Z" }),
+            "times and ids are whole"
+        );
+        assert_eq!(
+            shaped("fields=operator&cut=4").expect("fields"),
+            json!({ "operator": "张三李四" })
+        );
         let related = json!({ "related_ids": ["quota:01"], "cut": ["related_ids"] });
         assert_eq!(shaped("fields=related_ids&cut=8").expect("fields"), related);
-        assert_eq!(shaped("fields=source,original").expect("fields"), json!({ "source": "ECS", "original": "{\"a\":1}" }));
-        assert_eq!(shaped("fields=source&original=true").expect("fields"), json!({ "source": "ECS", "original": "{\"a\":1}" }));
+        assert_eq!(
+            shaped("fields=source,original").expect("fields"),
+            json!({ "source": "ECS", "original": "{\"a\":1}" })
+        );
+        assert_eq!(
+            shaped("fields=source&original=true").expect("fields"),
+            json!({ "source": "ECS", "original": "{\"a\":1}" })
+        );
         let all = shaped("").expect("everything");
-        assert!(all.get("original").is_none() && all.get("cut").is_none() && all["related_ids"] == json!(["quota:0123456789"]));
+        assert!(
+            all.get("original").is_none()
+                && all.get("cut").is_none()
+                && all["related_ids"] == json!(["quota:0123456789"])
+        );
     }
 
     #[test]
     fn what_is_no_field_and_no_length_is_named() {
-        for (query, parameter) in
-            [("fields=", "fields"), ("fields=source,sauce", "fields"), ("cut=0", "cut"), ("cut=100001", "cut"), ("cut=x", "cut")]
-        {
-            assert_eq!(shaped(query).expect_err(query).parameter_name(), Some(parameter), "{query}");
+        for (query, parameter) in [
+            ("fields=", "fields"),
+            ("fields=source,sauce", "fields"),
+            ("cut=0", "cut"),
+            ("cut=100001", "cut"),
+            ("cut=x", "cut"),
+        ] {
+            assert_eq!(
+                shaped(query).expect_err(query).parameter_name(),
+                Some(parameter),
+                "{query}"
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Questions and answers of the native API: which parameters a call takes, and the JSON that it gives.
+//! Questions and answers of the native API: which parameters a call takes, and the JSON that it
+//! gives.
 //!
-//! The command line asks the same questions through this module, so `-o json` prints what HTTP answers.
+//! The command line asks the same questions through this module, so `-o json` prints what HTTP
+//! answers.
 
 use crate::access::Scope;
 use crate::calls::Pairs;
@@ -12,8 +14,9 @@ use crate::event::{FIELDS, Field, FieldKind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
 use crate::query::{
-    AmountGroup, Binding, By, Explain, Facet, FacetValue, Filter, HistogramQuery, Interval, PageCursor, PageQuery, QueryBudget, Snapshot,
-    SnapshotReader, SortOrder, facet_field, parse_time_zone,
+    AmountGroup, Binding, By, Explain, Facet, FacetValue, Filter, HistogramQuery, Interval,
+    PageCursor, PageQuery, QueryBudget, Snapshot, SnapshotReader, SortOrder, facet_field,
+    parse_time_zone,
 };
 use crate::text::fold;
 use serde::Serialize;
@@ -56,8 +59,15 @@ pub enum QueryCall {
 }
 
 /// Every call that asks something.
-pub const CALLS: &[QueryCall] =
-    &[QueryCall::Events, QueryCall::Count, QueryCall::Histogram, QueryCall::Facets, QueryCall::Top, QueryCall::Stats, QueryCall::Values];
+pub const CALLS: &[QueryCall] = &[
+    QueryCall::Events,
+    QueryCall::Count,
+    QueryCall::Histogram,
+    QueryCall::Facets,
+    QueryCall::Top,
+    QueryCall::Stats,
+    QueryCall::Values,
+];
 
 impl QueryCall {
     /// The path of the call.
@@ -76,12 +86,15 @@ impl QueryCall {
     /// The parameters it takes besides the filter's.
     pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Events => {
-                &["tenant", "explain", "partial", "path", "limit", "order", "cursor", "around", "original", "fields", "cut", "total"]
-            }
+            Self::Events => &[
+                "tenant", "explain", "partial", "path", "limit", "order", "cursor", "around",
+                "original", "fields", "cut", "total",
+            ],
             Self::Count => &["tenant", "explain", "partial", "path"],
             Self::Facets => &["tenant", "explain", "partial", "path", "fields", "size"],
-            Self::Histogram => &["tenant", "explain", "partial", "path", "interval", "by", "time_zone"],
+            Self::Histogram => {
+                &["tenant", "explain", "partial", "path", "interval", "by", "time_zone"]
+            }
             Self::Top => &["tenant", "explain", "partial", "path", "field", "size"],
             Self::Stats => &["tenant", "explain", "partial", "path", "field", "by", "size"],
             Self::Values => &["tenant", "explain", "partial", "path", "field", "contains", "size"],
@@ -110,7 +123,12 @@ pub fn answer(engine: &Engine, call: QueryCall, pairs: &Pairs) -> Result<Json> {
 ///
 /// # Errors
 /// As [`answer`]; the budget is spent.
-pub(crate) fn answer_within(engine: &Engine, call: QueryCall, pairs: &Pairs, budget: &QueryBudget) -> Result<RawAnswer> {
+pub(crate) fn answer_within(
+    engine: &Engine,
+    call: QueryCall,
+    pairs: &Pairs,
+    budget: &QueryBudget,
+) -> Result<RawAnswer> {
     let question = ParsedQuestion {
         pairs,
         budget,
@@ -125,7 +143,9 @@ pub(crate) fn answer_within(engine: &Engine, call: QueryCall, pairs: &Pairs, bud
         let answered = answer_of(engine, call, &question, &snapshot);
         let (Err(error), Some(missing)) = (&answered, &mut missing) else { break answered? };
         match without_lost(&snapshot, &question.scope, missing) {
-            Some(rest) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => snapshot = Arc::new(rest),
+            Some(rest) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
+                snapshot = Arc::new(rest)
+            }
             _ => break answered?,
         }
     };
@@ -138,11 +158,17 @@ pub(crate) fn answer_within(engine: &Engine, call: QueryCall, pairs: &Pairs, bud
     Ok(answer)
 }
 
-fn answer_of(engine: &Engine, call: QueryCall, question: &ParsedQuestion<'_>, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
+fn answer_of(
+    engine: &Engine,
+    call: QueryCall,
+    question: &ParsedQuestion<'_>,
+    snapshot: &Snapshot,
+) -> Result<(RawAnswer, Explain)> {
     match call {
         QueryCall::Events => question.events(engine, snapshot),
         QueryCall::Count => {
-            let (count, explain) = question.reader(engine, snapshot).count(&question.scope, &question.filter)?;
+            let (count, explain) =
+                question.reader(engine, snapshot).count(&question.scope, &question.filter)?;
             Ok((json!({ "count": count }).into(), explain))
         }
         QueryCall::Facets => question.facets(engine, snapshot),
@@ -153,10 +179,11 @@ fn answer_of(engine: &Engine, call: QueryCall, question: &ParsedQuestion<'_>, sn
     }
 }
 
-/// A snapshot without the segments whose Parquet files were found lost or damaged, which are added to what is missing of the answer;
-/// nothing if there are none.
+/// A snapshot without the segments whose Parquet files were found lost or damaged, which are added
+/// to what is missing of the answer; nothing if there are none.
 fn without_lost(snapshot: &Snapshot, scope: &Scope, missing: &mut Vec<Json>) -> Option<Snapshot> {
-    let (lost, whole): (Vec<_>, Vec<_>) = snapshot.segments.iter().map(Arc::clone).partition(|segment| segment.data_is_damaged());
+    let (lost, whole): (Vec<_>, Vec<_>) =
+        snapshot.segments.iter().map(Arc::clone).partition(|segment| segment.data_is_damaged());
     for segment in &lost {
         let manifest = segment.manifest();
         for rows in manifest.tenants.iter().filter(|rows| scope.covers(&rows.tenant)) {
@@ -175,9 +202,11 @@ impl<'a> ParsedQuestion<'a> {
         let order = self.pairs.one("order")?.map(SortOrder::parse).transpose()?.unwrap_or_default();
         let mut filter = self.filter.clone();
         let mut binding = Binding::new(engine.cursor_key(), &self.scope, &filter, order);
-        let cursor = self.pairs.one("cursor")?.map(|text| binding.decode(text, &mut filter)).transpose()?;
-        let around =
-            self.pairs.one("around")?.map(|text| Timestamp::parse(text).map_err(|error| Error::parameter("around", error.to_string())));
+        let cursor =
+            self.pairs.one("cursor")?.map(|text| binding.decode(text, &mut filter)).transpose()?;
+        let around = self.pairs.one("around")?.map(|text| {
+            Timestamp::parse(text).map_err(|error| Error::parameter("around", error.to_string()))
+        });
         let around = around.transpose()?;
         if around.is_some() && cursor.is_some() {
             return Err(Error::parameter("around", "cursor and around exclude each other"));
@@ -187,7 +216,8 @@ impl<'a> ParsedQuestion<'a> {
         let query = PageQuery { limit, order, cursor, around };
         let reader = self.reader(engine, snapshot);
         let page = reader.list(&self.scope, &filter, &query)?;
-        let events: Vec<Shown<'_>> = page.events.iter().map(|event| Shown { shape: &shape, event }).collect();
+        let events: Vec<Shown<'_>> =
+            page.events.iter().map(|event| Shown { shape: &shape, event }).collect();
         let text = |cursor: Option<PageCursor>| cursor.map(|cursor| binding.encode(cursor));
         let cursors = json!({ "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
         let mut answer = RawAnswer::with_list(cursors, "events", &events)?;
@@ -200,11 +230,17 @@ impl<'a> ParsedQuestion<'a> {
     fn stats(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         match self.pairs.one("field")? {
             None | Some("amount") => {}
-            Some(_) => return Err(Error::parameter("field", "amount is the one field that has statistics")),
+            Some(_) => {
+                return Err(Error::parameter(
+                    "field",
+                    "amount is the one field that has statistics",
+                ));
+            }
         }
         let by = self.pairs.one("by")?.map(|name| By::parse("by", name)).transpose()?;
         let size = self.size(STATS_SIZE_DEFAULT)?;
-        let (mut groups, explain) = self.reader(engine, snapshot).stats(&self.scope, &self.filter, by.clone())?;
+        let (mut groups, explain) =
+            self.reader(engine, snapshot).stats(&self.scope, &self.filter, by.clone())?;
         let total = groups.len();
         groups.truncate(size);
         let group = |group: &AmountGroup| {
@@ -219,9 +255,13 @@ impl<'a> ParsedQuestion<'a> {
 
     fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         let names = self.pairs.all("fields");
-        let names: Vec<&str> = names.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
+        let names: Vec<&str> =
+            names.iter().flat_map(|names| names.split(',')).map(str::trim).collect();
         if names.is_empty() {
-            return Err(Error::parameter("fields", "say which fields to count, such as fields=source,level"));
+            return Err(Error::parameter(
+                "fields",
+                "say which fields to count, such as fields=source,level",
+            ));
         }
         let mut fields = Vec::new();
         for name in names {
@@ -234,38 +274,66 @@ impl<'a> ParsedQuestion<'a> {
             return Err(Error::parameter("fields", format!("at most {FACET_FIELDS_MAX} fields")));
         }
         let size = self.size(FACET_SIZE_DEFAULT)?;
-        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, &fields, size)?;
-        let facets: Map<String, Json> = facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
+        let (facets, explain) =
+            self.reader(engine, snapshot).facets(&self.scope, &self.filter, &fields, size)?;
+        let facets: Map<String, Json> =
+            facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
         Ok((json!({ "facets": facets }).into(), explain))
     }
 
     fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
-        let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say which field to count"))?;
+        let name = self
+            .pairs
+            .one("field")?
+            .ok_or_else(|| Error::parameter("field", "say which field to count"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
-        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, std::slice::from_ref(&by), size)?;
+        let (facets, explain) = self.reader(engine, snapshot).facets(
+            &self.scope,
+            &self.filter,
+            std::slice::from_ref(&by),
+            size,
+        )?;
         let values = facets.first().map(values_json).unwrap_or_default();
         Ok((json!({ "field": by.to_string(), "values": values }).into(), explain))
     }
 
-    /// The values of a field that contain a text, for whoever is typing one: those that begin with it first.
+    /// The values of a field that contain a text, for whoever is typing one: those that begin with
+    /// it first.
     fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
-        let name = self.pairs.one("field")?.ok_or_else(|| Error::parameter("field", "say of which field"))?;
+        let name = self
+            .pairs
+            .one("field")?
+            .ok_or_else(|| Error::parameter("field", "say of which field"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
         let typed = self.pairs.one("contains")?.unwrap_or_default();
         if typed.len() > CONTAINS_BYTES_MAX {
-            return Err(Error::parameter("contains", format!("is at most {CONTAINS_BYTES_MAX} bytes")));
+            return Err(Error::parameter(
+                "contains",
+                format!("is at most {CONTAINS_BYTES_MAX} bytes"),
+            ));
         }
         let typed = fold(typed);
-        let (facets, explain) = self.reader(engine, snapshot).facets(&self.scope, &self.filter, std::slice::from_ref(&by), usize::MAX)?;
-        let found =
-            facets.iter().flat_map(|facet| &facet.values).filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
+        let (facets, explain) = self.reader(engine, snapshot).facets(
+            &self.scope,
+            &self.filter,
+            std::slice::from_ref(&by),
+            usize::MAX,
+        )?;
+        let found = facets
+            .iter()
+            .flat_map(|facet| &facet.values)
+            .filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
         let mut found: Vec<(bool, &FacetValue)> = found.collect();
         // The sort keeps the order by count.
         found.sort_by_key(|(within, _)| *within);
         let total = found.len();
-        let values: Vec<Json> = found.iter().take(size).map(|(_, value)| json!({ "value": value.value, "count": value.count })).collect();
+        let values: Vec<Json> = found
+            .iter()
+            .take(size)
+            .map(|(_, value)| json!({ "value": value.value, "count": value.count }))
+            .collect();
         Ok((json!({ "field": by.to_string(), "values": values, "total": total }).into(), explain))
     }
 
@@ -277,11 +345,16 @@ impl<'a> ParsedQuestion<'a> {
         let by = self.pairs.one("by")?.map(|name| facet_field("by", name)).transpose()?;
         let time_zone = self.pairs.one("time_zone")?.map(parse_time_zone).transpose()?;
         let query = HistogramQuery { interval, by, time_zone };
-        let (histogram, explain) = self.reader(engine, snapshot).histogram(&self.scope, &self.filter, &query)?;
+        let (histogram, explain) =
+            self.reader(engine, snapshot).histogram(&self.scope, &self.filter, &query)?;
         let buckets: Vec<ShownBucket<'_>> = histogram
             .buckets
             .iter()
-            .map(|bucket| ShownBucket { start: bucket.start.to_string(), count: bucket.count, by: by.map(|_| &bucket.by) })
+            .map(|bucket| ShownBucket {
+                start: bucket.start.to_string(),
+                count: bucket.count,
+                by: by.map(|_| &bucket.by),
+            })
             .collect();
         let time_zone = time_zone.map_or("UTC", |zone| zone.name());
         let about = json!({ "interval": histogram.interval, "time_zone": time_zone });
@@ -319,20 +392,31 @@ fn explain_json(explain: &Explain) -> Json {
     json!({ "segments": explain.segments, "untouched": explain.untouched, "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })
 }
 
-/// One event by its trace id, with its record. Should several records have the id, the newest, and the next newest in `others`; if there
-/// are more, `others_cursor` is where the list of events with this trace id goes on.
+/// One event by its trace id, with its record. Should several records have the id, the newest, and
+/// the next newest in `others`; if there are more, `others_cursor` is where the list of events with
+/// this trace id goes on.
 ///
 /// # Errors
-/// No such event within the scope, a wrong parameter, a segment that cannot be read, a budget that is spent.
-pub(crate) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
+/// No such event within the scope, a wrong parameter, a segment that cannot be read, a budget that
+/// is spent.
+pub(crate) fn event(
+    engine: &Engine,
+    trace_id: &str,
+    pairs: &Pairs,
+    budget: &QueryBudget,
+) -> Result<Json> {
     let scope = Scope::of_operator(&pairs.all("tenant"))?;
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
         return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
     }
     let snapshot = engine.snapshot();
-    let events = engine.reader(&snapshot, None).within(budget).get(&scope, trace_id, OTHERS_MAX + 2)?;
+    let events =
+        engine.reader(&snapshot, None).within(budget).get(&scope, trace_id, OTHERS_MAX + 2)?;
     let Some((first, others)) = events.split_first() else {
-        return Err(Error::new(ErrorKind::NotFound, format!("no event has the trace id {:?}", crate::event::clip(trace_id, 100))));
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("no event has the trace id {:?}", crate::event::clip(trace_id, 100)),
+        ));
     };
     let mut json = first.to_json(true);
     if !others.is_empty() {
@@ -341,7 +425,10 @@ pub(crate) fn event(engine: &Engine, trace_id: &str, pairs: &Pairs, budget: &Que
     if others.len() > OTHERS_MAX {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
         let cursor = PageCursor { key: others[OTHERS_MAX - 1].key(), backward: false };
-        json["others_cursor"] = Binding::new(engine.cursor_key(), &scope, &filter, SortOrder::default()).encode(cursor).into();
+        json["others_cursor"] =
+            Binding::new(engine.cursor_key(), &scope, &filter, SortOrder::default())
+                .encode(cursor)
+                .into();
     }
     Ok(json)
 }

@@ -1,5 +1,5 @@
-//! Answers whose list is written as it is made. A page has fifty events of two dozen fields and a histogram thousands of buckets; as a
-//! tree of JSON each of their keys would be a text of its own.
+//! Answers whose list is written as it is made. A page has fifty events of two dozen fields and a
+//! histogram thousands of buckets; as a tree of JSON each of their keys would be a text of its own.
 
 use crate::error::{Error, Result};
 use serde::ser::SerializeMap;
@@ -19,8 +19,13 @@ impl RawAnswer {
     ///
     /// # Errors
     /// A value that is no JSON: a defect.
-    pub(crate) fn with_list(object: Json, name: &'static str, list: &impl Serialize) -> Result<Self> {
-        let list = to_raw_value(list).map_err(|cause| Error::internal("an answer cannot be written").because(cause))?;
+    pub(crate) fn with_list(
+        object: Json,
+        name: &'static str,
+        list: &impl Serialize,
+    ) -> Result<Self> {
+        let list = to_raw_value(list)
+            .map_err(|cause| Error::internal("an answer cannot be written").because(cause))?;
         Ok(Self { object, list: Some((name, list)) })
     }
 
@@ -36,7 +41,8 @@ impl RawAnswer {
     pub(crate) fn into_json(self) -> Result<Json> {
         match self.list {
             None => Ok(self.object),
-            Some(_) => serde_json::to_value(&self).map_err(|cause| Error::internal("an answer cannot be read").because(cause)),
+            Some(_) => serde_json::to_value(&self)
+                .map_err(|cause| Error::internal("an answer cannot be read").because(cause)),
         }
     }
 }
@@ -66,10 +72,20 @@ mod tests {
 
     #[test]
     fn a_written_list_is_a_member_like_others() {
-        let mut answer = RawAnswer::with_list(json!({ "total": 2 }), "events", &["a", "b"]).expect("an answer");
+        let mut answer =
+            RawAnswer::with_list(json!({ "total": 2 }), "events", &["a", "b"]).expect("an answer");
         answer.set("more", true.into());
-        assert_eq!(serde_json::to_string(&answer).expect("text"), r#"{"events":["a","b"],"more":true,"total":2}"#);
-        assert_eq!(answer.into_json().expect("a tree"), json!({ "events": ["a", "b"], "more": true, "total": 2 }));
-        assert_eq!(RawAnswer::from(json!({ "count": 1 })).into_json().expect("a tree"), json!({ "count": 1 }));
+        assert_eq!(
+            serde_json::to_string(&answer).expect("text"),
+            r#"{"events":["a","b"],"more":true,"total":2}"#
+        );
+        assert_eq!(
+            answer.into_json().expect("a tree"),
+            json!({ "events": ["a", "b"], "more": true, "total": 2 })
+        );
+        assert_eq!(
+            RawAnswer::from(json!({ "count": 1 })).into_json().expect("a tree"),
+            json!({ "count": 1 })
+        );
     }
 }

@@ -73,7 +73,9 @@ pub(super) struct CountArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  annals facets --data ./audit --tenant acme --fields source,resource_type,level --last 90d")]
+#[command(
+    after_help = "Example:\n  annals facets --data ./audit --tenant acme --fields source,resource_type,level --last 90d"
+)]
 pub(super) struct FacetsArgs {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -86,7 +88,9 @@ pub(super) struct FacetsArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  annals top --data ./audit --field operator --level warning --size 20")]
+#[command(
+    after_help = "Example:\n  annals top --data ./audit --field operator --level warning --size 20"
+)]
 pub(super) struct TopArgs {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -99,7 +103,9 @@ pub(super) struct TopArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  annals histogram --data ./audit --source IAM --interval 1d --by level")]
+#[command(
+    after_help = "Example:\n  annals histogram --data ./audit --source IAM --interval 1d --by level"
+)]
 pub(super) struct HistogramArgs {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -161,15 +167,26 @@ pub(super) fn pair(name: &str, value: impl std::fmt::Display) -> (String, String
 }
 
 /// The columns of a list on a terminal.
-pub(super) const LIST: &[&str] =
-    &["time", "level", "source", "resource_type", "event_name", "resource_name", "resource_id", "operator", "code", "trace_id"];
+pub(super) const LIST: &[&str] = &[
+    "time",
+    "level",
+    "source",
+    "resource_type",
+    "event_name",
+    "resource_name",
+    "resource_id",
+    "operator",
+    "code",
+    "trace_id",
+];
 
 pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     let session = Session::new()?;
     let answerer = args.asked.answerer(&session)?;
     let form = OutputFormat::or_default(args.asked.output)?;
     if form == OutputFormat::Json {
-        let answer = answerer.ask(QueryCall::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
+        let answer = answerer
+            .ask(QueryCall::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
         line(&answer.to_string())?;
         return Ok(args.asked.code(answer["events"].as_array().is_none_or(Vec::is_empty)));
     }
@@ -180,20 +197,26 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     let mut rows = Vec::new();
     let mut count = 0_usize;
     if form == OutputFormat::Csv {
-        put(&csv_line(&csv_columns(args.original).iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?)?;
+        put(&csv_line(
+            &csv_columns(args.original).iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
+        )?)?;
     }
     loop {
-        let answer = answerer.ask(QueryCall::Events, &args.page(left.min(PAGE_ROWS_MAX), cursor.as_deref(), cursor.is_none()))?;
+        let answer = answerer.ask(
+            QueryCall::Events,
+            &args.page(left.min(PAGE_ROWS_MAX), cursor.as_deref(), cursor.is_none()),
+        )?;
         let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         count += events.len();
         left = left.saturating_sub(events.len());
         match form {
-            OutputFormat::Table => {
-                rows.extend(events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>()))
-            }
-            OutputFormat::Csv => {
-                put(&events.iter().map(|event| csv_line(&csv_event(event, args.original))).collect::<Result<String>>()?)?
-            }
+            OutputFormat::Table => rows.extend(events.iter().map(|event| {
+                columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>()
+            })),
+            OutputFormat::Csv => put(&events
+                .iter()
+                .map(|event| csv_line(&csv_event(event, args.original)))
+                .collect::<Result<String>>()?)?,
             _ => put(&events.iter().map(|event| format!("{event}\n")).collect::<String>())?,
         }
         if let Some(total) = answer["total"].as_u64() {
@@ -214,7 +237,11 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
 }
 
 pub(super) fn csv_columns(original: bool) -> Vec<&'static str> {
-    crate::event::FIELDS.iter().filter(|def| original || def.field != crate::event::Field::Original).map(|def| def.header).collect()
+    crate::event::FIELDS
+        .iter()
+        .filter(|def| original || def.field != crate::event::Field::Original)
+        .map(|def| def.header)
+        .collect()
 }
 
 pub(super) fn csv_event(event: &Json, original: bool) -> Vec<String> {
@@ -279,7 +306,10 @@ pub(super) fn top(args: &TopArgs) -> Result<u8> {
         line(&answer.to_string())?;
     }
     let values = answer["values"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows: Vec<Vec<String>> = values.iter().map(|value| vec![cell(value.get("value")), cell(value.get("count"))]).collect();
+    let rows: Vec<Vec<String>> = values
+        .iter()
+        .map(|value| vec![cell(value.get("value")), cell(value.get("count"))])
+        .collect();
     print(form, &[&args.field, "count"], &rows)?;
     Ok(args.asked.code(rows.is_empty()))
 }
@@ -300,14 +330,18 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
         put(&buckets.iter().map(|bucket| format!("{bucket}\n")).collect::<String>())?;
         return Ok(args.asked.code(buckets.is_empty()));
     }
-    let most = buckets.iter().filter_map(|bucket| bucket["count"].as_u64()).max().unwrap_or(1).max(1);
+    let most =
+        buckets.iter().filter_map(|bucket| bucket["count"].as_u64()).max().unwrap_or(1).max(1);
     let by = |bucket: &Json| {
         let counts = bucket["by"].as_object().into_iter().flatten();
         counts.map(|(value, count)| format!("{value}={count}")).collect::<Vec<_>>().join(" ")
     };
-    let bar = |bucket: &Json| "█".repeat((bucket["count"].as_u64().unwrap_or_default() * 40).div_ceil(most) as usize);
+    let bar = |bucket: &Json| {
+        "█".repeat((bucket["count"].as_u64().unwrap_or_default() * 40).div_ceil(most) as usize)
+    };
     let rows = buckets.iter().map(|bucket| {
-        let last = if args.by.is_some() || form == OutputFormat::Csv { by(bucket) } else { bar(bucket) };
+        let last =
+            if args.by.is_some() || form == OutputFormat::Csv { by(bucket) } else { bar(bucket) };
         vec![cell(bucket.get("start")), cell(bucket.get("count")), last]
     });
     let rows: Vec<Vec<String>> = rows.collect();
@@ -319,9 +353,15 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
 pub(super) fn print(form: OutputFormat, headers: &[&str], rows: &[Vec<String>]) -> Result<()> {
     match form {
         OutputFormat::Json | OutputFormat::Parquet => Ok(()),
-        OutputFormat::Table => table(headers, rows, &[headers.iter().position(|header| *header == "count").unwrap_or(usize::MAX)]),
+        OutputFormat::Table => table(
+            headers,
+            rows,
+            &[headers.iter().position(|header| *header == "count").unwrap_or(usize::MAX)],
+        ),
         OutputFormat::Csv => {
-            put(&csv_line(&headers.iter().map(|header| (*header).to_owned()).collect::<Vec<_>>())?)?;
+            put(&csv_line(
+                &headers.iter().map(|header| (*header).to_owned()).collect::<Vec<_>>(),
+            )?)?;
             rows.iter().try_for_each(|row| put(&csv_line(row)?))
         }
         OutputFormat::Ndjson => rows.iter().try_for_each(|row| {
@@ -329,8 +369,11 @@ pub(super) fn print(form: OutputFormat, headers: &[&str], rows: &[Vec<String>]) 
                 "count" => text.parse::<u64>().map_or(Json::Null, Json::from),
                 _ => Json::from(text.clone()),
             };
-            let object: serde_json::Map<String, Json> =
-                headers.iter().zip(row).map(|(header, text)| ((*header).to_owned(), value(header, text))).collect();
+            let object: serde_json::Map<String, Json> = headers
+                .iter()
+                .zip(row)
+                .map(|(header, text)| ((*header).to_owned(), value(header, text)))
+                .collect();
             line(&Json::Object(object).to_string())
         }),
     }
@@ -346,10 +389,19 @@ pub(super) fn explain(args: &QueryArgs) -> Result<u8> {
         line(&explain.to_string())?;
         return Ok(OK);
     }
-    let columns = ["segment", "tenant", "rows", "path", "examined", "matched", "bytes", "micros", "why"];
+    let columns =
+        ["segment", "tenant", "rows", "path", "examined", "matched", "bytes", "micros", "why"];
     let steps = explain["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows: Vec<Vec<String>> = steps.iter().map(|step| columns.iter().map(|column| cell(step.get(*column))).collect()).collect();
+    let rows: Vec<Vec<String>> = steps
+        .iter()
+        .map(|step| columns.iter().map(|column| cell(step.get(*column))).collect())
+        .collect();
     table(&columns, &rows, &[2, 4, 5, 6, 7])?;
-    line(&format!("{} segments, {} untouched, {} looked at", explain["segments"], explain["untouched"], rows.len()))?;
+    line(&format!(
+        "{} segments, {} untouched, {} looked at",
+        explain["segments"],
+        explain["untouched"],
+        rows.len()
+    ))?;
     Ok(OK)
 }

@@ -42,15 +42,25 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
     let report = match (&args.place.data, &args.place.url) {
         (Some(data), _) => {
             if !data.exists() {
-                return Err(Error::parameter("--data", format!("there is nothing at {}", data.display())));
+                return Err(Error::parameter(
+                    "--data",
+                    format!("there is nothing at {}", data.display()),
+                ));
             }
-            serde_json::to_value(session.open(data, AccessMode::Write)?.backup(&args.to)?).unwrap_or_default()
+            serde_json::to_value(session.open(data, AccessMode::Write)?.backup(&args.to)?)
+                .unwrap_or_default()
         }
         (None, Some(url)) => {
             let name = args.to.to_string_lossy().into_owned();
-            Remote::new(&session.runtime, url)?.post("/api/v1/backups", &Pairs(vec![("name".to_owned(), name)]), Vec::new())?
+            Remote::new(&session.runtime, url)?.post(
+                "/api/v1/backups",
+                &Pairs(vec![("name".to_owned(), name)]),
+                Vec::new(),
+            )?
         }
-        (None, None) => return Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+        (None, None) => {
+            return Err(Error::parameter("--data", "say where: --data DIR or --url URL"));
+        }
     };
     say(&report)
 }
@@ -64,8 +74,15 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<u8> {
 
 fn say(report: &Json) -> Result<u8> {
     let damaged = report["mended"].as_array().map_or(&[][..], Vec::as_slice);
-    damaged.iter().filter_map(Json::as_str).for_each(|path| note(&format!("{path} of the backup was damaged and was copied again")));
-    let mended = if damaged.is_empty() { String::new() } else { format!("; {} of them damaged and copied again", damaged.len()) };
+    damaged
+        .iter()
+        .filter_map(Json::as_str)
+        .for_each(|path| note(&format!("{path} of the backup was damaged and was copied again")));
+    let mended = if damaged.is_empty() {
+        String::new()
+    } else {
+        format!("; {} of them damaged and copied again", damaged.len())
+    };
     line(&format!(
         "{} events in {} segments: {} files copied ({} MB), {} were there{mended}",
         report["events"],

@@ -43,10 +43,20 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     let engine = session.open(&data, AccessMode::Write)?;
     // The period ends now, so that questions about the last days find something.
     let days = Plan::default().days;
-    let plan = Plan { events: args.events, start_ms: SystemClock.now().millis() - i64::from(days) * DAY_MS, ..Plan::default() };
+    let plan = Plan {
+        events: args.events,
+        start_ms: SystemClock.now().millis() - i64::from(days) * DAY_MS,
+        ..Plan::default()
+    };
     let started = Instant::now();
     let rule = TenantRule::new(None, Some("project_id"))?;
-    let (outcome, error) = engine.ingest_stream(BufReader::with_capacity(1 << 18, DemoRecords::new(&plan)), None, &rule, "demo", |_| ());
+    let (outcome, error) = engine.ingest_stream(
+        BufReader::with_capacity(1 << 18, DemoRecords::new(&plan)),
+        None,
+        &rule,
+        "demo",
+        |_| (),
+    );
     if let Some(error) = error {
         return Err(error);
     }
@@ -66,14 +76,20 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
         return Ok(OK);
     }
     // A busy port is no reason to fail a demonstration.
-    let listen = if std::net::TcpListener::bind(args.listen).is_ok() { args.listen } else { SocketAddr::new(args.listen.ip(), 0) };
+    let listen = if std::net::TcpListener::bind(args.listen).is_ok() {
+        args.listen
+    } else {
+        SocketAddr::new(args.listen.ip(), 0)
+    };
     run_server(session, engine, ServeOptions::at(listen), |address| {
         note(&format!("serving at http://{address} until Ctrl-C; the data goes with it"));
         note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
         note("in another terminal:");
         let base = format!("http://{address}/api/v1");
         for question in [
-            format!("events?tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=3"),
+            format!(
+                "events?tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=3"
+            ),
             format!("facets?tenant={tenant}&fields=source,level&last=30d"),
             format!("histogram?tenant={tenant}&interval=1d&by=level&last=7d"),
             "count?tenant=*&related_ids=relation:unbind".to_owned(),
@@ -100,23 +116,49 @@ fn show(engine: &Engine) -> Result<String> {
     ask(
         engine,
         QueryCall::Events,
-        &format!("tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"),
+        &format!(
+            "tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"
+        ),
         |answer| {
             let columns = ["time", "level", "event_name", "resource_name", "operator", "trace_id"];
-            let row = |event: &Json| columns.iter().map(|column| super::output::cell(event.get(*column))).collect::<Vec<_>>();
-            table(&columns, &answer["events"].as_array().map(|events| events.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(), &[])
+            let row = |event: &Json| {
+                columns
+                    .iter()
+                    .map(|column| super::output::cell(event.get(*column)))
+                    .collect::<Vec<_>>()
+            };
+            table(
+                &columns,
+                &answer["events"]
+                    .as_array()
+                    .map(|events| events.iter().map(row).collect::<Vec<_>>())
+                    .unwrap_or_default(),
+                &[],
+            )
         },
     )?;
-    ask(engine, QueryCall::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| line(&answer.to_string()))?;
+    ask(engine, QueryCall::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| {
+        line(&answer.to_string())
+    })?;
     ask(
         engine,
         QueryCall::Top,
-        &format!("tenant={tenant}&field=event_name&related_ids.exists=true&source=PartnerCenter&size=5"),
+        &format!(
+            "tenant={tenant}&field=event_name&related_ids.exists=true&source=PartnerCenter&size=5"
+        ),
         |answer| {
-            let row = |value: &Json| vec![super::output::cell(value.get("value")), super::output::cell(value.get("count"))];
+            let row = |value: &Json| {
+                vec![
+                    super::output::cell(value.get("value")),
+                    super::output::cell(value.get("count")),
+                ]
+            };
             table(
                 &["event_name", "count"],
-                &answer["values"].as_array().map(|values| values.iter().map(row).collect::<Vec<_>>()).unwrap_or_default(),
+                &answer["values"]
+                    .as_array()
+                    .map(|values| values.iter().map(row).collect::<Vec<_>>())
+                    .unwrap_or_default(),
                 &[1],
             )
         },
@@ -124,13 +166,22 @@ fn show(engine: &Engine) -> Result<String> {
     Ok(tenant)
 }
 
-fn ask(engine: &Engine, call: QueryCall, query: &str, show: impl FnOnce(&Json) -> Result<()>) -> Result<()> {
+fn ask(
+    engine: &Engine,
+    call: QueryCall,
+    query: &str,
+    show: impl FnOnce(&Json) -> Result<()>,
+) -> Result<()> {
     let pairs = Pairs::from_query(query);
     // The first answer opens files; what a user waits for afterwards is the second.
     answer(engine, call, &pairs)?;
     let started = Instant::now();
     let answer = answer(engine, call, &pairs)?;
-    line(&format!("{} {query}   ({:.1} ms)", call.path(), started.elapsed().as_secs_f64() * 1_000.0))?;
+    line(&format!(
+        "{} {query}   ({:.1} ms)",
+        call.path(),
+        started.elapsed().as_secs_f64() * 1_000.0
+    ))?;
     show(&answer)?;
     line("")
 }

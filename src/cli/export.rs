@@ -1,6 +1,7 @@
 //! `annals export`: everything that matches, into a file or a pipe.
 //!
-//! A file appears under its name only when it is whole and on disk: until then it is `FILE.partial`.
+//! A file appears under its name only when it is whole and on disk: until then it is
+//! `FILE.partial`.
 
 use super::Session;
 use super::ask::{Answerer, QuestionArgs, pair};
@@ -50,14 +51,22 @@ pub(super) struct ExportArgs {
 
 impl ExportArgs {
     fn form(&self) -> Result<ExportFormat> {
-        let ending = self.out.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str()).and_then(ExportFormat::from_name);
+        let ending = self
+            .out
+            .as_deref()
+            .and_then(Path::extension)
+            .and_then(|ending| ending.to_str())
+            .and_then(ExportFormat::from_name);
         match (self.asked.output, ending) {
             (Some(super::output::OutputFormat::Csv), _) => Ok(ExportFormat::Csv),
             (Some(super::output::OutputFormat::Ndjson), _) => Ok(ExportFormat::Ndjson),
             (Some(super::output::OutputFormat::Parquet), _) => Ok(ExportFormat::Parquet),
             (Some(_), _) => Err(Error::parameter("--output", "exports are csv, ndjson or parquet")),
             (None, Some(form)) => Ok(form),
-            (None, None) => Err(Error::parameter("--output", "say csv, ndjson or parquet, or give --out a name that ends so")),
+            (None, None) => Err(Error::parameter(
+                "--output",
+                "say csv, ndjson or parquet, or give --out a name that ends so",
+            )),
         }
     }
 
@@ -67,7 +76,9 @@ impl ExportArgs {
         if !self.columns.is_empty() {
             pairs.0.push(pair("columns", self.columns.join(",")));
         }
-        for (name, value) in [("labels", &self.labels), ("time_zone", &self.time_zone), ("formulas", &self.formulas)] {
+        for (name, value) in
+            [("labels", &self.labels), ("time_zone", &self.time_zone), ("formulas", &self.formulas)]
+        {
             pairs.0.extend(value.as_ref().map(|value| pair(name, value)));
         }
         for (name, flag) in [("bom", self.bom), ("closing", self.closing)] {
@@ -90,13 +101,17 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
     };
     let partial = PathBuf::from(format!("{}.partial", path.display()));
     let broken = || format!("cannot write {}", partial.display());
-    let bar = ProgressBar::new_spinner()
-        .with_style(ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}").expect("the template is sound"));
+    let bar = ProgressBar::new_spinner().with_style(
+        ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}")
+            .expect("the template is sound"),
+    );
     let file = File::create(&partial).context(ErrorKind::Unavailable, broken)?;
-    let (file, rows) = write(&answerer, form, &pairs, file, &bar).inspect_err(|_| bar.finish_and_clear())?;
+    let (file, rows) =
+        write(&answerer, form, &pairs, file, &bar).inspect_err(|_| bar.finish_and_clear())?;
     file.sync_all().context(ErrorKind::Unavailable, broken)?;
-    std::fs::rename(&partial, path)
-        .context(ErrorKind::Unavailable, || format!("cannot rename {} to {}", partial.display(), path.display()))?;
+    std::fs::rename(&partial, path).context(ErrorKind::Unavailable, || {
+        format!("cannot rename {} to {}", partial.display(), path.display())
+    })?;
     bar.finish_and_clear();
     match rows {
         Some(rows) => note(&format!("{rows} events in {}", path.display())),
@@ -117,8 +132,12 @@ fn write<W: Write + Send>(
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let rows = match answerer {
         Answerer::Local(engine) => {
-            let (_, rows) =
-                Export::read(engine, form, pairs)?.write(engine, &QueryBudget::default(), &mut out, |rows| bar.set_position(rows))?;
+            let (_, rows) = Export::read(engine, form, pairs)?.write(
+                engine,
+                &QueryBudget::default(),
+                &mut out,
+                |rows| bar.set_position(rows),
+            )?;
             Some(rows)
         }
         Answerer::Remote(remote) => {
@@ -126,6 +145,8 @@ fn write<W: Write + Send>(
             None
         }
     };
-    let out = out.into_inner().map_err(|cause| Error::new(ErrorKind::Unavailable, broken()).because(cause.into_error()))?;
+    let out = out.into_inner().map_err(|cause| {
+        Error::new(ErrorKind::Unavailable, broken()).because(cause.into_error())
+    })?;
     Ok((out, rows))
 }

@@ -1,4 +1,5 @@
-//! The filter as flags, built from the table of fields: `--source ECS`, `--source-not IAM`, `--resource-id-prefix r-`.
+//! The filter as flags, built from the table of fields: `--source ECS`, `--source-not IAM`,
+//! `--resource-id-prefix r-`.
 
 use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use clap::builder::PossibleValuesParser;
@@ -23,17 +24,32 @@ struct Flag {
 
 fn flags() -> Vec<Flag> {
     let mut flags = Vec::new();
-    let mut add = |parameter: String, help: String, values, common| flags.push(Flag { parameter, help, values, common });
+    let mut add = |parameter: String, help: String, values, common| {
+        flags.push(Flag { parameter, help, values, common })
+    };
     for def in FIELDS {
         for operator in def.operators {
             let name = def.name;
             match operator {
                 FilterOperator::Equal => add(name.to_owned(), help(def), values(def), true),
-                FilterOperator::Not => add(format!("{name}.not"), format!("{}: not this value", def.en), values(def), false),
-                FilterOperator::Prefix => add(format!("{name}.prefix"), format!("{}: begins with this", def.en), None, false),
-                FilterOperator::Exists => {
-                    add(format!("{name}.exists"), format!("{}: has a value", def.en), Some(&["true", "false"]), false)
-                }
+                FilterOperator::Not => add(
+                    format!("{name}.not"),
+                    format!("{}: not this value", def.en),
+                    values(def),
+                    false,
+                ),
+                FilterOperator::Prefix => add(
+                    format!("{name}.prefix"),
+                    format!("{}: begins with this", def.en),
+                    None,
+                    false,
+                ),
+                FilterOperator::Exists => add(
+                    format!("{name}.exists"),
+                    format!("{}: has a value", def.en),
+                    Some(&["true", "false"]),
+                    false,
+                ),
                 FilterOperator::Range => {
                     add(format!("{name}.min"), format!("{}: at least this", def.en), None, false);
                     add(format!("{name}.max"), format!("{}: at most this", def.en), None, false);
@@ -46,10 +62,16 @@ fn flags() -> Vec<Flag> {
         ("from", "First moment: RFC 3339 or milliseconds"),
         ("to", "First moment that no longer counts"),
         ("last", "Only the last 24h, 7d, 90d …"),
-        ("text", "Words, \"quoted phrases\" and path:value in the record, in any case; all must match"),
+        (
+            "text",
+            "Words, \"quoted phrases\" and path:value in the record, in any case; all must match",
+        ),
         ("substring", "Exact text in the record"),
         ("filter", "Groups of conditions as JSON: {\"any\":[{…},{…}],\"not\":{…},\"record\":{…}}"),
-        ("filter_type", "event_name, resource_id, resource_name or another field, with --filter-value"),
+        (
+            "filter_type",
+            "event_name, resource_id, resource_name or another field, with --filter-value",
+        ),
         ("filter_value", "The value for --filter-type"),
     ] {
         add(name.to_owned(), help.to_owned(), None, true);
@@ -60,7 +82,11 @@ fn flags() -> Vec<Flag> {
 }
 
 fn help(def: &FieldDef) -> String {
-    let network = if def.operators.contains(&FilterOperator::Cidr) { "; a network such as 10.0.0.0/8 too" } else { "" };
+    let network = if def.operators.contains(&FilterOperator::Cidr) {
+        "; a network such as 10.0.0.0/8 too"
+    } else {
+        ""
+    };
     format!("{} {}{network}", def.en, def.zh)
 }
 
@@ -98,7 +124,12 @@ impl Args for FilterArgs {
         for flag in flags() {
             // clap keeps names for the life of the program, and there is one such program.
             let name: &'static str = id(&flag.parameter).leak();
-            let mut arg = Arg::new(name).long(name).help(flag.help).help_heading(HEADING).action(ArgAction::Append).value_name("VALUE");
+            let mut arg = Arg::new(name)
+                .long(name)
+                .help(flag.help)
+                .help_heading(HEADING)
+                .action(ArgAction::Append)
+                .value_name("VALUE");
             arg = arg.hide_short_help(!flag.common);
             if let Some(values) = flag.values {
                 arg = arg.value_parser(PossibleValuesParser::new(values));

@@ -1,11 +1,12 @@
-//! `annals ingest --follow`: files that are written to are read on, through rotation, and from where it was left after a
-//! restart.
+//! `annals ingest --follow`: files that are written to are read on, through rotation, and from
+//! where it was left after a restart.
 //!
-//! A file is known by device, inode and its first bytes, not by its name: a log that is renamed is read to its end, one that
-//! is cut off and begun anew is read from its beginning. How far each was read is noted after what was read is durable. A
-//! process that dies in between reads some lines again, which are known then. One record a line; a line counts when it has
-//! its end, and one that is far longer than any record may be is named and passed over. Packed files are read once, when they do not
-//! grow any more.
+//! A file is known by device, inode and its first bytes, not by its name: a log that is renamed is
+//! read to its end, one that is cut off and begun anew is read from its beginning. How far each was
+//! read is noted after what was read is durable. A process that dies in between reads some lines
+//! again, which are known then. One record a line; a line counts when it has its end, and one that
+//! is far longer than any record may be is named and passed over. Packed files are read once, when
+//! they do not grow any more.
 
 use super::ingest::{Door, RecordSource, expand};
 use super::output::note;
@@ -28,7 +29,8 @@ const REST: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(30);
 /// Bytes that are read and taken in at a time at most; a line may be longer.
 const CHUNK_BYTES: usize = 8 << 20;
-/// The longest line that is read as one: many times the longest record. Of a longer one no more is held in memory.
+/// The longest line that is read as one: many times the longest record. Of a longer one no more is
+/// held in memory.
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// First bytes that a file is known by.
 const HEAD_BYTES: usize = 256;
@@ -64,18 +66,28 @@ struct Progress {
 struct Followed {
     read: Progress,
     file: File,
-    /// Since when its name is another file's or nobody's, or when it grew last after that. Who writes to it may not know yet:
-    /// it is read on until it has been quiet for a while, and then no more.
+    /// Since when its name is another file's or nobody's, or when it grew last after that. Who
+    /// writes to it may not know yet: it is read on until it has been quiet for a while, and then
+    /// no more.
     gone: Option<Instant>,
 }
 
 /// Follows the files that the patterns name, for ever.
-pub(super) fn run(door: &Door<'_>, patterns: &[String], state: &Path, mut heard: impl FnMut(u64)) -> Result<u8> {
+pub(super) fn run(
+    door: &Door<'_>,
+    patterns: &[String],
+    state: &Path,
+    mut heard: impl FnMut(u64),
+) -> Result<u8> {
     if let Some(pattern) = patterns.iter().find(|pattern| *pattern == "-") {
-        return Err(Error::parameter("--follow", format!("{pattern} is standard input, which is followed anyway: name files")));
+        return Err(Error::parameter(
+            "--follow",
+            format!("{pattern} is standard input, which is followed anyway: name files"),
+        ));
     }
     let known = load(state)?;
-    let mut follower = Follower { door, known, files: HashMap::new(), troubled: HashSet::new(), state };
+    let mut follower =
+        Follower { door, known, files: HashMap::new(), troubled: HashSet::new(), state };
     let mut failing = false;
     loop {
         match follower.round(patterns, &mut heard) {
@@ -87,7 +99,9 @@ pub(super) fn run(door: &Door<'_>, patterns: &[String], state: &Path, mut heard:
                 std::thread::sleep(EVERY);
             }
             // What is wrong with the question will not become right.
-            Err(error) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound) => return Err(error),
+            Err(error) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound) => {
+                return Err(error);
+            }
             Err(error) => {
                 if !failing {
                     note(&format!("annals: {error}; trying again until it works"));
@@ -103,7 +117,9 @@ pub(super) fn run(door: &Door<'_>, patterns: &[String], state: &Path, mut heard:
 pub(super) fn default_state(words: &[String]) -> Result<PathBuf> {
     let home = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")));
-    let home = home.ok_or_else(|| Error::parameter("--state", "say in which file to keep how far was read: there is no HOME"))?;
+    let home = home.ok_or_else(|| {
+        Error::parameter("--state", "say in which file to keep how far was read: there is no HOME")
+    })?;
     let digest = Sha256::digest(words.join("\0"));
     Ok(home.join("annals").join(format!("follow-{}.json", crate::event::hex(&digest[..8]))))
 }
@@ -112,9 +128,13 @@ fn load(path: &Path) -> Result<Vec<Progress>> {
     let shown = || path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => {
-            let state: FollowState = serde_json::from_slice(&bytes).context(ErrorKind::Invalid, || {
-                format!("{} does not say how far was read: move it away to read everything again", shown())
-            })?;
+            let state: FollowState =
+                serde_json::from_slice(&bytes).context(ErrorKind::Invalid, || {
+                    format!(
+                        "{} does not say how far was read: move it away to read everything again",
+                        shown()
+                    )
+                })?;
             Ok(state.files)
         }
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -155,10 +175,12 @@ impl Follower<'_> {
         let mut there = HashMap::new();
         for pattern in patterns {
             match expand(pattern) {
-                Ok(sources) => there.extend(sources.into_iter().filter_map(|source| match source {
-                    RecordSource::File(path) => Some((identity(&path)?, path)),
-                    RecordSource::Stdin => None,
-                })),
+                Ok(sources) => {
+                    there.extend(sources.into_iter().filter_map(|source| match source {
+                        RecordSource::File(path) => Some((identity(&path)?, path)),
+                        RecordSource::Stdin => None,
+                    }))
+                }
                 // It may come yet.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -186,7 +208,11 @@ impl Follower<'_> {
                 }
             };
             self.troubled.remove(&path);
-            let known = self.known.iter().position(|read| (read.device, read.inode) == key).map(|place| self.known.swap_remove(place));
+            let known = self
+                .known
+                .iter()
+                .position(|read| (read.device, read.inode) == key)
+                .map(|place| self.known.swap_remove(place));
             let fresh = Progress {
                 path: path.clone(),
                 device: key.0,
@@ -210,8 +236,8 @@ impl Follower<'_> {
         }
     }
 
-    /// Takes the next lines of a file in; whether there may be more. What cannot be read is told of and left for later; an
-    /// error is one of where the records go.
+    /// Takes the next lines of a file in; whether there may be more. What cannot be read is told of
+    /// and left for later; an error is one of where the records go.
     fn read_on(&mut self, key: (u64, u64), heard: &mut impl FnMut(u64)) -> Result<bool> {
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
         let path = followed.read.path.clone();
@@ -229,8 +255,11 @@ impl Follower<'_> {
         let first_line = followed.read.lines;
         match self.door.take_bytes(&chunk, &shown, first_line) {
             Ok(taken) => heard(taken),
-            // Who sends to a server has named the record already, and sent all others of these lines.
-            Err(error) if error.kind() == ErrorKind::TooLarge && matches!(self.door, Door::Remote(..)) => {}
+            // Who sends to a server has named the record already, and sent all others of these
+            // lines.
+            Err(error)
+                if error.kind() == ErrorKind::TooLarge && matches!(self.door, Door::Remote(..)) => {
+            }
             Err(error) => return Err(error),
         }
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
@@ -249,7 +278,10 @@ impl Follower<'_> {
         let read = &mut followed.read;
         if !read.passing {
             let line = read.lines + 1;
-            note(&format!("annals: {}: line {line} has more than {LINE_BYTES_MAX} bytes; it is passed over", read.path.display()));
+            note(&format!(
+                "annals: {}: line {line} has more than {LINE_BYTES_MAX} bytes; it is passed over",
+                read.path.display()
+            ));
         }
         read.offset += bytes;
         read.lines += u64::from(ended);
@@ -260,7 +292,12 @@ impl Follower<'_> {
     }
 
     /// A packed file is read once, as a whole, when it has not grown since it was looked at last.
-    fn read_packed(&mut self, key: (u64, u64), length: u64, heard: &mut impl FnMut(u64)) -> Result<bool> {
+    fn read_packed(
+        &mut self,
+        key: (u64, u64),
+        length: u64,
+        heard: &mut impl FnMut(u64),
+    ) -> Result<bool> {
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
         match followed.read.packed {
             Some((before, read)) if before == length => {
@@ -268,11 +305,15 @@ impl Follower<'_> {
                     let source = RecordSource::File(followed.read.path.clone());
                     match self.door.take_file(&source) {
                         Ok(taken) => heard(taken),
-                        // It is cut off, or no such file after all: what was whole is taken in. It is read again if it grows.
-                        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge) => {
+                        // It is cut off, or no such file after all: what was whole is taken in. It
+                        // is read again if it grows.
+                        Err(error)
+                            if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge) =>
+                        {
                             note(&format!("annals: {error}; it is read again if it grows"));
                         }
-                        // It was renamed just now: its new name is found next time, if it is followed.
+                        // It was renamed just now: its new name is found next time, if it is
+                        // followed.
                         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
                         Err(error) => return Err(error),
                     }
@@ -291,9 +332,19 @@ impl Follower<'_> {
     fn save(&mut self) -> Result<()> {
         let excess = self.known.len().saturating_sub(GONE_MAX);
         self.known.drain(..excess);
-        let files = self.files.values().map(|followed| followed.read.clone()).chain(self.known.iter().cloned()).collect();
-        let bytes = serde_json::to_vec(&FollowState { files }).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
-        let folder = self.state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        let files = self
+            .files
+            .values()
+            .map(|followed| followed.read.clone())
+            .chain(self.known.iter().cloned())
+            .collect();
+        let bytes = serde_json::to_vec(&FollowState { files })
+            .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+        let folder = self
+            .state
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or_else(|| Path::new("."));
         let write = || {
             std::fs::create_dir_all(folder)?;
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -348,12 +399,19 @@ impl Followed {
         Ok(bytes)
     }
 
-    /// A file that is shorter than was read of it, or begins with something else, was cut off and is written anew; an inode
-    /// may also be another file's now.
+    /// A file that is shorter than was read of it, or begins with something else, was cut off and
+    /// is written anew; an inode may also be another file's now.
     fn begin_anew_if_cut(&mut self, length: u64) -> std::io::Result<()> {
         let (bytes, hash) = self.read.head.clone();
         if length < self.read.offset || head_hash(&self.read_at(0, bytes)?) != hash && bytes > 0 {
-            self.read = Progress { offset: 0, lines: 0, head: (0, String::new()), packed: None, passing: false, ..self.read.clone() };
+            self.read = Progress {
+                offset: 0,
+                lines: 0,
+                head: (0, String::new()),
+                packed: None,
+                passing: false,
+                ..self.read.clone()
+            };
         }
         Ok(())
     }
@@ -388,8 +446,16 @@ impl Followed {
                     }
                     return Ok(Look::Lines(chunk));
                 }
-                None if at_end => return Ok(if self.is_over() && !chunk.is_empty() { Look::Lines(chunk) } else { Look::Nothing }),
-                None if limit >= LINE_BYTES_MAX => return Ok(Look::TooLong(chunk.len() as u64, false)),
+                None if at_end => {
+                    return Ok(if self.is_over() && !chunk.is_empty() {
+                        Look::Lines(chunk)
+                    } else {
+                        Look::Nothing
+                    });
+                }
+                None if limit >= LINE_BYTES_MAX => {
+                    return Ok(Look::TooLong(chunk.len() as u64, false));
+                }
                 None => limit *= 2,
             }
         }

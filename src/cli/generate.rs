@@ -32,14 +32,18 @@ pub(super) struct GenerateArgs {
 }
 
 pub(super) fn run(args: &GenerateArgs) -> Result<u8> {
-    let mut plan = Plan { events: args.events, seed: args.seed, tenants: args.tenants, ..Plan::default() };
+    let mut plan =
+        Plan { events: args.events, seed: args.seed, tenants: args.tenants, ..Plan::default() };
     let end = match &args.end {
-        Some(end) => Timestamp::parse(end).map_err(|error| crate::error::Error::parameter("--end", error.to_string()))?.millis(),
+        Some(end) => Timestamp::parse(end)
+            .map_err(|error| crate::error::Error::parameter("--end", error.to_string()))?
+            .millis(),
         None => plan.start_ms + i64::from(plan.days) * DAY_MS,
     };
     plan.days = args.days;
     plan.start_ms = end - i64::from(args.days) * DAY_MS;
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
-    generate(&plan, &mut out).context(ErrorKind::Unavailable, || "cannot write to standard output".to_owned())?;
+    generate(&plan, &mut out)
+        .context(ErrorKind::Unavailable, || "cannot write to standard output".to_owned())?;
     Ok(OK)
 }

@@ -1,7 +1,7 @@
 //! `annals ingest`: files, folders, globs and standard input, into a data directory or a server.
 //!
-//! A folder may be what a cloud delivers to a bucket: CloudTrail's `AWSLogs/…` and the `CloudTraces/…` of CTS. Their digests,
-//! which hold hashes and no events, are passed over.
+//! A folder may be what a cloud delivers to a bucket: CloudTrail's `AWSLogs/…` and the
+//! `CloudTraces/…` of CTS. Their digests, which hold hashes and no events, are passed over.
 
 use super::follow::{self, default_state};
 use super::output::{line, note};
@@ -39,19 +39,25 @@ pub(super) struct IngestArgs {
     #[command(flatten)]
     place: AskedPlace,
     /// Whose records they are
-    #[arg(long, value_name = "TENANT", required_unless_present = "tenant_from", conflicts_with = "tenant_from")]
+    #[arg(
+        long,
+        value_name = "TENANT",
+        required_unless_present = "tenant_from",
+        conflicts_with = "tenant_from"
+    )]
     tenant: Option<String>,
     /// Take the tenant from this path of each record, such as project_id
     #[arg(long, value_name = "PATH")]
     tenant_from: Option<String>,
-    /// The records' format: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents or ecs
+    /// The records' format: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents or
+    /// ecs
     #[arg(long, default_value = "auto")]
     format: String,
     /// Go on reading what is written to the files, one record a line, through rotation and restarts
     #[arg(long)]
     follow: bool,
-    /// The file that says how far was read; by default in the data directory, or one for these files and
-    /// this server in ~/.local/state/annals
+    /// The file that says how far was read; by default in the data directory, or one for these
+    /// files and this server in ~/.local/state/annals
     #[arg(long, value_name = "FILE", requires = "follow")]
     state: Option<PathBuf>,
     /// Files, folders or globs; - is standard input
@@ -65,12 +71,18 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let session = Session::new()?;
     let door = match (&args.place.data, &args.place.url) {
         // What runs for long looks after the store as a server does.
-        (Some(data), _) if args.follow => {
-            Door::Local(Box::new(session.open_with(data, AccessMode::Write, Settings::default())?), format, rule)
+        (Some(data), _) if args.follow => Door::Local(
+            Box::new(session.open_with(data, AccessMode::Write, Settings::default())?),
+            format,
+            rule,
+        ),
+        (Some(data), _) => {
+            Door::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule)
         }
-        (Some(data), _) => Door::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule),
         (None, Some(url)) => Door::Remote(Remote::new(&session.runtime, url)?, args.request()),
-        (None, None) => return Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+        (None, None) => {
+            return Err(Error::parameter("--data", "say where: --data DIR or --url URL"));
+        }
     };
     let progress = progress_bar();
     if args.follow {
@@ -121,7 +133,9 @@ impl IngestArgs {
 
 fn progress_bar() -> ProgressBar {
     // Drawn on standard error, and only if that is a terminal.
-    let style = ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec} {elapsed} {msg}").expect("the template is valid");
+    let style =
+        ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec} {elapsed} {msg}")
+            .expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(std::time::Duration::from_millis(120));
     bar
@@ -153,7 +167,10 @@ impl RecordSource {
     fn open(&self) -> Result<Unpacked<'static>> {
         match self {
             Self::Stdin => Unpacked::detect(std::io::stdin(), u64::MAX),
-            Self::File(path) => Unpacked::detect(File::open(path).map_err(|cause| Error::io(path.display(), cause))?, u64::MAX),
+            Self::File(path) => Unpacked::detect(
+                File::open(path).map_err(|cause| Error::io(path.display(), cause))?,
+                u64::MAX,
+            ),
         }
     }
 }
@@ -170,7 +187,9 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<RecordSource>> {
     } else if path.exists() {
         files.push(path.to_owned());
     } else if pattern.contains(['*', '?', '[']) {
-        let paths = glob::glob(pattern).map_err(|cause| Error::parameter("FILE", format!("{pattern:?} is no pattern")).because(cause))?;
+        let paths = glob::glob(pattern).map_err(|cause| {
+            Error::parameter("FILE", format!("{pattern:?} is no pattern")).because(cause)
+        })?;
         files.extend(paths.flatten().filter(|path| path.is_file()));
     }
     if files.is_empty() {
@@ -185,7 +204,11 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder.display(), cause))?;
     for entry in entries {
         let path = entry.map_err(|cause| Error::io(folder.display(), cause))?.path();
-        let named = |endings: &[&str]| path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending));
+        let named = |endings: &[&str]| {
+            path.extension()
+                .and_then(|ending| ending.to_str())
+                .is_some_and(|ending| endings.contains(&ending))
+        };
         if path.is_dir() {
             walk(&path, files)?;
         } else if is_digest(&path) {
@@ -197,7 +220,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file is a digest that a cloud delivers beside its logs: `…_CloudTrail-Digest_…`, `…_CloudTrace-Digest_…`.
+/// Whether a file is a digest that a cloud delivers beside its logs: `…_CloudTrail-Digest_…`,
+/// `…_CloudTrace-Digest_…`.
 fn is_digest(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     name.contains("_CloudTrail-Digest_") || name.contains("_CloudTrace-Digest_")
@@ -207,14 +231,22 @@ impl Door<'_> {
     /// Takes whole lines in, and says how many records there were.
     ///
     /// # Errors
-    /// What keeps them from being durable; those that are known are passed over when they come again.
+    /// What keeps them from being durable; those that are known are passed over when they come
+    /// again.
     pub(super) fn take_bytes(&self, lines: &[u8], shown: &str, first_line: u64) -> Result<u64> {
         let (outcome, error) = match self {
-            Self::Local(engine, format, rule) => engine.ingest_stream(lines, *format, rule, shown, |_| {}),
-            Self::Remote(remote, request) => Sender::new(remote, request, first_line).send(RecordSplitter::new(lines), |_| {}),
+            Self::Local(engine, format, rule) => {
+                engine.ingest_stream(lines, *format, rule, shown, |_| {})
+            }
+            Self::Remote(remote, request) => {
+                Sender::new(remote, request, first_line).send(RecordSplitter::new(lines), |_| {})
+            }
         };
         say_quarantined(&outcome, shown, first_line);
-        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()), |error| Err(error.at(shown)))
+        error.map_or_else(
+            || Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()),
+            |error| Err(error.at(shown)),
+        )
     }
 
     /// The same for a whole file, packed or not.
@@ -224,16 +256,24 @@ impl Door<'_> {
     pub(super) fn take_file(&self, source: &RecordSource) -> Result<u64> {
         let (outcome, error) = self.take_source(source, |_| {});
         say_quarantined(&outcome, &source.to_string(), 0);
-        error.map_or_else(|| Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()), |error| Err(error.at(source)))
+        error.map_or_else(
+            || Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()),
+            |error| Err(error.at(source)),
+        )
     }
 
-    fn take_source(&self, source: &RecordSource, heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+    fn take_source(
+        &self,
+        source: &RecordSource,
+        heard: impl FnMut(&Outcome),
+    ) -> (Outcome, Option<Error>) {
         match (self, source.open()) {
             (_, Err(error)) => (Outcome::default(), Some(error)),
-            (Self::Local(engine, format, rule), Ok(input)) => engine.ingest_stream(input, *format, rule, &source.to_string(), heard),
-            (Self::Remote(remote, request), Ok(input)) => {
-                Sender::new(remote, request, 0).send(RecordSplitter::new(std::io::BufReader::new(input)), heard)
+            (Self::Local(engine, format, rule), Ok(input)) => {
+                engine.ingest_stream(input, *format, rule, &source.to_string(), heard)
             }
+            (Self::Remote(remote, request), Ok(input)) => Sender::new(remote, request, 0)
+                .send(RecordSplitter::new(std::io::BufReader::new(input)), heard),
         }
     }
 }
@@ -242,12 +282,24 @@ impl Door<'_> {
 fn say_quarantined(outcome: &Outcome, shown: &str, first_line: u64) {
     let listed = outcome.quarantined.listed();
     for refused in listed.iter().take(NAMED_MAX) {
-        note(&format!("{shown}: line {}: quarantined: {}", first_line + refused.line, refused.reason));
+        note(&format!(
+            "{shown}: line {}: quarantined: {}",
+            first_line + refused.line,
+            refused.reason
+        ));
     }
     let more = outcome.quarantined.total() - listed.len().min(NAMED_MAX) as u64;
     if more > 0 {
-        let reasons = outcome.quarantined.reasons().iter().take(NAMED_MAX).map(|of| format!("{}: {}", of.count, of.reason));
-        note(&format!("{shown}: {more} more records quarantined; of all {}", reasons.collect::<Vec<_>>().join("; ")));
+        let reasons = outcome
+            .quarantined
+            .reasons()
+            .iter()
+            .take(NAMED_MAX)
+            .map(|of| format!("{}: {}", of.count, of.reason));
+        note(&format!(
+            "{shown}: {more} more records quarantined; of all {}",
+            reasons.collect::<Vec<_>>().join("; ")
+        ));
     }
 }
 
@@ -264,7 +316,11 @@ impl IngestTotals {
     fn add(&mut self, door: &Door<'_>, source: &RecordSource, progress: &ProgressBar) {
         progress.set_message(source.to_string());
         let before = self.accepted + self.duplicates + self.quarantined;
-        let heard = |outcome: &Outcome| progress.set_position(before + outcome.accepted + outcome.duplicates + outcome.quarantined.total());
+        let heard = |outcome: &Outcome| {
+            progress.set_position(
+                before + outcome.accepted + outcome.duplicates + outcome.quarantined.total(),
+            )
+        };
         let (outcome, error) = door.take_source(source, heard);
         self.files += 1;
         self.accepted += outcome.accepted;
@@ -285,7 +341,10 @@ impl IngestTotals {
 
     fn report(&self) -> Result<u8> {
         if std::io::stdout().is_terminal() {
-            line(&format!("{} accepted, {} duplicates, {} quarantined", self.accepted, self.duplicates, self.quarantined))?;
+            line(&format!(
+                "{} accepted, {} duplicates, {} quarantined",
+                self.accepted, self.duplicates, self.quarantined
+            ))?;
         } else {
             let json = serde_json::json!({
                 "accepted": self.accepted, "duplicates": self.duplicates, "quarantined": self.quarantined,

@@ -23,7 +23,8 @@ pub(super) struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs) -> Result<u8> {
-    let read = |file: &PathBuf| std::fs::read(file).map_err(|cause| Error::io(file.display(), cause));
+    let read =
+        |file: &PathBuf| std::fs::read(file).map_err(|cause| Error::io(file.display(), cause));
     let rules = args.redaction.as_ref().map(read).transpose()?;
     if let (Some(file), Some(rules)) = (&args.redaction, &rules) {
         Engine::check_redaction(rules).map_err(|error| error.at(file.display()))?;

@@ -1,8 +1,8 @@
 //! The command line: what `annals` does when it is typed.
 //!
-//! Commands that ask something take the filter as flags, built from the table of fields, and put the same question that
-//! HTTP takes, to a data directory (`--data`) or to a server (`--url`). Tables on a terminal, NDJSON in a pipe; what is not
-//! an answer goes to standard error.
+//! Commands that ask something take the filter as flags, built from the table of fields, and put
+//! the same question that HTTP takes, to a data directory (`--data`) or to a server (`--url`).
+//! Tables on a terminal, NDJSON in a pipe; what is not an answer goes to standard error.
 
 mod ask;
 mod backup;
@@ -134,7 +134,9 @@ struct Session {
 impl Session {
     fn new() -> Result<Self> {
         let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        Ok(Self { runtime: built.context(ErrorKind::Unavailable, || "cannot start threads".to_owned())? })
+        Ok(Self {
+            runtime: built.context(ErrorKind::Unavailable, || "cannot start threads".to_owned())?,
+        })
     }
 
     fn open(&self, data: &Path, access: AccessMode) -> Result<Engine> {
@@ -149,7 +151,13 @@ impl Session {
     }
 
     fn open_with(&self, data: &Path, access: AccessMode, settings: Settings) -> Result<Engine> {
-        Engine::open_with(data, access, Arc::new(SystemClock), self.runtime.handle().clone(), settings)
+        Engine::open_with(
+            data,
+            access,
+            Arc::new(SystemClock),
+            self.runtime.handle().clone(),
+            settings,
+        )
     }
 }
 
@@ -158,8 +166,13 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Libraries tell a long story of every table version; only what is wrong is worth a line.
     // A log that nobody reads any more must not end the server.
-    let log = tracing_subscriber::fmt().log_internal_errors(false).with_writer(std::io::stderr).with_max_level(tracing::Level::WARN);
-    log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).without_time().init();
+    let log = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN);
+    log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .without_time()
+        .init();
     raise_open_files();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
@@ -167,7 +180,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Lets the process have as many open files as the system allows: every segment that was asked keeps its file.
+/// Lets the process have as many open files as the system allows: every segment that was asked
+/// keeps its file.
 fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -191,7 +205,10 @@ fn fail(error: &Error) -> ExitCode {
 fn broken_pipe(error: &Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        if cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe) {
+        if cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+        {
             return true;
         }
         source = cause.source();

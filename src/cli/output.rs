@@ -29,8 +29,14 @@ impl OutputFormat {
     /// Parquet, which is a form of exports.
     pub(super) fn or_default(form: Option<Self>) -> Result<Self> {
         match form {
-            Some(Self::Parquet) => Err(Error::parameter("--output", "parquet is a form of annals export")),
-            form => Ok(form.unwrap_or(if std::io::stdout().is_terminal() { Self::Table } else { Self::Ndjson })),
+            Some(Self::Parquet) => {
+                Err(Error::parameter("--output", "parquet is a form of annals export"))
+            }
+            form => Ok(form.unwrap_or(if std::io::stdout().is_terminal() {
+                Self::Table
+            } else {
+                Self::Ndjson
+            })),
         }
     }
 }
@@ -53,7 +59,8 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));
 }
 
-/// The same text with control characters made visible: what came from a record must not steer a terminal.
+/// The same text with control characters made visible: what came from a record must not steer a
+/// terminal.
 pub(super) fn printable(text: &str) -> String {
     let unsafe_letter = |letter: char| {
         letter.is_control()
@@ -62,8 +69,12 @@ pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            letter if unsafe_letter(letter) && (letter as u32) < 0x100 => shown.push_str(&format!("\\x{:02x}", letter as u32)),
-            letter if unsafe_letter(letter) => shown.push_str(&format!("\\u{{{:x}}}", letter as u32)),
+            letter if unsafe_letter(letter) && (letter as u32) < 0x100 => {
+                shown.push_str(&format!("\\x{:02x}", letter as u32))
+            }
+            letter if unsafe_letter(letter) => {
+                shown.push_str(&format!("\\u{{{:x}}}", letter as u32))
+            }
             letter => shown.push(letter),
         }
     }
@@ -79,7 +90,9 @@ pub(super) fn table(headers: &[&str], rows: &[Vec<String>], numbers: &[usize]) -
     } else {
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
-    table.set_header(headers.iter().map(|header| Cell::new(header.to_uppercase())).collect::<Vec<_>>());
+    table.set_header(
+        headers.iter().map(|header| Cell::new(header.to_uppercase())).collect::<Vec<_>>(),
+    );
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
     }
@@ -97,17 +110,24 @@ pub(super) fn cell(value: Option<&Json>) -> String {
     match value {
         None | Some(Json::Null) => String::new(),
         Some(Json::String(text)) => text.clone(),
-        Some(Json::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(" "),
+        Some(Json::Array(items)) => {
+            items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(" ")
+        }
         Some(other) => other.to_string(),
     }
 }
 
 /// A line of CSV. A cell that a spreadsheet would take for a formula gets an apostrophe in front.
 pub(super) fn csv_line(cells: &[String]) -> Result<String> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     let broken = || "cannot write CSV".to_owned();
-    writer.write_record(cells.iter().map(|cell| formula_safe(cell).into_owned())).context(ErrorKind::Internal, broken)?;
-    let bytes = writer.into_inner().map_err(|cause| Error::internal(broken()).because(cause.to_string()))?;
+    writer
+        .write_record(cells.iter().map(|cell| formula_safe(cell).into_owned()))
+        .context(ErrorKind::Internal, broken)?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|cause| Error::internal(broken()).because(cause.to_string()))?;
     String::from_utf8(bytes).context(ErrorKind::Internal, broken)
 }
 
@@ -122,7 +142,9 @@ mod tests {
 
     #[test]
     fn formulas_are_disarmed_and_quotes_doubled() {
-        let line = csv_line(&["=1+1".into(), " @x".into(), "a\"b,c".into(), "plain".into(), "＝x".into()]).expect("a line");
+        let line =
+            csv_line(&["=1+1".into(), " @x".into(), "a\"b,c".into(), "plain".into(), "＝x".into()])
+                .expect("a line");
         assert_eq!(line, "'=1+1,' @x,\"a\"\"b,c\",plain,'＝x\r\n");
     }
 }

@@ -34,7 +34,8 @@ enum RetentionCommand {
         #[command(flatten)]
         place: AskedPlace,
     },
-    /// Set for how many days the events of a tenant are kept, or of all tenants that have no days of their own
+    /// Set for how many days the events of a tenant are kept, or of all tenants that have no days
+    /// of their own
     Set {
         #[command(flatten)]
         place: AskedPlace,
@@ -117,8 +118,12 @@ pub(super) fn retention(args: &RetentionArgs) -> Result<u8> {
             let tenant = tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone()));
             (place, PolicyCall::Retain, tenant.chain([("days".to_owned(), days.clone())]).collect())
         }
-        RetentionCommand::Floor { place, days } => (place, PolicyCall::Retain, vec![("floor_days".to_owned(), days.to_string())]),
-        RetentionCommand::Run { place, dry_run } => (place, PolicyCall::Run, vec![("dry_run".to_owned(), dry_run.to_string())]),
+        RetentionCommand::Floor { place, days } => {
+            (place, PolicyCall::Retain, vec![("floor_days".to_owned(), days.to_string())])
+        }
+        RetentionCommand::Run { place, dry_run } => {
+            (place, PolicyCall::Run, vec![("dry_run".to_owned(), dry_run.to_string())])
+        }
     };
     run(place, &call, pairs).and_then(|answer| say(&answer))
 }
@@ -128,10 +133,15 @@ pub(super) fn hold(args: &HoldArgs) -> Result<u8> {
         HoldCommand::List { place } => (place, PolicyCall::Show, Vec::new()),
         HoldCommand::Place { name, place, tenant, reason, filter } => {
             let tenants = tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone()));
-            let pairs = tenants.chain([("reason".to_owned(), reason.clone())]).chain(filter.pairs.iter().cloned()).collect();
+            let pairs = tenants
+                .chain([("reason".to_owned(), reason.clone())])
+                .chain(filter.pairs.iter().cloned())
+                .collect();
             (place, PolicyCall::Place(name.clone()), pairs)
         }
-        HoldCommand::Lift { name, place, reason } => (place, PolicyCall::Lift(name.clone()), vec![("reason".to_owned(), reason.clone())]),
+        HoldCommand::Lift { name, place, reason } => {
+            (place, PolicyCall::Lift(name.clone()), vec![("reason".to_owned(), reason.clone())])
+        }
     };
     run(place, &call, pairs).and_then(|answer| say(&answer["holds"]))
 }
@@ -141,9 +151,13 @@ fn run(place: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> R
     let pairs = Pairs(pairs);
     match (&place.data, &place.url) {
         (Some(data), _) => {
-            let access = if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };
+            let access =
+                if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };
             if !data.exists() {
-                return Err(Error::parameter("--data", format!("there is nothing at {}", data.display())));
+                return Err(Error::parameter(
+                    "--data",
+                    format!("there is nothing at {}", data.display()),
+                ));
             }
             call.answer(&session.open(data, access)?, &pairs)
         }

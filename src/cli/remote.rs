@@ -23,9 +23,15 @@ impl<'a> Remote<'a> {
     pub(super) fn new(runtime: &'a Runtime, url: &str) -> Result<Self> {
         let parsed = url::Url::parse(url).ok().filter(|parsed| parsed.scheme() == "http");
         if parsed.is_none() {
-            return Err(Error::parameter("--url", format!("{url:?} is no address such as http://127.0.0.1:7400")));
+            return Err(Error::parameter(
+                "--url",
+                format!("{url:?} is no address such as http://127.0.0.1:7400"),
+            ));
         }
-        let client = Client::builder().no_proxy().build().context(ErrorKind::Unavailable, || "cannot start a client".to_owned())?;
+        let client = Client::builder()
+            .no_proxy()
+            .build()
+            .context(ErrorKind::Unavailable, || "cannot start a client".to_owned())?;
         Ok(Self { runtime, url: url.trim_end_matches('/').to_owned(), client })
     }
 
@@ -41,20 +47,28 @@ impl<'a> Remote<'a> {
 
     /// A call without a body, by its method.
     pub(super) fn call(&self, method: &str, path: &str, pairs: &Pairs) -> Result<Json> {
-        let method = Method::from_bytes(method.as_bytes()).context(ErrorKind::Internal, || format!("{method} is no method"))?;
+        let method = Method::from_bytes(method.as_bytes())
+            .context(ErrorKind::Internal, || format!("{method} is no method"))?;
         self.send(self.client.request(method, format!("{}{path}?{}", self.url, pairs.to_query())))
     }
 
-    /// The same, sent again when the server says that it has no room now. It takes a record once, however often it comes.
+    /// The same, sent again when the server says that it has no room now. It takes a record once,
+    /// however often it comes.
     pub(super) fn post_patiently(&self, path: &str, pairs: &Pairs, body: Vec<u8>) -> Result<Json> {
         let body = bytes::Bytes::from(body);
         let mut tries = 1;
         loop {
-            let request = self.client.post(format!("{}{path}?{}", self.url, pairs.to_query())).body(body.clone());
+            let request = self
+                .client
+                .post(format!("{}{path}?{}", self.url, pairs.to_query()))
+                .body(body.clone());
             match self.exchange(request)? {
                 (StatusCode::SERVICE_UNAVAILABLE, json) if tries < TRIES_MAX => {
                     let refusal = refusal(StatusCode::SERVICE_UNAVAILABLE, &json);
-                    super::output::note(&format!("annals: {refusal}; trying again in {} s", RETRY_AFTER.as_secs()));
+                    super::output::note(&format!(
+                        "annals: {refusal}; trying again in {} s",
+                        RETRY_AFTER.as_secs()
+                    ));
                     std::thread::sleep(RETRY_AFTER);
                     tries += 1;
                 }
@@ -72,15 +86,22 @@ impl<'a> Remote<'a> {
         let lost = || format!("the answer of {} broke off: it is incomplete", self.url);
         let mut response = self.runtime.block_on(async {
             let request = self.client.get(format!("{}{path}?{}", self.url, pairs.to_query()));
-            request.send().await.context(ErrorKind::Unavailable, || format!("no answer from {}", self.url))
+            request
+                .send()
+                .await
+                .context(ErrorKind::Unavailable, || format!("no answer from {}", self.url))
         })?;
         if !response.status().is_success() {
             let status = response.status();
-            let body = self.runtime.block_on(response.bytes()).context(ErrorKind::Unavailable, lost)?;
+            let body =
+                self.runtime.block_on(response.bytes()).context(ErrorKind::Unavailable, lost)?;
             return Err(refusal(status, &serde_json::from_slice(&body).unwrap_or_default()));
         }
-        while let Some(piece) = self.runtime.block_on(response.chunk()).context(ErrorKind::Unavailable, lost)? {
-            out.write_all(&piece).context(ErrorKind::Unavailable, || "cannot write the export".to_owned())?;
+        while let Some(piece) =
+            self.runtime.block_on(response.chunk()).context(ErrorKind::Unavailable, lost)?
+        {
+            out.write_all(&piece)
+                .context(ErrorKind::Unavailable, || "cannot write the export".to_owned())?;
         }
         Ok(())
     }
@@ -98,7 +119,8 @@ impl<'a> Remote<'a> {
             let response = request.send().await.context(ErrorKind::Unavailable, lost)?;
             let status = response.status();
             let body = response.bytes().await.context(ErrorKind::Unavailable, lost)?;
-            let json: Json = serde_json::from_slice(&body).context(ErrorKind::Unavailable, || format!("{} is no annals", self.url))?;
+            let json: Json = serde_json::from_slice(&body)
+                .context(ErrorKind::Unavailable, || format!("{} is no annals", self.url))?;
             Ok((status, json))
         })
     }
@@ -110,7 +132,8 @@ fn refusal(status: StatusCode, json: &Json) -> Error {
     match (status.is_client_error(), json["parameter"].as_str()) {
         _ if status == StatusCode::PAYLOAD_TOO_LARGE => Error::new(ErrorKind::TooLarge, detail),
         (true, Some(parameter)) => {
-            let detail = detail.strip_prefix(&format!("{parameter}: ")).unwrap_or(&detail).to_owned();
+            let detail =
+                detail.strip_prefix(&format!("{parameter}: ")).unwrap_or(&detail).to_owned();
             Error::parameter(parameter, detail)
         }
         (true, None) => Error::invalid(detail),

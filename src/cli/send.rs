@@ -1,4 +1,5 @@
-//! Sending records to a server, a request at a time, and in smaller ones where the server says that one is too large.
+//! Sending records to a server, a request at a time, and in smaller ones where the server says that
+//! one is too large.
 
 use super::output::note;
 use super::remote::Remote;
@@ -24,7 +25,8 @@ pub(super) struct Sender<'a> {
     passed: Option<Error>,
 }
 
-/// Records that are to be one request: a line each, and for each where its line ends and which line of the source it is.
+/// Records that are to be one request: a line each, and for each where its line ends and which line
+/// of the source it is.
 #[derive(Default)]
 struct RequestBody {
     bytes: Vec<u8>,
@@ -34,7 +36,9 @@ struct RequestBody {
 impl RequestBody {
     fn add(&mut self, record: &[u8], line: u64) {
         // One record, one line: a break within a record is white space between its tokens.
-        self.bytes.extend(record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+        self.bytes.extend(
+            record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
+        );
         self.bytes.push(b'\n');
         self.lines.push((self.bytes.len(), line));
     }
@@ -44,7 +48,12 @@ impl RequestBody {
         let middle = self.lines.len() / 2;
         let end = self.lines[middle - 1].0;
         let bytes = self.bytes.split_off(end);
-        let lines = self.lines.split_off(middle).into_iter().map(|(place, line)| (place - end, line)).collect();
+        let lines = self
+            .lines
+            .split_off(middle)
+            .into_iter()
+            .map(|(place, line)| (place - end, line))
+            .collect();
         [self, Self { bytes, lines }]
     }
 }
@@ -55,9 +64,13 @@ impl<'a> Sender<'a> {
         Self { remote, request, first_line, total: Outcome::default(), passed: None }
     }
 
-    /// Sends all records; `heard` hears of each request. A record that is too large by itself is named and passed over, and the
-    /// error tells of it when the others are sent.
-    pub(super) fn send(mut self, mut splitter: RecordSplitter<impl BufRead>, mut heard: impl FnMut(&Outcome)) -> (Outcome, Option<Error>) {
+    /// Sends all records; `heard` hears of each request. A record that is too large by itself is
+    /// named and passed over, and the error tells of it when the others are sent.
+    pub(super) fn send(
+        mut self,
+        mut splitter: RecordSplitter<impl BufRead>,
+        mut heard: impl FnMut(&Outcome),
+    ) -> (Outcome, Option<Error>) {
         let sent = (|| {
             let mut body = RequestBody::default();
             loop {
@@ -78,7 +91,8 @@ impl<'a> Sender<'a> {
         (self.total, sent.err().or(self.passed))
     }
 
-    /// Sends records, as one request if the server takes it. Sent again, records that it took are known to it.
+    /// Sends records, as one request if the server takes it. Sent again, records that it took are
+    /// known to it.
     fn post(&mut self, body: RequestBody) -> Result<()> {
         let mut left = vec![body];
         while let Some(body) = left.pop() {
@@ -91,7 +105,8 @@ impl<'a> Sender<'a> {
                 }
                 Err(error) => {
                     let (length, line) = body.lines.first().copied().unwrap_or_default();
-                    let error = error.at(format!("line {}, a record of {length} bytes", self.first_line + line));
+                    let error = error
+                        .at(format!("line {}, a record of {length} bytes", self.first_line + line));
                     note(&format!("annals: {error}; it is passed over"));
                     self.passed = Some(error);
                 }
@@ -104,8 +119,12 @@ impl<'a> Sender<'a> {
         self.total.accepted += answer["accepted"].as_u64().unwrap_or_default();
         self.total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
         // A request's line numbers are those of its own body; these are the source's.
-        let line = |line: u64| lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line);
-        self.total.quarantined.add(Refusals::deserialize(answer).unwrap_or_default().with_lines(line));
+        let line = |line: u64| {
+            lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line)
+        };
+        self.total
+            .quarantined
+            .add(Refusals::deserialize(answer).unwrap_or_default().with_lines(line));
     }
 }
 
@@ -121,6 +140,9 @@ mod tests {
         }
         let [first, second] = body.halves();
         assert_eq!((first.bytes.as_slice(), first.lines), (&b"{\"a\": 1}\n"[..], vec![(9, 1)]));
-        assert_eq!((second.bytes.as_slice(), second.lines), (&b"{}\n{\"long\":2}\n"[..], vec![(3, 3), (14, 4)]));
+        assert_eq!(
+            (second.bytes.as_slice(), second.lines),
+            (&b"{}\n{\"long\":2}\n"[..], vec![(3, 3), (14, 4)])
+        );
     }
 }

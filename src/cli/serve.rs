@@ -29,7 +29,8 @@ pub(super) struct ServeArgs {
     /// Let `annals backup --url` make backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
-    /// Tell clients of Elasticsearch that this is its version: Filebeat refuses one older than itself
+    /// Tell clients of Elasticsearch that this is its version: Filebeat refuses one older than
+    /// itself
     #[arg(long, value_name = "VERSION", default_value = ELASTIC_VERSION, value_parser = version, hide_short_help = true)]
     elastic_version: String,
     /// Let requests go on for so many seconds after a signal to stop; then they are broken off
@@ -50,19 +51,22 @@ pub(super) struct ServeArgs {
     /// Let events of so many MiB of memory wait to be written into segments; more is refused (503)
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
     buffer: usize,
-    /// Keep files that merging or retention has replaced for so many seconds, for readers of earlier versions of the table
+    /// Keep files that merging or retention has replaced for so many seconds, for readers of
+    /// earlier versions of the table
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs(), hide_short_help = true)]
     keep_replaced: u64,
     /// Keep so many MiB of footers, dictionaries and unpacked pages of segments between questions
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
     open: u64,
-    /// Stop a question that runs for more than so many seconds (504); exports take the time they need
+    /// Stop a question that runs for more than so many seconds (504); exports take the time they
+    /// need
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().question_time.as_secs_f64(), hide_short_help = true)]
     question_timeout: f64,
     /// Take nothing in while the disk has less than so many MiB free
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
     min_free: u64,
-    /// Keep at most so many MiB of records that could not be decoded; one tenant may have a quarter of it
+    /// Keep at most so many MiB of records that could not be decoded; one tenant may have a quarter
+    /// of it
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().quarantine_bytes >> 20, hide_short_help = true)]
     quarantine: u64,
 }
@@ -70,7 +74,8 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     fn settings(&self) -> Result<Settings> {
         let seconds = |flag: &str, seconds: f64| {
-            Duration::try_from_secs_f64(seconds).map_err(|cause| Error::parameter(flag, "is a number of seconds").because(cause))
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|cause| Error::parameter(flag, "is a number of seconds").because(cause))
         };
         Ok(Settings {
             seal_events: self.seal_events,
@@ -91,7 +96,11 @@ impl ServeArgs {
 /// A version as clients take it apart: three numbers.
 fn version(text: &str) -> Result<String, String> {
     let numbers = text.split('.').filter(|number| number.parse::<u32>().is_ok()).count();
-    if numbers == 3 && text.split('.').count() == 3 { Ok(text.to_owned()) } else { Err("is three numbers, such as 8.19.99".to_owned()) }
+    if numbers == 3 && text.split('.').count() == 3 {
+        Ok(text.to_owned())
+    } else {
+        Err("is three numbers, such as 8.19.99".to_owned())
+    }
 }
 
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
@@ -115,7 +124,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
 pub(super) fn screen_at(url: &str) -> String {
     match screen_missing() {
         None => format!("open {url} in a browser"),
-        Some(reason) => format!("there is no screen in this binary ({reason}); to get it, build it with ANNALS_WEB=required"),
+        Some(reason) => format!(
+            "there is no screen in this binary ({reason}); to get it, build it with ANNALS_WEB=required"
+        ),
     }
 }
 
@@ -123,19 +134,30 @@ pub(super) fn screen_at(url: &str) -> String {
 const LAST_SEAL: Duration = Duration::from_secs(20);
 
 /// Serves an engine until a signal to stop; `ready` hears the address.
-pub(super) fn run_server(session: Session, engine: Engine, options: ServeOptions, ready: impl FnOnce(SocketAddr)) -> Result<u8> {
+pub(super) fn run_server(
+    session: Session,
+    engine: Engine,
+    options: ServeOptions,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<u8> {
     let engine = Arc::new(engine);
     session.runtime.block_on(serve(Arc::clone(&engine), options, ready))?;
-    // Everything is safe in the log; sealed, other readers of the table see it too, and the next start is quick.
+    // Everything is safe in the log; sealed, other readers of the table see it too, and the next
+    // start is quick.
     let sealed = engine.seal_within(LAST_SEAL);
     if matches!(sealed, Ok(false)) {
-        note(&format!("what was accepted last is not in segments after {} s: it is safe in the log", LAST_SEAL.as_secs()));
-        // Its threads end with the process: waiting for a disk that is slow would be waiting without an end.
+        note(&format!(
+            "what was accepted last is not in segments after {} s: it is safe in the log",
+            LAST_SEAL.as_secs()
+        ));
+        // Its threads end with the process: waiting for a disk that is slow would be waiting
+        // without an end.
         std::mem::forget(engine);
     } else {
         drop(engine);
     }
-    // A question that still runs on a thread of its own has nobody to answer; the process does not wait for it.
+    // A question that still runs on a thread of its own has nobody to answer; the process does not
+    // wait for it.
     session.runtime.shutdown_background();
     sealed.map(|_| OK)
 }

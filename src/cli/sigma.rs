@@ -59,7 +59,8 @@ pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
         let session = Session::new()?;
         let answerer = args.asked.answerer(&session)?;
         if form == OutputFormat::Csv {
-            let header = ["rule", "rule_id", "rule_level"].into_iter().chain(csv_columns(args.original));
+            let header =
+                ["rule", "rule_id", "rule_level"].into_iter().chain(csv_columns(args.original));
             put(&csv_line(&header.map(str::to_owned).collect::<Vec<_>>())?)?;
         }
         for rule in &rules {
@@ -97,7 +98,9 @@ fn translated(args: &SigmaArgs) -> Result<(Vec<Translated>, usize)> {
                     }
                     rules.push(Translated { rule, filter });
                 }
-                Err(error) => refuse(&path, &format!("{:?} cannot be translated: {error}", rule.title)),
+                Err(error) => {
+                    refuse(&path, &format!("{:?} cannot be translated: {error}", rule.title))
+                }
             }
         }
     }
@@ -117,7 +120,10 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if path.is_dir() {
             let inside = walk(path)?;
             if inside.is_empty() {
-                return Err(Error::invalid(format!("{} has no .yml or .yaml file", path.display())));
+                return Err(Error::invalid(format!(
+                    "{} has no .yml or .yaml file",
+                    path.display()
+                )));
             }
             files.extend(inside);
         } else {
@@ -130,7 +136,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     let broken = || format!("cannot read {}", folder.display());
     let entries = std::fs::read_dir(folder).context(ErrorKind::Unavailable, broken)?;
-    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
+    let mut paths =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
     if let Ok(paths) = &mut paths {
         paths.sort();
     }
@@ -152,34 +159,51 @@ fn text(path: &Path) -> Result<String> {
     // One byte more than may be, so that what is too long is seen to be.
     let most = RULE_BYTES_MAX as u64 + 1;
     if path == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).context(ErrorKind::Unavailable, broken)?;
+        std::io::stdin()
+            .lock()
+            .take(most)
+            .read_to_end(&mut bytes)
+            .context(ErrorKind::Unavailable, broken)?;
     } else {
         let file = std::fs::File::open(path).context(ErrorKind::NotFound, broken)?;
         file.take(most).read_to_end(&mut bytes).context(ErrorKind::Unavailable, broken)?;
     }
-    String::from_utf8(bytes).context(ErrorKind::Invalid, || format!("{} is no UTF-8 text", path.display()))
+    String::from_utf8(bytes)
+        .context(ErrorKind::Invalid, || format!("{} is no UTF-8 text", path.display()))
 }
 
 /// Lists what a rule means; returns how many events there were.
-fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form: OutputFormat) -> Result<usize> {
+fn list(
+    args: &SigmaArgs,
+    answerer: &Answerer<'_>,
+    translated: &Translated,
+    form: OutputFormat,
+) -> Result<usize> {
     let rule = &translated.rule;
     let mut left = if args.all { usize::MAX } else { args.limit };
     let mut cursor: Option<String> = None;
     let mut events: Vec<Json> = Vec::new();
     let mut count = 0;
     loop {
-        let answer = answerer.ask(QueryCall::Events, &page(args, translated, left.min(PAGE_ROWS_MAX), cursor.as_deref()))?;
+        let answer = answerer.ask(
+            QueryCall::Events,
+            &page(args, translated, left.min(PAGE_ROWS_MAX), cursor.as_deref()),
+        )?;
         let page = answer["events"].as_array().cloned().unwrap_or_default();
         count += page.len();
         left = left.saturating_sub(page.len());
         match form {
             OutputFormat::Csv => {
-                let named = [Some(&rule.title), rule.id.as_ref(), rule.level.as_ref()].map(|cell| cell.cloned().unwrap_or_default());
-                let lines = page.iter().map(|event| csv_line(&[named.to_vec(), csv_event(event, args.original)].concat()));
+                let named = [Some(&rule.title), rule.id.as_ref(), rule.level.as_ref()]
+                    .map(|cell| cell.cloned().unwrap_or_default());
+                let lines = page.iter().map(|event| {
+                    csv_line(&[named.to_vec(), csv_event(event, args.original)].concat())
+                });
                 put(&lines.collect::<Result<String>>()?)?;
             }
             OutputFormat::Ndjson => {
-                let found = |event: &Json| format!("{}\n", json!({ "rule": named(rule), "event": event }));
+                let found =
+                    |event: &Json| format!("{}\n", json!({ "rule": named(rule), "event": event }));
                 put(&page.iter().map(found).collect::<String>())?;
             }
             _ => events.extend(page),
@@ -191,19 +215,29 @@ fn list(args: &SigmaArgs, answerer: &Answerer<'_>, translated: &Translated, form
     }
     match form {
         OutputFormat::Table => {
-            let level = rule.level.as_deref().map(|level| format!(" ({level})")).unwrap_or_default();
+            let level =
+                rule.level.as_deref().map(|level| format!(" ({level})")).unwrap_or_default();
             let more = if cursor.is_some() { ", and more" } else { "" };
-            line(&super::output::printable(&format!("{}{level}: {count} events{more}", rule.title)))?;
+            line(&super::output::printable(&format!(
+                "{}{level}: {count} events{more}",
+                rule.title
+            )))?;
             if count > 0 {
                 let columns = [&["tenant"], LIST].concat();
-                let rows: Vec<Vec<String>> =
-                    events.iter().map(|event| columns.iter().map(|name| cell(event.get(*name))).collect()).collect();
+                let rows: Vec<Vec<String>> = events
+                    .iter()
+                    .map(|event| columns.iter().map(|name| cell(event.get(*name))).collect())
+                    .collect();
                 table(&columns, &rows, &[])?;
             }
             line("")?;
         }
-        OutputFormat::Json => line(&json!({ "rule": named(rule), "events": events, "more": cursor.is_some() }).to_string())?,
-        _ if cursor.is_some() => note(&format!("{}: more than {count} events; --all lists them", rule.title)),
+        OutputFormat::Json => line(
+            &json!({ "rule": named(rule), "events": events, "more": cursor.is_some() }).to_string(),
+        )?,
+        _ if cursor.is_some() => {
+            note(&format!("{}: more than {count} events; --all lists them", rule.title))
+        }
         _ => {}
     }
     Ok(count)

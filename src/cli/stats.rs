@@ -8,7 +8,9 @@ use crate::error::Result;
 use clap::Args;
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:\n  annals stats --data ./audit --event-name grantQuota --by currency --last 90d")]
+#[command(
+    after_help = "Example:\n  annals stats --data ./audit --event-name grantQuota --by currency --last 90d"
+)]
 pub(super) struct StatsArgs {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -30,11 +32,15 @@ pub(super) fn run(args: &StatsArgs) -> Result<u8> {
     let groups = answer["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
     match form {
         OutputFormat::Json | OutputFormat::Parquet => line(&answer.to_string())?,
-        OutputFormat::Ndjson => put(&groups.iter().map(|group| format!("{group}\n")).collect::<String>())?,
+        OutputFormat::Ndjson => {
+            put(&groups.iter().map(|group| format!("{group}\n")).collect::<String>())?
+        }
         OutputFormat::Table | OutputFormat::Csv => {
             let columns = ["value", "count", "sum", "min", "max", "avg"];
-            let rows: Vec<Vec<String>> =
-                groups.iter().map(|group| columns.iter().map(|column| cell(group.get(*column))).collect()).collect();
+            let rows: Vec<Vec<String>> = groups
+                .iter()
+                .map(|group| columns.iter().map(|column| cell(group.get(*column))).collect())
+                .collect();
             print(form, &columns, &rows)?;
         }
     }

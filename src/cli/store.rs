@@ -33,7 +33,9 @@ pub(super) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  annals check --data ./audit\n  annals check --data ./audit --rebuild-index")]
+#[command(
+    after_help = "Examples:\n  annals check --data ./audit\n  annals check --data ./audit --rebuild-index"
+)]
 pub(super) struct CheckArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
@@ -53,14 +55,19 @@ pub(super) struct CompactArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
-    /// Keep files that were replaced for so many seconds, for readers of earlier versions of the table
+    /// Keep files that were replaced for so many seconds, for readers of earlier versions of the
+    /// table
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs())]
     keep_replaced: u64,
 }
 
 pub(super) fn compact(args: &CompactArgs) -> Result<u8> {
     let session = Session::new()?;
-    let settings = Settings { compact: false, replaced_kept: Duration::from_secs(args.keep_replaced), ..Settings::default() };
+    let settings = Settings {
+        compact: false,
+        replaced_kept: Duration::from_secs(args.keep_replaced),
+        ..Settings::default()
+    };
     let engine = session.open_with(&args.data, AccessMode::Write, settings)?;
     engine.seal()?;
     let done = engine.compact()?;
@@ -79,7 +86,8 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
     let form = OutputFormat::or_default(args.output)?;
     if let Some(id) = &args.segment {
         let segment = snapshot.segments.iter().find(|segment| segment.manifest().id == *id);
-        let segment = segment.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no segment {id}")))?;
+        let segment = segment
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no segment {id}")))?;
         return inspect_segment(segment, form);
     }
     if args.sizes {
@@ -110,7 +118,20 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
         ]);
     }
     if form == OutputFormat::Table {
-        table(&["segment", "date", "rows", "tenants", "oldest", "newest", "data B/row", "index B/row"], &rows, &[2, 3, 6, 7])?;
+        table(
+            &[
+                "segment",
+                "date",
+                "rows",
+                "tenants",
+                "oldest",
+                "newest",
+                "data B/row",
+                "index B/row",
+            ],
+            &rows,
+            &[2, 3, 6, 7],
+        )?;
         let stats = engine.stats();
         let events = stats.events.max(1);
         line(&format!(
@@ -147,9 +168,18 @@ fn inspect_sizes(segments: &[Arc<Segment>], form: OutputFormat) -> Result<u8> {
         return Ok(OK);
     }
     let row = |((file, part), bytes): &((&str, String), u64)| {
-        vec![(*file).to_owned(), part.clone(), bytes.to_string(), format!("{:.2}", per_event(*bytes))]
+        vec![
+            (*file).to_owned(),
+            part.clone(),
+            bytes.to_string(),
+            format!("{:.2}", per_event(*bytes)),
+        ]
     };
-    table(&["file", "part", "bytes", "B/event"], &sizes.iter().map(row).collect::<Vec<_>>(), &[2, 3])?;
+    table(
+        &["file", "part", "bytes", "B/event"],
+        &sizes.iter().map(row).collect::<Vec<_>>(),
+        &[2, 3],
+    )?;
     Ok(OK)
 }
 
@@ -182,12 +212,26 @@ fn inspect_segment(segment: &Segment, form: OutputFormat) -> Result<u8> {
     let row = |(name, (bytes, chunks)): (String, (i64, usize))| {
         vec![name, bytes.to_string(), per_row(bytes as u64, manifest.rows), chunks.to_string()]
     };
-    table(&["column", "bytes", "B/row", "chunks"], &columns.into_iter().map(row).collect::<Vec<_>>(), &[1, 2, 3])?;
+    table(
+        &["column", "bytes", "B/row", "chunks"],
+        &columns.into_iter().map(row).collect::<Vec<_>>(),
+        &[1, 2, 3],
+    )?;
     line("")?;
     let row = |rows: &crate::storage::segment::TenantRows| {
-        vec![rows.tenant.to_string(), rows.first.to_string(), rows.rows.to_string(), short(rows.oldest()), short(rows.newest())]
+        vec![
+            rows.tenant.to_string(),
+            rows.first.to_string(),
+            rows.rows.to_string(),
+            short(rows.oldest()),
+            short(rows.newest()),
+        ]
     };
-    table(&["tenant", "first row", "rows", "oldest", "newest"], &manifest.tenants.iter().map(row).collect::<Vec<_>>(), &[1, 2])?;
+    table(
+        &["tenant", "first row", "rows", "oldest", "newest"],
+        &manifest.tenants.iter().map(row).collect::<Vec<_>>(),
+        &[1, 2],
+    )?;
     line(&format!(
         "\n{} {}\n{} {}",
         manifest.data.sha256,
@@ -210,7 +254,11 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     report.store.iter().for_each(|finding| note(finding));
     let rebuilt = report.reports.iter().filter(|found| found.rebuilt).count();
     let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
-    let rebuilt = if args.rebuild_index { format!(", {rebuilt} indexes made anew") } else { String::new() };
-    line(&format!("{verdict}: {} segments, {} events, {} bytes read{rebuilt}", report.segments, report.events, report.bytes))?;
+    let rebuilt =
+        if args.rebuild_index { format!(", {rebuilt} indexes made anew") } else { String::new() };
+    line(&format!(
+        "{verdict}: {} segments, {} events, {} bytes read{rebuilt}",
+        report.segments, report.events, report.bytes
+    ))?;
     Ok(if report.is_sound() { OK } else { UNSOUND })
 }

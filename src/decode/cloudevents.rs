@@ -1,7 +1,8 @@
 //! CloudEvents 1.0 in their JSON form. (The binary form is made into this one at the door.)
 //!
-//! Source and id together name an event, so an event's id is `id@source`; `event:id` is related. If the data are a record
-//! of a format that we know, the event is what its decoder makes of that, and the CloudEvent is the envelope it came in.
+//! Source and id together name an event, so an event's id is `id@source`; `event:id` is related. If
+//! the data are a record of a format that we know, the event is what its decoder makes of that, and
+//! the CloudEvent is the envelope it came in.
 
 use super::json::{self, fill, loose_object};
 use super::severity;
@@ -20,7 +21,8 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         event.relate("event", id);
         return Ok(());
     }
-    for (name, value) in [("id", envelope.id), ("source", envelope.source), ("type", envelope.kind)] {
+    for (name, value) in [("id", envelope.id), ("source", envelope.source), ("type", envelope.kind)]
+    {
         if value.text(name)?.is_none() {
             return Err(Error::invalid("is missing").at(name));
         }
@@ -40,11 +42,17 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     event.relate("event", &id);
     // 00-<trace id>-<span id>-<flags> (W3C Trace Context).
     let parent = envelope.traceparent.text_lossy();
-    event.relate("trace", parent.as_deref().and_then(|parent| parent.split('-').nth(1)).unwrap_or_default());
+    event.relate(
+        "trace",
+        parent.as_deref().and_then(|parent| parent.split('-').nth(1)).unwrap_or_default(),
+    );
     event.time = envelope.time.time("time")?.unwrap_or_default();
     event.set(Field::EventType, "system");
     let kind = envelope.authtype.text_lossy();
-    event.set(Field::TraceType, if kind.as_deref() == Some("system") { "SystemAction" } else { "Others" });
+    event.set(
+        Field::TraceType,
+        if kind.as_deref() == Some("system") { "SystemAction" } else { "Others" },
+    );
     let number = envelope.severitynumber.text_lossy().and_then(|number| severity::of_otel(&number));
     let word = envelope.severitytext.text_lossy().and_then(|word| severity::of_word(&word));
     event.set(Field::Level, number.or(word).unwrap_or("normal"));

@@ -1,8 +1,9 @@
 //! Events of AWS CloudTrail.
 //!
-//! Who did it: a user by name, an assumed role as `role/session`, a federated user as `issuer/session`, the root user as
-//! `root`, a service by its host name. What it was done to: the first of `resources`; most events list none, so then the
-//! best known of the request's or response's parameters.
+//! Who did it: a user by name, an assumed role as `role/session`, a federated user as
+//! `issuer/session`, the root user as `root`, a service by its host name. What it was done to: the
+//! first of `resources`; most events list none, so then the best known of the request's or
+//! response's parameters.
 
 use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
@@ -30,7 +31,8 @@ loose_object!(#[serde(rename_all = "camelCase")] Resource { kind = "type", arn =
 /// How many resources of one event are related.
 const RESOURCES_MAX: usize = 1_000;
 
-/// Parameters that name what a call acts on, the most telling first, and the type of resource they name.
+/// Parameters that name what a call acts on, the most telling first, and the type of resource they
+/// name.
 const PARAMETERS: &[(&str, &str)] = &[
     ("bucketName", "AWS::S3::Bucket"),
     ("instanceId", "AWS::EC2::Instance"),
@@ -61,7 +63,10 @@ const PARAMETERS: &[(&str, &str)] = &[
 /// Fills the event from a record.
 pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     let record: Record<'_> = json::parse(record)?;
-    event.time = record.event_time.time("eventTime")?.ok_or_else(|| Error::invalid("eventTime: is missing"))?;
+    event.time = record
+        .event_time
+        .time("eventTime")?
+        .ok_or_else(|| Error::invalid("eventTime: is missing"))?;
     fill(
         event,
         [
@@ -77,7 +82,10 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     event.read_only = record.read_only.flag();
     fill_kinds(&record, event)?;
     fill_identity(record.user_identity, event)?;
-    event.relate("account", record.recipient_account_id.text("recipientAccountId")?.unwrap_or_default());
+    event.relate(
+        "account",
+        record.recipient_account_id.text("recipientAccountId")?.unwrap_or_default(),
+    );
     fill_resource(&record, event)?;
     event.relate("shared_event", record.shared_event_id.text("sharedEventID")?.unwrap_or_default());
     Ok(())
@@ -106,8 +114,12 @@ fn fill_identity(value: Loose<'_>, event: &mut Event) -> Result<()> {
     let Some(identity) = value.object::<Identity<'_>>("userIdentity")? else { return Ok(()) };
     event.set_opt(Field::Operator, operator(&identity).map_err(|error| error.at("userIdentity"))?);
     event.set_opt(Field::AccessKeyId, identity.access_key_id.text("userIdentity.accessKeyId")?);
-    event.relate("principal", identity.principal_id.text("userIdentity.principalId")?.unwrap_or_default());
-    event.relate("account", identity.account_id.text("userIdentity.accountId")?.unwrap_or_default());
+    event.relate(
+        "principal",
+        identity.principal_id.text("userIdentity.principalId")?.unwrap_or_default(),
+    );
+    event
+        .relate("account", identity.account_id.text("userIdentity.accountId")?.unwrap_or_default());
     Ok(())
 }
 
@@ -123,7 +135,9 @@ fn operator<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
             }
         }
         Some("FederatedUser") => {
-            if let Some((_, session)) = arn.as_deref().and_then(|arn| arn.split_once(":federated-user/")) {
+            if let Some((_, session)) =
+                arn.as_deref().and_then(|arn| arn.split_once(":federated-user/"))
+            {
                 return Ok(Some(Cow::Owned(match issuer(identity)? {
                     Some(issuer) => format!("{issuer}/{session}"),
                     None => session.to_owned(),
@@ -132,7 +146,11 @@ fn operator<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
         }
         _ => {}
     }
-    for name in [identity.user_name.text("userName")?, issuer(identity)?, identity.invoked_by.text("invokedBy")?] {
+    for name in [
+        identity.user_name.text("userName")?,
+        issuer(identity)?,
+        identity.invoked_by.text("invokedBy")?,
+    ] {
         if name.is_some() {
             return Ok(name);
         }
@@ -143,7 +161,8 @@ fn operator<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
 
 /// The role or user whose rights a session has.
 fn issuer<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
-    let session = identity.session_context.object::<Session<'_>>("sessionContext")?.unwrap_or_default();
+    let session =
+        identity.session_context.object::<Session<'_>>("sessionContext")?.unwrap_or_default();
     let issuer = session.session_issuer.object::<Issuer<'_>>("sessionIssuer")?.unwrap_or_default();
     issuer.user_name.text("sessionIssuer.userName")
 }
@@ -153,7 +172,10 @@ fn fill_resource(record: &Record<'_>, event: &mut Event) -> Result<()> {
         let Some(resource) = item.object::<Resource<'_>>("resources")? else { continue };
         let arn = resource.arn.text("resources.ARN")?;
         event.relate("resource", arn.as_deref().unwrap_or_default());
-        event.relate("account", resource.account_id.text("resources.accountId")?.unwrap_or_default());
+        event.relate(
+            "account",
+            resource.account_id.text("resources.accountId")?.unwrap_or_default(),
+        );
         if event.text(Field::ResourceId).is_none() {
             let id = arn.or(resource.arn_prefix.text("resources.ARNPrefix")?);
             let kind = resource.kind.text("resources.type")?;
@@ -194,8 +216,15 @@ fn best_parameter(json: &str, found: Option<(usize, String)>) -> Option<(usize, 
     // Parameters are the service's own affair: what cannot be read in them names no resource.
     let _ = json::each_member(json, |key, value| {
         let rank = PARAMETERS.iter().position(|(name, _)| *name == key);
-        let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(known, _)| rank < known)) else { return };
-        let id = if value.is_object() { first_instance(value) } else { value.text_lossy().map(Cow::into_owned) };
+        let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(known, _)| rank < known))
+        else {
+            return;
+        };
+        let id = if value.is_object() {
+            first_instance(value)
+        } else {
+            value.text_lossy().map(Cow::into_owned)
+        };
         if let Some(id) = id {
             best = Some((rank, id));
         }

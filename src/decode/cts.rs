@@ -1,12 +1,14 @@
 //! Traces of Huawei Cloud's Cloud Trace Service, in every shape it has used since 2016.
 //!
-//! Who did it follows the console's operator column: an IAM user by name, an agency as `domain/agency`, a federated user
-//! as `provider/session`. Where one account acts for another (`assumedBy`, the partner's case), the operator stays the
-//! user that CTS names and filters by; who really acted is related as `assumed_by:domain/name`, and users and accounts of
-//! both sides are related, so a search for either finds the event.
+//! Who did it follows the console's operator column: an IAM user by name, an agency as
+//! `domain/agency`, a federated user as `provider/session`. Where one account acts for another
+//! (`assumedBy`, the partner's case), the operator stays the user that CTS names and filters by;
+//! who really acted is related as `assumed_by:domain/name`, and users and accounts of both sides
+//! are related, so a search for either finds the event.
 //!
-//! A trace that has neither `time` nor `record_time` at all, as published ones exist, claims the year 1970: it is accepted,
-//! flagged as suspect and filed under its ingest time. One whose time cannot be read is refused.
+//! A trace that has neither `time` nor `record_time` at all, as published ones exist, claims the
+//! year 1970: it is accepted, flagged as suspect and filed under its ingest time. One whose time
+//! cannot be read is refused.
 
 use super::json::{self, Loose, fill, loose_object, one_of};
 use super::{UNBIND, related};
@@ -68,11 +70,15 @@ fn fill_event(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
 }
 
 fn fill_times(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
-    // What the producer says about recording is of no use if it cannot be read; when it happened must be readable.
+    // What the producer says about recording is of no use if it cannot be read; when it happened
+    // must be readable.
     event.record_time = trace.record_time.time_of_huawei("record_time").ok().flatten();
     event.time = match trace.time.time_of_huawei("time")? {
         Some(time) => time,
-        None => event.record_time.or(trace.record_time.time_of_huawei("record_time")?).unwrap_or_default(),
+        None => event
+            .record_time
+            .or(trace.record_time.time_of_huawei("record_time")?)
+            .unwrap_or_default(),
     };
     Ok(())
 }
@@ -82,12 +88,19 @@ fn fill_kinds(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
     let status = trace.trace_status.text("trace_status")?.and_then(|text| one_of(LEVELS, &text));
     event.set_opt(Field::Level, rating.or(status));
 
-    let trace_type = trace.trace_type.text("trace_type")?.map(|text| one_of(TRACE_TYPES, &text).unwrap_or("Others"));
+    let trace_type = trace
+        .trace_type
+        .text("trace_type")?
+        .map(|text| one_of(TRACE_TYPES, &text).unwrap_or("Others"));
     event.set_opt(Field::TraceType, trace_type);
 
     let event_type = match trace.event_type.text("event_type")?.as_deref() {
         Some(text) if text.eq_ignore_ascii_case("data") => "data",
-        Some(text) if text.eq_ignore_ascii_case("system") || text.eq_ignore_ascii_case("management") => "system",
+        Some(text)
+            if text.eq_ignore_ascii_case("system") || text.eq_ignore_ascii_case("management") =>
+        {
+            "system"
+        }
         _ if matches!(trace_type, Some("ObsSDK" | "ObsAPI")) => "data",
         _ => "system",
     };
@@ -95,7 +108,8 @@ fn fill_kinds(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-/// The user is an object, JSON in a text, or a text of no known form, which then is all we know of the operator.
+/// The user is an object, JSON in a text, or a text of no known form, which then is all we know of
+/// the operator.
 fn fill_user(value: Loose<'_>, event: &mut Event) -> Result<()> {
     if let Some(user) = value.object::<User<'_>>("user")? {
         return identify(&user, event).map_err(|error| error.at("user"));
@@ -116,7 +130,8 @@ fn identify(user: &User<'_>, event: &mut Event) -> Result<()> {
     event.set_opt(Field::Operator, name);
     event.set_opt(Field::AccessKeyId, user.access_key_id.text("access_key_id")?);
     let assumed_by = user.assumed_by.object::<AssumedBy<'_>>("assumedBy")?;
-    let actor = assumed_by.map(|by| by.user.object::<User<'_>>("assumedBy.user")).transpose()?.flatten();
+    let actor =
+        assumed_by.map(|by| by.user.object::<User<'_>>("assumedBy.user")).transpose()?.flatten();
     if let Some(actor) = actor {
         let home = actor.domain.object::<Domain<'_>>("assumedBy.user.domain")?.unwrap_or_default();
         relate_opt(event, "assumed_by", in_domain(&home, operator(&actor, &home)?)?);
@@ -161,7 +176,9 @@ fn operator<'a>(user: &User<'a>, domain: &Domain<'a>) -> Result<Option<Cow<'a, s
             Some(id) if id.contains(':') => Ok(Some(Cow::Owned(id.replacen(':', "/", 1)))),
             _ => Ok(name),
         },
-        _ if name.is_none() => Ok(urn.split_once(":user:").map(|(_, name)| Cow::Owned(name.to_owned()))),
+        _ if name.is_none() => {
+            Ok(urn.split_once(":user:").map(|(_, name)| Cow::Owned(name.to_owned())))
+        }
         _ => Ok(name),
     }
 }
@@ -169,12 +186,15 @@ fn operator<'a>(user: &User<'a>, domain: &Domain<'a>) -> Result<Option<Cow<'a, s
 /// A name as `domain/name`, unless it says its domain already.
 fn in_domain<'a>(domain: &Domain<'a>, name: Option<Cow<'a, str>>) -> Result<Option<Cow<'a, str>>> {
     Ok(match (domain.name.text("domain.name")?, name) {
-        (Some(domain), Some(name)) if !name.contains('/') => Some(Cow::Owned(format!("{domain}/{name}"))),
+        (Some(domain), Some(name)) if !name.contains('/') => {
+            Some(Cow::Owned(format!("{domain}/{name}")))
+        }
         (_, name) => name,
     })
 }
 
-/// What quotas, coupons and customers a trace of the partner centre concerns, and the money it moves.
+/// What quotas, coupons and customers a trace of the partner centre concerns, and the money it
+/// moves.
 fn fill_mission(trace: &Trace<'_>, event: &mut Event) {
     let resource_id = event.text(Field::ResourceId).map(str::to_owned);
     let kind = match event.text(Field::ResourceType) {
@@ -188,7 +208,8 @@ fn fill_mission(trace: &Trace<'_>, event: &mut Event) {
     }
     if event.text(Field::EventName) == Some(LEAVING) {
         // The same operation asks for another mode of cooperation, which unbinds nobody.
-        let switches = trace.request.embedded().is_some_and(|request| request.contains("\"SWITCH\""));
+        let switches =
+            trace.request.embedded().is_some_and(|request| request.contains("\"SWITCH\""));
         event.relate(UNBIND.0, if switches { "switch" } else { UNBIND.1 });
     }
     related::relate_bodies(event, [trace.request, trace.response]);

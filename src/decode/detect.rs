@@ -41,12 +41,15 @@ fn bit(key: &str) -> u32 {
         "cts" => CTS_ENVELOPE,
         "trace_name" => TRACE_NAME,
         "trace_id" => TRACE_ID,
-        "service_type" | "trace_rating" | "trace_status" | "trace_type" | "tracker_name" => TRACE_DETAIL,
+        "service_type" | "trace_rating" | "trace_status" | "trace_type" | "tracker_name" => {
+            TRACE_DETAIL
+        }
         "event_name" => EVENT_NAME,
         "time" => TIME,
         "account_change_id" | "trade_detail_type" => CHANGE,
         "operation_type" => OPERATION,
-        "quota_id" | "coupon_id" | "customer_id" | "trans_id" | "budget_type" | "budget_amount" | "operation_amount" => SUBJECT,
+        "quota_id" | "coupon_id" | "customer_id" | "trans_id" | "budget_type" | "budget_amount"
+        | "operation_amount" => SUBJECT,
         "quota_status" | "quota_value" => QUOTA_STATE,
         "specversion" => SPEC_VERSION,
         "type" => TYPE,
@@ -56,7 +59,8 @@ fn bit(key: &str) -> u32 {
     }
 }
 
-/// Reads the members of a record: which of the keys it has, as bits, and the value of the one that is wanted.
+/// Reads the members of a record: which of the keys it has, as bits, and the value of the one that
+/// is wanted.
 struct Members<'k>(Option<&'k str>);
 
 /// What a key tells.
@@ -100,7 +104,10 @@ impl Visitor<'_> for NameHint<'_> {
 impl<'de> DeserializeSeed<'de> for Members<'_> {
     type Value = KeyEvidence<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<KeyEvidence<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<KeyEvidence<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
@@ -131,18 +138,24 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// Which format a record has, and the value of one of its keys: `None` if the key is not there, or is twice.
+/// Which format a record has, and the value of one of its keys: `None` if the key is not there, or
+/// is twice.
 ///
 /// # Errors
 /// A record that is no JSON object.
-pub(super) fn detect_with<'a>(record: &'a str, key: &str) -> Result<(Option<Format>, Option<Loose<'a>>)> {
+pub(super) fn detect_with<'a>(
+    record: &'a str,
+    key: &str,
+) -> Result<(Option<Format>, Option<Loose<'a>>)> {
     let keys = read(record, Some(key))?;
     Ok((format_of(keys.bits), keys.wanted.filter(|_| keys.times == 1)))
 }
 
 fn read<'a>(record: &'a str, wanted: Option<&str>) -> Result<KeyEvidence<'a>> {
     let mut deserializer = serde_json::Deserializer::from_str(record);
-    let keys = Members(wanted).deserialize(&mut deserializer).and_then(|keys| deserializer.end().map(|()| keys));
+    let keys = Members(wanted)
+        .deserialize(&mut deserializer)
+        .and_then(|keys| deserializer.end().map(|()| keys));
     keys.map_err(|cause| json::fault(&cause))
 }
 
@@ -162,9 +175,13 @@ fn format_of(keys: u32) -> Option<Format> {
         () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),
         () if has(AUDIT_ID | AUDIT_DETAIL) => Some(Format::K8s),
         () if has(EVENT_SOURCE | EVENT_DETAIL) => Some(Format::CloudTrail),
-        () if has(TRACE_NAME) || has(TRACE_ID | TRACE_DETAIL) && !has(EVENT_NAME) => Some(Format::Cts),
+        () if has(TRACE_NAME) || has(TRACE_ID | TRACE_DETAIL) && !has(EVENT_NAME) => {
+            Some(Format::Cts)
+        }
         () if has(EVENT_NAME | TIME) => Some(Format::Native),
-        () if has(CHANGE) || has(OPERATION | SUBJECT) || has(QUOTA_STATE | SUBJECT) => Some(Format::Partner),
+        () if has(CHANGE) || has(OPERATION | SUBJECT) || has(QUOTA_STATE | SUBJECT) => {
+            Some(Format::Partner)
+        }
         () if has(CTS_ENVELOPE) => Some(Format::Cts),
         () if has(LOG_TIME) => Some(Format::Otlp),
         () if has(DOCUMENT) => Some(Format::Ecs),

@@ -1,13 +1,13 @@
-//! Documents of log shippers: the fields of Elastic Common Schema, nested or dotted, and what rsyslog, syslog-ng, Fluent
-//! Bit and Vector write of themselves.
+//! Documents of log shippers: the fields of Elastic Common Schema, nested or dotted, and what
+//! rsyslog, syslog-ng, Fluent Bit and Vector write of themselves.
 //!
-//! A shipper often carries another system's record as text in `message`: if that is a record of a format that we know, the
-//! event is what its decoder makes of it. A document without any time is accepted, flagged as suspect and filed under its
-//! ingest time.
+//! A shipper often carries another system's record as text in `message`: if that is a record of a
+//! format that we know, the event is what its decoder makes of it. A document without any time is
+//! accepted, flagged as suspect and filed under its ingest time.
 //!
-//! A document that came through the Elasticsearch door begins with what its action said: `{"_index":"…","_id":"…",…`. Its
-//! `_id` is then the event's id, and the index is its source where the document names none. No document can have these
-//! keys by itself: Elasticsearch refuses them.
+//! A document that came through the Elasticsearch door begins with what its action said:
+//! `{"_index":"…","_id":"…",…`. Its `_id` is then the event's id, and the index is its source where
+//! the document names none. No document can have these keys by itself: Elasticsearch refuses them.
 
 use super::json::{self, Loose, loose_object};
 use super::paths::Paths;
@@ -23,7 +23,10 @@ loose_object!(Address { index = "_index", id = "_id" });
 /// The first path that has a value gives the field.
 const TEXTS: &[(Field, &[&str])] = &[
     (Field::TraceId, &["event.id"]),
-    (Field::EventName, &["event.action", "action", "event_name", "event", "MSGID", "msgid", "event.type"]),
+    (
+        Field::EventName,
+        &["event.action", "action", "event_name", "event", "MSGID", "msgid", "event.type"],
+    ),
     (
         Field::Source,
         &[
@@ -40,7 +43,17 @@ const TEXTS: &[(Field, &[&str])] = &[
         ],
     ),
     (Field::ResourceType, &["resource.type", "orchestrator.resource.type", "event.category"]),
-    (Field::ResourceId, &["resource.id", "cloud.resource_id", "orchestrator.resource.id", "cloud.instance.id", "host.id", "file.path"]),
+    (
+        Field::ResourceId,
+        &[
+            "resource.id",
+            "cloud.resource_id",
+            "orchestrator.resource.id",
+            "cloud.instance.id",
+            "host.id",
+            "file.path",
+        ],
+    ),
     (
         Field::ResourceName,
         &[
@@ -55,15 +68,30 @@ const TEXTS: &[(Field, &[&str])] = &[
             "fromhost",
         ],
     ),
-    (Field::Operator, &["user.name", "user.email", "user.id", "user", "client.user.name", "source.user.name"]),
+    (
+        Field::Operator,
+        &["user.name", "user.email", "user.id", "user", "client.user.name", "source.user.name"],
+    ),
     (Field::Code, &["http.response.status_code", "event.code", "error.code"]),
-    (Field::SourceIp, &["source.ip", "client.ip", "source.address", "client.address", "fromhost-ip", "SOURCEIP"]),
+    (
+        Field::SourceIp,
+        &["source.ip", "client.ip", "source.address", "client.address", "fromhost-ip", "SOURCEIP"],
+    ),
     (Field::RequestId, &["http.request.id", "transaction.id"]),
     (Field::AccessKeyId, &["cloud.access_key.id"]),
 ];
-const TIMES: &[&str] = &["@timestamp", "timestamp", "time", "date", "event.start", "timereported", "ISODATE"];
+const TIMES: &[&str] =
+    &["@timestamp", "timestamp", "time", "date", "event.start", "timereported", "ISODATE"];
 const RECORD_TIMES: &[&str] = &["event.created", "event.ingested", "timegenerated"];
-const LEVELS: &[&str] = &["log.level", "level", "severity", "log.syslog.severity.name", "PRIORITY", "priority", "syslogseverity-text"];
+const LEVELS: &[&str] = &[
+    "log.level",
+    "level",
+    "severity",
+    "log.syslog.severity.name",
+    "PRIORITY",
+    "priority",
+    "syslogseverity-text",
+];
 const SYSLOG_LEVELS: &[&str] = &["log.syslog.severity.code", "syslogseverity"];
 /// Where shippers put the record that they carry.
 const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log"];
@@ -82,10 +110,12 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         event.set_opt(*field, paths.text(names)?.filter(|text| text != "-"));
     }
     event.time = time_of(&paths)?.unwrap_or_default();
-    event.record_time = RECORD_TIMES.iter().find_map(|name| time(paths.first(&[name]).ok()?, name).ok().flatten());
+    event.record_time =
+        RECORD_TIMES.iter().find_map(|name| time(paths.first(&[name]).ok()?, name).ok().flatten());
     event.set(Field::EventType, "system");
     event.set(Field::TraceType, "Others");
-    let kinds: Vec<_> = paths.first(&["event.type"])?.items().into_iter().filter_map(Loose::text_lossy).collect();
+    let kinds: Vec<_> =
+        paths.first(&["event.type"])?.items().into_iter().filter_map(Loose::text_lossy).collect();
     event.read_only = match () {
         () if kinds.iter().any(|kind| CHANGES.contains(&kind.as_ref())) => Some(false),
         () if kinds.iter().any(|kind| kind == "access") => Some(true),
@@ -101,8 +131,16 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     ] {
         event.relate(kind, paths.text(names)?.unwrap_or_default());
     }
-    for (kind, name) in [("user", "related.user"), ("host", "related.hosts"), ("ip", "related.ip"), ("hash", "related.hash")] {
-        event.relate_all(kind, paths.first(&[name])?.items().into_iter().filter_map(Loose::text_lossy));
+    for (kind, name) in [
+        ("user", "related.user"),
+        ("host", "related.hosts"),
+        ("ip", "related.ip"),
+        ("hash", "related.hash"),
+    ] {
+        event.relate_all(
+            kind,
+            paths.first(&[name])?.items().into_iter().filter_map(Loose::text_lossy),
+        );
     }
     Ok(())
 }
@@ -132,12 +170,17 @@ fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
 /// A time in any form that records use, or as seconds with a fraction, which is Fluent Bit's.
 fn time(value: Loose<'_>, name: &str) -> Result<Option<Timestamp>> {
     let Some(text) = value.text(name)? else { return value.time(name) };
-    let parts =
-        text.split_once('.').filter(|(whole, part)| whole.parse::<i64>().is_ok() && part.bytes().all(|digit| digit.is_ascii_digit()));
+    let parts = text.split_once('.').filter(|(whole, part)| {
+        whole.parse::<i64>().is_ok() && part.bytes().all(|digit| digit.is_ascii_digit())
+    });
     let Some((whole, part)) = parts else { return value.time(name) };
-    let millis = |whole: i64, part: &str| whole.checked_mul(1_000)?.checked_add(format!("{part:0<3}")[..3].parse().ok()?);
+    let millis = |whole: i64, part: &str| {
+        whole.checked_mul(1_000)?.checked_add(format!("{part:0<3}")[..3].parse().ok()?)
+    };
     let millis = whole.parse().ok().and_then(|whole| millis(whole, part));
-    millis.map(|millis| Some(Timestamp::from_millis(millis))).ok_or_else(|| Error::invalid("is in no known form").at(name))
+    millis
+        .map(|millis| Some(Timestamp::from_millis(millis)))
+        .ok_or_else(|| Error::invalid("is in no known form").at(name))
 }
 
 fn level(paths: &Paths<'_>) -> Result<&'static str> {

@@ -1,7 +1,7 @@
 //! Audit log entries of Google Cloud, and the findings of its Security Command Center.
 //!
-//! Google calls two entries of one log the same if insert id and timestamp are equal, so an event's id is
-//! `insertId@timestamp`.
+//! Google calls two entries of one log the same if insert id and timestamp are equal, so an event's
+//! id is `insertId@timestamp`.
 
 use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
@@ -9,11 +9,28 @@ use crate::event::{Event, Field};
 
 loose_object!(
     #[serde(rename_all = "camelCase")]
-    Entry { insert_id, log_name, timestamp, receive_timestamp, severity, resource, operation, proto_payload, finding }
+    Entry {
+        insert_id,
+        log_name,
+        timestamp,
+        receive_timestamp,
+        severity,
+        resource,
+        operation,
+        proto_payload,
+        finding
+    }
 );
 loose_object!(
     #[serde(rename_all = "camelCase")]
-    Payload { service_name, method_name, resource_name, authentication_info, request_metadata, status }
+    Payload {
+        service_name,
+        method_name,
+        resource_name,
+        authentication_info,
+        request_metadata,
+        status
+    }
 );
 loose_object!(
     #[serde(rename_all = "camelCase")]
@@ -45,7 +62,11 @@ fn decode_entry(entry: &Entry<'_>, event: &mut Event) -> Result<()> {
     event.record_time = entry.receive_timestamp.time("receiveTimestamp").ok().flatten();
     let time = entry.timestamp.time("timestamp")?.or(event.record_time);
     event.time = time.ok_or_else(|| Error::invalid("timestamp: is missing"))?;
-    set_id(event, entry.insert_id.text("insertId")?.as_deref(), entry.timestamp.text("timestamp")?.as_deref());
+    set_id(
+        event,
+        entry.insert_id.text("insertId")?.as_deref(),
+        entry.timestamp.text("timestamp")?.as_deref(),
+    );
 
     let payload = entry.proto_payload.object::<Payload<'_>>("protoPayload")?.unwrap_or_default();
     fill(
@@ -71,7 +92,11 @@ fn decode_finding(entry: &Entry<'_>, finding: &Finding<'_>, event: &mut Event) -
     event.record_time = finding.create_time.time("finding.createTime").ok().flatten();
     let time = finding.event_time.time("finding.eventTime")?.or(event.record_time);
     event.time = time.ok_or_else(|| Error::invalid("finding.eventTime: is missing"))?;
-    set_id(event, finding.name.text("finding.name")?.as_deref(), finding.event_time.text("finding.eventTime")?.as_deref());
+    set_id(
+        event,
+        finding.name.text("finding.name")?.as_deref(),
+        finding.event_time.text("finding.eventTime")?.as_deref(),
+    );
     event.set(Field::Source, "securitycenter.googleapis.com");
     event.set(Field::ResourceType, "finding");
     event.set(Field::TraceType, "SystemAction");
@@ -93,23 +118,31 @@ fn decode_finding(entry: &Entry<'_>, finding: &Finding<'_>, event: &mut Event) -
             _ => "normal",
         },
     );
-    event.relate("project", resource.project_display_name.text("resource.projectDisplayName")?.unwrap_or_default());
+    event.relate(
+        "project",
+        resource.project_display_name.text("resource.projectDisplayName")?.unwrap_or_default(),
+    );
     Ok(())
 }
 
 fn set_id(event: &mut Event, id: Option<&str>, time: Option<&str>) {
     if let Some(id) = id {
-        event.set(Field::TraceId, time.map_or_else(|| id.to_owned(), |time| format!("{id}@{time}")));
+        event
+            .set(Field::TraceId, time.map_or_else(|| id.to_owned(), |time| format!("{id}@{time}")));
     }
 }
 
 fn fill_caller(payload: &Payload<'_>, event: &mut Event) -> Result<()> {
-    let caller = payload.authentication_info.object::<Authentication<'_>>("authenticationInfo")?.unwrap_or_default();
+    let caller = payload
+        .authentication_info
+        .object::<Authentication<'_>>("authenticationInfo")?
+        .unwrap_or_default();
     let email = caller.principal_email.text("principalEmail")?;
     event.set_opt(Field::Operator, email.or(caller.principal_subject.text("principalSubject")?));
     let key = caller.service_account_key_name.text("serviceAccountKeyName")?;
     event.set_opt(Field::AccessKeyId, key.as_deref().and_then(|name| name.rsplit('/').next()));
-    let request = payload.request_metadata.object::<Request<'_>>("requestMetadata")?.unwrap_or_default();
+    let request =
+        payload.request_metadata.object::<Request<'_>>("requestMetadata")?.unwrap_or_default();
     event.set_opt(Field::SourceIp, request.caller_ip.text("callerIp")?);
     Ok(())
 }
@@ -122,11 +155,17 @@ fn fill_kinds(entry: &Entry<'_>, payload: &Payload<'_>, event: &mut Event) -> Re
         event.set(Field::EventType, "data");
     }
     event.set(Field::TraceType, if log == "system_event" { "SystemAction" } else { "ApiCall" });
-    // Admin activity is always a change; data access may be either, and then only the method's name tells.
-    let method = event.text(Field::EventName).and_then(|method| method.rsplit('.').next()).unwrap_or_default();
+    // Admin activity is always a change; data access may be either, and then only the method's name
+    // tells.
+    let method = event
+        .text(Field::EventName)
+        .and_then(|method| method.rsplit('.').next())
+        .unwrap_or_default();
     event.read_only = match log {
         "activity" => Some(false),
-        _ if ["get", "list", "Get", "List"].iter().any(|start| method.starts_with(start)) => Some(true),
+        _ if ["get", "list", "Get", "List"].iter().any(|start| method.starts_with(start)) => {
+            Some(true)
+        }
         _ => None,
     };
 
@@ -146,8 +185,8 @@ fn fill_kinds(entry: &Entry<'_>, payload: &Payload<'_>, event: &mut Event) -> Re
     Ok(())
 }
 
-/// The resource's id is the label that its type is named after, else the first label that names anything but the
-/// project, else the resource's name.
+/// The resource's id is the label that its type is named after, else the first label that names
+/// anything but the project, else the resource's name.
 fn fill_resource_id(labels: Loose<'_>, event: &mut Event) -> Result<()> {
     let kind = event.text(Field::ResourceType).unwrap_or_default().replace('_', "");
     let mut best: Option<(u8, String)> = None;

@@ -1,7 +1,9 @@
-//! Values of records as they are written: which type a producer chose for a field is not to be relied on.
+//! Values of records as they are written: which type a producer chose for a field is not to be
+//! relied on.
 //!
-//! A field is read as a piece of the record's text and interpreted on use. So a number is exact, a number that no type
-//! can hold spoils nothing, a field we do not read costs one pass over its bytes, and nothing is copied that is not kept.
+//! A field is read as a piece of the record's text and interpreted on use. So a number is exact, a
+//! number that no type can hold spoils nothing, a field we do not read costs one pass over its
+//! bytes, and nothing is copied that is not kept.
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp};
@@ -12,8 +14,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Declares an object of a record by the keys that are read; others are passed over, and a key that is read may occur
-/// once only.
+/// Declares an object of a record by the keys that are read; others are passed over, and a key that
+/// is read may occur once only.
 macro_rules! loose_object {
     ($(#[$meta:meta])* $name:ident { $( $field:ident $(= $key:literal)? ),* $(,)? }) => {
         #[derive(Debug, Default, serde::Deserialize)]
@@ -53,8 +55,8 @@ impl<'a> Loose<'a> {
         self.0.is_some_and(|raw| raw.starts_with(['{', '[']))
     }
 
-    /// The value as text: a text, or a number or truth value as it is written. Objects, arrays and `""` are none, because
-    /// real records write `{}` and `""` where they mean nothing.
+    /// The value as text: a text, or a number or truth value as it is written. Objects, arrays and
+    /// `""` are none, because real records write `{}` and `""` where they mean nothing.
     ///
     /// # Errors
     /// A text with an escape that stands for no character; `key` is named.
@@ -102,14 +104,16 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The same of a record of Huawei Cloud, whose interfaces say that a date alone is a day in UTC+8.
+    /// The same of a record of Huawei Cloud, whose interfaces say that a date alone is a day in
+    /// UTC+8.
     ///
     /// # Errors
     /// As [`Loose::time`].
     pub(super) fn time_of_huawei(self, key: &str) -> Result<Option<Timestamp>> {
         match self.text(key)? {
             Some(text) if is_date(text.trim()) => {
-                let east8 = FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
+                let east8 =
+                    FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
                 let unknown = || Error::invalid(format!("{text:?} is in no known form")).at(key);
                 Timestamp::parse_in(&text, east8).map(Some).map_err(|_| unknown())
             }
@@ -123,7 +127,9 @@ impl<'a> Loose<'a> {
     /// An object that has a key twice that is read; `key` is named.
     pub(super) fn object<T: Deserialize<'a>>(self, key: &str) -> Result<Option<T>> {
         match self.0 {
-            Some(raw) if raw.starts_with('{') => parse(raw).map(Some).map_err(|error| error.at(key)),
+            Some(raw) if raw.starts_with('{') => {
+                parse(raw).map(Some).map_err(|error| error.at(key))
+            }
             _ => Ok(None),
         }
     }
@@ -136,7 +142,8 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The JSON of an object or an array that is there as such or written into a text, as CTS writes requests.
+    /// The JSON of an object or an array that is there as such or written into a text, as CTS
+    /// writes requests.
     pub(super) fn embedded(self) -> Option<Cow<'a, str>> {
         let json = match self.0 {
             Some(raw) if raw.starts_with(['{', '[']) => Cow::Borrowed(raw),
@@ -195,7 +202,8 @@ pub(super) fn each_member<'a>(json: &'a str, mut visit: impl FnMut(&str, Loose<'
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let outcome = deserializer.deserialize_map(Members(&mut visit)).and_then(|()| deserializer.end());
+    let outcome =
+        deserializer.deserialize_map(Members(&mut visit)).and_then(|()| deserializer.end());
     outcome.map_err(|cause| fault(&cause))
 }
 
@@ -225,7 +233,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
 }
 
 /// Sets text fields from values; what cannot be read is an error that names the key.
-pub(super) fn fill<const N: usize>(event: &mut Event, fields: [(Field, &str, Loose<'_>); N]) -> Result<()> {
+pub(super) fn fill<const N: usize>(
+    event: &mut Event,
+    fields: [(Field, &str, Loose<'_>); N],
+) -> Result<()> {
     for (field, key, value) in fields {
         event.set_opt(field, value.text(key)?);
     }
@@ -243,7 +254,8 @@ pub(super) fn one_of(allowed: &'static [&'static str], text: &str) -> Option<&'s
 /// A text in no known form.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
     let text = text.trim();
-    let unknown = || Error::invalid(format!("{:?} is in no known form", crate::event::clip(text, 60)));
+    let unknown =
+        || Error::invalid(format!("{:?} is in no known form", crate::event::clip(text, 60)));
     // An offset longer than `+08:00` is no offset; its digits are not to be multiplied.
     let offset = text.split_once(" GMT").map_or("", |(_, offset)| offset);
     if !(offset.is_empty() || offset.len() <= "+08:00".len() && offset.starts_with(['+', '-'])) {
@@ -257,12 +269,15 @@ fn is_date(text: &str) -> bool {
     text.len() == "2026-03-01".len() && text.as_bytes()[4] == b'-'
 }
 
-/// A parser's error in our words: records are one line mostly, so the place is a byte and not a line and a column.
+/// A parser's error in our words: records are one line mostly, so the place is a byte and not a
+/// line and a column.
 pub(super) fn fault(cause: &serde_json::Error) -> Error {
     let text = crate::error::without_values(cause);
     let place = format!(" at line {} column {}", cause.line(), cause.column());
     match text.strip_suffix(&place) {
-        Some(what) if cause.line() == 1 => Error::invalid(format!("{what} at byte {}", cause.column())),
+        Some(what) if cause.line() == 1 => {
+            Error::invalid(format!("{what} at byte {}", cause.column()))
+        }
         _ => Error::invalid(text),
     }
 }
@@ -294,13 +309,18 @@ mod tests {
 
     #[test]
     fn a_lone_surrogate_is_an_error_that_names_the_field() {
-        let error = loose(r#""\ud800""#).text("resource_name").expect_err("a lone surrogate is no text");
+        let error =
+            loose(r#""\ud800""#).text("resource_name").expect_err("a lone surrogate is no text");
         assert!(error.to_string().starts_with("resource_name: "), "{error}");
     }
 
     #[test]
     fn offsets_that_are_none_are_refused_without_overflow() {
-        for text in ["2016-12-15 15:27:40 GMT+2147483647", "2016-12-15 15:27:40 GMT999999", "2016-12-15 15:27:40 GMT-2147483648:00"] {
+        for text in [
+            "2016-12-15 15:27:40 GMT+2147483647",
+            "2016-12-15 15:27:40 GMT999999",
+            "2016-12-15 15:27:40 GMT-2147483648:00",
+        ] {
             assert!(parse_time(text).is_err(), "{text}");
         }
         assert!(parse_time("2016-12-15 15:27:40 GMT+99999").is_err());
@@ -309,10 +329,19 @@ mod tests {
     #[test]
     fn a_date_alone_is_a_day_in_utc_but_in_records_of_huawei() {
         let date = loose("\"2026-03-01\"");
-        assert_eq!(date.time("time").expect("a date").expect("a time").to_string(), "2026-03-01T00:00:00.000Z");
-        assert_eq!(date.time_of_huawei("time").expect("a date").expect("a time").to_string(), "2026-02-28T16:00:00.000Z");
+        assert_eq!(
+            date.time("time").expect("a date").expect("a time").to_string(),
+            "2026-03-01T00:00:00.000Z"
+        );
+        assert_eq!(
+            date.time_of_huawei("time").expect("a date").expect("a time").to_string(),
+            "2026-02-28T16:00:00.000Z"
+        );
         let time = loose("\"2026-03-01 00:00:00\"");
-        assert_eq!(time.time_of_huawei("time").expect("a time").expect("a time").to_string(), "2026-03-01T00:00:00.000Z");
+        assert_eq!(
+            time.time_of_huawei("time").expect("a time").expect("a time").to_string(),
+            "2026-03-01T00:00:00.000Z"
+        );
         assert!(loose("\"2026-13-01\"").time_of_huawei("time").is_err());
     }
 }

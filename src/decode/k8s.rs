@@ -1,8 +1,8 @@
 //! Audit events of Kubernetes (`audit.k8s.io`, v1 and the beta before it).
 //!
-//! One request gives an event for each stage it reaches, all with the same audit id; so an event's id is
-//! `auditID/stage`, and the audit id is its request id. Where a user impersonates another, the operator is the user who
-//! authenticated; the other is related as `impersonated:name`.
+//! One request gives an event for each stage it reaches, all with the same audit id; so an event's
+//! id is `auditID/stage`, and the audit id is its request id. Where a user impersonates another,
+//! the operator is the user who authenticated; the other is related as `impersonated:name`.
 
 use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
@@ -33,7 +33,10 @@ const ENTERING: &[&str] = &["exec", "attach", "portforward", "proxy"];
 pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     let audit: Audit<'_> = json::parse(record)?;
     fill_times(&audit, event)?;
-    fill(event, [(Field::EventName, "verb", audit.verb), (Field::RequestId, "auditID", audit.audit_id)])?;
+    fill(
+        event,
+        [(Field::EventName, "verb", audit.verb), (Field::RequestId, "auditID", audit.audit_id)],
+    )?;
     let stage = audit.stage.text("stage")?;
     if let Some(id) = audit.audit_id.text("auditID")? {
         event.set(
@@ -54,7 +57,11 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     fill_users(&audit, event)?;
     fill_object(&audit, event)?;
     // Entering a container is asked for with get, and reads nothing but what it does there.
-    if event.text(Field::ResourceType).and_then(|kind| kind.rsplit_once('/')).is_some_and(|(_, below)| ENTERING.contains(&below)) {
+    if event
+        .text(Field::ResourceType)
+        .and_then(|kind| kind.rsplit_once('/'))
+        .is_some_and(|(_, below)| ENTERING.contains(&below))
+    {
         event.read_only = Some(false);
     }
     Ok(())
@@ -80,7 +87,8 @@ fn fill_times(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
 fn fill_result(audit: &Audit<'_>, stage: Option<&str>, event: &mut Event) -> Result<()> {
     let status = audit.response_status.object::<Status<'_>>("responseStatus")?.unwrap_or_default();
     let code = status.code.text("responseStatus.code")?;
-    let failed = code.as_deref().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code >= 400);
+    let failed =
+        code.as_deref().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code >= 400);
     event.set(
         Field::Level,
         match stage {
@@ -98,7 +106,10 @@ fn fill_users(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
     event.set_opt(Field::Operator, user.username.text("user.username")?);
     event.relate("user", user.uid.text("user.uid")?.unwrap_or_default());
     if let Some(other) = audit.impersonated_user.object::<User<'_>>("impersonatedUser")? {
-        event.relate("impersonated", other.username.text("impersonatedUser.username")?.unwrap_or_default());
+        event.relate(
+            "impersonated",
+            other.username.text("impersonatedUser.username")?.unwrap_or_default(),
+        );
     }
     Ok(())
 }
@@ -108,7 +119,10 @@ fn fill_object(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
         // A request for no resource, such as /healthz: its path is all there is.
         let path = audit.request_uri.text("requestURI")?;
         event.set(Field::Source, "core");
-        event.set_opt(Field::ResourceName, path.as_deref().map(|path| path.split('?').next().unwrap_or(path)));
+        event.set_opt(
+            Field::ResourceName,
+            path.as_deref().map(|path| path.split('?').next().unwrap_or(path)),
+        );
         return Ok(());
     };
     let text = |key: &str, value: Loose<'_>| Ok(value.text(key)?.map(|text| text.into_owned()));
@@ -129,8 +143,10 @@ fn fill_object(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
     let mut uid: Option<String> = text("objectRef.uid", object.uid)?;
     // A created object is known by the answer only.
     if name.is_none() && event.text(Field::EventName) == Some("create") {
-        let made = audit.response_object.object::<Object<'_>>("responseObject")?.unwrap_or_default();
-        let made = made.metadata.object::<Metadata<'_>>("responseObject.metadata")?.unwrap_or_default();
+        let made =
+            audit.response_object.object::<Object<'_>>("responseObject")?.unwrap_or_default();
+        let made =
+            made.metadata.object::<Metadata<'_>>("responseObject.metadata")?.unwrap_or_default();
         name = text("responseObject.metadata.name", made.name)?;
         uid = uid.or(text("responseObject.metadata.uid", made.uid)?);
     }

@@ -1,21 +1,24 @@
 //! Decoders: one record of any known format becomes an [`Event`].
 //!
-//! A decoder is a pure function of the record's text: it asks no clock and keeps no state, so a record decodes to the same
-//! event when it is accepted and years later when a page shows it. What it does not find it leaves absent; it refuses a
-//! record only where guessing would falsify the list: no JSON object, a key that it reads given twice, a time or an amount
-//! of money in no known form, an operation that it has no name for. Refused records go to quarantine with the reason.
+//! A decoder is a pure function of the record's text: it asks no clock and keeps no state, so a
+//! record decodes to the same event when it is accepted and years later when a page shows it. What
+//! it does not find it leaves absent; it refuses a record only where guessing would falsify the
+//! list: no JSON object, a key that it reads given twice, a time or an amount of money in no known
+//! form, an operation that it has no name for. Refused records go to quarantine with the reason.
 //!
 //! ```text
 //!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │ cloudevents │ ecs ─► Event
 //!                                        └──── json: loose values ── related: ids in bodies
 //! ```
 //!
-//! `related_ids` hold every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`, `coupon`, `customer`,
-//! `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and mission events of CTS); `account`, `user`,
-//! `assumed_by` (who acted in the operator's place); `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`,
-//! `impersonated` (Kubernetes); `project`, `operation` (Google Cloud); `event`, `trace`, `span`, `session`, `instance`, `host`, `ip`, `hash`, `target`
-//! (CloudEvents, OpenTelemetry, Elastic Common Schema). `relation:unbind` marks everything that the end of
-//! a customer's association with a partner caused, whichever interface told of it.
+//! `related_ids` hold every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`,
+//! `coupon`, `customer`, `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and
+//! mission events of CTS); `account`, `user`, `assumed_by` (who acted in the operator's place);
+//! `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`, `impersonated`
+//! (Kubernetes); `project`, `operation` (Google Cloud); `event`, `trace`, `span`, `session`,
+//! `instance`, `host`, `ip`, `hash`, `target` (CloudEvents, OpenTelemetry, Elastic Common Schema).
+//! `relation:unbind` marks everything that the end of a customer's association with a partner
+//! caused, whichever interface told of it.
 
 mod cloudevents;
 mod cloudtrail;
@@ -37,8 +40,8 @@ use crate::event::{Event, Field, hex};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// The version of the decoders, to be raised with every change of what they make of a record: columns that other decoders
-/// filled are not mixed with what these make.
+/// The version of the decoders, to be raised with every change of what they make of a record:
+/// columns that other decoders filled are not mixed with what these make.
 pub const VERSION: u32 = 2;
 
 /// How many objects and arrays may lie in each other.
@@ -75,8 +78,17 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of [`crate::event::FORMATS`].
-    pub const ALL: [Self; 9] =
-        [Self::Cts, Self::Partner, Self::CloudTrail, Self::K8s, Self::Gcp, Self::Native, Self::Otlp, Self::CloudEvents, Self::Ecs];
+    pub const ALL: [Self; 9] = [
+        Self::Cts,
+        Self::Partner,
+        Self::CloudTrail,
+        Self::K8s,
+        Self::Gcp,
+        Self::Native,
+        Self::Otlp,
+        Self::CloudEvents,
+        Self::Ecs,
+    ];
 
     /// The name, as in the field `format`.
     pub fn name(self) -> &'static str {
@@ -106,12 +118,13 @@ pub fn detect(record: &str) -> Option<Format> {
 
 /// Decodes one record, a JSON object as text; without a `format`, [`detect`] tells it.
 ///
-/// The event's tenant, seq and ingest time are left at their defaults; its `original` is the record exactly as given. A
-/// record without an id gets one made of its SHA-256, so that a record that is sent again is known again.
+/// The event's tenant, seq and ingest time are left at their defaults; its `original` is the record
+/// exactly as given. A record without an id gets one made of its SHA-256, so that a record that is
+/// sent again is known again.
 ///
 /// # Errors
-/// A record that is no JSON object, is nested deeper than [`DEPTH_MAX`], is of no known format, or that its decoder
-/// refuses; the message says which field.
+/// A record that is no JSON object, is nested deeper than [`DEPTH_MAX`], is of no known format, or
+/// that its decoder refuses; the message says which field.
 pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     check_shape(record)?;
     let format = match format {
@@ -121,12 +134,16 @@ pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     decode_as(record, format)
 }
 
-/// The same, and the text at a path of the record as [`text_at`] gives it. If the path is one key, finding it costs nothing where
-/// the format is to be told.
+/// The same, and the text at a path of the record as [`text_at`] gives it. If the path is one key,
+/// finding it costs nothing where the format is to be told.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_with_text_at(record: &str, format: Option<Format>, path: &str) -> Result<(Event, Option<String>)> {
+pub fn decode_with_text_at(
+    record: &str,
+    format: Option<Format>,
+    path: &str,
+) -> Result<(Event, Option<String>)> {
     if format.is_some() || path.contains('.') {
         return Ok((decode(record, format)?, text_at(record, path)));
     }
@@ -167,22 +184,26 @@ fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
     }
 }
 
-/// Fills the event from a record that another one carries, as an object or written into a text; `false` if what it carries
-/// is no record of a cloud's own format, and nothing is filled then.
+/// Fills the event from a record that another one carries, as an object or written into a text;
+/// `false` if what it carries is no record of a cloud's own format, and nothing is filled then.
 fn decode_carried(value: json::Loose<'_>, event: &mut Event) -> Result<bool> {
     let Some(inner) = value.embedded() else { return Ok(false) };
     let format = match detect::detect(&inner) {
-        Ok(Some(format)) if !matches!(format, Format::Otlp | Format::CloudEvents | Format::Ecs) => format,
+        Ok(Some(format)) if !matches!(format, Format::Otlp | Format::CloudEvents | Format::Ecs) => {
+            format
+        }
         _ => return Ok(false),
     };
     fill(&inner, format, event).map_err(|error| error.at(format.name()))?;
     Ok(true)
 }
 
-/// The text at a path of the record, such as `project_id`, `user.domain.id` or `resources.0.accountId`; numbers and truth
-/// values as they are written. A path leads into JSON that is written into a text, as CTS writes `user`.
+/// The text at a path of the record, such as `project_id`, `user.domain.id` or
+/// `resources.0.accountId`; numbers and truth values as they are written. A path leads into JSON
+/// that is written into a text, as CTS writes `user`.
 ///
-/// `None` if there is no such value, or if a key on the path occurs twice: who reads the other one would disagree.
+/// `None` if there is no such value, or if a key on the path occurs twice: who reads the other one
+/// would disagree.
 pub fn text_at(record: &str, path: &str) -> Option<String> {
     if path.split('.').count() > DEPTH_MAX {
         return None;
@@ -218,12 +239,14 @@ fn step<'a>(json: &'a str, key: &str) -> Option<json::Loose<'a>> {
     found.filter(|_| count == 1)
 }
 
-/// Refuses what is no object, and what is nested too deep to be shown, searched and exported by programs that recurse.
+/// Refuses what is no object, and what is nested too deep to be shown, searched and exported by
+/// programs that recurse.
 fn check_shape(record: &str) -> Result<()> {
     if !record.trim_ascii_start().starts_with('{') {
         return Err(Error::invalid("record is no JSON object"));
     }
-    // Most records do not hold as many brackets in all as may lie in each other, and counting is faster than nesting.
+    // Most records do not hold as many brackets in all as may lie in each other, and counting is
+    // faster than nesting.
     let opening = record.bytes().filter(|byte| byte | 0x20 == b'{').count();
     if opening > DEPTH_MAX && depth(record.as_bytes()) > DEPTH_MAX {
         return Err(Error::invalid(format!("record is nested deeper than {DEPTH_MAX} levels")));

@@ -1,7 +1,8 @@
 //! Objects with our own field names, for producers that have no format of their own.
 //!
-//! `time` and `event_name` are required; an event is of type `system` unless it says otherwise. What only the store knows (tenant, seq, ingest time, the record itself) is not
-//! taken from a record, so an event that was exported can be sent again.
+//! `time` and `event_name` are required; an event is of type `system` unless it says otherwise.
+//! What only the store knows (tenant, seq, ingest time, the record itself) is not taken from a
+//! record, so an event that was exported can be sent again.
 
 use super::json::{self, Loose};
 use crate::error::{Error, Result};
@@ -29,10 +30,13 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         return Err(Error::invalid(format!("duplicate field `{field}`")));
     }
     for def in FIELDS {
-        fill_field(event, def.field, values[def.field as usize]).map_err(|error| error.at(def.name))?;
+        fill_field(event, def.field, values[def.field as usize])
+            .map_err(|error| error.at(def.name))?;
     }
     for field in [Field::Time, Field::EventName] {
-        if !values[field as usize].is_some() || field == Field::EventName && event.text(field).is_none() {
+        if !values[field as usize].is_some()
+            || field == Field::EventName && event.text(field).is_none()
+        {
             return Err(Error::invalid("is missing").at(field));
         }
     }
@@ -47,10 +51,18 @@ fn fill_field(event: &mut Event, field: Field, value: Loose<'_>) -> Result<()> {
         return Ok(());
     }
     match field {
-        Field::Tenant | Field::Seq | Field::IngestTime | Field::TimeSuspect | Field::Format | Field::Original => {}
+        Field::Tenant
+        | Field::Seq
+        | Field::IngestTime
+        | Field::TimeSuspect
+        | Field::Format
+        | Field::Original => {}
         Field::Time => event.time = time(value)?,
         Field::RecordTime => event.record_time = Some(time(value)?),
-        Field::ReadOnly => event.read_only = Some(value.flag().ok_or_else(|| Error::invalid("is neither true nor false"))?),
+        Field::ReadOnly => {
+            event.read_only =
+                Some(value.flag().ok_or_else(|| Error::invalid("is neither true nor false"))?)
+        }
         Field::Amount => {
             let text = value.text("")?.ok_or_else(|| Error::invalid("is no amount"))?;
             event.amount = Some(Amount::parse(&text)?);
@@ -94,7 +106,12 @@ fn fill_related(event: &mut Event, value: Loose<'_>) -> Result<()> {
         let text = item.text("")?.unwrap_or_default();
         match text.split_once(':') {
             Some((kind, id)) if !kind.is_empty() && !id.is_empty() => event.relate(kind, id),
-            _ => return Err(Error::invalid(format!("{:?} is not of the form kind:id", clip(&text, 60)))),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{:?} is not of the form kind:id",
+                    clip(&text, 60)
+                )));
+            }
         }
     }
     Ok(())

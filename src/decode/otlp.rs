@@ -1,9 +1,11 @@
-//! Log records of OpenTelemetry, as the OTLP door writes them: one JSON object with the record's fields in the names of
-//! OTLP's JSON form, attributes as a plain object, and the resource and scope that it came with.
+//! Log records of OpenTelemetry, as the OTLP door writes them: one JSON object with the record's
+//! fields in the names of OTLP's JSON form, attributes as a plain object, and the resource and
+//! scope that it came with.
 //!
-//! Which attribute gives which field follows the semantic conventions, the deprecated names and those of Elastic Common
-//! Schema after the current ones. A W3C trace id is no event id: it is related as `trace:…`. If the body is a record of a
-//! format that we know, the event is what its decoder makes of that.
+//! Which attribute gives which field follows the semantic conventions, the deprecated names and
+//! those of Elastic Common Schema after the current ones. A W3C trace id is no event id: it is
+//! related as `trace:…`. If the body is a record of a format that we know, the event is what its
+//! decoder makes of that.
 
 use super::paths::Paths;
 use super::severity;
@@ -15,9 +17,31 @@ const TEXTS: &[(Field, &[&str])] = &[
     (Field::TraceId, &["attributes.log.record.uid", "attributes.event.id"]),
     (Field::EventName, &["eventName", "attributes.event.name", "attributes.event.action"]),
     (Field::Source, &["resource.attributes.service.name", "scope.name"]),
-    (Field::ResourceType, &["attributes.resource.type", "attributes.cloud.platform", "resource.attributes.cloud.platform"]),
-    (Field::ResourceId, &["attributes.cloud.resource_id", "attributes.resource.id", "resource.attributes.cloud.resource_id"]),
-    (Field::ResourceName, &["attributes.resource.name", "attributes.url.path", "attributes.http.route", "resource.attributes.host.name"]),
+    (
+        Field::ResourceType,
+        &[
+            "attributes.resource.type",
+            "attributes.cloud.platform",
+            "resource.attributes.cloud.platform",
+        ],
+    ),
+    (
+        Field::ResourceId,
+        &[
+            "attributes.cloud.resource_id",
+            "attributes.resource.id",
+            "resource.attributes.cloud.resource_id",
+        ],
+    ),
+    (
+        Field::ResourceName,
+        &[
+            "attributes.resource.name",
+            "attributes.url.path",
+            "attributes.http.route",
+            "resource.attributes.host.name",
+        ],
+    ),
     (
         Field::Operator,
         &[
@@ -82,6 +106,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
 
 /// Nanoseconds as a number of any size; zero is none.
 fn time(paths: &Paths<'_>, name: &str) -> Result<Option<Timestamp>> {
-    let nanos = paths.text(&[name])?.and_then(|text| text.parse::<u64>().ok()).filter(|nanos| *nanos > 0);
+    let nanos =
+        paths.text(&[name])?.and_then(|text| text.parse::<u64>().ok()).filter(|nanos| *nanos > 0);
     Ok(nanos.map(|nanos| Timestamp::from_millis((nanos / 1_000_000).cast_signed())))
 }

@@ -1,6 +1,8 @@
-//! Operation records of Huawei Cloud's partner centre: quotas, coupons, accounts and budgets of customers.
+//! Operation records of Huawei Cloud's partner centre: quotas, coupons, accounts and budgets of
+//! customers.
 //!
-//! The records carry no name of what happened, only numbers or words of an operation type; the event names are ours:
+//! The records carry no name of what happened, only numbers or words of an operation type; the
+//! event names are ours:
 //!
 //! | record | resource type | event names |
 //! |---|---|---|
@@ -11,10 +13,11 @@
 //! | `BudgetRecordInfo` | `budget` | `setCustomerBudget`, `deleteCustomerBudget` |
 //! | `IssuedCouponQuota` | `couponQuota` | `couponQuotaState`: a state, not an operation |
 //!
-//! One filter answers the questions of the partner centre: `related_ids=quota:ID` all operations on a quota (with
-//! `parent_quota:ID` those on quotas granted from it), `related_ids=customer:ID` all that happened to a customer, and
-//! `related_ids=relation:unbind` all that ended associations caused. The vendor counts a change of the association's mode
-//! among the unbinds of accounts, so that filter holds those too.
+//! One filter answers the questions of the partner centre: `related_ids=quota:ID` all operations on
+//! a quota (with `parent_quota:ID` those on quotas granted from it), `related_ids=customer:ID` all
+//! that happened to a customer, and `related_ids=relation:unbind` all that ended associations
+//! caused. The vendor counts a change of the association's mode among the unbinds of accounts, so
+//! that filter holds those too.
 
 use super::UNBIND;
 use super::json::{self, Loose, fill, loose_object};
@@ -65,7 +68,8 @@ const SOURCE: &str = "PartnerCenter";
 
 /// The event name of a quota as it stands, which nobody did.
 const QUOTA_STATE: &str = "couponQuotaState";
-const QUOTA_OPERATIONS: &[(&str, &str)] = &[("10", "grantCouponQuota"), ("11", "recallCouponQuota")];
+const QUOTA_OPERATIONS: &[(&str, &str)] =
+    &[("10", "grantCouponQuota"), ("11", "recallCouponQuota")];
 
 /// Operation types of coupons.
 const COUPON_OPERATIONS: &[(&str, &str)] = &[
@@ -82,14 +86,18 @@ const COUPON_OPERATIONS: &[(&str, &str)] = &[
 const UNBIND_RECALL: &str = "unbindRecallCoupon";
 
 /// Operation types of adjustments, without the prefix `SOURCE_OPERATION_`.
-const ADJUSTMENTS: &[(&str, &str)] =
-    &[("BEADJUST", "grantAccountAmount"), ("BERETRIEVE", "retrieveAccountAmount"), ("BEUNBIND", UNBIND_RETRIEVE)];
+const ADJUSTMENTS: &[(&str, &str)] = &[
+    ("BEADJUST", "grantAccountAmount"),
+    ("BERETRIEVE", "retrieveAccountAmount"),
+    ("BEUNBIND", UNBIND_RETRIEVE),
+];
 const UNBIND_RETRIEVE: &str = "unbindRetrieveAccountAmount";
 
 const BUDGETS: &[(&str, &str)] = &[("SETTING", "setCustomerBudget"), ("DELETE", DELETE_BUDGET)];
 const DELETE_BUDGET: &str = "deleteCustomerBudget";
 
-/// Types of ledger lines, without the prefix `SOURCE_OPERATION_` in any of the spellings that the interface has for it.
+/// Types of ledger lines, without the prefix `SOURCE_OPERATION_` in any of the spellings that the
+/// interface has for it.
 const ACCOUNT_CHANGES: &[(&str, &str)] = &[
     ("BEADJUST", "accountChangeGrant"),
     ("BERETRIEVE", "accountChangeRetrieve"),
@@ -160,14 +168,21 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     }
     event.time = required_time(kind.time)?;
     event.read_only = (kind.event_name != QUOTA_STATE).then_some(false);
-    fill(event, [(Field::Operator, "operator", record.operator), (Field::Currency, "currency", record.currency)])?;
+    fill(
+        event,
+        [
+            (Field::Operator, "operator", record.operator),
+            (Field::Currency, "currency", record.currency),
+        ],
+    )?;
     fill_amount(&record, kind.amount, event)?;
     fill_result(&record, event)?;
     relate(&record, event)
 }
 
 fn kind_of<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
-    // A record of another kind never has the key that tells a kind, except that many have a customer or a quota.
+    // A record of another kind never has the key that tells a kind, except that many have a
+    // customer or a quota.
     if record.account_change_id.is_some() || record.trade_detail_type.is_some() {
         account_change(record)
     } else if record.budget_amount.is_some() || record.budget_type.is_some() {
@@ -205,7 +220,11 @@ fn quota_state<'a>(record: &Record<'a>) -> PartnerRecordKind<'a> {
         resource_id: ("quota_id", record.quota_id),
         resource_name: [record.indirect_partner_name, record.indirect_partner_account_name],
         amount: ("quota_value", record.quota_value),
-        time: if updated { ("last_update_time", record.last_update_time) } else { ("create_time", record.create_time) },
+        time: if updated {
+            ("last_update_time", record.last_update_time)
+        } else {
+            ("create_time", record.create_time)
+        },
         // A quota has many states; the same state read again is the same text.
         trace_id: None,
     }
@@ -255,7 +274,8 @@ fn budget<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
     Ok(PartnerRecordKind {
         resource_type: "budget",
         event_name: named(BUDGETS, "operation_type", record.operation_type)?.1,
-        // The vendor's record does not say whose budget it is: who asks, asks for one customer. Collectors add the id.
+        // The vendor's record does not say whose budget it is: who asks, asks for one customer.
+        // Collectors add the id.
         resource_id: ("customer_id", record.customer_id),
         resource_name: [record.partner_corp_name, record.partner_account_name],
         amount: ("budget_amount", record.budget_amount),
@@ -264,8 +284,13 @@ fn budget<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
     })
 }
 
-/// The operation and the event name of an operation type, which may be a number and may have a (misspelt) prefix.
-fn named(names: &[(&'static str, &'static str)], key: &str, value: Loose<'_>) -> Result<(&'static str, &'static str)> {
+/// The operation and the event name of an operation type, which may be a number and may have a
+/// (misspelt) prefix.
+fn named(
+    names: &[(&'static str, &'static str)],
+    key: &str,
+    value: Loose<'_>,
+) -> Result<(&'static str, &'static str)> {
     let text = value.text(key)?.ok_or_else(|| Error::invalid("is missing").at(key))?;
     // SOURCE_OPERATION_, SOURCE_OPERAIION_ and SOURCE_OPERATIION_ all occur.
     let bare = match text.strip_prefix("SOURCE_OPERA").and_then(|rest| rest.split_once('_')) {
@@ -273,7 +298,9 @@ fn named(names: &[(&'static str, &'static str)], key: &str, value: Loose<'_>) ->
         None => &text,
     };
     let known = names.iter().find(|(operation, _)| *operation == bare);
-    known.copied().ok_or_else(|| Error::invalid(format!("{:?} is no known operation", clip(&text, 60))).at(key))
+    known.copied().ok_or_else(|| {
+        Error::invalid(format!("{:?} is no known operation", clip(&text, 60))).at(key)
+    })
 }
 
 /// An id with the kind of record before it: records of different interfaces number on their own.
@@ -285,12 +312,18 @@ fn required_time((key, value): (&str, Loose<'_>)) -> Result<Timestamp> {
     value.time_of_huawei(key)?.ok_or_else(|| Error::invalid("is missing").at(key))
 }
 
-fn fill_amount(record: &Record<'_>, (key, value): (&str, Loose<'_>), event: &mut Event) -> Result<()> {
+fn fill_amount(
+    record: &Record<'_>,
+    (key, value): (&str, Loose<'_>),
+    event: &mut Event,
+) -> Result<()> {
     if let Some(text) = value.text(key)? {
         event.amount = Some(Amount::parse(&text).map_err(|error| error.at(key))?);
     }
     // Unit 1 is the yuan unless the record says otherwise.
-    if event.text(Field::Currency).is_none() && record.measure_id.text("measure_id")?.as_deref() == Some("1") {
+    if event.text(Field::Currency).is_none()
+        && record.measure_id.text("measure_id")?.as_deref() == Some("1")
+    {
         event.set(Field::Currency, "CNY");
     }
     Ok(())
@@ -325,7 +358,10 @@ fn relate(record: &Record<'_>, event: &mut Event) -> Result<()> {
     for (kind, key, value) in ids {
         event.relate(kind, value.text(key)?.unwrap_or(Cow::Borrowed("")));
     }
-    if matches!(event.text(Field::EventName), Some(UNBIND_RECALL | UNBIND_RETRIEVE | UNBIND_CHANGE | DELETE_BUDGET)) {
+    if matches!(
+        event.text(Field::EventName),
+        Some(UNBIND_RECALL | UNBIND_RETRIEVE | UNBIND_CHANGE | DELETE_BUDGET)
+    ) {
         event.relate(UNBIND.0, UNBIND.1);
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! The values of a record by their dotted paths, for formats that write `user.name` nested, flat, or half of each.
+//! The values of a record by their dotted paths, for formats that write `user.name` nested, flat,
+//! or half of each.
 
 use super::json::{self, Loose};
 use crate::error::{Error, Result};

@@ -1,7 +1,9 @@
-//! The ids and the amount of money that the body of a CTS request or response names, wherever in it they lie.
+//! The ids and the amount of money that the body of a CTS request or response names, wherever in it
+//! they lie.
 //!
-//! The partner centre's operations are traced without fields of their own for quota, coupon or customer: only the bodies
-//! tell. Most bodies of other services name none of the keys, so a search for parts of the keys comes first.
+//! The partner centre's operations are traced without fields of their own for quota, coupon or
+//! customer: only the bodies tell. Most bodies of other services name none of the keys, so a search
+//! for parts of the keys comes first.
 
 use super::json::{self, Loose};
 use crate::event::{Amount, Event, Field};
@@ -11,7 +13,8 @@ const LEVELS: usize = 4;
 /// How many related ids a body may add: ten times what any call of the partner centre takes.
 const IDS_MAX: usize = 1_000;
 /// A body in which none of these occurs names none of the keys. `\u` may hide one.
-const PARTS: [&str; 9] = ["uota", "oupon_id", "ouponId", "ustomer", "artner", "job", "order", "mount", "\\u00"];
+const PARTS: [&str; 9] =
+    ["uota", "oupon_id", "ouponId", "ustomer", "artner", "job", "order", "mount", "\\u00"];
 
 /// What a key of a body stands for.
 enum Meaning {
@@ -55,7 +58,10 @@ fn meaning(key: &str) -> Meaning {
         "parent_quota_id" | "parentQuotaId" => Meaning::Id("parent_quota"),
         "coupon_id" | "couponId" | "coupon_ids" | "couponIds" => Meaning::Id("coupon"),
         "customer_id" | "customerId" | "customer_ids" | "customerIds" => Meaning::Id("customer"),
-        "indirect_partner_id" | "indirectPartnerId" | "indirect_partner_ids" | "indirectPartnerIds" => Meaning::Id("reseller"),
+        "indirect_partner_id"
+        | "indirectPartnerId"
+        | "indirect_partner_ids"
+        | "indirectPartnerIds" => Meaning::Id("reseller"),
         "job_id" | "jobId" => Meaning::Id("job"),
         "order_id" | "orderId" | "order_ids" | "orderIds" => Meaning::Id("order"),
         "quota_amount" | "quotaAmount" => Meaning::Amount(0),
@@ -66,7 +72,8 @@ fn meaning(key: &str) -> Meaning {
     }
 }
 
-/// Reads one object or array, and what lies in it. A body that is broken counts up to where it breaks.
+/// Reads one object or array, and what lies in it. A body that is broken counts up to where it
+/// breaks.
 fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut RelatedFindings) {
     if json.starts_with('[') {
         for item in json::parse::<Vec<Loose<'_>>>(json).unwrap_or_default() {
@@ -79,7 +86,9 @@ fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut RelatedFind
         Meaning::Id(kind) => relate(event, kind, value, levels, findings),
         Meaning::Amount(rank) => {
             let amount = value.text_lossy().and_then(|text| Amount::parse(&text).ok());
-            if let Some(amount) = amount.filter(|_| findings.amount.is_none_or(|(best, _)| rank < best)) {
+            if let Some(amount) =
+                amount.filter(|_| findings.amount.is_none_or(|(best, _)| rank < best))
+            {
                 findings.amount = Some((rank, amount));
             }
         }
@@ -98,7 +107,13 @@ fn descend(event: &mut Event, value: Loose<'_>, levels: usize, findings: &mut Re
     }
 }
 
-fn relate(event: &mut Event, kind: &str, value: Loose<'_>, levels: usize, findings: &mut RelatedFindings) {
+fn relate(
+    event: &mut Event,
+    kind: &str,
+    value: Loose<'_>,
+    levels: usize,
+    findings: &mut RelatedFindings,
+) {
     if value.is_object() {
         return descend(event, value, levels, findings);
     }

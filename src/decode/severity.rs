@@ -3,9 +3,12 @@
 /// The level of a word, as loggers and syslog write it; `None` if it is no such word.
 pub(super) fn of_word(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_lowercase().as_str() {
-        "emerg" | "emergency" | "panic" | "alert" | "crit" | "critical" | "fatal" | "err" | "error" | "severe" | "incident" => "incident",
+        "emerg" | "emergency" | "panic" | "alert" | "crit" | "critical" | "fatal" | "err"
+        | "error" | "severe" | "incident" => "incident",
         "warn" | "warning" => "warning",
-        "notice" | "info" | "information" | "informational" | "debug" | "trace" | "normal" => "normal",
+        "notice" | "info" | "information" | "informational" | "debug" | "trace" | "normal" => {
+            "normal"
+        }
         digits => return of_syslog(digits),
     })
 }
@@ -20,7 +23,8 @@ pub(super) fn of_syslog(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The level of an OpenTelemetry severity number: 13 to 16 are warnings, 17 to 24 errors and fatal errors.
+/// The level of an OpenTelemetry severity number: 13 to 16 are warnings, 17 to 24 errors and fatal
+/// errors.
 pub(super) fn of_otel(number: &str) -> Option<&'static str> {
     Some(match number.parse::<u8>().ok()? {
         1..=12 => "normal",

@@ -17,7 +17,9 @@ fn related(event: &Event) -> Vec<&str> {
 
 /// A CTS trace with these members besides the required ones.
 fn trace(members: &str) -> String {
-    format!(r#"{{"trace_id":"t1","trace_name":"createServer","service_type":"ECS","time":1767225660000{members}}}"#)
+    format!(
+        r#"{{"trace_id":"t1","trace_name":"createServer","service_type":"ECS","time":1767225660000{members}}}"#
+    )
 }
 
 #[test]
@@ -34,7 +36,10 @@ fn formats_are_told_by_top_level_keys() {
         (r#"{"trace_name":"a"}"#, Some(Format::Cts)),
         (r#"{"cts":{"trace_name":"a"}}"#, Some(Format::Cts)),
         (r#"{"trace_id":"a","trace_rating":"normal"}"#, Some(Format::Cts)),
-        (r#"{"trace_id":"a","event_name":"b","time":1,"trace_type":"ApiCall"}"#, Some(Format::Native)),
+        (
+            r#"{"trace_id":"a","event_name":"b","time":1,"trace_type":"ApiCall"}"#,
+            Some(Format::Native),
+        ),
         (r#"{"operation_type":"10","quota_id":"q"}"#, Some(Format::Partner)),
         (r#"{"quota_id":"q","quota_status":0}"#, Some(Format::Partner)),
         (r#"{"eventSource":"s3.amazonaws.com","eventName":"x"}"#, Some(Format::CloudTrail)),
@@ -58,9 +63,15 @@ fn what_is_no_record_is_refused_with_a_reason() {
         ("[1]", "record is no JSON object"),
         ("{\"time\":", "EOF while parsing a value at byte 8"),
         ("{}", "record has the keys of no known format"),
-        (r#"{"trace_name":"a","time":"yesterday"}"#, r#"cts: time: "yesterday" is in no known form"#),
+        (
+            r#"{"trace_name":"a","time":"yesterday"}"#,
+            r#"cts: time: "yesterday" is in no known form"#,
+        ),
         (r#"{"trace_name":"a","time":1,"time":2}"#, "cts: duplicate field `time` at byte 33"),
-        (r#"{"trace_name":"\ud800","time":1}"#, "cts: trace_name: unexpected end of hex escape at byte 8"),
+        (
+            r#"{"trace_name":"\ud800","time":1}"#,
+            "cts: trace_name: unexpected end of hex escape at byte 8",
+        ),
         (r#"{"trace_name":"\x","time":1}"#, "invalid escape at byte 17"),
         (r#"{"trace_name":"a","time":1} x"#, "trailing characters at byte 29"),
         (r#"{"eventSource":"a","eventName":"b"}"#, "cloudtrail: eventTime: is missing"),
@@ -74,20 +85,28 @@ fn what_is_no_record_is_refused_with_a_reason() {
 
 #[test]
 fn nesting_is_bounded_and_does_not_use_the_stack() {
-    let nested = |levels: usize| trace(&format!(r#","request":{}{}"#, "[".repeat(levels), "]".repeat(levels)));
+    let nested = |levels: usize| {
+        trace(&format!(r#","request":{}{}"#, "[".repeat(levels), "]".repeat(levels)))
+    };
     assert!(decode(&nested(DEPTH_MAX - 1), None).is_ok());
     assert_eq!(refusal(&nested(DEPTH_MAX)), "record is nested deeper than 64 levels");
-    assert_eq!(refusal(&trace(&format!(r#","request":{}"#, "[".repeat(1_000_000)))), "record is nested deeper than 64 levels");
+    assert_eq!(
+        refusal(&trace(&format!(r#","request":{}"#, "[".repeat(1_000_000)))),
+        "record is nested deeper than 64 levels"
+    );
     assert_eq!(detect(&"[".repeat(1_000_000)), None);
     assert_eq!(text_at(&"[".repeat(1_000_000), "0.0"), None);
 
-    let brackets_in_text = trace(&format!(r#","request":"{}""#, "[{\\\"quota_id\\\":".repeat(100_000)));
+    let brackets_in_text =
+        trace(&format!(r#","request":"{}""#, "[{\\\"quota_id\\\":".repeat(100_000)));
     assert!(decode(&brackets_in_text, None).is_ok());
 }
 
 #[test]
 fn numbers_no_type_can_hold_and_a_hundred_thousand_keys_spoil_nothing() {
-    let record = trace(r#","request":{"quota_id":1e999999,"amount":1e999999,"face_value":"2.50"},"code":1e999999"#);
+    let record = trace(
+        r#","request":{"quota_id":1e999999,"amount":1e999999,"face_value":"2.50"},"code":1e999999"#,
+    );
     let decoded = event(&record);
     assert_eq!(decoded.text(Field::Code), Some("1e999999"));
     assert_eq!(related(&decoded), ["quota:1e999999"]);
@@ -108,19 +127,31 @@ fn a_flood_of_ids_is_bounded() {
 
 #[test]
 fn times_at_the_edge_of_the_calendar_are_times() {
-    for (time, millis) in [("\"9999-12-31T23:59:59Z\"", 253_402_300_799_000), ("\"0001-01-01T00:00:00Z\"", -62_135_596_800_000)] {
+    for (time, millis) in [
+        ("\"9999-12-31T23:59:59Z\"", 253_402_300_799_000),
+        ("\"0001-01-01T00:00:00Z\"", -62_135_596_800_000),
+    ] {
         let record = format!(r#"{{"trace_name":"a","time":{time}}}"#);
         assert_eq!(event(&record).time, Timestamp::from_millis(millis));
     }
-    assert!(refusal(r#"{"trace_name":"a","time":"2016-12-15 15:27:40 GMT+2147483647:00"}"#).starts_with("cts: time: "));
+    assert!(
+        refusal(r#"{"trace_name":"a","time":"2016-12-15 15:27:40 GMT+2147483647:00"}"#)
+            .starts_with("cts: time: ")
+    );
 }
 
 #[test]
 fn a_trace_without_any_time_claims_1970_and_one_with_record_time_uses_that() {
     assert_eq!(event(r#"{"trace_name":"a"}"#).time, Timestamp::default());
-    assert_eq!(event(r#"{"trace_name":"a","record_time":1767225660000}"#).time.millis(), 1_767_225_660_000);
+    assert_eq!(
+        event(r#"{"trace_name":"a","record_time":1767225660000}"#).time.millis(),
+        1_767_225_660_000
+    );
     assert_eq!(event(&trace(r#","record_time":"soon""#)).record_time, None);
-    assert_eq!(refusal(r#"{"trace_name":"a","record_time":"soon"}"#), r#"cts: record_time: "soon" is in no known form"#);
+    assert_eq!(
+        refusal(r#"{"trace_name":"a","record_time":"soon"}"#),
+        r#"cts: record_time: "soon" is in no known form"#
+    );
 }
 
 #[test]
@@ -144,7 +175,10 @@ fn the_operator_of_a_trace_follows_the_console() {
         (r#""""#, None),
         (r#"{"name":"aaa/op_service","domain":{"name":"aaa"}}"#, Some("aaa/op_service")),
         (r#"{"principal_urn":"iam::a1:user:li","domain":{"name":"d"}}"#, Some("li")),
-        (r#"{"principal_urn":"sts::a1:assumed-agency:ops/s1","domain":{"name":"d"}}"#, Some("d/ops")),
+        (
+            r#"{"principal_urn":"sts::a1:assumed-agency:ops/s1","domain":{"name":"d"}}"#,
+            Some("d/ops"),
+        ),
         (r#"{"principal_urn":"sts::a1:assumed-agency:ops/s1"}"#, Some("a1/ops")),
         (r#"{"principal_urn":"sts::a1:external-user:idp/s1","name":"x"}"#, Some("idp/s1")),
         (r#"{"type":"AssumedAgency","name":"ops","domain":{"name":"d"}}"#, Some("d/ops")),
@@ -153,17 +187,28 @@ fn the_operator_of_a_trace_follows_the_console() {
         let record = trace(&format!(r#","user":{user}"#));
         assert_eq!(event(&record).text(Field::Operator), operator, "{user}");
     }
-    assert_eq!(refusal(&trace(r#","user":{"name":"a","name":"b"}"#)), "cts: user: duplicate field `name` at byte 18");
-    assert_eq!(refusal(&trace(r#","user":"{\"name\":\"a\",\"name\":\"b\"}""#)), "cts: user: duplicate field `name` at byte 18");
+    assert_eq!(
+        refusal(&trace(r#","user":{"name":"a","name":"b"}"#)),
+        "cts: user: duplicate field `name` at byte 18"
+    );
+    assert_eq!(
+        refusal(&trace(r#","user":"{\"name\":\"a\",\"name\":\"b\"}""#)),
+        "cts: user: duplicate field `name` at byte 18"
+    );
 }
 
 #[test]
 fn who_acts_for_another_account_is_related_with_both_sides() {
     let actor = r#"{"name":"li","id":"u2","domain":{"name":"partner","id":"d2"}}"#;
-    let user = format!(r#"{{"name":"tenant-admin","id":"u1","domain":{{"name":"acme","id":"d1"}},"assumedBy":{{"user":{actor}}}}}"#);
+    let user = format!(
+        r#"{{"name":"tenant-admin","id":"u1","domain":{{"name":"acme","id":"d1"}},"assumedBy":{{"user":{actor}}}}}"#
+    );
     let decoded = event(&trace(&format!(r#","user":{user}"#)));
     assert_eq!(decoded.text(Field::Operator), Some("tenant-admin"));
-    assert_eq!(related(&decoded), ["assumed_by:partner/li", "user:u2", "account:d2", "user:u1", "account:d1"]);
+    assert_eq!(
+        related(&decoded),
+        ["assumed_by:partner/li", "user:u2", "account:d2", "user:u1", "account:d1"]
+    );
 }
 
 #[test]
@@ -191,8 +236,12 @@ fn a_request_tells_ids_and_money_as_object_and_as_text() {
     let body = r#"{"order":{"quotaId":"q1","customer_ids":["c1","c2"],"parent_quota_id":7},"amount":5,"face_value":1.25,"currency":"CNY"}"#;
     let as_text = serde_json::to_string(body).expect("a text can be written");
     for request in [body, &as_text] {
-        let decoded = event(&trace(&format!(r#","request":{request},"response":{{"job_id":"j1"}}"#)));
-        assert_eq!(related(&decoded), ["quota:q1", "customer:c1", "customer:c2", "parent_quota:7", "job:j1"]);
+        let decoded =
+            event(&trace(&format!(r#","request":{request},"response":{{"job_id":"j1"}}"#)));
+        assert_eq!(
+            related(&decoded),
+            ["quota:q1", "customer:c1", "customer:c2", "parent_quota:7", "job:j1"]
+        );
         assert_eq!(decoded.amount.map(|amount| amount.to_string()).as_deref(), Some("1.25"));
         assert_eq!(decoded.text(Field::Currency), Some("CNY"));
     }
@@ -215,14 +264,22 @@ fn one_related_id_finds_everything_an_unbind_caused() {
 
 #[test]
 fn partner_records_that_cannot_be_told_are_refused() {
-    let coupon = |members: &str| format!(r#"{{"coupon_id":"p","operation_time":"2026-01-01T00:00:00Z",{members}}}"#);
+    let coupon = |members: &str| {
+        format!(r#"{{"coupon_id":"p","operation_time":"2026-01-01T00:00:00Z",{members}}}"#)
+    };
     let no_name = refusal(&coupon(r#""operation_type":"77""#));
     assert_eq!(no_name, r#"partner: operation_type: "77" is no known operation"#);
     let no_amount = refusal(&coupon(r#""operation_type":"1","operation_amount":"much""#));
     assert_eq!(no_amount, r#"partner: operation_amount: amount "much" is not a decimal number"#);
-    assert!(refusal(&coupon(r#""operation_type":1,"operation_amount":1e999999"#)).starts_with("partner: operation_amount: "));
+    assert!(
+        refusal(&coupon(r#""operation_type":1,"operation_amount":1e999999"#))
+            .starts_with("partner: operation_amount: ")
+    );
     let exact = event(&coupon(r#""operation_type":1,"operation_amount":99999999999999999999.99"#));
-    assert_eq!(exact.amount.map(|amount| amount.to_string()).as_deref(), Some("99999999999999999999.99"));
+    assert_eq!(
+        exact.amount.map(|amount| amount.to_string()).as_deref(),
+        Some("99999999999999999999.99")
+    );
 }
 
 #[test]
@@ -237,8 +294,14 @@ fn cloudtrail_may_leave_out_or_rewrite_what_it_likes() {
         ),
         base = base
     ));
-    assert_eq!((full.text(Field::Operator), full.text(Field::ResourceName)), (Some("root"), Some("b")));
-    assert_eq!((full.text(Field::EventType), full.text(Field::Level), full.read_only), (Some("data"), Some("warning"), Some(true)));
+    assert_eq!(
+        (full.text(Field::Operator), full.text(Field::ResourceName)),
+        (Some("root"), Some("b"))
+    );
+    assert_eq!(
+        (full.text(Field::EventType), full.text(Field::Level), full.read_only),
+        (Some("data"), Some("warning"), Some(true))
+    );
 }
 
 #[test]
@@ -255,8 +318,14 @@ fn stages_and_impersonation_of_kubernetes_are_told_apart() {
     };
     let complete = event(&record("ResponseComplete"));
     assert_ne!(complete.trace_id(), event(&record("RequestReceived")).trace_id());
-    assert_eq!((complete.text(Field::Operator), complete.text(Field::Level)), (Some("li"), Some("warning")));
-    assert_eq!((complete.text(Field::ResourceType), complete.text(Field::ResourceId)), (Some("pods/exec"), Some("n/p")));
+    assert_eq!(
+        (complete.text(Field::Operator), complete.text(Field::Level)),
+        (Some("li"), Some("warning"))
+    );
+    assert_eq!(
+        (complete.text(Field::ResourceType), complete.text(Field::ResourceId)),
+        (Some("pods/exec"), Some("n/p"))
+    );
     assert_eq!(related(&complete), ["impersonated:root", "namespace:n"]);
     assert_eq!(event(&record("Panic")).text(Field::Level), Some("incident"));
 }
@@ -276,9 +345,15 @@ fn native_records_are_checked_field_by_field() {
         (r#""read_only":1"#, "native: read_only: is neither true nor false"),
         (r#""code":1,"code":2"#, "native: duplicate field `code`"),
     ] {
-        assert_eq!(refusal(&format!(r#"{{"event_name":"a","time":1767225660000,{members}}}"#)), reason);
+        assert_eq!(
+            refusal(&format!(r#"{{"event_name":"a","time":1767225660000,{members}}}"#)),
+            reason
+        );
     }
-    assert_eq!(decode(r#"{"event_name":"a"}"#, Some(Format::Native)).expect_err("no time").to_string(), "native: time: is missing");
+    assert_eq!(
+        decode(r#"{"event_name":"a"}"#, Some(Format::Native)).expect_err("no time").to_string(),
+        "native: time: is missing"
+    );
     assert_eq!(refusal(r#"{"event_name":"","time":1}"#), "native: event_name: is missing");
 }
 
@@ -299,9 +374,14 @@ fn a_path_leads_to_the_text_of_a_value() {
     ] {
         assert_eq!(text_at(record, path).as_deref(), text, "{path}");
         // Found on the way to the format it is the same.
-        let event = format!(r#"{{"trace_id":"t","trace_name":"a","time":1767225660000,{}"#, &record[1..]);
+        let event =
+            format!(r#"{{"trace_id":"t","trace_name":"a","time":1767225660000,{}"#, &record[1..]);
         let (decoded, found) = decode_with_text_at(&event, None, path).expect("a trace");
-        assert_eq!((found.as_deref(), decoded), (text, decode(&event, None).expect("a trace")), "{path}");
+        assert_eq!(
+            (found.as_deref(), decoded),
+            (text, decode(&event, None).expect("a trace")),
+            "{path}"
+        );
     }
 }
 

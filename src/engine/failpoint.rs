@@ -1,5 +1,5 @@
-//! The named steps of everything that changes a store, and a hook that tests put there: it makes a step fail, or the
-//! process end at it.
+//! The named steps of everything that changes a store, and a hook that tests put there: it makes a
+//! step fail, or the process end at it.
 
 use crate::error::Result;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Whether the store is well: what is stuck, what refuses, what is damaged. Nothing here waits for a lock or for other work, so it
-//! is answered when nothing else is.
+//! Whether the store is well: what is stuck, what refuses, what is damaged. Nothing here waits for
+//! a lock or for other work, so it is answered when nothing else is.
 
 use super::watchdog::{Stuck, WatchedPart, Working};
 use super::{Core, Engine, WriteSide};
@@ -58,8 +58,12 @@ impl Engine {
         let lost = damaged.values().filter(|damage| damage.data.is_some()).count();
         let what = match (damaged.len(), lost) {
             (0, _) => return None,
-            (all, 0) => format!("the index of {all} segments is damaged: it is made anew, and answered without until then"),
-            (_, lost) => format!("the data of {lost} segments is damaged: restore the files from a backup; `annals check` tells more"),
+            (all, 0) => format!(
+                "the index of {all} segments is damaged: it is made anew, and answered without until then"
+            ),
+            (_, lost) => format!(
+                "the data of {lost} segments is damaged: restore the files from a backup; `annals check` tells more"
+            ),
         };
         let segments = damaged.into_keys().take(NAMED_MAX).collect();
         Some(Problem { condition: HealthStatus::Degraded, part: "segments", what, segments })
@@ -71,8 +75,16 @@ fn problem(condition: HealthStatus, part: &'static str, what: String) -> Problem
 }
 
 fn stuck(stuck: &Stuck) -> Problem {
-    let what = format!("{} waits, and nothing of it was finished for {} s", stuck.waiting, stuck.since.as_secs());
-    problem(if stuck.part.is_vital() { HealthStatus::Unavailable } else { HealthStatus::Degraded }, stuck.part.name(), what)
+    let what = format!(
+        "{} waits, and nothing of it was finished for {} s",
+        stuck.waiting,
+        stuck.since.as_secs()
+    );
+    problem(
+        if stuck.part.is_vital() { HealthStatus::Unavailable } else { HealthStatus::Degraded },
+        stuck.part.name(),
+        what,
+    )
 }
 
 impl WriteSide {
@@ -81,10 +93,18 @@ impl WriteSide {
         let mut problems = Vec::new();
         let mut add = |condition, part, what: String| problems.push(problem(condition, part, what));
         if self.log.has_failed() {
-            add(HealthStatus::Unavailable, "log", "the write-ahead log failed: the next batch tries to begin another file".to_owned());
+            add(
+                HealthStatus::Unavailable,
+                "log",
+                "the write-ahead log failed: the next batch tries to begin another file".to_owned(),
+            );
         }
         if !self.intake.is_running() {
-            add(HealthStatus::Unavailable, "intake", "the thread that numbers events has ended; restart to recover".to_owned());
+            add(
+                HealthStatus::Unavailable,
+                "intake",
+                "the thread that numbers events has ended; restart to recover".to_owned(),
+            );
         }
         if self.table.is_in_doubt() {
             add(
@@ -100,11 +120,19 @@ impl WriteSide {
             add(
                 HealthStatus::Unavailable,
                 "buffer",
-                format!("the write buffer is full: {} MiB wait to be written into segments", held >> 20),
+                format!(
+                    "the write buffer is full: {} MiB wait to be written into segments",
+                    held >> 20
+                ),
             );
         }
         if core.watchdog.keeps_failing(WatchedPart::Seal) {
-            add(HealthStatus::Degraded, "seal", "the buffer cannot be written into segments; its events are safe in the log".to_owned());
+            add(
+                HealthStatus::Degraded,
+                "seal",
+                "the buffer cannot be written into segments; its events are safe in the log"
+                    .to_owned(),
+            );
         }
         problems
     }

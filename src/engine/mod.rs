@@ -1,15 +1,17 @@
 //! The engine: builds the parts over a data directory, and is what every surface calls.
 //!
-//! Calls block, but for [`Engine::submit`]; a surface that must not block runs them on a thread of its own. Reads take a
-//! snapshot (the segments of one table version, and the buffer) and never wait for writes.
+//! Calls block, but for [`Engine::submit`]; a surface that must not block runs them on a thread of
+//! its own. Reads take a snapshot (the segments of one table version, and the buffer) and never
+//! wait for writes.
 //!
-//! Taking in is a pipeline of threads that each own what they change, with bounded queues between them: a request
-//! compares its batch with the segments (`ingest`), one thread numbers what is new (`intake`), one makes it durable and
-//! shows it (`log`), one makes segments of it (`seal`), and one commits these to the table (`commit`). No thread of a
-//! request holds a lock while a disk works.
+//! Taking in is a pipeline of threads that each own what they change, with bounded queues between
+//! them: a request compares its batch with the segments (`ingest`), one thread numbers what is new
+//! (`intake`), one makes it durable and shows it (`log`), one makes segments of it (`seal`), and
+//! one commits these to the table (`commit`). No thread of a request holds a lock while a disk
+//! works.
 //!
-//! Work in the background takes turns (`turns`) and holds no lock while it works; who merges and who deletes find out at their
-//! commit whether the other was faster.
+//! Work in the background takes turns (`turns`) and holds no lock while it works; who merges and
+//! who deletes find out at their commit whether the other was faster.
 
 mod failpoint;
 mod health;
@@ -83,7 +85,8 @@ struct Core {
     views: maintain::views::Saved,
     pace: status::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
-    /// Drawn when the directory was opened: what was told of another store, or before a restore, is not taken for this.
+    /// Drawn when the directory was opened: what was told of another store, or before a restore, is
+    /// not taken for this.
     opening: u64,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, SourceCounts>>,
@@ -120,7 +123,8 @@ struct WriteSide {
 impl Core {
     fn count(&self, source: &str, outcome: &Outcome) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let source = if taken.contains_key(source) || taken.len() < SOURCES_MAX { source } else { "others" };
+        let source =
+            if taken.contains_key(source) || taken.len() < SOURCES_MAX { source } else { "others" };
         let counts = taken.entry(source.to_owned()).or_default();
         if outcome.replayed {
             counts.duplicates += outcome.accepted + outcome.duplicates;
@@ -138,7 +142,9 @@ impl Core {
     }
 
     fn write(&self) -> Result<&WriteSide> {
-        self.write.as_ref().ok_or_else(|| Error::internal("the data directory is open for reading only"))
+        self.write
+            .as_ref()
+            .ok_or_else(|| Error::internal("the data directory is open for reading only"))
     }
 }
 
@@ -192,7 +198,11 @@ impl Engine {
     }
 
     /// A reader of a snapshot; `forced` makes it answer by one path.
-    pub fn reader<'a>(&'a self, snapshot: &'a Snapshot, forced: Option<AnswerPath>) -> SnapshotReader<'a> {
+    pub fn reader<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        forced: Option<AnswerPath>,
+    ) -> SnapshotReader<'a> {
         SnapshotReader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
     }
 
@@ -230,7 +240,8 @@ impl Engine {
         found.map(|(rule, count)| (rule.to_owned(), count)).collect()
     }
 
-    /// Reads every file of every segment and compares it with its hash now, as the scrubber does over a week.
+    /// Reads every file of every segment and compares it with its hash now, as the scrubber does
+    /// over a week.
     ///
     /// # Errors
     /// A disk that fails; damage is counted and recorded, not an error.
@@ -268,7 +279,11 @@ impl Engine {
     /// What the store holds.
     pub fn stats(&self) -> StoreStats {
         let snapshot = self.snapshot();
-        let mut stats = StoreStats { version: snapshot.version, segments: snapshot.segments.len(), ..StoreStats::default() };
+        let mut stats = StoreStats {
+            version: snapshot.version,
+            segments: snapshot.segments.len(),
+            ..StoreStats::default()
+        };
         for part in snapshot.buffered() {
             stats.buffered += part.rows().len() as u64;
             stats.events += part.rows().len() as u64;

@@ -1,4 +1,5 @@
-//! Opening a data directory: what is in the table, what is in the log and not in the table, and who goes on from there.
+//! Opening a data directory: what is in the table, what is in the log and not in the table, and who
+//! goes on from there.
 
 use super::pools::Pools;
 use crate::clock::Clock;
@@ -18,7 +19,9 @@ use crate::engine::write::seal_trigger::SealTrigger;
 use crate::engine::{Core, Engine, Settings, WriteSide};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::ingest::{Beside, Buffered, LoggedBatch, LoggedRequest, Quarantine, Unsealed, decode_logged};
+use crate::ingest::{
+    Beside, Buffered, LoggedBatch, LoggedRequest, Quarantine, Unsealed, decode_logged,
+};
 use crate::query::{Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::segment::Segment;
@@ -31,11 +34,17 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::{Handle, Runtime};
 
 impl Engine {
-    /// Opens the data directory at `root`. Streams and commits run on `runtime`; calls must not be made on its threads.
+    /// Opens the data directory at `root`. Streams and commits run on `runtime`; calls must not be
+    /// made on its threads.
     ///
     /// # Errors
     /// A directory that is missing (for reading), locked, of another version, or damaged.
-    pub fn open(root: &Path, access: AccessMode, clock: Arc<dyn Clock>, runtime: Handle) -> Result<Self> {
+    pub fn open(
+        root: &Path,
+        access: AccessMode,
+        clock: Arc<dyn Clock>,
+        runtime: Handle,
+    ) -> Result<Self> {
         Self::open_with(root, access, clock, runtime, Settings::default())
     }
 
@@ -43,14 +52,24 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub fn open_with(root: &Path, access: AccessMode, clock: Arc<dyn Clock>, runtime: Handle, settings: Settings) -> Result<Self> {
+    pub fn open_with(
+        root: &Path,
+        access: AccessMode,
+        clock: Arc<dyn Clock>,
+        runtime: Handle,
+        settings: Settings,
+    ) -> Result<Self> {
         let data = DataDir::open(root, access)?;
         let store = data.store();
         store.opened().set_budget(settings.open_bytes);
         let commits = commit::runtime()?;
         let (table, segments, sealed) = open_table(store, access, &commits)?;
         let (logged, folder) = read_log(store, access, sealed)?;
-        let fresh = if logged.events.is_empty() { Vec::new() } else { vec![Arc::new(Buffered::new(logged.events.clone()))] };
+        let fresh = if logged.events.is_empty() {
+            Vec::new()
+        } else {
+            vec![Arc::new(Buffered::new(logged.events.clone()))]
+        };
         let snapshot = Snapshot {
             version: table.version(),
             segments: Arc::new(segments),
@@ -63,20 +82,9 @@ impl Engine {
         let published = Arc::new(Published::new(snapshot));
         let write = match (access, folder) {
             (AccessMode::Write, Some(folder)) => {
-                let owned = Owned::new(
-                    table,
-                    store.clone(),
-                    Arc::clone(&published),
-                    Arc::clone(&clock),
-                    settings.at_step.clone(),
-                    commits.handle().clone(),
-                );
-                let runtime = commits.handle().clone();
-                let table = Committer::start(owned, commits)?;
-                Some(
-                    Start { store, sealed, published: &published, clock: &clock, settings: &settings }
-                        .write_side(table, runtime, folder, logged)?,
-                )
+                let (published, clock, settings) = (&published, &clock, &settings);
+                let start = Start { store, sealed, published, clock, settings };
+                Some(start.write_side(table, commits, folder, logged)?)
             }
             _ => {
                 // Opening may be called where a runtime must not be waited for.
@@ -89,7 +97,8 @@ impl Engine {
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), AcceptRate::new());
-        let watchdog = write.as_ref().map(|write| Arc::clone(&write.trigger.watchdog)).unwrap_or_default();
+        let watchdog =
+            write.as_ref().map(|write| Arc::clone(&write.trigger.watchdog)).unwrap_or_default();
         let opening = RandomState::new().hash_one(clock.now().millis());
         let core = Core {
             data,
@@ -114,7 +123,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Finishes what was begun before, and starts the threads, if the directory is open for writing.
+    /// Finishes what was begun before, and starts the threads, if the directory is open for
+    /// writing.
     fn begin(&mut self) -> Result<()> {
         let Some(write) = &self.core.write else { return Ok(()) };
         write.tend_log(&self.core)?;
@@ -132,11 +142,16 @@ impl Engine {
 }
 
 /// The table, its segments, and up to which number it has everything.
-fn open_table(store: &Store, access: AccessMode, commits: &Runtime) -> Result<(Table, Vec<Arc<Segment>>, u64)> {
+fn open_table(
+    store: &Store,
+    access: AccessMode,
+    commits: &Runtime,
+) -> Result<(Table, Vec<Arc<Segment>>, u64)> {
     let table = commits.block_on(Table::open(store, access == AccessMode::Write))?;
     let mut committed = commits.block_on(table.segments())?;
     committed.sort_by(|left, right| left.id.cmp(&right.id));
-    let open = |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
+    let open =
+        |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
     let segments = committed.par_iter().map(open).collect::<Result<_>>()?;
     let sealed = table.last_seq();
     Ok((table, segments, sealed))
@@ -172,12 +187,19 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
     }
     if !path.is_dir() {
         if access == AccessMode::Read {
-            return Ok((Logged { recovered: Recovered { last_seq: sealed, ..Recovered::default() }, ..Logged::default() }, None));
+            return Ok((
+                Logged {
+                    recovered: Recovered { last_seq: sealed, ..Recovered::default() },
+                    ..Logged::default()
+                },
+                None,
+            ));
         }
         store.create_folder(paths::LOG)?;
     }
     let folder = LogFolder(path);
-    let recovered = recover(&folder, sealed).map_err(|error| error.at(store.path(paths::LOG).display()))?;
+    let recovered =
+        recover(&folder, sealed).map_err(|error| error.at(store.path(paths::LOG).display()))?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(
             file = torn.file,
@@ -207,7 +229,23 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    fn write_side(&self, table: Committer, runtime: Handle, folder: LogFolder, logged: Logged) -> Result<WriteSide> {
+    /// Starts the thread that owns the table.
+    fn committer(&self, table: Table, commits: Runtime) -> Result<Committer> {
+        let (published, clock) = (Arc::clone(self.published), Arc::clone(self.clock));
+        let (at_step, handle) = (self.settings.at_step.clone(), commits.handle().clone());
+        let owned = Owned::new(table, self.store.clone(), published, clock, at_step, handle);
+        Committer::start(owned, commits)
+    }
+
+    fn write_side(
+        &self,
+        table: Table,
+        commits: Runtime,
+        folder: LogFolder,
+        logged: Logged,
+    ) -> Result<WriteSide> {
+        let runtime = commits.handle().clone();
+        let table = self.committer(table, commits)?;
         let Logged { recovered, events, requests: answered, beside } = logged;
         let mut requests = Requests::default();
         answered.into_iter().for_each(|request| requests.add(request));
@@ -218,16 +256,23 @@ impl Start<'_> {
 
         // What was read is written again before anything else: see the log's page.
         let now = crate::event::Timestamp::default();
-        let mut frames: Vec<Frame> = recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
+        let mut frames: Vec<Frame> =
+            recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
         let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
-        let payload = LoggedBatch { at: now, requests: &requests.all(), beside: None }.encode::<Event>(&[]);
+        let payload =
+            LoggedBatch { at: now, requests: &requests.all(), beside: None }.encode::<Event>(&[]);
         frames.insert(0, Frame { first_seq, events: 0, batch: 0, payload });
-        let failed = |cause: std::io::Error| Error::io(self.store.path(paths::LOG).display(), cause);
+        let failed =
+            |cause: std::io::Error| Error::io(self.store.path(paths::LOG).display(), cause);
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
         writer.rotate(first_seq, &frames).map_err(failed)?;
         writer.trim(writer.epoch()).map_err(failed)?;
         if !self.store.exists(&paths::mark(paths::LOG)) {
-            self.store.put(&paths::mark(paths::LOG), b"the log has a marker\n", PutMode::Replace)?;
+            self.store.put(
+                &paths::mark(paths::LOG),
+                b"the log has a marker\n",
+                PutMode::Replace,
+            )?;
         }
         Beside::remove_others(self.store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
 
@@ -235,7 +280,12 @@ impl Start<'_> {
         if !events.is_empty() {
             trigger.added(events.len(), events.iter().map(|event| event.original.len()).sum());
         }
-        let log = Arc::new(Log::start(writer, last_seq, Arc::clone(self.published), Arc::clone(&trigger))?);
+        let log = Arc::new(Log::start(
+            writer,
+            last_seq,
+            Arc::clone(self.published),
+            Arc::clone(&trigger),
+        )?);
         let held = |(last_seq, name): (u64, String)| HeldBatch {
             last_seq,
             beside: Some(Beside::found(self.store, &name)),
@@ -270,7 +320,11 @@ impl Start<'_> {
     }
 }
 
-fn start(core: &Arc<Core>, name: &str, work: fn(&Core, &WriteSide)) -> Result<std::thread::JoinHandle<()>> {
+fn start(
+    core: &Arc<Core>,
+    name: &str,
+    work: fn(&Core, &WriteSide),
+) -> Result<std::thread::JoinHandle<()>> {
     let core = Arc::clone(core);
     let run = move || {
         if let Ok(write) = core.write() {

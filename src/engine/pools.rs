@@ -1,5 +1,5 @@
-//! Threads for work on many events: apart for questions, for what accepts events, and for what is done in the background,
-//! so that none waits for another.
+//! Threads for work on many events: apart for questions, for what accepts events, and for what is
+//! done in the background, so that none waits for another.
 
 use crate::error::{Context, ErrorKind, Result};
 use crate::query::Threads;
@@ -18,8 +18,8 @@ pub(super) struct Pools {
     pub(super) maintenance: ThreadPool,
 }
 
-/// How much less weight than others the threads of a pool have (nice(2)): large batches give way to single events and
-/// questions, and what nobody waits for gives way to both.
+/// How much less weight than others the threads of a pool have (nice(2)): large batches give way to
+/// single events and questions, and what nobody waits for gives way to both.
 const INTAKE_NICE: i32 = 4;
 const MAINTENANCE_NICE: i32 = 6;
 

@@ -17,15 +17,20 @@ impl Engine {
         self.core.quarantine.page(ask)
     }
 
-    /// How many records in quarantine were refused for which kind of reason, most first; and what could not be read.
+    /// How many records in quarantine were refused for which kind of reason, most first; and what
+    /// could not be read.
     ///
     /// # Errors
     /// A disk that fails.
-    pub fn quarantine_reasons(&self, ask: &QuarantineAsk<'_>) -> Result<(Vec<ReasonCount>, Vec<String>)> {
+    pub fn quarantine_reasons(
+        &self,
+        ask: &QuarantineAsk<'_>,
+    ) -> Result<(Vec<ReasonCount>, Vec<String>)> {
         self.core.quarantine.reasons(ask)
     }
 
-    /// How many records are in quarantine; the bytes that they are counted with, and how many they may be.
+    /// How many records are in quarantine; the bytes that they are counted with, and how many they
+    /// may be.
     pub fn quarantine_size(&self) -> (u64, (u64, u64)) {
         (self.core.quarantine.len(), self.core.quarantine.bytes())
     }
@@ -65,16 +70,25 @@ impl Core {
         self.quarantine.clearable(&Clearing { past: &past, held: &|tenant| held(policy, tenant) })
     }
 
-    /// Deletes from quarantine what is past its time and not held, and records it, before and after.
+    /// Deletes from quarantine what is past its time and not held, and records it, before and
+    /// after.
     pub(super) fn clear_quarantine(&self, policy: &Policy, now: Timestamp) -> Result<Cleared> {
         let past = |tenant: Option<&str>, time: Timestamp| past(policy, tenant, time, now);
         let clearing = Clearing { past: &past, held: &|tenant| held(policy, tenant) };
-        let cleared = self.quarantine.clear(&clearing, |cleared| self.record_cleared(policy, cleared, "begun", now))?;
+        let cleared = self
+            .quarantine
+            .clear(&clearing, |cleared| self.record_cleared(policy, cleared, "begun", now))?;
         self.record_cleared(policy, &cleared, "done", now)?;
         Ok(cleared)
     }
 
-    fn record_cleared(&self, policy: &Policy, cleared: &Cleared, state: &str, now: Timestamp) -> Result<()> {
+    fn record_cleared(
+        &self,
+        policy: &Policy,
+        cleared: &Cleared,
+        state: &str,
+        now: Timestamp,
+    ) -> Result<()> {
         for (tenant, records) in &cleared.tenants {
             let name = tenant.as_deref().unwrap_or_default();
             self.record(json!({
@@ -90,13 +104,15 @@ impl Core {
     }
 }
 
-/// Whether a record that came then is past its time; one whose tenant is not known goes by the default.
+/// Whether a record that came then is past its time; one whose tenant is not known goes by the
+/// default.
 fn past(policy: &Policy, tenant: Option<&str>, time: Timestamp, now: Timestamp) -> bool {
-    tenant != Some(SYSTEM_TENANT) && policy.is_expired(tenant.unwrap_or_default(), &time.date(), now)
+    tenant != Some(SYSTEM_TENANT)
+        && policy.is_expired(tenant.unwrap_or_default(), &time.date(), now)
 }
 
-/// Whether a hold keeps a record. It could not be decoded, so no filter tells whether it is meant: a hold keeps all of its
-/// tenants, and all whose tenant is not known.
+/// Whether a hold keeps a record. It could not be decoded, so no filter tells whether it is meant:
+/// a hold keeps all of its tenants, and all whose tenant is not known.
 fn held(policy: &Policy, tenant: Option<&str>) -> bool {
     policy.holds.values().any(|hold| tenant.is_none_or(|tenant| hold.covers(tenant)))
 }

@@ -16,9 +16,11 @@ pub struct Settings {
     pub seal_bytes: usize,
     /// …or an event that came so long ago.
     pub seal_after: Duration,
-    /// The records of a batch of so many events are written into a file beside the log, which refers to it.
+    /// The records of a batch of so many events are written into a file beside the log, which
+    /// refers to it.
     pub bulk_events: usize,
-    /// The most bytes of memory that events in no segment may take. A request beyond it waits, and is then refused.
+    /// The most bytes of memory that events in no segment may take. A request beyond it waits, and
+    /// is then refused.
     pub buffer_bytes: usize,
     /// How long a request waits for room.
     pub room_wait: Duration,
@@ -28,9 +30,11 @@ pub struct Settings {
     pub compact: bool,
     /// Rows and bytes of records of a merged segment at most: what is merged is held in memory.
     pub merged: Most,
-    /// How long files stay that a merge or a deletion has replaced: other readers may still read the version that had them.
+    /// How long files stay that a merge or a deletion has replaced: other readers may still read
+    /// the version that had them.
     pub replaced_kept: Duration,
-    /// Bytes of memory that the footers and dictionaries of open segments and unpacked pages may take: see [`crate::storage::segment::Opened`].
+    /// Bytes of memory that the footers and dictionaries of open segments and unpacked pages may
+    /// take: see [`crate::storage::segment::Opened`].
     pub open_bytes: u64,
     /// What the summaries of segments hold.
     pub summary: SummaryRule,
@@ -47,16 +51,17 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 50,000 events, 64 MiB or a minute; 5,000 events beside the log; 512 MiB, waited for 10 seconds; no backups; merging,
-    /// up to 200,000 rows or 256 MiB, old files kept for a day; 512 MiB of open segments; questions for 30 seconds,
-    /// 10 until their turn; 256 MiB free; 1 GiB of quarantine.
+    /// 50,000 events, 64 MiB or a minute; 5,000 events beside the log; 320 MiB, waited for 10
+    /// seconds; no backups; merging, up to 200,000 rows or 256 MiB, old files kept for a day; 512
+    /// MiB of open segments; questions for 30 seconds, 10 until their turn; 256 MiB free; 1 GiB of
+    /// quarantine.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
             seal_bytes: 64 << 20,
             seal_after: Duration::from_secs(60),
             bulk_events: 5_000,
-            buffer_bytes: 512 << 20,
+            buffer_bytes: 320 << 20,
             room_wait: Duration::from_secs(10),
             backups: None,
             compact: true,

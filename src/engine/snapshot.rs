@@ -1,4 +1,5 @@
-//! What questions see: the segments of a table version and the buffer, changed by replacing the snapshot whole.
+//! What questions see: the segments of a table version and the buffer, changed by replacing the
+//! snapshot whole.
 
 use crate::event::Event;
 use crate::ingest::Buffered;
@@ -34,8 +35,9 @@ impl Published {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
-    /// Shows events that are durable in the log, up to a number. Small parts of about one size become one, so that there are
-    /// few of them; large ones stay as they are, because whoever shows them has no time.
+    /// Shows events that are durable in the log, up to a number. Small parts of about one size
+    /// become one, so that there are few of them; large ones stay as they are, because whoever
+    /// shows them has no time.
     pub(in crate::engine) fn add(&self, parts: Vec<Buffered>, last_seq: u64) {
         self.change(|snapshot| {
             for part in parts {
@@ -56,10 +58,14 @@ impl Published {
     /// The events in the buffer and the bytes of their records.
     pub(in crate::engine) fn buffered(&self) -> (usize, usize) {
         let snapshot = self.get();
-        (snapshot.buffered().map(|part| part.rows().len()).sum(), snapshot.buffered().map(|part| part.bytes()).sum())
+        (
+            snapshot.buffered().map(|part| part.rows().len()).sum(),
+            snapshot.buffered().map(|part| part.bytes()).sum(),
+        )
     }
 
-    /// Marks everything in the buffer as being sealed; what comes later stays apart. Returns all that is being sealed.
+    /// Marks everything in the buffer as being sealed; what comes later stays apart. Returns all
+    /// that is being sealed.
     pub(in crate::engine) fn begin_seal(&self) -> Vec<Arc<Event>> {
         self.change(|snapshot| {
             let mut fresh = std::mem::take(&mut snapshot.fresh);
@@ -68,14 +74,24 @@ impl Published {
         self.get().sealing.iter().flat_map(|part| part.rows().iter().map(Arc::clone)).collect()
     }
 
-    /// Shows exactly these segments of a table version. The buffer that is being sealed is done with if they hold it.
-    pub(in crate::engine) fn replaced(&self, version: u64, sealed_seq: u64, segments: Vec<Arc<Segment>>) {
+    /// Shows exactly these segments of a table version. The buffer that is being sealed is done
+    /// with if they hold it.
+    pub(in crate::engine) fn replaced(
+        &self,
+        version: u64,
+        sealed_seq: u64,
+        segments: Vec<Arc<Segment>>,
+    ) {
         self.change(|snapshot| {
             snapshot.segments = Arc::new(segments);
             snapshot.version = version;
             snapshot.last_seq = snapshot.last_seq.max(sealed_seq);
             snapshot.sealed_seq = snapshot.sealed_seq.max(sealed_seq);
-            let done = snapshot.sealing.iter().flat_map(|part| part.rows()).all(|event| event.seq <= sealed_seq);
+            let done = snapshot
+                .sealing
+                .iter()
+                .flat_map(|part| part.rows())
+                .all(|event| event.seq <= sealed_seq);
             if done {
                 snapshot.sealing = Vec::new();
             }
@@ -83,9 +99,18 @@ impl Published {
     }
 
     /// Shows some segments instead of others, which hold the same events or are deleted.
-    pub(in crate::engine) fn exchanged(&self, version: u64, old: &HashSet<String>, new: Vec<Arc<Segment>>) {
+    pub(in crate::engine) fn exchanged(
+        &self,
+        version: u64,
+        old: &HashSet<String>,
+        new: Vec<Arc<Segment>>,
+    ) {
         self.change(|snapshot| {
-            let kept = snapshot.segments.iter().filter(|segment| !old.contains(&segment.manifest().id)).map(Arc::clone);
+            let kept = snapshot
+                .segments
+                .iter()
+                .filter(|segment| !old.contains(&segment.manifest().id))
+                .map(Arc::clone);
             snapshot.segments = Arc::new(kept.chain(new).collect());
             snapshot.version = version;
         });
@@ -106,7 +131,12 @@ impl Published {
     }
 
     /// Shows the segments of a commit instead of what was being sealed into them, in one step.
-    pub(in crate::engine) fn sealed(&self, version: u64, last_seq: u64, segments: Vec<Arc<Segment>>) {
+    pub(in crate::engine) fn sealed(
+        &self,
+        version: u64,
+        last_seq: u64,
+        segments: Vec<Arc<Segment>>,
+    ) {
         self.change(|snapshot| {
             let mut all = (*snapshot.segments).clone();
             all.extend(segments);

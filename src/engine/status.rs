@@ -82,7 +82,11 @@ impl AcceptRate {
 
     pub(in crate::engine) fn add(&self, accepted: u64, now: Timestamp) {
         if accepted > 0 {
-            self.seconds.lock().unwrap_or_else(PoisonError::into_inner).add(self.start.elapsed().as_secs(), accepted, now);
+            self.seconds.lock().unwrap_or_else(PoisonError::into_inner).add(
+                self.start.elapsed().as_secs(),
+                accepted,
+                now,
+            );
         }
     }
 
@@ -109,7 +113,11 @@ impl Seconds {
     }
 
     fn lately(&self, second: u64) -> u64 {
-        self.counts.iter().filter(|(counted, _)| counted + PACE_SECONDS > second).map(|(_, count)| count).sum()
+        self.counts
+            .iter()
+            .filter(|(counted, _)| counted + PACE_SECONDS > second)
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
@@ -117,17 +125,29 @@ impl Engine {
     /// The tenants within a scope that have events, those with most first.
     pub fn tenants(&self, scope: &Scope) -> Vec<TenantTotals> {
         let snapshot = self.snapshot();
-        let segments = snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
+        let segments =
+            snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
         let mut totals: HashMap<&str, TenantTotals> = HashMap::new();
-        for rows in segments.chain(snapshot.buffered().map(|part| part.tenants())).flatten().filter(|rows| scope.covers(&rows.tenant)) {
-            let first = || TenantTotals { tenant: rows.tenant.clone(), events: 0, newest: rows.newest(), oldest: rows.oldest() };
+        for rows in segments
+            .chain(snapshot.buffered().map(|part| part.tenants()))
+            .flatten()
+            .filter(|rows| scope.covers(&rows.tenant))
+        {
+            let first = || TenantTotals {
+                tenant: rows.tenant.clone(),
+                events: 0,
+                newest: rows.newest(),
+                oldest: rows.oldest(),
+            };
             let total = totals.entry(&rows.tenant).or_insert_with(first);
             total.events += u64::from(rows.rows);
             total.newest = total.newest.max(rows.newest());
             total.oldest = total.oldest.min(rows.oldest());
         }
         let mut totals: Vec<TenantTotals> = totals.into_values().collect();
-        totals.sort_unstable_by(|left, right| right.events.cmp(&left.events).then_with(|| left.tenant.cmp(&right.tenant)));
+        totals.sort_unstable_by(|left, right| {
+            right.events.cmp(&left.events).then_with(|| left.tenant.cmp(&right.tenant))
+        });
         totals
     }
 
@@ -145,14 +165,19 @@ impl Engine {
         let snapshot = self.snapshot();
         let (accepted_lately, last_accepted) = core.pace.lately();
         let parts = snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
-        let times = || parts.clone().chain(snapshot.buffered().map(|part| part.tenants())).flatten();
+        let times =
+            || parts.clone().chain(snapshot.buffered().map(|part| part.tenants())).flatten();
         let refusing = core.refusing();
         Ok(Vitals {
             uptime: core.pace.start.elapsed(),
             last_seq: snapshot.last_seq,
             accepted_lately,
             last_accepted,
-            last_segment: snapshot.segments.iter().filter_map(|segment| segment.manifest().written()).max(),
+            last_segment: snapshot
+                .segments
+                .iter()
+                .filter_map(|segment| segment.manifest().written())
+                .max(),
             buffered_bytes: snapshot.buffered().map(|part| part.bytes() as u64).sum(),
             log: core.log_files()?,
             quarantined: core.quarantine.len(),
@@ -185,9 +210,17 @@ impl Core {
 
     /// Why nothing is taken in.
     fn refusing(&self) -> Option<String> {
-        let Ok(write) = self.write() else { return Some("the data directory is open for reading only".to_owned()) };
-        let stopped = || (!write.intake.is_running()).then(|| "the thread that numbers events has ended; restart to recover".to_owned());
-        crate::engine::WriteSide::check_disk(self).err().map(|error| error.to_string()).or_else(stopped)
+        let Ok(write) = self.write() else {
+            return Some("the data directory is open for reading only".to_owned());
+        };
+        let stopped = || {
+            (!write.intake.is_running())
+                .then(|| "the thread that numbers events has ended; restart to recover".to_owned())
+        };
+        crate::engine::WriteSide::check_disk(self)
+            .err()
+            .map(|error| error.to_string())
+            .or_else(stopped)
     }
 }
 
@@ -203,7 +236,13 @@ mod tests {
         seconds.add(0, 5, now);
         seconds.add(59, 1, now);
         assert_eq!(
-            (seconds.lately(0), seconds.lately(59), seconds.lately(60), seconds.lately(118), seconds.lately(119)),
+            (
+                seconds.lately(0),
+                seconds.lately(59),
+                seconds.lately(60),
+                seconds.lately(118),
+                seconds.lately(119)
+            ),
             (11, 11, 1, 1, 0)
         );
         seconds.add(60, 3, now);

@@ -1,7 +1,9 @@
-//! The watchdog: whether each part of the engine makes progress while it has work, so that health checks tell the truth.
+//! The watchdog: whether each part of the engine makes progress while it has work, so that health
+//! checks tell the truth.
 //!
-//! A part says when it begins something and when that is done. If there is something to do and nothing was done for longer
-//! than ever happens to a part that works, it is stuck. Asking takes no lock and touches no disk.
+//! A part says when it begins something and when that is done. If there is something to do and
+//! nothing was done for longer than ever happens to a part that works, it is stuck. Asking takes no
+//! lock and touches no disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -70,7 +72,8 @@ pub(super) struct Watchdog {
 #[derive(Debug, Default)]
 struct Watched {
     waiting: AtomicU64,
-    /// When it last began with nothing else in hand, or finished something: milliseconds since the start.
+    /// When it last began with nothing else in hand, or finished something: milliseconds since the
+    /// start.
     moved: AtomicU64,
     failures: AtomicU32,
 }

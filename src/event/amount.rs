@@ -28,12 +28,15 @@ impl Amount {
     /// Reads plain decimal text such as `-12.50` or JSON's `1.25e3`.
     ///
     /// # Errors
-    /// Text that is no number, has more than 30 digits before or 8 digits after the point: an amount is never rounded.
+    /// Text that is no number, has more than 30 digits before or 8 digits after the point: an
+    /// amount is never rounded.
     pub fn parse(text: &str) -> Result<Self> {
-        let refuse = |why: &str| Error::invalid(format!("amount {:?} {why}", crate::event::clip(text, 40)));
+        let refuse =
+            |why: &str| Error::invalid(format!("amount {:?} {why}", crate::event::clip(text, 40)));
         let (mantissa, exponent) = match text.find(['e', 'E']) {
             Some(at) => {
-                let exponent: i32 = text[at + 1..].parse().map_err(|_| refuse("is not a decimal number"))?;
+                let exponent: i32 =
+                    text[at + 1..].parse().map_err(|_| refuse("is not a decimal number"))?;
                 (&text[..at], exponent)
             }
             None => (text, 0),
@@ -69,7 +72,8 @@ impl Amount {
 }
 
 impl fmt::Display for Amount {
-    /// Plain decimal text with at least two digits after the point, as money is written: `5000.00`, `0.125`.
+    /// Plain decimal text with at least two digits after the point, as money is written: `5000.00`,
+    /// `0.125`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let units = self.0.unsigned_abs();
@@ -103,7 +107,20 @@ mod tests {
 
     #[test]
     fn amounts_that_would_be_rounded_or_overflow_are_refused() {
-        for text in ["", ".", "-", "1e999999", "0.000000001", "1e31", "abc", "1 000", "NaN", "1e", "0x10", "1e99999999999"] {
+        for text in [
+            "",
+            ".",
+            "-",
+            "1e999999",
+            "0.000000001",
+            "1e31",
+            "abc",
+            "1 000",
+            "NaN",
+            "1e",
+            "0x10",
+            "1e99999999999",
+        ] {
             assert!(Amount::parse(text).is_err(), "{text}");
         }
     }

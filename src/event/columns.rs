@@ -1,10 +1,14 @@
 //! Events as Arrow columns, and back.
 
-use super::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount, Event, FIELDS, Field, FieldDef, FieldKind, List, Timestamp, Value};
+use super::{
+    AMOUNT_PRECISION, AMOUNT_SCALE, Amount, Event, FIELDS, Field, FieldDef, FieldKind, List,
+    Timestamp, Value,
+};
 use crate::error::{Context, Error, ErrorKind, Result};
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal128Array, Decimal128Builder, Int64Array, Int64Builder, ListArray, ListBuilder,
-    RecordBatch, StringArray, StringBuilder, StringDictionaryBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal128Array, Decimal128Builder, Int64Array,
+    Int64Builder, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+    StringDictionaryBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field as ArrowField, Int32Type, Schema, SchemaRef};
 use std::borrow::Borrow;
@@ -21,7 +25,8 @@ pub fn event_schema() -> SchemaRef {
 }
 
 fn schema_of<'a>(defs: impl IntoIterator<Item = &'a FieldDef>) -> SchemaRef {
-    let columns = defs.into_iter().map(|def| ArrowField::new(def.name, def.arrow_type(), !def.is_required()));
+    let columns =
+        defs.into_iter().map(|def| ArrowField::new(def.name, def.arrow_type(), !def.is_required()));
     Arc::new(Schema::new(columns.collect::<Vec<_>>()))
 }
 
@@ -33,7 +38,8 @@ pub fn event_batch<E: Borrow<Event>>(events: &[E]) -> Result<RecordBatch> {
     batch_of(FIELDS, events)
 }
 
-/// The same with these columns alone, in this order: what is not among them may be missing in the events.
+/// The same with these columns alone, in this order: what is not among them may be missing in the
+/// events.
 ///
 /// # Errors
 /// As [`event_batch`].
@@ -41,9 +47,13 @@ pub fn event_batch_of<E: Borrow<Event>>(fields: &[Field], events: &[E]) -> Resul
     batch_of(fields.iter().map(|field| field.def()), events)
 }
 
-fn batch_of<'a, E: Borrow<Event>>(defs: impl IntoIterator<Item = &'a FieldDef> + Clone, events: &[E]) -> Result<RecordBatch> {
+fn batch_of<'a, E: Borrow<Event>>(
+    defs: impl IntoIterator<Item = &'a FieldDef> + Clone,
+    events: &[E],
+) -> Result<RecordBatch> {
     let columns = defs.clone().into_iter().map(|def| column(def, events)).collect::<Vec<_>>();
-    RecordBatch::try_new(schema_of(defs), columns).context(ErrorKind::Internal, || "events do not form a batch".to_owned())
+    RecordBatch::try_new(schema_of(defs), columns)
+        .context(ErrorKind::Internal, || "events do not form a batch".to_owned())
 }
 
 fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
@@ -58,7 +68,8 @@ fn column<E: Borrow<Event>>(def: &FieldDef, events: &[E]) -> ArrayRef {
             Arc::new(builder.finish())
         }
         FieldKind::Text | FieldKind::Enum(_) => {
-            let bytes = events().map(|event: &Event| text(event, def.field).map_or(0, str::len)).sum();
+            let bytes =
+                events().map(|event: &Event| text(event, def.field).map_or(0, str::len)).sum();
             let mut builder = StringBuilder::with_capacity(rows, bytes);
             for event in events() {
                 builder.append_option(text(event, def.field));
@@ -146,7 +157,8 @@ impl Columns {
     /// None that input can cause.
     pub fn of_events<E: Borrow<Event>>(events: &[E], fields: &[Field]) -> Result<Self> {
         let mut columns: Vec<Option<Column>> = FIELDS.iter().map(|_| None).collect();
-        for (place, def) in FIELDS.iter().enumerate().filter(|(_, def)| fields.contains(&def.field)) {
+        for (place, def) in FIELDS.iter().enumerate().filter(|(_, def)| fields.contains(&def.field))
+        {
             columns[place] = Some(Column::new(def, &column(def, events))?);
         }
         Ok(Self { columns, rows: events.len() })
@@ -175,7 +187,9 @@ impl Columns {
     pub fn text(&self, field: Field, row: usize) -> Option<&str> {
         match self.columns[field as usize].as_ref()? {
             Column::Text(array) => array.is_valid(row).then(|| array.value(row)),
-            Column::Dictionary { codes, values } => codes[row].map(|code| values.value(code as usize)),
+            Column::Dictionary { codes, values } => {
+                codes[row].map(|code| values.value(code as usize))
+            }
             _ => None,
         }
     }
@@ -199,7 +213,9 @@ impl Columns {
     /// The moment in a row.
     pub fn time(&self, field: Field, row: usize) -> Option<Timestamp> {
         match self.columns[field as usize].as_ref()? {
-            Column::Time(array) => array.is_valid(row).then(|| Timestamp::from_millis(array.value(row).div_euclid(1_000))),
+            Column::Time(array) => array
+                .is_valid(row)
+                .then(|| Timestamp::from_millis(array.value(row).div_euclid(1_000))),
             _ => None,
         }
     }
@@ -215,7 +231,9 @@ impl Columns {
     /// The amount in a row.
     pub fn amount(&self, row: usize) -> Option<Amount> {
         match self.columns[Field::Amount as usize].as_ref()? {
-            Column::Decimal(array) => array.is_valid(row).then(|| Amount::from_units(array.value(row))),
+            Column::Decimal(array) => {
+                array.is_valid(row).then(|| Amount::from_units(array.value(row)))
+            }
             _ => None,
         }
     }
@@ -245,7 +263,9 @@ impl Columns {
     /// The value of a field in a row, as far as the batch's columns tell it.
     pub fn value(&self, field: Field, row: usize) -> Value<'_> {
         match field.def().kind {
-            FieldKind::Text | FieldKind::Enum(_) => self.text(field, row).map_or(Value::Absent, Value::Text),
+            FieldKind::Text | FieldKind::Enum(_) => {
+                self.text(field, row).map_or(Value::Absent, Value::Text)
+            }
             FieldKind::Bool => self.flag(field, row).map_or(Value::Absent, Value::Bool),
             FieldKind::Time => self.time(field, row).map_or(Value::Absent, Value::Time),
             FieldKind::Integer => self.seq(row).map_or(Value::Absent, Value::Integer),
@@ -280,13 +300,23 @@ impl Column {
     fn new(def: &FieldDef, array: &ArrayRef) -> Result<Self> {
         fn cast<T: Clone + 'static>(def: &FieldDef, array: &ArrayRef) -> Result<T> {
             array.as_any().downcast_ref::<T>().cloned().ok_or_else(|| {
-                Error::corrupt(format!("column {} has type {} where {} is expected", def.name, array.data_type(), def.arrow_type()))
+                Error::corrupt(format!(
+                    "column {} has type {} where {} is expected",
+                    def.name,
+                    array.data_type(),
+                    def.arrow_type()
+                ))
             })
         }
         Ok(match array.data_type() {
             DataType::Dictionary(_, _) => {
                 let array = arrow::array::AsArray::as_dictionary_opt::<Int32Type>(array.as_ref())
-                    .ok_or_else(|| Error::corrupt(format!("column {} has dictionary keys of another type", def.name)))?;
+                    .ok_or_else(|| {
+                    Error::corrupt(format!(
+                        "column {} has dictionary keys of another type",
+                        def.name
+                    ))
+                })?;
                 let codes = array.keys().iter().map(|key| key.map(|key| key as u32)).collect();
                 Self::Dictionary { codes, values: cast(def, array.values())? }
             }

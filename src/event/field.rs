@@ -1,7 +1,8 @@
 //! `FIELDS`: every field of an event, defined once.
 //!
-//! The Arrow and Delta schemas, the tantivy schema, filter parsing, facets, `GET /api/v1/fields`, export headers and the
-//! documentation are all read from this table. A new field is one row here, and the decoders that fill it.
+//! The Arrow and Delta schemas, the tantivy schema, filter parsing, facets, `GET /api/v1/fields`,
+//! export headers and the documentation are all read from this table. A new field is one row here,
+//! and the decoders that fill it.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use std::fmt;
@@ -133,11 +134,19 @@ pub struct FieldDef {
     pub zh: &'static str,
 }
 
-const EXACT: &[FilterOperator] = &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Exists];
-const NAMED: &[FilterOperator] = &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Prefix, FilterOperator::Exists];
-const ADDRESS: &[FilterOperator] =
-    &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Prefix, FilterOperator::Exists, FilterOperator::Cidr];
-const MONEY: &[FilterOperator] = &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Exists, FilterOperator::Range];
+const EXACT: &[FilterOperator] =
+    &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Exists];
+const NAMED: &[FilterOperator] =
+    &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Prefix, FilterOperator::Exists];
+const ADDRESS: &[FilterOperator] = &[
+    FilterOperator::Equal,
+    FilterOperator::Not,
+    FilterOperator::Prefix,
+    FilterOperator::Exists,
+    FilterOperator::Cidr,
+];
+const MONEY: &[FilterOperator] =
+    &[FilterOperator::Equal, FilterOperator::Not, FilterOperator::Exists, FilterOperator::Range];
 const PRESENCE: &[FilterOperator] = &[FilterOperator::Exists];
 const NONE: &[FilterOperator] = &[];
 
@@ -146,9 +155,11 @@ pub const EVENT_TYPES: &[&str] = &["system", "data"];
 /// 事件级别.
 pub const LEVELS: &[&str] = &["normal", "warning", "incident"];
 /// CTS's own list of trace types.
-pub const TRACE_TYPES: &[&str] = &["ApiCall", "ConsoleAction", "SystemAction", "ObsSDK", "ObsAPI", "Others"];
+pub const TRACE_TYPES: &[&str] =
+    &["ApiCall", "ConsoleAction", "SystemAction", "ObsSDK", "ObsAPI", "Others"];
 /// The record formats that decoders exist for.
-pub const FORMATS: &[&str] = &["cts", "partner", "cloudtrail", "k8s", "gcp", "native", "otlp", "cloudevents", "ecs"];
+pub const FORMATS: &[&str] =
+    &["cts", "partner", "cloudtrail", "k8s", "gcp", "native", "otlp", "cloudevents", "ecs"];
 
 macro_rules! fields {
     ($( $field:ident $name:literal $cts:literal $kind:expr, $index:ident $operators:ident $facet:literal $en:literal $zh:literal; )*) => {
@@ -161,7 +172,7 @@ macro_rules! fields {
 }
 
 fields! {
-    // field            name                     CTS name            kind                  index  operators facet  labels
+    // field name CTS name kind index operators facet labels
     Tenant              "tenant"                "project_id"            FieldKind::Text,              Rows   NONE     false "Tenant" "租户";
     Seq                 "seq"                   ""                      FieldKind::Integer,           Order  NONE     false "Sequence" "序号";
     TraceId             "trace_id"              "trace_id"              FieldKind::Text,              Hash   EXACT    false "Event ID" "事件ID";
@@ -228,21 +239,38 @@ impl fmt::Display for Field {
 impl FieldDef {
     /// Whether the value is one text, other than the tenant and the record itself.
     pub fn is_text(&self) -> bool {
-        matches!(self.kind, FieldKind::Text | FieldKind::Enum(_)) && !matches!(self.field, Field::Tenant | Field::Original)
+        matches!(self.kind, FieldKind::Text | FieldKind::Enum(_))
+            && !matches!(self.field, Field::Tenant | Field::Original)
     }
 
-    /// Whether the column keeps dictionary codes: few distinct values, so codes are cheaper than texts.
+    /// Whether the column keeps dictionary codes: few distinct values, so codes are cheaper than
+    /// texts.
     pub fn is_dictionary(&self) -> bool {
-        matches!(self.kind, FieldKind::Text | FieldKind::Enum(_)) && matches!(self.index, IndexKind::Term | IndexKind::Rows)
+        matches!(self.kind, FieldKind::Text | FieldKind::Enum(_))
+            && matches!(self.index, IndexKind::Term | IndexKind::Rows)
     }
 
     /// Whether every event has a value.
     pub fn is_required(&self) -> bool {
-        use Field::{Format, IngestTime, Original, RelatedIds, Seq, Tenant, Time, TimeSuspect, TraceId};
-        matches!(self.field, Tenant | Seq | TraceId | Time | IngestTime | TimeSuspect | RelatedIds | Format | Original)
+        use Field::{
+            Format, IngestTime, Original, RelatedIds, Seq, Tenant, Time, TimeSuspect, TraceId,
+        };
+        matches!(
+            self.field,
+            Tenant
+                | Seq
+                | TraceId
+                | Time
+                | IngestTime
+                | TimeSuspect
+                | RelatedIds
+                | Format
+                | Original
+        )
     }
 
-    /// The type of the column in Arrow. Times are microseconds because Delta Lake knows no other unit.
+    /// The type of the column in Arrow. Times are microseconds because Delta Lake knows no other
+    /// unit.
     pub fn arrow_type(&self) -> DataType {
         match self.kind {
             FieldKind::Text | FieldKind::Enum(_) if self.is_dictionary() => {
@@ -252,7 +280,9 @@ impl FieldDef {
             FieldKind::Bool => DataType::Boolean,
             FieldKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from("UTC"))),
             FieldKind::Integer => DataType::Int64,
-            FieldKind::Decimal => DataType::Decimal128(super::AMOUNT_PRECISION, super::AMOUNT_SCALE),
+            FieldKind::Decimal => {
+                DataType::Decimal128(super::AMOUNT_PRECISION, super::AMOUNT_SCALE)
+            }
             FieldKind::List => DataType::List(Arc::new(super::columns::list_item())),
         }
     }
@@ -274,7 +304,11 @@ mod tests {
     fn names_and_labels_are_unique_and_present() {
         for (place, def) in FIELDS.iter().enumerate() {
             assert!(!def.en.is_empty() && !def.zh.is_empty() && !def.header.is_empty());
-            assert!(FIELDS[..place].iter().all(|other| other.name != def.name && other.zh != def.zh && other.en != def.en));
+            assert!(
+                FIELDS[..place].iter().all(|other| other.name != def.name
+                    && other.zh != def.zh
+                    && other.en != def.en)
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The event: typed columns that people filter by, and the record as it was received.
 //!
-//! An [`Event`] is what a decoder makes of one record. What makes two events different is their tenant, their trace id
-//! and the bytes of their record; what orders them is [`EventKey`]: newest first, and among equal times the one accepted
-//! last first.
+//! An [`Event`] is what a decoder makes of one record. What makes two events different is their
+//! tenant, their trace id and the bytes of their record; what orders them is [`EventKey`]: newest
+//! first, and among equal times the one accepted last first.
 
 mod amount;
 mod columns;
@@ -12,7 +12,10 @@ mod time;
 
 pub use amount::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount};
 pub use columns::{Columns, event_batch, event_batch_of, event_schema};
-pub use field::{EVENT_TYPES, FIELDS, FORMATS, Field, FieldDef, FieldKind, FilterOperator, IndexKind, LEVELS, TRACE_TYPES};
+pub use field::{
+    EVENT_TYPES, FIELDS, FORMATS, Field, FieldDef, FieldKind, FilterOperator, IndexKind, LEVELS,
+    TRACE_TYPES,
+};
 pub use sorted::sorted_batches;
 pub use time::{AHEAD_MAX_MS, DAY_MS, EARLIEST_PLAUSIBLE, Timestamp};
 
@@ -50,7 +53,8 @@ pub struct Event {
 
 /// What an allocation costs beside its bytes, about.
 const ALLOCATION_BYTES: usize = 8;
-/// What an accepted event costs beside itself until it is in a segment: its place in the buffer, and among the known ids.
+/// What an accepted event costs beside itself until it is in a segment: its place in the buffer,
+/// and among the known ids.
 const HELD_BYTES: usize = 200;
 
 /// A borrowed value of one field.
@@ -86,7 +90,9 @@ impl<'a> List<'a> {
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let (texts, items) = match self {
             Self::Texts(texts) => (texts, None),
-            Self::Items(items, start, end) => (&[][..], Some((start..end).map(|item| items.value(item)))),
+            Self::Items(items, start, end) => {
+                (&[][..], Some((start..end).map(|item| items.value(item))))
+            }
         };
         texts.iter().map(AsRef::as_ref).chain(items.into_iter().flatten())
     }
@@ -127,7 +133,8 @@ impl Event {
         self.texts[field as usize].as_deref()
     }
 
-    /// Sets a text field. An empty text is no value: real records write `""` where they mean nothing.
+    /// Sets a text field. An empty text is no value: real records write `""` where they mean
+    /// nothing.
     pub fn set(&mut self, field: Field, text: impl AsRef<str>) {
         debug_assert!(field.def().is_text(), "{field} is not a text field");
         let text = text.as_ref();
@@ -175,15 +182,23 @@ impl Event {
         EventKey { time: self.time, seq: self.seq }
     }
 
-    /// Bytes of memory that the event takes, about: a record of a few bytes takes as much as its fields do.
+    /// Bytes of memory that the event takes, about: a record of a few bytes takes as much as its
+    /// fields do.
     pub fn memory(&self) -> usize {
         let allocated = |text: &str| text.len() + ALLOCATION_BYTES;
         let texts: usize = self.texts.iter().flatten().map(|text| allocated(text)).sum();
-        let related: usize = self.related_ids.iter().map(|id| allocated(id) + size_of::<Box<str>>()).sum();
-        size_of::<Self>() + allocated(&self.original) + allocated(&self.tenant) + texts + related + HELD_BYTES
+        let related: usize =
+            self.related_ids.iter().map(|id| allocated(id) + size_of::<Box<str>>()).sum();
+        size_of::<Self>()
+            + allocated(&self.original)
+            + allocated(&self.tenant)
+            + texts
+            + related
+            + HELD_BYTES
     }
 
-    /// Files the event as accepted at `now` under `seq`: an absurd time gives way to the ingest time, and is flagged.
+    /// Files the event as accepted at `now` under `seq`: an absurd time gives way to the ingest
+    /// time, and is flagged.
     pub fn accept(&mut self, seq: u64, now: Timestamp) {
         self.seq = seq;
         self.ingest_time = now;
@@ -210,7 +225,8 @@ impl Event {
         }
     }
 
-    /// The event as the native API writes it: every field that has a value, times in RFC 3339, the amount as text.
+    /// The event as the native API writes it: every field that has a value, times in RFC 3339, the
+    /// amount as text.
     pub fn to_json(&self, with_original: bool) -> Json {
         let mut object = Map::new();
         for def in FIELDS {

@@ -1,9 +1,12 @@
-//! Several batches of events as one list in the order of rows, column by column: no event is made of them on the way.
+//! Several batches of events as one list in the order of rows, column by column: no event is made
+//! of them on the way.
 
 use super::columns::event_schema;
 use super::{FIELDS, Field, FieldDef};
 use crate::error::{Context, Error, ErrorKind, Result};
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+};
 use arrow::compute::interleave;
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use hashbrown::HashMap;
@@ -14,13 +17,15 @@ use std::sync::Arc;
 /// Where a row is: in which batch, and where in it.
 type RowPosition = (usize, usize);
 
-/// A column of codes over all batches: the values ascend, and each row's code is the place of its value.
+/// A column of codes over all batches: the values ascend, and each row's code is the place of its
+/// value.
 struct CodedColumn {
     values: ArrayRef,
     codes: Vec<Option<i32>>,
 }
 
-/// The rows of these batches, which have all columns, in the order of rows ([`super::row_order`]), in batches of `size` rows.
+/// The rows of these batches, which have all columns, in the order of rows ([`super::row_order`]),
+/// in batches of `size` rows.
 ///
 /// # Errors
 /// Batches that are not of [`event_schema`].
@@ -29,8 +34,10 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
     if batches.iter().any(|batch| batch.num_columns() != FIELDS.len()) {
         return Err(Error::internal("batches without some of the columns cannot be sorted"));
     }
-    let coded: Vec<Option<CodedColumn>> =
-        FIELDS.par_iter().map(|def| def.is_dictionary().then(|| CodedColumn::of(batches, def)).transpose()).collect::<Result<_>>()?;
+    let coded: Vec<Option<CodedColumn>> = FIELDS
+        .par_iter()
+        .map(|def| def.is_dictionary().then(|| CodedColumn::of(batches, def)).transpose())
+        .collect::<Result<_>>()?;
     let order = order(batches, coded[Field::Tenant as usize].as_ref())?;
     // The first row of each batch, counted over all.
     let starts: Vec<usize> = batches
@@ -43,13 +50,18 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
     let column = |(place, coded): (usize, &Option<CodedColumn>), rows: &[RowPosition]| match coded {
         Some(coded) => coded.take(rows.iter().map(|(batch, row)| starts[*batch] + row)),
         None => {
-            let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(place).as_ref()).collect();
-            interleave(&arrays, rows).context(ErrorKind::Internal, || format!("cannot put rows of {} together", FIELDS[place].name))
+            let arrays: Vec<&dyn Array> =
+                batches.iter().map(|batch| batch.column(place).as_ref()).collect();
+            interleave(&arrays, rows).context(ErrorKind::Internal, || {
+                format!("cannot put rows of {} together", FIELDS[place].name)
+            })
         }
     };
     let chunk = |rows: &[RowPosition]| {
-        let columns = coded.iter().enumerate().map(|coded| column(coded, rows)).collect::<Result<_>>()?;
-        RecordBatch::try_new(Arc::clone(&schema), columns).context(ErrorKind::Internal, || "sorted rows do not form a batch".to_owned())
+        let columns =
+            coded.iter().enumerate().map(|coded| column(coded, rows)).collect::<Result<_>>()?;
+        RecordBatch::try_new(Arc::clone(&schema), columns)
+            .context(ErrorKind::Internal, || "sorted rows do not form a batch".to_owned())
     };
     order.par_chunks(size.max(1)).map(chunk).collect()
 }
@@ -60,15 +72,22 @@ fn order(batches: &[RecordBatch], tenants: Option<&CodedColumn>) -> Result<Vec<R
     let mut keys = Vec::with_capacity(tenants.codes.len());
     let mut codes = tenants.codes.iter();
     for (number, batch) in batches.iter().enumerate() {
-        let times = batch.column(Field::Time as usize).as_primitive_opt::<TimestampMicrosecondType>();
+        let times =
+            batch.column(Field::Time as usize).as_primitive_opt::<TimestampMicrosecondType>();
         let seqs = batch.column(Field::Seq as usize).as_primitive_opt::<Int64Type>();
-        let (Some(times), Some(seqs)) = (times, seqs) else { return Err(Error::corrupt("times or numbers are of another type")) };
+        let (Some(times), Some(seqs)) = (times, seqs) else {
+            return Err(Error::corrupt("times or numbers are of another type"));
+        };
         let rows = times.values().iter().zip(seqs.values());
-        keys.extend(
-            rows.zip(&mut codes).enumerate().map(|(row, ((time, seq), code))| {
-                (*code, Reverse(time.div_euclid(1_000)), Reverse(*seq as u64), number as u32, row as u32)
-            }),
-        );
+        keys.extend(rows.zip(&mut codes).enumerate().map(|(row, ((time, seq), code))| {
+            (
+                *code,
+                Reverse(time.div_euclid(1_000)),
+                Reverse(*seq as u64),
+                number as u32,
+                row as u32,
+            )
+        }));
     }
     keys.par_sort_unstable();
     Ok(keys.into_iter().map(|(_, _, _, batch, row)| (batch as usize, row as usize)).collect())
@@ -78,11 +97,14 @@ impl CodedColumn {
     fn of(batches: &[RecordBatch], def: &FieldDef) -> Result<Self> {
         let mut numbers: HashMap<&str, i32> = HashMap::new();
         let mut found: Vec<&str> = Vec::new();
-        let mut codes: Vec<Option<i32>> = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+        let mut codes: Vec<Option<i32>> =
+            Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
         for batch in batches {
             let array = batch.column(def.field as usize).as_dictionary_opt::<Int32Type>();
-            let typed = array.and_then(|array| Some((array.keys(), array.values().as_string_opt::<i32>()?)));
-            let (keys, values) = typed.ok_or_else(|| Error::corrupt(format!("column {} has no dictionary", def.name)))?;
+            let typed = array
+                .and_then(|array| Some((array.keys(), array.values().as_string_opt::<i32>()?)));
+            let (keys, values) = typed
+                .ok_or_else(|| Error::corrupt(format!("column {} has no dictionary", def.name)))?;
             // A dictionary may name values that no row of the batch has: they get no number.
             let mut known: Vec<Option<i32>> = vec![None; values.len()];
             for key in keys {
@@ -102,14 +124,17 @@ impl CodedColumn {
         let mut places = vec![0; found.len()];
         (0..).zip(&ascending).for_each(|(place, number)| places[*number] = place);
         codes.par_iter_mut().for_each(|code| *code = code.map(|number| places[number as usize]));
-        let values = StringArray::from_iter_values(ascending.into_iter().map(|number| found[number]));
+        let values =
+            StringArray::from_iter_values(ascending.into_iter().map(|number| found[number]));
         Ok(Self { values: Arc::new(values), codes })
     }
 
     fn take(&self, rows: impl Iterator<Item = usize>) -> Result<ArrayRef> {
         let keys: Int32Array = rows.map(|row| self.codes[row]).collect();
         let array = DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(&self.values));
-        Ok(Arc::new(array.context(ErrorKind::Internal, || "codes are beyond their values".to_owned())?))
+        Ok(Arc::new(
+            array.context(ErrorKind::Internal, || "codes are beyond their values".to_owned())?,
+        ))
     }
 }
 

@@ -26,7 +26,8 @@ impl Timestamp {
         self.0
     }
 
-    /// True when an event of this time, accepted at `now`, cannot be filed under it: before 2000 or more than a day ahead.
+    /// True when an event of this time, accepted at `now`, cannot be filed under it: before 2000 or
+    /// more than a day ahead.
     pub fn is_suspect(self, now: Timestamp) -> bool {
         self < EARLIEST_PLAUSIBLE || self.0 > now.0.saturating_add(AHEAD_MAX_MS)
     }
@@ -40,10 +41,11 @@ impl Timestamp {
         }
     }
 
-    /// Reads a number of seconds, milliseconds, microseconds or nanoseconds; the unit is told by the size.
+    /// Reads a number of seconds, milliseconds, microseconds or nanoseconds; the unit is told by
+    /// the size.
     ///
-    /// Ten digits are seconds, thirteen milliseconds, sixteen microseconds, nineteen nanoseconds: real CTS records hold
-    /// three of the four.
+    /// Ten digits are seconds, thirteen milliseconds, sixteen microseconds, nineteen nanoseconds:
+    /// real CTS records hold three of the four.
     pub fn from_number(number: i64) -> Self {
         let size = number.unsigned_abs();
         Self(match size {
@@ -54,7 +56,8 @@ impl Timestamp {
         })
     }
 
-    /// Reads any form of time that records use: a number as text, RFC 3339, or one of the three `GMT+08:00` texts.
+    /// Reads any form of time that records use: a number as text, RFC 3339, or one of the three
+    /// `GMT+08:00` texts.
     ///
     /// A text without a zone is taken as UTC.
     ///
@@ -80,13 +83,22 @@ impl Timestamp {
             Some((local, offset)) => (local, parse_offset(offset).ok_or_else(|| unreadable(text))?),
             None => (text, zone),
         };
-        for form in ["%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%m/%d/%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.fZ"] {
+        for form in [
+            "%Y/%m/%d %H:%M:%S",
+            "%Y-%m-%d %H:%M:%S%.f",
+            "%m/%d/%Y %H:%M:%S",
+            "%Y-%m-%dT%H:%M:%S%.f",
+            "%Y-%m-%dT%H:%M:%S%.fZ",
+        ] {
             if let Ok(naive) = NaiveDateTime::parse_from_str(local, form) {
                 return in_zone(naive, zone).ok_or_else(|| unreadable(text));
             }
         }
         if let Ok(date) = NaiveDate::parse_from_str(local, "%Y-%m-%d") {
-            return date.and_hms_opt(0, 0, 0).and_then(|naive| in_zone(naive, zone)).ok_or_else(|| unreadable(text));
+            return date
+                .and_hms_opt(0, 0, 0)
+                .and_then(|naive| in_zone(naive, zone))
+                .ok_or_else(|| unreadable(text));
         }
         Err(unreadable(text))
     }
@@ -120,11 +132,13 @@ fn in_zone(naive: NaiveDateTime, zone: FixedOffset) -> Option<Timestamp> {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with milliseconds; years outside 0 to 9999 as a plain number of milliseconds.
+    /// RFC 3339 in UTC with milliseconds; years outside 0 to 9999 as a plain number of
+    /// milliseconds.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_chrono() {
             Some(moment) if (0..=9999).contains(&moment.year()) => {
-                // By hand, because an answer may hold thousands: a format that is read anew costs several times as much.
+                // By hand, because an answer may hold thousands: a format that is read anew costs
+                // several times as much.
                 let mut text = *b"0000-00-00T00:00:00.000Z";
                 let mut put = |place: usize, digits: usize, mut number: u32| {
                     for place in (place..place + digits).rev() {
@@ -173,7 +187,10 @@ mod tests {
     #[test]
     fn a_date_is_midnight_in_the_zone_of_its_record() {
         let east8 = FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
-        assert_eq!(Timestamp::parse_in("2026-03-01", east8).expect("a date").to_string(), "2026-02-28T16:00:00.000Z");
+        assert_eq!(
+            Timestamp::parse_in("2026-03-01", east8).expect("a date").to_string(),
+            "2026-02-28T16:00:00.000Z"
+        );
     }
 
     #[test]

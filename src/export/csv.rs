@@ -10,7 +10,8 @@ use std::borrow::Cow;
 /// What becomes of cells that a spreadsheet would take for formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Formulas {
-    /// They get an apostrophe in front, also after what another reader takes for a separator (CWE-1236; OWASP ASVS 5.0, 1.2.10).
+    /// They get an apostrophe in front, also after what another reader takes for a separator
+    /// (CWE-1236; OWASP ASVS 5.0, 1.2.10).
     #[default]
     Safe,
     /// They are left as they are.
@@ -31,22 +32,27 @@ impl Formulas {
     }
 }
 
-/// Where a reader may begin another cell although it is quoted: one that takes `;` or a tab for the separator sees no quote at the
-/// beginning of the cell, and then a line break ends the row as well.
+/// Where a reader may begin another cell although it is quoted: one that takes `;` or a tab for the
+/// separator sees no quote at the beginning of the cell, and then a line break ends the row as
+/// well.
 const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 
-/// A cell that no spreadsheet takes for a formula: what begins like one, after spaces and quotes, gets an apostrophe in front, at the
-/// beginning of the cell and wherever another reader would begin a cell within it.
+/// A cell that no spreadsheet takes for a formula: what begins like one, after spaces and quotes,
+/// gets an apostrophe in front, at the beginning of the cell and wherever another reader would
+/// begin a cell within it.
 pub fn formula_safe(cell: &str) -> Cow<'_, str> {
     // Nearly all begin like this, and go on without any separator.
     let plain = cell.bytes().next().is_none_or(|first| first.is_ascii_alphanumeric());
-    let single = memchr::memchr3(b';', b'\t', b'\n', cell.as_bytes()).is_none() && memchr::memchr(b'\r', cell.as_bytes()).is_none();
+    let single = memchr::memchr3(b';', b'\t', b'\n', cell.as_bytes()).is_none()
+        && memchr::memchr(b'\r', cell.as_bytes()).is_none();
     if plain && single {
         return Cow::Borrowed(cell);
     }
     let first = cell.trim_start_matches([' ', '"', '\'']).chars().next().or(cell.chars().next());
     let mut out = String::with_capacity(cell.len() + 8);
-    if first.is_some_and(|first| begins_formula(first) || matches!(first, '\t' | '\r' | '\n' | '\0')) {
+    if first
+        .is_some_and(|first| begins_formula(first) || matches!(first, '\t' | '\r' | '\n' | '\0'))
+    {
         out.push('\'');
     }
     for (place, part) in cell.split_inclusive(SEPARATORS).enumerate() {
@@ -74,7 +80,8 @@ pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
         out.extend_from_slice("\u{feff}".as_bytes());
     }
     let mut out = writer(out);
-    out.write_record(options.columns.iter().map(label)).context(ErrorKind::Internal, cannot_write)?;
+    out.write_record(options.columns.iter().map(label))
+        .context(ErrorKind::Internal, cannot_write)?;
     ended(out)
 }
 
@@ -87,7 +94,11 @@ pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
             // A number stays one: what is made of digits alone calls nothing.
             let number = matches!(value, Value::Decimal(_) | Value::Integer(_));
             let cell = cell(value, options);
-            let cell = if options.formulas == Formulas::Safe && !number { formula_safe(&cell) } else { Cow::Borrowed(&*cell) };
+            let cell = if options.formulas == Formulas::Safe && !number {
+                formula_safe(&cell)
+            } else {
+                Cow::Borrowed(&*cell)
+            };
             out.write_field(cell.as_bytes()).context(ErrorKind::Internal, cannot_write)?;
         }
         out.write_record(None::<&[u8]>).context(ErrorKind::Internal, cannot_write)?;
@@ -103,7 +114,8 @@ fn writer(out: Vec<u8>) -> Writer<Vec<u8>> {
 }
 
 fn ended(out: Writer<Vec<u8>>) -> Result<Vec<u8>> {
-    out.into_inner().map_err(|cause| Error::new(ErrorKind::Internal, cannot_write()).because(cause.to_string()))
+    out.into_inner()
+        .map_err(|cause| Error::new(ErrorKind::Internal, cannot_write()).because(cause.to_string()))
 }
 
 fn cell<'a>(value: Value<'a>, options: &Options) -> Cow<'a, str> {
@@ -146,19 +158,31 @@ mod tests {
 
     /// A line as readers of `;` split it: quotes count where a cell begins with one.
     fn cells(text: &str) -> Vec<String> {
-        let mut found = csv::ReaderBuilder::new().delimiter(b';').has_headers(false).flexible(true).from_reader(text.as_bytes());
-        found.records().flatten().flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+        let mut found = csv::ReaderBuilder::new()
+            .delimiter(b';')
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes());
+        found
+            .records()
+            .flatten()
+            .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
     }
 
     #[test]
     fn readers_of_another_separator_find_no_formula() {
         let mut out = writer(Vec::new());
         let hostile = ["x", "a;=1", "a\n=2", "\";=3", "a\r\n; +4", "=5;=6\t=7"];
-        out.write_record(hostile.map(|cell| formula_safe(cell).into_owned())).expect("memory takes it");
+        out.write_record(hostile.map(|cell| formula_safe(cell).into_owned()))
+            .expect("memory takes it");
         let text = String::from_utf8(ended(out).expect("a file")).expect("text");
         assert!(cells(&text).len() > hostile.len(), "the other reader splits differently: {text}");
         for cell in cells(&text) {
-            assert!(!cell.trim_start_matches([' ', '"']).starts_with(begins_formula), "{cell:?} of {text:?}");
+            assert!(
+                !cell.trim_start_matches([' ', '"']).starts_with(begins_formula),
+                "{cell:?} of {text:?}"
+            );
         }
     }
 }

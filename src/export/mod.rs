@@ -1,7 +1,8 @@
 //! Exports: events as CSV, NDJSON or Parquet, written as they come, in constant memory.
 //!
-//! An [`Encoder`] writes parts in order; [`Parts`] makes them of events, on all cores. Where the bytes go is the caller's business.
-//! A later surface for jobs, manifests and other forms takes the same encoder.
+//! An [`Encoder`] writes parts in order; [`Parts`] makes them of events, on all cores. Where the
+//! bytes go is the caller's business. A later surface for jobs, manifests and other forms takes the
+//! same encoder.
 
 mod csv;
 mod ndjson;
@@ -91,7 +92,8 @@ pub struct Options {
     pub form: ExportFormat,
     /// The columns, in this order; [`default_columns`] of the form if empty.
     pub columns: Vec<Field>,
-    /// What the header of a CSV file says. The other forms keep the native names: programs read them.
+    /// What the header of a CSV file says. The other forms keep the native names: programs read
+    /// them.
     pub labels: Labels,
     /// The time zone that times are written in; Parquet holds moments and needs none.
     pub time_zone: Tz,
@@ -99,7 +101,8 @@ pub struct Options {
     pub bom: bool,
     /// What becomes of CSV cells that a spreadsheet would take for formulas.
     pub formulas: Formulas,
-    /// Whether an NDJSON file ends in a record that says how many there were: a file without it is incomplete.
+    /// Whether an NDJSON file ends in a record that says how many there were: a file without it is
+    /// incomplete.
     pub closing: bool,
 }
 
@@ -107,14 +110,26 @@ impl Options {
     /// The plain options of a form.
     pub fn new(form: ExportFormat) -> Self {
         let formulas = Formulas::default();
-        Self { form, columns: Vec::new(), labels: Labels::Name, time_zone: Tz::UTC, bom: false, formulas, closing: false }
+        Self {
+            form,
+            columns: Vec::new(),
+            labels: Labels::Name,
+            time_zone: Tz::UTC,
+            bom: false,
+            formulas,
+            closing: false,
+        }
     }
 }
 
-/// The columns of an export that names none: all. The record itself is left out of CSV, where it would fill a cell with
-/// JSON; it is asked for by name.
+/// The columns of an export that names none: all. The record itself is left out of CSV, where it
+/// would fill a cell with JSON; it is asked for by name.
 pub fn default_columns(form: ExportFormat) -> Vec<Field> {
-    FIELDS.iter().map(|def| def.field).filter(|field| form != ExportFormat::Csv || *field != Field::Original).collect()
+    FIELDS
+        .iter()
+        .map(|def| def.field)
+        .filter(|field| form != ExportFormat::Csv || *field != Field::Original)
+        .collect()
 }
 
 /// Reads a list of columns, separated by commas.
@@ -125,8 +140,12 @@ pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
     let mut columns = Vec::new();
     for name in names.iter().flat_map(|names| names.split(',')).map(str::trim) {
         let field = Field::from_name(name);
-        let field = field
-            .ok_or_else(|| Error::parameter("columns", format!("{:?} is no field; see /api/v1/fields", crate::event::clip(name, 60))))?;
+        let field = field.ok_or_else(|| {
+            Error::parameter(
+                "columns",
+                format!("{:?} is no field; see /api/v1/fields", crate::event::clip(name, 60)),
+            )
+        })?;
         if columns.contains(&field) {
             return Err(Error::parameter("columns", format!("{name} is given twice")));
         }
@@ -196,11 +215,14 @@ impl<W: Write + Send> Encoder<W> {
         }
         let out = match options.form {
             ExportFormat::Csv => {
-                out.write_all(&csv::header(&options)?).context(ErrorKind::Unavailable, cannot_write)?;
+                out.write_all(&csv::header(&options)?)
+                    .context(ErrorKind::Unavailable, cannot_write)?;
                 Out::Text(out)
             }
             ExportFormat::Ndjson => Out::Text(out),
-            ExportFormat::Parquet => Out::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?)),
+            ExportFormat::Parquet => {
+                Out::Parquet(Box::new(parquet::ParquetEncoder::new(out, &options)?))
+            }
         };
         Ok(Self { parts: Parts(Arc::new(options)), rows: 0, out })
     }
@@ -227,7 +249,9 @@ impl<W: Write + Send> Encoder<W> {
     pub fn write(&mut self, part: &ExportChunk) -> Result<()> {
         self.rows += part.rows;
         match (&mut self.out, &part.body) {
-            (Out::Text(out), ChunkBody::Text(text)) => out.write_all(text).context(ErrorKind::Unavailable, cannot_write),
+            (Out::Text(out), ChunkBody::Text(text)) => {
+                out.write_all(text).context(ErrorKind::Unavailable, cannot_write)
+            }
             (Out::Parquet(out), ChunkBody::Columns(batch)) => out.write(batch),
             _ => Err(Error::internal("a part of another export")),
         }
@@ -241,7 +265,8 @@ impl<W: Write + Send> Encoder<W> {
         match self.out {
             Out::Text(mut out) => {
                 if self.parts.0.closing {
-                    out.write_all(ndjson::closing(self.rows).as_bytes()).context(ErrorKind::Unavailable, cannot_write)?;
+                    out.write_all(ndjson::closing(self.rows).as_bytes())
+                        .context(ErrorKind::Unavailable, cannot_write)?;
                 }
                 Ok(out)
             }

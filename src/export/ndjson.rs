@@ -24,7 +24,12 @@ pub(super) fn closing(rows: u64) -> String {
 }
 
 /// The columns of an event that have a value, in the order of the columns.
-fn line(out: &mut impl Write, events: &EventBatch, place: usize, options: &Options) -> serde_json::Result<()> {
+fn line(
+    out: &mut impl Write,
+    events: &EventBatch,
+    place: usize,
+    options: &Options,
+) -> serde_json::Result<()> {
     let mut serializer = serde_json::Serializer::new(out);
     let mut map = serializer.serialize_map(None)?;
     for field in &options.columns {
@@ -33,7 +38,9 @@ fn line(out: &mut impl Write, events: &EventBatch, place: usize, options: &Optio
             Value::Absent => {}
             Value::Text(text) => map.serialize_entry(name, text)?,
             Value::Bool(flag) => map.serialize_entry(name, &flag)?,
-            Value::Time(moment) => map.serialize_entry(name, &moment_in(options.time_zone, moment))?,
+            Value::Time(moment) => {
+                map.serialize_entry(name, &moment_in(options.time_zone, moment))?
+            }
             Value::Integer(number) => map.serialize_entry(name, &number)?,
             Value::Decimal(amount) => map.serialize_entry(name, &amount.to_string())?,
             Value::List(items) => map.serialize_entry(name, &items)?,

@@ -1,5 +1,5 @@
-//! Parquet: the columns of the table, in row groups that fit in memory. A file without its footer does not open, so one
-//! that was cut off is told.
+//! Parquet: the columns of the table, in row groups that fit in memory. A file without its footer
+//! does not open, so one that was cut off is told.
 
 use super::{Options, cannot_write};
 use crate::error::{Context, ErrorKind, Result};
@@ -40,7 +40,8 @@ impl<W: Write + Send> ParquetEncoder<W> {
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(GROUP.0))
             .build();
-        let out = ArrowWriter::try_new(out, schema.into(), Some(properties)).context(ErrorKind::Unavailable, cannot_write)?;
+        let out = ArrowWriter::try_new(out, schema.into(), Some(properties))
+            .context(ErrorKind::Unavailable, cannot_write)?;
         Ok(Self { out })
     }
 

@@ -24,25 +24,36 @@ fn export(options: Options) -> Vec<u8> {
 }
 
 fn columns() -> Vec<Field> {
-    parse_columns(&["time,trace_id,resource_name", "operator", "amount,related_ids,code"]).expect("columns")
+    parse_columns(&["time,trace_id,resource_name", "operator", "amount,related_ids,code"])
+        .expect("columns")
 }
 
 #[test]
 fn csv_is_quoted_disarmed_and_labelled() {
-    let options =
-        Options { columns: columns(), labels: Labels::Zh, bom: true, time_zone: Tz::Asia__Shanghai, ..Options::new(ExportFormat::Csv) };
+    let options = Options {
+        columns: columns(),
+        labels: Labels::Zh,
+        bom: true,
+        time_zone: Tz::Asia__Shanghai,
+        ..Options::new(ExportFormat::Csv)
+    };
     assert_eq!(
         String::from_utf8(export(options)).expect("text"),
         "\u{feff}操作时间,事件ID,资源名称,操作用户,金额,关联ID,返回码\r\n\
          2026-06-30T08:00:00.000+08:00,id-1,'=1+1,\"a \"\"b\"\", c\r\nd\",-5.00,quota:q1 coupon:c1,\r\n"
     );
-    let raw = Options { columns: vec![Field::ResourceName], formulas: Formulas::Raw, ..Options::new(ExportFormat::Csv) };
+    let raw = Options {
+        columns: vec![Field::ResourceName],
+        formulas: Formulas::Raw,
+        ..Options::new(ExportFormat::Csv)
+    };
     assert_eq!(export(raw), b"resource_name\r\n=1+1\r\n");
 }
 
 #[test]
 fn ndjson_keeps_the_order_of_columns_and_says_that_it_is_complete() {
-    let options = Options { columns: columns(), closing: true, ..Options::new(ExportFormat::Ndjson) };
+    let options =
+        Options { columns: columns(), closing: true, ..Options::new(ExportFormat::Ndjson) };
     assert_eq!(
         String::from_utf8(export(options)).expect("text"),
         "{\"time\":\"2026-06-30T00:00:00.000Z\",\"trace_id\":\"id-1\",\"resource_name\":\"=1+1\",\"operator\":\"a \\\"b\\\", c\\r\\nd\",\
@@ -58,7 +69,8 @@ fn columns_are_named_once() {
 }
 
 proptest! {
-    /// Whatever a cell begins with, a spreadsheet sees text; and without the apostrophe it is what it was.
+    /// Whatever a cell begins with, a spreadsheet sees text; and without the apostrophe it is what
+    /// it was.
     #[test]
     fn no_cell_is_a_formula(start in proptest::sample::select(&["=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠", "x", ""][..]),
                             before in proptest::sample::select(&["", " ", "\"", "'", "  \""][..]), rest in "[a-z0-9(),\"]{0,8}") {

@@ -1,4 +1,5 @@
-//! The `request` and `response` of a trace: JSON inside a JSON text, so every quote in here is written with its backslash.
+//! The `request` and `response` of a trace: JSON inside a JSON text, so every quote in here is
+//! written with its backslash.
 
 use super::pick::Dice;
 use super::tenant::Tenant;
@@ -28,11 +29,19 @@ pub(super) struct Failure {
 
 /// Requests that were refused; permissions are the most frequent reason, as in life.
 const REFUSALS: &[Failure] = &[
-    Failure { code: "403", number: "0403", message: "Policy doesn't allow this action to be performed." },
+    Failure {
+        code: "403",
+        number: "0403",
+        message: "Policy doesn't allow this action to be performed.",
+    },
     Failure { code: "403", number: "0014", message: "权限不足,请联系管理员授权。" },
     Failure { code: "404", number: "0114", message: "The requested resource could not be found." },
     Failure { code: "400", number: "0005", message: "Invalid input for parameter name." },
-    Failure { code: "409", number: "0319", message: "The resource status does not allow this operation." },
+    Failure {
+        code: "409",
+        number: "0319",
+        message: "The resource status does not allow this operation.",
+    },
     Failure { code: "429", number: "0429", message: "The throttling threshold has been reached." },
     Failure { code: "400", number: "0503", message: "Insufficient quota for this resource type." },
     Failure { code: "402", number: "0250", message: "余额不足。" },
@@ -41,12 +50,17 @@ const REFUSALS: &[Failure] = &[
 /// Services that failed.
 const BREAKDOWNS: &[Failure] = &[
     Failure { code: "500", number: "0999", message: "Internal server error." },
-    Failure { code: "503", number: "0998", message: "Node failure: the host is down, the instance is being rebuilt." },
+    Failure {
+        code: "503",
+        number: "0998",
+        message: "Node failure: the host is down, the instance is being rebuilt.",
+    },
     Failure { code: "500", number: "0997", message: "存储节点故障。" },
 ];
 
 /// The failure of every refused sign-in.
-pub(super) const WRONG_PASSWORD: Failure = Failure { code: "401", number: "0101", message: "The username or password is wrong." };
+pub(super) const WRONG_PASSWORD: Failure =
+    Failure { code: "401", number: "0101", message: "The username or password is wrong." };
 
 const PURPOSES: &[&str] = &[
     "scale out for release",
@@ -62,7 +76,8 @@ const PURPOSES: &[&str] = &[
     "等保测评加固",
     "月度补丁",
 ];
-const FLAVORS: &[&str] = &["s6.large.2", "s7.xlarge.2", "c7.2xlarge.4", "m7.xlarge.8", "p2s.2xlarge.8"];
+const FLAVORS: &[&str] =
+    &["s6.large.2", "s7.xlarge.2", "c7.2xlarge.4", "m7.xlarge.8", "p2s.2xlarge.8"];
 const SIZES: &[&str] = &["40", "100", "200", "500", "1000"];
 const VOLUME_TYPES: &[&str] = &["SSD", "GPSSD", "ESSD", "SAS"];
 
@@ -78,7 +93,15 @@ pub(super) fn breakdown(dice: &mut Dice) -> &'static Failure {
 
 /// Appends the response's text, between the quotes, of an operation that failed.
 pub(super) fn push_failure(service: &str, failure: &Failure, out: &mut String) {
-    for piece in [r#"{\"error_code\":\""#, service, ".", failure.number, r#"\",\"error_msg\":\""#, failure.message, r#"\"}"#] {
+    for piece in [
+        r#"{\"error_code\":\""#,
+        service,
+        ".",
+        failure.number,
+        r#"\",\"error_msg\":\""#,
+        failure.message,
+        r#"\"}"#,
+    ] {
         out.push_str(piece);
     }
 }
@@ -134,7 +157,10 @@ impl EventSubject<'_> {
     /// Appends the response's text, between the quotes, of an operation that succeeded.
     pub(super) fn push_success(&self, dice: &mut Dice, out: &mut String) {
         match (self.effect, self.kind.shape) {
-            (Effect::Create | Effect::Delete, RequestShape::Server | RequestShape::Volume | RequestShape::Cluster) => {
+            (
+                Effect::Create | Effect::Delete,
+                RequestShape::Server | RequestShape::Volume | RequestShape::Cluster,
+            ) => {
                 out.push_str(r#"{\"job_id\":\""#);
                 push_hex_id(out, dice.bits());
                 out.push_str(r#"\",\"status\":\"SUCCESS\"}"#);
@@ -198,7 +224,9 @@ impl EventSubject<'_> {
                 push_amount(out, u64::from(dice.low(5_000_000)));
                 out.push(',');
             }
-            RequestShape::Identity | RequestShape::Account | RequestShape::Other => push_member(out, "domain_name", &self.tenant.domain),
+            RequestShape::Identity | RequestShape::Account | RequestShape::Other => {
+                push_member(out, "domain_name", &self.tenant.domain)
+            }
         }
     }
 
@@ -207,7 +235,8 @@ impl EventSubject<'_> {
         self.push_purpose_after(r#"\""#, dice, out);
     }
 
-    /// Appends `before` and then a description: empty, or why this is done, often with the number of the ticket that asked for it.
+    /// Appends `before` and then a description: empty, or why this is done, often with the number
+    /// of the ticket that asked for it.
     fn push_purpose_after(&self, before: &str, dice: &mut Dice, out: &mut String) {
         out.push_str(before);
         out.push_str(r#",\"description\":\""#);

@@ -1,4 +1,5 @@
-//! Generates realistic CTS traces and partner-centre records, for demos, benches and tests: the same plan, the same bytes.
+//! Generates realistic CTS traces and partner-centre records, for demos, benches and tests: the
+//! same plan, the same bytes.
 //!
 //! ```text
 //!  rhythm ─ when ─┐
@@ -7,7 +8,8 @@
 //!    ─ what ──────┘   partner (state) ► partner_record ─────┘
 //! ```
 //!
-//! What comes out, in per cent of all records. Tests hold the figures marked *; the others follow from constants beside their use.
+//! What comes out, in per cent of all records. Tests hold the figures marked *; the others follow
+//! from constants beside their use.
 //!
 //! | what | share | shape |
 //! |---|---|---|
@@ -23,14 +25,17 @@
 //!
 //! A trace has about 940 bytes, a partner record 370, a record of the stream 885.
 //!
-//! Partner flows hang together within a tenant: a quota is granted to a reseller, coupons are issued from it to that reseller's
-//! customers, and each is recalled once. When a customer leaves, an `applyUnbindOrSwitchCooperation` trace comes first and the recalls
-//! of the customer's coupons, a `BEUNBIND` adjust record and a budget `DELETE` follow; all name the same customer.
+//! Partner flows hang together within a tenant: a quota is granted to a reseller, coupons are
+//! issued from it to that reseller's customers, and each is recalled once. When a customer leaves,
+//! an `applyUnbindOrSwitchCooperation` trace comes first and the recalls of the customer's coupons,
+//! a `BEUNBIND` adjust record and a budget `DELETE` follow; all name the same customer.
 //!
-//! **Not as in real life**, on purpose: partner records carry `project_id` (the tenant), so that `--tenant-from project_id` works on the
-//! whole stream; budget records also carry `id` and `customer_id`, without which nothing could tell two of them apart.
+//! **Not as in real life**, on purpose: partner records carry `project_id` (the tenant), so that
+//! `--tenant-from project_id` works on the whole stream; budget records also carry `id` and
+//! `customer_id`, without which nothing could tell two of them apart.
 //!
-//! Records come in the order they would arrive. `time` follows that order, except for a few per cent that are up to five minutes late.
+//! Records come in the order they would arrive. `time` follows that order, except for a few per
+//! cent that are up to five minutes late.
 
 mod body;
 mod partner;
@@ -62,9 +67,11 @@ const DAYS_DEFAULT: u32 = 120;
 /// Where the default period ends: 2026-06-30T00:00:00Z.
 const END_DEFAULT_MS: i64 = 1_782_777_600_000;
 const DAY_MS: i64 = 86_400_000;
-/// More tenants than this are not made: their tables would not fit into the memory of a small machine.
+/// More tenants than this are not made: their tables would not fit into the memory of a small
+/// machine.
 const TENANTS_MAX: u32 = 100_000;
-/// Chance, in ten thousandths, that a record opens a step of a partner flow; with what follows an unbind that makes about 10 %.
+/// Chance, in ten thousandths, that a record opens a step of a partner flow; with what follows an
+/// unbind that makes about 10 %.
 const PARTNER_CHANCE: u32 = 895;
 /// When this many records wait to follow an unbind, they are written before anything else.
 const PENDING_MAX: usize = 64;
@@ -80,9 +87,11 @@ pub struct Plan {
     pub seed: u64,
     /// Number of tenants, from 1 to 100,000 (values outside are moved to the nearest); default 200.
     pub tenants: u32,
-    /// Start of the period, milliseconds since 1970 UTC, in the years 1 to 9800; default: 120 days before 2026-06-30T00:00:00Z.
+    /// Start of the period, milliseconds since 1970 UTC, in the years 1 to 9800; default: 120 days
+    /// before 2026-06-30T00:00:00Z.
     pub start_ms: i64,
-    /// Length of the period in days, from 1 to 36,500 (values outside are moved to the nearest); default 120.
+    /// Length of the period in days, from 1 to 36,500 (values outside are moved to the nearest);
+    /// default 120.
     pub days: u32,
 }
 
@@ -147,7 +156,8 @@ impl Generator {
     pub fn new(plan: &Plan) -> Self {
         let count = plan.tenants.clamp(1, TENANTS_MAX);
         let vocabulary = OperationCatalog::new();
-        let tenants: Vec<_> = (0..count).map(|rank| Tenant::new(plan.seed, rank, vocabulary.kinds.len())).collect();
+        let tenants: Vec<_> =
+            (0..count).map(|rank| Tenant::new(plan.seed, rank, vocabulary.kinds.len())).collect();
         Self {
             dice: Dice::new(plan.seed),
             slots: Slots::new(plan.events, plan.start_ms, plan.days, plan.seed),
@@ -168,8 +178,10 @@ impl Generator {
         let Some(moment) = self.slots.next(&mut self.dice) else { return false };
         let occasion = RecordContext { moment, id: unique_id(self.serial, self.id_salt) };
         self.serial += 1;
-        // Every other record, so that what follows an unbind is seconds behind it and mixed with other tenants' records.
-        let follows = !self.pending.is_empty() && (self.pending.len() >= PENDING_MAX || self.dice.chance(5000));
+        // Every other record, so that what follows an unbind is seconds behind it and mixed with
+        // other tenants' records.
+        let follows = !self.pending.is_empty()
+            && (self.pending.len() >= PENDING_MAX || self.dice.chance(5000));
         if follows && let Some((place, step)) = self.pending.pop_front() {
             self.current = place;
             self.write_step(&step, &occasion, into);
@@ -180,7 +192,13 @@ impl Generator {
             let step = self.next_step();
             self.write_step(&step, &occasion, into);
         } else {
-            trace::write_any(&mut self.tenants[self.current], &self.vocabulary, &occasion, &mut self.dice, into);
+            trace::write_any(
+                &mut self.tenants[self.current],
+                &self.vocabulary,
+                &occasion,
+                &mut self.dice,
+                into,
+            );
         }
         true
     }
@@ -201,16 +219,22 @@ impl Generator {
     fn write_step(&mut self, step: &FlowStep, occasion: &RecordContext, into: &mut String) {
         let tenant = &self.tenants[self.current];
         match step {
-            FlowStep::Association(leaving) => trace::write_association(tenant, leaving, occasion, &mut self.dice, into),
-            FlowStep::Record(record) => partner_record::write(tenant, record, occasion, &mut self.stamp, into),
+            FlowStep::Association(leaving) => {
+                trace::write_association(tenant, leaving, occasion, &mut self.dice, into)
+            }
+            FlowStep::Record(record) => {
+                partner_record::write(tenant, record, occasion, &mut self.stamp, into)
+            }
         }
     }
 }
 
-/// The two halves of the id of record `serial`: unique, because the first 60 bits and 4 more are a permutation of the number.
+/// The two halves of the id of record `serial`: unique, because the first 60 bits and 4 more are a
+/// permutation of the number.
 fn unique_id(serial: u64, salt: u64) -> (u64, u64) {
     let permuted = mix(serial.wrapping_add(salt));
-    // A uuid keeps four bits of the first half for its version, so these four go to the second half, below its two variant bits.
+    // A uuid keeps four bits of the first half for its version, so these four go to the second
+    // half, below its two variant bits.
     let first = permuted;
     let lost = (permuted >> 12) & 0xf;
     let second = (mix(permuted ^ salt) & 0x03ff_ffff_ffff_ffff) | (lost << 58);

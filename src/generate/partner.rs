@@ -1,7 +1,9 @@
-//! What happens between a partner, its resellers and their customers: each step follows from what a tenant's [`Book`] says now.
+//! What happens between a partner, its resellers and their customers: each step follows from what a
+//! tenant's [`Book`] says now.
 //!
-//! Invariants: a coupon is issued from a living quota with enough left, to a customer of that quota's reseller; it is recalled at most
-//! once, for its full amount; what failed (result -1) changed nothing; a customer who left is never named again, except by what follows.
+//! Invariants: a coupon is issued from a living quota with enough left, to a customer of that
+//! quota's reseller; it is recalled at most once, for its full amount; what failed (result -1)
+//! changed nothing; a customer who left is never named again, except by what follows.
 
 use super::pick::{Dice, Weighted, mix};
 use super::text::push_int;
@@ -15,11 +17,29 @@ const QUOTAS_MAX: usize = 48;
 const COUPONS_MAX: usize = 160;
 /// The smallest face value; a quota with less left is used up.
 const FACE_MIN: u64 = 50 * YUAN;
-const FACES: &[u64] = &[100 * YUAN, 200 * YUAN, 500 * YUAN, 50 * YUAN, 1_000 * YUAN, 128 * YUAN + 50, 2_000 * YUAN, 366 * YUAN + 66];
+const FACES: &[u64] = &[
+    100 * YUAN,
+    200 * YUAN,
+    500 * YUAN,
+    50 * YUAN,
+    1_000 * YUAN,
+    128 * YUAN + 50,
+    2_000 * YUAN,
+    366 * YUAN + 66,
+];
 /// Out of 10,000 operations on quotas and coupons, those that failed.
 const FAILED_CHANCE: u32 = 150;
 
-const CUSTOMER_NAMES: &[&str] = &["华创科技", "蓝岛贸易", "星海软件", "锐达网络", "northwind", "天合医疗", "bluepeak", "金桥物流"];
+const CUSTOMER_NAMES: &[&str] = &[
+    "华创科技",
+    "蓝岛贸易",
+    "星海软件",
+    "锐达网络",
+    "northwind",
+    "天合医疗",
+    "bluepeak",
+    "金桥物流",
+];
 
 /// What can happen, and how often compared with the others.
 const HAPPENINGS: &[(Happening, u64)] = &[
@@ -167,7 +187,8 @@ impl Book {
             happenings: Weighted::new(&weights),
         };
         book.resellers = (0..count).map(|_| book.fresh()).collect();
-        book.customers = (0..count as usize * CUSTOMERS_EACH).map(|_| Customer { key: book.fresh() }).collect();
+        book.customers =
+            (0..count as usize * CUSTOMERS_EACH).map(|_| Customer { key: book.fresh() }).collect();
         book
     }
 
@@ -183,9 +204,15 @@ impl Book {
             Happening::AdjustRecall => self.adjust("SOURCE_OPERATION_BERETRIEVE", dice),
             Happening::SetBudget => {
                 let amount = u64::from(1 + dice.low(500)) * 100 * YUAN;
-                PartnerRecord::Budget(CustomerBudget { customer: self.customers[self.customer(dice)], amount, deletes: false })
+                PartnerRecord::Budget(CustomerBudget {
+                    customer: self.customers[self.customer(dice)],
+                    amount,
+                    deletes: false,
+                })
             }
-            Happening::Leave { switches } if !self.coupons.is_empty() => return self.leave(switches, dice),
+            Happening::Leave { switches } if !self.coupons.is_empty() => {
+                return self.leave(switches, dice);
+            }
             Happening::Leave { .. } => self.issue(dice),
         };
         (FlowStep::Record(record), Vec::new())
@@ -236,7 +263,8 @@ impl Book {
         let quota = self.quotas[place];
         let wanted = FACES[dice.low(FACES.len() as u32) as usize];
         let amount = if wanted <= quota.left { wanted } else { FACE_MIN };
-        let customer_place = quota.reseller_place * CUSTOMERS_EACH + dice.low(CUSTOMERS_EACH as u32) as usize;
+        let customer_place =
+            quota.reseller_place * CUSTOMERS_EACH + dice.low(CUSTOMERS_EACH as u32) as usize;
         let coupon = Coupon {
             key: self.fresh(),
             quota: quota.key,
@@ -256,7 +284,8 @@ impl Book {
         PartnerRecord::Coupon { coupon, operation: CouponOperation::Issue, failed }
     }
 
-    /// Takes back a coupon; what was issued by hand in error or bought back returns to its quota if that still lives.
+    /// Takes back a coupon; what was issued by hand in error or bought back returns to its quota if
+    /// that still lives.
     fn recall(&mut self, operation: CouponOperation, dice: &mut Dice) -> PartnerRecord {
         if self.coupons.is_empty() {
             return self.issue(dice);
@@ -287,25 +316,45 @@ impl Book {
         PartnerRecord::Adjust { customer: self.customers[self.customer(dice)], operation, amount }
     }
 
-    /// A customer with coupons leaves: first the trace, then the recall of each coupon, of the balance, and of the budget.
+    /// A customer with coupons leaves: first the trace, then the recall of each coupon, of the
+    /// balance, and of the budget.
     fn leave(&mut self, switches: bool, dice: &mut Dice) -> (FlowStep, Vec<FlowStep>) {
         let chosen = self.coupons[dice.below(self.coupons.len() as u32) as usize];
-        let (gone, kept) = self.coupons.drain(..).partition(|coupon| coupon.customer_place == chosen.customer_place);
+        let (gone, kept) = self
+            .coupons
+            .drain(..)
+            .partition(|coupon| coupon.customer_place == chosen.customer_place);
         self.coupons = kept;
         let gone: Vec<Coupon> = gone;
         let (customer, recalled) = (chosen.customer, gone.iter().map(|coupon| coupon.amount).sum());
         let reseller = self.resellers[chosen.customer_place / CUSTOMERS_EACH];
-        let operation = if switches { CouponOperation::SwitchRecall } else { CouponOperation::UnbindRecall };
-        let mut following: Vec<_> =
-            gone.into_iter().map(|coupon| FlowStep::Record(PartnerRecord::Coupon { coupon, operation, failed: false })).collect();
+        let operation =
+            if switches { CouponOperation::SwitchRecall } else { CouponOperation::UnbindRecall };
+        let mut following: Vec<_> = gone
+            .into_iter()
+            .map(|coupon| {
+                FlowStep::Record(PartnerRecord::Coupon { coupon, operation, failed: false })
+            })
+            .collect();
         if !switches {
             let balance = u64::from(1 + dice.low(100_000)) * 10;
-            following.push(FlowStep::Record(PartnerRecord::Adjust { customer, operation: "SOURCE_OPERATION_BEUNBIND", amount: balance }));
+            following.push(FlowStep::Record(PartnerRecord::Adjust {
+                customer,
+                operation: "SOURCE_OPERATION_BEUNBIND",
+                amount: balance,
+            }));
             let amount = u64::from(1 + dice.low(500)) * 100 * YUAN;
-            following.push(FlowStep::Record(PartnerRecord::Budget(CustomerBudget { customer, amount, deletes: true })));
+            following.push(FlowStep::Record(PartnerRecord::Budget(CustomerBudget {
+                customer,
+                amount,
+                deletes: true,
+            })));
             self.customers[chosen.customer_place] = Customer { key: self.fresh() };
         }
-        (FlowStep::Association(Leaving { customer, reseller, switches, amount: recalled }), following)
+        (
+            FlowStep::Association(Leaving { customer, reseller, switches, amount: recalled }),
+            following,
+        )
     }
 
     fn customer(&self, dice: &mut Dice) -> usize {

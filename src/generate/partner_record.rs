@@ -1,15 +1,26 @@
-//! The partner centre's records as JSON: `QuotaRecord`, `CouponRecordV2`, `AdjustRecordV3` and `BudgetRecordInfo` of the vendor's SDK.
+//! The partner centre's records as JSON: `QuotaRecord`, `CouponRecordV2`, `AdjustRecordV3` and
+//! `BudgetRecordInfo` of the vendor's SDK.
 
 use super::RecordContext;
 use super::partner::{Coupon, CouponOperation, Customer, CustomerBudget, PartnerRecord, Quota};
 use super::tenant::Tenant;
-use super::text::{Stamp, push_amount, push_hex_id, push_int, push_long_decimal, push_uuid, push_uuid_of};
+use super::text::{
+    Stamp, push_amount, push_hex_id, push_int, push_long_decimal, push_uuid, push_uuid_of,
+};
 
-const RESELLER_NAMES: &[&str] = &["远航云服务", "eastgate", "诚信数码", "skyline", "博瑞信息", "harbor"];
-const REMARKS: &[&str] = &["", "", "年度返利", "year end", "", "客户活动", "CHG-20318 补发", "", "promo Q2"];
+const RESELLER_NAMES: &[&str] =
+    &["远航云服务", "eastgate", "诚信数码", "skyline", "博瑞信息", "harbor"];
+const REMARKS: &[&str] =
+    &["", "", "年度返利", "year end", "", "客户活动", "CHG-20318 补发", "", "promo Q2"];
 
 /// Appends one record.
-pub(super) fn write(tenant: &Tenant, record: &PartnerRecord, occasion: &RecordContext, stamp: &mut Stamp, out: &mut String) {
+pub(super) fn write(
+    tenant: &Tenant,
+    record: &PartnerRecord,
+    occasion: &RecordContext,
+    stamp: &mut Stamp,
+    out: &mut String,
+) {
     match record {
         PartnerRecord::Quota { quota, grants, amount, failed } => {
             push_id("id", occasion, out);
@@ -47,10 +58,20 @@ fn push_id(name: &str, occasion: &RecordContext, out: &mut String) {
     out.push('"');
 }
 
-fn push_quota(tenant: &Tenant, quota: &Quota, grants: bool, occasion: &RecordContext, out: &mut String) {
+fn push_quota(
+    tenant: &Tenant,
+    quota: &Quota,
+    grants: bool,
+    occasion: &RecordContext,
+    out: &mut String,
+) {
     out.push_str(r#","operator":""#);
     out.push_str(person(tenant, occasion));
-    out.push_str(if grants { r#"","operation_type":"10","quota_id":""# } else { r#"","operation_type":"11","quota_id":""# });
+    out.push_str(if grants {
+        r#"","operation_type":"10","quota_id":""#
+    } else {
+        r#"","operation_type":"11","quota_id":""#
+    });
     push_long_decimal(out, quota.key);
     out.push_str(r#"","parent_quota_id":""#);
     push_long_decimal(out, quota.parent);
@@ -68,7 +89,11 @@ fn push_coupon(coupon: &Coupon, operation: CouponOperation, out: &mut String) {
     push_int(out, operation as u64);
     out.push_str(r#"","quota_id":""#);
     push_long_decimal(out, coupon.quota);
-    out.push_str(if coupon.cash { r#"","quota_type":1,"coupon_id":""# } else { r#"","quota_type":0,"coupon_id":""# });
+    out.push_str(if coupon.cash {
+        r#"","quota_type":1,"coupon_id":""#
+    } else {
+        r#"","quota_type":0,"coupon_id":""#
+    });
     push_uuid_of(out, coupon.key);
     out.push_str(r#"","customer_id":""#);
     push_hex_id(out, coupon.customer.key);
@@ -89,12 +114,21 @@ fn push_adjustment(customer: Customer, operation: &str, amount: u64, out: &mut S
     out.push_str(r#"","currency":"CNY","apply_scene":"","measure_id":1,"memo":"""#);
 }
 
-fn push_budget(tenant: &Tenant, budget: &CustomerBudget, occasion: &RecordContext, out: &mut String) {
+fn push_budget(
+    tenant: &Tenant,
+    budget: &CustomerBudget,
+    occasion: &RecordContext,
+    out: &mut String,
+) {
     out.push_str(r#","customer_id":""#);
     push_hex_id(out, budget.customer.key);
     out.push_str(r#"","budget_amount":"#);
     push_amount(out, budget.amount);
-    out.push_str(if budget.deletes { r#","operation_type":"DELETE","operator":""# } else { r#","operation_type":"SETTING","operator":""# });
+    out.push_str(if budget.deletes {
+        r#","operation_type":"DELETE","operator":""#
+    } else {
+        r#","operation_type":"SETTING","operator":""#
+    });
     // An unbind deletes the budget by itself.
     out.push_str(if budget.deletes { "system" } else { person(tenant, occasion) });
     out.push_str(r#"","budget_type":"MONTHLY","partner_corp_name":""#);
@@ -105,7 +139,11 @@ fn push_budget(tenant: &Tenant, budget: &CustomerBudget, occasion: &RecordContex
 }
 
 fn push_result(failed: bool, occasion: &RecordContext, out: &mut String) {
-    out.push_str(if failed { r#","result":"-1","remark":""# } else { r#","result":"0","remark":""# });
+    out.push_str(if failed {
+        r#","result":"-1","remark":""#
+    } else {
+        r#","result":"0","remark":""#
+    });
     let remark = REMARKS[(occasion.id.0 >> 32) as usize % REMARKS.len()];
     out.push_str(if failed { "额度不足" } else { remark });
     out.push('"');

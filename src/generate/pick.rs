@@ -1,12 +1,14 @@
 //! Chance: one seeded stream of random numbers, and draws from weighted tables.
 //!
-//! The draws are written here and not taken from `rand`, whose ways from bits to numbers may change between its versions: the same plan
-//! has to give the same bytes for as long as benches are compared.
+//! The draws are written here and not taken from `rand`, whose ways from bits to numbers may change
+//! between its versions: the same plan has to give the same bytes for as long as benches are
+//! compared.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// Scatters the bits of a number; a permutation, so different numbers stay different (the finalizer of splitmix64).
+/// Scatters the bits of a number; a permutation, so different numbers stay different (the finalizer
+/// of splitmix64).
 pub(super) fn mix(value: u64) -> u64 {
     let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,7 +41,8 @@ impl Dice {
         self.below(10_000) < per_ten_thousand
     }
 
-    /// A number from 0 to `bound` - 1 that is small more often than not: half of all draws fall into the first tenth or so.
+    /// A number from 0 to `bound` - 1 that is small more often than not: half of all draws fall
+    /// into the first tenth or so.
     pub(super) fn low(&mut self, bound: u32) -> u32 {
         let near = self.below(bound);
         let nearer = self.below(near + 1);
@@ -57,10 +60,12 @@ impl Dice {
     }
 }
 
-/// A table of weights that a place is drawn from in constant time (Vose's alias method, in whole numbers).
+/// A table of weights that a place is drawn from in constant time (Vose's alias method, in whole
+/// numbers).
 #[derive(Debug)]
 pub(super) struct Weighted {
-    /// Of each place: below which 32 bit number it stands for itself, and the place it stands for otherwise.
+    /// Of each place: below which 32 bit number it stands for itself, and the place it stands for
+    /// otherwise.
     cells: Vec<(u32, u32)>,
 }
 
@@ -69,9 +74,12 @@ impl Weighted {
     pub(super) fn new(weights: &[u64]) -> Self {
         let count = weights.len() as u128;
         let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-        // Scaled so that the mean is `total`: a place with more than that gives some away to one with less.
-        let mut scaled: Vec<u128> = weights.iter().map(|weight| u128::from(*weight) * count).collect();
-        let (mut small, mut large): (Vec<usize>, Vec<usize>) = (0..weights.len()).partition(|place| scaled[*place] < total);
+        // Scaled so that the mean is `total`: a place with more than that gives some away to one
+        // with less.
+        let mut scaled: Vec<u128> =
+            weights.iter().map(|weight| u128::from(*weight) * count).collect();
+        let (mut small, mut large): (Vec<usize>, Vec<usize>) =
+            (0..weights.len()).partition(|place| scaled[*place] < total);
         let mut cells: Vec<_> = (0..weights.len()).map(|place| (u32::MAX, place as u32)).collect();
         while let (Some(poor), Some(rich)) = (small.pop(), large.last().copied()) {
             cells[poor] = (((scaled[poor] << 32) / total) as u32, rich as u32);
@@ -84,11 +92,14 @@ impl Weighted {
         Self { cells }
     }
 
-    /// A table of `count` places whose weights fall with their rank: 1 / rank ^ (`exponent` / 1000).
+    /// A table of `count` places whose weights fall with their rank: 1 / rank ^ (`exponent` /
+    /// 1000).
     pub(super) fn zipf(count: usize, exponent: u32) -> Self {
         let power = -f64::from(exponent) / 1000.0;
-        // Rounded to whole numbers, so that the last bit of `powf`, which differs between systems, has no say.
-        let weights: Vec<_> = (1..=count).map(|rank| ((rank as f64).powf(power) * 1e9) as u64 + 1).collect();
+        // Rounded to whole numbers, so that the last bit of `powf`, which differs between systems,
+        // has no say.
+        let weights: Vec<_> =
+            (1..=count).map(|rank| ((rank as f64).powf(power) * 1e9) as u64 + 1).collect();
         Self::new(&weights)
     }
 

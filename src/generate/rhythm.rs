@@ -16,9 +16,14 @@ const LATE_CHANCE: u32 = 300;
 const LATE_MS: u32 = 300_000;
 
 /// Load of each hour of a working day in Shanghai; 2 o'clock is when backups run.
-const WORKDAY: [u32; 24] = [16, 14, 30, 18, 12, 12, 16, 26, 60, 100, 108, 96, 62, 74, 104, 106, 98, 88, 58, 46, 48, 42, 32, 22];
+const WORKDAY: [u32; 24] = [
+    16, 14, 30, 18, 12, 12, 16, 26, 60, 100, 108, 96, 62, 74, 104, 106, 98, 88, 58, 46, 48, 42, 32,
+    22,
+];
 /// Load of each hour of a Saturday or Sunday.
-const WEEKEND: [u32; 24] = [16, 13, 30, 18, 12, 12, 14, 18, 26, 38, 42, 40, 32, 32, 38, 38, 36, 34, 32, 32, 32, 28, 24, 18];
+const WEEKEND: [u32; 24] = [
+    16, 13, 30, 18, 12, 12, 14, 18, 26, 38, 42, 40, 32, 32, 38, 38, 36, 34, 32, 32, 32, 28, 24, 18,
+];
 
 /// When one record happened, and when it was recorded; milliseconds since 1970 UTC.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +67,8 @@ impl Slots {
             return None;
         }
         let total = self.until[self.until.len() - 1] as f64;
-        // Record n lies somewhere in the n-th of `events` equal parts of the load, so moments only go forward.
+        // Record n lies somewhere in the n-th of `events` equal parts of the load, so moments only
+        // go forward.
         let place = (self.given as f64 + dice.fraction()) / self.events as f64 * total;
         self.given += 1;
         while self.hour + 1 < self.until.len() && self.until[self.hour] as f64 <= place {

@@ -1,32 +1,47 @@
 //! Who: tenants, their operators, and the resources they have at the moment.
 //!
-//! Nothing about a resource is kept but its number: its id and names are derived from that, so a long stream needs little memory.
+//! Nothing about a resource is kept but its number: its id and names are derived from that, so a
+//! long stream needs little memory.
 
 use super::pick::{Dice, Weighted, mix};
 use super::text::{push_hex_id, push_int, push_key_id, push_uuid_of};
 
-/// Exponent of the tenants' sizes, in thousandths: with 200 tenants the largest has a fifth of all records.
+/// Exponent of the tenants' sizes, in thousandths: with 200 tenants the largest has a fifth of all
+/// records.
 pub(super) const TENANT_EXPONENT_THOUSANDTHS: u32 = 1_100;
 /// Exponent of the operators' activity within a tenant, in thousandths.
 const OPERATOR_EXPONENT_THOUSANDTHS: u32 = 1_150;
 /// Out of 10,000 records, those in the enterprise project "0", which every tenant has.
 const DEFAULT_PROJECT_CHANCE: u32 = 7_200;
 
-const REGIONS: &[&str] = &["cn-north-4", "cn-east-3", "cn-south-1", "cn-southwest-2", "ap-southeast-1"];
-const COMPANIES: &[&str] = &["chuangxin", "huaxia", "yunfan", "tianhe", "jinqiao", "landao", "xinghai", "ruida", "zhonglian", "beichen"];
+const REGIONS: &[&str] =
+    &["cn-north-4", "cn-east-3", "cn-south-1", "cn-southwest-2", "ap-southeast-1"];
+const COMPANIES: &[&str] = &[
+    "chuangxin",
+    "huaxia",
+    "yunfan",
+    "tianhe",
+    "jinqiao",
+    "landao",
+    "xinghai",
+    "ruida",
+    "zhonglian",
+    "beichen",
+];
 const SURNAMES: &[&str] = &[
-    "wang", "li", "zhang", "liu", "chen", "yang", "zhao", "huang", "zhou", "wu", "xu", "sun", "hu", "zhu", "gao", "lin", "he", "guo", "ma",
-    "luo",
+    "wang", "li", "zhang", "liu", "chen", "yang", "zhao", "huang", "zhou", "wu", "xu", "sun", "hu",
+    "zhu", "gao", "lin", "he", "guo", "ma", "luo",
 ];
 const GIVEN: &[&str] = &[
-    "wei", "fang", "na", "min", "jing", "lei", "jun", "yang", "yong", "yan", "jie", "juan", "tao", "ming", "chao", "xia", "ping", "gang",
-    "hui", "peng",
+    "wei", "fang", "na", "min", "jing", "lei", "jun", "yang", "yong", "yan", "jie", "juan", "tao",
+    "ming", "chao", "xia", "ping", "gang", "hui", "peng",
 ];
 const FEDERATED: &[&str] = &["张伟", "王芳", "李娜", "刘洋", "陈静", "杨帆", "赵敏", "黄磊"];
 const SERVICES: &[&str] = &["svc-terraform", "svc-cicd", "svc-backup"];
 const IP_BLOCKS: &[&str] = &["119.3.", "121.36.", "124.71.", "114.115.", "139.9.", "203.0."];
 
-/// Operators before this place are programs, and one cloud service just before it; from here on they are persons.
+/// Operators before this place are programs, and one cloud service just before it; from here on
+/// they are persons.
 const FIRST_PERSON: u32 = 4;
 /// People of a tenant who deal with money, partners and customers, at most.
 const OFFICERS_MAX: usize = 6;
@@ -82,7 +97,8 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    /// The tenant that comes at `rank` by size, the largest being 0, with resources of `kinds` kinds.
+    /// The tenant that comes at `rank` by size, the largest being 0, with resources of `kinds`
+    /// kinds.
     pub(super) fn new(seed: u64, rank: u32, kinds: usize) -> Self {
         let key = mix(mix(seed) ^ u64::from(rank));
         let company = COMPANIES[(key % COMPANIES.len() as u64) as usize];
@@ -90,7 +106,8 @@ impl Tenant {
         push_int(&mut domain, u64::from(rank) + 1);
         let account = made(|out| push_hex_id(out, key ^ 1));
         let count = FIRST_PERSON + 1 + 600 / (rank + 3);
-        let operators: Vec<_> = (0..count).map(|place| operator(key, place, &account, &domain)).collect();
+        let operators: Vec<_> =
+            (0..count).map(|place| operator(key, place, &account, &domain)).collect();
         Self {
             id: made(|out| push_hex_id(out, key)),
             key,
@@ -196,8 +213,10 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
             (OperatorAccess::Person, format!("corp-idp/{session}"), "ExternalUser", urn)
         }
         _ => {
-            // 7 shares no divisor with the number of pairs, so no two people of a tenant have the same name.
-            let name = format!("{}.{}", SURNAMES[person as usize % 20], GIVEN[person as usize / 20]);
+            // 7 shares no divisor with the number of pairs, so no two people of a tenant have the
+            // same name.
+            let name =
+                format!("{}.{}", SURNAMES[person as usize % 20], GIVEN[person as usize / 20]);
             let urn = format!("iam::{account}:user:{name}");
             (OperatorAccess::Person, name, "User", urn)
         }
@@ -205,11 +224,14 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
     // The account's own user; CTS writes this boolean as a text.
     let root = if place == FIRST_PERSON { r#""principal_is_root_user":"true","# } else { "" };
     let account = format!(r#""domain":{{"id":"{account}","name":"{domain}"}}"#);
-    let user = format!(r#""user":{{{account},"id":"{id}","name":"{name}","type":"{kind}","principal_urn":"{urn}",{root}"access_key_id":""#);
+    let user = format!(
+        r#""user":{{{account},"id":"{id}","name":"{name}","type":"{kind}","principal_urn":"{urn}",{root}"access_key_id":""#
+    );
     Actor { access, name, id, user, key, ips: addresses(tenant, key) }
 }
 
-/// The office's address first, which all of a tenant's people share with their neighbours, then two of one's own.
+/// The office's address first, which all of a tenant's people share with their neighbours, then two
+/// of one's own.
 fn addresses(tenant: u64, key: u64) -> [String; 3] {
     let office = made(|out| {
         push_block(out, tenant);
@@ -220,7 +242,12 @@ fn addresses(tenant: u64, key: u64) -> [String; 3] {
         push_int(out, 1 + (key >> 40) % 254);
     });
     let mobile = if key.is_multiple_of(5) {
-        format!("2408:{:x}:{:x}::{:x}", 0x4000 + (key >> 16) % 0x400, (key >> 32) % 0xffff, 1 + (key >> 48) % 0xfff)
+        format!(
+            "2408:{:x}:{:x}::{:x}",
+            0x4000 + (key >> 16) % 0x400,
+            (key >> 32) % 0xffff,
+            1 + (key >> 48) % 0xfff
+        )
     } else {
         made(|out| {
             push_block(out, key >> 7);
@@ -237,7 +264,8 @@ fn push_block(out: &mut String, key: u64) {
 }
 
 impl Actor {
-    /// Appends the id of the key used: a program's is permanent, a session in the console has its own for the day.
+    /// Appends the id of the key used: a program's is permanent, a session in the console has its
+    /// own for the day.
     pub(super) fn push_access_key(&self, day: i64, out: &mut String) {
         match self.access {
             OperatorAccess::Program => {

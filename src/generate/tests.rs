@@ -16,7 +16,9 @@ fn bytes(plan: &Plan) -> Vec<u8> {
 
 fn records(plan: &Plan) -> Vec<Value> {
     let text = String::from_utf8(bytes(plan)).expect("JSON is UTF-8");
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 fn text<'a>(record: &'a Value, key: &str) -> &'a str {
@@ -48,7 +50,9 @@ fn there_are_exactly_as_many_lines_as_events() {
 
 #[test]
 fn the_default_period_ends_at_the_end_of_june_2026() {
-    let end = chrono::DateTime::from_timestamp_millis(END_DEFAULT_MS).expect("a moment in 2026").to_rfc3339();
+    let end = chrono::DateTime::from_timestamp_millis(END_DEFAULT_MS)
+        .expect("a moment in 2026")
+        .to_rfc3339();
     assert_eq!(end, "2026-06-30T00:00:00+00:00");
     assert_eq!(Plan::default().start_ms + i64::from(Plan::default().days) * DAY_MS, END_DEFAULT_MS);
 }
@@ -87,17 +91,27 @@ fn every_record_has_the_members_of_its_kind() {
         if record["trace_id"].is_null() {
             assert!(record["id"].is_string() || record["trans_id"].is_string(), "{record}");
             text(&record, "operation_type");
-            assert!(chrono::DateTime::parse_from_rfc3339(text(&record, "operation_time")).is_ok(), "{record}");
+            assert!(
+                chrono::DateTime::parse_from_rfc3339(text(&record, "operation_time")).is_ok(),
+                "{record}"
+            );
             continue;
         }
         TRACE.iter().for_each(|key| assert!(record[key].is_string(), "{key} in {record}"));
-        assert!(record["time"].as_i64() <= record["record_time"].as_i64() && record["read_only"].is_boolean());
+        assert!(
+            record["time"].as_i64() <= record["record_time"].as_i64()
+                && record["read_only"].is_boolean()
+        );
         for key in ["id", "name", "type", "principal_urn", "access_key_id"] {
             text(&record["user"], key);
         }
         assert_eq!(text(&record["user"]["domain"], "id").len(), 32);
         for body in [text(&record, "request"), text(&record, "response")] {
-            assert!(body.is_empty() || serde_json::from_str::<Value>(body).is_ok_and(|body| body.is_object()), "{body}");
+            assert!(
+                body.is_empty()
+                    || serde_json::from_str::<Value>(body).is_ok_and(|body| body.is_object()),
+                "{body}"
+            );
         }
     }
 }
@@ -120,9 +134,11 @@ fn ids_are_unique_and_uuids() {
 fn moments_lie_in_the_period_and_few_are_out_of_order() {
     let plan = Plan { days: 30, ..plan(50_000) };
     let end = plan.start_ms + 30 * DAY_MS;
-    let times: Vec<_> = records(&plan).iter().filter_map(|record| record["time"].as_i64()).collect();
+    let times: Vec<_> =
+        records(&plan).iter().filter_map(|record| record["time"].as_i64()).collect();
     assert!(times.iter().all(|time| (plan.start_ms..end).contains(time)));
-    let back = times.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64 / times.len() as f64;
+    let back =
+        times.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64 / times.len() as f64;
     assert!((0.005..0.06).contains(&back), "{back}");
     assert!(times.windows(2).all(|pair| pair[1] > pair[0] - 300_000));
     assert!(times[times.len() - 1] > end - DAY_MS / 24);
@@ -133,14 +149,21 @@ fn the_mix_is_as_documented() {
     let records = records(&plan(100_000));
     let all: Vec<_> = records.iter().collect();
     let traces: Vec<_> = records.iter().filter(|record| record["trace_id"].is_string()).collect();
-    let near = |name: &str, measured: f64, low: f64, high: f64| assert!((low..high).contains(&measured), "{name}: {measured}");
+    let near = |name: &str, measured: f64, low: f64, high: f64| {
+        assert!((low..high).contains(&measured), "{name}: {measured}")
+    };
     near("partner", share(&all, |record| record["trace_id"].is_null()), 0.09, 0.11);
     near("read only", share(&traces, |record| record["read_only"] == true), 0.27, 0.33);
     near("data", share(&traces, |record| record["event_type"] == "data"), 0.025, 0.035);
     near("normal", share(&traces, |record| record["trace_rating"] == "normal"), 0.935, 0.945);
     near("warning", share(&traces, |record| record["trace_rating"] == "warning"), 0.05, 0.06);
     near("incident", share(&traces, |record| record["trace_rating"] == "incident"), 0.004, 0.006);
-    near("default project", share(&traces, |record| record["enterprise_project_id"] == "0"), 0.7, 0.75);
+    near(
+        "default project",
+        share(&traces, |record| record["enterprise_project_id"] == "0"),
+        0.7,
+        0.75,
+    );
     for record in &traces {
         let expected = match &text(record, "code")[..1] {
             "2" => "normal",
@@ -148,7 +171,11 @@ fn the_mix_is_as_documented() {
             _ => "incident",
         };
         assert_eq!(text(record, "trace_rating"), expected);
-        assert_eq!(expected != "normal", text(record, "response").contains("error_code"), "{record}");
+        assert_eq!(
+            expected != "normal",
+            text(record, "response").contains("error_code"),
+            "{record}"
+        );
     }
 }
 
@@ -173,15 +200,22 @@ fn all_coupon_operations_occur_and_flows_hang_together() {
     let out = String::from_utf8(bytes(&plan(200_000))).expect("JSON is UTF-8");
     for line in out.lines().filter(|line| line.contains("customer_id")) {
         let record: Value = serde_json::from_str(line).expect("another test parses every line");
-        if record["trace_name"] == "applyUnbindOrSwitchCooperation" && text(&record, "request").contains("UNBIND") {
+        if record["trace_name"] == "applyUnbindOrSwitchCooperation"
+            && text(&record, "request").contains("UNBIND")
+        {
             left.insert(text(&record, "resource_id").to_string());
-        } else if record["operation_type"] == "SOURCE_OPERATION_BEUNBIND" || record["operation_type"] == "DELETE" {
+        } else if record["operation_type"] == "SOURCE_OPERATION_BEUNBIND"
+            || record["operation_type"] == "DELETE"
+        {
             assert!(left.contains(text(&record, "customer_id")), "{record}");
         } else if record["coupon_id"].is_string() {
             let operation = text(&record, "operation_type").to_string();
             *quotas.entry(text(&record, "quota_id").to_string()).or_default() += 1;
             if operation == "1" {
-                issued.insert(text(&record, "coupon_id").to_string(), (record["quota_id"].clone(), record["customer_id"].clone()));
+                issued.insert(
+                    text(&record, "coupon_id").to_string(),
+                    (record["quota_id"].clone(), record["customer_id"].clone()),
+                );
             } else {
                 let known = &issued[text(&record, "coupon_id")];
                 assert_eq!((&known.0, &known.1), (&record["quota_id"], &record["customer_id"]));

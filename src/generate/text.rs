@@ -1,4 +1,5 @@
-//! Appends numbers, ids and dates to a text without formatting machinery: the generator is measured in records a second.
+//! Appends numbers, ids and dates to a text without formatting machinery: the generator is measured
+//! in records a second.
 
 use super::pick::mix;
 
@@ -80,7 +81,8 @@ pub(super) fn push_key_id(out: &mut String, key: u64) {
     push_ascii(out, &letters);
 }
 
-/// Writes moments as `2026-06-30T00:00:00Z`, and remembers the last day written, because the next is nearly always the same.
+/// Writes moments as `2026-06-30T00:00:00Z`, and remembers the last day written, because the next
+/// is nearly always the same.
 #[derive(Debug, Default)]
 pub(super) struct Stamp {
     day: Option<i64>,
@@ -92,7 +94,8 @@ impl Stamp {
     pub(super) fn push(&mut self, out: &mut String, millis: i64) {
         let day = millis.div_euclid(DAY_MS);
         if self.day != Some(day) {
-            // A plan may start anywhere in 64 bits; a day no calendar has is written as the first one.
+            // A plan may start anywhere in 64 bits; a day no calendar has is written as the first
+            // one.
             let date = chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default();
             self.date = date.format("%Y-%m-%d").to_string();
             self.day = Some(day);
@@ -121,10 +124,13 @@ fn digit(value: u64) -> u8 {
     b'0' + value as u8
 }
 
-/// The 16 hexadecimal digits of a number, eight at a time: each nibble becomes a byte, and bytes above 9 move on to the letters.
+/// The 16 hexadecimal digits of a number, eight at a time: each nibble becomes a byte, and bytes
+/// above 9 move on to the letters.
 fn hex(value: u64) -> [u8; 16] {
     let mut digits = [0_u8; 16];
-    for (half, target) in [value >> 32, value & 0xffff_ffff].into_iter().zip(digits.chunks_exact_mut(8)) {
+    for (half, target) in
+        [value >> 32, value & 0xffff_ffff].into_iter().zip(digits.chunks_exact_mut(8))
+    {
         let mut bytes = (half | half << 16) & 0x0000_ffff_0000_ffff;
         bytes = (bytes | bytes << 8) & 0x00ff_00ff_00ff_00ff;
         bytes = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;

@@ -13,11 +13,20 @@ const DAY_MS: i64 = 86_400_000;
 const DATA_CHANCE: u32 = 300;
 /// Out of 10,000 traces, those of level incident.
 const INCIDENT_CHANCE: u32 = 50;
-/// Out of 10,000 traces, those of level incident or warning; refused sign-ins add a few warnings more.
+/// Out of 10,000 traces, those of level incident or warning; refused sign-ins add a few warnings
+/// more.
 const FAILURE_CHANCE: u32 = 595;
 
-const AGENTS: &[&str] = &["obsutil/5.5.12", "huaweicloud-sdk-java/3.1.97", "python-obs/3.24.3", "rclone/v1.66"];
-const FOLDERS: &[&str] = &["logs/nginx/", "backup/mysql/", "media/img/", "dw/orders/dt=2026/", "报表/月度/", "models/v3/"];
+const AGENTS: &[&str] =
+    &["obsutil/5.5.12", "huaweicloud-sdk-java/3.1.97", "python-obs/3.24.3", "rclone/v1.66"];
+const FOLDERS: &[&str] = &[
+    "logs/nginx/",
+    "backup/mysql/",
+    "media/img/",
+    "dw/orders/dt=2026/",
+    "报表/月度/",
+    "models/v3/",
+];
 const SUFFIXES: &[&str] = &[".gz", ".parquet", ".jpg", ".sql.zst", ".csv"];
 const OBJECT_NAMES: &[(&str, bool)] = &[
     ("getObject", true),
@@ -28,8 +37,15 @@ const OBJECT_NAMES: &[(&str, bool)] = &[
     ("copyObject", false),
 ];
 
-/// Appends one trace of any operation of the vocabulary, and changes the tenant's resources accordingly.
-pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &OperationCatalog, occasion: &RecordContext, dice: &mut Dice, out: &mut String) {
+/// Appends one trace of any operation of the vocabulary, and changes the tenant's resources
+/// accordingly.
+pub(super) fn write_any(
+    tenant: &mut Tenant,
+    vocabulary: &OperationCatalog,
+    occasion: &RecordContext,
+    dice: &mut Dice,
+    out: &mut String,
+) {
     if dice.chance(DATA_CHANCE) {
         return write_data(tenant, occasion, dice, out);
     }
@@ -71,7 +87,9 @@ pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &OperationCatalog, occa
     out.push_str(r#"","#);
     push_user(operator, day, out);
     out.push_str(r#","code":""#);
-    out.push_str(failure.map_or_else(|| success_code(operation.effect, dice), |failure| failure.code));
+    out.push_str(
+        failure.map_or_else(|| success_code(operation.effect, dice), |failure| failure.code),
+    );
     out.push_str(r#"","request":""#);
     subject.push_request(dice, out);
     out.push_str(r#"","response":""#);
@@ -88,8 +106,15 @@ pub(super) fn write_any(tenant: &mut Tenant, vocabulary: &OperationCatalog, occa
     push_request_id(dice, out);
 }
 
-/// Appends the trace of a customer who leaves, or whose association with the partner changes its mode.
-pub(super) fn write_association(tenant: &Tenant, leaving: &Leaving, occasion: &RecordContext, dice: &mut Dice, out: &mut String) {
+/// Appends the trace of a customer who leaves, or whose association with the partner changes its
+/// mode.
+pub(super) fn write_association(
+    tenant: &Tenant,
+    leaving: &Leaving,
+    occasion: &RecordContext,
+    dice: &mut Dice,
+    out: &mut String,
+) {
     let operator = tenant.person(dice);
     push_head(occasion, out);
     out.push_str(r#""trace_name":"applyUnbindOrSwitchCooperation","service_type":"PartnerCenter","resource_type":"csbchannelsales","#);
@@ -128,10 +153,16 @@ fn write_data(tenant: &Tenant, occasion: &RecordContext, dice: &mut Dice, out: &
     push_head(occasion, out);
     out.push_str(r#""trace_name":""#);
     out.push_str(name);
-    out.push_str(r#"","service_type":"OBS","resource_type":"object","api_version":"v1","read_only":"#);
+    out.push_str(
+        r#"","service_type":"OBS","resource_type":"object","api_version":"v1","read_only":"#,
+    );
     out.push_str(if read_only { "true" } else { "false" });
     push_level(failure, out);
-    out.push_str(if dice.chance(6000) { r#","trace_type":"ObsSDK""# } else { r#","trace_type":"ObsAPI""# });
+    out.push_str(if dice.chance(6000) {
+        r#","trace_type":"ObsSDK""#
+    } else {
+        r#","trace_type":"ObsAPI""#
+    });
     push_source_ip(operator, dice, out);
     out.push_str(r#","event_type":"data","tracker_name":"obs-data""#);
     push_tenant(tenant, dice, out);
@@ -151,7 +182,9 @@ fn write_data(tenant: &Tenant, occasion: &RecordContext, dice: &mut Dice, out: &
     out.push_str(r#","total_time":"#);
     push_int(out, 2 + u64::from(dice.low(2_000)));
     out.push_str(r#","code":""#);
-    out.push_str(failure.map_or(if name == "deleteObject" { "204" } else { "200" }, |failure| failure.code));
+    out.push_str(
+        failure.map_or(if name == "deleteObject" { "204" } else { "200" }, |failure| failure.code),
+    );
     out.push_str(r#"","request":"","response":""#);
     if let Some(failure) = failure {
         body::push_failure("OBS", failure, out);

@@ -39,7 +39,9 @@ impl Rejected {
     /// A record whose trace id belongs to another record.
     pub fn conflict(event: &Event, line: u64) -> Self {
         let shown = clip(event.trace_id(), 100);
-        let reason = format!("trace id {shown} was taken by another record of the same time: a trace id is accepted once");
+        let reason = format!(
+            "trace id {shown} was taken by another record of the same time: a trace id is accepted once"
+        );
         Self {
             tenant: Some(event.tenant.to_string()),
             line,
@@ -78,12 +80,18 @@ impl TenantRule {
     pub fn new(tenant: Option<&str>, tenant_from: Option<&str>) -> Result<Self> {
         match (tenant, tenant_from) {
             (Some(tenant), None) => Ok(Self::Is(check_producer(tenant)?.to_owned())),
-            (None, Some("")) => Err(Error::parameter("tenant_from", "names a path of the records, such as project_id")),
+            (None, Some("")) => Err(Error::parameter(
+                "tenant_from",
+                "names a path of the records, such as project_id",
+            )),
             (None, Some(path)) => Ok(Self::At(path.to_owned())),
-            (None, None) => {
-                Err(Error::parameter("tenant", "say whose records they are: tenant, or tenant_from with a path such as project_id"))
+            (None, None) => Err(Error::parameter(
+                "tenant",
+                "say whose records they are: tenant, or tenant_from with a path such as project_id",
+            )),
+            (Some(_), Some(_)) => {
+                Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other"))
             }
-            (Some(_), Some(_)) => Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other")),
         }
     }
 }
@@ -91,29 +99,39 @@ impl TenantRule {
 /// Records that are decoded before what became of them is sorted.
 const DECODED_AT_A_TIME: usize = 16_384;
 
-/// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before anything else sees it.
+/// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before
+/// anything else sees it.
 pub fn decode_records(
     records: Vec<IncomingRecord>,
     format: Option<Format>,
     rule: &TenantRule,
     redactor: Option<&Redactor>,
 ) -> DecodedBatch {
-    let (mut batch, mut reasons): (DecodedBatch, HashSet<Arc<str>>) = (DecodedBatch::default(), HashSet::new());
+    let (mut batch, mut reasons): (DecodedBatch, HashSet<Arc<str>>) =
+        (DecodedBatch::default(), HashSet::new());
     let mut records = records.into_iter();
     loop {
-        // What has room for an event takes that room for a refused record too: only so many are held at a time.
+        // What has room for an event takes that room for a refused record too: only so many are
+        // held at a time.
         let some: Vec<IncomingRecord> = records.by_ref().take(DECODED_AT_A_TIME).collect();
         if some.is_empty() {
             return batch;
         }
-        let decoded: Vec<(u64, Result<Event, Rejected>)> =
-            some.into_par_iter().with_min_len(256).map(|record| (record.line, decode_record(record, format, rule, redactor))).collect();
+        let decoded: Vec<(u64, Result<Event, Rejected>)> = some
+            .into_par_iter()
+            .with_min_len(256)
+            .map(|record| (record.line, decode_record(record, format, rule, redactor)))
+            .collect();
         batch.add(decoded, &mut reasons);
     }
 }
 
 impl DecodedBatch {
-    fn add(&mut self, decoded: Vec<(u64, Result<Event, Rejected>)>, reasons: &mut HashSet<Arc<str>>) {
+    fn add(
+        &mut self,
+        decoded: Vec<(u64, Result<Event, Rejected>)>,
+        reasons: &mut HashSet<Arc<str>>,
+    ) {
         for (line, outcome) in decoded {
             match outcome {
                 Ok(event) => {
@@ -139,7 +157,8 @@ fn decode_record(
     redactor: Option<&Redactor>,
 ) -> Result<Event, Rejected> {
     let Some(redactor) = redactor else {
-        return decode_bytes(&record.bytes, format, rule).map_err(|error| rejected(record.line, &error, record.bytes, rule));
+        return decode_bytes(&record.bytes, format, rule)
+            .map_err(|error| rejected(record.line, &error, record.bytes, rule));
     };
     let Redacted { bytes, unreadable_at } = redactor.redact(&record.bytes);
     let outcome = match unreadable_at {
@@ -150,7 +169,9 @@ fn decode_record(
         let kept = redactor.redact_refused(&record.bytes);
         // The reason may quote the record, so it is that of the bytes that are kept.
         let error = match unreadable_at {
-            None if kept != bytes => decode_bytes(&kept, format, rule).err().unwrap_or_else(|| Error::invalid("the record was refused")),
+            None if kept != bytes => decode_bytes(&kept, format, rule)
+                .err()
+                .unwrap_or_else(|| Error::invalid("the record was refused")),
             _ => error,
         };
         rejected(record.line, &error, kept.into_owned(), rule)
@@ -162,18 +183,25 @@ fn unreadable(record: &[u8], at: usize) -> Error {
     if let Err(error) = check_size(record).and_then(|()| text_of(record).map(drop)) {
         return error;
     }
-    Error::invalid(format!("record is not one JSON object: it goes wrong after {at} bytes, so it is kept masked"))
+    Error::invalid(format!(
+        "record is not one JSON object: it goes wrong after {at} bytes, so it is kept masked"
+    ))
 }
 
 fn check_size(record: &[u8]) -> Result<()> {
     if record.len() <= RECORD_BYTES_MAX {
         return Ok(());
     }
-    Err(Error::invalid(format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.len())))
+    Err(Error::invalid(format!(
+        "the record has {} bytes, more than {RECORD_BYTES_MAX}",
+        record.len()
+    )))
 }
 
 fn text_of(record: &[u8]) -> Result<&str> {
-    std::str::from_utf8(record).map_err(|cause| Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to())))
+    std::str::from_utf8(record).map_err(|cause| {
+        Error::invalid(format!("invalid UTF-8 after {} bytes", cause.valid_up_to()))
+    })
 }
 
 fn decode_bytes(record: &[u8], format: Option<Format>, rule: &TenantRule) -> Result<Event> {
@@ -187,7 +215,8 @@ fn decode_bytes(record: &[u8], format: Option<Format>, rule: &TenantRule) -> Res
         }
         TenantRule::At(path) => {
             let (mut event, tenant) = decode::decode_with_text_at(text, format, path)?;
-            let tenant = tenant.ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
+            let tenant = tenant
+                .ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
             check_producer(&tenant)?;
             event.tenant = tenant.into();
             Ok(event)
@@ -207,8 +236,9 @@ fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Reje
     Rejected { tenant, line, reason: clip(&error.to_string(), 500).into(), bytes, conflict: false }
 }
 
-/// Makes segments of accepted events: one for each event date. `next_id` names them, and `put` takes the files of each as
-/// soon as they are made, so that those of thousands of dates are not in memory at once.
+/// Makes segments of accepted events: one for each event date. `next_id` names them, and `put`
+/// takes the files of each as soon as they are made, so that those of thousands of dates are not in
+/// memory at once.
 ///
 /// # Errors
 /// Those of `put`.
@@ -232,7 +262,8 @@ pub fn seal(
             }
         }
     }
-    let named: Vec<(String, String, Vec<Arc<Event>>)> = dates.into_iter().map(|(date, events)| (next_id(), date, events)).collect();
+    let named: Vec<(String, String, Vec<Arc<Event>>)> =
+        dates.into_iter().map(|(date, events)| (next_id(), date, events)).collect();
     named
         .into_par_iter()
         .map(|(id, date, mut events)| {

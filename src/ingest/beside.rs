@@ -1,8 +1,9 @@
 //! Large batches beside the write-ahead log.
 //!
-//! A batch of many records is written into a file of its own, durably, before it is numbered; the log then takes a few
-//! bytes that name the file. So the log's thread, for which every producer waits, writes no more for a large batch than
-//! for a small one, and a batch is accepted whole or not at all: by one frame.
+//! A batch of many records is written into a file of its own, durably, before it is numbered; the
+//! log then takes a few bytes that name the file. So the log's thread, for which every producer
+//! waits, writes no more for a large batch than for a small one, and a batch is accepted whole or
+//! not at all: by one frame.
 
 use super::logged::encode_event;
 use crate::error::{Error, Result};
@@ -27,14 +28,21 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Writes the records of events. When this returns, they are durable, and nothing refers to them.
+    /// Writes the records of events. When this returns, they are durable, and nothing refers to
+    /// them.
     ///
     /// # Errors
     /// A full or failing disk.
     pub fn write(store: &Store, now: Timestamp, events: &[Event]) -> Result<Self> {
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|cause| Error::internal(format!("the system gives no random bytes: {cause}")))?;
-        let name = ulid::Ulid::from_parts(now.millis().max(0).cast_unsigned(), u128::from_le_bytes(random)).to_string();
+        getrandom::fill(&mut random).map_err(|cause| {
+            Error::internal(format!("the system gives no random bytes: {cause}"))
+        })?;
+        let name = ulid::Ulid::from_parts(
+            now.millis().max(0).cast_unsigned(),
+            u128::from_le_bytes(random),
+        )
+        .to_string();
         let (mut bytes, mut crc32c) = (0, 0);
         let mut piece = Vec::new();
         store.put_in_pieces(&paths::beside(&name), |out: &mut dyn Write| {
@@ -47,7 +55,8 @@ impl Beside {
             }
             Ok(())
         })?;
-        let events = u32::try_from(events.len()).map_err(|_| Error::invalid("a batch has at most 4,294,967,295 records"))?;
+        let events = u32::try_from(events.len())
+            .map_err(|_| Error::invalid("a batch has at most 4,294,967,295 records"))?;
         Ok(Self { store: store.clone(), name, bytes, crc32c, events, kept: false })
     }
 
@@ -63,7 +72,14 @@ impl Beside {
 
     /// The file that a frame of the log refers to, as a start finds it.
     pub fn found(store: &Store, name: &str) -> Self {
-        Self { store: store.clone(), name: name.to_owned(), bytes: 0, crc32c: 0, events: 0, kept: true }
+        Self {
+            store: store.clone(),
+            name: name.to_owned(),
+            bytes: 0,
+            crc32c: 0,
+            events: 0,
+            kept: true,
+        }
     }
 
     /// Removes files that the log does not refer to: their batches were never accepted.

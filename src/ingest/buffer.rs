@@ -1,4 +1,5 @@
-//! Accepted events that are in no segment yet, in the order of a segment's rows, so that questions see both alike.
+//! Accepted events that are in no segment yet, in the order of a segment's rows, so that questions
+//! see both alike.
 
 use crate::event::{Event, EventKey, Timestamp, row_order};
 use crate::storage::segment::{TenantRows, tenant_rows};
@@ -13,7 +14,8 @@ pub struct Buffered {
     bytes: usize,
 }
 
-/// The rows of a large batch, put in order before its events are numbered: whoever shows them has no time to sort.
+/// The rows of a large batch, put in order before its events are numbered: whoever shows them has
+/// no time to sort.
 #[derive(Debug)]
 pub struct RowPlan {
     /// The places of the events in the batch, in the order of rows.
@@ -27,14 +29,23 @@ impl RowPlan {
     pub fn of(events: &[Arc<Event>]) -> Self {
         let mut order: Vec<u32> = (0..events.len() as u32).collect();
         // Among equal times the one that is numbered last comes first.
-        order.sort_unstable_by(|left, right| row_order(&events[*left as usize], &events[*right as usize]).then_with(|| right.cmp(left)));
-        let rows: Vec<&Event> = order.iter().map(|place| events[*place as usize].as_ref()).collect();
-        Self { tenants: tenant_rows(&rows), bytes: rows.iter().map(|event| event.original.len()).sum(), order }
+        order.sort_unstable_by(|left, right| {
+            row_order(&events[*left as usize], &events[*right as usize])
+                .then_with(|| right.cmp(left))
+        });
+        let rows: Vec<&Event> =
+            order.iter().map(|place| events[*place as usize].as_ref()).collect();
+        Self {
+            tenants: tenant_rows(&rows),
+            bytes: rows.iter().map(|event| event.original.len()).sum(),
+            order,
+        }
     }
 }
 
 impl Buffered {
-    /// A part of events that have been numbered, in the order that was planned; their times must be what they were.
+    /// A part of events that have been numbered, in the order that was planned; their times must be
+    /// what they were.
     pub fn planned(events: &[Arc<Event>], plan: RowPlan) -> Self {
         let rows = plan.order.iter().map(|place| Arc::clone(&events[*place as usize])).collect();
         Self { rows, tenants: plan.tenants, bytes: plan.bytes }
@@ -105,7 +116,8 @@ impl Buffered {
         self.event(row).time
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
+    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
+    /// itself included or not.
     pub fn seek(&self, range: &Range<u32>, key: EventKey, inclusive: bool) -> u32 {
         let rows = &self.rows[range.start as usize..range.end as usize];
         let before = |event: &Arc<Event>| event.key() > key || (!inclusive && event.key() == key);
@@ -130,12 +142,18 @@ mod tests {
     }
 
     fn shown(part: &Buffered) -> Vec<(String, i64, u64)> {
-        part.rows().iter().map(|event| (event.tenant.to_string(), event.time.millis(), event.seq)).collect()
+        part.rows()
+            .iter()
+            .map(|event| (event.tenant.to_string(), event.time.millis(), event.seq))
+            .collect()
     }
 
     #[test]
     fn merged_parts_are_in_the_order_of_one() {
-        let (left, right) = ([("a", 5, 1), ("b", 9, 2), ("a", 5, 3)], [("a", 7, 4), ("c", 1, 5), ("a", 5, 6), ("b", 9, 7)]);
+        let (left, right) = (
+            [("a", 5, 1), ("b", 9, 2), ("a", 5, 3)],
+            [("a", 7, 4), ("c", 1, 5), ("a", 5, 6), ("b", 9, 7)],
+        );
         let merged = part(&left).merge(&part(&right));
         assert_eq!(shown(&merged), shown(&part(&[&left[..], &right[..]].concat())));
         assert_eq!(merged.bytes(), 14);
@@ -147,7 +165,8 @@ mod tests {
     #[test]
     fn a_part_that_was_planned_is_the_same_as_one_that_is_sorted() {
         let batch = [("b", 5, 0), ("a", 5, 0), ("a", 9, 0), ("a", 5, 0), ("c", 1, 0), ("a", 5, 0)];
-        let mut events: Vec<Arc<Event>> = batch.iter().map(|row| Arc::clone(&part(&[*row]).rows[0])).collect();
+        let mut events: Vec<Arc<Event>> =
+            batch.iter().map(|row| Arc::clone(&part(&[*row]).rows[0])).collect();
         let plan = RowPlan::of(&events);
         for (seq, event) in (7..).zip(&mut events) {
             Arc::get_mut(event).expect("nobody else has it").seq = seq;

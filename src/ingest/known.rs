@@ -1,8 +1,9 @@
 //! Which events are known: the same trace id of the same tenant and time was accepted before.
 //!
-//! The time that counts is the one that the record claims. An event whose time is absurd is filed under the time it came, and
-//! whether it was absurd depended on when that was; a record that comes again later is compared with what the first one
-//! claimed, so it is known however the clock has moved on since.
+//! The time that counts is the one that the record claims. An event whose time is absurd is filed
+//! under the time it came, and whether it was absurd depended on when that was; a record that comes
+//! again later is compared with what the first one claimed, so it is known however the clock has
+//! moved on since.
 
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
@@ -25,29 +26,41 @@ pub enum DedupVerdict {
     Duplicate,
 }
 
-/// Which of the events, decoded and not accepted yet, are known: the same trace id of the same tenant and time came earlier in the
-/// batch, is among the `unsealed`, or lies in a segment.
+/// Which of the events, decoded and not accepted yet, are known: the same trace id of the same
+/// tenant and time came earlier in the batch, is among the `unsealed`, or lies in a segment.
 ///
-/// The same event has the same time, so only segments that cover it are asked, and of those only rows of that very
-/// moment are read. Events that were filed under the time they came are looked for in every segment that has such events.
-/// The work is of the size of the batch and of the rows that share a trace id with it, not of their product.
+/// The same event has the same time, so only segments that cover it are asked, and of those only
+/// rows of that very moment are read. Events that were filed under the time they came are looked
+/// for in every segment that has such events. The work is of the size of the batch and of the rows
+/// that share a trace id with it, not of their product.
 ///
 /// # Errors
 /// A segment that cannot be read.
-pub fn known_events(events: &[Event], unsealed: &Unsealed, segments: &[Arc<Segment>]) -> Result<Vec<DedupVerdict>> {
+pub fn known_events(
+    events: &[Event],
+    unsealed: &Unsealed,
+    segments: &[Arc<Segment>],
+) -> Result<Vec<DedupVerdict>> {
     let mut known = vec![DedupVerdict::New; events.len()];
     // Keyed by chance, so that nobody can choose trace ids that fall together.
     let mut seen: HashMap<(&str, &str, Timestamp), usize> = HashMap::with_capacity(events.len());
     for (place, event) in events.iter().enumerate() {
         let first = *seen.entry((&event.tenant, event.trace_id(), event.time)).or_insert(place);
-        let in_batch = if first == place { DedupVerdict::New } else { likeness(event, &events[first].original) };
+        let in_batch = if first == place {
+            DedupVerdict::New
+        } else {
+            likeness(event, &events[first].original)
+        };
         known[place] = in_batch.max(unsealed.known(event));
     }
     let asked = asked(events);
     let ask = |segment: &Arc<Segment>| known_in(segment, events, &asked);
     // A few events are told here: they would wait for threads that are busy with many.
-    let found: Vec<Vec<(usize, DedupVerdict)>> =
-        if events.len() <= FEW { segments.iter().map(ask).collect::<Result<_>>() } else { segments.par_iter().map(ask).collect() }?;
+    let found: Vec<Vec<(usize, DedupVerdict)>> = if events.len() <= FEW {
+        segments.iter().map(ask).collect::<Result<_>>()
+    } else {
+        segments.par_iter().map(ask).collect()
+    }?;
     found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
     Ok(known)
 }
@@ -62,8 +75,8 @@ fn claimed(original: &str, format: Option<&str>) -> Option<Timestamp> {
     decode::decode(original, format.and_then(Format::from_name)).ok().map(|event| event.time)
 }
 
-/// Hashes what tells events apart: tenant, trace id and the time that the record claims. Keyed by chance, so that nobody
-/// can choose trace ids that fall together.
+/// Hashes what tells events apart: tenant, trace id and the time that the record claims. Keyed by
+/// chance, so that nobody can choose trace ids that fall together.
 #[derive(Debug, Clone, Default)]
 pub struct IdentityHasher(RandomState);
 
@@ -78,9 +91,11 @@ impl IdentityHasher {
     }
 }
 
-/// The accepted events that are in no segment yet, by tenant, trace id and the time that they claim.
+/// The accepted events that are in no segment yet, by tenant, trace id and the time that they
+/// claim.
 ///
-/// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when it is in segments.
+/// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when
+/// it is in segments.
 #[derive(Debug, Default)]
 pub struct Unsealed {
     generations: Vec<Generation>,
@@ -143,17 +158,31 @@ impl Unsealed {
 
     /// Whether an event of this hash is among them.
     pub fn known_by(&self, hash: u64, event: &Event) -> DedupVerdict {
-        let same = self.generations.iter().filter_map(|generation| generation.events.get(&hash)).flat_map(Same::iter);
+        let same = self
+            .generations
+            .iter()
+            .filter_map(|generation| generation.events.get(&hash))
+            .flat_map(Same::iter);
         let is_same = |(time, other): &(Timestamp, &Arc<Event>)| {
-            *time == event.time && other.tenant == event.tenant && other.trace_id() == event.trace_id()
+            *time == event.time
+                && other.tenant == event.tenant
+                && other.trace_id() == event.trace_id()
         };
-        same.filter(is_same).map(|(_, other)| likeness(event, &other.original)).max().unwrap_or(DedupVerdict::New)
+        same.filter(is_same)
+            .map(|(_, other)| likeness(event, &other.original))
+            .max()
+            .unwrap_or(DedupVerdict::New)
     }
 
-    /// Adds events that a start found: what those claim that were filed under another time is read again.
+    /// Adds events that a start found: what those claim that were filed under another time is read
+    /// again.
     pub fn extend(&mut self, events: &[Arc<Event>]) {
         for event in events {
-            let claimed = if event.time_suspect { claimed(&event.original, event.text(Field::Format)) } else { None };
+            let claimed = if event.time_suspect {
+                claimed(&event.original, event.text(Field::Format))
+            } else {
+                None
+            };
             let time = claimed.unwrap_or(event.time);
             self.add(self.hasher.hash_at(event, time), time, Arc::clone(event));
         }
@@ -189,10 +218,12 @@ impl Unsealed {
         }
     }
 
-    /// Lets go of the generations whose events are all in segments. They are returned, because freeing many events
-    /// takes a while, and whoever calls this may have no time.
+    /// Lets go of the generations whose events are all in segments. They are returned, because
+    /// freeing many events takes a while, and whoever calls this may have no time.
     pub fn take_sealed(&mut self, last_seq: u64) -> Vec<Generation> {
-        let (sealed, left) = std::mem::take(&mut self.generations).into_iter().partition(|generation| generation.last_seq <= last_seq);
+        let (sealed, left) = std::mem::take(&mut self.generations)
+            .into_iter()
+            .partition(|generation| generation.last_seq <= last_seq);
         self.generations = left;
         sealed
     }
@@ -232,13 +263,14 @@ fn asked(events: &[Event]) -> EventsByTenant<'_> {
 }
 
 impl TenantEvents<'_> {
-    /// The places of the events that could lie among the rows of a tenant: under their own time, or, where some rows have another one
-    /// than they claim, under that.
+    /// The places of the events that could lie among the rows of a tenant: under their own time,
+    /// or, where some rows have another one than they claim, under that.
     fn within(&self, rows: &TenantRows, suspects: bool) -> Vec<usize> {
         let events = &self.all;
         if suspects {
             let timed = |time: Timestamp| rows.oldest() <= time && time <= rows.newest();
-            let wanted = events.iter().filter(|(time, _)| timed(*time) || time.is_suspect(rows.oldest()));
+            let wanted =
+                events.iter().filter(|(time, _)| timed(*time) || time.is_suspect(rows.oldest()));
             return wanted.map(|(_, place)| *place).collect();
         }
         let from = events.partition_point(|(time, _)| *time < rows.oldest());
@@ -259,7 +291,8 @@ fn at(events: &[(Timestamp, usize)], time: Timestamp) -> &[(Timestamp, usize)] {
     &events[from..to]
 }
 
-/// Whether an event of one of these times, which ascend, would have been filed under another time at `now`.
+/// Whether an event of one of these times, which ascend, would have been filed under another time
+/// at `now`.
 fn any_suspect(times: impl DoubleEndedIterator<Item = Timestamp>, now: Timestamp) -> bool {
     let mut times = times;
     let oldest = times.next();
@@ -273,7 +306,11 @@ const FEW: usize = 256;
 const ID_ROWS: usize = 65_536;
 const RECORD_ROWS: usize = 2_048;
 
-fn known_in(segment: &Segment, events: &[Event], asked: &EventsByTenant<'_>) -> Result<Vec<(usize, DedupVerdict)>> {
+fn known_in(
+    segment: &Segment,
+    events: &[Event],
+    asked: &EventsByTenant<'_>,
+) -> Result<Vec<(usize, DedupVerdict)>> {
     let suspects = segment.manifest().suspects > 0;
     let mut rows: Vec<(u32, &str)> = Vec::new();
     // A batch has few tenants, a segment may have many, and there are many segments.
@@ -290,26 +327,41 @@ fn known_in(segment: &Segment, events: &[Event], asked: &EventsByTenant<'_>) -> 
     }
     let mut known = Vec::new();
     for rows in rows.chunks(RECORD_ROWS) {
-        each_row(segment, rows, &[Field::TraceId, Field::Format, Field::TimeSuspect, Field::Original], |columns, place, time, tenant| {
-            let same = asked[tenant].of(columns.text(Field::TraceId, place).unwrap_or_default());
-            let original = columns.text(Field::Original, place).unwrap_or_default();
-            let same = match columns.flag(Field::TimeSuspect, place) {
-                Some(true) if !any_suspect(same.iter().map(|(time, _)| *time), time) => &[],
-                Some(true) => claimed(original, columns.text(Field::Format, place)).map_or(&[][..], |claimed| at(same, claimed)),
-                _ => at(same, time),
-            };
-            known.extend(same.iter().map(|(_, place)| (*place, likeness(&events[*place], original))));
-        })?;
+        each_row(
+            segment,
+            rows,
+            &[Field::TraceId, Field::Format, Field::TimeSuspect, Field::Original],
+            |columns, place, time, tenant| {
+                let same =
+                    asked[tenant].of(columns.text(Field::TraceId, place).unwrap_or_default());
+                let original = columns.text(Field::Original, place).unwrap_or_default();
+                let same = match columns.flag(Field::TimeSuspect, place) {
+                    Some(true) if !any_suspect(same.iter().map(|(time, _)| *time), time) => &[],
+                    Some(true) => claimed(original, columns.text(Field::Format, place))
+                        .map_or(&[][..], |claimed| at(same, claimed)),
+                    _ => at(same, time),
+                };
+                known.extend(
+                    same.iter().map(|(_, place)| (*place, likeness(&events[*place], original))),
+                );
+            },
+        )?;
     }
     Ok(known)
 }
 
-/// The rows of a tenant that may be one of the events at these places: as the index has them, or, where it is damaged, as
-/// the columns have. A damaged index must not refuse what is new.
-fn candidates<'a>(segment: &Segment, tenant: &'a TenantRows, events: &[Event], places: &[usize]) -> Result<Vec<(u32, &'a str)>> {
+/// The rows of a tenant that may be one of the events at these places: as the index has them, or,
+/// where it is damaged, as the columns have. A damaged index must not refuse what is new.
+fn candidates<'a>(
+    segment: &Segment,
+    tenant: &'a TenantRows,
+    events: &[Event],
+    places: &[usize],
+) -> Result<Vec<(u32, &'a str)>> {
     let mut rows = Vec::new();
     if let Some(index) = segment.sound_index()? {
-        let found = CandidateRows::new(index, tenant, segment.manifest().suspects > 0).and_then(|by| by.find(events, places, &mut rows));
+        let found = CandidateRows::new(index, tenant, segment.manifest().suspects > 0)
+            .and_then(|by| by.find(events, places, &mut rows));
         match found {
             Ok(()) => return Ok(rows),
             Err(error) if !segment.index_is_damaged() => return Err(error),
@@ -322,13 +374,20 @@ fn candidates<'a>(segment: &Segment, tenant: &'a TenantRows, events: &[Event], p
     Ok(rows)
 }
 
-/// Those of many candidates that have one of the trace ids: ids can be made that share a hash, and records are long.
-fn confirmed<'a>(segment: &Segment, asked: &EventsByTenant<'_>, rows: &[(u32, &'a str)]) -> Result<Vec<(u32, &'a str)>> {
+/// Those of many candidates that have one of the trace ids: ids can be made that share a hash, and
+/// records are long.
+fn confirmed<'a>(
+    segment: &Segment,
+    asked: &EventsByTenant<'_>,
+    rows: &[(u32, &'a str)],
+) -> Result<Vec<(u32, &'a str)>> {
     let mut kept = Vec::new();
     for rows in rows.chunks(ID_ROWS) {
         let mut numbers = rows.iter();
         each_row(segment, rows, &[Field::TraceId], |columns, place, _, tenant| {
-            let here = columns.text(Field::TraceId, place).is_some_and(|id| !asked[tenant].of(id).is_empty());
+            let here = columns
+                .text(Field::TraceId, place)
+                .is_some_and(|id| !asked[tenant].of(id).is_empty());
             kept.extend(numbers.next().filter(|_| here));
         })?;
     }
@@ -347,7 +406,8 @@ fn each_row<'a>(
     let mut rows = rows.iter();
     for columns in segment.read(&numbers, fields, &mut 0)? {
         for place in 0..columns.rows() {
-            let (row, tenant) = *rows.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
+            let (row, tenant) =
+                *rows.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
             take(&columns, place, keys.time(row), tenant);
         }
     }
@@ -366,18 +426,29 @@ struct CandidateRows<'a> {
 impl<'a> CandidateRows<'a> {
     fn new(index: Arc<IndexReader>, tenant: &'a TenantRows, suspects: bool) -> Result<Self> {
         let told = suspects && index.codes(Field::TimeSuspect)?.is_some();
-        let suspect = if told { index.code_of(Field::TimeSuspect, "true")?.map_or(0, |(code, _)| code) } else { 0 };
+        let suspect = if told {
+            index.code_of(Field::TimeSuspect, "true")?.map_or(0, |(code, _)| code)
+        } else {
+            0
+        };
         Ok(Self { tenant, index, suspects, suspect })
     }
 
     /// Appends the rows that the events at these places may be.
-    fn find(&self, events: &[Event], places: &[usize], found: &mut Vec<(u32, &'a str)>) -> Result<()> {
+    fn find(
+        &self,
+        events: &[Event],
+        places: &[usize],
+        found: &mut Vec<(u32, &'a str)>,
+    ) -> Result<()> {
         let codes = if self.suspect > 0 { self.index.codes(Field::TimeSuspect)? } else { None };
         let ids: Vec<&str> = places.iter().map(|place| events[*place].trace_id()).collect();
         self.index.each_candidates(Field::TraceId, &ids, &mut |which, rows| {
-            let mut times: Vec<Timestamp> = which.iter().map(|id| events[places[*id]].time).collect();
+            let mut times: Vec<Timestamp> =
+                which.iter().map(|id| events[places[*id]].time).collect();
             times.sort_unstable();
-            let rows = within(rows, self.tenant).iter().filter(|row| self.may_be(**row, codes, &times));
+            let rows =
+                within(rows, self.tenant).iter().filter(|row| self.may_be(**row, codes, &times));
             found.extend(rows.map(|row| (*row, self.tenant.tenant.as_ref())));
         })
     }

@@ -1,9 +1,11 @@
-//! A batch as the write-ahead log holds it: who the records belong to, in which format they are, and the records.
+//! A batch as the write-ahead log holds it: who the records belong to, in which format they are,
+//! and the records.
 //!
-//! Events are decoded from their records again when the log is read: the record is the truth, here as in a segment. A
-//! payload is a line of JSON (when it was accepted, and the requests it answers), then for each event the length of the
-//! tenant's name (one byte), the name, the format's number (one byte), the length of the record (four bytes), the record.
-//! The records of a large batch are in a file beside the log (see [`Beside`]), which the line of JSON names then.
+//! Events are decoded from their records again when the log is read: the record is the truth, here
+//! as in a segment. A payload is a line of JSON (when it was accepted, and the requests it
+//! answers), then for each event the length of the tenant's name (one byte), the name, the format's
+//! number (one byte), the length of the record (four bytes), the record. The records of a large
+//! batch are in a file beside the log (see [`Beside`]), which the line of JSON names then.
 
 use super::beside::Beside;
 use crate::decode::{Format, decode};
@@ -77,7 +79,12 @@ impl LoggedBatch<'_> {
         let mut payload = serde_json::to_vec(&head).unwrap_or_default();
         payload.push(b'\n');
         if !is_beside {
-            payload.reserve(events.iter().map(|event| event.borrow().original.len() + event.borrow().tenant.len() + 6).sum());
+            payload.reserve(
+                events
+                    .iter()
+                    .map(|event| event.borrow().original.len() + event.borrow().tenant.len() + 6)
+                    .sum(),
+            );
             events.iter().for_each(|event| encode_event(event.borrow(), &mut payload));
         }
         payload
@@ -87,7 +94,9 @@ impl LoggedBatch<'_> {
 /// Appends an event as the log and the files beside it hold it.
 pub(super) fn encode_event(event: &Event, out: &mut Vec<u8>) {
     let format = event.text(Field::Format).and_then(Format::from_name);
-    let format = format.and_then(|format| Format::ALL.iter().position(|known| *known == format)).unwrap_or_default();
+    let format = format
+        .and_then(|format| Format::ALL.iter().position(|known| *known == format))
+        .unwrap_or_default();
     // Names of tenants are shorter than 256 bytes, records shorter than 4 GiB.
     out.push(event.tenant.len() as u8);
     out.extend_from_slice(event.tenant.as_bytes());
@@ -110,12 +119,13 @@ pub struct Decoded {
 /// Reads a frame. `store` has the files beside the log.
 ///
 /// # Errors
-/// A payload that is not what [`LoggedBatch::encode`] makes, though its checksum is right; a file beside the log that is
-/// missing or damaged.
+/// A payload that is not what [`LoggedBatch::encode`] makes, though its checksum is right; a file
+/// beside the log that is missing or damaged.
 pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     let broken = || format!("the log's batch of event {} cannot be read", frame.first_seq);
     let line = memchr::memchr(b'\n', &frame.payload).ok_or_else(|| Error::corrupt(broken()))?;
-    let head: LoggedHead<'_> = serde_json::from_slice(&frame.payload[..line]).context(ErrorKind::Corrupt, broken)?;
+    let head: LoggedHead<'_> =
+        serde_json::from_slice(&frame.payload[..line]).context(ErrorKind::Corrupt, broken)?;
     let beside = head.beside.as_ref().map(|beside| read_beside(beside, store)).transpose()?;
     let mut rest = beside.as_deref().unwrap_or(&frame.payload[line + 1..]);
     let mut parts = Vec::with_capacity(frame.events as usize);
@@ -136,13 +146,19 @@ pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     }
     let now = Timestamp::from_millis(head.at);
     let event = |(place, (tenant, format, record)): (usize, (&str, Format, &str))| {
-        let mut event = decode(record, Some(format)).map_err(|error| Error::corrupt(broken()).because(error))?;
+        let mut event = decode(record, Some(format))
+            .map_err(|error| Error::corrupt(broken()).because(error))?;
         event.tenant = tenant.into();
         event.accept(frame.first_seq + place as u64, now);
         Ok(event)
     };
-    let events = parts.into_par_iter().with_min_len(256).enumerate().map(event).collect::<Result<_>>()?;
-    Ok(Decoded { events, requests: head.requests.into_owned(), beside: head.beside.map(|beside| beside.file.into_owned()) })
+    let events =
+        parts.into_par_iter().with_min_len(256).enumerate().map(event).collect::<Result<_>>()?;
+    Ok(Decoded {
+        events,
+        requests: head.requests.into_owned(),
+        beside: head.beside.map(|beside| beside.file.into_owned()),
+    })
 }
 
 /// The bytes of a file beside the log, which must be what they were.
@@ -151,12 +167,18 @@ fn read_beside(beside: &Reference<'_>, store: &Store) -> Result<Vec<u8>> {
     let advice = "its events were acknowledged; restore the file from a copy";
     let bytes = match store.read(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Error::corrupt(format!("{} is missing: {advice}", store.path(&path).display())));
+            return Err(Error::corrupt(format!(
+                "{} is missing: {advice}",
+                store.path(&path).display()
+            )));
         }
         read => read?,
     };
     if bytes.len() as u64 != beside.bytes || crc32c::crc32c(&bytes) != beside.crc32c {
-        return Err(Error::corrupt(format!("{} is damaged: {advice}", store.path(&path).display())));
+        return Err(Error::corrupt(format!(
+            "{} is damaged: {advice}",
+            store.path(&path).display()
+        )));
     }
     Ok(bytes)
 }
@@ -181,7 +203,8 @@ mod tests {
 
     #[test]
     fn accepted_events_come_back_as_they_were() {
-        let mut generator = Generator::new(&Plan { events: 500, tenants: 3, days: 2, ..Plan::default() });
+        let mut generator =
+            Generator::new(&Plan { events: 500, tenants: 3, days: 2, ..Plan::default() });
         let now = Timestamp::parse("2026-07-01T00:00:00Z").expect("a time");
         let (mut events, mut record) = (Vec::new(), String::new());
         while generator.next_record(&mut record) {
@@ -189,37 +212,60 @@ mod tests {
             event.tenant = generator.tenant().into();
             // Absurd times are filed under the ingest time again.
             if events.len() % 50 == 0 {
-                event = decode(&record.replace("\"time\":1", "\"time\":9"), None).expect("still a record");
+                event = decode(&record.replace("\"time\":1", "\"time\":9"), None)
+                    .expect("still a record");
                 event.tenant = generator.tenant().into();
             }
             event.accept(events.len() as u64 + 8, now);
             events.push(event);
             record.clear();
         }
-        let request = LoggedRequest { key: "k".into(), body: "b".into(), at: 5, seq: 9, answer: serde_json::json!({ "accepted": 1 }) };
+        let request = LoggedRequest {
+            key: "k".into(),
+            body: "b".into(),
+            at: 5,
+            seq: 9,
+            answer: serde_json::json!({ "accepted": 1 }),
+        };
         let folder = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(folder.path()).expect("a store");
         let requests = std::slice::from_ref(&request);
         let payload = LoggedBatch { at: now, requests, beside: None }.encode(&events);
         let frame = Frame { first_seq: 8, events: 500, batch: 1, payload };
         let decoded = decode_logged(&frame, &store).expect("a payload");
-        assert_eq!((&decoded.events, decoded.requests.as_slice(), decoded.beside), (&events, requests, None));
+        assert_eq!(
+            (&decoded.events, decoded.requests.as_slice(), decoded.beside),
+            (&events, requests, None)
+        );
         for cut in [0, 5, frame.payload.len() / 2, frame.payload.len() - 1] {
             let frame = Frame { payload: frame.payload[..cut].to_vec(), ..frame.clone() };
             assert_eq!(decode_logged(&frame, &store).expect_err("cut").kind(), ErrorKind::Corrupt);
         }
         let payload = LoggedBatch { at: now, requests: &[], beside: None }.encode::<Event>(&[]);
-        assert_eq!(decode_logged(&Frame { first_seq: 1, events: 0, batch: 0, payload }, &store).expect("nothing").events, []);
+        assert_eq!(
+            decode_logged(&Frame { first_seq: 1, events: 0, batch: 0, payload }, &store)
+                .expect("nothing")
+                .events,
+            []
+        );
 
         // Beside the log, without those that were known already.
         let mut beside = Beside::write(&store, now, &events).expect("a file");
-        let payload = LoggedBatch { at: now, requests: &[], beside: Some((&beside, &[0, 7, 499])) }.encode::<Event>(&[]);
+        let payload = LoggedBatch { at: now, requests: &[], beside: Some((&beside, &[0, 7, 499])) }
+            .encode::<Event>(&[]);
         assert!(payload.len() < 300, "the records are not in the log");
         let frame = Frame { first_seq: 8, events: 497, batch: 1, payload };
         let decoded = decode_logged(&frame, &store).expect("a payload");
-        let expected = events.iter().enumerate().filter(|(place, _)| ![0, 7, 499].contains(place)).map(|(_, event)| &event.original);
+        let expected = events
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| ![0, 7, 499].contains(place))
+            .map(|(_, event)| &event.original);
         assert!(decoded.events.iter().map(|event| &event.original).eq(expected));
-        assert_eq!(decoded.events.iter().map(|event| event.seq).collect::<Vec<_>>(), (8..505).collect::<Vec<_>>());
+        assert_eq!(
+            decoded.events.iter().map(|event| event.seq).collect::<Vec<_>>(),
+            (8..505).collect::<Vec<_>>()
+        );
 
         // A file that was changed or is gone is named; one that nothing refers to goes.
         let path = store.path(&paths::beside(decoded.beside.as_deref().expect("a name")));

@@ -1,7 +1,8 @@
-//! From bytes to events: unpack, split into records, decode; what cannot be decoded is kept in quarantine.
+//! From bytes to events: unpack, split into records, decode; what cannot be decoded is kept in
+//! quarantine.
 //!
-//! Nothing here is durable but the quarantine; the engine logs what comes out, keeps it in the buffer, and seals the buffer
-//! into segments.
+//! Nothing here is durable but the quarantine; the engine logs what comes out, keeps it in the
+//! buffer, and seals the buffer into segments.
 
 mod accept;
 mod beside;
@@ -17,7 +18,10 @@ pub use beside::Beside;
 pub use buffer::{Buffered, RowPlan};
 pub use known::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
-pub use quarantine::{Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage, Quarantined, ReasonCount, kind_of};
+pub use quarantine::{
+    Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage, Quarantined,
+    ReasonCount, kind_of,
+};
 pub use split::{RECORD_BYTES_MAX, RecordSplitter};
 pub use unpack::{Coding, Unpacked};
 

@@ -1,7 +1,8 @@
-//! Splits a stream into records: one JSON object a line, objects over several lines, arrays, and the envelopes that
-//! clouds deliver (`{"Records":[…]}`, `{"traces":[…]}`, `{"items":[…]}` …).
+//! Splits a stream into records: one JSON object a line, objects over several lines, arrays, and
+//! the envelopes that clouds deliver (`{"Records":[…]}`, `{"traces":[…]}`, `{"items":[…]}` …).
 //!
-//! Nothing is lost here: what is no JSON comes out as a piece too, for the decoder to refuse with its line.
+//! Nothing is lost here: what is no JSON comes out as a piece too, for the decoder to refuse with
+//! its line.
 
 use super::accept::IncomingRecord;
 use crate::decode;
@@ -24,7 +25,8 @@ const DOCUMENT_RECORDS_MAX: usize = 1_000_000;
 pub struct RecordSplitter<R> {
     input: R,
     line: u64,
-    /// A document over several lines that has begun: its first line, its bytes, and how deep it is open.
+    /// A document over several lines that has begun: its first line, its bytes, and how deep it is
+    /// open.
     open: Option<(u64, Vec<u8>, Nesting)>,
     ready: VecDeque<IncomingRecord>,
     ended: bool,
@@ -69,7 +71,8 @@ impl<R: BufRead> RecordSplitter<R> {
 
     fn read_line(&mut self) -> Result<()> {
         let mut line = Vec::new();
-        let read = self.input.read_until(b'\n', &mut line).map_err(|cause| self.unreadable(cause))?;
+        let read =
+            self.input.read_until(b'\n', &mut line).map_err(|cause| self.unreadable(cause))?;
         if read == 0 {
             self.ended = true;
             if let Some((first, bytes, _)) = self.open.take() {
@@ -86,7 +89,8 @@ impl<R: BufRead> RecordSplitter<R> {
 
     fn take_line(&mut self, line: Vec<u8>) -> Result<()> {
         if let Some((first, mut bytes, mut nesting)) = self.open.take() {
-            // Where a key is due, a whole object at the beginning of a line means that what was open was cut off.
+            // Where a key is due, a whole object at the beginning of a line means that what was
+            // open was cut off.
             if nesting.open.last() == Some(&b'{') && is_object(&line) {
                 self.ready.push_back(IncomingRecord { line: first, bytes: trim(&bytes).to_vec() });
             } else {
@@ -120,10 +124,16 @@ impl<R: BufRead> RecordSplitter<R> {
 
     fn unreadable(&self, cause: io::Error) -> Error {
         let what = match cause.kind() {
-            io::ErrorKind::UnexpectedEof => format!("the stream is cut off after line {}", self.line),
+            io::ErrorKind::UnexpectedEof => {
+                format!("the stream is cut off after line {}", self.line)
+            }
             _ => format!("cannot read on after line {}", self.line),
         };
-        let kind = if cause.kind() == io::ErrorKind::FileTooLarge { ErrorKind::TooLarge } else { ErrorKind::Invalid };
+        let kind = if cause.kind() == io::ErrorKind::FileTooLarge {
+            ErrorKind::TooLarge
+        } else {
+            ErrorKind::Invalid
+        };
         Error::new(kind, what).because(cause)
     }
 }
@@ -168,7 +178,8 @@ fn is_object(line: &[u8]) -> bool {
     }
 }
 
-/// The records in a document that was never closed: its lines that are objects by themselves, and what is between them.
+/// The records in a document that was never closed: its lines that are objects by themselves, and
+/// what is between them.
 fn salvage(first: u64, bytes: &[u8]) -> Result<Vec<IncomingRecord>> {
     let mut records = Vec::new();
     let mut rest: Option<IncomingRecord> = None;
@@ -178,7 +189,9 @@ fn salvage(first: u64, bytes: &[u8]) -> Result<Vec<IncomingRecord>> {
             let text = trim(text);
             records.extend(records_of(line, text.strip_suffix(b",").unwrap_or(text))?);
         } else {
-            rest.get_or_insert_with(|| IncomingRecord { line, bytes: Vec::new() }).bytes.extend_from_slice(text);
+            rest.get_or_insert_with(|| IncomingRecord { line, bytes: Vec::new() })
+                .bytes
+                .extend_from_slice(text);
         }
     }
     records.extend(rest);
@@ -203,7 +216,9 @@ fn records_of(line: u64, value: &[u8]) -> Result<Vec<IncomingRecord>> {
         _ => Ok(None),
     };
     let too_many = |TooMany| {
-        let what = format!("line {line}: a document of more than {DOCUMENT_RECORDS_MAX} records: send it in parts");
+        let what = format!(
+            "line {line}: a document of more than {DOCUMENT_RECORDS_MAX} records: send it in parts"
+        );
         Error::new(ErrorKind::TooLarge, what)
     };
     let Some(items) = items.map_err(too_many)? else { return Ok(itself()) };
@@ -214,7 +229,11 @@ fn records_of(line: u64, value: &[u8]) -> Result<Vec<IncomingRecord>> {
         if records.len() + inner.len() > DOCUMENT_RECORDS_MAX {
             return Err(too_many(TooMany));
         }
-        records.extend(inner.into_iter().map(|item| IncomingRecord { line, bytes: item.get().as_bytes().to_vec() }));
+        records.extend(
+            inner
+                .into_iter()
+                .map(|item| IncomingRecord { line, bytes: item.get().as_bytes().to_vec() }),
+        );
     }
     Ok(records)
 }
@@ -240,7 +259,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
                 out.write_str("an array")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Items<'de>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> std::result::Result<Items<'de>, A::Error> {
                 let mut items = Items::default();
                 while let Some(item) = seq.next_element()? {
                     if items.0.len() == DOCUMENT_RECORDS_MAX {
@@ -270,7 +292,8 @@ fn list(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> {
 }
 
 /// The keys under which clouds deliver lists of records.
-const ENVELOPES: &[&str] = &["\"Records\"", "\"traces\"", "\"records\"", "\"items\"", "\"entries\"", "\"events\""];
+const ENVELOPES: &[&str] =
+    &["\"Records\"", "\"traces\"", "\"records\"", "\"items\"", "\"entries\"", "\"events\""];
 /// How far into a value an envelope's key is looked for, in bytes.
 const ENVELOPE_HEAD: usize = 4_096;
 
@@ -292,11 +315,21 @@ struct Envelope<'a> {
 
 fn envelope(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> {
     let head = &text[..text.floor_char_boundary(ENVELOPE_HEAD)];
-    if !ENVELOPES.iter().any(|key| head.contains(key)) || too_deep(text.as_bytes()) || decode::detect(text).is_some() {
+    if !ENVELOPES.iter().any(|key| head.contains(key))
+        || too_deep(text.as_bytes())
+        || decode::detect(text).is_some()
+    {
         return Ok(None);
     }
     let Some(envelope) = parse::<Envelope<'_>>(text)? else { return Ok(None) };
-    let lists = [envelope.cloudtrail, envelope.traces, envelope.records, envelope.items, envelope.entries, envelope.events];
+    let lists = [
+        envelope.cloudtrail,
+        envelope.traces,
+        envelope.records,
+        envelope.items,
+        envelope.entries,
+        envelope.events,
+    ];
     let mut lists = lists.into_iter().flatten();
     // Two lists are not an envelope that we know.
     Ok(lists.next().filter(|_| lists.next().is_none()).map(|items| items.0))
@@ -326,31 +359,55 @@ mod tests {
 
     #[test]
     fn lines_arrays_and_envelopes_are_lists_of_records() {
-        let one_two = |line: u64| vec![(line, "{\"a\":1}".to_owned()), (line, "{\"b\":[2]}".to_owned())];
-        assert_eq!(split("{\"a\":1}\n\n{\"b\":[2]}"), [(1, "{\"a\":1}".to_owned()), (3, "{\"b\":[2]}".to_owned())]);
+        let one_two =
+            |line: u64| vec![(line, "{\"a\":1}".to_owned()), (line, "{\"b\":[2]}".to_owned())];
+        assert_eq!(
+            split("{\"a\":1}\n\n{\"b\":[2]}"),
+            [(1, "{\"a\":1}".to_owned()), (3, "{\"b\":[2]}".to_owned())]
+        );
         assert_eq!(split("[{\"a\":1},{\"b\":[2]}]"), one_two(1));
         assert_eq!(split("{\"Records\":[{\"a\":1},{\"b\":[2]}]}"), one_two(1));
-        assert_eq!(split("{\"meta_data\":{\"count\":2},\n \"traces\":[{\"a\":1},{\"b\":[2]}]}"), one_two(1));
+        assert_eq!(
+            split("{\"meta_data\":{\"count\":2},\n \"traces\":[{\"a\":1},{\"b\":[2]}]}"),
+            one_two(1)
+        );
         assert_eq!(split("[{\"Records\":[{\"a\":1}]},{\"b\":[2]}]"), one_two(1));
         assert_eq!(split("[]"), []);
     }
 
     #[test]
     fn an_object_over_several_lines_is_one_record() {
-        assert_eq!(split("\n{\n \"a\": 1\n}\n{\"b\":2}\n"), [(2, "{\n \"a\": 1\n}".to_owned()), (5, "{\"b\":2}".to_owned())]);
+        assert_eq!(
+            split("\n{\n \"a\": 1\n}\n{\"b\":2}\n"),
+            [(2, "{\n \"a\": 1\n}".to_owned()), (5, "{\"b\":2}".to_owned())]
+        );
     }
 
     #[test]
     fn what_is_no_json_comes_out_with_its_line_and_takes_nothing_with_it() {
         let records = split("nonsense\n{\"a\":1\n{\"b\":2}\n}}\n{\"c\":3}\n{\"d\":\"");
-        let expected = [(1, "nonsense"), (2, "{\"a\":1"), (3, "{\"b\":2}"), (4, "}}"), (5, "{\"c\":3}"), (6, "{\"d\":\"")];
+        let expected = [
+            (1, "nonsense"),
+            (2, "{\"a\":1"),
+            (3, "{\"b\":2}"),
+            (4, "}}"),
+            (5, "{\"c\":3}"),
+            (6, "{\"d\":\""),
+        ];
         assert_eq!(records, expected.map(|(line, text)| (line, text.to_owned())));
     }
 
     #[test]
     fn arrays_with_an_object_on_each_line_are_one_document() {
         let array = "[\n{\"a\":1},\n{\"b\":[\n2]}\n]\n{\"c\":3}";
-        assert_eq!(split(array), [(1, "{\"a\":1}".to_owned()), (1, "{\"b\":[\n2]}".to_owned()), (6, "{\"c\":3}".to_owned())]);
+        assert_eq!(
+            split(array),
+            [
+                (1, "{\"a\":1}".to_owned()),
+                (1, "{\"b\":[\n2]}".to_owned()),
+                (6, "{\"c\":3}".to_owned())
+            ]
+        );
         let envelope = "{\"Records\":[\n{\"a\":1},\n{\"b\":2}\n]}";
         assert_eq!(split(envelope), [(1, "{\"a\":1}".to_owned()), (1, "{\"b\":2}".to_owned())]);
     }
@@ -358,9 +415,17 @@ mod tests {
     #[test]
     fn a_document_that_is_never_closed_gives_its_whole_objects() {
         let cut = split("[\n{\"a\":1},\n{\"b\":2},\n{\"c\":");
-        assert_eq!(cut, [(1, "["), (2, "{\"a\":1}"), (3, "{\"b\":2}"), (4, "{\"c\":")].map(|(line, text)| (line, text.to_owned())));
+        assert_eq!(
+            cut,
+            [(1, "["), (2, "{\"a\":1}"), (3, "{\"b\":2}"), (4, "{\"c\":")]
+                .map(|(line, text)| (line, text.to_owned()))
+        );
         let swallowed = split("{\"x\":[1,\n{\"a\":1}\n{\"b\":2}");
-        assert_eq!(swallowed, [(1, "{\"x\":[1,"), (2, "{\"a\":1}"), (3, "{\"b\":2}")].map(|(line, text)| (line, text.to_owned())));
+        assert_eq!(
+            swallowed,
+            [(1, "{\"x\":[1,"), (2, "{\"a\":1}"), (3, "{\"b\":2}")]
+                .map(|(line, text)| (line, text.to_owned()))
+        );
     }
 
     #[test]
@@ -368,11 +433,17 @@ mod tests {
         let items = |count: usize| "{},".repeat(count).trim_end_matches(',').to_owned();
         let whole = items(DOCUMENT_RECORDS_MAX + 1);
         let half = items(DOCUMENT_RECORDS_MAX / 2 + 1);
-        for text in [format!("[{whole}]"), format!("{{\"Records\":[{whole}]}}"), format!("[{{\"items\":[{half}]}},{{\"items\":[{half}]}}]")]
-        {
+        for text in [
+            format!("[{whole}]"),
+            format!("{{\"Records\":[{whole}]}}"),
+            format!("[{{\"items\":[{half}]}},{{\"items\":[{half}]}}]"),
+        ] {
             let error = RecordSplitter::new(text.as_bytes()).next_record().expect_err("too many");
             assert_eq!(error.kind(), ErrorKind::TooLarge);
-            assert!(error.to_string().contains("line 1") && error.to_string().contains("in parts"), "{error}");
+            assert!(
+                error.to_string().contains("line 1") && error.to_string().contains("in parts"),
+                "{error}"
+            );
         }
     }
 

@@ -32,7 +32,10 @@ impl Coding {
             "deflate" => Ok(Self::Deflate),
             other => Err(Error::parameter(
                 "Content-Encoding",
-                format!("{:?} is not supported: send gzip, zstd, deflate or identity", crate::event::clip(other, 40)),
+                format!(
+                    "{:?} is not supported: send gzip, zstd, deflate or identity",
+                    crate::event::clip(other, 40)
+                ),
             )),
         }
     }
@@ -56,7 +59,10 @@ pub struct Unpacked<'a> {
 
 impl std::fmt::Debug for Unpacked<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Unpacked").field("taken", &self.taken).field("limit", &self.limit).finish_non_exhaustive()
+        out.debug_struct("Unpacked")
+            .field("taken", &self.taken)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +73,9 @@ impl<'a> Unpacked<'a> {
     /// A stream that cannot be read.
     pub fn detect(packed: impl Read + Send + 'a, limit: u64) -> Result<Self> {
         let mut packed = BufReader::with_capacity(1 << 18, packed);
-        let start = packed.fill_buf().map_err(|cause| Error::new(ErrorKind::Unavailable, "cannot read").because(cause))?;
+        let start = packed
+            .fill_buf()
+            .map_err(|cause| Error::new(ErrorKind::Unavailable, "cannot read").because(cause))?;
         let coding = Coding::of_bytes(start);
         Self::new(packed, coding, limit)
     }
@@ -79,11 +87,18 @@ impl<'a> Unpacked<'a> {
     pub fn new(packed: impl BufRead + Send + 'a, coding: Coding, limit: u64) -> Result<Self> {
         let inner: Box<dyn BufRead + Send + 'a> = match coding {
             Coding::Identity => Box::new(packed),
-            Coding::Gzip => Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::MultiGzDecoder::new(packed))),
-            Coding::Deflate => Box::new(BufReader::with_capacity(1 << 18, flate2::bufread::ZlibDecoder::new(packed))),
+            Coding::Gzip => Box::new(BufReader::with_capacity(
+                1 << 18,
+                flate2::bufread::MultiGzDecoder::new(packed),
+            )),
+            Coding::Deflate => Box::new(BufReader::with_capacity(
+                1 << 18,
+                flate2::bufread::ZlibDecoder::new(packed),
+            )),
             Coding::Zstd => {
                 let refuse = |cause: io::Error| Error::invalid("cannot start zstd").because(cause);
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(refuse)?;
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(packed).map_err(refuse)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(refuse)?;
                 Box::new(BufReader::with_capacity(1 << 18, decoder))
             }
@@ -106,7 +121,10 @@ impl BufRead for Unpacked<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let bytes = self.inner.fill_buf()?;
         if !bytes.is_empty() && self.taken >= self.limit {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {} bytes when unpacked", self.limit)));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("more than {} bytes when unpacked", self.limit),
+            ));
         }
         Ok(bytes)
     }
@@ -141,7 +159,10 @@ mod tests {
         let text = b"{\"a\":1}\n".repeat(1000);
         assert_eq!(unpack(&text, 1 << 20).expect("plain"), text);
         assert_eq!(unpack(&gzip(&text), 1 << 20).expect("gzip"), text);
-        assert_eq!(unpack(&zstd::encode_all(text.as_slice(), 1).expect("memory"), 1 << 20).expect("zstd"), text);
+        assert_eq!(
+            unpack(&zstd::encode_all(text.as_slice(), 1).expect("memory"), 1 << 20).expect("zstd"),
+            text
+        );
         let two = [gzip(&text), gzip(&text)].concat();
         assert_eq!(unpack(&two, 1 << 20).expect("two members").len(), 2 * text.len());
     }
@@ -149,8 +170,14 @@ mod tests {
     #[test]
     fn a_bomb_stops_at_the_limit_and_a_cut_stream_is_an_error() {
         let bomb = gzip(&vec![0; 64 << 20]);
-        assert_eq!(unpack(&bomb, 1 << 20).expect_err("too much").kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(
+            unpack(&bomb, 1 << 20).expect_err("too much").kind(),
+            io::ErrorKind::FileTooLarge
+        );
         let text = gzip(b"{\"a\":1}\n");
-        assert_eq!(unpack(&text[..text.len() - 3], 1 << 20).expect_err("cut").kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            unpack(&text[..text.len() - 3], 1 << 20).expect_err("cut").kind(),
+            io::ErrorKind::UnexpectedEof
+        );
     }
 }

@@ -1,16 +1,20 @@
 //! Copies of a store: a data directory of its own, that is added to by the next copy.
 //!
-//! A copy holds one version of the table: its segments, the newest proved checkpoint of the table's log with what follows it,
-//! the quarantine, and the keys. Files that are there already are read and compared with their hashes, and written again if
-//! they are damaged; what is not there is copied, compared before it is written and after. The log of the table comes last: a
-//! copy that was interrupted gives what it gave before, and is finished by the next one. Files of segments that are in the
-//! table no more (merged, or deleted by retention) are moved aside in the copy and go after a month.
+//! A copy holds one version of the table: its segments, the newest proved checkpoint of the table's
+//! log with what follows it, the quarantine, and the keys. Files that are there already are read
+//! and compared with their hashes, and written again if they are damaged; what is not there is
+//! copied, compared before it is written and after. The log of the table comes last: a copy that
+//! was interrupted gives what it gave before, and is finished by the next one. Files of segments
+//! that are in the table no more (merged, or deleted by retention) are moved aside in the copy and
+//! go after a month.
 
 use super::orphans::{clear_aside, orphans, put_away};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::segment::{FileMark, Segment};
-use crate::storage::{PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded};
+use crate::storage::{
+    PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded,
+};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -41,12 +45,18 @@ pub struct BackupReport {
     pub removed: u64,
 }
 
-/// Copies a version of a store into the directory `target`: one that is not there, that is empty, or that holds an earlier
-/// copy of the same store.
+/// Copies a version of a store into the directory `target`: one that is not there, that is empty,
+/// or that holds an earlier copy of the same store.
 ///
 /// # Errors
 /// A directory that holds something else, a file that is not what its hash says, a disk that fails.
-pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Path, now: Timestamp) -> Result<BackupReport> {
+pub fn copy(
+    source: &Store,
+    segments: &[Arc<Segment>],
+    version: u64,
+    target: &Path,
+    now: Timestamp,
+) -> Result<BackupReport> {
     let target = target_store(source, target)?;
     let copying = Copying {
         source,
@@ -74,7 +84,8 @@ pub fn copy(source: &Store, segments: &[Arc<Segment>], version: u64, target: &Pa
 
     // Only now is nothing of the earlier copy needed.
     prune_log(&target)?;
-    let needed: HashSet<String> = segments.iter().map(|segment| segment.manifest().id.clone()).collect();
+    let needed: HashSet<String> =
+        segments.iter().map(|segment| segment.manifest().id.clone()).collect();
     let surplus = orphans(&target, &needed, Timestamp::from_millis(i64::MAX))?;
     let aside = put_away(&target, &surplus, &HashSet::new(), now)?;
     let removed = clear_aside(&target, now)?;
@@ -117,10 +128,14 @@ fn target_store(source: &Store, target: &Path) -> Result<Store> {
     let only_segments = || {
         !store.exists(paths::KEY_FILE)
             && store.names(paths::TABLE_LOG).is_ok_and(|names| names.is_empty())
-            && store.all_names("").is_ok_and(|names| names.iter().all(|name| name == paths::TABLE || name.starts_with(paths::KEY_FILE)))
+            && store.all_names("").is_ok_and(|names| {
+                names.iter().all(|name| name == paths::TABLE || name.starts_with(paths::KEY_FILE))
+            })
     };
     if !same && !only_segments() {
-        return Err(Error::invalid(format!("{shown} is not empty and holds no copy of this store: name another directory")));
+        return Err(Error::invalid(format!(
+            "{shown} is not empty and holds no copy of this store: name another directory"
+        )));
     }
     check_same_history(source, &store)?;
     Ok(store)
@@ -138,7 +153,10 @@ struct Copying<'a> {
 impl Copying<'_> {
     fn segment(&self, segment: &Segment) -> Result<()> {
         let manifest = segment.manifest();
-        for (path, mark) in [(paths::data(&manifest.date, &manifest.id), &manifest.data), (paths::index(&manifest.id), &manifest.index)] {
+        for (path, mark) in [
+            (paths::data(&manifest.date, &manifest.id), &manifest.data),
+            (paths::index(&manifest.id), &manifest.index),
+        ] {
             if self.target.length(&path)?.is_some() {
                 if mark.is_of(&self.target.read(&path)?) {
                     self.kept.fetch_add(1, Ordering::Relaxed);
@@ -164,24 +182,34 @@ impl Copying<'_> {
         if mark.is_of(bytes) {
             return Ok(());
         }
-        Err(Error::corrupt(format!("{} is not what its hash says; `annals check` tells more", store.path(path).display())))
+        Err(Error::corrupt(format!(
+            "{} is not what its hash says; `annals check` tells more",
+            store.path(path).display()
+        )))
     }
 
-    /// Copies the files of quarantine. They change meanwhile: a log grows and becomes another file, retention writes files
-    /// anew. So this is done again until the list of the files stayed the same; the list comes last.
+    /// Copies the files of quarantine. They change meanwhile: a log grows and becomes another file,
+    /// retention writes files anew. So this is done again until the list of the files stayed the
+    /// same; the list comes last.
     fn quarantine(&self) -> Result<()> {
         loop {
             let list = self.read_if_there(paths::QUARANTINE_FILES)?;
             let mut gone = false;
             // How long a log is changes meanwhile, and is not what the copy has.
-            for name in self.source.names(paths::QUARANTINE)?.into_iter().filter(|name| !name.ends_with(paths::LENGTH_ENDING)) {
+            for name in self
+                .source
+                .names(paths::QUARANTINE)?
+                .into_iter()
+                .filter(|name| !name.ends_with(paths::LENGTH_ENDING))
+            {
                 let path = format!("{}/{name}", paths::QUARANTINE);
                 if path != paths::QUARANTINE_FILES {
                     gone |= !self.quarantined(&path)?;
                 }
             }
             if !gone && self.read_if_there(paths::QUARANTINE_FILES)? == list {
-                return list.map_or(Ok(()), |list| self.put_if_other(paths::QUARANTINE_FILES, &list));
+                return list
+                    .map_or(Ok(()), |list| self.put_if_other(paths::QUARANTINE_FILES, &list));
             }
         }
     }
@@ -226,7 +254,9 @@ impl Copying<'_> {
             }
             Ok(_) => {
                 // Commits, checkpoints and quarantined records never change; the rest does.
-                let fixed = [paths::TABLE_LOG, paths::QUARANTINE].iter().any(|folder| path.starts_with(folder));
+                let fixed = [paths::TABLE_LOG, paths::QUARANTINE]
+                    .iter()
+                    .any(|folder| path.starts_with(folder));
                 if fixed && path != paths::LAST_CHECKPOINT {
                     self.mending(path);
                 }

@@ -9,7 +9,8 @@ const LEFT_ALONE: usize = 4;
 const MERGED_AT_A_TIME: usize = 64;
 /// Rows of the segments at most that are cut by tenant together.
 const SETTLED_ROWS_MAX: u64 = 4_000_000;
-/// A date whose segments are all older than this is settled; a younger one only when there is nothing else to do.
+/// A date whose segments are all older than this is settled; a younger one only when there is
+/// nothing else to do.
 const SETTLED_AFTER_MS: i64 = 3_600_000;
 
 /// A segment, as far as the choice depends on it.
@@ -46,28 +47,41 @@ pub struct SettleOccasion<'a> {
 
 /// The next segments to make one of, oldest first; none when the store is as it should be.
 ///
-/// Segments of one date and about one size (a power of four) are merged when there are more than four of them, so
-/// an event is written again once for each step in size, not for each seal. `all` merges whatever can be. What is merged has at
-/// most `most`, since it is held in memory.
+/// Segments of one date and about one size (a power of four) are merged when there are more than
+/// four of them, so an event is written again once for each step in size, not for each seal. `all`
+/// merges whatever can be. What is merged has at most `most`, since it is held in memory.
 pub fn choose(segments: &[Candidate], most: Most, all: bool) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32, u32), Vec<&Candidate>> = BTreeMap::new();
-    for segment in segments.iter().filter(|segment| segment.rows < most.rows && segment.bytes < most.bytes) {
+    for segment in
+        segments.iter().filter(|segment| segment.rows < most.rows && segment.bytes < most.bytes)
+    {
         let size = if all { 0 } else { segment.rows.max(1).ilog2() / 2 };
         groups.entry((&segment.date, segment.decoders, size)).or_default().push(segment);
     }
     let least = if all { 2 } else { LEFT_ALONE + 1 };
-    let chosen = groups.into_values().map(|group| fitting(group, most)).filter(|group| group.len() >= least).max_by_key(Vec::len);
+    let chosen = groups
+        .into_values()
+        .map(|group| fitting(group, most))
+        .filter(|group| group.len() >= least)
+        .max_by_key(Vec::len);
     chosen.unwrap_or_default().into_iter().map(|segment| segment.id.clone()).collect()
 }
 
-/// The segments of a date to cut anew by tenant, once all of it is written: a question about a tenant then asks one of them, or a
-/// few, however many the date has. `runs_when_cut` says how many runs (a tenant in a segment) some of them would have then.
+/// The segments of a date to cut anew by tenant, once all of it is written: a question about a
+/// tenant then asks one of them, or a few, however many the date has. `runs_when_cut` says how many
+/// runs (a tenant in a segment) some of them would have then.
 ///
-/// A date is settled when its segments are an hour old, or when nothing else is to be done and what is new is a quarter of the
-/// largest: so an event is not written again for each late one. It must save a fifth of the runs.
-pub fn settle(segments: &[Candidate], occasion: SettleOccasion<'_>, runs_when_cut: impl Fn(&[&Candidate]) -> usize) -> Vec<String> {
+/// A date is settled when its segments are an hour old, or when nothing else is to be done and what
+/// is new is a quarter of the largest: so an event is not written again for each late one. It must
+/// save a fifth of the runs.
+pub fn settle(
+    segments: &[Candidate],
+    occasion: SettleOccasion<'_>,
+    runs_when_cut: impl Fn(&[&Candidate]) -> usize,
+) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32), Vec<&Candidate>> = BTreeMap::new();
-    for segment in segments.iter().filter(|segment| occasion.all || *segment.date < *occasion.today) {
+    for segment in segments.iter().filter(|segment| occasion.all || *segment.date < *occasion.today)
+    {
         groups.entry((&segment.date, segment.decoders)).or_default().push(segment);
     }
     let mut best: (usize, Vec<&Candidate>) = (0, Vec::new());
@@ -139,10 +153,19 @@ mod tests {
         assert_eq!(choose(&[], false), [""; 0]);
         assert_eq!(choose(&segments(&[("a", 10); 4]), false), [""; 0]);
         assert_eq!(choose(&segments(&[("a", 10); 5]), false).len(), 5);
-        assert_eq!(choose(&segments(&[("a", 10), ("b", 10), ("a", 9), ("b", 9), ("a", 8), ("b", 8)]), false), [""; 0]);
+        assert_eq!(
+            choose(
+                &segments(&[("a", 10), ("b", 10), ("a", 9), ("b", 9), ("a", 8), ("b", 8)]),
+                false
+            ),
+            [""; 0]
+        );
         // One large segment is not written again for five small ones.
         assert_eq!(
-            choose(&segments(&[("a", 100_000), ("a", 9), ("a", 9), ("a", 9), ("a", 9), ("a", 9)]), false),
+            choose(
+                &segments(&[("a", 100_000), ("a", 9), ("a", 9), ("a", 9), ("a", 9), ("a", 9)]),
+                false
+            ),
             ["001", "002", "003", "004", "005"]
         );
         // What is merged must fit into memory.
@@ -161,7 +184,10 @@ mod tests {
     fn all_that_can_be_merged_is_and_then_nothing_is() {
         assert_eq!(choose(&segments(&[("a", 10), ("a", 50_000), ("b", 5)]), true), ["000", "001"]);
         assert_eq!(choose(&segments(&[("a", MERGED_ROWS_MAX), ("a", 5)]), true), [""; 0]);
-        assert_eq!(choose(&segments(&[("a", 150_000), ("a", 150_000), ("a", 150_000)]), true), [""; 0]);
+        assert_eq!(
+            choose(&segments(&[("a", 150_000), ("a", 150_000), ("a", 150_000)]), true),
+            [""; 0]
+        );
         let mut mixed = segments(&[("a", 10), ("a", 10)]);
         mixed[1].decoders = 2;
         assert_eq!(choose(&mixed, true), [""; 0]);
@@ -172,12 +198,30 @@ mod tests {
         let hour = SETTLED_AFTER_MS;
         let at = |now, quiet| SettleOccasion { now, today: "b", quiet, all: false };
         let ten = |_: &[&Candidate]| 10;
-        let two = segments(&[("a", 100_000), ("a", 30_000), ("b", 100_000), ("b", 100_000), ("b", 100_000)]);
+        let two = segments(&[
+            ("a", 100_000),
+            ("a", 30_000),
+            ("b", 100_000),
+            ("b", 100_000),
+            ("b", 100_000),
+        ]);
         assert_eq!(settle(&two, at(5, false), ten), [""; 0], "neither old nor quiet");
-        assert_eq!(settle(&two, at(5, true), ten), ["000", "001"], "yesterday; today is still being filled");
+        assert_eq!(
+            settle(&two, at(5, true), ten),
+            ["000", "001"],
+            "yesterday; today is still being filled"
+        );
         assert_eq!(settle(&two, at(hour, false), ten), ["000", "001"]);
-        assert_eq!(settle(&two, SettleOccasion { all: true, ..at(5, false) }, ten), ["002", "003", "004"], "what saves most first");
-        assert_eq!(settle(&two, at(hour, true), |_| 17), [""; 0], "three runs of twenty are not worth it");
+        assert_eq!(
+            settle(&two, SettleOccasion { all: true, ..at(5, false) }, ten),
+            ["002", "003", "004"],
+            "what saves most first"
+        );
+        assert_eq!(
+            settle(&two, at(hour, true), |_| 17),
+            [""; 0],
+            "three runs of twenty are not worth it"
+        );
         let late = segments(&[("a", 100_000), ("a", 24_999)]);
         assert_eq!(settle(&late, at(hour - 1, true), ten), [""; 0]);
         assert_eq!(settle(&late, at(hour, true), ten), ["000", "001"]);
@@ -190,20 +234,28 @@ mod tests {
 
     #[test]
     fn choosing_and_merging_comes_to_an_end_and_every_row_is_kept() {
-        let sizes: Vec<(&str, u32)> = (0..400).map(|number| (["a", "b"][number % 2], 1 + (number as u32 * 7_919) % 30_000)).collect();
+        let sizes: Vec<(&str, u32)> = (0..400)
+            .map(|number| (["a", "b"][number % 2], 1 + (number as u32 * 7_919) % 30_000))
+            .collect();
         let mut left = segments(&sizes);
-        let rows = |left: &[Candidate]| left.iter().map(|segment| u64::from(segment.rows)).sum::<u64>();
+        let rows =
+            |left: &[Candidate]| left.iter().map(|segment| u64::from(segment.rows)).sum::<u64>();
         let (all, mut steps) = (rows(&left), 0);
         loop {
             let chosen = choose(&left, false);
             if chosen.is_empty() {
                 break;
             }
-            let (merged, kept): (Vec<_>, Vec<_>) = left.into_iter().partition(|segment| chosen.contains(&segment.id));
+            let (merged, kept): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|segment| chosen.contains(&segment.id));
             assert!(merged.iter().all(|segment| segment.date == merged[0].date));
             left = kept;
             steps += 1;
-            left.push(Candidate { id: format!("m{steps:03}"), rows: merged.iter().map(|segment| segment.rows).sum(), ..merged[0].clone() });
+            left.push(Candidate {
+                id: format!("m{steps:03}"),
+                rows: merged.iter().map(|segment| segment.rows).sum(),
+                ..merged[0].clone()
+            });
             assert!(left.iter().all(|segment| segment.rows <= MERGED_ROWS_MAX));
         }
         assert_eq!(rows(&left), all);

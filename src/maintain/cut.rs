@@ -1,5 +1,5 @@
-//! Where segments are cut that are made of several others: by tenant, so that a tenant's events of a date lie in as few of them
-//! as can be, however many segments the date has.
+//! Where segments are cut that are made of several others: by tenant, so that a tenant's events of
+//! a date lie in as few of them as can be, however many segments the date has.
 
 use crate::error::{Error, Result};
 use crate::event::{EventKey, Timestamp};
@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How large a merged segment may be, about: what is merged is held in memory, and records can be a MiB each.
+/// How large a merged segment may be, about: what is merged is held in memory, and records can be a
+/// MiB each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Most {
     /// Rows.
@@ -22,8 +23,9 @@ pub struct Most {
 pub struct SegmentPiece {
     /// The tenants: from the first to the last, both included.
     tenants: (Box<str>, Box<str>),
-    /// Of a tenant that fills several segments: the place in its list from which on, and before which, events belong here; each may
-    /// be open. Places and not times, because any number of events may have one time.
+    /// Of a tenant that fills several segments: the place in its list from which on, and before
+    /// which, events belong here; each may be open. Places and not times, because any number of
+    /// events may have one time.
     places: Option<(Option<EventKey>, Option<EventKey>)>,
 }
 
@@ -38,28 +40,38 @@ struct TenantTotal {
     last_seq: u64,
 }
 
-/// The pieces of these segments, of at most so many events and about so many bytes each. A tenant with more is cut into parts of
-/// equally many events.
+/// The pieces of these segments, of at most so many events and about so many bytes each. A tenant
+/// with more is cut into parts of equally many events.
 ///
 /// # Errors
 /// An index that cannot be read.
 pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<SegmentPiece>> {
     let manifests: Vec<&Manifest> = segments.iter().map(|segment| segment.manifest()).collect();
     let before = |tenant: &str, key: EventKey| {
-        let rows = segments.iter().filter_map(|segment| Some((segment, segment.tenant(tenant)?.range())));
-        let counts = rows.map(|(segment, rows)| Ok(u64::from(rows.end - segment.seek(&rows, key, false)?)));
+        let rows =
+            segments.iter().filter_map(|segment| Some((segment, segment.tenant(tenant)?.range())));
+        let counts =
+            rows.map(|(segment, rows)| Ok(u64::from(rows.end - segment.seek(&rows, key, false)?)));
         counts.sum::<Result<u64>>()
     };
     pieces(&manifests, most, &before)
 }
 
 /// The same; `before` counts the events of a tenant that lie before a place in its list.
-fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) -> Result<u64>) -> Result<Vec<SegmentPiece>> {
+fn pieces(
+    segments: &[&Manifest],
+    most: Most,
+    before: &dyn Fn(&str, EventKey) -> Result<u64>,
+) -> Result<Vec<SegmentPiece>> {
     let mut pieces = Vec::new();
     // The tenants of the piece that is being filled, its rows and their bytes.
     let mut open: Option<(Box<str>, Box<str>, u64, u64)> = None;
-    let close = |open: &mut Option<(Box<str>, Box<str>, u64, u64)>, pieces: &mut Vec<SegmentPiece>| {
-        pieces.extend(open.take().map(|(first, last, ..)| SegmentPiece { tenants: (first, last), places: None }));
+    let close = |open: &mut Option<(Box<str>, Box<str>, u64, u64)>,
+                 pieces: &mut Vec<SegmentPiece>| {
+        pieces.extend(
+            open.take()
+                .map(|(first, last, ..)| SegmentPiece { tenants: (first, last), places: None }),
+        );
     };
     for (tenant, total) in totals(segments) {
         let parts = parts_of(&total, most);
@@ -68,14 +80,24 @@ fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) ->
             let mut from = None;
             for part in 1..=parts {
                 let wanted = (u128::from(total.rows) * u128::from(part) / u128::from(parts)) as u64;
-                let to = if part < parts { Some(place(&total, wanted, |key| before(tenant, key))?) } else { None };
-                pieces.push(SegmentPiece { tenants: (tenant.into(), tenant.into()), places: Some((from, to)) });
+                let to = if part < parts {
+                    Some(place(&total, wanted, |key| before(tenant, key))?)
+                } else {
+                    None
+                };
+                pieces.push(SegmentPiece {
+                    tenants: (tenant.into(), tenant.into()),
+                    places: Some((from, to)),
+                });
                 from = to;
             }
             continue;
         }
         match &mut open {
-            Some((_, last, sum, bytes)) if *sum + total.rows <= u64::from(most.rows) && *bytes + total.bytes <= most.bytes => {
+            Some((_, last, sum, bytes))
+                if *sum + total.rows <= u64::from(most.rows)
+                    && *bytes + total.bytes <= most.bytes =>
+            {
                 *last = tenant.into();
                 (*sum, *bytes) = (*sum + total.rows, *bytes + total.bytes);
             }
@@ -89,8 +111,13 @@ fn pieces(segments: &[&Manifest], most: Most, before: &dyn Fn(&str, EventKey) ->
     Ok(pieces)
 }
 
-/// The first place in a tenant's list before which so many of its events lie: the time first, then the number among equal times.
-fn place(total: &TenantTotal, wanted: u64, before: impl Fn(EventKey) -> Result<u64>) -> Result<EventKey> {
+/// The first place in a tenant's list before which so many of its events lie: the time first, then
+/// the number among equal times.
+fn place(
+    total: &TenantTotal,
+    wanted: u64,
+    before: impl Fn(EventKey) -> Result<u64>,
+) -> Result<EventKey> {
     let at = |time: i64, seq: u64| EventKey { time: Timestamp::from_millis(time), seq };
     // Events of `oldest` lie before the next millisecond.
     let (mut low, mut high) = (total.oldest, total.newest);
@@ -118,11 +145,21 @@ fn parts_of(total: &TenantTotal, most: Most) -> u64 {
 
 fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, TenantTotal> {
     let mut totals: BTreeMap<&str, TenantTotal> = BTreeMap::new();
-    for (segment, tenant) in segments.iter().flat_map(|segment| segment.tenants.iter().map(move |tenant| (segment, tenant))) {
+    for (segment, tenant) in segments
+        .iter()
+        .flat_map(|segment| segment.tenants.iter().map(move |tenant| (segment, tenant)))
+    {
         let (oldest, newest) = (tenant.oldest().millis(), tenant.newest().millis());
-        let total = totals.entry(&tenant.tenant).or_insert(TenantTotal { rows: 0, bytes: 0, oldest, newest, last_seq: 0 });
+        let total = totals.entry(&tenant.tenant).or_insert(TenantTotal {
+            rows: 0,
+            bytes: 0,
+            oldest,
+            newest,
+            last_seq: 0,
+        });
         total.rows += u64::from(tenant.rows);
-        total.bytes += u64::from(tenant.rows) * segment.record_bytes / u64::from(segment.rows.max(1));
+        total.bytes +=
+            u64::from(tenant.rows) * segment.record_bytes / u64::from(segment.rows.max(1));
         (total.oldest, total.newest) = (total.oldest.min(oldest), total.newest.max(newest));
         total.last_seq = total.last_seq.max(segment.last_seq);
     }
@@ -130,7 +167,8 @@ fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, TenantTotal> {
 }
 
 impl SegmentPiece {
-    /// The rows of a segment that belong here: they are one range, since rows are sorted by tenant and time.
+    /// The rows of a segment that belong here: they are one range, since rows are sorted by tenant
+    /// and time.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -139,7 +177,8 @@ impl SegmentPiece {
         let (first, last) = &self.tenants;
         let from = tenants.partition_point(|tenant| tenant.tenant < *first);
         let to = tenants.partition_point(|tenant| tenant.tenant <= *last);
-        let inside = tenants.get(from..to).ok_or_else(|| Error::internal("tenants out of order"))?;
+        let inside =
+            tenants.get(from..to).ok_or_else(|| Error::internal("tenants out of order"))?;
         let (Some(head), Some(tail)) = (inside.first(), inside.last()) else { return Ok(0..0) };
         let mut rows = head.range().start..tail.range().end;
         if let Some((from, to)) = self.places {
@@ -164,7 +203,13 @@ mod tests {
         let mut first = 0;
         let rows = |(tenant, rows): &(&str, u32)| {
             first += rows;
-            TenantRows { tenant: (*tenant).into(), first: first - rows, rows: *rows, newest: 9_999, oldest: 0 }
+            TenantRows {
+                tenant: (*tenant).into(),
+                first: first - rows,
+                rows: *rows,
+                newest: 9_999,
+                oldest: 0,
+            }
         };
         Manifest {
             version: Manifest::VERSION,
@@ -186,23 +231,34 @@ mod tests {
         Most { rows, bytes: 256 << 20 }
     }
 
-    /// The pieces, and of those that are cut out of one tenant how many events are in each: the n-th event of a tenant has the n-th of
-    /// `times`.
+    /// The pieces, and of those that are cut out of one tenant how many events are in each: the
+    /// n-th event of a tenant has the n-th of `times`.
     fn shown(segments: &[&Manifest], most: Most, time_of: &dyn Fn(u64, u64) -> u64) -> Vec<String> {
         let totals = totals(segments);
         let before = |tenant: &str, key: EventKey| {
             let rows = totals[tenant].rows;
-            Ok((0..rows).filter(|n| (time_of(*n, rows) as i64, *n) < (key.time.millis(), key.seq)).count() as u64)
+            Ok((0..rows)
+                .filter(|n| (time_of(*n, rows) as i64, *n) < (key.time.millis(), key.seq))
+                .count() as u64)
         };
         let pieces = pieces(segments, most, &before).expect("nothing is read");
         let count = |piece: &SegmentPiece| {
             let (from, to) = piece.places?;
             let tenant = &piece.tenants.0;
             let first = from.map_or(0, |from| before(tenant, from).expect("nothing is read"));
-            Some(to.map_or(totals[&**tenant].rows, |to| before(tenant, to).expect("nothing is read")) - first)
+            Some(
+                to.map_or(totals[&**tenant].rows, |to| {
+                    before(tenant, to).expect("nothing is read")
+                }) - first,
+            )
         };
-        let counted = |piece: &SegmentPiece| count(piece).map(|count| format!(" {count}")).unwrap_or_default();
-        pieces.iter().map(|piece| format!("{}-{}{}", piece.tenants.0, piece.tenants.1, counted(piece))).collect()
+        let counted = |piece: &SegmentPiece| {
+            count(piece).map(|count| format!(" {count}")).unwrap_or_default()
+        };
+        pieces
+            .iter()
+            .map(|piece| format!("{}-{}{}", piece.tenants.0, piece.tenants.1, counted(piece)))
+            .collect()
     }
 
     /// Times that are spread evenly.
@@ -212,13 +268,19 @@ mod tests {
 
     #[test]
     fn tenants_stay_whole_and_large_ones_are_cut_into_equal_parts() {
-        let (one, two) = (manifest(&[("a", 30), ("b", 50), ("d", 10)]), manifest(&[("a", 20), ("c", 250), ("d", 10)]));
+        let (one, two) = (
+            manifest(&[("a", 30), ("b", 50), ("d", 10)]),
+            manifest(&[("a", 20), ("c", 250), ("d", 10)]),
+        );
         let both = [&one, &two];
         assert_eq!(shown(&both, rows(1_000), &even), ["a-d"]);
         assert_eq!(runs_when_cut(&both, rows(1_000)), 4);
         assert_eq!(shown(&both, rows(100), &even), ["a-b", "c-c 83", "c-c 83", "c-c 84", "d-d"]);
         assert_eq!(runs_when_cut(&both, rows(100)), 6);
-        assert_eq!(shown(&both, rows(60), &even), ["a-a", "b-b", "c-c 50", "c-c 50", "c-c 50", "c-c 50", "c-c 50", "d-d"]);
+        assert_eq!(
+            shown(&both, rows(60), &even),
+            ["a-a", "b-b", "c-c 50", "c-c 50", "c-c 50", "c-c 50", "c-c 50", "d-d"]
+        );
         assert!(shown(&[], rows(100), &even).is_empty());
     }
 
@@ -235,12 +297,20 @@ mod tests {
 
     #[test]
     fn long_records_are_not_held_in_memory_together() {
-        let long = |tenants: &[(&str, u32)], mib: u64| Manifest { rows: 100, record_bytes: mib << 20, ..manifest(tenants) };
-        let (short, long) = (long(&[("a", 50), ("b", 50)], 1), long(&[("a", 50), ("b", 10), ("c", 40)], 500));
+        let long = |tenants: &[(&str, u32)], mib: u64| Manifest {
+            rows: 100,
+            record_bytes: mib << 20,
+            ..manifest(tenants)
+        };
+        let (short, long) =
+            (long(&[("a", 50), ("b", 50)], 1), long(&[("a", 50), ("b", 10), ("c", 40)], 500));
         assert_eq!(shown(&[&short], rows(1_000), &even), ["a-b"]);
         assert_eq!(shown(&[&short, &long], rows(1_000), &even), ["a-a", "b-c"]);
         let longer = Manifest { record_bytes: 1_000 << 20, ..long.clone() };
-        assert_eq!(shown(&[&short, &longer], rows(1_000), &even), ["a-a 50", "a-a 50", "b-b", "c-c 20", "c-c 20"]);
+        assert_eq!(
+            shown(&[&short, &longer], rows(1_000), &even),
+            ["a-a 50", "a-a 50", "b-b", "c-c 20", "c-c 20"]
+        );
         assert_eq!(runs_when_cut(&[&short, &longer], rows(1_000)), 5);
     }
 }

@@ -1,9 +1,14 @@
-//! Several segments of one date as one: the same events, which is proved before anything is replaced.
+//! Several segments of one date as one: the same events, which is proved before anything is
+//! replaced.
 
 use super::cut::SegmentPiece;
 use crate::error::{Error, Result};
-use crate::event::{Amount, Columns, Event, FIELDS, Field, FieldKind, Timestamp, event_batch, sorted_batches};
-use crate::storage::segment::{BATCH_ROWS, Segment, SegmentFiles, SegmentOptions, SummaryRule, write_batches};
+use crate::event::{
+    Amount, Columns, Event, FIELDS, Field, FieldKind, Timestamp, event_batch, sorted_batches,
+};
+use crate::storage::segment::{
+    BATCH_ROWS, Segment, SegmentFiles, SegmentOptions, SummaryRule, write_batches,
+};
 use arrow::array::RecordBatch;
 use hashbrown::DefaultHashBuilder;
 use rayon::prelude::*;
@@ -14,7 +19,8 @@ use std::sync::{Arc, LazyLock};
 /// Rows that are read and hashed at a time.
 const PART_ROWS: u32 = 16_384;
 
-/// Makes one segment of a piece of several; `None` if the piece has no events. They must be of one date and of the same decoders.
+/// Makes one segment of a piece of several; `None` if the piece has no events. They must be of one
+/// date and of the same decoders.
 ///
 /// # Errors
 /// A segment that cannot be read.
@@ -32,14 +38,24 @@ pub fn merge(
         return Ok(None);
     }
     // The texts of a batch must stay below 2 GiB; a record has at most a MiB.
-    let bytes: usize = batches.iter().map(|batch| batch.column(Field::Original as usize).get_array_memory_size()).sum();
-    let sorted = sorted_batches(&batches, if bytes < 1 << 30 { BATCH_ROWS } else { BATCH_ROWS / 16 })?;
+    let bytes: usize = batches
+        .iter()
+        .map(|batch| batch.column(Field::Original as usize).get_array_memory_size())
+        .sum();
+    let sorted =
+        sorted_batches(&batches, if bytes < 1 << 30 { BATCH_ROWS } else { BATCH_ROWS / 16 })?;
     drop(batches);
-    let files = write_batches(id, &first.date, SegmentOptions { decoders: first.decoders, summary }, &sorted)?;
+    let files = write_batches(
+        id,
+        &first.date,
+        SegmentOptions { decoders: first.decoders, summary },
+        &sorted,
+    )?;
     Ok(Some((files, fingerprint)))
 }
 
-/// What a set of events is known by, whatever their order: how many, and the sum of the hashes of all their values.
+/// What a set of events is known by, whatever their order: how many, and the sum of the hashes of
+/// all their values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     rows: u64,
@@ -52,7 +68,9 @@ impl Fingerprint {
     /// # Errors
     /// None that input can cause.
     pub fn of(events: &[Event]) -> Result<Self> {
-        let parts = events.par_chunks(PART_ROWS as usize).map(|events| Self::of_batches(&[event_batch(events)?]));
+        let parts = events
+            .par_chunks(PART_ROWS as usize)
+            .map(|events| Self::of_batches(&[event_batch(events)?]));
         parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
     }
 
@@ -92,19 +110,26 @@ impl Fingerprint {
 /// The rows of a segment in parts that are read at the same time.
 fn parts_of(segment: &Segment) -> impl IndexedParallelIterator<Item = Range<u32>> {
     let rows = segment.manifest().rows;
-    (0..rows.div_ceil(PART_ROWS)).into_par_iter().map(move |part| part * PART_ROWS..rows.min((part + 1) * PART_ROWS))
+    (0..rows.div_ceil(PART_ROWS))
+        .into_par_iter()
+        .map(move |part| part * PART_ROWS..rows.min((part + 1) * PART_ROWS))
 }
 
-/// The hash of all values of a row, with two seeds that this process drew: what is compared was made by the same process.
+/// The hash of all values of a row, with two seeds that this process drew: what is compared was
+/// made by the same process.
 fn hash(columns: &Columns, row: usize) -> u128 {
     static SEEDS: LazyLock<[DefaultHashBuilder; 2]> = LazyLock::new(Default::default);
     let half = |seed: &DefaultHashBuilder| {
         let mut hasher = seed.build_hasher();
         for def in FIELDS {
             match def.kind {
-                FieldKind::Text | FieldKind::Enum(_) => columns.text(def.field, row).hash(&mut hasher),
+                FieldKind::Text | FieldKind::Enum(_) => {
+                    columns.text(def.field, row).hash(&mut hasher)
+                }
                 FieldKind::Bool => columns.flag(def.field, row).hash(&mut hasher),
-                FieldKind::Time => columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher),
+                FieldKind::Time => {
+                    columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher)
+                }
                 FieldKind::Integer => columns.seq(row).hash(&mut hasher),
                 FieldKind::Decimal => columns.amount(row).map(Amount::units).hash(&mut hasher),
                 FieldKind::List => {
@@ -126,8 +151,10 @@ mod tests {
         let event = |seq: u64| {
             let related_ids = vec!["quota:1".into(), format!("customer:{seq}").into()];
             let mut event = Event::default();
-            (event.tenant, event.seq, event.related_ids, event.original) = ("acme".into(), seq, related_ids, "{}".into());
-            (event.read_only, event.record_time, event.amount) = (Some(true), Some(Timestamp::from_millis(7)), Amount::parse("5").ok());
+            (event.tenant, event.seq, event.related_ids, event.original) =
+                ("acme".into(), seq, related_ids, "{}".into());
+            (event.read_only, event.record_time, event.amount) =
+                (Some(true), Some(Timestamp::from_millis(7)), Amount::parse("5").ok());
             for field in Field::texts() {
                 event.set(field, format!("{field} of {seq}"));
             }
@@ -142,7 +169,8 @@ mod tests {
         let mut turned = events();
         turned.reverse();
         assert_eq!(Fingerprint::of(&turned).expect("events"), whole);
-        let halves = [&turned[..20], &turned[20..]].map(|half| Fingerprint::of(half).expect("events"));
+        let halves =
+            [&turned[..20], &turned[20..]].map(|half| Fingerprint::of(half).expect("events"));
         assert_eq!(halves[0].and(halves[1]), whole);
         let changes: [&dyn Fn(&mut Event); 8] = [
             &|event| event.seq = 99,
@@ -161,10 +189,17 @@ mod tests {
         }
         for field in Field::texts() {
             let mut changed = events();
-            let (of_3, of_4) = (changed[3].text(field).map(str::to_owned), changed[4].text(field).map(str::to_owned));
+            let (of_3, of_4) = (
+                changed[3].text(field).map(str::to_owned),
+                changed[4].text(field).map(str::to_owned),
+            );
             changed[3].set_opt(field, of_4.as_deref());
             changed[4].set_opt(field, of_3.as_deref());
-            assert_ne!(Fingerprint::of(&changed).expect("events"), whole, "{field} of two events exchanged");
+            assert_ne!(
+                Fingerprint::of(&changed).expect("events"),
+                whole,
+                "{field} of two events exchanged"
+            );
         }
     }
 }

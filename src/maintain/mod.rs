@@ -1,8 +1,9 @@
 //! Looking after the store: small segments become large ones, and files that nothing needs go.
 //!
-//! [`choose`] and [`settle`] are pure functions of what segments there are, [`cut`] of their tenants. [`merge`] makes one segment of
-//! parts of several and tells by what its events are known, [`part`] what stays of one. [`Policy`] says what is kept for
-//! how long. The engine commits, shows, and removes. [`copy`] makes and adds to backups.
+//! [`choose`] and [`settle`] are pure functions of what segments there are, [`cut`] of their
+//! tenants. [`merge`] makes one segment of parts of several and tells by what its events are known,
+//! [`part`] what stays of one. [`Policy`] says what is kept for how long. The engine commits,
+//! shows, and removes. [`copy`] makes and adds to backups.
 
 mod backup;
 mod choose;

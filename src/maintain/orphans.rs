@@ -1,8 +1,8 @@
-//! Files that no version of the table needs: what was merged into something else or deleted, and what an interrupted write
-//! left.
+//! Files that no version of the table needs: what was merged into something else or deleted, and
+//! what an interrupted write left.
 //!
-//! What the table's log names as taken out is removed. What it never named may be what a log that lost something does not
-//! know any more: it is moved aside, and kept there for a month.
+//! What the table's log names as taken out is removed. What it never named may be what a log that
+//! lost something does not know any more: it is moved aside, and kept there for a month.
 
 use crate::error::Result;
 use crate::event::{DAY_MS, Timestamp};
@@ -34,8 +34,8 @@ impl Orphan {
     }
 }
 
-/// The files of segments that are not `needed` and were not changed since `before`. Other readers of the table may still read
-/// a version that was current until then.
+/// The files of segments that are not `needed` and were not changed since `before`. Other readers
+/// of the table may still read a version that was current until then.
 ///
 /// # Errors
 /// A disk that fails.
@@ -49,24 +49,40 @@ pub fn orphans(store: &Store, needed: &HashSet<String>, before: Timestamp) -> Re
     Ok(found)
 }
 
-fn find(store: &Store, folder: &str, ending: &str, needed: &HashSet<String>, before: Timestamp, found: &mut Vec<Orphan>) -> Result<()> {
+fn find(
+    store: &Store,
+    folder: &str,
+    ending: &str,
+    needed: &HashSet<String>,
+    before: Timestamp,
+    found: &mut Vec<Orphan>,
+) -> Result<()> {
     for name in store.all_names(folder)? {
         // What a killed process was writing has the name it was to get, a # and a number.
-        let (whole, unfinished) = name.split_once('#').map_or((name.as_str(), false), |(whole, _)| (whole, true));
+        let (whole, unfinished) =
+            name.split_once('#').map_or((name.as_str(), false), |(whole, _)| (whole, true));
         let Some(id) = whole.strip_suffix(ending) else { continue };
         let path = format!("{folder}/{name}");
-        if (unfinished || !needed.contains(id)) && store.changed(&path)?.is_some_and(|changed| changed < before) {
+        if (unfinished || !needed.contains(id))
+            && store.changed(&path)?.is_some_and(|changed| changed < before)
+        {
             found.push(Orphan { segment: id.to_owned(), path, unfinished });
         }
     }
     Ok(())
 }
 
-/// Removes the orphans of segments that the table's log says were taken out, and moves the others aside. Returns how many.
+/// Removes the orphans of segments that the table's log says were taken out, and moves the others
+/// aside. Returns how many.
 ///
 /// # Errors
 /// A disk that fails.
-pub fn put_away(store: &Store, orphans: &[Orphan], taken_out: &HashSet<String>, now: Timestamp) -> Result<usize> {
+pub fn put_away(
+    store: &Store,
+    orphans: &[Orphan],
+    taken_out: &HashSet<String>,
+    now: Timestamp,
+) -> Result<usize> {
     for orphan in orphans {
         if taken_out.contains(&orphan.segment) {
             store.remove(&orphan.path)?;
@@ -111,7 +127,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(folder.path()).expect("a store");
         for id in ["NEEDED", "MERGED", "LOST"] {
-            store.put(&paths::data("2026-06-30", id), id.as_bytes(), PutMode::Create).expect("a file");
+            store
+                .put(&paths::data("2026-06-30", id), id.as_bytes(), PutMode::Create)
+                .expect("a file");
             store.put(&paths::index(id), id.as_bytes(), PutMode::Create).expect("a file");
         }
         let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<HashSet<String>>();
@@ -122,7 +140,10 @@ mod tests {
         assert_eq!(put_away(&store, &found, &set(&["MERGED"]), later(1)).expect("a disk"), 4);
         let there = |path: &str| store.exists(path);
         assert!(there(&paths::data("2026-06-30", "NEEDED")) && there(&paths::index("NEEDED")));
-        assert!(!there(&paths::data("2026-06-30", "MERGED")) && !there(&paths::data("2026-06-30", "LOST")));
+        assert!(
+            !there(&paths::data("2026-06-30", "MERGED"))
+                && !there(&paths::data("2026-06-30", "LOST"))
+        );
         let aside = format!("{}/{}", paths::ASIDE, later(1).date());
         assert_eq!(store.names(&aside).expect("a folder"), ["LOST.idx", "LOST.parquet"]);
         assert_eq!(store.read(&format!("{aside}/LOST.parquet")).expect("the file"), b"LOST");

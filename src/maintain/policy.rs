@@ -1,8 +1,9 @@
 //! How long events are kept, and what is kept whatever their age.
 //!
-//! A policy says for how many days after it happened an event of a tenant is kept; without one it is kept for ever. The
-//! floor is the least that may be said, and only ever rises. A legal hold is a filter: what matches it is not deleted,
-//! neither by age nor by anyone, until the hold is lifted. Every change makes a new version of the whole policy.
+//! A policy says for how many days after it happened an event of a tenant is kept; without one it
+//! is kept for ever. The floor is the least that may be said, and only ever rises. A legal hold is
+//! a filter: what matches it is not deleted, neither by age nor by anyone, until the hold is
+//! lifted. Every change makes a new version of the whole policy.
 
 use crate::access::{SYSTEM_TENANT, check_tenant};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -10,7 +11,8 @@ use crate::event::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The floor of a new store, days: six months, which is what China's Cybersecurity Law (article 21) asks for logs.
+/// The floor of a new store, days: six months, which is what China's Cybersecurity Law (article 21)
+/// asks for logs.
 pub const FLOOR_DAYS: u32 = 180;
 /// The most days that can be asked for: a hundred years.
 const DAYS_MAX: u32 = 36_525;
@@ -47,7 +49,13 @@ pub struct Hold {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { version: 0, floor_days: FLOOR_DAYS, default_days: None, tenants: BTreeMap::new(), holds: BTreeMap::new() }
+        Self {
+            version: 0,
+            floor_days: FLOOR_DAYS,
+            default_days: None,
+            tenants: BTreeMap::new(),
+            holds: BTreeMap::new(),
+        }
     }
 }
 
@@ -64,7 +72,8 @@ impl Policy {
     /// # Errors
     /// Anything else: a policy that cannot be read must not be taken for none.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).context(ErrorKind::Corrupt, || "the policy of retention cannot be read".to_owned())
+        serde_json::from_slice(bytes)
+            .context(ErrorKind::Corrupt, || "the policy of retention cannot be read".to_owned())
     }
 
     /// The policy as JSON.
@@ -72,7 +81,8 @@ impl Policy {
         serde_json::to_vec_pretty(self).expect("texts and numbers are valid JSON")
     }
 
-    /// For how many days events of a tenant are kept; `None` is for ever. What we record of ourselves is.
+    /// For how many days events of a tenant are kept; `None` is for ever. What we record of
+    /// ourselves is.
     pub fn days_of(&self, tenant: &str) -> Option<u32> {
         if tenant == SYSTEM_TENANT {
             return None;
@@ -102,7 +112,12 @@ impl Policy {
         match tenant {
             None => self.default_days = days,
             Some(SYSTEM_TENANT) => {
-                return Err(Error::parameter("tenant", format!("{SYSTEM_TENANT} records what was done to the store and is kept for ever")));
+                return Err(Error::parameter(
+                    "tenant",
+                    format!(
+                        "{SYSTEM_TENANT} records what was done to the store and is kept for ever"
+                    ),
+                ));
             }
             Some(tenant) => {
                 self.tenants.insert(check_tenant(tenant)?.to_owned(), days);
@@ -115,7 +130,8 @@ impl Policy {
         if (self.floor_days..=DAYS_MAX).contains(&days) {
             return Ok(());
         }
-        let what = format!("is {} (this store's floor) to {DAYS_MAX}; {days} is not", self.floor_days);
+        let what =
+            format!("is {} (this store's floor) to {DAYS_MAX}; {days} is not", self.floor_days);
         Err(Error::parameter("days", what))
     }
 
@@ -128,10 +144,18 @@ impl Policy {
             let what = format!("is {} to {DAYS_MAX}: the floor only rises", self.floor_days);
             return Err(Error::parameter("floor_days", what));
         }
-        let below = self.tenants.iter().find(|(_, own)| own.is_some_and(|own| own < days)).map(|(tenant, _)| tenant.as_str());
-        let below = below.or_else(|| self.default_days.is_some_and(|own| own < days).then_some("the default"));
+        let below = self
+            .tenants
+            .iter()
+            .find(|(_, own)| own.is_some_and(|own| own < days))
+            .map(|(tenant, _)| tenant.as_str());
+        let below = below
+            .or_else(|| self.default_days.is_some_and(|own| own < days).then_some("the default"));
         if let Some(below) = below {
-            return Err(Error::parameter("floor_days", format!("{below} has fewer than {days} days: raise that first")));
+            return Err(Error::parameter(
+                "floor_days",
+                format!("{below} has fewer than {days} days: raise that first"),
+            ));
         }
         self.floor_days = days;
         Ok(())
@@ -140,23 +164,37 @@ impl Policy {
     /// Places a hold under a new name. The same hold again changes nothing.
     ///
     /// # Errors
-    /// A name that is taken or is none, no tenant, no reason, too many holds. That the filter is one is the caller's to check.
+    /// A name that is taken or is none, no tenant, no reason, too many holds. That the filter is
+    /// one is the caller's to check.
     pub fn place(&mut self, name: &str, hold: Hold) -> Result<()> {
         let plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
         if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
             return Err(Error::parameter("name", "is 1 to 100 letters, digits or any of - _ ."));
         }
         if let Some(there) = self.holds.get(name) {
-            if (&there.tenants, &there.filter, &there.reason) == (&hold.tenants, &hold.filter, &hold.reason) {
+            if (&there.tenants, &there.filter, &there.reason)
+                == (&hold.tenants, &hold.filter, &hold.reason)
+            {
                 return Ok(());
             }
-            return Err(Error::parameter("name", format!("there is another hold {name} already: holds are not changed, place one more")));
+            return Err(Error::parameter(
+                "name",
+                format!(
+                    "there is another hold {name} already: holds are not changed, place one more"
+                ),
+            ));
         }
         if self.holds.len() >= HOLDS_MAX {
-            return Err(Error::parameter("name", format!("there are {HOLDS_MAX} holds: lift one first")));
+            return Err(Error::parameter(
+                "name",
+                format!("there are {HOLDS_MAX} holds: lift one first"),
+            ));
         }
         if hold.tenants.is_empty() {
-            return Err(Error::parameter("tenant", "say whose events are held (repeat it for several, `*` for all)"));
+            return Err(Error::parameter(
+                "tenant",
+                "say whose events are held (repeat it for several, `*` for all)",
+            ));
         }
         for tenant in hold.tenants.iter().filter(|tenant| *tenant != "*") {
             check_tenant(tenant)?;
@@ -172,7 +210,9 @@ impl Policy {
     /// No such hold, or no reason.
     pub fn lift(&mut self, name: &str, reason: &str) -> Result<Hold> {
         check_reason(reason)?;
-        self.holds.remove(name).ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no hold of this name"))
+        self.holds
+            .remove(name)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no hold of this name"))
     }
 }
 
@@ -214,12 +254,17 @@ mod tests {
     fn the_floor_holds_and_only_rises() {
         let mut policy = Policy::default();
         for days in [0, 1, 179, 40_000] {
-            assert_eq!(policy.set_days(Some("a"), Some(days)).expect_err("out of bounds").parameter_name(), Some("days"));
+            assert_eq!(
+                policy.set_days(Some("a"), Some(days)).expect_err("out of bounds").parameter_name(),
+                Some("days")
+            );
         }
         assert!(policy.set_days(Some("_annals"), Some(400)).is_err());
         assert!(policy.raise_floor(179).is_err());
         policy.set_days(Some("a"), Some(200)).expect("above the floor");
-        assert!(policy.raise_floor(365).expect_err("a has less").to_string().contains("a has fewer"));
+        assert!(
+            policy.raise_floor(365).expect_err("a has less").to_string().contains("a has fewer")
+        );
         policy.set_days(Some("a"), Some(400)).expect("above the floor");
         policy.raise_floor(365).expect("nobody has less");
         assert!(policy.raise_floor(180).is_err() && policy.set_days(None, Some(200)).is_err());
@@ -239,7 +284,11 @@ mod tests {
         assert!(policy.place("a", hold(&["t"], " ")).is_err());
         policy.place("a", hold(&["t"], "case 7")).expect("a hold");
         assert!(policy.place("a", hold(&["t"], "case 8")).is_err(), "it would lift the first one");
-        assert!(policy.holds["a"].covers("t") && !policy.holds["a"].covers("u") && hold(&["*"], "").covers("u"));
+        assert!(
+            policy.holds["a"].covers("t")
+                && !policy.holds["a"].covers("u")
+                && hold(&["*"], "").covers("u")
+        );
         assert!(policy.lift("a", "").is_err() && policy.lift("b", "x").is_err());
         policy.lift("a", "closed").expect("there is one");
         assert!(policy.holds.is_empty());

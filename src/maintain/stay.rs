@@ -1,5 +1,6 @@
-//! What stays of a segment when events of some tenants are deleted: its columns are filtered a few thousand rows at a time, as a
-//! merge reads them. Only rows that a hold may be about are made into events, one by one.
+//! What stays of a segment when events of some tenants are deleted: its columns are filtered a few
+//! thousand rows at a time, as a merge reads them. Only rows that a hold may be about are made into
+//! events, one by one.
 
 use super::merge::Fingerprint;
 use crate::error::{Context, ErrorKind, Result};
@@ -24,8 +25,9 @@ pub struct Parted {
     pub held: u64,
 }
 
-/// Tells the rows of a segment that are deleted (those of `expired` tenants that are not `held`) from those that stay, which are
-/// handed over if they are to be `kept`. `may_hold` says of which tenants any can be held.
+/// Tells the rows of a segment that are deleted (those of `expired` tenants that are not `held`)
+/// from those that stay, which are handed over if they are to be `kept`. `may_hold` says of which
+/// tenants any can be held.
 ///
 /// # Errors
 /// A file that is missing or damaged.
@@ -58,15 +60,22 @@ pub fn part(
 
 impl Parted {
     /// The rows of a batch of one tenant that are held; the others are counted as deleted.
-    fn judge(&mut self, tenant: &str, batch: &RecordBatch, held: impl Fn(&Event) -> bool) -> Result<RecordBatch> {
+    fn judge(
+        &mut self,
+        tenant: &str,
+        batch: &RecordBatch,
+        held: impl Fn(&Event) -> bool,
+    ) -> Result<RecordBatch> {
         let columns = Columns::new(batch)?;
-        let stays: BooleanArray = (0..columns.rows()).map(|row| Some(held(&columns.event(row)))).collect();
+        let stays: BooleanArray =
+            (0..columns.rows()).map(|row| Some(held(&columns.event(row)))).collect();
         let (count, rows) = (stays.true_count() as u64, batch.num_rows() as u64);
         self.held += count;
         if count < rows {
             *self.deleted.entry(tenant.to_owned()).or_default() += rows - count;
         }
-        filter_record_batch(batch, &stays).context(ErrorKind::Internal, || "rows cannot be filtered".to_owned())
+        filter_record_batch(batch, &stays)
+            .context(ErrorKind::Internal, || "rows cannot be filtered".to_owned())
     }
 }
 
@@ -74,15 +83,24 @@ impl Parted {
 ///
 /// # Errors
 /// None that input can cause.
-pub fn write_left(id: &str, date: &str, form: SegmentOptions, left: &[RecordBatch]) -> Result<(SegmentFiles, Fingerprint)> {
+pub fn write_left(
+    id: &str,
+    date: &str,
+    form: SegmentOptions,
+    left: &[RecordBatch],
+) -> Result<(SegmentFiles, Fingerprint)> {
     let fingerprint = Fingerprint::of_batches(left)?;
     // Filtered dictionaries name values that no row has any more: sorting numbers them anew.
-    let bytes: usize = left.iter().map(|batch| batch.column(Field::Original as usize).get_array_memory_size()).sum();
+    let bytes: usize = left
+        .iter()
+        .map(|batch| batch.column(Field::Original as usize).get_array_memory_size())
+        .sum();
     let sorted = sorted_batches(left, if bytes < 1 << 30 { BATCH_ROWS } else { BATCH_ROWS / 16 })?;
     Ok((write_batches(id, date, form, &sorted)?, fingerprint))
 }
 
 fn parts_of(rows: &Range<u32>) -> impl Iterator<Item = Range<u32>> {
     let (start, end) = (rows.start, rows.end);
-    (0..(end - start).div_ceil(PART_ROWS)).map(move |part| start + part * PART_ROWS..end.min(start + (part + 1) * PART_ROWS))
+    (0..(end - start).div_ceil(PART_ROWS))
+        .map(move |part| start + part * PART_ROWS..end.min(start + (part + 1) * PART_ROWS))
 }

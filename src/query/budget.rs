@@ -1,7 +1,9 @@
-//! What a question may take: time, work, and memory for its groups; and the word to stop when nobody waits for it any more.
+//! What a question may take: time, work, and memory for its groups; and the word to stop when
+//! nobody waits for it any more.
 //!
-//! Every loop over rows says what it does, in units of about a nanosecond, and asks now and then whether it may go on. So a question
-//! ends soon after its deadline or its client, and one that turns out to be heavy is known by its work, whatever its filter looked like.
+//! Every loop over rows says what it does, in units of about a nanosecond, and asks now and then
+//! whether it may go on. So a question ends soon after its deadline or its client, and one that
+//! turns out to be heavy is known by its work, whatever its filter looked like.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -58,7 +60,8 @@ impl Limits {
 #[derive(Debug, Clone, Default)]
 pub struct QueryBudget(Option<Arc<BudgetState>>);
 
-/// Makes a light question a heavy one, if there is room among those now: what it gives is held as long as the question runs.
+/// Makes a light question a heavy one, if there is room among those now: what it gives is held as
+/// long as the question runs.
 type Upgrade = Box<dyn FnOnce() -> Option<Box<dyn Send>> + Send>;
 
 struct BudgetState {
@@ -73,7 +76,10 @@ struct BudgetState {
 
 impl fmt::Debug for BudgetState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("State").field("limits", &self.limits).field("spent", &self.spent).finish_non_exhaustive()
+        out.debug_struct("State")
+            .field("limits", &self.limits)
+            .field("spent", &self.spent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,8 +92,12 @@ impl QueryBudget {
         Self::with_upgrade(limits, None)
     }
 
-    /// The same for a question that goes on as a heavy one where its limit of work ends, if `upgrade` gives it a place among those.
-    pub fn upgrading(limits: Limits, upgrade: impl FnOnce() -> Option<Box<dyn Send>> + Send + 'static) -> Self {
+    /// The same for a question that goes on as a heavy one where its limit of work ends, if
+    /// `upgrade` gives it a place among those.
+    pub fn upgrading(
+        limits: Limits,
+        upgrade: impl FnOnce() -> Option<Box<dyn Send>> + Send + 'static,
+    ) -> Self {
         Self::with_upgrade(limits, Some(Box::new(upgrade)))
     }
 
@@ -137,7 +147,9 @@ impl QueryBudget {
 
     /// Whether a question that is exhausted may go on as a heavy one.
     pub(super) fn upgrade(&self) -> bool {
-        let Some(state) = self.0.as_ref().filter(|state| state.is_exhausted()) else { return false };
+        let Some(state) = self.0.as_ref().filter(|state| state.is_exhausted()) else {
+            return false;
+        };
         let upgrade = state.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(place) = upgrade.and_then(|upgrade| upgrade()) else { return false };
         *state.upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
@@ -200,7 +212,10 @@ impl BudgetState {
 
     fn check(&self) -> Result<()> {
         if self.stopped.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Unavailable, "the question was stopped: nobody waits for its answer any more"));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the question was stopped: nobody waits for its answer any more",
+            ));
         }
         if self.ends.is_some_and(|ends| Instant::now() >= ends) {
             let seconds = self.limits.time.unwrap_or_default().as_secs_f64();
@@ -211,7 +226,10 @@ impl BudgetState {
             return Err(Error::new(ErrorKind::Timeout, what));
         }
         if self.is_exhausted() {
-            return Err(Error::new(ErrorKind::Unavailable, "the question is more work than a light one may be"));
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the question is more work than a light one may be",
+            ));
         }
         Ok(())
     }
@@ -242,7 +260,11 @@ impl WorkMeter<'_> {
     #[inline]
     pub(super) fn step(&mut self, work: u64) -> Result<()> {
         self.done += work;
-        if self.done < PACE_WORK { Ok(()) } else { self.budget.spend(std::mem::take(&mut self.done)) }
+        if self.done < PACE_WORK {
+            Ok(())
+        } else {
+            self.budget.spend(std::mem::take(&mut self.done))
+        }
     }
 
     /// The budget.
@@ -317,10 +339,15 @@ mod tests {
     fn a_light_question_goes_on_as_a_heavy_one_where_there_is_room() {
         for room in [true, false] {
             let budget =
-                QueryBudget::upgrading(Limits::light(Duration::from_secs(3_600)), move || room.then(|| Box::new(()) as Box<dyn Send>));
+                QueryBudget::upgrading(Limits::light(Duration::from_secs(3_600)), move || {
+                    room.then(|| Box::new(()) as Box<dyn Send>)
+                });
             assert!(!budget.upgrade(), "there is work left");
             assert!(budget.spend(LIGHT_WORK + 1).is_err());
-            assert_eq!((budget.upgrade(), budget.is_heavy(), budget.check().is_ok()), (room, room, room));
+            assert_eq!(
+                (budget.upgrade(), budget.is_heavy(), budget.check().is_ok()),
+                (room, room, room)
+            );
         }
     }
 
@@ -351,6 +378,9 @@ mod tests {
         let mut room = budget.room();
         assert!(room.take("operator", 60).is_ok());
         let error = room.take("operator", 60).expect_err("no room");
-        assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("operator"), "{error}");
+        assert!(
+            error.kind() == ErrorKind::Invalid && error.to_string().contains("operator"),
+            "{error}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat both alike.
+//! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat
+//! both alike.
 
 use super::budget::{VALUE_WORK, WorkMeter};
 use crate::error::Result;
@@ -73,7 +74,8 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
+    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
+    /// itself included or not.
     pub(super) fn seek(self, range: &Range<u32>, key: EventKey, inclusive: bool) -> Result<u32> {
         match self {
             Self::Segment(segment) => segment.seek(range, key, inclusive),
@@ -102,16 +104,25 @@ impl<'a> RowSource<'a> {
         };
         match (self, rows) {
             (_, rows) if rows.len() == 0 => Ok(()),
-            (Self::Segment(segment), Rows::Range(range)) => segment.visit_range(range.clone(), fields, take),
+            (Self::Segment(segment), Rows::Range(range)) => {
+                segment.visit_range(range.clone(), fields, take)
+            }
             (Self::Segment(segment), Rows::List(rows)) => segment.visit(rows, fields, &mut 0, take),
             (Self::Buffer(buffered), Rows::Range(range)) => {
                 let events = &buffered.rows()[range.start as usize..range.end as usize];
-                events.chunks(BUFFERED_ROWS).try_for_each(|events| take(Columns::of_events(events, fields)?))
+                events
+                    .chunks(BUFFERED_ROWS)
+                    .try_for_each(|events| take(Columns::of_events(events, fields)?))
             }
-            (Self::Buffer(buffered), Rows::List(rows)) => rows.chunks(BUFFERED_ROWS).try_for_each(|rows| {
-                let events: Vec<Arc<Event>> = rows.iter().map(|row| Arc::clone(&buffered.rows()[*row as usize])).collect();
-                take(Columns::of_events(&events, fields)?)
-            }),
+            (Self::Buffer(buffered), Rows::List(rows)) => {
+                rows.chunks(BUFFERED_ROWS).try_for_each(|rows| {
+                    let events: Vec<Arc<Event>> = rows
+                        .iter()
+                        .map(|row| Arc::clone(&buffered.rows()[*row as usize]))
+                        .collect();
+                    take(Columns::of_events(&events, fields)?)
+                })
+            }
         }
     }
 
@@ -128,7 +139,9 @@ impl<'a> RowSource<'a> {
     pub(super) fn events(self, numbers: &[u32]) -> Result<Vec<Event>> {
         match self {
             Self::Segment(segment) => self.again(|| events::events(segment, numbers)),
-            Self::Buffer(buffered) => Ok(numbers.iter().map(|row| buffered.event(*row).clone()).collect()),
+            Self::Buffer(buffered) => {
+                Ok(numbers.iter().map(|row| buffered.event(*row).clone()).collect())
+            }
         }
     }
 }

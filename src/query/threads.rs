@@ -1,5 +1,6 @@
-//! The threads that questions run on: light ones apart from heavy ones, and both apart from those that take records in. A thread that
-//! has begun a part of one question goes on with that question, so a light one must never wait for the same threads as a heavy one.
+//! The threads that questions run on: light ones apart from heavy ones, and both apart from those
+//! that take records in. A thread that has begun a part of one question goes on with that question,
+//! so a light one must never wait for the same threads as a heavy one.
 
 use crate::error::{Context, ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -26,7 +27,10 @@ impl Threads {
 
     /// So many threads of both kinds; 0 for one a core.
     pub(super) fn sized(threads: usize) -> Result<Self> {
-        Ok(Self { light: pool("light", threads, || ())?, heavy: pool("heavy", threads, yield_to_others)? })
+        Ok(Self {
+            light: pool("light", threads, || ())?,
+            heavy: pool("heavy", threads, yield_to_others)?,
+        })
     }
 
     /// The threads of the heavy questions, or of the others.
@@ -36,12 +40,17 @@ impl Threads {
 }
 
 fn pool(name: &'static str, threads: usize, begin: fn()) -> Result<ThreadPool> {
-    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(move |number| format!("{name}-{number}"));
+    let builder = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(move |number| format!("{name}-{number}"));
     let built = builder.start_handler(move |_| begin()).build();
-    built.context(ErrorKind::Unavailable, || "cannot start the threads that questions run on".to_owned())
+    built.context(ErrorKind::Unavailable, || {
+        "cannot start the threads that questions run on".to_owned()
+    })
 }
 
-/// On Linux a thread has a niceness of its own; elsewhere it is the whole process that has one, and stays as it is.
+/// On Linux a thread has a niceness of its own; elsewhere it is the whole process that has one, and
+/// stays as it is.
 fn yield_to_others() {
     #[cfg(target_os = "linux")]
     {
@@ -57,7 +66,12 @@ mod tests {
     #[test]
     fn kinds_of_questions_have_threads_of_their_own() {
         let threads = Threads::start().expect("threads");
-        let name = |heavy| threads.of(heavy).install(|| std::thread::current().name().map(str::to_owned)).expect("a name");
+        let name = |heavy| {
+            threads
+                .of(heavy)
+                .install(|| std::thread::current().name().map(str::to_owned))
+                .expect("a name")
+        };
         assert!(name(false).starts_with("light-") && name(true).starts_with("heavy-"));
     }
 }

@@ -32,12 +32,16 @@ impl Detector {
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
         let (_, pattern) = DETECTORS.iter().find(|(known, _)| *known == name)?;
-        Some(Self { pattern: Regex::new(pattern).expect("the patterns are sound"), card: name == "card" })
+        Some(Self {
+            pattern: Regex::new(pattern).expect("the patterns are sound"),
+            card: name == "card",
+        })
     }
 
     /// Where it finds something, in order.
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
-        let found = self.pattern.find_iter(text).filter(|found| !self.card || is_card(found.as_str()));
+        let found =
+            self.pattern.find_iter(text).filter(|found| !self.card || is_card(found.as_str()));
         found.map(|found| found.range()).collect()
     }
 }
@@ -50,5 +54,7 @@ fn is_card(text: &str) -> bool {
         _ => *digit,
     };
     // Payment cards begin with 2 to 6; times in milliseconds begin with 1.
-    (13..=19).contains(&digits.len()) && (2..=6).contains(&digits[0]) && digits.iter().rev().enumerate().map(double).sum::<u32>() % 10 == 0
+    (13..=19).contains(&digits.len())
+        && (2..=6).contains(&digits[0])
+        && digits.iter().rev().enumerate().map(double).sum::<u32>() % 10 == 0
 }

@@ -1,8 +1,9 @@
-//! Texts that are no JSON, or not surely: whether they give a value to a key that a rule names, and where.
+//! Texts that are no JSON, or not surely: whether they give a value to a key that a rule names, and
+//! where.
 //!
-//! `user=a&password=x`, `{"password":"x",}`, `<password>x</password>`, `login --password x`: the key is a word by itself, and
-//! what follows says that a value comes. Which value that is, and where it ends, cannot be known; so everything after the key is
-//! taken for it.
+//! `user=a&password=x`, `{"password":"x",}`, `<password>x</password>`, `login --password x`: the
+//! key is a word by itself, and what follows says that a value comes. Which value that is, and
+//! where it ends, cannot be known; so everything after the key is taken for it.
 
 use super::paths::{PathPattern, is_unseen, key_form};
 use crate::error::{Context, ErrorKind, Result};
@@ -11,7 +12,8 @@ use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// How often what is written in a text may be written in another way: escaped, percent-encoded, as HTML.
+/// How often what is written in a text may be written in another way: escaped, percent-encoded, as
+/// HTML.
 pub(super) const CODINGS_MAX: usize = 8;
 
 /// The last keys of all patterns.
@@ -27,12 +29,20 @@ impl Mentions {
         // The longest first: the first that fits is taken.
         let mut keys: Vec<String> = keys.into_iter().map(regex::escape).collect();
         keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
-        let pattern = RegexBuilder::new(&keys.join("|")).case_insensitive(true).size_limit(64 << 20).build();
-        Ok(Self(Some(pattern.context(ErrorKind::Invalid, || "the rules of redaction name too many paths".to_owned())?)))
+        let pattern =
+            RegexBuilder::new(&keys.join("|")).case_insensitive(true).size_limit(64 << 20).build();
+        Ok(Self(Some(pattern.context(ErrorKind::Invalid, || {
+            "the rules of redaction name too many paths".to_owned()
+        })?)))
     }
 
-    /// Where the first of the wanted keys ends that a text gives a value to, and what `wanted` says of it.
-    pub(super) fn find<T>(&self, text: &str, wanted: impl Fn(&str) -> Option<T>) -> Option<(usize, T)> {
+    /// Where the first of the wanted keys ends that a text gives a value to, and what `wanted` says
+    /// of it.
+    pub(super) fn find<T>(
+        &self,
+        text: &str,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> Option<(usize, T)> {
         let pattern = self.0.as_ref()?;
         let mut from = 0;
         while let Some(found) = pattern.find_at(text, from) {
@@ -56,13 +66,23 @@ fn gets_value(before: &str, after: &str) -> bool {
     if before.ends_with("[redacted:") && is_hash(after) {
         return false;
     }
-    let is_around = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | '`' | '\\' | ']' | ')' | '}');
-    let is_value = |rest: &str| rest.chars().any(|letter| !is_around(letter) && !matches!(letter, '{' | '[' | '(' | ',' | ';'));
+    let is_around = |letter: char| {
+        letter.is_whitespace() || matches!(letter, '"' | '\'' | '`' | '\\' | ']' | ')' | '}')
+    };
+    let is_value = |rest: &str| {
+        rest.chars()
+            .any(|letter| !is_around(letter) && !matches!(letter, '{' | '[' | '(' | ',' | ';'))
+    };
     match (last, after.chars().next()) {
         (_, None) => false,
-        (Some('<'), Some(letter)) if letter == '>' || letter.is_whitespace() => is_value(&after[letter.len_utf8()..]),
+        (Some('<'), Some(letter)) if letter == '>' || letter.is_whitespace() => {
+            is_value(&after[letter.len_utf8()..])
+        }
         (Some('-'), Some(letter)) if letter.is_whitespace() => is_value(after),
-        _ => without_keys_below(after).trim_start_matches(is_around).strip_prefix([':', '=']).is_some_and(is_value),
+        _ => without_keys_below(after)
+            .trim_start_matches(is_around)
+            .strip_prefix([':', '='])
+            .is_some_and(is_value),
     }
 }
 
@@ -74,15 +94,20 @@ fn without_keys_below(after: &str) -> &str {
     if !after.starts_with(['.', '[']) {
         return after;
     }
-    let is_key = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '[' | ']' | '$' | '@');
+    let is_key = |letter: char| {
+        letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '[' | ']' | '$' | '@')
+    };
     let head = &after[..after.floor_char_boundary(BELOW_MAX)];
     &after[head.find(|letter| !is_key(letter)).unwrap_or(head.len())..]
 }
 
-/// Whether this is the end of what stands for a value that was replaced, after the name of the rule.
+/// Whether this is the end of what stands for a value that was replaced, after the name of the
+/// rule.
 fn is_hash(after: &str) -> bool {
     let hash = after.strip_prefix(':').and_then(|after| after.split_once(']'));
-    hash.is_some_and(|(hash, _)| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    hash.is_some_and(|(hash, _)| {
+        hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// Whether [`decoded`] could make another text of this one.
@@ -90,17 +115,28 @@ pub(super) fn is_coded(text: &str) -> bool {
     text.bytes().any(|byte| matches!(byte, b'\\' | b'%' | b'&' | b'\0') || !byte.is_ascii())
 }
 
-/// The text with one coding undone: escapes, percent-encoding, references of HTML, compatibility forms, characters
-/// that nobody sees. Only for looking at: what is no coding may suffer.
+/// The text with one coding undone: escapes, percent-encoding, references of HTML, compatibility
+/// forms, characters that nobody sees. Only for looking at: what is no coding may suffer.
 pub(super) fn decoded(text: &str) -> String {
-    let mut text = if text.contains('\\') { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) };
+    let mut text =
+        if text.contains('\\') { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) };
     if text.contains('%') {
         text = Cow::Owned(percent_decoded(&text));
     }
     if text.contains('&') {
-        let references =
-            [("&quot;", "\""), ("&#34;", "\""), ("&#x22;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
-        text = Cow::Owned(references.iter().fold(text.into_owned(), |text, (reference, letter)| text.replace(reference, letter)));
+        let references = [
+            ("&quot;", "\""),
+            ("&#34;", "\""),
+            ("&#x22;", "\""),
+            ("&#39;", "'"),
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&amp;", "&"),
+        ];
+        text =
+            Cow::Owned(references.iter().fold(text.into_owned(), |text, (reference, letter)| {
+                text.replace(reference, letter)
+            }));
     }
     if text.is_ascii() && !text.contains('\0') {
         return text.into_owned();
@@ -124,7 +160,8 @@ fn percent_decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

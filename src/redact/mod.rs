@@ -1,14 +1,16 @@
 //! Redaction: secrets are replaced before anything is durable.
 //!
-//! Rules name paths of the record, or detectors of things that are secret wherever they stand. What they find is replaced by
-//! `[redacted:RULE:HASH]`, where the hash is keyed (HMAC-SHA256 of the value, its first 16 hexadecimal digits): the same
-//! secret has the same hash, so events that used it are still found together, and nobody without the key can try values.
-//! Everything else of the record stays as it was received, byte for byte.
+//! Rules name paths of the record, or detectors of things that are secret wherever they stand. What
+//! they find is replaced by `[redacted:RULE:HASH]`, where the hash is keyed (HMAC-SHA256 of the
+//! value, its first 16 hexadecimal digits): the same secret has the same hash, so events that used
+//! it are still found together, and nobody without the key can try values. Everything else of the
+//! record stays as it was received, byte for byte.
 //!
-//! It fails closed. Paths lead somewhere only in a record that is read surely, one JSON value from its first byte to its
-//! last. Of any other record, which no decoder accepts, nothing stays but the keys before the place where it was cut off. A text within
-//! a record may be anything: JSON in a string is read like the record; in what is no JSON, or is cut off, or has something
-//! around it, all that follows a key that a rule could mean is taken for its value.
+//! It fails closed. Paths lead somewhere only in a record that is read surely, one JSON value from
+//! its first byte to its last. Of any other record, which no decoder accepts, nothing stays but the
+//! keys before the place where it was cut off. A text within a record may be anything: JSON in a
+//! string is read like the record; in what is no JSON, or is cut off, or has something around it,
+//! all that follows a key that a rule could mean is taken for its value.
 //!
 //! ```text
 //!  bytes ─► tape (read to the end) ─┬─ one JSON value ─► rewrite: paths, detectors ─► strings: tape again, base64, mention
@@ -36,7 +38,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rules at most.
 const RULES_MAX: usize = 100;
-/// The largest record that is read, in bytes; decoders accept none of this size. Redacted ones must not be larger either.
+/// The largest record that is read, in bytes; decoders accept none of this size. Redacted ones must
+/// not be larger either.
 const RECORD_BYTES_MAX: usize = 2 << 20;
 /// The most values and keys of a record that is cut off of which the keys are kept.
 const SKELETON_NODES_MAX: usize = 10_000;
@@ -64,7 +67,8 @@ struct RedactionRule {
 pub struct Redacted<'a> {
     /// Its bytes.
     pub bytes: Cow<'a, [u8]>,
-    /// The record is not one JSON value from its first byte to its last, only up to here: it was not read but masked.
+    /// The record is not one JSON value from its first byte to its last, only up to here: it was
+    /// not read but masked.
     pub unreadable_at: Option<usize>,
 }
 
@@ -85,13 +89,14 @@ struct RuleConfig {
 }
 
 impl Redactor {
-    /// Reads rules: `{"rules":[{"name":"passwords","paths":["request.password","**.secret"]},{"name":"keys","detector":"access_key"}]}`.
+    /// Reads rules:
+    /// `{"rules":[{"name":"passwords","paths":["request.password","**.secret"]},{"name":"keys","detector":"access_key"}]}`.
     ///
     /// # Errors
     /// Rules that are malformed; the message says which.
     pub fn parse(config: &[u8], key: [u8; 32]) -> Result<Self> {
-        let config: Config =
-            serde_json::from_slice(config).context(ErrorKind::Invalid, || "the rules of redaction are wrong".to_owned())?;
+        let config: Config = serde_json::from_slice(config)
+            .context(ErrorKind::Invalid, || "the rules of redaction are wrong".to_owned())?;
         if config.rules.len() > RULES_MAX {
             return Err(Error::invalid(format!("there may be {RULES_MAX} rules of redaction")));
         }
@@ -105,14 +110,14 @@ impl Redactor {
         Ok(Self { rules, patterns, mentions, key })
     }
 
-    /// The record with its secrets replaced. Where rules name paths and the record is not read surely, it is masked; where they are
-    /// detectors only, it is searched as one text.
+    /// The record with its secrets replaced. Where rules name paths and the record is not read
+    /// surely, it is masked; where they are detectors only, it is searched as one text.
     pub fn redact<'a>(&self, record: &'a [u8]) -> Redacted<'a> {
         self.redact_as(record, false)
     }
 
-    /// The record that a decoder refused with its secrets replaced. Nobody knows its form, and it may be a part of something larger:
-    /// so the end of a path is enough for a rule to find it.
+    /// The record that a decoder refused with its secrets replaced. Nobody knows its form, and it
+    /// may be a part of something larger: so the end of a path is enough for a rule to find it.
     pub fn redact_refused<'a>(&self, record: &'a [u8]) -> Cow<'a, [u8]> {
         self.redact_as(record, true).bytes
     }
@@ -133,7 +138,8 @@ impl Redactor {
         if self.patterns.is_empty() {
             let text = String::from_utf8_lossy(record);
             let changed = Rewriter::new(self, refused).plain(&text);
-            let bytes = changed.map_or(Cow::Borrowed(record), |changed| Cow::Owned(changed.into_bytes()));
+            let bytes =
+                changed.map_or(Cow::Borrowed(record), |changed| Cow::Owned(changed.into_bytes()));
             return Redacted { bytes, unreadable_at: None };
         }
         Redacted { bytes: Cow::Owned(self.mark(record).into_bytes()), unreadable_at: Some(at) }
@@ -149,7 +155,9 @@ impl Redactor {
                 let changed = Rewriter::new(self, refused).rewrite(text, &tape);
                 match changed {
                     None => return Ok(Cow::Borrowed(text.as_bytes())),
-                    Some(changed) if changed.len() <= RECORD_BYTES_MAX => return Ok(owned(changed)),
+                    Some(changed) if changed.len() <= RECORD_BYTES_MAX => {
+                        return Ok(owned(changed));
+                    }
                     Some(_) => tape::Fault { at: 0, is_cut: false },
                 }
             }
@@ -162,7 +170,11 @@ impl Redactor {
         };
         let mark = self.mark(text.as_bytes());
         let keeps_keys = fault.is_cut && is_record && tape.nodes.len() <= SKELETON_NODES_MAX;
-        let left = if keeps_keys { Rewriter::new(self, true).skeleton(text, &tape, fault, &mark) } else { mark };
+        let left = if keeps_keys {
+            Rewriter::new(self, true).skeleton(text, &tape, fault, &mark)
+        } else {
+            mark
+        };
         Err(Redacted { bytes: owned(left), unreadable_at: Some(fault.at) })
     }
 
@@ -196,7 +208,9 @@ impl Redactor {
 
     /// The first rule whose detector finds something in a text.
     fn finds(&self, text: &str) -> Option<usize> {
-        self.rules.iter().position(|rule| rule.detector.as_ref().is_some_and(|detector| !detector.find(text).is_empty()))
+        self.rules.iter().position(|rule| {
+            rule.detector.as_ref().is_some_and(|detector| !detector.find(text).is_empty())
+        })
     }
 
     /// What stands for a value that a rule found.
@@ -222,8 +236,12 @@ impl RedactionRule {
     /// The rule of a place in the list, and the paths that it names.
     fn new(place: usize, config: RuleConfig) -> Result<(Self, Vec<PathPattern>)> {
         let RuleConfig { name, paths, detector } = config;
-        let wrong = |what: String| Err(Error::invalid(format!("rule of redaction {name:?}: {what}")));
-        if name.is_empty() || name.len() > 40 || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter)) {
+        let wrong =
+            |what: String| Err(Error::invalid(format!("rule of redaction {name:?}: {what}")));
+        if name.is_empty()
+            || name.len() > 40
+            || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter))
+        {
             return wrong("a name is 1 to 40 letters, digits, _ or -".to_owned());
         }
         if paths.is_empty() && detector.is_none() {
@@ -233,13 +251,22 @@ impl RedactionRule {
         for path in &paths {
             match PathPattern::parse(place, path) {
                 Some(pattern) => patterns.push(pattern),
-                None => return wrong(format!("{path:?} is no path such as request.password, *.secret or **.token")),
+                None => {
+                    return wrong(format!(
+                        "{path:?} is no path such as request.password, *.secret or **.token"
+                    ));
+                }
             }
         }
         let detector = match detector {
             Some(named) => match Detector::from_name(&named) {
                 Some(detector) => Some(detector),
-                None => return wrong(format!("{named:?} is none of the detectors {}", Detector::NAMES.join(", "))),
+                None => {
+                    return wrong(format!(
+                        "{named:?} is none of the detectors {}",
+                        Detector::NAMES.join(", ")
+                    ));
+                }
             },
             None => None,
         };

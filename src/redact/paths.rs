@@ -1,7 +1,8 @@
 //! Paths that rules name, and where in a record they lead.
 //!
-//! Keys are compared folded ([`crate::text::fold`]: NFKC, lower case) and without characters that nobody sees. A key with dots
-//! counts as the keys between the dots: producers write `{"a.b":{"c":1}}` for `a.b.c`. Arrays are passed through.
+//! Keys are compared folded ([`crate::text::fold`]: NFKC, lower case) and without characters that
+//! nobody sees. A key with dots counts as the keys between the dots: producers write
+//! `{"a.b":{"c":1}}` for `a.b.c`. Arrays are passed through.
 
 use crate::text::fold;
 use std::borrow::Cow;
@@ -44,7 +45,9 @@ impl PathPattern {
         let step = |step: &str| match step {
             "*" => Some(PathStep::One),
             "**" => Some(PathStep::Many),
-            key => Some(key_form(key)).filter(|key| !key.is_empty()).map(|key| PathStep::Key(key.into_owned())),
+            key => Some(key_form(key))
+                .filter(|key| !key.is_empty())
+                .map(|key| PathStep::Key(key.into_owned())),
         };
         let steps: Vec<PathStep> = path.split('.').map(step).collect::<Option<_>>()?;
         // A pattern of nothing but stars would take the record itself.
@@ -60,7 +63,8 @@ impl PathPattern {
         }
     }
 
-    /// A place is a set of bits: bit `n` says that the first `n` steps may be behind it. Where stars follow, so may they be.
+    /// A place is a set of bits: bit `n` says that the first `n` steps may be behind it. Where
+    /// stars follow, so may they be.
     fn closed(&self, mut place: u64) -> u64 {
         for (number, step) in self.steps.iter().enumerate() {
             if *step == PathStep::Many && place >> number & 1 == 1 {
@@ -79,7 +83,8 @@ impl PathPattern {
         self.closed((2 << self.last_key) - 1)
     }
 
-    /// The place that a key leads to. `*` is any one key, so it takes all of a key with dots, or any part of it.
+    /// The place that a key leads to. `*` is any one key, so it takes all of a key with dots, or
+    /// any part of it.
     fn follow(&self, place: u64, key: &str) -> u64 {
         let (mut place, mut within) = (place, 0_u64);
         let mut parts = key.split('.').map(str::trim).filter(|part| !part.is_empty()).peekable();
@@ -87,7 +92,9 @@ impl PathPattern {
         let nothing = if parts.peek().is_none() { Some("") } else { None };
         for part in parts.chain(nothing) {
             let (mut next, mut taking) = (within << 1, within);
-            for (number, step) in self.steps.iter().enumerate().filter(|(number, _)| place >> number & 1 == 1) {
+            for (number, step) in
+                self.steps.iter().enumerate().filter(|(number, _)| place >> number & 1 == 1)
+            {
                 match step {
                     PathStep::Many => next |= 1 << number,
                     PathStep::One => {
@@ -127,7 +134,9 @@ pub(super) fn key_form(key: &str) -> Cow<'_, str> {
             Cow::Owned(key) => Cow::Owned(key.trim().to_owned()),
         };
     }
-    Cow::Owned(folded.chars().filter(|letter| !is_unseen(*letter)).collect::<String>().trim().to_owned())
+    Cow::Owned(
+        folded.chars().filter(|letter| !is_unseen(*letter)).collect::<String>().trim().to_owned(),
+    )
 }
 
 /// Whether a character leaves no trace when a text is shown.
@@ -137,7 +146,8 @@ pub(super) fn is_unseen(letter: char) -> bool {
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
 }
 
-/// Where a reader is in a record, for all patterns: one place for each, and those of the keys above.
+/// Where a reader is in a record, for all patterns: one place for each, and those of the keys
+/// above.
 #[derive(Debug)]
 pub(super) struct PatternPositions<'r> {
     patterns: &'r [PathPattern],
@@ -146,7 +156,8 @@ pub(super) struct PatternPositions<'r> {
 }
 
 impl<'r> PatternPositions<'r> {
-    /// At the beginning of a record, or, `astray`, somewhere within one: then every pattern may have begun.
+    /// At the beginning of a record, or, `astray`, somewhere within one: then every pattern may
+    /// have begun.
     pub(super) fn new(patterns: &'r [PathPattern], astray: bool) -> Self {
         let start = |pattern: &PathPattern| if astray { pattern.astray() } else { pattern.start() };
         Self { patterns, places: patterns.iter().map(start).collect(), astray }
@@ -160,7 +171,9 @@ impl<'r> PatternPositions<'r> {
     fn after(&self, key: &str) -> impl Iterator<Item = u64> {
         let key = key_form(key);
         let places = self.patterns.iter().zip(&self.places[self.here()..]);
-        places.map(move |(pattern, place)| pattern.follow(*place, &key) | if self.astray { pattern.astray() } else { 0 })
+        places.map(move |(pattern, place)| {
+            pattern.follow(*place, &key) | if self.astray { pattern.astray() } else { 0 }
+        })
     }
 
     pub(super) fn enter(&mut self, key: &str) {
@@ -203,6 +216,8 @@ impl<'r> PatternPositions<'r> {
     /// The patterns that could still end below, and how.
     pub(super) fn leads(&self) -> impl Iterator<Item = (&'r PathPattern, Lead)> {
         let places = self.patterns.iter().zip(&self.places[self.here()..]);
-        places.map(|(pattern, place)| (pattern, pattern.lead(*place))).filter(|(_, lead)| *lead != Lead::Nowhere)
+        places
+            .map(|(pattern, place)| (pattern, pattern.lead(*place)))
+            .filter(|(_, lead)| *lead != Lead::Nowhere)
     }
 }

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
 
-/// Levels of objects and arrays that are entered, of the record and of what is written into its strings together. Decoders
-/// refuse records that nest deeper.
+/// Levels of objects and arrays that are entered, of the record and of what is written into its
+/// strings together. Decoders refuse records that nest deeper.
 pub(super) const LEVELS_MAX: usize = 256;
 /// How often JSON may be written into a string of JSON.
 const EMBEDDED_MAX: usize = 8;
@@ -71,21 +71,29 @@ impl<'a> Document<'a> {
 }
 
 impl<'r> Rewriter<'r> {
-    /// One that begins at the beginning of a record; `astray` if its rules are to be taken as of any part of one.
+    /// One that begins at the beginning of a record; `astray` if its rules are to be taken as of
+    /// any part of one.
     pub(super) fn new(redactor: &'r Redactor, astray: bool) -> Self {
-        Self { redactor, places: PatternPositions::new(&redactor.patterns, astray), level: 0, embedded: 0 }
+        Self {
+            redactor,
+            places: PatternPositions::new(&redactor.patterns, astray),
+            level: 0,
+            embedded: 0,
+        }
     }
 
     /// JSON that was read surely, rewritten; nothing if nothing is found.
     pub(super) fn rewrite(&mut self, json: &str, tape: &Tape) -> Option<String> {
-        let mut document = Document { json, nodes: &tape.nodes, out: String::new(), copied: 0, masked: false };
+        let mut document =
+            Document { json, nodes: &tape.nodes, out: String::new(), copied: 0, masked: false };
         self.value(&mut document, 0);
         (document.copied > 0).then(|| document.out + &json[document.copied..])
     }
 
     /// What may be kept of JSON that is cut off: its keys. `mark` stands where it was cut off.
     pub(super) fn skeleton(&mut self, json: &str, tape: &Tape, fault: Fault, mark: &str) -> String {
-        let mut document = Document { json, nodes: &tape.nodes, out: String::new(), copied: 0, masked: true };
+        let mut document =
+            Document { json, nodes: &tape.nodes, out: String::new(), copied: 0, masked: true };
         self.value(&mut document, 0);
         let copied = document.copied.min(fault.at);
         document.out + &json[copied..fault.at] + mark
@@ -99,8 +107,12 @@ impl<'r> Rewriter<'r> {
             return document.replace(node, &text);
         }
         match node.kind {
-            TapeTokenKind::Object => self.within_levels(|rewriter| rewriter.object(document, place)),
-            TapeTokenKind::Array if !document.masked => self.within_levels(|rewriter| rewriter.array(document, place)),
+            TapeTokenKind::Object => {
+                self.within_levels(|rewriter| rewriter.object(document, place))
+            }
+            TapeTokenKind::Array if !document.masked => {
+                self.within_levels(|rewriter| rewriter.array(document, place))
+            }
             _ if document.masked => document.replace(node, MASK),
             TapeTokenKind::Literal => {
                 if let Some(changed) = self.literal(raw) {
@@ -145,7 +157,9 @@ impl<'r> Rewriter<'r> {
             }
             self.enter(&name, &named);
             match document.nodes[value].kind {
-                TapeTokenKind::Text if BINARY.contains(&&*key_form(&name)) => self.binary(document, value),
+                TapeTokenKind::Text if BINARY.contains(&&*key_form(&name)) => {
+                    self.binary(document, value)
+                }
                 _ => self.value(document, value),
             }
             self.places.leave();
@@ -174,7 +188,8 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// Where the value of `{"key":"password","value":"x"}` is by its name; nowhere if the object is no such pair.
+    /// Where the value of `{"key":"password","value":"x"}` is by its name; nowhere if the object is
+    /// no such pair.
     fn named(&self, document: &Document<'_>, place: usize) -> Vec<u64> {
         let end = document.nodes[place].next as usize;
         if self.redactor.patterns.is_empty() {
@@ -190,13 +205,17 @@ impl<'r> Rewriter<'r> {
         if !members.iter().any(|(key, _)| is_one_of(*key, VALUES)) {
             return Vec::new();
         }
-        let names = members.iter().filter(|(key, value)| value.kind == TapeTokenKind::Text && is_one_of(*key, NAMES));
+        let names = members
+            .iter()
+            .filter(|(key, value)| value.kind == TapeTokenKind::Text && is_one_of(*key, NAMES));
         self.places.after_any(names.map(|(_, value)| document.text(*value)))
     }
 
     /// A key with what is secret in it replaced.
     fn key(&mut self, name: &str) -> Option<String> {
-        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+        let is_plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
         match () {
             () if !is_plain => self.text(name),
             () if name.len() < DETECTED_MIN => None,
@@ -279,20 +298,34 @@ impl<'r> Rewriter<'r> {
         let (head, rest) = text.split_at(mentioned.map_or(text.len(), |(end, _)| end));
         let changed = self.redactor.detected(head);
         let hidden = self.hidden(head, |text| self.mentioned(text).map(|(_, rule)| rule));
-        let hidden = hidden.or_else(|| self.hidden(changed.as_deref().unwrap_or(head), |text| self.redactor.finds(text)));
-        let anywhere = self.places.leads().find(|(_, lead)| *lead == Lead::Anywhere).filter(|_| text.contains([':', '=']));
+        let hidden = hidden.or_else(|| {
+            self.hidden(changed.as_deref().unwrap_or(head), |text| self.redactor.finds(text))
+        });
+        let anywhere = self
+            .places
+            .leads()
+            .find(|(_, lead)| *lead == Lead::Anywhere)
+            .filter(|_| text.contains([':', '=']));
         if let Some(rule) = hidden.or(anywhere.map(|(pattern, _)| pattern.rule)) {
             return Some(self.redactor.mask(rule, text.as_bytes()));
         }
         match mentioned {
-            Some((_, rule)) => Some(changed.unwrap_or_else(|| head.to_owned()) + &self.redactor.mask(rule, rest.as_bytes())),
+            Some((_, rule)) => Some(
+                changed.unwrap_or_else(|| head.to_owned())
+                    + &self.redactor.mask(rule, rest.as_bytes()),
+            ),
             None => changed,
         }
     }
 
     /// Where the first key ends that a rule could mean here and that gets a value, and the rule.
     fn mentioned(&self, text: &str) -> Option<(usize, usize)> {
-        let wanted = |key: &str| self.places.leads().find(|(pattern, _)| pattern.key() == key).map(|(pattern, _)| pattern.rule);
+        let wanted = |key: &str| {
+            self.places
+                .leads()
+                .find(|(pattern, _)| pattern.key() == key)
+                .map(|(pattern, _)| pattern.rule)
+        };
         self.redactor.mentions.find(text, wanted)
     }
 
@@ -327,16 +360,21 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
 
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, base64::engine::general_purpose::PAD);
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose =
+    GeneralPurpose::new(&base64::alphabet::STANDARD, base64::engine::general_purpose::PAD);
 const READ: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
 const READ_URL_SAFE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
 
 /// What a text stands for that is base64 in either alphabet.
 fn base64_bytes(text: &str) -> Option<Vec<u8>> {
-    let text: Cow<'_, str> =
-        if text.contains(char::is_whitespace) { text.split_whitespace().collect::<String>().into() } else { text.into() };
+    let text: Cow<'_, str> = if text.contains(char::is_whitespace) {
+        text.split_whitespace().collect::<String>().into()
+    } else {
+        text.into()
+    };
     let engine = if text.contains(['-', '_']) { READ_URL_SAFE } else { READ };
     engine.decode(&*text).ok()
 }

@@ -1,7 +1,9 @@
-//! Reads JSON to its end before any of it is judged: what follows can say that what came before was something else.
+//! Reads JSON to its end before any of it is judged: what follows can say that what came before was
+//! something else.
 //!
-//! A text is read surely if it is one JSON value from its first byte to its last. Everything that the decoders accept is; so are a
-//! few things that they refuse and that change neither keys nor paths (control characters within strings).
+//! A text is read surely if it is one JSON value from its first byte to its last. Everything that
+//! the decoders accept is; so are a few things that they refuse and that change neither keys nor
+//! paths (control characters within strings).
 
 use crate::text::Lexer;
 
@@ -43,7 +45,8 @@ pub(super) struct Fault {
 
 /// Reads a text of less than 4 GiB; `levels` of objects and arrays may lie in each other.
 pub(super) fn read(json: &str, levels: usize) -> Tape {
-    let mut reader = TapeReader { json, lexer: Lexer::new(json), nodes: Vec::new(), open: Vec::new(), levels };
+    let mut reader =
+        TapeReader { json, lexer: Lexer::new(json), nodes: Vec::new(), open: Vec::new(), levels };
     let fault = reader.read().err();
     while let Some(open) = reader.open.pop() {
         reader.close(open, fault.map_or(json.len(), |fault| fault.at));
@@ -129,7 +132,10 @@ impl TapeReader<'_> {
                 self.open.push(self.nodes.len());
                 let start = self.lexer.at();
                 self.lexer.step();
-                self.add(if bracket == b'{' { TapeTokenKind::Object } else { TapeTokenKind::Array }, start);
+                self.add(
+                    if bracket == b'{' { TapeTokenKind::Object } else { TapeTokenKind::Array },
+                    start,
+                );
                 Ok(())
             }
             b'"' => self.string(TapeTokenKind::Text),

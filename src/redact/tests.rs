@@ -13,53 +13,93 @@ fn shown(redactor: &Redactor, record: &str) -> String {
 
 fn without_hashes(redacted: &[u8]) -> String {
     let redacted = std::str::from_utf8(redacted).expect("text");
-    regex::Regex::new(r"(\[redacted:[a-z]+):[0-9a-f]{16}\]").expect("a pattern").replace_all(redacted, "$1]").into_owned()
+    regex::Regex::new(r"(\[redacted:[a-z]+):[0-9a-f]{16}\]")
+        .expect("a pattern")
+        .replace_all(redacted, "$1]")
+        .into_owned()
 }
 
 #[test]
 fn paths_are_replaced_and_every_other_byte_stays() {
-    let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*.pin"]}]}"#);
+    let rules = redactor(
+        r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*.pin"]}]}"#,
+    );
     for (record, expected) in [
         (
             r#"{ "request" : {"password":"x\"y", "name" : "a\u0041" }, "n":1.50 }"#,
             r#"{ "request" : {"password":"[redacted:p]", "name" : "a\u0041" }, "n":1.50 }"#,
         ),
-        (r#"{"a":[{"b":{"secret":[1,{"secret":"x"}]}}],"secret":null}"#, r#"{"a":[{"b":{"secret":"[redacted:p]"}}],"secret":null}"#),
+        (
+            r#"{"a":[{"b":{"secret":[1,{"secret":"x"}]}}],"secret":null}"#,
+            r#"{"a":[{"b":{"secret":"[redacted:p]"}}],"secret":null}"#,
+        ),
         (
             r#"{"users":[{"x":{"pin":"1"}},{"y":{"pin":true,"pin2":2}}]}"#,
             r#"{"users":[{"x":{"pin":"[redacted:p]"}},{"y":{"pin":"[redacted:p]","pin2":2}}]}"#,
         ),
-        (r#"{"request":"{\"password\":\"x\",\"k\":\"v\"}"}"#, r#"{"request":"{\"password\":\"[redacted:p]\",\"k\":\"v\"}"}"#),
+        (
+            r#"{"request":"{\"password\":\"x\",\"k\":\"v\"}"}"#,
+            r#"{"request":"{\"password\":\"[redacted:p]\",\"k\":\"v\"}"}"#,
+        ),
         (r#"{"request":"{not json password x"}"#, r#"{"request":"{not json password x"}"#),
         (r#"{"password":"only within request"}"#, r#"{"password":"only within request"}"#),
-        (r#"{"note":"password=only within request"}"#, r#"{"note":"password=only within request"}"#),
-        (r#"{"note":"\ud800","request":{"password":"x"}}"#, r#"{"note":"\ud800","request":{"password":"[redacted:p]"}}"#),
-        (r#"{"request":{"password":{"x":1}},"password":1}"#, r#"{"request":{"password":"[redacted:p]"},"password":1}"#),
+        (
+            r#"{"note":"password=only within request"}"#,
+            r#"{"note":"password=only within request"}"#,
+        ),
+        (
+            r#"{"note":"\ud800","request":{"password":"x"}}"#,
+            r#"{"note":"\ud800","request":{"password":"[redacted:p]"}}"#,
+        ),
+        (
+            r#"{"request":{"password":{"x":1}},"password":1}"#,
+            r#"{"request":{"password":"[redacted:p]"},"password":1}"#,
+        ),
     ] {
         assert_eq!(shown(&rules, record), expected);
     }
-    assert!(matches!(rules.redact(br#"{"a":"b"}"#).bytes, Cow::Borrowed(_)), "nothing found, nothing copied");
+    assert!(
+        matches!(rules.redact(br#"{"a":"b"}"#).bytes, Cow::Borrowed(_)),
+        "nothing found, nothing copied"
+    );
     assert_eq!(rules.found().collect::<Vec<_>>(), [("p", 7)]);
 }
 
 #[test]
 fn keys_are_compared_folded_and_dots_are_steps() {
-    let rules = redactor(r#"{"rules":[{"name":"p","paths":["Request.password","**.secret","users.*.pin"]}]}"#);
+    let rules = redactor(
+        r#"{"rules":[{"name":"p","paths":["Request.password","**.secret","users.*.pin"]}]}"#,
+    );
     for (record, expected) in [
         (r#"{"REQUEST":{"Password":5}}"#, r#"{"REQUEST":{"Password":"[redacted:p]"}}"#),
-        (r#"{"request":{"ｐａｓｓｗｏｒｄ":"x"}}"#, r#"{"request":{"ｐａｓｓｗｏｒｄ":"[redacted:p]"}}"#),
-        (r#"{"request":{" pass\u200bword ":"x"}}"#, r#"{"request":{" pass\u200bword ":"[redacted:p]"}}"#),
+        (
+            r#"{"request":{"ｐａｓｓｗｏｒｄ":"x"}}"#,
+            r#"{"request":{"ｐａｓｓｗｏｒｄ":"[redacted:p]"}}"#,
+        ),
+        (
+            r#"{"request":{" pass\u200bword ":"x"}}"#,
+            r#"{"request":{" pass\u200bword ":"[redacted:p]"}}"#,
+        ),
         (r#"{"request.password":"x"}"#, r#"{"request.password":"[redacted:p]"}"#),
         (r#"{"a.secret":"x","secret.a":1}"#, r#"{"a.secret":"[redacted:p]","secret.a":1}"#),
-        (r#"{"users.bob":{"pin":1},"users.ann.pin":2}"#, r#"{"users.bob":{"pin":"[redacted:p]"},"users.ann.pin":"[redacted:p]"}"#),
-        (r#"{"users":{"bob.b":{"pin":1},"c.c.pin":2}}"#, r#"{"users":{"bob.b":{"pin":"[redacted:p]"},"c.c.pin":"[redacted:p]"}}"#),
+        (
+            r#"{"users.bob":{"pin":1},"users.ann.pin":2}"#,
+            r#"{"users.bob":{"pin":"[redacted:p]"},"users.ann.pin":"[redacted:p]"}"#,
+        ),
+        (
+            r#"{"users":{"bob.b":{"pin":1},"c.c.pin":2}}"#,
+            r#"{"users":{"bob.b":{"pin":"[redacted:p]"},"c.c.pin":"[redacted:p]"}}"#,
+        ),
         (r#"{"users":{"":{"pin":1}},"pin":2}"#, r#"{"users":{"":{"pin":"[redacted:p]"}},"pin":2}"#),
         // Names beside their values.
         (
             r#"{"request":[{"key":"password","value":"x"},{"key":"b","value":"y"}]}"#,
             r#"{"request":[{"key":"password","value":"[redacted:p]"},{"key":"b","value":"y"}]}"#,
         ),
-        (r#"{"a":[{"Value":{"stringValue":"x"},"Name":"db.secret"}]}"#, r#"{"a":[{"Value":"[redacted:p]","Name":"db.secret"}]}"#),
+        (
+            r#"{"a":[{"Value":{"stringValue":"x"},"Name":"db.secret"}]}"#,
+            r#"{"a":[{"Value":"[redacted:p]","Name":"db.secret"}]}"#,
+        ),
     ] {
         assert_eq!(shown(&rules, record), expected);
     }
@@ -67,21 +107,40 @@ fn keys_are_compared_folded_and_dots_are_steps() {
 
 #[test]
 fn texts_that_are_not_json_surely_lose_what_follows_a_key() {
-    let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*"]}]}"#);
+    let rules =
+        redactor(r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*"]}]}"#);
     for (record, expected) in [
         (r#"{"request":"user=a&password=x&b=c"}"#, r#"{"request":"user=a&password[redacted:p]"}"#),
         (r#"{"request":"{\"password\":\"x\",}"}"#, r#"{"request":"{\"password[redacted:p]"}"#),
-        (r#"{"request":"{\"a\":1,\"password\":\"x"}"#, r#"{"request":"{\"a\":1,\"password[redacted:p]"}"#),
-        (r#"{"request":"{\"password\":\"x\"}{\"b\":1}"}"#, r#"{"request":"{\"password[redacted:p]"}"#),
+        (
+            r#"{"request":"{\"a\":1,\"password\":\"x"}"#,
+            r#"{"request":"{\"a\":1,\"password[redacted:p]"}"#,
+        ),
+        (
+            r#"{"request":"{\"password\":\"x\"}{\"b\":1}"}"#,
+            r#"{"request":"{\"password[redacted:p]"}"#,
+        ),
         (r#"{"request":"{\"pass\\u0077ord\":\"x\""}"#, r#"{"request":"[redacted:p]"}"#),
-        (r#"{"request":"{\"password\":\"x\",\"y\":\"\\ud800\"}"}"#, r#"{"request":"{\"password\":\"[redacted:p]\",\"y\":\"\\ud800\"}"}"#),
-        (r#"{"request":"\"{\\\"password\\\":\\\"x\\\"}\""}"#, r#"{"request":"\"{\\\"password\\\":\\\"[redacted:p]\\\"}\""}"#),
-        (r#"{"request":"\ufeff {\"password\":1} "}"#, "{\"request\":\"\u{feff} {\\\"password\\\":\\\"[redacted:p]\\\"} \"}"),
+        (
+            r#"{"request":"{\"password\":\"x\",\"y\":\"\\ud800\"}"}"#,
+            r#"{"request":"{\"password\":\"[redacted:p]\",\"y\":\"\\ud800\"}"}"#,
+        ),
+        (
+            r#"{"request":"\"{\\\"password\\\":\\\"x\\\"}\""}"#,
+            r#"{"request":"\"{\\\"password\\\":\\\"[redacted:p]\\\"}\""}"#,
+        ),
+        (
+            r#"{"request":"\ufeff {\"password\":1} "}"#,
+            "{\"request\":\"\u{feff} {\\\"password\\\":\\\"[redacted:p]\\\"} \"}",
+        ),
         (r#"{"note":["got secret: x"]}"#, r#"{"note":["got secret[redacted:p]"]}"#),
         (r#"{"note":"the secret is out"}"#, r#"{"note":"the secret is out"}"#),
         (r#"{"users":"bob=x"}"#, r#"{"users":"[redacted:p]"}"#),
         (r#"{"users":"none"}"#, r#"{"users":"none"}"#),
-        (r#"{"{\"secret\":1}":2,"secret=x":3}"#, r#"{"{\"secret\":\"[redacted:p]\"}":2,"secret[redacted:p]":3}"#),
+        (
+            r#"{"{\"secret\":1}":2,"secret=x":3}"#,
+            r#"{"{\"secret\":\"[redacted:p]\"}":2,"secret[redacted:p]":3}"#,
+        ),
     ] {
         assert_eq!(shown(&rules, record), expected);
     }
@@ -101,25 +160,39 @@ fn bytes_in_base64_are_opened() {
         let record = format!("{before}{encoded}{after}");
         let redacted = rules.redact(record.as_bytes()).bytes.into_owned();
         let redacted = String::from_utf8(redacted).expect("text");
-        let inner = redacted.strip_prefix(before).and_then(|redacted| redacted.strip_suffix(after)).expect("the rest stays");
+        let inner = redacted
+            .strip_prefix(before)
+            .and_then(|redacted| redacted.strip_suffix(after))
+            .expect("the rest stays");
         assert_eq!(without_hashes(&STANDARD.decode(inner).expect("base64")), closed, "{record}");
     }
     let form = format!(r#"{{"data_base64":"{}"}}"#, STANDARD.encode("a=1&secret=x"));
-    assert!(!rules.redact(form.as_bytes()).bytes.windows(4).any(|bytes| bytes == b"PXgi"), "a form's value");
+    assert!(
+        !rules.redact(form.as_bytes()).bytes.windows(4).any(|bytes| bytes == b"PXgi"),
+        "a form's value"
+    );
 }
 
 #[test]
 fn of_a_record_that_is_not_read_surely_nothing_stays_but_keys_before_a_cut() {
     let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password"]}]}"#);
     for (record, expected, at) in [
-        (r#"{"id":7,"request":{"password":"HUNT"#, r#"{"id":"[redacted]","request":{"password":[redacted:unreadable]"#, 30),
+        (
+            r#"{"id":7,"request":{"password":"HUNT"#,
+            r#"{"id":"[redacted]","request":{"password":[redacted:unreadable]"#,
+            30,
+        ),
         (
             r#"{"request":{"user":"x","password":{"a":"b"},"list":[1"#,
             r#"{"request":{"user":"[redacted]","password":"[redacted:p]","list":"[redacted]"[redacted:unreadable]"#,
             53,
         ),
         // A brace may be missing anywhere: what a path leads to is not sure.
-        (r#"{"a":{"password":{"k":"x"}"#, r#"{"a":{"password":"[redacted:p]"[redacted:unreadable]"#, 26),
+        (
+            r#"{"a":{"password":{"k":"x"}"#,
+            r#"{"a":{"password":"[redacted:p]"[redacted:unreadable]"#,
+            26,
+        ),
         (r#"{"request":{"pass"#, r#"{"request":{[redacted:unreadable]"#, 12),
         (r#"{"request":{"password":"x"}} trailing"#, "[redacted:unreadable]", 29),
         (r#"{"request":{"password":"x"}}}"#, "[redacted:unreadable]", 28),
@@ -129,9 +202,14 @@ fn of_a_record_that_is_not_read_surely_nothing_stays_but_keys_before_a_cut() {
         (r#"{"a":"\x","b":"y"}"#, "[redacted:unreadable]", 5),
     ] {
         let redacted = rules.redact(record.as_bytes());
-        assert_eq!((without_hashes(&redacted.bytes).as_str(), redacted.unreadable_at), (expected, Some(at)), "{record}");
+        assert_eq!(
+            (without_hashes(&redacted.bytes).as_str(), redacted.unreadable_at),
+            (expected, Some(at)),
+            "{record}"
+        );
     }
-    let utf16: Vec<u8> = r#"{"request":{"password":"x"}}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> =
+        r#"{"request":{"password":"x"}}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
     for bytes in [&utf16[..], b"{\"a\":\"\xff\"}"] {
         let redacted = rules.redact(bytes);
         assert_eq!(without_hashes(&redacted.bytes), "[redacted:unreadable]");
@@ -140,7 +218,10 @@ fn of_a_record_that_is_not_read_surely_nothing_stays_but_keys_before_a_cut() {
     assert_ne!(rules.redact(b"one").bytes, rules.redact(b"two").bytes, "they are told apart");
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(RECORD_BYTES_MAX));
     assert_eq!(without_hashes(&rules.redact(large.as_bytes()).bytes), "[redacted:unreadable]");
-    let swelling = format!("{{{}\"password\":1}}", "\"request\":{\"password\":1},".repeat(RECORD_BYTES_MAX / 30));
+    let swelling = format!(
+        "{{{}\"password\":1}}",
+        "\"request\":{\"password\":1},".repeat(RECORD_BYTES_MAX / 30)
+    );
     assert_eq!(without_hashes(&rules.redact(swelling.as_bytes()).bytes), "[redacted:unreadable]");
 }
 
@@ -194,7 +275,8 @@ fn the_same_secret_has_the_same_hash_and_another_key_another() {
     let rules = r#"{"rules":[{"name":"p","paths":["a","b"]}]}"#;
     let redacted = |key: u8, record: &str| {
         let rules = Redactor::parse(rules.as_bytes(), [key; 32]).expect("rules");
-        serde_json::from_slice::<serde_json::Value>(&rules.redact(record.as_bytes()).bytes).expect("JSON")
+        serde_json::from_slice::<serde_json::Value>(&rules.redact(record.as_bytes()).bytes)
+            .expect("JSON")
     };
     let one = redacted(7, r#"{"a":"x","b":"x"}"#);
     assert_eq!(one["a"], one["b"]);
@@ -204,21 +286,26 @@ fn the_same_secret_has_the_same_hash_and_another_key_another() {
 
 #[test]
 fn nothing_makes_it_panic_and_json_stays_json() {
-    let rules = redactor(r#"{"rules":[{"name":"p","paths":["**.a"]},{"name":"k","detector":"card"}]}"#);
+    let rules =
+        redactor(r#"{"rules":[{"name":"p","paths":["**.a"]},{"name":"k","detector":"card"}]}"#);
     let whole = r#"{"a":{"b":[1,"\u00e9\\",{"a":null}]},"c":"{\"a\":[]}","d":"4111111111111111","é":"\"}"}"#;
     for end in 0..=whole.len() {
         let _ = rules.redact(&whole.as_bytes()[..end]);
         let _ = rules.redact(&whole.as_bytes()[end..]);
     }
-    serde_json::from_slice::<serde_json::Value>(&rules.redact(whole.as_bytes()).bytes).expect("JSON");
+    serde_json::from_slice::<serde_json::Value>(&rules.redact(whole.as_bytes()).bytes)
+        .expect("JSON");
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     let _ = rules.redact(deep.as_bytes());
 }
 
-/// Texts that invite to be read again and again. A reader that takes the square of their length would need many minutes for each.
+/// Texts that invite to be read again and again. A reader that takes the square of their length
+/// would need many minutes for each.
 #[test]
 fn the_time_it_takes_grows_with_the_record() {
-    let rules = redactor(r#"{"rules":[{"name":"p","paths":["**.password"]},{"name":"k","detector":"token"}]}"#);
+    let rules = redactor(
+        r#"{"rules":[{"name":"p","paths":["**.password"]},{"name":"k","detector":"token"}]}"#,
+    );
     let length = RECORD_BYTES_MAX / 6;
     let filled = |piece: &str| piece.repeat(length / piece.len());
     let mut nested = "{}".to_owned();
@@ -245,9 +332,11 @@ fn the_time_it_takes_grows_with_the_record() {
     ];
     for input in inputs {
         let start = &input[..input.len().min(20)];
-        for record in
-            [input.clone(), serde_json::json!({ "r": input }).to_string(), format!("{{\"r\":\"{}\"}}", input.replace(['"', '\\'], "/"))]
-        {
+        for record in [
+            input.clone(),
+            serde_json::json!({ "r": input }).to_string(),
+            format!("{{\"r\":\"{}\"}}", input.replace(['"', '\\'], "/")),
+        ] {
             let began = std::time::Instant::now();
             let _ = rules.redact(record.as_bytes());
             assert!(began.elapsed().as_secs() < 60, "{start}");
@@ -275,7 +364,8 @@ fn wrong_rules_are_refused_by_name() {
 
 const CANARY: &str = "Zq7SeCrEt";
 
-/// Writes documents that hold the canary where a rule finds it, in every form that a producer could give them.
+/// Writes documents that hold the canary where a rule finds it, in every form that a producer could
+/// give them.
 struct CanaryWriter {
     random: u64,
     out: String,
@@ -284,7 +374,10 @@ struct CanaryWriter {
 impl CanaryWriter {
     fn under(&mut self, limit: u64) -> u64 {
         // A step of PCG; the high bits are the good ones.
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) % limit
     }
 
@@ -294,7 +387,11 @@ impl CanaryWriter {
             match letter {
                 _ if escapes > 0 && self.under(escapes) == 0 => {
                     for unit in letter.encode_utf16(&mut [0; 2]) {
-                        let _ = if self.under(2) == 0 { write!(self.out, "\\u{unit:04x}") } else { write!(self.out, "\\u{unit:04X}") };
+                        let _ = if self.under(2) == 0 {
+                            write!(self.out, "\\u{unit:04x}")
+                        } else {
+                            write!(self.out, "\\u{unit:04X}")
+                        };
                     }
                 }
                 '"' | '\\' => self.out.extend(['\\', letter]),
@@ -322,7 +419,16 @@ impl CanaryWriter {
         self.string(key, 5);
         self.space();
         self.out.push(':');
-        let value = ["\"\\ud800\"", "1.50", "null", "\"he said \\\"no\\\"\"", "[1,[],{}]", "{\"x\":\"[\"}", "\"{\\\"cut\\\":\"", "true"];
+        let value = [
+            "\"\\ud800\"",
+            "1.50",
+            "null",
+            "\"he said \\\"no\\\"\"",
+            "[1,[],{}]",
+            "{\"x\":\"[\"}",
+            "\"{\\\"cut\\\":\"",
+            "true",
+        ];
         let value = value[self.under(8) as usize];
         self.out.push_str(value);
     }
@@ -355,7 +461,8 @@ impl CanaryWriter {
         self.out.push('}');
     }
 
-    /// What a key leads to: an object, or one written into a string, which may be cut off there or have something around it.
+    /// What a key leads to: an object, or one written into a string, which may be cut off there or
+    /// have something around it.
     fn member(&mut self, keys: &[&str], depth: u64) {
         if depth == 0 || keys.is_empty() || self.under(2) == 0 {
             return self.object(keys, depth);
@@ -404,7 +511,8 @@ fn holds_canary(text: &str) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
-    /// Where a rule leads to it, no form of a document hides a value; and the same record gives the same bytes.
+    /// Where a rule leads to it, no form of a document hides a value; and the same record gives the
+    /// same bytes.
     #[test]
     fn a_value_that_a_rule_names_is_gone_however_it_is_written(random in any::<u64>(), path in 0_usize..4, around in 0_usize..8, place in any::<usize>()) {
         let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*.pin","a.b.*"]}]}"#);

@@ -23,7 +23,9 @@ pub(super) enum SelectionCondition {
 impl SelectionCondition {
     /// The condition as a group of the filter language; `group` says what a selection is.
     pub(super) fn group(&self, group: &mut impl FnMut(&str) -> Result<Json>) -> Result<Json> {
-        let mut each = |members: &[Self]| members.iter().map(|member| member.group(group)).collect::<Result<Vec<_>>>();
+        let mut each = |members: &[Self]| {
+            members.iter().map(|member| member.group(group)).collect::<Result<Vec<_>>>()
+        };
         Ok(match self {
             Self::Selection(name) => group(name)?,
             Self::All(members) => json!({ "all": each(members)? }),
@@ -35,7 +37,11 @@ impl SelectionCondition {
 
 /// Reads the condition of `detection`; of several conditions, any must hold.
 pub(super) fn read(detection: &Map<String, Json>) -> Result<SelectionCondition> {
-    let names: Vec<&str> = detection.keys().map(String::as_str).filter(|name| !matches!(*name, "condition" | "timeframe")).collect();
+    let names: Vec<&str> = detection
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !matches!(*name, "condition" | "timeframe"))
+        .collect();
     let one = |text: &Json| {
         let text = text.as_str().ok_or_else(|| refused(PART, "is a text or a list of texts"))?;
         ConditionParser::new(text, &names)?.whole()
@@ -50,7 +56,10 @@ pub(super) fn read(detection: &Map<String, Json>) -> Result<SelectionCondition> 
 }
 
 /// One member stands alone; several are joined.
-fn joined(mut members: Vec<SelectionCondition>, join: fn(Vec<SelectionCondition>) -> SelectionCondition) -> SelectionCondition {
+fn joined(
+    mut members: Vec<SelectionCondition>,
+    join: fn(Vec<SelectionCondition>) -> SelectionCondition,
+) -> SelectionCondition {
     if members.len() == 1 { members.remove(0) } else { join(members) }
 }
 
@@ -66,13 +75,21 @@ impl<'a> ConditionParser<'a> {
             return Err(refused(PART, format!("has more than {BYTES_MAX} bytes")));
         }
         if let Some((_, aggregation)) = text.split_once('|') {
-            return Err(refused(PART, format!("aggregates ({}): rules of single events can be translated", aggregation.trim())));
+            return Err(refused(
+                PART,
+                format!(
+                    "aggregates ({}): rules of single events can be translated",
+                    aggregation.trim()
+                ),
+            ));
         }
         let mut words = Vec::new();
         for piece in text.split_whitespace() {
             let mut rest = piece;
             while let Some(at) = rest.find(['(', ')']) {
-                words.extend([&rest[..at], &rest[at..=at]].into_iter().filter(|word| !word.is_empty()));
+                words.extend(
+                    [&rest[..at], &rest[at..=at]].into_iter().filter(|word| !word.is_empty()),
+                );
                 rest = &rest[at + 1..];
             }
             words.extend(Some(rest).filter(|word| !word.is_empty()));
@@ -84,7 +101,9 @@ impl<'a> ConditionParser<'a> {
         let condition = self.any(0)?;
         match self.next() {
             None => Ok(condition),
-            Some(word) => Err(refused(PART, format!("has {word:?} where and, or, or its end should be"))),
+            Some(word) => {
+                Err(refused(PART, format!("has {word:?} where and, or, or its end should be")))
+            }
         }
     }
 
@@ -125,13 +144,21 @@ impl<'a> ConditionParser<'a> {
         }
         if self.skip("(") {
             let inner = self.any(depth + 1)?;
-            return if self.skip(")") { Ok(inner) } else { Err(refused(PART, "has an opening parenthesis that is not closed")) };
+            return if self.skip(")") {
+                Ok(inner)
+            } else {
+                Err(refused(PART, "has an opening parenthesis that is not closed"))
+            };
         }
         match self.next() {
             None => Err(refused(PART, "ends where a selection should be")),
             Some(word) if self.skip("of") => self.of(word),
-            Some(word) if self.names.contains(&word) => Ok(SelectionCondition::Selection(word.to_owned())),
-            Some(word) => Err(refused(PART, format!("names {word:?}, and there is no such selection"))),
+            Some(word) if self.names.contains(&word) => {
+                Ok(SelectionCondition::Selection(word.to_owned()))
+            }
+            Some(word) => {
+                Err(refused(PART, format!("names {word:?}, and there is no such selection")))
+            }
         }
     }
 
@@ -140,7 +167,12 @@ impl<'a> ConditionParser<'a> {
         let join = match count.to_lowercase().as_str() {
             "1" | "any" => SelectionCondition::Any,
             "all" => SelectionCondition::All,
-            _ => return Err(refused(PART, format!("counts {count:?}: 1 of and all of can be translated"))),
+            _ => {
+                return Err(refused(
+                    PART,
+                    format!("counts {count:?}: 1 of and all of can be translated"),
+                ));
+            }
         };
         let pattern = self.next().ok_or_else(|| refused(PART, "ends behind of"))?;
         let meant = |name: &&&str| match pattern {
@@ -148,8 +180,12 @@ impl<'a> ConditionParser<'a> {
             "them" => !name.starts_with('_'),
             _ => crate::text::Glob::parse(pattern).matches(name),
         };
-        let members: Vec<SelectionCondition> =
-            self.names.iter().filter(meant).map(|name| SelectionCondition::Selection((*name).to_owned())).collect();
+        let members: Vec<SelectionCondition> = self
+            .names
+            .iter()
+            .filter(meant)
+            .map(|name| SelectionCondition::Selection((*name).to_owned()))
+            .collect();
         if members.is_empty() {
             return Err(refused(PART, format!("means no selection by {pattern:?}")));
         }

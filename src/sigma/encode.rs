@@ -19,7 +19,9 @@ impl TextEncoding {
             Self::Utf8 => text.as_bytes().to_vec(),
             Self::Utf16Little => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             Self::Utf16Big => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
-            Self::Utf16Marked => [0xff, 0xfe].into_iter().chain(Self::Utf16Little.bytes(text)).collect(),
+            Self::Utf16Marked => {
+                [0xff, 0xfe].into_iter().chain(Self::Utf16Little.bytes(text)).collect()
+            }
         }
     }
 }
@@ -28,11 +30,12 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The three texts, one of which stands in the base64 of anything that has `bytes` in it: those letters that depend on
-/// nothing before or after.
+/// The three texts, one of which stands in the base64 of anything that has `bytes` in it: those
+/// letters that depend on nothing before or after.
 pub(super) fn base64_at_any_offset(bytes: &[u8]) -> Vec<String> {
     let at = |offset: usize| {
-        let shifted: Vec<u8> = std::iter::repeat_n(0, offset).chain(bytes.iter().copied()).collect();
+        let shifted: Vec<u8> =
+            std::iter::repeat_n(0, offset).chain(bytes.iter().copied()).collect();
         let letters = STANDARD_NO_PAD.encode(&shifted);
         let first = (offset * 8).div_ceil(6);
         let last = shifted.len() * 8 / 6;
@@ -41,7 +44,8 @@ pub(super) fn base64_at_any_offset(bytes: &[u8]) -> Vec<String> {
     (0..3).map(at).filter(|letters| !letters.is_empty()).collect()
 }
 
-/// The value with each kind of dash that Windows takes for the sign of an option, at the beginnings of words.
+/// The value with each kind of dash that Windows takes for the sign of an option, at the beginnings
+/// of words.
 pub(super) fn dashes(value: &str) -> Vec<String> {
     let mut forms = vec![value.to_owned()];
     for dash in ['-', '/', '–', '—', '―'] {
@@ -49,7 +53,8 @@ pub(super) fn dashes(value: &str) -> Vec<String> {
         let mut form = String::with_capacity(value.len());
         let mut letters = value.chars().peekable();
         while let Some(letter) = letters.next() {
-            let begins = !before.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
+            let begins = !before.is_alphanumeric()
+                && letters.peek().is_some_and(|next| next.is_alphanumeric());
             form.push(if begins && matches!(letter, '-' | '/') { dash } else { letter });
             before = letter;
         }

@@ -1,9 +1,10 @@
 //! Sigma detection rules as filters.
 //!
-//! A rule is YAML (<https://sigmahq.io/sigma-specification>): a log source, named selections of field values, and a condition
-//! over them. [`Rule::filter`] says the same as a group of the filter language; running it is the query layer's work, so a
-//! rule has the one meaning that every filter has. Whatever a filter cannot say is refused with the name of the part: a rule
-//! that silently meant something else would be worse than none.
+//! A rule is YAML (<https://sigmahq.io/sigma-specification>): a log source, named selections of
+//! field values, and a condition over them. [`Rule::filter`] says the same as a group of the filter
+//! language; running it is the query layer's work, so a rule has the one meaning that every filter
+//! has. Whatever a filter cannot say is refused with the name of the part: a rule that silently
+//! meant something else would be worse than none.
 
 mod condition;
 mod encode;
@@ -44,17 +45,29 @@ const FORMATS: &[(&str, &str, &str)] = &[
 /// YAML that is malformed, larger than [`RULE_BYTES_MAX`], or not a rule.
 pub fn read_rules(yaml: &str) -> Result<Vec<SigmaRule>> {
     if yaml.len() > RULE_BYTES_MAX {
-        return Err(Error::invalid(format!("a file of rules may have at most {RULE_BYTES_MAX} bytes")));
+        return Err(Error::invalid(format!(
+            "a file of rules may have at most {RULE_BYTES_MAX} bytes"
+        )));
     }
-    // Values are compared as they are written: account numbers begin with zeros, and "no" is a country.
+    // Values are compared as they are written: account numbers begin with zeros, and "no" is a
+    // country.
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
     };
-    let documents: Vec<Json> = serde_saphyr::from_multiple_with_options(yaml, options)
-        .map_err(|cause| Error::invalid(format!("is no YAML: {}", cause.to_string().lines().next().unwrap_or_default())))?;
-    let rules: Vec<SigmaRule> = documents.into_iter().filter(|document| !document.is_null()).map(SigmaRule::new).collect::<Result<_>>()?;
+    let documents: Vec<Json> =
+        serde_saphyr::from_multiple_with_options(yaml, options).map_err(|cause| {
+            Error::invalid(format!(
+                "is no YAML: {}",
+                cause.to_string().lines().next().unwrap_or_default()
+            ))
+        })?;
+    let rules: Vec<SigmaRule> = documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .map(SigmaRule::new)
+        .collect::<Result<_>>()?;
     if rules.is_empty() {
         return Err(Error::invalid("holds no rule"));
     }
@@ -63,9 +76,13 @@ pub fn read_rules(yaml: &str) -> Result<Vec<SigmaRule>> {
 
 impl SigmaRule {
     fn new(document: Json) -> Result<Self> {
-        let Json::Object(document) = document else { return Err(Error::invalid("is no Sigma rule: it has no title and no detection")) };
+        let Json::Object(document) = document else {
+            return Err(Error::invalid("is no Sigma rule: it has no title and no detection"));
+        };
         let text = |key: &str| document.get(key).and_then(Json::as_str).map(str::to_owned);
-        let title = text("title").or_else(|| text("name")).ok_or_else(|| Error::invalid("is no Sigma rule: it has no title"))?;
+        let title = text("title")
+            .or_else(|| text("name"))
+            .ok_or_else(|| Error::invalid("is no Sigma rule: it has no title"))?;
         Ok(Self { title, id: text("id"), level: text("level"), document })
     }
 
@@ -80,7 +97,10 @@ impl SigmaRule {
             ("filter", "is a filter for other rules"),
         ] {
             if self.document.contains_key(key) {
-                return Err(refused(key, format!("{what}: rules of single events can be translated")));
+                return Err(refused(
+                    key,
+                    format!("{what}: rules of single events can be translated"),
+                ));
             }
         }
         let detection = match self.document.get("detection") {
@@ -88,7 +108,10 @@ impl SigmaRule {
             _ => return Err(refused("detection", "is missing or no map")),
         };
         if detection.contains_key("timeframe") {
-            return Err(refused("detection.timeframe", "correlates several events: rules of single events can be translated"));
+            return Err(refused(
+                "detection.timeframe",
+                "correlates several events: rules of single events can be translated",
+            ));
         }
         let tree = condition::read(detection)?;
         let detected = tree.group(&mut |name| selection::group(name, &detection[name]))?;
@@ -103,13 +126,24 @@ impl SigmaRule {
             Some(Json::Object(source)) => source,
             _ => return Err(refused("logsource", "is missing or no map")),
         };
-        let text = |key: &str| source.get(key).and_then(Json::as_str).unwrap_or_default().to_lowercase();
+        let text =
+            |key: &str| source.get(key).and_then(Json::as_str).unwrap_or_default().to_lowercase();
         let (product, service, category) = (text("product"), text("service"), text("category"));
-        let service = if product == "kubernetes" && service.is_empty() { "audit".to_owned() } else { service };
-        let known = FORMATS.iter().find(|(a_product, a_service, _)| *a_product == product && *a_service == service);
+        let service = if product == "kubernetes" && service.is_empty() {
+            "audit".to_owned()
+        } else {
+            service
+        };
+        let known = FORMATS
+            .iter()
+            .find(|(a_product, a_service, _)| *a_product == product && *a_service == service);
         let note = || {
-            let named: Vec<String> = [product, service, category].into_iter().filter(|part| !part.is_empty()).collect();
-            format!("log source {} is no format of its own here: records of all formats are asked", named.join("/"))
+            let named: Vec<String> =
+                [product, service, category].into_iter().filter(|part| !part.is_empty()).collect();
+            format!(
+                "log source {} is no format of its own here: records of all formats are asked",
+                named.join("/")
+            )
         };
         Ok(known.map_or_else(|| (None, Some(note())), |(_, _, format)| (Some(*format), None)))
     }

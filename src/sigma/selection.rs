@@ -1,4 +1,5 @@
-//! A selection of a rule: fields and the values they must have, with modifiers (`userAgent|contains|all`).
+//! A selection of a rule: fields and the values they must have, with modifiers
+//! (`userAgent|contains|all`).
 
 use super::encode::{TextEncoding, base64, base64_at_any_offset, dashes};
 use super::refused;
@@ -16,7 +17,8 @@ pub(super) fn group(name: &str, selection: &Json) -> Result<Json> {
     }
 }
 
-/// A list: maps, of which one must hold, or keywords, of which one must stand anywhere in the record.
+/// A list: maps, of which one must hold, or keywords, of which one must stand anywhere in the
+/// record.
 fn any_of(items: &[Json], place: &str) -> Result<Json> {
     let mut any = Vec::new();
     let mut keywords = Vec::new();
@@ -119,11 +121,18 @@ impl<'a> SelectionField<'a> {
                 "wide" | "utf16le" => field.encoding = Some(TextEncoding::Utf16Little),
                 "utf16be" => field.encoding = Some(TextEncoding::Utf16Big),
                 "utf16" => field.encoding = Some(TextEncoding::Utf16Marked),
-                "i" | "m" | "s" if field.comparison == Comparison::Regex => field.flags.push_str(modifier),
+                "i" | "m" | "s" if field.comparison == Comparison::Regex => {
+                    field.flags.push_str(modifier)
+                }
                 "ignorecase" if field.comparison == Comparison::Regex => field.flags.push('i'),
                 "multiline" if field.comparison == Comparison::Regex => field.flags.push('m'),
                 "dotall" if field.comparison == Comparison::Regex => field.flags.push('s'),
-                _ => return Err(refused(place, format!("has the modifier {modifier:?}, which no filter can say"))),
+                _ => {
+                    return Err(refused(
+                        place,
+                        format!("has the modifier {modifier:?}, which no filter can say"),
+                    ));
+                }
             }
         }
         field.checked(place)
@@ -133,12 +142,21 @@ impl<'a> SelectionField<'a> {
     fn checked(self, place: &str) -> Result<Self> {
         let encoded = self.base64 || self.any_offset;
         let changed = encoded || self.any_dash || self.encoding.is_some();
-        let texts = matches!(self.comparison, Comparison::Whole | Comparison::Contains | Comparison::StartsWith | Comparison::EndsWith);
+        let texts = matches!(
+            self.comparison,
+            Comparison::Whole
+                | Comparison::Contains
+                | Comparison::StartsWith
+                | Comparison::EndsWith
+        );
         if changed && !texts {
             return Err(refused(place, "changes values that are no plain text"));
         }
         if self.encoding.is_some() && !encoded {
-            return Err(refused(place, "has a character encoding without base64, which records in JSON cannot hold"));
+            return Err(refused(
+                place,
+                "has a character encoding without base64, which records in JSON cannot hold",
+            ));
         }
         if self.any_offset && self.comparison != Comparison::Contains {
             return Err(refused(place, "has base64offset without contains"));
@@ -159,13 +177,18 @@ impl<'a> SelectionField<'a> {
             return Err(refused(place, "has no value"));
         }
         if self.comparison == Comparison::Exists {
-            let [Json::Bool(exists)] = values else { return Err(refused(place, "is true or false")) };
+            let [Json::Bool(exists)] = values else {
+                return Err(refused(place, "is true or false"));
+            };
             return Ok(vec![json!({ "path": self.path, "exists": exists })]);
         }
         let nothing = values.iter().any(Json::is_null);
         if nothing {
             if values.len() > 1 {
-                return Err(refused(place, "has null among other values: give it a selection of its own"));
+                return Err(refused(
+                    place,
+                    "has null among other values: give it a selection of its own",
+                ));
             }
             return Ok(vec![json!({ "path": self.path, "exists": false })]);
         }
@@ -193,11 +216,17 @@ impl<'a> SelectionField<'a> {
         if self.base64 || self.any_offset {
             let encoding = self.encoding.unwrap_or(TextEncoding::Utf8);
             let plain = |value: &String| {
-                WildcardPattern::read(value).plain().ok_or_else(|| refused(place, "has a wildcard in a value that is to be encoded"))
+                WildcardPattern::read(value).plain().ok_or_else(|| {
+                    refused(place, "has a wildcard in a value that is to be encoded")
+                })
             };
             let encoded = wanted.iter().map(|value| {
                 let bytes = encoding.bytes(&plain(value)?);
-                Ok(if self.any_offset { base64_at_any_offset(&bytes) } else { vec![base64(&bytes)] })
+                Ok(if self.any_offset {
+                    base64_at_any_offset(&bytes)
+                } else {
+                    vec![base64(&bytes)]
+                })
             });
             wanted = encoded.collect::<Result<Vec<_>>>()?.concat();
         }
@@ -211,7 +240,9 @@ impl<'a> SelectionField<'a> {
             _ => "like",
         };
         // "Anything at all" is said of objects and arrays too.
-        if let (Some(path), "like", true) = (self.path, key, any.iter().any(|pattern| pattern == "*")) {
+        if let (Some(path), "like", true) =
+            (self.path, key, any.iter().any(|pattern| pattern == "*"))
+        {
             return json!({ "path": path, "exists": true });
         }
         let mut test = Map::from_iter([(key.to_owned(), json!(any))]);
@@ -250,7 +281,9 @@ impl WildcardPattern {
         while let Some(letter) = rest.next() {
             letters.push(match letter {
                 '*' | '?' => Letter::Wild(letter),
-                '\\' => Letter::Plain(rest.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or('\\')),
+                '\\' => Letter::Plain(
+                    rest.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or('\\'),
+                ),
                 _ => Letter::Plain(letter),
             });
         }
@@ -259,7 +292,10 @@ impl WildcardPattern {
 
     /// The text, if it has no wildcard.
     fn plain(&self) -> Option<String> {
-        self.0.iter().map(|letter| if let Letter::Plain(letter) = letter { Some(*letter) } else { None }).collect()
+        self.0
+            .iter()
+            .map(|letter| if let Letter::Plain(letter) = letter { Some(*letter) } else { None })
+            .collect()
     }
 
     /// As a pattern of the filter language, with anything before or after it.

@@ -19,8 +19,11 @@ fn refuses(detection: &str, part: &str) {
 
 /// One field of one selection.
 fn field(text: &str) -> Json {
-    let filter = filter(&format!("s:\n  {text}\ncondition: s")).expect("a rule that can be translated");
-    filter["record"].as_array().map_or(filter.clone(), |tests| if tests.len() == 1 { tests[0].clone() } else { json!(tests) })
+    let filter =
+        filter(&format!("s:\n  {text}\ncondition: s")).expect("a rule that can be translated");
+    filter["record"].as_array().map_or(filter.clone(), |tests| {
+        if tests.len() == 1 { tests[0].clone() } else { json!(tests) }
+    })
 }
 
 #[test]
@@ -48,8 +51,14 @@ fn every_modifier_says_what_it_means() {
     assert_eq!(field("a|endswith: '\\cmd.exe'"), json!({ "path": "a", "like": ["*\\\\cmd.exe"] }));
     assert_eq!(field("a|contains: '*x*'"), json!({ "path": "a", "like": ["*x*"] }));
     assert_eq!(field("a: 'x\\*y*\\\\z?'"), json!({ "path": "a", "like": ["x\\*y*\\\\z?"] }));
-    assert_eq!(field("a|contains|all:\n    - x\n    - y"), json!([{ "path": "a", "like": ["*x*"] }, { "path": "a", "like": ["*y*"] }]));
-    assert_eq!(field("'|all':\n    - x\n    - y"), json!([{ "like": ["*x*"] }, { "like": ["*y*"] }]));
+    assert_eq!(
+        field("a|contains|all:\n    - x\n    - y"),
+        json!([{ "path": "a", "like": ["*x*"] }, { "path": "a", "like": ["*y*"] }])
+    );
+    assert_eq!(
+        field("'|all':\n    - x\n    - y"),
+        json!([{ "like": ["*x*"] }, { "like": ["*y*"] }])
+    );
     assert_eq!(field("a|re: '^x.*\\d$'"), json!({ "path": "a", "regex": ["^x.*\\d$"] }));
     assert_eq!(field("a|re|i|s: 'x'"), json!({ "path": "a", "regex": ["(?is)x"] }));
     assert_eq!(field("a|cidr: 10.0.0.0/8"), json!({ "path": "a", "cidr": ["10.0.0.0/8"] }));
@@ -58,7 +67,10 @@ fn every_modifier_says_what_it_means() {
     assert_eq!(field("a: '*'"), json!({ "path": "a", "exists": true }));
     assert_eq!(field("a: ''"), json!({ "path": "a", "like": [""] }));
     assert_eq!(field("a|cased: X"), json!({ "path": "a", "like": ["X"], "cased": true }));
-    assert_eq!(field("a|neq: x"), json!({ "not": [{ "record": [{ "path": "a", "like": ["x"] }] }] }));
+    assert_eq!(
+        field("a|neq: x"),
+        json!({ "not": [{ "record": [{ "path": "a", "like": ["x"] }] }] })
+    );
     assert_eq!(field("a|base64: foobar"), json!({ "path": "a", "like": ["Zm9vYmFy"] }));
     assert_eq!(field("a|wide|base64: ab"), json!({ "path": "a", "like": ["YQBiAA=="] }));
     assert_eq!(
@@ -73,16 +85,27 @@ fn every_modifier_says_what_it_means() {
 fn conditions_bind_not_before_and_before_or() {
     let with = |condition: &str| {
         let names = ["s1", "s2", "_s3", "f_a", "f_b"];
-        let selections: String = names.iter().map(|name| format!("{name}:\n  k: {name}\n")).collect();
-        let filter = filter(&format!("{selections}condition: {condition}")).expect("a condition").to_string();
-        names.iter().fold(filter, |text, name| text.replace(&format!("{{\"record\":[{{\"like\":[\"{name}\"],\"path\":\"k\"}}]}}"), name))
+        let selections: String =
+            names.iter().map(|name| format!("{name}:\n  k: {name}\n")).collect();
+        let filter = filter(&format!("{selections}condition: {condition}"))
+            .expect("a condition")
+            .to_string();
+        names.iter().fold(filter, |text, name| {
+            text.replace(
+                &format!("{{\"record\":[{{\"like\":[\"{name}\"],\"path\":\"k\"}}]}}"),
+                name,
+            )
+        })
     };
     assert_eq!(with("s1"), "s1");
     assert_eq!(with("s1 or s2 and not f_a"), r#"{"any":[s1,{"all":[s2,{"not":f_a}]}]}"#);
     assert_eq!(with("(s1 or s2)and(not(f_a))"), r#"{"all":[{"any":[s1,s2]},{"not":f_a}]}"#);
     assert_eq!(with("not not s1"), r#"{"not":{"not":s1}}"#);
     assert_eq!(with("1 of them"), r#"{"any":[f_a,f_b,s1,s2]}"#);
-    assert_eq!(with("ALL of f_* AND NOT any of s*"), r#"{"all":[{"all":[f_a,f_b]},{"not":{"any":[s1,s2]}}]}"#);
+    assert_eq!(
+        with("ALL of f_* AND NOT any of s*"),
+        r#"{"all":[{"all":[f_a,f_b]},{"not":{"any":[s1,s2]}}]}"#
+    );
     assert_eq!(with("all of s1"), "s1");
     assert_eq!(with("\n  - s1\n  - s2"), r#"{"any":[s1,s2]}"#);
 }
@@ -90,7 +113,21 @@ fn conditions_bind_not_before_and_before_or() {
 #[test]
 fn what_no_filter_can_say_is_refused_by_its_part() {
     let one = |condition: &str| format!("s:\n  a: b\ncondition: {condition}");
-    for condition in ["s | count() > 5", "s and", "s s", "(s", "s)", "t", "2 of them", "1 of t*", "1 of", "'  '", "5", "not", "and s"] {
+    for condition in [
+        "s | count() > 5",
+        "s and",
+        "s s",
+        "(s",
+        "s)",
+        "t",
+        "2 of them",
+        "1 of t*",
+        "1 of",
+        "'  '",
+        "5",
+        "not",
+        "and s",
+    ] {
         refuses(&one(condition), "detection.condition");
     }
     refuses(&one(&format!("{}s", "not ".repeat(40))), "detection.condition");
@@ -115,10 +152,22 @@ fn what_no_filter_can_say_is_refused_by_its_part() {
     }
     refuses("s: {}\ncondition: s", "detection.s");
     refuses("s: true\ncondition: s", "detection.s");
-    let broken = |rule: &str| read_rules(rule).and_then(|rules| rules[0].filter()).expect_err("must be refused");
-    assert_eq!(broken("title: t\ncorrelation:\n  type: event_count").parameter_name(), Some("correlation"));
+}
+
+#[test]
+fn what_is_not_a_rule_is_refused() {
+    let broken = |rule: &str| {
+        read_rules(rule).and_then(|rules| rules[0].filter()).expect_err("must be refused")
+    };
+    assert_eq!(
+        broken("title: t\ncorrelation:\n  type: event_count").parameter_name(),
+        Some("correlation")
+    );
     assert_eq!(broken("title: t\naction: global").parameter_name(), Some("action"));
-    assert_eq!(broken("title: t\ndetection: {s: {a: b}, condition: s}").parameter_name(), Some("logsource"));
+    assert_eq!(
+        broken("title: t\ndetection: {s: {a: b}, condition: s}").parameter_name(),
+        Some("logsource")
+    );
     assert_eq!(broken("title: t").parameter_name(), Some("detection"));
     for (yaml, message) in [
         ("", "holds no rule"),
@@ -133,7 +182,11 @@ fn what_no_filter_can_say_is_refused_by_its_part() {
     let bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned()
         + &(0..9)
             .map(|step| {
-                format!("b{step}: &b{step} [{}]\n", vec![if step == 0 { "*a".to_owned() } else { format!("*b{}", step - 1) }; 9].join(", "))
+                format!(
+                    "b{step}: &b{step} [{}]\n",
+                    vec![if step == 0 { "*a".to_owned() } else { format!("*b{}", step - 1) }; 9]
+                        .join(", ")
+                )
             })
             .collect::<String>();
     assert!(broken(&bomb).to_string().contains("is no YAML"));
@@ -143,12 +196,22 @@ fn what_no_filter_can_say_is_refused_by_its_part() {
 
 #[test]
 fn several_rules_stand_in_one_file_and_log_sources_are_formats() {
-    let rule = |title: &str, source: &str| format!("title: {title}\nlogsource: {source}\ndetection: {{s: {{a: b}}, condition: s}}\n");
-    let sources = ["{product: aws, service: cloudtrail}", "{product: kubernetes}", "{product: windows, service: security}", "{}"];
+    let rule = |title: &str, source: &str| {
+        format!("title: {title}\nlogsource: {source}\ndetection: {{s: {{a: b}}, condition: s}}\n")
+    };
+    let sources = [
+        "{product: aws, service: cloudtrail}",
+        "{product: kubernetes}",
+        "{product: windows, service: security}",
+        "{}",
+    ];
     let yaml = sources.iter().map(|source| rule("t", source)).collect::<Vec<_>>().join("---\n");
     let rules = read_rules(&yaml).expect("four rules");
     let found: Vec<_> = rules.iter().map(|rule| rule.filter().expect("a filter")).collect();
-    assert_eq!(found[0].0, json!({ "format": "cloudtrail", "all": [{ "record": [{ "path": "a", "like": ["b"] }] }] }));
+    assert_eq!(
+        found[0].0,
+        json!({ "format": "cloudtrail", "all": [{ "record": [{ "path": "a", "like": ["b"] }] }] })
+    );
     assert_eq!((found[1].0["format"].as_str(), found[1].1.is_none()), (Some("k8s"), true));
     assert_eq!(found[2].0["format"], Json::Null);
     assert!(found[2].1.as_ref().expect("a note").contains("windows/security"));

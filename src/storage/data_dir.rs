@@ -38,8 +38,8 @@ impl DataDir {
     /// Opens, and for writing creates, the data directory at `root`.
     ///
     /// # Errors
-    /// A directory that is not there (reading), holds something else, was written by another version, or is open in
-    /// another process.
+    /// A directory that is not there (reading), holds something else, was written by another
+    /// version, or is open in another process.
     pub fn open(root: &Path, access: AccessMode) -> Result<Self> {
         let mark = root.join(VERSION_FILE);
         if !mark.exists() {
@@ -49,7 +49,8 @@ impl DataDir {
         let store = Store::new(root)?;
         let lock = lock(root, access)?;
         if !mark.exists() {
-            let version = serde_json::to_vec(&VersionMark { format: FORMAT_VERSION }).expect("a number is valid JSON");
+            let version = serde_json::to_vec(&VersionMark { format: FORMAT_VERSION })
+                .expect("a number is valid JSON");
             store.put(VERSION_FILE, &version, PutMode::Replace)?;
         }
         check_version(&store)?;
@@ -57,30 +58,38 @@ impl DataDir {
         Ok(Self { store, key, _lock: lock })
     }
 
-    /// Makes the directory at `root` ready to become a new data directory with these rules of redaction.
+    /// Makes the directory at `root` ready to become a new data directory with these rules of
+    /// redaction.
     ///
     /// # Errors
     /// A directory that is a data directory already, or holds something else.
     pub fn prepare(root: &Path, redaction: Option<&[u8]>) -> Result<()> {
-        let exists = |what: &str| Err(Error::new(ErrorKind::Exists, format!("{} {what}", root.display())));
+        let exists =
+            |what: &str| Err(Error::new(ErrorKind::Exists, format!("{} {what}", root.display())));
         if root.join(VERSION_FILE).exists() {
-            return exists("is a data directory already: change its redaction.json and start it again");
+            return exists(
+                "is a data directory already: change its redaction.json and start it again",
+            );
         }
         refuse_unless_new(root, AccessMode::Write)?;
         create_root(root)?;
         let Some(rules) = redaction else { return Ok(()) };
         match Store::new(root)?.put(REDACTION_FILE, rules, PutMode::Create) {
-            Err(_) if root.join(REDACTION_FILE).exists() => exists("has a redaction.json already: leave out the rules, or remove it"),
+            Err(_) if root.join(REDACTION_FILE).exists() => {
+                exists("has a redaction.json already: leave out the rules, or remove it")
+            }
             done => done,
         }
     }
 
-    /// The rules of redaction and the key for them, if there are rules. The key is made when it is first needed.
+    /// The rules of redaction and the key for them, if there are rules. The key is made when it is
+    /// first needed.
     ///
     /// # Errors
     /// Files that cannot be read or written.
     pub fn redaction(&self) -> Result<Option<(Vec<u8>, [u8; 32])>> {
-        // Rules are written by people: others than before are said and taken, but not that there are none any more.
+        // Rules are written by people: others than before are said and taken, but not that there
+        // are none any more.
         let rules = match read_guarded(&self.store, REDACTION_FILE)? {
             Marked::Sound(rules) => {
                 if !self.store.exists(&super::paths::mark(REDACTION_FILE)) {
@@ -99,7 +108,8 @@ impl DataDir {
         Ok(Some((rules, key(&self.store, REDACTION_KEY, AccessMode::Write)?)))
     }
 
-    /// The directory's own key, which cursors are signed with. It is made when the directory is first opened for writing.
+    /// The directory's own key, which cursors are signed with. It is made when the directory is
+    /// first opened for writing.
     pub fn key(&self) -> [u8; 32] {
         self.key
     }
@@ -117,22 +127,29 @@ fn refuse_unless_new(root: &Path, access: AccessMode) -> Result<()> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
         Err(cause) => return Err(Error::io(shown, cause)),
     };
-    // Rules of redaction may be there first, and their key of an earlier store. A process that was killed while it made the
-    // directory leaves its lock file, and files under temporary names.
-    let begins = |name: &str, file: &str| name.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'));
+    // Rules of redaction may be there first, and their key of an earlier store. A process that was
+    // killed while it made the directory leaves its lock file, and files under temporary names.
+    let begins = |name: &str, file: &str| {
+        name.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+    };
     let own = |name: &str| {
         name == LOCK_FILE
             || name.strip_prefix(VERSION_FILE).is_some_and(|rest| rest.starts_with('#'))
             || [REDACTION_FILE, REDACTION_KEY].iter().any(|file| begins(name, file))
     };
-    let foreign = entries.is_some_and(|entries| entries.flatten().any(|entry| !entry.file_name().to_str().is_some_and(own)));
+    let foreign = entries.is_some_and(|entries| {
+        entries.flatten().any(|entry| !entry.file_name().to_str().is_some_and(own))
+    });
     match access {
-        _ if foreign => {
-            Err(Error::invalid(format!("{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals")))
-        }
-        AccessMode::Read => {
-            Err(Error::new(ErrorKind::NotFound, format!("there is no data directory at {shown}; `annals init --data {shown}` makes one")))
-        }
+        _ if foreign => Err(Error::invalid(format!(
+            "{shown} is not empty and holds no {VERSION_FILE}: it is not a data directory of annals"
+        ))),
+        AccessMode::Read => Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "there is no data directory at {shown}; `annals init --data {shown}` makes one"
+            ),
+        )),
         AccessMode::Write => Ok(()),
     }
 }
@@ -150,8 +167,13 @@ fn lock(root: &Path, access: AccessMode) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            let holder = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
-            let what = format!("{} is in use by {holder}: stop it, or ask it with --url", root.display());
+            let holder = if holder.trim().is_empty() {
+                "another process".to_owned()
+            } else {
+                holder.trim().to_owned()
+            };
+            let what =
+                format!("{} is in use by {holder}: stop it, or ask it with --url", root.display());
             return Err(Error::new(ErrorKind::Locked, what));
         }
         Err(TryLockError::Error(cause)) => return Err(Error::io(path.display(), cause)),
@@ -169,12 +191,17 @@ fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
         Ok(bytes) => {
             match read_guarded(store, file)? {
                 Marked::Changed(_) => return Err(changed(store, file)),
-                _ if access == AccessMode::Write && !store.exists(&super::paths::mark(file)) => accept(store, file, &bytes)?,
+                _ if access == AccessMode::Write && !store.exists(&super::paths::mark(file)) => {
+                    accept(store, file, &bytes)?
+                }
                 _ => {}
             }
-            return bytes
-                .try_into()
-                .map_err(|_| Error::corrupt(format!("{} is no key of 32 bytes: restore it from a copy", store.path(file).display())));
+            return bytes.try_into().map_err(|_| {
+                Error::corrupt(format!(
+                    "{} is no key of 32 bytes: restore it from a copy",
+                    store.path(file).display()
+                ))
+            });
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             if read_guarded(store, file)? == Marked::Gone {
@@ -184,7 +211,8 @@ fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
         Err(error) => return Err(error),
     }
     let mut key = [0; 32];
-    getrandom::fill(&mut key).context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
+    getrandom::fill(&mut key)
+        .context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
     if access == AccessMode::Write {
         put_guarded(store, file, &key)?;
     }
@@ -214,7 +242,10 @@ mod tests {
     fn a_second_process_is_kept_out_and_readers_share() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let root = folder.path().join("data");
-        assert_eq!(DataDir::open(&root, AccessMode::Read).expect_err("nothing there").kind(), ErrorKind::NotFound);
+        assert_eq!(
+            DataDir::open(&root, AccessMode::Read).expect_err("nothing there").kind(),
+            ErrorKind::NotFound
+        );
         let writer = DataDir::open(&root, AccessMode::Write).expect("a new directory");
         let refused = DataDir::open(&root, AccessMode::Read).expect_err("a writer has it");
         assert_eq!(refused.kind(), ErrorKind::Locked);
@@ -222,7 +253,10 @@ mod tests {
         drop(writer);
         let _one = DataDir::open(&root, AccessMode::Read).expect("a reader");
         let _two = DataDir::open(&root, AccessMode::Read).expect("another reader");
-        assert_eq!(DataDir::open(&root, AccessMode::Write).expect_err("readers have it").kind(), ErrorKind::Locked);
+        assert_eq!(
+            DataDir::open(&root, AccessMode::Write).expect_err("readers have it").kind(),
+            ErrorKind::Locked
+        );
     }
 
     #[test]
@@ -232,25 +266,41 @@ mod tests {
         DataDir::prepare(&root, Some(b"rules")).expect("nothing is there");
         let refused = DataDir::prepare(&root, Some(b"others")).expect_err("there are rules");
         assert_eq!(refused.kind(), ErrorKind::Exists);
-        assert_eq!(DataDir::open(&root, AccessMode::Read).expect_err("no store yet").kind(), ErrorKind::NotFound);
+        assert_eq!(
+            DataDir::open(&root, AccessMode::Read).expect_err("no store yet").kind(),
+            ErrorKind::NotFound
+        );
         let data = DataDir::open(&root, AccessMode::Write).expect("a new directory");
-        assert_eq!(data.redaction().expect("a key is made").map(|(rules, _)| rules), Some(b"rules".to_vec()));
+        assert_eq!(
+            data.redaction().expect("a key is made").map(|(rules, _)| rules),
+            Some(b"rules".to_vec())
+        );
         drop(data);
         assert_eq!(DataDir::prepare(&root, None).expect_err("a store").kind(), ErrorKind::Exists);
         fs::write(folder.path().join("notes.txt"), "mine").expect("a foreign file");
-        assert_eq!(DataDir::prepare(folder.path(), None).expect_err("foreign").kind(), ErrorKind::Invalid);
+        assert_eq!(
+            DataDir::prepare(folder.path(), None).expect_err("foreign").kind(),
+            ErrorKind::Invalid
+        );
     }
 
     #[test]
     fn other_versions_and_other_directories_are_refused() {
         let folder = tempfile::tempdir().expect("a temporary directory");
         fs::write(folder.path().join("notes.txt"), "mine").expect("a foreign file");
-        assert_eq!(DataDir::open(folder.path(), AccessMode::Write).expect_err("foreign").kind(), ErrorKind::Invalid);
-        fs::write(folder.path().join(VERSION_FILE), "{\"format\":99}").expect("a mark of the future");
+        assert_eq!(
+            DataDir::open(folder.path(), AccessMode::Write).expect_err("foreign").kind(),
+            ErrorKind::Invalid
+        );
+        fs::write(folder.path().join(VERSION_FILE), "{\"format\":99}")
+            .expect("a mark of the future");
         let refused = DataDir::open(folder.path(), AccessMode::Write).expect_err("the future");
         assert_eq!(refused.kind(), ErrorKind::Version);
         assert!(refused.to_string().contains("format 99"), "{refused}");
         fs::write(folder.path().join(VERSION_FILE), "not json").expect("a damaged mark");
-        assert_eq!(DataDir::open(folder.path(), AccessMode::Write).expect_err("damage").kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            DataDir::open(folder.path(), AccessMode::Write).expect_err("damage").kind(),
+            ErrorKind::Corrupt
+        );
     }
 }

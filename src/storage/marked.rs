@@ -13,7 +13,8 @@ const MARK_BYTES: usize = 10;
 /// # Errors
 /// A value that JSON cannot have.
 pub(super) fn marked<T: Serialize>(value: &T) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(value).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+    let mut bytes = serde_json::to_vec(value)
+        .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
     let mark = format!("\n{:08x}\n", crc32c::crc32c(&bytes));
     bytes.extend_from_slice(mark.as_bytes());
     Ok(bytes)
@@ -37,8 +38,14 @@ pub(super) fn read_marked<T: DeserializeOwned>(store: &Store, path: &str) -> Res
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let damaged = || Error::corrupt(format!("{} is damaged: it is not what was written", store.path(path).display()));
-    let (body, mark) = bytes.split_at_checked(bytes.len().wrapping_sub(MARK_BYTES)).ok_or_else(damaged)?;
+    let damaged = || {
+        Error::corrupt(format!(
+            "{} is damaged: it is not what was written",
+            store.path(path).display()
+        ))
+    };
+    let (body, mark) =
+        bytes.split_at_checked(bytes.len().wrapping_sub(MARK_BYTES)).ok_or_else(damaged)?;
     if mark != format!("\n{:08x}\n", crc32c::crc32c(body)).as_bytes() {
         return Err(damaged());
     }

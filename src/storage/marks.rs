@@ -1,7 +1,9 @@
-//! The hashes of small files that others may read or write: policy, saved views, keys, rules of redaction.
+//! The hashes of small files that others may read or write: policy, saved views, keys, rules of
+//! redaction.
 //!
-//! The hash of a file stands in a file of its own. While one is replaced by another, both hashes are good: a process that
-//! ends in between leaves a file that has one of them. A file of an earlier version has none, and is taken as it is.
+//! The hash of a file stands in a file of its own. While one is replaced by another, both hashes
+//! are good: a process that ends in between leaves a file that has one of them. A file of an
+//! earlier version has none, and is taken as it is.
 
 use super::marked::{put_marked, read_marked};
 use super::paths;
@@ -31,8 +33,12 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 fn hashes(store: &Store, name: &str) -> Result<Vec<String>> {
-    let advice = format!("the hash of {name} (if that file is known to be whole, remove this one and start again)");
-    Ok(read_marked(store, &paths::mark(name)).map_err(|error| error.at(advice))?.unwrap_or_default())
+    let advice = format!(
+        "the hash of {name} (if that file is known to be whole, remove this one and start again)"
+    );
+    Ok(read_marked(store, &paths::mark(name))
+        .map_err(|error| error.at(advice))?
+        .unwrap_or_default())
 }
 
 /// Writes a small file of the data directory and its hash.
@@ -69,7 +75,10 @@ pub fn read_guarded(store: &Store, name: &str) -> Result<Marked> {
     match store.read(name) {
         Ok(bytes) if good.is_empty() || good.contains(&hash(&bytes)) => Ok(Marked::Sound(bytes)),
         Ok(bytes) => Ok(Marked::Changed(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound && (good.is_empty() || good.iter().any(|hash| hash == NONE)) => {
+        Err(error)
+            if error.kind() == ErrorKind::NotFound
+                && (good.is_empty() || good.iter().any(|hash| hash == NONE)) =>
+        {
             Ok(Marked::Absent)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Marked::Gone),
@@ -130,11 +139,13 @@ mod tests {
         assert_eq!(read(), Marked::Changed(b"onf".to_vec()));
         store.remove("policy.json").expect("damage");
         assert_eq!(read(), Marked::Gone);
-        put_marked(&store, &paths::mark("policy.json"), &[NONE.to_owned(), hash(b"one")]).expect("a mark");
+        put_marked(&store, &paths::mark("policy.json"), &[NONE.to_owned(), hash(b"one")])
+            .expect("a mark");
         assert_eq!(read(), Marked::Absent, "the first was about to be written");
         // Both moments at which the process may end.
         store.put("policy.json", b"one", PutMode::Replace).expect("a file");
-        put_marked(&store, &paths::mark("policy.json"), &[hash(b"one"), hash(b"two")]).expect("a mark");
+        put_marked(&store, &paths::mark("policy.json"), &[hash(b"one"), hash(b"two")])
+            .expect("a mark");
         assert_eq!(read(), Marked::Sound(b"one".to_vec()));
         store.put("policy.json", b"two", PutMode::Replace).expect("a file");
         assert_eq!(read(), Marked::Sound(b"two".to_vec()));

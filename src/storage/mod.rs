@@ -1,9 +1,12 @@
-//! Everything that touches a disk: the durable store, the data directory, segments and the Delta table.
+//! Everything that touches a disk: the durable store, the data directory, segments and the Delta
+//! table.
 //!
-//! **Invariant:** when a call of this floor that writes returns, what it wrote survives a power cut. Files are written
-//! under a temporary name, synced, published by one rename or link, and then their directory is synced.
+//! **Invariant:** when a call of this floor that writes returns, what it wrote survives a power
+//! cut. Files are written under a temporary name, synced, published by one rename or link, and then
+//! their directory is synced.
 
 mod data_dir;
+mod durable_objects;
 mod marked;
 mod marks;
 pub mod paths;
@@ -19,6 +22,6 @@ pub use marks::{Marked, accept, changed, check_marks, gone, put_guarded, read_gu
 pub use process::{Memory, memory};
 pub use store::{PutMode, Store};
 pub use table::{
-    Account, Archived, LogFileCopy, NewSegment, Table, TableLog, TableSegment, check_archives, check_log, check_same_history,
-    clear_archives, files_to_copy, prune_log,
+    Account, Archived, LogFileCopy, NewSegment, Table, TableLog, TableSegment, check_archives,
+    check_log, check_same_history, clear_archives, files_to_copy, prune_log,
 };

@@ -182,10 +182,15 @@ mod tests {
 
     #[test]
     fn the_numbers_are_read_back_from_the_names_of_quarantine() {
-        let numbers = |path: String| quarantine_numbers(path.strip_prefix("quarantine/").expect("its folder"));
+        let numbers = |path: String| {
+            quarantine_numbers(path.strip_prefix("quarantine/").expect("its folder"))
+        };
         assert_eq!(numbers(quarantine_log(7)), Some((7, None)));
         assert_eq!(numbers(quarantine_kept(7, 1 << 40)), Some((7, Some(1 << 40))));
-        assert_eq!(["files.json", "01ABC.ndjson", "x.log", "1.kept"].map(quarantine_numbers), [None; 4]);
+        assert_eq!(
+            ["files.json", "01ABC.ndjson", "x.log", "1.kept"].map(quarantine_numbers),
+            [None; 4]
+        );
     }
 
     #[test]
@@ -193,10 +198,17 @@ mod tests {
         let name = |path: &str| path.rsplit('/').next().expect("a name").to_owned();
         assert_eq!(commit_of(&name(&table_log(7))), Some(7));
         assert_eq!(checkpoint_of(&name(&table_checkpoint(99))), Some(99));
-        assert_eq!(checkpoint_of("00000000000000000099.checkpoint.0000000001.0000000002.parquet"), Some(99));
+        assert_eq!(
+            checkpoint_of("00000000000000000099.checkpoint.0000000001.0000000002.parquet"),
+            Some(99)
+        );
         assert_eq!(archive_of(&name(&table_archive(3, 40))), Some((3, 40)));
         for other in ["_last_checkpoint", "7.json", "00000000000000000099.crc"] {
-            assert_eq!((commit_of(other), checkpoint_of(other), archive_of(other)), (None, None, None), "{other}");
+            assert_eq!(
+                (commit_of(other), checkpoint_of(other), archive_of(other)),
+                (None, None, None),
+                "{other}"
+            );
         }
     }
 }

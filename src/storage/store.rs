@@ -1,20 +1,16 @@
 //! The store: files that are durable when a call returns.
 //!
-//! `object_store` 0.13's local store never syncs, so a power cut after its put leaves files of zero bytes with names
-//! that exist. Ours writes a temporary file, syncs it, publishes it by one link or rename, and syncs the directory and
-//! every directory it had to create. Delta Lake gets the same through [`Store::object_store`].
+//! `object_store` 0.13's local store never syncs, so a power cut after its put leaves files of zero
+//! bytes with names that exist. Ours writes a temporary file, syncs it, publishes it by one link or
+//! rename, and syncs the directory and every directory it had to create. Delta Lake gets the same
+//! through [`Store::object_store`].
 
+use super::durable_objects::DurableStore;
 use super::segment::Opened;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use async_trait::async_trait;
-use futures::stream::{BoxStream, StreamExt};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use object_store::path::Path as ObjectPath;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, RenameOptions, UploadPart,
-};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -34,7 +30,8 @@ pub enum PutMode {
     Replace,
 }
 
-/// The files of one data directory. On object storage later, the same type will stand before the bucket and its cache.
+/// The files of one data directory. On object storage later, the same type will stand before the
+/// bucket and its cache.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
@@ -94,14 +91,21 @@ impl Store {
     /// [`PutMode::Create`] on a name that exists; a full or failing disk.
     pub fn put(&self, path: &str, bytes: &[u8], mode: PutMode) -> Result<()> {
         let target = self.path(path);
-        self.files.publish(&target, &[bytes], mode).map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
+        self.files
+            .publish(&target, &[bytes], mode)
+            .map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
     }
 
-    /// Writes a new file piece by piece, so that it is never in memory as a whole. When this returns, it is durable.
+    /// Writes a new file piece by piece, so that it is never in memory as a whole. When this
+    /// returns, it is durable.
     ///
     /// # Errors
     /// A name that exists; a full or failing disk. There is no file then.
-    pub fn put_in_pieces(&self, path: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    pub fn put_in_pieces(
+        &self,
+        path: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
         let target = self.path(path);
         let published = self.files.publish_with(&target, PutMode::Create, |file| {
             let mut pieces = io::BufWriter::with_capacity(PIECE_BYTES, file);
@@ -117,7 +121,8 @@ impl Store {
     /// A disk that fails.
     pub fn create_folder(&self, path: &str) -> Result<()> {
         let target = self.path(path);
-        create_folder(&target).map_err(|cause| Error::io(format!("cannot make {}", target.display()), cause))
+        create_folder(&target)
+            .map_err(|cause| Error::io(format!("cannot make {}", target.display()), cause))
     }
 
     /// Reads a whole file.
@@ -129,15 +134,16 @@ impl Store {
         fs::read(&source).map_err(|cause| Error::io(source.display(), cause))
     }
 
-    /// Reads a whole file from the disk itself: what a write left in memory is given up first, so that what comes back is
-    /// what would come back after a power cut.
+    /// Reads a whole file from the disk itself: what a write left in memory is given up first, so
+    /// that what comes back is what would come back after a power cut.
     ///
     /// # Errors
     /// A file that is not there or cannot be read.
     pub fn read_back(&self, path: &str) -> Result<Vec<u8>> {
         let mut file = self.open(path)?;
         let failed = |cause: io::Error| Error::io(self.path(path).display(), cause);
-        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(|cause| failed(cause.into()))?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)
+            .map_err(|cause| failed(cause.into()))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         Ok(bytes)
@@ -148,7 +154,8 @@ impl Store {
     /// # Errors
     /// A disk that cannot be asked.
     pub fn free_bytes(&self) -> Result<u64> {
-        let stat = rustix::fs::statvfs(&self.root).map_err(|cause| Error::io(self.root.display(), cause.into()))?;
+        let stat = rustix::fs::statvfs(&self.root)
+            .map_err(|cause| Error::io(self.root.display(), cause.into()))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
@@ -168,7 +175,9 @@ impl Store {
     pub fn remove(&self, path: &str) -> Result<()> {
         let target = self.path(path);
         match fs::remove_file(&target) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::io(target.display(), cause)),
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(target.display(), cause))
+            }
             _ => Ok(()),
         }
     }
@@ -179,12 +188,15 @@ impl Store {
     /// A disk that fails.
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
         let (source, target) = (self.path(from), self.path(to));
-        let folder = |path: &Path| path.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
+        let folder =
+            |path: &Path| path.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
         let moved = create_folder(&folder(&target))
             .and_then(|()| fs::rename(&source, &target))
             .and_then(|()| sync_folder(&folder(&target)))
             .and_then(|()| sync_folder(&folder(&source)));
-        moved.map_err(|cause| Error::io(format!("cannot move {} to {}", source.display(), target.display()), cause))
+        moved.map_err(|cause| {
+            Error::io(format!("cannot move {} to {}", source.display(), target.display()), cause)
+        })
     }
 
     /// Removes a folder that is empty.
@@ -196,7 +208,8 @@ impl Store {
         fs::remove_dir(&target).map_err(|cause| Error::io(target.display(), cause))
     }
 
-    /// The names in a folder, in order; none when the folder is not there. Temporary files are left out.
+    /// The names in a folder, in order; none when the folder is not there. Temporary files are left
+    /// out.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -213,7 +226,9 @@ impl Store {
     pub fn changed(&self, path: &str) -> Result<Option<Timestamp>> {
         let source = self.path(path);
         match fs::metadata(&source).and_then(|file| file.modified()) {
-            Ok(changed) => Ok(Some(Timestamp::from_millis(chrono::DateTime::<chrono::Utc>::from(changed).timestamp_millis()))),
+            Ok(changed) => Ok(Some(Timestamp::from_millis(
+                chrono::DateTime::<chrono::Utc>::from(changed).timestamp_millis(),
+            ))),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(Error::io(source.display(), cause)),
         }
@@ -226,8 +241,11 @@ impl Store {
     pub fn touch(&self, path: &str, now: Timestamp) -> Result<()> {
         let source = self.path(path);
         let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().max(0) as u64);
-        match File::options().append(true).open(&source).and_then(|file| file.set_modified(moment)) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::io(source.display(), cause)),
+        match File::options().append(true).open(&source).and_then(|file| file.set_modified(moment))
+        {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(source.display(), cause))
+            }
             _ => Ok(()),
         }
     }
@@ -257,7 +275,8 @@ impl Store {
         Arc::new(DurableStore { inner: LocalFileSystem::new(), files: Arc::clone(&self.files) })
     }
 
-    /// How many names the readers of the table were given in listings, and how many files they have read.
+    /// How many names the readers of the table were given in listings, and how many files they have
+    /// read.
     pub fn work(&self) -> (u64, u64) {
         (self.files.listed.load(Ordering::Relaxed), self.files.read.load(Ordering::Relaxed))
     }
@@ -268,25 +287,35 @@ impl Store {
     /// A path that no URL can express.
     pub fn url(&self, folder: &str) -> Result<url::Url> {
         let path = self.path(folder);
-        url::Url::from_directory_path(&path).map_err(|()| Error::invalid(format!("{} cannot be written as a URL", path.display())))
+        url::Url::from_directory_path(&path)
+            .map_err(|()| Error::invalid(format!("{} cannot be written as a URL", path.display())))
     }
 }
 
 /// Publishes files durably.
 #[derive(Debug, Default)]
-struct Files {
-    temporary: AtomicU64,
-    listed: AtomicU64,
-    read: AtomicU64,
+pub(super) struct Files {
+    pub(super) temporary: AtomicU64,
+    pub(super) listed: AtomicU64,
+    pub(super) read: AtomicU64,
 }
 
 impl Files {
-    fn publish(&self, target: &Path, parts: &[&[u8]], mode: PutMode) -> io::Result<()> {
-        self.publish_with(target, mode, |file| parts.iter().try_for_each(|part| file.write_all(part)))
+    pub(super) fn publish(&self, target: &Path, parts: &[&[u8]], mode: PutMode) -> io::Result<()> {
+        self.publish_with(target, mode, |file| {
+            parts.iter().try_for_each(|part| file.write_all(part))
+        })
     }
 
-    fn publish_with(&self, target: &Path, mode: PutMode, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-        let folder = target.parent().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder"))?;
+    fn publish_with(
+        &self,
+        target: &Path,
+        mode: PutMode,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let folder = target.parent().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder")
+        })?;
         create_folder(folder)?;
         let (temporary, mut file) = self.temporary(target)?;
         let written = (|| {
@@ -305,7 +334,8 @@ impl Files {
         sync_folder(folder)
     }
 
-    /// A new file beside `target`. The `#` and number are what `object_store` leaves out of its listings too.
+    /// A new file beside `target`. The `#` and number are what `object_store` leaves out of its
+    /// listings too.
     fn temporary(&self, target: &Path) -> io::Result<(PathBuf, File)> {
         loop {
             let number = self.temporary.fetch_add(1, Ordering::Relaxed);
@@ -336,149 +366,23 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
-}
-
-/// `object_store`'s local store with our way of writing.
-#[derive(Debug)]
-struct DurableStore {
-    inner: LocalFileSystem,
-    files: Arc<Files>,
-}
-
-impl std::fmt::Display for DurableStore {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("durable local files")
-    }
-}
-
-fn store_error(path: &ObjectPath, cause: io::Error) -> object_store::Error {
-    let path = path.to_string();
-    match cause.kind() {
-        io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path, source: cause.into() },
-        io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: cause.into() },
-        _ => object_store::Error::Generic { store: "durable local files", source: cause.into() },
-    }
-}
-
-impl DurableStore {
-    fn publish(&self, location: &ObjectPath, payload: &PutPayload, mode: PutMode) -> object_store::Result<PutResult> {
-        let target = self.inner.path_to_filesystem(location)?;
-        let parts: Vec<&[u8]> = payload.iter().map(AsRef::as_ref).collect();
-        self.files.publish(&target, &parts, mode).map_err(|cause| store_error(location, cause))?;
-        Ok(PutResult { e_tag: None, version: None })
-    }
-
-    fn sync(&self, location: &ObjectPath) -> object_store::Result<()> {
-        let path = self.inner.path_to_filesystem(location)?;
-        let synced = File::open(&path).and_then(|file| file.sync_all());
-        synced.and_then(|()| path.parent().map_or(Ok(()), sync_folder)).map_err(|cause| store_error(location, cause))
-    }
-}
-
-type Listed = BoxStream<'static, object_store::Result<ObjectMeta>>;
-
-/// The same listing, counted.
-fn counted(listed: Listed, files: Arc<Files>) -> Listed {
-    let count = move |_: &object_store::Result<ObjectMeta>| {
-        files.listed.fetch_add(1, Ordering::Relaxed);
-    };
-    listed.inspect(count).boxed()
-}
-
-#[async_trait]
-impl ObjectStore for DurableStore {
-    async fn put_opts(&self, location: &ObjectPath, payload: PutPayload, opts: PutOptions) -> object_store::Result<PutResult> {
-        match opts.mode {
-            object_store::PutMode::Create => self.publish(location, &payload, PutMode::Create),
-            object_store::PutMode::Overwrite => self.publish(location, &payload, PutMode::Replace),
-            object_store::PutMode::Update(_) => {
-                Err(object_store::Error::NotSupported { source: "local files have no conditional update".into() })
-            }
-        }
-    }
-
-    async fn put_multipart_opts(&self, location: &ObjectPath, _: PutMultipartOptions) -> object_store::Result<Box<dyn MultipartUpload>> {
-        let store = Self { inner: LocalFileSystem::new(), files: Arc::clone(&self.files) };
-        Ok(Box::new(Upload { store, location: location.clone(), parts: Vec::new() }))
-    }
-
-    async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> object_store::Result<GetResult> {
-        self.files.read.fetch_add(1, Ordering::Relaxed);
-        self.inner.get_opts(location, options).await
-    }
-
-    async fn get_ranges(&self, location: &ObjectPath, ranges: &[std::ops::Range<u64>]) -> object_store::Result<Vec<bytes::Bytes>> {
-        self.inner.get_ranges(location, ranges).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, object_store::Result<ObjectPath>>,
-    ) -> BoxStream<'static, object_store::Result<ObjectPath>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        counted(self.inner.list(prefix), Arc::clone(&self.files))
-    }
-
-    fn list_with_offset(&self, prefix: Option<&ObjectPath>, offset: &ObjectPath) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        counted(self.inner.list_with_offset(prefix, offset), Arc::clone(&self.files))
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&ObjectPath>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &ObjectPath, to: &ObjectPath, options: CopyOptions) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await?;
-        self.sync(to)
-    }
-
-    async fn rename_opts(&self, from: &ObjectPath, to: &ObjectPath, options: RenameOptions) -> object_store::Result<()> {
-        self.inner.rename_opts(from, to, options).await?;
-        self.sync(to)
-    }
-}
-
-/// An upload in parts, held in memory until it is whole: a part of a file must never have its name.
-#[derive(Debug)]
-struct Upload {
-    store: DurableStore,
-    location: ObjectPath,
-    parts: Vec<bytes::Bytes>,
-}
-
-#[async_trait]
-impl MultipartUpload for Upload {
-    fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.parts.extend(data);
-        Box::pin(futures::future::ready(Ok(())))
-    }
-
-    async fn complete(&mut self) -> object_store::Result<PutResult> {
-        let payload = PutPayload::from_iter(std::mem::take(&mut self.parts));
-        self.store.publish(&self.location, &payload, PutMode::Replace)
-    }
-
-    async fn abort(&mut self) -> object_store::Result<()> {
-        self.parts.clear();
-        Ok(())
-    }
 }
 
 /// Creates a directory for data, durably.
 pub(super) fn create_root(root: &Path) -> Result<()> {
-    let absolute = std::path::absolute(root).context(ErrorKind::Invalid, || format!("{}", root.display()))?;
-    create_folder(&absolute).map_err(|cause| Error::io(format!("cannot create {}", root.display()), cause))
+    let absolute =
+        std::path::absolute(root).context(ErrorKind::Invalid, || format!("{}", root.display()))?;
+    create_folder(&absolute)
+        .map_err(|cause| Error::io(format!("cannot create {}", root.display()), cause))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use object_store::ObjectStoreExt;
+    use object_store::path::Path as ObjectPath;
+    use object_store::{ObjectStoreExt, PutOptions};
 
     #[test]
     fn create_refuses_a_name_that_exists_and_replace_does_not() {
@@ -504,7 +408,8 @@ mod tests {
             objects.put_opts(&path, "one".into(), create()).await.expect("the first commit");
             let second = objects.put_opts(&path, "two".into(), create()).await;
             assert!(matches!(second, Err(object_store::Error::AlreadyExists { .. })), "{second:?}");
-            let read = objects.get(&path).await.expect("the file").bytes().await.expect("its bytes");
+            let read =
+                objects.get(&path).await.expect("the file").bytes().await.expect("its bytes");
             assert_eq!(read.as_ref(), b"one");
         });
     }

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use unicode_normalization::char::{canonical_combining_class, compose};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-/// The folded form of a text: compatibility forms as their plain ones (NFKC, so full-width `ＥＣＳ` is `ECS`), letters in
-/// lower case.
+/// The folded form of a text: compatibility forms as their plain ones (NFKC, so full-width `ＥＣＳ` is
+/// `ECS`), letters in lower case.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -19,11 +19,12 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
 }
 
-/// Whether a character of a folded text may become another one with what comes before or after it: marks, kana that take one, parts of
-/// Hangul syllables.
+/// Whether a character of a folded text may become another one with what comes before or after it:
+/// marks, kana that take one, parts of Hangul syllables.
 pub fn melts(letter: char) -> bool {
     static SECONDS: LazyLock<Vec<char>> = LazyLock::new(|| {
-        let all = ('\u{300}'..'\u{20000}').filter(|letter| is_nfkc_quick(once(*letter)) == IsNormalized::Maybe);
+        let all = ('\u{300}'..'\u{20000}')
+            .filter(|letter| is_nfkc_quick(once(*letter)) == IsNormalized::Maybe);
         all.collect()
     });
     !matches!(letter, '\u{3400}'..='\u{9fff}')
@@ -42,7 +43,8 @@ pub fn plain_forms(text: &str) -> Cow<'_, str> {
 pub(super) enum Class {
     /// Part of a word: a letter or a digit of a script that puts something between words.
     Word,
-    /// A word of its own: an ideograph, kana, a letter of a script without spaces, a symbol such as an emoji.
+    /// A word of its own: an ideograph, kana, a letter of a script without spaces, a symbol such as
+    /// an emoji.
     Wide,
     /// Between words: ASCII punctuation, `_` included, white space, controls.
     Gap,
@@ -53,17 +55,21 @@ pub(super) fn class(letter: char) -> Class {
         '0'..='9' | 'a'..='z' | 'A'..='Z' => Class::Word,
         '\0'..='\u{7f}' => Class::Gap,
         _ if letter.is_whitespace() || letter.is_control() => Class::Gap,
-        // Thai to Myanmar, Khmer, then everything from the radicals of Chinese on that is written without spaces.
-        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => {
-            Class::Wide
-        }
+        // Thai to Myanmar, Khmer, then everything from the radicals of Chinese on that is written
+        // without spaces.
+        '\u{e00}'..='\u{eff}'
+        | '\u{1000}'..='\u{109f}'
+        | '\u{1780}'..='\u{17ff}'
+        | '\u{2e80}'..='\u{d7ff}'
+        | '\u{f900}'..='\u{faff}' => Class::Wide,
         '\u{20000}'..='\u{3ffff}' => Class::Wide,
         _ if letter.is_alphanumeric() => Class::Word,
         _ => Class::Wide,
     }
 }
 
-/// Whether a character is part of a word, so that a word that is searched for must not end beside it.
+/// Whether a character is part of a word, so that a word that is searched for must not end beside
+/// it.
 pub fn is_word(letter: char) -> bool {
     class(letter) == Class::Word
 }

@@ -1,4 +1,5 @@
-//! Patterns of whole values: `*` stands for any text, `?` for any one character, `\` takes the next character as it is.
+//! Patterns of whole values: `*` stands for any text, `?` for any one character, `\` takes the next
+//! character as it is.
 
 use super::fold::fold;
 use std::fmt;
@@ -25,7 +26,8 @@ impl Glob {
             match letter {
                 '*' => glob.push(GlobPart::Many),
                 '?' => glob.push(GlobPart::One),
-                // A backslash before anything else is a backslash: paths of Windows are full of them.
+                // A backslash before anything else is a backslash: paths of Windows are full of
+                // them.
                 '\\' => match letters.clone().next() {
                     Some(next @ ('*' | '?' | '\\')) => {
                         letters.next();
@@ -41,7 +43,8 @@ impl Glob {
 
     /// The pattern of exactly this text.
     pub fn literal(text: &str) -> Self {
-        let parts = if text.is_empty() { Vec::new() } else { vec![GlobPart::Text(text.to_owned())] };
+        let parts =
+            if text.is_empty() { Vec::new() } else { vec![GlobPart::Text(text.to_owned())] };
         Self { parts }
     }
 
@@ -91,7 +94,8 @@ impl Glob {
         self.parts == [GlobPart::Many]
     }
 
-    /// The texts that a matching value holds, each with whether the value begins with it and whether it ends with it.
+    /// The texts that a matching value holds, each with whether the value begins with it and
+    /// whether it ends with it.
     pub fn literals(&self) -> impl Iterator<Item = (&str, bool, bool)> {
         let last = self.parts.len().saturating_sub(1);
         self.parts.iter().enumerate().filter_map(move |(place, part)| match part {
@@ -100,8 +104,8 @@ impl Glob {
         })
     }
 
-    /// Whether the whole value matches. Time is linear in the value for each part: after the last `*` only the most
-    /// recent one is ever tried again.
+    /// Whether the whole value matches. Time is linear in the value for each part: after the last
+    /// `*` only the most recent one is ever tried again.
     pub fn matches(&self, value: &str) -> bool {
         let (mut part, mut at) = (0, 0);
         let mut again: Option<(usize, usize)> = None;
@@ -113,8 +117,12 @@ impl Glob {
                     again = Some((part, at));
                     Some((part + 1, at))
                 }
-                Some(GlobPart::One) => value[at..].chars().next().map(|letter| (part + 1, at + letter.len_utf8())),
-                Some(GlobPart::Text(text)) => value[at..].starts_with(text.as_str()).then(|| (part + 1, at + text.len())),
+                Some(GlobPart::One) => {
+                    value[at..].chars().next().map(|letter| (part + 1, at + letter.len_utf8()))
+                }
+                Some(GlobPart::Text(text)) => {
+                    value[at..].starts_with(text.as_str()).then(|| (part + 1, at + text.len()))
+                }
             };
             let Some((next_part, next_at)) = step else {
                 let Some((star, from)) = again else { return false };
@@ -131,7 +139,9 @@ impl Glob {
     fn advance(&self, value: &str, star: usize, from: usize) -> Option<usize> {
         let after = from + value[from..].chars().next()?.len_utf8();
         match self.parts.get(star + 1) {
-            Some(GlobPart::Text(text)) => value[after..].find(text.as_str()).map(|found| after + found),
+            Some(GlobPart::Text(text)) => {
+                value[after..].find(text.as_str()).map(|found| after + found)
+            }
             None => Some(value.len()),
             _ => Some(after),
         }

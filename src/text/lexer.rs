@@ -1,7 +1,8 @@
-//! The lexical grammar of JSON, read leniently: whatever bytes come, it says where strings and literals stand and never panics.
+//! The lexical grammar of JSON, read leniently: whatever bytes come, it says where strings and
+//! literals stand and never panics.
 //!
-//! Whoever looks for texts ([`super::walk`]) and whoever must not miss one (redaction) read with it, so that both see the same keys
-//! and values.
+//! Whoever looks for texts ([`super::walk`]) and whoever must not miss one (redaction) read with
+//! it, so that both see the same keys and values.
 
 use memchr::memchr2;
 use std::borrow::Cow;
@@ -69,7 +70,9 @@ impl<'a> Lexer<'a> {
     /// What stands here up to a comma, a closing bracket or white space; `None` if that is nothing.
     pub fn literal(&mut self) -> Option<&'a str> {
         let rest = self.json.get(self.at..)?;
-        let length = rest.find(|letter: char| matches!(letter, ',' | '}' | ']') || letter.is_whitespace()).unwrap_or(rest.len());
+        let length = rest
+            .find(|letter: char| matches!(letter, ',' | '}' | ']') || letter.is_whitespace())
+            .unwrap_or(rest.len());
         self.at += length;
         rest.get(..length).filter(|literal| !literal.is_empty())
     }
@@ -99,11 +102,14 @@ impl<'a> Quoted<'a> {
 
 /// The number that four hexadecimal digits write.
 fn unit(bytes: &[u8]) -> Option<u32> {
-    bytes.get(..4)?.iter().try_fold(0, |unit, byte| Some((unit << 4) | char::from(*byte).to_digit(16)?))
+    bytes
+        .get(..4)?
+        .iter()
+        .try_fold(0, |unit, byte| Some((unit << 4) | char::from(*byte).to_digit(16)?))
 }
 
-/// The text that an escaped string stands for. Half a surrogate pair stands for no character, so it becomes U+FFFD; what
-/// is no escape stands for itself, without its backslash.
+/// The text that an escaped string stands for. Half a surrogate pair stands for no character, so it
+/// becomes U+FFFD; what is no escape stands for itself, without its backslash.
 pub fn unescape(inner: &str) -> String {
     let mut text = String::with_capacity(inner.len());
     let mut rest = inner;
@@ -125,7 +131,9 @@ pub fn unescape(inner: &str) -> String {
                 match (first, second.filter(|second| (0xdc00..0xe000).contains(second))) {
                     (0xd800..0xdc00, Some(second)) => {
                         rest = &rest[6..];
-                        text.extend(char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)));
+                        text.extend(char::from_u32(
+                            0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
+                        ));
                     }
                     _ => text.push(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)),
                 }
@@ -145,7 +153,10 @@ mod tests {
 
     #[test]
     fn escapes_become_what_they_stand_for() {
-        assert_eq!(unescape(r#"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude80\ud800x"#), "\"\\/\u{8}\u{c}\n\r\té🚀\u{fffd}x");
+        assert_eq!(
+            unescape(r#"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude80\ud800x"#),
+            "\"\\/\u{8}\u{c}\n\r\té🚀\u{fffd}x"
+        );
         assert_eq!(unescape(r"\x\u12\u+123\"), "x12+123");
     }
 

@@ -1,12 +1,13 @@
-//! The shape of a text: the text with every word that holds a digit, or is very long, made one mark. Numbers, dates and ids make nearly
-//! every text of a record another one; without them a few thousand shapes are all that there is, and whether a phrase without
-//! such words stands in a text can be told from its shape.
+//! The shape of a text: the text with every word that holds a digit, or is very long, made one
+//! mark. Numbers, dates and ids make nearly every text of a record another one; without them a few
+//! thousand shapes are all that there is, and whether a phrase without such words stands in a text
+//! can be told from its shape.
 
 use crate::text::fold::Class;
 use crate::text::tokens::{LONG, runs, spaced};
 
-/// Stands for a word that was left out: a letter, so that what stands beside it is known to be a part of a longer word. A text that has it
-/// by itself loses that word too.
+/// Stands for a word that was left out: a letter, so that what stands beside it is known to be a
+/// part of a longer word. A text that has it by itself loses that word too.
 const MARK: char = '\u{16a0}';
 
 /// Whether a shape does not tell this word.
@@ -14,7 +15,8 @@ fn is_left_out(word: &str) -> bool {
     word.len() > LONG || word.bytes().any(|byte| byte.is_ascii_digit()) || word.contains(MARK)
 }
 
-/// The shape of a folded text; `None` if no phrase that shapes decide stands in it, except those that are one token.
+/// The shape of a folded text; `None` if no phrase that shapes decide stands in it, except those
+/// that are one token.
 pub fn shape(folded: &str) -> Option<String> {
     let mut out = String::new();
     let (mut end, mut told) = (0, false);
@@ -56,13 +58,20 @@ mod tests {
     #[test]
     fn numbers_and_ids_are_left_out() {
         let shaped = |text: &str| shape(&fold(text)).map(|shape| shape.replace(MARK, "#"));
-        assert_eq!(shaped("Rollback  after CHG-12345\n(ecs01)").as_deref(), Some("rollback after chg-# (#)"));
+        assert_eq!(
+            shaped("Rollback  after CHG-12345\n(ecs01)").as_deref(),
+            Some("rollback after chg-# (#)")
+        );
         assert_eq!(shaped("查询ecs01实例").as_deref(), Some("查询#实例"));
         assert_eq!(shaped("of f81d4fae-7dec-11d0-a765-00a0c91e6bf6").as_deref(), Some("of #"));
         for text in ["createServer", "2026-06-30T10:00:00Z", "10.0.0.1", "日志", "--", ""] {
             assert_eq!(shaped(text), None, "{text}");
         }
-        assert!(decided_by_shape("after failed") && !decided_by_shape("ecs 01") && !decided_by_shape("--"));
+        assert!(
+            decided_by_shape("after failed")
+                && !decided_by_shape("ecs 01")
+                && !decided_by_shape("--")
+        );
         assert_eq!(longest_run("a 测试 bb"), "测试");
     }
 

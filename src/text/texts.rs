@@ -47,7 +47,10 @@ struct TextEntry {
 impl RecordTexts {
     /// The texts of a record.
     pub fn of(record: &str) -> Self {
-        let mut texts = Self { arena: String::with_capacity(record.len() * 2), entries: Vec::with_capacity(64) };
+        let mut texts = Self {
+            arena: String::with_capacity(record.len() * 2),
+            entries: Vec::with_capacity(64),
+        };
         walk(record, &mut |path, part| texts.add(path, part));
         texts
     }
@@ -59,8 +62,10 @@ impl RecordTexts {
             WalkStep::Embedded(text) => (TextKind::Embedded, text),
             WalkStep::Container => (TextKind::Container, ""),
         };
-        // A value's path is that of the key before it, except in arrays and below them, where it repeats.
-        let known = self.entries.last().map(|entry| entry.path).filter(|known| self.piece(*known) == path);
+        // A value's path is that of the key before it, except in arrays and below them, where it
+        // repeats.
+        let known =
+            self.entries.last().map(|entry| entry.path).filter(|known| self.piece(*known) == path);
         let path = known.unwrap_or_else(|| self.keep(path));
         let raw = self.keep(text);
         let folded = fold(text);

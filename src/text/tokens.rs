@@ -1,9 +1,12 @@
-//! The tokens of a text: what an index finds it by, and what a search for a word or phrase must find.
+//! The tokens of a text: what an index finds it by, and what a search for a word or phrase must
+//! find.
 //!
-//! * A run of letters and digits is a token, and a uuid is one token, not five. What looks like an id (it holds a digit, or
-//!   is very long) is nearly unique, so an index keeps its hash and not its text.
-//! * Of a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token, and the last one alone; so
-//!   any one or two of them are found by one token or a range of tokens, and longer ones by all their pairs.
+//! * A run of letters and digits is a token, and a uuid is one token, not five. What looks like an
+//!   id (it holds a digit, or is very long) is nearly unique, so an index keeps its hash and not
+//!   its text.
+//! * Of a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token,
+//!   and the last one alone; so any one or two of them are found by one token or a range of tokens,
+//!   and longer ones by all their pairs.
 
 use super::fold::{Class, class, is_word};
 use std::borrow::Cow;
@@ -40,7 +43,9 @@ pub fn tokens<'a>(folded: &'a str, visit: &mut dyn FnMut(Token<'a>)) {
         }
         let mut letters = run.char_indices().peekable();
         while let Some((at, letter)) = letters.next() {
-            let end = letters.peek().map_or(at + letter.len_utf8(), |(next, letter)| next + letter.len_utf8());
+            let end = letters
+                .peek()
+                .map_or(at + letter.len_utf8(), |(next, letter)| next + letter.len_utf8());
             visit(Token { text: &run[at..end], kind: TokenKind::Term });
         }
     }
@@ -54,14 +59,18 @@ fn kind_of(word: &str) -> TokenKind {
 /// Bytes of a uuid.
 const UUID: usize = 36;
 
-/// Whether a uuid stands at a place of a folded text: 8, 4, 4, 4 and 12 hexadecimal digits, not within a longer word.
+/// Whether a uuid stands at a place of a folded text: 8, 4, 4, 4 and 12 hexadecimal digits, not
+/// within a longer word.
 fn is_uuid_at(text: &str, at: usize) -> bool {
     let Some(piece) = text.as_bytes().get(at..at + UUID) else { return false };
     // The dashes decide nearly always.
     let dash = |place: usize| matches!(place, 8 | 13 | 18 | 23);
     dash(8)
         && piece[8] == b'-'
-        && piece.iter().enumerate().all(|(place, byte)| if dash(place) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
+        && piece
+            .iter()
+            .enumerate()
+            .all(|(place, byte)| if dash(place) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
         && !text[..at].chars().next_back().is_some_and(is_word)
         && !text[at + UUID..].chars().next().is_some_and(is_word)
 }
@@ -71,8 +80,8 @@ fn within_uuid(text: &str, at: usize) -> bool {
     (1..UUID).any(|back| at.checked_sub(back).is_some_and(|start| is_uuid_at(text, start)))
 }
 
-/// Whether a text is one token, folded, and that an id: the most frequent kind of text that does not come again, told at a glance. "No"
-/// is not certain.
+/// Whether a text is one token, folded, and that an id: the most frequent kind of text that does
+/// not come again, told at a glance. "No" is not certain.
 pub fn is_lone_id(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut digits = false;
@@ -90,7 +99,10 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
         loop {
             let rest = &text[at..];
             let first = class(rest.chars().next()?);
-            let mut length = rest.char_indices().find(|(_, letter)| class(*letter) != first).map_or(rest.len(), |(end, _)| end);
+            let mut length = rest
+                .char_indices()
+                .find(|(_, letter)| class(*letter) != first)
+                .map_or(rest.len(), |(end, _)| end);
             let start = at;
             if length == 8 && first == Class::Word && is_uuid_at(text, start) {
                 length = UUID;
@@ -114,8 +126,9 @@ pub enum NeedleTerms {
     Id(String),
 }
 
-/// The tokens that every text holds in which the folded needle [`stands_in`]; and whether a text that has them holds the
-/// needle for certain. `open_left` and `open_right` say that the needle may be cut out of a longer word there.
+/// The tokens that every text holds in which the folded needle [`stands_in`]; and whether a text
+/// that has them holds the needle for certain. `open_left` and `open_right` say that the needle may
+/// be cut out of a longer word there.
 pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<NeedleTerms>, bool) {
     let mut wanted = Vec::new();
     let mut exact = true;
@@ -147,13 +160,16 @@ pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<NeedleT
     }
     wanted.sort_unstable();
     wanted.dedup();
-    let exact = exact && wanted.len() == 1 && matches!(wanted[0], NeedleTerms::Term(_) | NeedleTerms::Beginning(_));
+    let exact = exact
+        && wanted.len() == 1
+        && matches!(wanted[0], NeedleTerms::Term(_) | NeedleTerms::Beginning(_));
     (wanted, exact)
 }
 
 /// A text with its white space made single spaces.
 pub fn spaced(text: &str) -> Cow<'_, str> {
-    let plain = !text.contains("  ") && text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
+    let plain =
+        !text.contains("  ") && text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
     if plain {
         return Cow::Borrowed(text);
     }
@@ -168,21 +184,25 @@ pub fn spaced(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a folded needle (spaced, if it holds spaces) stands in a folded text as words: as it is, and not as a part of a
-/// longer word.
+/// Whether a folded needle (spaced, if it holds spaces) stands in a folded text as words: as it is,
+/// and not as a part of a longer word.
 pub fn stands_in(needle: &str, text: &str) -> bool {
     let text = if needle.contains(' ') { spaced(text) } else { Cow::Borrowed(text) };
-    let (Some(first), Some(last)) = (needle.chars().next(), needle.chars().next_back()) else { return true };
+    let (Some(first), Some(last)) = (needle.chars().next(), needle.chars().next_back()) else {
+        return true;
+    };
     let mut from = 0;
     while let Some(found) = text[from..].find(needle) {
         let at = from + found;
         let before = text[..at].chars().next_back();
         let after = text[at + needle.len()..].chars().next();
-        let joined = |inner: char, outer: Option<char>| is_word(inner) && outer.is_some_and(is_word);
+        let joined =
+            |inner: char, outer: Option<char>| is_word(inner) && outer.is_some_and(is_word);
         let whole = !joined(first, before) && !joined(last, after);
         // A piece of a uuid is no word. Only a dash can have made it look like one.
         let dashed = |inner: char, outer: Option<char>| inner == '-' || outer == Some('-');
-        let piece = dashed(first, before) && within_uuid(&text, at) || dashed(last, after) && within_uuid(&text, at + needle.len());
+        let piece = dashed(first, before) && within_uuid(&text, at)
+            || dashed(last, after) && within_uuid(&text, at + needle.len());
         if whole && !piece {
             return true;
         }
@@ -199,7 +219,13 @@ mod tests {
 
     fn of(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        tokens(text, &mut |token| found.push(format!("{}{}", if token.kind == TokenKind::Id { "#" } else { "" }, token.text)));
+        tokens(text, &mut |token| {
+            found.push(format!(
+                "{}{}",
+                if token.kind == TokenKind::Id { "#" } else { "" },
+                token.text
+            ))
+        });
         found
     }
 
@@ -207,8 +233,14 @@ mod tests {
     fn words_ids_and_pairs() {
         assert_eq!(of("delete_server ecs-01"), ["delete", "server", "ecs", "01"]);
         assert_eq!(of("操作日志ecs"), ["操作", "作日", "日志", "志", "ecs"]);
-        assert_eq!(of("f81d4fae-7dec-11d0-a765-00a0c91e6bf6"), ["#f81d4fae-7dec-11d0-a765-00a0c91e6bf6"]);
-        assert_eq!(of("xf81d4fae-7dec-11d0-a765-00a0c91e6bf6"), ["#xf81d4fae", "7dec", "11d0", "a765", "#00a0c91e6bf6"]);
+        assert_eq!(
+            of("f81d4fae-7dec-11d0-a765-00a0c91e6bf6"),
+            ["#f81d4fae-7dec-11d0-a765-00a0c91e6bf6"]
+        );
+        assert_eq!(
+            of("xf81d4fae-7dec-11d0-a765-00a0c91e6bf6"),
+            ["#xf81d4fae", "7dec", "11d0", "a765", "#00a0c91e6bf6"]
+        );
         assert_eq!(of("5000 50000 🚀"), ["5000", "#50000", "🚀"]);
     }
 
@@ -226,7 +258,11 @@ mod tests {
             ("--", "a--b", true),
             ("🚀", "go🚀go", true),
             ("aa", "aaa aa", true),
-            ("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "id=f81d4fae-7dec-11d0-a765-00a0c91e6bf6;", true),
+            (
+                "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+                "id=f81d4fae-7dec-11d0-a765-00a0c91e6bf6;",
+                true,
+            ),
             ("f81d4fae", "id=f81d4fae-7dec-11d0-a765-00a0c91e6bf6;", false),
             ("7dec", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6 7dec", true),
             ("11d0", "f81d4fae-7dec-11d0-a765-00a0c91e6bf6", false),
@@ -238,7 +274,8 @@ mod tests {
     }
 
     proptest! {
-        /// What an index says by tokens is never less than the truth, and the truth where it claims so.
+        /// What an index says by tokens is never less than the truth, and the truth where it claims
+        /// so.
         #[test]
         fn tokens_find_every_text_that_holds_the_needle(
             text in "([a1Ａ日志🚀 -]|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,12}", start in any::<prop::sample::Index>(), length in 1_usize..50,

@@ -1,18 +1,19 @@
 //! Walks through the texts of a record without building a tree.
 //!
-//! Records were accepted as JSON, so the walk does not validate; on anything else it stops early and never panics.
+//! Records were accepted as JSON, so the walk does not validate; on anything else it stops early
+//! and never panics.
 
 use super::lexer::{Lexer, Quoted};
 use std::borrow::Cow;
 
-/// Levels of objects, arrays and embedded JSON that are entered. Records may nest [`crate::decode::DEPTH_MAX`] levels, and
-/// JSON within strings adds its own.
+/// Levels of objects, arrays and embedded JSON that are entered. Records may nest
+/// [`crate::decode::DEPTH_MAX`] levels, and JSON within strings adds its own.
 const DEPTH_MAX: usize = 256;
 /// Levels that JSON in a string can have: serde_json reads no deeper.
 const JSON_DEPTH_MAX: usize = 128;
 
-/// The longest path, in bytes; what lies at a longer one has its beginning. A record can have a key of half its length and
-/// then a hundred thousand values below it, each of which has the path.
+/// The longest path, in bytes; what lies at a longer one has its beginning. A record can have a key
+/// of half its length and then a hundred thousand values below it, each of which has the path.
 const PATH_BYTES_MAX: usize = 1_024;
 /// How the path of what lies deeper ends. It makes the path longer than any other.
 const CUT: &str = "…\u{0}";
@@ -32,8 +33,8 @@ pub enum WalkStep<'a> {
     Container,
 }
 
-/// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots, arrays passed through.
-/// `null` is no part.
+/// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots,
+/// arrays passed through. `null` is no part.
 pub fn walk(record: &str, visit: &mut dyn FnMut(&str, WalkStep<'_>)) {
     let mut path = KeyPath { text: String::new(), kept: true };
     walk_value(record, &mut path, 0, visit);
@@ -45,7 +46,12 @@ pub fn walk_parts(record: &str, visit: &mut dyn FnMut(WalkStep<'_>)) {
     walk_value(record, &mut path, 0, &mut |_, part| visit(part));
 }
 
-fn walk_value(json: &str, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) {
+fn walk_value(
+    json: &str,
+    path: &mut KeyPath,
+    depth: usize,
+    visit: &mut dyn FnMut(&str, WalkStep<'_>),
+) {
     let mut walker = Walker(Lexer::new(json));
     // Malformed input ends the walk; what came before was visited.
     let _ = walker.value(path, depth, visit);
@@ -75,7 +81,12 @@ impl KeyPath {
 struct Walker<'a>(Lexer<'a>);
 
 impl<'a> Walker<'a> {
-    fn value(&mut self, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) -> Option<()> {
+    fn value(
+        &mut self,
+        path: &mut KeyPath,
+        depth: usize,
+        visit: &mut dyn FnMut(&str, WalkStep<'_>),
+    ) -> Option<()> {
         match self.0.peek()? {
             b'{' | b'[' if depth >= DEPTH_MAX => None,
             b'{' => self.object(path, depth, visit),
@@ -100,7 +111,12 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn object(&mut self, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) -> Option<()> {
+    fn object(
+        &mut self,
+        path: &mut KeyPath,
+        depth: usize,
+        visit: &mut dyn FnMut(&str, WalkStep<'_>),
+    ) -> Option<()> {
         visit(&path.text, WalkStep::Container);
         self.0.step();
         let parent = path.text.len();
@@ -128,7 +144,12 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn array(&mut self, path: &mut KeyPath, depth: usize, visit: &mut dyn FnMut(&str, WalkStep<'_>)) -> Option<()> {
+    fn array(
+        &mut self,
+        path: &mut KeyPath,
+        depth: usize,
+        visit: &mut dyn FnMut(&str, WalkStep<'_>),
+    ) -> Option<()> {
         visit(&path.text, WalkStep::Container);
         self.0.step();
         loop {
@@ -151,12 +172,15 @@ impl<'a> Walker<'a> {
 /// Whether a string is JSON that is worth opening: an object or an array.
 fn is_json(text: &str) -> bool {
     let trimmed = text.trim_matches([' ', '\t', '\n', '\r']);
-    let composite = matches!((trimmed.as_bytes().first(), trimmed.as_bytes().last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
+    let composite = matches!(
+        (trimmed.as_bytes().first(), trimmed.as_bytes().last()),
+        (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))
+    );
     composite && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok()
 }
 
-/// Whether all of a string that is JSON can be entered from this depth on. One that cannot is a text like any other: its parts must
-/// be found wherever it is found itself.
+/// Whether all of a string that is JSON can be entered from this depth on. One that cannot is a
+/// text like any other: its parts must be found wherever it is found itself.
 fn fits(json: &str, depth: usize) -> bool {
     // What serde_json reads nests no deeper, and nearly everything lies far above.
     if depth + JSON_DEPTH_MAX < DEPTH_MAX {
@@ -246,11 +270,8 @@ mod tests {
         let cut = PATH_BYTES_MAX + CUT.len();
         assert_eq!(
             found,
-            [("1", cut, true), ("2", cut, true), ("3", 3, false), ("4", 1, false)].map(|(text, length, cut)| (
-                text.to_owned(),
-                length,
-                cut
-            ))
+            [("1", cut, true), ("2", cut, true), ("3", 3, false), ("4", 1, false)]
+                .map(|(text, length, cut)| (text.to_owned(), length, cut))
         );
     }
 
@@ -268,7 +289,11 @@ mod tests {
             WalkStep::Text(text) => words.push(text.matches("innermost").count()),
             _ => {}
         });
-        assert_eq!((embedded, words), (2, vec![1]), "two levels of a hundred fit, and the third is a text");
+        assert_eq!(
+            (embedded, words),
+            (2, vec![1]),
+            "two levels of a hundred fit, and the third is a text"
+        );
     }
 
     proptest! {

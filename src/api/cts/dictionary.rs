@@ -1,7 +1,8 @@
-//! The drop-downs of CTS's console, as its v3 API gives them: which services, resource types, operations and users occur.
+//! The drop-downs of CTS's console, as its v3 API gives them: which services, resource types,
+//! operations and users occur.
 //!
-//! In CTS they are fixed lists; here they are what the tenant's events hold, exactly. Before credentials exist, a domain id
-//! names a tenant as a project id does.
+//! In CTS they are fixed lists; here they are what the tenant's events hold, exactly. Before
+//! credentials exist, a domain id names a tenant as a project id does.
 
 use super::{App, CONTENT_TYPE, CtsError};
 use crate::access::{Scope, check_tenant};
@@ -26,12 +27,14 @@ const USERS_MS: i64 = 30 * 86_400_000;
 type DictionaryQuestion = fn(&Engine, &Scope, &Pairs, &QueryBudget) -> Result<Json>;
 
 pub(super) fn routes() -> Router<App> {
-    let questions: [(&str, DictionaryQuestion); 3] = [("resources", resources), ("operations", operations), ("user-resources", users)];
+    let questions: [(&str, DictionaryQuestion); 3] =
+        [("resources", resources), ("operations", operations), ("user-resources", users)];
     let mut routes = Router::new();
     for (name, question) in questions {
-        let respond = async move |State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs| {
-            respond(app, question, project, pairs).await
-        };
+        let respond =
+            async move |State(app): State<App>,
+                        project: Result<Path<String>, PathRejection>,
+                        pairs: Pairs| { respond(app, question, project, pairs).await };
         routes = routes.route(&format!("/v3/{{project_id}}/{name}"), get(respond));
     }
     routes
@@ -45,8 +48,9 @@ async fn respond(
 ) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let answer = app.ask(move |engine, budget| {
-        let tenant =
-            check_tenant(&project).map_err(|_| Error::parameter("project_id", format!("{:?} is no project id", clip(&project, 40))))?;
+        let tenant = check_tenant(&project).map_err(|_| {
+            Error::parameter("project_id", format!("{:?} is no project id", clip(&project, 40)))
+        })?;
         question(engine, &Scope::of_operator(&[tenant])?, &pairs, budget)
     });
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], answer.await?.to_string()).into_response())
@@ -56,7 +60,10 @@ async fn respond(
 fn given<'a>(pairs: &'a Pairs, known: &[&str]) -> Result<BTreeMap<&'a str, &'a str>> {
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
         let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
-        return Err(Error::parameter(clip(name, 60), format!("unknown parameter; this call takes {takes}")));
+        return Err(Error::parameter(
+            clip(name, 60),
+            format!("unknown parameter; this call takes {takes}"),
+        ));
     }
     let mut values = BTreeMap::new();
     for (name, _) in &pairs.0 {
@@ -74,16 +81,21 @@ fn system_events() -> Filter {
 fn resources(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
     given(pairs, &[])?;
     let snapshot = engine.snapshot();
-    let (found, _) =
-        engine.reader(&snapshot, None).within(budget).combinations(scope, &system_events(), &[Field::Source, Field::ResourceType])?;
+    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(
+        scope,
+        &system_events(),
+        &[Field::Source, Field::ResourceType],
+    )?;
     let mut services: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for values in found.into_keys() {
         if let [Some(service), resource] = values.as_slice() {
             services.entry(service.clone()).or_default().extend(resource.clone());
         }
     }
-    let services: Vec<Json> =
-        services.into_iter().map(|(service, resource)| json!({ "service_type": service, "resource": resource })).collect();
+    let services: Vec<Json> = services
+        .into_iter()
+        .map(|(service, resource)| json!({ "service_type": service, "resource": resource }))
+        .collect();
     Ok(json!({ "resources": services }))
 }
 
@@ -100,7 +112,8 @@ fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudge
     }
     let snapshot = engine.snapshot();
     let fields = [Field::Source, Field::ResourceType, Field::EventName];
-    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(scope, &filter, &fields)?;
+    let (found, _) =
+        engine.reader(&snapshot, None).within(budget).combinations(scope, &filter, &fields)?;
     let mut operations: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for values in found.into_keys() {
         if let [Some(service), Some(resource), Some(name)] = values.as_slice() {
@@ -114,9 +127,15 @@ fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudge
 fn users(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {
     given(pairs, &[])?;
     let mut filter = system_events();
-    filter.from = Some(Timestamp::from_millis(engine.clock().now().millis().saturating_sub(USERS_MS)));
+    filter.from =
+        Some(Timestamp::from_millis(engine.clock().now().millis().saturating_sub(USERS_MS)));
     let snapshot = engine.snapshot();
-    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(scope, &filter, &[Field::Operator])?;
-    let users: Vec<Json> = found.into_keys().flatten().flatten().map(|name| json!({ "name": name })).collect();
+    let (found, _) = engine.reader(&snapshot, None).within(budget).combinations(
+        scope,
+        &filter,
+        &[Field::Operator],
+    )?;
+    let users: Vec<Json> =
+        found.into_keys().flatten().flatten().map(|name| json!({ "name": name })).collect();
     Ok(json!({ "users": users }))
 }

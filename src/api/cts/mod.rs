@@ -1,9 +1,9 @@
-//! The façade of CTS: `GET /v3/{project_id}/traces` and its sisters that are questions, so that programs written for Huawei's
-//! Cloud Trace Service work here unchanged. The tenant is the project id. Lists of v1 and v2 are those of v3 without the
-//! parameters that came later.
+//! The façade of CTS: `GET /v3/{project_id}/traces` and its sisters that are questions, so that
+//! programs written for Huawei's Cloud Trace Service work here unchanged. The tenant is the project
+//! id. Lists of v1 and v2 are those of v3 without the parameters that came later.
 //!
-//! Differences from the native API are CTS's: bounds of the period are exclusive, pages continue after a trace id, errors
-//! are `{"error_code", "error_msg"}`.
+//! Differences from the native API are CTS's: bounds of the period are exclusive, pages continue
+//! after a trace id, errors are `{"error_code", "error_msg"}`.
 
 mod dictionary;
 mod request;
@@ -31,7 +31,8 @@ use serde_json::json;
 use std::collections::HashMap;
 use trace::Trace;
 
-/// Without a charset, Python's `requests` (and so Huawei's SDK) guesses one, and guesses wrong for some Chinese texts.
+/// Without a charset, Python's `requests` (and so Huawei's SDK) guesses one, and guesses wrong for
+/// some Chinese texts.
 const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 /// "Query failed": what CTS answers to a query it cannot make sense of.
 const QUERY_FAILED: &str = "CTS.0300";
@@ -47,7 +48,8 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Parameters that v1 and v2 do not have.
-const NEW_IN_V3: &[&str] = &["trace_type", "tracker_name", "access_key_id", "enterprise_project_id"];
+const NEW_IN_V3: &[&str] =
+    &["trace_type", "tracker_name", "access_key_id", "enterprise_project_id"];
 /// The one tracker of v1 and v2.
 const OLD_TRACKER: &str = "system";
 
@@ -57,9 +59,14 @@ async fn old_traces(
     path: Result<Path<(String, String)>, PathRejection>,
     pairs: Pairs,
 ) -> Result<Response, CtsError> {
-    let Path((project, tracker)) = path.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
+    let Path((project, tracker)) =
+        path.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     if tracker != OLD_TRACKER {
-        return Err(Error::parameter("tracker_name", format!("{:?} is no tracker; there is {OLD_TRACKER}", clip(&tracker, 40))).into());
+        return Err(Error::parameter(
+            "tracker_name",
+            format!("{:?} is no tracker; there is {OLD_TRACKER}", clip(&tracker, 40)),
+        )
+        .into());
     }
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| NEW_IN_V3.contains(&name.as_str())) {
         return Err(Error::parameter(name, "came with v3: ask /v3/{project_id}/traces").into());
@@ -67,7 +74,11 @@ async fn old_traces(
     traces(State(app), Ok(Path(project)), pairs).await
 }
 
-async fn traces(State(app): State<App>, project: Result<Path<String>, PathRejection>, pairs: Pairs) -> Result<Response, CtsError> {
+async fn traces(
+    State(app): State<App>,
+    project: Result<Path<String>, PathRejection>,
+    pairs: Pairs,
+) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let body = app.ask(move |engine, budget| answer(engine, &project, &pairs, budget)).await?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
@@ -92,8 +103,10 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
     let (events, more) = match &request.wanted {
         WantedTraces::One(trace_id) => (reader.get(&request.scope, trace_id, LIMIT_MAX)?, false),
         WantedTraces::Page { filter, limit, next } => {
-            let cursor = next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
-            let query = PageQuery { limit: *limit, order: SortOrder::Descending, cursor, around: None };
+            let cursor =
+                next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
+            let query =
+                PageQuery { limit: *limit, order: SortOrder::Descending, cursor, around: None };
             let page = reader.list(&request.scope, filter, &query)?;
             let (mut events, more) = (page.events, page.next.is_some());
             if more {
@@ -105,20 +118,25 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
     let marker = events.last().filter(|_| more).map(|event| event.trace_id().to_owned());
     let meta_data = MetaData { count: events.len(), marker };
     let answer = CtsAnswer { traces: events.iter().map(Trace::of).collect(), meta_data };
-    serde_json::to_vec(&answer).map_err(|cause| Error::internal("cannot write the traces").because(cause))
+    serde_json::to_vec(&answer)
+        .map_err(|cause| Error::internal("cannot write the traces").because(cause))
 }
 
-/// The place after the event with a trace id; of several, after the oldest, so that pages always move on.
+/// The place after the event with a trace id; of several, after the oldest, so that pages always
+/// move on.
 fn after(reader: SnapshotReader<'_>, scope: &Scope, trace_id: &str) -> Result<PageCursor> {
-    let key = reader
-        .oldest(scope, trace_id)?
-        .ok_or_else(|| Error::parameter("next", format!("no trace of the project has the id {:?}", clip(trace_id, 100))))?;
+    let key = reader.oldest(scope, trace_id)?.ok_or_else(|| {
+        Error::parameter(
+            "next",
+            format!("no trace of the project has the id {:?}", clip(trace_id, 100)),
+        )
+    })?;
     Ok(PageCursor { key, backward: false })
 }
 
-/// How many of these rows a page can have for its marker to lead on from its last row. A marker that an older record shares
-/// would lead on from there, over everything between; so such rows wait for the next page: pages of CTS may be short.
-/// Only a page of nothing else is left as it is.
+/// How many of these rows a page can have for its marker to lead on from its last row. A marker
+/// that an older record shares would lead on from there, over everything between; so such rows wait
+/// for the next page: pages of CTS may be short. Only a page of nothing else is left as it is.
 fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
     let mut known: HashMap<&str, Option<EventKey>> = HashMap::new();
     for (place, event) in events.iter().enumerate().rev() {
@@ -151,7 +169,8 @@ impl IntoResponse for CtsError {
         // The native answer has the status of the kind, and says when to try again.
         let mut response = ApiError::from(self.0).into_response();
         if !wrong_question && !response.status().is_server_error() {
-            // To a client of CTS, 404 says that the project's tracker does not exist; here a file of ours is missing.
+            // To a client of CTS, 404 says that the project's tracker does not exist; here a file
+            // of ours is missing.
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
         let code = if wrong_question { QUERY_FAILED } else { READ_FAILED };

@@ -18,7 +18,15 @@ const SYSTEM_TRACKER: &str = "system";
 /// Parameters that say which page of which list.
 const PAGING: &[&str] = &["trace_type", "limit", "from", "to", "next", "trace_id", "tracker_name"];
 /// Filters that CTS documents as effective for management events only.
-const SYSTEM_FILTERS: &[&str] = &["service_type", "resource_type", "trace_name", "resource_id", "resource_name", "user", "trace_rating"];
+const SYSTEM_FILTERS: &[&str] = &[
+    "service_type",
+    "resource_type",
+    "trace_name",
+    "resource_id",
+    "resource_name",
+    "user",
+    "trace_rating",
+];
 /// Filters of all events.
 const FILTERS: &[&str] = &["access_key_id", "enterprise_project_id"];
 
@@ -54,14 +62,20 @@ impl Request {
     /// A parameter that is unknown, repeated or has a wrong value, by name.
     pub(super) fn read(project: &str, pairs: &Pairs, now: Timestamp) -> Result<Self> {
         // `*` is a scope but no tenant.
-        let project =
-            check_tenant(project).map_err(|_| Error::parameter("project_id", format!("{:?} is no project id", clip(project, 40))))?;
+        let project = check_tenant(project).map_err(|_| {
+            Error::parameter("project_id", format!("{:?} is no project id", clip(project, 40)))
+        })?;
         let scope = Scope::of_operator(&[project])?;
         let given = given(pairs)?;
         let data = match given.one("trace_type")? {
             None | Some("system") => false,
             Some("data") => true,
-            Some(other) => return Err(Error::parameter("trace_type", format!("{:?} is neither system nor data", clip(other, 40)))),
+            Some(other) => {
+                return Err(Error::parameter(
+                    "trace_type",
+                    format!("{:?} is neither system nor data", clip(other, 40)),
+                ));
+            }
         };
         let limit = given.number("limit")?.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
@@ -77,7 +91,10 @@ impl Request {
         // The end is exclusive, and an event of this very millisecond has happened.
         let to = to.unwrap_or(plus(now, 1));
         if from >= to {
-            return Err(Error::parameter("from", format!("the period ends ({to}) before it begins ({from})")));
+            return Err(Error::parameter(
+                "from",
+                format!("the period ends ({to}) before it begins ({from})"),
+            ));
         }
         filter.from = Some(plus(from, 1));
         filter.to = Some(to);
@@ -85,13 +102,17 @@ impl Request {
     }
 }
 
-/// The parameters that have a value: SDKs send an attribute that was set to nothing as an empty text.
+/// The parameters that have a value: SDKs send an attribute that was set to nothing as an empty
+/// text.
 fn given(pairs: &Pairs) -> Result<Pairs> {
     let known = || PAGING.iter().chain(SYSTEM_FILTERS).chain(FILTERS);
     for (name, _) in &pairs.0 {
         if !known().any(|known| known == name) {
             let known = known().copied().collect::<Vec<_>>().join(", ");
-            return Err(Error::parameter(clip(name, 60), format!("unknown parameter; this call takes {known}")));
+            return Err(Error::parameter(
+                clip(name, 60),
+                format!("unknown parameter; this call takes {known}"),
+            ));
         }
     }
     let given = Pairs(pairs.0.iter().filter(|(_, value)| !value.is_empty()).cloned().collect());
@@ -102,9 +123,13 @@ fn given(pairs: &Pairs) -> Result<Pairs> {
 }
 
 fn filter(given: &Pairs, data: bool) -> Result<Filter> {
-    let mut filter = Filter::default().and_equal(Field::EventType, if data { "data" } else { "system" });
+    let mut filter =
+        Filter::default().and_equal(Field::EventType, if data { "data" } else { "system" });
     if let Some(level) = given.one("trace_rating")?.filter(|level| !LEVELS.contains(level)) {
-        return Err(Error::parameter("trace_rating", format!("{:?} is none of {}", clip(level, 40), LEVELS.join(", "))));
+        return Err(Error::parameter(
+            "trace_rating",
+            format!("{:?} is none of {}", clip(level, 40), LEVELS.join(", ")),
+        ));
     }
     let effective = if data { &[] } else { SYSTEM_FILTERS };
     for name in effective.iter().chain(FILTERS) {
@@ -113,20 +138,28 @@ fn filter(given: &Pairs, data: bool) -> Result<Filter> {
         }
     }
     match given.one("tracker_name")? {
-        Some(name) if data || name != SYSTEM_TRACKER => Ok(filter.and_equal(Field::TrackerName, name)),
+        Some(name) if data || name != SYSTEM_TRACKER => {
+            Ok(filter.and_equal(Field::TrackerName, name))
+        }
         _ => Ok(filter),
     }
 }
 
 fn field_of(cts: &str) -> Field {
-    FIELDS.iter().find(|def| def.cts == cts).map(|def| def.field).expect("every filter of CTS is in the table of fields, a test says")
+    FIELDS
+        .iter()
+        .find(|def| def.cts == cts)
+        .map(|def| def.field)
+        .expect("every filter of CTS is in the table of fields, a test says")
 }
 
 fn moment(given: &Pairs, name: &str) -> Result<Option<Timestamp>> {
     let Some(text) = given.one(name)? else { return Ok(None) };
     let digits = text.len() == 13 && text.bytes().all(|byte| byte.is_ascii_digit());
     let millis = text.parse().ok().filter(|_| digits);
-    let millis = millis.ok_or_else(|| Error::parameter(name, format!("{:?} is not milliseconds in 13 digits", clip(text, 40))))?;
+    let millis = millis.ok_or_else(|| {
+        Error::parameter(name, format!("{:?} is not milliseconds in 13 digits", clip(text, 40)))
+    })?;
     Ok(Some(Timestamp::from_millis(millis)))
 }
 
@@ -193,12 +226,19 @@ mod tests {
         let filters = "service_type=a&resource_type=a&trace_name=a&resource_id=a&resource_name=a&user=a&trace_rating=normal";
         assert_eq!(page(&format!("trace_type=data&{filters}")), page("trace_type=data"));
         assert_eq!(page(&format!("trace_type=system&{filters}")).clauses.len(), 8);
-        assert_eq!(page("trace_type=data&access_key_id=a&enterprise_project_id=b").clauses.len(), 3);
+        assert_eq!(
+            page("trace_type=data&access_key_id=a&enterprise_project_id=b").clauses.len(),
+            3
+        );
     }
 
     #[test]
     fn a_trace_id_overrides_every_other_criterion() {
-        let wanted = read("trace_id=x&from=1600000000009&to=1600000000000&user=nobody&trace_type=data&next=y").expect("a question").wanted;
+        let wanted = read(
+            "trace_id=x&from=1600000000009&to=1600000000000&user=nobody&trace_type=data&next=y",
+        )
+        .expect("a question")
+        .wanted;
         assert_eq!(wanted, WantedTraces::One("x".to_owned()));
     }
 

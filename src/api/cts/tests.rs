@@ -32,7 +32,9 @@ impl CtsStore {
         let directory = tempfile::tempdir().expect("a directory");
         let runtime = Runtime::new().expect("a runtime");
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW)));
-        let engine = Engine::open(directory.path(), AccessMode::Write, clock, runtime.handle().clone()).expect("an engine");
+        let engine =
+            Engine::open(directory.path(), AccessMode::Write, clock, runtime.handle().clone())
+                .expect("an engine");
         let engine = Arc::new(engine);
         Self { directory, runtime, router: router(Arc::clone(&engine)), engine }
     }
@@ -45,8 +47,11 @@ impl CtsStore {
     }
 
     fn ingest(&self, tenant: &str, format: Option<Format>, records: &[String]) {
-        let records: Vec<IncomingRecord> =
-            records.iter().zip(1..).map(|(record, line)| IncomingRecord { line, bytes: record.clone().into_bytes() }).collect();
+        let records: Vec<IncomingRecord> = records
+            .iter()
+            .zip(1..)
+            .map(|(record, line)| IncomingRecord { line, bytes: record.clone().into_bytes() })
+            .collect();
         let batch = self.engine.decode(records, format, &TenantRule::Is(tenant.to_owned()));
         assert_eq!(batch.rejected, []);
         self.engine.ingest(batch, "test").expect("accepted");
@@ -54,10 +59,17 @@ impl CtsStore {
 
     fn call(&self, path: &str) -> (StatusCode, Option<String>, Json) {
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        let response = self.runtime.block_on(self.router.clone().oneshot(request)).expect("an answer");
-        let (status, retry) = (response.status(), response.headers().get(header::RETRY_AFTER).cloned());
-        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json;charset=UTF-8", "{path}");
-        let body = self.runtime.block_on(response.into_body().collect()).expect("a body").to_bytes();
+        let response =
+            self.runtime.block_on(self.router.clone().oneshot(request)).expect("an answer");
+        let (status, retry) =
+            (response.status(), response.headers().get(header::RETRY_AFTER).cloned());
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/json;charset=UTF-8",
+            "{path}"
+        );
+        let body =
+            self.runtime.block_on(response.into_body().collect()).expect("a body").to_bytes();
         let retry = retry.map(|value| value.to_str().expect("a number").to_owned());
         (status, retry, serde_json::from_slice(&body).expect("JSON"))
     }
@@ -69,7 +81,12 @@ impl CtsStore {
     }
 
     fn ids(&self, query: &str) -> Vec<String> {
-        self.ask(query)["traces"].as_array().expect("a list").iter().map(|trace| id(trace).to_owned()).collect()
+        self.ask(query)["traces"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|trace| id(trace).to_owned())
+            .collect()
     }
 
     /// The one trace that a record becomes.
@@ -78,7 +95,10 @@ impl CtsStore {
         store.ingest("project", format, &[record.to_owned()]);
         let all = store.ask("from=0946684800001&to=1800000000000&limit=200");
         let data = store.ask("from=0946684800001&to=1800000000000&limit=200&trace_type=data");
-        let traces: Vec<&Json> = [&all, &data].into_iter().flat_map(|page| page["traces"].as_array().expect("a list")).collect();
+        let traces: Vec<&Json> = [&all, &data]
+            .into_iter()
+            .flat_map(|page| page["traces"].as_array().expect("a list"))
+            .collect();
         assert_eq!(traces.len(), 1, "{all} {data}");
         traces[0].clone()
     }
@@ -132,7 +152,10 @@ fn a_page_that_ends_with_the_last_trace_has_no_marker() {
 #[test]
 fn after_the_last_trace_comes_an_empty_page() {
     let store = CtsStore::with("project", &numbered(3));
-    assert_eq!(store.ask("next=t0"), json!({ "traces": [], "meta_data": { "count": 0, "marker": null } }));
+    assert_eq!(
+        store.ask("next=t0"),
+        json!({ "traces": [], "meta_data": { "count": 0, "marker": null } })
+    );
 }
 
 #[test]
@@ -150,7 +173,10 @@ fn next_is_any_trace_of_the_project_and_is_intersected_with_period_and_filters()
 
 #[test]
 fn of_traces_that_share_an_id_a_page_continues_after_the_oldest() {
-    let store = CtsStore::with("project", &[record("a", NOW - 9), record("x", NOW - 8), record("b", NOW - 7), record("x", NOW - 6)]);
+    let store = CtsStore::with(
+        "project",
+        &[record("a", NOW - 9), record("x", NOW - 8), record("b", NOW - 7), record("x", NOW - 6)],
+    );
     assert_eq!(store.ids("next=x"), ["a"]);
     assert_eq!(store.ids("trace_id=x"), ["x", "x"], "neither record is hidden");
 }
@@ -160,7 +186,10 @@ fn no_trace_is_passed_over_where_a_page_would_end_with_a_shared_id() {
     let times = [("a", 9), ("x", 8), ("b", 7), ("c", 6), ("x", 5), ("d", 4)];
     let store = CtsStore::with("project", &times.map(|(id, ago)| record(id, NOW - ago)));
     let first = store.ask("limit=2");
-    assert_eq!((&first["meta_data"], id(&first["traces"][0])), (&json!({ "count": 1, "marker": "d" }), "d"));
+    assert_eq!(
+        (&first["meta_data"], id(&first["traces"][0])),
+        (&json!({ "count": 1, "marker": "d" }), "d")
+    );
     assert_eq!(store.ids("limit=2&next=d"), ["x", "c"]);
     assert_eq!(store.ids("limit=2&next=c"), ["b", "x"]);
     assert_eq!(store.ids("limit=2&next=x"), ["a"]);
@@ -170,7 +199,12 @@ fn no_trace_is_passed_over_where_a_page_would_end_with_a_shared_id() {
 fn from_and_to_are_exclusive_and_this_very_millisecond_counts_by_default() {
     let store = CtsStore::with(
         "project",
-        &[record("now", NOW), record("b", NOW - 1), record("hour", NOW - 3_600_000), record("a", NOW - 3_599_999)],
+        &[
+            record("now", NOW),
+            record("b", NOW - 1),
+            record("hour", NOW - 3_600_000),
+            record("a", NOW - 3_599_999),
+        ],
     );
     assert_eq!(store.ids(""), ["now", "b", "a"]);
     assert_eq!(store.ids(&format!("from={}&to={NOW}", NOW - 2)), ["b"]);
@@ -223,7 +257,12 @@ fn filters_select_and_another_projects_traces_are_never_seen() {
 #[test]
 fn wrong_parameters_are_query_errors_in_the_shape_of_cts() {
     let store = CtsStore::with("project", &numbered(1));
-    for (query, named) in [("limit=201", "limit"), ("sort=time", "sort"), ("next=unknown", "next"), ("from=1", "from")] {
+    for (query, named) in [
+        ("limit=201", "limit"),
+        ("sort=time", "sort"),
+        ("next=unknown", "next"),
+        ("from=1", "from"),
+    ] {
         let (status, retry, error) = store.call(&format!("/v3/project/traces?{query}"));
         assert_eq!((status, retry), (StatusCode::BAD_REQUEST, None), "{query}");
         assert_eq!(error["error_code"], "CTS.0300", "{query}");
@@ -232,7 +271,11 @@ fn wrong_parameters_are_query_errors_in_the_shape_of_cts() {
     }
     for project in ["*", "a%2Fb", "%FF"] {
         let (status, _, error) = store.call(&format!("/v3/{project}/traces"));
-        assert_eq!((status, &error["error_code"]), (StatusCode::BAD_REQUEST, &json!("CTS.0300")), "{project}");
+        assert_eq!(
+            (status, &error["error_code"]),
+            (StatusCode::BAD_REQUEST, &json!("CTS.0300")),
+            "{project}"
+        );
     }
 }
 
@@ -242,7 +285,10 @@ fn a_store_that_cannot_be_read_is_an_error_of_the_server_and_never_a_short_page(
     store.engine.seal().expect("a commit");
     let mut pending = vec![store.directory.path().to_owned()];
     while let Some(directory) = pending.pop() {
-        for entry in std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+        for entry in std::fs::read_dir(directory)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
                 pending.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "parquet") {
@@ -263,8 +309,14 @@ fn a_store_that_is_not_available_says_when_to_try_again() {
     let busy = response(crate::error::ErrorKind::Unavailable);
     assert_eq!(busy.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(busy.headers().contains_key(header::RETRY_AFTER));
-    assert_eq!(response(crate::error::ErrorKind::Corrupt).status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(response(crate::error::ErrorKind::NotFound).status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        response(crate::error::ErrorKind::Corrupt).status(),
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    assert_eq!(
+        response(crate::error::ErrorKind::NotFound).status(),
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
 }
 
 #[test]
@@ -298,14 +350,19 @@ fn loose_types_of_old_records_become_those_of_the_sdk() {
 #[test]
 fn a_user_is_an_object_or_absent() {
     let user = |user: &str| {
-        let record = format!(r#"{{"trace_id":"x","trace_name":"n","service_type":"S","time":{NOW},"user":{user}}}"#);
+        let record = format!(
+            r#"{{"trace_id":"x","trace_name":"n","service_type":"S","time":{NOW},"user":{user}}}"#
+        );
         CtsStore::trace(Some(Format::Cts), &record).get("user").cloned()
     };
     assert_eq!(user("null"), None);
     assert_eq!(user("\"\""), None);
     assert_eq!(user("\"ann\""), Some(json!({ "name": "ann", "user_name": "ann" })));
     assert_eq!(user("\"{broken\""), Some(json!({ "name": "{broken", "user_name": "{broken" })));
-    assert_eq!(user(r#"{"name":"a","user_name":"b"}"#), Some(json!({ "name": "a", "user_name": "b" })));
+    assert_eq!(
+        user(r#"{"name":"a","user_name":"b"}"#),
+        Some(json!({ "name": "a", "user_name": "b" }))
+    );
     assert_eq!(
         user(r#"{"name":"a","user_name":"","domain":{"id":1}}"#),
         Some(json!({ "name": "a", "user_name": "a", "domain": { "id": "1" } }))
@@ -353,12 +410,18 @@ fn every_generated_record_has_the_types_of_the_sdk() {
     let store = CtsStore::new();
     let mut stream = Vec::new();
     generate(&Plan { events: 1_000, ..Plan::default() }, &mut stream).expect("memory");
-    let records: Vec<String> = String::from_utf8(stream).expect("UTF-8").lines().map(str::to_owned).collect();
+    let records: Vec<String> =
+        String::from_utf8(stream).expect("UTF-8").lines().map(str::to_owned).collect();
     store.ingest("project", None, &records);
     let (mut query, mut seen) = ("from=0946684800001&to=1800000000000&limit=200".to_owned(), 0);
     loop {
         let page = store.ask(&query);
-        for (key, value) in page["traces"].as_array().expect("a list").iter().flat_map(|trace| trace.as_object().expect("an object")) {
+        for (key, value) in page["traces"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .flat_map(|trace| trace.as_object().expect("an object"))
+        {
             let fits = match key.as_str() {
                 "time" | "record_time" => value.is_i64(),
                 "read_only" => value.is_boolean(),
@@ -401,9 +464,15 @@ fn drop_downs_hold_what_the_events_hold() {
         json!({ "operations": [{ "service_type": "ECS", "resource_type": "ecs", "operation_list": ["createServer", "deleteServer"] }] })
     );
     assert_eq!(get("/v3/project/operations")["operations"].as_array().map(Vec::len), Some(3));
-    assert_eq!(get("/v3/project/user-resources"), json!({ "users": [{ "name": "alice" }, { "name": "bob" }] }));
+    assert_eq!(
+        get("/v3/project/user-resources"),
+        json!({ "users": [{ "name": "alice" }, { "name": "bob" }] })
+    );
     assert_eq!(get("/v3/nobody/resources"), json!({ "resources": [] }));
-    let (wide, new) = (format!("from={}&to={NOW}", NOW - 1_000_000), get(&format!("/v3/project/traces?from={}&to={NOW}", NOW - 1_000_000)));
+    let (wide, new) = (
+        format!("from={}&to={NOW}", NOW - 1_000_000),
+        get(&format!("/v3/project/traces?from={}&to={NOW}", NOW - 1_000_000)),
+    );
     assert_eq!(get(&format!("/v2.0/project/system/trace?{wide}")), new);
     assert_eq!(get(&format!("/v1.0/project/system/trace?{wide}")), new);
     for (path, parameter) in [
@@ -415,7 +484,14 @@ fn drop_downs_hold_what_the_events_hold() {
         ("/v2.0/project/other/trace", "tracker_name"),
     ] {
         let (status, _, body) = store.call(path);
-        assert_eq!((status, &body["error_code"]), (StatusCode::BAD_REQUEST, &json!("CTS.0300")), "{path}: {body}");
-        assert!(body["error_msg"].as_str().is_some_and(|message| message.starts_with(parameter)), "{path}: {body}");
+        assert_eq!(
+            (status, &body["error_code"]),
+            (StatusCode::BAD_REQUEST, &json!("CTS.0300")),
+            "{path}: {body}"
+        );
+        assert!(
+            body["error_msg"].as_str().is_some_and(|message| message.starts_with(parameter)),
+            "{path}: {body}"
+        );
     }
 }

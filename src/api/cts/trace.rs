@@ -1,8 +1,8 @@
 //! Trace objects: an event as CTS v3 writes it, in the types that Huawei's SDK declares.
 //!
-//! A record of format cts keeps its own keys; only what its age made of their types is undone. Any other record is told
-//! with the names of CTS. Values that no one asked to change are passed on as they are written, so that large numbers and
-//! the order of keys stay.
+//! A record of format cts keeps its own keys; only what its age made of their types is undone. Any
+//! other record is told with the names of CTS. Values that no one asked to change are passed on as
+//! they are written, so that large numbers and the order of keys stay.
 
 use crate::decode::Format;
 use crate::event::{Event, FIELDS, Field, FieldKind, Value};
@@ -34,8 +34,17 @@ const TEXTS: &[&str] = &[
     "tracker_name",
 ];
 /// Keys of a user that are text.
-const USER_TEXTS: &[&str] =
-    &["access_key_id", "account_id", "id", "name", "principal_id", "principal_is_root_user", "principal_urn", "type", "user_name"];
+const USER_TEXTS: &[&str] = &[
+    "access_key_id",
+    "account_id",
+    "id",
+    "name",
+    "principal_id",
+    "principal_is_root_user",
+    "principal_urn",
+    "type",
+    "user_name",
+];
 const DOMAIN_TEXTS: &[&str] = &["id", "name"];
 const SESSION_TEXTS: &[&str] = &["created_at", "mfa_authenticated"];
 
@@ -58,7 +67,11 @@ impl Trace {
         put(&mut trace, "project_id", &event.tenant);
         put(&mut trace, "trace_id", event.trace_id());
         put(&mut trace, "time", &event.time.millis());
-        put(&mut trace, "event_type", if event.text(Field::EventType) == Some("data") { "data" } else { "system" });
+        put(
+            &mut trace,
+            "event_type",
+            if event.text(Field::EventType) == Some("data") { "data" } else { "system" },
+        );
         Self(trace)
     }
 }
@@ -88,12 +101,16 @@ fn of_fields(event: &Event) -> Object {
             Value::Time(time) => json(&time.millis()),
             _ => continue,
         };
-        debug_assert!(!matches!(def.kind, FieldKind::List | FieldKind::Decimal), "CTS has no such values");
+        debug_assert!(
+            !matches!(def.kind, FieldKind::List | FieldKind::Decimal),
+            "CTS has no such values"
+        );
         trace.insert(def.cts.to_owned(), value);
     }
     let access_key = trace.remove("access_key_id");
     if let Some(name) = trace.remove("user") {
-        let user = Object::from([("name".to_owned(), name.clone()), ("user_name".to_owned(), name)]);
+        let user =
+            Object::from([("name".to_owned(), name.clone()), ("user_name".to_owned(), name)]);
         put(&mut trace, "user", &with(user, "access_key_id", access_key));
     } else if let Some(access_key) = access_key {
         put(&mut trace, "user", &Object::from([("access_key_id".to_owned(), access_key)]));
@@ -118,10 +135,11 @@ fn user(raw: &RawValue) -> Option<Box<RawValue>> {
     }
     let domain = user.get("domain").and_then(|raw| domain(raw));
     replace(&mut user, "domain", domain);
-    let invoked_by = user.get("invoked_by").map(|raw| match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
-        Ok(items) => json(&items.into_iter().filter_map(self::text).collect::<Vec<_>>()),
-        Err(_) => json(&self::text(raw).into_iter().collect::<Vec<_>>()),
-    });
+    let invoked_by =
+        user.get("invoked_by").map(|raw| match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+            Ok(items) => json(&items.into_iter().filter_map(self::text).collect::<Vec<_>>()),
+            Err(_) => json(&self::text(raw).into_iter().collect::<Vec<_>>()),
+        });
     replace(&mut user, "invoked_by", invoked_by);
     let session = user.get("session_context").and_then(|raw| session(raw));
     replace(&mut user, "session_context", session);
@@ -154,8 +172,13 @@ fn keys(json: &str) -> Option<RecordFields<'_>> {
 
 /// The same keys without those that have no value, and with text where `texts` says so.
 fn normalised(keys: RecordFields<'_>, texts: &[&str]) -> Object {
-    let value = |key: &str, raw: &RawValue| if texts.contains(&key) { text(raw).map(|text| json(&text)) } else { Some(raw.to_owned()) };
-    keys.into_iter().filter(|(_, raw)| raw.get() != "null").filter_map(|(key, raw)| value(&key, raw).map(|value| (key, value))).collect()
+    let value = |key: &str, raw: &RawValue| {
+        if texts.contains(&key) { text(raw).map(|text| json(&text)) } else { Some(raw.to_owned()) }
+    };
+    keys.into_iter()
+        .filter(|(_, raw)| raw.get() != "null")
+        .filter_map(|(key, raw)| value(&key, raw).map(|value| (key, value)))
+        .collect()
 }
 
 /// A value as text: a text as it is, anything else as compact JSON, null not at all.
@@ -163,8 +186,11 @@ fn text(raw: &RawValue) -> Option<String> {
     let json = raw.get();
     match json.as_bytes().first()? {
         b'n' => None,
-        // A text that is no Unicode (half of a surrogate pair) is shown as it is written, as filters see it.
-        b'"' => Some(serde_json::from_str(json).unwrap_or_else(|_| json[1..json.len() - 1].to_owned())),
+        // A text that is no Unicode (half of a surrogate pair) is shown as it is written, as
+        // filters see it.
+        b'"' => {
+            Some(serde_json::from_str(json).unwrap_or_else(|_| json[1..json.len() - 1].to_owned()))
+        }
         _ => Some(compact(json)),
     }
 }

@@ -34,9 +34,11 @@ impl Default for Bounds {
 const UNPACKED_RATIO_MAX: u64 = 200;
 /// Below this size when unpacked, the ratio does not matter.
 const UNPACKED_BYTES_FREE: u64 = 1 << 20;
-/// What a record needs besides its bytes while it is taken in: as a record, as an event, and in the answer.
+/// What a record needs besides its bytes while it is taken in: as a record, as an event, and in the
+/// answer.
 const RECORD_BYTES: u64 = 2 << 10;
-/// How many times a record's bytes are in memory while it is taken in: in the event, in its fields, in the log.
+/// How many times a record's bytes are in memory while it is taken in: in the event, in its fields,
+/// in the log.
 const RECORD_COPIES: u64 = 3;
 /// Room is taken in steps of this many bytes.
 const STEP_BYTES: u64 = 256 << 10;
@@ -55,9 +57,10 @@ pub(super) struct PackedBody {
 }
 
 impl App {
-    /// Takes a body's records in. `decode` makes a batch of them where it may block, and something of its own that is
-    /// handed back beside the outcome; it is called again if the body turns out to be large and must wait for its turn. While
-    /// the batch waits for its turn, for room and for the disk, no thread is held.
+    /// Takes a body's records in. `decode` makes a batch of them where it may block, and something
+    /// of its own that is handed back beside the outcome; it is called again if the body turns out
+    /// to be large and must wait for its turn. While the batch waits for its turn, for room and for
+    /// the disk, no thread is held.
     ///
     /// # Errors
     /// What `decode` says; no room for the body, or what the engine says about the batch.
@@ -65,7 +68,12 @@ impl App {
         &self,
         source: &'static str,
         mut body: PackedBody,
-        mut decode: impl FnMut(&Engine, &mut PackedBody) -> Result<(DecodedBatch, Option<RequestKey>, T)> + Send + 'static,
+        mut decode: impl FnMut(
+            &Engine,
+            &mut PackedBody,
+        ) -> Result<(DecodedBatch, Option<RequestKey>, T)>
+        + Send
+        + 'static,
     ) -> Result<(Outcome, T)> {
         loop {
             if body.taken.needs_turn() || body.taken.has_outgrown() {
@@ -96,14 +104,24 @@ impl PackedBody {
     ///
     /// # Errors
     /// A body that is too large, did not arrive, or is packed in an unknown way; no room for it.
-    pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Self> {
-        let coding = headers.get(header::CONTENT_ENCODING).map(|value| Coding::from_header(value.to_str().unwrap_or("?"))).transpose()?;
+    pub(super) async fn read(
+        app: &App,
+        headers: &HeaderMap,
+        body: Body,
+        bounds: Bounds,
+    ) -> Result<Self> {
+        let coding = headers
+            .get(header::CONTENT_ENCODING)
+            .map(|value| Coding::from_header(value.to_str().unwrap_or("?")))
+            .transpose()?;
         let mut taken = app.room.enter();
         let bytes = collect(body, bounds.wire, &mut taken).await?;
         let coding = coding.unwrap_or_else(|| Coding::of_bytes(&bytes));
         let limit = match coding {
             Coding::Identity => (bytes.len() as u64).min(bounds.unpacked),
-            _ => bounds.unpacked.min((bytes.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE)),
+            _ => bounds
+                .unpacked
+                .min((bytes.len() as u64 * UNPACKED_RATIO_MAX).max(UNPACKED_BYTES_FREE)),
         };
         let arrived = taken.bytes();
         Ok(Self { bytes, coding, limit, growth: bounds.growth, taken, arrived })
@@ -116,7 +134,8 @@ impl PackedBody {
     pub(super) fn records(&mut self) -> Result<Vec<IncomingRecord>> {
         // Kept until it is done: it may be begun again.
         let bytes = self.bytes.clone();
-        let mut metered = Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
+        let mut metered =
+            Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
         let mut records = Vec::new();
         let mut splitter = RecordSplitter::new(&mut metered);
         let split = loop {
@@ -150,14 +169,21 @@ impl PackedBody {
             return Ok(self.bytes.clone());
         }
         let mut whole = Vec::new();
-        let mut metered = Metered::new(Unpacked::new(self.bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
+        let mut metered = Metered::new(
+            Unpacked::new(self.bytes.as_ref(), self.coding, self.limit)?,
+            &mut self.taken,
+        );
         metered.copies = self.growth;
         let read = metered.read_to_end(&mut whole);
         if let Some(refused) = metered.refused.take() {
             return Err(refused);
         }
         read.map_err(|cause| {
-            let kind = if cause.kind() == io::ErrorKind::FileTooLarge { ErrorKind::TooLarge } else { ErrorKind::Invalid };
+            let kind = if cause.kind() == io::ErrorKind::FileTooLarge {
+                ErrorKind::TooLarge
+            } else {
+                ErrorKind::Invalid
+            };
             Error::new(kind, "the body cannot be unpacked").because(cause)
         })?;
         Ok(whole.into())
@@ -179,14 +205,20 @@ fn weight(records: u64, bytes: u64) -> u64 {
 
 /// All bytes of a body, with room for those that have come.
 async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<Bytes> {
-    let too_large = || Error::new(ErrorKind::TooLarge, format!("the body is larger than {limit} bytes: send it in parts"));
+    let too_large = || {
+        Error::new(
+            ErrorKind::TooLarge,
+            format!("the body is larger than {limit} bytes: send it in parts"),
+        )
+    };
     let announced = body.size_hint().exact();
     if announced.is_some_and(|bytes| bytes > limit as u64) {
         return Err(too_large());
     }
     let mut all: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|cause| Error::invalid("the body did not arrive whole").because(cause))?;
+        let frame = frame
+            .map_err(|cause| Error::invalid("the body did not arrive whole").because(cause))?;
         let Ok(data) = frame.into_data() else { continue };
         let needed = all.len() + data.len();
         if needed > limit {
@@ -233,7 +265,11 @@ impl<'a, R: BufRead> Metered<'a, R> {
             return Ok(());
         }
         // What is small takes no more than it needs: it is to stay small.
-        let step = if needed <= STEP_BYTES { needed - self.paid } else { (needed - self.paid).max(STEP_BYTES) };
+        let step = if needed <= STEP_BYTES {
+            needed - self.paid
+        } else {
+            (needed - self.paid).max(STEP_BYTES)
+        };
         self.taken.grow_blocking(step).map_err(|error| {
             self.refused = Some(error);
             io::Error::other("no room")

@@ -1,9 +1,9 @@
-//! CloudEvents 1.0 over HTTP: structured, batched and binary (CloudEvents HTTP protocol binding 1.0.2), with the handshake
-//! of its webhook specification.
+//! CloudEvents 1.0 over HTTP: structured, batched and binary (CloudEvents HTTP protocol binding
+//! 1.0.2), with the handshake of its webhook specification.
 //!
-//! In binary mode the attributes are headers and the body is the data. The record that is kept is then the same event in
-//! the JSON form. Senders are read leniently: header values may be percent-encoded or plain UTF-8, and the content type may
-//! be missing.
+//! In binary mode the attributes are headers and the body is the data. The record that is kept is
+//! then the same event in the JSON form. Senders are read leniently: header values may be
+//! percent-encoded or plain UTF-8, and the content type may be missing.
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -32,7 +32,13 @@ fn door() -> MethodRouter<App> {
     post(take).options(handshake)
 }
 
-async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<Outcome>, ApiError> {
+async fn take(
+    State(app): State<App>,
+    path: TenantPath,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Outcome>, ApiError> {
     let rule = required_tenant(path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
     let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
@@ -47,9 +53,12 @@ async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: H
     Ok(Json(outcome))
 }
 
-/// Agrees to be sent events: whoever sends them asks first, so that nobody is flooded who did not want it.
+/// Agrees to be sent events: whoever sends them asks first, so that nobody is flooded who did not
+/// want it.
 async fn handshake(headers: HeaderMap) -> Response {
-    let Some(origin) = headers.get("webhook-request-origin") else { return StatusCode::NO_CONTENT.into_response() };
+    let Some(origin) = headers.get("webhook-request-origin") else {
+        return StatusCode::NO_CONTENT.into_response();
+    };
     let allowed = [
         (HeaderName::from_static("webhook-allowed-origin"), origin.clone()),
         (HeaderName::from_static("webhook-allowed-rate"), HeaderValue::from_static("*")),
@@ -82,15 +91,20 @@ impl Binary {
         if let Some(kind) = kind {
             attributes.insert("datacontenttype".to_owned(), kind.into());
         }
-        let media = kind.map(|kind| kind.split(';').next().unwrap_or(kind).trim().to_ascii_lowercase());
-        let is_json = media.map(|media| media == "application/json" || media == "text/json" || media.ends_with("+json"));
+        let media =
+            kind.map(|kind| kind.split(';').next().unwrap_or(kind).trim().to_ascii_lowercase());
+        let is_json = media.map(|media| {
+            media == "application/json" || media == "text/json" || media.ends_with("+json")
+        });
         Some(Self { attributes, is_json })
     }
 
     /// The event in its JSON form.
     pub(super) fn record(&self, data: &[u8]) -> IncomingRecord {
         let text = std::str::from_utf8(data).ok();
-        let json = text.filter(|_| self.is_json != Some(false)).and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+        let json = text
+            .filter(|_| self.is_json != Some(false))
+            .and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
         let (name, value) = match (json, text) {
             _ if data.is_empty() => ("", String::new()),
             // Byte for byte as it came.
@@ -112,7 +126,10 @@ fn percent_decoded(value: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        let code = after
+            .get(..2)
+            .filter(|_| *first == b'%')
+            .and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
         match code {
             Some(code) => {
                 bytes.push(code);

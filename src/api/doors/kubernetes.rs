@@ -1,7 +1,7 @@
 //! The audit webhook of a Kubernetes API server.
 //!
-//! An `EventList` in, an empty object out when it is durable. The API server repeats a batch a few times after any error
-//! and then drops it, so what cannot be decoded goes to quarantine instead.
+//! An `EventList` in, an empty object out when it is durable. The API server repeats a batch a few
+//! times after any error and then drops it, so what cannot be decoded goes to quarantine instead.
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -30,7 +30,8 @@ async fn take(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let Path(tenant) = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+    let Path(tenant) =
+        path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     app.take_in("Kubernetes audit webhook", body, move |engine, body| {

@@ -1,11 +1,13 @@
-//! The doors: every protocol by which producers deliver records. Each says in its own protocol what became of them.
+//! The doors: every protocol by which producers deliver records. Each says in its own protocol what
+//! became of them.
 //!
-//! All doors hand records to the engine in the same way and answer when these are durable. What cannot be decoded goes to
-//! quarantine instead of being refused: most shippers drop what is refused, or repeat it for ever. Overload is 503 with
-//! `Retry-After`, which they all repeat later.
+//! All doors hand records to the engine in the same way and answer when these are durable. What
+//! cannot be decoded goes to quarantine instead of being refused: most shippers drop what is
+//! refused, or repeat it for ever. Overload is 503 with `Retry-After`, which they all repeat later.
 //!
-//! Whose records they are is said by the first of: the door's path, `tenant=` or `tenant_from=` in the URL, the header
-//! `X-Annals-Tenant`. The Elasticsearch door takes the name of the index, without its date, where nothing else says it.
+//! Whose records they are is said by the first of: the door's path, `tenant=` or `tenant_from=` in
+//! the URL, the header `X-Annals-Tenant`. The Elasticsearch door takes the name of the index,
+//! without its date, where nothing else says it.
 
 mod body;
 mod cloudevents;
@@ -44,7 +46,11 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Whose records a request delivers; `None` if it does not say.
-fn tenant_rule(path: Option<&str>, pairs: &Pairs, headers: &HeaderMap) -> Result<Option<TenantRule>> {
+fn tenant_rule(
+    path: Option<&str>,
+    pairs: &Pairs,
+    headers: &HeaderMap,
+) -> Result<Option<TenantRule>> {
     let (named, from) = (pairs.one("tenant")?, pairs.one("tenant_from")?);
     let header = headers.get(TENANT_HEADER).map(|value| value.to_str().unwrap_or_default());
     let tenant = path.or(named).or(header.filter(|_| from.is_none()));
@@ -66,8 +72,9 @@ fn required_tenant(path: TenantPath, pairs: &Pairs, headers: &HeaderMap) -> Resu
     }
 }
 
-/// Marks the second and later of equal records without ids in one request, so that each is an event of its own: log lines
-/// may say the same thing twice. The whole request sent again gets the same marks, and is known.
+/// Marks the second and later of equal records without ids in one request, so that each is an event
+/// of its own: log lines may say the same thing twice. The whole request sent again gets the same
+/// marks, and is known.
 fn tell_repeats_apart(mut batch: DecodedBatch) -> DecodedBatch {
     let mut seen: HashMap<(Box<str>, Box<str>), u32> = HashMap::new();
     for event in &mut batch.events {
@@ -84,7 +91,11 @@ fn tell_repeats_apart(mut batch: DecodedBatch) -> DecodedBatch {
 }
 
 fn marked(event: &Event, count: u32) -> Event {
-    let record = event.original.trim_end().strip_suffix('}').map(|record| format!("{record},\"_repeat\":{count}}}"));
+    let record = event
+        .original
+        .trim_end()
+        .strip_suffix('}')
+        .map(|record| format!("{record},\"_repeat\":{count}}}"));
     let format = event.text(Field::Format).and_then(Format::from_name);
     // What decoded once decodes with one key more; if not, it stays a duplicate.
     let marked = record.and_then(|record| decode::decode(&record, format).ok());

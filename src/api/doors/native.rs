@@ -1,4 +1,5 @@
-//! `POST /api/v1/events`: records in every form that the splitter knows, and CloudEvents by their headers.
+//! `POST /api/v1/events`: records in every form that the splitter knows, and CloudEvents by their
+//! headers.
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -22,7 +23,12 @@ pub(super) fn routes() -> Router<App> {
     Router::new().route("/api/v1/events", post(ingest))
 }
 
-async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: Body) -> Result<Json<IngestAnswer>, ApiError> {
+async fn ingest(
+    State(app): State<App>,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<IngestAnswer>, ApiError> {
     let request = IngestRequest::read(&pairs, &headers)?;
     let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
     let of_tenant = match &request.rule {
@@ -35,7 +41,8 @@ async fn ingest(State(app): State<App>, pairs: Pairs, headers: HeaderMap, body: 
     };
     let (outcome, ()) = app.take_in("POST /api/v1/events", body, decode).await?;
     let query = || Pairs(vec![("tenant".to_owned(), of_tenant)]).to_query();
-    let quarantined_more = outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));
+    let quarantined_more =
+        outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));
     Ok(Json(IngestAnswer { outcome, quarantined_more }))
 }
 
@@ -61,8 +68,15 @@ struct IngestRequest {
 
 impl IngestRequest {
     fn read(pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
-        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !["format", "tenant", "tenant_from"].contains(&name.as_str())) {
-            return Err(Error::parameter(name, "unknown parameter; this call takes format, tenant and tenant_from"));
+        if let Some((name, _)) = pairs
+            .0
+            .iter()
+            .find(|(name, _)| !["format", "tenant", "tenant_from"].contains(&name.as_str()))
+        {
+            return Err(Error::parameter(
+                name,
+                "unknown parameter; this call takes format, tenant and tenant_from",
+            ));
         }
         let format = parse_format(pairs.one("format")?.unwrap_or("auto"))?;
         let rule = required_tenant(Ok(None), pairs, headers)?;
@@ -74,13 +88,18 @@ impl IngestRequest {
         Ok(Self { format, rule, key, binary: Binary::read(headers) })
     }
 
-    fn decode(&self, engine: &Engine, body: &mut PackedBody) -> Result<(DecodedBatch, Option<RequestKey>)> {
+    fn decode(
+        &self,
+        engine: &Engine,
+        body: &mut PackedBody,
+    ) -> Result<(DecodedBatch, Option<RequestKey>)> {
         let records = match &self.binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
         };
         let batch = engine.decode(records, self.format, &self.rule);
-        let request = self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&batch) });
+        let request =
+            self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&batch) });
         Ok((batch, request))
     }
 }
@@ -88,20 +107,26 @@ impl IngestRequest {
 /// The longest `Idempotency-Key`, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 
-/// The key of a request, in the header's own quotes or without (draft-ietf-httpapi-idempotency-key-header).
+/// The key of a request, in the header's own quotes or without
+/// (draft-ietf-httpapi-idempotency-key-header).
 fn idempotency_key(value: &str) -> Result<String> {
     let key = value.trim();
     let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(Error::parameter("Idempotency-Key", format!("is a text of 1 to {KEY_BYTES_MAX} visible ASCII characters")));
+        return Err(Error::parameter(
+            "Idempotency-Key",
+            format!("is a text of 1 to {KEY_BYTES_MAX} visible ASCII characters"),
+        ));
     }
     Ok(key.to_owned())
 }
 
-/// What a request said, however it was packed: the records, and where each ends. It is kept, so it is made of the records as they
-/// are kept: who has the hash of a whole record but for one secret could try secrets.
+/// What a request said, however it was packed: the records, and where each ends. It is kept, so it
+/// is made of the records as they are kept: who has the hash of a whole record but for one secret
+/// could try secrets.
 fn digest(batch: &DecodedBatch) -> String {
-    let events = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.original.as_bytes()));
+    let events =
+        batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.original.as_bytes()));
     let rejected = batch.rejected.iter().map(|rejected| (rejected.line, rejected.bytes.as_slice()));
     let mut records: Vec<(u64, &[u8])> = events.chain(rejected).collect();
     records.sort_by_key(|(line, _)| *line);

@@ -1,12 +1,15 @@
 //! The memory that bodies may need together, and who gets it.
 //!
-//! Room is taken for what is here, not for what is announced: a body that does not come holds nothing. Small bodies have room of
-//! their own, which large ones cannot take. Of the room for large ones the last part, as much as one request may need, is for
-//! the request that began first: it can always go on, so those that wait for more while they hold some never wait for each
-//! other in a circle. Whoever gets no room in time gives back what he has, and is told to come again later.
+//! Room is taken for what is here, not for what is announced: a body that does not come holds
+//! nothing. Small bodies have room of their own, which large ones cannot take. Of the room for
+//! large ones the last part, as much as one request may need, is for the request that began first:
+//! it can always go on, so those that wait for more while they hold some never wait for each other
+//! in a circle. Whoever gets no room in time gives back what he has, and is told to come again
+//! later.
 //!
-//! What unpacks and decodes a large body holds a thread, also while it waits for more room. So large ones take a turn before
-//! they do, of which there are few; the request that began first always gets one.
+//! What unpacks and decodes a large body holds a thread, also while it waits for more room. So
+//! large ones take a turn before they do, of which there are few; the request that began first
+//! always gets one.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::BTreeSet;
@@ -20,9 +23,9 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// What the small ones may need together.
 const SMALL_ROOM: u64 = 128 << 20;
 /// What one request may need.
-pub(super) const REQUEST_BYTES_MAX: u64 = 512 << 20;
+pub(super) const REQUEST_BYTES_MAX: u64 = 448 << 20;
 /// What the large ones may need together, besides what is kept for the first.
-const LARGE_ROOM: u64 = 384 << 20;
+const LARGE_ROOM: u64 = 256 << 20;
 /// Large bodies that are taken in at a time, besides the first: each may hold a thread.
 const TURNS: usize = 32;
 /// How long a request waits for room and for its turn, in all.
@@ -66,7 +69,15 @@ pub(super) struct TakenRoom {
 impl BodyRoom {
     /// Room for a request that has taken none yet.
     pub(super) fn enter(&self) -> TakenRoom {
-        TakenRoom { room: self.clone(), bytes: 0, place: None, is_large: false, has_turn: false, outgrown: false, patience: WAIT }
+        TakenRoom {
+            room: self.clone(),
+            bytes: 0,
+            place: None,
+            is_large: false,
+            has_turn: false,
+            outgrown: false,
+            patience: WAIT,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, RoomState> {
@@ -81,7 +92,10 @@ impl TakenRoom {
     /// More than one request may need; no room in time.
     pub(super) async fn grow(&mut self, bytes: u64) -> Result<()> {
         if self.bytes.saturating_add(bytes) > REQUEST_BYTES_MAX {
-            let what = format!("the request needs more than {} MiB of memory: send it in parts", REQUEST_BYTES_MAX >> 20);
+            let what = format!(
+                "the request needs more than {} MiB of memory: send it in parts",
+                REQUEST_BYTES_MAX >> 20
+            );
             return Err(Error::new(ErrorKind::TooLarge, what));
         }
         self.wait_until(|taken| taken.try_grow(bytes)).await
@@ -115,11 +129,16 @@ impl TakenRoom {
         })
         .await;
         self.patience = self.patience.saturating_sub(began.elapsed());
-        waited.map_err(|_| Error::new(ErrorKind::Unavailable, "too many bodies are being taken in: send it again later"))
+        waited.map_err(|_| {
+            Error::new(
+                ErrorKind::Unavailable,
+                "too many bodies are being taken in: send it again later",
+            )
+        })
     }
 
-    /// Takes more room on a thread that may block: what is large does so only with a turn. Without one this fails, and the
-    /// request has [`outgrown`](Self::has_outgrown) what it may do there.
+    /// Takes more room on a thread that may block: what is large does so only with a turn. Without
+    /// one this fails, and the request has [`outgrown`](Self::has_outgrown) what it may do there.
     ///
     /// # Errors
     /// As [`Taken::grow`].
@@ -191,7 +210,8 @@ impl TakenRoom {
             return true;
         }
         let place = self.place_in_line(&mut state);
-        // A request that turns out large moves over with what it has, once there is room for all of it.
+        // A request that turns out large moves over with what it has, once there is room for all of
+        // it.
         let needed = if self.is_large { bytes } else { total };
         let kept = if state.line.first() == Some(&place) { REQUEST_BYTES_MAX } else { 0 };
         if state.large + needed > LARGE_ROOM + kept {
@@ -297,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_body_that_turns_out_to_be_large_holds_no_thread_without_a_turn() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let _entered = runtime.enter();
         let room = BodyRoom::default();
         let mut body = room.enter();
@@ -325,7 +346,8 @@ mod tests {
             drop(first);
         });
         grown.expect("room was given back");
-        let refused = second.grow(REQUEST_BYTES_MAX).await.expect_err("more than a request may need");
+        let refused =
+            second.grow(REQUEST_BYTES_MAX).await.expect_err("more than a request may need");
         assert_eq!(refused.kind(), ErrorKind::TooLarge);
     }
 }

@@ -1,5 +1,7 @@
-//! `GET /api/v1/openapi.json`: the native API as OpenAPI 3.1, made from the table of fields and the calls themselves.
+//! `GET /api/v1/openapi.json`: the native API as OpenAPI 3.1, made from the table of fields and the
+//! calls themselves.
 
+mod administration;
 mod policy;
 mod quarantine;
 mod schemas;
@@ -25,13 +27,19 @@ pub(super) fn routes() -> Router<App> {
 
 async fn respond() -> impl IntoResponse {
     static DOCUMENT: OnceLock<OpenApi> = OnceLock::new();
-    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], JsonBody(DOCUMENT.get_or_init(document)))
+    (
+        [(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))],
+        JsonBody(DOCUMENT.get_or_init(document)),
+    )
 }
 
 /// The document. It is read into the types of utoipa, which holds it to OpenAPI's own shape.
 pub fn document() -> OpenApi {
-    let schemas: Map<String, Json> =
-        schemas::all().into_iter().chain(screen::schemas()).map(|(name, schema)| (name.to_owned(), schema)).collect();
+    let schemas: Map<String, Json> = schemas::all()
+        .into_iter()
+        .chain(screen::schemas())
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect();
     let document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -56,26 +64,49 @@ fn paths() -> Map<String, Json> {
     }
     for form in ExportFormat::ALL {
         let content = json!({ form.media_type().split(';').next().unwrap_or_default(): { "schema": { "type": "string" } } });
-        let answer =
-            json!({ "description": "everything that matches, streamed; the trailer X-Annals-Rows says how many", "content": content });
+        let answer = json!({ "description": "everything that matches, streamed; the trailer X-Annals-Rows says how many", "content": content });
         let parameters = refs(export_parameters(*form), true);
         add(
             &format!("/api/v1/events.{}", form.name()),
             "get",
-            operation(&format!("export_{}", form.name()), "Everything that matches", &parameters, None, &answer),
+            operation(
+                &format!("export_{}", form.name()),
+                "Everything that matches",
+                &parameters,
+                None,
+                &answer,
+            ),
         );
     }
     add("/api/v1/events", "post", ingest());
     let id = json!([tenant(), { "name": "trace_id", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }]);
-    add("/api/v1/events/{trace_id}", "get", operation("event", "One event, with its record", &id, None, &json_answer("Event")));
-    add("/api/v1/fields", "get", operation("fields", "The table of fields", &json!([]), None, &json_answer("Fields")));
+    add(
+        "/api/v1/events/{trace_id}",
+        "get",
+        operation("event", "One event, with its record", &id, None, &json_answer("Event")),
+    );
+    add(
+        "/api/v1/fields",
+        "get",
+        operation("fields", "The table of fields", &json!([]), None, &json_answer("Fields")),
+    );
     quarantine::add_paths(&mut add);
     let name = json!([query(
         "name",
         &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$" }),
         "the backup's directory, below the server's"
     )]);
-    add("/api/v1/backups", "post", operation("backup", "Make a backup, or add to it what is new", &name, None, &json_answer("Backup")));
+    add(
+        "/api/v1/backups",
+        "post",
+        operation(
+            "backup",
+            "Make a backup, or add to it what is new",
+            &name,
+            None,
+            &json_answer("Backup"),
+        ),
+    );
     policy::add_paths(&mut add);
     screen::add_paths(&mut add);
     for path in ["/livez", "/readyz"] {
@@ -113,7 +144,9 @@ fn question(call: QueryCall, body: Option<()>, answer: &Json) -> Json {
     let id = schema_of(call).to_lowercase();
     let own = call.parameters().iter().map(|name| match (*name, call) {
         ("fields", _) => fields(call),
-        ("by", QueryCall::Stats) => query("by", &counted(), "the field to group by, or the kind of related ids"),
+        ("by", QueryCall::Stats) => {
+            query("by", &counted(), "the field to group by, or the kind of related ids")
+        }
         _ => own_parameter(name),
     });
     let own: Vec<Json> = own.collect();
@@ -121,8 +154,7 @@ fn question(call: QueryCall, body: Option<()>, answer: &Json) -> Json {
         None => operation(&id, summary(call), &refs(own, true), None, answer),
         Some(()) => {
             let content = json!({ "application/json": { "schema": reference("Filter") } });
-            let body =
-                json!({ "required": true, "content": content, "description": "the filter; the call's own parameters may stand here too" });
+            let body = json!({ "required": true, "content": content, "description": "the filter; the call's own parameters may stand here too" });
             operation(&format!("{id}_query"), summary(call), &refs(own, false), Some(&body), answer)
         }
     }
@@ -132,7 +164,13 @@ fn problem(description: &str) -> Json {
     json!({ "description": description, "content": { "application/problem+json": { "schema": reference("Problem") } } })
 }
 
-fn operation(id: &str, summary: &str, parameters: &Json, body: Option<&Json>, answer: &Json) -> Json {
+fn operation(
+    id: &str,
+    summary: &str,
+    parameters: &Json,
+    body: Option<&Json>,
+    answer: &Json,
+) -> Json {
     let mut operation = json!({
         "operationId": id, "summary": summary, "parameters": parameters,
         "responses": {
@@ -178,7 +216,8 @@ fn ingest() -> Json {
         },
     });
     let summary = "Take in records; the answer comes when they are on disk";
-    let mut operation = operation("ingest", summary, &parameters, Some(&body), &json_answer("Outcome"));
+    let mut operation =
+        operation("ingest", summary, &parameters, Some(&body), &json_answer("Outcome"));
     operation["responses"]["422"] = problem("the key was used for another body");
     operation
 }
@@ -198,7 +237,11 @@ fn query(name: &str, schema: &Json, description: &str) -> Json {
 fn refs(own: Vec<Json>, filter: bool) -> Json {
     let mut parameters = own;
     if filter {
-        parameters.extend(filter_parameters().keys().map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })));
+        parameters.extend(
+            filter_parameters()
+                .keys()
+                .map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })),
+        );
     }
     parameters.into()
 }
@@ -218,7 +261,8 @@ fn counted() -> Json {
 fn fields(call: QueryCall) -> Json {
     if call == QueryCall::Events {
         let names: Vec<&str> = FIELDS.iter().map(|def| def.name).collect();
-        let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } });
+        let schema =
+            json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": names } });
         return query("fields", &schema, "only these fields of each event");
     }
     let schema = json!({ "type": "array", "minItems": 1, "maxItems": 20, "items": counted() });
@@ -228,38 +272,62 @@ fn fields(call: QueryCall) -> Json {
 }
 
 fn own_parameter(name: &str) -> Json {
-    let facet = facet();
-    let flag = json!({ "type": "boolean" });
+    if name == "tenant" {
+        return tenant();
+    }
+    let (schema, description) = described(name);
+    query(name, &schema, description)
+}
+
+/// What a parameter of ours takes, and what it is for.
+fn described(name: &str) -> (Json, &'static str) {
+    let flag = || json!({ "type": "boolean" });
+    let text = || json!({ "type": "string" });
+    let one_of = |values: &[&str]| json!({ "type": "string", "enum": values });
     match name {
-        "tenant" => tenant(),
-        "explain" => query(name, &flag, "say how it was answered"),
-        "partial" => {
-            query(name, &flag, "answer without segments whose data is lost, and name them in `missing`; without it that is an error")
-        }
-        "path" => query(name, &json!({ "type": "string", "enum": ["lookup", "scan"] }), "answer by this path instead of the one chosen"),
-        "limit" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": 50 }), "events on a page"),
-        "order" => query(name, &json!({ "type": "string", "enum": ["desc", "asc"] }), "newest or oldest first"),
-        "cursor" => query(name, &json!({ "type": "string" }), "next_cursor or prev_cursor of a page of the same question"),
-        "around" => query(name, &json!({ "type": "string", "format": "date-time" }), "begin at this moment"),
-        "original" => query(name, &flag, "with the records"),
+        "explain" => (flag(), "say how it was answered"),
+        "partial" => (
+            flag(),
+            "answer without segments whose data is lost, and name them in `missing`; without it that is an error",
+        ),
+        "path" => (one_of(&["lookup", "scan"]), "answer by this path instead of the one chosen"),
+        "limit" => (
+            json!({ "type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": 50 }),
+            "events on a page",
+        ),
+        "order" => (one_of(&["desc", "asc"]), "newest or oldest first"),
+        "cursor" => (text(), "next_cursor or prev_cursor of a page of the same question"),
+        "around" => (json!({ "type": "string", "format": "date-time" }), "begin at this moment"),
+        "original" => (flag(), "with the records"),
         "cut" => {
             let schema = json!({ "type": "integer", "minimum": 1, "maximum": 100_000 });
-            query(name, &schema, "cut longer texts to so many letters; the event names its fields that are cut in `cut`")
+            (
+                schema,
+                "cut longer texts to so many letters; the event names its fields that are cut in `cut`",
+            )
         }
-        "contains" => query(name, &json!({ "type": "string", "maxLength": 250 }), "a text that the values contain, in any case"),
-        "total" => query(name, &flag, "with the number of all that match"),
-        "field" => query(name, &json!({ "type": "string" }), "the field to count by, or related_ids.KIND; of stats, amount"),
-        "size" => query(name, &json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values"),
-        "interval" => query(name, &json!({ "type": "string", "pattern": "^auto$|^[1-9][0-9]{0,3}[smhdw]$" }), "the width of a bucket"),
-        "by" => query(name, &facet, "the field to group by"),
-        "columns" => query(name, &json!({ "type": "string" }), "fields separated by commas"),
-        "labels" => query(name, &json!({ "type": "string", "enum": ["name", "en", "zh"] }), "what the header says"),
-        "time_zone" => query(name, &json!({ "type": "string" }), "a zone of the IANA database, such as Asia/Shanghai"),
-        "bom" => query(name, &flag, "begin with a byte order mark"),
+        "contains" => (
+            json!({ "type": "string", "maxLength": 250 }),
+            "a text that the values contain, in any case",
+        ),
+        "total" => (flag(), "with the number of all that match"),
+        "field" => (text(), "the field to count by, or related_ids.KIND; of stats, amount"),
+        "size" => {
+            (json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values")
+        }
+        "interval" => (
+            json!({ "type": "string", "pattern": "^auto$|^[1-9][0-9]{0,3}[smhdw]$" }),
+            "the width of a bucket",
+        ),
+        "by" => (facet(), "the field to group by"),
+        "columns" => (text(), "fields separated by commas"),
+        "labels" => (one_of(&["name", "en", "zh"]), "what the header says"),
+        "time_zone" => (text(), "a zone of the IANA database, such as Asia/Shanghai"),
+        "bom" => (flag(), "begin with a byte order mark"),
         "formulas" => {
-            query(name, &json!({ "type": "string", "enum": ["safe", "raw"] }), "whether cells that look like formulas are disarmed")
+            (one_of(&["safe", "raw"]), "whether cells that look like formulas are disarmed")
         }
-        "closing" => query(name, &flag, "end in a record that says how many there were"),
+        "closing" => (flag(), "end in a record that says how many there were"),
         other => unreachable!("{other} has no description: a test asks for every parameter"),
     }
 }
@@ -282,7 +350,11 @@ fn filter_parameters() -> Map<String, Json> {
     };
     for def in FIELDS {
         for (name, schema) in schemas::parameters_of(def) {
-            add(&name, &json!({ "type": "array", "items": schema }), &format!("{} {}", def.en, def.zh));
+            add(
+                &name,
+                &json!({ "type": "array", "items": schema }),
+                &format!("{} {}", def.en, def.zh),
+            );
         }
     }
     let words = json!({ "type": "string", "minLength": 1, "maxLength": 1024 });
@@ -295,9 +367,21 @@ fn filter_parameters() -> Map<String, Json> {
         add(name, &json!({ "type": "array", "items": words }), description);
     }
     add("filter", &json!({ "type": "string" }), "groups as JSON: any, all, not, record");
-    add("from", &json!({ "type": "string", "format": "date-time" }), "the first moment; also 13 digits of milliseconds");
-    add("to", &json!({ "type": "string", "format": "date-time" }), "the first moment that no longer counts");
-    add("last", &json!({ "type": "string", "pattern": "^[1-9][0-9]{0,3}[smhdw]$" }), "only so long back from now");
+    add(
+        "from",
+        &json!({ "type": "string", "format": "date-time" }),
+        "the first moment; also 13 digits of milliseconds",
+    );
+    add(
+        "to",
+        &json!({ "type": "string", "format": "date-time" }),
+        "the first moment that no longer counts",
+    );
+    add(
+        "last",
+        &json!({ "type": "string", "pattern": "^[1-9][0-9]{0,3}[smhdw]$" }),
+        "only so long back from now",
+    );
     add(
         "filter_type",
         &json!({ "type": "string", "enum": ["event_name", "resource_id", "resource_name"] }),

@@ -8,22 +8,56 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     let none = json!([]);
     let policy = json_answer("Policy");
     let body = |schema: &str| json!({ "required": true, "content": { "application/json": { "schema": reference(schema) } } });
-    add("/api/v1/retention", "get", operation("retention", "How long events are kept, and what is held", &none, None, &policy));
+    add(
+        "/api/v1/retention",
+        "get",
+        operation("retention", "How long events are kept, and what is held", &none, None, &policy),
+    );
     let change = "Set the days of a tenant or of all others, or raise the floor";
-    add("/api/v1/retention", "put", operation("set_retention", change, &none, Some(&body("RetentionChange")), &policy));
-    let dry = json!([query("dry_run", &json!({ "type": "boolean" }), "only say what would be deleted")]);
+    add(
+        "/api/v1/retention",
+        "put",
+        operation("set_retention", change, &none, Some(&body("RetentionChange")), &policy),
+    );
+    let dry =
+        json!([query("dry_run", &json!({ "type": "boolean" }), "only say what would be deleted")]);
     add(
         "/api/v1/retention/run",
         "post",
-        operation("run_retention", "Delete what is past its time and not held", &dry, None, &json_answer("Expired")),
+        operation(
+            "run_retention",
+            "Delete what is past its time and not held",
+            &dry,
+            None,
+            &json_answer("Expired"),
+        ),
     );
-    add("/api/v1/holds", "get", operation("holds", "How long events are kept, and what is held", &none, None, &policy));
+    add(
+        "/api/v1/holds",
+        "get",
+        operation("holds", "How long events are kept, and what is held", &none, None, &policy),
+    );
     let name = json!({
         "name": "name", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$" }, "description": "the hold",
     });
     let named = json!([name]);
     let place = "Place a legal hold: the body is a filter with the tenants and the reason";
-    add("/api/v1/holds/{name}", "put", operation("place_hold", place, &named, Some(&body("HoldRequest")), &policy));
-    let lift = json!([name, query("reason", &json!({ "type": "string", "minLength": 1, "maxLength": 2000 }), "why; it is recorded")]);
-    add("/api/v1/holds/{name}", "delete", operation("lift_hold", "Lift a legal hold", &lift, None, &policy));
+    add(
+        "/api/v1/holds/{name}",
+        "put",
+        operation("place_hold", place, &named, Some(&body("HoldRequest")), &policy),
+    );
+    let lift = json!([
+        name,
+        query(
+            "reason",
+            &json!({ "type": "string", "minLength": 1, "maxLength": 2000 }),
+            "why; it is recorded"
+        )
+    ]);
+    add(
+        "/api/v1/holds/{name}",
+        "delete",
+        operation("lift_hold", "Lift a legal hold", &lift, None, &policy),
+    );
 }

@@ -1,5 +1,6 @@
 //! The shapes of bodies and answers, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
 
+use super::administration::*;
 use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use crate::query::PAGE_ROWS_MAX;
 use serde_json::{Map, Value as Json, json};
@@ -10,11 +11,20 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Event", event()),
         ("ListedEvent", listed_event()),
         ("Page", page()),
-        ("Count", object(&[("count", count())], &[("explain", reference("Explain")), ("missing", missing())])),
+        (
+            "Count",
+            object(
+                &[("count", count())],
+                &[("explain", reference("Explain")), ("missing", missing())],
+            ),
+        ),
         ("Histogram", histogram()),
         (
             "Facets",
-            object(&[("facets", map(&list(&reference("ValueCount"))))], &[("explain", reference("Explain")), ("missing", missing())]),
+            object(
+                &[("facets", map(&list(&reference("ValueCount"))))],
+                &[("explain", reference("Explain")), ("missing", missing())],
+            ),
         ),
         (
             "Top",
@@ -27,7 +37,11 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         (
             "Values",
             object(
-                &[("field", text()), ("values", list(&reference("ValueCount"))), ("total", count())],
+                &[
+                    ("field", text()),
+                    ("values", list(&reference("ValueCount"))),
+                    ("total", count()),
+                ],
                 &[("explain", reference("Explain")), ("missing", missing())],
             ),
         ),
@@ -51,75 +65,6 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Expired", expired()),
         ("Health", health()),
     ]
-}
-
-/// What a backup copied.
-fn backup() -> Json {
-    object(
-        &[
-            ("version", count()),
-            ("segments", count()),
-            ("events", count()),
-            ("copied", count()),
-            ("bytes", count()),
-            ("kept", count()),
-            ("mended", list(&text())),
-            ("aside", count()),
-            ("removed", count()),
-        ],
-        &[],
-    )
-}
-
-/// What retention deleted, or would delete.
-fn expired() -> Json {
-    object(
-        &[
-            ("dry_run", flag()),
-            ("events", count()),
-            ("held", count()),
-            ("tenants", map(&count())),
-            ("segments", count()),
-            ("quarantined", count()),
-            ("quarantined_held", count()),
-        ],
-        &[],
-    )
-}
-
-/// What `/livez` and `/readyz` say; with 503 too.
-fn health() -> Json {
-    let problem = object(&[("part", text()), ("what", text()), ("refuses", json!({ "type": "boolean" }))], &[("segments", list(&text()))]);
-    let stuck = object(&[("part", text()), ("seconds", count()), ("waiting", count())], &[]);
-    let status = json!({ "type": "string", "enum": ["ok", "degraded", "unavailable", "stuck"] });
-    let properties = json!({ "status": status, "problems": list(&problem), "stuck": list(&stuck) });
-    json!({ "type": "object", "required": ["status"], "properties": properties })
-}
-
-/// Days, or the word for no end.
-fn days() -> Json {
-    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "type": "string", "enum": ["forever"] }] })
-}
-
-fn policy() -> Json {
-    object(
-        &[
-            ("version", count()),
-            ("floor_days", count()),
-            ("default_days", days()),
-            ("tenants", map(&days())),
-            ("holds", map(&reference("Hold"))),
-        ],
-        &[],
-    )
-}
-
-fn hold() -> Json {
-    object(&[("tenant", list(&text())), ("filter", map(&list(&text()))), ("reason", text()), ("placed", moment())], &[])
-}
-
-fn retention_change() -> Json {
-    object(&[], &[("tenant", text()), ("days", days()), ("floor_days", json!({ "type": "integer", "minimum": 1, "maximum": 36_525 }))])
 }
 
 pub(super) fn reference(name: &str) -> Json {
@@ -161,8 +106,11 @@ pub(super) fn map(values: &Json) -> Json {
 /// An object of these properties and no others.
 pub(super) fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Json {
     let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
-    let properties: Map<String, Json> =
-        required.iter().chain(optional).map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let properties: Map<String, Json> = required
+        .iter()
+        .chain(optional)
+        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
+        .collect();
     json!({ "type": "object", "required": names, "properties": properties, "additionalProperties": false })
 }
 
@@ -198,7 +146,8 @@ fn event() -> Json {
 
 /// An event of a list, which may be asked for in part.
 fn listed_event() -> Json {
-    let mut fields: Vec<(&str, Json)> = FIELDS.iter().map(|def| (def.name, value_schema(def))).collect();
+    let mut fields: Vec<(&str, Json)> =
+        FIELDS.iter().map(|def| (def.name, value_schema(def))).collect();
     fields.push(("cut", list(&text())));
     object(&[], &fields)
 }
@@ -206,7 +155,10 @@ fn listed_event() -> Json {
 fn page() -> Json {
     object(
         &[
-            ("events", json!({ "type": "array", "items": reference("ListedEvent"), "maxItems": PAGE_ROWS_MAX })),
+            (
+                "events",
+                json!({ "type": "array", "items": reference("ListedEvent"), "maxItems": PAGE_ROWS_MAX }),
+            ),
             ("next_cursor", nullable("string")),
             ("prev_cursor", nullable("string")),
         ],
@@ -235,14 +187,22 @@ fn stats() -> Json {
         &[],
     );
     object(
-        &[("field", text()), ("by", nullable("string")), ("groups", list(&group)), ("groups_total", count())],
+        &[
+            ("field", text()),
+            ("by", nullable("string")),
+            ("groups", list(&group)),
+            ("groups_total", count()),
+        ],
         &[("explain", reference("Explain")), ("missing", missing())],
     )
 }
 
 /// Segments that an answer lacks, because it was asked for with `partial` and their data is lost.
 fn missing() -> Json {
-    list(&object(&[("segment", text()), ("date", text()), ("tenant", text()), ("rows", count())], &[]))
+    list(&object(
+        &[("segment", text()), ("date", text()), ("tenant", text()), ("rows", count())],
+        &[],
+    ))
 }
 
 fn explain() -> Json {
@@ -251,7 +211,10 @@ fn explain() -> Json {
             ("segment", text()),
             ("tenant", text()),
             ("rows", count()),
-            ("path", json!({ "type": "string", "enum": ["pruned", "summary", "lookup", "scan", "buffer"] })),
+            (
+                "path",
+                json!({ "type": "string", "enum": ["pruned", "summary", "lookup", "scan", "buffer"] }),
+            ),
             ("why", text()),
             ("examined", count()),
             ("matched", count()),
@@ -283,7 +246,10 @@ fn fields() -> Json {
 fn outcome() -> Json {
     let refused = object(&[("line", count()), ("reason", text())], &[]);
     let number = json!({ "type": ["integer", "null"] });
-    let receipt = object(&[("batch", text()), ("first_seq", number.clone()), ("last_seq", number)], &[("table_version", count())]);
+    let receipt = object(
+        &[("batch", text()), ("first_seq", number.clone()), ("last_seq", number)],
+        &[("table_version", count())],
+    );
     let fields = [
         ("accepted", count()),
         ("duplicates", count()),
@@ -318,7 +284,10 @@ fn quarantine() -> Json {
         ],
         &[("tenant", text()), ("record", text()), ("record_base64", text())],
     );
-    object(&[("total", nullable("integer")), ("records", list(&record)), ("next", nullable("string"))], &[("damaged", list(&text()))])
+    object(
+        &[("total", nullable("integer")), ("records", list(&record)), ("next", nullable("string"))],
+        &[("damaged", list(&text()))],
+    )
 }
 
 /// RFC 9457, with the parameter that is wrong.
@@ -343,8 +312,12 @@ fn values_of(schema: &Json) -> Json {
 pub(super) fn operand(def: &FieldDef, operator: FilterOperator) -> Json {
     match (operator, def.kind) {
         (FilterOperator::Exists, _) | (_, FieldKind::Bool) => flag(),
-        (FilterOperator::Equal | FilterOperator::Not, FieldKind::Enum(values)) => json!({ "type": "string", "enum": values }),
-        (_, FieldKind::Decimal) => json!({ "type": "string", "pattern": "^-?[0-9]{1,30}(\\.[0-9]{1,8})?$" }),
+        (FilterOperator::Equal | FilterOperator::Not, FieldKind::Enum(values)) => {
+            json!({ "type": "string", "enum": values })
+        }
+        (_, FieldKind::Decimal) => {
+            json!({ "type": "string", "pattern": "^-?[0-9]{1,30}(\\.[0-9]{1,8})?$" })
+        }
         _ => json!({ "type": "string", "minLength": 1, "maxLength": 1000 }),
     }
 }
@@ -375,11 +348,17 @@ fn filter() -> Json {
         }
     }
     for name in ["text", "text.not", "substring", "substring.not"] {
-        properties.insert(name.to_owned(), values_of(&json!({ "type": "string", "minLength": 1, "maxLength": 1024 })));
+        properties.insert(
+            name.to_owned(),
+            values_of(&json!({ "type": "string", "minLength": 1, "maxLength": 1024 })),
+        );
     }
     let group = reference("Filter");
     properties.insert("any".to_owned(), json!({ "type": "array", "minItems": 1, "items": group, "description": "one of these must hold" }));
-    properties.insert("all".to_owned(), json!({ "type": "array", "items": group, "description": "all of these must hold" }));
+    properties.insert(
+        "all".to_owned(),
+        json!({ "type": "array", "items": group, "description": "all of these must hold" }),
+    );
     properties.insert(
         "not".to_owned(),
         json!({ "anyOf": [group, { "type": "array", "items": group }], "description": "none of these may hold" }),

@@ -13,13 +13,29 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     add(
         "/api/v1/tenants",
         "get",
-        operation("tenants", "The tenants that have events, those with most first", &scope, None, &json_answer("Tenants")),
+        operation(
+            "tenants",
+            "The tenants that have events, those with most first",
+            &scope,
+            None,
+            &json_answer("Tenants"),
+        ),
     );
-    add("/api/v1/status", "get", operation("status", "How the store is doing", &none, None, &json_answer("Status")));
+    add(
+        "/api/v1/status",
+        "get",
+        operation("status", "How the store is doing", &none, None, &json_answer("Status")),
+    );
     add(
         "/api/v1/views",
         "get",
-        operation("views", "Saved views whose question is about these tenants", &scope, None, &json_answer("Views")),
+        operation(
+            "views",
+            "Saved views whose question is about these tenants",
+            &scope,
+            None,
+            &json_answer("Views"),
+        ),
     );
 
     let id = json!({
@@ -30,15 +46,27 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         "description": "the version that was seen, in quotes",
     });
     let view = json_answer("View");
-    add("/api/v1/views/{id}", "get", operation("view", "A saved view", &json!([id, tenant]), None, &view));
+    add(
+        "/api/v1/views/{id}",
+        "get",
+        operation("view", "A saved view", &json!([id, tenant]), None, &view),
+    );
     let body = json!({ "required": true, "content": { "application/json": { "schema": reference("ViewText") } } });
-    let mut save = operation("save_view", "Save a view, or another version of it", &json!([id, tenant, seen]), Some(&body), &view);
+    let mut save = operation(
+        "save_view",
+        "Save a view, or another version of it",
+        &json!([id, tenant, seen]),
+        Some(&body),
+        &view,
+    );
     save["responses"]["201"] = view;
-    save["responses"]["409"] = problem("there is a view of this id, and no version was said to be seen");
+    save["responses"]["409"] =
+        problem("there is a view of this id, and no version was said to be seen");
     save["responses"]["412"] = problem("the view has another version");
     add("/api/v1/views/{id}", "put", save);
     let gone = json!({ "description": "it is deleted" });
-    let mut delete = operation("delete_view", "Delete a view", &json!([id, tenant, seen]), None, &gone);
+    let mut delete =
+        operation("delete_view", "Delete a view", &json!([id, tenant, seen]), None, &gone);
     if let Some(responses) = delete["responses"].as_object_mut() {
         responses.remove("200");
         responses.insert("204".to_owned(), gone);
@@ -49,7 +77,10 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
 
 /// The shapes of their bodies and answers.
 pub(super) fn schemas() -> Vec<(&'static str, Json)> {
-    let tenant = object(&[("tenant", text()), ("events", count()), ("newest", moment()), ("oldest", moment())], &[]);
+    let tenant = object(
+        &[("tenant", text()), ("events", count()), ("newest", moment()), ("oldest", moment())],
+        &[],
+    );
     vec![
         ("Tenants", object(&[("tenants", list(&tenant))], &[])),
         ("Status", status()),
@@ -89,8 +120,14 @@ fn maybe_moment() -> Json {
 }
 
 fn status() -> Json {
-    let door = object(&[("accepted", count()), ("duplicates", count()), ("quarantined", count())], &[]);
-    let ingest = [("doors", map(&door)), ("window_seconds", count()), ("accepted_in_window", count()), ("last_accepted", maybe_moment())];
+    let door =
+        object(&[("accepted", count()), ("duplicates", count()), ("quarantined", count())], &[]);
+    let ingest = [
+        ("doors", map(&door)),
+        ("window_seconds", count()),
+        ("accepted_in_window", count()),
+        ("last_accepted", maybe_moment()),
+    ];
     let scrub = [
         ("compared", count()),
         ("segments", count()),
@@ -99,11 +136,21 @@ fn status() -> Json {
         ("bytes", count()),
         ("damaged", list(&text())),
     ];
-    let retention =
-        [("version", count()), ("floor_days", count()), ("default_days", nullable("integer")), ("tenants", count()), ("holds", count())];
-    let coverage = [("oldest", maybe_moment()), ("newest", maybe_moment()), ("lag_seconds", nullable("integer"))];
+    let retention = [
+        ("version", count()),
+        ("floor_days", count()),
+        ("default_days", nullable("integer")),
+        ("tenants", count()),
+        ("holds", count()),
+    ];
+    let coverage = [
+        ("oldest", maybe_moment()),
+        ("newest", maybe_moment()),
+        ("lag_seconds", nullable("integer")),
+    ];
     // Where the system does not tell, there is none.
-    let sizes = ["resident_bytes", "anonymous_bytes", "peak_bytes", "open_files"].map(|name| (name, count()));
+    let sizes = ["resident_bytes", "anonymous_bytes", "peak_bytes", "open_files"]
+        .map(|name| (name, count()));
     let memory = json!({ "anyOf": [object(&sizes, &[]), { "type": "null" }] });
     let counts = [
         "uptime_seconds",

@@ -8,30 +8,40 @@ use serde_json::json;
 use std::path::Path;
 
 impl Engine {
-    /// Copies everything that was accepted until now into `target`, while questions are answered and events arrive.
+    /// Copies everything that was accepted until now into `target`, while questions are answered
+    /// and events arrive.
     ///
     /// # Errors
-    /// A target that holds something else, or a disk that fails; a copy that was interrupted is finished by the next one.
+    /// A target that holds something else, or a disk that fails; a copy that was interrupted is
+    /// finished by the next one.
     pub fn backup(&self, target: &Path) -> Result<BackupReport> {
         let write = self.core.write()?;
         prepare(self.core.data.store(), target)?;
         self.record_backup(target);
         write.seal_now()?;
-        // Files of the log stay while they are copied, and those of segments because the snapshot has them.
+        // Files of the log stay while they are copied, and those of segments because the snapshot
+        // has them.
         let reading = write.log_files.read();
         let (log, snapshot) = write.table.log_at_rest()?;
         prove_whole(&log, &snapshot)?;
         self.core.reach(Failpoint::BackupBegun)?;
-        // With a checkpoint of this very version, a copy has a few files of the log, however long that is.
+        // With a checkpoint of this very version, a copy has a few files of the log, however long
+        // that is.
         write.checkpoint(&self.core, &log)?;
-        let report = copy(self.core.data.store(), &snapshot.segments, log.version(), target, self.core.clock.now())?;
+        let report = copy(
+            self.core.data.store(),
+            &snapshot.segments,
+            log.version(),
+            target,
+            self.core.clock.now(),
+        )?;
         drop(reading);
         write.archive(&self.core, &log)?;
         Ok(report)
     }
 
-    /// Records that everything is about to be copied, and where to. The copy is made even if that fails: a disk that takes
-    /// no more records is when one is wanted most.
+    /// Records that everything is about to be copied, and where to. The copy is made even if that
+    /// fails: a disk that takes no more records is when one is wanted most.
     fn record_backup(&self, target: &Path) {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let recorded = self.core.record(json!({
@@ -43,16 +53,26 @@ impl Engine {
         }
     }
 
-    /// Copies this store, which is a backup, into a new data directory, and checks every byte of that.
+    /// Copies this store, which is a backup, into a new data directory, and checks every byte of
+    /// that.
     ///
     /// # Errors
     /// A directory that is not empty, or a disk that fails.
     pub fn restore(&self, target: &Path) -> Result<BackupReport> {
         if std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::invalid(format!("{} is not empty: a store is restored into a new directory", target.display())));
+            return Err(Error::invalid(format!(
+                "{} is not empty: a store is restored into a new directory",
+                target.display()
+            )));
         }
         let snapshot = self.snapshot();
-        copy(self.core.data.store(), &snapshot.segments, snapshot.version, target, self.core.clock.now())
+        copy(
+            self.core.data.store(),
+            &snapshot.segments,
+            snapshot.version,
+            target,
+            self.core.clock.now(),
+        )
     }
 
     /// What a check of the whole store says, if anything is wrong.
@@ -65,7 +85,8 @@ impl Engine {
             (None, None) => Ok(report),
             (_, Some(wrong)) => Err(Error::corrupt(wrong.clone())),
             (Some(wrong), None) => {
-                let what = wrong.data.iter().chain(&wrong.index).next().cloned().unwrap_or_default();
+                let what =
+                    wrong.data.iter().chain(&wrong.index).next().cloned().unwrap_or_default();
                 Err(Error::corrupt(format!("segment {}: {what}", wrong.segment)))
             }
         }

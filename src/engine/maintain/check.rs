@@ -43,21 +43,28 @@ impl CheckReport {
     pub fn is_sound(&self) -> bool {
         self.store.is_empty()
             && self.quarantine.is_empty()
-            && self.reports.iter().all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
+            && self
+                .reports
+                .iter()
+                .all(|report| report.data.is_empty() && (report.index.is_empty() || report.rebuilt))
     }
 }
 
 impl Engine {
-    /// Reads every file of every segment, and of quarantine, and compares it with its hashes; follows the table's log, and compares its
-    /// checkpoints, its archives, and the small files of the directory with theirs. `rebuild` makes every index anew, damaged or
-    /// not, from a Parquet file that is sound.
+    /// Reads every file of every segment, and of quarantine, and compares it with its hashes;
+    /// follows the table's log, and compares its checkpoints, its archives, and the small files of
+    /// the directory with theirs. `rebuild` makes every index anew, damaged or not, from a Parquet
+    /// file that is sound.
     ///
     /// # Errors
     /// A disk that fails; damage is reported, not an error.
     pub fn check(&self, rebuild: bool) -> Result<CheckReport> {
         let snapshot = self.snapshot();
-        let reports: Vec<SegmentReport> =
-            snapshot.segments.par_iter().map(|segment| check_segment(segment, rebuild)).collect::<Result<_>>()?;
+        let reports: Vec<SegmentReport> = snapshot
+            .segments
+            .par_iter()
+            .map(|segment| check_segment(segment, rebuild))
+            .collect::<Result<_>>()?;
         let stats = self.stats();
         let store = self.check_store()?;
         Ok(CheckReport {
@@ -67,7 +74,13 @@ impl Engine {
             bytes: stats.data_bytes + stats.index_bytes,
             reports: reports
                 .into_iter()
-                .filter(|report| *report != SegmentReport { segment: report.segment.clone(), ..SegmentReport::default() })
+                .filter(|report| {
+                    *report
+                        != SegmentReport {
+                            segment: report.segment.clone(),
+                            ..SegmentReport::default()
+                        }
+                })
                 .collect(),
             quarantine: self.core.quarantine.check()?,
         })

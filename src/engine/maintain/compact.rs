@@ -1,5 +1,5 @@
-//! Compaction: small segments are merged in the background, dates that are written are cut by tenant, and what nothing needs any
-//! more is removed.
+//! Compaction: small segments are merged in the background, dates that are written are cut by
+//! tenant, and what nothing needs any more is removed.
 
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::delta_log::prove_whole;
@@ -9,7 +9,10 @@ use crate::engine::write::seal_trigger::Wake;
 use crate::engine::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
-use crate::maintain::{Candidate, Fingerprint, Orphan, SettleOccasion, choose, cut, merge, orphans, put_away, runs_when_cut, settle};
+use crate::maintain::{
+    Candidate, Fingerprint, Orphan, SettleOccasion, choose, cut, merge, orphans, put_away,
+    runs_when_cut, settle,
+};
 use crate::query::Snapshot;
 use crate::storage::paths;
 use crate::storage::segment::{Manifest, Segment};
@@ -125,11 +128,22 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
         return chosen.into_iter().collect();
     }
     let now = core.clock.now();
-    let occasion = SettleOccasion { now: now.millis(), today: &now.date(), quiet: zeal == Zeal::Quiet, all: zeal == Zeal::All };
-    let manifests: HashMap<&str, &Manifest> =
-        snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment.manifest())).collect();
+    let occasion = SettleOccasion {
+        now: now.millis(),
+        today: &now.date(),
+        quiet: zeal == Zeal::Quiet,
+        all: zeal == Zeal::All,
+    };
+    let manifests: HashMap<&str, &Manifest> = snapshot
+        .segments
+        .iter()
+        .map(|segment| (segment.manifest().id.as_str(), segment.manifest()))
+        .collect();
     let runs = |group: &[&Candidate]| {
-        let group: Vec<&Manifest> = group.iter().filter_map(|segment| manifests.get(segment.id.as_str()).copied()).collect();
+        let group: Vec<&Manifest> = group
+            .iter()
+            .filter_map(|segment| manifests.get(segment.id.as_str()).copied())
+            .collect();
         runs_when_cut(&group, most)
     };
     settle(&segments, occasion, runs).into_iter().collect()
@@ -141,18 +155,27 @@ pub(in crate::engine) fn maintained_id(now: Timestamp, last_seq: u64, version: u
 }
 
 /// Writes segments that hold what these hold, and proves that they do.
-fn merged(core: &Core, work: &mut SegmentWork<'_>, old: &[Arc<Segment>], version: u64) -> Result<Vec<Arc<Segment>>> {
+fn merged(
+    core: &Core,
+    work: &mut SegmentWork<'_>,
+    old: &[Arc<Segment>],
+    version: u64,
+) -> Result<Vec<Arc<Segment>>> {
     let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
     let (mut new, mut rows) = (Vec::new(), 0);
     let mut number = version;
     for piece in &cut(old, core.settings.merged)? {
         let id = work.new_id(core, last, &mut number);
-        let Some((files, before)) = merge(&id, old, piece, core.settings.summary)? else { continue };
+        let Some((files, before)) = merge(&id, old, piece, core.settings.summary)? else {
+            continue;
+        };
         put(core.data.store(), &files)?;
         let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
         let after = Fingerprint::of_segment(&segment)?;
         if before != after {
-            let what = format!("the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}");
+            let what = format!(
+                "the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}"
+            );
             return Err(Error::internal(what));
         }
         rows += after.rows();
@@ -171,28 +194,35 @@ impl WriteSide {
         let _turn = self.merges.take();
         let snapshot = self.settled(core)?;
         let chosen = chosen(core, &snapshot, zeal);
-        let old: Vec<Arc<Segment>> =
-            snapshot.segments.iter().filter(|segment| chosen.contains(&segment.manifest().id)).map(Arc::clone).collect();
+        let old: Vec<Arc<Segment>> = snapshot
+            .segments
+            .iter()
+            .filter(|segment| chosen.contains(&segment.manifest().id))
+            .map(Arc::clone)
+            .collect();
         if old.is_empty() {
             return Ok(None);
         }
         WriteSide::check_disk(core)?;
         let mut work = self.in_work.begin();
         work.hold_all(&old);
-        let new = core.pools.maintenance.install(|| merged(core, &mut work, &old, snapshot.version))?;
+        let new =
+            core.pools.maintenance.install(|| merged(core, &mut work, &old, snapshot.version))?;
 
         core.reach(Failpoint::MergeWritten)?;
         let made = new.len();
         if self.table.replace(old.clone(), new)?.is_none() {
-            // Retention deleted from one of them meanwhile: what was written is put away, and others are chosen.
+            // Retention deleted from one of them meanwhile: what was written is put away, and
+            // others are chosen.
             return Ok(Some(Compacted::default()));
         }
         self.retire(core, &old)?;
         Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
 
-    /// Remembers segments that are in the table no more while a reader has them. Their files are young again: from now on, not
-    /// from when they were written, they are kept for readers of earlier versions.
+    /// Remembers segments that are in the table no more while a reader has them. Their files are
+    /// young again: from now on, not from when they were written, they are kept for readers of
+    /// earlier versions.
     pub(in crate::engine) fn retire(&self, core: &Core, old: &[Arc<Segment>]) -> Result<()> {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|segment| segment.strong_count() > 0);
@@ -200,24 +230,31 @@ impl WriteSide {
         drop(retired);
         let (store, now) = (core.data.store(), core.clock.now());
         for manifest in old.iter().map(|segment| segment.manifest()) {
-            for path in [paths::data(&manifest.date, &manifest.id), paths::index(&manifest.id), paths::manifest(&manifest.id)] {
+            for path in [
+                paths::data(&manifest.date, &manifest.id),
+                paths::index(&manifest.id),
+                paths::manifest(&manifest.id),
+            ] {
                 store.touch(&path, now)?;
             }
         }
         Ok(())
     }
 
-    /// What is in the table, for who merges or deletes: after a commit in doubt, the segments that are shown may not be those
-    /// of the table, and must not be merged or deleted from.
+    /// What is in the table, for who merges or deletes: after a commit in doubt, the segments that
+    /// are shown may not be those of the table, and must not be merged or deleted from.
     pub(in crate::engine) fn settled(&self, core: &Core) -> Result<Arc<Snapshot>> {
         self.table.settle()?;
         Ok(core.published.get())
     }
 
-    /// Puts away files of segments that no version needs that anyone may still read, if the table is known to be whole.
+    /// Puts away files of segments that no version needs that anyone may still read, if the table
+    /// is known to be whole.
     pub(in crate::engine) fn remove_orphans(&self, core: &Core) -> Result<usize> {
         let _turn = self.removals.take();
-        let Some(mut found) = self.find_orphans(core)?.filter(|found| !found.is_empty()) else { return Ok(0) };
+        let Some(mut found) = self.find_orphans(core)?.filter(|found| !found.is_empty()) else {
+            return Ok(0);
+        };
         // A segment may have been begun, or come into the table, while the files were listed.
         let Some(needed) = self.needed()? else { return Ok(0) };
         found.retain(|orphan| !needed.has(orphan));
@@ -238,10 +275,13 @@ impl WriteSide {
         let in_work = self.in_work.ids();
         let Some((log, snapshot)) = self.table.log_without_doubt()? else { return Ok(None) };
         prove_whole(&log, &snapshot)?;
-        let mut segments: HashSet<String> = snapshot.segments.iter().map(|segment| segment.manifest().id.clone()).collect();
+        let mut segments: HashSet<String> =
+            snapshot.segments.iter().map(|segment| segment.manifest().id.clone()).collect();
         segments.extend(self.table.segment_ids()?);
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        segments.extend(retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()));
+        segments.extend(
+            retired.iter().filter_map(Weak::upgrade).map(|segment| segment.manifest().id.clone()),
+        );
         drop(retired);
         segments.extend(in_work.iter().cloned());
         Ok(Some(Needed { segments, in_work }))

@@ -8,7 +8,8 @@ use crate::query::Snapshot;
 use crate::storage::TableLog;
 
 impl WriteSide {
-    /// Makes a checkpoint of the log and archives what is older, if it is time to. The table is not held meanwhile.
+    /// Makes a checkpoint of the log and archives what is older, if it is time to. The table is not
+    /// held meanwhile.
     pub(in crate::engine) fn tend_log(&self, core: &Core) -> Result<()> {
         if !self.table.log_at_rest()?.0.is_due()? {
             return Ok(());
@@ -31,21 +32,25 @@ impl WriteSide {
         core.reach(Failpoint::CheckpointProved)
     }
 
-    /// Archives old commits and removes them from the log, unless somebody reads it; returns whether there may be more.
+    /// Archives old commits and removes them from the log, unless somebody reads it; returns
+    /// whether there may be more.
     pub(in crate::engine) fn archive(&self, core: &Core, log: &TableLog) -> Result<bool> {
         let Some(_archiving) = self.log_files.archive() else { return Ok(false) };
         let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
-        let archived = log.archive(Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept)))?;
+        let archived =
+            log.archive(Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept)))?;
         core.reach(Failpoint::CommitsArchived)?;
         log.clean(&archived)?;
         Ok(archived.is_full())
     }
 }
 
-/// The segments that are shown must be those of the table before any file is taken for one that nothing needs.
+/// The segments that are shown must be those of the table before any file is taken for one that
+/// nothing needs.
 pub(in crate::engine) fn prove_whole(log: &TableLog, snapshot: &Snapshot) -> Result<()> {
     let account = log.account();
-    let rows: u64 = snapshot.segments.iter().map(|segment| u64::from(segment.manifest().rows)).sum();
+    let rows: u64 =
+        snapshot.segments.iter().map(|segment| u64::from(segment.manifest().rows)).sum();
     let bytes: u64 = snapshot.segments.iter().map(|segment| segment.manifest().data.bytes).sum();
     let shown = (snapshot.segments.len() as u64, rows, bytes);
     if shown == (account.segments, account.rows, account.bytes) {

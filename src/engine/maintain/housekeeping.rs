@@ -1,4 +1,5 @@
-//! The thread that looks after the store once an hour: retention, files that nothing needs, the scrubber.
+//! The thread that looks after the store once an hour: retention, files that nothing needs, the
+//! scrubber.
 
 use crate::engine::maintain::scrub::{RUNS, Scrubber};
 use crate::engine::{Core, WriteSide};
@@ -19,8 +20,9 @@ const AHEAD_MAX_MS: i64 = 2 * DAY_MS;
 
 /// Whether the clock is believed when it says that events are past their time.
 ///
-/// A clock that is set years ahead by mistake must not delete years of events. So one that is far ahead of the last thing
-/// that is known to have happened is believed only when it has stayed so for a day of the process's own time.
+/// A clock that is set years ahead by mistake must not delete years of events. So one that is far
+/// ahead of the last thing that is known to have happened is believed only when it has stayed so
+/// for a day of the process's own time.
 #[derive(Debug)]
 struct Belief {
     /// The latest moment that is believed.
@@ -47,10 +49,18 @@ pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     while !write.trigger.stopping() {
         if belief.believes(core.clock.now()) {
             report("delete what is past its time", write.expire(core).map(drop));
-            report("remove old archives of the table's log", clear_archives(core.data.store(), core.clock.now()).map(drop));
-            report("clear what was moved aside", clear_aside(core.data.store(), core.clock.now()).map(drop));
+            report(
+                "remove old archives of the table's log",
+                clear_archives(core.data.store(), core.clock.now()).map(drop),
+            );
+            report(
+                "clear what was moved aside",
+                clear_aside(core.data.store(), core.clock.now()).map(drop),
+            );
         } else if belief.doubts == 1 {
-            tracing::warn!("the clock is far ahead of the last event: nothing is deleted by it for a day");
+            tracing::warn!(
+                "the clock is far ahead of the last event: nothing is deleted by it for a day"
+            );
         }
         report("compare files with their hashes", scrubber.run(core, write, RUNS));
         // Files that are to go sooner than in an hour are looked for sooner.
@@ -69,7 +79,12 @@ pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
 /// When the newest segment was written.
 fn last_commit(core: &Core) -> Timestamp {
     let snapshot = core.published.get();
-    snapshot.segments.iter().filter_map(|segment| segment.manifest().written()).max().unwrap_or_default()
+    snapshot
+        .segments
+        .iter()
+        .filter_map(|segment| segment.manifest().written())
+        .max()
+        .unwrap_or_default()
 }
 
 fn report(what: &str, done: Result<()>) {

@@ -1,4 +1,5 @@
-//! What is done to a store besides taking in: merging, retention, checks, repair, backups, and the changes that administrators make.
+//! What is done to a store besides taking in: merging, retention, checks, repair, backups, and the
+//! changes that administrators make.
 
 pub(super) mod backup;
 pub(super) mod check;

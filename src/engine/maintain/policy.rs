@@ -1,5 +1,5 @@
-//! Changes of the policy of retention and holds: each is recorded as an event of the store's own tenant before it is in
-//! force, and carried out at the next start if the process ends in between.
+//! Changes of the policy of retention and holds: each is recorded as an event of the store's own
+//! tenant before it is in force, and carried out at the next start if the process ends in between.
 
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::decode::Format;
@@ -39,7 +39,8 @@ impl InForce {
     /// The policy of a store; that of a new store if it has none.
     pub(in crate::engine) fn read(store: &Store) -> Result<Self> {
         let policy = match read_guarded(store, paths::POLICY_FILE)? {
-            Marked::Sound(bytes) => Policy::decode(&bytes).map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
+            Marked::Sound(bytes) => Policy::decode(&bytes)
+                .map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
             Marked::Changed(_) => return Err(changed(store, paths::POLICY_FILE)),
             Marked::Gone => {
                 tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the policy is gone; it is made anew from what was recorded of its changes");
@@ -72,7 +73,8 @@ impl Engine {
         self.core.policy.get()
     }
 
-    /// Changes how long events are kept. What is past its time then is deleted by the next run of retention.
+    /// Changes how long events are kept. What is past its time then is deleted by the next run of
+    /// retention.
     ///
     /// # Errors
     /// Fewer days than the floor; a disk that fails.
@@ -81,11 +83,19 @@ impl Engine {
             Retention::Days(tenant, days) => {
                 let details = json!({ "tenant": tenant, "days": days });
                 let name = tenant.as_deref().unwrap_or("default");
-                self.change_policy("setRetention", "retention", name, &details, |policy| policy.set_days(tenant.as_deref(), *days))
+                self.change_policy("setRetention", "retention", name, &details, |policy| {
+                    policy.set_days(tenant.as_deref(), *days)
+                })
             }
             Retention::Floor(days) => {
                 let details = json!({ "floor_days": days });
-                self.change_policy("raiseRetentionFloor", "retention", "floor", &details, |policy| policy.raise_floor(*days))
+                self.change_policy(
+                    "raiseRetentionFloor",
+                    "retention",
+                    "floor",
+                    &details,
+                    |policy| policy.raise_floor(*days),
+                )
             }
         }
     }
@@ -94,10 +104,19 @@ impl Engine {
     ///
     /// # Errors
     /// A name that is taken, a filter that is none or counts from now; a disk that fails.
-    pub fn place_hold(&self, name: &str, tenants: Vec<String>, filter: Vec<(String, String)>, reason: &str) -> Result<Arc<Policy>> {
+    pub fn place_hold(
+        &self,
+        name: &str,
+        tenants: Vec<String>,
+        filter: Vec<(String, String)>,
+        reason: &str,
+    ) -> Result<Arc<Policy>> {
         let now = self.core.clock.now();
         if let Some((name, _)) = filter.iter().find(|(name, _)| name == "last") {
-            return Err(Error::parameter(name, "a hold does not move with the time: give from and to"));
+            return Err(Error::parameter(
+                name,
+                "a hold does not move with the time: give from and to",
+            ));
         }
         parse_filter(&filter, &[], now)?;
         let hold = Hold { tenants, filter, reason: reason.to_owned(), placed: now.to_string() };
@@ -111,7 +130,9 @@ impl Engine {
     /// No such hold; a disk that fails.
     pub fn lift_hold(&self, name: &str, reason: &str) -> Result<Arc<Policy>> {
         let details = json!({ "reason": reason });
-        self.change_policy("liftHold", "hold", name, &details, |policy| policy.lift(name, reason).map(drop))
+        self.change_policy("liftHold", "hold", name, &details, |policy| {
+            policy.lift(name, reason).map(drop)
+        })
     }
 
     fn change_policy(
@@ -139,7 +160,8 @@ impl Engine {
         self.core.record(record)?;
         self.core.reach(Failpoint::PolicyRecorded)?;
         let policy = self.core.enforce(policy)?;
-        // Whoever commits a deletion looks at the policy right before: only for a commit in hand is there to wait.
+        // Whoever commits a deletion looks at the policy right before: only for a commit in hand is
+        // there to wait.
         write.table.settle()?;
         Ok(policy)
     }
@@ -152,8 +174,10 @@ impl Engine {
             let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
             let found = self.reader(&snapshot, None).get(&scope, &id, 1)?;
             let Some(event) = found.first() else { return Ok(()) };
-            let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
-            let policy: Policy = serde_json::from_value(record["policy"].clone()).context(ErrorKind::Corrupt, || id.clone())?;
+            let record: Json =
+                serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
+            let policy: Policy = serde_json::from_value(record["policy"].clone())
+                .context(ErrorKind::Corrupt, || id.clone())?;
             self.core.enforce(policy)?;
         }
     }
@@ -174,23 +198,43 @@ impl Core {
     }
 
     /// The holds of a policy as filters.
-    pub(in crate::engine) fn holds(policy: &Policy, now: Timestamp) -> Result<Vec<(&Hold, Filter)>> {
-        policy.holds.values().map(|hold| Ok((hold, parse_filter(&hold.filter, &[], now)?))).collect()
+    pub(in crate::engine) fn holds(
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Vec<(&Hold, Filter)>> {
+        policy
+            .holds
+            .values()
+            .map(|hold| Ok((hold, parse_filter(&hold.filter, &[], now)?)))
+            .collect()
     }
 
-    /// Records something that was done to the store, as an event of its own tenant. Durable when this returns.
+    /// Records something that was done to the store, as an event of its own tenant. Durable when
+    /// this returns.
     pub(in crate::engine) fn record(&self, mut record: Json) -> Result<()> {
         let now = self.clock.now();
-        for (key, value) in [("time", now.to_string()), ("source", "annals".to_owned()), ("trace_type", "SystemAction".to_owned())] {
+        for (key, value) in [
+            ("time", now.to_string()),
+            ("source", "annals".to_owned()),
+            ("trace_type", "SystemAction".to_owned()),
+        ] {
             record[key] = value.into();
         }
         if record["level"].is_null() {
             record["level"] = "normal".into();
         }
         let records = vec![IncomingRecord { line: 1, bytes: record.to_string().into_bytes() }];
-        let batch = decode_records(records, Some(Format::Native), &TenantRule::Is(SYSTEM_TENANT.to_owned()), None);
+        let batch = decode_records(
+            records,
+            Some(Format::Native),
+            &TenantRule::Is(SYSTEM_TENANT.to_owned()),
+            None,
+        );
         if let Some(rejected) = batch.rejected.first() {
-            return Err(Error::internal(format!("a record of our own cannot be decoded: {}", rejected.reason)));
+            return Err(Error::internal(format!(
+                "a record of our own cannot be decoded: {}",
+                rejected.reason
+            )));
         }
         self.ingest(batch, "annals", None, self.settings.room_wait).map(drop)
     }

@@ -1,5 +1,5 @@
-//! Mending: an index that was found damaged is made anew from the Parquet file, once that is proved whole. Until then its
-//! segment is answered from the columns.
+//! Mending: an index that was found damaged is made anew from the Parquet file, once that is proved
+//! whole. Until then its segment is answered from the columns.
 
 use crate::engine::maintain::scrub::note_damage;
 use crate::engine::{Core, Engine, WriteSide};
@@ -30,7 +30,8 @@ impl Engine {
     /// What was found damaged of the segments that there are, by their ids.
     pub fn damaged(&self) -> BTreeMap<String, Damage> {
         let snapshot = self.snapshot();
-        let damage = |segment: &Arc<Segment>| Some((segment.manifest().id.clone(), segment.damage()?));
+        let damage =
+            |segment: &Arc<Segment>| Some((segment.manifest().id.clone(), segment.damage()?));
         snapshot.segments.iter().filter_map(damage).collect()
     }
 

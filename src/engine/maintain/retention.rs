@@ -1,8 +1,9 @@
 //! Retention: what is past its time is deleted, unless a legal hold keeps it.
 //!
-//! Segments are of one date, so a segment expires for a tenant as a whole. What is left of it (other tenants, what is
-//! held) is written as a new segment, compared, and put in its place in one commit. Each commit is recorded as events of
-//! the store's own tenant, before it is made and when it is done. The files stay for a day, as after a merge.
+//! Segments are of one date, so a segment expires for a tenant as a whole. What is left of it
+//! (other tenants, what is held) is written as a new segment, compared, and put in its place in one
+//! commit. Each commit is recorded as events of the store's own tenant, before it is made and when
+//! it is done. The files stay for a day, as after a merge.
 
 use crate::access::SYSTEM_TENANT;
 use crate::engine::failpoint::Failpoint;
@@ -77,7 +78,12 @@ impl Engine {
         let (policy, now) = (self.policy(), self.core.clock.now());
         let rule = RetentionRun::of(&policy, now)?;
         let mut expired = Expired::default();
-        for segment in self.snapshot().segments.iter().filter(|segment| !rule.expired_tenants(segment).is_empty()) {
+        for segment in self
+            .snapshot()
+            .segments
+            .iter()
+            .filter(|segment| !rule.expired_tenants(segment).is_empty())
+        {
             expired.add(&SegmentFate::of(segment, rule.part(segment, false)?));
         }
         expired.add_cleared(&self.core.clearable(&policy, now));
@@ -120,14 +126,23 @@ impl<'a> RetentionRun<'a> {
     fn part(&self, segment: &Segment, kept: bool) -> Result<Parted> {
         let expired: HashSet<&str> = self.expired_tenants(segment).into_iter().collect();
         let may_hold = |tenant: &str| self.holds.iter().any(|(hold, _)| hold.covers(tenant));
-        let held = |event: &Event| self.holds.iter().any(|(hold, filter)| hold.covers(&event.tenant) && filter.matches(event));
+        let held = |event: &Event| {
+            self.holds
+                .iter()
+                .any(|(hold, filter)| hold.covers(&event.tenant) && filter.matches(event))
+        };
         part(segment, &expired, may_hold, held, kept)
     }
 }
 
 impl SegmentFate {
     fn of(segment: &Arc<Segment>, parted: Parted) -> Self {
-        Self { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held }
+        Self {
+            segment: Arc::clone(segment),
+            left: None,
+            deleted: parted.deleted,
+            held: parted.held,
+        }
     }
 }
 
@@ -155,7 +170,13 @@ impl WriteSide {
         for segment in snapshot.segments.iter() {
             let tenants = rule.expired_tenants(segment);
             let id = &segment.manifest().id;
-            let seen = || tenants.iter().map(|tenant| (*tenant).to_owned()).chain([policy.version.to_string()]).collect::<Vec<_>>();
+            let seen = || {
+                tenants
+                    .iter()
+                    .map(|tenant| (*tenant).to_owned())
+                    .chain([policy.version.to_string()])
+                    .collect::<Vec<_>>()
+            };
             if tenants.is_empty() || self.all_held().get(id) == Some(&seen()) {
                 continue;
             }
@@ -180,8 +201,15 @@ impl WriteSide {
         self.all_held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes from some segments in one commit; false, and nothing is deleted, if the policy is not in force any more.
-    fn delete(&self, core: &Core, rule: &RetentionRun<'_>, fates: &[SegmentFate], expired: &mut Expired) -> Result<bool> {
+    /// Deletes from some segments in one commit; false, and nothing is deleted, if the policy is
+    /// not in force any more.
+    fn delete(
+        &self,
+        core: &Core,
+        rule: &RetentionRun<'_>,
+        fates: &[SegmentFate],
+        expired: &mut Expired,
+    ) -> Result<bool> {
         let (policy, now) = (rule.policy, rule.now);
         WriteSide::check_disk(core)?;
         core.reach(Failpoint::DeletionWritten)?;
@@ -192,7 +220,8 @@ impl WriteSide {
         core.reach(Failpoint::DeletionRecorded)?;
         let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
         let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
-        // Looked at by whoever commits, right before: a hold that is placed from there on waits for this one commit.
+        // Looked at by whoever commits, right before: a hold that is placed from there on waits for
+        // this one commit.
         if self.table.delete_if(old.clone(), left, core.policy.still(policy.version))?.is_none() {
             record(core, policy, fates, "stopped", now)?;
             return Ok(false);
@@ -204,7 +233,8 @@ impl WriteSide {
     }
 }
 
-/// What becomes of a segment; what is left of it is written, one segment at a time, and not in the table yet.
+/// What becomes of a segment; what is left of it is written, one segment at a time, and not in the
+/// table yet.
 fn decide(
     core: &Core,
     work: &mut SegmentWork<'_>,
@@ -213,7 +243,12 @@ fn decide(
     number: &mut u64,
 ) -> Result<SegmentFate> {
     let parted = rule.part(segment, true)?;
-    let mut fate = SegmentFate { segment: Arc::clone(segment), left: None, deleted: parted.deleted, held: parted.held };
+    let mut fate = SegmentFate {
+        segment: Arc::clone(segment),
+        left: None,
+        deleted: parted.deleted,
+        held: parted.held,
+    };
     work.hold(&segment.manifest().id);
     if !fate.deleted.is_empty() && !parted.left.is_empty() {
         WriteSide::check_disk(core)?;
@@ -223,7 +258,13 @@ fn decide(
 }
 
 /// Writes what is left of a segment, and compares it.
-fn put_left(core: &Core, work: &mut SegmentWork<'_>, segment: &Segment, left: &[RecordBatch], number: &mut u64) -> Result<Arc<Segment>> {
+fn put_left(
+    core: &Core,
+    work: &mut SegmentWork<'_>,
+    segment: &Segment,
+    left: &[RecordBatch],
+    number: &mut u64,
+) -> Result<Arc<Segment>> {
     let manifest = segment.manifest();
     let id = work.new_id(core, manifest.last_seq, number);
     let form = SegmentOptions { decoders: manifest.decoders, summary: core.settings.summary };
@@ -231,13 +272,22 @@ fn put_left(core: &Core, work: &mut SegmentWork<'_>, segment: &Segment, left: &[
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
     if Fingerprint::of_segment(&segment)? != before {
-        return Err(Error::internal(format!("the segment {id} does not hold what is left of {}", manifest.id)));
+        return Err(Error::internal(format!(
+            "the segment {id} does not hold what is left of {}",
+            manifest.id
+        )));
     }
     Ok(segment)
 }
 
 /// Records a deletion, one event for each tenant.
-fn record(core: &Core, policy: &Policy, fates: &[SegmentFate], state: &str, now: Timestamp) -> Result<()> {
+fn record(
+    core: &Core,
+    policy: &Policy,
+    fates: &[SegmentFate],
+    state: &str,
+    now: Timestamp,
+) -> Result<()> {
     let mut tenants: BTreeMap<&str, (u64, Vec<serde_json::Value>)> = BTreeMap::new();
     for fate in fates {
         let manifest = fate.segment.manifest();
@@ -248,7 +298,10 @@ fn record(core: &Core, policy: &Policy, fates: &[SegmentFate], state: &str, now:
         }
     }
     for (tenant, (events, segments)) in tenants {
-        let first = segments.first().map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
+        let first = segments
+            .first()
+            .map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned())
+            .unwrap_or_default();
         core.record(json!({
             "trace_id": format!("delete-{tenant}-{first}-{state}-{}-{}", policy.version, now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
             "resource_type": "events", "resource_name": tenant,

@@ -1,7 +1,9 @@
-//! The scrubber: every file of every segment is read and compared with its hash once a week, a few at a time.
+//! The scrubber: every file of every segment is read and compared with its hash once a week, a few
+//! at a time.
 //!
-//! A disk that loses bytes says so only when they are read, and audit records may not be read for years. What is found is
-//! logged, counted and recorded as an event of the store's own tenant, once for each segment.
+//! A disk that loses bytes says so only when they are read, and audit records may not be read for
+//! years. What is found is logged, counted and recorded as an event of the store's own tenant, once
+//! for each segment.
 
 use crate::engine::{Core, WriteSide};
 use crate::error::Result;
@@ -42,14 +44,29 @@ pub(in crate::engine) struct Scrubber {
 
 impl Scrubber {
     /// Reads the segments that were not read for longest: so many that a week's `runs` read all.
-    pub(in crate::engine) fn run(&mut self, core: &Core, write: &WriteSide, runs: usize) -> Result<()> {
+    pub(in crate::engine) fn run(
+        &mut self,
+        core: &Core,
+        write: &WriteSide,
+        runs: usize,
+    ) -> Result<()> {
         self.run += 1;
         let snapshot = core.published.get();
         let mut segments: Vec<&Arc<Segment>> = snapshot.segments.iter().collect();
-        let there: HashSet<&str> = segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
+        let there: HashSet<&str> =
+            segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
         self.read.retain(|id, _| there.contains(id.as_str()));
-        core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).compared.retain(|id, _| there.contains(id.as_str()));
-        segments.sort_by_key(|segment| (self.read.get(&segment.manifest().id).copied().unwrap_or_default(), segment.manifest().id.clone()));
+        core.scrubbed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .compared
+            .retain(|id, _| there.contains(id.as_str()));
+        segments.sort_by_key(|segment| {
+            (
+                self.read.get(&segment.manifest().id).copied().unwrap_or_default(),
+                segment.manifest().id.clone(),
+            )
+        });
         for segment in segments.iter().take(segments.len().div_ceil(runs)) {
             if write.trigger.stopping() {
                 return Ok(());
@@ -79,15 +96,30 @@ fn check(core: &Core, segment: &Segment) -> Result<()> {
 }
 
 /// Says and records, once for each segment, that it was found damaged.
-pub(in crate::engine) fn note_damage(core: &Core, segment: &Segment, data: &[String], index: &[String]) -> Result<()> {
+pub(in crate::engine) fn note_damage(
+    core: &Core,
+    segment: &Segment,
+    data: &[String],
+    index: &[String],
+) -> Result<()> {
     let manifest = segment.manifest();
-    let new = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).damaged.insert(manifest.id.clone());
+    let new = core
+        .scrubbed
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .damaged
+        .insert(manifest.id.clone());
     if !new {
         return Ok(());
     }
     let what = data.iter().chain(index).cloned().collect::<Vec<_>>().join("; ");
-    tracing::error!(segment = manifest.id, what, "a segment is damaged: `annals check` tells more, a backup has it whole");
-    let details = json!({ "segment": manifest.id, "date": manifest.date, "data": data, "index": index });
+    tracing::error!(
+        segment = manifest.id,
+        what,
+        "a segment is damaged: `annals check` tells more, a backup has it whole"
+    );
+    let details =
+        json!({ "segment": manifest.id, "date": manifest.date, "data": data, "index": index });
     core.record(json!({
         "trace_id": format!("damage-{}", manifest.id), "event_name": "findDamage", "level": "incident", "resource_type": "segment",
         "resource_id": manifest.id, "details": details,

@@ -1,5 +1,6 @@
-//! What work in the background keeps from other work: turns that are taken and given back, and names of segments that are
-//! being worked with. The locks in here are held for a few instructions; no work holds one while a disk is busy.
+//! What work in the background keeps from other work: turns that are taken and given back, and
+//! names of segments that are being worked with. The locks in here are held for a few instructions;
+//! no work holds one while a disk is busy.
 
 use crate::engine::Core;
 use crate::engine::maintain::compact::maintained_id;
@@ -23,7 +24,10 @@ impl Turns {
     /// Waits until nobody has the turn.
     pub(in crate::engine) fn take(&self) -> MaintenanceTurn<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.given_back.wait_while(taken, |taken| *taken).unwrap_or_else(PoisonError::into_inner) = true;
+        *self
+            .given_back
+            .wait_while(taken, |taken| *taken)
+            .unwrap_or_else(PoisonError::into_inner) = true;
         MaintenanceTurn(self)
     }
 }
@@ -35,8 +39,9 @@ impl Drop for MaintenanceTurn<'_> {
     }
 }
 
-/// Who reads the files of the Delta log, beside the owner of the table: backups and checks, several at once, for as long as
-/// they take. Nothing leaves the log meanwhile; commits and checkpoints are added as ever.
+/// Who reads the files of the Delta log, beside the owner of the table: backups and checks, several
+/// at once, for as long as they take. Nothing leaves the log meanwhile; commits and checkpoints are
+/// added as ever.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct LogFiles {
     users: Mutex<LogUsers>,
@@ -93,8 +98,8 @@ impl Drop for ArchivingLog<'_> {
     }
 }
 
-/// The segments that are being written and not in the table yet, and those that are being taken out of it: their files are
-/// not taken for some that nothing needs.
+/// The segments that are being written and not in the table yet, and those that are being taken out
+/// of it: their files are not taken for some that nothing needs.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct SegmentsInWork(Mutex<HashMap<String, usize>>);
 
@@ -138,9 +143,14 @@ impl SegmentWork<'_> {
         }
     }
 
-    /// An id that no file has, and nobody else is about to write: a clock may stand still, and the version of the table does
-    /// not count segments.
-    pub(in crate::engine) fn new_id(&mut self, core: &Core, last_seq: u64, number: &mut u64) -> String {
+    /// An id that no file has, and nobody else is about to write: a clock may stand still, and the
+    /// version of the table does not count segments.
+    pub(in crate::engine) fn new_id(
+        &mut self,
+        core: &Core,
+        last_seq: u64,
+        number: &mut u64,
+    ) -> String {
         loop {
             let id = maintained_id(core.clock.now(), last_seq, *number);
             *number += 1;

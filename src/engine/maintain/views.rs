@@ -1,7 +1,8 @@
 //! Saved views of the screen: a name, and the question and layout that stand in the page's URL.
 //!
-//! As with the policy, a change is recorded as an event of the store's own tenant before it is made, and made at the next
-//! start if the process ends in between. A view has a version; who changes one says which version was seen.
+//! As with the policy, a change is recorded as an event of the store's own tenant before it is
+//! made, and made at the next start if the process ends in between. A view has a version; who
+//! changes one says which version was seen.
 
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::engine::failpoint::Failpoint;
@@ -85,11 +86,13 @@ pub(in crate::engine) struct Saved {
 impl Saved {
     pub(in crate::engine) fn read(store: &Store) -> Result<Self> {
         let views = match read_guarded(store, paths::VIEWS_FILE)? {
-            Marked::Sound(bytes) => {
-                serde_json::from_slice(&bytes).context(ErrorKind::Corrupt, || store.path(paths::VIEWS_FILE).display().to_string())?
-            }
+            Marked::Sound(bytes) => serde_json::from_slice(&bytes)
+                .context(ErrorKind::Corrupt, || {
+                    store.path(paths::VIEWS_FILE).display().to_string()
+                })?,
             Marked::Changed(_) => {
-                // Every change is recorded as an event before it is made: they are made again, from the first.
+                // Every change is recorded as an event before it is made: they are made again, from
+                // the first.
                 let file = store.path(paths::VIEWS_FILE);
                 tracing::error!(file = %file.display(), "the saved views are damaged; they are rebuilt from what was recorded of them");
                 Views::default()
@@ -132,10 +135,15 @@ impl Views {
         let there = self.views.get(id);
         match (there, seen) {
             (Some(view), Seen::Version(version)) if view.version != version => {
-                let what = format!("the view is at version {}, not {version}: it was changed in between; read it again", view.version);
+                let what = format!(
+                    "the view is at version {}, not {version}: it was changed in between; read it again",
+                    view.version
+                );
                 Err(Error::new(ErrorKind::Outdated, what))
             }
-            (None, Seen::Version(_) | Seen::Any) => Err(Error::new(ErrorKind::Outdated, "there is no such view any more")),
+            (None, Seen::Version(_) | Seen::Any) => {
+                Err(Error::new(ErrorKind::Outdated, "there is no such view any more"))
+            }
             _ => Ok(there),
         }
     }
@@ -144,15 +152,28 @@ impl Views {
 impl ViewText {
     fn check(&self) -> Result<()> {
         let plain = |text: &str| !text.chars().any(char::is_control);
-        if self.name.trim().is_empty() || self.name.chars().count() > NAME_MAX || !plain(&self.name) {
-            return Err(Error::parameter("name", format!("is 1 to {NAME_MAX} letters, without control characters")));
+        if self.name.trim().is_empty() || self.name.chars().count() > NAME_MAX || !plain(&self.name)
+        {
+            return Err(Error::parameter(
+                "name",
+                format!("is 1 to {NAME_MAX} letters, without control characters"),
+            ));
         }
         if self.owner.chars().count() > NAME_MAX || !plain(&self.owner) {
-            return Err(Error::parameter("owner", format!("is at most {NAME_MAX} letters, without control characters")));
+            return Err(Error::parameter(
+                "owner",
+                format!("is at most {NAME_MAX} letters, without control characters"),
+            ));
         }
         // As it stands in a URL: what a browser puts there is ASCII.
-        if self.query.len() > QUERY_MAX || !self.query.bytes().all(|byte| byte.is_ascii_graphic()) || self.query.contains('#') {
-            return Err(Error::parameter("query", format!("is a URL's query as it stands there, at most {QUERY_MAX} bytes")));
+        if self.query.len() > QUERY_MAX
+            || !self.query.bytes().all(|byte| byte.is_ascii_graphic())
+            || self.query.contains('#')
+        {
+            return Err(Error::parameter(
+                "query",
+                format!("is a URL's query as it stands there, at most {QUERY_MAX} bytes"),
+            ));
         }
         Ok(())
     }
@@ -161,7 +182,10 @@ impl ViewText {
 fn check_id(id: &str) -> Result<()> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if id.is_empty() || id.len() > ID_MAX || !id.bytes().all(plain) {
-        return Err(Error::parameter("id", format!("is 1 to {ID_MAX} letters, digits or any of - _")));
+        return Err(Error::parameter(
+            "id",
+            format!("is 1 to {ID_MAX} letters, digits or any of - _"),
+        ));
     }
     Ok(())
 }
@@ -172,10 +196,12 @@ impl Engine {
         self.core.views.get()
     }
 
-    /// Saves a view: a new one, or another version of the one that was seen. When this returns, it is durable.
+    /// Saves a view: a new one, or another version of the one that was seen. When this returns, it
+    /// is durable.
     ///
     /// # Errors
-    /// A text that is none; a view that is there and was not seen, or has another version; a disk that fails.
+    /// A text that is none; a view that is there and was not seen, or has another version; a disk
+    /// that fails.
     pub fn save_view(&self, id: &str, text: ViewText, seen: Seen) -> Result<View> {
         check_id(id)?;
         text.check()?;
@@ -185,10 +211,15 @@ impl Engine {
             match there {
                 Some(view) if view.text == text => return Ok(None),
                 Some(_) if seen == Seen::Unsaid => {
-                    return Err(Error::new(ErrorKind::Exists, "there is a view of this id: say which version was seen, in If-Match"));
+                    return Err(Error::new(
+                        ErrorKind::Exists,
+                        "there is a view of this id: say which version was seen, in If-Match",
+                    ));
                 }
                 None if views.views.len() >= VIEWS_MAX => {
-                    return Err(Error::invalid(format!("there are {VIEWS_MAX} views: delete one first")));
+                    return Err(Error::invalid(format!(
+                        "there are {VIEWS_MAX} views: delete one first"
+                    )));
                 }
                 _ => {}
             }
@@ -197,7 +228,9 @@ impl Engine {
             Ok(Some(Some(View { id: id.to_owned(), text, version, created, changed: now })))
         };
         self.change_views("saveView", id, change)?;
-        self.views().get(id).cloned().ok_or_else(|| Error::new(ErrorKind::Outdated, "the view was deleted at once by somebody else"))
+        self.views().get(id).cloned().ok_or_else(|| {
+            Error::new(ErrorKind::Outdated, "the view was deleted at once by somebody else")
+        })
     }
 
     /// Deletes a view.
@@ -211,8 +244,14 @@ impl Engine {
         })
     }
 
-    /// Records a change and makes it. `change` tells what the view is then, or that nothing changes.
-    fn change_views(&self, what: &str, id: &str, change: impl FnOnce(&Views) -> Result<Option<Option<View>>>) -> Result<()> {
+    /// Records a change and makes it. `change` tells what the view is then, or that nothing
+    /// changes.
+    fn change_views(
+        &self,
+        what: &str,
+        id: &str,
+        change: impl FnOnce(&Views) -> Result<Option<Option<View>>>,
+    ) -> Result<()> {
         let saved = &self.core.views;
         let _one_at_a_time = saved.change.lock().unwrap_or_else(PoisonError::into_inner);
         // A change that was recorded and then failed is made before the next one.
@@ -231,8 +270,8 @@ impl Engine {
         self.core.keep(views)
     }
 
-    /// Whether the last change that the views have was not recorded here: the file is that of a later moment, as in a store that was
-    /// restored from a backup.
+    /// Whether the last change that the views have was not recorded here: the file is that of a
+    /// later moment, as in a store that was restored from a backup.
     fn are_ahead(&self, views: &Views) -> Result<bool> {
         if views.changes == 0 {
             return Ok(false);
@@ -251,10 +290,15 @@ impl Engine {
         loop {
             let id = trace_id(views.changes + 1);
             let snapshot = self.snapshot();
-            let found = self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id, 1)?;
+            let found =
+                self.reader(&snapshot, None).get(&Scope::of_operator(&[SYSTEM_TENANT])?, &id, 1)?;
             let Some(event) = found.first() else { break };
-            let record: Json = serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
-            views.apply(serde_json::from_value(record["details"].clone()).context(ErrorKind::Corrupt, || id.clone())?);
+            let record: Json =
+                serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
+            views.apply(
+                serde_json::from_value(record["details"].clone())
+                    .context(ErrorKind::Corrupt, || id.clone())?,
+            );
         }
         if views == *before { Ok(()) } else { self.core.keep(views) }
     }
@@ -266,7 +310,8 @@ fn trace_id(change: u64) -> String {
 
 impl Core {
     fn keep(&self, views: Views) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(&views).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+        let bytes = serde_json::to_vec_pretty(&views)
+            .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         put_guarded(self.data.store(), paths::VIEWS_FILE, &bytes)?;
         self.reach(Failpoint::ViewWritten)?;
         *self.views.views.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
@@ -308,7 +353,13 @@ mod tests {
 
     #[test]
     fn a_view_that_was_not_seen_as_it_is_is_left_alone() {
-        let view = View { id: "a".into(), text: text("n", ""), version: 3, created: String::new(), changed: String::new() };
+        let view = View {
+            id: "a".into(),
+            text: text("n", ""),
+            version: 3,
+            created: String::new(),
+            changed: String::new(),
+        };
         let views = Views { changes: 3, views: [("a".to_owned(), view)].into() };
         let kind = |id: &str, seen| views.as_seen(id, seen).err().map(|error| error.kind());
         assert_eq!(kind("a", Seen::Version(3)), None);

@@ -1,7 +1,8 @@
 //! The thread that owns the Delta table: every commit is made here, on a runtime of its own.
 //!
-//! Callers hand over what is to be committed and wait for the answer; nobody holds a lock meanwhile. The runtime is
-//! not the one that serves requests, so a commit never waits for a thread that waits for a commit.
+//! Callers hand over what is to be committed and wait for the answer; nobody holds a lock
+//! meanwhile. The runtime is not the one that serves requests, so a commit never waits for a thread
+//! that waits for a commit.
 
 use crate::clock::Clock;
 use crate::engine::failpoint::{AtFailpoint, Failpoint};
@@ -17,9 +18,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Orders that may wait: one for each thread that commits (sealing, merging, retention, an administrator), and some.
+/// Orders that may wait: one for each thread that commits (sealing, merging, retention, an
+/// administrator), and some.
 const ORDERS_WAITING: usize = 16;
-/// Threads of the runtime that commits run on: one reads and writes while another waits for the disk.
+/// Threads of the runtime that commits run on: one reads and writes while another waits for the
+/// disk.
 const RUNTIME_THREADS: usize = 2;
 
 /// A runtime for commits alone.
@@ -27,8 +30,14 @@ const RUNTIME_THREADS: usize = 2;
 /// # Errors
 /// A system that gives no threads.
 pub(in crate::engine) fn runtime() -> Result<Runtime> {
-    let built = Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).thread_name("annals-commit").enable_all().build();
-    built.context(ErrorKind::Unavailable, || "cannot start the threads that commits run on".to_owned())
+    let built = Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("annals-commit")
+        .enable_all()
+        .build();
+    built.context(ErrorKind::Unavailable, || {
+        "cannot start the threads that commits run on".to_owned()
+    })
 }
 
 /// What the owner of the table works with.
@@ -56,48 +65,69 @@ impl Owned {
         Self { table, in_doubt: Arc::default(), store, published, clock, at_step, runtime }
     }
 
-    /// Adds the segments of a seal, and shows them in place of the part of the buffer that they were made of.
+    /// Adds the segments of a seal, and shows them in place of the part of the buffer that they
+    /// were made of.
     fn seal(&mut self, segments: Vec<Arc<Segment>>, last_seq: u64) -> Result<u64> {
         self.settle()?;
         let added: Vec<NewSegment<'_>> = new_segments(&segments);
-        let committed = self.runtime.block_on(self.table.commit(&added, last_seq, self.clock.now()));
-        let committed = committed.and_then(|version| self.at_step.reach(Failpoint::SealCommitted).map(|()| version));
+        let committed =
+            self.runtime.block_on(self.table.commit(&added, last_seq, self.clock.now()));
+        let committed = committed
+            .and_then(|version| self.at_step.reach(Failpoint::SealCommitted).map(|()| version));
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
         self.published.sealed(version, last_seq, segments);
         Ok(version)
     }
 
-    /// Whether all these segments are in the table: others merge and delete too, and only what is there can be replaced.
+    /// Whether all these segments are in the table: others merge and delete too, and only what is
+    /// there can be replaced.
     fn has(&self, segments: &[Arc<Segment>]) -> bool {
         let snapshot = self.published.get();
-        let there: HashSet<&str> = snapshot.segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
+        let there: HashSet<&str> =
+            snapshot.segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
         segments.iter().all(|segment| there.contains(segment.manifest().id.as_str()))
     }
 
-    /// Puts segments in the place of others that hold the same events; nothing is done if these are not there any more.
+    /// Puts segments in the place of others that hold the same events; nothing is done if these are
+    /// not there any more.
     fn replace(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>) -> Result<Option<u64>> {
         self.settle()?;
         if !self.has(old) {
             return Ok(None);
         }
         let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
-        let committed = self.runtime.block_on(self.table.replace(&manifests, &new_segments(&new), self.clock.now()));
+        let committed = self.runtime.block_on(self.table.replace(
+            &manifests,
+            &new_segments(&new),
+            self.clock.now(),
+        ));
         self.exchange(old, new, committed, Failpoint::MergeCommitted).map(Some)
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events; nothing is done if they are not there.
+    /// Takes segments out, and puts in those that hold what is left of their events; nothing is
+    /// done if they are not there.
     fn delete(&mut self, old: &[Arc<Segment>], left: Vec<Arc<Segment>>) -> Result<Option<u64>> {
         self.settle()?;
         if !self.has(old) {
             return Ok(None);
         }
         let manifests: Vec<&Manifest> = old.iter().map(|segment| segment.manifest()).collect();
-        let committed = self.runtime.block_on(self.table.delete(&manifests, &new_segments(&left), self.clock.now()));
+        let committed = self.runtime.block_on(self.table.delete(
+            &manifests,
+            &new_segments(&left),
+            self.clock.now(),
+        ));
         self.exchange(old, left, committed, Failpoint::DeletionCommitted).map(Some)
     }
 
-    fn exchange(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>, committed: Result<u64>, step: Failpoint) -> Result<u64> {
+    fn exchange(
+        &mut self,
+        old: &[Arc<Segment>],
+        new: Vec<Arc<Segment>>,
+        committed: Result<u64>,
+        step: Failpoint,
+    ) -> Result<u64> {
         let committed = committed.and_then(|version| self.at_step.reach(step).map(|()| version));
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
@@ -114,8 +144,11 @@ impl Owned {
         self.table = self.runtime.block_on(Table::open(&self.store, false))?;
         let last_seq = self.table.last_seq();
         let snapshot = self.published.get();
-        let known: HashMap<&str, &Arc<Segment>> =
-            snapshot.segments.iter().map(|segment| (segment.manifest().id.as_str(), segment)).collect();
+        let known: HashMap<&str, &Arc<Segment>> = snapshot
+            .segments
+            .iter()
+            .map(|segment| (segment.manifest().id.as_str(), segment))
+            .collect();
         let committed = self.runtime.block_on(self.table.segments())?;
         let open = |segment: &TableSegment| match known.get(segment.id.as_str()) {
             Some(known) => Ok(Arc::clone(known)),
@@ -139,7 +172,8 @@ fn new_segments(segments: &[Arc<Segment>]) -> Vec<NewSegment<'_>> {
 
 type CommitOrder = Box<dyn FnOnce(&mut Owned) + Send>;
 
-/// The way to the thread that owns the table. Dropping it lets the thread end after the orders it has.
+/// The way to the thread that owns the table. Dropping it lets the thread end after the orders it
+/// has.
 #[derive(Debug)]
 pub(in crate::engine) struct Committer {
     orders: Option<SyncSender<CommitOrder>>,
@@ -158,12 +192,17 @@ impl Committer {
             runtime.shutdown_background();
         };
         let spawned = std::thread::Builder::new().name("annals-table".into()).spawn(run);
-        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread of the table".to_owned())?;
+        let thread = spawned.context(ErrorKind::Unavailable, || {
+            "cannot start the thread of the table".to_owned()
+        })?;
         Ok(Self { orders: Some(orders), in_doubt, thread: Some(thread) })
     }
 
     /// Runs something on the thread of the table, after the orders before it.
-    pub(in crate::engine) fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Owned) -> Result<T> + Send + 'static) -> Result<T> {
+    pub(in crate::engine) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Owned) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (done, answer) = sync_channel(1);
         let order: CommitOrder = Box::new(move |owned| {
             let _ = done.send(work(owned));
@@ -173,18 +212,28 @@ impl Committer {
         if sent { answer.recv().unwrap_or_else(|_| Err(gone())) } else { Err(gone()) }
     }
 
-    /// Commits the segments of a seal, which hold everything up to `last_seq`, and shows them. Returns the table's version.
-    pub(in crate::engine) fn seal(&self, segments: Vec<Arc<Segment>>, last_seq: u64) -> Result<u64> {
+    /// Commits the segments of a seal, which hold everything up to `last_seq`, and shows them.
+    /// Returns the table's version.
+    pub(in crate::engine) fn seal(
+        &self,
+        segments: Vec<Arc<Segment>>,
+        last_seq: u64,
+    ) -> Result<u64> {
         self.run(move |owned| owned.seal(segments, last_seq))
     }
 
-    /// Puts segments in the place of others that hold the same events; nothing is done if any of these is not there any more.
-    pub(in crate::engine) fn replace(&self, old: Vec<Arc<Segment>>, new: Vec<Arc<Segment>>) -> Result<Option<u64>> {
+    /// Puts segments in the place of others that hold the same events; nothing is done if any of
+    /// these is not there any more.
+    pub(in crate::engine) fn replace(
+        &self,
+        old: Vec<Arc<Segment>>,
+        new: Vec<Arc<Segment>>,
+    ) -> Result<Option<u64>> {
         self.run(move |owned| owned.replace(&old, new))
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events, if `still` says so right before
-    /// and all of them are there; otherwise nothing is done.
+    /// Takes segments out, and puts in those that hold what is left of their events, if `still`
+    /// says so right before and all of them are there; otherwise nothing is done.
     pub(in crate::engine) fn delete_if(
         &self,
         old: Vec<Arc<Segment>>,
@@ -225,7 +274,8 @@ impl Committer {
         self.run(|owned| owned.runtime.block_on(owned.table.removed()))
     }
 
-    /// What is wrong with the log, found while nobody commits. Its archives are not looked at: they may be many.
+    /// What is wrong with the log, found while nobody commits. Its archives are not looked at: they
+    /// may be many.
     pub(in crate::engine) fn check_log(&self) -> Result<Vec<String>> {
         self.run(|owned| Ok(owned.runtime.block_on(check_log(&owned.store))))
     }

@@ -1,9 +1,10 @@
-//! Accepting records, on the request's side: a batch is compared with the segments and made durable as far as it can be,
-//! then handed to the thread that numbers events ([`crate::engine::write::intake`]), and acknowledged when the log has it.
+//! Accepting records, on the request's side: a batch is compared with the segments and made durable
+//! as far as it can be, then handed to the thread that numbers events
+//! ([`crate::engine::write::intake`]), and acknowledged when the log has it.
 //!
-//! Nothing here holds a lock, and nobody waits for another request's work: what takes long is done on the request's own
-//! thread or in the pool of intake, and while a request waits for room, for its turn or for the disk, it needs no thread
-//! ([`Engine::submit`]). Every wait has an end.
+//! Nothing here holds a lock, and nobody waits for another request's work: what takes long is done
+//! on the request's own thread or in the pool of intake, and while a request waits for room, for
+//! its turn or for the disk, it needs no thread ([`Engine::submit`]). Every wait has an end.
 
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
@@ -15,8 +16,8 @@ use crate::engine::{Core, Engine, WriteSide};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{
-    BATCH_BYTES, BATCH_RECORDS, Beside, DecodedBatch, DedupVerdict, IncomingRecord, RecordSplitter, Rejected, RowPlan, TenantRule,
-    Unsealed, decode_records, known_events,
+    BATCH_BYTES, BATCH_RECORDS, Beside, DecodedBatch, DedupVerdict, IncomingRecord, RecordSplitter,
+    Rejected, RowPlan, TenantRule, Unsealed, decode_records, known_events,
 };
 use crate::storage::segment::Segment;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,8 @@ pub struct Receipt {
     pub first_seq: Option<u64>,
     /// The number of the last event accepted, if any was.
     pub last_seq: Option<u64>,
-    /// The version of the Delta table that has all of them; absent while they are in the write-ahead log only.
+    /// The version of the Delta table that has all of them; absent while they are in the
+    /// write-ahead log only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table_version: Option<u64>,
 }
@@ -92,33 +94,48 @@ impl Outcome {
     }
 }
 
-/// How long a request waits for its turn and for the disk: longer than either takes, and never for ever.
+/// How long a request waits for its turn and for the disk: longer than either takes, and never for
+/// ever.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
-/// How long the batch of a file or a stream waits for room: whoever reads a file has time, and nobody else waits for it.
+/// How long the batch of a file or a stream waits for room: whoever reads a file has time, and
+/// nobody else waits for it.
 const STREAM_ROOM_WAIT: Duration = Duration::from_secs(600);
 
 impl Engine {
-    /// Accepts a batch, whole or not at all. When this returns, what it accepted is durable and visible.
+    /// Accepts a batch, whole or not at all. When this returns, what it accepted is durable and
+    /// visible.
     ///
     /// # Errors
-    /// A disk that fails or is full, or a buffer that stays full; nothing of the batch is accepted then.
+    /// A disk that fails or is full, or a buffer that stays full; nothing of the batch is accepted
+    /// then.
     pub fn ingest(&self, batch: DecodedBatch, source: &str) -> Result<Outcome> {
         self.ingest_once(batch, source, None)
     }
 
     /// Decodes records as this store takes them: with what its rules of redaction find replaced.
-    pub fn decode(&self, records: Vec<IncomingRecord>, format: Option<Format>, rule: &TenantRule) -> DecodedBatch {
+    pub fn decode(
+        &self,
+        records: Vec<IncomingRecord>,
+        format: Option<Format>,
+        rule: &TenantRule,
+    ) -> DecodedBatch {
         let few = records.len() <= LIGHT_EVENTS;
         let decode = || decode_records(records, format, rule, self.core.redactor.as_ref());
         // A few records are decoded here: they would wait in the pool behind large batches.
         if few { decode() } else { self.core.pools.intake.install(decode) }
     }
 
-    /// The same for a request that names itself: sent again with the same body, it gets the same answer.
+    /// The same for a request that names itself: sent again with the same body, it gets the same
+    /// answer.
     ///
     /// # Errors
     /// As [`Engine::ingest`]; the same key with another body.
-    pub fn ingest_once(&self, batch: DecodedBatch, source: &str, request: Option<RequestKey>) -> Result<Outcome> {
+    pub fn ingest_once(
+        &self,
+        batch: DecodedBatch,
+        source: &str,
+        request: Option<RequestKey>,
+    ) -> Result<Outcome> {
         self.core.ingest(batch, source, request, self.core.settings.room_wait)
     }
 
@@ -126,7 +143,12 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::ingest_once`].
-    pub async fn submit(&self, batch: DecodedBatch, source: &'static str, request: Option<RequestKey>) -> Result<Outcome> {
+    pub async fn submit(
+        &self,
+        batch: DecodedBatch,
+        source: &'static str,
+        request: Option<RequestKey>,
+    ) -> Result<Outcome> {
         let core = Arc::clone(&self.core);
         let _working = core.watchdog.begin(crate::engine::WatchedPart::Intake);
         let mut comparing = {
@@ -139,16 +161,19 @@ impl Engine {
                     let core = Arc::clone(&core);
                     comparing = blocking(move || core.compare_again(*again, source)).await?;
                 }
-                Handed::Durable(done) if done.needs_disk() => return blocking(move || core.finish(*done, source)).await,
+                Handed::Durable(done) if done.needs_disk() => {
+                    return blocking(move || core.finish(*done, source)).await;
+                }
                 Handed::Durable(done) => return core.finish(*done, source),
             }
         }
     }
 
-    /// Accepts the records of a stream in as many commits as it needs; `progress` hears of each. Splitting and decoding
-    /// go on while a batch is committed.
+    /// Accepts the records of a stream in as many commits as it needs; `progress` hears of each.
+    /// Splitting and decoding go on while a batch is committed.
     ///
-    /// Returns what was accepted, and the error that ended the stream early, if one did: what came before it stays.
+    /// Returns what was accepted, and the error that ended the stream early, if one did: what came
+    /// before it stays.
     pub fn ingest_stream(
         &self,
         input: impl BufRead + Send,
@@ -159,7 +184,8 @@ impl Engine {
     ) -> (Outcome, Option<Error>) {
         let mut total = Outcome::default();
         let mut failed = None;
-        let (sender, receiver): (SyncSender<DecodedBatch>, Receiver<DecodedBatch>) = sync_channel(1);
+        let (sender, receiver): (SyncSender<DecodedBatch>, Receiver<DecodedBatch>) =
+            sync_channel(1);
         let broken = std::thread::scope(|scope| {
             let producer = scope.spawn(move || self.produce(input, format, rule, &sender));
             for batch in &receiver {
@@ -174,12 +200,20 @@ impl Engine {
             }
             // Lets a producer that still sends come to its end.
             drop(receiver);
-            producer.join().unwrap_or_else(|_| Some(Error::internal("the thread that decodes records panicked")))
+            producer.join().unwrap_or_else(|_| {
+                Some(Error::internal("the thread that decodes records panicked"))
+            })
         });
         (total, failed.or(broken))
     }
 
-    fn produce(&self, input: impl BufRead, format: Option<Format>, rule: &TenantRule, sender: &SyncSender<DecodedBatch>) -> Option<Error> {
+    fn produce(
+        &self,
+        input: impl BufRead,
+        format: Option<Format>,
+        rule: &TenantRule,
+        sender: &SyncSender<DecodedBatch>,
+    ) -> Option<Error> {
         let mut splitter = RecordSplitter::new(input);
         loop {
             let (mut records, mut bytes, mut ended) = (Vec::new(), 0, None);
@@ -210,7 +244,9 @@ impl Engine {
 }
 
 /// Runs something that may block where it may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|cause| Error::internal("taking in a batch failed").because(cause))?
 }
@@ -270,9 +306,14 @@ impl Core {
         }
     }
 
-    /// Compares a batch with the segments, and makes durable what can be before it is numbered: records that cannot be
-    /// accepted go to quarantine, many records into a file beside the log.
-    fn compare(&self, batch: DecodedBatch, source: &str, request: Option<RequestKey>) -> Result<Compared> {
+    /// Compares a batch with the segments, and makes durable what can be before it is numbered:
+    /// records that cannot be accepted go to quarantine, many records into a file beside the log.
+    fn compare(
+        &self,
+        batch: DecodedBatch,
+        source: &str,
+        request: Option<RequestKey>,
+    ) -> Result<Compared> {
         let write = self.write()?;
         WriteSide::check_disk(self)?;
         let (snapshot, now) = (self.published.get(), self.clock.now());
@@ -280,7 +321,8 @@ impl Core {
         let compare = || known_events(&batch.events, &Unsealed::default(), &snapshot.segments);
         let known = if many { self.pools.intake.install(compare) } else { compare() }?;
         let mut rejected = batch.rejected;
-        let (mut events, mut lines) = (Vec::with_capacity(batch.events.len()), Vec::with_capacity(batch.events.len()));
+        let (mut events, mut lines) =
+            (Vec::with_capacity(batch.events.len()), Vec::with_capacity(batch.events.len()));
         let mut outcome = Outcome::default();
         for ((event, line), known) in batch.events.into_iter().zip(batch.lines).zip(known) {
             match known {
@@ -296,31 +338,57 @@ impl Core {
         self.quarantine.keep(source, now, &rejected)?;
         outcome.refuse(&rejected);
         let is_bulk = events.len() >= self.settings.bulk_events;
-        let beside = if is_bulk { Some(Beside::write(self.data.store(), now, &events)?) } else { None };
+        let beside =
+            if is_bulk { Some(Beside::write(self.data.store(), now, &events)?) } else { None };
         if is_bulk {
             self.reach(Failpoint::BesideWritten)?;
         }
         let hashes = events.iter().map(|event| write.hasher.hash(event)).collect();
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
-        let plan = (events.len() > LIGHT_EVENTS).then(|| self.pools.intake.install(|| RowPlan::of(&events)));
-        Ok(Compared { events, hashes, plan, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside })
+        let plan = (events.len() > LIGHT_EVENTS)
+            .then(|| self.pools.intake.install(|| RowPlan::of(&events)));
+        Ok(Compared {
+            events,
+            hashes,
+            plan,
+            lines,
+            compared_seq: snapshot.sealed_seq,
+            outcome,
+            request,
+            beside,
+        })
     }
 
     /// Compares a batch with the segments that were written since it was compared.
     fn compare_again(&self, offer: Offer, source: &str) -> Result<Compared> {
         let snapshot = self.published.get();
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
-        let segments: Vec<Arc<Segment>> = snapshot.segments.iter().filter(since).map(Arc::clone).collect();
+        let segments: Vec<Arc<Segment>> =
+            snapshot.segments.iter().filter(since).map(Arc::clone).collect();
         let Offer { events, hashes, plan, lines, mut outcome, request, beside, .. } = offer;
         // Nobody else has them yet.
         let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
         let compare = || known_events(&events, &Unsealed::default(), &segments);
-        let known = if events.len() > LIGHT_EVENTS { self.pools.intake.install(compare) } else { compare() }?;
+        let known = if events.len() > LIGHT_EVENTS {
+            self.pools.intake.install(compare)
+        } else {
+            compare()
+        }?;
         if known.iter().all(|known| *known == DedupVerdict::New) {
             let events = events.into_iter().map(Arc::new).collect();
-            return Ok(Compared { events, hashes, plan, lines, compared_seq: snapshot.sealed_seq, outcome, request, beside });
+            return Ok(Compared {
+                events,
+                hashes,
+                plan,
+                lines,
+                compared_seq: snapshot.sealed_seq,
+                outcome,
+                request,
+                beside,
+            });
         }
-        // Rare: the same events came in another request meanwhile. The file beside the log is written again without them.
+        // Rare: the same events came in another request meanwhile. The file beside the log is
+        // written again without them.
         drop(beside);
         let batch = DecodedBatch { events, lines, rejected: Vec::new() };
         let again = self.compare(batch, source, request)?;
@@ -332,11 +400,13 @@ impl Core {
     /// Waits for room and for its turn, and until what is new in a batch is durable and visible.
     async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
         let write = self.write()?;
-        let Compared { events, hashes, plan, lines, compared_seq, outcome, request, beside } = compared;
+        let Compared { events, hashes, plan, lines, compared_seq, outcome, request, beside } =
+            compared;
         let bytes = events.iter().map(|event| event.memory()).sum();
         let light = events.len() <= LIGHT_EVENTS && bytes <= LIGHT_BYTES;
         let room = write.room.take(bytes, light, &write.trigger, room_wait).await?;
-        let offer = Offer { events, hashes, plan, lines, compared_seq, outcome, request, beside, room };
+        let offer =
+            Offer { events, hashes, plan, lines, compared_seq, outcome, request, beside, room };
         let verdict = answer(write.intake.offer(offer, light)?, intake::ended).await?;
         let numbered = match verdict {
             Verdict::Outdated(again) => return Ok(Handed::Outdated(again)),

@@ -1,13 +1,15 @@
-//! The thread that numbers events: the one owner of the accept order, of what is in no segment yet, and of the answers
-//! to requests that named themselves.
+//! The thread that numbers events: the one owner of the accept order, of what is in no segment yet,
+//! and of the answers to requests that named themselves.
 //!
-//! Everything that takes long is done before and after, on the threads of the requests: decoding, comparing with
-//! segments, writing a large batch beside the log, quarantine. What is left is a few lookups in memory for each event,
-//! so a single event that arrives beside large batches waits for one of them at most; and single events go first.
+//! Everything that takes long is done before and after, on the threads of the requests: decoding,
+//! comparing with segments, writing a large batch beside the log, quarantine. What is left is a few
+//! lookups in memory for each event, so a single event that arrives beside large batches waits for
+//! one of them at most; and single events go first.
 //!
-//! A batch says up to which number it was compared with the segments. If a seal has moved events from the memory of
-//! this thread into segments since then, the batch goes back to its request, which compares it with the new segments
-//! (see [`Verdict::Outdated`]); so no event is looked for in neither place.
+//! A batch says up to which number it was compared with the segments. If a seal has moved events
+//! from the memory of this thread into segments since then, the batch goes back to its request,
+//! which compares it with the new segments (see [`Verdict::Outdated`]); so no event is looked for
+//! in neither place.
 
 use crate::clock::Clock;
 use crate::engine::Outcome;
@@ -18,7 +20,9 @@ use crate::engine::write::room::Permit;
 use crate::engine::write::seal::segment_id;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
-use crate::ingest::{Beside, Buffered, DedupVerdict, Generation, LoggedBatch, Rejected, RowPlan, Unsealed};
+use crate::ingest::{
+    Beside, Buffered, DedupVerdict, Generation, LoggedBatch, Rejected, RowPlan, Unsealed,
+};
 use crate::storage::wal::Frame;
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -64,7 +68,8 @@ pub(in crate::engine) enum Verdict {
 #[derive(Debug)]
 pub(in crate::engine) struct NumberedBatch {
     pub(in crate::engine) outcome: Outcome,
-    /// Records that decoded and whose trace id is that of another record in no segment: not in quarantine yet.
+    /// Records that decoded and whose trace id is that of another record in no segment: not in
+    /// quarantine yet.
     pub(in crate::engine) conflicts: Vec<Rejected>,
     pub(in crate::engine) durable: Durable,
     /// The file beside the log is not needed after all: nothing in it was new.
@@ -132,7 +137,8 @@ impl Waiting {
         }
     }
 
-    /// Takes no more orders, and lets go of those that wait: whoever waits for them hears that the thread is gone.
+    /// Takes no more orders, and lets go of those that wait: whoever waits for them hears that the
+    /// thread is gone.
     fn close(&self) {
         let mut queues = self.queues();
         queues.stop = true;
@@ -145,7 +151,10 @@ impl Waiting {
 
 /// The error of whoever waited for a thread that has ended.
 pub(in crate::engine) fn ended() -> Error {
-    Error::new(ErrorKind::Unavailable, "the thread that numbers events has ended; restart to recover")
+    Error::new(
+        ErrorKind::Unavailable,
+        "the thread that numbers events has ended; restart to recover",
+    )
 }
 
 /// The way to the thread. Dropping it ends the thread; what waits for it is refused.
@@ -167,12 +176,18 @@ impl Intake {
             owner.run(&orders);
         };
         let spawned = std::thread::Builder::new().name("annals-intake".into()).spawn(run);
-        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread that numbers events".to_owned())?;
+        let thread = spawned.context(ErrorKind::Unavailable, || {
+            "cannot start the thread that numbers events".to_owned()
+        })?;
         Ok(Self { waiting, thread: Some(thread) })
     }
 
     /// Hands over a batch; the answer comes when it is its turn.
-    pub(in crate::engine) fn offer(&self, offer: Offer, light: bool) -> Result<oneshot::Receiver<Result<Verdict>>> {
+    pub(in crate::engine) fn offer(
+        &self,
+        offer: Offer,
+        light: bool,
+    ) -> Result<oneshot::Receiver<Result<Verdict>>> {
         let (done, answer) = oneshot::channel();
         self.waiting.push(IntakeOrder::Offer(Box::new(offer), done), light)?;
         Ok(answer)
@@ -185,8 +200,9 @@ impl Intake {
         answer.recv().unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Says that everything up to a number is in segments that are shown. Returns what is not needed any more, for the
-    /// caller to drop: this thread has no time to free many events or to remove files.
+    /// Says that everything up to a number is in segments that are shown. Returns what is not
+    /// needed any more, for the caller to drop: this thread has no time to free many events or to
+    /// remove files.
     pub(in crate::engine) fn sealed(&self, last_seq: u64) -> Result<Sealed> {
         let (done, answer) = std::sync::mpsc::sync_channel(1);
         self.waiting.push(IntakeOrder::Sealed(last_seq, done), true)?;
@@ -275,13 +291,19 @@ impl Owner {
         {
             let unused = offer.beside.take();
             // The first answer may still be on its way to the disk.
-            return Ok(Verdict::Numbered(Box::new(NumberedBatch { outcome, conflicts: Vec::new(), durable: self.log.barrier()?, unused })));
+            return Ok(Verdict::Numbered(Box::new(NumberedBatch {
+                outcome,
+                conflicts: Vec::new(),
+                durable: self.log.barrier()?,
+                unused,
+            })));
         }
         let out = self.take_out_known(&mut offer);
         self.number(*offer, out, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
     }
 
-    /// Takes out of a batch what is in no segment and was accepted before; its outcome then says so.
+    /// Takes out of a batch what is in no segment and was accepted before; its outcome then says
+    /// so.
     fn take_out_known(&self, offer: &mut Offer) -> TakenOut {
         let mut out = TakenOut::default();
         for (place, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
@@ -310,13 +332,19 @@ impl Owner {
         let batch = segment_id(now, self.last_seq, 0);
         outcome.accept(&batch, first_seq, accepted);
         let conflicts = out.conflicts;
-        // An answer that names conflicts is not remembered until they are in quarantine, which comes after: were the client
-        // or the process gone by then, a repeated request would be told of records that nobody has. It is done again instead.
+        // An answer that names conflicts is not remembered until they are in quarantine, which
+        // comes after: were the client or the process gone by then, a repeated request would be
+        // told of records that nobody has. It is done again instead.
         let request = request.filter(|_| conflicts.is_empty());
         let answered = request.map(|request| request.answered(&outcome, last_seq, now));
         if events.is_empty() && answered.is_none() {
             // What is known already may still be on its way to the disk.
-            return Ok(NumberedBatch { outcome, conflicts, durable: self.log.barrier()?, unused: beside });
+            return Ok(NumberedBatch {
+                outcome,
+                conflicts,
+                durable: self.log.barrier()?,
+                unused: beside,
+            });
         }
         let as_claimed = self.accept(&mut events, &hashes, now)?;
         let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
@@ -335,24 +363,33 @@ impl Owner {
             beside.iter_mut().for_each(Beside::keep);
             self.held.push_back(HeldBatch { last_seq, beside, _room: room });
         }
-        // An event that is filed under another time than it claims has another place than was planned.
+        // An event that is filed under another time than it claims has another place than was
+        // planned.
         let batch = match plan {
             Some(plan) if as_claimed => LoggedEvents::Part(Buffered::planned(&events, plan)),
             _ => LoggedEvents::Events(events),
         };
         // What the log did not take must be forgotten before anything else is numbered.
-        let taken = self.at_step.reach(Failpoint::Numbered).and_then(|()| self.log.append(frame, batch));
+        let taken =
+            self.at_step.reach(Failpoint::Numbered).and_then(|()| self.log.append(frame, batch));
         let durable = taken.inspect_err(|_| self.log.fail())?;
         Ok(NumberedBatch { outcome, conflicts, durable, unused })
     }
 
-    /// Gives events their numbers and remembers them; whether all of them are filed under the time that they claim.
-    fn accept(&mut self, events: &mut [Arc<Event>], hashes: &[u64], now: Timestamp) -> Result<bool> {
+    /// Gives events their numbers and remembers them; whether all of them are filed under the time
+    /// that they claim.
+    fn accept(
+        &mut self,
+        events: &mut [Arc<Event>],
+        hashes: &[u64],
+        now: Timestamp,
+    ) -> Result<bool> {
         let mut as_claimed = true;
         self.unsealed.reserve(events.len());
         for ((seq, event), hash) in (self.last_seq + 1..).zip(events).zip(hashes) {
             let claimed = event.time;
-            let own = Arc::get_mut(event).ok_or_else(|| Error::internal("an event is shared before it is accepted"))?;
+            let own = Arc::get_mut(event)
+                .ok_or_else(|| Error::internal("an event is shared before it is accepted"))?;
             own.accept(seq, now);
             as_claimed &= !own.time_suspect;
             self.unsealed.add(*hash, claimed, Arc::clone(event));
@@ -360,7 +397,8 @@ impl Owner {
         Ok(as_claimed)
     }
 
-    /// After a failure of the log: begins a new file behind everything that is durable, and forgets the rest.
+    /// After a failure of the log: begins a new file behind everything that is durable, and forgets
+    /// the rest.
     fn mend(&mut self) -> Result<()> {
         if !self.log.has_failed() {
             return Ok(());
@@ -369,7 +407,10 @@ impl Owner {
         self.unsealed.forget_after(durable);
         self.requests.forget_after(durable);
         let lost = self.held.partition_point(|held| held.last_seq <= durable);
-        self.held.drain(lost..).filter_map(|batch| batch.beside).for_each(|mut beside| beside.give_up());
+        self.held
+            .drain(lost..)
+            .filter_map(|batch| batch.beside)
+            .for_each(|mut beside| beside.give_up());
         self.last_seq = durable;
         Ok(())
     }
@@ -395,7 +436,8 @@ impl Owner {
 
     /// What a new file of the log begins with.
     fn checkpoint(&self) -> Vec<u8> {
-        LoggedBatch { at: self.clock.now(), requests: &self.requests.all(), beside: None }.encode::<Event>(&[])
+        LoggedBatch { at: self.clock.now(), requests: &self.requests.all(), beside: None }
+            .encode::<Event>(&[])
     }
 }
 

@@ -1,4 +1,5 @@
-//! The thread that owns the write-ahead log: it writes what waits, syncs once for all of it, shows it, and only then says so.
+//! The thread that owns the write-ahead log: it writes what waits, syncs once for all of it, shows
+//! it, and only then says so.
 
 use crate::engine::snapshot::Published;
 use crate::engine::write::seal_trigger::SealTrigger;
@@ -22,9 +23,11 @@ const WRITE_BYTES: usize = 8 << 20;
 enum LogOrder {
     /// Make a batch durable and show it; without a frame, say when everything before it is.
     Append { frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>> },
-    /// Begin a new file after the last durable event, and mark what is in the buffer for sealing. Refused after a failure.
+    /// Begin a new file after the last durable event, and mark what is in the buffer for sealing.
+    /// Refused after a failure.
     BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
-    /// Begin a new file after the last durable event: what was not durable when the log failed is void.
+    /// Begin a new file after the last durable event: what was not durable when the log failed is
+    /// void.
     Mend { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Remove the files before this one.
     Trim { epoch: u64 },
@@ -59,7 +62,8 @@ pub(in crate::engine) struct Log {
     thread: Option<JoinHandle<()>>,
 }
 
-/// An answer that is still to come: everything up to the order is durable and shown, or was not acknowledged.
+/// An answer that is still to come: everything up to the order is durable and shown, or was not
+/// acknowledged.
 pub(in crate::engine) type Durable = oneshot::Receiver<Result<()>>;
 
 /// The error of whoever waited for a thread that has ended.
@@ -68,7 +72,8 @@ pub(in crate::engine) fn gone() -> Error {
 }
 
 impl Log {
-    /// Starts the thread. `writer` has its file, and everything up to `durable_seq` is durable and shown.
+    /// Starts the thread. `writer` has its file, and everything up to `durable_seq` is durable and
+    /// shown.
     pub(in crate::engine) fn start(
         writer: LogWriter<LogFolder>,
         durable_seq: u64,
@@ -77,9 +82,19 @@ impl Log {
     ) -> Result<Self> {
         let (orders, received) = sync_channel(ORDERS_WAITING);
         let failed = Arc::new(AtomicBool::new(false));
-        let mut thread = LogThread { writer, durable_seq, failure: None, failed: Arc::clone(&failed), published, trigger };
-        let spawned = std::thread::Builder::new().name("annals-log".into()).spawn(move || thread.run(&received));
-        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start the thread of the log".to_owned())?;
+        let mut thread = LogThread {
+            writer,
+            durable_seq,
+            failure: None,
+            failed: Arc::clone(&failed),
+            published,
+            trigger,
+        };
+        let spawned = std::thread::Builder::new()
+            .name("annals-log".into())
+            .spawn(move || thread.run(&received));
+        let thread = spawned
+            .context(ErrorKind::Unavailable, || "cannot start the thread of the log".to_owned())?;
         Ok(Self { orders: Some(orders), failed, thread: Some(thread) })
     }
 
@@ -113,9 +128,13 @@ impl Log {
         self.failed.store(true, Ordering::Release);
     }
 
-    /// Begins a new file with a checkpoint, after everything that was handed over before, and marks that for sealing.
-    /// The log answers when it is done.
-    pub(in crate::engine) fn begin_seal(&self, checkpoint: Vec<u8>, done: &SyncSender<Result<Rotated>>) {
+    /// Begins a new file with a checkpoint, after everything that was handed over before, and marks
+    /// that for sealing. The log answers when it is done.
+    pub(in crate::engine) fn begin_seal(
+        &self,
+        checkpoint: Vec<u8>,
+        done: &SyncSender<Result<Rotated>>,
+    ) {
         if let Err(error) = self.send(LogOrder::BeginSeal { checkpoint, done: done.clone() }) {
             let _ = done.send(Err(error));
         }
@@ -183,7 +202,9 @@ impl LogThread {
             }
             self.sync(group);
             match other {
-                Some(LogOrder::BeginSeal { checkpoint, done }) => drop(done.send(self.begin_seal(checkpoint))),
+                Some(LogOrder::BeginSeal { checkpoint, done }) => {
+                    drop(done.send(self.begin_seal(checkpoint)))
+                }
                 Some(LogOrder::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
                 Some(LogOrder::Trim { epoch }) => {
                     if let Err(cause) = self.writer.trim(epoch) {
@@ -196,7 +217,12 @@ impl LogThread {
         }
     }
 
-    fn take(&mut self, group: &mut SyncGroup, frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>>) {
+    fn take(
+        &mut self,
+        group: &mut SyncGroup,
+        frame: Option<(Frame, LoggedEvents)>,
+        done: oneshot::Sender<Result<()>>,
+    ) {
         if let Some(failed) = &self.failure {
             let _ = done.send(Err(failure(failed)));
             return;
@@ -222,7 +248,9 @@ impl LogThread {
                 if !events.is_empty() {
                     parts.push(Buffered::new(events));
                 }
-                let (count, bytes) = parts.iter().fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
+                let (count, bytes) = parts
+                    .iter()
+                    .fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
                 if count > 0 {
                     // Shown first: a seal that ends in between then counts them twice, not never.
                     self.published.add(parts, end_seq.saturating_sub(1));
@@ -270,7 +298,11 @@ impl LogThread {
         let first_seq = self.durable_seq + 1;
         let checkpoint = Frame { first_seq, events: 0, batch: 0, payload: checkpoint };
         match self.writer.rotate(first_seq, &[checkpoint]) {
-            Ok(()) => Ok(Rotated { durable_seq: self.durable_seq, epoch: self.writer.epoch(), events: Vec::new() }),
+            Ok(()) => Ok(Rotated {
+                durable_seq: self.durable_seq,
+                epoch: self.writer.epoch(),
+                events: Vec::new(),
+            }),
             Err(cause) => {
                 self.failed_with(cause.to_string());
                 Err(failure(&cause.to_string()))
@@ -280,5 +312,10 @@ impl LogThread {
 }
 
 fn failure(cause: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("the write-ahead log cannot be written ({cause}): nothing was taken, send it again later"))
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the write-ahead log cannot be written ({cause}): nothing was taken, send it again later"
+        ),
+    )
 }

@@ -1,4 +1,5 @@
-//! From a batch of records to segments of the table: a pipeline of threads that each own what they change.
+//! From a batch of records to segments of the table: a pipeline of threads that each own what they
+//! change.
 
 pub(super) mod commit;
 pub(super) mod ingest;

@@ -1,4 +1,5 @@
-//! What an answer says of records that went to quarantine: the first hundred, and how many there were of which kind.
+//! What an answer says of records that went to quarantine: the first hundred, and how many there
+//! were of which kind.
 
 use crate::ingest::{Rejected, kind_of};
 use serde::ser::SerializeStruct;
@@ -27,7 +28,11 @@ pub struct Refused {
 
 impl From<&Rejected> for Refused {
     fn from(rejected: &Rejected) -> Self {
-        Self { line: rejected.line, reason: Arc::clone(&rejected.reason), conflict: rejected.conflict }
+        Self {
+            line: rejected.line,
+            reason: Arc::clone(&rejected.reason),
+            conflict: rejected.conflict,
+        }
     }
 }
 
@@ -40,8 +45,8 @@ pub struct RefusedFor {
     pub count: u64,
 }
 
-/// The records of a request or a file that went to quarantine. Of one batch all are here, for doors that answer for each
-/// record; of several, and as JSON, the first hundred.
+/// The records of a request or a file that went to quarantine. Of one batch all are here, for doors
+/// that answer for each record; of several, and as JSON, the first hundred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "RefusalsJson")]
 pub struct Refusals {
@@ -151,7 +156,11 @@ impl From<RefusalsJson> for Refusals {
         if written.quarantined_total == 0 {
             return written.quarantined.into_iter().collect();
         }
-        Self { listed: written.quarantined, total: written.quarantined_total, reasons: written.quarantined_reasons }
+        Self {
+            listed: written.quarantined,
+            total: written.quarantined_total,
+            reasons: written.quarantined_reasons,
+        }
     }
 }
 
@@ -176,9 +185,18 @@ mod tests {
 
     #[test]
     fn the_first_hundred_are_listed_and_all_are_counted() {
-        let mut all: Refusals = (1..=150).map(|line| refused(line, "record is no JSON object")).collect();
-        assert_eq!((all.total(), all.listed().len(), all.has_more()), (150, 150, true), "a door answers for each");
-        all.add((151..=153).map(|line| refused(line, &format!("expected value at byte {line}"))).collect());
+        let mut all: Refusals =
+            (1..=150).map(|line| refused(line, "record is no JSON object")).collect();
+        assert_eq!(
+            (all.total(), all.listed().len(), all.has_more()),
+            (150, 150, true),
+            "a door answers for each"
+        );
+        all.add(
+            (151..=153)
+                .map(|line| refused(line, &format!("expected value at byte {line}")))
+                .collect(),
+        );
         let written = serde_json::to_value(&all).expect("JSON");
         assert_eq!(written["quarantined"].as_array().map(Vec::len), Some(100));
         assert_eq!(written["quarantined_total"], 153);
@@ -187,13 +205,22 @@ mod tests {
         let read: Refusals = serde_json::from_value(written).expect("our own");
         assert_eq!((read.total(), read.reasons(), read.has_more()), (153, all.reasons(), true));
         // What an earlier version has logged for a request.
-        let old: Refusals = serde_json::from_value(json!({ "quarantined": [{ "line": 1, "reason": "x" }] })).expect("the old form");
+        let old: Refusals =
+            serde_json::from_value(json!({ "quarantined": [{ "line": 1, "reason": "x" }] }))
+                .expect("the old form");
         assert_eq!((old.total(), old.reasons().len(), old.has_more()), (1, 1, false));
     }
 
     #[test]
     fn kinds_are_bounded() {
-        let word = |number: u64| "abcdefghij".chars().cycle().skip(number as usize % 10).take(number as usize / 10 + 1).collect::<String>();
+        let word = |number: u64| {
+            "abcdefghij"
+                .chars()
+                .cycle()
+                .skip(number as usize % 10)
+                .take(number as usize / 10 + 1)
+                .collect::<String>()
+        };
         let mut many: Refusals = (0..500).map(|line| refused(line, &word(line))).collect();
         many.add((0..500).map(|line| refused(line, &word(line + 500))).collect());
         assert!(many.reasons().len() <= KINDS + 1, "{}", many.reasons().len());

@@ -8,7 +8,8 @@ use std::collections::{HashMap, VecDeque};
 
 /// How long an answer is kept.
 const KEPT_MS: i64 = DAY_MS;
-/// Answers that are kept at most, and their bytes; the oldest go first. Each file of the log begins with all of them.
+/// Answers that are kept at most, and their bytes; the oldest go first. Each file of the log begins
+/// with all of them.
 const KEPT_MAX: usize = 10_000;
 const KEPT_BYTES_MAX: usize = 4 << 20;
 /// An answer that is longer is kept without the list of what was refused.
@@ -25,7 +26,12 @@ pub struct RequestKey {
 
 impl RequestKey {
     /// How an outcome is remembered for the request that asked for it.
-    pub(in crate::engine) fn answered(self, outcome: &Outcome, seq: u64, now: Timestamp) -> LoggedRequest {
+    pub(in crate::engine) fn answered(
+        self,
+        outcome: &Outcome,
+        seq: u64,
+        now: Timestamp,
+    ) -> LoggedRequest {
         let mut answer = serde_json::to_value(outcome).unwrap_or_default();
         if answer.to_string().len() > ANSWER_BYTES_MAX {
             // Counts and the receipt are kept whole; the list is in quarantine.
@@ -57,21 +63,28 @@ impl Requests {
     ///
     /// # Errors
     /// The same key with another body.
-    pub(in crate::engine) fn answered(&mut self, request: &RequestKey, now: Timestamp) -> Result<Option<Outcome>> {
+    pub(in crate::engine) fn answered(
+        &mut self,
+        request: &RequestKey,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>> {
         self.expire(now);
         let Some(answered) = self.answers.get(&request.key) else { return Ok(None) };
         if answered.body != request.body {
             let what = "was used for another body: give each request a key of its own";
             return Err(Error::new(ErrorKind::Mismatch, what).with_parameter("Idempotency-Key"));
         }
-        let outcome: Outcome = serde_json::from_value(answered.answer.clone())
-            .map_err(|cause| Error::internal("the answer to an earlier request cannot be read").because(cause))?;
+        let outcome: Outcome =
+            serde_json::from_value(answered.answer.clone()).map_err(|cause| {
+                Error::internal("the answer to an earlier request cannot be read").because(cause)
+            })?;
         Ok(Some(Outcome { replayed: true, ..outcome }))
     }
 
     fn expire(&mut self, now: Timestamp) {
         while let Some(oldest) = self.order.front() {
-            let old = self.answers.get(oldest).is_none_or(|answer| answer.at < now.millis() - KEPT_MS);
+            let old =
+                self.answers.get(oldest).is_none_or(|answer| answer.at < now.millis() - KEPT_MS);
             if !old && self.order.len() <= KEPT_MAX && self.bytes <= KEPT_BYTES_MAX {
                 return;
             }
@@ -110,7 +123,9 @@ mod tests {
     }
 
     fn outcome(accepted: u64, refused: u64) -> Outcome {
-        let quarantined = (0..refused).map(|line| Refused { line, reason: "is not JSON".into(), conflict: false }).collect();
+        let quarantined = (0..refused)
+            .map(|line| Refused { line, reason: "is not JSON".into(), conflict: false })
+            .collect();
         Outcome { accepted, quarantined, ..Outcome::default() }
     }
 
@@ -119,13 +134,22 @@ mod tests {
         let mut requests = Requests::default();
         let at = |at| Timestamp::from_millis(at);
         for number in 0..3 {
-            requests.add(request(&format!("k{number}"), "b").answered(&outcome(number, 0), number, at(number as i64)));
+            requests.add(request(&format!("k{number}"), "b").answered(
+                &outcome(number, 0),
+                number,
+                at(number as i64),
+            ));
         }
         let known = requests.answered(&request("k1", "b"), at(5)).expect("known").expect("known");
         assert_eq!((known.accepted, known.replayed), (1, true));
-        assert_eq!(requests.answered(&request("k1", "c"), at(5)).expect_err("another body").kind(), ErrorKind::Mismatch);
+        assert_eq!(
+            requests.answered(&request("k1", "c"), at(5)).expect_err("another body").kind(),
+            ErrorKind::Mismatch
+        );
         assert!(requests.answered(&request("k9", "c"), at(5)).expect("new").is_none());
-        assert!(requests.answered(&request("k1", "c"), at(DAY_MS + 2)).expect("forgotten").is_none());
+        assert!(
+            requests.answered(&request("k1", "c"), at(DAY_MS + 2)).expect("forgotten").is_none()
+        );
         assert_eq!(requests.all().iter().map(|answer| answer.at).collect::<Vec<_>>(), [2]);
         requests.forget_after(1);
         assert!(requests.all().is_empty());
@@ -136,11 +160,22 @@ mod tests {
         let mut requests = Requests::default();
         let now = Timestamp::from_millis(1);
         for number in 0..40 {
-            requests.add(request(&format!("k{number}"), "b").answered(&outcome(1, 20_000), number, now));
+            requests.add(request(&format!("k{number}"), "b").answered(
+                &outcome(1, 20_000),
+                number,
+                now,
+            ));
         }
-        assert!(requests.bytes < 40 * (ANSWER_BYTES_MAX + 200), "a long list is not kept: {} bytes", requests.bytes);
+        assert!(
+            requests.bytes < 40 * (ANSWER_BYTES_MAX + 200),
+            "a long list is not kept: {} bytes",
+            requests.bytes
+        );
         let known = requests.answered(&request("k0", "b"), now).expect("known").expect("known");
-        assert_eq!((known.accepted, known.quarantined.has_more(), known.quarantined.total()), (1, true, 20_000));
+        assert_eq!(
+            (known.accepted, known.quarantined.has_more(), known.quarantined.total()),
+            (1, true, 20_000)
+        );
         for number in 0..20_000 {
             let key = format!("{number}-{}", "k".repeat(500));
             requests.add(request(&key, "b").answered(&outcome(1, 0), number, now));

@@ -1,7 +1,7 @@
 //! Room in the buffer: how much memory accepted events may take until they are in segments.
 //!
-//! Small batches have a part of it to themselves, which large ones cannot take: whoever sends a single event does not
-//! wait behind those who send a hundred thousand.
+//! Small batches have a part of it to themselves, which large ones cannot take: whoever sends a
+//! single event does not wait behind those who send a hundred thousand.
 
 use crate::engine::write::seal_trigger::SealTrigger;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,7 +15,8 @@ const LIGHT_SHARE: usize = 4;
 /// How often a batch that waits for room asks for a seal again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Room that a batch has taken; it is given back when this is dropped. What was in the log at a start has none.
+/// Room that a batch has taken; it is given back when this is dropped. What was in the log at a
+/// start has none.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Permit {
     _room: Option<OwnedSemaphorePermit>,
@@ -36,7 +37,8 @@ struct RoomPool {
 
 impl RoomPool {
     fn new(bytes: usize) -> Self {
-        let kib = u32::try_from((bytes >> 10).clamp(1, Semaphore::MAX_PERMITS >> 1)).unwrap_or(u32::MAX >> 1);
+        let kib = u32::try_from((bytes >> 10).clamp(1, Semaphore::MAX_PERMITS >> 1))
+            .unwrap_or(u32::MAX >> 1);
         Self { free: Arc::new(Semaphore::new(kib as usize)), kib }
     }
 }
@@ -44,15 +46,25 @@ impl RoomPool {
 impl BufferRoom {
     /// Room for events of so many bytes of memory.
     pub(in crate::engine) fn new(bytes: usize) -> Self {
-        Self { light: RoomPool::new(bytes / LIGHT_SHARE), bulk: RoomPool::new(bytes - bytes / LIGHT_SHARE) }
+        Self {
+            light: RoomPool::new(bytes / LIGHT_SHARE),
+            bulk: RoomPool::new(bytes - bytes / LIGHT_SHARE),
+        }
     }
 
-    /// Takes room for a batch; waits for it until `wait` is over, and has the buffer sealed meanwhile. A batch that is
-    /// larger than all the room there is gets in when nothing else is there.
+    /// Takes room for a batch; waits for it until `wait` is over, and has the buffer sealed
+    /// meanwhile. A batch that is larger than all the room there is gets in when nothing else is
+    /// there.
     ///
     /// # Errors
     /// No room in time.
-    pub(in crate::engine) async fn take(&self, bytes: usize, light: bool, trigger: &SealTrigger, wait: Duration) -> Result<Permit> {
+    pub(in crate::engine) async fn take(
+        &self,
+        bytes: usize,
+        light: bool,
+        trigger: &SealTrigger,
+        wait: Duration,
+    ) -> Result<Permit> {
         let pool = if light { &self.light } else { &self.bulk };
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, pool.kib);
         if let Ok(permit) = Arc::clone(&pool.free).try_acquire_many_owned(kib) {
@@ -81,7 +93,10 @@ impl BufferRoom {
     /// The bytes that are held, if not even small batches find room.
     pub(in crate::engine) fn full(&self) -> Option<usize> {
         let none = self.light.free.available_permits() == 0;
-        none.then(|| (self.light.kib as usize + self.bulk.kib as usize - self.bulk.free.available_permits()) << 10)
+        none.then(|| {
+            (self.light.kib as usize + self.bulk.kib as usize - self.bulk.free.available_permits())
+                << 10
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Sealing: the buffer becomes segments of the table, off the request path; then the log is trimmed. One thread seals.
+//! Sealing: the buffer becomes segments of the table, off the request path; then the log is
+//! trimmed. One thread seals.
 
 use crate::engine::failpoint::Failpoint;
 use crate::engine::write::seal_trigger::Wake;
@@ -19,11 +20,20 @@ const REST: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     let mut rest = Duration::ZERO;
     let settings = &core.settings;
-    while write.trigger.wait_for_work(settings.seal_events, settings.seal_bytes, settings.seal_after, rest) == Wake::Seal {
+    while write.trigger.wait_for_work(
+        settings.seal_events,
+        settings.seal_bytes,
+        settings.seal_after,
+        rest,
+    ) == Wake::Seal
+    {
         let asked = write.trigger.take_asked();
         let sealed = write.seal(core);
         for done in asked {
-            let answer = sealed.as_ref().copied().map_err(|error| Error::new(error.kind(), error.to_string()));
+            let answer = sealed
+                .as_ref()
+                .copied()
+                .map_err(|error| Error::new(error.kind(), error.to_string()));
             let _ = done.send(answer);
         }
         core.watchdog.ended(crate::engine::WatchedPart::Seal, sealed.is_ok());
@@ -43,7 +53,8 @@ fn ended() -> Error {
 }
 
 impl WriteSide {
-    /// Has the buffer sealed: when this returns, everything that was accepted before is in the table.
+    /// Has the buffer sealed: when this returns, everything that was accepted before is in the
+    /// table.
     pub(in crate::engine) fn seal_now(&self) -> Result<()> {
         self.trigger.ask_now().recv().unwrap_or_else(|_| Err(ended()))
     }
@@ -78,9 +89,11 @@ impl WriteSide {
     fn write_segments(&self, core: &Core, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
         let now = core.clock.now();
         let mut number = 0;
-        let form = SegmentOptions { decoders: crate::decode::VERSION, summary: core.settings.summary };
+        let form =
+            SegmentOptions { decoders: crate::decode::VERSION, summary: core.settings.summary };
         let store = core.data.store();
-        // No file of a segment that is not in the table yet may be taken for one that nothing needs.
+        // No file of a segment that is not in the table yet may be taken for one that nothing
+        // needs.
         let mut work = self.in_work.begin();
         let next_id = || {
             number += 1;
@@ -88,9 +101,11 @@ impl WriteSide {
             work.hold(&id);
             id
         };
-        let manifests = core.pools.seal.install(|| seal(events, form, next_id, |files| put(store, files)))?;
+        let manifests =
+            core.pools.seal.install(|| seal(events, form, next_id, |files| put(store, files)))?;
         core.reach(Failpoint::SealWritten)?;
-        let segments = manifests.into_iter().map(|manifest| Arc::new(Segment::new(store, manifest))).collect();
+        let segments =
+            manifests.into_iter().map(|manifest| Arc::new(Segment::new(store, manifest))).collect();
         self.table.seal(segments, last_seq).map(drop)
     }
 }
@@ -105,14 +120,22 @@ pub(in crate::engine) fn put(store: &Store, segment: &SegmentFiles) -> Result<()
     store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;
     for (path, mark) in [(&data, &manifest.data), (&index, &manifest.index)] {
         if !mark.is_of(&store.read_back(path)?) {
-            let what = format!("{} is not what was written: the disk changes what it is given", store.path(path).display());
+            let what = format!(
+                "{} is not what was written: the disk changes what it is given",
+                store.path(path).display()
+            );
             return Err(Error::corrupt(what));
         }
     }
     Ok(())
 }
 
-/// A ULID of the moment and the sequence numbers: unique without chance, and in the order of commits.
+/// A ULID of the moment and the sequence numbers: unique without chance, and in the order of
+/// commits.
 pub(in crate::engine) fn segment_id(now: Timestamp, last_seq: u64, number: u16) -> String {
-    ulid::Ulid::from_parts(now.millis().max(0) as u64, (u128::from(last_seq) << 16) | u128::from(number)).to_string()
+    ulid::Ulid::from_parts(
+        now.millis().max(0) as u64,
+        (u128::from(last_seq) << 16) | u128::from(number),
+    )
+    .to_string()
 }

@@ -52,8 +52,8 @@ impl SealTrigger {
         self.changed.notify_all();
     }
 
-    /// A seal ended; `left` tells how many events of how many bytes are in the buffer. It is asked while nothing can be
-    /// added to the count, so that no event is left out of it.
+    /// A seal ended; `left` tells how many events of how many bytes are in the buffer. It is asked
+    /// while nothing can be added to the count, so that no event is left out of it.
     pub(in crate::engine) fn sealed(&self, left: impl FnOnce() -> (usize, usize)) {
         let mut state = self.state();
         (state.events, state.bytes) = left();
@@ -78,7 +78,8 @@ impl SealTrigger {
         self.changed.notify_all();
     }
 
-    /// Asks for a seal now; the answer comes when everything that was accepted before is in segments.
+    /// Asks for a seal now; the answer comes when everything that was accepted before is in
+    /// segments.
     pub(in crate::engine) fn ask_now(&self) -> Receiver<Result<()>> {
         let (done, answer) = sync_channel(1);
         let mut state = self.state();
@@ -98,7 +99,10 @@ impl SealTrigger {
     /// Waits until another seal has ended than those that were seen, or the time is over.
     pub(in crate::engine) fn wait_for_another_seal(&self, seen: &mut u64, limit: Duration) -> Wake {
         let waiting = |state: &mut BufferFill| state.seals == *seen && !state.stop;
-        let (state, _) = self.changed.wait_timeout_while(self.state(), limit, waiting).unwrap_or_else(PoisonError::into_inner);
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(self.state(), limit, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
         let sealed = state.seals != *seen;
         *seen = state.seals;
         if state.stop {
@@ -122,12 +126,22 @@ impl SealTrigger {
 
     /// Waits, unless the threads are to end.
     pub(in crate::engine) fn rest(&self, time: Duration) {
-        drop(self.changed.wait_timeout_while(self.state(), time, |state| !state.stop).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.changed
+                .wait_timeout_while(self.state(), time, |state| !state.stop)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
-    /// Waits until there is enough to seal, or somebody asks. After a failure the sealer rests for `rest` first, unless
-    /// somebody asks.
-    pub(in crate::engine) fn wait_for_work(&self, events: usize, bytes: usize, after: Duration, rest: Duration) -> Wake {
+    /// Waits until there is enough to seal, or somebody asks. After a failure the sealer rests for
+    /// `rest` first, unless somebody asks.
+    pub(in crate::engine) fn wait_for_work(
+        &self,
+        events: usize,
+        bytes: usize,
+        after: Duration,
+        rest: Duration,
+    ) -> Wake {
         let mut state = self.state();
         let rested = Instant::now() + rest;
         loop {
@@ -138,13 +152,22 @@ impl SealTrigger {
                 return Wake::Seal;
             }
             let due = state.since.map(|since| since + after);
-            let enough = state.events >= events || state.bytes >= bytes || state.wanted || due.is_some_and(|due| due <= Instant::now());
+            let enough = state.events >= events
+                || state.bytes >= bytes
+                || state.wanted
+                || due.is_some_and(|due| due <= Instant::now());
             if enough && rested <= Instant::now() {
                 return Wake::Seal;
             }
             let until = if enough { Some(rested) } else { due };
-            let wait = until.map_or(Duration::from_secs(3_600), |until| until.saturating_duration_since(Instant::now()));
-            state = self.changed.wait_timeout(state, wait.max(Duration::from_millis(1))).unwrap_or_else(PoisonError::into_inner).0;
+            let wait = until.map_or(Duration::from_secs(3_600), |until| {
+                until.saturating_duration_since(Instant::now())
+            });
+            state = self
+                .changed
+                .wait_timeout(state, wait.max(Duration::from_millis(1)))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::Quarantine;
 use crate::error::{Error, Result};
 use crate::event::{Timestamp, hex};
-use crate::storage::quarantine::{HEAD_BYTES, QuarantineEntry, QuarantineFile, QuarantineId, QuarantineRow, QuarantineSummary};
+use crate::storage::quarantine::{
+    HEAD_BYTES, QuarantineEntry, QuarantineFile, QuarantineId, QuarantineRow, QuarantineSummary,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -74,7 +76,10 @@ pub struct QuarantineAsk<'a> {
 
 impl fmt::Debug for QuarantineAsk<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("QuarantineAsk").field("after", &self.after).field("limit", &self.limit).finish_non_exhaustive()
+        out.debug_struct("QuarantineAsk")
+            .field("after", &self.after)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +116,8 @@ struct Chosen<'a> {
 
 impl<'a> Chosen<'a> {
     fn new(ask: &'a QuarantineAsk<'a>, summary: &QuarantineSummary) -> Self {
-        let each = |passes: &dyn Fn(&str) -> bool| summary.texts.iter().map(|text| passes(text)).collect();
+        let each =
+            |passes: &dyn Fn(&str) -> bool| summary.texts.iter().map(|text| passes(text)).collect();
         Self {
             ask,
             tenants: each(&|text| (ask.tenant)(Some(text))),
@@ -122,7 +128,8 @@ impl<'a> Chosen<'a> {
     }
 
     fn pair(&self, tenant: u32, kind: u32) -> bool {
-        self.tenants.get(tenant as usize).copied().unwrap_or(self.unknown) && self.kinds.get(kind as usize) == Some(&true)
+        self.tenants.get(tenant as usize).copied().unwrap_or(self.unknown)
+            && self.kinds.get(kind as usize) == Some(&true)
     }
 
     fn row(&self, row: &QuarantineRow) -> bool {
@@ -165,12 +172,16 @@ fn counts(part: &QuarantineFile, ask: &QuarantineAsk<'_>) -> Result<HashMap<Arc<
             *counts.entry(row.kind).or_default() += 1;
         }
     }
-    Ok(counts.into_iter().filter_map(|(kind, count)| Some((Arc::clone(summary.text(kind)?), count))).collect())
+    Ok(counts
+        .into_iter()
+        .filter_map(|(kind, count)| Some((Arc::clone(summary.text(kind)?), count)))
+        .collect())
 }
 
 impl Quarantine {
-    /// A page of records, newest first. What it costs is of the page, whatever else there is: beside it only the figures of
-    /// files are read, and the rows of those that a time or a source divides.
+    /// A page of records, newest first. What it costs is of the page, whatever else there is:
+    /// beside it only the figures of files are read, and the rows of those that a time or a source
+    /// divides.
     ///
     /// # Errors
     /// An `after` that names nothing; a disk that fails. What is damaged is told and left out.
@@ -178,7 +189,8 @@ impl Quarantine {
         let parts = self.shared.parts();
         let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
         let (reasons, damaged) = self.reasons(ask)?;
-        let total = ask.substring.is_none().then(|| reasons.iter().map(|reason| reason.count).sum());
+        let total =
+            ask.substring.is_none().then(|| reasons.iter().map(|reason| reason.count).sum());
         let page = QuarantinePage { total, damaged, ..QuarantinePage::default() };
         let mut filling = Filling { ask, page, bytes: 0, read: 0, full: false };
         for part in parts.iter().rev().filter(|part| part.numbers().0 < before) {
@@ -195,21 +207,28 @@ impl Quarantine {
         Ok(page)
     }
 
-    /// How many of the records that are asked about have which kind of reason, most first; and what could not be read.
+    /// How many of the records that are asked about have which kind of reason, most first; and what
+    /// could not be read.
     ///
     /// # Errors
     /// None as yet: what is damaged is told and left out.
     pub fn reasons(&self, ask: &QuarantineAsk<'_>) -> Result<(Vec<ReasonCount>, Vec<String>)> {
-        let (mut kinds, mut damaged): (HashMap<Arc<str>, u64>, Vec<String>) = (HashMap::new(), self.shared.damage.clone());
+        let (mut kinds, mut damaged): (HashMap<Arc<str>, u64>, Vec<String>) =
+            (HashMap::new(), self.shared.damage.clone());
         for part in self.shared.parts().iter() {
             damaged.extend(part.damage().iter().cloned());
             match counts(part, ask) {
-                Ok(found) => found.into_iter().for_each(|(kind, count)| *kinds.entry(kind).or_default() += count),
+                Ok(found) => found
+                    .into_iter()
+                    .for_each(|(kind, count)| *kinds.entry(kind).or_default() += count),
                 Err(error) => damaged.push(error.to_string()),
             }
         }
-        let mut reasons: Vec<ReasonCount> = kinds.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect();
-        reasons.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.reason.cmp(&right.reason)));
+        let mut reasons: Vec<ReasonCount> =
+            kinds.into_iter().map(|(reason, count)| ReasonCount { reason, count }).collect();
+        reasons.sort_unstable_by(|left, right| {
+            right.count.cmp(&left.count).then_with(|| left.reason.cmp(&right.reason))
+        });
         Ok((reasons, damaged))
     }
 }
@@ -235,7 +254,10 @@ impl Filling<'_> {
         let wanted = (0_u32..).zip(&rows).filter(|(_, row)| row.seq < before && chosen.row(row));
         let wanted: Vec<u32> = wanted.map(|(place, _)| place).collect();
         for stride in wanted.rchunks(STRIDE) {
-            if self.page.records.len() >= self.ask.limit || self.bytes >= PAGE_BYTES || self.read >= SEARCH_BYTES {
+            if self.page.records.len() >= self.ask.limit
+                || self.bytes >= PAGE_BYTES
+                || self.read >= SEARCH_BYTES
+            {
                 self.stop(rows[stride[stride.len() - 1] as usize].seq);
                 return Ok(());
             }
@@ -269,17 +291,23 @@ impl Filling<'_> {
     fn stop(&mut self, seq: u64) {
         self.full = true;
         let searched = self.ask.substring.is_some().then(|| format!("@{}", seq + 1));
-        self.page.next = searched.or_else(|| self.page.records.last().map(|record| record.id.clone()));
+        self.page.next =
+            searched.or_else(|| self.page.records.last().map(|record| record.id.clone()));
     }
 }
 
 /// The number of the record behind which a page begins.
 fn number_of(parts: &[Arc<QuarantineFile>], after: &str) -> Result<u64> {
-    let wrong = || Error::parameter("after", "no such record in quarantine: begin again without it");
+    let wrong =
+        || Error::parameter("after", "no such record in quarantine: begin again without it");
     if let Some(number) = after.strip_prefix('@') {
         return number.parse().map_err(|_| wrong());
     }
-    let id: QuarantineId = u128::from_str_radix(after, 16).ok().filter(|_| after.len() == 32).map(u128::to_be_bytes).ok_or_else(wrong)?;
+    let id: QuarantineId = u128::from_str_radix(after, 16)
+        .ok()
+        .filter(|_| after.len() == 32)
+        .map(u128::to_be_bytes)
+        .ok_or_else(wrong)?;
     for part in parts.iter().rev() {
         if let [Some(row)] = part.find(&[id])?[..]
             && let Some(row) = part.rows()?.get(row as usize)
@@ -291,7 +319,8 @@ fn number_of(parts: &[Arc<QuarantineFile>], after: &str) -> Result<u64> {
 }
 
 fn shown(entry: &QuarantineEntry) -> Quarantined {
-    let head = if entry.head.len() > HEAD_BYTES { super::head_of(&entry.head) } else { &entry.head };
+    let head =
+        if entry.head.len() > HEAD_BYTES { super::head_of(&entry.head) } else { &entry.head };
     let text = std::str::from_utf8(head).ok();
     let hash = entry.sha256.unwrap_or_else(|| Sha256::digest(&entry.head).into());
     Quarantined {

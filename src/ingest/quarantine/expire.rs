@@ -5,7 +5,9 @@ use super::writer::WriterOrder;
 use super::{Quarantine, SharedQuarantine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::storage::quarantine::{QuarantineEntry, QuarantineFile, QuarantineRow, QuarantineSummary, write_kept};
+use crate::storage::quarantine::{
+    QuarantineEntry, QuarantineFile, QuarantineRow, QuarantineSummary, write_kept,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -93,11 +95,16 @@ impl Quarantine {
         self.shared.clearable(clearing).0
     }
 
-    /// Deletes what is past its time and not held; `begun` hears of it before. Records arrive and are read meanwhile.
+    /// Deletes what is past its time and not held; `begun` hears of it before. Records arrive and
+    /// are read meanwhile.
     ///
     /// # Errors
     /// `begun` fails; a disk that fails: what was not deleted is at the next call.
-    pub fn clear(&self, clearing: &Clearing<'_>, begun: impl FnOnce(&Cleared) -> Result<()>) -> Result<Cleared> {
+    pub fn clear(
+        &self,
+        clearing: &Clearing<'_>,
+        begun: impl FnOnce(&Cleared) -> Result<()>,
+    ) -> Result<Cleared> {
         if self.shared.rewriting.swap(true, Ordering::AcqRel) {
             return Err(Error::new(ErrorKind::Unavailable, "quarantine is being cleared already"));
         }
@@ -106,7 +113,11 @@ impl Quarantine {
         cleared
     }
 
-    fn clear_alone(&self, clearing: &Clearing<'_>, begun: impl FnOnce(&Cleared) -> Result<()>) -> Result<Cleared> {
+    fn clear_alone(
+        &self,
+        clearing: &Clearing<'_>,
+        begun: impl FnOnce(&Cleared) -> Result<()>,
+    ) -> Result<Cleared> {
         let (mut cleared, mut parts) = self.shared.clearable(clearing);
         if parts.is_empty() {
             return Ok(cleared);
@@ -117,12 +128,22 @@ impl Quarantine {
             (cleared, parts) = self.shared.clearable(clearing);
         }
         begun(&cleared)?;
-        parts.iter().filter(|part| part.is_kept()).try_for_each(|part| self.rewrite(part, clearing))?;
+        parts
+            .iter()
+            .filter(|part| part.is_kept())
+            .try_for_each(|part| self.rewrite(part, clearing))?;
         let parts = self.shared.parts();
         let (merged, gone) = merge_neighbours(&self.shared.folder, parts.to_vec())?;
         if !gone.is_empty() {
-            let old = parts.iter().filter(|part| gone.iter().any(|path| path == part.path())).cloned().collect();
-            let new = merged.into_iter().filter(|part| !parts.iter().any(|old| Arc::ptr_eq(old, part))).collect();
+            let old = parts
+                .iter()
+                .filter(|part| gone.iter().any(|path| path == part.path()))
+                .cloned()
+                .collect();
+            let new = merged
+                .into_iter()
+                .filter(|part| !parts.iter().any(|old| Arc::ptr_eq(old, part)))
+                .collect();
             self.exchange(old, new)?;
         }
         Ok(cleared)
@@ -130,8 +151,11 @@ impl Quarantine {
 
     /// Writes a file anew without what goes.
     fn rewrite(&self, part: &Arc<QuarantineFile>, clearing: &Clearing<'_>) -> Result<()> {
-        let stays = |entry: &QuarantineEntry| fate(clearing, entry.tenant.as_deref(), entry.time) != RecordFate::Goes;
-        let (left, gone): (Vec<QuarantineEntry>, Vec<QuarantineEntry>) = part.all()?.into_iter().partition(stays);
+        let stays = |entry: &QuarantineEntry| {
+            fate(clearing, entry.tenant.as_deref(), entry.time) != RecordFate::Goes
+        };
+        let (left, gone): (Vec<QuarantineEntry>, Vec<QuarantineEntry>) =
+            part.all()?.into_iter().partition(stays);
         let new = if left.is_empty() {
             Vec::new()
         } else {
@@ -160,7 +184,9 @@ impl SharedQuarantine {
                 // A damaged file is evidence: it stays whole until somebody has seen to it.
                 Ok(any) if !any || part.damage().is_empty() => {
                     cleared.held += of_part.held;
-                    of_part.tenants.into_iter().for_each(|(tenant, count)| *cleared.tenants.entry(tenant).or_default() += count);
+                    of_part.tenants.into_iter().for_each(|(tenant, count)| {
+                        *cleared.tenants.entry(tenant).or_default() += count
+                    });
                     any
                 }
                 Ok(_) => false,

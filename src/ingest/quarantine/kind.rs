@@ -5,8 +5,8 @@ const KIND_CHARS: usize = 120;
 /// Stands for what was left out.
 const LEFT_OUT: &str = "…";
 
-/// The kind of a reason: quoted texts, numbers and ids are left out of it, so that records refused for the same cause have
-/// the same one.
+/// The kind of a reason: quoted texts, numbers and ids are left out of it, so that records refused
+/// for the same cause have the same one.
 pub fn kind_of(reason: &str) -> String {
     // A trace id is not quoted, and may look like any word.
     if let Some((before, rest)) = reason.split_once("trace id ")
@@ -16,12 +16,14 @@ pub fn kind_of(reason: &str) -> String {
         return format!("trace id {LEFT_OUT} was taken by another record{after}");
     }
     let unquoted = without_quoted(reason);
-    let words = unquoted.split_whitespace().map(|word| if is_particular(word) { masked(word) } else { word.to_owned() });
+    let words = unquoted
+        .split_whitespace()
+        .map(|word| if is_particular(word) { masked(word) } else { word.to_owned() });
     crate::event::clip(&words.collect::<Vec<_>>().join(" "), KIND_CHARS)
 }
 
-/// The text with everything between quotes left out. A quote that does not close, as the last of a text that was clipped,
-/// leaves out what follows.
+/// The text with everything between quotes left out. A quote that does not close, as the last of a
+/// text that was clipped, leaves out what follows.
 fn without_quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars();
@@ -45,11 +47,14 @@ fn without_quoted(text: &str) -> String {
     out
 }
 
-/// Whether a word is a number, a time or an id: at least a third of it is digits. `UTF-8` and `base64` are words.
+/// Whether a word is a number, a time or an id: at least a third of it is digits. `UTF-8` and
+/// `base64` are words.
 fn is_particular(word: &str) -> bool {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
-    digits > 0 && (digits * 2 >= letters || (digits > 1 && word.len() > 16)) && !word.eq_ignore_ascii_case("base64")
+    digits > 0
+        && (digits * 2 >= letters || (digits > 1 && word.len() > 16))
+        && !word.eq_ignore_ascii_case("base64")
 }
 
 /// A word that is left out, with the punctuation behind it.
@@ -69,8 +74,14 @@ mod tests {
             ("record is no JSON object", "record is no JSON object"),
             ("invalid UTF-8 after 15 bytes", "invalid UTF-8 after … bytes"),
             ("expected value at byte 12", "expected value at byte …"),
-            ("the record has 70000000 bytes, more than 67108864", "the record has … bytes, more than …"),
-            ("native: time: \"12:61 \\\"x\\\" it's\" is in no known form", "native: time: … is in no known form"),
+            (
+                "the record has 70000000 bytes, more than 67108864",
+                "the record has … bytes, more than …",
+            ),
+            (
+                "native: time: \"12:61 \\\"x\\\" it's\" is in no known form",
+                "native: time: … is in no known form",
+            ),
             ("duplicate field `a1`", "duplicate field …"),
             (
                 "trace id ab was taken by another record of the same time: a trace id is accepted once",

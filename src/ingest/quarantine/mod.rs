@@ -1,10 +1,12 @@
 //! Records that could not be decoded: kept with the reason, the line and the place they came from.
 //!
-//! Of a record its beginning is kept ([`HEAD_BYTES`]), with the length and the hash of the whole. One thread owns what is
-//! written: it makes durable what waits, in one write, and only then says so. A record that is sent again is not kept twice.
+//! Of a record its beginning is kept ([`HEAD_BYTES`]), with the length and the hash of the whole.
+//! One thread owns what is written: it makes durable what waits, in one write, and only then says
+//! so. A record that is sent again is not kept twice.
 //!
-//! What all records may take together is bounded, and so is what one tenant may have of it; beyond, a request with more of
-//! them is refused, and those of other tenants go on (see [`shares`]). How the files look is in [`crate::storage::quarantine`].
+//! What all records may take together is bounded, and so is what one tenant may have of it; beyond,
+//! a request with more of them is refused, and those of other tenants go on (see [`shares`]). How
+//! the files look is in [`crate::storage::quarantine`].
 
 mod ask;
 mod expire;
@@ -24,7 +26,9 @@ pub use shares::QUARANTINE_BYTES;
 use super::accept::Rejected;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::storage::quarantine::{Folder, HEAD_BYTES, QuarantineEntry, QuarantineFile, QuarantineId};
+use crate::storage::quarantine::{
+    Folder, HEAD_BYTES, QuarantineEntry, QuarantineFile, QuarantineId,
+};
 use crate::storage::{AccessMode, Store};
 use sha2::{Digest, Sha256};
 use shares::Shares;
@@ -67,19 +71,29 @@ impl SharedQuarantine {
     }
 
     /// Puts parts in the place of others; oldest first.
-    fn exchange(&self, old: &[Arc<QuarantineFile>], new: impl IntoIterator<Item = Arc<QuarantineFile>>) {
+    fn exchange(
+        &self,
+        old: &[Arc<QuarantineFile>],
+        new: impl IntoIterator<Item = Arc<QuarantineFile>>,
+    ) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let stays = |part: &&Arc<QuarantineFile>| !old.iter().any(|gone| Arc::ptr_eq(gone, part));
-        let mut now: Vec<Arc<QuarantineFile>> = parts.iter().filter(stays).cloned().chain(new).collect();
+        let mut now: Vec<Arc<QuarantineFile>> =
+            parts.iter().filter(stays).cloned().chain(new).collect();
         now.sort_by_key(|part| part.numbers().0);
         *parts = Arc::new(now);
     }
 
-    /// Writes down which files there must be: those that there are, without `gone`, and with `coming`.
+    /// Writes down which files there must be: those that there are, without `gone`, and with
+    /// `coming`.
     fn list(&self, gone: &[Arc<QuarantineFile>], coming: &[&str]) -> Result<()> {
         let parts = self.parts();
         let stays = parts.iter().filter(|part| !gone.iter().any(|gone| Arc::ptr_eq(gone, part)));
-        self.folder.list(stays.map(|part| part.path().to_owned()).chain(coming.iter().map(|path| (*path).to_owned())))
+        self.folder.list(
+            stays
+                .map(|part| part.path().to_owned())
+                .chain(coming.iter().map(|path| (*path).to_owned())),
+        )
     }
 
     fn shares(&self) -> std::sync::MutexGuard<'_, Shares> {
@@ -88,8 +102,9 @@ impl SharedQuarantine {
 }
 
 impl Quarantine {
-    /// Opens the quarantine of a store, in which records may take `bound` bytes. Damaged files are opened as far as they can
-    /// be read. Only what files say of themselves is read, unless they were not closed, or are of an earlier version.
+    /// Opens the quarantine of a store, in which records may take `bound` bytes. Damaged files are
+    /// opened as far as they can be read. Only what files say of themselves is read, unless they
+    /// were not closed, or are of an earlier version.
     ///
     /// # Errors
     /// A folder that cannot be read, or, for writing, a disk that fails.
@@ -97,7 +112,11 @@ impl Quarantine {
         let mut folder = Folder::new(store);
         let mut found = folder.open(kind_of)?;
         for part in found.parts.iter().filter(|part| part.torn() > 0) {
-            tracing::warn!(file = part.shown(), bytes = part.torn(), "quarantine ends in records that were not whole and not acknowledged");
+            tracing::warn!(
+                file = part.shown(),
+                bytes = part.torn(),
+                "quarantine ends in records that were not whole and not acknowledged"
+            );
         }
         for what in found.parts.iter().flat_map(|part| part.damage()).chain(&found.damage) {
             tracing::error!("quarantine is damaged: {what}; the rest of it is answered");
@@ -109,14 +128,23 @@ impl Quarantine {
         }
         let shares = Mutex::new(Shares::of(&found.parts, bound));
         let parts = Mutex::new(Arc::new(found.parts));
-        let shared = Arc::new(SharedQuarantine { folder, parts, shares, rewriting: AtomicBool::default(), damage });
+        let shared = Arc::new(SharedQuarantine {
+            folder,
+            parts,
+            shares,
+            rewriting: AtomicBool::default(),
+            damage,
+        });
         if access == AccessMode::Read {
             return Ok(Self { shared, orders: None, thread: None });
         }
         let (orders, received) = sync_channel(ORDERS_WAITING);
         let mut writer = QuarantineWriter::new(Arc::clone(&shared), next);
-        let spawned = std::thread::Builder::new().name("annals-quarantine".into()).spawn(move || writer.run(&received));
-        let thread = spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())?;
+        let spawned = std::thread::Builder::new()
+            .name("annals-quarantine".into())
+            .spawn(move || writer.run(&received));
+        let thread =
+            spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())?;
         Ok(Self { shared, orders: Some(orders), thread: Some(thread) })
     }
 
@@ -135,12 +163,12 @@ impl Quarantine {
         self.shared.shares().bytes()
     }
 
-    /// Keeps records. When this returns, they are durable. It is called without any lock, by as many as like: what waits is
-    /// written together. What is there already is not kept again.
+    /// Keeps records. When this returns, they are durable. It is called without any lock, by as
+    /// many as like: what waits is written together. What is there already is not kept again.
     ///
     /// # Errors
-    /// A disk that fails, or a quarantine that is full: some of the records may be kept then, and are known when they come
-    /// again.
+    /// A disk that fails, or a quarantine that is full: some of the records may be kept then, and
+    /// are known when they come again.
     pub fn keep(&self, source: &str, now: Timestamp, rejected: &[Rejected]) -> Result<()> {
         let source: Arc<str> = source.into();
         let mut seen: HashSet<QuarantineId> = HashSet::new();
@@ -201,14 +229,22 @@ fn gone() -> Error {
 
 fn id(rejected: &Rejected) -> QuarantineId {
     let tenant = rejected.tenant.as_deref().unwrap_or_default();
-    let digest =
-        Sha256::new().chain_update((tenant.len() as u64).to_le_bytes()).chain_update(tenant).chain_update(&rejected.bytes).finalize();
+    let digest = Sha256::new()
+        .chain_update((tenant.len() as u64).to_le_bytes())
+        .chain_update(tenant)
+        .chain_update(&rejected.bytes)
+        .finalize();
     let mut id = QuarantineId::default();
     id.copy_from_slice(&digest[..16]);
     id
 }
 
-fn entry(id: QuarantineId, rejected: &Rejected, source: &Arc<str>, now: Timestamp) -> QuarantineEntry {
+fn entry(
+    id: QuarantineId,
+    rejected: &Rejected,
+    source: &Arc<str>,
+    now: Timestamp,
+) -> QuarantineEntry {
     let bytes = &rejected.bytes;
     let cut = bytes.len() > HEAD_BYTES;
     let head = if cut { head_of(bytes) } else { bytes };

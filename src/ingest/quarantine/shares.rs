@@ -1,7 +1,8 @@
 //! How much of quarantine each tenant has, and may have.
 //!
-//! An auditor must find every record that was refused, so nothing is dropped to make room: who delivers more than the bound
-//! is told so, and nothing of such a request is taken. That must not happen to tenants because of another one, so
+//! An auditor must find every record that was refused, so nothing is dropped to make room: who
+//! delivers more than the bound is told so, and nothing of such a request is taken. That must not
+//! happen to tenants because of another one, so
 //!
 //! * one tenant may have a quarter of the bound,
 //! * the last quarter of the bound is kept for tenants that have less than a 64th of it.
@@ -62,7 +63,9 @@ impl Shares {
         let (bound, more, total) = (self.bound, entry.charge(), self.total);
         let own = self.of_tenant(entry.tenant.as_ref());
         let after = *own + more;
-        if after <= bound / 4 && total + more <= bound / 4 * 3 || after <= bound / 64 && total + more <= bound {
+        if after <= bound / 4 && total + more <= bound / 4 * 3
+            || after <= bound / 64 && total + more <= bound
+        {
             *own = after;
             self.total += more;
             return Ok(());
@@ -79,7 +82,10 @@ impl Shares {
     }
 
     fn full(tenant: Option<&str>, own: u64, total: u64, bound: u64) -> Error {
-        let whose = tenant.map_or_else(|| "records without a tenant have".to_owned(), |tenant| format!("{tenant} has"));
+        let whose = tenant.map_or_else(
+            || "records without a tenant have".to_owned(),
+            |tenant| format!("{tenant} has"),
+        );
         let what = format!(
             "quarantine is full: {whose} {} MiB in it, all tenants {} MiB of {} MiB, of which one may have a quarter. The request \
              holds records that cannot be decoded and was refused; nothing of it is lost if it is sent again. Mend what \

@@ -7,7 +7,13 @@ use std::fs;
 const NOW: Timestamp = Timestamp::from_millis(1_782_777_600_000);
 
 fn rejected(tenant: &str, text: impl Into<Vec<u8>>) -> Rejected {
-    Rejected { tenant: Some(tenant.to_owned()), line: 1, reason: "record is no JSON object".into(), bytes: text.into(), conflict: false }
+    Rejected {
+        tenant: Some(tenant.to_owned()),
+        line: 1,
+        reason: "record is no JSON object".into(),
+        bytes: text.into(),
+        conflict: false,
+    }
 }
 
 fn numbered(tenant: &str, numbers: std::ops::Range<usize>) -> Vec<Rejected> {
@@ -31,7 +37,8 @@ impl TestQuarantine {
     fn reopen(&mut self) {
         self.quarantine = None;
         let store = Store::new(self.folder.path()).expect("a store");
-        self.quarantine = Some(Quarantine::open(&store, AccessMode::Write, self.bound).expect("it opens"));
+        self.quarantine =
+            Some(Quarantine::open(&store, AccessMode::Write, self.bound).expect("it opens"));
     }
 
     fn get(&self) -> &Quarantine {
@@ -46,7 +53,11 @@ impl TestQuarantine {
     }
 
     fn bytes(&self) -> u64 {
-        let length = |name: &String| fs::metadata(self.folder.path().join(paths::QUARANTINE).join(name)).expect("it is there").len();
+        let length = |name: &String| {
+            fs::metadata(self.folder.path().join(paths::QUARANTINE).join(name))
+                .expect("it is there")
+                .len()
+        };
         self.files().iter().map(length).sum()
     }
 }
@@ -55,14 +66,23 @@ fn everything(_: Option<&str>) -> bool {
     true
 }
 
-const ALL: QuarantineAsk<'static> =
-    QuarantineAsk { tenant: &everything, from: None, to: None, reason: None, source: None, substring: None, after: None, limit: 100 };
+const ALL: QuarantineAsk<'static> = QuarantineAsk {
+    tenant: &everything,
+    from: None,
+    to: None,
+    reason: None,
+    source: None,
+    substring: None,
+    after: None,
+    limit: 100,
+};
 
 /// All pages; how many there were.
 fn pages(quarantine: &Quarantine, ask: &QuarantineAsk<'_>) -> (Vec<Quarantined>, usize) {
     let (mut records, mut after, mut count) = (Vec::new(), None::<String>, 0);
     loop {
-        let page = quarantine.page(&QuarantineAsk { after: after.as_deref(), ..*ask }).expect("a page");
+        let page =
+            quarantine.page(&QuarantineAsk { after: after.as_deref(), ..*ask }).expect("a page");
         assert!(page.records.len() <= ask.limit && page.damaged.is_empty(), "{:?}", page.damaged);
         records.extend(page.records);
         count += 1;
@@ -94,7 +114,9 @@ fn many_at_once_are_each_kept() {
     std::thread::scope(|scope| {
         for number in 0..200 {
             let quarantine = kept.get();
-            scope.spawn(move || quarantine.keep("a door", NOW, &numbered("t", number..number + 1)).expect("kept"));
+            scope.spawn(move || {
+                quarantine.keep("a door", NOW, &numbered("t", number..number + 1)).expect("kept")
+            });
         }
     });
     let (records, _) = pages(kept.get(), &ALL);
@@ -108,14 +130,26 @@ fn of_a_long_record_its_beginning_is_kept_with_length_and_hash() {
     let long = "é".repeat(HEAD_BYTES) + "the end";
     let zeros = vec![0; 5 << 20];
     let odd = [b"x".as_slice(), "é".repeat(HEAD_BYTES).as_bytes()].concat();
-    kept.get().keep("a file", NOW, &[rejected("t", long.clone()), rejected("t", zeros.clone()), rejected("t", odd.clone())]).expect("kept");
+    kept.get()
+        .keep(
+            "a file",
+            NOW,
+            &[
+                rejected("t", long.clone()),
+                rejected("t", zeros.clone()),
+                rejected("t", odd.clone()),
+            ],
+        )
+        .expect("kept");
     for _ in 0..2 {
         let (records, _) = pages(kept.get(), &ALL);
         for (record, whole) in records.iter().rev().zip([long.as_bytes(), &zeros, &odd]) {
             assert_eq!((record.cut, record.length), (true, whole.len() as u64));
             assert_eq!(record.sha256, hex(&Sha256::digest(whole)));
             let head = record.record.as_ref().expect("it is text").as_bytes();
-            assert!(head.len() > HEAD_BYTES - 2 && head.len() <= HEAD_BYTES && whole.starts_with(head));
+            assert!(
+                head.len() > HEAD_BYTES - 2 && head.len() <= HEAD_BYTES && whole.starts_with(head)
+            );
         }
         kept.reopen();
     }
@@ -126,14 +160,19 @@ fn of_a_long_record_its_beginning_is_kept_with_length_and_hash() {
 fn a_full_log_becomes_a_kept_file_and_a_start_reads_only_what_files_say_of_themselves() {
     let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let filler = "x".repeat(HEAD_BYTES - 20);
-    let sent: Vec<Rejected> = (0..700).map(|number| rejected("t", format!("{number} {filler}"))).collect();
+    let sent: Vec<Rejected> =
+        (0..700).map(|number| rejected("t", format!("{number} {filler}"))).collect();
     kept.get().keep("a file", NOW, &sent).expect("kept");
     let files = kept.files();
     assert_eq!(files.iter().filter(|name| name.ends_with(".kept")).count(), 1, "{files:?}");
     assert_eq!(files.iter().filter(|name| name.ends_with(".log")).count(), 1, "{files:?}");
     kept.reopen();
     assert!(kept.files().iter().all(|name| name.ends_with(".kept")), "{:?}", kept.files());
-    assert_eq!(kept.get().shared.parts().iter().filter(|part| part.is_kept()).count(), 2, "the records of none are in memory");
+    assert_eq!(
+        kept.get().shared.parts().iter().filter(|part| part.is_kept()).count(),
+        2,
+        "the records of none are in memory"
+    );
     let (records, count) = pages(kept.get(), &QuarantineAsk { limit: 1_000, ..ALL });
     assert_eq!(records.len(), 700);
     assert!(count >= 700 * HEAD_BYTES / (10 << 20), "a page of large records ends early: {count}");
@@ -147,9 +186,20 @@ fn questions_have_exact_totals_and_pages_that_fit_together() {
     let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     let day = |day: i64| Timestamp::from_millis(NOW.millis() + day * DAY_MS);
     for number in 0..4 {
-        kept.get().keep("a door", day(number), &numbered("t", 100 * number as usize..100 * (number as usize + 1))).expect("kept");
-        kept.get().keep("a file", day(number), &numbered("u", number as usize..number as usize + 1)).expect("kept");
-        let other = Rejected { reason: format!("expected value at byte {number}").into(), ..rejected("t", format!("{{{number}")) };
+        kept.get()
+            .keep(
+                "a door",
+                day(number),
+                &numbered("t", 100 * number as usize..100 * (number as usize + 1)),
+            )
+            .expect("kept");
+        kept.get()
+            .keep("a file", day(number), &numbered("u", number as usize..number as usize + 1))
+            .expect("kept");
+        let other = Rejected {
+            reason: format!("expected value at byte {number}").into(),
+            ..rejected("t", format!("{{{number}"))
+        };
         let unknown = Rejected { tenant: None, ..rejected("", format!("[{number}")) };
         kept.get().keep("a file", day(number), &[other, unknown]).expect("kept");
         if number == 1 {
@@ -175,9 +225,13 @@ fn questions_have_exact_totals_and_pages_that_fit_together() {
         assert_eq!((page.total, records.len()), (Some(total), total as usize), "{ask:?}");
         assert!(records.windows(2).all(|pair| pair[0].time >= pair[1].time), "newest first");
         let (reasons, damaged) = kept.get().reasons(&ask).expect("reasons");
-        assert_eq!((reasons.iter().map(|reason| reason.count).sum::<u64>(), damaged.len()), (total, 0));
+        assert_eq!(
+            (reasons.iter().map(|reason| reason.count).sum::<u64>(), damaged.len()),
+            (total, 0)
+        );
     }
-    let (found, _) = pages(kept.get(), &QuarantineAsk { substring: Some("sense 7"), limit: 3, ..of_t });
+    let (found, _) =
+        pages(kept.get(), &QuarantineAsk { substring: Some("sense 7"), limit: 3, ..of_t });
     assert_eq!(found.len(), 11, "7 and 70 to 79");
     for wrong in ["0", "@", "@x", "00000000000000000000000000000000", "é"] {
         assert!(kept.get().page(&QuarantineAsk { after: Some(wrong), ..ALL }).is_err(), "{wrong}");
@@ -191,7 +245,10 @@ fn pages_stay_where_they_are_while_records_arrive() {
     let (before, _) = pages(kept.get(), &ALL);
     let (mut seen, mut after, mut number) = (Vec::new(), None::<String>, 1_000);
     loop {
-        let page = kept.get().page(&QuarantineAsk { after: after.as_deref(), limit: 7, ..ALL }).expect("a page");
+        let page = kept
+            .get()
+            .page(&QuarantineAsk { after: after.as_deref(), limit: 7, ..ALL })
+            .expect("a page");
         seen.extend(page.records);
         kept.get().keep("a door", NOW, &numbered("t", number..number + 5)).expect("kept");
         number += 5;
@@ -207,15 +264,27 @@ fn pages_stay_where_they_are_while_records_arrive() {
 fn one_tenant_that_is_full_does_not_stop_another() {
     let mut kept = TestQuarantine::new(64 << 10);
     let fill = |kept: &TestQuarantine, tenant: &str| {
-        (0..1_000)
-            .find_map(|number| kept.get().keep("a door", NOW, &numbered(tenant, number..number + 1)).err().map(|error| (number, error)))
+        (0..1_000).find_map(|number| {
+            kept.get()
+                .keep("a door", NOW, &numbered(tenant, number..number + 1))
+                .err()
+                .map(|error| (number, error))
+        })
     };
     let (filled, error) = fill(&kept, "loud").expect("it is full at last");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("quarantine is full: loud has"), "{error}");
     assert!((100..130).contains(&filled), "a quarter: {filled}");
-    kept.get().keep("a door", NOW, &numbered("loud", 0..50)).expect("what is there already needs no room");
-    assert_eq!(kept.get().keep("a door", NOW, &numbered("loud", 5_000..5_100)).expect_err("no room").kind(), ErrorKind::Unavailable);
+    kept.get()
+        .keep("a door", NOW, &numbered("loud", 0..50))
+        .expect("what is there already needs no room");
+    assert_eq!(
+        kept.get()
+            .keep("a door", NOW, &numbered("loud", 5_000..5_100))
+            .expect_err("no room")
+            .kind(),
+        ErrorKind::Unavailable
+    );
     assert_eq!(kept.get().len(), filled as u64, "nothing of a request that was refused is kept");
     for tenant in ["b", "c"] {
         assert!(fill(&kept, tenant).is_some_and(|(filled, _)| filled > 100));
@@ -258,7 +327,9 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
     let charge = before - kept.get().bytes().0;
     let check = |kept: &TestQuarantine| {
         let (records, _) = pages(kept.get(), &ALL);
-        let of = |tenant: &str| records.iter().filter(|record| record.tenant.as_deref() == Some(tenant)).count();
+        let of = |tenant: &str| {
+            records.iter().filter(|record| record.tenant.as_deref() == Some(tenant)).count()
+        };
         assert_eq!([of("a"), of("b"), of("c")], [5, 15, 10]);
         assert!(kept.get().check().expect("a check").is_empty());
     };
@@ -266,13 +337,23 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
     kept.reopen();
     check(&kept);
     assert_eq!(before - kept.get().bytes().0, charge, "the room is free again");
-    assert_eq!(kept.get().clear(&clearing, |_| Err(Error::internal("nothing to do"))).expect("nothing").records(), 0);
+    assert_eq!(
+        kept.get()
+            .clear(&clearing, |_| Err(Error::internal("nothing to do")))
+            .expect("nothing")
+            .records(),
+        0
+    );
     // It may come again; when the hold is lifted, the rest goes.
     kept.get().keep("a door", NOW, &numbered("a", 0..1)).expect("kept");
     assert_eq!(kept.get().len(), 31);
-    let cleared = kept.get().clear(&Clearing { held: &|_| false, ..clearing }, |_| Ok(())).expect("cleared");
+    let cleared =
+        kept.get().clear(&Clearing { held: &|_| false, ..clearing }, |_| Ok(())).expect("cleared");
     assert_eq!((cleared.records(), cleared.held, kept.get().len()), (10, 0, 21));
-    let all = kept.get().clear(&Clearing { past: &|_, _| true, held: &|_| false }, |_| Ok(())).expect("cleared");
+    let all = kept
+        .get()
+        .clear(&Clearing { past: &|_, _| true, held: &|_| false }, |_| Ok(()))
+        .expect("cleared");
     assert_eq!((all.records(), kept.files().len(), kept.get().bytes().0), (21, 0, 0));
     kept.reopen();
     assert!(kept.get().is_empty() && kept.get().check().expect("a check").is_empty());
@@ -282,26 +363,40 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
 fn what_a_killed_process_left_is_there_and_written_as_a_kept_file() {
     let kept = TestQuarantine::new(QUARANTINE_BYTES);
     for number in 0..20 {
-        kept.get().keep("a door", NOW, &numbered("t", 10 * number..10 * (number + 1))).expect("kept");
+        kept.get()
+            .keep("a door", NOW, &numbered("t", 10 * number..10 * (number + 1)))
+            .expect("kept");
     }
-    let log = fs::read(kept.folder.path().join(paths::QUARANTINE).join(&kept.files()[0])).expect("it is there");
+    let log = fs::read(kept.folder.path().join(paths::QUARANTINE).join(&kept.files()[0]))
+        .expect("it is there");
     for (end, records) in [(log.len(), 200), (log.len() - 1, 190)] {
         let mut killed = TestQuarantine::new(QUARANTINE_BYTES);
         killed.quarantine = None;
         let folder = killed.folder.path().join(paths::QUARANTINE);
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join(&kept.files()[0]), &log[..end]).expect("written");
-        fs::copy(kept.folder.path().join(paths::QUARANTINE_FILES), folder.join("files.json")).expect("copied");
+        fs::copy(kept.folder.path().join(paths::QUARANTINE_FILES), folder.join("files.json"))
+            .expect("copied");
         killed.reopen();
         assert_eq!((killed.get().len(), killed.files().len()), (records, 1));
-        assert!(killed.files()[0].ends_with(".kept") && killed.get().check().expect("a check").is_empty(), "{:?}", killed.files());
+        assert!(
+            killed.files()[0].ends_with(".kept")
+                && killed.get().check().expect("a check").is_empty(),
+            "{:?}",
+            killed.files()
+        );
         killed.get().keep("a door", NOW, &numbered("t", 0..300)).expect("kept");
         assert_eq!(killed.get().len(), 300, "what was lost with the process comes again");
         // What says how long a log is goes with the log, also if the process died between the two.
         fs::write(folder.join("00000000000000000001.length"), b"left").expect("written");
         killed.reopen();
-        let names = fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
-        assert_eq!(names.filter(|name| name.to_string_lossy().ends_with(paths::LENGTH_ENDING)).count(), 0);
+        let names = fs::read_dir(&folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name());
+        assert_eq!(
+            names.filter(|name| name.to_string_lossy().ends_with(paths::LENGTH_ENDING)).count(),
+            0
+        );
     }
 }
 
@@ -346,17 +441,28 @@ fn files_of_earlier_versions_are_read_and_then_written_as_ours() {
         )
     };
     let long = "z".repeat(3 * HEAD_BYTES);
-    fs::write(quarantine.join("01A.ndjson"), line(1, "\"record\":\"one\"") + &line(2, "\"record_base64\":\"/w==\"")).expect("written");
-    fs::write(quarantine.join("01B.ndjson"), line(3, &format!("\"record\":\"{long}\""))).expect("written");
-    fs::write(quarantine.join("01C.ndjson"), line(4, "\"record\":\"four\"") + "{\"id\":\"00").expect("written");
+    fs::write(
+        quarantine.join("01A.ndjson"),
+        line(1, "\"record\":\"one\"") + &line(2, "\"record_base64\":\"/w==\""),
+    )
+    .expect("written");
+    fs::write(quarantine.join("01B.ndjson"), line(3, &format!("\"record\":\"{long}\"")))
+        .expect("written");
+    fs::write(quarantine.join("01C.ndjson"), line(4, "\"record\":\"four\"") + "{\"id\":\"00")
+        .expect("written");
     let store = Store::new(folder.path()).expect("a store");
     let check = |access: AccessMode| {
         let opened = Quarantine::open(&store, access, QUARANTINE_BYTES).expect("it opens");
         let page = opened.page(&ALL).expect("a page");
-        let shown = |record: &Quarantined| (record.record.clone(), record.record_base64.clone(), record.length, record.cut);
+        let shown = |record: &Quarantined| {
+            (record.record.clone(), record.record_base64.clone(), record.length, record.cut)
+        };
         assert_eq!(page.total, Some(4));
         assert_eq!(shown(&page.records[0]), (Some("four".to_owned()), None, 4, false));
-        assert_eq!(shown(&page.records[1]), (Some("z".repeat(HEAD_BYTES)), None, 3 * HEAD_BYTES as u64, true));
+        assert_eq!(
+            shown(&page.records[1]),
+            (Some("z".repeat(HEAD_BYTES)), None, 3 * HEAD_BYTES as u64, true)
+        );
         assert_eq!(shown(&page.records[2]), (None, Some("/w==".to_owned()), 1, false));
         assert_eq!(shown(&page.records[3]), (Some("one".to_owned()), None, 3, false));
         assert_eq!(page.records[1].sha256, hex(&Sha256::digest(&long)));
@@ -379,14 +485,20 @@ fn files_of_earlier_versions_are_read_and_then_written_as_ours() {
     }
     let opened = check(AccessMode::Write);
     opened.keep("a door", NOW, &numbered("t", 0..1)).expect("kept");
-    assert_eq!(opened.page(&ALL).expect("a page").records[0].record.as_deref(), Some("nonsense 0"), "newer than all of them");
+    assert_eq!(
+        opened.page(&ALL).expect("a page").records[0].record.as_deref(),
+        Some("nonsense 0"),
+        "newer than all of them"
+    );
 }
 
 #[test]
 fn damage_is_named_stops_nothing_and_takes_only_its_own() {
     let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
     for number in 0..3 {
-        kept.get().keep("a door", NOW, &numbered("t", 100 * number..100 * (number + 1))).expect("kept");
+        kept.get()
+            .keep("a door", NOW, &numbered("t", 100 * number..100 * (number + 1)))
+            .expect("kept");
         kept.reopen();
     }
     kept.quarantine = None;
@@ -397,17 +509,26 @@ fn damage_is_named_stops_nothing_and_takes_only_its_own() {
     fs::write(path(&names[1]), b"").expect("written");
     kept.reopen();
     let found = kept.get().check().expect("a check");
-    assert!(names[..2].iter().all(|name| found.iter().any(|what| what.contains(name.as_str()))), "{found:?}");
+    assert!(
+        names[..2].iter().all(|name| found.iter().any(|what| what.contains(name.as_str()))),
+        "{found:?}"
+    );
     let page = kept.get().page(&ALL).expect("a page");
     assert_eq!((page.total, page.records.len()), (Some(200), 100));
-    assert!(names[..2].iter().all(|name| page.damaged.iter().any(|what| what.contains(name.as_str()))), "the total may be short");
+    assert!(
+        names[..2].iter().all(|name| page.damaged.iter().any(|what| what.contains(name.as_str()))),
+        "the total may be short"
+    );
     let page = kept.get().page(&QuarantineAsk { limit: 300, ..ALL }).expect("a page");
     assert_eq!(page.records.len(), 200, "a file that lost its index is answered");
     assert!(page.damaged.iter().any(|what| what.contains(&names[1])), "{:?}", page.damaged);
     // What is lost may come again, and nothing is deleted of what is damaged.
     kept.get().keep("a door", NOW, &numbered("t", 100..200)).expect("kept");
     assert_eq!(kept.get().len(), 300);
-    let cleared = kept.get().clear(&Clearing { past: &|_, _| true, held: &|_| false }, |_| Ok(())).expect("cleared");
+    let cleared = kept
+        .get()
+        .clear(&Clearing { past: &|_, _| true, held: &|_| false }, |_| Ok(()))
+        .expect("cleared");
     assert_eq!(cleared.records(), 200);
     kept.reopen();
     assert!(kept.files().contains(&names[0]) && kept.files().contains(&names[1]));
@@ -415,7 +536,10 @@ fn damage_is_named_stops_nothing_and_takes_only_its_own() {
     for _ in 0..2 {
         kept.reopen();
         let found = kept.get().check().expect("a check");
-        assert!(found.iter().any(|what| what.contains(&names[1]) && what.contains("is missing")), "{found:?}");
+        assert!(
+            found.iter().any(|what| what.contains(&names[1]) && what.contains("is missing")),
+            "{found:?}"
+        );
         kept.get().keep("a door", NOW, &numbered("u", 0..1)).expect("kept");
     }
 }

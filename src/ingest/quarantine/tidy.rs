@@ -1,22 +1,28 @@
-//! What is done to the files of quarantine at a start, and after retention: logs become kept files, files of earlier versions
-//! too, and small neighbours are merged.
+//! What is done to the files of quarantine at a start, and after retention: logs become kept files,
+//! files of earlier versions too, and small neighbours are merged.
 
 use crate::error::Result;
 use crate::storage::quarantine::{
-    FILE_BYTES, FILE_RECORDS, FIRST_NUMBER, Folder, FolderContents, QuarantineEntry, QuarantineFile, QuarantineId, write_kept,
+    FILE_BYTES, FILE_RECORDS, FIRST_NUMBER, Folder, FolderContents, QuarantineEntry,
+    QuarantineFile, QuarantineId, write_kept,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// So many small neighbours are merged: fewer are left, so that a start does not write the same records again each time.
+/// So many small neighbours are merged: fewer are left, so that a start does not write the same
+/// records again each time.
 const NEIGHBOURS: usize = 8;
 
 /// Puts the folder in order before anything is written to it. What is damaged stays as it is.
 pub(super) fn at_start(folder: &Folder, found: &mut FolderContents) -> Result<()> {
     let store = folder.store();
     // What a conversion that was stopped has written.
-    let earlier: Vec<Arc<QuarantineFile>> =
-        found.parts.iter().filter(|part| part.is_kept() && part.numbers().0 < FIRST_NUMBER).cloned().collect();
+    let earlier: Vec<Arc<QuarantineFile>> = found
+        .parts
+        .iter()
+        .filter(|part| part.is_kept() && part.numbers().0 < FIRST_NUMBER)
+        .cloned()
+        .collect();
     let mut remove = std::mem::take(&mut found.superseded);
     let mut parts = Vec::new();
     for part in std::mem::take(&mut found.parts) {
@@ -43,11 +49,18 @@ pub(super) fn at_start(folder: &Folder, found: &mut FolderContents) -> Result<()
     folder.list(found.parts.iter().map(|part| part.path().to_owned()))?;
     // A file that was replaced has the name of the one that replaced it.
     let stays: HashSet<&str> = found.parts.iter().map(|part| part.path()).collect();
-    remove.iter().filter(|path| !stays.contains(path.as_str())).try_for_each(|path| folder.remove(path))
+    remove
+        .iter()
+        .filter(|path| !stays.contains(path.as_str()))
+        .try_for_each(|path| folder.remove(path))
 }
 
 /// Writes the records of an earlier version's file as ours.
-fn convert(folder: &Folder, old: &QuarantineFile, earlier: &[Arc<QuarantineFile>]) -> Result<Vec<Arc<QuarantineFile>>> {
+fn convert(
+    folder: &Folder,
+    old: &QuarantineFile,
+    earlier: &[Arc<QuarantineFile>],
+) -> Result<Vec<Arc<QuarantineFile>>> {
     let rows: Vec<u32> = (0..old.records() as u32).collect();
     let mut made = Vec::new();
     let (mut entries, mut bytes): (Vec<QuarantineEntry>, u64) = (Vec::new(), 0);
@@ -61,7 +74,9 @@ fn convert(folder: &Folder, old: &QuarantineFile, earlier: &[Arc<QuarantineFile>
     // One at a time: earlier versions kept records whole.
     for row in rows {
         for entry in old.entries(&[row], &mut Vec::new())? {
-            let known = |part: &Arc<QuarantineFile>| Ok(part.find(&[entry.id])?.iter().any(Option::is_some));
+            let known = |part: &Arc<QuarantineFile>| {
+                Ok(part.find(&[entry.id])?.iter().any(Option::is_some))
+            };
             if earlier.iter().map(known).collect::<Result<Vec<bool>>>()?.contains(&true) {
                 continue;
             }
@@ -77,8 +92,12 @@ fn convert(folder: &Folder, old: &QuarantineFile, earlier: &[Arc<QuarantineFile>
     Ok(made)
 }
 
-/// Merges neighbours that fit into one file; returns what there is then, and the paths of what was merged.
-pub(super) fn merge_neighbours(folder: &Folder, parts: Vec<Arc<QuarantineFile>>) -> Result<(Vec<Arc<QuarantineFile>>, Vec<String>)> {
+/// Merges neighbours that fit into one file; returns what there is then, and the paths of what was
+/// merged.
+pub(super) fn merge_neighbours(
+    folder: &Folder,
+    parts: Vec<Arc<QuarantineFile>>,
+) -> Result<(Vec<Arc<QuarantineFile>>, Vec<String>)> {
     let (mut merged, mut gone): (Vec<Arc<QuarantineFile>>, Vec<String>) = (Vec::new(), Vec::new());
     let mut run: Vec<Arc<QuarantineFile>> = Vec::new();
     // Those of earlier versions may be large before packing.
@@ -98,17 +117,31 @@ pub(super) fn merge_neighbours(folder: &Folder, parts: Vec<Arc<QuarantineFile>>)
     Ok((merged, gone))
 }
 
-fn merge(folder: &Folder, run: &mut Vec<Arc<QuarantineFile>>, merged: &mut Vec<Arc<QuarantineFile>>, gone: &mut Vec<String>) -> Result<()> {
+fn merge(
+    folder: &Folder,
+    run: &mut Vec<Arc<QuarantineFile>>,
+    merged: &mut Vec<Arc<QuarantineFile>>,
+    gone: &mut Vec<String>,
+) -> Result<()> {
     let run = std::mem::take(run);
     // A damaged block is met here at the latest: its file stays as it is, and a check names it.
-    let all = if run.len() < NEIGHBOURS { None } else { run.iter().map(|part| part.all()).collect::<Result<Vec<_>>>().ok() };
+    let all = if run.len() < NEIGHBOURS {
+        None
+    } else {
+        run.iter().map(|part| part.all()).collect::<Result<Vec<_>>>().ok()
+    };
     let (Some(all), Some(first), Some(last)) = (all, run.first(), run.last()) else {
         merged.extend(run);
         return Ok(());
     };
     let mut seen: HashSet<QuarantineId> = HashSet::new();
-    let entries: Vec<QuarantineEntry> = all.into_iter().flatten().filter(|entry| seen.insert(entry.id)).collect();
-    merged.push(Arc::new(write_kept(folder.store(), (first.numbers().0, last.numbers().1), &entries)?));
+    let entries: Vec<QuarantineEntry> =
+        all.into_iter().flatten().filter(|entry| seen.insert(entry.id)).collect();
+    merged.push(Arc::new(write_kept(
+        folder.store(),
+        (first.numbers().0, last.numbers().1),
+        &entries,
+    )?));
     gone.extend(run.iter().map(|part| part.path().to_owned()));
     Ok(())
 }

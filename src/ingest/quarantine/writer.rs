@@ -2,7 +2,9 @@
 
 use super::SharedQuarantine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::quarantine::{Appender, QuarantineEntry, QuarantineFile, QuarantineId, write_kept};
+use crate::storage::quarantine::{
+    Appender, QuarantineEntry, QuarantineFile, QuarantineId, write_kept,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -20,7 +22,11 @@ pub(super) enum WriterOrder {
     /// Make a kept file of the log.
     Close { done: SyncSender<Result<()>> },
     /// Put files in the place of others, which are removed.
-    Exchange { old: Vec<Arc<QuarantineFile>>, new: Vec<Arc<QuarantineFile>>, done: SyncSender<Result<()>> },
+    Exchange {
+        old: Vec<Arc<QuarantineFile>>,
+        new: Vec<Arc<QuarantineFile>>,
+        done: SyncSender<Result<()>>,
+    },
 }
 
 #[derive(Debug)]
@@ -56,7 +62,11 @@ impl QuarantineWriter {
                     WriterOrder::Keep { entries, done } => self.take(&mut group, entries, done),
                     other => behind.push(other),
                 }
-                taken = if group.bytes < GROUP_BYTES && behind.is_empty() { orders.try_recv().ok() } else { None };
+                taken = if group.bytes < GROUP_BYTES && behind.is_empty() {
+                    orders.try_recv().ok()
+                } else {
+                    None
+                };
             }
             self.write(group);
             for order in behind {
@@ -75,10 +85,18 @@ impl QuarantineWriter {
     }
 
     /// Adds to a group what is not known, if there is room for all of it.
-    fn take(&mut self, group: &mut WriteGroup, entries: Vec<QuarantineEntry>, done: SyncSender<Result<()>>) {
+    fn take(
+        &mut self,
+        group: &mut WriteGroup,
+        entries: Vec<QuarantineEntry>,
+        done: SyncSender<Result<()>>,
+    ) {
         let fresh = self.unknown(group, entries);
         let mut shares = self.shared.shares();
-        let refused = fresh.iter().enumerate().find_map(|(place, entry)| shares.add(entry).err().map(|error| (place, error)));
+        let refused = fresh
+            .iter()
+            .enumerate()
+            .find_map(|(place, entry)| shares.add(entry).err().map(|error| (place, error)));
         if let Some((place, error)) = refused {
             fresh[..place].iter().for_each(|entry| shares.remove(entry));
             let _ = done.send(Err(error));
@@ -93,7 +111,11 @@ impl QuarantineWriter {
         group.waiting.push(done);
     }
 
-    fn unknown(&mut self, group: &WriteGroup, mut entries: Vec<QuarantineEntry>) -> Vec<QuarantineEntry> {
+    fn unknown(
+        &mut self,
+        group: &WriteGroup,
+        mut entries: Vec<QuarantineEntry>,
+    ) -> Vec<QuarantineEntry> {
         entries.retain(|entry| !group.places.contains(&entry.id));
         for part in self.shared.parts().iter().rev() {
             if entries.is_empty() {
@@ -109,12 +131,14 @@ impl QuarantineWriter {
     }
 
     fn write(&mut self, mut group: WriteGroup) {
-        let written = if group.entries.is_empty() { Ok(()) } else { self.append(&mut group.entries) };
+        let written =
+            if group.entries.is_empty() { Ok(()) } else { self.append(&mut group.entries) };
         if let Err(error) = &written {
             let mut shares = self.shared.shares();
             group.entries.iter().for_each(|entry| shares.remove(entry));
             drop(shares);
-            // What the log holds behind its last whole block is not known: it is not appended to any more.
+            // What the log holds behind its last whole block is not known: it is not appended to
+            // any more.
             self.log = None;
             self.next += 1;
             tracing::error!(%error, "quarantine cannot be written");
@@ -169,7 +193,8 @@ impl QuarantineWriter {
         self.shared.list(old, &paths.iter().map(String::as_str).collect::<Vec<_>>())?;
         self.shared.exchange(old, new);
         // One that was written anew has its old name.
-        let gone = old.iter().map(|part| part.path()).filter(|path| !paths.iter().any(|new| new == path));
+        let gone =
+            old.iter().map(|part| part.path()).filter(|path| !paths.iter().any(|new| new == path));
         gone.into_iter().try_for_each(|path| self.shared.folder.remove(path))
     }
 }

@@ -1,5 +1,6 @@
-//! Events as a stream hands them over: whole, or as far as the columns tell them that were asked for. An event is thirty texts of its own;
-//! an export of a dozen columns would spend most of its time on making and dropping them.
+//! Events as a stream hands them over: whole, or as far as the columns tell them that were asked
+//! for. An event is thirty texts of its own; an export of a dozen columns would spend most of its
+//! time on making and dropping them.
 
 use crate::event::{Columns, Event, Field, Value};
 use std::borrow::Cow;
@@ -41,12 +42,21 @@ impl EventBatch {
     }
 
     /// Adds events, which have these places in the order of the list. Returns how many there were.
-    pub(in crate::query) fn add_events(&mut self, events: Vec<Event>, places: &mut impl Iterator<Item = usize>) -> usize {
+    pub(in crate::query) fn add_events(
+        &mut self,
+        events: Vec<Event>,
+        places: &mut impl Iterator<Item = usize>,
+    ) -> usize {
         self.add(BatchPart::Events(events), places)
     }
 
-    /// Adds the rows of columns, which have these places in the order of the list. Returns how many there were.
-    pub(in crate::query) fn add_columns(&mut self, columns: Columns, places: &mut impl Iterator<Item = usize>) -> usize {
+    /// Adds the rows of columns, which have these places in the order of the list. Returns how many
+    /// there were.
+    pub(in crate::query) fn add_columns(
+        &mut self,
+        columns: Columns,
+        places: &mut impl Iterator<Item = usize>,
+    ) -> usize {
         self.add(BatchPart::Columns(columns), places)
     }
 

@@ -1,5 +1,5 @@
-//! Events by their trace id. An id may come any number of times (only id and time together are known once), so no more events are
-//! made than are asked for.
+//! Events by their trace id. An id may come any number of times (only id and time together are
+//! known once), so no more events are made than are asked for.
 
 use crate::access::Scope;
 use crate::error::Result;
@@ -27,12 +27,21 @@ impl<'a> SnapshotReader<'a> {
     pub fn oldest(&self, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
         let (_, hits) = self.hits_of_id(scope, trace_id, SortOrder::Ascending, 1)?;
         // Upwards, the rank of an event is its place.
-        let key = |(rank, ..): &Hit| EventKey { time: Timestamp::from_millis((rank >> 64) as i64), seq: *rank as u64 };
+        let key = |(rank, ..): &Hit| EventKey {
+            time: Timestamp::from_millis((rank >> 64) as i64),
+            seq: *rank as u64,
+        };
         Ok(hits.first().map(key))
     }
 
     /// The first `most` rows with a trace id in this order.
-    fn hits_of_id(&self, scope: &Scope, trace_id: &str, order: SortOrder, most: usize) -> Result<(Vec<Run<'a>>, Vec<Hit>)> {
+    fn hits_of_id(
+        &self,
+        scope: &Scope,
+        trace_id: &str,
+        order: SortOrder,
+        most: usize,
+    ) -> Result<(Vec<Run<'a>>, Vec<Hit>)> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
         let walk = ListWalk { order, after: None };
         let runs = self.wide_runs(scope, &filter);

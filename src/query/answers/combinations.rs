@@ -14,23 +14,33 @@ use std::collections::{BTreeMap, HashMap};
 pub type Combination = Vec<Option<String>>;
 
 impl SnapshotReader<'_> {
-    /// Every combination of values of these few-valued fields among the events that match, with how many have it.
+    /// Every combination of values of these few-valued fields among the events that match, with how
+    /// many have it.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn combinations(&self, scope: &Scope, filter: &Filter, fields: &[Field]) -> Result<(BTreeMap<Combination, u64>, Explain)> {
+    pub fn combinations(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        fields: &[Field],
+    ) -> Result<(BTreeMap<Combination, u64>, Explain)> {
         let vocabulary = &self.snapshot.vocabulary;
         let find = |run: &Run<'_>, rows: Rows| {
             let mut counts = BTreeMap::new();
             if count_codes(run, &rows, fields, vocabulary, &mut counts)? {
                 return Ok(counts);
             }
-            run.source.each_columns(&rows, fields, &mut self.budget.pace(), |columns| count(&columns, fields, &mut counts))?;
+            run.source.each_columns(&rows, fields, &mut self.budget.pace(), |columns| {
+                count(&columns, fields, &mut counts)
+            })?;
             Ok(counts)
         };
         let (mut totals, mut room) = (BTreeMap::new(), self.budget.room());
         let add = |counts: BTreeMap<Combination, u64>| {
-            counts.into_iter().try_for_each(|(values, count)| add_to(&mut totals, &mut room, fields, values, count))
+            counts.into_iter().try_for_each(|(values, count)| {
+                add_to(&mut totals, &mut room, fields, values, count)
+            })
         };
         let explain = self.each_run(&self.wide_runs(scope, filter), filter, find, add)?;
         Ok((totals, explain))
@@ -49,7 +59,10 @@ fn add_to(
         return Ok(());
     }
     let texts: usize = values.iter().flatten().map(String::len).sum();
-    room.take(format_args!("{fields:?}"), texts + values.len() * size_of::<Option<String>>() + COMBINATION_BYTES)?;
+    room.take(
+        format_args!("{fields:?}"),
+        texts + values.len() * size_of::<Option<String>>() + COMBINATION_BYTES,
+    )?;
     totals.insert(values, count);
     Ok(())
 }
@@ -90,15 +103,21 @@ fn count_codes(
             let number = coded.numbers.get((code as usize).checked_sub(1)?)?;
             vocabulary.texts(*field, std::iter::once(*number)).first().map(ToString::to_string)
         };
-        *counts.entry(fields.iter().zip(&lists).zip(codes).map(value).collect()).or_default() += count;
+        *counts.entry(fields.iter().zip(&lists).zip(codes).map(value).collect()).or_default() +=
+            count;
     }
     Ok(true)
 }
 
 /// Counts by codes first: texts are made once for each combination, not for each row.
-fn count(columns: &Columns, fields: &[Field], counts: &mut BTreeMap<Combination, u64>) -> Result<()> {
+fn count(
+    columns: &Columns,
+    fields: &[Field],
+    counts: &mut BTreeMap<Combination, u64>,
+) -> Result<()> {
     let lists = fields.iter().map(|field| columns.dictionary(*field)).collect::<Option<Vec<_>>>();
-    let lists = lists.ok_or_else(|| Error::internal("combinations are of fields with few values"))?;
+    let lists =
+        lists.ok_or_else(|| Error::internal("combinations are of fields with few values"))?;
     let mut by_codes: HashMap<Vec<Option<u32>>, u64> = HashMap::new();
     let mut key = Vec::with_capacity(lists.len());
     for row in 0..columns.rows() {
@@ -112,7 +131,11 @@ fn count(columns: &Columns, fields: &[Field], counts: &mut BTreeMap<Combination,
         }
     }
     for (codes, count) in by_codes {
-        let values = codes.iter().zip(&lists).map(|(code, (_, values))| code.map(|code| values.value(code as usize).to_owned())).collect();
+        let values = codes
+            .iter()
+            .zip(&lists)
+            .map(|(code, (_, values))| code.map(|code| values.value(code as usize).to_owned()))
+            .collect();
         *counts.entry(values).or_default() += count;
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! Cursors: where a page ended, as an opaque text that only fits the question it came from.
 //!
-//! A cursor is signed with a key that never leaves the data directory, over the question it came from; so a changed or
-//! made-up one is refused, as is one of another tenant, filter or order. It names an event by time and sequence number,
-//! so it stays right while events arrive and while segments are merged. A question that counts back from now (`last=7d`)
-//! takes the beginning of its period with it: every page is of the same period.
+//! A cursor is signed with a key that never leaves the data directory, over the question it came
+//! from; so a changed or made-up one is refused, as is one of another tenant, filter or order. It
+//! names an event by time and sequence number, so it stays right while events arrive and while
+//! segments are merged. A question that counts back from now (`last=7d`) takes the beginning of its
+//! period with it: every page is of the same period.
 
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -62,7 +63,8 @@ pub struct PageCursor {
     pub backward: bool,
 }
 
-/// What cursors of one question are signed with: the store's key, and the question without its page.
+/// What cursors of one question are signed with: the store's key, and the question without its
+/// page.
 #[derive(Clone)]
 pub struct Binding {
     key: [u8; 32],
@@ -80,12 +82,18 @@ impl std::fmt::Debug for Binding {
 impl Binding {
     /// The binding of a question to the store with this key.
     pub fn new(key: [u8; 32], scope: &Scope, filter: &Filter, order: SortOrder) -> Self {
-        let question = Sha256::digest(format!("annals cursor\n{}\n{}\n{order:?}", scope.canonical(), filter.canonical())).into();
+        let question = Sha256::digest(format!(
+            "annals cursor\n{}\n{}\n{order:?}",
+            scope.canonical(),
+            filter.canonical()
+        ))
+        .into();
         Self { key, question, from: filter.last.and(filter.from) }
     }
 
     fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key).expect("a key of any length will do");
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key)
+            .expect("a key of any length will do");
         mac.update(&self.question);
         mac.update(body);
         mac
@@ -93,7 +101,8 @@ impl Binding {
 
     /// The text of a cursor.
     pub fn encode(&self, cursor: PageCursor) -> String {
-        let flags = if cursor.backward { BACKWARD } else { 0 } | if self.from.is_some() { HAS_FROM } else { 0 };
+        let flags = if cursor.backward { BACKWARD } else { 0 }
+            | if self.from.is_some() { HAS_FROM } else { 0 };
         let mut bytes = Vec::with_capacity(BYTES);
         bytes.extend_from_slice(&[VERSION, flags]);
         bytes.extend_from_slice(&cursor.key.time.millis().to_le_bytes());
@@ -104,22 +113,27 @@ impl Binding {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor's text. A question that counts back from now goes on with the period that the cursor has: the
-    /// filter's beginning is set to it.
+    /// Reads a cursor's text. A question that counts back from now goes on with the period that the
+    /// cursor has: the filter's beginning is set to it.
     ///
     /// # Errors
-    /// A text that is no cursor, was changed, or is one of another question; the message names the parameter `cursor`.
+    /// A text that is no cursor, was changed, or is one of another question; the message names the
+    /// parameter `cursor`.
     pub fn decode(&mut self, text: &str, filter: &mut Filter) -> Result<PageCursor> {
         let refuse = |why: &str| Error::parameter("cursor", why);
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refuse("is not a cursor of this server"))?;
+        let bytes =
+            URL_SAFE_NO_PAD.decode(text).map_err(|_| refuse("is not a cursor of this server"))?;
         if bytes.len() != BYTES || bytes[0] != VERSION {
             return Err(refuse("is not a cursor of this server"));
         }
         let (body, found) = bytes.split_at(BYTES - MARK_BYTES);
         if self.mac(body).verify_truncated_left(found).is_err() {
-            return Err(refuse("was changed or belongs to another question: keep tenant, filter and order while paging"));
+            return Err(refuse(
+                "was changed or belongs to another question: keep tenant, filter and order while paging",
+            ));
         }
-        let number = |from: usize| i64::from_le_bytes(body[from..from + 8].try_into().expect("eight bytes"));
+        let number =
+            |from: usize| i64::from_le_bytes(body[from..from + 8].try_into().expect("eight bytes"));
         if body[1] & HAS_FROM != 0 {
             self.from = Some(Timestamp::from_millis(number(18)));
             filter.from = self.from;
@@ -144,7 +158,10 @@ mod tests {
     fn a_cursor_fits_only_its_own_question_and_store() {
         let filter = Filter::default();
         let own = binding("a", &filter, SortOrder::Descending);
-        let cursor = PageCursor { key: EventKey { time: Timestamp::from_millis(-5), seq: u64::MAX }, backward: true };
+        let cursor = PageCursor {
+            key: EventKey { time: Timestamp::from_millis(-5), seq: u64::MAX },
+            backward: true,
+        };
         let text = own.encode(cursor);
         assert_eq!(own.clone().decode(&text, &mut filter.clone()).expect("our own cursor"), cursor);
 
@@ -174,11 +191,23 @@ mod tests {
 
     #[test]
     fn pages_of_a_period_that_counts_back_from_now_are_of_one_period() {
-        let at = |millis| Filter { from: Some(Timestamp::from_millis(millis)), last: Some(1_000), ..Filter::default() };
-        let cursor = PageCursor { key: EventKey { time: Timestamp::from_millis(5), seq: 1 }, backward: false };
+        let at = |millis| Filter {
+            from: Some(Timestamp::from_millis(millis)),
+            last: Some(1_000),
+            ..Filter::default()
+        };
+        let cursor = PageCursor {
+            key: EventKey { time: Timestamp::from_millis(5), seq: 1 },
+            backward: false,
+        };
         let text = binding("a", &at(10), SortOrder::Descending).encode(cursor);
         let mut later = at(99);
-        assert_eq!(binding("a", &later, SortOrder::Descending).decode(&text, &mut later).expect("the same question"), cursor);
+        assert_eq!(
+            binding("a", &later, SortOrder::Descending)
+                .decode(&text, &mut later)
+                .expect("the same question"),
+            cursor
+        );
         assert_eq!(later.from, Some(Timestamp::from_millis(10)));
     }
 }

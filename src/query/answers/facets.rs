@@ -6,7 +6,9 @@ use crate::event::{Columns, Field};
 use crate::query::answers::from_summary::Summarized;
 use crate::query::answers::group_by::By;
 use crate::query::budget::{GroupMemory, QueryBudget, VALUE_WORK};
-use crate::query::dictionary::vocabulary::{CountTotals, Counts, SegmentCodes, TEXT_OVERHEAD, Vocabulary};
+use crate::query::dictionary::vocabulary::{
+    CountTotals, Counts, SegmentCodes, TEXT_OVERHEAD, Vocabulary,
+};
 use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::{Explain, Run, SnapshotReader};
@@ -32,21 +34,35 @@ pub struct FacetValue {
 }
 
 impl SnapshotReader<'_> {
-    /// The `size` most frequent values of each of `by` among the events that match. An event without a value is not counted.
+    /// The `size` most frequent values of each of `by` among the events that match. An event
+    /// without a value is not counted.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn facets<B: Clone + Into<By>>(&self, scope: &Scope, filter: &Filter, by: &[B], size: usize) -> Result<(Vec<Facet>, Explain)> {
+    pub fn facets<B: Clone + Into<By>>(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        by: &[B],
+        size: usize,
+    ) -> Result<(Vec<Facet>, Explain)> {
         let by: Vec<By> = by.iter().cloned().map(Into::into).collect();
         let vocabulary = &self.snapshot.vocabulary;
         let fields: Option<Vec<Field>> = by.iter().map(By::field).collect();
-        let by_rows = |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary, self.budget);
+        let by_rows =
+            |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary, self.budget);
         let runs = self.wide_runs(scope, filter);
-        let summary = |summarized: &Summarized<'_>| fields.as_ref().map_or(Ok(None), |fields| summarized.facets(fields));
+        let summary = |summarized: &Summarized<'_>| {
+            fields.as_ref().map_or(Ok(None), |fields| summarized.facets(fields))
+        };
         let mut totals: Vec<CountTotals> = by.iter().map(|_| CountTotals::default()).collect();
         let mut room = self.budget.room();
         let add = |counts: Vec<Counts>| {
-            totals.iter_mut().zip(counts).zip(&by).try_for_each(|((totals, counts), by)| totals.add(counts, by, &mut room))
+            totals
+                .iter_mut()
+                .zip(counts)
+                .zip(&by)
+                .try_for_each(|((totals, counts), by)| totals.add(counts, by, &mut room))
         };
         let explain = self.each_run_or(&runs, filter, summary, by_rows, add)?;
         let facet = |(by, totals): (By, CountTotals)| {
@@ -58,7 +74,13 @@ impl SnapshotReader<'_> {
 }
 
 /// Counts by codes where there are some; what has none is counted by its columns, all in one pass.
-fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary, budget: &QueryBudget) -> Result<Vec<Counts>> {
+fn facets_of(
+    run: &Run<'_>,
+    rows: &Rows,
+    by: &[By],
+    vocabulary: &Vocabulary,
+    budget: &QueryBudget,
+) -> Result<Vec<Counts>> {
     let mut counts: Vec<Counts> = by.iter().map(|_| Counts::default()).collect();
     if rows.len() == 0 {
         return Ok(counts);
@@ -79,7 +101,9 @@ fn facets_of(run: &Run<'_>, rows: &Rows, by: &[By], vocabulary: &Vocabulary, bud
         read.dedup();
         let mut room = budget.room();
         run.source.each_columns(rows, &read, &mut budget.pace(), |columns| {
-            others.iter().try_for_each(|(place, by)| count_values(&columns, by, &mut counts[*place].texts, &mut room))
+            others.iter().try_for_each(|(place, by)| {
+                count_values(&columns, by, &mut counts[*place].texts, &mut room)
+            })
         })?;
     }
     Ok(counts)
@@ -99,13 +123,20 @@ fn count_codes(coded: &SegmentCodes, rows: &Rows) -> Vec<(u32, u64)> {
     let mut by_code = vec![0_u32; coded.numbers.len() + 1];
     match rows {
         Rows::Range(range) => coded.codes.each(range.clone(), |code| by_code[code as usize] += 1),
-        Rows::List(rows) => rows.iter().for_each(|row| by_code[coded.codes.get(*row) as usize] += 1),
+        Rows::List(rows) => {
+            rows.iter().for_each(|row| by_code[coded.codes.get(*row) as usize] += 1)
+        }
     }
     let counted = (0_u32..).zip(by_code).skip(1).filter(|(_, count)| *count > 0);
     counted.map(|(code, count)| (number(code), u64::from(count))).collect()
 }
 
-fn count_values(columns: &Columns, by: &By, counts: &mut HashMap<String, u64>, room: &mut GroupMemory) -> Result<()> {
+fn count_values(
+    columns: &Columns,
+    by: &By,
+    counts: &mut HashMap<String, u64>,
+    room: &mut GroupMemory,
+) -> Result<()> {
     let mut add = |value: &str, count: u64| {
         match counts.get_mut(value) {
             Some(total) => *total += count,

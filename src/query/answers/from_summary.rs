@@ -1,7 +1,9 @@
-//! Counts from the summaries of segments, where a question covers whole units of them: no row is looked at.
+//! Counts from the summaries of segments, where a question covers whole units of them: no row is
+//! looked at.
 //!
-//! A run is answered so if the period covers all of its rows, and its summary has what the filter and the counts need. The
-//! other runs (the ragged ends of a period, small tenants) are counted row by row, so the sum is exact.
+//! A run is answered so if the period covers all of its rows, and its summary has what the filter
+//! and the counts need. The other runs (the ragged ends of a period, small tenants) are counted row
+//! by row, so the sum is exact.
 
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
@@ -12,7 +14,9 @@ use crate::query::filter::{Clause, Filter};
 use crate::query::rows::lookup::{Conditions, WantedCodes};
 use crate::query::source::RowSource;
 use crate::query::{Bucket, Run};
-use crate::storage::segment::{AmountTotal, Cube, HOUR_MS, HOURS, IndexReader, KINDS, SUMS, Segment, SegmentSummary};
+use crate::storage::segment::{
+    AmountTotal, Cube, HOUR_MS, HOURS, IndexReader, KINDS, SUMS, Segment, SegmentSummary,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,14 +34,20 @@ pub(in crate::query) struct Summarized<'a> {
 /// What amounts come to that belong to a value of a field, or to none.
 pub(in crate::query) type ValueTotal = (Of, AmountTotal);
 
-/// Which combinations of a cube match: the place of a dimension, whether the code must not be wanted, and the codes.
+/// Which combinations of a cube match: the place of a dimension, whether the code must not be
+/// wanted, and the codes.
 type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
 
 impl<'a> Summarized<'a> {
     /// The summary of a run whose rows are all in the filter's period; `None` if there is none.
-    pub(in crate::query) fn of(run: &'a Run<'a>, filter: &'a Filter, vocabulary: &'a Vocabulary) -> Result<Option<Self>> {
+    pub(in crate::query) fn of(
+        run: &'a Run<'a>,
+        filter: &'a Filter,
+        vocabulary: &'a Vocabulary,
+    ) -> Result<Option<Self>> {
         let RowSource::Segment(segment) = run.source else { return Ok(None) };
-        let inside = filter.from.is_none_or(|from| run.tenant.oldest() >= from) && filter.to.is_none_or(|to| run.tenant.newest() < to);
+        let inside = filter.from.is_none_or(|from| run.tenant.oldest() >= from)
+            && filter.to.is_none_or(|to| run.tenant.newest() < to);
         if !inside {
             return Ok(None);
         }
@@ -55,14 +65,27 @@ impl<'a> Summarized<'a> {
             [] => Ok(Some(u64::from(self.run.tenant.rows))),
             [Clause::Field(condition)] if !KINDS.contains(&condition.field) => {
                 let Some(wanted) = self.conditions().wanted(condition)? else { return Ok(None) };
-                let Some(values) = self.summary()?.values(self.unit, condition.field)? else { return Ok(None) };
-                let found: u64 =
-                    values.iter().filter(|(code, _)| wanted.as_ref().is_some_and(|wanted| wanted.has(*code))).map(|(_, rows)| rows).sum();
-                Ok(Some(if condition.negated { u64::from(self.run.tenant.rows) - found } else { found }))
+                let Some(values) = self.summary()?.values(self.unit, condition.field)? else {
+                    return Ok(None);
+                };
+                let found: u64 = values
+                    .iter()
+                    .filter(|(code, _)| wanted.as_ref().is_some_and(|wanted| wanted.has(*code)))
+                    .map(|(_, rows)| rows)
+                    .sum();
+                Ok(Some(if condition.negated {
+                    u64::from(self.run.tenant.rows) - found
+                } else {
+                    found
+                }))
             }
             _ => {
                 let Some((cube, tests)) = self.kinds()? else { return Ok(None) };
-                Ok(Some(matching(cube.cells(), |cell, place| cube.code(cell, place), &tests).map(|cell| cube.count(cell)).sum()))
+                Ok(Some(
+                    matching(cube.cells(), |cell, place| cube.code(cell, place), &tests)
+                        .map(|cell| cube.count(cell))
+                        .sum(),
+                ))
             }
         }
     }
@@ -72,28 +95,48 @@ impl<'a> Summarized<'a> {
         let mut all = Vec::with_capacity(fields.len());
         if self.filter.clauses.is_empty() {
             for field in fields {
-                let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else { return Ok(None) };
-                let Some(values) = self.summary()?.values(self.unit, *field)? else { return Ok(None) };
-                let numbers = values.iter().map(|(code, rows)| (coded.numbers[code as usize - 1], rows)).collect();
+                let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else {
+                    return Ok(None);
+                };
+                let Some(values) = self.summary()?.values(self.unit, *field)? else {
+                    return Ok(None);
+                };
+                let numbers = values
+                    .iter()
+                    .map(|(code, rows)| (coded.numbers[code as usize - 1], rows))
+                    .collect();
                 all.push(Counts { numbers, ..Counts::default() });
             }
             return Ok(Some(all));
         }
-        let places: Option<Vec<usize>> = fields.iter().map(|field| KINDS.iter().position(|kind| kind == field)).collect();
+        let places: Option<Vec<usize>> =
+            fields.iter().map(|field| KINDS.iter().position(|kind| kind == field)).collect();
         let (Some(places), Some((cube, tests))) = (places, self.kinds()?) else { return Ok(None) };
-        let cells: Vec<u32> = matching(cube.cells(), |cell, place| cube.code(cell, place), &tests).collect();
+        let cells: Vec<u32> =
+            matching(cube.cells(), |cell, place| cube.code(cell, place), &tests).collect();
         for (field, place) in fields.iter().zip(places) {
-            let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else { return Ok(None) };
+            let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else {
+                return Ok(None);
+            };
             let mut by_code = vec![0_u64; coded.numbers.len() + 1];
-            cells.iter().for_each(|cell| by_code[cube.code(*cell, place) as usize] += cube.count(*cell));
+            cells
+                .iter()
+                .for_each(|cell| by_code[cube.code(*cell, place) as usize] += cube.count(*cell));
             let counted = (0_usize..).zip(by_code).skip(1).filter(|(_, rows)| *rows > 0);
-            all.push(Counts { numbers: counted.map(|(code, rows)| (coded.numbers[code - 1], rows)).collect(), ..Counts::default() });
+            all.push(Counts {
+                numbers: counted.map(|(code, rows)| (coded.numbers[code - 1], rows)).collect(),
+                ..Counts::default()
+            });
         }
         Ok(Some(all))
     }
 
     /// The rows that match by time, if every hour lies in one bucket.
-    pub(in crate::query) fn histogram(&self, calendar: &Calendar, by: Option<Field>) -> Result<Option<Vec<Bucket>>> {
+    pub(in crate::query) fn histogram(
+        &self,
+        calendar: &Calendar,
+        by: Option<Field>,
+    ) -> Result<Option<Vec<Bucket>>> {
         let by = match by.map(|field| HOURS.iter().position(|hourly| *hourly == field)) {
             Some(None) => return Ok(None),
             Some(place) => place,
@@ -132,25 +175,33 @@ impl<'a> Summarized<'a> {
         let text = |code: u32| {
             let (place, coded) = coded.as_ref()?;
             let number = coded.numbers.get((code as usize).checked_sub(1)?)?;
-            self.vocabulary.texts(HOURS[*place], std::iter::once(*number)).first().map(ToString::to_string)
+            self.vocabulary
+                .texts(HOURS[*place], std::iter::once(*number))
+                .first()
+                .map(ToString::to_string)
         };
         let bucket = |(start, (count, by)): (i64, (u64, BTreeMap<u32, u64>))| {
-            let by = by.into_iter().filter_map(|(code, count)| Some((text(code)?, count))).collect();
+            let by =
+                by.into_iter().filter_map(|(code, count)| Some((text(code)?, count))).collect();
             Bucket { start: Timestamp::from_millis(start), count, by }
         };
         Ok(Some(buckets.into_iter().map(bucket).collect()))
     }
 
-    /// What the amounts of the rows that match come to, in parts: each with its value of a field if one is named.
+    /// What the amounts of the rows that match come to, in parts: each with its value of a field if
+    /// one is named.
     pub(in crate::query) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<ValueTotal>>> {
         let by = match by.map(|field| SUMS.iter().position(|summed| *summed == field)) {
             Some(None) => return Ok(None),
             Some(place) => place,
             None => None,
         };
-        let others = self.filter.clauses.iter().filter(|clause| !matches!(clause, Clause::Field(condition) if *condition == HAS_AMOUNT));
+        let others = self.filter.clauses.iter().filter(
+            |clause| !matches!(clause, Clause::Field(condition) if *condition == HAS_AMOUNT),
+        );
         let Some(tests) = self.tests(others, SUMS)? else { return Ok(None) };
-        let dimensions = tests.iter().map(|(place, ..)| *place).chain(by).max().map_or(0, |last| last + 1);
+        let dimensions =
+            tests.iter().map(|(place, ..)| *place).chain(by).max().map_or(0, |last| last + 1);
         let Some(sums) = self.summary()?.sums(self.unit, dimensions)? else { return Ok(None) };
         let coded = match by {
             Some(place) => match self.vocabulary.coded(self.run.source, SUMS[place])? {
@@ -164,7 +215,11 @@ impl<'a> Summarized<'a> {
             coded.numbers.get((sums.code(cell, *place) as usize).checked_sub(1)?).copied()
         };
         let cells = matching(sums.cells(), |cell, place| sums.code(cell, place), &tests);
-        Ok(Some(cells.map(|cell| (of(cell).map_or(Of::Nothing, Of::Number), sums.total(cell))).collect()))
+        Ok(Some(
+            cells
+                .map(|cell| (of(cell).map_or(Of::Nothing, Of::Number), sums.total(cell)))
+                .collect(),
+        ))
     }
 
     fn kinds(&self) -> Result<Option<(Cube, Tests)>> {
@@ -177,16 +232,27 @@ impl<'a> Summarized<'a> {
     }
 
     fn conditions(&self) -> Conditions<'_, '_> {
-        Conditions { segment: self.segment, index: &self.index, rows: &NO_ROWS, vocabulary: self.vocabulary }
+        Conditions {
+            segment: self.segment,
+            index: &self.index,
+            rows: &NO_ROWS,
+            vocabulary: self.vocabulary,
+        }
     }
 
     /// Clauses as tests of a cube's codes; `None` if one is of something else.
-    fn tests<'c>(&self, clauses: impl IntoIterator<Item = &'c Clause>, dimensions: &[Field]) -> Result<Option<Tests>> {
+    fn tests<'c>(
+        &self,
+        clauses: impl IntoIterator<Item = &'c Clause>,
+        dimensions: &[Field],
+    ) -> Result<Option<Tests>> {
         let conditions = self.conditions();
         let mut tests = Vec::new();
         for clause in clauses {
             let Clause::Field(condition) = clause else { return Ok(None) };
-            let Some(place) = dimensions.iter().position(|field| *field == condition.field) else { return Ok(None) };
+            let Some(place) = dimensions.iter().position(|field| *field == condition.field) else {
+                return Ok(None);
+            };
             let Some(wanted) = conditions.wanted(condition)? else { return Ok(None) };
             tests.push((place, condition.negated, wanted));
         }
@@ -197,7 +263,11 @@ impl<'a> Summarized<'a> {
 static NO_ROWS: std::ops::Range<u32> = 0..0;
 
 /// The combinations that hold every test.
-fn matching(cells: u32, code: impl Fn(u32, usize) -> u32, tests: &Tests) -> impl Iterator<Item = u32> {
+fn matching(
+    cells: u32,
+    code: impl Fn(u32, usize) -> u32,
+    tests: &Tests,
+) -> impl Iterator<Item = u32> {
     (0..cells).filter(move |cell| {
         tests.iter().all(|(place, negated, wanted)| {
             let code = code(*cell, *place);

@@ -1,4 +1,5 @@
-//! What counts and sums are grouped by: a field, or the ids of one kind among all that a record names.
+//! What counts and sums are grouped by: a field, or the ids of one kind among all that a record
+//! names.
 
 use crate::error::{Error, Result};
 use crate::event::{Columns, FIELDS, Field, FieldKind, clip};
@@ -37,12 +38,17 @@ impl By {
     /// # Errors
     /// Anything else; the message names the parameter.
     pub(crate) fn parse(parameter: &str, name: &str) -> Result<Self> {
-        if let Some(kind) = name.strip_prefix(Field::RelatedIds.name()).and_then(|rest| rest.strip_prefix('.')) {
+        if let Some(kind) =
+            name.strip_prefix(Field::RelatedIds.name()).and_then(|rest| rest.strip_prefix('.'))
+        {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
             if kind.is_empty() || kind.len() > KIND_MAX || !kind.bytes().all(plain) {
                 return Err(Error::parameter(
                     parameter,
-                    format!("{:?} is no kind of related ids, such as related_ids.quota", clip(name, 60)),
+                    format!(
+                        "{:?} is no kind of related ids, such as related_ids.quota",
+                        clip(name, 60)
+                    ),
                 ));
             }
             return Ok(Self::Related(kind.into()));
@@ -67,7 +73,12 @@ impl By {
     }
 
     /// Calls with each value that an event has, until that fails; says how many those were.
-    pub(in crate::query) fn each(&self, columns: &Columns, row: usize, mut call: impl FnMut(&str) -> Result<()>) -> Result<usize> {
+    pub(in crate::query) fn each(
+        &self,
+        columns: &Columns,
+        row: usize,
+        mut call: impl FnMut(&str) -> Result<()>,
+    ) -> Result<usize> {
         let mut found = 0;
         match self {
             Self::Field(field) => {
@@ -78,7 +89,9 @@ impl By {
             }
             Self::Related(kind) => {
                 for related in columns.list(Field::RelatedIds, row) {
-                    if let Some(id) = related.strip_prefix(kind.as_ref()).and_then(|rest| rest.strip_prefix(':')) {
+                    if let Some(id) =
+                        related.strip_prefix(kind.as_ref()).and_then(|rest| rest.strip_prefix(':'))
+                    {
                         call(id)?;
                         found += 1;
                     }

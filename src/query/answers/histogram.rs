@@ -47,7 +47,8 @@ pub struct Bucket {
     pub start: Timestamp,
     /// How many events.
     pub count: u64,
-    /// How many of them by value of the `by` field; an event without a value counts only in `count`.
+    /// How many of them by value of the `by` field; an event without a value counts only in
+    /// `count`.
     pub by: BTreeMap<String, u64>,
 }
 
@@ -56,7 +57,12 @@ impl SnapshotReader<'_> {
     ///
     /// # Errors
     /// More than [`BUCKETS_MAX`] buckets, or a segment that cannot be read.
-    pub fn histogram(&self, scope: &Scope, filter: &Filter, query: &HistogramQuery) -> Result<(Histogram, Explain)> {
+    pub fn histogram(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        query: &HistogramQuery,
+    ) -> Result<(Histogram, Explain)> {
         let (first, last) = self.extent(scope, filter);
         let span = last.saturating_sub(first);
         let interval = query.interval.clone().unwrap_or_else(|| Interval::auto(span));
@@ -64,23 +70,39 @@ impl SnapshotReader<'_> {
         check_buckets(span / interval.millis(), &interval)?;
         let calendar = Calendar { interval, zone: query.time_zone.unwrap_or(Tz::UTC) };
         let vocabulary = &self.snapshot.vocabulary;
-        // Without conditions and groups, where buckets begin among the rows is all there is to find.
+        // Without conditions and groups, where buckets begin among the rows is all there is to
+        // find.
         let plain = filter.clauses.is_empty() && query.by.is_none();
-        let summary = |summarized: &Summarized<'_>| if plain { Ok(None) } else { summarized.histogram(&calendar, query.by) };
+        let summary = |summarized: &Summarized<'_>| {
+            if plain { Ok(None) } else { summarized.histogram(&calendar, query.by) }
+        };
         let by_rows = |run: &Run<'_>, rows: Rows| match query.by {
             None => counts_of(run, &rows, &calendar),
             Some(field) => match vocabulary.coded(run.source, field)? {
                 Some(coded) => {
                     self.budget.spend(rows.len() as u64 * VALUE_WORK / 4)?;
-                    counts_by_code(run, &rows, &calendar, &coded, |numbers| vocabulary.texts(field, numbers))
+                    counts_by_code(run, &rows, &calendar, &coded, |numbers| {
+                        vocabulary.texts(field, numbers)
+                    })
                 }
                 None => counts_by(run, &rows, &calendar, field, self.budget),
             },
         };
         let (mut totals, mut room) = (BTreeMap::new(), self.budget.room());
-        let add = |buckets: Vec<Bucket>| buckets.into_iter().try_for_each(|bucket| add_to(&mut totals, bucket, query.by, &mut room));
-        let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
-        Ok((Histogram { interval: calendar.interval.text().to_owned(), buckets: fill(totals, &calendar)? }, explain))
+        let add = |buckets: Vec<Bucket>| {
+            buckets
+                .into_iter()
+                .try_for_each(|bucket| add_to(&mut totals, bucket, query.by, &mut room))
+        };
+        let explain =
+            self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
+        Ok((
+            Histogram {
+                interval: calendar.interval.text().to_owned(),
+                buckets: fill(totals, &calendar)?,
+            },
+            explain,
+        ))
     }
 
     /// The first and last moment that events in scope and period can have, in milliseconds.
@@ -94,8 +116,17 @@ impl SnapshotReader<'_> {
     }
 }
 
-fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>, room: &mut GroupMemory) -> Result<()> {
-    let total = totals.entry(bucket.start.millis()).or_insert_with(|| Bucket { start: bucket.start, count: 0, by: BTreeMap::new() });
+fn add_to(
+    totals: &mut BTreeMap<i64, Bucket>,
+    bucket: Bucket,
+    by: Option<Field>,
+    room: &mut GroupMemory,
+) -> Result<()> {
+    let total = totals.entry(bucket.start.millis()).or_insert_with(|| Bucket {
+        start: bucket.start,
+        count: 0,
+        by: BTreeMap::new(),
+    });
     total.count += bucket.count;
     for (value, count) in bucket.by {
         match total.by.get_mut(&value) {
@@ -109,7 +140,8 @@ fn add_to(totals: &mut BTreeMap<i64, Bucket>, bucket: Bucket, by: Option<Field>,
     Ok(())
 }
 
-/// Room for a value in a bucket: a narrow interval by a field of many values has more of those than events.
+/// Room for a value in a bucket: a narrow interval by a field of many values has more of those than
+/// events.
 fn take_room(room: &mut GroupMemory, by: Option<Field>, value: &str) -> Result<()> {
     room.take(by.map_or("time", Field::name), value.len() + VALUE_BYTES)
 }
@@ -125,7 +157,11 @@ fn fill(totals: BTreeMap<i64, Bucket>, calendar: &Calendar) -> Result<Vec<Bucket
             if next >= start {
                 break;
             }
-            buckets.push(Bucket { start: Timestamp::from_millis(next), count: 0, by: BTreeMap::new() });
+            buckets.push(Bucket {
+                start: Timestamp::from_millis(next),
+                count: 0,
+                by: BTreeMap::new(),
+            });
         }
         buckets.push(bucket);
         check_buckets(buckets.len() as i64, &calendar.interval)?;
@@ -137,13 +173,22 @@ fn check_buckets(buckets: i64, interval: &Interval) -> Result<()> {
     if buckets <= BUCKETS_MAX {
         return Ok(());
     }
-    let what = format!("{} over this period makes more than {BUCKETS_MAX} buckets; choose a wider one", interval.text());
+    let what = format!(
+        "{} over this period makes more than {BUCKETS_MAX} buckets; choose a wider one",
+        interval.text()
+    );
     Err(Error::parameter("interval", what))
 }
 
-/// Rows of a tenant descend in time, so a bucket is a stretch of rows, and its end is found by binary search. Hands over where
-/// each bucket begins and the places of its rows in `rows`; a run of several tenants has a bucket of each.
-fn each_bucket(run: &Run<'_>, rows: &Rows, calendar: &Calendar, mut take: impl FnMut(i64, Range<usize>)) -> Result<()> {
+/// Rows of a tenant descend in time, so a bucket is a stretch of rows, and its end is found by
+/// binary search. Hands over where each bucket begins and the places of its rows in `rows`; a run
+/// of several tenants has a bucket of each.
+fn each_bucket(
+    run: &Run<'_>,
+    rows: &Rows,
+    calendar: &Calendar,
+    mut take: impl FnMut(i64, Range<usize>),
+) -> Result<()> {
     let index = run.source.places()?;
     if !run.is_wide() {
         bucket_part(&index, rows, 0..rows.len(), calendar, &mut take);
@@ -158,7 +203,13 @@ fn each_bucket(run: &Run<'_>, rows: &Rows, calendar: &Calendar, mut take: impl F
     Ok(())
 }
 
-fn bucket_part(index: &SourceKeys<'_>, rows: &Rows, part: Range<usize>, calendar: &Calendar, take: &mut dyn FnMut(i64, Range<usize>)) {
+fn bucket_part(
+    index: &SourceKeys<'_>,
+    rows: &Rows,
+    part: Range<usize>,
+    calendar: &Calendar,
+    take: &mut dyn FnMut(i64, Range<usize>),
+) {
     let (mut place, end) = (part.start, part.end);
     let time = |place: usize| index.time(rows.at(place)).millis();
     while place < end {
@@ -181,8 +232,14 @@ fn bucket_part(index: &SourceKeys<'_>, rows: &Rows, part: Range<usize>, calendar
 
 fn counts_of(run: &Run<'_>, rows: &Rows, calendar: &Calendar) -> Result<Vec<Bucket>> {
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
-    each_bucket(run, rows, calendar, |start, places| *counts.entry(start).or_default() += places.len() as u64)?;
-    let bucket = |(start, count)| Bucket { start: Timestamp::from_millis(start), count, by: BTreeMap::new() };
+    each_bucket(run, rows, calendar, |start, places| {
+        *counts.entry(start).or_default() += places.len() as u64
+    })?;
+    let bucket = |(start, count)| Bucket {
+        start: Timestamp::from_millis(start),
+        count,
+        by: BTreeMap::new(),
+    };
     Ok(counts.into_iter().map(bucket).collect())
 }
 
@@ -207,7 +264,9 @@ fn counts_by_code(
             by_code[code as usize] += 1;
         };
         match rows {
-            Rows::Range(range) => coded.codes.each(range.start + places.start as u32..range.start + places.end as u32, &mut add),
+            Rows::Range(range) => coded
+                .codes
+                .each(range.start + places.start as u32..range.start + places.end as u32, &mut add),
             Rows::List(rows) => rows[places].iter().for_each(|row| add(coded.codes.get(*row))),
         }
         for code in seen.drain(..) {
@@ -218,20 +277,33 @@ fn counts_by_code(
         // An event without a value counts only in the bucket.
         by.remove(&0);
         let numbers: Vec<u32> = by.keys().map(|code| coded.numbers[*code as usize - 1]).collect();
-        let by = texts(numbers.into_iter()).iter().map(ToString::to_string).zip(by.into_values()).collect();
+        let by = texts(numbers.into_iter())
+            .iter()
+            .map(ToString::to_string)
+            .zip(by.into_values())
+            .collect();
         Bucket { start: Timestamp::from_millis(start), count, by }
     };
     Ok(counts.into_iter().map(bucket).collect())
 }
 
-fn counts_by(run: &Run<'_>, rows: &Rows, calendar: &Calendar, field: Field, budget: &QueryBudget) -> Result<Vec<Bucket>> {
+fn counts_by(
+    run: &Run<'_>,
+    rows: &Rows,
+    calendar: &Calendar,
+    field: Field,
+    budget: &QueryBudget,
+) -> Result<Vec<Bucket>> {
     let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
     let mut room = budget.room();
     run.source.each_columns(rows, &[Field::Time, field], &mut budget.pace(), |columns| {
         for row in 0..columns.rows() {
             let start = calendar.start(columns.time(Field::Time, row).unwrap_or_default().millis());
-            let bucket =
-                buckets.entry(start).or_insert_with(|| Bucket { start: Timestamp::from_millis(start), count: 0, by: BTreeMap::new() });
+            let bucket = buckets.entry(start).or_insert_with(|| Bucket {
+                start: Timestamp::from_millis(start),
+                count: 0,
+                by: BTreeMap::new(),
+            });
             bucket.count += 1;
             if let Some(value) = value_of(&columns, field, row) {
                 match bucket.by.get_mut(value) {

@@ -9,13 +9,16 @@ use chrono_tz::Tz;
 /// About how many buckets `interval=auto` makes.
 const BUCKETS_AUTO: i64 = 60;
 /// The intervals that `interval=auto` chooses from, in the order tried.
-const NICE: &[&str] =
-    &["1s", "5s", "10s", "30s", "1m", "5m", "10m", "30m", "1h", "3h", "6h", "12h", "1d", "2d", "1w", "2w", "4w", "12w", "52w"];
+const NICE: &[&str] = &[
+    "1s", "5s", "10s", "30s", "1m", "5m", "10m", "30m", "1h", "3h", "6h", "12h", "1d", "2d", "1w",
+    "2w", "4w", "12w", "52w",
+];
 /// Monday, 1970-01-05: where weeks begin.
 const MONDAY_MS: i64 = 4 * DAY_MS;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-/// The longest stretch that a change of clocks has skipped: a day, when Samoa crossed the date line.
+/// The longest stretch that a change of clocks has skipped: a day, when Samoa crossed the date
+/// line.
 const GAP_MINUTES_MAX: i64 = 25 * 60;
 
 /// The width of a bucket. Buckets begin at multiples of it, those of weeks on a Monday.
@@ -31,13 +34,18 @@ impl Interval {
     /// # Errors
     /// Any other text; the message names the parameter `interval`.
     pub fn parse(text: &str) -> Result<Self> {
-        let millis = parse_duration(text).ok_or_else(|| Error::parameter("interval", "write a number and s, m, h, d or w, or auto"))?;
+        let millis = parse_duration(text).ok_or_else(|| {
+            Error::parameter("interval", "write a number and s, m, h, d or w, or auto")
+        })?;
         Ok(Self { text: text.to_owned(), millis })
     }
 
     /// An interval that makes a readable number of buckets of a span in milliseconds.
     pub(in crate::query) fn auto(span: i64) -> Self {
-        let interval = |text: &&str| Self { text: (*text).to_owned(), millis: parse_duration(text).expect("the list holds durations") };
+        let interval = |text: &&str| Self {
+            text: (*text).to_owned(),
+            millis: parse_duration(text).expect("the list holds durations"),
+        };
         let fits = NICE.iter().map(interval).find(|interval| span / interval.millis < BUCKETS_AUTO);
         fits.unwrap_or_else(|| interval(&"52w"))
     }
@@ -63,7 +71,12 @@ impl Interval {
 /// # Errors
 /// An unknown name; the message names the parameter `time_zone`.
 pub fn parse_time_zone(name: &str) -> Result<Tz> {
-    let known = || format!("{:?} is no time zone of the IANA database, such as Asia/Shanghai or UTC", crate::event::clip(name, 60));
+    let known = || {
+        format!(
+            "{:?} is no time zone of the IANA database, such as Asia/Shanghai or UTC",
+            crate::event::clip(name, 60)
+        )
+    };
     name.parse().map_err(|_| Error::parameter("time_zone", known()))
 }
 
@@ -77,8 +90,9 @@ pub(in crate::query) struct Calendar {
 impl Calendar {
     /// Where the bucket of a moment begins. Never descends as moments ascend.
     ///
-    /// Buckets of more than an hour begin at multiples on the wall clock, so a day lasts 23 or 25 hours when clocks change.
-    /// Up to an hour, the hour that is lived through twice is two buckets.
+    /// Buckets of more than an hour begin at multiples on the wall clock, so a day lasts 23 or 25
+    /// hours when clocks change. Up to an hour, the hour that is lived through twice is two
+    /// buckets.
     pub(in crate::query) fn start(&self, millis: i64) -> i64 {
         let offset = self.offset(millis);
         let start = self.interval.floor(millis.saturating_add(offset)).saturating_sub(offset);
@@ -109,14 +123,26 @@ impl Calendar {
             return 0;
         }
         let moment = DateTime::<Utc>::from_timestamp_millis(millis).unwrap_or_default();
-        i64::from(self.zone.offset_from_utc_datetime(&moment.naive_utc()).fix().local_minus_utc()) * 1_000
+        i64::from(self.zone.offset_from_utc_datetime(&moment.naive_utc()).fix().local_minus_utc())
+            * 1_000
     }
 
-    /// The first moment at which the wall clock shows a time, or the moment at which clocks skipped it.
+    /// The first moment at which the wall clock shows a time, or the moment at which clocks skipped
+    /// it.
     fn moment_of(&self, wall: i64) -> i64 {
-        let naive = |wall: i64| DateTime::<Utc>::from_timestamp_millis(wall).map_or(NaiveDateTime::MIN, |moment| moment.naive_utc());
-        let resolve = |wall: i64| self.zone.from_local_datetime(&naive(wall)).earliest().map(|moment| moment.timestamp_millis());
-        (0..=GAP_MINUTES_MAX).find_map(|minutes| resolve(wall + minutes * MINUTE_MS)).unwrap_or(wall)
+        let naive = |wall: i64| {
+            DateTime::<Utc>::from_timestamp_millis(wall)
+                .map_or(NaiveDateTime::MIN, |moment| moment.naive_utc())
+        };
+        let resolve = |wall: i64| {
+            self.zone
+                .from_local_datetime(&naive(wall))
+                .earliest()
+                .map(|moment| moment.timestamp_millis())
+        };
+        (0..=GAP_MINUTES_MAX)
+            .find_map(|minutes| resolve(wall + minutes * MINUTE_MS))
+            .unwrap_or(wall)
     }
 }
 
@@ -127,11 +153,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn calendar(interval: &str, zone: &str) -> Calendar {
-        Calendar { interval: Interval::parse(interval).expect("an interval"), zone: parse_time_zone(zone).expect("a zone") }
+        Calendar {
+            interval: Interval::parse(interval).expect("an interval"),
+            zone: parse_time_zone(zone).expect("a zone"),
+        }
     }
 
     fn start(interval: &str, zone: &str, moment: &str) -> String {
-        let millis = calendar(interval, zone).start(Timestamp::parse(moment).expect("a time").millis());
+        let millis =
+            calendar(interval, zone).start(Timestamp::parse(moment).expect("a time").millis());
         Timestamp::from_millis(millis).to_string()
     }
 
@@ -145,9 +175,18 @@ mod tests {
 
     #[test]
     fn days_begin_at_midnight_of_the_wall_clock() {
-        assert_eq!(start("1d", "Asia/Shanghai", "2026-06-30T15:59:59Z"), "2026-06-29T16:00:00.000Z");
-        assert_eq!(start("1d", "Asia/Shanghai", "2026-06-30T16:00:00Z"), "2026-06-30T16:00:00.000Z");
-        assert_eq!(start("1w", "America/New_York", "2026-06-30T00:00:00Z"), "2026-06-29T04:00:00.000Z");
+        assert_eq!(
+            start("1d", "Asia/Shanghai", "2026-06-30T15:59:59Z"),
+            "2026-06-29T16:00:00.000Z"
+        );
+        assert_eq!(
+            start("1d", "Asia/Shanghai", "2026-06-30T16:00:00Z"),
+            "2026-06-30T16:00:00.000Z"
+        );
+        assert_eq!(
+            start("1w", "America/New_York", "2026-06-30T00:00:00Z"),
+            "2026-06-29T04:00:00.000Z"
+        );
     }
 
     #[test]
@@ -158,17 +197,35 @@ mod tests {
             let start = calendar.start(Timestamp::parse(moment).expect("a time").millis());
             (calendar.next(start) - start) / HOUR_MS
         };
-        assert_eq!((day("2026-03-07T12:00:00Z"), day("2026-03-08T12:00:00Z"), day("2026-11-01T12:00:00Z")), (24, 23, 25));
+        assert_eq!(
+            (day("2026-03-07T12:00:00Z"), day("2026-03-08T12:00:00Z"), day("2026-11-01T12:00:00Z")),
+            (24, 23, 25)
+        );
         // One o'clock comes twice, and is two buckets of an hour, but one of three.
-        assert_eq!(start("1h", "America/New_York", "2026-11-01T05:30:00Z"), "2026-11-01T05:00:00.000Z");
-        assert_eq!(start("1h", "America/New_York", "2026-11-01T06:30:00Z"), "2026-11-01T06:00:00.000Z");
-        assert_eq!(start("3h", "America/New_York", "2026-11-01T06:30:00Z"), "2026-11-01T04:00:00.000Z");
+        assert_eq!(
+            start("1h", "America/New_York", "2026-11-01T05:30:00Z"),
+            "2026-11-01T05:00:00.000Z"
+        );
+        assert_eq!(
+            start("1h", "America/New_York", "2026-11-01T06:30:00Z"),
+            "2026-11-01T06:00:00.000Z"
+        );
+        assert_eq!(
+            start("3h", "America/New_York", "2026-11-01T06:30:00Z"),
+            "2026-11-01T04:00:00.000Z"
+        );
         // Two o'clock does not come, so what begins there begins at three.
-        assert_eq!(start("2h", "America/New_York", "2026-03-08T07:30:00Z"), "2026-03-08T07:00:00.000Z");
+        assert_eq!(
+            start("2h", "America/New_York", "2026-03-08T07:30:00Z"),
+            "2026-03-08T07:00:00.000Z"
+        );
         // Midnight does not come in Beirut on 2026-03-29.
         assert_eq!(start("1d", "Asia/Beirut", "2026-03-29T12:00:00Z"), "2026-03-28T22:00:00.000Z");
         // Half an hour, on Lord Howe Island.
-        assert_eq!(start("1d", "Australia/Lord_Howe", "2026-04-05T02:00:00Z"), "2026-04-04T13:00:00.000Z");
+        assert_eq!(
+            start("1d", "Australia/Lord_Howe", "2026-04-05T02:00:00Z"),
+            "2026-04-04T13:00:00.000Z"
+        );
     }
 
     #[test]

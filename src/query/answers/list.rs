@@ -1,8 +1,8 @@
 //! Lists: pages of events in time order, at any depth, that stay right while new events arrive.
 //!
-//! A page begins after an event, named by its time and sequence number, not at an offset: events that arrive later
-//! change neither what was shown nor what comes next. Runs are visited in the order of the list, and only while one can
-//! still have an event that belongs on the page.
+//! A page begins after an event, named by its time and sequence number, not at an offset: events
+//! that arrive later change neither what was shown nor what comes next. Runs are visited in the
+//! order of the list, and only while one can still have an event that belongs on the page.
 
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most events on a page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
-/// A page ends early where the records on it have so many bytes: a thousand of the largest would be a gibibyte.
+/// A page ends early where the records on it have so many bytes: a thousand of the largest would be
+/// a gibibyte.
 const PAGE_BYTES: u64 = 32 << 20;
 /// Rows at the end of a range that are looked at first when the list runs from the oldest.
 const WINDOW_ROWS: u32 = 4_096;
@@ -75,18 +76,22 @@ impl<'a> SnapshotReader<'a> {
         let order = if backward { query.order.reversed() } else { query.order };
         let start = query.around.map(|moment| start_at(moment, query.order));
         let after = query.cursor.map(|cursor| cursor.key).or(start);
-        let (mut events, more, explain) = self.walk(scope, filter, ListWalk { order, after }, query.limit)?;
+        let (mut events, more, explain) =
+            self.walk(scope, filter, ListWalk { order, after }, query.limit)?;
         if backward {
             events.reverse();
         }
-        let cursor = |event: Option<&Event>, backward| event.map(|event| PageCursor { key: event.key(), backward });
+        let cursor = |event: Option<&Event>, backward| {
+            event.map(|event| PageCursor { key: event.key(), backward })
+        };
         let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
-        // Where the walk came from there is something, or the walk would not have begun there; but a beginning by time
-        // may be the list's own.
+        // Where the walk came from there is something, or the walk would not have begun there; but
+        // a beginning by time may be the list's own.
         let behind = |place: Option<PageCursor>| -> Result<Option<PageCursor>> {
             let Some(place) = place else { return Ok(None) };
             let from = if place.backward { query.order.reversed() } else { query.order };
-            let (found, _, _) = self.walk(scope, filter, ListWalk { order: from, after: Some(place.key) }, 1)?;
+            let (found, _, _) =
+                self.walk(scope, filter, ListWalk { order: from, after: Some(place.key) }, 1)?;
             Ok((!found.is_empty()).then_some(place))
         };
         let (next, prev) = match (backward, after.is_some()) {
@@ -98,12 +103,19 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// The first `limit` events of a walk, whether there are more, and how they were found.
-    fn walk(&self, scope: &Scope, filter: &Filter, walk: ListWalk, limit: usize) -> Result<(Vec<Event>, bool, Explain)> {
+    fn walk(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        walk: ListWalk,
+        limit: usize,
+    ) -> Result<(Vec<Event>, bool, Explain)> {
         let mut runs = self.runs(scope, filter);
         runs.retain(|run| walk.reaches(run));
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
         let together = scope.named().is_none() && self.forced.is_none();
-        let (mut hits, steps) = Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
+        let (mut hits, steps) =
+            Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
         let events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
@@ -112,18 +124,33 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// The first `limit` rows of a run in the walk's direction.
-    pub(in crate::query) fn hits(&self, run: &Run<'_>, filter: &Filter, walk: ListWalk, limit: usize) -> Result<(Vec<u32>, ExplainedRun)> {
+    pub(in crate::query) fn hits(
+        &self,
+        run: &Run<'_>,
+        filter: &Filter,
+        walk: ListWalk,
+        limit: usize,
+    ) -> Result<(Vec<u32>, ExplainedRun)> {
         self.hits_in(run, filter, self.range_of(run, filter, walk)?, walk.order, limit)
     }
 
     /// The rows of a run that lie in the filter's period, and that the walk comes to.
-    pub(in crate::query) fn range_of(&self, run: &Run<'_>, filter: &Filter, walk: ListWalk) -> Result<Range<u32>> {
+    pub(in crate::query) fn range_of(
+        &self,
+        run: &Run<'_>,
+        filter: &Filter,
+        walk: ListWalk,
+    ) -> Result<Range<u32>> {
         let mut range = run.range(filter)?;
         if let Some(after) = walk.after {
             let inside = run.tenant.oldest() <= after.time && run.tenant.newest() >= after.time;
             match walk.order {
-                SortOrder::Descending if inside => range.start = run.source.seek(&range, after, false)?,
-                SortOrder::Ascending if inside => range.end = run.source.seek(&range, after, true)?,
+                SortOrder::Descending if inside => {
+                    range.start = run.source.seek(&range, after, false)?
+                }
+                SortOrder::Ascending if inside => {
+                    range.end = run.source.seek(&range, after, true)?
+                }
                 _ => {}
             }
         }
@@ -148,9 +175,15 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// The last `limit` rows of a range that match. Posting lists run forward only, so the range is taken in windows
-    /// from its end, each four times the one before.
-    fn last_hits(&self, run: &Run<'_>, filter: &Filter, range: Range<u32>, limit: usize) -> Result<(Vec<u32>, ExplainedRun)> {
+    /// The last `limit` rows of a range that match. Posting lists run forward only, so the range is
+    /// taken in windows from its end, each four times the one before.
+    fn last_hits(
+        &self,
+        run: &Run<'_>,
+        filter: &Filter,
+        range: Range<u32>,
+        limit: usize,
+    ) -> Result<(Vec<u32>, ExplainedRun)> {
         let mut end = range.end;
         let mut window = WINDOW_ROWS;
         let mut found = Vec::new();
@@ -186,8 +219,8 @@ impl<'a> SnapshotReader<'a> {
         self.fetch_within(runs, hits, u64::MAX)
     }
 
-    /// The events of the first hits, in the order of the hits: as many as there are until their records have about so many bytes, and
-    /// one at least.
+    /// The events of the first hits, in the order of the hits: as many as there are until their
+    /// records have about so many bytes, and one at least.
     fn fetch_within(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Event>> {
         let events = self.fetch_some(runs, hits, most)?;
         let mut left = most;
@@ -196,7 +229,8 @@ impl<'a> SnapshotReader<'a> {
             left = left.saturating_sub(event.original.len() as u64);
             before > 0
         };
-        let whole: Vec<Event> = events.into_iter().map_while(|event| event).take_while(fits).collect();
+        let whole: Vec<Event> =
+            events.into_iter().map_while(|event| event).take_while(fits).collect();
         match hits {
             // The first one was among those that were too many.
             [first, ..] if whole.is_empty() => self.fetch(runs, std::slice::from_ref(first)),
@@ -209,11 +243,13 @@ impl<'a> SnapshotReader<'a> {
         (TOGETHER_BYTES / source.record_bytes(1).max(1)).clamp(APART as u64, TOGETHER_ROWS) as usize
     }
 
-    /// The events of the hits, in the order of the hits; without some where their records have more than so many bytes.
+    /// The events of the hits, in the order of the hits; without some where their records have more
+    /// than so many bytes.
     fn fetch_some(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Option<Event>>> {
         let order = in_rows_order(hits);
         let split = |group: &'_ [usize]| {
-            let apart = (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
+            let apart =
+                (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
             if apart { APART_ROWS } else { Self::rows_together(runs[hits[group[0]].1].source) }
         };
         let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
@@ -228,16 +264,28 @@ impl<'a> SnapshotReader<'a> {
             let source = runs[hits[group[0]].1].source;
             let found = source.events(&rows)?;
             if found.len() != rows.len() {
-                return Err(Error::corrupt(format!("{} gave {} of {} rows", source.name(), found.len(), rows.len())));
+                return Err(Error::corrupt(format!(
+                    "{} gave {} of {} rows",
+                    source.name(),
+                    found.len(),
+                    rows.len()
+                )));
             }
-            bytes.fetch_add(found.iter().map(|event| event.original.len() as u64).sum(), Ordering::Relaxed);
+            bytes.fetch_add(
+                found.iter().map(|event| event.original.len() as u64).sum(),
+                Ordering::Relaxed,
+            );
             Ok(found)
         };
         // Hits that are scattered are read on all cores.
         let spread = groups.len() >= 3;
         let found: Vec<Vec<Event>> = self.part(spread, || {
             bytes.store(0, Ordering::Relaxed);
-            if spread { groups.par_iter().map(read).collect() } else { groups.iter().map(read).collect() }
+            if spread {
+                groups.par_iter().map(read).collect()
+            } else {
+                groups.iter().map(read).collect()
+            }
         })?;
         let mut events: Vec<Option<Event>> = Vec::new();
         events.resize_with(hits.len(), || None);
@@ -275,9 +323,11 @@ pub(in crate::query) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
     order
 }
 
-/// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking those is what a list page costs.
+/// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking
+/// those is what a list page costs.
 const APART: usize = 16;
-/// Rows that lie together are read so many at a time at most, or as many as have so many bytes of records.
+/// Rows that lie together are read so many at a time at most, or as many as have so many bytes of
+/// records.
 const TOGETHER_ROWS: u64 = 256;
 const TOGETHER_BYTES: u64 = 4 << 20;
 /// So many of such rows are read by one core.

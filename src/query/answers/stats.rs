@@ -1,4 +1,5 @@
-//! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of a field.
+//! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of
+//! a field.
 
 use crate::access::Scope;
 use crate::error::Result;
@@ -13,16 +14,19 @@ use crate::query::source::RowSource;
 use crate::query::{Explain, Run, SnapshotReader};
 use hashbrown::HashMap;
 
-/// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may be many.
+/// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may
+/// be many.
 const BASE: i128 = 10_i128.pow(18);
 
 /// What all events that count have.
-pub(in crate::query) const HAS_AMOUNT: FieldCondition = FieldCondition { field: Field::Amount, negated: false, test: Test::Present };
+pub(in crate::query) const HAS_AMOUNT: FieldCondition =
+    FieldCondition { field: Field::Amount, negated: false, test: Test::Present };
 
 /// What the amounts of one group come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmountGroup {
-    /// The value of the field that was grouped by; `None` for events without a value, or if nothing was grouped by.
+    /// The value of the field that was grouped by; `None` for events without a value, or if nothing
+    /// was grouped by.
     pub value: Option<String>,
     /// How many events of the group have an amount.
     pub count: u64,
@@ -115,15 +119,22 @@ impl AmountGroup {
 }
 
 impl SnapshotReader<'_> {
-    /// What the amounts of the events that match come to, by the values of a field or the ids of a kind: the largest groups
-    /// first, equal ones in the order of the value. Events without an amount do not count.
+    /// What the amounts of the events that match come to, by the values of a field or the ids of a
+    /// kind: the largest groups first, equal ones in the order of the value. Events without an
+    /// amount do not count.
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn stats(&self, scope: &Scope, filter: &Filter, by: Option<impl Into<By>>) -> Result<(Vec<AmountGroup>, Explain)> {
+    pub fn stats(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        by: Option<impl Into<By>>,
+    ) -> Result<(Vec<AmountGroup>, Explain)> {
         let by: Option<By> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
-        // Only events with an amount count, and they are few: so they lead, and the other conditions are asked of them.
+        // Only events with an amount count, and they are few: so they lead, and the other
+        // conditions are asked of them.
         let mut filter = filter.clone();
         filter.clauses.push(Clause::Field(HAS_AMOUNT));
         let filter = &filter;
@@ -136,15 +147,27 @@ impl SnapshotReader<'_> {
             Some(amounts) => match groups_by_code(run, &amounts, by.as_ref(), vocabulary)? {
                 Some(groups) => Ok(groups),
                 // Few events have an amount, and only of those the column is needed.
-                None => groups_by_column(run, &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()), by.as_ref(), self.budget),
+                None => groups_by_column(
+                    run,
+                    &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()),
+                    by.as_ref(),
+                    self.budget,
+                ),
             },
             None => groups_by_column(run, &rows, by.as_ref(), self.budget),
         };
         let (mut totals, mut room) = (GroupTotals::default(), self.budget.room());
-        let add = |groups: Groups| groups.into_iter().try_for_each(|(of, group)| totals.add(of, &group, by.as_ref(), &mut room));
-        let explain = self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
+        let add = |groups: Groups| {
+            groups
+                .into_iter()
+                .try_for_each(|(of, group)| totals.add(of, &group, by.as_ref(), &mut room))
+        };
+        let explain =
+            self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
         let mut groups = totals.finish(by.as_ref().and_then(By::field), vocabulary);
-        groups.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value)));
+        groups.sort_unstable_by(|left, right| {
+            right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value))
+        });
         Ok((groups, explain))
     }
 }
@@ -194,7 +217,13 @@ struct GroupTotals {
 }
 
 impl GroupTotals {
-    fn add(&mut self, of: Of, group: &AmountGroup, by: Option<&By>, room: &mut GroupMemory) -> Result<()> {
+    fn add(
+        &mut self,
+        of: Of,
+        group: &AmountGroup,
+        by: Option<&By>,
+        room: &mut GroupMemory,
+    ) -> Result<()> {
         if let (Some(by), Some(bytes)) = (by, self.new_bytes(&of)) {
             room.take(by, bytes)?;
         }
@@ -206,7 +235,9 @@ impl GroupTotals {
         let total = match of {
             Of::Number(number) => self.numbered.group(number, || AmountGroup::of(group.min)),
             Of::Nothing => self.named.entry(None).or_insert_with(|| AmountGroup::of(group.min)),
-            Of::Text(text) => self.named.entry(Some(text)).or_insert_with(|| AmountGroup::of(group.min)),
+            Of::Text(text) => {
+                self.named.entry(Some(text)).or_insert_with(|| AmountGroup::of(group.min))
+            }
         };
         total.join(group);
     }
@@ -215,18 +246,21 @@ impl GroupTotals {
     fn new_bytes(&self, of: &Of) -> Option<usize> {
         match of {
             Of::Number(number) => {
-                let there = self.numbered.places.get(*number as usize).is_some_and(|place| *place > 0);
+                let there =
+                    self.numbered.places.get(*number as usize).is_some_and(|place| *place > 0);
                 (!there).then_some(size_of::<AmountGroup>())
             }
             Of::Nothing => None,
-            Of::Text(text) => (!self.named.contains_key(&Some(text.clone()))).then_some(size_of::<AmountGroup>() + text.len()),
+            Of::Text(text) => (!self.named.contains_key(&Some(text.clone())))
+                .then_some(size_of::<AmountGroup>() + text.len()),
         }
     }
 
     /// The groups with their values: what some segments tell by number and others by text is one.
     fn finish(mut self, field: Option<Field>, vocabulary: &Vocabulary) -> Vec<AmountGroup> {
         let numbered = std::mem::take(&mut self.numbered).groups;
-        let texts = field.map(|field| vocabulary.texts(field, numbered.iter().map(|(number, _)| *number)));
+        let texts =
+            field.map(|field| vocabulary.texts(field, numbered.iter().map(|(number, _)| *number)));
         for (text, (_, group)) in texts.into_iter().flatten().zip(numbered) {
             self.join(Of::Text(text.to_string()), &group);
         }
@@ -239,7 +273,10 @@ fn groups_of(parts: Vec<ValueTotal>) -> Groups {
     let group = |(of, total): ValueTotal| {
         let mut sum = Sum::default();
         sum.add(total.sum);
-        (of, AmountGroup { value: None, count: total.count, sum, min: total.least, max: total.most })
+        (
+            of,
+            AmountGroup { value: None, count: total.count, sum, min: total.least, max: total.most },
+        )
     };
     parts.into_iter().map(group).collect()
 }
@@ -266,7 +303,12 @@ fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>
 }
 
 /// The groups of a run by the codes of a field, or as one; `None` if there are no codes.
-fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, vocabulary: &Vocabulary) -> Result<Option<Groups>> {
+fn groups_by_code(
+    run: &Run<'_>,
+    amounts: &[(u32, Amount)],
+    by: Option<&By>,
+    vocabulary: &Vocabulary,
+) -> Result<Option<Groups>> {
     let coded = match by {
         None => None,
         Some(by) => {
@@ -287,7 +329,12 @@ fn groups_by_code(run: &Run<'_>, amounts: &[(u32, Amount)], by: Option<&By>, voc
     Ok(Some(groups.groups.into_iter().map(|(code, group)| (of(code), group)).collect()))
 }
 
-fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>, budget: &QueryBudget) -> Result<Groups> {
+fn groups_by_column(
+    run: &Run<'_>,
+    rows: &Rows,
+    by: Option<&By>,
+    budget: &QueryBudget,
+) -> Result<Groups> {
     let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
     let mut groups: HashMap<Of, AmountGroup> = HashMap::new();
     let mut room = budget.room();
@@ -301,7 +348,9 @@ fn groups_by_column(run: &Run<'_>, rows: &Rows, by: Option<&By>, budget: &QueryB
                 groups.entry(of).or_insert_with(|| AmountGroup::of(amount)).add(amount);
                 Ok(())
             };
-            let found = by.map_or(Ok(0), |by| by.each(&columns, row, |value| add(Of::Text(value.to_owned()), value.len())))?;
+            let found = by.map_or(Ok(0), |by| {
+                by.each(&columns, row, |value| add(Of::Text(value.to_owned()), value.len()))
+            })?;
             if found == 0 {
                 add(Of::Nothing, 0)?;
             }

@@ -1,8 +1,8 @@
 //! Streams: every event that matches, in the list's order, in constant memory.
 //!
-//! Runs are merged as a list page merges them, but each keeps its place: its next hits are found when those before have
-//! been given out, so nothing is looked for twice, and no more than a chunk of row numbers of each run is held. A stream
-//! sees one snapshot from beginning to end.
+//! Runs are merged as a list page merges them, but each keeps its place: its next hits are found
+//! when those before have been given out, so nothing is looked for twice, and no more than a chunk
+//! of row numbers of each run is held. A stream sees one snapshot from beginning to end.
 
 use crate::access::Scope;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -45,8 +45,8 @@ struct StreamedRun {
 }
 
 impl<'a> SnapshotReader<'a> {
-    /// Makes something of every event that matches, some at a time and on all cores, and hands it to `take` in the list's order, while
-    /// the next are made. Returns how many there were.
+    /// Makes something of every event that matches, some at a time and on all cores, and hands it
+    /// to `take` in the list's order, while the next are made. Returns how many there were.
     ///
     /// # Errors
     /// A segment that cannot be read, or an error of `make` or `take`: the stream ends there.
@@ -62,15 +62,21 @@ impl<'a> SnapshotReader<'a> {
         std::thread::scope(|threads| {
             // No more than one round waits to be taken.
             let (sender, receiver) = sync_channel::<Vec<T>>(0);
-            let making = Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
-                self.each_round(scope, filter, query.order, |runs, hits| {
-                    let make = |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields)?);
-                    let parts: Vec<T> = self.part(true, || hits.par_chunks(PART).map(make).collect())?;
-                    // Who takes has failed, and says why.
-                    sender.send(parts).map_err(|_| Error::internal("nobody takes what is streamed"))
-                })
-            });
-            let making = making.context(ErrorKind::Unavailable, || "the system gives no thread for this: try again later".to_owned())?;
+            let making =
+                Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
+                    self.each_round(scope, filter, query.order, |runs, hits| {
+                        let make = |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields)?);
+                        let parts: Vec<T> =
+                            self.part(true, || hits.par_chunks(PART).map(make).collect())?;
+                        // Who takes has failed, and says why.
+                        sender
+                            .send(parts)
+                            .map_err(|_| Error::internal("nobody takes what is streamed"))
+                    })
+                });
+            let making = making.context(ErrorKind::Unavailable, || {
+                "the system gives no thread for this: try again later".to_owned()
+            })?;
             let taken = receiver.into_iter().flatten().try_for_each(take);
             let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             taken.and(made)
@@ -88,17 +94,25 @@ impl<'a> SnapshotReader<'a> {
         let walk = ListWalk { order, after: None };
         let mut runs = self.runs(scope, filter);
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
-        let mut sources: Vec<StreamedRun> =
-            runs.iter().map(|_| StreamedRun { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 }).collect();
+        let mut sources: Vec<StreamedRun> = runs
+            .iter()
+            .map(|_| StreamedRun { hits: VecDeque::new(), rest: None, chunk: CHUNK.0 })
+            .collect();
         let mut next_run = 0;
         let mut heads: BinaryHeap<Reverse<(i128, usize)>> = BinaryHeap::new();
         let mut batch: Vec<Hit> = Vec::with_capacity(PART * PARTS);
         let mut total = 0;
         loop {
             // A run is begun when it can have the next event.
-            while next_run < runs.len() && heads.peek().is_none_or(|head| walk.rank(walk.first_time(&runs[next_run])) <= head.0.0) {
+            while next_run < runs.len()
+                && heads
+                    .peek()
+                    .is_none_or(|head| walk.rank(walk.first_time(&runs[next_run])) <= head.0.0)
+            {
                 sources[next_run].rest = Some(runs[next_run].range(filter)?);
-                if let Some(rank) = self.advance(&runs[next_run], &mut sources[next_run], filter, walk)? {
+                if let Some(rank) =
+                    self.advance(&runs[next_run], &mut sources[next_run], filter, walk)?
+                {
                     heads.push(Reverse((rank, next_run)));
                 }
                 next_run += 1;
@@ -121,11 +135,21 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// Finds a run's next hits if it has none at hand; returns the rank of its first.
-    fn advance(&self, run: &Run<'_>, source: &mut StreamedRun, filter: &Filter, walk: ListWalk) -> Result<Option<i128>> {
+    fn advance(
+        &self,
+        run: &Run<'_>,
+        source: &mut StreamedRun,
+        filter: &Filter,
+        walk: ListWalk,
+    ) -> Result<Option<i128>> {
         while source.hits.is_empty() {
-            let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else { return Ok(None) };
-            // Among the threads of questions, so that exports together take no more of the machine than they may.
-            let (hits, _) = self.part(true, || self.hits_in(run, filter, rest.clone(), walk.order, source.chunk))?;
+            let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else {
+                return Ok(None);
+            };
+            // Among the threads of questions, so that exports together take no more of the machine
+            // than they may.
+            let (hits, _) = self
+                .part(true, || self.hits_in(run, filter, rest.clone(), walk.order, source.chunk))?;
             // Fewer than asked for: the run is at its end.
             if let Some(last) = hits.last().filter(|_| hits.len() == source.chunk) {
                 source.rest = Some(match walk.order {
@@ -156,13 +180,22 @@ impl<'a> SnapshotReader<'a> {
                 self.budget.spend(numbers.len() as u64 * EVENT_WORK)?;
                 found += batch.add_events(source.events(&numbers)?, places);
             } else {
-                source.each_columns(&Rows::List(numbers), fields, &mut self.budget.pace(), |columns| {
-                    found += batch.add_columns(columns, places);
-                    Ok(())
-                })?;
+                source.each_columns(
+                    &Rows::List(numbers),
+                    fields,
+                    &mut self.budget.pace(),
+                    |columns| {
+                        found += batch.add_columns(columns, places);
+                        Ok(())
+                    },
+                )?;
             }
             if found != group.len() {
-                return Err(Error::corrupt(format!("{} gave {found} of {} rows", source.name(), group.len())));
+                return Err(Error::corrupt(format!(
+                    "{} gave {found} of {} rows",
+                    source.name(),
+                    group.len()
+                )));
             }
         }
         Ok(batch)

@@ -1,9 +1,10 @@
-//! Gathers the first rows of a walk that match, out of many runs: newest first, and only while a run can still have one that
-//! belongs on the page.
+//! Gathers the first rows of a walk that match, out of many runs: newest first, and only while a
+//! run can still have one that belongs on the page.
 //!
-//! When all tenants are asked about, a store has a run for every tenant of every segment. What fills a page fills it from the
-//! first of them; what is rare would ask them all. So after some runs whole segments are asked: one that has nothing, or
-//! little, says so for all its tenants at once.
+//! When all tenants are asked about, a store has a run for every tenant of every segment. What
+//! fills a page fills it from the first of them; what is rare would ask them all. So after some
+//! runs whole segments are asked: one that has nothing, or little, says so for all its tenants at
+//! once.
 
 use crate::error::Result;
 use crate::query::answers::list::{Hit, ListWalk};
@@ -54,9 +55,12 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Self { reader, filter, walk, wanted, runs, best: BinaryHeap::new(), steps: Vec::new() }
     }
 
-    /// The first rows in the order of the walk, and how they were found; `together` if segments may be asked for all their
-    /// tenants at once.
-    pub(in crate::query) fn gather(mut self, together: bool) -> Result<(Vec<Hit>, Vec<ExplainedRun>)> {
+    /// The first rows in the order of the walk, and how they were found; `together` if segments may
+    /// be asked for all their tenants at once.
+    pub(in crate::query) fn gather(
+        mut self,
+        together: bool,
+    ) -> Result<(Vec<Hit>, Vec<ExplainedRun>)> {
         let alone = if together { self.runs.len().min(RUNS_AT_A_TIME) } else { self.runs.len() };
         self.by_run(alone)?;
         if alone < self.runs.len() {
@@ -65,8 +69,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok((self.best.into_sorted_vec(), self.steps))
     }
 
-    /// Asks the first runs. The first of them often fills the page; when it does not, more and more are asked at a time, on
-    /// all cores.
+    /// Asks the first runs. The first of them often fills the page; when it does not, more and more
+    /// are asked at a time, on all cores.
     fn by_run(&mut self, end: usize) -> Result<()> {
         let (mut next, mut step) = (0, 1);
         while next < end && !self.is_complete(next) {
@@ -75,7 +79,11 @@ impl<'r, 'a> Gathering<'r, 'a> {
             let spread = places.len() > RUNS_ALONE;
             let found: Vec<RunMatches> = self.reader.part(spread, || {
                 let places = places.clone();
-                if spread { places.into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect() } else { places.map(ask).collect() }
+                if spread {
+                    places.into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect()
+                } else {
+                    places.map(ask).collect()
+                }
             })?;
             self.take(found)?;
             next = places.end;
@@ -101,7 +109,12 @@ impl<'r, 'a> Gathering<'r, 'a> {
         let (mut next, mut step) = (0, 1);
         while next < groups.len() && !self.is_complete(groups[next][0]) {
             let end = groups.len().min(next + step);
-            let ask = || groups[next..end].par_iter().map(|group| self.ask_together(group)).collect::<Result<Vec<Vec<RunMatches>>>>();
+            let ask = || {
+                groups[next..end]
+                    .par_iter()
+                    .map(|group| self.ask_together(group))
+                    .collect::<Result<Vec<Vec<RunMatches>>>>()
+            };
             let found = self.reader.part(true, ask)?;
             self.take(found.into_iter().flatten().collect())?;
             next = end;
@@ -110,14 +123,16 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok(())
     }
 
-    /// Whether the page is full and no run from this place on can have anything that comes before what is on it.
+    /// Whether the page is full and no run from this place on can have anything that comes before
+    /// what is on it.
     fn is_complete(&self, place: usize) -> bool {
         let first = self.walk.rank(self.walk.first_time(&self.runs[place]));
         self.best.len() == self.wanted && self.best.peek().is_some_and(|worst| first > worst.0)
     }
 
     fn ask(&self, place: usize) -> Result<RunMatches> {
-        let (rows, step) = self.reader.hits(&self.runs[place], self.filter, self.walk, self.wanted)?;
+        let (rows, step) =
+            self.reader.hits(&self.runs[place], self.filter, self.walk, self.wanted)?;
         Ok((place, rows, step))
     }
 
@@ -133,23 +148,33 @@ impl<'r, 'a> Gathering<'r, 'a> {
             let started = Instant::now();
             self.reader.budget.spend(RUN_WORK)?;
             let all = 0..segment.manifest().rows;
-            let lookup = Lookup::prepare(segment, &index, self.filter, &all, &self.reader.snapshot.vocabulary, false)?;
+            let lookup = Lookup::prepare(
+                segment,
+                &index,
+                self.filter,
+                &all,
+                &self.reader.snapshot.vocabulary,
+                false,
+            )?;
             let facts = lookup.facts();
             let most = if facts.residual.is_empty() { ROWS_AT_ONCE } else { VERIFIED_AT_ONCE };
             if facts.absent.is_some() || facts.narrowest.is_some_and(|rows| rows <= most) {
-                let (rows, Choice { path, why }, work) = self.reader.look(lookup, self.filter, all.clone(), None)?;
+                let (rows, Choice { path, why }, work) =
+                    self.reader.look(lookup, self.filter, all.clone(), None)?;
                 let rows = self.within(group, rows)?;
                 let (examined, bytes, matched) = (work.examined, work.bytes, rows.len() as u64);
                 let source = self.runs[group[0]].source;
                 let run = Run::of_all(source, &[self.runs[group[0]].clone()]);
-                let step = ExplainedRun { examined, bytes, matched, ..run.step(path, why, started) };
+                let step =
+                    ExplainedRun { examined, bytes, matched, ..run.step(path, why, started) };
                 return Ok(vec![(group[0], rows, step)]);
             }
         }
         group.iter().map(|place| self.ask(*place)).collect()
     }
 
-    /// Those rows of a source that belong to these runs, lie in the period, and that the walk comes to.
+    /// Those rows of a source that belong to these runs, lie in the period, and that the walk comes
+    /// to.
     fn within(&self, group: &[usize], rows: Rows) -> Result<Vec<u32>> {
         let mut ranges = Vec::with_capacity(group.len());
         let mut rows = rows.into_vec();

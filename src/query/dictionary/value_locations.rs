@@ -1,5 +1,5 @@
-//! In which segments the values of a field are: with the code of the value there, and how many rows have it. One table answers what would
-//! be a look into a dictionary in every segment.
+//! In which segments the values of a field are: with the code of the value there, and how many rows
+//! have it. One table answers what would be a look into a dictionary in every segment.
 
 use hashbrown::HashMap;
 use std::sync::{Arc, Weak};
@@ -33,15 +33,24 @@ struct ValueLocation {
 
 impl Default for ValueLocations {
     fn default() -> Self {
-        Self { of: Vec::new(), segments: HashMap::new(), count: 0, most: PLACES_MAX, crowded: false }
+        Self {
+            of: Vec::new(),
+            segments: HashMap::new(),
+            count: 0,
+            most: PLACES_MAX,
+            crowded: false,
+        }
     }
 }
 
 impl ValueLocations {
-    /// Takes the values of a segment, whose serial number lives as long as it does: their numbers in the order of their codes from 1,
-    /// and how many rows have each.
+    /// Takes the values of a segment, whose serial number lives as long as it does: their numbers
+    /// in the order of their codes from 1, and how many rows have each.
     pub(in crate::query) fn add(&mut self, serial: &Arc<u32>, numbers: &[u32], rows: &[u32]) {
-        if self.crowded || numbers.len() > VALUES_MAX as usize || self.segments.contains_key(serial.as_ref()) {
+        if self.crowded
+            || numbers.len() > VALUES_MAX as usize
+            || self.segments.contains_key(serial.as_ref())
+        {
             return;
         }
         if self.count + numbers.len() > self.most {
@@ -94,10 +103,17 @@ mod tests {
         let serials: Vec<Arc<u32>> = (0..3).map(Arc::new).collect();
         places.add(&serials[2], &[7, 0], &[5, 6]);
         places.add(&serials[0], &[7], &[1]);
-        assert_eq!((places.find(2, 7), places.find(2, 0), places.find(0, 7)), (Some((1, 5)), Some((2, 6)), Some((1, 1))));
+        assert_eq!(
+            (places.find(2, 7), places.find(2, 0), places.find(0, 7)),
+            (Some((1, 5)), Some((2, 6)), Some((1, 1)))
+        );
         assert_eq!((places.find(0, 0), places.find(1, 7), places.find(2, 900)), (None, None, None));
         assert!(places.knows(0) && !places.knows(1));
-        places.add(&Arc::new(9), &vec![1; VALUES_MAX as usize + 1], &vec![1; VALUES_MAX as usize + 1]);
+        places.add(
+            &Arc::new(9),
+            &vec![1; VALUES_MAX as usize + 1],
+            &vec![1; VALUES_MAX as usize + 1],
+        );
         assert!(!places.knows(9), "a segment of many values is asked by itself");
     }
 

@@ -1,9 +1,10 @@
-//! The values of fields by number, the same in all segments: counts of different segments are added up as numbers, and only
-//! what is shown becomes text.
+//! The values of fields by number, the same in all segments: counts of different segments are added
+//! up as numbers, and only what is shown becomes text.
 //!
-//! A segment's codes are places in its own dictionary. Which number of the vocabulary each stands for is found out when a
-//! question is first about the field in that segment, and remembered; and so is, for each value, in which segments it is: a question
-//! for a value looks into one table then, and not into a dictionary in every segment.
+//! A segment's codes are places in its own dictionary. Which number of the vocabulary each stands
+//! for is found out when a question is first about the field in that segment, and remembered; and
+//! so is, for each value, in which segments it is: a question for a value looks into one table
+//! then, and not into a dictionary in every segment.
 
 use crate::error::Result;
 use crate::event::{FIELDS, Field, FieldDef, FilterOperator};
@@ -19,9 +20,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What a text takes in a table, beside its bytes.
 pub(in crate::query) const TEXT_OVERHEAD: usize = 64;
-/// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by text.
+/// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by
+/// text.
 const TEXT_BYTES_MAX: usize = 128 << 20;
-/// Numbers remembered for segments of a field at most (four bytes each); when there are more, all are forgotten.
+/// Numbers remembered for segments of a field at most (four bytes each); when there are more, all
+/// are forgotten.
 const NUMBERS_MAX: usize = 32 << 20;
 
 /// The values of all fields.
@@ -59,7 +62,10 @@ impl Addressed {
 impl Default for Vocabulary {
     fn default() -> Self {
         let values = |def: &FieldDef| {
-            RwLock::new(FieldValues { addressed: def.operators.contains(&FilterOperator::Cidr), ..FieldValues::default() })
+            RwLock::new(FieldValues {
+                addressed: def.operators.contains(&FilterOperator::Cidr),
+                ..FieldValues::default()
+            })
         };
         Self { fields: FIELDS.iter().map(values).collect(), asked: Mutex::default() }
     }
@@ -74,7 +80,8 @@ struct FieldValues {
     /// Whether networks are asked for, and then the address that each text is.
     addressed: bool,
     addresses: Vec<Option<IpAddr>>,
-    /// The numbers of a segment's values, in the order of its codes from 1, by the serial number of the segment.
+    /// The numbers of a segment's values, in the order of its codes from 1, by the serial number of
+    /// the segment.
     segments: HashMap<u32, Arc<[u32]>>,
     remembered: usize,
     places: ValueLocations,
@@ -111,7 +118,9 @@ impl FieldValues {
 
     /// Where a value is in a segment, if it is there; `None` if that is not known.
     fn place(&self, segment: u32, text: &str) -> Option<Option<(u32, u32)>> {
-        self.places.knows(segment).then(|| self.numbers.get(text).and_then(|number| self.places.find(segment, *number)))
+        self.places
+            .knows(segment)
+            .then(|| self.numbers.get(text).and_then(|number| self.places.find(segment, *number)))
     }
 }
 
@@ -125,7 +134,11 @@ pub(in crate::query) struct SegmentCodes {
 
 impl Vocabulary {
     /// How a source counts by a field without texts; `None` if it cannot.
-    pub(in crate::query) fn coded(&self, source: RowSource<'_>, field: Field) -> Result<Option<SegmentCodes>> {
+    pub(in crate::query) fn coded(
+        &self,
+        source: RowSource<'_>,
+        field: Field,
+    ) -> Result<Option<SegmentCodes>> {
         let RowSource::Segment(segment) = source else { return Ok(None) };
         let Some(index) = segment.sound_index()? else { return Ok(None) };
         let Some(codes) = index.codes(field)?.cloned() else { return Ok(None) };
@@ -134,7 +147,12 @@ impl Vocabulary {
 
     fn numbers(&self, segment: &Segment, field: Field) -> Result<Option<Arc<[u32]>>> {
         let values = &self.fields[field as usize];
-        if let Some(numbers) = values.read().unwrap_or_else(PoisonError::into_inner).segments.get(segment.serial().as_ref()) {
+        if let Some(numbers) = values
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .segments
+            .get(segment.serial().as_ref())
+        {
             return Ok(Some(Arc::clone(numbers)));
         }
         let Some(index) = segment.sound_index()? else { return Ok(None) };
@@ -164,7 +182,12 @@ impl Vocabulary {
         field: Field,
         value: &str,
     ) -> Result<Option<(u32, u32)>> {
-        let place = || self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner).place(**segment.serial(), value);
+        let place = || {
+            self.fields[field as usize]
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .place(**segment.serial(), value)
+        };
         if let Some(found) = place() {
             return Ok(found);
         }
@@ -177,7 +200,8 @@ impl Vocabulary {
         index.code_of(field, value)
     }
 
-    /// Which codes of a segment stand for one of these texts or an address in one of these networks; `None` if the vocabulary is full.
+    /// Which codes of a segment stand for one of these texts or an address in one of these
+    /// networks; `None` if the vocabulary is full.
     pub(in crate::query) fn addressed(
         &self,
         segment: &Segment,
@@ -190,21 +214,31 @@ impl Vocabulary {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         // A question asks this of every segment; new values may have come with each.
         let known = asked.as_ref().filter(|asked| {
-            asked.field == field && asked.texts == texts && asked.networks == networks && asked.verdicts.len() == values.texts.len()
+            asked.field == field
+                && asked.texts == texts
+                && asked.networks == networks
+                && asked.verdicts.len() == values.texts.len()
         });
         let verdicts = match known {
             Some(asked) => Arc::clone(&asked.verdicts),
             None => {
-                let inside =
-                    |address: &Option<IpAddr>| address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)));
+                let inside = |address: &Option<IpAddr>| {
+                    address.is_some_and(|address| {
+                        networks.iter().any(|network| network.contains(&address))
+                    })
+                };
                 let mut verdicts: Vec<bool> = values.addresses.iter().map(inside).collect();
                 verdicts.resize(values.texts.len(), false);
                 for number in texts.iter().filter_map(|text| values.numbers.get(text.as_str())) {
                     verdicts[*number as usize] = true;
                 }
                 let verdicts = Arc::new(verdicts);
-                *asked =
-                    Some(AddressMatches { field, texts: texts.to_vec(), networks: networks.to_vec(), verdicts: Arc::clone(&verdicts) });
+                *asked = Some(AddressMatches {
+                    field,
+                    texts: texts.to_vec(),
+                    networks: networks.to_vec(),
+                    verdicts: Arc::clone(&verdicts),
+                });
                 verdicts
             }
         };
@@ -212,14 +246,23 @@ impl Vocabulary {
     }
 
     /// The texts of numbers.
-    pub(in crate::query) fn texts(&self, field: Field, numbers: impl Iterator<Item = u32>) -> Vec<Arc<str>> {
+    pub(in crate::query) fn texts(
+        &self,
+        field: Field,
+        numbers: impl Iterator<Item = u32>,
+    ) -> Vec<Arc<str>> {
         let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
         numbers.map(|number| Arc::clone(&values.texts[number as usize])).collect()
     }
 
     /// The number of a text that some segment has.
     pub(in crate::query) fn known(&self, field: Field, text: &str) -> Option<u32> {
-        self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner).numbers.get(text).copied()
+        self.fields[field as usize]
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .numbers
+            .get(text)
+            .copied()
     }
 }
 
@@ -240,7 +283,12 @@ pub(in crate::query) struct CountTotals {
 }
 
 impl CountTotals {
-    pub(in crate::query) fn add(&mut self, counts: Counts, by: &By, room: &mut GroupMemory) -> Result<()> {
+    pub(in crate::query) fn add(
+        &mut self,
+        counts: Counts,
+        by: &By,
+        room: &mut GroupMemory,
+    ) -> Result<()> {
         counts.numbers.into_iter().for_each(|(number, count)| self.add_number(number, count));
         for (text, count) in counts.texts {
             match self.texts.get_mut(&text) {
@@ -263,7 +311,12 @@ impl CountTotals {
     }
 
     /// The `size` most frequent values, equal counts in the order of the text.
-    pub(in crate::query) fn most(mut self, vocabulary: &Vocabulary, field: Field, size: usize) -> Vec<(String, u64)> {
+    pub(in crate::query) fn most(
+        mut self,
+        vocabulary: &Vocabulary,
+        field: Field,
+        size: usize,
+    ) -> Vec<(String, u64)> {
         let mut rest: Vec<(String, u64)> = Vec::new();
         for (text, count) in std::mem::take(&mut self.texts) {
             match vocabulary.known(field, &text) {
@@ -271,16 +324,22 @@ impl CountTotals {
                 None => rest.push((text, count)),
             }
         }
-        let mut counted: Vec<(u32, u64)> = (0..).zip(self.numbers).filter(|(_, count)| *count > 0).collect();
+        let mut counted: Vec<(u32, u64)> =
+            (0..).zip(self.numbers).filter(|(_, count)| *count > 0).collect();
         if size > 0 && counted.len() > size {
             // Only those as frequent as the last one that is shown need their texts.
-            let (_, (_, least), _) = counted.select_nth_unstable_by(size - 1, |left, right| right.1.cmp(&left.1));
+            let (_, (_, least), _) =
+                counted.select_nth_unstable_by(size - 1, |left, right| right.1.cmp(&left.1));
             let least = *least;
             counted.retain(|(_, count)| *count >= least);
         }
         let texts = vocabulary.texts(field, counted.iter().map(|(number, _)| *number));
-        rest.extend(texts.iter().map(ToString::to_string).zip(counted.iter().map(|(_, count)| *count)));
-        rest.sort_unstable_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+        rest.extend(
+            texts.iter().map(ToString::to_string).zip(counted.iter().map(|(_, count)| *count)),
+        );
+        rest.sort_unstable_by(|left, right| {
+            right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0))
+        });
         rest.truncate(size);
         rest
     }

@@ -1,4 +1,5 @@
-//! What it costs to put a filter to an event, about: so that a question's work is known while it is done, and some before.
+//! What it costs to put a filter to an event, about: so that a question's work is known while it is
+//! done, and some before.
 
 use super::{Clause, Filter, RecordTest, ValueMatch, ValueTest};
 
@@ -30,7 +31,8 @@ impl Cost {
 
 /// What it costs to put clauses to an event.
 pub(in crate::query) fn cost_of<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> Cost {
-    let add = |sum: Cost, next: Cost| Cost { event: sum.event + next.event, byte: sum.byte + next.byte };
+    let add =
+        |sum: Cost, next: Cost| Cost { event: sum.event + next.event, byte: sum.byte + next.byte };
     let cost = |clause: &Clause| match clause {
         Clause::Field(_) => Cost { event: FIELD, byte: 0 },
         Clause::Record(test) => Cost { event: RECORD, byte: bytes_of(test) },
@@ -43,14 +45,16 @@ pub(in crate::query) fn cost_of<'a>(clauses: impl IntoIterator<Item = &'a Clause
 fn bytes_of(test: &RecordTest) -> u64 {
     match test {
         RecordTest::Words(_) | RecordTest::Substring(_) => 1,
-        RecordTest::Value(ValueTest { any, .. }) => {
-            any.iter().map(|wanted| if matches!(wanted, ValueMatch::Pattern(_)) { PATTERN_BYTE } else { 1 }).sum()
-        }
+        RecordTest::Value(ValueTest { any, .. }) => any
+            .iter()
+            .map(|wanted| if matches!(wanted, ValueMatch::Pattern(_)) { PATTERN_BYTE } else { 1 })
+            .sum(),
     }
 }
 
 impl Filter {
-    /// Whether every record in question must be read, because no condition leaves an index anything to narrow them down by.
+    /// Whether every record in question must be read, because no condition leaves an index anything
+    /// to narrow them down by.
     pub(in crate::query) fn reads_all_records(&self) -> bool {
         self.clauses.iter().any(asks_record) && !self.clauses.iter().any(narrows)
     }
@@ -70,7 +74,8 @@ fn narrows(clause: &Clause) -> bool {
     match clause {
         Clause::Field(condition) => !condition.negated,
         Clause::Record(RecordTest::Value(test)) => {
-            test.path.is_some() || test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
+            test.path.is_some()
+                || test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
         }
         Clause::Record(_) => true,
         Clause::Any(clauses) => clauses.iter().all(narrows),
@@ -86,7 +91,8 @@ mod tests {
     use crate::event::Timestamp;
 
     fn filter(query: &[(&str, &str)]) -> Filter {
-        let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let pairs: Vec<_> =
+            query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         parse_filter(&pairs, &[], Timestamp::default()).expect("a filter")
     }
 
@@ -111,7 +117,8 @@ mod tests {
     #[test]
     fn regular_expressions_cost_more_than_words() {
         let cost = |query| cost_of(&filter(query).clauses).of(1_000);
-        let (word, regex) = (cost(&[("text", "word")]), cost(&[("filter", r#"{"record":{"regex":"a.*b"}}"#)]));
+        let (word, regex) =
+            (cost(&[("text", "word")]), cost(&[("filter", r#"{"record":{"regex":"a.*b"}}"#)]));
         assert!(regex > 2 * word && word > cost(&[("source", "ECS")]), "{regex} {word}");
     }
 }

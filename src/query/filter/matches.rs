@@ -79,7 +79,9 @@ impl Test {
             Value::Decimal(amount) => match self {
                 Self::Present => true,
                 Self::Amounts(values) => values.contains(&amount),
-                Self::Between(min, max) => min.is_none_or(|min| amount >= min) && max.is_none_or(|max| amount <= max),
+                Self::Between(min, max) => {
+                    min.is_none_or(|min| amount >= min) && max.is_none_or(|max| amount <= max)
+                }
                 _ => false,
             },
             Value::List(items) => match self {
@@ -94,10 +96,14 @@ impl Test {
         match self {
             Self::Present => true,
             Self::OneOf(values) => values.iter().any(|value| value == text),
-            Self::Prefix(prefixes) => prefixes.iter().any(|prefix| text.starts_with(prefix.as_str())),
+            Self::Prefix(prefixes) => {
+                prefixes.iter().any(|prefix| text.starts_with(prefix.as_str()))
+            }
             Self::Address(values, networks) => {
                 values.iter().any(|value| value == text)
-                    || text.parse::<IpAddr>().is_ok_and(|address| networks.iter().any(|network| network.contains(&address)))
+                    || text.parse::<IpAddr>().is_ok_and(|address| {
+                        networks.iter().any(|network| network.contains(&address))
+                    })
             }
             Self::Amounts(_) | Self::Between(..) => false,
         }

@@ -1,8 +1,9 @@
 //! The filter: what an event must be to be in the answer.
 //!
-//! A filter is a list of clauses that must all hold, and a period. A clause is a condition on a field, a test of the
-//! record's text, or a group of clauses: any of them, all of them, not this one. [`Filter::matches`] says what it means;
-//! lookup, scan and summary must agree with it on every event, which is a property test.
+//! A filter is a list of clauses that must all hold, and a period. A clause is a condition on a
+//! field, a test of the record's text, or a group of clauses: any of them, all of them, not this
+//! one. [`Filter::matches`] says what it means; lookup, scan and summary must agree with it on
+//! every event, which is a property test.
 
 mod cost;
 mod matches;
@@ -55,7 +56,8 @@ pub enum Clause {
 pub struct FieldCondition {
     /// The field.
     pub field: Field,
-    /// Whether the test must fail instead of hold. An event without a value fails every test, so it passes every `not`.
+    /// Whether the test must fail instead of hold. An event without a value fails every test, so it
+    /// passes every `not`.
     pub negated: bool,
     /// The test.
     pub test: Test,
@@ -82,7 +84,11 @@ impl Filter {
     /// The same filter with one more condition: the field has this value.
     #[must_use]
     pub fn and_equal(mut self, field: Field, value: impl Into<String>) -> Self {
-        self.clauses.push(Clause::Field(FieldCondition { field, negated: false, test: Test::OneOf(vec![value.into()]) }));
+        self.clauses.push(Clause::Field(FieldCondition {
+            field,
+            negated: false,
+            test: Test::OneOf(vec![value.into()]),
+        }));
         self
     }
 }
@@ -125,13 +131,23 @@ impl fmt::Display for FieldCondition {
             Test::Present => write!(out, "{field}.exists={}", !self.negated),
             Test::Address(values, networks) => {
                 let networks = networks.iter().map(ToString::to_string);
-                write!(out, "{field}{not}={}", values.iter().cloned().chain(networks).collect::<Vec<_>>().join("|"))
+                write!(
+                    out,
+                    "{field}{not}={}",
+                    values.iter().cloned().chain(networks).collect::<Vec<_>>().join("|")
+                )
             }
             Test::Amounts(values) => {
-                write!(out, "{field}{not}={}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join("|"))
+                write!(
+                    out,
+                    "{field}{not}={}",
+                    values.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
+                )
             }
             Test::Between(min, max) => {
-                let bound = |bound: &Option<Amount>| bound.map(|amount| amount.to_string()).unwrap_or_default();
+                let bound = |bound: &Option<Amount>| {
+                    bound.map(|amount| amount.to_string()).unwrap_or_default()
+                };
                 write!(out, "{field}={}..{}", bound(min), bound(max))
             }
         }
@@ -141,7 +157,8 @@ impl fmt::Display for FieldCondition {
 impl Filter {
     /// A text that is the same for the same filter, and tells different ones apart.
     pub fn canonical(&self) -> String {
-        let mut parts: Vec<String> = self.clauses.iter().map(|clause| format!("{clause:?}")).collect();
+        let mut parts: Vec<String> =
+            self.clauses.iter().map(|clause| format!("{clause:?}")).collect();
         parts.sort_unstable();
         match self.last {
             // The same question, asked again later.

@@ -1,7 +1,8 @@
-//! Reads filters as people write them: `field=a`, `field.not=a`, `field.prefix=ab`, `from=…`, `last=7d`.
+//! Reads filters as people write them: `field=a`, `field.not=a`, `field.prefix=ab`, `from=…`,
+//! `last=7d`.
 //!
-//! URL parameters, the JSON form and the command line's flags all come here as pairs of name and value. Groups, which
-//! pairs cannot express, come as JSON in the pair `filter`.
+//! URL parameters, the JSON form and the command line's flags all come here as pairs of name and
+//! value. Groups, which pairs cannot express, come as JSON in the pair `filter`.
 
 use super::parse_json::parse_group;
 use super::parse_text::{parse_substring, parse_text};
@@ -17,11 +18,13 @@ pub const DEPTH_MAX: usize = 8;
 /// The longest value, in bytes.
 const VALUE_BYTES_MAX: usize = 4096;
 
-/// Reads a filter out of pairs of name and value. Names in `own` belong to the call, and are passed over.
+/// Reads a filter out of pairs of name and value. Names in `own` belong to the call, and are passed
+/// over.
 ///
 /// # Errors
-/// An unknown name, an operator that the field does not have, an unknown value of an enumerated field, a period that
-/// ends before it begins, too many or too long values. The error names the parameter.
+/// An unknown name, an operator that the field does not have, an unknown value of an enumerated
+/// field, a period that ends before it begins, too many or too long values. The error names the
+/// parameter.
 pub fn parse_filter(pairs: &[(String, String)], own: &[&str], now: Timestamp) -> Result<Filter> {
     let mut builder = Builder { now, ..Builder::default() };
     for (name, value) in pairs.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
@@ -55,10 +58,16 @@ impl Builder {
     pub(super) fn count(&mut self, name: &str, value: &str) -> Result<()> {
         self.values += 1;
         if self.values > VALUES_MAX {
-            return Err(Error::parameter(name, format!("a filter may have at most {VALUES_MAX} values")));
+            return Err(Error::parameter(
+                name,
+                format!("a filter may have at most {VALUES_MAX} values"),
+            ));
         }
         if value.len() > VALUE_BYTES_MAX {
-            return Err(Error::parameter(name, format!("a value may have at most {VALUE_BYTES_MAX} bytes")));
+            return Err(Error::parameter(
+                name,
+                format!("a value may have at most {VALUE_BYTES_MAX} bytes"),
+            ));
         }
         Ok(())
     }
@@ -77,11 +86,14 @@ impl Builder {
             "from" => once(name, &mut self.from, parse_time(name, value)?),
             "to" => once(name, &mut self.to, parse_time(name, value)?),
             "last" => {
-                let ago = parse_duration(value).ok_or_else(|| Error::parameter(name, "write a number and s, m, h, d or w, such as 24h"))?;
+                let ago = parse_duration(value).ok_or_else(|| {
+                    Error::parameter(name, "write a number and s, m, h, d or w, such as 24h")
+                })?;
                 once(name, &mut self.last, ago)
             }
             "filter_type" => {
-                let field = Field::from_name(value).filter(|field| field.def().operators.contains(&FilterOperator::Equal));
+                let field = Field::from_name(value)
+                    .filter(|field| field.def().operators.contains(&FilterOperator::Equal));
                 let field = field.ok_or_else(|| {
                     Error::parameter(name, format!("{value:?} is no filter type: event_name, resource_id, resource_name or another field"))
                 })?;
@@ -94,46 +106,40 @@ impl Builder {
     /// Adds a condition on a field or on the record's text.
     pub(super) fn add_condition(&mut self, name: &str, value: &str) -> Result<()> {
         self.count(name, value)?;
-        match name {
-            "text" => {
-                let clauses = parse_text(name, value)?;
-                clauses.iter().skip(1).try_for_each(|_| self.count(name, ""))?;
-                self.clauses.extend(clauses);
-                return Ok(());
-            }
-            "text.not" => {
-                self.clauses.push(Clause::Not(Box::new(Clause::All(parse_text(name, value)?))));
-                return Ok(());
-            }
-            "substring" => {
-                self.clauses.push(parse_substring(name, value)?);
-                return Ok(());
-            }
-            "substring.not" => {
-                self.clauses.push(Clause::Not(Box::new(parse_substring(name, value)?)));
-                return Ok(());
-            }
-            _ => {}
+        if matches!(name, "text" | "text.not" | "substring" | "substring.not") {
+            return self.add_text(name, value);
         }
         let (field_name, operator) = split_name(name);
-        let field = Field::from_name(field_name).filter(|field| !field.def().operators.is_empty()).ok_or_else(|| unknown(name))?;
+        let field = Field::from_name(field_name)
+            .filter(|field| !field.def().operators.is_empty())
+            .ok_or_else(|| unknown(name))?;
         let allowed = |operator: FilterOperator| {
             let def = field.def();
             if def.operators.contains(&operator) {
                 return Ok(());
             }
             let known: Vec<&str> = def.operators.iter().map(|operator| operator.name()).collect();
-            Err(Error::parameter(name, format!("{field_name} has no such operator; it has {}", known.join(", "))))
+            Err(Error::parameter(
+                name,
+                format!("{field_name} has no such operator; it has {}", known.join(", ")),
+            ))
         };
         let (negated, test) = match operator {
             "" | "not" => {
-                allowed(if operator.is_empty() { FilterOperator::Equal } else { FilterOperator::Not })?;
+                allowed(if operator.is_empty() {
+                    FilterOperator::Equal
+                } else {
+                    FilterOperator::Not
+                })?;
                 (operator == "not", equal(name, field, value)?)
             }
             "prefix" => {
                 allowed(FilterOperator::Prefix)?;
                 if value.is_empty() {
-                    return Err(Error::parameter(name, "a prefix may not be empty; ask with .exists=true"));
+                    return Err(Error::parameter(
+                        name,
+                        "a prefix may not be empty; ask with .exists=true",
+                    ));
                 }
                 (false, Test::Prefix(vec![value.to_owned()]))
             }
@@ -143,12 +149,37 @@ impl Builder {
             }
             "min" | "max" => {
                 allowed(FilterOperator::Range)?;
-                let amount = Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
-                (false, if operator == "min" { Test::Between(Some(amount), None) } else { Test::Between(None, Some(amount)) })
+                let amount = Amount::parse(value)
+                    .map_err(|error| Error::parameter(name, error.to_string()))?;
+                (
+                    false,
+                    if operator == "min" {
+                        Test::Between(Some(amount), None)
+                    } else {
+                        Test::Between(None, Some(amount))
+                    },
+                )
             }
             _ => return Err(unknown(name)),
         };
         self.join(FieldCondition { field, negated, test });
+        Ok(())
+    }
+
+    /// Adds a condition on the record's text.
+    fn add_text(&mut self, name: &str, value: &str) -> Result<()> {
+        let clause = match name {
+            "text" => {
+                let clauses = parse_text(name, value)?;
+                clauses.iter().skip(1).try_for_each(|_| self.count(name, ""))?;
+                self.clauses.extend(clauses);
+                return Ok(());
+            }
+            "text.not" => Clause::Not(Box::new(Clause::All(parse_text(name, value)?))),
+            "substring" => parse_substring(name, value)?,
+            _ => Clause::Not(Box::new(parse_substring(name, value)?)),
+        };
+        self.clauses.push(clause);
         Ok(())
     }
 
@@ -161,7 +192,8 @@ impl Builder {
         };
         if let Some(kept) = self.conditions.iter_mut().find(same) {
             match (&mut kept.test, &added.test) {
-                (Test::OneOf(values), Test::OneOf(more)) | (Test::Prefix(values), Test::Prefix(more)) => {
+                (Test::OneOf(values), Test::OneOf(more))
+                | (Test::Prefix(values), Test::Prefix(more)) => {
                     values.extend_from_slice(more);
                     return;
                 }
@@ -174,7 +206,8 @@ impl Builder {
                     values.extend_from_slice(more);
                     return;
                 }
-                // `exists=true&exists=false` contradict each other, and bounds narrow each other: all must hold.
+                // `exists=true&exists=false` contradict each other, and bounds narrow each other:
+                // all must hold.
                 _ => {}
             }
         }
@@ -187,8 +220,12 @@ impl Builder {
                 let test = equal("filter_value", field, &value)?;
                 self.conditions.push(FieldCondition { field, negated: false, test });
             }
-            (Some(_), None) => return Err(Error::parameter("filter_value", "filter_type needs a filter_value")),
-            (None, Some(_)) => return Err(Error::parameter("filter_type", "filter_value needs a filter_type")),
+            (Some(_), None) => {
+                return Err(Error::parameter("filter_value", "filter_type needs a filter_value"));
+            }
+            (None, Some(_)) => {
+                return Err(Error::parameter("filter_type", "filter_value needs a filter_type"));
+            }
             (None, None) => {}
         }
         if self.last.is_some() && self.from.is_some() {
@@ -199,7 +236,10 @@ impl Builder {
         if let (Some(from), Some(to)) = (from, self.to)
             && from >= to
         {
-            return Err(Error::parameter("from", format!("the period ends ({to}) before it begins ({from})")));
+            return Err(Error::parameter(
+                "from",
+                format!("the period ends ({to}) before it begins ({from})"),
+            ));
         }
         let (from, to) = (from, self.to);
         Ok(Filter { clauses: self.into_clauses().0, from, to, last })
@@ -223,7 +263,8 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<()> {
     }
 }
 
-/// Splits `field.not` into field and operator. In `amount>=5` the URL has cut at `=`, so the name ends in `>`.
+/// Splits `field.not` into field and operator. In `amount>=5` the URL has cut at `=`, so the name
+/// ends in `>`.
 fn split_name(name: &str) -> (&str, &str) {
     if let Some(field) = name.strip_suffix('>') {
         return (field, "min");
@@ -235,30 +276,36 @@ fn split_name(name: &str) -> (&str, &str) {
 }
 
 fn unknown(name: &str) -> Error {
-    let close = FIELDS.iter().filter(|def| !def.operators.is_empty()).map(|def| def.name).find(|known| {
-        let name = name.split_once('.').map_or(name, |(field, _)| field);
-        known.replace('_', "") == name.replace(['_', '-'], "").to_lowercase()
-    });
+    let close =
+        FIELDS.iter().filter(|def| !def.operators.is_empty()).map(|def| def.name).find(|known| {
+            let name = name.split_once('.').map_or(name, |(field, _)| field);
+            known.replace('_', "") == name.replace(['_', '-'], "").to_lowercase()
+        });
     let hint = close.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
     Error::parameter(crate::event::clip(name, 60), format!("unknown parameter{hint}"))
 }
 
 fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
     match field.def().kind {
-        FieldKind::Enum(known) if !known.contains(&value) => {
-            Err(Error::parameter(name, format!("{:?} is none of {}", crate::event::clip(value, 60), known.join(", "))))
-        }
+        FieldKind::Enum(known) if !known.contains(&value) => Err(Error::parameter(
+            name,
+            format!("{:?} is none of {}", crate::event::clip(value, 60), known.join(", ")),
+        )),
         FieldKind::Bool => Ok(Test::OneOf(vec![parse_flag(name, value)?.to_string()])),
         FieldKind::Decimal => {
-            let amount = Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
+            let amount =
+                Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
             Ok(Test::Amounts(vec![amount]))
         }
         _ if field.def().operators.contains(&FilterOperator::Cidr) && value.contains('/') => {
-            let network =
-                value.parse::<IpNet>().map_err(|_| Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8")))?;
+            let network = value.parse::<IpNet>().map_err(|_| {
+                Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8"))
+            })?;
             Ok(Test::Address(Vec::new(), vec![network]))
         }
-        _ if field.def().operators.contains(&FilterOperator::Cidr) => Ok(Test::Address(vec![value.to_owned()], Vec::new())),
+        _ if field.def().operators.contains(&FilterOperator::Cidr) => {
+            Ok(Test::Address(vec![value.to_owned()], Vec::new()))
+        }
         _ => Ok(Test::OneOf(vec![value.to_owned()])),
     }
 }
@@ -267,7 +314,10 @@ fn parse_flag(name: &str, value: &str) -> Result<bool> {
     match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(Error::parameter(name, format!("{:?} is neither true nor false", crate::event::clip(value, 60)))),
+        _ => Err(Error::parameter(
+            name,
+            format!("{:?} is neither true nor false", crate::event::clip(value, 60)),
+        )),
     }
 }
 
@@ -299,7 +349,8 @@ mod tests {
     use super::*;
 
     fn parse(query: &[(&str, &str)]) -> Result<Filter> {
-        let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let pairs: Vec<_> =
+            query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         parse_filter(&pairs, &["limit"], Timestamp::from_millis(1_000_000_000_000))
     }
 
@@ -310,7 +361,9 @@ mod tests {
 
     #[test]
     fn values_of_one_operator_are_any_of_and_operators_are_all_of() {
-        let filter = parse(&[("source", "ECS"), ("source", "VPC"), ("source.not", "IAM"), ("limit", "5")]).expect("a filter");
+        let filter =
+            parse(&[("source", "ECS"), ("source", "VPC"), ("source.not", "IAM"), ("limit", "5")])
+                .expect("a filter");
         let condition = |negated, values: &[&str]| {
             let test = Test::OneOf(values.iter().map(|value| (*value).to_owned()).collect());
             Clause::Field(FieldCondition { field: Field::Source, negated, test })
@@ -320,7 +373,8 @@ mod tests {
 
     #[test]
     fn the_filter_type_is_a_field_by_another_name() {
-        let by_type = parse(&[("filter_type", "resource_id"), ("filter_value", "r-1")]).expect("a filter");
+        let by_type =
+            parse(&[("filter_type", "resource_id"), ("filter_value", "r-1")]).expect("a filter");
         assert_eq!(by_type, parse(&[("resource_id", "r-1")]).expect("a filter"));
         refused(&[("filter_type", "resource_id")], "filter_value");
         refused(&[("filter_value", "x")], "filter_type");
@@ -351,7 +405,10 @@ mod tests {
     fn amounts_are_bounded_as_urls_cut_them() {
         let filter = parse(&[("amount>", "5"), ("amount<", "10.5")]).expect("a filter");
         assert_eq!(filter.clauses.len(), 2);
-        assert_eq!(filter, parse(&[("amount.min", "5.00"), ("amount.max", "10.50")]).expect("a filter"));
+        assert_eq!(
+            filter,
+            parse(&[("amount.min", "5.00"), ("amount.max", "10.50")]).expect("a filter")
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Reads groups of clauses, which are written as JSON.
 //!
-//! A group is an object. Its keys are those of a filter (`source`, `event_name.prefix`, `text` … with a value or a list of
-//! values), and `any` (a list of groups, one of which must hold), `all` (a list of groups that all must hold), `not` (a group
-//! or a list of groups, none of which may hold) and `record` (tests of values by path). All keys of a group must hold.
+//! A group is an object. Its keys are those of a filter (`source`, `event_name.prefix`, `text` …
+//! with a value or a list of values), and `any` (a list of groups, one of which must hold), `all`
+//! (a list of groups that all must hold), `not` (a group or a list of groups, none of which may
+//! hold) and `record` (tests of values by path). All keys of a group must hold.
 
 use super::parse::{Builder, DEPTH_MAX};
 use super::{Clause, Pattern, RecordTest, ValueMatch, ValueTest};
@@ -11,19 +12,37 @@ use crate::text::{Glob, fold};
 use serde_json::{Map, Value as Json};
 
 /// The keys of a test in `record`.
-const RECORD_KEYS: &[&str] = &["path", "equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr", "exists", "cased"];
+const RECORD_KEYS: &[&str] = &[
+    "path",
+    "equals",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "like",
+    "regex",
+    "cidr",
+    "exists",
+    "cased",
+];
 
-/// Reads the parameter `filter`: a group that the whole filter is narrowed by. Adds to `values` those that it has.
+/// Reads the parameter `filter`: a group that the whole filter is narrowed by. Adds to `values`
+/// those that it has.
 ///
 /// # Errors
-/// Malformed JSON, an unknown key, a wrong value, too many values, groups that nest too deep. The error names the place.
+/// Malformed JSON, an unknown key, a wrong value, too many values, groups that nest too deep. The
+/// error names the place.
 pub(super) fn parse_group(text: &str, values: &mut usize) -> Result<Vec<Clause>> {
-    let json: Map<String, Json> =
-        serde_json::from_str(text).map_err(|cause| Error::parameter("filter", "is no JSON object").because(cause))?;
+    let json: Map<String, Json> = serde_json::from_str(text)
+        .map_err(|cause| Error::parameter("filter", "is no JSON object").because(cause))?;
     group(&json, "filter", 0, values)
 }
 
-fn group(json: &Map<String, Json>, place: &str, depth: usize, values: &mut usize) -> Result<Vec<Clause>> {
+fn group(
+    json: &Map<String, Json>,
+    place: &str,
+    depth: usize,
+    values: &mut usize,
+) -> Result<Vec<Clause>> {
     if depth > DEPTH_MAX {
         return Err(Error::parameter(place, format!("groups may nest {DEPTH_MAX} levels deep")));
     }
@@ -39,12 +58,18 @@ fn group(json: &Map<String, Json>, place: &str, depth: usize, values: &mut usize
                 }
             }
             "from" | "to" | "last" | "filter_type" | "filter_value" | "filter" => {
-                return Err(Error::parameter(format!("{place}.{key}"), "may not stand in a group: give it beside the group"));
+                return Err(Error::parameter(
+                    format!("{place}.{key}"),
+                    "may not stand in a group: give it beside the group",
+                ));
             }
             _ => {
                 for value in items(value) {
                     let value = scalar(value).ok_or_else(|| {
-                        Error::parameter(format!("{place}.{key}"), "is a text, a number, true or false, or a list of those")
+                        Error::parameter(
+                            format!("{place}.{key}"),
+                            "is a text, a number, true or false, or a list of those",
+                        )
                     })?;
                     builder.add_condition(key, &value).map_err(|error| within(error, place))?;
                 }
@@ -57,13 +82,19 @@ fn group(json: &Map<String, Json>, place: &str, depth: usize, values: &mut usize
         let place = format!("{place}.{key}");
         let mut members = Vec::new();
         for member in items(value) {
-            let Json::Object(member) = member else { return Err(Error::parameter(place, "is a list of objects")) };
+            let Json::Object(member) = member else {
+                return Err(Error::parameter(place, "is a list of objects"));
+            };
             members.push(Clause::All(group(member, &place, depth + 1, values)?));
         }
         match key.as_str() {
             "all" => clauses.extend(members),
-            "not" => clauses.extend(members.into_iter().map(|member| Clause::Not(Box::new(member)))),
-            _ if members.is_empty() => return Err(Error::parameter(place, "is empty: nothing could hold")),
+            "not" => {
+                clauses.extend(members.into_iter().map(|member| Clause::Not(Box::new(member))))
+            }
+            _ if members.is_empty() => {
+                return Err(Error::parameter(place, "is empty: nothing could hold"));
+            }
             _ => clauses.push(Clause::Any(members)),
         }
     }
@@ -105,23 +136,33 @@ fn scalar(value: &Json) -> Option<String> {
 }
 
 fn record_test(json: &Json, place: &str, builder: &mut Builder) -> Result<Clause> {
-    let Json::Object(test) = json else { return Err(Error::parameter(place, "is an object or a list of objects")) };
+    let Json::Object(test) = json else {
+        return Err(Error::parameter(place, "is an object or a list of objects"));
+    };
     if let Some(unknown) = test.keys().find(|key| !RECORD_KEYS.contains(&key.as_str())) {
-        return Err(Error::parameter(format!("{place}.{unknown}"), format!("is none of {}", RECORD_KEYS.join(", "))));
+        return Err(Error::parameter(
+            format!("{place}.{unknown}"),
+            format!("is none of {}", RECORD_KEYS.join(", ")),
+        ));
     }
     let path = match test.get("path") {
         None | Some(Json::Null) => None,
         Some(Json::String(path)) if !path.is_empty() => Some(fold(path).into_owned()),
-        Some(_) => return Err(Error::parameter(format!("{place}.path"), "is a path such as user.name")),
+        Some(_) => {
+            return Err(Error::parameter(format!("{place}.path"), "is a path such as user.name"));
+        }
     };
     let cased = flag(test, "cased", place)?.unwrap_or(false);
     let mut any = Vec::new();
     for key in &RECORD_KEYS[1..RECORD_KEYS.len() - 2] {
         for value in test.get(*key).map(items).unwrap_or_default() {
             let named = format!("{place}.{key}");
-            let text = scalar(value).ok_or_else(|| Error::parameter(&named, "is a text, a number, true or false, or a list of those"))?;
+            let text = scalar(value).ok_or_else(|| {
+                Error::parameter(&named, "is a text, a number, true or false, or a list of those")
+            })?;
             builder.count(&named, &text)?;
-            let wanted = value_match(key, &text, cased).map_err(|error| error.with_parameter(&named))?;
+            let wanted =
+                value_match(key, &text, cased).map_err(|error| error.with_parameter(&named))?;
             if let ValueMatch::Pattern(pattern) = &wanted {
                 (1..pattern.values()).try_for_each(|_| builder.count(&named, ""))?;
             }
@@ -130,9 +171,21 @@ fn record_test(json: &Json, place: &str, builder: &mut Builder) -> Result<Clause
     }
     let exists = flag(test, "exists", place)?;
     match (exists, any.is_empty()) {
-        (None, true) => return Err(Error::parameter(place, format!("says nothing: give one of {}", RECORD_KEYS[1..].join(", ")))),
-        (Some(_), false) => return Err(Error::parameter(format!("{place}.exists"), "stands alone: a value that is compared exists")),
-        (Some(_), true) if path.is_none() => return Err(Error::parameter(format!("{place}.exists"), "needs a path")),
+        (None, true) => {
+            return Err(Error::parameter(
+                place,
+                format!("says nothing: give one of {}", RECORD_KEYS[1..].join(", ")),
+            ));
+        }
+        (Some(_), false) => {
+            return Err(Error::parameter(
+                format!("{place}.exists"),
+                "stands alone: a value that is compared exists",
+            ));
+        }
+        (Some(_), true) if path.is_none() => {
+            return Err(Error::parameter(format!("{place}.exists"), "needs a path"));
+        }
         (Some(_), true) => any.push(ValueMatch::Exists),
         (None, false) => {}
     }
@@ -157,7 +210,11 @@ fn value_match(key: &str, text: &str, cased: bool) -> Result<ValueMatch> {
         "ends_with" => glob(Glob::literal(text).anything_before()),
         "like" => glob(Glob::parse(text)),
         "regex" => ValueMatch::Pattern(Pattern::parse(text)?),
-        _ => ValueMatch::Network(text.parse().map_err(|_| Error::invalid(format!("{text:?} is no network such as 10.0.0.0/8")))?),
+        _ => {
+            ValueMatch::Network(text.parse().map_err(|_| {
+                Error::invalid(format!("{text:?} is no network such as 10.0.0.0/8"))
+            })?)
+        }
     })
 }
 
@@ -208,7 +265,8 @@ mod tests {
         refused(&large(21), "filter.record.regex");
         let small = json!({ "record": { "regex": vec!["a.*b"; 200] } });
         assert!(parse_group(&small.to_string(), &mut 0).is_ok());
-        let many: Vec<Json> = (0..201).map(|number| json!({ "source": number.to_string() })).collect();
+        let many: Vec<Json> =
+            (0..201).map(|number| json!({ "source": number.to_string() })).collect();
         refused(&json!({ "any": many }), "filter.any.source");
         let mut deep = json!({ "source": "x" });
         for _ in 0..9 {

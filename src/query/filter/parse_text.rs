@@ -1,4 +1,5 @@
-//! Reads `text=`: words, "quoted phrases" and `path:value`, separated by white space; all must match.
+//! Reads `text=`: words, "quoted phrases" and `path:value`, separated by white space; all must
+//! match.
 
 use super::{Clause, RecordTest, ValueMatch, ValueTest};
 use crate::error::{Error, Result};
@@ -9,9 +10,10 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// Reads a text query as clauses, all of which must hold.
 ///
-/// A word or phrase matches where it stands in one of the record's texts and is not a part of a longer word. `path:value`
-/// matches where the value at the path is this; `*` in it stands for any text, and quotes take it as it is. It also matches
-/// where the text itself stands so in the record, so that `arn:aws:iam::1:user/x` and `12:30:00` need no quotes.
+/// A word or phrase matches where it stands in one of the record's texts and is not a part of a
+/// longer word. `path:value` matches where the value at the path is this; `*` in it stands for any
+/// text, and quotes take it as it is. It also matches where the text itself stands so in the
+/// record, so that `arn:aws:iam::1:user/x` and `12:30:00` need no quotes.
 ///
 /// # Errors
 /// A text that is empty or too long, or a quote that is not closed; `name` is the parameter.
@@ -32,9 +34,11 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
             rest = after.trim_start();
             continue;
         }
-        let end = rest.find(|letter: char| letter.is_whitespace() || letter == '"').unwrap_or(rest.len());
+        let end =
+            rest.find(|letter: char| letter.is_whitespace() || letter == '"').unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        if let Some(path) = word.strip_suffix(':').filter(|path| !path.is_empty() && !path.contains(':'))
+        if let Some(path) =
+            word.strip_suffix(':').filter(|path| !path.is_empty() && !path.contains(':'))
             && after.starts_with('"')
         {
             let (value, after) = quoted(name, after)?;
@@ -43,7 +47,10 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
             continue;
         }
         if after.starts_with('"') {
-            return Err(Error::parameter(name, "a quote begins within a word: put white space before it, or a backslash within quotes"));
+            return Err(Error::parameter(
+                name,
+                "a quote begins within a word: put white space before it, or a backslash within quotes",
+            ));
         }
         clauses.push(bare(word));
         rest = after.trim_start();
@@ -70,7 +77,8 @@ fn check_length(name: &str, typed: &str) -> Result<()> {
     Ok(())
 }
 
-/// The text in quotes at the beginning of `rest`, and what follows. A backslash takes a quote or a backslash as it is.
+/// The text in quotes at the beginning of `rest`, and what follows. A backslash takes a quote or a
+/// backslash as it is.
 fn quoted<'a>(name: &str, rest: &'a str) -> Result<(String, &'a str)> {
     let mut text = String::new();
     let mut letters = rest.char_indices().skip(1).peekable();
@@ -94,15 +102,24 @@ fn bare(word: &str) -> Clause {
             // Only `*` has a meaning here; quotes take it as it is.
             let glob = Glob::parse(&value.replace('\\', r"\\").replace('?', r"\?"));
             // A pattern is not meant to stand in the record as it is.
-            if value.contains('*') { value_at(path, glob) } else { Clause::Any(vec![value_at(path, glob), literal]) }
+            if value.contains('*') {
+                value_at(path, glob)
+            } else {
+                Clause::Any(vec![value_at(path, glob), literal])
+            }
         }
         _ => literal,
     }
 }
 
 fn value_at(path: &str, glob: Glob) -> Clause {
-    let wanted = if glob.is_anything() { ValueMatch::Exists } else { ValueMatch::Glob(glob.folded()) };
-    Clause::Record(RecordTest::Value(ValueTest { path: Some(fold(path).into_owned()), any: vec![wanted], cased: false }))
+    let wanted =
+        if glob.is_anything() { ValueMatch::Exists } else { ValueMatch::Glob(glob.folded()) };
+    Clause::Record(RecordTest::Value(ValueTest {
+        path: Some(fold(path).into_owned()),
+        any: vec![wanted],
+        cased: false,
+    }))
 }
 
 #[cfg(test)]
@@ -115,8 +132,14 @@ mod tests {
 
     #[test]
     fn words_phrases_and_paths_are_told_apart() {
-        assert_eq!(shown("  Delete  \"quota  grant\" ＥＣＳ"), ["text=\"delete\"", "text=\"quota grant\"", "text=\"ecs\""]);
-        assert_eq!(shown("request.amount:5000"), ["(request.amount:5000 or text=\"request.amount:5000\")"]);
+        assert_eq!(
+            shown("  Delete  \"quota  grant\" ＥＣＳ"),
+            ["text=\"delete\"", "text=\"quota grant\"", "text=\"ecs\""]
+        );
+        assert_eq!(
+            shown("request.amount:5000"),
+            ["(request.amount:5000 or text=\"request.amount:5000\")"]
+        );
         assert_eq!(shown("user.name:\"a b*\""), [r"user.name:a b\*"]);
         assert_eq!(shown("a.b:x* c:*"), ["a.b:x*", "c:*"]);
         assert_eq!(shown(r#""say \"hi\" C:\\x""#), [r#"text="say \"hi\" c:\\x""#]);

@@ -1,7 +1,9 @@
 //! Tests of the record's text.
 
 use crate::error::{Error, Result};
-use crate::text::{Glob, RecordTextKind, RecordTexts, WalkStep, fold, spaced, stands_in, walk, walk_parts};
+use crate::text::{
+    Glob, RecordTextKind, RecordTexts, WalkStep, fold, spaced, stands_in, walk, walk_parts,
+};
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
@@ -18,7 +20,8 @@ const PATTERN_SMALL: usize = 64 << 10;
 /// How deep a regular expression may nest.
 const PATTERN_NEST_MAX: u32 = 32;
 
-/// A test of the record's text. What a record's texts are, and how they are folded, is in [`crate::text`].
+/// A test of the record's text. What a record's texts are, and how they are folded, is in
+/// [`crate::text`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordTest {
     /// This word or phrase (folded, spaced) stands in one of the record's texts.
@@ -32,7 +35,8 @@ pub enum RecordTest {
 /// A test of the values at a path, or of all texts of the record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueTest {
-    /// The path (folded): keys joined by dots, arrays passed through. All texts of the record, keys included, if absent.
+    /// The path (folded): keys joined by dots, arrays passed through. All texts of the record, keys
+    /// included, if absent.
     pub path: Option<String>,
     /// What a value must be: any of these.
     pub any: Vec<ValueMatch>,
@@ -64,15 +68,25 @@ impl Pattern {
     /// Reads a regular expression of the `regex` crate's syntax; flags are written as `(?i)`.
     ///
     /// # Errors
-    /// One that is malformed, too long, too large when compiled, or uses look-around or back references.
+    /// One that is malformed, too long, too large when compiled, or uses look-around or back
+    /// references.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > PATTERN_BYTES_MAX {
-            return Err(Error::invalid(format!("a regular expression may have at most {PATTERN_BYTES_MAX} bytes")));
+            return Err(Error::invalid(format!(
+                "a regular expression may have at most {PATTERN_BYTES_MAX} bytes"
+            )));
         }
-        let build =
-            |most: usize| RegexBuilder::new(text).size_limit(most).dfa_size_limit(PATTERN_MEMORY_MAX).nest_limit(PATTERN_NEST_MAX).build();
+        let build = |most: usize| {
+            RegexBuilder::new(text)
+                .size_limit(most)
+                .dfa_size_limit(PATTERN_MEMORY_MAX)
+                .nest_limit(PATTERN_NEST_MAX)
+                .build()
+        };
         let built = match build(PATTERN_SMALL) {
-            Err(regex::Error::CompiledTooBig(_)) => build(PATTERN_MEMORY_MAX).map(|regex| Self { regex, large: true }),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                build(PATTERN_MEMORY_MAX).map(|regex| Self { regex, large: true })
+            }
             small => small.map(|regex| Self { regex, large: false }),
         };
         built.map_err(|cause| {
@@ -91,7 +105,8 @@ impl Pattern {
         self.regex.as_str()
     }
 
-    /// As how many values it counts in a filter: a filter of many large ones would take hundreds of megabytes.
+    /// As how many values it counts in a filter: a filter of many large ones would take hundreds of
+    /// megabytes.
     pub(super) fn values(&self) -> usize {
         if self.large { 10 } else { 1 }
     }
@@ -115,15 +130,18 @@ impl RecordTest {
         Self::Words(spaced(fold(typed).trim()).into_owned())
     }
 
-    /// Whether the record passes. `texts` gives its texts, which is done once for all tests of a record.
+    /// Whether the record passes. `texts` gives its texts, which is done once for all tests of a
+    /// record.
     pub fn holds<'a>(&self, record: &str, texts: impl FnOnce() -> &'a RecordTexts) -> bool {
         match self {
-            Self::Words(needle) => texts()
-                .iter()
-                .any(|text| matches!(text.kind, RecordTextKind::Key | RecordTextKind::Value) && stands_in(needle, text.folded)),
+            Self::Words(needle) => texts().iter().any(|text| {
+                matches!(text.kind, RecordTextKind::Key | RecordTextKind::Value)
+                    && stands_in(needle, text.folded)
+            }),
             Self::Substring(wanted) => {
                 memchr::memmem::find(record.as_bytes(), wanted.as_bytes()).is_some()
-                    || (escapes_could_hide(record, wanted) && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
+                    || (escapes_could_hide(record, wanted)
+                        && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
             }
             // One path of a record is found sooner than all its texts are folded and kept.
             Self::Value(test) if test.path.is_some() => test.holds_in(record),
@@ -133,14 +151,19 @@ impl RecordTest {
 }
 
 impl RecordTest {
-    /// The same for who asks a record nothing else, or little: its texts are looked at as they are met and not kept.
+    /// The same for who asks a record nothing else, or little: its texts are looked at as they are
+    /// met and not kept.
     pub(in crate::query) fn holds_alone(&self, record: &str) -> bool {
         let kept = OnceCell::new();
         match self {
             Self::Words(needle) => {
                 let mut found = false;
                 walk_parts(record, &mut |part| {
-                    let (WalkStep::Key(text) | WalkStep::Text(text) | WalkStep::Literal(text)) = part else { return };
+                    let (WalkStep::Key(text) | WalkStep::Text(text) | WalkStep::Literal(text)) =
+                        part
+                    else {
+                        return;
+                    };
                     // Folding makes no ASCII text longer, and most texts are too short.
                     if !found && (text.len() >= needle.len() || !text.is_ascii()) {
                         found = stands_in(needle, &fold(text));
@@ -155,7 +178,9 @@ impl RecordTest {
 
 impl ValueTest {
     fn holds(&self, texts: &RecordTexts) -> bool {
-        texts.iter().any(|text| self.holds_at(text.path, text.kind, text.raw, || Cow::Borrowed(text.folded)))
+        texts.iter().any(|text| {
+            self.holds_at(text.path, text.kind, text.raw, || Cow::Borrowed(text.folded))
+        })
     }
 
     fn holds_in(&self, record: &str) -> bool {
@@ -173,7 +198,13 @@ impl ValueTest {
         found
     }
 
-    fn holds_at<'a>(&self, path: &str, kind: RecordTextKind, raw: &str, folded: impl Fn() -> Cow<'a, str>) -> bool {
+    fn holds_at<'a>(
+        &self,
+        path: &str,
+        kind: RecordTextKind,
+        raw: &str,
+        folded: impl Fn() -> Cow<'a, str>,
+    ) -> bool {
         let here = match &self.path {
             Some(wanted) => kind != RecordTextKind::Key && same_path(wanted, path),
             None => kind != RecordTextKind::Container,
@@ -189,20 +220,24 @@ impl ValueTest {
                 }
             }
             ValueMatch::Pattern(pattern) => pattern.regex.is_match(raw),
-            ValueMatch::Network(network) => raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address)),
+            ValueMatch::Network(network) => {
+                raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))
+            }
         })
     }
 }
 
-/// Whether a text could stand in a record's texts and not in its bytes: some of it must have been written with an escape.
+/// Whether a text could stand in a record's texts and not in its bytes: some of it must have been
+/// written with an escape.
 fn escapes_could_hide(record: &str, wanted: &str) -> bool {
     memchr::memmem::find(record.as_bytes(), hiding_escape(wanted)).is_some()
 }
 
-/// What a record must hold for a text to stand in its texts and not in its bytes. Short escapes stand for quotes, slashes and
-/// controls only; `\u` can stand for anything.
+/// What a record must hold for a text to stand in its texts and not in its bytes. Short escapes
+/// stand for quotes, slashes and controls only; `\u` can stand for anything.
 pub(in crate::query) fn hiding_escape(wanted: &str) -> &'static [u8] {
-    let escapable = wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());
+    let escapable =
+        wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());
     if escapable { b"\\" } else { b"\\u" }
 }
 
@@ -246,7 +281,11 @@ mod tests {
     }
 
     fn value(path: &str, wanted: ValueMatch) -> bool {
-        holds(&RecordTest::Value(ValueTest { path: Some(fold(path).into_owned()), any: vec![wanted], cased: false }))
+        holds(&RecordTest::Value(ValueTest {
+            path: Some(fold(path).into_owned()),
+            any: vec![wanted],
+            cased: false,
+        }))
     }
 
     #[test]
@@ -273,9 +312,15 @@ mod tests {
 
     #[test]
     fn substrings_are_exact_and_see_through_escapes() {
-        for (text, expected) in
-            [("ob 中", true), ("OB", false), ("\"name\":\"Bob", true), ("操作", true), (r"C:\Temp", true), ("Ｖ", true), ("V1", false)]
-        {
+        for (text, expected) in [
+            ("ob 中", true),
+            ("OB", false),
+            ("\"name\":\"Bob", true),
+            ("操作", true),
+            (r"C:\Temp", true),
+            ("Ｖ", true),
+            ("V1", false),
+        ] {
             assert_eq!(holds(&RecordTest::Substring(text.to_owned())), expected, "{text}");
         }
     }
@@ -304,7 +349,14 @@ mod tests {
 
     #[test]
     fn regular_expressions_are_bounded() {
-        for text in ["(a{1000}){1000}", &"a".repeat(2000), &"(".repeat(50), "(?=a)b", "(a)\\1", r"\pL{10000}"] {
+        for text in [
+            "(a{1000}){1000}",
+            &"a".repeat(2000),
+            &"(".repeat(50),
+            "(?=a)b",
+            "(a)\\1",
+            r"\pL{10000}",
+        ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }
     }

@@ -55,19 +55,28 @@ impl Rows {
     }
 }
 
-/// So many rows of a segment are read by column where the record is not asked for: setting up readers costs more than decoding fewer
-/// records.
+/// So many rows of a segment are read by column where the record is not asked for: setting up
+/// readers costs more than decoding fewer records.
 pub(in crate::query) const COLUMNS_ROWS: usize = 256;
 
-/// What a list page reads of a segment whose index does not tell it: the record, and what the record does not say.
-const FROM_RECORD: &[Field] =
-    &[Field::Tenant, Field::Seq, Field::Time, Field::IngestTime, Field::TimeSuspect, Field::Format, Field::Original];
+/// What a list page reads of a segment whose index does not tell it: the record, and what the
+/// record does not say.
+const FROM_RECORD: &[Field] = &[
+    Field::Tenant,
+    Field::Seq,
+    Field::Time,
+    Field::IngestTime,
+    Field::TimeSuspect,
+    Field::Format,
+    Field::Original,
+];
 
 /// The events in these rows, in ascending order of rows.
 ///
-/// A page decodes the record again instead of reading two dozen columns: one small page of one column against a
-/// dictionary of each. That holds only while the decoders are those that filled the columns; a segment from other
-/// decoders answers from its columns, so that what is shown is what is filtered.
+/// A page decodes the record again instead of reading two dozen columns: one small page of one
+/// column against a dictionary of each. That holds only while the decoders are those that filled
+/// the columns; a segment from other decoders answers from its columns, so that what is shown is
+/// what is filtered.
 pub(in crate::query) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     if segment.manifest().decoders != decode::VERSION {
         return events_from_columns(segment, rows);
@@ -93,11 +102,18 @@ pub(in crate::query) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Ev
 }
 
 fn decode_again(record: &str, format: Option<decode::Format>, tenant: &str) -> Result<Event> {
-    decode::decode(record, format).map_err(|error| Error::corrupt(format!("a stored record of {tenant} no longer decodes: {error}")))
+    decode::decode(record, format).map_err(|error| {
+        Error::corrupt(format!("a stored record of {tenant} no longer decodes: {error}"))
+    })
 }
 
-/// The same with nothing read of the data file but records: the index and the manifest tell the rest. `None` if they do not.
-pub(in crate::query) fn events_from_index(segment: &Segment, rows: &[u32], bytes: &mut u64) -> Result<Option<Vec<Event>>> {
+/// The same with nothing read of the data file but records: the index and the manifest tell the
+/// rest. `None` if they do not.
+pub(in crate::query) fn events_from_index(
+    segment: &Segment,
+    rows: &[u32],
+    bytes: &mut u64,
+) -> Result<Option<Vec<Event>>> {
     let (Some(index), data) = (segment.sound_index()?, segment.data()?) else { return Ok(None) };
     let (Some(formats), Some(suspects), Some(mut records)) =
         (index.codes(Field::Format)?, index.codes(Field::TimeSuspect)?, data.records(rows.len())?)
@@ -113,9 +129,16 @@ pub(in crate::query) fn events_from_index(segment: &Segment, rows: &[u32], bytes
     for row in rows {
         let place = tenants.partition_point(|tenant| tenant.first <= *row).saturating_sub(1);
         let tenant = tenants.get(place).filter(|tenant| tenant.range().contains(row));
-        let tenant = tenant.ok_or_else(|| Error::corrupt(format!("row {row} of {} is of no tenant", segment.manifest().id)))?;
-        let format = (formats.get(*row) as usize).checked_sub(1).and_then(|code| names.get(code).copied().flatten());
-        let suspect = (suspects.get(*row) as usize).checked_sub(1).and_then(|code| flags.get(code).copied()).unwrap_or_default();
+        let tenant = tenant.ok_or_else(|| {
+            Error::corrupt(format!("row {row} of {} is of no tenant", segment.manifest().id))
+        })?;
+        let format = (formats.get(*row) as usize)
+            .checked_sub(1)
+            .and_then(|code| names.get(code).copied().flatten());
+        let suspect = (suspects.get(*row) as usize)
+            .checked_sub(1)
+            .and_then(|code| flags.get(code).copied())
+            .unwrap_or_default();
         let key = index.key(*row);
         let Some(ingest_time) = index.ingest_time(key.seq)? else { return Ok(None) };
         let mut event = decode_again(records.record(*row)?, format, &tenant.tenant)?;
@@ -133,7 +156,10 @@ pub(in crate::query) fn events_from_index(segment: &Segment, rows: &[u32], bytes
 fn events_from_columns(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
     let batches = segment.read(rows, &fields, &mut 0)?;
-    Ok(batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect())
+    Ok(batches
+        .iter()
+        .flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row)))
+        .collect())
 }
 
 #[cfg(test)]
@@ -146,12 +172,16 @@ mod tests {
 
     #[test]
     fn a_decoded_record_shows_what_the_columns_hold() {
-        let mut generator = Generator::new(&Plan { events: 2_000, tenants: 3, days: 1, ..Plan::default() });
+        let mut generator =
+            Generator::new(&Plan { events: 2_000, tenants: 3, days: 1, ..Plan::default() });
         let (mut written, mut record) = (Vec::new(), String::new());
         while generator.next_record(&mut record) {
             let mut event = decode::decode(&record, None).expect("generated records decode");
             event.tenant = generator.tenant().into();
-            event.accept(written.len() as u64 + 1, Timestamp::parse("2026-07-01T00:00:00Z").expect("a time"));
+            event.accept(
+                written.len() as u64 + 1,
+                Timestamp::parse("2026-07-01T00:00:00Z").expect("a time"),
+            );
             written.push(event);
             record.clear();
         }
@@ -162,12 +192,21 @@ mod tests {
         let expected: Vec<Event> = rows.iter().map(|row| written[*row as usize].clone()).collect();
         // Decoders of another version must not be asked: the columns are.
         for decoders in [decode::VERSION, decode::VERSION + 1] {
-            let files = write_segment("01ROWS", "2026-03-02", SegmentOptions::of(decoders), &written).expect("a segment");
-            store.put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace).expect("the data file");
-            store.put(&paths::index("01ROWS"), &files.index, PutMode::Replace).expect("the index file");
+            let files =
+                write_segment("01ROWS", "2026-03-02", SegmentOptions::of(decoders), &written)
+                    .expect("a segment");
+            store
+                .put(&paths::data("2026-03-02", "01ROWS"), &files.data, PutMode::Replace)
+                .expect("the data file");
+            store
+                .put(&paths::index("01ROWS"), &files.index, PutMode::Replace)
+                .expect("the index file");
             let segment = Segment::new(&store, files.manifest);
             assert_eq!(events(&segment, &rows).expect("events"), expected);
-            assert_eq!(events_from_index(&segment, &rows, &mut 0).expect("events").as_ref(), Some(&expected));
+            assert_eq!(
+                events_from_index(&segment, &rows, &mut 0).expect("events").as_ref(),
+                Some(&expected)
+            );
             assert_eq!(events_from_columns(&segment, &rows).expect("events"), expected);
         }
     }

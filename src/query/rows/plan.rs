@@ -1,11 +1,14 @@
-//! How a segment answers: pruned, by lookup, or by scan. Pure functions of a few numbers, so every rule is a table test.
+//! How a segment answers: pruned, by lookup, or by scan. Pure functions of a few numbers, so every
+//! rule is a table test.
 
 use crate::error::{Error, Result};
 use std::fmt;
 
-/// Candidates that a lookup verifies without a second thought: reading their columns costs less than planning a scan.
+/// Candidates that a lookup verifies without a second thought: reading their columns costs less
+/// than planning a scan.
 const CANDIDATES_FEW: u32 = 65_536;
-/// Above [`CANDIDATES_FEW`], a lookup must leave less than one row in this many to verify, or a scan is cheaper.
+/// Above [`CANDIDATES_FEW`], a lookup must leave less than one row in this many to verify, or a
+/// scan is cheaper.
 const CANDIDATES_SHARE: u32 = 16;
 
 /// A way to answer.
@@ -15,7 +18,8 @@ pub enum AnswerPath {
     Pruned,
     /// The summary of the segment has the counts.
     Summary,
-    /// Posting lists and tables of ids give the rows; what they cannot tell is verified on those rows.
+    /// Posting lists and tables of ids give the rows; what they cannot tell is verified on those
+    /// rows.
     Lookup,
     /// The columns of all rows in question are read.
     Scan,
@@ -54,7 +58,8 @@ impl fmt::Display for AnswerPath {
 pub struct Facts {
     /// Rows of the tenant in the period.
     pub rows: u32,
-    /// The fewest rows that any condition which the index serves can have in the segment; `None` if it serves none.
+    /// The fewest rows that any condition which the index serves can have in the segment; `None` if
+    /// it serves none.
     pub narrowest: Option<u32>,
     /// A condition whose value does not occur in the segment, as text.
     pub absent: Option<String>,
@@ -73,7 +78,8 @@ pub struct Choice {
     pub why: String,
 }
 
-/// Decides how a segment answers. `forced` is what a test or a curious user asks for; it never overrules pruning.
+/// Decides how a segment answers. `forced` is what a test or a curious user asks for; it never
+/// overrules pruning.
 pub fn choose(facts: &Facts, forced: Option<AnswerPath>) -> Choice {
     let choice = |path, why: String| Choice { path, why };
     if facts.rows == 0 {
@@ -94,10 +100,18 @@ pub fn choose(facts: &Facts, forced: Option<AnswerPath>) -> Choice {
     }
     match facts.narrowest {
         Some(candidates) if candidates <= CANDIDATES_FEW.max(facts.rows / CANDIDATES_SHARE) => {
-            choice(AnswerPath::Lookup, format!("the index leaves at most {candidates} rows to verify {columns}"))
+            choice(
+                AnswerPath::Lookup,
+                format!("the index leaves at most {candidates} rows to verify {columns}"),
+            )
         }
-        Some(candidates) => choice(AnswerPath::Scan, format!("the index would leave up to {candidates} rows to verify {columns}")),
-        None if facts.rows <= CANDIDATES_FEW => choice(AnswerPath::Lookup, format!("only {} rows to verify {columns}", facts.rows)),
+        Some(candidates) => choice(
+            AnswerPath::Scan,
+            format!("the index would leave up to {candidates} rows to verify {columns}"),
+        ),
+        None if facts.rows <= CANDIDATES_FEW => {
+            choice(AnswerPath::Lookup, format!("only {} rows to verify {columns}", facts.rows))
+        }
         None => choice(AnswerPath::Scan, format!("no index serves {columns}")),
     }
 }
@@ -114,18 +128,62 @@ mod tests {
     fn the_cheapest_path_is_chosen() {
         let residual = || vec!["amount=5..".to_owned()];
         check(&Facts::default(), None, AnswerPath::Pruned);
-        check(&Facts { rows: 10, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() }, None, AnswerPath::Pruned);
+        check(
+            &Facts {
+                rows: 10,
+                absent: Some("source=X".into()),
+                narrowest: Some(0),
+                ..Facts::default()
+            },
+            None,
+            AnswerPath::Pruned,
+        );
         check(&Facts { rows: 1_000_000, ..Facts::default() }, None, AnswerPath::Lookup);
-        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() }, None, AnswerPath::Lookup);
-        check(&Facts { rows: 1_000_000, narrowest: Some(900), residual: residual(), ..Facts::default() }, None, AnswerPath::Lookup);
-        check(&Facts { rows: 1_000_000, narrowest: Some(900_000), residual: residual(), ..Facts::default() }, None, AnswerPath::Scan);
-        check(&Facts { rows: 1_000_000, residual: residual(), ..Facts::default() }, None, AnswerPath::Scan);
-        check(&Facts { rows: 100, residual: residual(), ..Facts::default() }, None, AnswerPath::Lookup);
+        check(
+            &Facts { rows: 1_000_000, narrowest: Some(900_000), ..Facts::default() },
+            None,
+            AnswerPath::Lookup,
+        );
+        check(
+            &Facts {
+                rows: 1_000_000,
+                narrowest: Some(900),
+                residual: residual(),
+                ..Facts::default()
+            },
+            None,
+            AnswerPath::Lookup,
+        );
+        check(
+            &Facts {
+                rows: 1_000_000,
+                narrowest: Some(900_000),
+                residual: residual(),
+                ..Facts::default()
+            },
+            None,
+            AnswerPath::Scan,
+        );
+        check(
+            &Facts { rows: 1_000_000, residual: residual(), ..Facts::default() },
+            None,
+            AnswerPath::Scan,
+        );
+        check(
+            &Facts { rows: 100, residual: residual(), ..Facts::default() },
+            None,
+            AnswerPath::Lookup,
+        );
     }
 
     #[test]
     fn a_forced_path_is_taken_where_rows_are_left() {
-        let facts = Facts { rows: 100, absent: Some("source=X".into()), narrowest: Some(0), ..Facts::default() };
+        let facts = Facts {
+            rows: 100,
+            absent: Some("source=X".into()),
+            narrowest: Some(0),
+            ..Facts::default()
+        };
         check(&facts, Some(AnswerPath::Scan), AnswerPath::Scan);
         check(&facts, Some(AnswerPath::Lookup), AnswerPath::Pruned);
         check(&Facts::default(), Some(AnswerPath::Scan), AnswerPath::Pruned);

@@ -1,7 +1,8 @@
 //! Scan: the rows that match, from the columns of every row in question, filtered by DataFusion.
 //!
-//! The leaf is DataFusion's own Parquet source over a file with an access plan (the tenant's rows in the period) and a
-//! virtual column of row numbers; it prunes row groups and pages by their statistics. The predicate is applied above it.
+//! The leaf is DataFusion's own Parquet source over a file with an access plan (the tenant's rows
+//! in the period) and a virtual column of row numbers; it prunes row groups and pages by their
+//! statistics. The predicate is applied above it.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, event_schema};
@@ -17,11 +18,16 @@ use bytes::Bytes;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col, lit};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col,
+    lit,
+};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
@@ -52,7 +58,8 @@ impl std::fmt::Debug for Scanner {
 }
 
 impl Scanner {
-    /// A scanner whose streams run on `runtime`. Scans block; they must not be started on one of its own threads.
+    /// A scanner whose streams run on `runtime`. Scans block; they must not be started on one of
+    /// its own threads.
     pub fn new(runtime: Handle) -> Self {
         let config = SessionConfig::new().with_batch_size(8_192).with_target_partitions(1);
         Self { session: SessionContext::new_with_config(config), runtime }
@@ -69,7 +76,8 @@ impl Scanner {
     ) -> Result<Rows> {
         let broken = || format!("cannot scan {}", segment.data_path().display());
         let budget = work.pace.budget().clone();
-        let (plan, file) = self.plan(segment, filter, &rows, &budget).context(ErrorKind::Internal, broken)?;
+        let (plan, file) =
+            self.plan(segment, filter, &rows, &budget).context(ErrorKind::Internal, broken)?;
         let fields = fields_of(&filter.clauses).len().max(1);
         work.pace.step((rows.len() * fields) as u64 * VALUE_WORK)?;
         let limit = limit.unwrap_or(usize::MAX);
@@ -78,7 +86,8 @@ impl Scanner {
         self.runtime.block_on(async {
             let mut batches = plan.execute(0, context).context(ErrorKind::Internal, broken)?;
             while let Some(batch) = batches.next().await {
-                // A test that was stopped ends the scan as if it had failed; what it was stopped by says the budget.
+                // A test that was stopped ends the scan as if it had failed; what it was stopped by
+                // says the budget.
                 budget.check()?;
                 let batch = batch.context(ErrorKind::Corrupt, broken)?;
                 found.extend(row_numbers(&batch)?);
@@ -101,25 +110,39 @@ impl Scanner {
         rows: &Range<u32>,
         budget: &QueryBudget,
     ) -> datafusion::error::Result<(Arc<dyn ExecutionPlan>, PositionedFile)> {
-        let metadata = segment.metadata().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        let metadata = segment
+            .metadata()
+            .map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let file_schema = event_schema();
-        let row_number = ArrowField::new(ROW, DataType::Int64, false).with_extension_type(RowNumber);
+        let row_number =
+            ArrowField::new(ROW, DataType::Int64, false).with_extension_type(RowNumber);
         let virtual_columns: arrow::datatypes::Fields = vec![Arc::new(row_number)].into();
-        let table_schema = TableSchema::builder(Arc::clone(&file_schema)).with_virtual_columns(virtual_columns).build();
+        let table_schema = TableSchema::builder(Arc::clone(&file_schema))
+            .with_virtual_columns(virtual_columns)
+            .build();
 
         // Only the columns that the conditions name, and the row number, are read.
-        let mut places: Vec<usize> = fields_of(&filter.clauses).into_iter().map(|field| field as usize).collect();
+        let mut places: Vec<usize> =
+            fields_of(&filter.clauses).into_iter().map(|field| field as usize).collect();
         places.push(file_schema.fields().len());
         let projected = Arc::new(table_schema.table_schema().project(&places)?);
 
-        let predicate = |schema: &Schema| -> datafusion::error::Result<Option<Arc<dyn PhysicalExpr>>> {
-            let Some(expression) = filter.clauses.iter().map(|clause| clause_expression(clause, budget)).reduce(Expr::and) else {
-                return Ok(None);
+        let predicate =
+            |schema: &Schema| -> datafusion::error::Result<Option<Arc<dyn PhysicalExpr>>> {
+                let Some(expression) = filter
+                    .clauses
+                    .iter()
+                    .map(|clause| clause_expression(clause, budget))
+                    .reduce(Expr::and)
+                else {
+                    return Ok(None);
+                };
+                let schema = DFSchema::try_from(schema.clone())?;
+                self.session.create_physical_expr(expression, &schema).map(Some)
             };
-            let schema = DFSchema::try_from(schema.clone())?;
-            self.session.create_physical_expr(expression, &schema).map(Some)
-        };
-        let file = segment.file().map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        let file = segment
+            .file()
+            .map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let reader = SegmentFile { file: file.clone(), metadata: Arc::clone(metadata.metadata()) };
         let mut source = ParquetSource::new(table_schema.clone()).with_enable_page_index(true);
         source = source.with_parquet_file_reader_factory(Arc::new(reader));
@@ -134,11 +157,13 @@ impl Scanner {
         ]);
         let access = ParquetAccessPlan::try_new_from_overall_row_selection(selection, groups)?;
         let path = segment.data_path();
-        let part = PartitionedFile::new(path.to_string_lossy(), segment.manifest().data.bytes).with_extension(access);
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file(part)
-            .with_projection_indices(Some(places))?
-            .build();
+        let part = PartitionedFile::new(path.to_string_lossy(), segment.manifest().data.bytes)
+            .with_extension(access);
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file(part)
+                .with_projection_indices(Some(places))?
+                .build();
         let leaf: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         match predicate(&projected)? {
             Some(predicate) => Ok((Arc::new(FilterExec::try_new(predicate, leaf)?), file)),
@@ -148,8 +173,11 @@ impl Scanner {
 }
 
 fn row_numbers(batch: &RecordBatch) -> Result<Vec<u32>> {
-    let column = batch.column_by_name(ROW).ok_or_else(|| Error::internal("a scan without row numbers"))?;
-    let numbers = column.as_primitive_opt::<Int64Type>().ok_or_else(|| Error::internal("row numbers of another type"))?;
+    let column =
+        batch.column_by_name(ROW).ok_or_else(|| Error::internal("a scan without row numbers"))?;
+    let numbers = column
+        .as_primitive_opt::<Int64Type>()
+        .ok_or_else(|| Error::internal("row numbers of another type"))?;
     Ok(numbers.values().iter().map(|number| *number as u32).collect())
 }
 
@@ -178,7 +206,10 @@ impl AsyncFileReader for SegmentFile {
         std::future::ready(bytes).boxed()
     }
 
-    fn get_metadata<'a>(&'a mut self, _: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         std::future::ready(Ok(Arc::clone(&self.metadata))).boxed()
     }
 }
@@ -187,7 +218,11 @@ impl AsyncFileReader for SegmentFile {
 fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
     let group = |clauses: &[Clause], join: fn(Expr, Expr) -> Expr, empty: bool| {
         // A value that is absent makes a test null; within a group that must be a plain no.
-        clauses.iter().map(|clause| clause_expression(clause, budget).is_true()).reduce(join).unwrap_or_else(|| lit(empty))
+        clauses
+            .iter()
+            .map(|clause| clause_expression(clause, budget).is_true())
+            .reduce(join)
+            .unwrap_or_else(|| lit(empty))
     };
     match clause {
         Clause::Field(condition) => expression(condition, budget),
@@ -198,13 +233,18 @@ fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
     }
 }
 
-/// A condition as DataFusion's expression. A value that is absent (null) must fail the test and pass its negation.
+/// A condition as DataFusion's expression. A value that is absent (null) must fail the test and
+/// pass its negation.
 fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
     let column = col(condition.field.name());
-    let amount = |amount: crate::event::Amount| lit(ScalarValue::Decimal128(Some(amount.units()), AMOUNT_PRECISION, AMOUNT_SCALE));
+    let amount = |amount: crate::event::Amount| {
+        lit(ScalarValue::Decimal128(Some(amount.units()), AMOUNT_PRECISION, AMOUNT_SCALE))
+    };
     let text = |value: &String| lit(value.as_str());
     let test = match &condition.test {
-        Test::OneOf(_) | Test::Address(..) | Test::Prefix(_) | Test::Present if condition.field == Field::RelatedIds => {
+        Test::OneOf(_) | Test::Address(..) | Test::Prefix(_) | Test::Present
+            if condition.field == Field::RelatedIds =>
+        {
             tested_positive(condition, budget)
         }
         Test::OneOf(values) if condition.field.def().kind == crate::event::FieldKind::Bool => {
@@ -224,11 +264,17 @@ fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
             .unwrap_or_else(|| lit(false)),
         Test::Present => column.clone().is_not_null(),
         Test::Address(..) => tested_positive(condition, budget),
-        Test::Amounts(values) => column.clone().in_list(values.iter().map(|value| amount(*value)).collect(), false),
+        Test::Amounts(values) => {
+            column.clone().in_list(values.iter().map(|value| amount(*value)).collect(), false)
+        }
         Test::Between(min, max) => {
             let min = min.map(|min| column.clone().gt_eq(amount(min)));
             let max = max.map(|max| column.clone().lt_eq(amount(max)));
-            [min, max].into_iter().flatten().reduce(Expr::and).unwrap_or_else(|| column.clone().is_not_null())
+            [min, max]
+                .into_iter()
+                .flatten()
+                .reduce(Expr::and)
+                .unwrap_or_else(|| column.clone().is_not_null())
         }
     };
     if condition.negated { column.is_null().or(Expr::Not(Box::new(test))) } else { test }
@@ -249,13 +295,24 @@ fn after_prefix(prefix: &str) -> Option<String> {
 
 /// A condition that DataFusion has no expression for, without its negation.
 fn tested_positive(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
-    tested(condition.field, Clause::Field(FieldCondition { negated: false, ..condition.clone() }), budget)
+    tested(
+        condition.field,
+        Clause::Field(FieldCondition { negated: false, ..condition.clone() }),
+        budget,
+    )
 }
 
-/// A clause that DataFusion has no expression for, as a function of the one column that it looks at.
+/// A clause that DataFusion has no expression for, as a function of the one column that it looks
+/// at.
 fn tested(field: Field, clause: Clause, budget: &QueryBudget) -> Expr {
     let name = format!("annals_test({clause:?})");
-    let function = TestFunction { name, signature: Signature::any(1, Volatility::Immutable), field, clause, budget: budget.clone() };
+    let function = TestFunction {
+        name,
+        signature: Signature::any(1, Volatility::Immutable),
+        field,
+        clause,
+        budget: budget.clone(),
+    };
     ScalarUDF::from(function).call(vec![col(field.name())])
 }
 
@@ -295,11 +352,16 @@ impl ScalarUDFImpl for TestFunction {
         Ok(DataType::Boolean)
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
+    fn invoke_with_args(
+        &self,
+        args: ScalarFunctionArgs,
+    ) -> datafusion::error::Result<ColumnarValue> {
         let array = args.args[0].to_array(args.number_rows)?;
         let field = ArrowField::new(self.field.name(), array.data_type().clone(), true);
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(&array)])?;
-        let columns = Columns::new(&batch).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        let batch =
+            RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(&array)])?;
+        let columns = Columns::new(&batch)
+            .map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         let (mut pace, cost) = (self.budget.pace(), cost_of([&self.clause]));
         let answers = (0..array.len()).map(|row| {
             let subject = ColumnRow { columns: &columns, row };
@@ -307,7 +369,8 @@ impl ScalarUDFImpl for TestFunction {
             Ok(Some(Probe::new(&subject).holds(&self.clause)))
         });
         let answers: Result<BooleanArray> = answers.collect();
-        let answers = answers.map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
+        let answers =
+            answers.map_err(|error| datafusion::error::DataFusionError::External(error.into()))?;
         Ok(ColumnarValue::Array(Arc::new(answers)))
     }
 }

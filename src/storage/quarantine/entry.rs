@@ -1,7 +1,9 @@
 //! A record in quarantine as its file holds it, and the blocks that hold several.
 
 use super::bytes::{ByteReader, put_bytes};
-use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEAD_BYTES, QuarantineId, RECORD_OVERHEAD, UNPACKED_MAX};
+use super::{
+    BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEAD_BYTES, QuarantineId, RECORD_OVERHEAD, UNPACKED_MAX,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -33,7 +35,8 @@ pub struct QuarantineEntry {
 }
 
 impl QuarantineEntry {
-    /// The bytes that it is counted with. Earlier versions kept records whole: those count as if they were kept today.
+    /// The bytes that it is counted with. Earlier versions kept records whole: those count as if
+    /// they were kept today.
     pub fn charge(&self) -> u64 {
         self.head.len().min(HEAD_BYTES) as u64 + RECORD_OVERHEAD
     }
@@ -107,7 +110,12 @@ impl BlockHeader {
         if from.take(BLOCK_MAGIC.len())? != BLOCK_MAGIC {
             return None;
         }
-        let header = Self { records: from.u32()?, packed: from.u32()?, unpacked: from.u32()?, crc: from.u32()? };
+        let header = Self {
+            records: from.u32()?,
+            packed: from.u32()?,
+            unpacked: from.u32()?,
+            crc: from.u32()?,
+        };
         ((header.unpacked as usize) <= UNPACKED_MAX).then_some(header)
     }
 }
@@ -132,12 +140,14 @@ pub(super) fn encode_block(entries: &[QuarantineEntry]) -> std::io::Result<Vec<u
 pub(super) fn decode_block(block: &[u8]) -> Option<Vec<QuarantineEntry>> {
     let header = BlockHeader::decode(block)?;
     let packed = block.get(BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + header.packed as usize)?;
-    if crc32c::crc32c_append(crc32c::crc32c(&block[..BLOCK_HEADER_BYTES - 4]), packed) != header.crc {
+    if crc32c::crc32c_append(crc32c::crc32c(&block[..BLOCK_HEADER_BYTES - 4]), packed) != header.crc
+    {
         return None;
     }
     let payload = zstd::bulk::decompress(packed, header.unpacked as usize).ok()?;
     let (mut from, mut texts) = (ByteReader(&payload), SharedTexts::default());
-    let entries: Vec<QuarantineEntry> =
-        (0..header.records).map(|_| QuarantineEntry::decode(&mut from, &mut texts)).collect::<Option<_>>()?;
+    let entries: Vec<QuarantineEntry> = (0..header.records)
+        .map(|_| QuarantineEntry::decode(&mut from, &mut texts))
+        .collect::<Option<_>>()?;
     from.0.is_empty().then_some(entries)
 }

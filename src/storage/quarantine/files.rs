@@ -15,7 +15,8 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Folder {
     store: Store,
-    /// What is named and was not there when it was opened: it stays named, so that every check says so.
+    /// What is named and was not there when it was opened: it stays named, so that every check says
+    /// so.
     missing: BTreeSet<String>,
     /// What was wrong with the list itself.
     lost: BTreeSet<String>,
@@ -52,7 +53,8 @@ impl Folder {
         &self.store
     }
 
-    /// Opens every file; `kind` tells the kind of a reason. A damaged file is opened as far as it can be read.
+    /// Opens every file; `kind` tells the kind of a reason. A damaged file is opened as far as it
+    /// can be read.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -72,7 +74,10 @@ impl Folder {
         let names = self.store.names(paths::QUARANTINE)?;
         let mut found = FolderContents { next: FIRST_NUMBER, ..FolderContents::default() };
         self.compare(&names);
-        let missing = self.missing.iter().map(|name| self.store.path(&format!("{}/{name}", paths::QUARANTINE)));
+        let missing = self
+            .missing
+            .iter()
+            .map(|name| self.store.path(&format!("{}/{name}", paths::QUARANTINE)));
         found.damage.extend(missing.map(|path| format!("{}: is missing", path.display())));
         found.damage.extend(self.lost.iter().cloned());
         let (mut old, mut vanished) = (Vec::new(), false);
@@ -86,7 +91,13 @@ impl Folder {
         }
         found.drop_superseded();
         for path in old {
-            let low = found.parts.iter().map(|part| part.numbers().1).filter(|last| *last < FIRST_NUMBER).max().unwrap_or(0);
+            let low = found
+                .parts
+                .iter()
+                .map(|part| part.numbers().1)
+                .filter(|last| *last < FIRST_NUMBER)
+                .max()
+                .unwrap_or(0);
             match QuarantineFile::lines(&self.store, &path, low + 1, kind) {
                 Ok(part) => found.parts.push(Arc::new(part)),
                 Err(error) => found.damage.push(error.to_string()),
@@ -105,10 +116,13 @@ impl Folder {
         match self.store.read(paths::QUARANTINE_FILES) {
             Ok(bytes) => match serde_json::from_slice::<Names>(&bytes) {
                 Ok(listed) => {
-                    self.missing = listed.files.into_iter().filter(|name| !names.contains(name)).collect();
+                    self.missing =
+                        listed.files.into_iter().filter(|name| !names.contains(name)).collect();
                     self.lost = listed.lost;
                 }
-                Err(cause) => drop(self.lost.insert(format!("{}: could not be read: {cause}", shown.display()))),
+                Err(cause) => drop(
+                    self.lost.insert(format!("{}: could not be read: {cause}", shown.display())),
+                ),
             },
             Err(error) if error.kind() == ErrorKind::NotFound && !ours => {}
             Err(error) => drop(self.lost.insert(error.to_string())),
@@ -145,9 +159,14 @@ impl Folder {
     /// A disk that fails.
     pub fn list(&self, paths: impl IntoIterator<Item = String>) -> Result<()> {
         let name = |path: String| path.rsplit('/').next().unwrap_or(&path).to_owned();
-        let files = paths.into_iter().map(name).filter(|name| paths::quarantine_numbers(name).is_some());
-        let names = Names { files: files.chain(self.missing.iter().cloned()).collect(), lost: self.lost.clone() };
-        let bytes = serde_json::to_vec_pretty(&names).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+        let files =
+            paths.into_iter().map(name).filter(|name| paths::quarantine_numbers(name).is_some());
+        let names = Names {
+            files: files.chain(self.missing.iter().cloned()).collect(),
+            lost: self.lost.clone(),
+        };
+        let bytes = serde_json::to_vec_pretty(&names)
+            .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         self.store.put(paths::QUARANTINE_FILES, &bytes, PutMode::Replace)
     }
 }
@@ -156,7 +175,9 @@ impl FolderContents {
     /// Opens a file; whether it was gone.
     fn add_part(&mut self, store: &Store, path: &str, numbers: (u64, Option<u64>)) -> bool {
         let kept = if numbers.1.is_some() { QuarantineFile::kept(store, path) } else { Ok(None) };
-        let opened = kept.and_then(|kept| kept.map_or_else(|| QuarantineFile::scanned(store, path, numbers), Ok));
+        let opened = kept.and_then(|kept| {
+            kept.map_or_else(|| QuarantineFile::scanned(store, path, numbers), Ok)
+        });
         match opened {
             Ok(part) => self.parts.push(Arc::new(part)),
             Err(error) => {
@@ -169,14 +190,20 @@ impl FolderContents {
 
     /// Leaves out what was merged into another file that is whole.
     fn drop_superseded(&mut self) {
-        let ranges: Vec<(u64, u64)> = self.parts.iter().filter(|part| part.is_kept()).map(|part| part.numbers()).collect();
+        let ranges: Vec<(u64, u64)> =
+            self.parts.iter().filter(|part| part.is_kept()).map(|part| part.numbers()).collect();
         let within = |part: &Arc<QuarantineFile>| {
             let (first, last) = part.numbers();
-            let wider = |range: &(u64, u64)| range.0 <= first && last <= range.1 && (!part.is_kept() || *range != (first, last));
+            let wider = |range: &(u64, u64)| {
+                range.0 <= first && last <= range.1 && (!part.is_kept() || *range != (first, last))
+            };
             ranges.iter().any(wider)
         };
         let (gone, stay) = std::mem::take(&mut self.parts).into_iter().partition(within);
         self.parts = stay;
-        self.superseded = Vec::from_iter(gone).into_iter().map(|part: Arc<QuarantineFile>| part.path().to_owned()).collect();
+        self.superseded = Vec::from_iter(gone)
+            .into_iter()
+            .map(|part: Arc<QuarantineFile>| part.path().to_owned())
+            .collect();
     }
 }

@@ -1,4 +1,5 @@
-//! What is known of the records of a file without unpacking them: counts, rows, and where each id is.
+//! What is known of the records of a file without unpacking them: counts, rows, and where each id
+//! is.
 //!
 //! ```text
 //! summary = texts:u32 (length:u32 text)* counts:u32 (tenant:u32 kind:u32 records:u32 bytes:u64)* blocks:u32 (offset:u64 row:u32)*
@@ -86,7 +87,9 @@ impl QuarantineSummary {
         self.texts.iter().for_each(|text| put_bytes(&mut out, text.as_bytes()));
         out.extend((self.counts.len() as u32).to_le_bytes());
         for count in &self.counts {
-            [count.tenant, count.kind, count.records].iter().for_each(|number| out.extend(number.to_le_bytes()));
+            [count.tenant, count.kind, count.records]
+                .iter()
+                .for_each(|number| out.extend(number.to_le_bytes()));
             out.extend(count.bytes.to_le_bytes());
         }
         out.extend((self.blocks.len() as u32).to_le_bytes());
@@ -102,11 +105,25 @@ impl QuarantineSummary {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut from = ByteReader(bytes);
         let texts = (0..from.u32()?).map(|_| from.text().map(Into::into)).collect::<Option<_>>()?;
-        let count =
-            |from: &mut ByteReader<'_>| Some(Count { tenant: from.u32()?, kind: from.u32()?, records: from.u32()?, bytes: from.u64()? });
+        let count = |from: &mut ByteReader<'_>| {
+            Some(Count {
+                tenant: from.u32()?,
+                kind: from.u32()?,
+                records: from.u32()?,
+                bytes: from.u64()?,
+            })
+        };
         let counts = (0..from.u32()?).map(|_| count(&mut from)).collect::<Option<_>>()?;
-        let blocks = (0..from.u32()?).map(|_| Some((from.u64()?, from.u32()?))).collect::<Option<_>>()?;
-        Some(Self { texts, counts, blocks, oldest: from.i64()?, newest: from.i64()?, end: from.u64()? })
+        let blocks =
+            (0..from.u32()?).map(|_| Some((from.u64()?, from.u32()?))).collect::<Option<_>>()?;
+        Some(Self {
+            texts,
+            counts,
+            blocks,
+            oldest: from.i64()?,
+            newest: from.i64()?,
+            end: from.u64()?,
+        })
     }
 }
 
@@ -187,7 +204,13 @@ pub(super) fn decode_rows(bytes: &[u8], first: u64) -> Option<Vec<QuarantineRow>
     let mut rows = Vec::with_capacity(bytes.len() / ROW_BYTES);
     while !from.0.is_empty() {
         let (seq, tenant, kind, source) = (from.u32()?, from.u32()?, from.u32()?, from.u32()?);
-        rows.push(QuarantineRow { seq: first + u64::from(seq), tenant, kind, source, time: from.i64()? });
+        rows.push(QuarantineRow {
+            seq: first + u64::from(seq),
+            tenant,
+            kind,
+            source,
+            time: from.i64()?,
+        });
     }
     Some(rows)
 }

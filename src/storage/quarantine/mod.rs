@@ -8,11 +8,13 @@
 //! trailer = "ANNQEND1" (offset:u64 length:u64 crc32c:u32)×3 first:u64 last:u64 rows:u64 crc32c:u32
 //! ```
 //!
-//! All numbers are little-endian; payloads are packed by zstd. Records are numbered as they come. New ones are appended to
-//! `FIRST.log`, which has no index; a log that is full is written again as `FIRST-LAST.kept`, in large blocks with an index,
-//! and removed. `FIRST.length` says how many bytes of the log are durable (`length:u64 crc32c:u32`), so that one that was cut
-//! is noticed, also between two blocks. A kept file whose numbers lie within those of another one was merged into it. `files.json` names the files
-//! that there must be, so that a missing one is noticed. Files of earlier versions (`ID.ndjson`) are read as they are.
+//! All numbers are little-endian; payloads are packed by zstd. Records are numbered as they come.
+//! New ones are appended to `FIRST.log`, which has no index; a log that is full is written again as
+//! `FIRST-LAST.kept`, in large blocks with an index, and removed. `FIRST.length` says how many
+//! bytes of the log are durable (`length:u64 crc32c:u32`), so that one that was cut is noticed,
+//! also between two blocks. A kept file whose numbers lie within those of another one was merged
+//! into it. `files.json` names the files that there must be, so that a missing one is noticed.
+//! Files of earlier versions (`ID.ndjson`) are read as they are.
 
 mod bytes;
 mod entry;

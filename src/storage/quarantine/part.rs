@@ -16,7 +16,8 @@ const IDS_APART: usize = 64;
 /// Ids that are read around the place where one is expected: ids are evenly spread.
 const IDS_AROUND: u64 = 512;
 
-/// A file of quarantine. Those with an index are read where they are asked about; only their figures are in memory.
+/// A file of quarantine. Those with an index are read where they are asked about; only their
+/// figures are in memory.
 #[derive(Debug)]
 pub struct QuarantineFile {
     path: String,
@@ -45,7 +46,15 @@ impl QuarantineFile {
 
     fn new(store: &Store, path: &str, numbers: (u64, u64), index: Where) -> Result<Self> {
         let shown = store.path(path).display().to_string();
-        Ok(Self { path: path.to_owned(), shown, file: store.open(path)?, numbers, index, damage: Vec::new(), torn: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            shown,
+            file: store.open(path)?,
+            numbers,
+            index,
+            damage: Vec::new(),
+            torn: 0,
+        })
     }
 
     /// A file with an index; none if that is not what was written.
@@ -55,7 +64,9 @@ impl QuarantineFile {
     pub(super) fn kept(store: &Store, path: &str) -> Result<Option<Self>> {
         let mut part = Self::log(store, path, 0)?;
         let Some(trailer) = part.trailer() else { return Ok(None) };
-        let Some(summary) = part.section(&trailer.summary).ok().and_then(|bytes| QuarantineSummary::decode(&bytes)) else {
+        let Some(summary) =
+            part.section(&trailer.summary).ok().and_then(|bytes| QuarantineSummary::decode(&bytes))
+        else {
             return Ok(None);
         };
         let charged = summary.counts.iter().map(|count| count.bytes).sum();
@@ -69,7 +80,9 @@ impl QuarantineFile {
         let at = length.checked_sub(TRAILER_BYTES as u64)?;
         let trailer = Trailer::decode(&self.read(at, TRAILER_BYTES as u64).ok()?)?;
         let sections = [trailer.summary, trailer.rows, trailer.ids];
-        let whole = sections.iter().all(|section| section.offset.checked_add(section.length).is_some_and(|end| end <= at));
+        let whole = sections
+            .iter()
+            .all(|section| section.offset.checked_add(section.length).is_some_and(|end| end <= at));
         (whole && self.read(0, HEADER_BYTES as u64).ok()? == writing::header()).then_some(trailer)
     }
 
@@ -81,20 +94,38 @@ impl QuarantineFile {
         let mut scanned = reading::scan(&bytes, numbers.1.is_some());
         let there = bytes.len() as u64;
         if there < durable {
-            scanned.damage.push(format!("it is cut: {durable} bytes of it were durable, and {there} are there"));
+            scanned.damage.push(format!(
+                "it is cut: {durable} bytes of it were durable, and {there} are there"
+            ));
         }
-        let last = numbers.1.or_else(|| scanned.index.rows.last().map(|row| row.seq)).unwrap_or(numbers.0);
-        let mut part = Self::new(store, path, (numbers.0, last), Where::Memory { index: RwLock::new(scanned.index), lines: None })?;
+        let last =
+            numbers.1.or_else(|| scanned.index.rows.last().map(|row| row.seq)).unwrap_or(numbers.0);
+        let mut part = Self::new(
+            store,
+            path,
+            (numbers.0, last),
+            Where::Memory { index: RwLock::new(scanned.index), lines: None },
+        )?;
         part.damage = scanned.damage.iter().map(|what| format!("{}: {what}", part.shown)).collect();
         part.torn = scanned.torn;
         Ok(part)
     }
 
     /// A file of JSON lines, of an earlier version; its records are numbered from `first`.
-    pub(super) fn lines(store: &Store, path: &str, first: u64, kind: fn(&str) -> String) -> Result<Self> {
+    pub(super) fn lines(
+        store: &Store,
+        path: &str,
+        first: u64,
+        kind: fn(&str) -> String,
+    ) -> Result<Self> {
         let (index, damage) = reading::scan_lines(store, path, first, kind)?;
         let last = index.rows.last().map_or(first, |row| row.seq);
-        let mut part = Self::new(store, path, (first, last), Where::Memory { index: RwLock::new(index), lines: Some(kind) })?;
+        let mut part = Self::new(
+            store,
+            path,
+            (first, last),
+            Where::Memory { index: RwLock::new(index), lines: Some(kind) },
+        )?;
         part.damage = damage.iter().map(|what| format!("{}: {what}", part.shown)).collect();
         Ok(part)
     }
@@ -176,7 +207,8 @@ impl QuarantineFile {
         match &self.index {
             Where::Memory { index, .. } => Ok(read(index).summary.clone()),
             Where::Disk { trailer, .. } => {
-                QuarantineSummary::decode(&self.section(&trailer.summary)?).ok_or_else(|| self.damaged(trailer.summary.offset))
+                QuarantineSummary::decode(&self.section(&trailer.summary)?)
+                    .ok_or_else(|| self.damaged(trailer.summary.offset))
             }
         }
     }
@@ -189,7 +221,8 @@ impl QuarantineFile {
         match &self.index {
             Where::Memory { index, .. } => Ok(read(index).rows.clone()),
             Where::Disk { trailer, .. } => {
-                decode_rows(&self.section(&trailer.rows)?, self.numbers.0).ok_or_else(|| self.damaged(trailer.rows.offset))
+                decode_rows(&self.section(&trailer.rows)?, self.numbers.0)
+                    .ok_or_else(|| self.damaged(trailer.rows.offset))
             }
         }
     }
@@ -204,10 +237,16 @@ impl QuarantineFile {
                 let index = read(index);
                 return Ok(ids.iter().map(|id| index.ids.get(id).copied()).collect());
             }
-            Where::Disk { trailer, .. } if ids.len() > IDS_APART => (trailer.ids, self.section(&trailer.ids)?),
+            Where::Disk { trailer, .. } if ids.len() > IDS_APART => {
+                (trailer.ids, self.section(&trailer.ids)?)
+            }
             Where::Disk { trailer, .. } => (trailer.ids, Vec::new()),
         };
-        ids.iter().map(|id| if all.is_empty() { self.find_one(&section, id) } else { Ok(search(&all, id).ok()) }).collect()
+        ids.iter()
+            .map(|id| {
+                if all.is_empty() { self.find_one(&section, id) } else { Ok(search(&all, id).ok()) }
+            })
+            .collect()
     }
 
     /// Looks for an id where it should be, and around that.
@@ -218,8 +257,10 @@ impl QuarantineFile {
         let mut guess = ((u128::from(share) * u128::from(count)) >> 64) as u64;
         while from < to {
             guess = guess.clamp(from, to - 1);
-            let (low, high) = (guess.saturating_sub(IDS_AROUND).max(from), (guess + IDS_AROUND).min(to));
-            let ids = self.read(section.offset + low * ID_BYTES as u64, (high - low) * ID_BYTES as u64)?;
+            let (low, high) =
+                (guess.saturating_sub(IDS_AROUND).max(from), (guess + IDS_AROUND).min(to));
+            let ids =
+                self.read(section.offset + low * ID_BYTES as u64, (high - low) * ID_BYTES as u64)?;
             match search(&ids, id) {
                 Ok(row) => return Ok(Some(row)),
                 Err(0) if low > from => to = low,
@@ -231,12 +272,16 @@ impl QuarantineFile {
         Ok(None)
     }
 
-    /// Rows that follow each other, with the entries of their blocks: `wanted` are rows, ascending; what cannot be read is
-    /// told by `damaged` and left out.
+    /// Rows that follow each other, with the entries of their blocks: `wanted` are rows, ascending;
+    /// what cannot be read is told by `damaged` and left out.
     ///
     /// # Errors
     /// As [`Part::summary`].
-    pub fn entries(&self, wanted: &[u32], damaged: &mut Vec<String>) -> Result<Vec<QuarantineEntry>> {
+    pub fn entries(
+        &self,
+        wanted: &[u32],
+        damaged: &mut Vec<String>,
+    ) -> Result<Vec<QuarantineEntry>> {
         let summary = self.summary()?;
         let mut found = Vec::with_capacity(wanted.len());
         let mut wanted = wanted.iter().peekable();
@@ -312,7 +357,10 @@ impl QuarantineFile {
     }
 
     fn damaged(&self, offset: u64) -> Error {
-        Error::corrupt(format!("{}: what stands at byte {offset} is not what was written", self.shown))
+        Error::corrupt(format!(
+            "{}: what stands at byte {offset} is not what was written",
+            self.shown
+        ))
     }
 
     fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
@@ -334,7 +382,9 @@ fn search(ids: &[u8], id: &QuarantineId) -> Result<u32, usize> {
     let (ids, _) = ids.as_chunks::<ID_BYTES>();
     let place = ids.partition_point(|entry| entry[..16] < id[..]);
     match ids.get(place) {
-        Some(entry) if entry[..16] == id[..] => Ok(u32::from_le_bytes([entry[16], entry[17], entry[18], entry[19]])),
+        Some(entry) if entry[..16] == id[..] => {
+            Ok(u32::from_le_bytes([entry[16], entry[17], entry[18], entry[19]]))
+        }
         _ => Err(place),
     }
 }

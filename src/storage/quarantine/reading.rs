@@ -1,4 +1,5 @@
-//! Finding what a file holds that has no index: a log, a file whose index is damaged, JSON lines of an earlier version.
+//! Finding what a file holds that has no index: a log, a file whose index is damaged, JSON lines of
+//! an earlier version.
 
 use super::entry::{BlockHeader, decode_block};
 use super::index::Index;
@@ -27,7 +28,9 @@ pub(super) fn scan(bytes: &[u8], whole: bool) -> Scanned {
         scanned.damage.push("its index is not what was written".to_owned());
     }
     if bytes.get(..HEADER_BYTES) != Some(&writing::header()) {
-        scanned.damage.push("it does not begin as such a file does: it is cut, or overwritten".to_owned());
+        scanned
+            .damage
+            .push("it does not begin as such a file does: it is cut, or overwritten".to_owned());
     }
     let mut at = HEADER_BYTES.min(bytes.len());
     while at < bytes.len() {
@@ -36,7 +39,8 @@ pub(super) fn scan(bytes: &[u8], whole: bool) -> Scanned {
             at = end;
             continue;
         }
-        let magic = memchr::memmem::find_iter(&bytes[at + 1..], BLOCK_MAGIC).map(|place| at + 1 + place);
+        let magic =
+            memchr::memmem::find_iter(&bytes[at + 1..], BLOCK_MAGIC).map(|place| at + 1 + place);
         match magic.into_iter().find(|place| block_at(bytes, *place).is_some()) {
             Some(next) => {
                 scanned.damage.push(format!("bytes {at} to {next} are not what was written"));
@@ -58,7 +62,8 @@ fn end(scanned: &mut Scanned, bytes: &[u8], at: usize, whole: bool) {
         Some(header) => rest.len() < BLOCK_HEADER_BYTES + header.packed as usize,
         None => rest.len() < BLOCK_HEADER_BYTES,
     };
-    // A power cut leaves pages that were never written as zeros; packed records have none of that length.
+    // A power cut leaves pages that were never written as zeros; packed records have none of that
+    // length.
     let zeros = rest.chunks(512).any(|sector| sector.iter().all(|byte| *byte == 0));
     if !whole && (cut || zeros) {
         scanned.torn = rest.len() as u64;
@@ -113,13 +118,20 @@ fn id(text: &str) -> Option<[u8; 16]> {
 }
 
 /// Reads line after line; what is no record is told and passed over.
-pub(super) fn scan_lines(store: &Store, path: &str, first: u64, kind: fn(&str) -> String) -> Result<(Index, Vec<String>)> {
+pub(super) fn scan_lines(
+    store: &Store,
+    path: &str,
+    first: u64,
+    kind: fn(&str) -> String,
+) -> Result<(Index, Vec<String>)> {
     let (mut index, mut damage) = (Index::default(), Vec::new());
     let mut file = BufReader::new(store.open(path)?);
     let (mut at, mut bytes) = (0_u64, Vec::new());
     loop {
         bytes.clear();
-        let read = file.read_until(b'\n', &mut bytes).map_err(|cause| Error::io(store.path(path).display(), cause))? as u64;
+        let read =
+            file.read_until(b'\n', &mut bytes)
+                .map_err(|cause| Error::io(store.path(path).display(), cause))? as u64;
         if read == 0 {
             return Ok((index, damage));
         }

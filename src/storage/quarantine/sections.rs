@@ -55,8 +55,17 @@ impl Trailer {
         if crc != crc32c::crc32c(body).to_le_bytes() || from.take(END_MAGIC.len())? != END_MAGIC {
             return None;
         }
-        let section = |from: &mut ByteReader<'_>| Some(Section { offset: from.u64()?, length: from.u64()?, crc: from.u32()? });
+        let section = |from: &mut ByteReader<'_>| {
+            Some(Section { offset: from.u64()?, length: from.u64()?, crc: from.u32()? })
+        };
         let (summary, rows, ids) = (section(&mut from)?, section(&mut from)?, section(&mut from)?);
-        Some(Self { summary, rows, ids, first: from.u64()?, last: from.u64()?, records: from.u64()? })
+        Some(Self {
+            summary,
+            rows,
+            ids,
+            first: from.u64()?,
+            last: from.u64()?,
+            records: from.u64()?,
+        })
     }
 }

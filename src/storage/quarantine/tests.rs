@@ -4,7 +4,8 @@ use std::fs;
 
 fn entry(number: u64) -> QuarantineEntry {
     QuarantineEntry {
-        id: (u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes(),
+        id: (u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+            .to_be_bytes(),
         seq: FIRST_NUMBER + number,
         time: 1_000 + number as i64,
         tenant: (!number.is_multiple_of(3)).then(|| format!("t{}", number % 3).into()),
@@ -47,17 +48,26 @@ fn a_kept_file_gives_back_what_was_written() {
     let part = &found.parts[0];
     assert!(part.is_kept() && part.verify().expect("it can be read").is_empty());
     assert_eq!(part.all().expect("sound"), all);
-    assert_eq!((part.records(), part.times(), part.numbers()), (3_000, (1_000, 3_999), numbers(3_000)));
+    assert_eq!(
+        (part.records(), part.times(), part.numbers()),
+        (3_000, (1_000, 3_999), numbers(3_000))
+    );
     assert_eq!(part.charged(), all.iter().map(QuarantineEntry::charge).sum::<u64>());
     // Few ids are looked for one by one, many all at once; strangers are not found.
-    let ids: Vec<QuarantineId> = all.iter().map(|entry| entry.id).chain((3_000..3_100).map(|number| entry(number).id)).collect();
+    let ids: Vec<QuarantineId> = all
+        .iter()
+        .map(|entry| entry.id)
+        .chain((3_000..3_100).map(|number| entry(number).id))
+        .collect();
     let expected: Vec<Option<u32>> = (0..3_100).map(|row| (row < 3_000).then_some(row)).collect();
     assert_eq!(part.find(&ids).expect("read"), expected);
     for (id, row) in ids.iter().zip(&expected) {
         assert_eq!(part.find(&[*id]).expect("read"), [*row]);
     }
     let rows = part.rows().expect("rows");
-    assert!(rows.iter().zip(&all).all(|(row, entry)| (row.seq, row.time) == (entry.seq, entry.time)));
+    assert!(
+        rows.iter().zip(&all).all(|(row, entry)| (row.seq, row.time) == (entry.seq, entry.time))
+    );
     let some: Vec<QuarantineEntry> = [5, 6, 900, 2_999].map(|row| all[row].clone()).to_vec();
     assert_eq!(part.entries(&[5, 6, 900, 2_999], &mut Vec::new()).expect("read"), some);
     let counts = part.summary().expect("a summary").counts;
@@ -90,7 +100,13 @@ fn every_flipped_byte_and_every_cut_is_found_and_the_rest_is_answered() {
     let blocks = part.summary().expect("a summary").blocks.len();
     assert!(blocks > 1, "damage to one block must leave others");
     let step = sound.len() / 60 + 1;
-    let places = (0..sound.len()).step_by(step).chain([0, 8, HEADER_BYTES, HEADER_BYTES + 5, sound.len() - 1]);
+    let places = (0..sound.len()).step_by(step).chain([
+        0,
+        8,
+        HEADER_BYTES,
+        HEADER_BYTES + 5,
+        sound.len() - 1,
+    ]);
     for place in places {
         let mut bytes = sound.clone();
         bytes[place] ^= 0x10;
@@ -98,7 +114,11 @@ fn every_flipped_byte_and_every_cut_is_found_and_the_rest_is_answered() {
         let found = open(&store);
         let part = &found.parts[0];
         let verified = part.verify().expect("it can be read");
-        assert!(verified.iter().any(|what| what.contains(".kept")), "byte {place} of {}: {verified:?}", sound.len());
+        assert!(
+            verified.iter().any(|what| what.contains(".kept")),
+            "byte {place} of {}: {verified:?}",
+            sound.len()
+        );
         let rows: Vec<u32> = (0..part.records() as u32).collect();
         let answered = part.entries(&rows, &mut Vec::new()).map_or(0, |entries| entries.len());
         let index = part.summary().is_err();
@@ -111,11 +131,20 @@ fn every_flipped_byte_and_every_cut_is_found_and_the_rest_is_answered() {
     }
     fs::remove_file(&path).expect("removed");
     let found = open(&store);
-    assert!(found.parts.is_empty() && found.damage.len() == 1 && found.damage[0].contains("is missing"), "{:?}", found.damage);
+    assert!(
+        found.parts.is_empty() && found.damage.len() == 1 && found.damage[0].contains("is missing"),
+        "{:?}",
+        found.damage
+    );
     fs::remove_file(folder.path().join(paths::QUARANTINE_FILES)).expect("removed");
     fs::write(&path, &sound).expect("written");
     let found = open(&store);
-    assert_eq!((found.parts.len(), found.damage.len()), (1, 1), "without the list nobody knows what is missing: {:?}", found.damage);
+    assert_eq!(
+        (found.parts.len(), found.damage.len()),
+        (1, 1),
+        "without the list nobody knows what is missing: {:?}",
+        found.damage
+    );
 }
 
 #[test]
@@ -172,7 +201,9 @@ fn what_was_merged_is_left_out() {
     write_kept(&store, range(10, 20), &all[10..20]).expect("written");
     write_kept(&store, range(20, 30), &all[20..]).expect("written");
     write_kept(&store, range(0, 20), &all[..20]).expect("written");
-    store.put(&paths::quarantine_log(all[10].seq), &writing::header(), PutMode::Create).expect("written");
+    store
+        .put(&paths::quarantine_log(all[10].seq), &writing::header(), PutMode::Create)
+        .expect("written");
     let found = open(&store);
     assert_eq!(found.superseded.len(), 3, "{:?}", found.superseded);
     assert_eq!(found.parts.iter().map(|part| part.records()).collect::<Vec<_>>(), [20, 10]);

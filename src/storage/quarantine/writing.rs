@@ -35,7 +35,9 @@ pub struct Appender {
 /// # Errors
 /// A disk that fails.
 pub(super) fn durable_length(store: &Store, log: &str) -> Result<Option<u64>> {
-    let Some(path) = paths::quarantine_length(log).filter(|path| store.exists(path)) else { return Ok(None) };
+    let Some(path) = paths::quarantine_length(log).filter(|path| store.exists(path)) else {
+        return Ok(None);
+    };
     let bytes = store.read(&path)?;
     let Some((length, crc)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
     Ok((crc == crc32c::crc32c(length).to_le_bytes()).then(|| u64::from_le_bytes(*length)))
@@ -59,7 +61,10 @@ impl Appender {
         store.put(&beside, &encode_length(at), PutMode::Replace)?;
         let open = |path: &str| {
             let shown = store.path(path);
-            File::options().write(true).open(&shown).map_err(|cause| Error::io(shown.display(), cause))
+            File::options()
+                .write(true)
+                .open(&shown)
+                .map_err(|cause| Error::io(shown.display(), cause))
         };
         let part = Arc::new(QuarantineFile::log(store, &path, first)?);
         Ok(Self { file: open(&path)?, length: open(&beside)?, part, at })
@@ -75,8 +80,8 @@ impl Appender {
         self.part.records() as usize >= FILE_RECORDS || self.part.charged() >= FILE_BYTES
     }
 
-    /// Appends entries. When this returns they are durable, and readers of the part see them. After an error the log must not
-    /// be appended to any more.
+    /// Appends entries. When this returns they are durable, and readers of the part see them. After
+    /// an error the log must not be appended to any more.
     ///
     /// # Errors
     /// A disk that fails; none of the entries is seen then.
@@ -115,8 +120,12 @@ fn pack(entries: &[QuarantineEntry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
         };
         let (block, left) = rest.split_at(rest.iter().take_while(fits).count().max(1));
         let start = at + bytes.len() as u64;
-        let packed = encode_block(block).context(ErrorKind::Internal, || "cannot pack records of quarantine".to_owned())?;
-        debug_assert!(BlockHeader::decode(&packed).is_some_and(|header| header.records as usize == block.len()));
+        let packed = encode_block(block)
+            .context(ErrorKind::Internal, || "cannot pack records of quarantine".to_owned())?;
+        debug_assert!(
+            BlockHeader::decode(&packed)
+                .is_some_and(|header| header.records as usize == block.len())
+        );
         bytes.extend(packed);
         spans.push((start, at + bytes.len() as u64, block.len()));
         rest = left;
@@ -124,12 +133,16 @@ fn pack(entries: &[QuarantineEntry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
     Ok((bytes, spans))
 }
 
-/// Writes entries, ascending by number, as one file that stands for the numbers `first` to `last`; one of the same numbers is
-/// replaced. It is durable when this returns.
+/// Writes entries, ascending by number, as one file that stands for the numbers `first` to `last`;
+/// one of the same numbers is replaced. It is durable when this returns.
 ///
 /// # Errors
 /// A disk that fails.
-pub fn write_kept(store: &Store, (first, last): (u64, u64), entries: &[QuarantineEntry]) -> Result<QuarantineFile> {
+pub fn write_kept(
+    store: &Store,
+    (first, last): (u64, u64),
+    entries: &[QuarantineEntry],
+) -> Result<QuarantineFile> {
     let mut file = header().to_vec();
     let (blocks, spans) = pack(entries, file.len() as u64)?;
     file.extend(blocks);
@@ -155,5 +168,6 @@ pub fn write_kept(store: &Store, (first, last): (u64, u64), entries: &[Quarantin
     file.extend(trailer.encode());
     let path = paths::quarantine_kept(first, last);
     store.put(&path, &file, PutMode::Replace)?;
-    QuarantineFile::kept(store, &path)?.ok_or_else(|| Error::internal(format!("{path} is not what was written")))
+    QuarantineFile::kept(store, &path)?
+        .ok_or_else(|| Error::internal(format!("{path} is not what was written")))
 }

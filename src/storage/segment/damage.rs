@@ -1,5 +1,5 @@
-//! What was found damaged of a segment while it was read: an index that cannot be believed is not asked again (the Parquet file
-//! tells the same), a Parquet file that cannot be read is lost.
+//! What was found damaged of a segment while it was read: an index that cannot be believed is not
+//! asked again (the Parquet file tells the same), a Parquet file that cannot be read is lost.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,9 +61,13 @@ impl Health {
     }
 }
 
-/// Whether a read failed because the file is not what was written, and not because the system refused for the moment.
+/// Whether a read failed because the file is not what was written, and not because the system
+/// refused for the moment.
 pub(super) fn is_damage(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound)
+    matches!(
+        cause.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
+    )
 }
 
 #[cfg(test)]

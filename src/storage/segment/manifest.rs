@@ -1,7 +1,8 @@
 //! The manifest of a segment: what it holds, and the hashes that its files must have.
 //!
-//! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading the manifests of a
-//! table is all that opening it takes; segments themselves are opened when a question needs them.
+//! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading
+//! the manifests of a table is all that opening it takes; segments themselves are opened when a
+//! question needs them.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Timestamp, hex};
@@ -9,8 +10,9 @@ use crate::storage::segment::file::checksums::{BLOCK_BYTES, OLD_BLOCK_BYTES, che
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The version of manifests that this build writes. It reads earlier ones too: the first had no checksums of blocks, those of the second
-/// had blocks of 64 KiB, and with those of the third indexes had hashes of all ids and no tables of values.
+/// The version of manifests that this build writes. It reads earlier ones too: the first had no
+/// checksums of blocks, those of the second had blocks of 64 KiB, and with those of the third
+/// indexes had hashes of all ids and no tables of values.
 const VERSION: u32 = 4;
 
 fn old_block_bytes() -> u32 {
@@ -85,7 +87,12 @@ impl FileMark {
 
     /// The mark of a file with these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), blocks: checksums(bytes), block_bytes: BLOCK_BYTES }
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+            blocks: checksums(bytes),
+            block_bytes: BLOCK_BYTES,
+        }
     }
 }
 
@@ -136,13 +143,18 @@ impl Manifest {
     /// Bytes that are not what was written, or of a version to come.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::corrupt("the manifest is damaged");
-        let (body, mark) = bytes.split_at_checked(bytes.len().wrapping_sub(10)).ok_or_else(damaged)?;
+        let (body, mark) =
+            bytes.split_at_checked(bytes.len().wrapping_sub(10)).ok_or_else(damaged)?;
         if mark != format!("\n{:08x}\n", crc32c::crc32c(body)).as_bytes() {
             return Err(damaged());
         }
-        let manifest: Self = serde_json::from_slice(body).context(ErrorKind::Corrupt, || "the manifest is damaged".to_owned())?;
+        let manifest: Self = serde_json::from_slice(body)
+            .context(ErrorKind::Corrupt, || "the manifest is damaged".to_owned())?;
         if !(1..=VERSION).contains(&manifest.version) {
-            let what = format!("the manifest has version {}, this annals reads 1 to {VERSION}", manifest.version);
+            let what = format!(
+                "the manifest has version {}, this annals reads 1 to {VERSION}",
+                manifest.version
+            );
             return Err(Error::new(ErrorKind::Version, what));
         }
         Ok(manifest)
@@ -165,7 +177,13 @@ mod tests {
             suspects: 0,
             record_bytes: 0,
             decoders: 1,
-            tenants: vec![TenantRows { tenant: "a".into(), first: 0, rows: 2, newest: 5, oldest: 4 }],
+            tenants: vec![TenantRows {
+                tenant: "a".into(),
+                first: 0,
+                rows: 2,
+                newest: 5,
+                oldest: 4,
+            }],
             data: FileMark::of(b"data"),
             index: FileMark::of(b"index"),
         };

@@ -1,6 +1,6 @@
 //! Reads segments: rows by number out of the Parquet file, everything else out of the index.
 
-use super::damage::{Damage, Health, is_damage};
+use super::damage::{Damage, Health};
 use super::manifest::{FileMark, Manifest, TenantRows};
 use super::summary::SummaryRule;
 use super::writer::write_index;
@@ -9,23 +9,19 @@ use crate::event::{Columns, EventKey, FIELDS, Field};
 use crate::storage::paths;
 use crate::storage::segment::cache::open_parts::{LazyPart, Opened};
 use crate::storage::segment::data::record_pages::RecordReader;
-use crate::storage::segment::file::checksums::Blocks;
+use crate::storage::segment::file::positioned::PositionedFile;
 use crate::storage::segment::index::reader::IndexReader;
 use crate::storage::segment::index::row_keys::{LoadedKeys, RowKeys};
 use crate::storage::store::{PutMode, Store};
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
-use parquet::file::reader::{ChunkReader, Length};
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -34,14 +30,15 @@ use std::sync::{Arc, OnceLock};
 const READ_ROWS: u64 = 8_192;
 /// …of rows with all columns, which grow in memory while they are read…
 const WHOLE_ROWS: u64 = 1_024;
-/// …and so many that records of average length have so many bytes: a batch's texts must stay below 2 GiB, however long the longest
-/// records are and wherever they stand.
+/// …and so many that records of average length have so many bytes: a batch's texts must stay below
+/// 2 GiB, however long the longest records are and wherever they stand.
 const READ_BYTES: u64 = 16 << 20;
 
 /// Pages of so many records are kept; who reads more does not come back to them soon.
 const KEPT_ROWS: usize = 512;
 
-/// A segment that can be read. Its files are opened when they are first needed, and stay open within the store's budget.
+/// A segment that can be read. Its files are opened when they are first needed, and stay open
+/// within the store's budget.
 #[derive(Debug)]
 pub struct Segment {
     manifest: Manifest,
@@ -66,8 +63,8 @@ pub struct DataFile {
     serial: u32,
 }
 
-/// What an open index takes in memory besides the checksums of its blocks: readers of twenty dictionaries and the names of their
-/// parts (of a store of 121 segments, measured).
+/// What an open index takes in memory besides the checksums of its blocks: readers of twenty
+/// dictionaries and the names of their parts (of a store of 121 segments, measured).
 const INDEX_BYTES: u64 = 32 << 10;
 
 /// What [`Segment::check`] found wrong, one line each.
@@ -80,7 +77,8 @@ impl Segment {
     /// A manifest that is missing or damaged.
     pub fn open(store: &Store, id: &str) -> Result<Self> {
         let path = paths::manifest(id);
-        let manifest = Manifest::decode(&store.read(&path)?).map_err(|error| error.at(store.path(&path).display()))?;
+        let manifest = Manifest::decode(&store.read(&path)?)
+            .map_err(|error| error.at(store.path(&path).display()))?;
         Ok(Self::new(store, manifest))
     }
 
@@ -100,7 +98,8 @@ impl Segment {
         }
     }
 
-    /// A number that no other segment of this process has, for who remembers something of it: gone when the segment is.
+    /// A number that no other segment of this process has, for who remembers something of it: gone
+    /// when the segment is.
     pub fn serial(&self) -> &Arc<u32> {
         &self.serial
     }
@@ -113,7 +112,9 @@ impl Segment {
     /// The rows of a tenant, if it has any here. Every question asks every segment for them.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
         let tenants = &self.manifest.tenants;
-        let places = self.tenants.get_or_init(|| tenants.iter().zip(0..).map(|(rows, place)| (rows.tenant.clone(), place)).collect());
+        let places = self.tenants.get_or_init(|| {
+            tenants.iter().zip(0..).map(|(rows, place)| (rows.tenant.clone(), place)).collect()
+        });
         places.get(tenant).map(|place| &tenants[*place as usize])
     }
 
@@ -135,7 +136,12 @@ impl Segment {
         self.index.get(|| {
             let index = IndexReader::open(&self.index_path(), &self.manifest.index, &self.health)?;
             if index.rows() != self.manifest.rows {
-                let what = format!("{} has {} rows, its segment {}", self.index_path().display(), index.rows(), self.manifest.rows);
+                let what = format!(
+                    "{} has {} rows, its segment {}",
+                    self.index_path().display(),
+                    index.rows(),
+                    self.manifest.rows
+                );
                 return Err(Error::corrupt(what));
             }
             Ok((index, INDEX_BYTES + self.manifest.index.blocks.len() as u64))
@@ -152,7 +158,12 @@ impl Segment {
         }
         match self.index() {
             Ok(index) => Ok(Some(index)),
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Version | ErrorKind::NotFound) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Corrupt | ErrorKind::Version | ErrorKind::NotFound
+                ) =>
+            {
                 self.health.damage_index(&error.to_string());
                 Ok(None)
             }
@@ -211,13 +222,29 @@ impl Segment {
             let path = self.data_path();
             let file = PositionedFile::open(&path, &self.manifest.data, &self.health)?;
             if file.length != self.manifest.data.bytes {
-                let what = format!("{} has {} bytes instead of {}", path.display(), file.length, self.manifest.data.bytes);
+                let what = format!(
+                    "{} has {} bytes instead of {}",
+                    path.display(),
+                    file.length,
+                    self.manifest.data.bytes
+                );
                 return Err(Error::corrupt(what));
             }
-            let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
-            let metadata = ArrowReaderMetadata::load(&file, options).context(ErrorKind::Corrupt, || path.display().to_string())?;
-            let bytes = (metadata.metadata().memory_size() + self.manifest.data.blocks.len()) as u64;
-            Ok((DataFile { file, metadata, opened: Arc::clone(self.store.opened()), serial: *self.serial }, bytes))
+            let options =
+                ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+            let metadata = ArrowReaderMetadata::load(&file, options)
+                .context(ErrorKind::Corrupt, || path.display().to_string())?;
+            let bytes =
+                (metadata.metadata().memory_size() + self.manifest.data.blocks.len()) as u64;
+            Ok((
+                DataFile {
+                    file,
+                    metadata,
+                    opened: Arc::clone(self.store.opened()),
+                    serial: *self.serial,
+                },
+                bytes,
+            ))
         });
         opened.inspect_err(|error| self.doubt_data(error))
     }
@@ -229,7 +256,8 @@ impl Segment {
         }
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
+    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
+    /// itself included or not.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -237,7 +265,8 @@ impl Segment {
         Ok(self.row_keys()?.seek(range, key, inclusive))
     }
 
-    /// Reads some fields of some rows, which must ascend, in batches of columns. Adds to `bytes` those read from the file.
+    /// Reads some fields of some rows, which must ascend, in batches of columns. Adds to `bytes`
+    /// those read from the file.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -250,12 +279,18 @@ impl Segment {
         Ok(batches)
     }
 
-    /// Hands over some fields of some rows, which must ascend, in batches of columns; ends where `take` fails. Adds to `bytes` those
-    /// read from the file.
+    /// Hands over some fields of some rows, which must ascend, in batches of columns; ends where
+    /// `take` fails. Adds to `bytes` those read from the file.
     ///
     /// # Errors
     /// A file that is missing or damaged, or the error of `take`.
-    pub fn visit(&self, rows: &[u32], fields: &[Field], bytes: &mut u64, take: impl FnMut(Columns) -> Result<()>) -> Result<()> {
+    pub fn visit(
+        &self,
+        rows: &[u32],
+        fields: &[Field],
+        bytes: &mut u64,
+        take: impl FnMut(Columns) -> Result<()>,
+    ) -> Result<()> {
         self.visit_selection(select(rows, self.manifest.rows), fields, bytes, take)
     }
 
@@ -263,8 +298,14 @@ impl Segment {
     ///
     /// # Errors
     /// As [`Segment::visit`].
-    pub fn visit_range(&self, rows: Range<u32>, fields: &[Field], take: impl FnMut(Columns) -> Result<()>) -> Result<()> {
-        let selection = vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())];
+    pub fn visit_range(
+        &self,
+        rows: Range<u32>,
+        fields: &[Field],
+        take: impl FnMut(Columns) -> Result<()>,
+    ) -> Result<()> {
+        let selection =
+            vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())];
         self.visit_selection(RowSelection::from(selection), fields, &mut 0, take)
     }
 
@@ -277,14 +318,21 @@ impl Segment {
             return Ok(Vec::new());
         }
         let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
-        let selection = RowSelection::from(vec![RowSelector::skip(rows.start as usize), RowSelector::select(rows.len())]);
+        let selection = RowSelection::from(vec![
+            RowSelector::skip(rows.start as usize),
+            RowSelector::select(rows.len()),
+        ]);
         let (reader, _) = self.reader(selection, &fields, WHOLE_ROWS)?;
         let batches = reader.collect::<std::result::Result<Vec<RecordBatch>, _>>();
-        let batches = batches.context(ErrorKind::Corrupt, || self.data_path().display().to_string());
+        let batches =
+            batches.context(ErrorKind::Corrupt, || self.data_path().display().to_string());
         let batches = batches.inspect_err(|error| self.doubt_data(error))?;
         match batches.iter().map(RecordBatch::num_rows).sum::<usize>() {
             read if read == rows.len() => Ok(batches),
-            read => Err(Error::corrupt(format!("{} has {read} of the rows {rows:?}", self.data_path().display()))),
+            read => Err(Error::corrupt(format!(
+                "{} has {read} of the rows {rows:?}",
+                self.data_path().display()
+            ))),
         }
     }
 
@@ -298,24 +346,42 @@ impl Segment {
         let path = || self.data_path().display().to_string();
         let (reader, counter) = self.reader(selection, fields, READ_ROWS)?;
         for batch in reader {
-            let batch = batch.context(ErrorKind::Corrupt, path).inspect_err(|error| self.doubt_data(error))?;
+            let batch = batch
+                .context(ErrorKind::Corrupt, path)
+                .inspect_err(|error| self.doubt_data(error))?;
             take(Columns::new(&batch)?)?;
         }
         *bytes += counter.load(Ordering::Relaxed);
         Ok(())
     }
 
-    /// A reader of some fields of some rows, at most `most` at a time, and the count of the bytes that it has read so far.
-    fn reader(&self, selection: RowSelection, fields: &[Field], most: u64) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
+    /// A reader of some fields of some rows, at most `most` at a time, and the count of the bytes
+    /// that it has read so far.
+    fn reader(
+        &self,
+        selection: RowSelection,
+        fields: &[Field],
+        most: u64,
+    ) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
         let data = self.data()?;
         let file = data.file();
         let counter = Arc::clone(&file.counter);
         let record = self.manifest.record_bytes / u64::from(self.manifest.rows.max(1));
         let rows = (READ_BYTES / record.max(1)).clamp(16, most) as usize;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), fields.iter().map(|field| *field as usize));
-        let builder = builder.with_projection(mask).with_row_selection(selection).with_batch_size(rows);
-        Ok((builder.build().context(ErrorKind::Corrupt, || self.data_path().display().to_string())?, counter))
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
+        let mask = ProjectionMask::roots(
+            builder.parquet_schema(),
+            fields.iter().map(|field| *field as usize),
+        );
+        let builder =
+            builder.with_projection(mask).with_row_selection(selection).with_batch_size(rows);
+        Ok((
+            builder
+                .build()
+                .context(ErrorKind::Corrupt, || self.data_path().display().to_string())?,
+            counter,
+        ))
     }
 
     /// Makes the index anew from the Parquet file, and the manifest with it.
@@ -323,24 +389,37 @@ impl Segment {
     /// # Errors
     /// A Parquet file that is damaged, or a disk that fails.
     pub fn rebuild_index(&self) -> Result<Manifest> {
-        let (index, contents) = write_index(&self.read_batches(0..self.manifest.rows)?, SummaryRule::default())?;
-        let manifest = Manifest { index: FileMark::of(&index), record_bytes: contents.record_bytes, ..self.manifest.clone() };
+        let (index, contents) =
+            write_index(&self.read_batches(0..self.manifest.rows)?, SummaryRule::default())?;
+        let manifest = Manifest {
+            index: FileMark::of(&index),
+            record_bytes: contents.record_bytes,
+            ..self.manifest.clone()
+        };
         self.store.put(&paths::index(&manifest.id), &index, PutMode::Replace)?;
         self.store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;
         Ok(manifest)
     }
 
-    /// Reads every byte and compares it with the hashes in the manifest. Returns what is wrong with the data, and what
-    /// with the index.
+    /// Reads every byte and compares it with the hashes in the manifest. Returns what is wrong with
+    /// the data, and what with the index.
     ///
     /// # Errors
     /// A disk that fails; damage is a finding, not an error.
     pub fn check(&self) -> Result<(DamageFindings, DamageFindings)> {
-        let mut data = self.check_file(&self.data_path(), &paths::data(&self.manifest.date, &self.manifest.id), &self.manifest.data)?;
+        let mut data = self.check_file(
+            &self.data_path(),
+            &paths::data(&self.manifest.date, &self.manifest.id),
+            &self.manifest.data,
+        )?;
         if !data.is_empty() {
             data.extend(self.damaged_chunks());
         }
-        let mut index = self.check_file(&self.index_path(), &paths::index(&self.manifest.id), &self.manifest.index)?;
+        let mut index = self.check_file(
+            &self.index_path(),
+            &paths::index(&self.manifest.id),
+            &self.manifest.index,
+        )?;
         if index.is_empty() {
             index.extend(self.index().err().map(|error| error.to_string()));
         }
@@ -362,7 +441,9 @@ impl Segment {
     fn check_file(&self, shown: &Path, path: &str, mark: &FileMark) -> Result<DamageFindings> {
         let bytes = match self.store.read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![format!("{} is missing", shown.display())]),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(vec![format!("{} is missing", shown.display())]);
+            }
             Err(error) => return Err(error),
         };
         if mark.is_of(&bytes) {
@@ -376,10 +457,13 @@ impl Segment {
         Ok(vec![format!("{} is damaged: {what}", shown.display())])
     }
 
-    /// Which column chunks lie in the damaged blocks, as far as the footer still tells where they are.
+    /// Which column chunks lie in the damaged blocks, as far as the footer still tells where they
+    /// are.
     fn damaged_chunks(&self) -> DamageFindings {
         let path = self.data_path();
-        let Ok(file) = PositionedFile::open(&path, &self.manifest.data, &self.health) else { return Vec::new() };
+        let Ok(file) = PositionedFile::open(&path, &self.manifest.data, &self.health) else {
+            return Vec::new();
+        };
         let damaged = file.blocks.damaged(|range| file.unchecked(range));
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
         let Ok(metadata) = ArrowReaderMetadata::load(&file, options) else { return Vec::new() };
@@ -389,7 +473,10 @@ impl Segment {
                 let (offset, length) = column.byte_range();
                 if damaged.iter().any(|block| block.start < offset + length && offset < block.end) {
                     let name = column.column_path().string();
-                    findings.push(format!("{}: row group {number}, column {name} may be damaged", path.display()));
+                    findings.push(format!(
+                        "{}: row group {number}, column {name} may be damaged",
+                        path.display()
+                    ));
                 }
             }
         }
@@ -399,11 +486,11 @@ impl Segment {
 
 impl DataFile {
     fn file(&self) -> PositionedFile {
-        PositionedFile { counter: Arc::default(), ..self.file.clone() }
+        self.file.counted_apart()
     }
 
-    /// A reader of so many records by row; `None` if the file is not of the form that it reads. Where they are few, their pages are kept for
-    /// a while.
+    /// A reader of so many records by row; `None` if the file is not of the form that it reads.
+    /// Where they are few, their pages are kept for a while.
     ///
     /// # Errors
     /// None that input can cause.
@@ -414,103 +501,8 @@ impl DataFile {
 }
 
 fn select(rows: &[u32], total: u32) -> RowSelection {
-    let ranges = rows.chunk_by(|left, right| left + 1 == *right).map(|run| run[0] as usize..run[run.len() - 1] as usize + 1);
+    let ranges = rows
+        .chunk_by(|left, right| left + 1 == *right)
+        .map(|run| run[0] as usize..run[run.len() - 1] as usize + 1);
     RowSelection::from_consecutive_ranges(ranges, total as usize)
-}
-
-/// A file that several threads read at their own places; what they get is what was written.
-#[derive(Debug, Clone)]
-pub struct PositionedFile {
-    file: Arc<File>,
-    blocks: Arc<Blocks>,
-    health: Arc<Health>,
-    length: u64,
-    /// Bytes read so far.
-    counter: Arc<AtomicU64>,
-}
-
-impl PositionedFile {
-    fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
-        let file = File::open(path).map_err(|cause| match cause.kind() {
-            // Nobody asked for the file by its name: what was stored is lost.
-            io::ErrorKind::NotFound => Error::corrupt(format!("{} is missing: a backup may have it", path.display())),
-            _ => Error::io(path.display(), cause),
-        })?;
-        let length = file.metadata().map_err(|cause| Error::io(path.display(), cause))?.len();
-        let blocks = Arc::new(Blocks::of(mark)?);
-        Ok(Self { file: Arc::new(file), blocks, health: Arc::clone(health), length, counter: Arc::default() })
-    }
-
-    /// The bytes of a range.
-    ///
-    /// # Errors
-    /// A range beyond the end, or bytes that are not what was written.
-    pub fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
-        let bytes = self.proved(range).inspect_err(|cause| {
-            if is_damage(cause) {
-                self.health.damage_data(&cause.to_string());
-            }
-        })?;
-        self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(bytes)
-    }
-
-    fn proved(&self, range: Range<u64>) -> io::Result<Bytes> {
-        Ok(match self.blocks.span(&range) {
-            None => self.unchecked(range)?,
-            // What is to be compared first is read whole, once.
-            Some(span) => {
-                let bytes = self.unchecked(span.clone())?;
-                let part = |range: Range<u64>| bytes.slice((range.start - span.start) as usize..(range.end - span.start) as usize);
-                self.blocks.check(range.clone(), |block| Ok(part(block)))?;
-                part(range)
-            }
-        })
-    }
-
-    /// How many bytes were asked for.
-    pub fn bytes_read(&self) -> u64 {
-        self.counter.load(Ordering::Relaxed)
-    }
-
-    fn unchecked(&self, range: Range<u64>) -> io::Result<Bytes> {
-        let mut bytes = vec![0; (range.end - range.start) as usize];
-        self.file.read_exact_at(&mut bytes, range.start)?;
-        Ok(Bytes::from(bytes))
-    }
-}
-
-impl Length for PositionedFile {
-    fn len(&self) -> u64 {
-        self.length
-    }
-}
-
-impl ChunkReader for PositionedFile {
-    type T = Box<dyn Read + Send>;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(Box::new(io::BufReader::new(PositionedRead { file: self.clone(), place: start })))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        Ok(self.bytes(start..start + length as u64)?)
-    }
-}
-
-/// A reader with a place of its own.
-#[derive(Debug)]
-struct PositionedRead {
-    file: PositionedFile,
-    place: u64,
-}
-
-impl Read for PositionedRead {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = (self.place + buffer.len() as u64).min(self.file.length);
-        let bytes = self.file.bytes(self.place..end.max(self.place))?;
-        buffer[..bytes.len()].copy_from_slice(&bytes);
-        self.place += bytes.len() as u64;
-        Ok(bytes.len())
-    }
 }

@@ -18,13 +18,21 @@ impl Segment {
         let mut sizes = Sizes::new();
         let metadata = self.metadata()?;
         for column in metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
-            *sizes.entry(("data", column.column_path().string())).or_default() += column.compressed_size().unsigned_abs();
+            *sizes.entry(("data", column.column_path().string())).or_default() +=
+                column.compressed_size().unsigned_abs();
         }
-        for (path, bytes) in Bundle::open(&self.index_path(), &self.manifest().index, &self.health)?.sizes() {
+        for (path, bytes) in
+            Bundle::open(&self.index_path(), &self.manifest().index, &self.health)?.sizes()
+        {
             *sizes.entry(("index", part_name(&path))).or_default() += bytes;
         }
-        let known = |file| sizes.iter().filter(|((of, _), _)| *of == file).map(|(_, bytes)| bytes).sum::<u64>();
-        let rest = [("data", self.manifest().data.bytes - known("data")), ("index", self.manifest().index.bytes - known("index"))];
+        let known = |file| {
+            sizes.iter().filter(|((of, _), _)| *of == file).map(|(_, bytes)| bytes).sum::<u64>()
+        };
+        let rest = [
+            ("data", self.manifest().data.bytes - known("data")),
+            ("index", self.manifest().index.bytes - known("index")),
+        ];
         sizes.extend(rest.map(|(file, bytes)| ((file, "(footer)".to_owned()), bytes)));
         Ok(sizes)
     }

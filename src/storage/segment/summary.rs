@@ -1,16 +1,19 @@
-//! The summary of a segment: how many rows have what, counted when it is written, so that dashboards over whole tenants cost the
-//! same however many events there are.
+//! The summary of a segment: how many rows have what, counted when it is written, so that
+//! dashboards over whole tenants cost the same however many events there are.
 //!
 //! A unit is the rows of one tenant, or all rows. Of a unit that is large enough it holds
 //!
 //! * for every field of few values, how many rows have each value;
-//! * the *kinds* cube: how many rows have each combination of [`KINDS`], if the combinations are few against the rows;
+//! * the *kinds* cube: how many rows have each combination of [`KINDS`], if the combinations are
+//!   few against the rows;
 //! * the *hours* cube: the same of [`HOURS`] for every hour (UTC), if those are few;
-//! * the *sums*: what the amounts of each combination of [`SUMS`] come to, once without and once with the last of them (of which there may
-//!   be many values), each if those are few and the sums are of usual size.
+//! * the *sums*: what the amounts of each combination of [`SUMS`] come to, once without and once
+//!   with the last of them (of which there may be many values), each if those are few and the sums
+//!   are of usual size.
 //!
-//! A segment is of one day, so the kinds cube has the grain of a day, and a tenant with few events a day has no cube: its rows are
-//! counted as fast. Everything is made of the columns of codes and can be made anew with the index.
+//! A segment is of one day, so the kinds cube has the grain of a day, and a tenant with few events
+//! a day has no cube: its rows are counted as fast. Everything is made of the columns of codes and
+//! can be made anew with the index.
 //!
 //! ```text
 //! keys: unit and section, ascending, packed │ where each section begins, packed │ sections: lists of numbers, packed
@@ -27,11 +30,19 @@ use tantivy::HasLen;
 use tantivy::directory::{FileSlice, OwnedBytes};
 
 /// The fields of the cube of kinds.
-pub const KINDS: &[Field] = &[Field::EventType, Field::Source, Field::ResourceType, Field::EventName, Field::Level, Field::TraceType];
+pub const KINDS: &[Field] = &[
+    Field::EventType,
+    Field::Source,
+    Field::ResourceType,
+    Field::EventName,
+    Field::Level,
+    Field::TraceType,
+];
 /// The fields of the cube of hours.
 pub const HOURS: &[Field] = &[Field::EventType, Field::Source, Field::Level];
 /// The fields of the sums.
-pub const SUMS: &[Field] = &[Field::Format, Field::Source, Field::EventName, Field::Currency, Field::Operator];
+pub const SUMS: &[Field] =
+    &[Field::Format, Field::Source, Field::EventName, Field::Currency, Field::Operator];
 /// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
@@ -59,7 +70,8 @@ impl Default for SummaryRule {
     }
 }
 
-/// What is summarized: codes, the time of each row, rows with an amount, and the rows of each tenant.
+/// What is summarized: codes, the time of each row, rows with an amount, and the rows of each
+/// tenant.
 pub(super) struct Summarizing<'a> {
     pub(super) fields: &'a [CodedField],
     pub(super) times: &'a [i64],
@@ -83,12 +95,24 @@ pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> 
         let most = range.len() / rule.share as usize;
         for (section, dimensions) in [(KINDS_SECTION, KINDS), (HOURS_SECTION, HOURS)] {
             let hours = (section == HOURS_SECTION).then_some(times);
-            writer.cube(unit, section, &CubeDimensions { fields, wanted: dimensions, hours }, &range, most);
+            writer.cube(
+                unit,
+                section,
+                &CubeDimensions { fields, wanted: dimensions, hours },
+                &range,
+                most,
+            );
         }
         let place = |row: u32| amounts.partition_point(|(other, _)| *other < row);
         let amounts = &amounts[place(range.start)..place(range.end)];
-        for (section, wanted) in [(SUMS_SECTION, &SUMS[..SUMS.len() - 1]), (ALL_SUMS_SECTION, SUMS)] {
-            writer.sums((unit, section), &CubeDimensions { fields, wanted, hours: None }, amounts, rule.share);
+        for (section, wanted) in [(SUMS_SECTION, &SUMS[..SUMS.len() - 1]), (ALL_SUMS_SECTION, SUMS)]
+        {
+            writer.sums(
+                (unit, section),
+                &CubeDimensions { fields, wanted, hours: None },
+                amounts,
+                rule.share,
+            );
         }
     }
     writer.finish()
@@ -110,7 +134,12 @@ struct CubeDimensions<'a> {
 impl CubeDimensions<'_> {
     /// The codes of each field; `None` if one has none.
     fn codes(&self) -> Option<Vec<&[u32]>> {
-        let find = |field: &Field| self.fields.iter().find(|coded| coded.field == *field).map(|coded| coded.codes.as_slice());
+        let find = |field: &Field| {
+            self.fields
+                .iter()
+                .find(|coded| coded.field == *field)
+                .map(|coded| coded.codes.as_slice())
+        };
         self.wanted.iter().map(find).collect()
     }
 }
@@ -131,12 +160,20 @@ impl SummaryWriter {
             counts[*code as usize] += 1;
         }
         self.begin(unit, coded.field as u8);
-        let counted: Vec<(i64, i64)> = (0..).zip(counts).skip(1).filter(|(_, count)| *count > 0).collect();
+        let counted: Vec<(i64, i64)> =
+            (0..).zip(counts).skip(1).filter(|(_, count)| *count > 0).collect();
         write_packed(&counted.iter().map(|(code, _)| *code).collect::<Vec<_>>(), &mut self.body);
         write_packed(&counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
     }
 
-    fn cube(&mut self, unit: u32, section: u8, dimensions: &CubeDimensions<'_>, rows: &Range<u32>, most: usize) {
+    fn cube(
+        &mut self,
+        unit: u32,
+        section: u8,
+        dimensions: &CubeDimensions<'_>,
+        rows: &Range<u32>,
+        most: usize,
+    ) {
         let Some(codes) = dimensions.codes() else { return };
         let mut cells: HashMap<(Option<i64>, [u32; 6]), i64> = HashMap::new();
         for row in rows.start as usize..rows.end as usize {
@@ -152,15 +189,27 @@ impl SummaryWriter {
         cells.sort_unstable();
         self.begin(unit, section);
         for place in 0..codes.len() {
-            write_packed(&cells.iter().map(|((_, cell), _)| i64::from(cell[place])).collect::<Vec<_>>(), &mut self.body);
+            write_packed(
+                &cells.iter().map(|((_, cell), _)| i64::from(cell[place])).collect::<Vec<_>>(),
+                &mut self.body,
+            );
         }
         if dimensions.hours.is_some() {
-            write_packed(&cells.iter().map(|((hour, _), _)| hour.unwrap_or_default()).collect::<Vec<_>>(), &mut self.body);
+            write_packed(
+                &cells.iter().map(|((hour, _), _)| hour.unwrap_or_default()).collect::<Vec<_>>(),
+                &mut self.body,
+            );
         }
         write_packed(&cells.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
     }
 
-    fn sums(&mut self, (unit, section): (u32, u8), dimensions: &CubeDimensions<'_>, amounts: &[(u32, Amount)], share: u32) {
+    fn sums(
+        &mut self,
+        (unit, section): (u32, u8),
+        dimensions: &CubeDimensions<'_>,
+        amounts: &[(u32, Amount)],
+        share: u32,
+    ) {
         let Some(codes) = dimensions.codes() else { return };
         let mut cells: HashMap<[u32; 5], [i128; 4]> = HashMap::new();
         for (row, amount) in amounts {
@@ -169,7 +218,8 @@ impl SummaryWriter {
             cell.iter_mut().zip(&codes).for_each(|(cell, codes)| *cell = codes[*row as usize]);
             let [count, sum, least, most] = cells.entry(cell).or_insert([0, 0, units, units]);
             *count += 1;
-            // An amount has 38 digits at most, so what overflows is too large for the section anyway.
+            // An amount has 38 digits at most, so what overflows is too large for the section
+            // anyway.
             *sum = sum.saturating_add(units);
             (*least, *most) = (units.min(*least), units.max(*most));
         }
@@ -177,15 +227,26 @@ impl SummaryWriter {
             let [count, sum, least, most] = values.map(|value| i64::try_from(value).ok());
             Some([count?, sum?, least?, most?])
         };
-        let cells: Option<Vec<([u32; 5], [i64; 4])>> = cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
-        let Some(mut cells) = cells.filter(|cells| cells.len() <= SUMS_CELLS.max(amounts.len() / share as usize)) else { return };
+        let cells: Option<Vec<([u32; 5], [i64; 4])>> =
+            cells.into_iter().map(|(cell, values)| Some((cell, narrow(values)?))).collect();
+        let Some(mut cells) =
+            cells.filter(|cells| cells.len() <= SUMS_CELLS.max(amounts.len() / share as usize))
+        else {
+            return;
+        };
         cells.sort_unstable();
         self.begin(unit, section);
         for place in 0..codes.len() {
-            write_packed(&cells.iter().map(|(cell, _)| i64::from(cell[place])).collect::<Vec<_>>(), &mut self.body);
+            write_packed(
+                &cells.iter().map(|(cell, _)| i64::from(cell[place])).collect::<Vec<_>>(),
+                &mut self.body,
+            );
         }
         for place in 0..4 {
-            write_packed(&cells.iter().map(|(_, values)| values[place]).collect::<Vec<_>>(), &mut self.body);
+            write_packed(
+                &cells.iter().map(|(_, values)| values[place]).collect::<Vec<_>>(),
+                &mut self.body,
+            );
         }
     }
 
@@ -195,7 +256,10 @@ impl SummaryWriter {
         order.sort_unstable_by_key(|place| self.keys[*place]);
         let mut bytes = Vec::with_capacity(self.body.len() + 64);
         write_packed(&order.iter().map(|place| self.keys[*place]).collect::<Vec<_>>(), &mut bytes);
-        write_packed(&order.iter().map(|place| self.places[*place]).collect::<Vec<_>>(), &mut bytes);
+        write_packed(
+            &order.iter().map(|place| self.places[*place]).collect::<Vec<_>>(),
+            &mut bytes,
+        );
         bytes.extend_from_slice(&self.body);
         bytes
     }
@@ -245,7 +309,9 @@ pub struct AmountTotal {
 }
 
 fn damaged() -> Error {
-    Error::corrupt("the summary in the index is damaged; `annals check --rebuild-index` makes it anew")
+    Error::corrupt(
+        "the summary in the index is damaged; `annals check --rebuild-index` makes it anew",
+    )
 }
 
 impl SegmentSummary {
@@ -268,7 +334,9 @@ impl SegmentSummary {
         if place == self.keys.len() || self.keys.get(place) != wanted {
             return None;
         }
-        let start = usize::try_from(self.places.get(place)).ok().filter(|start| *start <= self.body.len())?;
+        let start = usize::try_from(self.places.get(place))
+            .ok()
+            .filter(|start| *start <= self.body.len())?;
         Some(self.body.slice(start..self.body.len()))
     }
 
@@ -302,7 +370,8 @@ impl SegmentSummary {
         self.cube(unit, HOURS_SECTION, HOURS.len(), true)
     }
 
-    /// What the amounts of a unit come to by the combinations of the first `dimensions` of [`SUMS`], or of more of them.
+    /// What the amounts of a unit come to by the combinations of the first `dimensions` of
+    /// [`SUMS`], or of more of them.
     ///
     /// # Errors
     /// A summary that is damaged.
@@ -329,8 +398,17 @@ impl SegmentSummary {
         Ok(Some(lists))
     }
 
-    fn cube(&self, unit: u32, section: u8, dimensions: usize, hourly: bool) -> Result<Option<Cube>> {
-        let Some(mut lists) = self.lists(unit, section, dimensions + 1 + usize::from(hourly))? else { return Ok(None) };
+    fn cube(
+        &self,
+        unit: u32,
+        section: u8,
+        dimensions: usize,
+        hourly: bool,
+    ) -> Result<Option<Cube>> {
+        let Some(mut lists) = self.lists(unit, section, dimensions + 1 + usize::from(hourly))?
+        else {
+            return Ok(None);
+        };
         let counts = lists.pop().ok_or_else(damaged)?;
         let hours = if hourly { lists.pop() } else { None };
         Ok(Some(Cube { dimensions: lists, hours, counts }))
@@ -340,7 +418,8 @@ impl SegmentSummary {
 impl ValueCounts {
     /// Each value's code and how many rows have it, in the order of codes.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
-        (0..self.codes.len()).map(|place| (self.codes.get(place) as u32, self.counts.get(place) as u64))
+        (0..self.codes.len())
+            .map(|place| (self.codes.get(place) as u32, self.counts.get(place) as u64))
     }
 }
 
@@ -383,7 +462,12 @@ impl Sums {
     pub fn total(&self, cell: u32) -> AmountTotal {
         let [count, sum, least, most] = [0, 1, 2, 3].map(|place| self.values[place].get(cell));
         let amount = |units: i64| Amount::from_units(i128::from(units));
-        AmountTotal { count: count as u64, sum: amount(sum), least: amount(least), most: amount(most) }
+        AmountTotal {
+            count: count as u64,
+            sum: amount(sum),
+            least: amount(least),
+            most: amount(most),
+        }
     }
 }
 
@@ -405,7 +489,12 @@ mod tests {
     }
 
     fn cells(cube: &Cube, dimensions: usize) -> BTreeMap<(Option<i64>, Vec<u32>), u64> {
-        let cell = |cell: u32| ((cube.hour(cell), (0..dimensions).map(|place| cube.code(cell, place)).collect()), cube.count(cell));
+        let cell = |cell: u32| {
+            (
+                (cube.hour(cell), (0..dimensions).map(|place| cube.code(cell, place)).collect()),
+                cube.count(cell),
+            )
+        };
         (0..cube.cells()).map(cell).collect()
     }
 

@@ -10,13 +10,17 @@ const DATE: &str = "2026-06-29";
 
 /// Generated events of one day, numbered and in the order of rows.
 fn events(count: u64) -> Vec<Event> {
-    let mut generator = Generator::new(&Plan { events: count, tenants: 7, days: 1, ..Plan::default() });
+    let mut generator =
+        Generator::new(&Plan { events: count, tenants: 7, days: 1, ..Plan::default() });
     let mut events = Vec::new();
     let mut record = String::new();
     while generator.next_record(&mut record) {
         let mut event = decode(&record, None).expect("generated records decode");
         event.tenant = generator.tenant().into();
-        event.accept(events.len() as u64 + 1, Timestamp::parse("2026-07-01T00:00:00Z").expect("a time"));
+        event.accept(
+            events.len() as u64 + 1,
+            Timestamp::parse("2026-07-01T00:00:00Z").expect("a time"),
+        );
         events.push(event);
         record.clear();
     }
@@ -38,10 +42,13 @@ fn written(count: u64) -> WrittenSegment {
 fn written_of(events: Vec<Event>) -> WrittenSegment {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::new(folder.path()).expect("a store");
-    let files = write_segment("01TEST", DATE, SegmentOptions::of(VERSION), &events).expect("a segment");
+    let files =
+        write_segment("01TEST", DATE, SegmentOptions::of(VERSION), &events).expect("a segment");
     store.put(&paths::data(DATE, "01TEST"), &files.data, PutMode::Create).expect("the data file");
     store.put(&paths::index("01TEST"), &files.index, PutMode::Create).expect("the index file");
-    store.put(&paths::manifest("01TEST"), &files.manifest.encode(), PutMode::Create).expect("the manifest");
+    store
+        .put(&paths::manifest("01TEST"), &files.manifest.encode(), PutMode::Create)
+        .expect("the manifest");
     let segment = Segment::open(&store, "01TEST").expect("the segment");
     WrittenSegment { store, segment, events, _folder: folder }
 }
@@ -56,8 +63,12 @@ fn rows_are_read_back_as_they_were_written_whole_and_in_parts() {
     let rows: Vec<u32> = (0..3_000).collect();
     for rows in [&rows[..], &rows[17..18], &[0, 5, 6, 7, 999, 2_999]] {
         let batches = written.segment.read(rows, &all_fields(), &mut 0).expect("the rows");
-        let read: Vec<Event> = batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect();
-        let expected: Vec<Event> = rows.iter().map(|row| written.events[*row as usize].clone()).collect();
+        let read: Vec<Event> = batches
+            .iter()
+            .flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row)))
+            .collect();
+        let expected: Vec<Event> =
+            rows.iter().map(|row| written.events[*row as usize].clone()).collect();
         assert_eq!(read, expected);
     }
 }
@@ -68,14 +79,31 @@ fn a_document_of_the_index_is_a_row_of_the_file() {
     let index = written.segment.index().expect("the index");
     for (row, event) in (0_u32..).zip(&written.events) {
         assert_eq!(index.key(row), event.key());
-        assert!(index.candidates(Field::TraceId, event.trace_id()).expect("a table of ids").contains(&row));
+        assert!(
+            index
+                .candidates(Field::TraceId, event.trace_id())
+                .expect("a table of ids")
+                .contains(&row)
+        );
         for related in &event.related_ids {
-            assert!(index.candidates(Field::RelatedIds, related).expect("a table of ids").contains(&row));
+            assert!(
+                index
+                    .candidates(Field::RelatedIds, related)
+                    .expect("a table of ids")
+                    .contains(&row)
+            );
         }
     }
-    let with = |value: &str| written.events.iter().filter(|event| event.text(Field::Source) == Some(value)).count() as u32;
+    let with = |value: &str| {
+        written.events.iter().filter(|event| event.text(Field::Source) == Some(value)).count()
+            as u32
+    };
     for source in ["ECS", "PartnerCenter", "no such source"] {
-        assert_eq!(index.rows_with(Field::Source, source).expect("terms"), with(source), "{source}");
+        assert_eq!(
+            index.rows_with(Field::Source, source).expect("terms"),
+            with(source),
+            "{source}"
+        );
     }
 }
 
@@ -84,28 +112,52 @@ fn names_are_kept_as_values_and_random_ids_as_hashes() {
     let mut events = events(4_000);
     for (number, event) in events.iter_mut().enumerate() {
         event.set(Field::ResourceName, format!("web-{}", number % 700));
-        event.set_opt(Field::AccessKeyId, number.is_multiple_of(3).then(|| format!("KEY{}", number % 5)));
-        event.set(Field::RequestId, format!("{:032x}", (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
+        event.set_opt(
+            Field::AccessKeyId,
+            number.is_multiple_of(3).then(|| format!("KEY{}", number % 5)),
+        );
+        event.set(
+            Field::RequestId,
+            format!(
+                "{:032x}",
+                (number as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            ),
+        );
     }
     let written = written_of(events);
     let index = written.segment.index().expect("the index");
-    for (field, certain) in [(Field::ResourceName, true), (Field::AccessKeyId, true), (Field::RequestId, false), (Field::TraceId, false)] {
+    for (field, certain) in [
+        (Field::ResourceName, true),
+        (Field::AccessKeyId, true),
+        (Field::RequestId, false),
+        (Field::TraceId, false),
+    ] {
         assert_eq!(index.ids_are_certain(field).expect("a table"), certain, "{field}");
         let value = written.events[1_500].text(field).expect("a value");
         let rows = |within: &std::ops::Range<u32>, test: &dyn Fn(&str) -> bool| -> Vec<u32> {
             let has = |row: &u32| written.events[*row as usize].text(field).is_some_and(test);
             within.clone().filter(has).collect()
         };
-        assert_eq!(index.candidates(field, value).expect("rows"), rows(&(0..4_000), &|text| text == value), "{field}");
+        assert_eq!(
+            index.candidates(field, value).expect("rows"),
+            rows(&(0..4_000), &|text| text == value),
+            "{field}"
+        );
         let within = 900..3_100;
-        for prefixes in [vec![""], vec!["web-1"], vec!["web-69", "web-6"], vec!["KEY", "web-"], vec!["x"]] {
+        for prefixes in
+            [vec![""], vec!["web-1"], vec!["web-69", "web-6"], vec!["KEY", "web-"], vec!["x"]]
+        {
             let asked: Vec<String> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
             let found = index.rows_with_id_prefix(field, &asked, &within).expect("rows");
             assert_eq!(found.is_some(), certain, "{field}");
             if let Some(mut found) = found {
                 found.sort_unstable();
                 found.dedup();
-                assert_eq!(found, rows(&within, &|text| prefixes.iter().any(|prefix| text.starts_with(prefix))), "{field} {prefixes:?}");
+                assert_eq!(
+                    found,
+                    rows(&within, &|text| prefixes.iter().any(|prefix| text.starts_with(prefix))),
+                    "{field} {prefixes:?}"
+                );
             }
         }
     }
@@ -122,9 +174,19 @@ fn the_manifest_knows_the_rows_of_each_tenant_and_seek_finds_places_in_them() {
         assert_eq!((own[0].time, own[own.len() - 1].time), (tenant.newest(), tenant.oldest()));
         rows += own.len();
         let middle = own[own.len() / 2].key();
-        let place = |after: bool| own.iter().filter(|event| event.key() > middle || (after && event.key() == middle)).count() as u32;
-        assert_eq!(written.segment.seek(&range, middle, true).expect("a place"), range.start + place(false));
-        assert_eq!(written.segment.seek(&range, middle, false).expect("a place"), range.start + place(true));
+        let place = |after: bool| {
+            own.iter()
+                .filter(|event| event.key() > middle || (after && event.key() == middle))
+                .count() as u32
+        };
+        assert_eq!(
+            written.segment.seek(&range, middle, true).expect("a place"),
+            range.start + place(false)
+        );
+        assert_eq!(
+            written.segment.seek(&range, middle, false).expect("a place"),
+            range.start + place(true)
+        );
         let last = EventKey { time: Timestamp::from_millis(i64::MIN), seq: 0 };
         assert_eq!(written.segment.seek(&range, last, true).expect("a place"), range.end);
     }
@@ -141,7 +203,8 @@ fn damage_is_found_and_located_and_an_index_is_made_anew() {
     let middle = index.len() / 2;
     index[middle] ^= 1;
     written.store.put(&index_path, &index, PutMode::Replace).expect("damage");
-    let (data, found) = Segment::open(&written.store, "01TEST").expect("the segment").check().expect("a check");
+    let (data, found) =
+        Segment::open(&written.store, "01TEST").expect("the segment").check().expect("a check");
     assert!(data.is_empty() && found.iter().any(|line| line.contains("SHA-256")), "{found:?}");
     written.segment.rebuild_index().expect("an index");
     let anew = Segment::open(&written.store, "01TEST").expect("the segment");
@@ -153,8 +216,12 @@ fn damage_is_found_and_located_and_an_index_is_made_anew() {
     let mut data = written.store.read(&data_path).expect("the data");
     data[1_000] ^= 1;
     written.store.put(&data_path, &data, PutMode::Replace).expect("damage");
-    let (found, _) = Segment::open(&written.store, "01TEST").expect("the segment").check().expect("a check");
-    assert!(found.iter().any(|line| line.contains("column")), "the damaged column is named: {found:?}");
+    let (found, _) =
+        Segment::open(&written.store, "01TEST").expect("the segment").check().expect("a check");
+    assert!(
+        found.iter().any(|line| line.contains("column")),
+        "the damaged column is named: {found:?}"
+    );
 }
 
 #[test]
@@ -176,7 +243,8 @@ fn values_longer_than_a_term_are_still_found_whole() {
     let mut events = events(2);
     events[0].set(Field::Operator, long('a'));
     events[1].set(Field::Operator, long('b'));
-    let files = write_segment("01LONG", DATE, SegmentOptions::of(VERSION), &events).expect("a segment");
+    let files =
+        write_segment("01LONG", DATE, SegmentOptions::of(VERSION), &events).expect("a segment");
     store.put(&paths::index("01LONG"), &files.index, PutMode::Create).expect("the index file");
     let segment = Segment::new(&store, files.manifest);
     let index = segment.index().expect("the index");
@@ -192,13 +260,20 @@ fn everything(segment: &Segment, expected: &[Event]) -> crate::error::Result<boo
         batches.push(columns);
         Ok(())
     })?;
-    let read: Vec<Event> = batches.iter().flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row))).collect();
+    let read: Vec<Event> = batches
+        .iter()
+        .flat_map(|columns| (0..columns.rows()).map(|row| columns.event(row)))
+        .collect();
     let mut same = read == expected;
     let index = segment.index()?;
     for (row, event) in (0_u32..).zip(expected) {
         same &= index.key(row) == event.key();
-        for (field, id) in [(Field::TraceId, Some(event.trace_id())), (Field::ResourceId, event.text(Field::ResourceId))] {
-            same &= id.is_none_or(|id| index.candidates(field, id).is_ok_and(|rows| rows.contains(&row)));
+        for (field, id) in [
+            (Field::TraceId, Some(event.trace_id())),
+            (Field::ResourceId, event.text(Field::ResourceId)),
+        ] {
+            same &= id
+                .is_none_or(|id| index.candidates(field, id).is_ok_and(|rows| rows.contains(&row)));
             if let Some(id) = id {
                 index.candidates(field, id)?;
             }
@@ -206,7 +281,10 @@ fn everything(segment: &Segment, expected: &[Event]) -> crate::error::Result<boo
     }
     for field in [Field::Source, Field::EventName, Field::Operator] {
         for value in index.values_with_prefix(field, "", 10_000)?.unwrap_or_default() {
-            let wanted = (0_u32..).zip(expected).filter(|(_, event)| event.text(field) == Some(&value)).map(|(row, _)| row);
+            let wanted = (0_u32..)
+                .zip(expected)
+                .filter(|(_, event)| event.text(field) == Some(&value))
+                .map(|(row, _)| row);
             let mut found = Vec::new();
             if let Some(mut postings) = index.postings(field, &value)? {
                 use tantivy::{DocSet, TERMINATED};
@@ -239,7 +317,8 @@ fn no_flipped_bit_of_a_segments_files_changes_an_answer() {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(written.store.path(&path), &bad).expect("damage");
-            let answer = Segment::open(&written.store, "01TEST").and_then(|segment| everything(&segment, &written.events));
+            let answer = Segment::open(&written.store, "01TEST")
+                .and_then(|segment| everything(&segment, &written.events));
             assert!(!matches!(answer, Ok(false)), "{path}: bit {bit} changes an answer");
             refused += usize::from(answer.is_err());
         }

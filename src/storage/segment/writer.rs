@@ -3,7 +3,9 @@
 use super::manifest::{FileMark, Manifest, TenantRows};
 use super::summary::SummaryRule;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Columns, Event, FIELDS, Field, FieldDef, FieldKind, IndexKind, event_batch, event_schema};
+use crate::event::{
+    Columns, Event, FIELDS, Field, FieldDef, FieldKind, IndexKind, event_batch, event_schema,
+};
 use crate::storage::segment::index::text::words_writer::WordsBuilder;
 use crate::storage::segment::index::writer::{Contents, IndexBuilder};
 use arrow::array::RecordBatch;
@@ -18,8 +20,9 @@ use std::borrow::Borrow;
 
 /// Rows in a Parquet row group.
 pub(super) const ROW_GROUP_ROWS: usize = 131_072;
-/// Bytes after which a data page is closed. List pages read one page of the record column for each hit, so it must be
-/// small; columns of dictionary codes put tens of thousands of rows into the same bytes.
+/// Bytes after which a data page is closed. List pages read one page of the record column for each
+/// hit, so it must be small; columns of dictionary codes put tens of thousands of rows into the
+/// same bytes.
 const PAGE_BYTES: usize = 24 << 10;
 /// Rows that the writer takes at a time, hence how exactly it keeps to [`PAGE_BYTES`].
 const WRITE_ROWS: usize = 16;
@@ -57,22 +60,36 @@ pub struct SegmentFiles {
 ///
 /// # Errors
 /// As [`write_batches`].
-pub fn write_segment<E: Borrow<Event> + Sync>(id: &str, date: &str, form: SegmentOptions, events: &[E]) -> Result<SegmentFiles> {
-    let in_order = |left: &E, right: &E| crate::event::row_order(left.borrow(), right.borrow()).is_lt();
+pub fn write_segment<E: Borrow<Event> + Sync>(
+    id: &str,
+    date: &str,
+    form: SegmentOptions,
+    events: &[E],
+) -> Result<SegmentFiles> {
+    let in_order =
+        |left: &E, right: &E| crate::event::row_order(left.borrow(), right.borrow()).is_lt();
     debug_assert!(events.is_sorted_by(in_order), "rows must be sorted and distinct");
-    let batches: Vec<RecordBatch> = events.par_chunks(BATCH_ROWS).map(event_batch).collect::<Result<_>>()?;
+    let batches: Vec<RecordBatch> =
+        events.par_chunks(BATCH_ROWS).map(event_batch).collect::<Result<_>>()?;
     write_batches(id, date, form, &batches)
 }
 
-/// Makes a segment of batches of events, with all columns, whose rows are in their order and belong to one date.
+/// Makes a segment of batches of events, with all columns, whose rows are in their order and belong
+/// to one date.
 ///
 /// # Errors
 /// More than 2³¹ rows, or no rows; nothing else that input can cause.
-pub fn write_batches(id: &str, date: &str, form: SegmentOptions, batches: &[RecordBatch]) -> Result<SegmentFiles> {
+pub fn write_batches(
+    id: &str,
+    date: &str,
+    form: SegmentOptions,
+    batches: &[RecordBatch],
+) -> Result<SegmentFiles> {
     let count = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     let rows = u32::try_from(count).ok().filter(|rows| (1..=1 << 31).contains(rows));
     let rows = rows.ok_or_else(|| Error::internal(format!("a segment of {count} rows")))?;
-    let (parquet, index) = rayon::join(|| write_parquet(batches), || write_index(batches, form.summary));
+    let (parquet, index) =
+        rayon::join(|| write_parquet(batches), || write_index(batches, form.summary));
     let (data, (index, contents)) = (parquet?, index?);
     let manifest = Manifest {
         version: Manifest::VERSION,
@@ -92,20 +109,29 @@ pub fn write_batches(id: &str, date: &str, form: SegmentOptions, batches: &[Reco
 }
 
 /// The bytes of an index for these events, and what the manifest says of them.
-pub(super) fn write_index(batches: &[RecordBatch], rule: SummaryRule) -> Result<(Vec<u8>, Contents)> {
+pub(super) fn write_index(
+    batches: &[RecordBatch],
+    rule: SummaryRule,
+) -> Result<(Vec<u8>, Contents)> {
     let columns = batches.iter().map(Columns::new).collect::<Result<Vec<_>>>()?;
     // The words are most of the work.
-    let (words, index) = rayon::join(|| WordsBuilder::of(&columns), || add_all(&columns, rule, |_| true));
+    let (words, index) =
+        rayon::join(|| WordsBuilder::of(&columns), || add_all(&columns, rule, |_| true));
     index?.finish(words)
 }
 
-fn add_all(columns: &[Columns], rule: SummaryRule, has: impl Fn(Field) -> bool) -> Result<IndexBuilder> {
+fn add_all(
+    columns: &[Columns],
+    rule: SummaryRule,
+    has: impl Fn(Field) -> bool,
+) -> Result<IndexBuilder> {
     let mut index = IndexBuilder::new(rule, has)?;
     columns.iter().try_for_each(|events| index.add(events))?;
     Ok(index)
 }
 
-/// The bytes of an index of these fields alone, with or without the words: for benches, which tell what each costs.
+/// The bytes of an index of these fields alone, with or without the words: for benches, which tell
+/// what each costs.
 ///
 /// # Errors
 /// As [`write_batches`].
@@ -121,8 +147,15 @@ pub fn tenant_rows<E: Borrow<Event>>(events: &[E]) -> Vec<TenantRows> {
     let mut tenants = Vec::new();
     for chunk in events.chunk_by(|left, right| left.borrow().tenant == right.borrow().tenant) {
         let rows = chunk.len() as u32;
-        let (newest, oldest) = (chunk[0].borrow().time.millis(), chunk[chunk.len() - 1].borrow().time.millis());
-        tenants.push(TenantRows { tenant: chunk[0].borrow().tenant.clone(), first, rows, newest, oldest });
+        let (newest, oldest) =
+            (chunk[0].borrow().time.millis(), chunk[chunk.len() - 1].borrow().time.millis());
+        tenants.push(TenantRows {
+            tenant: chunk[0].borrow().tenant.clone(),
+            first,
+            rows,
+            newest,
+            oldest,
+        });
         first += rows;
     }
     tenants
@@ -131,7 +164,8 @@ pub fn tenant_rows<E: Borrow<Event>>(events: &[E]) -> Vec<TenantRows> {
 fn write_parquet(batches: &[RecordBatch]) -> Result<Vec<u8>> {
     let broken = || "cannot write a Parquet file".to_owned();
     let options = ArrowWriterOptions::new().with_properties(properties());
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), event_schema(), options).context(ErrorKind::Internal, broken)?;
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), event_schema(), options)
+        .context(ErrorKind::Internal, broken)?;
     for batch in batches {
         writer.write(batch).context(ErrorKind::Internal, broken)?;
     }
@@ -164,7 +198,9 @@ fn properties() -> WriterProperties {
 
 fn column_path(def: &FieldDef) -> ColumnPath {
     match def.kind {
-        FieldKind::List => ColumnPath::from(vec![def.name.to_owned(), "list".to_owned(), "element".to_owned()]),
+        FieldKind::List => {
+            ColumnPath::from(vec![def.name.to_owned(), "list".to_owned(), "element".to_owned()])
+        }
         _ => ColumnPath::from(def.name),
     }
 }
@@ -173,6 +209,10 @@ fn sorting_columns() -> Vec<SortingColumn> {
     let place = |field: Field| field as i32;
     debug_assert_eq!(Field::Tenant.def().index, IndexKind::Rows);
     [(Field::Tenant, false), (Field::Time, true), (Field::Seq, true)]
-        .map(|(field, descending)| SortingColumn { column_idx: place(field), descending, nulls_first: false })
+        .map(|(field, descending)| SortingColumn {
+            column_idx: place(field),
+            descending,
+            nulls_first: false,
+        })
         .to_vec()
 }

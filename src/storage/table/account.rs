@@ -1,7 +1,8 @@
 //! What a version of the table holds, in numbers that each commit carries.
 //!
-//! `files` is a sum over the files of the version, so that it can be kept up by adding and taking away, and is compared
-//! with what a reader of the log comes to: a log that lost a line, or a checkpoint that lost a file, comes to another sum.
+//! `files` is a sum over the files of the version, so that it can be kept up by adding and taking
+//! away, and is compared with what a reader of the log comes to: a log that lost a line, or a
+//! checkpoint that lost a file, comes to another sum.
 
 use super::super::segment::Manifest;
 use crate::error::{Error, Result};
@@ -75,9 +76,14 @@ impl Account {
             account.add(&path, manifest.data.bytes, u64::from(manifest.rows));
         }
         for manifest in removed {
-            account.remove_file(&super::super::paths::data_in_table(&manifest.date, &manifest.id), manifest.data.bytes);
+            account.remove_file(
+                &super::super::paths::data_in_table(&manifest.date, &manifest.id),
+                manifest.data.bytes,
+            );
             let left = account.rows.checked_sub(u64::from(manifest.rows));
-            account.rows = left.ok_or_else(|| Error::internal("more events are taken out of the table than are in it"))?;
+            account.rows = left.ok_or_else(|| {
+                Error::internal("more events are taken out of the table than are in it")
+            })?;
         }
         Ok(account)
     }

@@ -7,7 +7,8 @@ use deltalake::kernel::{Add, ArrayType, DataType, PrimitiveType, Remove, StructF
 use serde_json::json;
 use std::collections::HashMap;
 
-/// The column that the table is partitioned by; its value stands in the file's path, not in the file.
+/// The column that the table is partitioned by; its value stands in the file's path, not in the
+/// file.
 pub(super) const PARTITION: &str = "date";
 
 pub(super) fn column(def: &FieldDef) -> StructField {
@@ -18,10 +19,15 @@ pub(super) fn column(def: &FieldDef) -> StructField {
         FieldKind::Time => primitive(PrimitiveType::Timestamp),
         FieldKind::Integer => primitive(PrimitiveType::Long),
         FieldKind::Decimal => primitive(
-            PrimitiveType::decimal(crate::event::AMOUNT_PRECISION, crate::event::AMOUNT_SCALE as u8)
-                .expect("the constants are a decimal type"),
+            PrimitiveType::decimal(
+                crate::event::AMOUNT_PRECISION,
+                crate::event::AMOUNT_SCALE as u8,
+            )
+            .expect("the constants are a decimal type"),
         ),
-        FieldKind::List => DataType::Array(Box::new(ArrayType::new(primitive(PrimitiveType::String), false))),
+        FieldKind::List => {
+            DataType::Array(Box::new(ArrayType::new(primitive(PrimitiveType::String), false)))
+        }
     };
     StructField::new(def.name, kind, !def.is_required())
 }
@@ -32,7 +38,10 @@ pub(super) fn remove(manifest: &Manifest, data_change: bool, now: Timestamp) -> 
         data_change,
         deletion_timestamp: Some(now.millis()),
         extended_file_metadata: Some(true),
-        partition_values: Some(HashMap::from([(PARTITION.to_owned(), Some(manifest.date.clone()))])),
+        partition_values: Some(HashMap::from([(
+            PARTITION.to_owned(),
+            Some(manifest.date.clone()),
+        )])),
         size: Some(manifest.data.bytes as i64),
         ..Remove::default()
     }
@@ -41,14 +50,16 @@ pub(super) fn remove(manifest: &Manifest, data_change: bool, now: Timestamp) -> 
 pub(super) fn add(manifest: &Manifest, now: Timestamp) -> Add {
     let newest = manifest.tenants.iter().map(|rows| rows.newest()).max().unwrap_or_default();
     let oldest = manifest.tenants.iter().map(|rows| rows.oldest()).min().unwrap_or_default();
-    let tenant = |rows: Option<&TenantRows>| rows.map_or_else(String::new, |rows| rows.tenant.to_string());
+    let tenant =
+        |rows: Option<&TenantRows>| rows.map_or_else(String::new, |rows| rows.tenant.to_string());
     let stats = json!({
         "numRecords": manifest.rows,
         "minValues": { "tenant": tenant(manifest.tenants.first()), "seq": manifest.first_seq, "time": oldest.to_string() },
         "maxValues": { "tenant": tenant(manifest.tenants.last()), "seq": manifest.last_seq, "time": newest.to_string() },
         "nullCount": { "tenant": 0, "seq": 0, "time": 0 },
     });
-    let tags = [("annals.segment", manifest.id.clone()), ("annals.sha256", manifest.data.sha256.clone())];
+    let tags =
+        [("annals.segment", manifest.id.clone()), ("annals.sha256", manifest.data.sha256.clone())];
     Add {
         path: paths::data_in_table(&manifest.date, &manifest.id),
         partition_values: HashMap::from([(PARTITION.to_owned(), Some(manifest.date.clone()))]),

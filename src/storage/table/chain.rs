@@ -1,9 +1,11 @@
-//! The chain of commits: each of ours carries the hash of the commit before it and what the table holds after it.
+//! The chain of commits: each of ours carries the hash of the commit before it and what the table
+//! holds after it.
 //!
-//! A file of the Delta log that is emptied, shortened, changed or gone is not noticed by a reader of Delta tables, which
-//! takes an empty commit for one that does nothing. So before the log is believed, its files are followed from the last
-//! proved checkpoint to the newest, and `head.json` says which commit was the newest when we last committed. Commits of
-//! other programs are taken if they change no data. Commits from before there was a chain are only looked at one by one.
+//! A file of the Delta log that is emptied, shortened, changed or gone is not noticed by a reader
+//! of Delta tables, which takes an empty commit for one that does nothing. So before the log is
+//! believed, its files are followed from the last proved checkpoint to the newest, and `head.json`
+//! says which commit was the newest when we last committed. Commits of other programs are taken if
+//! they change no data. Commits from before there was a chain are only looked at one by one.
 
 use super::super::marked::{put_marked, read_marked};
 use super::super::paths;
@@ -76,18 +78,28 @@ impl Tip {
     ///
     /// # Errors
     /// A file that is not what the chain says, naming it.
-    fn follow(&mut self, store: &Store, version: u64, bytes: &[u8], doubts: &mut Vec<String>) -> Result<()> {
+    fn follow(
+        &mut self,
+        store: &Store,
+        version: u64,
+        bytes: &[u8],
+        doubts: &mut Vec<String>,
+    ) -> Result<()> {
         let commit = Commit::parse(bytes).map_err(|what| damaged(store, version, &what))?;
         match &commit.link {
             Some(link) => self.follow_ours(store, version, &commit, link, doubts)?,
-            None if self.account.is_some() && !(commit.added.is_empty() && commit.removed.is_empty()) => {
+            None if self.account.is_some()
+                && !(commit.added.is_empty() && commit.removed.is_empty()) =>
+            {
                 let what = "it changes what the table holds and was not made by annals";
                 return Err(damaged(store, version, what));
             }
             None => {}
         }
         if let Some(ingested) = commit.ingested {
-            if let Some(before) = self.last_seq.filter(|before| ingested.saturating_sub(*before) != commit.rows_added) {
+            if let Some(before) =
+                self.last_seq.filter(|before| ingested.saturating_sub(*before) != commit.rows_added)
+            {
                 let what = format!(
                     "commit {version} ends with event {ingested}, the one before it with {before}, and {} events were added",
                     commit.rows_added
@@ -100,9 +112,18 @@ impl Tip {
         Ok(())
     }
 
-    fn follow_ours(&mut self, store: &Store, version: u64, commit: &Commit, link: &Link, doubts: &mut Vec<String>) -> Result<()> {
+    fn follow_ours(
+        &mut self,
+        store: &Store,
+        version: u64,
+        commit: &Commit,
+        link: &Link,
+        doubts: &mut Vec<String>,
+    ) -> Result<()> {
         if !self.sha256.is_empty() && link.previous != self.sha256 {
-            let what = format!("it is not the file that commit {version} was made after: it was emptied, shortened or changed");
+            let what = format!(
+                "it is not the file that commit {version} was made after: it was emptied, shortened or changed"
+            );
             return Err(damaged(store, version - 1, &what));
         }
         if let Some(before) = &self.account {
@@ -110,13 +131,24 @@ impl Tip {
             commit.added.iter().for_each(|(path, bytes)| account.add_file(path, *bytes));
             commit.removed.iter().for_each(|(path, bytes)| account.remove_file(path, *bytes));
             if !account.same_files(&link.account) {
-                return Err(damaged(store, version, "its files do not add up to what it says the table holds"));
+                return Err(damaged(
+                    store,
+                    version,
+                    "its files do not add up to what it says the table holds",
+                ));
             }
-            let rows = if commit.ingested.is_some() { before.rows + commit.rows_added } else { before.rows };
+            let rows = if commit.ingested.is_some() {
+                before.rows + commit.rows_added
+            } else {
+                before.rows
+            };
             if !commit.data_change && commit.maintenance && link.account.rows != before.rows
                 || commit.ingested.is_some() && link.account.rows != rows
             {
-                doubts.push(format!("commit {version} says {} events where {rows} were expected", link.account.rows));
+                doubts.push(format!(
+                    "commit {version} says {} events where {rows} were expected",
+                    link.account.rows
+                ));
             }
         }
         self.account = Some(link.account.clone());
@@ -128,8 +160,10 @@ impl Commit {
     fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
         let mut commit = Self::default();
         let mut actions = 0;
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
-            let action: Json = serde_json::from_slice(line).map_err(|_| "it is no JSON: it was cut or changed".to_owned())?;
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+        {
+            let action: Json = serde_json::from_slice(line)
+                .map_err(|_| "it is no JSON: it was cut or changed".to_owned())?;
             actions += 1;
             commit.take(&action);
         }
@@ -146,8 +180,10 @@ impl Commit {
         };
         if let Some(add) = action.get("add") {
             self.added.push(file(add));
-            let stats: Option<Json> = add["stats"].as_str().and_then(|stats| serde_json::from_str(stats).ok());
-            self.rows_added += stats.and_then(|stats| stats["numRecords"].as_u64()).unwrap_or_default();
+            let stats: Option<Json> =
+                add["stats"].as_str().and_then(|stats| serde_json::from_str(stats).ok());
+            self.rows_added +=
+                stats.and_then(|stats| stats["numRecords"].as_u64()).unwrap_or_default();
             self.data_change |= add["dataChange"].as_bool().unwrap_or(true);
         } else if let Some(remove) = action.get("remove") {
             self.removed.push(file(remove));
@@ -165,7 +201,10 @@ impl Commit {
 
 fn damaged(store: &Store, version: u64, what: &str) -> Error {
     let path = store.path(&paths::table_log(version));
-    Error::corrupt(format!("{} is damaged: {what}; nothing was changed: restore this file, or the store, from a backup", path.display()))
+    Error::corrupt(format!(
+        "{} is damaged: {what}; nothing was changed: restore this file, or the store, from a backup",
+        path.display()
+    ))
 }
 
 fn missing(store: &Store, version: u64) -> Error {
@@ -192,7 +231,8 @@ pub(super) fn listed(store: &Store) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
 /// Follows the log from the last proved checkpoint, or from its first file, to its end.
 ///
 /// # Errors
-/// A file that is missing, empty, cut or changed, naming it; a head or a checkpoint that is not what it was.
+/// A file that is missing, empty, cut or changed, naming it; a head or a checkpoint that is not
+/// what it was.
 pub(super) fn prove(store: &Store) -> Result<Proof> {
     let (commits, checkpoints) = listed(store)?;
     let newest = commits.last().copied().max(checkpoints.last().copied()).unwrap_or_default();
@@ -204,8 +244,14 @@ pub(super) fn prove(store: &Store) -> Result<Proof> {
     let base = recorded.newest_sound(store, &checkpoints)?;
     let (mut tip, from) = match base {
         Some(base) => {
-            if commits.contains(&base.version) && sha256(&store.read(&paths::table_log(base.version))?) != base.commit_sha256 {
-                return Err(damaged(store, base.version, "it is not what it was when the checkpoint of its version was made"));
+            if commits.contains(&base.version)
+                && sha256(&store.read(&paths::table_log(base.version))?) != base.commit_sha256
+            {
+                return Err(damaged(
+                    store,
+                    base.version,
+                    "it is not what it was when the checkpoint of its version was made",
+                ));
             }
             (Tip::new(base.version, base.commit_sha256, Some(base.account)), base.version + 1)
         }
@@ -228,18 +274,33 @@ pub(super) fn prove(store: &Store) -> Result<Proof> {
     }
     let head_version = head.as_ref().map(|head| head.version);
     if let Some(last) = head_version.filter(|last| *last > newest) {
-        return Err(missing(store, newest + 1).at(format!("the newest commit was {last}, and the log ends with {newest}")));
+        return Err(missing(store, newest + 1)
+            .at(format!("the newest commit was {last}, and the log ends with {newest}")));
     }
     // A new table has its first commit and no head yet.
     if head.is_none() && tip.account.is_some() && tip.version > 0 {
-        tracing::warn!("{} is missing; it is made anew from the log", store.path(paths::TABLE_HEAD).display());
+        tracing::warn!(
+            "{} is missing; it is made anew from the log",
+            store.path(paths::TABLE_HEAD).display()
+        );
     }
     let behind_checkpoint = (newest + 1).saturating_sub(from);
-    Ok(Proof { behind_checkpoint, head_behind: tip.account.is_some() && head_version != Some(tip.version), tip, doubts })
+    Ok(Proof {
+        behind_checkpoint,
+        head_behind: tip.account.is_some() && head_version != Some(tip.version),
+        tip,
+        doubts,
+    })
 }
 
-/// Where a log without a proved checkpoint must begin: at its first commit, or behind the checkpoint that stands for those before.
-fn first_needed(store: &Store, commits: &BTreeSet<u64>, checkpoints: &BTreeSet<u64>, newest: u64) -> Result<u64> {
+/// Where a log without a proved checkpoint must begin: at its first commit, or behind the
+/// checkpoint that stands for those before.
+fn first_needed(
+    store: &Store,
+    commits: &BTreeSet<u64>,
+    checkpoints: &BTreeSet<u64>,
+    newest: u64,
+) -> Result<u64> {
     let mut from = newest + 1;
     while from > 0 && commits.contains(&(from - 1)) {
         from -= 1;

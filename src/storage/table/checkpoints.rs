@@ -38,7 +38,9 @@ pub(super) struct Checkpoints {
 /// The version of the checkpoint that `_last_checkpoint` sends readers to, if it can be read.
 pub(super) fn named(store: &Store) -> Result<Option<u64>> {
     match store.read(paths::LAST_CHECKPOINT) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().and_then(|hint: Json| hint["version"].as_u64())),
+        Ok(bytes) => {
+            Ok(serde_json::from_slice(&bytes).ok().and_then(|hint: Json| hint["version"].as_u64()))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -47,7 +49,9 @@ pub(super) fn named(store: &Store) -> Result<Option<u64>> {
 impl Checkpoints {
     pub(super) fn read(store: &Store) -> Result<Self> {
         let advice = "the record of proved checkpoints (if the log is known to be whole, remove this file and start again)";
-        Ok(read_marked(store, paths::TABLE_CHECKPOINTS).map_err(|error| error.at(advice))?.unwrap_or_default())
+        Ok(read_marked(store, paths::TABLE_CHECKPOINTS)
+            .map_err(|error| error.at(advice))?
+            .unwrap_or_default())
     }
 
     pub(super) fn put(&self, store: &Store) -> Result<()> {
@@ -60,7 +64,8 @@ impl Checkpoints {
 
     /// The version before which no commit is needed: that of the older of two proved checkpoints.
     pub(super) fn boundary(&self) -> Option<u64> {
-        (self.checkpoints.len() >= KEPT).then(|| self.checkpoints[self.checkpoints.len() - KEPT].version)
+        (self.checkpoints.len() >= KEPT)
+            .then(|| self.checkpoints[self.checkpoints.len() - KEPT].version)
     }
 
     /// Adds one that was just proved, and forgets those that are no longer needed.
@@ -75,7 +80,11 @@ impl Checkpoints {
     ///
     /// # Errors
     /// A file that is not what it was, naming it: a reader would believe it.
-    pub(super) fn newest_sound(&self, store: &Store, there: &BTreeSet<u64>) -> Result<Option<Checkpoint>> {
+    pub(super) fn newest_sound(
+        &self,
+        store: &Store,
+        there: &BTreeSet<u64>,
+    ) -> Result<Option<Checkpoint>> {
         let mut newest = None;
         for checkpoint in &self.checkpoints {
             let path = paths::table_checkpoint(checkpoint.version);
@@ -85,16 +94,26 @@ impl Checkpoints {
                 continue;
             }
             if sha256(&store.read(&path)?) != checkpoint.sha256 {
-                let before = self.checkpoints.iter().any(|other| other.version < checkpoint.version && there.contains(&other.version));
-                let advice = if before { "remove it and start again: the one before it is used" } else { "restore it from a backup" };
-                return Err(Error::corrupt(format!("{} is damaged: it is not what it was when it was made; {advice}", shown.display())));
+                let before = self.checkpoints.iter().any(|other| {
+                    other.version < checkpoint.version && there.contains(&other.version)
+                });
+                let advice = if before {
+                    "remove it and start again: the one before it is used"
+                } else {
+                    "restore it from a backup"
+                };
+                return Err(Error::corrupt(format!(
+                    "{} is damaged: it is not what it was when it was made; {advice}",
+                    shown.display()
+                )));
             }
             newest = Some(checkpoint.clone());
         }
         Ok(newest)
     }
 
-    /// Forgets those whose file is gone, and makes `_last_checkpoint` name the newest that is left, if it is anything else.
+    /// Forgets those whose file is gone, and makes `_last_checkpoint` name the newest that is left,
+    /// if it is anything else.
     pub(super) fn mend(mut self, store: &Store, there: &BTreeSet<u64>) -> Result<()> {
         let known = self.checkpoints.len();
         self.checkpoints.retain(|checkpoint| there.contains(&checkpoint.version));

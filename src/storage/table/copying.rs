@@ -1,5 +1,5 @@
-//! The files of the Delta log that a copy of a store needs: the newest proved checkpoint and what follows it, and not every
-//! version there ever was.
+//! The files of the Delta log that a copy of a store needs: the newest proved checkpoint and what
+//! follows it, and not every version there ever was.
 
 use super::super::marked::{marked, read_marked};
 use super::super::paths;
@@ -20,15 +20,18 @@ pub struct LogFileCopy {
     pub bytes: Vec<u8>,
 }
 
-/// The files of the log that give version `version`, in the order in which they are to be written: until the last but the
-/// checkpoint is there, the copy gives what it gave before.
+/// The files of the log that give version `version`, in the order in which they are to be written:
+/// until the last but the checkpoint is there, the copy gives what it gave before.
 ///
 /// # Errors
 /// A log that cannot be read.
 pub fn files_to_copy(store: &Store, version: u64) -> Result<Vec<LogFileCopy>> {
     let (_, there) = listed(store)?;
     let recorded = Checkpoints::read(store)?;
-    let base = recorded.checkpoints.iter().rev().find(|checkpoint| checkpoint.version <= version && there.contains(&checkpoint.version));
+    let base =
+        recorded.checkpoints.iter().rev().find(|checkpoint| {
+            checkpoint.version <= version && there.contains(&checkpoint.version)
+        });
     let mut files = Vec::new();
     let mut push = |path: String, bytes: Vec<u8>| files.push(LogFileCopy { path, bytes });
     let first = if let Some(base) = base {
@@ -56,7 +59,10 @@ pub fn files_to_copy(store: &Store, version: u64) -> Result<Vec<LogFileCopy>> {
     if let Some((version, bytes)) = last
         && let Some(link) = link_of(&bytes)
     {
-        push(paths::TABLE_HEAD.to_owned(), marked(&Tip::new(version, sha256(&bytes), Some(link.account)))?);
+        push(
+            paths::TABLE_HEAD.to_owned(),
+            marked(&Tip::new(version, sha256(&bytes), Some(link.account)))?,
+        );
     }
     Ok(files)
 }
@@ -69,7 +75,8 @@ fn link_of(commit: &[u8]) -> Option<Link> {
     })
 }
 
-/// Makes sure that what `copy` holds is an earlier version of `store`: its newest commit is one of the store's.
+/// Makes sure that what `copy` holds is an earlier version of `store`: its newest commit is one of
+/// the store's.
 ///
 /// # Errors
 /// Another history, or one that is ahead of the store's.
@@ -100,7 +107,10 @@ fn commit(store: &Store, version: u64) -> Result<Option<Vec<u8>>> {
     for name in store.names(paths::TABLE_ARCHIVE)? {
         if paths::archive_of(&name).is_some_and(|(first, last)| (first..=last).contains(&version)) {
             let commits = read_archive(store, &format!("{}/{name}", paths::TABLE_ARCHIVE))?;
-            return Ok(commits.into_iter().find(|(other, _)| *other == version).map(|(_, bytes)| bytes));
+            return Ok(commits
+                .into_iter()
+                .find(|(other, _)| *other == version)
+                .map(|(_, bytes)| bytes));
         }
     }
     Ok(None)

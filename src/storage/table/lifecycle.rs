@@ -1,8 +1,9 @@
-//! The life of the Delta log: a checkpoint every hundred commits, proved before anything relies on it; the commits before the
-//! older of two such checkpoints are archived, a thousand to a file, and leave the log's folder.
+//! The life of the Delta log: a checkpoint every hundred commits, proved before anything relies on
+//! it; the commits before the older of two such checkpoints are archived, a thousand to a file, and
+//! leave the log's folder.
 //!
-//! A commit and a start list that folder and read what follows the last checkpoint, so what they cost goes with what is in
-//! it: without this, with the number of all commits ever made.
+//! A commit and a start list that folder and read what follows the last checkpoint, so what they
+//! cost goes with what is in it: without this, with the number of all commits ever made.
 
 use super::super::paths;
 use super::super::store::{PutMode, Store};
@@ -18,11 +19,13 @@ use std::io::Read;
 
 /// Commits between two checkpoints.
 pub(super) const EVERY: u64 = 100;
-/// Commits before the newest that stay in the log whatever their age: fewer than are kept for their age at most.
+/// Commits before the newest that stay in the log whatever their age: fewer than are kept for their
+/// age at most.
 const KEPT_MAX: u64 = 1_000;
 /// Commits of one archive.
 const ARCHIVED_TOGETHER: usize = 1_000;
-/// Days that an archive is kept: for so long a backup can be added to, and the log's history be read.
+/// Days that an archive is kept: for so long a backup can be added to, and the log's history be
+/// read.
 const ARCHIVE_DAYS: i64 = 400;
 /// Commits that are archived in one go: a backup or a check that begins meanwhile waits for it.
 const ARCHIVED_MAX: usize = 20_000;
@@ -67,8 +70,11 @@ impl TableLog {
     pub fn is_due(&self) -> Result<bool> {
         let recorded = Checkpoints::read(&self.store)?;
         let newest = recorded.newest().map_or(0, |checkpoint| checkpoint.version);
-        // Of a log that is far too long the most is archived after a second checkpoint, so that is made at once.
-        let second = newest > 0 && recorded.boundary().unwrap_or_default() + EVERY + KEPT_MAX < newest && self.tip.version > newest;
+        // Of a log that is far too long the most is archived after a second checkpoint, so that is
+        // made at once.
+        let second = newest > 0
+            && recorded.boundary().unwrap_or_default() + EVERY + KEPT_MAX < newest
+            && self.tip.version > newest;
         Ok(self.tip.version >= newest + EVERY || second)
     }
 
@@ -92,17 +98,21 @@ impl TableLog {
         self.tip.version
     }
 
-    /// Writes a checkpoint of this version. Nothing relies on it until [`TableLog::prove_checkpoint`].
+    /// Writes a checkpoint of this version. Nothing relies on it until
+    /// [`TableLog::prove_checkpoint`].
     ///
     /// # Errors
     /// A disk that fails.
     pub async fn write_checkpoint(&self) -> Result<()> {
         let context = || "cannot write a checkpoint of the Delta table".to_owned();
-        deltalake::checkpoints::create_checkpoint(&self.table, None).await.context(ErrorKind::Unavailable, context)
+        deltalake::checkpoints::create_checkpoint(&self.table, None)
+            .await
+            .context(ErrorKind::Unavailable, context)
     }
 
-    /// Reads the checkpoint back from the disk, as a reader that begins with it does, and compares what it gives with what the
-    /// table holds; then records it. One that gives anything else is removed.
+    /// Reads the checkpoint back from the disk, as a reader that begins with it does, and compares
+    /// what it gives with what the table holds; then records it. One that gives anything else is
+    /// removed.
     ///
     /// # Errors
     /// A disk that fails; a checkpoint that gives something else.
@@ -119,7 +129,8 @@ impl TableLog {
             return Err(error);
         }
         let account = self.tip.account.clone().unwrap_or_default();
-        let hint = String::from_utf8_lossy(&self.store.read_back(paths::LAST_CHECKPOINT)?).into_owned();
+        let hint =
+            String::from_utf8_lossy(&self.store.read_back(paths::LAST_CHECKPOINT)?).into_owned();
         recorded.doubts.clone_from(&self.doubts);
         let (version, commit_sha256) = (self.tip.version, self.tip.sha256.clone());
         recorded.add(Checkpoint { version, sha256: sha256(&bytes), commit_sha256, account, hint });
@@ -127,43 +138,68 @@ impl TableLog {
     }
 
     async fn compare(&self) -> Result<()> {
-        let context = || format!("the checkpoint of version {} cannot be read back", self.tip.version);
+        let context =
+            || format!("the checkpoint of version {} cannot be read back", self.tip.version);
         let mut read = delta_table(&self.store)?;
         read.load_version(self.tip.version).await.context(ErrorKind::Corrupt, context)?;
         let state = read.snapshot().context(ErrorKind::Corrupt, context)?;
         let known = self.table.snapshot().context(ErrorKind::Corrupt, context)?;
-        let last_seq = state.transaction_version(read.log_store().as_ref(), INGEST).await.context(ErrorKind::Corrupt, context)?;
+        let last_seq = state
+            .transaction_version(read.log_store().as_ref(), INGEST)
+            .await
+            .context(ErrorKind::Corrupt, context)?;
         let account = account_of(&read, last_seq.unwrap_or_default().cast_unsigned()).await?;
-        if Some(&account) != self.tip.account.as_ref() || state.metadata() != known.metadata() || state.protocol() != known.protocol() {
-            return Err(Error::corrupt(format!("{}: it gives another table than the log does, and is not used", context())));
+        if Some(&account) != self.tip.account.as_ref()
+            || state.metadata() != known.metadata()
+            || state.protocol() != known.protocol()
+        {
+            return Err(Error::corrupt(format!(
+                "{}: it gives another table than the log does, and is not used",
+                context()
+            )));
         }
         Ok(())
     }
 
-    /// Archives commits that nobody needs in the log any more: those before the older of two proved checkpoints that were
-    /// made before `before`, or lie so far back that the log would be large. They are still there after it.
+    /// Archives commits that nobody needs in the log any more: those before the older of two proved
+    /// checkpoints that were made before `before`, or lie so far back that the log would be large.
+    /// They are still there after it.
     ///
     /// # Errors
     /// A disk that fails.
     pub fn archive(&self, before: Timestamp) -> Result<Archived> {
-        let Some(boundary) = Checkpoints::read(&self.store)?.boundary() else { return Ok(Archived(Vec::new())) };
+        let Some(boundary) = Checkpoints::read(&self.store)?.boundary() else {
+            return Ok(Archived(Vec::new()));
+        };
         let (commits, _) = listed(&self.store)?;
         let mut old = Vec::new();
         for version in commits.range(..boundary).copied() {
             let far = version + KEPT_MAX < self.tip.version;
-            if !far && self.store.changed(&paths::table_log(version))?.is_none_or(|changed| changed >= before) {
+            if !far
+                && self
+                    .store
+                    .changed(&paths::table_log(version))?
+                    .is_none_or(|changed| changed >= before)
+            {
                 break;
             }
             old.push(version);
         }
         old.truncate(ARCHIVED_MAX);
-        let archives: Vec<(u64, u64)> = self.store.names(paths::TABLE_ARCHIVE)?.iter().filter_map(|name| paths::archive_of(name)).collect();
-        let (known, new): (Vec<u64>, Vec<u64>) =
-            old.into_iter().partition(|version| archives.iter().any(|(first, last)| (*first..=*last).contains(version)));
+        let archives: Vec<(u64, u64)> = self
+            .store
+            .names(paths::TABLE_ARCHIVE)?
+            .iter()
+            .filter_map(|name| paths::archive_of(name))
+            .collect();
+        let (known, new): (Vec<u64>, Vec<u64>) = old.into_iter().partition(|version| {
+            archives.iter().any(|(first, last)| (*first..=*last).contains(version))
+        });
         // A run that was interrupted archived them and did not remove them.
         let mut archived = Vec::new();
         for (first, last) in archives {
-            let left: Vec<u64> = known.iter().copied().filter(|version| (first..=last).contains(version)).collect();
+            let left: Vec<u64> =
+                known.iter().copied().filter(|version| (first..=last).contains(version)).collect();
             if !left.is_empty() {
                 self.compare_archive(&paths::table_archive(first, last), &left)?;
                 archived.extend(left);
@@ -179,7 +215,8 @@ impl TableLog {
         Ok(Archived(archived))
     }
 
-    /// Removes what was archived from the log, and checkpoints that are older than those that are kept. Returns how many files.
+    /// Removes what was archived from the log, and checkpoints that are older than those that are
+    /// kept. Returns how many files.
     ///
     /// # Errors
     /// A disk that fails.
@@ -204,8 +241,10 @@ impl TableLog {
         let mut plain = Vec::new();
         for version in versions {
             let bytes = self.store.read(&paths::table_log(*version))?;
-            let entry = ArchiveEntry { version: *version, bytes: bytes.len(), sha256: sha256(&bytes) };
-            serde_json::to_writer(&mut plain, &entry).context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+            let entry =
+                ArchiveEntry { version: *version, bytes: bytes.len(), sha256: sha256(&bytes) };
+            serde_json::to_writer(&mut plain, &entry)
+                .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
             plain.push(b'\n');
             plain.extend_from_slice(&bytes);
             plain.push(b'\n');
@@ -216,13 +255,17 @@ impl TableLog {
         self.store.put(path, &packed.finish().map_err(failed)?, PutMode::Replace)
     }
 
-    /// Makes sure that an archive, as it comes from the disk, has these commits as the log has them.
+    /// Makes sure that an archive, as it comes from the disk, has these commits as the log has
+    /// them.
     fn compare_archive(&self, path: &str, versions: &[u64]) -> Result<()> {
         let commits = read_archive(&self.store, path)?;
         for version in versions {
             let there = self.store.read(&paths::table_log(*version))?;
             if !commits.iter().any(|(other, bytes)| other == version && *bytes == there) {
-                let what = format!("{} does not have commit {version} as the log has it", self.store.path(path).display());
+                let what = format!(
+                    "{} does not have commit {version} as the log has it",
+                    self.store.path(path).display()
+                );
                 return Err(Error::corrupt(what));
             }
         }
@@ -237,7 +280,9 @@ impl TableLog {
 pub fn clear_archives(store: &Store, now: Timestamp) -> Result<usize> {
     let kept_from = Timestamp::from_millis(now.millis().saturating_sub(ARCHIVE_DAYS * DAY_MS));
     let mut removed = 0;
-    for name in store.names(paths::TABLE_ARCHIVE)?.iter().filter(|name| paths::archive_of(name).is_some()) {
+    for name in
+        store.names(paths::TABLE_ARCHIVE)?.iter().filter(|name| paths::archive_of(name).is_some())
+    {
         let path = format!("{}/{name}", paths::TABLE_ARCHIVE);
         if store.changed(&path)?.is_some_and(|written| written < kept_from) {
             store.remove(&path)?;
@@ -249,10 +294,16 @@ pub fn clear_archives(store: &Store, now: Timestamp) -> Result<usize> {
 
 /// The commits of an archive, each compared with its hash.
 pub(super) fn read_archive(store: &Store, path: &str) -> Result<Vec<(u64, Vec<u8>)>> {
-    let damaged = || Error::corrupt(format!("{} is damaged; a backup of the time may have these commits", store.path(path).display()));
+    let damaged = || {
+        Error::corrupt(format!(
+            "{} is damaged; a backup of the time may have these commits",
+            store.path(path).display()
+        ))
+    };
     let packed = store.read_back(path)?;
     let mut plain = Vec::new();
-    let unpacked = zstd::Decoder::new(packed.as_slice()).and_then(|mut decoder| decoder.read_to_end(&mut plain));
+    let unpacked = zstd::Decoder::new(packed.as_slice())
+        .and_then(|mut decoder| decoder.read_to_end(&mut plain));
     unpacked.map_err(|_| damaged())?;
     let (mut rest, mut commits) = (plain.as_slice(), Vec::new());
     while !rest.is_empty() {

@@ -1,13 +1,15 @@
 //! The Delta Lake table: which segments exist, in one atomic version after another.
 //!
-//! One commit adds all segments of a batch and carries a `txn` action whose version is the batch's last sequence number:
-//! that is where the next batch's numbers start, and how a commit that seemed to fail is recognised as done. Commits are
-//! chained and accounted (`chain`), so that a log that lost something is not taken for a smaller table. The library's own
-//! checkpoints and cleanup are off: `lifecycle` makes checkpoints, proves them, and archives what comes before them.
+//! One commit adds all segments of a batch and carries a `txn` action whose version is the batch's
+//! last sequence number: that is where the next batch's numbers start, and how a commit that seemed
+//! to fail is recognised as done. Commits are chained and accounted (`chain`), so that a log that
+//! lost something is not taken for a smaller table. The library's own checkpoints and cleanup are
+//! off: `lifecycle` makes checkpoints, proves them, and archives what comes before them.
 
 mod account;
 mod actions;
 mod chain;
+mod check;
 mod checkpoints;
 mod copying;
 mod lifecycle;
@@ -15,6 +17,7 @@ mod lifecycle;
 mod tests;
 
 pub use account::Account;
+pub use check::{check_archives, check_log};
 pub use copying::{LogFileCopy, check_same_history, files_to_copy, prune_log};
 pub use lifecycle::{Archived, TableLog, clear_archives};
 
@@ -37,10 +40,11 @@ use std::collections::{HashMap, HashSet};
 
 /// The application id of the `txn` actions of ingest.
 const INGEST: &str = "annals/ingest";
-/// The application id of the `txn` actions of compaction and retention; their version is the table version they were made
-/// from, so that no two of them can both replace the same files.
+/// The application id of the `txn` actions of compaction and retention; their version is the table
+/// version they were made from, so that no two of them can both replace the same files.
 const MAINTENANCE: &str = "annals/maintenance";
-/// Commits behind the last checkpoint that are many: an earlier version of annals made no checkpoints.
+/// Commits behind the last checkpoint that are many: an earlier version of annals made no
+/// checkpoints.
 const LONG_LOG: u64 = 1_000;
 
 /// The open table.
@@ -70,8 +74,8 @@ pub struct NewSegment<'a> {
 }
 
 impl Table {
-    /// Opens the table of a data directory, and creates it if it is not there and `create` allows it. Its log is proved first:
-    /// one that lost a file, or a part of one, is not opened.
+    /// Opens the table of a data directory, and creates it if it is not there and `create` allows
+    /// it. Its log is proved first: one that lost a file, or a part of one, is not opened.
     ///
     /// # Errors
     /// A log that is damaged, naming the file; no table where one is needed.
@@ -83,8 +87,9 @@ impl Table {
         if !exists {
             refuse_lost_table(store)?;
             if !create {
-                let what =
-                    format!("{shown} has no table yet: its first opening was interrupted; `annals serve` or `annals ingest` finishes it");
+                let what = format!(
+                    "{shown} has no table yet: its first opening was interrupted; `annals serve` or `annals ingest` finishes it"
+                );
                 return Err(Error::new(ErrorKind::NotFound, what));
             }
             // Delta wants the folder of a table to be there.
@@ -94,12 +99,16 @@ impl Table {
         let proof = chain::prove(store)?;
         if proof.behind_checkpoint > LONG_LOG {
             let commits = proof.behind_checkpoint;
-            tracing::info!(commits, "the table's log has many commits and no checkpoint of late: opening it takes long, this once");
+            tracing::info!(
+                commits,
+                "the table's log has many commits and no checkpoint of late: opening it takes long, this once"
+            );
         }
         let there = chain::listed(store)?.1;
         if create {
             Checkpoints::read(store)?.mend(store, &there)?;
-        } else if let Some(gone) = checkpoints::named(store)?.filter(|named| !there.contains(named)) {
+        } else if let Some(gone) = checkpoints::named(store)?.filter(|named| !there.contains(named))
+        {
             return Err(Error::corrupt(format!(
                 "{} is missing: restore it from a backup, or open the store for writing, which goes on with the checkpoint before it",
                 store.path(&paths::table_checkpoint(gone)).display()
@@ -121,7 +130,11 @@ impl Table {
         let version = table.version().unwrap_or_default();
         let log = store.path(paths::TABLE_LOG);
         if version != tip.version {
-            return Err(Error::corrupt(format!("{} ends with version {}, and is read up to {version} only", log.display(), tip.version)));
+            return Err(Error::corrupt(format!(
+                "{} ends with version {}, and is read up to {version} only",
+                log.display(),
+                tip.version
+            )));
         }
         let sealed = match tip.account.as_ref().filter(|_| behind_checkpoint > LONG_LOG) {
             // The library reads every commit for it once more; the chain has told it as well.
@@ -143,17 +156,27 @@ impl Table {
             )));
         }
         if read.rows > read.last_seq {
-            doubts.push(format!("the table has {} events, and {} were numbered", read.rows, read.last_seq));
+            doubts.push(format!(
+                "the table has {} events, and {} were numbered",
+                read.rows, read.last_seq
+            ));
         }
         for doubt in &doubts {
-            tracing::warn!(doubt, "the table's log does not add up: no file is removed from the store");
+            tracing::warn!(
+                doubt,
+                "the table's log does not add up: no file is removed from the store"
+            );
         }
         tip.account = Some(read);
         Ok(Self { table, store: store.clone(), tip, doubts })
     }
 
     async fn create(table: &DeltaTable) -> deltalake::DeltaResult<DeltaTable> {
-        let columns = FIELDS.iter().map(column).chain([StructField::new(PARTITION, DataType::Primitive(PrimitiveType::Date), true)]);
+        let columns = FIELDS.iter().map(column).chain([StructField::new(
+            PARTITION,
+            DataType::Primitive(PrimitiveType::Date),
+            true,
+        )]);
         let never = [("delta.enableExpiredLogCleanup", Some("false"))];
         let link = Link { previous: String::new(), account: Account::default() };
         CreateBuilder::new()
@@ -162,7 +185,9 @@ impl Table {
             .with_table_name("annals events")
             .with_columns(columns)
             .with_partition_columns([PARTITION])
-            .with_configuration(never.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))))
+            .with_configuration(
+                never.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))),
+            )
             .with_commit_properties(linked(&link))
             .await
     }
@@ -172,7 +197,8 @@ impl Table {
         self.tip.account.clone().unwrap_or_default()
     }
 
-    /// What does not add up in the log, though no file of it is damaged. While there is anything, nothing may be removed.
+    /// What does not add up in the log, though no file of it is damaged. While there is anything,
+    /// nothing may be removed.
     pub fn doubts(&self) -> &[String] {
         &self.doubts
     }
@@ -182,7 +208,8 @@ impl Table {
         TableLog::new(self.store.clone(), self.table.clone(), self.tip.clone(), self.doubts.clone())
     }
 
-    /// The segments that the log says were taken out of the table: their files are known to be replaced or deleted.
+    /// The segments that the log says were taken out of the table: their files are known to be
+    /// replaced or deleted.
     ///
     /// # Errors
     /// A log that cannot be read.
@@ -190,8 +217,15 @@ impl Table {
         let context = || "the Delta log".to_owned();
         let state = self.table.snapshot().context(ErrorKind::Corrupt, context)?;
         let log_store = self.table.log_store();
-        let removed: Vec<_> = state.all_tombstones(log_store.as_ref()).try_collect().await.context(ErrorKind::Corrupt, context)?;
-        Ok(removed.iter().filter_map(|removed| paths::segment_of(&removed.path()).map(str::to_owned)).collect())
+        let removed: Vec<_> = state
+            .all_tombstones(log_store.as_ref())
+            .try_collect()
+            .await
+            .context(ErrorKind::Corrupt, context)?;
+        Ok(removed
+            .iter()
+            .filter_map(|removed| paths::segment_of(&removed.path()).map(str::to_owned))
+            .collect())
     }
 
     /// The version of the table.
@@ -207,8 +241,12 @@ impl Table {
         let context = || "the Delta log".to_owned();
         let state = self.table.snapshot().context(ErrorKind::Corrupt, context)?;
         let log_store = self.table.log_store();
-        let files: Vec<_> =
-            state.snapshot().file_views(log_store.as_ref(), None).try_collect().await.context(ErrorKind::Corrupt, context)?;
+        let files: Vec<_> = state
+            .snapshot()
+            .file_views(log_store.as_ref(), None)
+            .try_collect()
+            .await
+            .context(ErrorKind::Corrupt, context)?;
         let mut segments = Vec::with_capacity(files.len());
         for file in files {
             let path = file.path();
@@ -228,14 +266,25 @@ impl Table {
     /// Adds the segments of a batch in one commit. When this returns, they are durable and visible.
     ///
     /// # Errors
-    /// A disk that fails, or a commit by another process. If the commit had in fact succeeded, this finds out and
-    /// returns success.
-    pub async fn commit(&mut self, segments: &[NewSegment<'_>], last_seq: u64, now: Timestamp) -> Result<u64> {
-        let actions = segments.iter().map(|segment| Action::Add(add(segment.manifest, now))).collect();
+    /// A disk that fails, or a commit by another process. If the commit had in fact succeeded, this
+    /// finds out and returns success.
+    pub async fn commit(
+        &mut self,
+        segments: &[NewSegment<'_>],
+        last_seq: u64,
+        now: Timestamp,
+    ) -> Result<u64> {
+        let actions =
+            segments.iter().map(|segment| Action::Add(add(segment.manifest, now))).collect();
         let added: Vec<&Manifest> = segments.iter().map(|segment| segment.manifest).collect();
         let account = Account { last_seq, ..self.account().after(&[], &added)? };
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![PARTITION.to_owned()]), predicate: None };
-        let transaction = Transaction::new_with_last_update(INGEST, last_seq as i64, Some(now.millis()));
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(vec![PARTITION.to_owned()]),
+            predicate: None,
+        };
+        let transaction =
+            Transaction::new_with_last_update(INGEST, last_seq as i64, Some(now.millis()));
         let properties = self.linked(account).with_application_transaction(transaction);
         match self.write(actions, operation, properties).await? {
             // An error after the commit file was published is not a failed commit.
@@ -244,21 +293,35 @@ impl Table {
         }
     }
 
-    /// Puts segments in the place of others that hold the same events, in one commit that changes no data.
+    /// Puts segments in the place of others that hold the same events, in one commit that changes
+    /// no data.
     ///
     /// # Errors
     /// As [`Table::commit`].
-    pub async fn replace(&mut self, old: &[&Manifest], new: &[NewSegment<'_>], now: Timestamp) -> Result<u64> {
-        let added = new.iter().map(|new| Action::Add(Add { data_change: false, ..add(new.manifest, now) }));
-        let actions = old.iter().map(|old| Action::Remove(remove(old, false, now))).chain(added).collect();
-        let target_size = new.iter().map(|new| new.manifest.data.bytes.cast_signed()).max().unwrap_or_default();
+    pub async fn replace(
+        &mut self,
+        old: &[&Manifest],
+        new: &[NewSegment<'_>],
+        now: Timestamp,
+    ) -> Result<u64> {
+        let added =
+            new.iter().map(|new| Action::Add(Add { data_change: false, ..add(new.manifest, now) }));
+        let actions =
+            old.iter().map(|old| Action::Remove(remove(old, false, now))).chain(added).collect();
+        let target_size =
+            new.iter().map(|new| new.manifest.data.bytes.cast_signed()).max().unwrap_or_default();
         let operation = DeltaOperation::Optimize { predicate: None, target_size };
         let added: Vec<&Manifest> = new.iter().map(|new| new.manifest).collect();
         let properties = self.maintenance(self.account().after(old, &added)?, now);
         match self.write(actions, operation, properties).await? {
             Some(error) => {
-                let there: HashSet<String> = self.segments().await?.into_iter().map(|segment| segment.id).collect();
-                if new.iter().all(|new| there.contains(&new.manifest.id)) { Ok(self.version()) } else { Err(error) }
+                let there: HashSet<String> =
+                    self.segments().await?.into_iter().map(|segment| segment.id).collect();
+                if new.iter().all(|new| there.contains(&new.manifest.id)) {
+                    Ok(self.version())
+                } else {
+                    Err(error)
+                }
             }
             None => Ok(self.version()),
         }
@@ -268,14 +331,28 @@ impl Table {
     ///
     /// # Errors
     /// As [`Table::commit`].
-    pub async fn delete(&mut self, old: &[&Manifest], left: &[NewSegment<'_>], now: Timestamp) -> Result<u64> {
+    pub async fn delete(
+        &mut self,
+        old: &[&Manifest],
+        left: &[NewSegment<'_>],
+        now: Timestamp,
+    ) -> Result<u64> {
         self.allow_deletion().await?;
         let removed = old.iter().map(|old| Action::Remove(remove(old, true, now)));
-        let actions = removed.chain(left.iter().map(|left| Action::Add(add(left.manifest, now)))).collect();
+        let actions =
+            removed.chain(left.iter().map(|left| Action::Add(add(left.manifest, now)))).collect();
         let added: Vec<&Manifest> = left.iter().map(|left| left.manifest).collect();
         let properties = self.maintenance(self.account().after(old, &added)?, now);
         match self.write(actions, DeltaOperation::Delete { predicate: None }, properties).await? {
-            Some(error) if self.segments().await?.iter().any(|segment| old.iter().any(|old| old.id == segment.id)) => Err(error),
+            Some(error)
+                if self
+                    .segments()
+                    .await?
+                    .iter()
+                    .any(|segment| old.iter().any(|old| old.id == segment.id)) =>
+            {
+                Err(error)
+            }
             _ => Ok(self.version()),
         }
     }
@@ -283,7 +360,14 @@ impl Table {
     /// Tables that were made before there was retention say that nothing may be removed from them.
     async fn allow_deletion(&mut self) -> Result<()> {
         let context = || "the Delta table".to_owned();
-        if !self.table.snapshot().context(ErrorKind::Corrupt, context)?.table_config().append_only.unwrap_or(false) {
+        if !self
+            .table
+            .snapshot()
+            .context(ErrorKind::Corrupt, context)?
+            .table_config()
+            .append_only
+            .unwrap_or(false)
+        {
             return Ok(());
         }
         let properties = HashMap::from([("delta.appendOnly".to_owned(), "false".to_owned())]);
@@ -294,7 +378,11 @@ impl Table {
     }
 
     fn maintenance(&self, account: Account, now: Timestamp) -> CommitProperties {
-        let transaction = Transaction::new_with_last_update(MAINTENANCE, self.version().cast_signed(), Some(now.millis()));
+        let transaction = Transaction::new_with_last_update(
+            MAINTENANCE,
+            self.version().cast_signed(),
+            Some(now.millis()),
+        );
         self.linked(account).with_application_transaction(transaction)
     }
 
@@ -302,13 +390,22 @@ impl Table {
         linked(&Link { previous: self.tip.sha256.clone(), account })
     }
 
-    /// Writes a commit and reads the table anew. Returns the error of the write, if it had one: the commit may be there.
-    async fn write(&mut self, actions: Vec<Action>, operation: DeltaOperation, properties: CommitProperties) -> Result<Option<Error>> {
+    /// Writes a commit and reads the table anew. Returns the error of the write, if it had one: the
+    /// commit may be there.
+    async fn write(
+        &mut self,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        properties: CommitProperties,
+    ) -> Result<Option<Error>> {
         let context = || "cannot commit to the Delta table".to_owned();
         let committed = async {
             let state = self.table.snapshot().context(ErrorKind::Corrupt, context)?;
             let build = CommitBuilder::from(properties).with_actions(actions);
-            build.build(Some(state), self.table.log_store(), operation).await.context(ErrorKind::Unavailable, context)
+            build
+                .build(Some(state), self.table.log_store(), operation)
+                .await
+                .context(ErrorKind::Unavailable, context)
         };
         let failed = committed.await.err();
         self.table.update_state().await.context(ErrorKind::Unavailable, context)?;
@@ -327,7 +424,8 @@ impl Table {
     }
 }
 
-/// Properties of a commit with its link. It is not tried again behind a commit of somebody else: it would carry the wrong one.
+/// Properties of a commit with its link. It is not tried again behind a commit of somebody else: it
+/// would carry the wrong one.
 fn linked(link: &Link) -> CommitProperties {
     let link: Json = json!(link);
     CommitProperties::default()
@@ -341,15 +439,22 @@ fn linked(link: &Link) -> CommitProperties {
 fn delta_table(store: &Store) -> Result<DeltaTable> {
     let context = || format!("the Delta table at {}", store.path(paths::TABLE).display());
     let url = store.url(paths::TABLE)?;
-    let builder = DeltaTableBuilder::from_url(url.clone()).context(ErrorKind::Unavailable, context)?;
-    builder.with_storage_backend(store.object_store(), url).build().context(ErrorKind::Unavailable, context)
+    let builder =
+        DeltaTableBuilder::from_url(url.clone()).context(ErrorKind::Unavailable, context)?;
+    builder
+        .with_storage_backend(store.object_store(), url)
+        .build()
+        .context(ErrorKind::Unavailable, context)
 }
 
 /// The last sequence number that the `txn` actions of a log tell.
 async fn ingested(table: &DeltaTable) -> Result<u64> {
     let context = || "the Delta log".to_owned();
     let state = table.snapshot().context(ErrorKind::Corrupt, context)?;
-    let version = state.transaction_version(table.log_store().as_ref(), INGEST).await.context(ErrorKind::Corrupt, context)?;
+    let version = state
+        .transaction_version(table.log_store().as_ref(), INGEST)
+        .await
+        .context(ErrorKind::Corrupt, context)?;
     Ok(version.unwrap_or_default().cast_unsigned())
 }
 
@@ -358,7 +463,12 @@ async fn account_of(table: &DeltaTable, last_seq: u64) -> Result<Account> {
     let context = || "the Delta log".to_owned();
     let state = table.snapshot().context(ErrorKind::Corrupt, context)?;
     let log_store = table.log_store();
-    let files: Vec<_> = state.snapshot().file_views(log_store.as_ref(), None).try_collect().await.context(ErrorKind::Corrupt, context)?;
+    let files: Vec<_> = state
+        .snapshot()
+        .file_views(log_store.as_ref(), None)
+        .try_collect()
+        .await
+        .context(ErrorKind::Corrupt, context)?;
     let mut account = Account { last_seq, ..Account::default() };
     for file in files {
         let rows = file.num_records().map(|rows| rows as u64).or_else(|| {
@@ -368,27 +478,6 @@ async fn account_of(table: &DeltaTable, last_seq: u64) -> Result<Account> {
         account.add(&file.path(), file.size().cast_unsigned(), rows.unwrap_or_default());
     }
     Ok(account)
-}
-
-/// What is wrong with the log of a store: its commits, its checkpoints and its archives. Nobody may write to it meanwhile.
-pub async fn check_log(store: &Store) -> Vec<String> {
-    let mut wrong = Vec::new();
-    match Table::open(store, false).await {
-        Ok(table) => wrong.extend(table.doubts),
-        Err(error) => wrong.push(error.to_string()),
-    }
-    wrong
-}
-
-/// What is wrong with the archives of the log, each naming its file.
-pub fn check_archives(store: &Store) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let archives = store.names(paths::TABLE_ARCHIVE).unwrap_or_default();
-    for name in archives.iter().filter(|name| paths::archive_of(name).is_some()) {
-        let read = lifecycle::read_archive(store, &format!("{}/{name}", paths::TABLE_ARCHIVE));
-        wrong.extend(read.err().map(|error| error.to_string()));
-    }
-    wrong
 }
 
 /// A table is made only where nothing says that there was one.

@@ -42,7 +42,11 @@ fn much_later() -> Timestamp {
 impl TestTable {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let store = Store::new(folder.path()).expect("a store");
         let table = runtime.block_on(Table::open(&store, true)).expect("a new table");
         Self { folder, runtime, store, table, seq: 0 }
@@ -133,9 +137,15 @@ fn every_damage_to_every_commit_is_found_and_named() {
     let merged = [place.seal(10), place.seal(20), place.seal(30)];
     let one = manifest("MERGED", 1, 60);
     let old: Vec<&Manifest> = merged.iter().collect();
-    place.runtime.block_on(place.table.replace(&old, &[NewSegment { manifest: &one }], now())).expect("a merge");
+    place
+        .runtime
+        .block_on(place.table.replace(&old, &[NewSegment { manifest: &one }], now()))
+        .expect("a merge");
     let left = manifest("LEFT", 1, 25);
-    place.runtime.block_on(place.table.delete(&[&one], &[NewSegment { manifest: &left }], now())).expect("a deletion");
+    place
+        .runtime
+        .block_on(place.table.delete(&[&one], &[NewSegment { manifest: &left }], now()))
+        .expect("a deletion");
     place.seals(2);
     let whole = place.table.account();
     assert_eq!((whole.rows, whole.last_seq, whole.segments), (45, 80, 3));
@@ -147,7 +157,10 @@ fn every_damage_to_every_commit_is_found_and_named() {
             let bytes = fs::read(&path).expect("the commit");
             damage(&path, how);
             let said = place.refused(&format!("commit {version} {how}"));
-            assert!(said.contains(&format!("{version:020}.json")), "commit {version} {how}: {said}");
+            assert!(
+                said.contains(&format!("{version:020}.json")),
+                "commit {version} {how}: {said}"
+            );
             fs::write(&path, bytes).expect("restored");
         }
     }
@@ -155,9 +168,15 @@ fn every_damage_to_every_commit_is_found_and_named() {
     // Several at the end: each is missed.
     let newest = place.table.version();
     for version in [newest - 1, newest] {
-        fs::rename(place.store.path(&paths::table_log(version)), place.folder.path().join(version.to_string())).expect("moved");
+        fs::rename(
+            place.store.path(&paths::table_log(version)),
+            place.folder.path().join(version.to_string()),
+        )
+        .expect("moved");
     }
-    assert!(place.refused("the newest two").contains(&format!("{:020}.json is missing", newest - 1)));
+    assert!(
+        place.refused("the newest two").contains(&format!("{:020}.json is missing", newest - 1))
+    );
 }
 
 #[test]
@@ -170,12 +189,19 @@ fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
     place.seals(3);
     assert!(place.archive_all() > 0);
     let whole = place.table.account();
-    let again =
-        |place: &TestTable, what: &str| assert_eq!(place.open(false).unwrap_or_else(|error| panic!("{what}: {error}")).account(), whole);
+    let again = |place: &TestTable, what: &str| {
+        assert_eq!(
+            place.open(false).unwrap_or_else(|error| panic!("{what}: {error}")).account(),
+            whole
+        )
+    };
     again(&place, "whole");
     let files = [paths::table_checkpoint(10), paths::table_checkpoint(5)].into_iter();
-    let files = files.chain([paths::TABLE_CHECKPOINTS, paths::TABLE_HEAD, paths::LAST_CHECKPOINT].map(str::to_owned));
-    let kept: Vec<(String, Vec<u8>)> = files.map(|path| (path.clone(), place.store.read(&path).expect("a file"))).collect();
+    let files = files.chain(
+        [paths::TABLE_CHECKPOINTS, paths::TABLE_HEAD, paths::LAST_CHECKPOINT].map(str::to_owned),
+    );
+    let kept: Vec<(String, Vec<u8>)> =
+        files.map(|path| (path.clone(), place.store.read(&path).expect("a file"))).collect();
     for (path, refused) in [
         (paths::table_checkpoint(10), true),
         (paths::table_checkpoint(5), true),
@@ -201,7 +227,9 @@ fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
                 }
                 assert_eq!(place.open(true).expect("for writing").account(), whole, "{what}");
             }
-            kept.iter().for_each(|(path, bytes)| place.store.put(path, bytes, PutMode::Replace).expect("restored"));
+            kept.iter().for_each(|(path, bytes)| {
+                place.store.put(path, bytes, PutMode::Replace).expect("restored")
+            });
         }
     }
     again(&place, "restored");
@@ -225,16 +253,24 @@ fn what_a_commit_costs_does_not_go_with_the_number_of_commits() {
         place.seals(5);
         let after = place.store.work();
         costs.push((after.0 - before.0, after.1 - before.1));
-        assert!(place.commits() <= 2 * (EVERY_TEST + 6) + 1, "round {round}: {} commits in the log", place.commits());
+        assert!(
+            place.commits() <= 2 * (EVERY_TEST + 6) + 1,
+            "round {round}: {} commits in the log",
+            place.commits()
+        );
         let before = place.store.work();
         let opened = place.open(false).expect("a sound table");
         let after = place.store.work();
         assert_eq!(opened.account(), place.table.account());
         costs.push((after.0 - before.0, after.1 - before.1));
     }
-    // The first round has one checkpoint only; from the second on, the log is as long as it ever gets.
+    // The first round has one checkpoint only; from the second on, the log is as long as it ever
+    // gets.
     for (second, last) in [(costs[2], costs[4]), (costs[3], costs[5])] {
-        assert!(last.0 <= second.0 + 10 && last.1 <= second.1 + 10, "names listed, files read: {costs:?}");
+        assert!(
+            last.0 <= second.0 + 10 && last.1 <= second.1 + 10,
+            "names listed, files read: {costs:?}"
+        );
     }
 }
 
@@ -245,7 +281,9 @@ const EVERY_TEST: usize = 10;
 fn commits_are_archived_whole_and_only_when_they_may_be() {
     let mut place = TestTable::new();
     place.seals(6);
-    let commits: Vec<Vec<u8>> = (0..=6).map(|version| place.store.read(&paths::table_log(version)).expect("a commit")).collect();
+    let commits: Vec<Vec<u8>> = (0..=6)
+        .map(|version| place.store.read(&paths::table_log(version)).expect("a commit"))
+        .collect();
     place.checkpoint();
     assert_eq!(place.archive_all(), 0, "one checkpoint is none to rely on");
     place.seals(4);
@@ -261,7 +299,9 @@ fn commits_are_archived_whole_and_only_when_they_may_be() {
     assert_eq!(log.clean(&archived).expect("a disk"), 5);
     let archives = place.store.names(paths::TABLE_ARCHIVE).expect("archives");
     assert_eq!(archives.len(), 1, "{archives:?}");
-    let read = lifecycle::read_archive(&place.store, &format!("{}/{}", paths::TABLE_ARCHIVE, archives[0])).expect("an archive");
+    let read =
+        lifecycle::read_archive(&place.store, &format!("{}/{}", paths::TABLE_ARCHIVE, archives[0]))
+            .expect("an archive");
     assert_eq!(read.len(), 6);
     assert!(read.iter().all(|(version, bytes)| commits[*version as usize] == *bytes));
     assert_eq!(place.open(true).expect("a table").account(), place.table.account());
@@ -294,8 +334,12 @@ fn a_checkpoint_that_gives_something_else_is_not_relied_on() {
 fn commits_of_others_are_taken_if_they_change_no_data() {
     let mut place = TestTable::new();
     place.seals(2);
-    let foreign =
-        |version: u64, text: &str| place.store.put(&paths::table_log(version), text.as_bytes(), PutMode::Create).expect("a commit");
+    let foreign = |version: u64, text: &str| {
+        place
+            .store
+            .put(&paths::table_log(version), text.as_bytes(), PutMode::Create)
+            .expect("a commit")
+    };
     foreign(3, "{\"commitInfo\":{\"timestamp\":1,\"operation\":\"VACUUM START\"}}\n");
     assert_eq!(place.open(true).expect("a table").version(), 3);
     // One that is open meanwhile fails once, sees it, and goes on behind it.
@@ -304,7 +348,8 @@ fn commits_of_others_are_taken_if_they_change_no_data() {
     assert!(place.runtime.block_on(place.table.commit(&added, 30, now())).is_err());
     assert_eq!(place.runtime.block_on(place.table.commit(&added, 30, now())).expect("a commit"), 4);
     assert_eq!(place.open(false).expect("a table").account().rows, 30);
-    let remove = "{\"remove\":{\"path\":\"date=2026-06-30/MORE.parquet\",\"dataChange\":true,\"size\":4}}\n";
+    let remove =
+        "{\"remove\":{\"path\":\"date=2026-06-30/MORE.parquet\",\"dataChange\":true,\"size\":4}}\n";
     place.store.put(&paths::table_log(5), remove.as_bytes(), PutMode::Create).expect("a commit");
     assert!(place.refused("a deletion by another program").contains("not made by annals"));
 }
@@ -326,7 +371,10 @@ fn a_log_from_before_there_was_a_chain_is_read_and_goes_on_with_one() {
                 action.to_string() + "\n"
             })
             .collect();
-        place.store.put(&paths::table_log(version), lines.concat().as_bytes(), PutMode::Replace).expect("a disk");
+        place
+            .store
+            .put(&paths::table_log(version), lines.concat().as_bytes(), PutMode::Replace)
+            .expect("a disk");
     };
     (0..=4).for_each(strip);
     place.store.remove(paths::TABLE_HEAD).expect("a disk");
@@ -360,7 +408,11 @@ fn a_copy_of_a_long_log_has_few_files_of_it_and_the_same_table() {
     for file in &files {
         target.put(&file.path, &file.bytes, PutMode::Replace).expect("a disk");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let open = |store: &Store| runtime.block_on(Table::open(store, false));
     assert_eq!(open(&target).expect("the copy").account(), place.table.account());
     check_same_history(&place.store, &target).expect("it is a copy");
@@ -372,8 +424,13 @@ fn a_copy_of_a_long_log_has_few_files_of_it_and_the_same_table() {
     check_same_history(&place.store, &target).expect("an earlier version is found in the archive");
     for file in files_to_copy(&place.store, place.table.version()).expect("files") {
         target.put(&file.path, &file.bytes, PutMode::Replace).expect("a disk");
-        let account = open(&target).unwrap_or_else(|error| panic!("after {}: {error}", file.path)).account();
-        assert!(account == before || account == place.table.account(), "after {}: {account:?}", file.path);
+        let account =
+            open(&target).unwrap_or_else(|error| panic!("after {}: {error}", file.path)).account();
+        assert!(
+            account == before || account == place.table.account(),
+            "after {}: {account:?}",
+            file.path
+        );
     }
     assert!(prune_log(&target).expect("a disk") > 0);
     assert_eq!(open(&target).expect("the copy").account(), place.table.account());

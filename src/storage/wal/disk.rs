@@ -1,4 +1,5 @@
-//! What the log needs of a disk, so that recovery can be tested on one that loses, tears and reorders writes.
+//! What the log needs of a disk, so that recovery can be tested on one that loses, tears and
+//! reorders writes.
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
@@ -51,7 +52,8 @@ pub trait LogDisk: Debug + Send {
     /// # Errors
     /// A failing disk.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Overwrites bytes of a file that is there, which may get lost until its next sync, or survive.
+    /// Overwrites bytes of a file that is there, which may get lost until its next sync, or
+    /// survive.
     ///
     /// # Errors
     /// A failing disk.

@@ -78,7 +78,11 @@ impl Header {
         };
         let (body, crc) = header.split_at(HEADER_BYTES - 4);
         if crc32c(body).to_le_bytes() != crc {
-            return if bytes.iter().all(|byte| *byte == 0) { HeaderRead::Unborn } else { HeaderRead::Damaged };
+            return if bytes.iter().all(|byte| *byte == 0) {
+                HeaderRead::Unborn
+            } else {
+                HeaderRead::Damaged
+            };
         }
         if &body[..8] != FILE_MAGIC {
             return HeaderRead::Damaged;
@@ -129,7 +133,9 @@ struct FrameHead {
 fn head(bytes: &[u8], at: usize, epoch: u64) -> Option<FrameHead> {
     let head = bytes.get(at..at.checked_add(FRAME_BYTES)?)?;
     let (body, crc) = head.split_at(FRAME_BYTES - 4);
-    let sound = &body[..4] == FRAME_MAGIC && crc32c(body).to_le_bytes() == crc && number(body, 4) == u64::from(KIND_BATCH);
+    let sound = &body[..4] == FRAME_MAGIC
+        && crc32c(body).to_le_bytes() == crc
+        && number(body, 4) == u64::from(KIND_BATCH);
     // A frame of another file, in a block that was used before, is no frame of this one.
     let own = sound && number64(body, 8) == epoch;
     own.then(|| FrameHead {
@@ -143,7 +149,11 @@ fn head(bytes: &[u8], at: usize, epoch: u64) -> Option<FrameHead> {
 }
 
 /// The frame at a place of a file, and the place after it; `None` at the end of the file.
-pub(super) fn frame_at(bytes: &[u8], at: usize, epoch: u64) -> Option<Result<(Frame, usize), BadFrame>> {
+pub(super) fn frame_at(
+    bytes: &[u8],
+    at: usize,
+    epoch: u64,
+) -> Option<Result<(Frame, usize), BadFrame>> {
     if at == bytes.len() {
         return None;
     }
@@ -153,7 +163,12 @@ pub(super) fn frame_at(bytes: &[u8], at: usize, epoch: u64) -> Option<Result<(Fr
     let end = (at + FRAME_BYTES).saturating_add(head.length).saturating_add(1);
     match bytes.get(at + FRAME_BYTES..end).and_then(<[u8]>::split_last) {
         Some((&END, payload)) if crc32c(payload) == head.payload_crc => {
-            let frame = Frame { first_seq: head.first_seq, events: head.events, batch: head.batch, payload: payload.to_vec() };
+            let frame = Frame {
+                first_seq: head.first_seq,
+                events: head.events,
+                batch: head.batch,
+                payload: payload.to_vec(),
+            };
             Some(Ok((frame, end)))
         }
         _ => Some(Err(bad(bytes, at, end, epoch))),
@@ -163,8 +178,9 @@ pub(super) fn frame_at(bytes: &[u8], at: usize, epoch: u64) -> Option<Result<(Fr
 /// What is wrong with the frame at `at`, of which `end` is known.
 fn bad(bytes: &[u8], at: usize, end: usize, epoch: u64) -> BadFrame {
     let rest = &bytes[at..];
-    let synced_later =
-        memchr::memmem::find_iter(rest, FRAME_MAGIC).filter_map(|offset| head(bytes, at + offset, epoch)).any(|later| later.durable > at);
+    let synced_later = memchr::memmem::find_iter(rest, FRAME_MAGIC)
+        .filter_map(|offset| head(bytes, at + offset, epoch))
+        .any(|later| later.durable > at);
     BadFrame { at, torn: !synced_later && (end > bytes.len() || has_lost_block(bytes, at)) }
 }
 

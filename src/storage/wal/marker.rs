@@ -1,8 +1,9 @@
 //! Which file of the log is the newest, and up to where it was acknowledged, in a file beside them.
 //!
-//! The log alone cannot tell that its newest file is gone, or was cut: that looks like a log that never was longer. So a
-//! marker is written durably when a file is begun, and again, without waiting for the disk, after each sync. It is never
-//! ahead of what is durable: after a power cut it may be behind, and then less is known.
+//! The log alone cannot tell that its newest file is gone, or was cut: that looks like a log that
+//! never was longer. So a marker is written durably when a file is begun, and again, without
+//! waiting for the disk, after each sync. It is never ahead of what is durable: after a power cut
+//! it may be behind, and then less is known.
 //!
 //! ```text
 //! marker = slot slot, each in 512 bytes of its own; the one with the higher count is good, the other is the one before
@@ -63,7 +64,13 @@ impl Marker {
         if &body[..8] != MAGIC || crc32c(body).to_le_bytes() != crc {
             return None;
         }
-        let number = |at: usize| u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"));
-        Some(Self { count: number(8), epoch: number(16), first_seq: number(24), durable: number(32) })
+        let number =
+            |at: usize| u64::from_le_bytes(body[at..at + 8].try_into().expect("eight bytes"));
+        Some(Self {
+            count: number(8),
+            epoch: number(16),
+            first_seq: number(24),
+            durable: number(32),
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! Reads the log after a stop of any kind: what was acknowledged, whole and once, or a clear refusal.
+//! Reads the log after a stop of any kind: what was acknowledged, whole and once, or a clear
+//! refusal.
 
 use super::disk::LogDisk;
 use super::epoch_of;
@@ -34,12 +35,14 @@ pub struct TornTail {
 /// Reads the log of a table whose last event has the number `sealed`. Changes nothing on the disk.
 ///
 /// # Errors
-/// Events that were acknowledged and are missing or damaged; the message says in which file, where, and what to do.
+/// Events that were acknowledged and are missing or damaged; the message says in which file, where,
+/// and what to do.
 pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
     let marker = read_marker(disk)?;
     let files = read_files(disk, marker.epoch)?;
     check_newest(&files, marker)?;
-    let mut recovered = Recovered { last_seq: sealed, last_epoch: last_epoch(disk)?, ..Recovered::default() };
+    let mut recovered =
+        Recovered { last_seq: sealed, last_epoch: last_epoch(disk)?, ..Recovered::default() };
     let mut next = sealed + 1;
     for (place, file) in files.iter().enumerate() {
         // A file that was begun after a stop holds again what older files hold.
@@ -49,16 +52,26 @@ pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
             continue;
         }
         if file.header.first_seq > next {
-            let what = format!("events {next} to {} were acknowledged and are missing before it", file.header.first_seq - 1);
+            let what = format!(
+                "events {next} to {} were acknowledged and are missing before it",
+                file.header.first_seq - 1
+            );
             return Err(damage(file, 0, &what));
         }
         let durable = if file.header.epoch == marker.epoch { marker.durable } else { 0 };
         let end = read_frames(file, void_from, sealed, &mut recovered)?;
         if recovered.torn.as_ref().is_some_and(|torn| torn.file == file.name && torn.at < durable) {
-            return Err(damage(file, recovered.torn.as_ref().map_or(0, |torn| torn.at as usize), "a batch that was acknowledged is in it"));
+            return Err(damage(
+                file,
+                recovered.torn.as_ref().map_or(0, |torn| torn.at as usize),
+                "a batch that was acknowledged is in it",
+            ));
         }
         if void_from.is_some_and(|void_from| end < void_from) {
-            let what = format!("events {end} to {} were acknowledged and are missing", void_from.unwrap_or_default() - 1);
+            let what = format!(
+                "events {end} to {} were acknowledged and are missing",
+                void_from.unwrap_or_default() - 1
+            );
             return Err(damage(file, file.bytes.len(), &what));
         }
         next = end.max(next);
@@ -93,7 +106,8 @@ fn read_marker(disk: &impl LogDisk) -> Result<Marker> {
     Marker::decode(&disk.read(marker::NAME).map_err(failed)?).ok_or_else(damaged)
 }
 
-/// The newest file must be there, and be as long as it was when the last batch in it was acknowledged.
+/// The newest file must be there, and be as long as it was when the last batch in it was
+/// acknowledged.
 fn check_newest(files: &[RecoveredFile], marker: Marker) -> Result<()> {
     let advice = "nothing was changed; restore the file from a copy";
     if marker.epoch == 0 {
@@ -124,16 +138,21 @@ fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<RecoveredFile>> {
         let whole = match Header::decode(&bytes) {
             HeaderRead::Unborn if epoch > marked => continue,
             HeaderRead::Unborn => {
-                return Err(Error::corrupt(format!("{name} was emptied or cut: its header is gone; restore it from a copy")));
+                return Err(Error::corrupt(format!(
+                    "{name} was emptied or cut: its header is gone; restore it from a copy"
+                )));
             }
             HeaderRead::Version(version) => {
-                let what =
-                    format!("{name} is a log of version {version}, this annals reads version {VERSION}: use the annals that wrote it");
+                let what = format!(
+                    "{name} is a log of version {version}, this annals reads version {VERSION}: use the annals that wrote it"
+                );
                 return Err(Error::new(ErrorKind::Version, what));
             }
             HeaderRead::Whole(header) if header.epoch == epoch => header,
             HeaderRead::Whole(_) | HeaderRead::Damaged => {
-                return Err(Error::corrupt(format!("{name}: the header of this log file is damaged; restore it from a copy")));
+                return Err(Error::corrupt(format!(
+                    "{name}: the header of this log file is damaged; restore it from a copy"
+                )));
             }
         };
         files.push(RecoveredFile { name, header: whole, bytes });
@@ -142,7 +161,12 @@ fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<RecoveredFile>> {
 }
 
 /// Adds a file's frames; returns the number after that of its last event.
-fn read_frames(file: &RecoveredFile, void_from: Option<u64>, sealed: u64, recovered: &mut Recovered) -> Result<u64> {
+fn read_frames(
+    file: &RecoveredFile,
+    void_from: Option<u64>,
+    sealed: u64,
+    recovered: &mut Recovered,
+) -> Result<u64> {
     let mut at = super::frame::HEADER_BYTES;
     let mut next = file.header.first_seq;
     while let Some(read) = frame_at(&file.bytes, at, file.header.epoch) {
@@ -151,16 +175,26 @@ fn read_frames(file: &RecoveredFile, void_from: Option<u64>, sealed: u64, recove
             // Void as well: whatever it was, the next file begins before it.
             Err(_) if void_from == Some(next) => return Ok(next),
             Err(BadFrame { torn: true, .. }) if void_from.is_none() => {
-                recovered.torn = Some(TornTail { file: file.name.clone(), at: at as u64, bytes: (file.bytes.len() - at) as u64 });
+                recovered.torn = Some(TornTail {
+                    file: file.name.clone(),
+                    at: at as u64,
+                    bytes: (file.bytes.len() - at) as u64,
+                });
                 return Ok(next);
             }
-            Err(bad) => return Err(damage(file, bad.at, "a batch that was acknowledged may be in it")),
+            Err(bad) => {
+                return Err(damage(file, bad.at, "a batch that was acknowledged may be in it"));
+            }
         };
         if void_from.is_some_and(|void_from| frame.first_seq >= void_from) && frame.events > 0 {
             return Ok(next);
         }
         if frame.first_seq != next {
-            return Err(damage(file, at, &format!("it begins with event {}, and {next} was expected", frame.first_seq)));
+            return Err(damage(
+                file,
+                at,
+                &format!("it begins with event {}, and {next} was expected", frame.first_seq),
+            ));
         }
         at = end;
         next = frame.end_seq();
@@ -168,7 +202,13 @@ fn read_frames(file: &RecoveredFile, void_from: Option<u64>, sealed: u64, recove
             continue;
         }
         if frame.first_seq <= sealed && frame.events > 0 {
-            return Err(damage(file, at, &format!("only a part of its batch is in the table, which ends with event {sealed}")));
+            return Err(damage(
+                file,
+                at,
+                &format!(
+                    "only a part of its batch is in the table, which ends with event {sealed}"
+                ),
+            ));
         }
         recovered.last_seq = recovered.last_seq.max(next - 1);
         recovered.frames.push(frame);
@@ -177,6 +217,7 @@ fn read_frames(file: &RecoveredFile, void_from: Option<u64>, sealed: u64, recove
 }
 
 fn damage(file: &RecoveredFile, at: usize, what: &str) -> Error {
-    let advice = "the log is not read further, and nothing was changed; restore the file from a copy";
+    let advice =
+        "the log is not read further, and nothing was changed; restore the file from a copy";
     Error::corrupt(format!("{} is damaged at byte {at}: {what}; {advice}", file.name))
 }

@@ -1,4 +1,5 @@
-//! A disk in memory that loses, tears and reorders what was not synced, fails when told to, and can be copied.
+//! A disk in memory that loses, tears and reorders what was not synced, fails when told to, and can
+//! be copied.
 
 use super::disk::LogDisk;
 use super::frame::BLOCK_BYTES;
@@ -109,8 +110,12 @@ impl SimDisk {
 
     /// What a new process finds: everything that was written.
     pub(super) fn after_kill(&self) -> Self {
-        let copy = |name: &SimName| SimName { file: Arc::new(Mutex::new(lock(&name.file).clone())), durable: name.durable };
-        let files = self.inner().files.iter().map(|(name, file)| (name.clone(), copy(file))).collect();
+        let copy = |name: &SimName| SimName {
+            file: Arc::new(Mutex::new(lock(&name.file).clone())),
+            durable: name.durable,
+        };
+        let files =
+            self.inner().files.iter().map(|(name, file)| (name.clone(), copy(file))).collect();
         Self(Arc::new(Mutex::new(Inner { files, ..Inner::default() })))
     }
 
@@ -127,7 +132,8 @@ impl SimDisk {
 fn cut(file: &SimFile, chance: &mut Chance) -> SimName {
     let mut bytes = file.durable.clone();
     // What was overwritten in place got there, or did not.
-    if file.bytes.get(..bytes.len()).is_some_and(|written| written != bytes) && chance.below(2) == 0 {
+    if file.bytes.get(..bytes.len()).is_some_and(|written| written != bytes) && chance.below(2) == 0
+    {
         let length = bytes.len();
         bytes.copy_from_slice(&file.bytes[..length]);
     }
@@ -158,7 +164,11 @@ impl LogDisk for SimDisk {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.step()?.files.get(name).map(|name| lock(&name.file).bytes.clone()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.step()?
+            .files
+            .get(name)
+            .map(|name| lock(&name.file).bytes.clone())
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn create(&self, name: &str) -> io::Result<SharedSimFile> {
@@ -187,7 +197,8 @@ impl LogDisk for SimDisk {
         let fails = inner.failing_sync == Some(0);
         inner.failing_sync = inner.failing_sync.and_then(|left| left.checked_sub(1));
         if fails {
-            // Readers still see the pages; the disk does not have them, and the kernel will not write them again.
+            // Readers still see the pages; the disk does not have them, and the kernel will not
+            // write them again.
             return Err(io::Error::other("the disk failed"));
         }
         let mut file = lock(file);

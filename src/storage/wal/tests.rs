@@ -3,7 +3,8 @@ use super::*;
 use crate::error::ErrorKind;
 
 fn frame(first_seq: u64, events: u32, size: usize) -> Frame {
-    let payload = (0..size).map(|place| b'a' + ((place as u64 * 7 + first_seq) % 26) as u8).collect();
+    let payload =
+        (0..size).map(|place| b'a' + ((place as u64 * 7 + first_seq) % 26) as u8).collect();
     Frame { first_seq, events, batch: u128::from(first_seq) << 3, payload }
 }
 
@@ -28,7 +29,10 @@ fn what_was_appended_comes_back_without_what_is_in_the_table() {
     let disk = log(&three());
     for (sealed, frames) in [(0, &three()[..]), (2, &three()[1..]), (3, &three()[2..]), (8, &[])] {
         let recovered = recover(&disk, sealed).expect("a log");
-        assert_eq!(recovered, Recovered { frames: frames.to_vec(), last_seq: 8, last_epoch: 1, torn: None });
+        assert_eq!(
+            recovered,
+            Recovered { frames: frames.to_vec(), last_seq: 8, last_epoch: 1, torn: None }
+        );
     }
     assert_eq!(recover(&SimDisk::default(), 7).expect("no log").last_seq, 7);
     assert_eq!(recover(&disk, 5).expect_err("half a batch").kind(), ErrorKind::Corrupt);
@@ -46,12 +50,20 @@ fn a_tail_cut_anywhere_is_cut_off_and_nothing_before_it() {
         let disk = log(&three());
         disk.change("00000000000000000001.wal", |bytes| bytes.truncate(length));
         // All of it was acknowledged, and the marker says so.
-        assert_eq!(recover(&disk, 0).expect_err("it was longer").kind(), ErrorKind::Corrupt, "{length}");
+        assert_eq!(
+            recover(&disk, 0).expect_err("it was longer").kind(),
+            ErrorKind::Corrupt,
+            "{length}"
+        );
         disk.remove("marker").expect("a marker");
         let recovered = recover(&disk, 0).expect("a cut is no damage");
         let expected = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
         assert_eq!(recovered.frames, three()[..expected], "{length}");
-        assert_eq!(recovered.torn.is_some(), length > frame::HEADER_BYTES && !ends.contains(&length), "{length}");
+        assert_eq!(
+            recovered.torn.is_some(),
+            length > frame::HEADER_BYTES && !ends.contains(&length),
+            "{length}"
+        );
     }
 }
 
@@ -81,7 +93,12 @@ fn damage_and_missing_files_are_told_from_torn_tails() {
     writer.append(&frame(2, 1, 10));
     writer.sync().expect("a sync");
     disk.change("00000000000000000001.wal", |bytes| bytes[512..1_536].fill(0));
-    assert!(recover(&disk, 0).expect_err("the marker says that it was synced").to_string().contains("acknowledged"));
+    assert!(
+        recover(&disk, 0)
+            .expect_err("the marker says that it was synced")
+            .to_string()
+            .contains("acknowledged")
+    );
     disk.remove("marker").expect("a marker");
     assert_eq!(recover(&disk, 0).expect("a tail").frames, []);
     // Files.
@@ -92,7 +109,9 @@ fn damage_and_missing_files_are_told_from_torn_tails() {
     writer.sync().expect("a sync");
     assert_eq!(recover(&disk, 0).expect("two files").frames.len(), 4);
     disk.remove("00000000000000000001.wal").expect("a file");
-    assert!(recover(&disk, 0).expect_err("a file is missing").to_string().contains("events 1 to 8"));
+    assert!(
+        recover(&disk, 0).expect_err("a file is missing").to_string().contains("events 1 to 8")
+    );
     assert_eq!(recover(&disk, 8).expect("they are in the table").frames.len(), 1);
 }
 
@@ -101,9 +120,15 @@ fn the_newest_file_cannot_be_gone_empty_or_short_without_a_word() {
     let name = "00000000000000000001.wal";
     let disk = log(&three());
     disk.remove(name).expect("a file");
-    assert!(recover(&disk, 0).expect_err("it is gone").to_string().contains("00000000000000000001.wal is missing"));
+    assert!(
+        recover(&disk, 0)
+            .expect_err("it is gone")
+            .to_string()
+            .contains("00000000000000000001.wal is missing")
+    );
     assert!(recover(&disk, 8).is_err(), "it may have had more than what is in the table");
-    // The marker itself: both its slots must be damaged before nothing is known, and then that is said.
+    // The marker itself: both its slots must be damaged before nothing is known, and then that is
+    // said.
     let disk = log(&three());
     disk.change("marker", |bytes| bytes[20] ^= 1);
     assert_eq!(recover(&disk, 0).expect("one slot is enough").frames.len(), 3);
@@ -149,13 +174,33 @@ fn seeds() -> u64 {
 
 /// A producer, a sealer and a machine that stops anywhere, again and again, on one disk.
 ///
-/// What must hold after every stop: what was acknowledged is there, once, in order; what is there was sent; and reading
-/// it twice gives the same.
+/// What must hold after every stop: what was acknowledged is there, once, in order; what is there
+/// was sent; and reading it twice gives the same.
 #[test]
 fn acknowledged_frames_survive_every_stop_of_a_machine() {
     for seed in 0..seeds() {
         survive(seed);
     }
+}
+
+/// A frame behind those that wait.
+fn next_frame(next: u64, waiting: &[Frame], events: u32, bytes: usize) -> Frame {
+    frame(next + count(waiting), events, bytes)
+}
+
+fn count(frames: &[Frame]) -> u64 {
+    frames.iter().map(|frame| u64::from(frame.events)).sum()
+}
+
+/// The frames behind those that were acknowledged and are not in the table; these must be there.
+fn beyond(acknowledged: &[Frame], sealed: u64, recovered: &[Frame], place: &str) -> Vec<Frame> {
+    let live: Vec<&Frame> = acknowledged.iter().filter(|frame| frame.first_seq > sealed).collect();
+    assert!(recovered.len() >= live.len(), "{place}: acknowledged and lost");
+    assert!(
+        live.iter().zip(recovered).all(|(left, right)| *left == right),
+        "{place}: another order or content"
+    );
+    recovered[live.len()..].to_vec()
 }
 
 fn survive(seed: u64) {
@@ -169,10 +214,7 @@ fn survive(seed: u64) {
         let place = format!("seed {seed}, life {life}");
         let recovered = recover(&disk, sealed).unwrap_or_else(|error| panic!("{place}: {error}"));
         assert_eq!(recover(&disk, sealed).expect("the same again"), recovered, "{place}");
-        let live: Vec<&Frame> = acknowledged.iter().filter(|frame| frame.first_seq > sealed).collect();
-        assert!(recovered.frames.len() >= live.len(), "{place}: acknowledged and lost");
-        assert!(live.iter().zip(&recovered.frames).all(|(left, right)| *left == right), "{place}: another order or content");
-        let more = recovered.frames[live.len()..].to_vec();
+        let more = beyond(&acknowledged, sealed, &recovered.frames, &place);
 
         let mut next = recovered.last_seq + 1;
         let mut writer = LogWriter::new(disk.clone(), recovered.last_epoch);
@@ -199,15 +241,14 @@ fn survive(seed: u64) {
                         }
                     }
                     1..=4 => {
-                        let events = 1 + below(5) as u32;
-                        let frame =
-                            frame(next + waiting.iter().map(|frame| u64::from(frame.events)).sum::<u64>(), events, below(1_500) as usize);
+                        let (events, bytes) = (1 + below(5) as u32, below(1_500) as usize);
+                        let frame = next_frame(next, &waiting, events, bytes);
                         writer.append(&frame);
                         waiting.push(frame);
                     }
                     _ => {
                         if writer.sync().is_ok() {
-                            next += waiting.iter().map(|frame| u64::from(frame.events)).sum::<u64>();
+                            next += count(&waiting);
                             acknowledged.append(&mut waiting);
                         } else {
                             waiting.clear();
@@ -219,9 +260,17 @@ fn survive(seed: u64) {
                 }
             }
         }
-        disk = if below(2) == 0 { disk.after_kill() } else { disk.after_power_cut(&mut Chance(below(u64::MAX))) };
+        disk = if below(2) == 0 {
+            disk.after_kill()
+        } else {
+            disk.after_power_cut(&mut Chance(below(u64::MAX)))
+        };
     }
-    let numbers: Vec<u64> = acknowledged.iter().flat_map(|frame| frame.first_seq..frame.end_seq()).collect();
-    assert!(numbers.iter().copied().eq(1..1 + numbers.len() as u64), "seed {seed}: a number is missing or twice");
+    let numbers: Vec<u64> =
+        acknowledged.iter().flat_map(|frame| frame.first_seq..frame.end_seq()).collect();
+    assert!(
+        numbers.iter().copied().eq(1..1 + numbers.len() as u64),
+        "seed {seed}: a number is missing or twice"
+    );
     assert!(disk.done() < 100_000);
 }

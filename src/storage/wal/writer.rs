@@ -6,8 +6,8 @@ use super::marker::{self, Marker};
 use super::{epoch_of, file_name};
 use std::io;
 
-/// The newest file of the log, open for appending. After any error it takes nothing more: [`LogWriter::rotate`] begins a
-/// new file at the first number that is not durable.
+/// The newest file of the log, open for appending. After any error it takes nothing more:
+/// [`LogWriter::rotate`] begins a new file at the first number that is not durable.
 #[derive(Debug)]
 pub struct LogWriter<D: LogDisk> {
     disk: D,
@@ -23,13 +23,23 @@ pub struct LogWriter<D: LogDisk> {
 }
 
 impl<D: LogDisk> LogWriter<D> {
-    /// A writer that has no file yet; the first is made by [`LogWriter::rotate`], and gets an epoch above `last_epoch`.
+    /// A writer that has no file yet; the first is made by [`LogWriter::rotate`], and gets an epoch
+    /// above `last_epoch`.
     pub fn new(disk: D, last_epoch: u64) -> Self {
-        Self { disk, epoch: last_epoch, file: None, waiting: Vec::new(), written: 0, durable: 0, marker: Marker::default() }
+        Self {
+            disk,
+            epoch: last_epoch,
+            file: None,
+            waiting: Vec::new(),
+            written: 0,
+            durable: 0,
+            marker: Marker::default(),
+        }
     }
 
-    /// Begins a new file whose first event has the number `first_seq`, with `frames` in it. What was taken and not synced,
-    /// and whatever older files hold from that number on, is void. The file gets its name when all of it is durable.
+    /// Begins a new file whose first event has the number `first_seq`, with `frames` in it. What
+    /// was taken and not synced, and whatever older files hold from that number on, is void. The
+    /// file gets its name when all of it is durable.
     ///
     /// # Errors
     /// A disk that fails; there is no file then, and this may be tried again.
@@ -57,12 +67,18 @@ impl<D: LogDisk> LogWriter<D> {
         Ok(())
     }
 
-    /// Says durably that this is the newest file: before anything in it is acknowledged, and before older ones go.
+    /// Says durably that this is the newest file: before anything in it is acknowledged, and before
+    /// older ones go.
     fn mark_file(&mut self, first_seq: u64) -> io::Result<()> {
         if self.marker.count == 0 && self.disk.names()?.iter().any(|name| name == marker::NAME) {
             self.marker = Marker::decode(&self.disk.read(marker::NAME)?).unwrap_or_default();
         }
-        let marker = Marker { count: self.marker.count + 1, epoch: self.epoch, first_seq, durable: self.durable };
+        let marker = Marker {
+            count: self.marker.count + 1,
+            epoch: self.epoch,
+            first_seq,
+            durable: self.durable,
+        };
         let temporary = format!("{}.tmp", marker::NAME);
         if self.disk.names()?.contains(&temporary) {
             self.disk.remove(&temporary)?;
@@ -84,9 +100,11 @@ impl<D: LogDisk> LogWriter<D> {
     /// Makes all frames taken durable.
     ///
     /// # Errors
-    /// A disk that fails, or a file that failed before: the frames are not durable, and the file takes nothing more.
+    /// A disk that fails, or a file that failed before: the frames are not durable, and the file
+    /// takes nothing more.
     pub fn sync(&mut self) -> io::Result<()> {
-        let mut file = self.file.take().ok_or_else(|| io::Error::other("the log's file failed before"))?;
+        let mut file =
+            self.file.take().ok_or_else(|| io::Error::other("the log's file failed before"))?;
         self.disk.append(&mut file, &self.waiting)?;
         self.disk.sync(&mut file)?;
         self.written += self.waiting.len() as u64;
@@ -120,7 +138,8 @@ impl<D: LogDisk> LogWriter<D> {
     /// Removes the files before `epoch`, oldest first: all their events are in the table.
     ///
     /// # Errors
-    /// A disk that fails; what is left is removed another time, and holds nothing that is not in the table.
+    /// A disk that fails; what is left is removed another time, and holds nothing that is not in
+    /// the table.
     pub fn trim(&mut self, epoch: u64) -> io::Result<()> {
         let mut removed = false;
         for name in self.disk.names()? {

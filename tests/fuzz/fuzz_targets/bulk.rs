@@ -1,5 +1,5 @@
-//! Any body for `_bulk`: the server does not fail, each action has its answer, each document its place, and what is sent again
-//! is there already.
+//! Any body for `_bulk`: the server does not fail, each action has its answer, each document its
+//! place, and what is sent again is there already.
 
 #![no_main]
 
@@ -51,7 +51,8 @@ fn post(body: &[u8]) -> Option<Done> {
     let items: Vec<Json> = told["items"].as_array().expect("a list of items").iter().map(inside).collect();
     assert_eq!(told["errors"], items.iter().any(|item| item.get("error").is_some()), "{told}");
     assert!(items.iter().all(|item| matches!(item["status"].as_u64(), Some(200 | 201 | 400 | 409))), "{told}");
-    // What is refused in its answer is nowhere; everything else is an event, there already, or in quarantine.
+    // What is refused in its answer is nowhere; everything else is an event, there already, or in
+    // quarantine.
     let kept = items.iter().filter(|item| item["status"] != 400).count() as u64;
     let accepted = after.accepted - before.accepted;
     assert_eq!(accepted + after.duplicates - before.duplicates + after.quarantined - before.quarantined, kept, "{told}");
@@ -71,7 +72,8 @@ fn inside(item: &Json) -> Json {
     inside.clone()
 }
 
-/// How many actions a body has that is in the grammar: all but `delete` have a document on the next line.
+/// How many actions a body has that is in the grammar: all but `delete` have a document on the next
+/// line.
 fn actions(body: &[u8]) -> usize {
     let mut lines = body.split(|byte| *byte == b'\n');
     let mut count = 0;

@@ -1,4 +1,5 @@
-//! Cursors of any text: none is accepted that was not signed with the key, for the question, as it is.
+//! Cursors of any text: none is accepted that was not signed with the key, for the question, as it
+//! is.
 
 #![no_main]
 
@@ -36,7 +37,8 @@ fn own(filter: &Filter) -> Binding {
     binding(KEY, "a", filter, Order::Descending)
 }
 
-/// A text that is accepted is the one that signing what it says gives; one that is refused changes nothing.
+/// A text that is accepted is the one that signing what it says gives; one that is refused changes
+/// nothing.
 fn check_any(text: &str, given: &Filter) {
     let (mut binding, mut filter) = (own(given), given.clone());
     match binding.decode(text, &mut filter) {

@@ -1,4 +1,5 @@
-//! Decoding any text, in every format: an event has the record as it came, and the record decodes to the same event again.
+//! Decoding any text, in every format: an event has the record as it came, and the record decodes
+//! to the same event again.
 
 #![no_main]
 

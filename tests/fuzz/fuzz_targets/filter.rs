@@ -1,5 +1,5 @@
-//! Filters of any text, as pairs and as groups in JSON: what is refused is named, the order of pairs does not matter, and
-//! groups of one group mean what it means.
+//! Filters of any text, as pairs and as groups in JSON: what is refused is named, the order of
+//! pairs does not matter, and groups of one group mean what it means.
 
 #![no_main]
 

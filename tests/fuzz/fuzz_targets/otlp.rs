@@ -1,5 +1,5 @@
-//! Any body for the OTLP door, as protobuf and as JSON: the server does not fail, answers in the encoding of the request,
-//! and takes what is sent again only once.
+//! Any body for the OTLP door, as protobuf and as JSON: the server does not fail, answers in the
+//! encoding of the request, and takes what is sent again only once.
 
 #![no_main]
 
@@ -48,7 +48,8 @@ fn post(kind: &str, body: &[u8]) -> Answer {
     answer
 }
 
-/// `ExportLogsServiceResponse` without anything, or `google.rpc.Status` with a code (field 1) and a message (field 2).
+/// `ExportLogsServiceResponse` without anything, or `google.rpc.Status` with a code (field 1) and a
+/// message (field 2).
 fn check_protobuf(answer: &Answer) {
     match answer.body.as_slice() {
         [] => assert_eq!(answer.status, 200),

@@ -1,4 +1,5 @@
-//! Redaction of any bytes: no value that a rule names is left, the same bytes give the same, and JSON stays JSON.
+//! Redaction of any bytes: no value that a rule names is left, the same bytes give the same, and
+//! JSON stays JSON.
 
 #![no_main]
 

@@ -29,7 +29,8 @@ pub struct Answer {
 }
 
 impl Server {
-    /// A server over a store of its own, in which time stands still and nothing is merged: an input does the same each time.
+    /// A server over a store of its own, in which time stands still and nothing is merged: an input
+    /// does the same each time.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -40,7 +41,8 @@ impl Server {
         Self { router: router(Arc::clone(&engine)), engine, runtime, _folder: folder }
     }
 
-    /// Posts a body as it is, whatever its first bytes look like. The server may be busy, and may not fail.
+    /// Posts a body as it is, whatever its first bytes look like. The server may be busy, and may
+    /// not fail.
     pub fn post(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
         let request = Request::post(path).header(header::CONTENT_TYPE, kind).header(header::CONTENT_ENCODING, "identity");
         let request = request.body(Body::from(body.to_vec())).expect("a request");

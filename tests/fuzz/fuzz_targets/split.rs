@@ -1,4 +1,5 @@
-//! Splitting any bytes: records are pieces of the input, in its order, with their lines, and nothing is lost between them.
+//! Splitting any bytes: records are pieces of the input, in its order, with their lines, and
+//! nothing is lost between them.
 
 #![no_main]
 
@@ -26,7 +27,8 @@ fn split(input: impl BufRead) -> Vec<Record> {
     std::iter::from_fn(|| splitter.next_record().expect("memory can be read, and this little is no document too large")).collect()
 }
 
-/// Records are trimmed pieces of the input that do not overlap; so together they are no longer than it.
+/// Records are trimmed pieces of the input that do not overlap; so together they are no longer than
+/// it.
 fn check_pieces(text: &[u8], records: &[Record]) {
     let lines = text.split_inclusive(|byte| *byte == b'\n').count() as u64;
     assert!(records.iter().all(|record| (1..=lines).contains(&record.line)), "a line that is none of {lines}");
@@ -51,7 +53,8 @@ fn check_plain_lines(text: &[u8], records: &[Record]) {
     assert_eq!(records, expected);
 }
 
-/// Without an array there is no envelope: everything is in some record, but white space and commas between records.
+/// Without an array there is no envelope: everything is in some record, but white space and commas
+/// between records.
 fn check_without_arrays(text: &[u8], records: &[Record]) {
     if text.contains(&b'[') {
         return;

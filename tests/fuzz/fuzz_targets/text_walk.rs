@@ -1,4 +1,5 @@
-//! The walk through the texts of a record: it ends on any text, and its two forms see the same parts.
+//! The walk through the texts of a record: it ends on any text, and its two forms see the same
+//! parts.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Answers in the shapes of Elasticsearch: compact, with their keys in its order, because shippers search them as text.
+//! Answers in the shapes of Elasticsearch: compact, with their keys in its order, because shippers
+//! search them as text.
 
 use super::super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
 use super::bulk::BulkOperation;
@@ -73,20 +74,53 @@ impl ItemResult {
         Self::there(index, id, "created", 201, seq)
     }
 
-    /// A document that was here already, byte for byte: no error, because a client that heard nothing sends it again.
+    /// A document that was here already, byte for byte: no error, because a client that heard
+    /// nothing sends it again.
     pub(super) fn noop(index: String, id: Option<String>) -> Self {
         Self::there(index, id, "noop", 200, 0)
     }
 
-    fn there(index: String, id: Option<String>, result: &'static str, status: u16, seq: u64) -> Self {
+    fn there(
+        index: String,
+        id: Option<String>,
+        result: &'static str,
+        status: u16,
+        seq: u64,
+    ) -> Self {
         let shards = Shards { total: 1, successful: 1, failed: 0 };
-        Self { index, id, version: Some(1), result: Some(result), shards: Some(shards), seq: Some(seq), term: Some(1), status, error: None }
+        Self {
+            index,
+            id,
+            version: Some(1),
+            result: Some(result),
+            shards: Some(shards),
+            seq: Some(seq),
+            term: Some(1),
+            status,
+            error: None,
+        }
     }
 
     /// An action that was refused.
-    pub(super) fn refused(index: String, id: Option<String>, status: u16, kind: &'static str, reason: String) -> Self {
+    pub(super) fn refused(
+        index: String,
+        id: Option<String>,
+        status: u16,
+        kind: &'static str,
+        reason: String,
+    ) -> Self {
         let error = Some(Cause { kind, reason });
-        Self { index, id, version: None, result: None, shards: None, seq: None, term: None, status, error }
+        Self {
+            index,
+            id,
+            version: None,
+            result: None,
+            shards: None,
+            seq: None,
+            term: None,
+            status,
+            error,
+        }
     }
 }
 
@@ -103,10 +137,14 @@ impl From<Error> for ElasticError {
 impl IntoResponse for ElasticError {
     fn into_response(self) -> Response {
         let kind = match self.0.kind() {
-            ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => "illegal_argument_exception",
+            ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => {
+                "illegal_argument_exception"
+            }
             ErrorKind::NotFound => "index_not_found_exception",
             ErrorKind::TooLarge => "content_too_long_exception",
-            ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => "es_rejected_execution_exception",
+            ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => {
+                "es_rejected_execution_exception"
+            }
             ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => "exception",
         };
         let status = status_of(self.0.kind());
@@ -117,7 +155,9 @@ impl IntoResponse for ElasticError {
         });
         let mut response = respond(status, body.to_string());
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response
     }
@@ -125,5 +165,6 @@ impl IntoResponse for ElasticError {
 
 /// A body of JSON.
 pub(super) fn respond(status: StatusCode, body: String) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
+        .into_response()
 }

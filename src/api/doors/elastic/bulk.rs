@@ -39,7 +39,8 @@ pub(super) struct Action<'a> {
     pub(super) document: &'a [u8],
 }
 
-/// What we read of an action's line; other keys (`routing`, `_type`, `version` …) say nothing to an append-only store.
+/// What we read of an action's line; other keys (`routing`, `_type`, `version` …) say nothing to an
+/// append-only store.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Target {
@@ -71,7 +72,8 @@ impl Scalar {
 /// Reads the actions of a body. `path_index` is the index that the URL names.
 ///
 /// # Errors
-/// Too many actions; a line that is no action, or an action without its document: then it cannot be known which lines are documents.
+/// Too many actions; a line that is no action, or an action without its document: then it cannot be
+/// known which lines are documents.
 pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<Vec<Action<'a>>> {
     let mut lines = (1_usize..).zip(body.split(|byte| *byte == b'\n'));
     let mut actions = Vec::new();
@@ -83,24 +85,39 @@ pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<V
             let what = format!("a request has at most {ACTIONS_MAX} actions: send it in parts");
             return Err(Error::new(ErrorKind::TooLarge, what));
         }
-        let (operation, target) = action(line).map_err(|error| error.at(format!("Malformed action/metadata line [{number}]")))?;
+        let (operation, target) = action(line)
+            .map_err(|error| error.at(format!("Malformed action/metadata line [{number}]")))?;
         let document = match operation {
             BulkOperation::Delete => &[][..],
-            _ => lines
-                .next()
-                .map(|(_, line)| line.trim_ascii())
-                .ok_or_else(|| Error::invalid(format!("the action of line [{number}] has no document: the body ends after it")))?,
+            _ => lines.next().map(|(_, line)| line.trim_ascii()).ok_or_else(|| {
+                Error::invalid(format!(
+                    "the action of line [{number}] has no document: the body ends after it"
+                ))
+            })?,
         };
-        let index = target.index.and_then(Scalar::into_text).map(Cow::Owned).or(path_index.map(Cow::Borrowed));
-        actions.push(Action { operation, index, id: target.id.and_then(Scalar::into_text).map(Cow::Owned), document });
+        let index = target
+            .index
+            .and_then(Scalar::into_text)
+            .map(Cow::Owned)
+            .or(path_index.map(Cow::Borrowed));
+        actions.push(Action {
+            operation,
+            index,
+            id: target.id.and_then(Scalar::into_text).map(Cow::Owned),
+            document,
+        });
     }
     Ok(actions)
 }
 
 fn action(line: &[u8]) -> Result<(BulkOperation, Target)> {
-    let mut named: BTreeMap<String, Target> =
-        serde_json::from_slice(line).map_err(|cause| Error::invalid("is no object of one action").because(without_values(&cause)))?;
-    let (name, target) = named.pop_first().filter(|_| named.is_empty()).ok_or_else(|| Error::invalid("expected one action"))?;
+    let mut named: BTreeMap<String, Target> = serde_json::from_slice(line).map_err(|cause| {
+        Error::invalid("is no object of one action").because(without_values(&cause))
+    })?;
+    let (name, target) = named
+        .pop_first()
+        .filter(|_| named.is_empty())
+        .ok_or_else(|| Error::invalid("expected one action"))?;
     let operation = match name.as_str() {
         "index" if target.op_type.as_deref() == Some("create") => BulkOperation::Create,
         "index" => BulkOperation::Index,
@@ -108,7 +125,11 @@ fn action(line: &[u8]) -> Result<(BulkOperation, Target)> {
         "update" => BulkOperation::Update,
         "delete" => BulkOperation::Delete,
         // What is there instead is not quoted: where lines are missing it is a document.
-        _ => return Err(Error::invalid("expected field [create], [delete], [index] or [update] but found another")),
+        _ => {
+            return Err(Error::invalid(
+                "expected field [create], [delete], [index] or [update] but found another",
+            ));
+        }
     };
     Ok((operation, target))
 }
@@ -117,11 +138,19 @@ fn action(line: &[u8]) -> Result<(BulkOperation, Target)> {
 mod tests {
     use super::*;
 
-    fn parsed<'a>(body: &'a str, index: Option<&'a str>) -> Vec<(BulkOperation, Option<String>, Option<String>, &'a str)> {
+    fn parsed<'a>(
+        body: &'a str,
+        index: Option<&'a str>,
+    ) -> Vec<(BulkOperation, Option<String>, Option<String>, &'a str)> {
         let actions = parse(body.as_bytes(), index).expect("a body in the grammar");
         let plain = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         let text = |bytes| std::str::from_utf8(bytes).expect("text");
-        actions.into_iter().map(|action| (action.operation, plain(action.index), plain(action.id), text(action.document))).collect()
+        actions
+            .into_iter()
+            .map(|action| {
+                (action.operation, plain(action.index), plain(action.id), text(action.document))
+            })
+            .collect()
     }
 
     #[test]
@@ -145,7 +174,11 @@ mod tests {
         let body = "{\"delete\":{\"_id\":7}}\n{\"update\":{\"_id\":\"x\"}}\n{\"doc\":{}}\n{\"index\":{\"op_type\":\"create\"}}\n{}\n";
         assert_eq!(
             parsed(body, None),
-            [(Delete, None, some("7"), ""), (Update, None, some("x"), "{\"doc\":{}}"), (Create, None, None, "{}")]
+            [
+                (Delete, None, some("7"), ""),
+                (Update, None, some("x"), "{\"doc\":{}}"),
+                (Create, None, None, "{}")
+            ]
         );
         assert_eq!(parsed("", None), []);
     }

@@ -1,5 +1,6 @@
-//! What shippers ask an Elasticsearch before they write: who it is, whether it is licensed and healthy, whether their
-//! templates and policies are there. All of it is there; what they want to put is acknowledged and means nothing here.
+//! What shippers ask an Elasticsearch before they write: who it is, whether it is licensed and
+//! healthy, whether their templates and policies are there. All of it is there; what they want to
+//! put is acknowledged and means nothing here.
 
 use super::super::super::App;
 use super::answer::respond;
@@ -17,9 +18,17 @@ use sha2::{Digest, Sha256};
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/_license", get(async || ok(&json!({ "license": license() }))))
-        .route("/_xpack", get(async || ok(&json!({ "build": {}, "license": license(), "features": {} }))))
+        .route(
+            "/_xpack",
+            get(async || ok(&json!({ "build": {}, "license": license(), "features": {} }))),
+        )
         .route("/_cluster/health", get(health))
-        .route("/_cat/health", get(async || ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], "annals green 1 1\n")))
+        .route(
+            "/_cat/health",
+            get(async || {
+                ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], "annals green 1 1\n")
+            }),
+        )
         .route("/_nodes/http", get(nodes))
         .route("/_nodes/_all/http", get(nodes))
         .route("/_ilm/policy/{name}", there())
@@ -47,7 +56,8 @@ fn license() -> serde_json::Value {
 
 pub(super) async fn root(State(app): State<App>) -> Response {
     let key = app.engine.cursor_key();
-    let uuid = URL_SAFE_NO_PAD.encode(&Sha256::new().chain_update(b"cluster").chain_update(key).finalize()[..16]);
+    let uuid = URL_SAFE_NO_PAD
+        .encode(&Sha256::new().chain_update(b"cluster").chain_update(key).finalize()[..16]);
     ok(&json!({
         "name": "annals", "cluster_name": "annals", "cluster_uuid": uuid,
         "version": {

@@ -1,12 +1,14 @@
 //! The Elasticsearch door: `_bulk`, single documents, and what clients ask before they write.
 //!
-//! Elasticsearch's own clients (7, 8 and 9), OpenSearch's, Logstash, Beats, Fluent Bit, Vector, rsyslog and syslog-ng write to
-//! it. A document may be a record of any format that we know, or anything else (`ecs`). What its action says is written
-//! into the record: `{"_index":"…","_id":"…",` and then the document's own bytes.
+//! Elasticsearch's own clients (7, 8 and 9), OpenSearch's, Logstash, Beats, Fluent Bit, Vector,
+//! rsyslog and syslog-ng write to it. A document may be a record of any format that we know, or
+//! anything else (`ecs`). What its action says is written into the record:
+//! `{"_index":"…","_id":"…",` and then the document's own bytes.
 //!
-//! The store is append-only. `index` and `create` add; the same document under the same id is there already (`noop`, no
-//! error); another one is a conflict (409) and is kept in quarantine; `update` and `delete` are refused. A document that cannot
-//! be decoded is kept in quarantine and counts as created: what is refused, most shippers drop.
+//! The store is append-only. `index` and `create` add; the same document under the same id is there
+//! already (`noop`, no error); another one is a conflict (409) and is kept in quarantine; `update`
+//! and `delete` are refused. A document that cannot be decoded is kept in quarantine and counts as
+//! created: what is refused, most shippers drop.
 
 mod answer;
 mod bulk;
@@ -42,7 +44,8 @@ const INDEX_BYTES_MAX: usize = 255;
 /// The longest id of a document.
 const ID_BYTES_MAX: usize = 512;
 
-/// The routes, at the root and below `/es/{tenant}`, for clients that can only set a URL's beginning.
+/// The routes, at the root and below `/es/{tenant}`, for clients that can only set a URL's
+/// beginning.
 pub(super) fn routes() -> Router<App> {
     let writing = || {
         let put_post = || post(bulk_call).put(bulk_call);
@@ -60,9 +63,9 @@ pub(super) fn routes() -> Router<App> {
             .route("/{index}/_update/{id}", post(append_only))
             .merge(cluster::routes())
     };
-    let below = writing()
-        .route("/", get(cluster::root))
-        .fallback(async || ElasticError::from(Error::new(ErrorKind::NotFound, "there is nothing at this path")));
+    let below = writing().route("/", get(cluster::root)).fallback(async || {
+        ElasticError::from(Error::new(ErrorKind::NotFound, "there is nothing at this path"))
+    });
     let here = writing().nest("/es/{tenant}", below).route("/es/{tenant}/", get(cluster::root));
     here.layer(middleware::map_response(as_elasticsearch))
 }
@@ -72,7 +75,8 @@ pub(in crate::api) async fn root(app: State<App>) -> Response {
     as_elasticsearch(cluster::root(app).await).await
 }
 
-/// Clients that do not find this header refuse the answer after their documents were stored, and send them again.
+/// Clients that do not find this header refuse the answer after their documents were stored, and
+/// send them again.
 async fn as_elasticsearch(mut response: Response) -> Response {
     response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
     response
@@ -85,9 +89,15 @@ struct BulkCall {
 }
 
 impl BulkCall {
-    fn read(params: Result<RawPathParams, RawPathParamsRejection>, pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
-        let params = params.map_err(|cause| Error::invalid("the path is no text").because(cause))?;
-        let params: HashMap<String, String> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    fn read(
+        params: Result<RawPathParams, RawPathParamsRejection>,
+        pairs: &Pairs,
+        headers: &HeaderMap,
+    ) -> Result<Self> {
+        let params =
+            params.map_err(|cause| Error::invalid("the path is no text").because(cause))?;
+        let params: HashMap<String, String> =
+            params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let rule = tenant_rule(params.get("tenant").map(String::as_str), pairs, headers)?;
         Ok(Self { params, rule })
     }
@@ -114,8 +124,11 @@ async fn bulk_call(
         Ok(BulkRequest::of(engine, &actions, call.rule.as_ref()))
     });
     let items = items.await?;
-    let answer =
-        BulkAnswer { took: started.elapsed().as_millis() as u64, errors: items.iter().any(|item| item.done.error.is_some()), items };
+    let answer = BulkAnswer {
+        took: started.elapsed().as_millis() as u64,
+        errors: items.iter().any(|item| item.done.error.is_some()),
+        items,
+    };
     Ok(respond(StatusCode::OK, json_text(&answer)?))
 }
 
@@ -136,15 +149,16 @@ async fn document_call(
     let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
-        let action = Action { operation: BulkOperation::Index, index, id, document: whole.trim_ascii() };
+        let action =
+            Action { operation: BulkOperation::Index, index, id, document: whole.trim_ascii() };
         Ok(BulkRequest::of(engine, &[action], call.rule.as_ref()))
     });
     let item = items.await?.pop().ok_or_else(|| Error::internal("a document without an answer"))?;
-    let status = StatusCode::from_u16(item.done.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(item.done.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(cause) = &item.done.error {
         let cause = serde_json::to_value(cause).unwrap_or_default();
-        let body =
-            json!({ "error": { "root_cause": [cause], "type": cause["type"], "reason": cause["reason"] }, "status": item.done.status });
+        let body = json!({ "error": { "root_cause": [cause], "type": cause["type"], "reason": cause["reason"] }, "status": item.done.status });
         return Ok(respond(status, body.to_string()));
     }
     // A `status` among the keys would be taken for a failure by rsyslog.
@@ -154,7 +168,8 @@ async fn document_call(
 }
 
 fn json_text(answer: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(answer).map_err(|cause| Error::internal("cannot write JSON").because(cause))
+    serde_json::to_string(answer)
+        .map_err(|cause| Error::internal("cannot write JSON").because(cause))
 }
 
 /// Takes the documents of a body's actions in, and says what became of each.
@@ -198,13 +213,19 @@ impl BulkRequest {
             let mut refused = None;
             match addressed(action, rule) {
                 Ok((rule, bytes)) => {
-                    let group = wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
+                    let group =
+                        wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
                     group.1.push(IncomingRecord { line, bytes });
                 }
                 Err(refusal) => refused = Some(*refusal),
             }
             let index = action.index.as_deref().unwrap_or_default().to_owned();
-            asked.push(BulkAction { operation: action.operation, index, id: action.id.as_deref().map(str::to_owned), refused });
+            asked.push(BulkAction {
+                operation: action.operation,
+                index,
+                id: action.id.as_deref().map(str::to_owned),
+                refused,
+            });
         }
         let mut batch = DecodedBatch::default();
         for (rule, records) in wanted.into_values() {
@@ -214,7 +235,12 @@ impl BulkRequest {
             batch.rejected.extend(decoded.rejected);
         }
         let batch = tell_repeats_apart(in_order(batch));
-        let ids = batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.trace_id().to_owned())).collect();
+        let ids = batch
+            .lines
+            .iter()
+            .copied()
+            .zip(batch.events.iter().map(|event| event.trace_id().to_owned()))
+            .collect();
         Self { batch, ids, actions: asked }
     }
 
@@ -222,7 +248,8 @@ impl BulkRequest {
     fn answered(self, outcome: &Outcome) -> Vec<Item> {
         let Self { mut ids, actions, .. } = self;
         let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
-        let refused: HashMap<u64, &Refused> = outcome.quarantined.listed().iter().map(|refused| (refused.line, refused)).collect();
+        let refused: HashMap<u64, &Refused> =
+            outcome.quarantined.listed().iter().map(|refused| (refused.line, refused)).collect();
         let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
         let item = |(line, action): (u64, BulkAction)| {
             let BulkAction { operation, index, id, refused: refusal } = action;
@@ -230,7 +257,11 @@ impl BulkRequest {
             let done = match (refusal, refused.get(&line)) {
                 (Some(refusal), _) => refusal,
                 (None, Some(refused)) if refused.conflict => {
-                    let reason = format!("[{}]: version conflict: {}", id.as_deref().unwrap_or_default(), refused.reason);
+                    let reason = format!(
+                        "[{}]: version conflict: {}",
+                        id.as_deref().unwrap_or_default(),
+                        refused.reason
+                    );
                     ItemResult::refused(index, id, 409, "version_conflict_engine_exception", reason)
                 }
                 (None, Some(_)) => ItemResult::created(index, id, 0),
@@ -255,30 +286,50 @@ fn in_order(batch: DecodedBatch) -> DecodedBatch {
 }
 
 /// The record of an action, and whose it is.
-fn addressed(action: &Action<'_>, rule: Option<&TenantRule>) -> Result<(TenantRule, Vec<u8>), Box<ItemResult>> {
+fn addressed(
+    action: &Action<'_>,
+    rule: Option<&TenantRule>,
+) -> Result<(TenantRule, Vec<u8>), Box<ItemResult>> {
     let id = action.id.as_deref();
     let shown = action.index.as_deref().unwrap_or_default();
-    let refuse =
-        |kind: &'static str, reason: String| Box::new(ItemResult::refused(clip(shown, 100), id.map(|id| clip(id, 100)), 400, kind, reason));
+    let refuse = |kind: &'static str, reason: String| {
+        Box::new(ItemResult::refused(
+            clip(shown, 100),
+            id.map(|id| clip(id, 100)),
+            400,
+            kind,
+            reason,
+        ))
+    };
     if matches!(action.operation, BulkOperation::Update | BulkOperation::Delete) {
-        let what = format!("append-only: [{}] is not supported, send [create]", action.operation.name());
+        let what =
+            format!("append-only: [{}] is not supported, send [create]", action.operation.name());
         return Err(refuse("illegal_argument_exception", what));
     }
     let Some(index) = action.index.as_deref() else {
         return Err(refuse("action_request_validation_exception", "index is missing".to_owned()));
     };
     if index.len() > INDEX_BYTES_MAX {
-        return Err(refuse("invalid_index_name_exception", format!("the name of the index is longer than {INDEX_BYTES_MAX} bytes")));
+        return Err(refuse(
+            "invalid_index_name_exception",
+            format!("the name of the index is longer than {INDEX_BYTES_MAX} bytes"),
+        ));
     }
     if id.is_some_and(|id| id.len() > ID_BYTES_MAX) {
-        return Err(refuse("illegal_argument_exception", format!("_id is longer than {ID_BYTES_MAX} bytes")));
+        return Err(refuse(
+            "illegal_argument_exception",
+            format!("_id is longer than {ID_BYTES_MAX} bytes"),
+        ));
     }
     let rule = match rule {
         Some(rule) => rule.clone(),
         None => match check_producer(without_date(index)) {
             Ok(tenant) => TenantRule::Is(tenant.to_owned()),
             Err(error) => {
-                return Err(refuse("invalid_index_name_exception", format!("no tenant is named, and the index gives none: {error}")));
+                return Err(refuse(
+                    "invalid_index_name_exception",
+                    format!("no tenant is named, and the index gives none: {error}"),
+                ));
             }
         },
     };
@@ -301,10 +352,12 @@ fn with_address(index: &str, id: Option<&str>, document: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The name of an index without the date that shippers append: `logs-2026.11.23`, `logs-2026.11`, `logs-2026-11-23`.
+/// The name of an index without the date that shippers append: `logs-2026.11.23`, `logs-2026.11`,
+/// `logs-2026-11-23`.
 fn without_date(index: &str) -> &str {
     let Some((name, date)) = index.split_once("-20") else { return index };
-    let is_date = date.len() >= 2 && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
+    let is_date = date.len() >= 2
+        && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
     if is_date && !name.is_empty() { name } else { index }
 }
 
@@ -314,8 +367,13 @@ mod tests {
 
     #[test]
     fn the_action_is_written_in_front_of_the_documents_own_bytes() {
-        let text = |id, document: &str| String::from_utf8(with_address("i", id, document.as_bytes())).expect("text");
-        assert_eq!(text(Some("a\"b"), "{ \"x\": 1.50 }"), "{\"_index\":\"i\",\"_id\":\"a\\\"b\", \"x\": 1.50 }");
+        let text = |id, document: &str| {
+            String::from_utf8(with_address("i", id, document.as_bytes())).expect("text")
+        };
+        assert_eq!(
+            text(Some("a\"b"), "{ \"x\": 1.50 }"),
+            "{\"_index\":\"i\",\"_id\":\"a\\\"b\", \"x\": 1.50 }"
+        );
         assert_eq!(text(None, "{ }"), "{\"_index\":\"i\" }");
         assert_eq!(text(None, "[1]"), "[1]");
     }

@@ -1,11 +1,12 @@
 //! OTLP's own JSON form into the same messages.
 //!
-//! It is not protobuf's usual one: ids are hexadecimal, enums are numbers, 64-bit numbers are texts or numbers. Names of
-//! severities and base64 ids are taken too, because programs that print protobuf as JSON send them.
+//! It is not protobuf's usual one: ids are hexadecimal, enums are numbers, 64-bit numbers are texts
+//! or numbers. Names of severities and base64 ids are taken too, because programs that print
+//! protobuf as JSON send them.
 
 use super::messages::{
-    Any, AnyValue, ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue, KeyValueList, LogRecord, Resource, ResourceLogs,
-    ScopeLogs,
+    Any, AnyValue, ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue,
+    KeyValueList, LogRecord, Resource, ResourceLogs, ScopeLogs,
 };
 use crate::error::{Error, Result, without_values};
 use base64::Engine as _;
@@ -23,10 +24,13 @@ pub(super) fn parse(body: &[u8]) -> Result<ExportLogsServiceRequest> {
     if body.trim_ascii().is_empty() {
         return Ok(ExportLogsServiceRequest::default());
     }
-    let body: Map<String, Json> =
-        serde_json::from_slice(body).map_err(|cause| Error::invalid("the body is no JSON object").because(without_values(&cause)))?;
+    let body: Map<String, Json> = serde_json::from_slice(body).map_err(|cause| {
+        Error::invalid("the body is no JSON object").because(without_values(&cause))
+    })?;
     if !body.is_empty() && !body.contains_key("resourceLogs") {
-        return Err(Error::invalid("the body has no resourceLogs: OTLP's JSON names are in lowerCamelCase"));
+        return Err(Error::invalid(
+            "the body has no resourceLogs: OTLP's JSON names are in lowerCamelCase",
+        ));
     }
     Ok(ExportLogsServiceRequest { resource_logs: list(&body, "resourceLogs", resource_logs)? })
 }
@@ -35,7 +39,8 @@ fn resource_logs(logs: &Map<String, Json>) -> Result<ResourceLogs> {
     let resource = |resource: &Map<String, Json>| {
         Ok(Resource {
             attributes: list(resource, "attributes", key_value)?,
-            dropped_attributes_count: number(resource, "droppedAttributesCount")?.unwrap_or_default() as u32,
+            dropped_attributes_count: number(resource, "droppedAttributesCount")?
+                .unwrap_or_default() as u32,
         })
     };
     Ok(ResourceLogs {
@@ -51,7 +56,8 @@ fn scope_logs(logs: &Map<String, Json>) -> Result<ScopeLogs> {
             name: text(scope, "name")?,
             version: text(scope, "version")?,
             attributes: list(scope, "attributes", key_value)?,
-            dropped_attributes_count: number(scope, "droppedAttributesCount")?.unwrap_or_default() as u32,
+            dropped_attributes_count: number(scope, "droppedAttributesCount")?.unwrap_or_default()
+                as u32,
         })
     };
     Ok(ScopeLogs {
@@ -64,13 +70,16 @@ fn scope_logs(logs: &Map<String, Json>) -> Result<ScopeLogs> {
 fn log_record(record: &Map<String, Json>) -> Result<LogRecord> {
     Ok(LogRecord {
         time_unix_nano: number(record, "timeUnixNano")?.unwrap_or_default().cast_unsigned(),
-        observed_time_unix_nano: number(record, "observedTimeUnixNano")?.unwrap_or_default().cast_unsigned(),
+        observed_time_unix_nano: number(record, "observedTimeUnixNano")?
+            .unwrap_or_default()
+            .cast_unsigned(),
         severity_number: severity(record)?,
         severity_text: text(record, "severityText")?,
         event_name: text(record, "eventName")?,
         body: record.get("body").map(any).transpose()?,
         attributes: list(record, "attributes", key_value)?,
-        dropped_attributes_count: number(record, "droppedAttributesCount")?.unwrap_or_default() as u32,
+        dropped_attributes_count: number(record, "droppedAttributesCount")?.unwrap_or_default()
+            as u32,
         flags: number(record, "flags")?.unwrap_or_default() as u32,
         trace_id: id(&text(record, "traceId")?, 16),
         span_id: id(&text(record, "spanId")?, 8),
@@ -85,13 +94,19 @@ fn severity(record: &Map<String, Json>) -> Result<i32> {
     let step = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
     let place = SEVERITIES.iter().position(|known| *known == &name[..name.len() - step.len()]);
     let step: i32 = step.parse().unwrap_or(1);
-    Ok(place.map_or_else(|| name.parse().unwrap_or_default(), |place| place as i32 * 4 + step.clamp(1, 4)))
+    Ok(place.map_or_else(
+        || name.parse().unwrap_or_default(),
+        |place| place as i32 * 4 + step.clamp(1, 4),
+    ))
 }
 
 /// An id of so many bytes; none if it is anything else.
 fn id(text: &str, bytes: usize) -> Vec<u8> {
     if text.len() == 2 * bytes {
-        let byte = |place: usize| text.get(2 * place..2 * place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let byte = |place: usize| {
+            text.get(2 * place..2 * place + 2)
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        };
         return (0..bytes).map(byte).collect::<Option<_>>().unwrap_or_default();
     }
     STANDARD.decode(text).ok().filter(|id| id.len() == bytes).unwrap_or_default()
@@ -103,7 +118,9 @@ fn key_value(pair: &Map<String, Json>) -> Result<KeyValue> {
 
 fn any(value: &Json) -> Result<AnyValue> {
     let wrong = || {
-        Error::invalid("a value is an object of one of stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue, bytesValue")
+        Error::invalid(
+            "a value is an object of one of stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue, bytesValue",
+        )
     };
     let object = match value {
         Json::Object(object) => object,
@@ -117,13 +134,23 @@ fn any(value: &Json) -> Result<AnyValue> {
         ("boolValue", Json::Bool(flag)) => Any::Bool(*flag),
         ("intValue", _) => Any::Int(number(object, "intValue")?.unwrap_or_default()),
         ("doubleValue", Json::Number(number)) => Any::Double(number.as_f64().unwrap_or(f64::NAN)),
-        ("doubleValue", Json::String(text)) => Any::Double(text.replace("Infinity", "inf").parse().map_err(|_| wrong())?),
+        ("doubleValue", Json::String(text)) => {
+            Any::Double(text.replace("Infinity", "inf").parse().map_err(|_| wrong())?)
+        }
         ("arrayValue", _) => {
-            let values = inner()?.get("values").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+            let values = inner()?
+                .get("values")
+                .and_then(Json::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             Any::Array(ArrayValue { values: values.iter().map(any).collect::<Result<_>>()? })
         }
-        ("kvlistValue", _) => Any::Map(KeyValueList { values: list(inner()?, "values", key_value)? }),
-        ("bytesValue", Json::String(text)) => Any::Bytes(STANDARD.decode(text).map_err(|_| wrong())?),
+        ("kvlistValue", _) => {
+            Any::Map(KeyValueList { values: list(inner()?, "values", key_value)? })
+        }
+        ("bytesValue", Json::String(text)) => {
+            Any::Bytes(STANDARD.decode(text).map_err(|_| wrong())?)
+        }
         _ => return Err(wrong()),
     };
     Ok(AnyValue { value: Some(value) })
@@ -133,11 +160,17 @@ fn wrong(name: &str, what: &str) -> Error {
     Error::invalid(format!("{name} is {what}"))
 }
 
-fn list<T>(object: &Map<String, Json>, name: &str, item: impl Fn(&Map<String, Json>) -> Result<T>) -> Result<Vec<T>> {
+fn list<T>(
+    object: &Map<String, Json>,
+    name: &str,
+    item: impl Fn(&Map<String, Json>) -> Result<T>,
+) -> Result<Vec<T>> {
     match object.get(name) {
         None | Some(Json::Null) => Ok(Vec::new()),
         Some(Json::Array(items)) => {
-            let read = |value: &Json| item(value.as_object().ok_or_else(|| wrong(name, "no list of objects"))?);
+            let read = |value: &Json| {
+                item(value.as_object().ok_or_else(|| wrong(name, "no list of objects"))?)
+            };
             items.iter().map(read).collect()
         }
         Some(_) => Err(wrong(name, "no list")),

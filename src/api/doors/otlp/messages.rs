@@ -1,6 +1,7 @@
 //! The protobuf messages of OTLP logs, as far as they are read.
 //!
-//! Source: opentelemetry-proto 1.x, `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`, `common/v1/common.proto`.
+//! Source: opentelemetry-proto 1.x, `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`,
+//! `common/v1/common.proto`.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{Message, Oneof};
@@ -130,7 +131,8 @@ pub(super) struct Status {
     pub(super) message: String,
 }
 
-/// How many log records a request has, as far as it can be read: counted before memory is used for them.
+/// How many log records a request has, as far as it can be read: counted before memory is used for
+/// them.
 pub(super) fn count_log_records(request: &[u8]) -> usize {
     // The fields that lead to them: resource_logs, scope_logs, log_records.
     fn within(mut message: &[u8], path: &[u32]) -> usize {
@@ -167,7 +169,9 @@ mod tests {
             scope_logs: records.iter().map(|records| scope(*records)).collect(),
             schema_url: "x".to_owned(),
         };
-        let request = ExportLogsServiceRequest { resource_logs: vec![logs(&[2, 0, 3]), logs(&[]), logs(&[5])] };
+        let request = ExportLogsServiceRequest {
+            resource_logs: vec![logs(&[2, 0, 3]), logs(&[]), logs(&[5])],
+        };
         assert_eq!(count_log_records(&request.encode_to_vec()), 10);
         assert_eq!(count_log_records(b""), 0);
         assert_eq!(count_log_records(&[0x0a, 0xff, 0xff]), 0, "broken");

@@ -1,7 +1,8 @@
 //! The OTLP door: logs over HTTP, in protobuf and in JSON (OTLP 1.x).
 //!
-//! `200` with an empty answer means that every record is durable. There is no partial success: exporters ignore it, so what
-//! cannot be decoded goes to quarantine. Errors are `google.rpc.Status` in the encoding of the request.
+//! `200` with an empty answer means that every record is durable. There is no partial success:
+//! exporters ignore it, so what cannot be decoded goes to quarantine. Errors are
+//! `google.rpc.Status` in the encoding of the request.
 
 mod json;
 mod messages;
@@ -63,12 +64,20 @@ impl OtlpEncoding {
         match self {
             Self::Protobuf => {
                 check_count(messages::count_log_records(body))?;
-                ExportLogsServiceRequest::decode(body)
-                    .map_err(|cause| Error::invalid("the body is no ExportLogsServiceRequest").because(cause))
+                ExportLogsServiceRequest::decode(body).map_err(|cause| {
+                    Error::invalid("the body is no ExportLogsServiceRequest").because(cause)
+                })
             }
             Self::Json => {
                 let request = json::parse(body)?;
-                check_count(request.resource_logs.iter().flat_map(|logs| &logs.scope_logs).map(|logs| logs.log_records.len()).sum())?;
+                check_count(
+                    request
+                        .resource_logs
+                        .iter()
+                        .flat_map(|logs| &logs.scope_logs)
+                        .map(|logs| logs.log_records.len())
+                        .sum(),
+                )?;
                 Ok(request)
             }
         }
@@ -76,7 +85,8 @@ impl OtlpEncoding {
 
     fn respond(self, status: StatusCode, protobuf: Vec<u8>, json: String) -> Response {
         let body = if self == Self::Protobuf { protobuf } else { json.into_bytes() };
-        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type()))], body).into_response()
+        (status, [(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type()))], body)
+            .into_response()
     }
 
     fn error(self, error: &Error) -> Response {
@@ -97,13 +107,21 @@ impl OtlpEncoding {
         let json = json!({ "code": code, "message": message }).to_string();
         let mut response = self.respond(status, Status { code, message }.encode_to_vec(), json);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         response
     }
 }
 
-async fn take(State(app): State<App>, path: TenantPath, pairs: Pairs, headers: HeaderMap, body: Body) -> Response {
+async fn take(
+    State(app): State<App>,
+    path: TenantPath,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let Some(encoding) = OtlpEncoding::of(&headers) else {
         let what = "send application/x-protobuf or application/json".to_owned();
         return OtlpEncoding::Json.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, what);
@@ -131,14 +149,20 @@ fn check_count(records: usize) -> Result<()> {
     if records <= RECORDS_MAX {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::TooLarge, format!("a request has at most {RECORDS_MAX} log records: send it in parts")))
+    Err(Error::new(
+        ErrorKind::TooLarge,
+        format!("a request has at most {RECORDS_MAX} log records: send it in parts"),
+    ))
 }
 
 /// The records of a request, numbered from 1.
 fn records(request: &ExportLogsServiceRequest) -> Vec<IncomingRecord> {
     let logs = request.resource_logs.iter().flat_map(|resource| {
-        resource.scope_logs.iter().flat_map(move |scope| scope.log_records.iter().map(move |record| (record, scope, resource)))
+        resource.scope_logs.iter().flat_map(move |scope| {
+            scope.log_records.iter().map(move |record| (record, scope, resource))
+        })
     });
-    let bytes = logs.map(|(log, scope, resource)| record::json_of(log, scope, resource).into_bytes());
+    let bytes =
+        logs.map(|(log, scope, resource)| record::json_of(log, scope, resource).into_bytes());
     (1..).zip(bytes).map(|(line, bytes)| IncomingRecord { line, bytes }).collect()
 }

@@ -1,4 +1,5 @@
-//! One log record with its resource and scope as the JSON object that is kept: `decode::otlp` describes it.
+//! One log record with its resource and scope as the JSON object that is kept: `decode::otlp`
+//! describes it.
 
 use super::messages::{Any, AnyValue, KeyValue, LogRecord, ResourceLogs, ScopeLogs};
 use crate::event::hex;
@@ -21,11 +22,16 @@ pub(super) fn json_of(record: &LogRecord, scope: &ScopeLogs, resource: &Resource
             object.insert(name.to_owned(), value);
         }
     };
-    // 64-bit numbers are texts in OTLP's JSON: many readers have no such numbers. One of the times tells the format.
+    // 64-bit numbers are texts in OTLP's JSON: many readers have no such numbers. One of the times
+    // tells the format.
     add("timeUnixNano", record.time_unix_nano.to_string().into());
     add(
         "observedTimeUnixNano",
-        if record.observed_time_unix_nano > 0 { record.observed_time_unix_nano.to_string().into() } else { Json::Null },
+        if record.observed_time_unix_nano > 0 {
+            record.observed_time_unix_nano.to_string().into()
+        } else {
+            Json::Null
+        },
     );
     add("severityNumber", record.severity_number.into());
     add("severityText", record.severity_text.as_str().into());
@@ -44,7 +50,9 @@ pub(super) fn json_of(record: &LogRecord, scope: &ScopeLogs, resource: &Resource
 fn scope_of(logs: &ScopeLogs) -> Json {
     let Some(scope) = &logs.scope else { return Json::Null };
     let mut object = Map::new();
-    for (name, text) in [("name", &scope.name), ("version", &scope.version), ("schemaUrl", &logs.schema_url)] {
+    for (name, text) in
+        [("name", &scope.name), ("version", &scope.version), ("schemaUrl", &logs.schema_url)]
+    {
         if !text.is_empty() {
             object.insert(name.to_owned(), text.as_str().into());
         }
@@ -59,9 +67,14 @@ fn scope_of(logs: &ScopeLogs) -> Json {
 fn resource_of(logs: &ResourceLogs) -> Json {
     let mut object = Map::new();
     if let Some(resource) = &logs.resource {
-        attributes(&resource.attributes, &mut |name, value| drop(object.insert(name.to_owned(), value)));
+        attributes(&resource.attributes, &mut |name, value| {
+            drop(object.insert(name.to_owned(), value))
+        });
         if resource.dropped_attributes_count > 0 {
-            object.insert("droppedAttributesCount".to_owned(), resource.dropped_attributes_count.into());
+            object.insert(
+                "droppedAttributesCount".to_owned(),
+                resource.dropped_attributes_count.into(),
+            );
         }
     }
     if !logs.schema_url.is_empty() {
@@ -70,7 +83,8 @@ fn resource_of(logs: &ResourceLogs) -> Json {
     Json::Object(object)
 }
 
-/// Attributes as an object. A key that occurs twice is undefined in OTLP: the first stands, the others are kept apart.
+/// Attributes as an object. A key that occurs twice is undefined in OTLP: the first stands, the
+/// others are kept apart.
 fn attributes(pairs: &[KeyValue], add: &mut impl FnMut(&str, Json)) {
     let (object, repeated) = object_of(pairs);
     if !object.is_empty() {
@@ -101,7 +115,9 @@ fn any(value: &AnyValue) -> Json {
         Some(Any::Bool(flag)) => (*flag).into(),
         Some(Any::Int(number)) => (*number).into(),
         // What JSON has no number for is its name.
-        Some(Any::Double(number)) => Number::from_f64(*number).map_or_else(|| number.to_string().into(), Json::Number),
+        Some(Any::Double(number)) => {
+            Number::from_f64(*number).map_or_else(|| number.to_string().into(), Json::Number)
+        }
         Some(Any::Array(array)) => array.values.iter().map(any).collect(),
         Some(Any::Map(map)) => {
             let (mut object, repeated) = object_of(&map.values);

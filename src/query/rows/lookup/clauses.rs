@@ -1,4 +1,5 @@
-//! What the index knows of a clause: rows that every match is among, and whether those are exactly the matches.
+//! What the index knows of a clause: rows that every match is among, and whether those are exactly
+//! the matches.
 
 use crate::error::Result;
 use crate::query::dictionary::vocabulary::Vocabulary;
@@ -39,14 +40,21 @@ pub(super) struct Server<'a, 'q> {
 }
 
 impl<'a, 'q> Server<'a, 'q> {
-    pub(super) fn new(segment: &'a Segment, index: &'a IndexReader, rows: &'q Range<u32>, vocabulary: &'q Vocabulary) -> Self {
+    pub(super) fn new(
+        segment: &'a Segment,
+        index: &'a IndexReader,
+        rows: &'q Range<u32>,
+        vocabulary: &'q Vocabulary,
+    ) -> Self {
         Self { index, rows, conditions: Conditions { segment, index, rows, vocabulary } }
     }
 
     /// The rows that a negated clause excludes, if the index knows them for certain.
     pub(super) fn excluded(&self, clause: &Clause) -> Result<Option<RowSet<'a>>> {
         let found = match clause {
-            Clause::Field(condition) if condition.negated => self.condition(&FieldCondition { negated: false, ..condition.clone() })?,
+            Clause::Field(condition) if condition.negated => {
+                self.condition(&FieldCondition { negated: false, ..condition.clone() })?
+            }
             Clause::Not(clause) => self.serve(clause)?,
             _ => None,
         };
@@ -60,14 +68,21 @@ impl<'a, 'q> Server<'a, 'q> {
             Clause::Field(_) | Clause::Not(_) => {
                 let Some(docs) = self.excluded(clause)? else { return Ok(None) };
                 let size = docs.size();
-                let rest = Intersection::new(vec![Served { docs, negated: true, size }], self.rows.clone())?.take(usize::MAX);
+                let rest = Intersection::new(
+                    vec![Served { docs, negated: true, size }],
+                    self.rows.clone(),
+                )?
+                .take(usize::MAX);
                 Ok(Some(ServedRows::of(RowSet::List(rest), true)))
             }
             Clause::Record(_) if !self.index.has_words() => Ok(None),
             Clause::Record(test) => self.record(test),
             Clause::All(clauses) => self.all(clauses),
             Clause::Any(clauses) => {
-                let found = clauses.iter().map(|clause| self.serve(clause)).collect::<Result<Option<Vec<ServedRows<'a>>>>>()?;
+                let found = clauses
+                    .iter()
+                    .map(|clause| self.serve(clause))
+                    .collect::<Result<Option<Vec<ServedRows<'a>>>>>()?;
                 found.map(|found| self.any(found)).transpose()
             }
         }
@@ -125,7 +140,10 @@ impl<'a, 'q> Server<'a, 'q> {
             RecordTest::Words(needle) => {
                 let (wanted, exact) = words_of(needle, false, false);
                 let words = self.wanted(&wanted, exact)?;
-                if exact || !decided_by_shape(needle) || words.as_ref().is_some_and(ServedRows::is_empty) {
+                if exact
+                    || !decided_by_shape(needle)
+                    || words.as_ref().is_some_and(ServedRows::is_empty)
+                {
                     return Ok(words);
                 }
                 match self.index.phrase(needle)? {
@@ -144,7 +162,11 @@ impl<'a, 'q> Server<'a, 'q> {
             && test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
             && !words.as_ref().is_some_and(ServedRows::is_empty)
         {
-            let passes = |text: &str| test.any.iter().any(|wanted| matches!(wanted, ValueMatch::Glob(glob) if glob.matches(text)));
+            let passes = |text: &str| {
+                test.any
+                    .iter()
+                    .any(|wanted| matches!(wanted, ValueMatch::Glob(glob) if glob.matches(text)))
+            };
             if let Some(texts) = self.index.value_at(path, passes)? {
                 return Ok(Some(of_texts(texts, words)));
             }
@@ -154,7 +176,8 @@ impl<'a, 'q> Server<'a, 'q> {
 
     fn words_of_values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
         // The words of the path are words of keys.
-        let path = test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
+        let path =
+            test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
         let mut any = Vec::new();
         for value in &test.any {
             let mut wanted = path.clone();
@@ -176,13 +199,18 @@ impl<'a, 'q> Server<'a, 'q> {
             required.push(match wanted {
                 NeedleTerms::Term(term) => RowSet::of(self.index.word(term)?.into_iter().collect()),
                 NeedleTerms::Id(id) => RowSet::List(self.index.rows_near_id(id)?),
-                NeedleTerms::Beginning(letter) => match self.index.words_with_prefix(&letter.to_string(), TERMS_MAX)? {
-                    Some(words) => {
-                        let postings = words.iter().map(|word| self.index.word(word)).collect::<Result<Vec<_>>>()?;
-                        RowSet::of(postings.into_iter().flatten().collect())
+                NeedleTerms::Beginning(letter) => {
+                    match self.index.words_with_prefix(&letter.to_string(), TERMS_MAX)? {
+                        Some(words) => {
+                            let postings = words
+                                .iter()
+                                .map(|word| self.index.word(word))
+                                .collect::<Result<Vec<_>>>()?;
+                            RowSet::of(postings.into_iter().flatten().collect())
+                        }
+                        None => return Ok(None),
                     }
-                    None => return Ok(None),
-                },
+                }
             });
         }
         Ok((!required.is_empty()).then_some(ServedRows { required, exact, sure: None }))
@@ -201,5 +229,9 @@ fn of_texts<'a>(texts: TextRows, words: Option<ServedRows<'a>>) -> ServedRows<'a
     }
     let either = RowSet::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
     let words = words.into_iter().flat_map(|words| words.required);
-    ServedRows { required: std::iter::once(either).chain(words).collect(), exact: false, sure: Some(RowSet::of(texts.sure)) }
+    ServedRows {
+        required: std::iter::once(either).chain(words).collect(),
+        exact: false,
+        sure: Some(RowSet::of(texts.sure)),
+    }
 }

@@ -1,5 +1,5 @@
-//! What the index knows of a condition on a field: by the codes of fields of few values, by posting lists where there are no codes, by
-//! hashes of ids, by the list of amounts.
+//! What the index knows of a condition on a field: by the codes of fields of few values, by posting
+//! lists where there are no codes, by hashes of ids, by the list of amounts.
 
 use crate::error::Result;
 use crate::event::{Field, IndexKind, Value};
@@ -28,7 +28,8 @@ pub(in crate::query) struct Conditions<'a, 'q> {
 }
 
 impl<'a> Conditions<'a, '_> {
-    /// The rows that a condition has according to the index, and whether that is certain. `None`: the index cannot tell.
+    /// The rows that a condition has according to the index, and whether that is certain. `None`:
+    /// the index cannot tell.
     pub(super) fn serve(&self, condition: &FieldCondition) -> Result<Option<(RowSet<'a>, bool)>> {
         let field = condition.field;
         match (field.def().index, &condition.test) {
@@ -47,7 +48,11 @@ impl<'a> Conditions<'a, '_> {
                 let found = match &condition.test {
                     Test::Between(least, most) => amounts.between(rows, *least, *most),
                     Test::Present => amounts.between(rows, None, None),
-                    test => amounts.within(rows).filter(|(_, amount)| test.holds(Value::Decimal(*amount))).map(|(row, _)| row).collect(),
+                    test => amounts
+                        .within(rows)
+                        .filter(|(_, amount)| test.holds(Value::Decimal(*amount)))
+                        .map(|(row, _)| row)
+                        .collect(),
                 };
                 Ok(Some((RowSet::List(found), true)))
             }
@@ -65,16 +70,23 @@ impl<'a> Conditions<'a, '_> {
                 }
                 Some((rows, index.ids_are_certain(field)?))
             }
-            Test::Prefix(prefixes) => index.rows_with_id_prefix(field, prefixes, self.rows)?.map(|rows| (rows, true)),
-            Test::Present => index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true)),
+            Test::Prefix(prefixes) => {
+                index.rows_with_id_prefix(field, prefixes, self.rows)?.map(|rows| (rows, true))
+            }
+            Test::Present => {
+                index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true))
+            }
             Test::Address(..) | Test::Amounts(_) | Test::Between(..) => None,
         };
         Ok(found.map(|(rows, certain)| (RowSet::List(in_order(rows, self.rows)), certain)))
     }
 
-    /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the segment has one of them, `None`
-    /// if codes do not tell.
-    pub(in crate::query) fn wanted(&self, condition: &FieldCondition) -> Result<Option<Option<WantedCodes>>> {
+    /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the
+    /// segment has one of them, `None` if codes do not tell.
+    pub(in crate::query) fn wanted(
+        &self,
+        condition: &FieldCondition,
+    ) -> Result<Option<Option<WantedCodes>>> {
         let field = condition.field;
         if field.def().index != IndexKind::Term {
             return Ok(None);
@@ -89,26 +101,41 @@ impl<'a> Conditions<'a, '_> {
 
     fn by_code(&self, field: Field, codes: &'a Codes, test: &Test) -> Result<Option<RowSet<'a>>> {
         let index = self.index;
-        let docs = |wanted, size, terms| RowSet::Coded(CodedRows { codes, wanted, size, index, field, terms });
+        let docs = |wanted, size, terms| {
+            RowSet::Coded(CodedRows { codes, wanted, size, index, field, terms })
+        };
         let all = index.values(field)?;
         Ok(match test {
             Test::OneOf(values) => self.one_of(field, values, all, docs)?,
             Test::Present => Some(docs(WantedCodes::Range(1..all + 1), index.rows(), Vec::new())),
             Test::Prefix(prefixes) => {
-                let ranges = prefixes.iter().map(|prefix| index.codes_with_prefix(field, prefix)).collect::<Result<Vec<_>>>()?;
+                let ranges = prefixes
+                    .iter()
+                    .map(|prefix| index.codes_with_prefix(field, prefix))
+                    .collect::<Result<Vec<_>>>()?;
                 match ranges.as_slice() {
-                    _ if ranges.iter().all(|range| range.is_empty()) => Some(RowSet::List(Vec::new())),
-                    [range] => Some(docs(WantedCodes::Range(range.clone()), index.rows(), Vec::new())),
+                    _ if ranges.iter().all(|range| range.is_empty()) => {
+                        Some(RowSet::List(Vec::new()))
+                    }
+                    [range] => {
+                        Some(docs(WantedCodes::Range(range.clone()), index.rows(), Vec::new()))
+                    }
                     _ => {
-                        let set = (0..=all).map(|code| ranges.iter().any(|range| range.contains(&code))).collect();
+                        let set = (0..=all)
+                            .map(|code| ranges.iter().any(|range| range.contains(&code)))
+                            .collect();
                         Some(docs(WantedCodes::Set(set), index.rows(), Vec::new()))
                     }
                 }
             }
-            Test::Address(values, networks) if networks.is_empty() => self.one_of(field, values, all, docs)?,
+            Test::Address(values, networks) if networks.is_empty() => {
+                self.one_of(field, values, all, docs)?
+            }
             Test::Address(values, networks) => {
                 let addressed = self.vocabulary.addressed(self.segment, field, values, networks)?;
-                addressed.map(|addressed| docs(WantedCodes::Addressed(addressed), index.rows(), Vec::new()))
+                addressed.map(|addressed| {
+                    docs(WantedCodes::Addressed(addressed), index.rows(), Vec::new())
+                })
             }
             Test::Amounts(_) | Test::Between(..) => None,
         })
@@ -123,13 +150,21 @@ impl<'a> Conditions<'a, '_> {
     ) -> Result<Option<RowSet<'a>>> {
         let mut found: Vec<(u32, u32, &String)> = Vec::new();
         for value in values {
-            found.extend(self.vocabulary.code_of(self.segment, self.index, field, value)?.map(|(code, rows)| (code, rows, value)));
+            found.extend(
+                self.vocabulary
+                    .code_of(self.segment, self.index, field, value)?
+                    .map(|(code, rows)| (code, rows, value)),
+            );
         }
         found.sort_unstable();
         found.dedup();
         let size = found.iter().map(|(_, rows, _)| *rows).sum();
         let few = found.len() <= LEADING_TERMS_MAX;
-        let terms = if few { found.iter().map(|(_, _, value)| (*value).clone()).collect() } else { Vec::new() };
+        let terms = if few {
+            found.iter().map(|(_, _, value)| (*value).clone()).collect()
+        } else {
+            Vec::new()
+        };
         let wanted = match found.as_slice() {
             [] => return Ok(Some(RowSet::List(Vec::new()))),
             [(code, ..)] => WantedCodes::One(*code),
@@ -150,8 +185,13 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
         Test::Prefix(prefixes) => {
             let mut terms = Vec::new();
             for prefix in prefixes {
-                // A long value's term is its beginning and a hash, so a prefix that reaches into the hash proves nothing.
-                let found = if prefix.len() < 1_000 { index.values_with_prefix(field, prefix, TERMS_MAX)? } else { None };
+                // A long value's term is its beginning and a hash, so a prefix that reaches into
+                // the hash proves nothing.
+                let found = if prefix.len() < 1_000 {
+                    index.values_with_prefix(field, prefix, TERMS_MAX)?
+                } else {
+                    None
+                };
                 let Some(found) = found else { return Ok(None) };
                 terms.extend(found);
             }
@@ -161,12 +201,20 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
             Some(terms) => union_of_terms(index, field, terms).map(Some),
             None => Ok(None),
         },
-        Test::Address(values, networks) if networks.is_empty() => Ok(Some(union(index, field, values)?)),
+        Test::Address(values, networks) if networks.is_empty() => {
+            Ok(Some(union(index, field, values)?))
+        }
         Test::Address(values, networks) => {
             let mut terms = values.clone();
             for network in networks {
-                let Some(near) = index.values_with_prefix(field, &shared_text(network), TERMS_SEEN_MAX)? else { return Ok(None) };
-                terms.extend(near.into_iter().filter(|term| term.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))));
+                let Some(near) =
+                    index.values_with_prefix(field, &shared_text(network), TERMS_SEEN_MAX)?
+                else {
+                    return Ok(None);
+                };
+                terms.extend(near.into_iter().filter(|term| {
+                    term.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))
+                }));
             }
             if terms.len() > TERMS_MAX {
                 return Ok(None);
@@ -177,7 +225,8 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
     }
 }
 
-/// How the text of every address in a network begins: the octets that all share. IPv6 has too many ways to write one.
+/// How the text of every address in a network begins: the octets that all share. IPv6 has too many
+/// ways to write one.
 fn shared_text(network: &IpNet) -> String {
     match network {
         IpNet::V4(network) => {
@@ -198,7 +247,11 @@ fn union(index: &IndexReader, field: Field, values: &[String]) -> Result<RowSet<
     Ok(RowSet::of(postings))
 }
 
-fn union_of_terms(index: &IndexReader, field: Field, mut terms: Vec<String>) -> Result<RowSet<'static>> {
+fn union_of_terms(
+    index: &IndexReader,
+    field: Field,
+    mut terms: Vec<String>,
+) -> Result<RowSet<'static>> {
     terms.sort_unstable();
     terms.dedup();
     let mut postings = Vec::new();

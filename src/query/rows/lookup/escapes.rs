@@ -1,11 +1,12 @@
-//! Whether a text that is not in a record's bytes may stand in its texts all the same, written with escapes: asked of every record
-//! that a substring is looked for in, so it must cost less than reading the record as JSON.
+//! Whether a text that is not in a record's bytes may stand in its texts all the same, written with
+//! escapes: asked of every record that a substring is looked for in, so it must cost less than
+//! reading the record as JSON.
 
 use crate::query::filter::hiding_escape;
 use memchr::memmem::Finder;
 
-/// How deep JSON in strings in JSON is looked for by its bytes; deeper, escapes have so many backslashes in a row that
-/// [`Hiding::is_possible`] sees them.
+/// How deep JSON in strings in JSON is looked for by its bytes; deeper, escapes have so many
+/// backslashes in a row that [`Hiding::is_possible`] sees them.
 const LEVELS: usize = 3;
 /// A newline four levels deep has so many backslashes, quotes and backslashes have more.
 const DEEPER: &[u8] = br"\\\\\\\\";
@@ -28,7 +29,8 @@ impl Hiding {
             written = written.and_then(|text| escaped(&text));
             forms.extend(written.as_ref().map(|text| Finder::new(text.as_bytes()).into_owned()));
         }
-        // Without a character that must be escaped the forms are the text itself, and only `\u` can hide it.
+        // Without a character that must be escaped the forms are the text itself, and only `\u` can
+        // hide it.
         let several = escaped(text).is_some_and(|form| form != text) && forms.len() == LEVELS;
         Self {
             escape: Finder::new(hiding_escape(text)),
@@ -38,7 +40,8 @@ impl Hiding {
         }
     }
 
-    /// Whether the text may stand in the texts of a record whose bytes do not have it. "No" is certain.
+    /// Whether the text may stand in the texts of a record whose bytes do not have it. "No" is
+    /// certain.
     pub(super) fn is_possible(&self, record: &[u8]) -> bool {
         if self.escape.find(record).is_none() {
             return false;
@@ -66,7 +69,8 @@ fn escaped(text: &str) -> Option<String> {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            // A slash is written with a backslash or without; other controls need `\u`, which is looked for.
+            // A slash is written with a backslash or without; other controls need `\u`, which is
+            // looked for.
             '/' => return None,
             _ => out.push(letter),
         }

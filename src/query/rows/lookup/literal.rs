@@ -1,17 +1,21 @@
 //! Which words a record has, for certain, in whose texts or bytes a literal stands.
 //!
-//! An index has the words of texts as they are read: escapes resolved, folded, each text by itself. A literal may also stand in
-//! the bytes of a record, or in a text that is JSON itself, as it is written there: then `\n` is two letters of the literal and
-//! the end of a word, `\u65e5` is six letters and one of a word, and `null` is no text at all. What may be read in both ways
-//! proves nothing, and only what is left is looked for.
+//! An index has the words of texts as they are read: escapes resolved, folded, each text by itself.
+//! A literal may also stand in the bytes of a record, or in a text that is JSON itself, as it is
+//! written there: then `\n` is two letters of the literal and the end of a word, `\u65e5` is six
+//! letters and one of a word, and `null` is no text at all. What may be read in both ways proves
+//! nothing, and only what is left is looked for.
 
 use crate::text::{Glob, NeedleTerms, fold, melts, words_of};
 
-/// The words of a literal that was not folded, in the bytes or the texts of a record. At an open end more may go on.
+/// The words of a literal that was not folded, in the bytes or the texts of a record. At an open
+/// end more may go on.
 pub(super) fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<NeedleTerms> {
-    // A letter that could melt into its neighbour when the record is folded (kana, Hangul, an accent) proves nothing at an open
-    // end; ASCII and ideographs never do.
-    let firm = |letter: char| letter.is_ascii() || matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}');
+    // A letter that could melt into its neighbour when the record is folded (kana, Hangul, an
+    // accent) proves nothing at an open end; ASCII and ideographs never do.
+    let firm = |letter: char| {
+        letter.is_ascii() || matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')
+    };
     words_as_written(text, open_left, open_right, &|letter| !firm(letter))
 }
 
@@ -31,26 +35,40 @@ fn may_be_json(glob: &Glob) -> bool {
     let space = [' ', '\t', '\n', '\r'];
     glob.literals().all(|(text, begins, ends)| {
         let (start, end) = (text.trim_start_matches(space), text.trim_end_matches(space));
-        (!begins || start.is_empty() || start.starts_with(['{', '['])) && (!ends || end.is_empty() || end.ends_with(['}', ']']))
+        (!begins || start.is_empty() || start.starts_with(['{', '[']))
+            && (!ends || end.is_empty() || end.ends_with(['}', ']']))
     })
 }
 
-/// The words of a literal that may stand where escapes are not resolved; `melts` tells letters that prove nothing at an open end.
-fn words_as_written(text: &str, open_left: bool, open_right: bool, melts: &dyn Fn(char) -> bool) -> Vec<NeedleTerms> {
+/// The words of a literal that may stand where escapes are not resolved; `melts` tells letters that
+/// prove nothing at an open end.
+fn words_as_written(
+    text: &str,
+    open_left: bool,
+    open_right: bool,
+    melts: &dyn Fn(char) -> bool,
+) -> Vec<NeedleTerms> {
     let mut wanted = Vec::new();
     let pieces: Vec<&str> = text.split('\\').collect();
     for (place, piece) in pieces.iter().enumerate() {
         let after = &pieces[place + 1..];
-        // Only `\u` can stand for a letter; the other escapes are signs and controls, which end a word as the backslash does.
+        // Only `\u` can stand for a letter; the other escapes are signs and controls, which end a
+        // word as the backslash does.
         let cut_right = match after.iter().find_map(|piece| piece.chars().next()) {
             Some(letter) => matches!(letter, 'u' | 'U'),
             None => open_right,
         };
-        let cut_left = if place == 0 { open_left } else { piece.starts_with(|letter: char| !letter.is_ascii() || is_escape(letter)) };
+        let cut_left = if place == 0 {
+            open_left
+        } else {
+            piece.starts_with(|letter: char| !letter.is_ascii() || is_escape(letter))
+        };
         let mut piece = *piece;
         if cut_left {
             // The rest of an escape, or of a word.
-            piece = piece.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric()).trim_start_matches(melts);
+            piece = piece
+                .trim_start_matches(|letter: char| letter.is_ascii_alphanumeric())
+                .trim_start_matches(melts);
         }
         if cut_right {
             piece = piece.trim_end_matches(melts);
@@ -108,7 +126,9 @@ mod tests {
         assert_eq!(of(r"c:\temp\new"), ["c", "new", "temp"]);
         assert_eq!(of("null"), ["null"]);
         assert_eq!(of(r#"{"a": null, "b": "x\ny"}"#), ["a", "b", "x"]);
-        let within = |text: &str| terms(words_of_glob(&Glob::literal(text).anything_before().anything_after(), false));
+        let within = |text: &str| {
+            terms(words_of_glob(&Glob::literal(text).anything_before().anything_after(), false))
+        };
         assert_eq!(within(r"\temp\new my dir"), ["my"]);
         assert_eq!(within(r"\system\drivers old"), ["drivers", "system"]);
     }
@@ -124,7 +144,10 @@ mod tests {
                 ('\n', 1..) => out.push_str("\\n"),
                 ('\t', 1..) => out.push_str("\\t"),
                 (letter, 0) | (letter @ '\0'..' ', _) => {
-                    letter.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+                    letter
+                        .encode_utf16(&mut units)
+                        .iter()
+                        .for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
                 }
                 (letter, _) => out.push(letter),
             }
@@ -134,7 +157,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is cut out of a record's bytes, or of JSON within it: its words are words of the record.
+        /// Whatever is cut out of a record's bytes, or of JSON within it: its words are words of
+        /// the record.
         #[test]
         fn words_of_what_is_written_are_words_of_what_is_read(
             text in "([abnu0/\"\\\\\n\t .-]|日|志|か|\u{3099}|e|\u{301}|ﾞ|각|가|\u{11a8}|ＡＢ|null|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,14}",

@@ -1,5 +1,5 @@
-//! Lookup: the rows that match, from posting lists and tables of ids, verified against the columns and the record where
-//! the index cannot tell for certain.
+//! Lookup: the rows that match, from posting lists and tables of ids, verified against the columns
+//! and the record where the index cannot tell for certain.
 
 mod clauses;
 mod conditions;
@@ -23,7 +23,8 @@ pub(in crate::query) use conditions::Conditions;
 use std::ops::Range;
 pub(in crate::query) use verify::{ColumnRow, fields_of};
 
-/// Candidates that are verified first while a page fills; twice as many each time, for a page that does not fill soon.
+/// Candidates that are verified first while a page fills; twice as many each time, for a page that
+/// does not fill soon.
 const VERIFY_ROWS: usize = 512;
 /// Candidates that are verified at a time at most.
 const VERIFY_ROWS_MAX: usize = 32_768;
@@ -39,7 +40,8 @@ pub(in crate::query) struct Lookup<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// Asks the index what it knows of the filter's clauses, for the rows in question; `thorough` even when one has settled it.
+    /// Asks the index what it knows of the filter's clauses, for the rows in question; `thorough`
+    /// even when one has settled it.
     pub(in crate::query) fn prepare(
         segment: &'a Segment,
         index: &'a IndexReader,
@@ -49,7 +51,8 @@ impl<'a> Lookup<'a> {
         thorough: bool,
     ) -> Result<Self> {
         let facts = Facts { rows: rows.len() as u32, ..Facts::default() };
-        let mut lookup = Self { segment, served: Vec::new(), residual: Vec::new(), sure: Vec::new(), facts };
+        let mut lookup =
+            Self { segment, served: Vec::new(), residual: Vec::new(), sure: Vec::new(), facts };
         if rows.is_empty() {
             return Ok(lookup);
         }
@@ -69,8 +72,13 @@ impl<'a> Lookup<'a> {
         Ok(lookup)
     }
 
-    /// Takes from the index what it knows of a clause. Returns, unless that is all there is to know, the rows that have it for certain.
-    fn ask(&mut self, server: &Server<'a, '_>, clause: &'a Clause) -> Result<Option<Option<RowSet<'a>>>> {
+    /// Takes from the index what it knows of a clause. Returns, unless that is all there is to
+    /// know, the rows that have it for certain.
+    fn ask(
+        &mut self,
+        server: &Server<'a, '_>,
+        clause: &'a Clause,
+    ) -> Result<Option<Option<RowSet<'a>>>> {
         if let Some(docs) = server.excluded(clause)? {
             let size = docs.size();
             self.served.push(Served { docs, negated: true, size });
@@ -79,7 +87,8 @@ impl<'a> Lookup<'a> {
         let Some(found) = server.serve(clause)? else { return Ok(Some(None)) };
         for docs in found.required {
             let size = docs.size();
-            self.facts.narrowest = Some(self.facts.narrowest.map_or(size, |narrowest| narrowest.min(size)));
+            self.facts.narrowest =
+                Some(self.facts.narrowest.map_or(size, |narrowest| narrowest.min(size)));
             if size == 0 {
                 self.facts.absent.get_or_insert_with(|| clause.to_string());
             }
@@ -98,10 +107,17 @@ impl<'a> Lookup<'a> {
         &self.facts
     }
 
-    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to verify them.
-    pub(in crate::query) fn rows(self, rows: Range<u32>, limit: Option<usize>, work: &mut VerifyWork<'_>) -> Result<Rows> {
+    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to
+    /// verify them.
+    pub(in crate::query) fn rows(
+        self,
+        rows: Range<u32>,
+        limit: Option<usize>,
+        work: &mut VerifyWork<'_>,
+    ) -> Result<Rows> {
         if self.served.is_empty() && self.residual.is_empty() {
-            let end = limit.map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
+            let end = limit
+                .map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
             return Ok(Rows::Range(rows.start..end));
         }
         let within = rows.clone();
@@ -113,7 +129,9 @@ impl<'a> Lookup<'a> {
         }
         // What all clauses that are left have for certain needs no reading.
         let sure: Option<Vec<RowSet<'a>>> = self.sure.into_iter().collect();
-        let mut sure = sure.map(|sure| Intersection::new(sure.into_iter().map(Served::of).collect(), within)).transpose()?;
+        let mut sure = sure
+            .map(|sure| Intersection::new(sure.into_iter().map(Served::of).collect(), within))
+            .transpose()?;
         let mut found = Vec::new();
         let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
         loop {

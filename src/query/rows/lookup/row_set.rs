@@ -35,8 +35,8 @@ pub(super) enum RowSet<'a> {
     Coded(CodedRows<'a>),
 }
 
-/// Rows by their codes in a field of few values. Asking a row for its code is less than looking for the row in a posting list, so
-/// posting lists are only opened to lead.
+/// Rows by their codes in a field of few values. Asking a row for its code is less than looking for
+/// the row in a posting list, so posting lists are only opened to lead.
 pub(super) struct CodedRows<'a> {
     pub(super) codes: &'a Codes,
     pub(super) wanted: WantedCodes,
@@ -118,13 +118,16 @@ impl<'a> RowSet<'a> {
     pub(super) fn size(&self) -> u32 {
         match self {
             Self::Postings(postings) => postings.size_hint(),
-            Self::Union(postings, rows) => postings.iter().map(DocSet::size_hint).fold(rows.len() as u32, u32::saturating_add),
+            Self::Union(postings, rows) => {
+                postings.iter().map(DocSet::size_hint).fold(rows.len() as u32, u32::saturating_add)
+            }
             Self::List(rows) => rows.len() as u32,
             Self::Coded(coded) => coded.size,
         }
     }
 
-    /// The same rows as one ascending walk within `rows`; `leads` if it is the one that proposes rows.
+    /// The same rows as one ascending walk within `rows`; `leads` if it is the one that proposes
+    /// rows.
     fn walk(self, rows: &Range<u32>, leads: bool) -> Result<RowIterator<'a>> {
         Ok(match self {
             Self::Postings(postings) => RowIterator::Postings(postings),
@@ -144,18 +147,28 @@ impl<'a> RowSet<'a> {
             Self::Coded(coded) if leads => {
                 let sparse = coded.size <= coded.index.rows() / SPARSE_SHARE;
                 if sparse && !coded.terms.is_empty() {
-                    let postings = coded.terms.iter().map(|term| coded.index.postings(coded.field, term));
-                    let postings: Vec<SegmentPostings> = postings.filter_map(Result::transpose).collect::<Result<_>>()?;
+                    let postings =
+                        coded.terms.iter().map(|term| coded.index.postings(coded.field, term));
+                    let postings: Vec<SegmentPostings> =
+                        postings.filter_map(Result::transpose).collect::<Result<_>>()?;
                     return RowSet::of(postings).walk(rows, true);
                 }
-                RowIterator::Gathered { coded, found: Vec::new(), at: 0, next: rows.start, end: rows.end, step: GATHER_ROWS }
+                RowIterator::Gathered {
+                    coded,
+                    found: Vec::new(),
+                    at: 0,
+                    next: rows.start,
+                    end: rows.end,
+                    step: GATHER_ROWS,
+                }
             }
             Self::Coded(coded) => RowIterator::Coded(coded),
         })
     }
 }
 
-/// Rows of a range in order and once each. Many are marked in a map of the range, which costs less than sorting them.
+/// Rows of a range in order and once each. Many are marked in a map of the range, which costs less
+/// than sorting them.
 pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
     let inside = list.iter().all(|row| rows.contains(row));
     if list.len() < rows.len() / MAPPED_SHARE || !inside {
@@ -181,7 +194,8 @@ pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
 
 /// Rows are put in order by a map where they are at least one in so many.
 const MAPPED_SHARE: usize = 64;
-/// A value that fewer rows than one in so many have leads by its posting list, others by their codes.
+/// A value that fewer rows than one in so many have leads by its posting list, others by their
+/// codes.
 const SPARSE_SHARE: u32 = 8;
 /// Rows whose codes are looked at first when codes lead; twice as many each time.
 const GATHER_ROWS: u32 = 1_024;
@@ -215,8 +229,8 @@ enum RowIterator<'a> {
 }
 
 impl RowIterator<'_> {
-    /// The first row at or after `target`; [`TERMINATED`] when there is none. Targets must not descend. Of codes that do not
-    /// lead: `target` or some row after it.
+    /// The first row at or after `target`; [`TERMINATED`] when there is none. Targets must not
+    /// descend. Of codes that do not lead: `target` or some row after it.
     #[inline]
     fn seek(&mut self, target: u32) -> u32 {
         match self {
@@ -285,8 +299,11 @@ impl<'a> Intersection<'a> {
     /// The next rows, at most `limit`.
     pub(super) fn take(&mut self, limit: usize) -> Vec<u32> {
         // One list is all there is to it.
-        if let ([RowIterator::List { list, .. }], [], usize::MAX) = (self.required.as_mut_slice(), self.excluded.as_slice(), limit) {
-            let rows = list.partition_point(|row| *row < self.next)..list.partition_point(|row| *row < self.end);
+        if let ([RowIterator::List { list, .. }], [], usize::MAX) =
+            (self.required.as_mut_slice(), self.excluded.as_slice(), limit)
+        {
+            let rows = list.partition_point(|row| *row < self.next)
+                ..list.partition_point(|row| *row < self.end);
             self.next = self.end;
             let mut list = std::mem::take(list);
             list.truncate(rows.end);

@@ -1,4 +1,5 @@
-//! Verification of candidates: the clauses that the index cannot answer, put to the columns and the record of each row.
+//! Verification of candidates: the clauses that the index cannot answer, put to the columns and the
+//! record of each row.
 
 use crate::decode;
 use crate::error::Result;
@@ -34,7 +35,9 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
         match clause {
             Clause::Field(condition) => fields.push(condition.field),
             Clause::Record(_) => fields.push(Field::Original),
-            Clause::Any(clauses) | Clause::All(clauses) => clauses.iter().for_each(|clause| gather(clause, fields)),
+            Clause::Any(clauses) | Clause::All(clauses) => {
+                clauses.iter().for_each(|clause| gather(clause, fields))
+            }
             Clause::Not(clause) => gather(clause, fields),
         }
     }
@@ -45,12 +48,18 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
     fields
 }
 
-/// Candidates up to this many are verified by decoding their records: a page of records for each, instead of a page of every column
-/// and what it takes to set up their readers.
+/// Candidates up to this many are verified by decoding their records: a page of records for each,
+/// instead of a page of every column and what it takes to set up their readers.
 const DECODED_ROWS: usize = 64;
 
 /// Appends to `found` those of `rows` that hold the clauses.
-pub(super) fn verify(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut VerifyWork<'_>) -> Result<()> {
+pub(super) fn verify(
+    segment: &Segment,
+    clauses: &[&Clause],
+    rows: &[u32],
+    found: &mut Vec<u32>,
+    work: &mut VerifyWork<'_>,
+) -> Result<()> {
     work.examined += rows.len() as u64;
     let fields = fields_of(clauses.iter().copied());
     if fields == [Field::Original] && by_record(segment, clauses, rows, found, work)? {
@@ -98,7 +107,8 @@ impl FilterSubject for RawRecord<'_> {
     }
 }
 
-/// So many tests are put to a record one by one; for more its texts are gathered first, once for all.
+/// So many tests are put to a record one by one; for more its texts are gathered first, once for
+/// all.
 const TESTS_ALONE: usize = 3;
 
 /// How many tests of the record a clause is made of.
@@ -122,13 +132,22 @@ fn holds_alone(clause: &Clause, record: &str) -> bool {
     }
 }
 
-/// The same for clauses that ask for nothing but the record, page by page; `false` if the file is not read so.
-fn by_record(segment: &Segment, clauses: &[&Clause], rows: &[u32], found: &mut Vec<u32>, work: &mut VerifyWork<'_>) -> Result<bool> {
+/// The same for clauses that ask for nothing but the record, page by page; `false` if the file is
+/// not read so.
+fn by_record(
+    segment: &Segment,
+    clauses: &[&Clause],
+    rows: &[u32],
+    found: &mut Vec<u32>,
+    work: &mut VerifyWork<'_>,
+) -> Result<bool> {
     let data = segment.data()?;
     let Some(mut records) = data.records(rows.len())? else { return Ok(false) };
     // A text that is searched for needs its searcher made once, not once a record.
     let substring = match clauses {
-        [Clause::Record(RecordTest::Substring(text))] => Some((Finder::new(text.as_bytes()), Hiding::of(text))),
+        [Clause::Record(RecordTest::Substring(text))] => {
+            Some((Finder::new(text.as_bytes()), Hiding::of(text)))
+        }
         _ => None,
     };
     let cost = cost_of(clauses.iter().copied());

@@ -1,7 +1,8 @@
-//! The parts of segments that are open: footers of Parquet files with their page indexes, indexes with their dictionaries. They
-//! stay open for the next question until together they are larger than a budget; then those that were not asked for lately
-//! are closed, and open again when they are needed. Who is using one keeps it until done. A small part of the budget is for pages
-//! of records.
+//! The parts of segments that are open: footers of Parquet files with their page indexes, indexes
+//! with their dictionaries. They stay open for the next question until together they are larger
+//! than a budget; then those that were not asked for lately are closed, and open again when they
+//! are needed. Who is using one keeps it until done. A small part of the budget is for pages of
+//! records.
 
 use crate::error::Result;
 use crate::storage::segment::cache::pages::{PageKey, Pages, RecordPage};
@@ -27,7 +28,12 @@ const PAGES_SHARE: u64 = 16;
 
 impl Default for Opened {
     fn default() -> Self {
-        Self { budget: AtomicU64::new(OPEN_BYTES), bytes: AtomicU64::new(0), parts: Mutex::default(), pages: Pages::default() }
+        Self {
+            budget: AtomicU64::new(OPEN_BYTES),
+            bytes: AtomicU64::new(0),
+            parts: Mutex::default(),
+            pages: Pages::default(),
+        }
     }
 }
 
@@ -36,7 +42,8 @@ impl Default for Opened {
 pub struct OpenParts {
     /// Parts: a segment has two, its data file and its index.
     pub parts: usize,
-    /// Bytes of memory that they take, unpacked pages of records with them. Mapped index files are the system's to keep or give up, and not counted.
+    /// Bytes of memory that they take, unpacked pages of records with them. Mapped index files are
+    /// the system's to keep or give up, and not counted.
     pub bytes: u64,
     /// Bytes that they may take.
     pub budget: u64,
@@ -137,7 +144,10 @@ impl<T: std::fmt::Debug + Send + Sync + 'static> LazyPart<T> {
     }
 
     /// The part; `open` gives it and its size in memory if it is not open.
-    pub(in crate::storage::segment) fn get(&self, open: impl FnOnce() -> Result<(T, u64)>) -> Result<Arc<T>> {
+    pub(in crate::storage::segment) fn get(
+        &self,
+        open: impl FnOnce() -> Result<(T, u64)>,
+    ) -> Result<Arc<T>> {
         if let Some(part) = &*self.open.read().unwrap_or_else(PoisonError::into_inner) {
             if !self.asked.load(Ordering::Relaxed) {
                 self.asked.store(true, Ordering::Relaxed);
@@ -200,7 +210,8 @@ mod tests {
         (0..3).for_each(get);
         (0..3).for_each(get);
         assert_eq!((opens.get(), all.now()), (3, OpenParts { parts: 3, bytes: 300, budget: 300 }));
-        // All were asked for, so the oldest goes; the next one was spared once, and is not again unless it is asked for.
+        // All were asked for, so the oldest goes; the next one was spared once, and is not again
+        // unless it is asked for.
         get(3);
         assert_eq!(all.now().bytes, 300);
         get(1);
@@ -218,13 +229,20 @@ mod tests {
         all.set_budget(0);
         let part = LazyPart::new(&all);
         let held = part.get(|| Ok(("held", 10))).expect("opens");
-        assert_eq!((*held, all.now().bytes), ("held", 0), "above a budget of nothing it is closed, and used");
+        assert_eq!(
+            (*held, all.now().bytes),
+            ("held", 0),
+            "above a budget of nothing it is closed, and used"
+        );
         all.set_budget(100);
         let other = LazyPart::new(&all);
         other.get(|| Ok(("other", 60))).expect("opens");
         assert_eq!(all.now(), OpenParts { parts: 1, bytes: 60, budget: 100 });
         drop(other);
         assert_eq!(all.now(), OpenParts { parts: 0, bytes: 0, budget: 100 });
-        assert!(part.get(|| Err(crate::error::Error::internal("a disk that fails"))).is_err(), "an error is not kept");
+        assert!(
+            part.get(|| Err(crate::error::Error::internal("a disk that fails"))).is_err(),
+            "an error is not kept"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Unpacked pages of records that were read last, over all segments: what a question has verified it shows next, and a page of a list begins
-//! where the one before ended. Bounded in bytes; the oldest go first.
+//! Unpacked pages of records that were read last, over all segments: what a question has verified
+//! it shows next, and a page of a list begins where the one before ended. Bounded in bytes; the
+//! oldest go first.
 
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -49,7 +50,12 @@ impl Pages {
     }
 
     /// Keeps a page as long as younger ones leave room for it in `budget` bytes.
-    pub(in crate::storage::segment) fn keep(&self, key: PageKey, page: &Arc<RecordPage>, budget: usize) {
+    pub(in crate::storage::segment) fn keep(
+        &self,
+        key: PageKey,
+        page: &Arc<RecordPage>,
+        budget: usize,
+    ) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been sooner.
         if kept.pages.insert(key, Arc::clone(page)).is_none() {
@@ -77,17 +83,25 @@ mod tests {
     #[test]
     fn the_oldest_pages_go_when_there_is_no_room() {
         let pages = Pages::default();
-        let page = |size: usize| Arc::new(RecordPage { bytes: vec![7; size], places: vec![0..3, 3..size as u32] });
+        let page = |size: usize| {
+            Arc::new(RecordPage { bytes: vec![7; size], places: vec![0..3, 3..size as u32] })
+        };
         let room = 3 * page(1_000).size();
         for number in 0..5 {
             pages.keep((1, number), &page(1_000), room);
         }
-        assert_eq!((0..5).map(|number| pages.get((1, number)).is_some()).collect::<Vec<_>>(), [false, false, true, true, true]);
+        assert_eq!(
+            (0..5).map(|number| pages.get((1, number)).is_some()).collect::<Vec<_>>(),
+            [false, false, true, true, true]
+        );
         assert_eq!((pages.bytes(), pages.get((2, 4)).is_none()), (room, true));
         pages.keep((1, 4), &page(1_000), room);
         assert_eq!(pages.bytes(), room, "a page that is there already is counted once");
         assert_eq!(pages.get((1, 4)).expect("kept").record(0), [7; 3]);
         pages.keep((1, 9), &page(10_000), room);
-        assert!(pages.bytes() == 0 && pages.get((1, 9)).is_none(), "one that is larger than all room is not kept");
+        assert!(
+            pages.bytes() == 0 && pages.get((1, 9)).is_none(),
+            "one that is larger than all room is not kept"
+        );
     }
 }

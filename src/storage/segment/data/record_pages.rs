@@ -1,15 +1,17 @@
-//! Reads records out of the data file by row, one data page at a time: what a list page needs of a segment is some records
-//! and little else, and setting up a reader of columns costs more than unpacking the page that holds them.
+//! Reads records out of the data file by row, one data page at a time: what a list page needs of a
+//! segment is some records and little else, and setting up a reader of columns costs more than
+//! unpacking the page that holds them.
 //!
-//! The record column is written in one way only: data pages of version 1, packed by zstd, values as length and bytes, none absent.
-//! Parquet's page index says where each page lies; the head of a page is a Thrift structure in its compact form (parquet-format,
-//! `PageHeader`), of which the type, the two sizes and the encoding are read.
+//! The record column is written in one way only: data pages of version 1, packed by zstd, values as
+//! length and bytes, none absent. Parquet's page index says where each page lies; the head of a
+//! page is a Thrift structure in its compact form (parquet-format, `PageHeader`), of which the
+//! type, the two sizes and the encoding are read.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
 use crate::storage::segment::cache::open_parts::Opened;
 use crate::storage::segment::cache::pages::RecordPage;
-use crate::storage::segment::reader::PositionedFile;
+use crate::storage::segment::file::positioned::PositionedFile;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Compression;
@@ -18,7 +20,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Pages above this size, unpacked, are not believed: a page holds about 48 KiB, or one record of at most a MiB.
+/// Pages above this size, unpacked, are not believed: a page holds about 48 KiB, or one record of
+/// at most a MiB.
 const PAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Reads the records of one segment.
@@ -35,7 +38,8 @@ pub struct RecordReader<'a> {
     bytes_read: u64,
 }
 
-/// What reading pages needs: a question reads a few of each of many segments, so a thread keeps it from one to the next.
+/// What reading pages needs: a question reads a few of each of many segments, so a thread keeps it
+/// from one to the next.
 #[derive(Default)]
 struct Scratch {
     unpacker: Option<zstd::bulk::Decompressor<'static>>,
@@ -93,14 +97,24 @@ impl<'a> RecordReader<'a> {
         let mut first = 0;
         for (group, pages) in metadata.row_groups().iter().zip(index) {
             let column = group.column(leaf);
-            if !matches!(column.compression(), Compression::ZSTD(_)) || column.dictionary_page_offset().is_some() {
+            if !matches!(column.compression(), Compression::ZSTD(_))
+                || column.dictionary_page_offset().is_some()
+            {
                 return Ok(None);
             }
             let rows = first..first + group.num_rows() as u32;
             first = rows.end;
             groups.push(RowGroupPages { rows, pages: pages[leaf].page_locations() });
         }
-        Ok(Some(Self { file, groups, rows: 0..0, scratch: SCRATCH.with(RefCell::take), shared: None, keep, bytes_read: 0 }))
+        Ok(Some(Self {
+            file,
+            groups,
+            rows: 0..0,
+            scratch: SCRATCH.with(RefCell::take),
+            shared: None,
+            keep,
+            bytes_read: 0,
+        }))
     }
 
     /// The record of a row. Rows in ascending order unpack each page once.
@@ -108,7 +122,8 @@ impl<'a> RecordReader<'a> {
     /// # Errors
     /// A file that is damaged.
     pub fn record(&mut self, row: u32) -> Result<&str> {
-        std::str::from_utf8(self.bytes(row)?).map_err(|cause| damaged("a record is no text").because(cause))
+        std::str::from_utf8(self.bytes(row)?)
+            .map_err(|cause| damaged("a record is no text").because(cause))
     }
 
     /// The bytes of the record of a row.
@@ -129,12 +144,21 @@ impl<'a> RecordReader<'a> {
     }
 
     fn load(&mut self, row: u32) -> Result<()> {
-        let group = self.groups.iter().find(|group| group.rows.contains(&row)).ok_or_else(|| damaged("no such row"))?;
+        let group = self
+            .groups
+            .iter()
+            .find(|group| group.rows.contains(&row))
+            .ok_or_else(|| damaged("no such row"))?;
         let inside = i64::from(row - group.rows.start);
-        let number = group.pages.partition_point(|page| page.first_row_index <= inside).saturating_sub(1);
-        let location = group.pages.get(number).ok_or_else(|| damaged("a row group without pages"))?;
+        let number =
+            group.pages.partition_point(|page| page.first_row_index <= inside).saturating_sub(1);
+        let location =
+            group.pages.get(number).ok_or_else(|| damaged("a row group without pages"))?;
         let first = group.rows.start + location.first_row_index as u32;
-        let end = group.pages.get(number + 1).map_or(group.rows.end, |next| group.rows.start + next.first_row_index as u32);
+        let end = group
+            .pages
+            .get(number + 1)
+            .map_or(group.rows.end, |next| group.rows.start + next.first_row_index as u32);
         self.rows = 0..0;
         let key = self.keep.map(|(opened, segment)| (opened, (segment, first)));
         self.shared = key.and_then(|(opened, key)| opened.page(key));
@@ -161,7 +185,12 @@ impl<'a> RecordReader<'a> {
 }
 
 /// Unpacks a page of so many records.
-fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Bytes, records: usize, into: &mut RecordPage) -> Result<()> {
+fn unpack(
+    unpacker: &mut Option<zstd::bulk::Decompressor<'static>>,
+    bytes: &Bytes,
+    records: usize,
+    into: &mut RecordPage,
+) -> Result<()> {
     let (size, packed) = body(bytes)?;
     let RecordPage { bytes: page, places } = into;
     page.clear();
@@ -169,11 +198,14 @@ fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Byte
     let unpacker = match unpacker {
         Some(unpacker) => unpacker,
         None => {
-            let new = zstd::bulk::Decompressor::new().context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
+            let new = zstd::bulk::Decompressor::new()
+                .context(ErrorKind::Internal, || "cannot unpack zstd".to_owned())?;
             unpacker.insert(new)
         }
     };
-    let unpacked = unpacker.decompress_to_buffer(packed, page).map_err(|cause| damaged("unpacking").because(cause))?;
+    let unpacked = unpacker
+        .decompress_to_buffer(packed, page)
+        .map_err(|cause| damaged("unpacking").because(cause))?;
     if unpacked != size {
         return Err(damaged("its size"));
     }
@@ -182,7 +214,8 @@ fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Byte
     let mut at = 0;
     while at < page.len() {
         let length = page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
-        let (start, length) = (at + 4, u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
+        let (start, length) =
+            (at + 4, u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
         at = start + length;
         places.push(start as u32..at as u32);
     }
@@ -195,9 +228,11 @@ fn unpack(unpacker: &mut Option<zstd::bulk::Decompressor<'static>>, bytes: &Byte
 /// The unpacked size of a page of records, and its packed bytes.
 fn body(page: &Bytes) -> Result<(usize, &[u8])> {
     let mut head = ThriftReader { bytes: page, at: 0 };
-    // Fields 1, 2 and 3: the type of the page (0 is a data page), the unpacked size, the packed size.
+    // Fields 1, 2 and 3: the type of the page (0 is a data page), the unpacked size, the packed
+    // size.
     let [kind, unpacked, packed] = [head.number(1)?, head.number(1)?, head.number(1)?];
-    // Field 4 may be a checksum; field 5 describes the data page: how many values, and their encoding (0 is plain).
+    // Field 4 may be a checksum; field 5 describes the data page: how many values, and their
+    // encoding (0 is plain).
     let mut step = head.byte()?;
     if step == 0x15 {
         head.varint()?;
@@ -208,7 +243,10 @@ fn body(page: &Bytes) -> Result<(usize, &[u8])> {
     }
     let _values = head.number(1)?;
     let encoding = head.number(1)?;
-    let (unpacked, packed) = (usize::try_from(unpacked).unwrap_or(usize::MAX), usize::try_from(packed).unwrap_or(usize::MAX));
+    let (unpacked, packed) = (
+        usize::try_from(unpacked).unwrap_or(usize::MAX),
+        usize::try_from(packed).unwrap_or(usize::MAX),
+    );
     if kind != 0 || encoding != 0 || unpacked > PAGE_BYTES_MAX || packed > page.len() {
         return Err(damaged("not of the form that is written here"));
     }

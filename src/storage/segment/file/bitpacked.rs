@@ -25,7 +25,8 @@ pub(in crate::storage::segment) fn pack(values: &[u64], bits: u8, out: &mut Vec<
     packer.flush(out).expect("writing to memory does not fail");
 }
 
-/// Bytes before the packed numbers: how many there are, the least of them, and the bits of each above it.
+/// Bytes before the packed numbers: how many there are, the least of them, and the bits of each
+/// above it.
 const HEAD: usize = 4 + 8 + 1;
 
 /// Appends a list of numbers that [`Packed`] reads.
@@ -54,7 +55,11 @@ impl PackedNumbers {
     /// # Errors
     /// Bytes that are no such list.
     pub(in crate::storage::segment) fn split(bytes: OwnedBytes) -> Result<(Self, OwnedBytes)> {
-        let damaged = || Error::corrupt("a list of numbers in the index is damaged; `annals check --rebuild-index` makes it anew");
+        let damaged = || {
+            Error::corrupt(
+                "a list of numbers in the index is damaged; `annals check --rebuild-index` makes it anew",
+            )
+        };
         if bytes.len() < HEAD {
             return Err(damaged());
         }
@@ -92,7 +97,11 @@ impl PackedNumbers {
 
     /// Hands over the numbers from one place up to another, in their order.
     #[inline]
-    pub(in crate::storage::segment) fn each(&self, places: std::ops::Range<u32>, mut take: impl FnMut(i64)) {
+    pub(in crate::storage::segment) fn each(
+        &self,
+        places: std::ops::Range<u32>,
+        mut take: impl FnMut(i64),
+    ) {
         const STEP: u32 = 256;
         let mut buffer = [0_u64; STEP as usize];
         let mut start = places.start;
@@ -134,7 +143,10 @@ mod tests {
         let mut bytes = Vec::new();
         write_packed(&[5, 900, 17], &mut bytes);
         for length in 0..bytes.len() {
-            assert!(PackedNumbers::split(OwnedBytes::new(bytes[..length].to_vec())).is_err(), "{length}");
+            assert!(
+                PackedNumbers::split(OwnedBytes::new(bytes[..length].to_vec())).is_err(),
+                "{length}"
+            );
         }
     }
 }

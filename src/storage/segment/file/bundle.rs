@@ -16,7 +16,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
-use tantivy::directory::{DirectoryLock, FileHandle, FileSlice, Lock, MmapDirectory, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
+use tantivy::directory::{
+    DirectoryLock, FileHandle, FileSlice, Lock, MmapDirectory, OwnedBytes, WatchCallback,
+    WatchHandle, WritePtr,
+};
 use tantivy::{Directory, HasLen};
 
 const MAGIC: &[u8; 8] = b"ANNALIDX";
@@ -47,7 +50,8 @@ impl BundleWriter {
     }
 
     pub(in crate::storage::segment) fn finish(mut self) -> Vec<u8> {
-        let footer = serde_json::to_vec(&Footer { version: VERSION, files: self.files }).expect("names and numbers are valid JSON");
+        let footer = serde_json::to_vec(&Footer { version: VERSION, files: self.files })
+            .expect("names and numbers are valid JSON");
         self.bytes.extend_from_slice(&footer);
         self.bytes.extend_from_slice(&(footer.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
@@ -64,45 +68,71 @@ pub(in crate::storage::segment) struct Bundle {
 
 impl Bundle {
     /// Maps the bundle at `path`; what is read of it is what the mark says.
-    pub(in crate::storage::segment) fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
+    pub(in crate::storage::segment) fn open(
+        path: &Path,
+        mark: &FileMark,
+        health: &Arc<Health>,
+    ) -> Result<Self> {
         let shown = path.display();
         let folder = path.parent().unwrap_or(Path::new("."));
         let name = path.file_name().map(Path::new).unwrap_or(path);
-        let directory = MmapDirectory::open(folder).context(ErrorKind::Unavailable, || format!("cannot open {}", folder.display()))?;
+        let directory = MmapDirectory::open(folder)
+            .context(ErrorKind::Unavailable, || format!("cannot open {}", folder.display()))?;
         let file = match directory.open_read(name) {
-            Err(OpenReadError::FileDoesNotExist(_)) => return Err(Error::corrupt(format!("{shown} is missing"))),
+            Err(OpenReadError::FileDoesNotExist(_)) => {
+                return Err(Error::corrupt(format!("{shown} is missing")));
+            }
             opened => opened.context(ErrorKind::Unavailable, || format!("cannot map {shown}"))?,
         };
         let checked = || {
             if file.len() as u64 != mark.bytes {
-                return Err(Error::corrupt(format!("{} bytes instead of {}", file.len(), mark.bytes)));
+                return Err(Error::corrupt(format!(
+                    "{} bytes instead of {}",
+                    file.len(),
+                    mark.bytes
+                )));
             }
             let blocks = Blocks::of(mark)?;
-            Self::read(&FileSlice::new(Arc::new(Checked { file, blocks, health: Arc::clone(health) })))
+            Self::read(&FileSlice::new(Arc::new(Checked {
+                file,
+                blocks,
+                health: Arc::clone(health),
+            })))
         };
         checked().map_err(|error| error.at(shown))
     }
 
     fn read(file: &FileSlice) -> Result<Self> {
-        let damaged = |what: &str| Error::corrupt(format!("the index is damaged ({what}); `annals check --rebuild-index` makes it anew"));
+        let damaged = |what: &str| {
+            Error::corrupt(format!(
+                "the index is damaged ({what}); `annals check --rebuild-index` makes it anew"
+            ))
+        };
         let length = file.len();
         if length < MAGIC.len() + TRAILER {
             return Err(damaged("too short"));
         }
-        let read = |from: usize, to: usize| file.slice(from..to).read_bytes().map_err(|cause| damaged("unreadable").because(cause));
+        let read = |from: usize, to: usize| {
+            file.slice(from..to).read_bytes().map_err(|cause| damaged("unreadable").because(cause))
+        };
         let trailer = read(length - TRAILER, length)?;
         if &trailer[8..] != MAGIC || &read(0, MAGIC.len())?[..] != MAGIC {
             return Err(damaged("no magic number"));
         }
-        let number = |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
-        let footer_start = (length - TRAILER).checked_sub(number(0) as usize).ok_or_else(|| damaged("footer length"))?;
+        let number =
+            |at: usize| u32::from_le_bytes(trailer[at..at + 4].try_into().expect("four bytes"));
+        let footer_start = (length - TRAILER)
+            .checked_sub(number(0) as usize)
+            .ok_or_else(|| damaged("footer length"))?;
         let footer_bytes = read(footer_start, length - TRAILER)?;
         if crc32c::crc32c(&footer_bytes) != number(4) {
             return Err(damaged("footer checksum"));
         }
-        let footer: Footer = serde_json::from_slice(&footer_bytes).map_err(|cause| damaged("footer").because(cause))?;
+        let footer: Footer = serde_json::from_slice(&footer_bytes)
+            .map_err(|cause| damaged("footer").because(cause))?;
         if footer.version != VERSION {
-            let what = format!("the index has version {}, this annals reads {VERSION}", footer.version);
+            let what =
+                format!("the index has version {}, this annals reads {VERSION}", footer.version);
             return Err(Error::new(ErrorKind::Version, what));
         }
         let mut files = BTreeMap::new();
@@ -123,7 +153,10 @@ impl Bundle {
 
     /// A file of the bundle.
     pub(in crate::storage::segment) fn file(&self, name: &str) -> Result<FileSlice> {
-        self.files.get(Path::new(name)).cloned().ok_or_else(|| Error::corrupt(format!("the index has no {name}")))
+        self.files
+            .get(Path::new(name))
+            .cloned()
+            .ok_or_else(|| Error::corrupt(format!("the index has no {name}")))
     }
 }
 
@@ -143,7 +176,9 @@ impl HasLen for Checked {
 
 impl FileHandle for Checked {
     fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
-        let read = |range: Range<u64>| self.file.read_bytes_slice(range.start as usize..range.end as usize);
+        let read = |range: Range<u64>| {
+            self.file.read_bytes_slice(range.start as usize..range.end as usize)
+        };
         let checked = self.blocks.check(range.start as u64..range.end as u64, read);
         checked.inspect_err(|cause| {
             if is_damage(cause) {
@@ -179,8 +214,12 @@ impl Directory for Bundle {
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
-        let file = self.files.get(path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))?;
-        let bytes = file.read_bytes().map_err(|cause| OpenReadError::IoError { io_error: Arc::new(cause), filepath: path.to_owned() })?;
+        let file =
+            self.files.get(path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))?;
+        let bytes = file.read_bytes().map_err(|cause| OpenReadError::IoError {
+            io_error: Arc::new(cause),
+            filepath: path.to_owned(),
+        })?;
         Ok(bytes.to_vec())
     }
 
@@ -226,15 +265,20 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_the_footer_and_every_cut_is_refused() {
         let good = written();
-        let footer_start =
-            good.len() - TRAILER - u32::from_le_bytes(good[good.len() - 16..good.len() - 12].try_into().expect("four")) as usize;
+        let footer_start = good.len()
+            - TRAILER
+            - u32::from_le_bytes(good[good.len() - 16..good.len() - 12].try_into().expect("four"))
+                as usize;
         for bit in footer_start * 8..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(Bundle::read(&FileSlice::from(bad)).is_err(), "bit {bit}");
         }
         for length in 0..good.len() {
-            assert!(Bundle::read(&FileSlice::from(good[..length].to_vec())).is_err(), "length {length}");
+            assert!(
+                Bundle::read(&FileSlice::from(good[..length].to_vec())).is_err(),
+                "length {length}"
+            );
         }
     }
 }

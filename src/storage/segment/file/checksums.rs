@@ -1,8 +1,10 @@
-//! Checksums of a file by blocks of 16 KiB: what is read is compared before it is believed, once for each block.
+//! Checksums of a file by blocks of 16 KiB: what is read is compared before it is believed, once
+//! for each block.
 //!
-//! Neither Parquet nor tantivy notices every flipped bit: a changed page may unpack into other values, a changed posting list
-//! into other rows. The SHA-256 of a file finds that, but takes the whole file; a block takes a few microseconds. A question
-//! touches a few hundred bytes of many parts, so blocks are small: four bytes of checksum each.
+//! Neither Parquet nor tantivy notices every flipped bit: a changed page may unpack into other
+//! values, a changed posting list into other rows. The SHA-256 of a file finds that, but takes the
+//! whole file; a block takes a few microseconds. A question touches a few hundred bytes of many
+//! parts, so blocks are small: four bytes of checksum each.
 
 use crate::error::{Error, Result};
 use crate::storage::segment::manifest::FileMark;
@@ -19,7 +21,10 @@ pub(in crate::storage::segment) const OLD_BLOCK_BYTES: u32 = 64 << 10;
 
 /// The checksums (CRC32C) of the blocks of a file, as a text.
 pub(in crate::storage::segment) fn checksums(bytes: &[u8]) -> String {
-    let sums: Vec<u8> = bytes.chunks(BLOCK_BYTES as usize).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
+    let sums: Vec<u8> = bytes
+        .chunks(BLOCK_BYTES as usize)
+        .flat_map(|block| crc32c::crc32c(block).to_le_bytes())
+        .collect();
     STANDARD.encode(sums)
 }
 
@@ -34,7 +39,8 @@ pub(in crate::storage::segment) struct Blocks {
 }
 
 impl Blocks {
-    /// The blocks of a file. Without checksums, as files were written at first, everything is believed.
+    /// The blocks of a file. Without checksums, as files were written at first, everything is
+    /// believed.
     ///
     /// # Errors
     /// Checksums that are not those of such a file.
@@ -42,7 +48,10 @@ impl Blocks {
         let wrong = || Error::corrupt("the manifest's checksums are not those of its file");
         let (length, size) = (mark.bytes, u64::from(mark.block_bytes));
         let sums = STANDARD.decode(&mark.blocks).map_err(|_| wrong())?;
-        let sums: Vec<u32> = sums.chunks_exact(4).map(|sum| u32::from_le_bytes(sum.try_into().expect("four bytes"))).collect();
+        let sums: Vec<u32> = sums
+            .chunks_exact(4)
+            .map(|sum| u32::from_le_bytes(sum.try_into().expect("four bytes")))
+            .collect();
         if !sums.is_empty() && (size == 0 || sums.len() as u64 != length.div_ceil(size)) {
             return Err(wrong());
         }
@@ -77,13 +86,17 @@ impl Blocks {
             return Ok(());
         }
         if range.end > self.length {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a range beyond the end of the file"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a range beyond the end of the file",
+            ));
         }
         for block in range.start / self.size..=(range.end - 1) / self.size {
             if !self.was_compared(block) {
                 let bytes = self.range(block);
                 if crc32c::crc32c(read(bytes.clone())?.as_ref()) != self.sums[block as usize] {
-                    let what = format!("bytes {} to {} are not what was written", bytes.start, bytes.end);
+                    let what =
+                        format!("bytes {} to {} are not what was written", bytes.start, bytes.end);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                 }
                 self.seen[block as usize / 64].fetch_or(1_u64 << (block % 64), Ordering::Relaxed);
@@ -93,9 +106,14 @@ impl Blocks {
     }
 
     /// Every block that is not what was written.
-    pub(in crate::storage::segment) fn damaged<B: AsRef<[u8]>>(&self, read: impl Fn(Range<u64>) -> io::Result<B>) -> Vec<Range<u64>> {
+    pub(in crate::storage::segment) fn damaged<B: AsRef<[u8]>>(
+        &self,
+        read: impl Fn(Range<u64>) -> io::Result<B>,
+    ) -> Vec<Range<u64>> {
         let ranges = (0..self.sums.len() as u64).map(|block| self.range(block));
-        let same = |(sum, range): &(&u32, Range<u64>)| read(range.clone()).is_ok_and(|bytes| crc32c::crc32c(bytes.as_ref()) == **sum);
+        let same = |(sum, range): &(&u32, Range<u64>)| {
+            read(range.clone()).is_ok_and(|bytes| crc32c::crc32c(bytes.as_ref()) == **sum)
+        };
         self.sums.iter().zip(ranges).filter(|block| !same(block)).map(|(_, range)| range).collect()
     }
 
@@ -125,14 +143,24 @@ mod tests {
         assert_eq!(reads.get(), 1, "the first block, once");
         check(&file, 16_383..16_385).expect("whole");
         assert_eq!(reads.get(), 2);
-        assert_eq!((blocks.span(&(7..20_000)), blocks.span(&(7..7)), blocks.span(&(0..60_000))), (None, None, None));
-        assert_eq!((blocks.span(&(16_383..32_769)), blocks.span(&(49_999..50_000))), (Some(0..49_152), Some(49_152..50_000)));
+        assert_eq!(
+            (blocks.span(&(7..20_000)), blocks.span(&(7..7)), blocks.span(&(0..60_000))),
+            (None, None, None)
+        );
+        assert_eq!(
+            (blocks.span(&(16_383..32_769)), blocks.span(&(49_999..50_000))),
+            (Some(0..49_152), Some(49_152..50_000))
+        );
         file[37_500] ^= 4;
-        assert!(check(&file, 32_768..32_769).is_err(), "its block is not believed, whichever bytes of it are read");
+        assert!(
+            check(&file, 32_768..32_769).is_err(),
+            "its block is not believed, whichever bytes of it are read"
+        );
         check(&file, 49_999..50_000).expect("the last block is whole");
         assert!(check(&file, 49_999..50_001).is_err());
         check(&file, 7..7).expect("nothing");
-        let damaged = blocks.damaged(|range| Ok(file[range.start as usize..range.end as usize].to_vec()));
+        let damaged =
+            blocks.damaged(|range| Ok(file[range.start as usize..range.end as usize].to_vec()));
         assert_eq!((damaged.len(), damaged.first()), (1, Some(&(32_768..49_152))));
     }
 
@@ -143,16 +171,22 @@ mod tests {
         assert!(Blocks::of(&FileMark { block_bytes: OLD_BLOCK_BYTES, ..mark.clone() }).is_err());
         assert!(Blocks::of(&FileMark { block_bytes: 0, ..mark.clone() }).is_err());
         assert!(Blocks::of(&FileMark { blocks: "?".to_owned(), ..mark.clone() }).is_err());
-        let none = Blocks::of(&FileMark { blocks: String::new(), ..mark }).expect("an old manifest");
-        none.check(0..1_000, |_| -> io::Result<Vec<u8>> { unreachable!("nothing to compare with") }).expect("believed");
+        let none =
+            Blocks::of(&FileMark { blocks: String::new(), ..mark }).expect("an old manifest");
+        none.check(0..1_000, |_| -> io::Result<Vec<u8>> {
+            unreachable!("nothing to compare with")
+        })
+        .expect("believed");
     }
 
     #[test]
     fn files_of_an_earlier_version_have_blocks_of_64_kib() {
         let file = vec![7; 200_000];
-        let sums: Vec<u8> = file.chunks(64 << 10).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
+        let sums: Vec<u8> =
+            file.chunks(64 << 10).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
         let mark = serde_json::json!({ "bytes": file.len(), "sha256": "", "blocks": STANDARD.encode(sums) });
-        let blocks = Blocks::of(&serde_json::from_value(mark).expect("an old mark")).expect("its checksums");
+        let blocks =
+            Blocks::of(&serde_json::from_value(mark).expect("an old mark")).expect("its checksums");
         let read = |range: Range<u64>| Ok(file[range.start as usize..range.end as usize].to_vec());
         blocks.check(0..200_000, read).expect("whole");
     }

@@ -3,3 +3,4 @@
 pub(super) mod bitpacked;
 pub(super) mod bundle;
 pub(super) mod checksums;
+pub(super) mod positioned;

@@ -1,4 +1,5 @@
-//! The amounts of a segment: few events move money, so those that do are a short list of rows and amounts.
+//! The amounts of a segment: few events move money, so those that do are a short list of rows and
+//! amounts.
 
 use crate::error::{Error, Result};
 use crate::event::Amount;
@@ -6,9 +7,13 @@ use crate::storage::segment::file::bitpacked::{PackedNumbers, write_packed};
 use std::ops::Range;
 use tantivy::directory::FileSlice;
 
-/// The bytes of the list; `None` if an amount is too large for it, and then the column must be read.
+/// The bytes of the list; `None` if an amount is too large for it, and then the column must be
+/// read.
 pub(in crate::storage::segment) fn write_amounts(amounts: &[(u32, Amount)]) -> Option<Vec<u8>> {
-    let units: Vec<i64> = amounts.iter().map(|(_, amount)| i64::try_from(amount.units()).ok()).collect::<Option<_>>()?;
+    let units: Vec<i64> = amounts
+        .iter()
+        .map(|(_, amount)| i64::try_from(amount.units()).ok())
+        .collect::<Option<_>>()?;
     let mut bytes = Vec::new();
     write_packed(&amounts.iter().map(|(row, _)| i64::from(*row)).collect::<Vec<_>>(), &mut bytes);
     write_packed(&units, &mut bytes);
@@ -24,7 +29,11 @@ pub struct Amounts {
 
 impl Amounts {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
-        let damaged = || Error::corrupt("the list of amounts is damaged; `annals check --rebuild-index` makes it anew");
+        let damaged = || {
+            Error::corrupt(
+                "the list of amounts is damaged; `annals check --rebuild-index` makes it anew",
+            )
+        };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
         let (rows, rest) = PackedNumbers::split(bytes)?;
         let (units, rest) = PackedNumbers::split(rest)?;
@@ -35,9 +44,18 @@ impl Amounts {
     }
 
     /// The rows of a range that have an amount from one bound to another, both included, ascending.
-    pub fn between(&self, range: Range<u32>, least: Option<Amount>, most: Option<Amount>) -> Vec<u32> {
-        let bound = |bound: Option<Amount>, none: i64| bound.map_or(i128::from(none), |bound| bound.units());
-        let (Ok(least), Ok(most)) = (clamped(bound(least, i64::MIN), i64::MIN), clamped(bound(most, i64::MAX), i64::MAX)) else {
+    pub fn between(
+        &self,
+        range: Range<u32>,
+        least: Option<Amount>,
+        most: Option<Amount>,
+    ) -> Vec<u32> {
+        let bound = |bound: Option<Amount>, none: i64| {
+            bound.map_or(i128::from(none), |bound| bound.units())
+        };
+        let (Ok(least), Ok(most)) =
+            (clamped(bound(least, i64::MIN), i64::MIN), clamped(bound(most, i64::MAX), i64::MAX))
+        else {
             return Vec::new();
         };
         let places = self.places(&range);
@@ -54,12 +72,15 @@ impl Amounts {
     }
 
     fn places(&self, range: &Range<u32>) -> Range<u32> {
-        self.rows.partition_point(|row| row < i64::from(range.start))..self.rows.partition_point(|row| row < i64::from(range.end))
+        self.rows.partition_point(|row| row < i64::from(range.start))
+            ..self.rows.partition_point(|row| row < i64::from(range.end))
     }
 
     /// The rows of a range that have an amount, ascending, with it.
     pub fn within(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Amount)> {
-        self.places(&range).map(|place| (self.rows.get(place) as u32, Amount::from_units(i128::from(self.units.get(place)))))
+        self.places(&range).map(|place| {
+            (self.rows.get(place) as u32, Amount::from_units(i128::from(self.units.get(place))))
+        })
     }
 }
 
@@ -81,15 +102,28 @@ mod tests {
     fn amounts_come_back_and_huge_ones_are_not_cut() {
         let amount = |text: &str| Amount::parse(text).expect("an amount");
         let all = [(3, amount("5.25")), (4, amount("-1000000")), (900, amount("0"))];
-        let list = Amounts::open(&FileSlice::from(write_amounts(&all).expect("they fit"))).expect("our own list");
+        let list = Amounts::open(&FileSlice::from(write_amounts(&all).expect("they fit")))
+            .expect("our own list");
         assert_eq!(list.within(0..1_000).collect::<Vec<_>>(), all);
         assert_eq!(list.within(4..900).collect::<Vec<_>>(), all[1..2]);
-        let between = |least: Option<&str>, most: Option<&str>| list.between(0..900, least.map(amount), most.map(amount));
+        let between = |least: Option<&str>, most: Option<&str>| {
+            list.between(0..900, least.map(amount), most.map(amount))
+        };
         assert_eq!(between(None, None), [3, 4]);
-        assert_eq!((between(Some("5.25"), None), between(Some("5.26"), None), between(None, Some("-1000000"))), (vec![3], vec![], vec![4]));
+        assert_eq!(
+            (
+                between(Some("5.25"), None),
+                between(Some("5.26"), None),
+                between(None, Some("-1000000"))
+            ),
+            (vec![3], vec![], vec![4])
+        );
         let huge = "999999999999999999999";
         let (low, high) = (format!("-{huge}"), huge);
-        assert_eq!((between(Some(&low), Some(high)), between(Some(high), None), between(None, Some(&low))), (vec![3, 4], vec![], vec![]));
+        assert_eq!(
+            (between(Some(&low), Some(high)), between(Some(high), None), between(None, Some(&low))),
+            (vec![3, 4], vec![], vec![])
+        );
         assert!(write_amounts(&[(1, amount("999999999999999999999"))]).is_none());
     }
 }

@@ -1,4 +1,5 @@
-//! The codes of a field of few values, a row each: what counts by value are made of, without a text or a page of Parquet.
+//! The codes of a field of few values, a row each: what counts by value are made of, without a text
+//! or a page of Parquet.
 //!
 //! A code is the place of the row's value among the terms of the field, from 1; 0 is no value.
 
@@ -21,7 +22,11 @@ pub struct Codes(PackedNumbers);
 
 impl Codes {
     pub(in crate::storage::segment) fn open(file: &FileSlice, rows: u32) -> Result<Self> {
-        let damaged = || Error::corrupt("a column of codes is damaged; `annals check --rebuild-index` makes it anew");
+        let damaged = || {
+            Error::corrupt(
+                "a column of codes is damaged; `annals check --rebuild-index` makes it anew",
+            )
+        };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
         let (codes, rest) = PackedNumbers::split(bytes)?;
         if codes.len() != rows || !rest.is_empty() {

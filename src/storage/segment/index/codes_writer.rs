@@ -1,5 +1,6 @@
-//! The fields of few values, while a segment is written: every value gets a code, and from the codes come the posting
-//! lists (a walk over the rows, sorted by code) and the column of codes that counts are made of.
+//! The fields of few values, while a segment is written: every value gets a code, and from the
+//! codes come the posting lists (a walk over the rows, sorted by code) and the column of codes that
+//! counts are made of.
 
 use crate::error::{Error, Result};
 use crate::event::{Columns, Field, FieldKind};
@@ -32,11 +33,14 @@ impl CodesWriter {
         for dimension in &mut self.0 {
             let field = dimension.field;
             if field.def().kind == FieldKind::Bool {
-                let codes: Vec<Option<u32>> = (0..events.rows()).map(|row| events.flag(field, row).map(u32::from)).collect();
+                let codes: Vec<Option<u32>> =
+                    (0..events.rows()).map(|row| events.flag(field, row).map(u32::from)).collect();
                 dimension.add(&codes, |code| if code == 0 { "false" } else { "true" }, 2);
                 continue;
             }
-            let (codes, values) = events.dictionary(field).ok_or_else(|| Error::internal(format!("{field} has no dictionary")))?;
+            let (codes, values) = events
+                .dictionary(field)
+                .ok_or_else(|| Error::internal(format!("{field} has no dictionary")))?;
             dimension.add(codes, |code| values.value(code as usize), values.len());
         }
         Ok(())
@@ -53,7 +57,8 @@ impl Dimension {
         Self { field, numbers: HashMap::new(), values: Vec::new(), rows: Vec::new() }
     }
 
-    /// Adds rows that have codes of their own; only the values that rows have are asked for, and once each.
+    /// Adds rows that have codes of their own; only the values that rows have are asked for, and
+    /// once each.
     fn add<'a>(&mut self, codes: &[Option<u32>], value: impl Fn(u32) -> &'a str, values: usize) {
         let mut known = vec![0; values];
         self.rows.reserve(codes.len());
@@ -98,18 +103,26 @@ impl Dimension {
 
     pub(in crate::storage::segment) fn finish(self) -> CodedField {
         let mut order: Vec<u32> = (0..self.values.len() as u32).collect();
-        order.sort_unstable_by(|left, right| self.values[*left as usize].as_bytes().cmp(self.values[*right as usize].as_bytes()));
+        order.sort_unstable_by(|left, right| {
+            self.values[*left as usize].as_bytes().cmp(self.values[*right as usize].as_bytes())
+        });
         let mut codes = vec![0; self.values.len() + 1];
         for (code, number) in (1..).zip(&order) {
             codes[*number as usize + 1] = code;
         }
         let mut values = self.values;
-        let values = order.iter().map(|number| std::mem::take(&mut values[*number as usize])).collect();
-        CodedField { field: self.field, values, codes: self.rows.into_iter().map(|number| codes[number as usize]).collect() }
+        let values =
+            order.iter().map(|number| std::mem::take(&mut values[*number as usize])).collect();
+        CodedField {
+            field: self.field,
+            values,
+            codes: self.rows.into_iter().map(|number| codes[number as usize]).collect(),
+        }
     }
 }
 
-/// A field of few values: they ascend, and a row's code is the place of its value among them, from 1; 0 is none.
+/// A field of few values: they ascend, and a row's code is the place of its value among them, from
+/// 1; 0 is none.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct CodedField {
     pub(in crate::storage::segment) field: Field,
@@ -159,6 +172,9 @@ mod tests {
         assert_eq!(coded.values.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["a", "b", "中"]);
         assert_eq!(coded.codes, [2, 2, 0, 1, 3, 2]);
         let (rows, lists) = coded.postings();
-        assert_eq!(lists.iter().map(|list| &rows[list.clone()]).collect::<Vec<_>>(), [&[3][..], &[0, 1, 5], &[4]]);
+        assert_eq!(
+            lists.iter().map(|list| &rows[list.clone()]).collect::<Vec<_>>(),
+            [&[3][..], &[0, 1, 5], &[4]]
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! Which rows may hold an id: a sorted table of (hash, row), packed to about four bytes an entry.
 //!
-//! Ids are nearly unique, so as terms of a text index they would fill its dictionary (22 bytes and 2 µs each were
-//! measured); here each is a 32-bit hash. Two ids may share a hash, so an answer is a list of candidates that the
-//! caller verifies against the rows.
+//! Ids are nearly unique, so as terms of a text index they would fill its dictionary (22 bytes and
+//! 2 µs each were measured); here each is a 32-bit hash. Two ids may share a hash, so an answer is
+//! a list of candidates that the caller verifies against the rows.
 //!
 //! ```text
 //! entries u32 │ directory: for each block of 128: first hash u32, offset u32, bits of a hash gap u8, bits of a row u8 │ blocks
@@ -74,7 +74,11 @@ pub(in crate::storage::segment) struct HashTable {
 
 impl HashTable {
     pub(in crate::storage::segment) fn open(file: FileSlice) -> Result<Self> {
-        let damaged = || Error::corrupt("a table of ids is damaged; `annals check --rebuild-index` makes it anew");
+        let damaged = || {
+            Error::corrupt(
+                "a table of ids is damaged; `annals check --rebuild-index` makes it anew",
+            )
+        };
         if file.len() < 4 {
             return Err(damaged());
         }
@@ -85,7 +89,12 @@ impl HashTable {
             return Err(damaged());
         }
         let (head, body) = file.split(4 + blocks * ENTRY);
-        let table = Self { head: head.read_bytes().map_err(|cause| damaged().because(cause))?, body, entries, blocks };
+        let table = Self {
+            head: head.read_bytes().map_err(|cause| damaged().because(cause))?,
+            body,
+            entries,
+            blocks,
+        };
         for block in 0..blocks {
             let (_, offset, gap_bits, row_bits) = table.entry(block);
             let count = table.count(block);
@@ -107,8 +116,9 @@ impl HashTable {
         Ok(found)
     }
 
-    /// Hands over the rows, ascending, of each of these hashes that has any. The hashes ascend; however many there are, no block is
-    /// unpacked twice but where one hash ends and the next begins in it.
+    /// Hands over the rows, ascending, of each of these hashes that has any. The hashes ascend;
+    /// however many there are, no block is unpacked twice but where one hash ends and the next
+    /// begins in it.
     ///
     /// # Errors
     /// A table that is damaged.
@@ -132,7 +142,12 @@ impl HashTable {
                     unpacked = block;
                 }
                 let first = pairs.partition_point(|(other, _)| *other < hash);
-                rows.extend(pairs[first..].iter().take_while(|(other, _)| *other == hash).map(|(_, row)| *row));
+                rows.extend(
+                    pairs[first..]
+                        .iter()
+                        .take_while(|(other, _)| *other == hash)
+                        .map(|(_, row)| *row),
+                );
             }
             if !rows.is_empty() {
                 take(hash, &rows);
@@ -153,7 +168,8 @@ impl HashTable {
 
     fn entry(&self, block: usize) -> (u32, usize, u8, u8) {
         let at = 4 + block * ENTRY;
-        let number = |at: usize| u32::from_le_bytes(self.head[at..at + 4].try_into().expect("four bytes"));
+        let number =
+            |at: usize| u32::from_le_bytes(self.head[at..at + 4].try_into().expect("four bytes"));
         (number(at), number(at + 4) as usize, self.head[at + 8], self.head[at + 9])
     }
 
@@ -166,8 +182,12 @@ impl HashTable {
         let (mut hash, offset, gap_bits, row_bits) = self.entry(block);
         let count = self.count(block);
         let gaps_length = packed_length(count - 1, gap_bits);
-        let body = self.body.slice(offset..offset + gaps_length + packed_length(count, row_bits)).read_bytes();
-        let body = body.map_err(|cause| Error::corrupt("a table of ids is damaged").because(cause))?;
+        let body = self
+            .body
+            .slice(offset..offset + gaps_length + packed_length(count, row_bits))
+            .read_bytes();
+        let body =
+            body.map_err(|cause| Error::corrupt("a table of ids is damaged").because(cause))?;
         let (gaps, packed_rows) = body.split_at(gaps_length);
         let (gap_at, row_at) = (BitUnpacker::new(gap_bits), BitUnpacker::new(row_bits));
         pairs.clear();
@@ -212,7 +232,10 @@ mod tests {
         (0..300).for_each(|row| builder.add(&format!("id{row}"), row));
         let bytes = builder.finish();
         for length in 0..bytes.len() {
-            assert!(HashTable::open(FileSlice::from(bytes[..length].to_vec())).is_err(), "{length}");
+            assert!(
+                HashTable::open(FileSlice::from(bytes[..length].to_vec())).is_err(),
+                "{length}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
-//! How a segment finds rows by an id field: by a table of its values where those are short or come again, as names do, so that it is not much
-//! larger than a table of their hashes; and else by hashes.
+//! How a segment finds rows by an id field: by a table of its values where those are short or come
+//! again, as names do, so that it is not much larger than a table of their hashes; and else by
+//! hashes.
 
 use crate::error::Result;
 use crate::event::{Columns, Field, FieldKind, FilterOperator};
@@ -9,12 +10,13 @@ use crate::storage::segment::index::hash_table::{HashTable, HashTableBuilder, ha
 use crate::storage::segment::index::value_table::{ValueTable, write_value_table};
 use std::ops::Range;
 
-/// Values may take so many times the bytes of their hashes, in hundredths: they have prefixes, and answer for certain.
+/// Values may take so many times the bytes of their hashes, in hundredths: they have prefixes, and
+/// answer for certain.
 const VALUES_WORTH: usize = 250;
 /// Values that are gathered before it is asked whether they can be worth it.
 const VALUES_TRIED: usize = 16_384;
-/// What a hash takes at most, in bytes; and what is left of a value without what it shares with its neighbour, in hundredths, if it shares
-/// little.
+/// What a hash takes at most, in bytes; and what is left of a value without what it shares with its
+/// neighbour, in hundredths, if it shares little.
 const HASH_BYTES: usize = 5;
 const OWN_SHARE: usize = 75;
 
@@ -31,7 +33,8 @@ fn values_file(field: Field) -> String {
 pub(in crate::storage::segment) struct IdsBuilder {
     field: Field,
     hashes: HashTableBuilder,
-    /// The values, as long as they may be worth their bytes, and how many bytes the different ones have.
+    /// The values, as long as they may be worth their bytes, and how many bytes the different ones
+    /// have.
     values: Option<Dimension>,
     value_bytes: usize,
 }
@@ -39,7 +42,8 @@ pub(in crate::storage::segment) struct IdsBuilder {
 impl IdsBuilder {
     pub(in crate::storage::segment) fn new(field: Field) -> Self {
         // What nobody asks the beginning of is found by its hash as well.
-        let values = field.def().operators.contains(&FilterOperator::Prefix).then(|| Dimension::new(field));
+        let values =
+            field.def().operators.contains(&FilterOperator::Prefix).then(|| Dimension::new(field));
         Self { field, hashes: HashTableBuilder::default(), values, value_bytes: 0 }
     }
 
@@ -61,7 +65,9 @@ impl IdsBuilder {
             }
         }
         let least = self.value_bytes * OWN_SHARE;
-        self.values.take_if(|values| values.values() > VALUES_TRIED && least > values.rows() * HASH_BYTES * VALUES_WORTH);
+        self.values.take_if(|values| {
+            values.values() > VALUES_TRIED && least > values.rows() * HASH_BYTES * VALUES_WORTH
+        });
     }
 
     pub(in crate::storage::segment) fn finish(self, bundle: &mut BundleWriter) {
@@ -105,13 +111,19 @@ impl Ids {
         }
     }
 
-    /// For ids that the table does not tell apart: hands over their places among `ids` and the rows, ascending, that may have one of
-    /// them. Each row is handed over once, whatever ids share a hash.
-    pub(in crate::storage::segment) fn each_rows_of(&self, ids: &[&str], take: &mut dyn FnMut(&[usize], &[u32])) -> Result<()> {
+    /// For ids that the table does not tell apart: hands over their places among `ids` and the
+    /// rows, ascending, that may have one of them. Each row is handed over once, whatever ids share
+    /// a hash.
+    pub(in crate::storage::segment) fn each_rows_of(
+        &self,
+        ids: &[&str],
+        take: &mut dyn FnMut(&[usize], &[u32]),
+    ) -> Result<()> {
         let mut places: Vec<usize> = (0..ids.len()).collect();
         match self {
             Self::Hashes(table) => {
-                let mut hashed: Vec<(u32, usize)> = ids.iter().map(|id| hash_of(id)).zip(0..).collect();
+                let mut hashed: Vec<(u32, usize)> =
+                    ids.iter().map(|id| hash_of(id)).zip(0..).collect();
                 hashed.sort_unstable();
                 let mut groups = hashed.chunk_by(|left, right| left.0 == right.0);
                 let hashes: Vec<u32> = groups.clone().map(|group| group[0].0).collect();
@@ -141,8 +153,13 @@ impl Ids {
         matches!(self, Self::Values(_))
     }
 
-    /// Those of `rows` whose id begins with one of these, in any order and perhaps more than once; `None` if the table does not tell.
-    pub(in crate::storage::segment) fn rows_with_prefix(&self, prefixes: &[String], rows: &Range<u32>) -> Result<Option<Vec<u32>>> {
+    /// Those of `rows` whose id begins with one of these, in any order and perhaps more than once;
+    /// `None` if the table does not tell.
+    pub(in crate::storage::segment) fn rows_with_prefix(
+        &self,
+        prefixes: &[String],
+        rows: &Range<u32>,
+    ) -> Result<Option<Vec<u32>>> {
         let Self::Values(table) = self else { return Ok(None) };
         let mut found = Vec::new();
         for prefix in prefixes {
@@ -157,16 +174,19 @@ mod tests {
     use super::*;
     use tantivy::directory::FileSlice;
 
-    /// Many different ids with one hash: a checksum is linear, so what does not change it can be computed.
+    /// Many different ids with one hash: a checksum is linear, so what does not change it can be
+    /// computed.
     fn colliding(count: usize) -> Vec<String> {
         const LETTERS: usize = 16;
         let base = [b'p'; LETTERS];
         let id = |bits: u64| -> String {
-            let letter = |place: usize| char::from(base[place] ^ ((bits >> (place * 4)) & 0xf) as u8);
+            let letter =
+                |place: usize| char::from(base[place] ^ ((bits >> (place * 4)) & 0xf) as u8);
             (0..LETTERS).map(letter).collect()
         };
         let zero = hash_of(&id(0));
-        // Differences of texts and what they do to the hash, brought to a form in which each has a leading bit of its own.
+        // Differences of texts and what they do to the hash, brought to a form in which each has a
+        // leading bit of its own.
         let mut leading: Vec<(u32, u64)> = Vec::new();
         let mut kernel: Vec<u64> = Vec::new();
         for bit in 0..LETTERS * 4 {
@@ -178,7 +198,11 @@ mod tests {
             }
             if effect == 0 { kernel.push(bits) } else { leading.push((effect, bits)) }
         }
-        let pick = |number: usize| (0..kernel.len()).filter(|place| number >> place & 1 == 1).fold(0, |bits, place| bits ^ kernel[place]);
+        let pick = |number: usize| {
+            (0..kernel.len())
+                .filter(|place| number >> place & 1 == 1)
+                .fold(0, |bits, place| bits ^ kernel[place])
+        };
         (0..count).map(|number| id(pick(number))).collect()
     }
 
@@ -189,10 +213,14 @@ mod tests {
         assert!(ids.iter().all(|id| hash_of(id) == hash_of(&ids[0])), "they collide");
         let mut builder = HashTableBuilder::default();
         stored.iter().zip(0..).for_each(|(id, row)| builder.add(id, row));
-        let table = Ids::Hashes(HashTable::open(FileSlice::from(builder.finish())).expect("our own table"));
-        let asked: Vec<&str> = asked.iter().map(String::as_str).chain(["not one of them"]).collect();
+        let table =
+            Ids::Hashes(HashTable::open(FileSlice::from(builder.finish())).expect("our own table"));
+        let asked: Vec<&str> =
+            asked.iter().map(String::as_str).chain(["not one of them"]).collect();
         let mut handed = Vec::new();
-        table.each_rows_of(&asked, &mut |places, rows| handed.push((places.len(), rows.len()))).expect("whole");
+        table
+            .each_rows_of(&asked, &mut |places, rows| handed.push((places.len(), rows.len())))
+            .expect("whole");
         assert_eq!(handed, [(1_000, 1_000)]);
     }
 }

@@ -1,5 +1,6 @@
-//! When the events of a segment were accepted. Numbers are given in the order of acceptance, so the time of a number is that of
-//! the last change at or before it: one entry for each batch, not for each event.
+//! When the events of a segment were accepted. Numbers are given in the order of acceptance, so the
+//! time of a number is that of the last change at or before it: one entry for each batch, not for
+//! each event.
 
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -25,7 +26,11 @@ pub(in crate::storage::segment) struct Accepted {
 
 impl Accepted {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
-        let damaged = || Error::corrupt("the table of ingest times is damaged; `annals check --rebuild-index` makes it anew");
+        let damaged = || {
+            Error::corrupt(
+                "the table of ingest times is damaged; `annals check --rebuild-index` makes it anew",
+            )
+        };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
         let (seqs, rest) = PackedNumbers::split(bytes)?;
         let (times, rest) = PackedNumbers::split(rest)?;

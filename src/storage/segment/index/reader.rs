@@ -1,9 +1,9 @@
-//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of the fields of few values, and
-//! of the words of the records), each row's place in time and its codes, tables of hashed ids, and the summary. It can always
-//! be made anew from the Parquet file.
+//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of
+//! the fields of few values, and of the words of the records), each row's place in time and its
+//! codes, tables of hashed ids, and the summary. It can always be made anew from the Parquet file.
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{EventKey, FIELDS, Field, FieldDef, IndexKind, Timestamp, hex};
+use crate::event::{EventKey, Field, Timestamp};
 use crate::storage::segment::damage::Health;
 use crate::storage::segment::file::bitpacked::PackedNumbers;
 use crate::storage::segment::file::bundle::Bundle;
@@ -12,76 +12,24 @@ use crate::storage::segment::index::codes::Codes;
 use crate::storage::segment::index::hash_table::HashTable;
 use crate::storage::segment::index::id_table::Ids;
 use crate::storage::segment::index::ingest_times::Accepted;
+use crate::storage::segment::index::late::Late;
+use crate::storage::segment::index::schema::{
+    ACCEPTED, AMOUNTS, PLACES, SEQ, SUMMARY, TERM_BYTES_MAX, TEXTS, TIME, WORD_IDS, WORDS,
+    codes_file, id_fields, term_fields, term_of,
+};
 use crate::storage::segment::index::term_cache::{ByField, LookedUp};
 use crate::storage::segment::index::text::text_table::{TextMatch, TextTable};
 use crate::storage::segment::index::text::words_writer::BLOCK_ROWS;
 use crate::storage::segment::manifest::FileMark;
 use crate::storage::segment::summary::SegmentSummary;
-use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tantivy::columnar::ColumnValues;
-use tantivy::directory::FileSlice;
 use tantivy::postings::SegmentPostings;
-use tantivy::schema::{Field as TermField, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{Field as TermField, IndexRecordOption};
 use tantivy::termdict::TermDictionary;
 use tantivy::{Index as TantivyIndex, InvertedIndexReader, Term};
-
-const TIME: &str = "time";
-const SEQ: &str = "seq";
-/// The times and numbers of the rows.
-pub(in crate::storage::segment) const PLACES: &str = "places";
-/// The words of the records.
-pub(in crate::storage::segment) const WORDS: &str = "words";
-/// The table of texts, and the posting lists that it numbers.
-pub(in crate::storage::segment) const TEXTS: &str = "texts";
-/// The table of ids that stand in the records: which blocks of rows have one.
-pub(in crate::storage::segment) const WORD_IDS: &str = "ids.words";
-/// The table of ingest times.
-pub(in crate::storage::segment) const ACCEPTED: &str = "accepted";
-/// The list of amounts.
-pub(in crate::storage::segment) const AMOUNTS: &str = "amounts";
-/// The summary.
-pub(in crate::storage::segment) const SUMMARY: &str = "summary";
-/// Values longer than this, in bytes, are indexed as their beginning and a hash: tantivy drops terms above 64 KiB.
-const TERM_BYTES_MAX: usize = 1024;
-
-pub(in crate::storage::segment) fn term_fields() -> impl Iterator<Item = &'static FieldDef> {
-    FIELDS.iter().filter(|def| def.index == IndexKind::Term)
-}
-
-pub(in crate::storage::segment) fn id_fields() -> impl Iterator<Item = &'static FieldDef> {
-    FIELDS.iter().filter(|def| def.index == IndexKind::Hash)
-}
-
-pub(in crate::storage::segment) fn codes_file(field: Field) -> String {
-    format!("codes.{field}")
-}
-
-/// The tantivy schema: one raw, unscored text field for each field that is found by posting lists.
-pub(in crate::storage::segment) fn schema() -> Schema {
-    let mut builder = Schema::builder();
-    let raw = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
-    for def in term_fields() {
-        builder.add_text_field(def.name, TextOptions::default().set_indexing_options(raw.clone()));
-    }
-    let words = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
-    for name in [WORDS, TEXTS] {
-        builder.add_text_field(name, TextOptions::default().set_indexing_options(words.clone()));
-    }
-    builder.build()
-}
-
-/// The term under which a value is indexed.
-pub fn term_of(value: &str) -> Cow<'_, str> {
-    if value.len() <= TERM_BYTES_MAX {
-        return Cow::Borrowed(value);
-    }
-    let cut = value.floor_char_boundary(TERM_BYTES_MAX);
-    Cow::Owned(format!("{}\u{0}{}", &value[..cut], hex(&Sha256::digest(value.as_bytes()))))
-}
 
 /// An open index.
 pub struct IndexReader {
@@ -121,38 +69,28 @@ enum KeyColumns {
 
 impl KeyColumns {
     fn open(bundle: &Bundle, reader: &tantivy::SegmentReader) -> Result<Self> {
-        let broken = || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+        let broken =
+            || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
         let Ok(file) = bundle.file(PLACES) else {
-            let times = reader.fast_fields().i64(TIME).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
-            let seqs = reader.fast_fields().u64(SEQ).context(ErrorKind::Corrupt, broken)?.first_or_default_col(0);
+            let times = reader
+                .fast_fields()
+                .i64(TIME)
+                .context(ErrorKind::Corrupt, broken)?
+                .first_or_default_col(0);
+            let seqs = reader
+                .fast_fields()
+                .u64(SEQ)
+                .context(ErrorKind::Corrupt, broken)?
+                .first_or_default_col(0);
             return Ok(Self::Fast(times, seqs));
         };
-        let (times, rest) = PackedNumbers::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
+        let (times, rest) =
+            PackedNumbers::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
         let (seqs, rest) = PackedNumbers::split(rest)?;
         if times.len() != reader.max_doc() || seqs.len() != times.len() || !rest.is_empty() {
             return Err(Error::corrupt(broken()));
         }
         Ok(Self::Packed(times, seqs))
-    }
-}
-
-/// A part of the index that is opened when it is first asked for.
-struct Late<T> {
-    file: FileSlice,
-    part: OnceLock<T>,
-}
-
-impl<T> Late<T> {
-    fn new(file: FileSlice) -> Self {
-        Self { file, part: OnceLock::new() }
-    }
-
-    fn get(&self, open: impl FnOnce(&FileSlice) -> Result<T>) -> Result<&T> {
-        if let Some(part) = self.part.get() {
-            return Ok(part);
-        }
-        let part = open(&self.file)?;
-        Ok(self.part.get_or_init(|| part))
     }
 }
 
@@ -163,17 +101,25 @@ impl std::fmt::Debug for IndexReader {
 }
 
 impl IndexReader {
-    pub(in crate::storage::segment) fn open(path: &Path, mark: &FileMark, health: &Arc<Health>) -> Result<Self> {
+    pub(in crate::storage::segment) fn open(
+        path: &Path,
+        mark: &FileMark,
+        health: &Arc<Health>,
+    ) -> Result<Self> {
         let bundle = Bundle::open(path, mark, health)?;
         Self::read(&bundle).map_err(|error| error.at(path.display()))
     }
 
     fn read(bundle: &Bundle) -> Result<Self> {
-        let broken = || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+        let broken =
+            || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
         let index = TantivyIndex::open(bundle.clone()).context(ErrorKind::Corrupt, broken)?;
         let segments = index.searchable_segments().context(ErrorKind::Corrupt, broken)?;
         let [segment] = segments.as_slice() else {
-            return Err(Error::corrupt(format!("the index has {} parts instead of one", segments.len())));
+            return Err(Error::corrupt(format!(
+                "the index has {} parts instead of one",
+                segments.len()
+            )));
         };
         let reader = tantivy::SegmentReader::open(segment).context(ErrorKind::Corrupt, broken)?;
         let mut terms = ByField::default();
@@ -195,7 +141,11 @@ impl IndexReader {
             Err(_) => None,
         };
         let texts = match (index.schema().get_field(TEXTS), bundle.file(TEXTS)) {
-            (Ok(field), Ok(file)) => Some((field, reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?, Late::new(file))),
+            (Ok(field), Ok(file)) => Some((
+                field,
+                reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?,
+                Late::new(file),
+            )),
             _ => None,
         };
         let places = KeyColumns::open(bundle, &reader)?;
@@ -224,24 +174,35 @@ impl IndexReader {
         })
     }
 
-    /// The codes of a field, a row each; `None` if the index has none, and then the column must be read.
+    /// The codes of a field, a row each; `None` if the index has none, and then the column must be
+    /// read.
     ///
     /// # Errors
     /// An index that is damaged.
     pub fn codes(&self, field: Field) -> Result<Option<&Codes>> {
-        self.codes.get(field).map(|codes| codes.get(|file| Codes::open(file, self.rows))).transpose()
+        self.codes
+            .get(field)
+            .map(|codes| codes.get(|file| Codes::open(file, self.rows)))
+            .transpose()
     }
 
-    /// Hands over the values of a field that codes stand for, in the order of the codes from 1, and how many rows have each.
+    /// Hands over the values of a field that codes stand for, in the order of the codes from 1, and
+    /// how many rows have each.
     ///
     /// # Errors
     /// An index that cannot be read.
     pub fn each_value(&self, field: Field, mut take: impl FnMut(&str, u32)) -> Result<()> {
         let broken = || format!("cannot read the terms of {field}");
-        let (_, inverted) = self.terms.get(field).ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
+        let (_, inverted) = self
+            .terms
+            .get(field)
+            .ok_or_else(|| Error::internal(format!("{field} has no posting lists")))?;
         let mut stream = inverted.terms().stream().context(ErrorKind::Corrupt, broken)?;
         while stream.advance() {
-            take(std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?, stream.value().doc_freq);
+            take(
+                std::str::from_utf8(stream.key()).context(ErrorKind::Corrupt, broken)?,
+                stream.value().doc_freq,
+            );
         }
         Ok(())
     }
@@ -275,8 +236,14 @@ impl IndexReader {
         self.looked_up.get(field, value, || {
             let broken = || format!("cannot read the terms of {field}");
             let dictionary = self.dictionary(field)?;
-            let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)? else { return Ok(None) };
-            let rows = dictionary.get(value).context(ErrorKind::Corrupt, broken)?.map_or(0, |info| info.doc_freq);
+            let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)?
+            else {
+                return Ok(None);
+            };
+            let rows = dictionary
+                .get(value)
+                .context(ErrorKind::Corrupt, broken)?
+                .map_or(0, |info| info.doc_freq);
             Ok(Some((place as u32 + 1, rows)))
         })
     }
@@ -287,7 +254,12 @@ impl IndexReader {
     /// An index that cannot be read.
     pub fn codes_with_prefix(&self, field: Field, prefix: &str) -> Result<Range<u32>> {
         let broken = || format!("cannot read the terms of {field}");
-        let mut stream = self.dictionary(field)?.range().ge(prefix).into_stream().context(ErrorKind::Corrupt, broken)?;
+        let mut stream = self
+            .dictionary(field)?
+            .range()
+            .ge(prefix)
+            .into_stream()
+            .context(ErrorKind::Corrupt, broken)?;
         let (mut first, mut end) = (0, 0);
         while stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
             let code = stream.term_ord() as u32 + 1;
@@ -299,12 +271,16 @@ impl IndexReader {
         Ok(first..end)
     }
 
-    /// When an event of this segment was accepted, by its number; `None` if the index does not tell.
+    /// When an event of this segment was accepted, by its number; `None` if the index does not
+    /// tell.
     ///
     /// # Errors
     /// An index that is damaged.
     pub fn ingest_time(&self, seq: u64) -> Result<Option<Timestamp>> {
-        self.accepted.as_ref().map(|accepted| accepted.get(Accepted::open).map(|accepted| accepted.time(seq))).transpose()
+        self.accepted
+            .as_ref()
+            .map(|accepted| accepted.get(Accepted::open).map(|accepted| accepted.time(seq)))
+            .transpose()
     }
 
     /// The amounts; `None` if the index has no list of them, and then the column must be read.
@@ -346,7 +322,9 @@ impl IndexReader {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         let term = Term::from_field_text(*term_field, &term_of(value));
-        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
+        inverted
+            .read_postings(&term, IndexRecordOption::Basic)
+            .context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
     }
 
     /// How many rows of the segment have a value.
@@ -358,18 +336,27 @@ impl IndexReader {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         let term = Term::from_field_text(*term_field, &term_of(value));
-        inverted.doc_freq(&term).context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
+        inverted
+            .doc_freq(&term)
+            .context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
     }
 
-    /// The values of a field that begin with `prefix`, as terms, at most `limit`; `None` when there are more.
+    /// The values of a field that begin with `prefix`, as terms, at most `limit`; `None` when there
+    /// are more.
     ///
     /// # Errors
     /// An index that cannot be read.
-    pub fn values_with_prefix(&self, field: Field, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
+    pub fn values_with_prefix(
+        &self,
+        field: Field,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<String>>> {
         let Some((_, inverted)) = self.terms.get(field) else {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
-        terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
+        terms_with_prefix(inverted, prefix, limit)
+            .context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
     }
 
     /// The posting list of a term as the dictionary has it.
@@ -377,7 +364,8 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read.
     pub fn postings_of_term(&self, field: Field, term: &str) -> Result<Option<SegmentPostings>> {
-        // A long term is already cut, and cutting is idempotent for terms below the limit; longer ones were made by us.
+        // A long term is already cut, and cutting is idempotent for terms below the limit; longer
+        // ones were made by us.
         if term.len() <= TERM_BYTES_MAX {
             return self.postings(field, term);
         }
@@ -385,14 +373,17 @@ impl IndexReader {
             return Err(Error::internal(format!("{field} has no posting lists")));
         };
         let term = Term::from_field_text(*term_field, term);
-        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
+        inverted
+            .read_postings(&term, IndexRecordOption::Basic)
+            .context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
     }
 
     fn ids(&self, field: Field) -> Result<&Ids> {
         self.ids.get(field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))
     }
 
-    /// The rows that may have this id, ascending; each is to be verified against the row unless [`IndexReader::ids_are_certain`].
+    /// The rows that may have this id, ascending; each is to be verified against the row unless
+    /// [`IndexReader::ids_are_certain`].
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
@@ -400,12 +391,17 @@ impl IndexReader {
         self.ids(field)?.rows_of(id)
     }
 
-    /// For ids that are not told apart: hands over their places among `ids` and the rows, ascending, that may have one of them, as
-    /// [`IndexReader::candidates`] does for one id.
+    /// For ids that are not told apart: hands over their places among `ids` and the rows,
+    /// ascending, that may have one of them, as [`IndexReader::candidates`] does for one id.
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
-    pub fn each_candidates(&self, field: Field, ids: &[&str], take: &mut dyn FnMut(&[usize], &[u32])) -> Result<()> {
+    pub fn each_candidates(
+        &self,
+        field: Field,
+        ids: &[&str],
+        take: &mut dyn FnMut(&[usize], &[u32]),
+    ) -> Result<()> {
         self.ids(field)?.each_rows_of(ids, take)
     }
 
@@ -417,11 +413,17 @@ impl IndexReader {
         Ok(self.ids(field)?.are_certain())
     }
 
-    /// Those of `rows` whose id begins with one of `prefixes`, in any order and perhaps more than once; `None` if the index does not tell.
+    /// Those of `rows` whose id begins with one of `prefixes`, in any order and perhaps more than
+    /// once; `None` if the index does not tell.
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
-    pub fn rows_with_id_prefix(&self, field: Field, prefixes: &[String], rows: &Range<u32>) -> Result<Option<Vec<u32>>> {
+    pub fn rows_with_id_prefix(
+        &self,
+        field: Field,
+        prefixes: &[String],
+        rows: &Range<u32>,
+    ) -> Result<Option<Vec<u32>>> {
         self.ids(field)?.rows_with_prefix(prefixes, rows)
     }
 
@@ -435,9 +437,12 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read, or has no words.
     pub fn word(&self, word: &str) -> Result<Option<SegmentPostings>> {
-        let (field, inverted, _) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        let (field, inverted, _) =
+            self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
         let term = Term::from_field_text(*field, word);
-        inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, || "cannot read postings of words".to_owned())
+        inverted
+            .read_postings(&term, IndexRecordOption::Basic)
+            .context(ErrorKind::Corrupt, || "cannot read postings of words".to_owned())
     }
 
     /// The words that begin with `prefix`, at most `limit`; `None` when there are more.
@@ -445,12 +450,14 @@ impl IndexReader {
     /// # Errors
     /// An index that cannot be read, or has no words.
     pub fn words_with_prefix(&self, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
-        let (_, inverted, _) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
-        terms_with_prefix(inverted, prefix, limit).context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
+        let (_, inverted, _) =
+            self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        terms_with_prefix(inverted, prefix, limit)
+            .context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
     }
 
-    /// The posting lists of the records in which a phrase stands that is more than one token and that shapes decide
-    /// ([`crate::text::decided_by_shape`]); `None` if the index does not tell.
+    /// The posting lists of the records in which a phrase stands that is more than one token and
+    /// that shapes decide ([`crate::text::decided_by_shape`]); `None` if the index does not tell.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -459,37 +466,49 @@ impl IndexReader {
         self.text_rows(texts.get(TextTable::open)?.standing(needle)).map(Some)
     }
 
-    /// The posting lists of the records that have a value at a path (folded) that passes a test of folded values; `None` if the index
-    /// does not tell.
+    /// The posting lists of the records that have a value at a path (folded) that passes a test of
+    /// folded values; `None` if the index does not tell.
     ///
     /// # Errors
     /// An index that is damaged.
     pub fn value_at(&self, path: &str, passes: impl Fn(&str) -> bool) -> Result<Option<TextRows>> {
         let Some((_, _, texts)) = &self.texts else { return Ok(None) };
-        texts.get(TextTable::open)?.at_path(path, passes).map(|told| self.text_rows(told)).transpose()
+        texts
+            .get(TextTable::open)?
+            .at_path(path, passes)
+            .map(|told| self.text_rows(told))
+            .transpose()
     }
 
     fn text_rows(&self, told: TextMatch) -> Result<TextRows> {
         let broken = || "cannot read postings of texts".to_owned();
-        let (field, inverted, _) = self.texts.as_ref().ok_or_else(|| Error::internal("this index has no texts"))?;
+        let (field, inverted, _) =
+            self.texts.as_ref().ok_or_else(|| Error::internal("this index has no texts"))?;
         let list = |number: u32| {
             let term = Term::from_field_text(*field, &text_list(number));
-            let postings = inverted.read_postings(&term, IndexRecordOption::Basic).context(ErrorKind::Corrupt, broken)?;
-            postings.ok_or_else(|| Error::corrupt("the table of texts names a list that the index does not have"))
+            let postings = inverted
+                .read_postings(&term, IndexRecordOption::Basic)
+                .context(ErrorKind::Corrupt, broken)?;
+            postings.ok_or_else(|| {
+                Error::corrupt("the table of texts names a list that the index does not have")
+            })
         };
         let lists = |numbers: Vec<u32>| numbers.into_iter().map(list).collect::<Result<Vec<_>>>();
         Ok(TextRows { sure: lists(told.sure)?, maybe: lists(told.maybe)? })
     }
 
-    /// The rows whose record may hold this id (folded) as a word, ascending: all rows of the blocks that have it, and those
-    /// that have it as a value of a field.
+    /// The rows whose record may hold this id (folded) as a word, ascending: all rows of the blocks
+    /// that have it, and those that have it as a value of a field.
     ///
     /// # Errors
     /// An index that has no words.
     pub fn rows_near_id(&self, id: &str) -> Result<Vec<u32>> {
-        let (_, _, table) = self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
+        let (_, _, table) =
+            self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
         let blocks = table.candidates(id)?.into_iter();
-        let mut rows: Vec<u32> = blocks.flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS)).collect();
+        let mut rows: Vec<u32> = blocks
+            .flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS))
+            .collect();
         for ids in self.ids.values() {
             rows.extend(ids.rows_of(id)?);
         }
@@ -505,7 +524,11 @@ pub(in crate::storage::segment) fn text_list(number: u32) -> String {
 }
 
 /// The terms of a dictionary that begin with `prefix`, at most `limit`; `None` when there are more.
-fn terms_with_prefix(inverted: &InvertedIndexReader, prefix: &str, limit: usize) -> std::io::Result<Option<Vec<String>>> {
+fn terms_with_prefix(
+    inverted: &InvertedIndexReader,
+    prefix: &str,
+    limit: usize,
+) -> std::io::Result<Option<Vec<String>>> {
     let mut stream = inverted.terms().range().ge(prefix).into_stream()?;
     let mut values = Vec::new();
     while stream.advance() {

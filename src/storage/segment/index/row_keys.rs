@@ -1,4 +1,5 @@
-//! The time and number of each row: out of the index, or, where that is damaged, out of the Parquet file.
+//! The time and number of each row: out of the index, or, where that is damaged, out of the Parquet
+//! file.
 
 use crate::error::{Error, Result};
 use crate::event::{EventKey, Field, Timestamp};
@@ -32,7 +33,9 @@ impl RowKeys {
     pub fn key(&self, row: u32) -> EventKey {
         match self {
             Self::Index(index) => index.key(row),
-            Self::Columns(keys) => EventKey { time: keys.times[row as usize], seq: keys.seqs[row as usize] },
+            Self::Columns(keys) => {
+                EventKey { time: keys.times[row as usize], seq: keys.seqs[row as usize] }
+            }
         }
     }
 
@@ -44,7 +47,8 @@ impl RowKeys {
         }
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key` itself included or not.
+    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
+    /// itself included or not.
     pub fn seek(&self, range: &Range<u32>, key: EventKey, inclusive: bool) -> u32 {
         let (mut low, mut high) = (range.start, range.end);
         while low < high {
@@ -58,11 +62,16 @@ impl RowKeys {
 }
 
 impl Segment {
-    /// Those of `rows` whose trace id is one of these, with their times, by reading the columns: for when the index is damaged.
+    /// Those of `rows` whose trace id is one of these, with their times, by reading the columns:
+    /// for when the index is damaged.
     ///
     /// # Errors
     /// A file that is missing or damaged.
-    pub fn rows_with_trace_ids(&self, rows: Range<u32>, ids: &HashSet<&str>) -> Result<Vec<(u32, Timestamp, Box<str>)>> {
+    pub fn rows_with_trace_ids(
+        &self,
+        rows: Range<u32>,
+        ids: &HashSet<&str>,
+    ) -> Result<Vec<(u32, Timestamp, Box<str>)>> {
         let mut found = Vec::new();
         let mut start = rows.start;
         while start < rows.end {
@@ -70,7 +79,8 @@ impl Segment {
             let mut row = start;
             self.visit_range(start..end, &[Field::Time, Field::TraceId], |columns| {
                 for place in 0..columns.rows() {
-                    if let (Some(id), Some(time)) = (columns.text(Field::TraceId, place), columns.time(Field::Time, place))
+                    if let (Some(id), Some(time)) =
+                        (columns.text(Field::TraceId, place), columns.time(Field::Time, place))
                         && ids.contains(id)
                     {
                         found.push((row, time, id.into()));
@@ -89,13 +99,21 @@ impl LoadedKeys {
     /// Reads them, and tells how many bytes they take.
     pub(in crate::storage::segment) fn read(segment: &Segment) -> Result<(Self, u64)> {
         let rows = segment.manifest().rows;
-        let mut keys = Self { times: Vec::with_capacity(rows as usize), seqs: Vec::with_capacity(rows as usize) };
+        let mut keys = Self {
+            times: Vec::with_capacity(rows as usize),
+            seqs: Vec::with_capacity(rows as usize),
+        };
         for part in 0..rows.div_ceil(PART_ROWS) {
             let part = part * PART_ROWS..rows.min((part + 1) * PART_ROWS);
             segment.visit_range(part, &[Field::Time, Field::Seq], |columns| {
                 for row in 0..columns.rows() {
-                    let (Some(time), Some(seq)) = (columns.time(Field::Time, row), columns.seq(row)) else {
-                        return Err(Error::corrupt(format!("a row of {} has no time or no number", segment.data_path().display())));
+                    let (Some(time), Some(seq)) =
+                        (columns.time(Field::Time, row), columns.seq(row))
+                    else {
+                        return Err(Error::corrupt(format!(
+                            "a row of {} has no time or no number",
+                            segment.data_path().display()
+                        )));
                     };
                     keys.times.push(time);
                     keys.seqs.push(seq);
@@ -104,7 +122,11 @@ impl LoadedKeys {
             })?;
         }
         if keys.times.len() != rows as usize {
-            return Err(Error::corrupt(format!("{} has {} of {rows} rows", segment.data_path().display(), keys.times.len())));
+            return Err(Error::corrupt(format!(
+                "{} has {} of {rows} rows",
+                segment.data_path().display(),
+                keys.times.len()
+            )));
         }
         Ok((keys, u64::from(rows) * 16))
     }

@@ -1,12 +1,14 @@
-//! What questions have looked up in a segment's dictionaries, for those that ask the same: a question asks every segment for each of
-//! its values, most segments are asked for the same values again and again, and a dictionary is slower than a table.
+//! What questions have looked up in a segment's dictionaries, for those that ask the same: a
+//! question asks every segment for each of its values, most segments are asked for the same values
+//! again and again, and a dictionary is slower than a table.
 
 use crate::error::Result;
 use crate::event::{FIELDS, Field};
 use hashbrown::{Equivalent, HashMap};
 use std::sync::{PoisonError, RwLock};
 
-/// Values that are remembered of a segment at most; when there are more, all are forgotten and the frequent ones come back.
+/// Values that are remembered of a segment at most; when there are more, all are forgotten and the
+/// frequent ones come back.
 const REMEMBERED: usize = 512;
 /// Longer values, in bytes, are not remembered.
 const REMEMBERED_BYTES: usize = 128;
@@ -32,8 +34,15 @@ impl Equivalent<(Field, Box<str>)> for TermKey<'_> {
 
 impl LookedUp {
     /// What there is of a value, as it was found before or as `find` finds it.
-    pub(in crate::storage::segment) fn get(&self, field: Field, value: &str, find: impl FnOnce() -> Result<TermHit>) -> Result<TermHit> {
-        if let Some(found) = self.values.read().unwrap_or_else(PoisonError::into_inner).get(&TermKey(field, value)) {
+    pub(in crate::storage::segment) fn get(
+        &self,
+        field: Field,
+        value: &str,
+        find: impl FnOnce() -> Result<TermHit>,
+    ) -> Result<TermHit> {
+        if let Some(found) =
+            self.values.read().unwrap_or_else(PoisonError::into_inner).get(&TermKey(field, value))
+        {
             return Ok(*found);
         }
         let found = find()?;
@@ -93,9 +102,17 @@ mod tests {
         assert_eq!(get(Field::Source, "ECS", Some((3, 70))), Some((3, 70)));
         assert_eq!(get(Field::Source, "ECS", None), Some((3, 70)));
         assert_eq!(get(Field::Operator, "ECS", None), None, "of another field it is another value");
-        assert_eq!(get(Field::Operator, "ECS", Some((1, 1))), None, "that it is absent is remembered too");
+        assert_eq!(
+            get(Field::Operator, "ECS", Some((1, 1))),
+            None,
+            "that it is absent is remembered too"
+        );
         assert_eq!(finds.get(), 2);
-        assert!(looked_up.get(Field::Source, "VPC", || Err(Error::internal("a disk that fails"))).is_err());
+        assert!(
+            looked_up
+                .get(Field::Source, "VPC", || Err(Error::internal("a disk that fails")))
+                .is_err()
+        );
         assert_eq!(get(Field::Source, "VPC", Some((1, 2))), Some((1, 2)), "an error is not");
         for number in 0..2_000 {
             get(Field::SourceIp, &format!("10.0.{number}"), Some((number + 1, 1)));

@@ -1,5 +1,6 @@
-//! The values of an id field in their order, and the rows that have each. Where values are short or come again (names of resources, access
-//! keys) this is not much larger than a table of their hashes, tells rows for certain, and knows what a value begins with.
+//! The values of an id field in their order, and the rows that have each. Where values are short or
+//! come again (names of resources, access keys) this is not much larger than a table of their
+//! hashes, tells rows for certain, and knows what a value begins with.
 //!
 //! ```text
 //! values u32 │ bytes of the values u32 │ for each block of 32 values: where it begins u32, rows of the values before it u32 │ values │ rows, packed
@@ -17,7 +18,11 @@ const HEAD: usize = 8;
 const ENTRY: usize = 8;
 
 /// The bytes of a table of ascending values; the rows of each are a range of `rows`.
-pub(in crate::storage::segment) fn write_value_table(values: &[Box<str>], rows: &[u32], lists: &[Range<usize>]) -> Vec<u8> {
+pub(in crate::storage::segment) fn write_value_table(
+    values: &[Box<str>],
+    rows: &[u32],
+    lists: &[Range<usize>],
+) -> Vec<u8> {
     let (mut directory, mut texts) = (Vec::new(), Vec::new());
     let mut before: &[u8] = b"";
     for (place, (value, list)) in values.iter().zip(lists).enumerate() {
@@ -26,7 +31,8 @@ pub(in crate::storage::segment) fn write_value_table(values: &[Box<str>], rows: 
             directory.extend_from_slice(&(list.start as u32).to_le_bytes());
             before = b"";
         }
-        let shared = before.iter().zip(value.as_bytes()).take_while(|(left, right)| left == right).count();
+        let shared =
+            before.iter().zip(value.as_bytes()).take_while(|(left, right)| left == right).count();
         let own = &value.as_bytes()[shared..];
         for number in [shared, own.len(), list.len()] {
             write_number(number as u32, &mut texts);
@@ -82,7 +88,11 @@ pub(in crate::storage::segment) struct ValueTable {
 impl ValueTable {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
-        let number = |at: usize| bytes.get(at..at + 4).map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")) as usize);
+        let number = |at: usize| {
+            bytes
+                .get(at..at + 4)
+                .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")) as usize)
+        };
         let (values, length) = number(0).zip(number(4)).ok_or_else(damaged)?;
         let blocks = values.div_ceil(BLOCK);
         let texts_at = HEAD + blocks * ENTRY;
@@ -101,7 +111,11 @@ impl ValueTable {
     ///
     /// # Errors
     /// A table that is damaged.
-    pub(in crate::storage::segment) fn rows_of(&self, value: &str, found: &mut Vec<u32>) -> Result<()> {
+    pub(in crate::storage::segment) fn rows_of(
+        &self,
+        value: &str,
+        found: &mut Vec<u32>,
+    ) -> Result<()> {
         self.each_from(value.as_bytes(), |other, places| {
             let order = other.cmp(value.as_bytes());
             if order == Ordering::Equal {
@@ -115,7 +129,12 @@ impl ValueTable {
     ///
     /// # Errors
     /// A table that is damaged.
-    pub(in crate::storage::segment) fn rows_with_prefix(&self, prefix: &str, rows: &Range<u32>, found: &mut Vec<u32>) -> Result<()> {
+    pub(in crate::storage::segment) fn rows_with_prefix(
+        &self,
+        prefix: &str,
+        rows: &Range<u32>,
+        found: &mut Vec<u32>,
+    ) -> Result<()> {
         let prefix = prefix.as_bytes();
         self.each_from(prefix, |value, places| {
             if value.starts_with(prefix) {
@@ -130,9 +149,13 @@ impl ValueTable {
         })
     }
 
-    /// Hands over values with the places of their rows, in order, as long as `visit` wants more; from a few before the first that
-    /// does not come before `wanted`.
-    fn each_from(&self, wanted: &[u8], mut visit: impl FnMut(&[u8], Range<u32>) -> bool) -> Result<()> {
+    /// Hands over values with the places of their rows, in order, as long as `visit` wants more;
+    /// from a few before the first that does not come before `wanted`.
+    fn each_from(
+        &self,
+        wanted: &[u8],
+        mut visit: impl FnMut(&[u8], Range<u32>) -> bool,
+    ) -> Result<()> {
         let (mut low, mut high) = (0, self.blocks);
         while low < high {
             let middle = usize::midpoint(low, high);
@@ -142,10 +165,15 @@ impl ValueTable {
         for block in low.saturating_sub(1)..self.blocks {
             let (mut texts, mut place) = self.block(block)?;
             for _ in 0..BLOCK.min(self.values - block * BLOCK) {
-                let (shared, own, rows) = take_value(&mut texts).filter(|(shared, ..)| *shared <= value.len()).ok_or_else(damaged)?;
+                let (shared, own, rows) = take_value(&mut texts)
+                    .filter(|(shared, ..)| *shared <= value.len())
+                    .ok_or_else(damaged)?;
                 value.truncate(shared);
                 value.extend_from_slice(own);
-                let end = place.checked_add(rows).filter(|end| *end <= self.rows.len()).ok_or_else(damaged)?;
+                let end = place
+                    .checked_add(rows)
+                    .filter(|end| *end <= self.rows.len())
+                    .ok_or_else(damaged)?;
                 if !visit(&value, place..end) {
                     return Ok(());
                 }
@@ -158,7 +186,8 @@ impl ValueTable {
 
     /// The texts from a block on, and the place of its first row.
     fn block(&self, block: usize) -> Result<(&[u8], u32)> {
-        let number = |at: usize| u32::from_le_bytes(self.head[at..at + 4].try_into().expect("four bytes"));
+        let number =
+            |at: usize| u32::from_le_bytes(self.head[at..at + 4].try_into().expect("four bytes"));
         let at = HEAD + block * ENTRY;
         let texts = self.head.get(self.texts_at + number(at) as usize..).ok_or_else(damaged)?;
         Ok((texts, number(at + 4)))
@@ -170,7 +199,8 @@ impl ValueTable {
     }
 }
 
-/// Takes a value off the beginning of `texts`: the bytes it shares, its own, and how many rows have it.
+/// Takes a value off the beginning of `texts`: the bytes it shares, its own, and how many rows have
+/// it.
 fn take_value<'a>(texts: &mut &'a [u8]) -> Option<(usize, &'a [u8], u32)> {
     let (shared, own, rows) = (read_number(texts)?, read_number(texts)?, read_number(texts)?);
     let (own, rest) = texts.split_at_checked(own as usize)?;
@@ -250,8 +280,19 @@ mod tests {
             table.rows_with_prefix(prefix, &rows, &mut found).expect("whole");
             found.len()
         };
-        assert_eq!((with("", 0..2_000), with("web-", 0..1_000), with("web-2", 0..2_000), with("web-29", 0..2_000)), (600, 300, 222, 22));
-        assert_eq!((with("web-300", 0..2_000), with("a", 0..2_000), with("z", 0..2_000)), (0, 0, 0));
+        assert_eq!(
+            (
+                with("", 0..2_000),
+                with("web-", 0..1_000),
+                with("web-2", 0..2_000),
+                with("web-29", 0..2_000)
+            ),
+            (600, 300, 222, 22)
+        );
+        assert_eq!(
+            (with("web-300", 0..2_000), with("a", 0..2_000), with("z", 0..2_000)),
+            (0, 0, 0)
+        );
     }
 
     proptest! {

@@ -1,6 +1,7 @@
-//! Writes the index of a segment. Its documents are empty: tantivy's term dictionaries and posting lists are written from the codes
-//! and words that were gathered, which are in the order of rows already, and everything else is a part of the bundle. So tantivy
-//! is given one document, and its count is corrected: a store of nothing would cost six bytes a row.
+//! Writes the index of a segment. Its documents are empty: tantivy's term dictionaries and posting
+//! lists are written from the codes and words that were gathered, which are in the order of rows
+//! already, and everything else is a part of the bundle. So tantivy is given one document, and its
+//! count is corrected: a store of nothing would cost six bytes a row.
 
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{Amount, Columns, Field};
@@ -10,8 +11,10 @@ use crate::storage::segment::index::amounts::write_amounts;
 use crate::storage::segment::index::codes_writer::{CodedField, CodesWriter};
 use crate::storage::segment::index::id_table::IdsBuilder;
 use crate::storage::segment::index::ingest_times::write_accepted;
-use crate::storage::segment::index::reader::{
-    ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, id_fields, schema, term_fields, term_of, text_list,
+use crate::storage::segment::index::reader::text_list;
+use crate::storage::segment::index::schema::{
+    ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, id_fields, schema,
+    term_fields, term_of,
 };
 use crate::storage::segment::index::text::words_writer::{Words, WordsBuilder};
 use crate::storage::segment::manifest::TenantRows;
@@ -59,17 +62,27 @@ pub(in crate::storage::segment) struct Contents {
 
 impl IndexBuilder {
     /// A builder of an index of these fields.
-    pub(in crate::storage::segment) fn new(rule: SummaryRule, has: impl Fn(Field) -> bool) -> Result<Self> {
+    pub(in crate::storage::segment) fn new(
+        rule: SummaryRule,
+        has: impl Fn(Field) -> bool,
+    ) -> Result<Self> {
         let schema = schema();
         let directory = RamDirectory::create();
-        let settings =
-            IndexSettings { docstore_compression: Compressor::None, docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+        let settings = IndexSettings {
+            docstore_compression: Compressor::None,
+            docstore_compress_dedicated_thread: false,
+            ..IndexSettings::default()
+        };
         let builder = TantivyIndex::builder().schema(schema).settings(settings);
         let writer = builder
             .single_segment_index_writer(directory.clone(), MEMORY_BUDGET)
             .context(ErrorKind::Internal, || "cannot start an index".to_owned())?;
-        let ids = id_fields().filter(|def| has(def.field)).map(|def| IdsBuilder::new(def.field)).collect();
-        let dimensions = CodesWriter::of(term_fields().map(|def| def.field).filter(|field| has(*field)));
+        let ids = id_fields()
+            .filter(|def| has(def.field))
+            .map(|def| IdsBuilder::new(def.field))
+            .collect();
+        let dimensions =
+            CodesWriter::of(term_fields().map(|def| def.field).filter(|field| has(*field)));
         Ok(Self {
             writer,
             directory,
@@ -101,8 +114,16 @@ impl IndexBuilder {
             self.times.push(time);
             let tenant = events.text(Field::Tenant, place).unwrap_or_default();
             match self.tenants.last_mut() {
-                Some(rows) if rows.tenant.as_ref() == tenant => (rows.rows, rows.oldest) = (rows.rows + 1, time),
-                _ => self.tenants.push(TenantRows { tenant: tenant.into(), first: row, rows: 1, newest: time, oldest: time }),
+                Some(rows) if rows.tenant.as_ref() == tenant => {
+                    (rows.rows, rows.oldest) = (rows.rows + 1, time)
+                }
+                _ => self.tenants.push(TenantRows {
+                    tenant: tenant.into(),
+                    first: row,
+                    rows: 1,
+                    newest: time,
+                    oldest: time,
+                }),
             }
         }
         self.rows += events.rows() as u32;
@@ -110,24 +131,38 @@ impl IndexBuilder {
     }
 
     /// The bytes of the index file with the words of the same events, and what is in the segment.
-    pub(in crate::storage::segment) fn finish(mut self, words: WordsBuilder) -> Result<(Vec<u8>, Contents)> {
+    pub(in crate::storage::segment) fn finish(
+        mut self,
+        words: WordsBuilder,
+    ) -> Result<(Vec<u8>, Contents)> {
         let broken = || "cannot finish an index".to_owned();
         self.writer.add_document(TantivyDocument::new()).context(ErrorKind::Internal, broken)?;
         let index = self.writer.finalize().context(ErrorKind::Internal, broken)?;
         let mut bundle = BundleWriter::new();
         let fields: Vec<CodedField> = self.dimensions.finish().collect();
         let words = words.finish();
-        write_terms(&index, &self.directory, &fields, &words).context(ErrorKind::Internal, broken)?;
-        // Long values are terms of another order than their own, so such a field is counted by its column.
-        let coded: Vec<CodedField> = fields.into_iter().filter(|coded| coded.values.iter().all(|value| is_whole(value))).collect();
+        write_terms(&index, &self.directory, &fields, &words)
+            .context(ErrorKind::Internal, broken)?;
+        // Long values are terms of another order than their own, so such a field is counted by its
+        // column.
+        let coded: Vec<CodedField> = fields
+            .into_iter()
+            .filter(|coded| coded.values.iter().all(|value| is_whole(value)))
+            .collect();
         for field in &coded {
             bundle.add(&codes_file(field.field), &field.column());
         }
         let ranges: Vec<Range<u32>> = self.tenants.iter().map(TenantRows::range).collect();
-        let of = Summarizing { fields: &coded, times: &self.times, amounts: &self.amounts, tenants: &ranges };
+        let of = Summarizing {
+            fields: &coded,
+            times: &self.times,
+            amounts: &self.amounts,
+            tenants: &ranges,
+        };
         bundle.add(SUMMARY, &write_summary(&of, self.rule));
         let metas = index.load_metas().context(ErrorKind::Internal, broken)?;
-        let mut files: Vec<PathBuf> = metas.list_segment_files().into_iter().chain([PathBuf::from(META)]).collect();
+        let mut files: Vec<PathBuf> =
+            metas.list_segment_files().into_iter().chain([PathBuf::from(META)]).collect();
         files.sort_unstable();
         for file in files {
             // A segment's list names files that this kind of index does not have.
@@ -135,7 +170,10 @@ impl IndexBuilder {
                 let bytes = self.directory.open_read(&file).context(ErrorKind::Internal, broken)?;
                 let bytes = bytes.read_bytes().context(ErrorKind::Internal, broken)?;
                 match file.to_str() {
-                    Some(META) => bundle.add(META, &counted(&bytes, self.rows).context(ErrorKind::Internal, broken)?),
+                    Some(META) => bundle.add(
+                        META,
+                        &counted(&bytes, self.rows).context(ErrorKind::Internal, broken)?,
+                    ),
                     _ => bundle.add(&file.to_string_lossy(), &bytes),
                 }
             }
@@ -145,10 +183,14 @@ impl IndexBuilder {
         bundle.add(TEXTS, &words.texts);
         let mut places = Vec::new();
         write_packed(&self.times, &mut places);
-        write_packed(&self.accepted.iter().map(|(seq, _)| *seq as i64).collect::<Vec<_>>(), &mut places);
+        write_packed(
+            &self.accepted.iter().map(|(seq, _)| *seq as i64).collect::<Vec<_>>(),
+            &mut places,
+        );
         bundle.add(PLACES, &places);
         let seqs = || self.accepted.iter().map(|(seq, _)| *seq);
-        let (first_seq, last_seq) = (seqs().min().unwrap_or_default(), seqs().max().unwrap_or_default());
+        let (first_seq, last_seq) =
+            (seqs().min().unwrap_or_default(), seqs().max().unwrap_or_default());
         bundle.add(ACCEPTED, &write_accepted(self.accepted));
         if let Some(amounts) = write_amounts(&self.amounts) {
             bundle.add(AMOUNTS, &amounts);
@@ -171,21 +213,32 @@ fn is_whole(value: &str) -> bool {
 }
 
 /// Writes the dictionaries and posting lists of an index that has none yet.
-fn write_terms(index: &TantivyIndex, directory: &RamDirectory, fields: &[CodedField], words: &Words) -> tantivy::Result<()> {
+fn write_terms(
+    index: &TantivyIndex,
+    directory: &RamDirectory,
+    fields: &[CodedField],
+    words: &Words,
+) -> tantivy::Result<()> {
     let segments = index.searchable_segments()?;
-    let segment = segments.first().ok_or_else(|| tantivy::TantivyError::InternalError("an index without a segment".to_owned()))?;
+    let segment = segments.first().ok_or_else(|| {
+        tantivy::TantivyError::InternalError("an index without a segment".to_owned())
+    })?;
     for part in [SegmentComponent::Terms, SegmentComponent::Postings, SegmentComponent::Positions] {
         let path = segment.relative_path(part);
         if directory.exists(&path).unwrap_or(false) {
-            directory.delete(&path).map_err(|cause| tantivy::TantivyError::InternalError(cause.to_string()))?;
+            directory
+                .delete(&path)
+                .map_err(|cause| tantivy::TantivyError::InternalError(cause.to_string()))?;
         }
     }
     let mut serializer = InvertedIndexSerializer::open(segment)?;
     let schema = index.schema();
     for coded in fields {
         let (rows, lists) = coded.postings();
-        let mut field = serializer.new_field(schema.get_field(coded.field.name())?, rows.len() as u64, None)?;
-        let mut terms: Vec<_> = coded.values.iter().map(|value| term_of(value)).zip(&lists).collect();
+        let mut field =
+            serializer.new_field(schema.get_field(coded.field.name())?, rows.len() as u64, None)?;
+        let mut terms: Vec<_> =
+            coded.values.iter().map(|value| term_of(value)).zip(&lists).collect();
         terms.sort_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()));
         for (term, list) in terms {
             write_term(&mut field, term.as_bytes(), &rows[list.clone()])?;

@@ -1,14 +1,15 @@
-//! The table of texts of a segment: which texts its records hold at which paths, and which list of rows has each. Phrases and values at
-//! paths are looked for in the table, which has each distinct text once, instead of in the records.
+//! The table of texts of a segment: which texts its records hold at which paths, and which list of
+//! rows has each. Phrases and values at paths are looked for in the table, which has each distinct
+//! text once, instead of in the records.
 //!
 //! ```text
 //! groups u32 │ texts u32 │ bytes of paths u32
 //! │ a group each: end of its path u32, end of its texts u32, form u32, list of open rows u32, list of rows with embedded JSON u32
 //! │ a text each: its end u32, list u32 │ paths │ texts
 //! ```
-//! Numbers are little-endian; an end is where the next begins. A list is a number, counted from 1, of a posting list of the index; 0 is an
-//! empty one. The first group has the keys, the second the rows with values at paths that are not told apart; the others are
-//! paths in order.
+//! Numbers are little-endian; an end is where the next begins. A list is a number, counted from 1,
+//! of a posting list of the index; 0 is an empty one. The first group has the keys, the second the
+//! rows with values at paths that are not told apart; the others are paths in order.
 
 use crate::error::{Error, Result};
 use crate::text::{longest_run, stands_in};
@@ -57,7 +58,9 @@ pub(in crate::storage::segment) fn write_texts(groups: &[GroupHead]) -> Vec<u8> 
     let texts = || groups.iter().flat_map(|group| &group.texts);
     let path_bytes: usize = groups.iter().map(|group| group.path.len()).sum();
     let mut bytes = Vec::new();
-    let number = |bytes: &mut Vec<u8>, number: usize| bytes.extend_from_slice(&(number as u32).to_le_bytes());
+    let number = |bytes: &mut Vec<u8>, number: usize| {
+        bytes.extend_from_slice(&(number as u32).to_le_bytes())
+    };
     let list = |list: TextList| list.map_or(0, |list| list as usize + 1);
     number(&mut bytes, groups.len());
     number(&mut bytes, texts().count());
@@ -71,7 +74,9 @@ pub(in crate::storage::segment) fn write_texts(groups: &[GroupHead]) -> Vec<u8> 
             TextStorage::Shapes => 1,
             TextStorage::Open => 2,
         };
-        [path_end, texts_end, form, list(group.open), list(group.embedded)].into_iter().for_each(|each| number(&mut bytes, each));
+        [path_end, texts_end, form, list(group.open), list(group.embedded)]
+            .into_iter()
+            .for_each(|each| number(&mut bytes, each));
     }
     let mut end = 0;
     for (text, rows) in texts() {
@@ -105,12 +110,17 @@ pub(in crate::storage::segment) struct TextMatch {
 
 impl TextTable {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
-        let damaged = || Error::corrupt("the table of texts is damaged; `annals check --rebuild-index` makes it anew");
+        let damaged = || {
+            Error::corrupt(
+                "the table of texts is damaged; `annals check --rebuild-index` makes it anew",
+            )
+        };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
         if bytes.len() < HEAD {
             return Err(damaged());
         }
-        let (groups, texts, path_bytes) = (u32_at(&bytes, 0) as usize, u32_at(&bytes, 4) as usize, u32_at(&bytes, 8) as usize);
+        let (groups, texts, path_bytes) =
+            (u32_at(&bytes, 0) as usize, u32_at(&bytes, 4) as usize, u32_at(&bytes, 8) as usize);
         let paths_at = HEAD + groups * GROUP + texts * TEXT;
         let table = Self { bytes, groups, texts, paths_at, texts_at: paths_at + path_bytes };
         if groups <= OTHERS as usize || !table.is_whole() {
@@ -121,13 +131,22 @@ impl TextTable {
 
     /// Whether all ends ascend to where the next part begins, within characters nowhere.
     fn is_whole(&self) -> bool {
-        let Some(paths) = self.bytes.get(self.paths_at..self.texts_at).and_then(|bytes| std::str::from_utf8(bytes).ok()) else {
+        let Some(paths) = self
+            .bytes
+            .get(self.paths_at..self.texts_at)
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        else {
             return false;
         };
-        let Some(texts) = self.bytes.get(self.texts_at..).and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return false };
+        let Some(texts) =
+            self.bytes.get(self.texts_at..).and_then(|bytes| std::str::from_utf8(bytes).ok())
+        else {
+            return false;
+        };
         let ascend = |number: usize, last: usize, end: &dyn Fn(usize) -> usize| {
             let mut before = 0;
-            (0..number).all(|each| std::mem::replace(&mut before, end(each)) <= before) && before == last
+            (0..number).all(|each| std::mem::replace(&mut before, end(each)) <= before)
+                && before == last
         };
         ascend(self.groups, paths.len(), &|group| self.of_group(group, 0))
             && ascend(self.groups, self.texts, &|group| self.of_group(group, 1))
@@ -180,12 +199,21 @@ impl TextTable {
         told.tidy()
     }
 
-    /// The rows that have a value at a path (folded) that passes a test of folded texts; `None` if the table does not tell.
-    pub(in crate::storage::segment) fn at_path(&self, path: &str, passes: impl Fn(&str) -> bool) -> Option<TextMatch> {
+    /// The rows that have a value at a path (folded) that passes a test of folded texts; `None` if
+    /// the table does not tell.
+    pub(in crate::storage::segment) fn at_path(
+        &self,
+        path: &str,
+        passes: impl Fn(&str) -> bool,
+    ) -> Option<TextMatch> {
         let mut told = TextMatch::default();
-        let mut doubtful = |group| told.maybe.extend([3, 4].into_iter().filter_map(|which| list_of(self.of_group(group, which))));
+        let mut doubtful = |group| {
+            told.maybe
+                .extend([3, 4].into_iter().filter_map(|which| list_of(self.of_group(group, which))))
+        };
         doubtful(OTHERS as usize);
-        let group = first(OTHERS as usize + 1..self.groups, |group| self.path(group) >= path.as_bytes());
+        let group =
+            first(OTHERS as usize + 1..self.groups, |group| self.path(group) >= path.as_bytes());
         if group < self.groups && self.path(group) == path.as_bytes() {
             if self.of_group(group, 2) != 0 {
                 return None;
@@ -208,7 +236,8 @@ impl TextMatch {
     }
 }
 
-/// The first number of a range from which on something holds; the end of the range if it holds nowhere.
+/// The first number of a range from which on something holds; the end of the range if it holds
+/// nowhere.
 fn first(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {
@@ -219,7 +248,9 @@ fn first(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
+    bytes
+        .get(at..at + 4)
+        .map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
 }
 
 fn list_of(number: usize) -> Option<u32> {

@@ -1,16 +1,21 @@
-//! Collects the texts of records by path, while a segment is written: each distinct one once, with the rows that have it.
+//! Collects the texts of records by path, while a segment is written: each distinct one once, with
+//! the rows that have it.
 //!
-//! A path whose values are few keeps them whole; of others the [`shape`]s are kept, and where even those are many, only the rows
-//! that have any. Texts that stand in the same rows, as most keys of a kind of record do, share one list of rows.
+//! A path whose values are few keeps them whole; of others the [`shape`]s are kept, and where even
+//! those are many, only the rows that have any. Texts that stand in the same rows, as most keys of
+//! a kind of record do, share one list of rows.
 
-use crate::storage::segment::index::text::text_table::{GroupHead, KEYS, OTHERS, TextList, TextStorage, write_texts};
+use crate::storage::segment::index::text::text_table::{
+    GroupHead, KEYS, OTHERS, TextList, TextStorage, write_texts,
+};
 use crate::text::{TokenKind, fold, shape, tokens};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 
 /// Values of a path that are kept whole.
 const WHOLE_MAX: usize = 2_048;
-/// Values of a path that look like ids and are kept whole: where there are more, each record has another.
+/// Values of a path that look like ids and are kept whole: where there are more, each record has
+/// another.
 const IDS_MAX: usize = 64;
 /// Of fewer rows for a value than this, on average, a path's values are not kept whole.
 const ROWS_OF_A_VALUE: usize = 4;
@@ -46,7 +51,15 @@ struct PathTexts {
 impl PathTexts {
     fn new(path: &str, form: TextStorage) -> Self {
         let path = path.into();
-        Self { path, form, whole: HashMap::new(), ids: 0, shapes: HashMap::new(), open: Vec::new(), embedded: Vec::new() }
+        Self {
+            path,
+            form,
+            whole: HashMap::new(),
+            ids: 0,
+            shapes: HashMap::new(),
+            open: Vec::new(),
+            embedded: Vec::new(),
+        }
     }
 }
 
@@ -63,7 +76,8 @@ pub(in crate::storage::segment) struct TextsBuilder {
 
 impl Default for TextsBuilder {
     fn default() -> Self {
-        let groups = vec![PathTexts::new("", TextStorage::Shapes), PathTexts::new("", TextStorage::Open)];
+        let groups =
+            vec![PathTexts::new("", TextStorage::Shapes), PathTexts::new("", TextStorage::Open)];
         Self { groups, paths: HashMap::new(), rows: Vec::new(), bytes: 0 }
     }
 }
@@ -107,7 +121,9 @@ impl TextsBuilder {
                 return KeptText::Not;
             }
             let id = is_id(folded);
-            if self.groups[place].whole.len() < WHOLE_MAX && !(id && self.groups[place].ids == IDS_MAX) {
+            if self.groups[place].whole.len() < WHOLE_MAX
+                && !(id && self.groups[place].ids == IDS_MAX)
+            {
                 let entry = self.add(folded);
                 self.groups[place].ids += usize::from(id);
                 self.groups[place].whole.insert(folded.into(), entry);
@@ -179,10 +195,13 @@ impl TextsBuilder {
     }
 }
 
-/// What is told of a group. Values that were kept whole before they became too many are kept by their shapes.
+/// What is told of a group. Values that were kept whole before they became too many are kept by
+/// their shapes.
 fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) -> GroupHead {
     let mut values = group.whole.values().map(|entry| rows[*entry as usize].len());
-    if group.form == TextStorage::Whole && group.whole.len() > FEW.max(values.by_ref().sum::<usize>() / ROWS_OF_A_VALUE) {
+    if group.form == TextStorage::Whole
+        && group.whole.len() > FEW.max(values.by_ref().sum::<usize>() / ROWS_OF_A_VALUE)
+    {
         group.form = TextStorage::Shapes;
     }
     let mut take = |entry: u32| std::mem::take(&mut rows[entry as usize]);
@@ -190,7 +209,8 @@ fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) 
     if group.form == TextStorage::Whole {
         texts = group.whole.into_iter().map(|(text, entry)| (text, take(entry))).collect();
     } else {
-        let mut shapes: HashMap<Box<str>, Vec<u32>> = group.shapes.into_iter().map(|(shape, entry)| (shape, take(entry))).collect();
+        let mut shapes: HashMap<Box<str>, Vec<u32>> =
+            group.shapes.into_iter().map(|(shape, entry)| (shape, take(entry))).collect();
         for (text, entry) in group.whole {
             let Some(shape) = shape(&text) else { continue };
             // Its rows are not in order until all are there.
@@ -209,8 +229,15 @@ fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) 
         group.open.dedup();
     }
     texts.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-    let texts: Vec<(Box<str>, TextList)> = texts.into_iter().map(|(text, rows)| (text, lists.number(rows))).collect();
-    GroupHead { path: group.path, form: group.form, texts, open: lists.number(group.open), embedded: lists.number(group.embedded) }
+    let texts: Vec<(Box<str>, TextList)> =
+        texts.into_iter().map(|(text, rows)| (text, lists.number(rows))).collect();
+    GroupHead {
+        path: group.path,
+        form: group.form,
+        texts,
+        open: lists.number(group.open),
+        embedded: lists.number(group.embedded),
+    }
 }
 
 /// Whether a text is one word that looks like an id.

@@ -1,7 +1,9 @@
-//! What the keys and values of records are made of, for those that come again: one look into a table instead of folding and cutting.
+//! What the keys and values of records are made of, for those that come again: one look into a
+//! table instead of folding and cutting.
 //!
-//! A record names its keys in the order in which one like it did, so the key that followed the last time is tried first; and a
-//! path often has the value that it had before. Both cost a comparison and no look at all.
+//! A record names its keys in the order in which one like it did, so the key that followed the last
+//! time is tried first; and a path often has the value that it had before. Both cost a comparison
+//! and no look at all.
 
 use crate::storage::segment::index::text::text_table_writer::KeptText;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -12,7 +14,8 @@ use std::ops::Range;
 const TEXT_BYTES_MAX: usize = 64;
 /// Nor are keys with longer paths.
 const PATH_BYTES_MAX: usize = 256;
-/// Texts that are remembered at most; when there are more, all are forgotten and the frequent ones come back.
+/// Texts that are remembered at most; when there are more, all are forgotten and the frequent ones
+/// come back.
 const TEXTS_MAX: usize = 1 << 15;
 /// No place.
 const NOWHERE: u32 = u32::MAX;
@@ -67,18 +70,32 @@ pub(in crate::storage::segment) struct Remembered {
 impl Default for Remembered {
     fn default() -> Self {
         let (keys, places, values, terms) = Default::default();
-        Self { keys, places, last: NOWHERE, values, terms, count: 0, hasher: DefaultHashBuilder::default() }
+        Self {
+            keys,
+            places,
+            last: NOWHERE,
+            values,
+            terms,
+            count: 0,
+            hasher: DefaultHashBuilder::default(),
+        }
     }
 }
 
 impl Remembered {
     /// The group of the path of a key, and what the key is made of.
-    pub(in crate::storage::segment) fn key(&mut self, path: &str, key: &str) -> Option<(u32, &CachedText)> {
+    pub(in crate::storage::segment) fn key(
+        &mut self,
+        path: &str,
+        key: &str,
+    ) -> Option<(u32, &CachedText)> {
         let before = std::mem::replace(&mut self.last, NOWHERE);
         let guess = self.keys.get(before as usize).map_or(NOWHERE, |before| before.next);
         let place = match self.keys.get(guess as usize) {
             Some(guessed) if *guessed.path == *path => guess,
-            _ => *self.places.find(self.hasher.hash_one(path), |place| *self.keys[*place as usize].path == *path)?,
+            _ => *self.places.find(self.hasher.hash_one(path), |place| {
+                *self.keys[*place as usize].path == *path
+            })?,
         };
         if *self.keys[place as usize].key != *key {
             return None;
@@ -92,10 +109,16 @@ impl Remembered {
     }
 
     /// What a value of a group is made of.
-    pub(in crate::storage::segment) fn value(&mut self, group: u32, text: &str) -> Option<&CachedText> {
+    pub(in crate::storage::segment) fn value(
+        &mut self,
+        group: u32,
+        text: &str,
+    ) -> Option<&CachedText> {
         let values = self.values.get_mut(group as usize)?;
         if values.texts.get(values.last as usize).is_none_or(|(last, _)| **last != *text) {
-            values.last = *values.places.find(self.hasher.hash_one(text), |place| *values.texts[*place as usize].0 == *text)?;
+            values.last = *values.places.find(self.hasher.hash_one(text), |place| {
+                *values.texts[*place as usize].0 == *text
+            })?;
         }
         Some(&values.texts[values.last as usize].1)
     }
@@ -117,7 +140,13 @@ impl Remembered {
     }
 
     /// Remembers a value of a group that is not known.
-    pub(in crate::storage::segment) fn add_value(&mut self, group: u32, text: &str, kept: KeptText, terms: &[u32]) {
+    pub(in crate::storage::segment) fn add_value(
+        &mut self,
+        group: u32,
+        text: &str,
+        kept: KeptText,
+        terms: &[u32],
+    ) {
         if text.len() > TEXT_BYTES_MAX {
             return;
         }
@@ -129,15 +158,30 @@ impl Remembered {
         let CachedValues { texts, places, .. } = &mut values[group as usize];
         let place = texts.len() as u32;
         texts.push((text.into(), known));
-        places.insert_unique(hasher.hash_one(text), place, |place| hasher.hash_one(&*texts[*place as usize].0));
+        places.insert_unique(hasher.hash_one(text), place, |place| {
+            hasher.hash_one(&*texts[*place as usize].0)
+        });
     }
 
     /// Remembers a key that is not known; another one of the same path is forgotten.
-    pub(in crate::storage::segment) fn add_key(&mut self, path: &str, key: &str, group: u32, kept: KeptText, terms: &[u32]) {
+    pub(in crate::storage::segment) fn add_key(
+        &mut self,
+        path: &str,
+        key: &str,
+        group: u32,
+        kept: KeptText,
+        terms: &[u32],
+    ) {
         if path.len() > PATH_BYTES_MAX {
             return;
         }
-        let new = CachedKey { path: path.into(), key: key.into(), group, known: self.known(kept, terms), next: NOWHERE };
+        let new = CachedKey {
+            path: path.into(),
+            key: key.into(),
+            group,
+            known: self.known(kept, terms),
+            next: NOWHERE,
+        };
         let Self { keys, places, hasher, .. } = self;
         let hash = hasher.hash_one(path);
         if let Some(place) = places.find(hash, |place| *keys[*place as usize].path == *path) {
@@ -173,12 +217,19 @@ mod tests {
                 "a.b" => (3, vec![1, 2]),
                 _ => (4, vec![]),
             };
-            assert_eq!(key(&mut known, path, path.trim_start_matches("a.")), Some(expected), "{path}");
+            assert_eq!(
+                key(&mut known, path, path.trim_start_matches("a.")),
+                Some(expected),
+                "{path}"
+            );
         }
         // The key `a.b` has the path of `b` in `a`, and other terms.
         assert_eq!(key(&mut known, "a.b", "a.b"), None);
         known.add_key("a.b", "a.b", 3, KeptText::Not, &[9]);
-        assert_eq!((key(&mut known, "a.b", "b"), key(&mut known, "a.b", "a.b")), (None, Some((3, vec![9]))));
+        assert_eq!(
+            (key(&mut known, "a.b", "b"), key(&mut known, "a.b", "a.b")),
+            (None, Some((3, vec![9])))
+        );
         known.add_value(3, "x", KeptText::As(1), &[5]);
         known.add_value(3, "y", KeptText::As(2), &[6]);
         for (text, kept) in [("x", 1), ("x", 1), ("y", 2), ("x", 1)] {
@@ -194,7 +245,8 @@ mod tests {
             known.add_value(number % 5, &number.to_string(), KeptText::As(number), &[number]);
         }
         assert!(known.value(0, "0").is_none(), "all were forgotten but the last");
-        let last = known.value(TEXTS_MAX as u32 % 5, &TEXTS_MAX.to_string()).cloned().expect("the last");
+        let last =
+            known.value(TEXTS_MAX as u32 % 5, &TEXTS_MAX.to_string()).cloned().expect("the last");
         assert_eq!(known.terms(&last), &[TEXTS_MAX as u32]);
     }
 }

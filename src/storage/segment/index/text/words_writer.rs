@@ -1,12 +1,14 @@
-//! The words of the records, for the index: dictionary terms as posting lists, ids as a table of hashes.
+//! The words of the records, for the index: dictionary terms as posting lists, ids as a table of
+//! hashes.
 //!
-//! A record names a dozen ids, most of them in pieces, and nearly all distinct. As terms they would fill the dictionary; as
-//! (hash, row) pairs they would cost more than all other parts of the index. So the table says only in which block of rows
-//! an id stands: what a tenant's records share is kept once for a block, and a candidate costs the reading of one block.
-//! Ids that are values of hashed fields are in the tables of those already.
+//! A record names a dozen ids, most of them in pieces, and nearly all distinct. As terms they would
+//! fill the dictionary; as (hash, row) pairs they would cost more than all other parts of the
+//! index. So the table says only in which block of rows an id stands: what a tenant's records share
+//! is kept once for a block, and a candidate costs the reading of one block. Ids that are values of
+//! hashed fields are in the tables of those already.
 //!
-//! Keys and many values are the same texts in every record, so what a text is made of is remembered by its path. The texts themselves go
-//! to the table of texts.
+//! Keys and many values are the same texts in every record, so what a text is made of is remembered
+//! by its path. The texts themselves go to the table of texts.
 
 use crate::event::{Columns, FIELDS, Field, IndexKind};
 use crate::storage::segment::index::hash_table::{HashTableBuilder, hash_of};
@@ -68,7 +70,8 @@ impl WordsBuilder {
     /// The words of the records of events, in the order of rows.
     pub(in crate::storage::segment) fn of(batches: &[Columns]) -> Self {
         let mut builder = Self::default();
-        let places = batches.iter().flat_map(|events| (0..events.rows()).map(move |place| (events, place)));
+        let places =
+            batches.iter().flat_map(|events| (0..events.rows()).map(move |place| (events, place)));
         for ((events, place), row) in places.zip(0..) {
             builder.add(RecordAt { events, place, row });
         }
@@ -83,15 +86,20 @@ impl WordsBuilder {
             self.block_number = row / BLOCK_ROWS;
         }
         let mut terms = Vec::new();
-        walk(events.text(Field::Original, place).unwrap_or_default(), &mut |path, part| match part {
-            WalkStep::Key(key) => self.add_key(source, path, key, &mut terms),
-            WalkStep::Text(text) | WalkStep::Literal(text) => self.add_value(source, path, text, &mut terms),
-            WalkStep::Embedded(_) => {
-                let group = self.group_of(path);
-                self.texts.add_embedded(group, row);
-            }
-            WalkStep::Container => {}
-        });
+        walk(
+            events.text(Field::Original, place).unwrap_or_default(),
+            &mut |path, part| match part {
+                WalkStep::Key(key) => self.add_key(source, path, key, &mut terms),
+                WalkStep::Text(text) | WalkStep::Literal(text) => {
+                    self.add_value(source, path, text, &mut terms)
+                }
+                WalkStep::Embedded(_) => {
+                    let group = self.group_of(path);
+                    self.texts.add_embedded(group, row);
+                }
+                WalkStep::Container => {}
+            },
+        );
     }
 
     fn add_key(&mut self, source: RecordAt<'_>, path: &str, key: &str, terms: &mut Vec<u32>) {
@@ -190,7 +198,9 @@ impl WordsBuilder {
         self.close_block();
         let mut terms: Vec<(Box<str>, u32)> = self.numbers.into_iter().collect();
         terms.sort_unstable_by(|left, right| left.0.as_bytes().cmp(right.0.as_bytes()));
-        let rows = |(term, number): (Box<str>, u32)| (term, std::mem::take(&mut self.postings[number as usize].rows));
+        let rows = |(term, number): (Box<str>, u32)| {
+            (term, std::mem::take(&mut self.postings[number as usize].rows))
+        };
         let terms = terms.into_iter().map(rows).collect();
         let (lists, texts) = self.texts.finish();
         Words { terms, ids: self.table.finish(), lists, texts }
@@ -206,9 +216,10 @@ fn add_rows(postings: &mut [Posting], terms: &[u32], row: u32) {
     }
 }
 
-/// Whether a folded token is the value of a hashed field. Tables of fields are asked for the folded id, so they have only
-/// what folding leaves alone.
+/// Whether a folded token is the value of a hashed field. Tables of fields are asked for the folded
+/// id, so they have only what folding leaves alone.
 fn is_value(RecordAt { events, place, .. }: RecordAt<'_>, token: &str) -> bool {
-    let mut fields = FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
+    let mut fields =
+        FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
     fields.any(|def| events.text(def.field, place) == Some(token))
 }

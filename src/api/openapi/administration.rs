@@ -1,0 +1,91 @@
+//! The shapes of what administrators ask and are answered: backups, retention, holds, health.
+
+use super::schemas::*;
+use serde_json::{Value as Json, json};
+
+/// What a backup copied.
+pub(super) fn backup() -> Json {
+    object(
+        &[
+            ("version", count()),
+            ("segments", count()),
+            ("events", count()),
+            ("copied", count()),
+            ("bytes", count()),
+            ("kept", count()),
+            ("mended", list(&text())),
+            ("aside", count()),
+            ("removed", count()),
+        ],
+        &[],
+    )
+}
+
+/// What retention deleted, or would delete.
+pub(super) fn expired() -> Json {
+    object(
+        &[
+            ("dry_run", flag()),
+            ("events", count()),
+            ("held", count()),
+            ("tenants", map(&count())),
+            ("segments", count()),
+            ("quarantined", count()),
+            ("quarantined_held", count()),
+        ],
+        &[],
+    )
+}
+
+/// What `/livez` and `/readyz` say; with 503 too.
+pub(super) fn health() -> Json {
+    let problem = object(
+        &[("part", text()), ("what", text()), ("refuses", json!({ "type": "boolean" }))],
+        &[("segments", list(&text()))],
+    );
+    let stuck = object(&[("part", text()), ("seconds", count()), ("waiting", count())], &[]);
+    let status = json!({ "type": "string", "enum": ["ok", "degraded", "unavailable", "stuck"] });
+    let properties = json!({ "status": status, "problems": list(&problem), "stuck": list(&stuck) });
+    json!({ "type": "object", "required": ["status"], "properties": properties })
+}
+
+/// Days, or the word for no end.
+pub(super) fn days() -> Json {
+    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "type": "string", "enum": ["forever"] }] })
+}
+
+pub(super) fn policy() -> Json {
+    object(
+        &[
+            ("version", count()),
+            ("floor_days", count()),
+            ("default_days", days()),
+            ("tenants", map(&days())),
+            ("holds", map(&reference("Hold"))),
+        ],
+        &[],
+    )
+}
+
+pub(super) fn hold() -> Json {
+    object(
+        &[
+            ("tenant", list(&text())),
+            ("filter", map(&list(&text()))),
+            ("reason", text()),
+            ("placed", moment()),
+        ],
+        &[],
+    )
+}
+
+pub(super) fn retention_change() -> Json {
+    object(
+        &[],
+        &[
+            ("tenant", text()),
+            ("days", days()),
+            ("floor_days", json!({ "type": "integer", "minimum": 1, "maximum": 36_525 })),
+        ],
+    )
+}

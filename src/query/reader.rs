@@ -1,0 +1,419 @@
+//! The reader: cuts a question down to runs, answers each by lookup, by scan or from its summary, and adds up what they
+//! give.
+
+use super::answers::from_summary::Summarized;
+use super::budget::{RUN_WORK, UNBOUNDED, WorkMeter};
+use super::rows::events::Rows;
+use super::rows::lookup::Lookup;
+use super::rows::plan::{self, AnswerPath, Choice};
+use super::rows::scan::Scanner;
+use super::source::RowSource;
+use super::{Explain, ExplainedRun, Filter, QueryBudget, Snapshot, Threads, filter};
+use crate::access::Scope;
+use crate::error::Result;
+use crate::event::{EventKey, Timestamp};
+use crate::ingest::Buffered;
+use crate::storage::segment::{Segment, TenantRows};
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+/// What it took to verify candidates, and whether more may be.
+#[derive(Debug)]
+pub(crate) struct VerifyWork<'b> {
+    /// Rows whose columns or records were looked at.
+    pub(crate) examined: u64,
+    /// Bytes read from data files.
+    pub(crate) bytes: u64,
+    pub(super) pace: WorkMeter<'b>,
+}
+
+impl<'b> VerifyWork<'b> {
+    fn within(budget: &'b QueryBudget) -> Self {
+        Self { examined: 0, bytes: 0, pace: budget.pace() }
+    }
+}
+
+/// Runs that one thread does in a row at least, where there are many: most cost a few microseconds.
+const RUNS_TOGETHER: usize = 16;
+
+/// Answers questions about one snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct SnapshotReader<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    scanner: &'a Scanner,
+    threads: &'a Threads,
+    pub(super) forced: Option<AnswerPath>,
+    pub(super) budget: &'a QueryBudget,
+}
+
+/// The rows of one tenant in one segment, or in a part of the buffer, that a question is about.
+#[derive(Debug, Clone)]
+pub(super) struct Run<'a> {
+    pub(super) source: RowSource<'a>,
+    pub(super) tenant: Cow<'a, TenantRows>,
+}
+
+impl<'a> SnapshotReader<'a> {
+    /// A reader of a snapshot. `forced` makes every run answer by that path, for tests and
+    /// comparisons.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        scanner: &'a Scanner,
+        threads: &'a Threads,
+        forced: Option<AnswerPath>,
+    ) -> Self {
+        Self { snapshot, scanner, threads, forced, budget: &UNBOUNDED }
+    }
+
+    /// The same reader within a budget.
+    #[must_use]
+    pub fn within(self, budget: &'a QueryBudget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// How many events match.
+    ///
+    /// # Errors
+    /// A segment that cannot be read: a count is never short.
+    pub fn count(&self, scope: &Scope, filter: &Filter) -> Result<(u64, Explain)> {
+        let count = |_: &Run<'a>, rows: Rows| Ok(rows.len() as u64);
+        let mut total = 0;
+        let add = |rows| {
+            total += rows;
+            Ok(())
+        };
+        let explain = self.each_run_or(
+            &self.wide_runs(scope, filter),
+            filter,
+            |summarized| summarized.count(),
+            count,
+            add,
+        )?;
+        Ok((total, explain))
+    }
+
+    /// Gives up at once on a filter for which more records must be read than a light question may,
+    /// instead of after having read some.
+    ///
+    /// # Errors
+    /// The budget is that of a light question, and too small.
+    pub fn foresee(&self, scope: &Scope, filter: &Filter) -> Result<()> {
+        if !filter.reads_all_records() {
+            return self.budget.check();
+        }
+        let sizes = self
+            .runs(scope, filter)
+            .into_iter()
+            .map(|run| (run.tenant.rows, run.source.record_bytes(run.tenant.rows)));
+        let (rows, bytes) =
+            sizes.fold((0, 0), |sum, (rows, bytes)| (sum.0 + u64::from(rows), sum.1 + bytes));
+        self.budget.foresee(filter::cost_of(&filter.clauses).of_all(rows, bytes))
+    }
+
+    /// The runs that may have events in the scope and period, by their manifests.
+    pub(super) fn runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
+        let mut runs = Vec::new();
+        for source in self.snapshot.sources() {
+            let mut add = |tenant: &'a TenantRows| {
+                let inside = filter.from.is_none_or(|from| tenant.newest() >= from)
+                    && filter.to.is_none_or(|to| tenant.oldest() < to);
+                if inside {
+                    runs.push(Run { source, tenant: Cow::Borrowed(tenant) });
+                }
+            };
+            match scope.named() {
+                Some(names) => {
+                    names.iter().filter_map(|name| source.tenant(name)).for_each(&mut add)
+                }
+                None => source.tenants().iter().for_each(&mut add),
+            }
+        }
+        runs
+    }
+
+    /// The same runs for questions that do not care about the order of rows: when all tenants are
+    /// asked about and the period covers all of a segment, the segment is one run.
+    pub(super) fn wide_runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
+        let runs = self.runs(scope, filter);
+        if scope.named().is_some() {
+            return runs;
+        }
+        let mut wide = Vec::new();
+        for own in runs.chunk_by(|left, right| left.source.is(right.source)) {
+            let source = own[0].source;
+            let whole = |run: &Run<'_>| {
+                filter.from.is_none_or(|from| run.tenant.oldest() >= from)
+                    && filter.to.is_none_or(|to| run.tenant.newest() < to)
+            };
+            if own.len() == source.tenants().len() && own.iter().all(whole) {
+                wide.push(Run::of_all(source, own));
+            } else {
+                wide.extend_from_slice(own);
+            }
+        }
+        wide
+    }
+
+    pub(super) fn explain(&self, runs: &[Run<'_>], steps: Vec<ExplainedRun>) -> Explain {
+        let touched: HashSet<&str> = runs
+            .iter()
+            .filter(|run| matches!(run.source, RowSource::Segment(_)))
+            .map(|run| run.source.name())
+            .collect();
+        Explain {
+            segments: self.snapshot.segments.len(),
+            untouched: self.snapshot.segments.len() - touched.len(),
+            steps,
+        }
+    }
+
+    /// Does a part of a question, on all cores where it is `spread`. A light one that comes to the
+    /// end of what it may do begins the part again among the heavy ones, if it may.
+    pub(super) fn part<T: Send>(
+        &self,
+        spread: bool,
+        work: impl Fn() -> Result<T> + Sync,
+    ) -> Result<T> {
+        let heavy = self.budget.is_heavy();
+        let done = if spread || heavy { self.threads.of(heavy).install(&work) } else { work() };
+        // Or another part of it was, meanwhile.
+        if done.is_err() && (self.budget.upgrade() || (!heavy && self.budget.is_heavy())) {
+            return self.threads.of(true).install(&work);
+        }
+        done
+    }
+
+    /// Finds the rows of every run, makes something of them on all cores, and adds that up.
+    pub(super) fn each_run<T: Send>(
+        &self,
+        runs: &[Run<'a>],
+        filter: &Filter,
+        make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
+        add: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<Explain> {
+        self.each_run_or(runs, filter, |_| Ok(None), make, add)
+    }
+
+    /// The same, but for runs whose summary tells: those are not looked into.
+    pub(super) fn each_run_or<T: Send>(
+        &self,
+        runs: &[Run<'a>],
+        filter: &Filter,
+        summary: impl Fn(&Summarized<'_>) -> Result<Option<T>> + Sync,
+        make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
+        add: impl FnMut(T) -> Result<()> + Send,
+    ) -> Result<Explain> {
+        let answer_once = |run: &Run<'a>| {
+            self.budget.spend(RUN_WORK)?;
+            if self.forced.is_none() {
+                let started = Instant::now();
+                let summarized = Summarized::of(run, filter, &self.snapshot.vocabulary)?;
+                if let Some(answer) =
+                    summarized.map(|summarized| summary(&summarized)).transpose()?.flatten()
+                {
+                    let why =
+                        "the period covers all of it, and its summary has the counts".to_owned();
+                    return Ok((answer, run.step(AnswerPath::Summary, why, started)));
+                }
+            }
+            let range = run.range(filter)?;
+            let (rows, step) = self.rows(run, filter, range, None)?;
+            Ok((make(run, rows)?, step))
+        };
+        let answer = |run: &Run<'a>| run.source.again(|| answer_once(run));
+        // Added up as it comes, so that what each run has is not held until the last is done; and
+        // done once, should the part be done again.
+        let (add, steps) = (Mutex::new(add), vec![OnceLock::new(); runs.len()]);
+        let take = |(run, step): (&Run<'a>, &OnceLock<ExplainedRun>)| {
+            if step.get().is_none() {
+                let (answer, how) = answer(run)?;
+                add.lock().unwrap_or_else(PoisonError::into_inner)(answer)?;
+                step.get_or_init(|| how);
+            }
+            Ok(())
+        };
+        // A few runs are done sooner than they are spread.
+        let spread = runs.len() >= 4;
+        self.part(spread, || {
+            if spread {
+                let runs =
+                    runs.par_iter().zip(&steps).with_min_len(RUNS_TOGETHER.min(runs.len() / 4));
+                runs.try_for_each(take)
+            } else {
+                runs.iter().zip(&steps).try_for_each(take)
+            }
+        })?;
+        Ok(self.explain(runs, steps.into_iter().filter_map(OnceLock::into_inner).collect()))
+    }
+
+    /// The first `limit` rows of a range of a run that match, or all of them, and how they were
+    /// found.
+    pub(super) fn rows(
+        &self,
+        run: &Run<'_>,
+        filter: &Filter,
+        range: Range<u32>,
+        limit: Option<usize>,
+    ) -> Result<(Rows, ExplainedRun)> {
+        let started = Instant::now();
+        self.budget.spend(RUN_WORK)?;
+        let size = range.len() as u32;
+        let (rows, Choice { path, why }, work) = match run.source {
+            RowSource::Segment(segment) => {
+                run.source.again(|| self.segment_rows(segment, filter, range.clone(), limit))?
+            }
+            RowSource::Buffer(buffered) => {
+                let mut work = VerifyWork::within(self.budget);
+                let rows = buffered_rows(buffered, filter, range, limit, &mut work)?;
+                (
+                    rows,
+                    Choice {
+                        path: AnswerPath::Buffer,
+                        why: "accepted and not in a segment yet".to_owned(),
+                    },
+                    work,
+                )
+            }
+        };
+        let step = ExplainedRun {
+            rows: size,
+            examined: work.examined,
+            bytes: work.bytes,
+            matched: rows.len() as u64,
+            ..run.step(path, why, started)
+        };
+        Ok((rows, step))
+    }
+
+    /// The rows of a segment: as the index has them, or, where it is damaged, by reading the
+    /// columns.
+    fn segment_rows(
+        &self,
+        segment: &Segment,
+        filter: &Filter,
+        range: Range<u32>,
+        limit: Option<usize>,
+    ) -> Result<(Rows, Choice, VerifyWork<'a>)> {
+        if let Some(index) = segment.sound_index()? {
+            let lookup = Lookup::prepare(
+                segment,
+                &index,
+                filter,
+                &range,
+                &self.snapshot.vocabulary,
+                self.forced.is_some(),
+            )?;
+            return self.look(lookup, filter, range, limit);
+        }
+        let mut work = VerifyWork::within(self.budget);
+        let rows = match filter.clauses.as_slice() {
+            [] => Rows::Range(range),
+            _ if range.is_empty() => Rows::List(Vec::new()),
+            _ => self.scanner.rows(segment, filter, range, limit, &mut work)?,
+        };
+        Ok((rows, Choice { path: AnswerPath::Scan, why: "its index is damaged".to_owned() }, work))
+    }
+
+    /// The rows of a segment that a lookup has prepared for, how they were found and why so, and
+    /// what it took.
+    pub(super) fn look(
+        &self,
+        lookup: Lookup<'_>,
+        filter: &Filter,
+        range: Range<u32>,
+        limit: Option<usize>,
+    ) -> Result<(Rows, Choice, VerifyWork<'a>)> {
+        let mut work = VerifyWork::within(self.budget);
+        let choice = plan::choose(lookup.facts(), self.forced);
+        let rows = match choice.path {
+            AnswerPath::Lookup => lookup.rows(range, limit, &mut work)?,
+            AnswerPath::Scan => {
+                self.scanner.rows(lookup.segment(), filter, range, limit, &mut work)?
+            }
+            AnswerPath::Pruned | AnswerPath::Summary | AnswerPath::Buffer => Rows::List(Vec::new()),
+        };
+        Ok((rows, choice, work))
+    }
+}
+
+/// The rows of a part of the buffer that match.
+fn buffered_rows(
+    buffered: &Buffered,
+    filter: &Filter,
+    range: Range<u32>,
+    limit: Option<usize>,
+    work: &mut VerifyWork<'_>,
+) -> Result<Rows> {
+    if filter.clauses.is_empty() {
+        return Ok(Rows::Range(range));
+    }
+    let (limit, cost) = (limit.unwrap_or(usize::MAX), filter::cost_of(&filter.clauses));
+    let mut found = Vec::new();
+    for row in range {
+        if found.len() >= limit {
+            break;
+        }
+        let event = buffered.event(row);
+        work.pace.step(cost.of(event.original.len()))?;
+        work.examined += 1;
+        if filter.matches(event) {
+            found.push(row);
+        }
+    }
+    Ok(Rows::List(found))
+}
+
+impl<'a> Run<'a> {
+    /// A source as one run, of the runs of its tenants.
+    pub(super) fn of_all(source: RowSource<'a>, own: &[Run<'a>]) -> Self {
+        let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
+        let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
+        let tenant =
+            TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
+        Self { source, tenant: Cow::Owned(tenant) }
+    }
+
+    /// Whether it is of all tenants of its source, so that its rows are in order for each of them
+    /// only.
+    pub(super) fn is_wide(&self) -> bool {
+        self.tenant.rows == self.source.rows() && self.source.tenants().len() > 1
+    }
+
+    /// What is said of a run that was answered without looking at rows.
+    pub(super) fn step(&self, path: AnswerPath, why: String, started: Instant) -> ExplainedRun {
+        ExplainedRun {
+            segment: self.source.name().to_owned(),
+            tenant: self.tenant.tenant.to_string(),
+            rows: self.tenant.rows,
+            path,
+            why,
+            examined: 0,
+            bytes: 0,
+            matched: 0,
+            micros: started.elapsed().as_micros() as u64,
+        }
+    }
+
+    /// The rows of the tenant that lie in the filter's period.
+    pub(super) fn range(&self, filter: &Filter) -> Result<Range<u32>> {
+        let mut range = self.tenant.range();
+        // No event has sequence number 0, so this place lies after every event of the moment
+        // itself.
+        let before = |moment: Timestamp| EventKey { time: moment, seq: 0 };
+        if let Some(to) = filter.to
+            && self.tenant.newest() >= to
+        {
+            range.start = self.source.seek(&range, before(to), false)?;
+        }
+        if let Some(from) = filter.from
+            && self.tenant.oldest() < from
+        {
+            range.end = self.source.seek(&range, before(from), false)?;
+        }
+        Ok(range)
+    }
+}

@@ -1,0 +1,25 @@
+//! Parts of an index that are opened when they are first asked for.
+
+use crate::error::Result;
+use std::sync::OnceLock;
+use tantivy::directory::FileSlice;
+
+/// A part of the index that is opened when it is first asked for.
+pub(super) struct Late<T> {
+    file: FileSlice,
+    part: OnceLock<T>,
+}
+
+impl<T> Late<T> {
+    pub(super) fn new(file: FileSlice) -> Self {
+        Self { file, part: OnceLock::new() }
+    }
+
+    pub(super) fn get(&self, open: impl FnOnce(&FileSlice) -> Result<T>) -> Result<&T> {
+        if let Some(part) = self.part.get() {
+            return Ok(part);
+        }
+        let part = open(&self.file)?;
+        Ok(self.part.get_or_init(|| part))
+    }
+}
