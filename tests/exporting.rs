@@ -355,14 +355,8 @@ fn a_million_rows_come_out_exactly_and_in_constant_memory() {
     let (expected, tenth) = expected_of_many();
     assert!(tenth > MANY / 50, "the smaller export is large enough to be compared with");
 
-    let columns = [
-        "--columns",
-        "trace_id,time,event_name,resource_id,operator,original",
-        "--formulas",
-        "raw",
-        "--out",
-        &out,
-    ];
+    let fields = "trace_id,time,event_name,resource_id,operator,original";
+    let columns = ["--columns", fields, "--formulas", "raw", "--out", &out];
     let run = |words: &[&str], watched: Option<u32>| {
         let mut child = start(&[words, &columns].concat());
         let most = watch(watched.unwrap_or(child.id()), || ended(&mut child));
@@ -370,8 +364,8 @@ fn a_million_rows_come_out_exactly_and_in_constant_memory() {
             1 << 20,
             std::fs::File::open(&out).expect("the export"),
         ));
-        let (mut rows, mut sum, mut last, mut row) =
-            (0_u64, 0_u64, String::from("9"), csv::StringRecord::new());
+        let (mut rows, mut sum, mut last) = (0_u64, 0_u64, String::from("9"));
+        let mut row = csv::StringRecord::new();
         while reader.read_record(&mut row).expect("RFC 4180") {
             sum = sum.wrapping_add(fingerprint(&row.iter().take(5).collect::<Vec<_>>()));
             assert!(&row[1] <= last.as_str(), "newest first");
