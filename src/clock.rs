@@ -1,12 +1,12 @@
-//! The clock and the ids that parts are given instead of asking the system: a test can hold both
-//! still.
+//! The clock and the random ids that parts receive instead of asking the system, so that a test can
+//! hold both still.
 
 use crate::event::Timestamp;
 use std::sync::Mutex;
 
 /// Where "now" comes from.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The present moment, UTC, in milliseconds.
+    /// Returns the current time, UTC, in milliseconds.
     fn now(&self) -> Timestamp;
 }
 
@@ -24,17 +24,17 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands where it is put.
+/// A clock that shows the time it was set to.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
         Self(Mutex::new(now))
     }
 
-    /// Puts the clock to `now`.
+    /// Sets the clock to `now`.
     pub fn set(&self, now: Timestamp) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
     }

@@ -1,41 +1,40 @@
-//! The one error type. A kind says what the caller can do about it; the message says what happened
-//! and where.
+//! The crate's single error type. The kind says what the caller can do about it; the message says
+//! what happened and where.
 
 use std::fmt;
 
-/// What the caller can do about an error. HTTP statuses and exit codes are chosen from this and
-/// nothing else.
+/// What the caller can do about an error. HTTP statuses and exit codes depend on this alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The request or input is wrong; sending it again unchanged fails again.
     Invalid,
-    /// What was named does not exist, or not for this caller.
+    /// What was named does not exist, or is not visible to this caller.
     NotFound,
     /// The request is larger than a limit allows.
     TooLarge,
     /// The request contradicts one that was answered before.
     Mismatch,
-    /// What is to be made is there already.
+    /// What the caller wants to create already exists.
     Exists,
-    /// What is to be changed is not what the caller has seen.
+    /// What the caller wants to change is no longer what it has seen.
     Outdated,
     /// Another process holds the data directory.
     Locked,
-    /// The data directory was written by a version this one does not read.
+    /// The data directory was written by a version that this one cannot read.
     Version,
     /// Stored bytes do not match their recorded hash, or cannot be parsed.
     Corrupt,
     /// A file, disk or network operation failed; trying again may help.
     Unavailable,
-    /// It took longer than it may; asking for less may help.
+    /// It took longer than allowed; asking for less may help.
     Timeout,
-    /// A defect of ours.
+    /// A bug in Annals.
     Internal,
 }
 
-/// An error with a kind, a message, and, where a request parameter caused it, that parameter's
-/// name.
+/// An error with a kind, a message, and, if a request parameter caused it, the name of that
+/// parameter.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -44,36 +43,36 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// A result with our [`Error`].
+/// A result with the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of `kind` with a message in lower case and without a full stop.
+    /// Creates an error of `kind`. The message is in lower case and has no full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), parameter: None, source: None }
     }
 
-    /// Wrong input, with no parameter to name.
+    /// Creates an error for wrong input that no parameter can be blamed for.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// Wrong input in the request parameter `parameter`.
+    /// Creates an error for wrong input in the request parameter `parameter`.
     pub fn parameter(parameter: impl Into<String>, message: impl Into<String>) -> Self {
         Self { parameter: Some(parameter.into()), ..Self::invalid(message) }
     }
 
-    /// Stored bytes that are not what was written.
+    /// Creates an error for stored bytes that differ from what was written.
     pub fn corrupt(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupt, message)
     }
 
-    /// A defect of ours.
+    /// Creates an error for a bug in Annals.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// A file operation that failed on `path`.
+    /// Creates an error for a file operation that failed on `path`.
     pub fn io(path: impl fmt::Display, source: std::io::Error) -> Self {
         let kind = match source.kind() {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -82,39 +81,39 @@ impl Error {
         Self::new(kind, path.to_string()).because(source)
     }
 
-    /// The same error with the error that caused it.
+    /// Attaches the error that caused this one.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same error with the place it happened at put in front of its message.
+    /// Prefixes the message with the location at which the error happened.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
         self
     }
 
-    /// The same error as one of another parameter.
+    /// Returns the same error for another parameter.
     #[must_use]
     pub fn with_parameter(mut self, parameter: impl Into<String>) -> Self {
         self.parameter = Some(parameter.into());
         self
     }
 
-    /// What the caller can do.
+    /// Returns what the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether a stored file is missing: what the caller named may exist all the same.
+    /// Returns whether a stored file is missing: what the caller named may still exist.
     pub fn is_missing_file(&self) -> bool {
         let cause = self.source.as_ref().and_then(|cause| cause.downcast_ref::<std::io::Error>());
         self.kind == ErrorKind::NotFound && cause.is_some()
     }
 
-    /// The request parameter that is wrong, if one is.
+    /// Returns the request parameter that is wrong, if one is.
     pub fn parameter_name(&self) -> Option<&str> {
         self.parameter.as_deref()
     }
@@ -143,8 +142,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What a parser of JSON says, without the values that it quotes: they may be secret, and messages
-/// go where records do not.
+/// Returns what a JSON parser says, without the values that it quotes: they may be secret, and
+/// messages reach readers that records do not.
 pub fn without_values(cause: &serde_json::Error) -> String {
     let text = cause.to_string();
     let names_ours =
@@ -161,9 +160,9 @@ pub fn without_values(cause: &serde_json::Error) -> String {
     }
 }
 
-/// Gives foreign errors a kind and a place.
+/// Gives foreign errors a kind and a location.
 pub trait Context<T> {
-    /// Turns a foreign error into ours, of `kind`, with `message` saying what was being done.
+    /// Converts a foreign error into ours, of `kind`, with `message` saying what was being done.
     fn context(self, kind: ErrorKind, message: impl FnOnce() -> String) -> Result<T>;
 }
 

@@ -1,7 +1,7 @@
 //! The `annals` command.
 
-/// Answers and records are many small texts that threads make and others drop; the system's
-/// allocator spends a sixth of the time of a list page on them.
+/// The global allocator. Answers and records are many small texts that some threads allocate and
+/// others free; the system's allocator takes a sixth of the time of a list page for them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -158,7 +158,7 @@ fn files_that_cannot_be_read_are_named() {
     let gzip = gzip.finish().expect("memory");
     let cut = place.file("cut.json.gz", &gzip[..gzip.len() - 20]);
     let ingest = |file: &str| annals(&["ingest", "--data", &place.data(), "--tenant", "t", file]);
-    ingest(&cut).refused(1, &["cut.json.gz", "cut off after line"]);
+    ingest(&cut).refused(1, &["cut.json.gz", "truncated after line"]);
     let missing = place.folder.path().join("missing.json").to_string_lossy().into_owned();
     ingest(&missing).refused(1, &["missing.json", "no such file"]);
     let unknown =

@@ -253,6 +253,6 @@ fn a_directory_that_holds_only_rules_becomes_a_store() {
     std::fs::write(&wrong, "{\"rules\":[{\"name\":\"x\"}]}").expect("rules");
     let new = folder.path().join("new").to_string_lossy().into_owned();
     annals(&["init", "--data", &new, "--redaction", &wrong.to_string_lossy()])
-        .refused(1, &["wrong.json", "says nothing"]);
+        .refused(1, &["wrong.json", "has no effect"]);
     assert!(!folder.path().join("new").exists(), "nothing is made of wrong rules");
 }

@@ -1,7 +1,9 @@
-//! Lets questions in: light ones apart from heavy ones, so that however many heavy ones there are,
-//! a page of the newest events comes at once. A question begins as a light one. Where it turns out
-//! to be more work than that, it goes on as a heavy one if one may begin now, and waits for its
-//! turn if not. Whoever leaves stops his question, and gives up his place in the queue.
+//! Admission of questions: light ones run apart from heavy ones, so that a page of the newest
+//! events is answered at once however many heavy questions there are.
+//!
+//! Every question begins as a light one. If it turns out to be more work than that, it continues as
+//! a heavy one when one may begin now, and otherwise waits for its turn. A client that disconnects
+//! stops its question and gives up its place in the queue.
 
 use crate::api::App;
 use crate::engine::{Engine, Settings};
@@ -12,12 +14,12 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Light questions that run at a time, each on a thread that may block, and that wait for that.
+/// How many light questions run at a time, each on a blocking thread, and how many may wait.
 const LIGHT: (usize, usize) = (64, 1_024);
-/// Heavy questions that wait for their turn; for each core one runs.
+/// How many heavy questions may wait; one runs per core.
 const HEAVY_WAITING: usize = 64;
 
-/// Who may ask now.
+/// Limits how many questions run and wait.
 #[derive(Debug, Clone)]
 pub(in crate::api) struct Admission {
     light: Lane,
@@ -38,7 +40,7 @@ impl Admission {
     }
 }
 
-/// Questions of one kind: so many run, so many more wait for that.
+/// A queue for one kind of question: a number of them run, and a number more wait.
 #[derive(Debug, Clone)]
 struct Lane {
     kind: &'static str,
@@ -47,7 +49,7 @@ struct Lane {
     wait: Duration,
 }
 
-/// A question's turn; over when it is dropped.
+/// A question's turn; it ends when this is dropped.
 #[derive(Debug)]
 struct QuestionTurn {
     _running: OwnedSemaphorePermit,
@@ -64,7 +66,7 @@ impl Lane {
         }
     }
 
-    /// A turn, if there is one without waiting.
+    /// Returns a turn if one is free now.
     fn enter_now(&self) -> Option<QuestionTurn> {
         let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let running = Arc::clone(&self.running).try_acquire_owned().ok()?;
@@ -88,7 +90,7 @@ impl Lane {
 }
 
 impl App {
-    /// Asks a question when it is its turn. It may be asked a second time, if it is a heavy one.
+    /// Answers a question when it has its turn. A heavy question may be asked a second time.
     pub(in crate::api) async fn ask<T: Send + 'static>(
         &self,
         question: impl Fn(&Engine, &QueryBudget) -> Result<T> + Send + Sync + 'static,
@@ -108,8 +110,7 @@ impl App {
         self.answer(&question, QueryBudget::new(Limits::heavy(Some(*time))), turn).await
     }
 
-    /// Answers on a thread that may block. When this is dropped before it is done, the question is
-    /// stopped.
+    /// Answers a question on a blocking thread. Dropping the future stops the question.
     async fn answer<T: Send + 'static, Q>(
         &self,
         question: &Arc<Q>,

@@ -1,5 +1,5 @@
 //! `GET /api/v1/count`, `/facets`, `/histogram`, `/top`, `/stats`, `/values`, each also as `POST
-//! …/query` with the filter as JSON; and what all answers of the native API have: an `ETag` by
+//! …/query` with the filter as JSON; and what all answers of the native API share: an `ETag`, by
 //! which a client asks whether anything is new.
 
 use super::App;
@@ -32,8 +32,8 @@ pub(super) fn routes() -> Router<App> {
     routes
 }
 
-/// Answers a call of the native API. A client that has the answer of this question and table
-/// version is told so.
+/// Answers a call of the native API, with 304 if the client already has the answer to this question
+/// at this table version.
 pub(super) async fn respond(
     app: App,
     call: QueryCall,
@@ -51,14 +51,14 @@ pub(super) async fn respond(
     Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
 }
 
-/// What an answer is the answer to: a question of one table version and one buffer. One that counts
-/// back from now is never the same twice.
+/// Returns the tag of an answer: it identifies the question, the table version and the buffer. A
+/// question relative to the current time is never the same twice.
 fn entity_tag(app: &App, call: QueryCall, pairs: &Pairs) -> Option<String> {
     if pairs.0.iter().any(|(name, _)| name == "last" || name == "explain" || name == "partial") {
         return None;
     }
     let snapshot = app.engine.snapshot();
-    // Another store, or this one as a backup had it, may have the same numbers for other events.
+    // Another store, or a backup of this one, may have the same numbers for other events.
     let shown = (app.engine.opening(), snapshot.version, snapshot.last_seq);
     let digest = Sha256::digest(format!(
         "{} {shown:?} {} {:?}",
@@ -71,7 +71,7 @@ fn entity_tag(app: &App, call: QueryCall, pairs: &Pairs) -> Option<String> {
 
 fn with_tag(mut response: Response, tag: Option<&str>) -> Response {
     let headers = response.headers_mut();
-    // Answers are the tenant's own, and to be asked for again.
+    // Answers are private to the tenant, and clients must revalidate them.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(tag).ok()) {
         headers.insert(header::ETAG, tag);

@@ -1,10 +1,10 @@
-//! How bodies of requests arrive: in time, or not at all.
+//! Deadlines for request bodies: they arrive in time or are refused.
 //!
-//! A body of which no byte comes for [`STALL`], or that comes slower than [`RATE`] after [`GRACE`],
-//! is answered 408, whoever reads it. Time in which nobody here wants more of it does not count
-//! against the client. What is left of a body when its request is answered is read and dropped,
-//! within bounds: many clients do not look for an answer before they have sent everything, and
-//! would see a broken connection instead of it.
+//! A body that sends no byte for [`STALL`], or that is slower than [`RATE`] after [`GRACE`], is
+//! answered with 408, whichever handler reads it. Time in which the server does not ask for more
+//! bytes does not count against the client. If a request is answered before its body has been read,
+//! the rest is read and dropped, within limits: many clients do not read an answer before they have
+//! sent everything, and would only see a broken connection.
 
 use super::error::ApiError;
 use axum::body::{Body, Bytes};
@@ -21,15 +21,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// How long no byte may come.
+/// How long a body may send no byte.
 const STALL: Duration = Duration::from_secs(10);
-/// How long a body may take besides what its bytes are allowed.
+/// How long a body may take beyond the time allowed for its bytes.
 const GRACE: Duration = Duration::from_secs(20);
-/// The bytes a second at which the rest must come.
+/// The rate, in bytes per second, at which the rest must arrive.
 const RATE: u64 = 16 << 10;
-/// How much of an unwanted body is read before the answer.
+/// How much of an unwanted body is read before the answer is sent.
 const DISCARD_BYTES_MAX: u64 = 256 << 20;
-/// How long an unwanted body is read before the answer, and how long no byte of it may come.
+/// How long an unwanted body is read before the answer is sent, and how long it may send no byte.
 const DISCARD: Duration = Duration::from_secs(10);
 const DISCARD_STALL: Duration = Duration::from_secs(2);
 
@@ -53,7 +53,7 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
             .into_response();
             false
         }
-        // Whoever asks whether to send has not sent yet.
+        // A client that asked whether to send (`Expect: 100-continue`) has not sent anything yet.
         Left::Unread { read: false, .. } if asks_first => false,
         Left::Unread { body, .. } => discard(body).await,
     };
@@ -63,7 +63,7 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
     response
 }
 
-/// Reads and drops a body; whether it came to its end.
+/// Reads and drops a body; returns whether its end was reached.
 async fn discard(mut body: Body) -> bool {
     let all = async {
         let mut bytes = 0;
@@ -82,30 +82,30 @@ async fn discard(mut body: Body) -> bool {
     tokio::time::timeout(DISCARD, all).await.unwrap_or(false)
 }
 
-/// What is left of a body when its request was answered.
+/// What is left of a body when its request has been answered.
 #[derive(Default)]
 enum Left {
     #[default]
     Nothing,
-    /// It did not come in time.
+    /// The body did not arrive in time.
     Late,
-    /// It was not wanted to its end; whether its beginning was.
+    /// The body was not read to its end; says whether reading had begun.
     Unread { body: Body, read: bool },
 }
 
-/// A body as it arrives.
+/// A request body while it arrives.
 struct Arriving {
     body: Option<Body>,
     left: Arc<Mutex<Left>>,
     pace: ArrivalPace,
 }
 
-/// How fast a body comes, in the time that somebody waits for it.
+/// Measures how fast a body arrives while the server waits for it.
 #[derive(Default)]
 struct ArrivalPace {
     bytes: u64,
     waited: Duration,
-    /// Since when the next bytes are waited for, and until when.
+    /// Since when the next bytes have been awaited, and the deadline.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     read: bool,
 }
@@ -118,7 +118,7 @@ impl ArrivalPace {
         }
     }
 
-    /// How long the next bytes may take.
+    /// Returns how long the next bytes may take.
     fn patience(&self) -> Duration {
         let allowed = GRACE + Duration::from_millis(self.bytes.saturating_mul(1_000) / RATE);
         allowed.saturating_sub(self.waited).min(STALL)

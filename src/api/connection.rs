@@ -1,9 +1,9 @@
-//! A connection: every wait for its client has an end.
+//! Connections: every wait for a client has a deadline.
 //!
-//! Between requests a client may be silent for [`IDLE`]; from the first byte of a request its head
-//! must be whole within [`HEAD`]; a client that takes nothing of its answer for [`WRITE`] is
-//! dropped. How long a body may take is decided where bodies are read (`arrival`), because there it
-//! can still be answered.
+//! Between requests a client may be silent for [`IDLE`]. From its first byte, the head of a request
+//! must be complete within [`HEAD`]. A client that reads nothing of its answer for [`WRITE`] is
+//! dropped. The deadline for a body is enforced where bodies are read (`arrival`), because there
+//! the client can still be answered.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -26,25 +26,27 @@ use tokio::time::{Instant, Sleep};
 
 /// How long a connection may wait for its next request.
 const IDLE: Duration = Duration::from_secs(75);
-/// How long the head of a request may take from its first byte.
+/// How long the head of a request may take, counted from its first byte.
 const HEAD: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of its answer.
+/// How long a client may read nothing of its answer.
 const WRITE: Duration = Duration::from_secs(30);
-/// How long a connection without a request is kept when the server stops: one may be on its way.
+/// How long a connection without a request stays open when the server stops: a request may be on
+/// its way.
 const LAST_CALL: Duration = Duration::from_millis(500);
-/// The longest head of a request; a longer one is answered 431.
+/// The longest request head; a longer one is answered with 431.
 const HEAD_BYTES_MAX: usize = 128 << 10;
 
-/// What a connection waits for, shared by the stream, which waits, and the service, which knows.
+/// What a connection is waiting for. The stream, which waits, shares it with the service, which
+/// knows.
 #[derive(Debug, Default)]
 struct Phase(Mutex<Wait>);
 
 #[derive(Debug, Clone, Copy, Default)]
 enum Wait {
-    /// A request: since its first byte, if there was one.
+    /// The first byte of the next request.
     #[default]
     Next,
-    /// The rest of a request's head, whose first byte came then.
+    /// The rest of a request's head; holds the time of its first byte.
     Head(Instant),
     /// The answer.
     Answer,
@@ -60,12 +62,12 @@ impl Phase {
     }
 }
 
-/// A stream whose reads and writes end.
+/// A stream whose reads and writes have deadlines.
 #[derive(Debug)]
 struct Timed<S> {
     stream: S,
     phase: Arc<Phase>,
-    /// When the wait for a request ends, and whether it is for a head that has begun.
+    /// The deadline of the wait for a request, and whether the head has begun.
     reading: Option<(Pin<Box<Sleep>>, bool)>,
     writing: Option<Pin<Box<Sleep>>>,
     write: Duration,
@@ -76,7 +78,7 @@ impl<S> Timed<S> {
         Self { stream, phase, reading: None, writing: None, write }
     }
 
-    /// Whether a wait for a request is over.
+    /// Returns whether a wait for a request has expired.
     fn read_is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let begun = match self.phase.get() {
             Wait::Answer => {
@@ -168,7 +170,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 }
 
-/// An answer's body: when it is gone, the connection waits for the next request.
+/// An answer's body: when it is dropped, the connection waits for the next request.
 struct Answered {
     body: Body,
     phase: Arc<Phase>,
@@ -221,7 +223,7 @@ impl Service<Request<Incoming>> for Routes {
     }
 }
 
-/// Serves a connection to its end; after `stop`, to the end of the request that it is at.
+/// Serves a connection to its end or, after `stop`, to the end of its current request.
 pub(super) async fn serve<S>(stream: S, router: Router, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -229,13 +231,13 @@ where
     let phase = Arc::new(Phase::default());
     let routes = Routes { router: TowerToHyperService::new(router), phase: Arc::clone(&phase) };
     let stream = TokioIo::new(Timed::new(stream, Arc::clone(&phase), WRITE));
-    // A client may close its half when it has asked: the answer is still wanted only if it reads,
-    // which writing tells.
+    // A client may close its sending half after its request. Whether it still reads the answer
+    // shows when the answer is written.
     let connection =
         http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(stream, routes);
     let mut connection = pin!(connection);
     tokio::select! {
-        // What ends a connection early is the client's doing.
+        // A connection that ends early was ended by the client.
         _ = connection.as_mut() => return,
         _ = stop.wait_for(|stop| *stop) => {}
     }

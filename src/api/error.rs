@@ -1,15 +1,15 @@
-//! Errors of the native API as problem details (RFC 9457). The one place where a kind becomes a
-//! status.
+//! Errors of the native API as problem details (RFC 9457). This is the only place where an error
+//! kind is mapped to a status.
 
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Seconds after which a client may try again when the store is not available.
+/// Seconds after which a client should try again when the store is unavailable.
 pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// An error on its way to the client.
+/// An error to be sent to the client.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -47,7 +47,7 @@ impl ApiError {
     }
 }
 
-/// The status of a kind of error.
+/// Returns the status of an error kind.
 pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
@@ -64,8 +64,7 @@ pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// Says in the log what went wrong on our side. That there is too much to do is no fault, and may
-/// be said very often.
+/// Logs errors on our side. Overload is not a fault and can be frequent, so it is only a warning.
 pub(super) fn log_failure(error: &Error, status: StatusCode) {
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::GATEWAY_TIMEOUT {
         tracing::warn!(%error, "a request was refused");
@@ -77,7 +76,7 @@ pub(super) fn log_failure(error: &Error, status: StatusCode) {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
-            // A file of the store, not what the caller asked for.
+            // A file of the store is missing, not what the client asked for.
             ErrorKind::NotFound if error.is_missing_file() => StatusCode::INTERNAL_SERVER_ERROR,
             kind => status_of(kind),
         };

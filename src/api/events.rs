@@ -43,7 +43,7 @@ async fn query(
     respond(app, QueryCall::Events, read_json_pairs(url, body).await?, &headers).await
 }
 
-/// The pairs of a JSON body and of the URL together.
+/// Merges the parameters of a JSON body and of the URL.
 pub(super) async fn read_json_pairs(url: Pairs, body: Body) -> Result<Pairs> {
     let body = read_body(body, QUERY_BYTES_MAX).await?;
     let mut pairs = Pairs::from_json(&body)?;
@@ -51,7 +51,7 @@ pub(super) async fn read_json_pairs(url: Pairs, body: Body) -> Result<Pairs> {
     Ok(pairs)
 }
 
-/// The same where there may be no body.
+/// Merges them where the body is optional.
 pub(super) async fn read_pairs(url: Pairs, body: Body) -> Result<Pairs> {
     let body = read_body(body, QUERY_BYTES_MAX).await?;
     let mut pairs =
@@ -66,7 +66,7 @@ async fn one(
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
     let Path(trace_id) =
-        path.map_err(|cause| Error::parameter("trace_id", "is no text").because(cause))?;
+        path.map_err(|cause| Error::parameter("trace_id", "is not UTF-8 text").because(cause))?;
     Ok(Json(
         app.ask(move |engine, budget| question::event(engine, &trace_id, &pairs, budget)).await?,
     ))

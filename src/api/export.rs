@@ -1,10 +1,10 @@
-//! `GET /api/v1/events.csv`, `.ndjson`, `.parquet`: everything that matches, streamed as it is
+//! `GET /api/v1/events.csv`, `.ndjson`, `.parquet`: all matching events, streamed as they are
 //! found.
 //!
-//! An answer is never cut short in silence. It ends in the trailers `X-Annals-Rows` and
-//! `X-Annals-Complete` (sent to clients that say `TE: trailers`); when a stream fails half-way the
-//! connection is broken off without the last chunk, which every HTTP client reports, a Parquet file
-//! lacks its footer, and an NDJSON file its closing record if one was asked for.
+//! A truncated answer is always detectable. A complete one ends with the trailers `X-Annals-Rows`
+//! and `X-Annals-Complete` (sent to clients that send `TE: trailers`). If a stream fails half-way,
+//! the connection is closed without the last chunk, which every HTTP client reports; in addition a
+//! Parquet file lacks its footer, and an NDJSON file its closing record if one was requested.
 
 use super::App;
 use super::error::ApiError;
@@ -27,14 +27,14 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-/// Exports that run at a time; each holds two threads and some twenty megabytes.
+/// How many exports run at a time; each holds two threads and some twenty megabytes.
 pub(super) const EXPORTS_MAX: usize = 16;
-/// Bytes that are sent at a time, and how many of such pieces may wait for a slow client.
+/// How many bytes are sent at a time, and how many such chunks may wait for a slow client.
 const PIECE_BYTES: usize = 64 << 10;
 const PIECES_WAITING: usize = 4;
-/// A client that has read nothing for so long is given up: others may be waiting to export.
+/// A client that reads nothing for this long is dropped: other clients may be waiting to export.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest that an export sleeps before it looks whether there is room again.
+/// The longest that an export sleeps before it checks again whether there is room.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 pub(super) fn routes() -> Router<App> {
@@ -84,16 +84,16 @@ async fn respond(app: App, form: ExportFormat, pairs: Pairs) -> Result<Response,
     Ok(response)
 }
 
-/// The pieces up to the trailers. A writer that is gone without having sent those has failed,
-/// whatever became of it: the end of a channel must not look like the end of an export. Dropped
-/// with the connection, it stops the export.
+/// The chunks up to the trailers. A writer that is gone without having sent trailers has failed,
+/// whatever the reason: the end of the channel must not look like the end of the export. Dropping
+/// this with the connection stops the export.
 fn stream(receiver: mpsc::Receiver<BodyPiece>, stop: StopOnDrop) -> impl Stream<Item = BodyPiece> {
     futures::stream::unfold(Some((receiver, stop)), async |pieces| {
         let (mut receiver, stop) = pieces?;
         match receiver.recv().await {
             Some(Ok(frame)) if frame.is_data() => Some((Ok(frame), Some((receiver, stop)))),
             Some(last) => Some((last, None)),
-            None => Some((Err(io::Error::other("the export ended before it was whole")), None)),
+            None => Some((Err(io::Error::other("the export ended before it was complete")), None)),
         }
     })
 }
@@ -108,7 +108,7 @@ fn file_name(pairs: &Pairs, form: ExportFormat) -> String {
     format!("annals-{}.{}", if tenant.is_empty() { "events" } else { &tenant }, form.name())
 }
 
-/// Runs an export into a channel, on a thread that may block.
+/// Runs an export into a channel, on a blocking thread.
 fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sender<BodyPiece>) {
     let out = Pieces {
         sender: sender.clone(),
@@ -133,13 +133,13 @@ fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sen
             Err(io::Error::other(error))
         }
     };
-    // A client that has gone needs no end; one that has not read what came before sees that there
-    // is none.
+    // A client that has gone needs no end marker; one that has not read the earlier chunks will
+    // notice that it is missing.
     let patience = if last.is_ok() { PATIENCE } else { Duration::ZERO };
     let _ = send(sender, last, patience);
 }
 
-/// Sends a piece; gives up where there is no room for it for so long.
+/// Sends a chunk; gives up if there is no room for it for this long.
 fn send(
     sender: &mpsc::Sender<BodyPiece>,
     mut piece: BodyPiece,
@@ -163,7 +163,7 @@ fn send(
     }
 }
 
-/// Where an encoder's bytes go: in pieces, to whoever sends them.
+/// Writes an encoder's bytes to the channel in chunks.
 struct Pieces {
     sender: mpsc::Sender<BodyPiece>,
     buffer: Vec<u8>,

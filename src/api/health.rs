@@ -1,8 +1,8 @@
-//! `GET /livez`, whether the process gets on with its work, and `GET /readyz`, whether the store
-//! takes in and answers.
+//! `GET /livez`, whether the process makes progress, and `GET /readyz`, whether the store ingests
+//! and answers.
 //!
-//! Both are answered on the spot: no thread of the pool and no lock is waited for, since that may
-//! be what is wrong.
+//! Both are answered immediately: they wait for no thread of the pool and for no lock, because
+//! exactly those may be what is wrong.
 
 use super::App;
 use crate::engine::{HealthStatus, Problem, Stuck};
@@ -26,7 +26,8 @@ async fn live(State(app): State<App>) -> (StatusCode, Json<Value>) {
     live_of(&app.engine.stuck())
 }
 
-/// Who is not alive is started anew, so only what nothing else helps against counts.
+/// A process that is not alive is restarted, so only problems that nothing else can solve count
+/// here.
 fn live_of(stuck: &[Stuck]) -> (StatusCode, Json<Value>) {
     let vital: Vec<Value> = stuck
         .iter()

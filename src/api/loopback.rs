@@ -1,8 +1,8 @@
-//! Before credentials exist, whoever reaches the server is the operator; so only this machine may
-//! reach it.
+//! Restricts the server to this machine: until credentials exist, every caller that reaches the
+//! server is the operator.
 //!
-//! The server listens on loopback. A browser on this machine could still be made to ask it by a
-//! foreign page, so
+//! The server listens on loopback. A foreign page could still make a browser on this machine send
+//! requests to it, so
 //! * a request names a loopback host, and nothing that only looks like one;
 //! * a request from a page comes from this server's own page: `Origin` is this server, and
 //!   `Sec-Fetch-Site` is `same-origin` or `none` (what a user typed). Links from elsewhere lead to
@@ -25,7 +25,7 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// The types of what a page may write, besides those that end in `+json`.
+/// Content types that a page may send, in addition to those that end in `+json`.
 const TYPES: &[&str] = &[
     "application/json",
     "application/x-ndjson",
@@ -76,7 +76,7 @@ fn check(request: &Request) -> Result<(), ApiError> {
         && !is_typed(headers.get(header::CONTENT_TYPE))
     {
         return Err(ApiError::unsupported(
-            "a page sends application/json or application/x-ndjson, and no form or plain text",
+            "a page must send application/json or application/x-ndjson, not a form or plain text",
         ));
     }
     Ok(())
@@ -93,7 +93,7 @@ fn one(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     if values.next().is_some() { Err(()) } else { Ok(first) }
 }
 
-/// Whether a request is that of a browser that follows a link to a page of the screen.
+/// Returns whether a browser sent this request to follow a link to a page of the screen.
 fn leads_to_a_page(request: &Request) -> bool {
     let says = |name, value: &str| one(request.headers(), name) == Ok(Some(value));
     request.method() == Method::GET
@@ -102,7 +102,8 @@ fn leads_to_a_page(request: &Request) -> bool {
         && web::is_page(request.uri().path())
 }
 
-/// Whether a content type is one that pages do not send to other sites without asking them.
+/// Returns whether a content type is one that pages cannot send to other sites without a preflight
+/// request.
 fn is_typed(value: Option<&HeaderValue>) -> bool {
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -110,7 +111,7 @@ fn is_typed(value: Option<&HeaderValue>) -> bool {
         || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
-/// Whether an origin is this server, which was addressed as `host`.
+/// Returns whether an origin is this server, which was addressed as `host`.
 fn is_own(origin: &str, host: &str) -> bool {
     let Some((scheme, origin)) = origin.split_once("://") else { return false };
     let default = match scheme {

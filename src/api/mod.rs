@@ -1,8 +1,8 @@
 //! The HTTP surfaces: the native API under `/api/v1`, and the façade of CTS v3.
 //!
-//! Handlers translate and nothing more: parameters in, a call of the engine on a blocking thread,
-//! an answer out. What a question means and what its answer looks like is in [`crate::calls`],
-//! which the command line uses too.
+//! Handlers only translate: from parameters to a call of the engine on a blocking thread, and from
+//! its result to an answer. The meaning of questions and the form of their answers are in
+//! [`crate::calls`], which the command line uses too.
 
 mod admission;
 mod answer;
@@ -43,20 +43,20 @@ use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
-/// Answers below this size are sent as they are.
+/// Answers below this size are not compressed.
 const COMPRESS_BYTES_MIN: u16 = 1_024;
 
-/// What every handler has.
+/// State shared by all handlers.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     engine: Arc<Engine>,
-    /// Which questions may be asked now.
+    /// Limits which questions may run now.
     admission: Admission,
-    /// What limits how many exports run at a time.
+    /// Limits how many exports run at a time.
     exports: Arc<Semaphore>,
-    /// What bodies that are being taken in may need together.
+    /// Limits the memory that request bodies may need together.
     room: doors::BodyRoom,
-    /// The version that the Elasticsearch door says it is.
+    /// The version that the Elasticsearch door reports.
     elastic_version: Arc<str>,
 }
 
@@ -73,29 +73,29 @@ impl App {
         }
     }
 
-    /// Runs a call of the engine where it may block.
+    /// Runs a call of the engine on a blocking thread.
     async fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Engine) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let engine = Arc::clone(&self.engine);
-        // From here, not from when a thread is free for it: that none is must be seen.
+        // Measured from here, and not from when a thread is free: a shortage of threads must be
+        // noticed.
         let _working = engine.begin_call();
         let done = tokio::task::spawn_blocking(move || call(&engine)).await;
         done.map_err(|cause| Error::internal("a call failed").because(cause))?
     }
 }
 
-/// The version of Elasticsearch that its clients are told, unless something else is set: it serves
-/// shippers of 7 and 8.
+/// The Elasticsearch version reported by default: it satisfies shippers of versions 7 and 8.
 pub const ELASTIC_VERSION: &str = "8.19.99";
 
-/// All routes over an engine.
+/// Builds all routes over an engine.
 pub fn router(engine: Arc<Engine>) -> Router {
     router_as(engine, ELASTIC_VERSION)
 }
 
-/// The same for another version of Elasticsearch: Filebeat refuses a server that is older than
+/// Builds all routes with another Elasticsearch version: Filebeat refuses servers older than
 /// itself.
 pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
     let app = App::new(engine, elastic_version);
@@ -128,8 +128,8 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .with_state(app)
 }
 
-/// Nothing that came from a record may be taken for a page by a browser that guesses, nor be shown
-/// or read by another site. The screen says for itself what it may do.
+/// Adds headers so that no browser mistakes data from a record for a page, and no other site can
+/// show or read it. The screen sets its own policy.
 async fn confine(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

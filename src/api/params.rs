@@ -1,4 +1,4 @@
-//! Parameters out of a request's URL.
+//! Parameters from a request's URL.
 
 use crate::calls::Pairs;
 use axum::extract::FromRequestParts;

@@ -41,7 +41,7 @@ async fn run(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiErr
 
 fn hold_name(path: Result<Path<String>, PathRejection>) -> Result<String> {
     path.map(|Path(name)| name)
-        .map_err(|cause| Error::parameter("name", "is no text").because(cause))
+        .map_err(|cause| Error::parameter("name", "is not UTF-8 text").because(cause))
 }
 
 async fn place(

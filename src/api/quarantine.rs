@@ -1,5 +1,5 @@
-//! `GET /api/v1/quarantine`, records that could not be decoded, and `GET
-//! /api/v1/quarantine/reasons`, how many of which kind.
+//! `GET /api/v1/quarantine` lists records that could not be decoded, and `GET
+//! /api/v1/quarantine/reasons` counts them by kind of reason.
 
 use super::App;
 use super::error::ApiError;
@@ -14,13 +14,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-/// Records on a page unless `limit` says otherwise, and at most.
+/// Records on a page by default, and at most.
 const ROWS: (usize, usize) = (100, 1_000);
 /// The longest text that can be searched for, in bytes.
 const SUBSTRING_BYTES_MAX: usize = 1_000;
-/// What tells which records are asked about.
+/// Parameters that select records.
 const FILTER: &[&str] = &["tenant", "from", "to", "reason", "source"];
-/// What a page takes beside that.
+/// Further parameters of a page.
 const PAGED: &[&str] = &["substring", "limit", "after"];
 
 pub(super) fn routes() -> Router<App> {
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/quarantine/reasons", get(reasons))
 }
 
-/// Records in quarantine, newest first; `after` is what the page before said is next.
+/// Returns records in quarantine, newest first; `after` takes the `next` of the previous page.
 async fn records(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
     let answer = app.run(move |engine| {
         only(&pairs, &[FILTER, PAGED].concat())?;
@@ -41,7 +41,7 @@ async fn records(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Ap
         if substring.is_some_and(|text| text.is_empty() || text.len() > SUBSTRING_BYTES_MAX) {
             return Err(Error::parameter(
                 "substring",
-                format!("is a text of 1 to {SUBSTRING_BYTES_MAX} bytes"),
+                format!("must be a text of 1 to {SUBSTRING_BYTES_MAX} bytes"),
             ));
         }
         asked(engine, &pairs, |engine, ask| {
@@ -60,7 +60,7 @@ async fn records(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Ap
     Ok(Json(answer.await?))
 }
 
-/// How many records were refused for which kind of reason, most first.
+/// Counts refused records by kind of reason, most frequent first.
 async fn reasons(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
     let answer = app.run(move |engine| {
         only(&pairs, FILTER)?;
@@ -83,14 +83,14 @@ fn only(pairs: &Pairs, allowed: &[&str]) -> Result<()> {
     }
 }
 
-/// Puts the question that the parameters ask.
+/// Builds the query from the parameters.
 fn asked(
     engine: &Engine,
     pairs: &Pairs,
     ask: impl FnOnce(&Engine, &QuarantineAsk<'_>) -> Result<Value>,
 ) -> Result<Value> {
     let scope = Scope::of_operator(&pairs.all("tenant"))?;
-    // A record whose tenant is not known is the operator's to see.
+    // Only the operator may see records whose tenant is unknown.
     let tenant = |tenant: Option<&str>| {
         tenant.map_or(scope.named().is_none(), |tenant| scope.covers(tenant))
     };
@@ -117,7 +117,7 @@ fn asked(
     )
 }
 
-/// What could not be read is told, and the rest is answered.
+/// Reports what could not be read; the rest is answered.
 fn with_damage(mut answer: Value, damaged: Vec<String>) -> Value {
     if !damaged.is_empty() {
         answer["damaged"] = damaged.into();

@@ -1,6 +1,6 @@
-//! The number of a request: said by the client in `X-Request-Id` or made here, given back, and
-//! written beside what is logged meanwhile, so that who sees an error can name it to who reads the
-//! log.
+//! Request ids: taken from the client's `X-Request-Id` or created here, returned with the answer,
+//! and added to everything logged meanwhile, so that a user who sees an error can point the
+//! operator to its log lines.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
@@ -9,10 +9,10 @@ use axum::response::Response;
 use tracing::Instrument;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// The most letters of a number that is taken over.
+/// The maximum length of a client's id.
 const LETTERS_MAX: usize = 64;
 
-/// Numbers a request.
+/// Assigns an id to a request.
 pub(in crate::api) async fn number(request: Request, next: Next) -> Response {
     let said = request
         .headers()
@@ -28,7 +28,8 @@ pub(in crate::api) async fn number(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether a text is fit for a log: nothing that a client says may look like a line of its own.
+/// Returns whether a text is safe to log: nothing that a client sends may look like a line of its
+/// own.
 fn is_plain(text: &str) -> bool {
     (1..=LETTERS_MAX).contains(&text.len())
         && text
@@ -38,7 +39,7 @@ fn is_plain(text: &str) -> bool {
 
 fn made() -> String {
     let mut bytes = [0; 8];
-    // Without random numbers requests share one, which harms nobody.
+    // Without random numbers requests share one id, which does no harm.
     let _ = getrandom::fill(&mut bytes);
     crate::event::hex(&bytes)
 }

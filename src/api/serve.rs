@@ -1,5 +1,5 @@
-//! The server: listens, says so, and stops when asked: after the requests it has, or when its
-//! patience with them ends.
+//! The server: listens, reports its address, and stops when asked to, once its requests are done or
+//! the drain time is over.
 
 use super::{ELASTIC_VERSION, connection, router_as};
 use crate::engine::Engine;
@@ -14,39 +14,39 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long requests may go on after a signal to stop, unless something else is set.
+/// The default time that requests may take after a stop signal.
 pub const DRAIN: Duration = Duration::from_secs(10);
-/// Connections at a time, unless something else is set.
+/// The default limit of connections.
 pub const CONNECTIONS_MAX: usize = 10_000;
-/// Connections that the system keeps until they are accepted: a burst of clients must not wait for
-/// a second SYN.
+/// How many connections the system queues until they are accepted: in a burst, clients must not
+/// have to wait for a second SYN.
 const BACKLOG: u32 = 4_096;
-/// What the system keeps of an answer for a client that reads slowly. It says that there is room
-/// again when a third is free, so this also decides how slow a reader is that is dropped: some
-/// kilobytes a second.
+/// How much of an answer the system buffers for a slow client. The socket becomes writable again
+/// when a third of it is free, so this also decides which readers are too slow: those below some
+/// kilobytes per second.
 const SEND_BUFFER_BYTES: u32 = 256 << 10;
-/// How long to wait when a connection cannot be accepted, which is mostly for want of files.
+/// How long to wait when a connection cannot be accepted, usually for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
-/// What a connection too many is told.
+/// The answer to a connection beyond the limit.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n\
     content-length: 125\r\nconnection: close\r\n\r\n\
     {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"too many connections are open: try again later\"}\r\n";
 
-/// Where to listen, and within which bounds.
+/// The address to listen on, and limits.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// The address; a loopback address, until there are credentials. Port 0 takes a free one.
+    /// The address, which must be loopback until there are credentials. Port 0 picks a free port.
     pub listen: SocketAddr,
-    /// The version of Elasticsearch that its clients are told.
+    /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
-    /// How long requests may go on after a signal to stop; then they are broken off.
+    /// How long requests may take after a stop signal before they are aborted.
     pub drain: Duration,
-    /// The most connections at a time; one more is refused.
+    /// The maximum number of connections; further ones are refused.
     pub connections: usize,
 }
 
 impl ServeOptions {
-    /// Listens on an address, with everything else as it is by default.
+    /// Listens on an address, with defaults for everything else.
     pub fn at(listen: SocketAddr) -> Self {
         Self {
             listen,
@@ -57,9 +57,9 @@ impl ServeOptions {
     }
 }
 
-/// Serves until a signal to stop arrives, and then for as long as the requests at hand need, or
-/// [`ServeOptions::drain`]. `ready` hears the address once connections are taken. Calls that block
-/// may go on after this returns.
+/// Serves until a stop signal arrives, and then until the current requests are done or
+/// [`ServeOptions::drain`] is over. `ready` is called with the address once connections are
+/// accepted. Blocking calls may continue after this returns.
 ///
 /// # Errors
 /// An address that is not loopback or not free.
@@ -81,7 +81,7 @@ pub async fn serve(
     let bound = listener.local_addr().context(ErrorKind::Unavailable, cannot)?;
     let stop = stop_signal()?;
     ready(bound);
-    // The routes are made once; a connection shares them.
+    // The routes are built once and shared by all connections.
     let router = router_as(engine, &options.elastic_version).with_state(());
     let (stopping, told) = watch::channel(false);
     let mut connections = accept_until(stop, &listener, &router, &told, options.connections).await;
@@ -109,7 +109,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Takes connections until the signal to stop, and returns those that are open then.
+/// Accepts connections until the stop signal, and returns those that are still open.
 async fn accept_until(
     stop: impl Future<Output = ()>,
     listener: &TcpListener,
@@ -127,7 +127,8 @@ async fn accept_until(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() >= connections_max => refuse(&stream),
                 Ok((stream, _)) => {
-                    // Answers are written whole: waiting for more to send only delays them.
+                    // Answers are written in one piece: waiting for more to send would only delay
+                    // them.
                     let _ = stream.set_nodelay(true);
                     connections.spawn(connection::serve(stream, router.clone(), told.clone()));
                 }
@@ -137,19 +138,20 @@ async fn accept_until(
     }
 }
 
-/// Says that there are too many connections, as far as the client's system takes it at once.
+/// Answers that there are too many connections, as far as the client's system accepts it
+/// immediately.
 fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(REFUSAL);
-    // What it has sent is taken first: closed upon unread bytes, a connection is reset and the
-    // answer lost.
+    // Reads what the client has sent first: closing a socket with unread bytes resets the
+    // connection, and the answer would be lost.
     let _ = stream.try_read(&mut [0; 4_096]);
 }
 
-/// Ends when a signal to stop arrives. Signals are listened to from now on, not only when this is
-/// first awaited: whoever hears the address may stop the server at once.
+/// Completes when a stop signal arrives. Signals are caught from now on, not only once the future
+/// is awaited: a caller that learns the address may stop the server immediately.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
     let listen = |kind| {
-        signal(kind).context(ErrorKind::Unavailable, || "cannot listen to signals".to_owned())
+        signal(kind).context(ErrorKind::Unavailable, || "cannot listen for signals".to_owned())
     };
     let (mut interrupted, mut terminated) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);

@@ -1,4 +1,5 @@
-//! `GET /api/v1/status`, how the store is doing, and `GET /api/v1/tenants`, whose events it holds.
+//! `GET /api/v1/status`, the state of the store, and `GET /api/v1/tenants`, the tenants that have
+//! events.
 
 use super::App;
 use super::error::ApiError;
@@ -89,8 +90,8 @@ fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
     }))
 }
 
-/// What was compared with its hashes since the start: how many of the segments that there are, and
-/// since when at the latest.
+/// Returns how many segments have been verified against their hashes since the start and, once all
+/// have been, the time of the oldest verification.
 fn scrub(engine: &Engine, scrubbed: &Scrubbed) -> Value {
     let snapshot = engine.snapshot();
     let compared: Vec<Timestamp> = snapshot

@@ -1,4 +1,4 @@
-//! What the store is: fields, metrics; and backups.
+//! Information about the store (fields, metrics), and backups.
 
 use super::App;
 use super::error::ApiError;
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/metrics", get(metrics))
 }
 
-/// Makes a backup, or adds to it, below the directory that the server was started with.
+/// Creates a backup, or adds to it, below the directory that the server was started with.
 async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
     let report = app.run(move |engine| {
         if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "name") {
@@ -61,7 +61,7 @@ fn write_gauge(text: &mut String, name: &str, help: &str, value: u64) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
 }
 
-/// What the store holds, and what it has open.
+/// Writes what the store holds and what it has open.
 fn write_store_gauges(text: &mut String, engine: &Engine) {
     let mut gauge = |name: &str, help: &str, value: u64| {
         write_gauge(text, &format!("annals_{name}"), help, value);
@@ -72,7 +72,7 @@ fn write_store_gauges(text: &mut String, engine: &Engine) {
     gauge("events", "Events in the table.", stats.events);
     gauge(
         "events_buffered",
-        "Events that are in the write-ahead log and in no segment yet.",
+        "Events that are in the write-ahead log but not in a segment yet.",
         stats.buffered,
     );
     gauge("data_bytes", "Bytes of Parquet files.", stats.data_bytes);
@@ -87,7 +87,7 @@ fn write_store_gauges(text: &mut String, engine: &Engine) {
     );
 }
 
-/// How well it is: what was compared, damaged, refused and held.
+/// Writes the state of the store: what was verified, damaged, refused and held.
 fn write_care_gauges(text: &mut String, engine: &Engine) {
     let mut gauge = |name: &str, help: &str, value: u64| {
         write_gauge(text, &format!("annals_{name}"), help, value);
@@ -95,7 +95,7 @@ fn write_care_gauges(text: &mut String, engine: &Engine) {
     let (scrubbed, damaged) = (engine.scrubbed(), engine.damaged());
     gauge(
         "scrubbed_segments",
-        "Segments compared with their hashes since the start.",
+        "Segments verified against their hashes since the start.",
         scrubbed.segments,
     );
     gauge("scrubbed_bytes", "Bytes compared with their hashes since the start.", scrubbed.bytes);
@@ -106,23 +106,15 @@ fn write_care_gauges(text: &mut String, engine: &Engine) {
         "Segments whose Parquet file was found missing or damaged.",
         lost as u64,
     );
-    gauge(
-        "indexes_mended",
-        "Damaged indexes that were made anew since the start.",
-        scrubbed.mended,
-    );
+    gauge("indexes_mended", "Damaged indexes that were rebuilt since the start.", scrubbed.mended);
     let problems = engine.problems();
     gauge("problems", "What /readyz says is wrong.", problems.len() as u64);
     let (quarantined, quarantine_bytes) = engine.quarantine_size();
     gauge("quarantined", "Records in quarantine.", quarantined);
-    gauge(
-        "quarantine_bytes",
-        "Bytes that records in quarantine are counted with.",
-        quarantine_bytes.0,
-    );
+    gauge("quarantine_bytes", "Bytes that the records in quarantine count as.", quarantine_bytes.0);
     gauge(
         "quarantine_budget_bytes",
-        "Bytes that records in quarantine may be counted with.",
+        "Limit on the bytes that records in quarantine count as.",
         quarantine_bytes.1,
     );
     gauge("legal_holds", "Legal holds in force.", engine.policy().holds.len() as u64);
@@ -157,14 +149,14 @@ fn write_counters(text: &mut String, engine: &Engine) {
 
 fn write_process_gauges(text: &mut String) {
     if let Some(memory) = memory() {
-        // What every Prometheus client library calls these.
+        // The names that every Prometheus client library uses.
         let mut process = |name: &str, help: &str, value: u64| {
             write_gauge(text, &format!("process_{name}"), help, value);
         };
         process("resident_memory_bytes", "Resident memory size in bytes.", memory.resident);
         process(
             "anonymous_memory_bytes",
-            "Resident memory that is not of mapped files, in bytes.",
+            "Resident memory outside mapped files, in bytes.",
             memory.anonymous,
         );
         process("open_fds", "Number of open file descriptors.", memory.open_files);

@@ -1,7 +1,7 @@
 //! `/api/v1/views`: saved views of the screen.
 //!
-//! A view belongs to the tenants that its question names; whoever may not see all of them does not
-//! see it.
+//! A view belongs to the tenants that its question names. Callers that may not see all of them do
+//! not see the view.
 
 use super::App;
 use super::doors::read_body;
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/views/{id}", get(one).put(save).delete(delete))
 }
 
-/// What a client sends of a view.
+/// A view as a client sends it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sent {
@@ -39,7 +39,7 @@ struct Sent {
     query: String,
 }
 
-/// Which views are seen: those of the tenants named, of all if none is.
+/// Returns which views are visible: those of the named tenants, or all if none is named.
 fn scope(pairs: &Pairs) -> Result<Scope> {
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
         return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
@@ -55,14 +55,14 @@ fn covers(scope: &Scope, view: &View) -> bool {
         || !tenants.is_empty() && tenants.iter().all(|tenant| scope.covers(tenant))
 }
 
-/// A view that is there and seen.
+/// Returns a view if it exists and is visible.
 fn seen(engine: &Engine, id: &str, pairs: &Pairs) -> Result<View> {
     let scope = scope(pairs)?;
     let view = engine.views().get(id).filter(|view| covers(&scope, view)).cloned();
     view.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such view"))
 }
 
-/// The version in `If-Match`.
+/// Parses the version in `If-Match`.
 fn if_match(headers: &HeaderMap) -> Result<Seen> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(Seen::Unsaid) };
     let text = value.to_str().unwrap_or_default().trim();
@@ -71,7 +71,7 @@ fn if_match(headers: &HeaderMap) -> Result<Seen> {
     }
     let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let version = number.parse().map_err(|_| {
-        Error::parameter("If-Match", "is the version of a view, such as \"3\", or *")
+        Error::parameter("If-Match", "must be the version of a view, such as \"3\", or *")
     })?;
     Ok(Seen::Version(version))
 }
@@ -92,7 +92,8 @@ fn answer(status: StatusCode, view: &View) -> Response {
 type ViewId = std::result::Result<Path<String>, PathRejection>;
 
 fn id_of(path: ViewId) -> Result<String> {
-    path.map(|Path(id)| id).map_err(|cause| Error::parameter("id", "is no text").because(cause))
+    path.map(|Path(id)| id)
+        .map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))
 }
 
 async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
@@ -116,7 +117,7 @@ async fn save(
     let (id, version) = (id_of(path)?, if_match(&headers)?);
     let body = read_body(body, BODY_BYTES_MAX).await?;
     let sent: Sent = serde_json::from_slice(&body)
-        .map_err(|cause| Error::invalid("the body is no view").because(cause))?;
+        .map_err(|cause| Error::invalid("the body is not a view").because(cause))?;
     let view = app.run(move |engine| {
         let scope = scope(&pairs)?;
         if engine.views().get(&id).is_some_and(|view| !covers(&scope, view)) {

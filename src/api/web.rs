@@ -1,8 +1,8 @@
-//! The auditor's screen: the files that the build made of `web/` and put into the binary.
+//! The auditor's screen: the files that the build made from `web/` and embedded in the binary.
 //!
-//! The page may load what this server serves and nothing else, runs no script that stands in it,
-//! and makes no markup of texts: its policy says so, and the browser holds it. What the files are
-//! is in the table that `build.rs` writes.
+//! The page may load only what this server serves, runs no inline script, and never turns text into
+//! markup: its content security policy says so, and the browser enforces it. The list of files is
+//! in the table that `build.rs` writes.
 
 use super::App;
 use super::doors::elastic_root;
@@ -16,13 +16,13 @@ use sha2::{Digest, Sha256};
 
 /// A file of the screen.
 struct File {
-    /// Where it is served.
+    /// The path at which it is served.
     path: &'static str,
     /// Its media type.
     kind: &'static str,
     /// Its bytes.
     plain: &'static [u8],
-    /// The same in gzip, if that is smaller.
+    /// Its bytes in gzip, if that is smaller.
     gzip: Option<&'static [u8]>,
 }
 
@@ -31,17 +31,17 @@ mod built {
     include!(concat!(env!("OUT_DIR"), "/web.rs"));
 }
 
-/// The file that is served at every path of the page.
+/// The file that is served for every path of the page.
 const INDEX: &str = "/index.html";
-/// The paths of the page besides the root; which view is shown, the page reads off its URL.
+/// The paths of the page besides the root; the page reads from its URL which view to show.
 const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
 /// What the page may do.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// What the page never needs of a browser.
+/// Browser features that the page never needs.
 const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), \
      hid=(), midi=(), screen-wake-lock=(), xr-spatial-tracking=()";
-/// Names of assets carry a hash of what is in them.
+/// Names of assets contain a hash of their content.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 pub(super) fn routes() -> Router<App> {
@@ -57,17 +57,17 @@ pub(super) fn routes() -> Router<App> {
     routes
 }
 
-/// Whether the page is served at a path.
+/// Returns whether the page is served at a path.
 pub(super) fn is_page(path: &str) -> bool {
     path == "/" || ROUTES.contains(&path)
 }
 
-/// Whether this binary has the screen; if not, why.
+/// Returns why this binary has no screen, if it has none.
 pub fn missing() -> Option<&'static str> {
     built::MISSING
 }
 
-/// Browsers ask for a page; shippers that write to an Elasticsearch ask here who it is.
+/// Browsers ask for the page here; shippers for Elasticsearch ask here what server it is.
 async fn root(app: State<App>, headers: HeaderMap) -> Response {
     let accepts =
         headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
@@ -98,7 +98,7 @@ fn show_page(headers: &HeaderMap) -> Response {
     response
 }
 
-/// A file, packed if the client takes that; nothing but its tag if the client has it.
+/// Serves a file, compressed if the client accepts that, or only its tag if the client has it.
 fn serve(file: &File, headers: &HeaderMap, cache: &'static str) -> Response {
     let text = |name| {
         headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default()
@@ -124,7 +124,7 @@ fn serve(file: &File, headers: &HeaderMap, cache: &'static str) -> Response {
     response
 }
 
-/// Whether gzip is among the encodings that a client takes, and not refused by a weight of zero.
+/// Returns whether a client accepts gzip and does not refuse it with a weight of zero.
 fn takes_gzip(accepted: &str) -> bool {
     accepted.split(',').map(str::trim).any(|coding| match coding.split_once(';') {
         None => coding.eq_ignore_ascii_case("gzip"),
@@ -138,7 +138,7 @@ fn takes_gzip(accepted: &str) -> bool {
     })
 }
 
-/// The page of a binary that has no screen: how to get it, and that everything else works.
+/// The page of a binary without the screen: how to get it, and that everything else works.
 fn without_screen(reason: &str) -> Response {
     let reason = reason.replace('&', "&amp;").replace('<', "&lt;");
     let page = format!(

@@ -1,4 +1,4 @@
-//! Commands that ask: query, count, facets, top, histogram, explain.
+//! Commands that ask questions: query, count, facets, top, histogram, explain.
 
 use super::filter_args::FilterArgs;
 use super::output::{OutputFormat, cell, csv_line, line, put, table};
@@ -13,23 +13,23 @@ use crate::storage::AccessMode;
 use clap::Args;
 use serde_json::Value as Json;
 
-/// What every question has.
+/// Arguments that every question has.
 #[derive(Debug, Clone, Args)]
 pub(super) struct QuestionArgs {
     #[command(flatten)]
     pub(super) place: AskedPlace,
-    /// The tenant (repeat for several); with --data all tenants unless named
+    /// The tenant (repeat for several); with --data, all tenants by default
     #[arg(long, value_name = "TENANT")]
     tenant: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// The form of the answer
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORM")]
     pub(super) output: Option<OutputFormat>,
     /// Exit with 4 when nothing matches
     #[arg(long)]
     fail_empty: bool,
-    /// Answer by this path instead of the one chosen: lookup or scan
+    /// Force an access path: lookup or scan
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     path: Option<String>,
 }
@@ -42,25 +42,25 @@ Example:
 pub(super) struct QueryArgs {
     #[command(flatten)]
     asked: QuestionArgs,
-    /// The most events to list
+    /// Maximum number of events to list
     #[arg(long, value_name = "N", default_value_t = question::PAGE_ROWS_DEFAULT)]
     limit: usize,
-    /// List every event that matches
+    /// List all matching events
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     all: bool,
     /// desc (newest first) or asc
     #[arg(long, default_value = "desc")]
     order: String,
-    /// Go on where a page ended
+    /// Continue after the page that gave this cursor
     #[arg(long)]
     cursor: Option<String>,
-    /// Begin at this moment
+    /// Start at this time
     #[arg(long, value_name = "TIME", conflicts_with = "cursor")]
     around: Option<String>,
-    /// Say how many events match in all
+    /// Also print how many events match in total
     #[arg(long)]
     total: bool,
-    /// With the record of each event (not in tables)
+    /// Include the record of each event (not in tables)
     #[arg(long)]
     original: bool,
 }
@@ -79,10 +79,10 @@ pub(super) struct CountArgs {
 pub(super) struct FacetsArgs {
     #[command(flatten)]
     asked: QuestionArgs,
-    /// The fields to count by
+    /// Fields to count by
     #[arg(long, value_delimiter = ',', required = true)]
     fields: Vec<String>,
-    /// Values of each field
+    /// Number of values per field
     #[arg(long, default_value_t = 10)]
     size: usize,
 }
@@ -94,10 +94,10 @@ pub(super) struct FacetsArgs {
 pub(super) struct TopArgs {
     #[command(flatten)]
     asked: QuestionArgs,
-    /// The field to count by
+    /// Field to count by
     #[arg(long)]
     field: String,
-    /// How many values
+    /// Number of values
     #[arg(long, default_value_t = 20)]
     size: usize,
 }
@@ -109,18 +109,18 @@ pub(super) struct TopArgs {
 pub(super) struct HistogramArgs {
     #[command(flatten)]
     asked: QuestionArgs,
-    /// The width of a bucket: 5m, 1h, 1d, 1w … or auto
+    /// Bucket width: 5m, 1h, 1d, 1w … or auto
     #[arg(long, default_value = "auto")]
     interval: String,
-    /// Count by this field within each bucket
+    /// Count by the values of this field within each bucket
     #[arg(long)]
     by: Option<String>,
-    /// The time zone whose days and hours buckets follow, such as Asia/Shanghai
+    /// Time zone whose days and hours the buckets follow, such as Asia/Shanghai
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
 }
 
-/// Where questions go.
+/// Where questions are sent.
 pub(super) enum Answerer<'a> {
     Local(Box<Engine>),
     Remote(Remote<'a>),
@@ -136,13 +136,13 @@ impl Answerer<'_> {
 }
 
 impl QuestionArgs {
-    /// The filter, the tenants and the path.
+    /// Returns the filter, the tenants and the path.
     pub(super) fn pairs(&self) -> Pairs {
         let mut pairs = Pairs(self.filter.pairs.clone());
         let all = self.tenant.is_empty() && self.place.data.is_some();
         pairs.0.extend(self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())));
         if all {
-            // Whoever can read the directory's files is its operator.
+            // Anyone who can read the directory's files is its operator.
             pairs.0.push(("tenant".to_owned(), "*".to_owned()));
         }
         pairs.0.extend(self.path.iter().map(|path| ("path".to_owned(), path.clone())));
@@ -153,7 +153,9 @@ impl QuestionArgs {
         match (&self.place.data, &self.place.url) {
             (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, AccessMode::Read)?))),
             (None, Some(url)) => Ok(Answerer::Remote(Remote::new(&session.runtime, url)?)),
-            (None, None) => Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+            (None, None) => {
+                Err(Error::parameter("--data", "name a store: --data DIR or --url URL"))
+            }
         }
     }
 
@@ -349,7 +351,7 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
     Ok(args.asked.code(rows.is_empty()))
 }
 
-/// Rows as a table, CSV, or one object a line. JSON was written before.
+/// Prints rows as a table, as CSV, or as one object per line. JSON has been printed before.
 pub(super) fn print(form: OutputFormat, headers: &[&str], rows: &[Vec<String>]) -> Result<()> {
     match form {
         OutputFormat::Json | OutputFormat::Parquet => Ok(()),

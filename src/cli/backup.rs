@@ -21,7 +21,7 @@ Examples:
 pub(super) struct BackupArgs {
     #[command(flatten)]
     place: AskedPlace,
-    /// The directory of the backup; of a server's, its name
+    /// Directory to write the backup to; for a server's backup, its name
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
 }
@@ -29,7 +29,7 @@ pub(super) struct BackupArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals restore --from /backups/audit --data ./audit")]
 pub(super) struct RestoreArgs {
-    /// The backup
+    /// The backup directory
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
     /// The new data directory
@@ -59,7 +59,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
             )?
         }
         (None, None) => {
-            return Err(Error::parameter("--data", "say where: --data DIR or --url URL"));
+            return Err(Error::parameter("--data", "name a store: --data DIR or --url URL"));
         }
     };
     say(&report)
@@ -84,7 +84,7 @@ fn say(report: &Json) -> Result<u8> {
         format!("; {} of them damaged and copied again", damaged.len())
     };
     line(&format!(
-        "{} events in {} segments: {} files copied ({} MB), {} were there{mended}",
+        "{} events in {} segments: {} files copied ({} MB), {} were already there{mended}",
         report["events"],
         report["segments"],
         report["copied"],

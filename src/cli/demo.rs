@@ -1,4 +1,4 @@
-//! `annals demo`: the main job on sample data, from nothing.
+//! `annals demo`: the main workflow on sample data, from scratch.
 
 use super::output::{line, note, table};
 use super::serve::{run_server, screen_at};
@@ -22,13 +22,13 @@ use std::time::Instant;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals demo --events 1000000")]
 pub(super) struct DemoArgs {
-    /// How many records to make
+    /// Number of records to generate
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     events: u64,
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
-    /// Ask the questions and end, without serving
+    /// Ask the questions and exit without serving
     #[arg(long)]
     no_serve: bool,
 }
@@ -41,7 +41,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
         .context(ErrorKind::Unavailable, || "cannot make a temporary directory".to_owned())?;
     let data = folder.path().join("audit");
     let engine = session.open(&data, AccessMode::Write)?;
-    // The period ends now, so that questions about the last days find something.
+    // The period ends now, so that questions about the last few days find something.
     let days = Plan::default().days;
     let plan = Plan {
         events: args.events,
@@ -63,7 +63,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     engine.seal()?;
     let stats = engine.stats();
     line(&format!(
-        "took in {} records in {:.1} s: {} events of {days} days in {} segments, {} MB in {}\n",
+        "ingested {} records in {:.1} s: {} events of {days} days in {} segments, {} MB in {}\n",
         outcome.accepted,
         started.elapsed().as_secs_f64(),
         stats.events,
@@ -75,14 +75,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     if args.no_serve {
         return Ok(OK);
     }
-    // A busy port is no reason to fail a demonstration.
+    // A busy port is no reason for a demo to fail.
     let listen = if std::net::TcpListener::bind(args.listen).is_ok() {
         args.listen
     } else {
         SocketAddr::new(args.listen.ip(), 0)
     };
     run_server(session, engine, ServeOptions::at(listen), |address| {
-        note(&format!("serving at http://{address} until Ctrl-C; the data goes with it"));
+        note(&format!("serving at http://{address} until Ctrl-C; then the data is deleted"));
         note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
         note("in another terminal:");
         let base = format!("http://{address}/api/v1");
@@ -104,7 +104,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     })
 }
 
-/// Asks a few questions of the largest tenant and shows the answers. Returns the tenant.
+/// Asks a few questions about the largest tenant and shows the answers. Returns the tenant.
 fn show(engine: &Engine) -> Result<String> {
     let snapshot = engine.snapshot();
     let mut rows = std::collections::BTreeMap::<&str, u64>::new();
@@ -173,7 +173,7 @@ fn ask(
     show: impl FnOnce(&Json) -> Result<()>,
 ) -> Result<()> {
     let pairs = Pairs::from_query(query);
-    // The first answer opens files; what a user waits for afterwards is the second.
+    // The first question opens files; the second one shows what a user waits for afterwards.
     answer(engine, call, &pairs)?;
     let started = Instant::now();
     let answer = answer(engine, call, &pairs)?;
@@ -186,7 +186,7 @@ fn ask(
     line("")
 }
 
-/// Generated records as a stream of lines.
+/// A stream of generated records, one per line.
 struct DemoRecords {
     generator: Generator,
     line: String,

@@ -1,6 +1,6 @@
-//! `annals export`: everything that matches, into a file or a pipe.
+//! `annals export`: writes every matching event to a file or a pipe.
 //!
-//! A file appears under its name only when it is whole and on disk: until then it is
+//! A file appears under its name only when it is complete and on disk; until then it is
 //! `FILE.partial`.
 
 use super::Session;
@@ -23,25 +23,26 @@ Example:
 pub(super) struct ExportArgs {
     #[command(flatten)]
     asked: QuestionArgs,
-    /// The file; standard output if absent
+    /// Output file; standard output if absent
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The columns, separated by commas; all if absent (CSV: all but the record)
+    /// Columns, separated by commas; all by default (CSV: all except the record)
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
-    /// What a CSV header says: name, en or zh
+    /// Style of the CSV header: name, en or zh
     #[arg(long)]
     labels: Option<String>,
-    /// The time zone of times, such as Asia/Shanghai
+    /// Time zone of timestamps, such as Asia/Shanghai
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
-    /// Begin a CSV file with a byte order mark, by which spreadsheets know UTF-8
+    /// Start a CSV file with a byte order mark, so that spreadsheets detect UTF-8
     #[arg(long)]
     bom: bool,
-    /// safe: CSV cells that look like formulas get an apostrophe in front; raw: they stay
+    /// safe: prefix CSV cells that look like formulas with an apostrophe; raw: leave them as they
+    /// are
     #[arg(long)]
     formulas: Option<String>,
-    /// End an NDJSON file in a record that says how many events it has
+    /// End an NDJSON file with a record that states the number of events
     #[arg(long)]
     closing: bool,
     /// desc (newest first) or asc
@@ -65,7 +66,7 @@ impl ExportArgs {
             (None, Some(form)) => Ok(form),
             (None, None) => Err(Error::parameter(
                 "--output",
-                "say csv, ndjson or parquet, or give --out a name that ends so",
+                "choose csv, ndjson or parquet, or give --out a name that ends in one",
             )),
         }
     }
@@ -94,7 +95,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
     let answerer = args.asked.answerer(&session)?;
     let Some(path) = &args.out else {
         if form == ExportFormat::Parquet && io::stdout().is_terminal() {
-            return Err(Error::parameter("--out", "Parquet is no text: name a file"));
+            return Err(Error::parameter("--out", "Parquet is not text: name a file with --out"));
         }
         let (_, rows) = write(&answerer, form, &pairs, io::stdout(), &ProgressBar::hidden())?;
         return Ok(args.asked.code(rows == Some(0)));
@@ -120,7 +121,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
     Ok(args.asked.code(rows == Some(0)))
 }
 
-/// Writes the export; how many events it has is known when it comes from a data directory.
+/// Writes the export. The number of events is known when it comes from a data directory.
 fn write<W: Write + Send>(
     answerer: &Answerer<'_>,
     form: ExportFormat,

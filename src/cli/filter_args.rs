@@ -1,5 +1,5 @@
-//! The filter as flags, built from the table of fields: `--source ECS`, `--source-not IAM`,
-//! `--resource-id-prefix r-`.
+//! The filter as command-line flags, built from the table of fields: `--source ECS`, `--source-not
+//! IAM`, `--resource-id-prefix r-`.
 
 use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use clap::builder::PossibleValuesParser;
@@ -7,18 +7,18 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 const HEADING: &str = "Filter (all conditions must hold; repeat a flag for any of several values)";
 
-/// The filter's flags as the pairs that a URL would have.
+/// The filter's flags as the key-value pairs that a URL would have.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FilterArgs {
     pub(super) pairs: Vec<(String, String)>,
 }
 
-/// A flag: its name on the command line, the parameter it stands for, and its help.
+/// A flag: its name on the command line, the parameter it stands for, and its help text.
 struct Flag {
     parameter: String,
     help: String,
     values: Option<&'static [&'static str]>,
-    /// Shown by `-h` too, not only by `--help`.
+    /// Whether `-h` shows it too, and not only `--help`.
     common: bool,
 }
 
@@ -59,8 +59,8 @@ fn flags() -> Vec<Flag> {
         }
     }
     for (name, help) in [
-        ("from", "First moment: RFC 3339 or milliseconds"),
-        ("to", "First moment that no longer counts"),
+        ("from", "Start of the period: RFC 3339 or milliseconds"),
+        ("to", "End of the period (exclusive)"),
         ("last", "Only the last 24h, 7d, 90d …"),
         (
             "text",
@@ -76,8 +76,8 @@ fn flags() -> Vec<Flag> {
     ] {
         add(name.to_owned(), help.to_owned(), None, true);
     }
-    add("text.not".to_owned(), "Not what --text with this value finds".to_owned(), None, false);
-    add("substring.not".to_owned(), "Not this text".to_owned(), None, false);
+    add("text.not".to_owned(), "Exclude what --text with this value finds".to_owned(), None, false);
+    add("substring.not".to_owned(), "Exclude this exact text".to_owned(), None, false);
     flags
 }
 
@@ -122,7 +122,8 @@ impl FromArgMatches for FilterArgs {
 impl Args for FilterArgs {
     fn augment_args(mut command: Command) -> Command {
         for flag in flags() {
-            // clap keeps names for the life of the program, and there is one such program.
+            // clap keeps names for the lifetime of the program, and a program builds one command
+            // line.
             let name: &'static str = id(&flag.parameter).leak();
             let mut arg = Arg::new(name)
                 .long(name)

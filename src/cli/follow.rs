@@ -1,12 +1,12 @@
-//! `annals ingest --follow`: files that are written to are read on, through rotation, and from
-//! where it was left after a restart.
+//! `annals ingest --follow`: reads files as they are written, through rotation, and continues after
+//! a restart where it left off.
 //!
-//! A file is known by device, inode and its first bytes, not by its name: a log that is renamed is
-//! read to its end, one that is cut off and begun anew is read from its beginning. How far each was
-//! read is noted after what was read is durable. A process that dies in between reads some lines
-//! again, which are known then. One record a line; a line counts when it has its end, and one that
-//! is far longer than any record may be is named and passed over. Packed files are read once, when
-//! they do not grow any more.
+//! A file is identified by its device, inode and first bytes, not by its name. A log that is
+//! renamed is read to its end; one that is truncated and started over is read from its beginning.
+//! Progress is saved only after what was read is durable: a process that dies in between reads some
+//! lines again, and these are then recognized as duplicates. Each line is one record. A line counts
+//! once its line ending has been written; one that is far longer than any record may be is reported
+//! and skipped. Compressed files are read once, when they have stopped growing.
 
 use super::ingest::{Door, RecordSource, expand};
 use super::output::note;
@@ -21,43 +21,43 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often files are looked at.
+/// How often files are polled.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long to wait after a failure.
 const REST: Duration = Duration::from_secs(5);
-/// How long a file whose name is gone must be quiet before it is let go.
+/// How long a file that lost its name must be quiet before it is closed.
 const QUIET: Duration = Duration::from_secs(30);
-/// Bytes that are read and taken in at a time at most; a line may be longer.
+/// Maximum bytes that are read and ingested at a time; a single line may be longer.
 const CHUNK_BYTES: usize = 8 << 20;
-/// The longest line that is read as one: many times the longest record. Of a longer one no more is
-/// held in memory.
+/// The longest line that is read as one: many times the longest record. No more than this is held
+/// in memory of a longer line.
 const LINE_BYTES_MAX: usize = 64 << 20;
-/// First bytes that a file is known by.
+/// The number of first bytes that identify a file.
 const HEAD_BYTES: usize = 256;
-/// Files that are remembered after they are gone.
+/// How many files are remembered after they are gone.
 const GONE_MAX: usize = 10_000;
 
-/// How far the files were read.
+/// How far all files were read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct FollowState {
     files: Vec<Progress>,
 }
 
-/// How far a file was read.
+/// How far one file was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Progress {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// Bytes that are durable in the store.
+    /// Bytes of it that are durable in the store.
     offset: u64,
-    /// Lines in them.
+    /// Lines in those bytes.
     lines: u64,
-    /// How many of its first bytes it is known by, and their hash.
+    /// How many of its first bytes identify it, and their hash.
     head: (usize, String),
-    /// A packed file: its length when it was looked at last, and whether it was read.
+    /// For a compressed file: its length at the last poll, and whether it has been read.
     packed: Option<(u64, bool)>,
-    /// What comes next is the rest of a line that is passed over.
+    /// Whether the next bytes are the rest of a line that is being skipped.
     #[serde(default)]
     passing: bool,
 }
@@ -66,13 +66,13 @@ struct Progress {
 struct Followed {
     read: Progress,
     file: File,
-    /// Since when its name is another file's or nobody's, or when it grew last after that. Who
-    /// writes to it may not know yet: it is read on until it has been quiet for a while, and then
-    /// no more.
+    /// Since when its name has belonged to another file or to none, or when it last grew after
+    /// that. The process that writes to it may not have noticed the rotation yet, so it is read
+    /// until it has been quiet for a while, and then closed.
     gone: Option<Instant>,
 }
 
-/// Follows the files that the patterns name, for ever.
+/// Follows the files that match the patterns, forever.
 pub(super) fn run(
     door: &Door<'_>,
     patterns: &[String],
@@ -98,7 +98,7 @@ pub(super) fn run(
                 failing = false;
                 std::thread::sleep(EVERY);
             }
-            // What is wrong with the question will not become right.
+            // A request that is wrong now stays wrong.
             Err(error) if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::NotFound) => {
                 return Err(error);
             }
@@ -113,12 +113,12 @@ pub(super) fn run(
     }
 }
 
-/// Where the state of following these patterns is kept, unless it is named.
+/// Returns the default path of the state file for these patterns.
 pub(super) fn default_state(words: &[String]) -> Result<PathBuf> {
     let home = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")));
     let home = home.ok_or_else(|| {
-        Error::parameter("--state", "say in which file to keep how far was read: there is no HOME")
+        Error::parameter("--state", "name a file for the progress: HOME is not set")
     })?;
     let digest = Sha256::digest(words.join("\0"));
     Ok(home.join("annals").join(format!("follow-{}.json", crate::event::hex(&digest[..8]))))
@@ -131,7 +131,7 @@ fn load(path: &Path) -> Result<Vec<Progress>> {
             let state: FollowState =
                 serde_json::from_slice(&bytes).context(ErrorKind::Invalid, || {
                     format!(
-                        "{} does not say how far was read: move it away to read everything again",
+                        "{} is not a progress file: move it away to read everything again",
                         shown()
                     )
                 })?;
@@ -144,10 +144,10 @@ fn load(path: &Path) -> Result<Vec<Progress>> {
 
 struct Follower<'a> {
     door: &'a Door<'a>,
-    /// What was read before and is not being followed (yet).
+    /// Files that were read before and are not being followed (yet).
     known: Vec<Progress>,
     files: HashMap<(u64, u64), Followed>,
-    /// Files that cannot be read, of which was told.
+    /// Files that cannot be read and were reported already.
     troubled: HashSet<PathBuf>,
     state: &'a Path,
 }
@@ -156,7 +156,7 @@ impl Follower<'_> {
     fn round(&mut self, patterns: &[String], heard: &mut impl FnMut(u64)) -> Result<()> {
         self.find(patterns)?;
         let mut keys: Vec<(u64, u64)> = self.files.keys().copied().collect();
-        // What was renamed is older than what has its name now.
+        // A renamed file is older than the file that has its name now.
         keys.sort_by_key(|key| (self.files[key].gone.is_none(), self.files[key].read.path.clone()));
         for key in keys {
             while self.read_on(key, heard)? {}
@@ -170,7 +170,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Finds the files that the patterns name now.
+    /// Finds the files that match the patterns now.
     fn find(&mut self, patterns: &[String]) -> Result<()> {
         let mut there = HashMap::new();
         for pattern in patterns {
@@ -181,7 +181,7 @@ impl Follower<'_> {
                         RecordSource::Stdin => None,
                     }))
                 }
-                // It may come yet.
+                // It may still appear.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -229,15 +229,17 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Says once that a file cannot be read.
+    /// Reports once that a file cannot be read.
     fn trouble(&mut self, path: &Path, error: &Error) {
         if self.troubled.insert(path.to_owned()) {
-            note(&format!("annals: {error}; the others are followed, and this one when it can be"));
+            note(&format!(
+                "annals: {error}; the others are followed, and this one once it can be read"
+            ));
         }
     }
 
-    /// Takes the next lines of a file in; whether there may be more. What cannot be read is told of
-    /// and left for later; an error is one of where the records go.
+    /// Ingests the next lines of a file and returns whether there may be more. What cannot be read
+    /// is reported and retried later; an error means that the destination of the records failed.
     fn read_on(&mut self, key: (u64, u64), heard: &mut impl FnMut(u64)) -> Result<bool> {
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
         let path = followed.read.path.clone();
@@ -255,8 +257,8 @@ impl Follower<'_> {
         let first_line = followed.read.lines;
         match self.door.take_bytes(&chunk, &shown, first_line) {
             Ok(taken) => heard(taken),
-            // Who sends to a server has named the record already, and sent all others of these
-            // lines.
+            // When sending to a server, the record has already been reported, and all others of
+            // these lines have been sent.
             Err(error)
                 if error.kind() == ErrorKind::TooLarge && matches!(self.door, Door::Remote(..)) => {
             }
@@ -266,20 +268,21 @@ impl Follower<'_> {
         followed.gone = followed.gone.map(|_| Instant::now());
         followed.read.offset += chunk.len() as u64;
         followed.read.lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
-        // If the beginning cannot be read now, it is noted with the next lines.
+        // If the beginning cannot be read now, it is recorded with the next lines.
         let _ = followed.note_head();
         self.save()?;
         Ok(true)
     }
 
-    /// Goes on behind a part of a line that is too long; `ended` if that is where the line ends.
+    /// Skips part of a line that is too long; `ended` says whether this part includes the end of
+    /// the line.
     fn pass_over(&mut self, key: (u64, u64), bytes: u64, ended: bool) -> Result<bool> {
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
         let read = &mut followed.read;
         if !read.passing {
             let line = read.lines + 1;
             note(&format!(
-                "annals: {}: line {line} has more than {LINE_BYTES_MAX} bytes; it is passed over",
+                "annals: {}: line {line} has more than {LINE_BYTES_MAX} bytes; it is skipped",
                 read.path.display()
             ));
         }
@@ -291,7 +294,7 @@ impl Follower<'_> {
         Ok(true)
     }
 
-    /// A packed file is read once, as a whole, when it has not grown since it was looked at last.
+    /// Reads a compressed file once, as a whole, when it has not grown since the last poll.
     fn read_packed(
         &mut self,
         key: (u64, u64),
@@ -305,14 +308,14 @@ impl Follower<'_> {
                     let source = RecordSource::File(followed.read.path.clone());
                     match self.door.take_file(&source) {
                         Ok(taken) => heard(taken),
-                        // It is cut off, or no such file after all: what was whole is taken in. It
-                        // is read again if it grows.
+                        // It is truncated, or not a compressed file after all: the complete part is
+                        // ingested, and the file is read again if it grows.
                         Err(error)
                             if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge) =>
                         {
                             note(&format!("annals: {error}; it is read again if it grows"));
                         }
-                        // It was renamed just now: its new name is found next time, if it is
+                        // It was renamed just now: the next poll finds its new name, if that is
                         // followed.
                         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
                         Err(error) => return Err(error),
@@ -328,7 +331,7 @@ impl Follower<'_> {
         Ok(false)
     }
 
-    /// Notes how far everything was read, in one step.
+    /// Saves how far all files were read, in one step.
     fn save(&mut self) -> Result<()> {
         let excess = self.known.len().saturating_sub(GONE_MAX);
         self.known.drain(..excess);
@@ -361,13 +364,13 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// What there is to read of a file.
+/// What there is to read in a file.
 enum Look {
     Nothing,
-    /// A packed file of this length.
+    /// A compressed file of this length.
     Packed(u64),
     Lines(Vec<u8>),
-    /// So many bytes of a line that is too long, and whether its end is in them.
+    /// This many bytes of a line that is too long, and whether its end is among them.
     TooLong(u64, bool),
 }
 
@@ -399,8 +402,8 @@ impl Followed {
         Ok(bytes)
     }
 
-    /// A file that is shorter than was read of it, or begins with something else, was cut off and
-    /// is written anew; an inode may also be another file's now.
+    /// Returns whether a file was truncated and rewritten: it is shorter than what was read of it,
+    /// or begins with other bytes. Its inode may also belong to another file by now.
     fn begin_anew_if_cut(&mut self, length: u64) -> std::io::Result<()> {
         let (bytes, hash) = self.read.head.clone();
         if length < self.read.offset || head_hash(&self.read_at(0, bytes)?) != hash && bytes > 0 {
@@ -428,12 +431,13 @@ impl Followed {
         Ok(self.read.offset == 0 && Coding::of_bytes(&self.read_at(0, 4)?) != Coding::Identity)
     }
 
-    /// Whether nobody writes to it any more, as far as can be told.
+    /// Returns whether no process writes to the file any more, as far as can be told.
     fn is_over(&self) -> bool {
         self.gone.is_some_and(|since| since.elapsed() >= QUIET)
     }
 
-    /// The next whole lines; of a file that is gone and quiet also the last one without its end.
+    /// Returns the next complete lines; for a file that is gone and quiet, also the last line
+    /// without a line ending.
     fn next_lines(&mut self) -> std::io::Result<Look> {
         let mut limit = CHUNK_BYTES;
         loop {

@@ -14,19 +14,19 @@ The same arguments always give the same bytes.
 Example:
   annals generate --events 1000000 --seed 7 | annals ingest --data ./audit --tenant-from project_id -")]
 pub(super) struct GenerateArgs {
-    /// How many records
+    /// Number of records
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     events: u64,
-    /// Another seed gives other records
+    /// Seed; another seed gives other records
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many tenants; the largest has about a fifth of the records
+    /// Number of tenants; the largest has about a fifth of the records
     #[arg(long, default_value_t = 200)]
     tenants: u32,
-    /// Over how many days
+    /// Number of days that the records cover
     #[arg(long, default_value_t = 120)]
     days: u32,
-    /// When the period ends [default: 2026-06-30T00:00:00Z]
+    /// End of the period [default: 2026-06-30T00:00:00Z]
     #[arg(long, value_name = "TIME")]
     end: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! `annals ingest`: files, folders, globs and standard input, into a data directory or a server.
+//! `annals ingest`: sends files, folders, globs or standard input to a data directory or a server.
 //!
-//! A folder may be what a cloud delivers to a bucket: CloudTrail's `AWSLogs/…` and the
-//! `CloudTraces/…` of CTS. Their digests, which hold hashes and no events, are passed over.
+//! A folder may be what a cloud delivers to a bucket: CloudTrail's `AWSLogs/…` or the
+//! `CloudTraces/…` of CTS. Their digest files, which hold hashes and no events, are skipped.
 
 use super::follow::{self, default_state};
 use super::output::{line, note};
@@ -21,13 +21,13 @@ use std::fs::File;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-/// Quarantined records of a file that are named one by one.
+/// Maximum number of quarantined records per file that are reported one by one.
 const NAMED_MAX: usize = 5;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Records that cannot be decoded go to quarantine with line and reason; everything else is taken.
-A record that is here already is not taken twice.
+Records that cannot be decoded go to quarantine with line and reason; everything else is accepted.
+A record that is already stored is not stored twice.
 
 Examples:
   annals ingest --data ./audit --tenant acme 'logs/*.json.gz' more/
@@ -38,7 +38,7 @@ Examples:
 pub(super) struct IngestArgs {
     #[command(flatten)]
     place: AskedPlace,
-    /// Whose records they are
+    /// The tenant that owns the records
     #[arg(
         long,
         value_name = "TENANT",
@@ -46,18 +46,18 @@ pub(super) struct IngestArgs {
         conflicts_with = "tenant_from"
     )]
     tenant: Option<String>,
-    /// Take the tenant from this path of each record, such as project_id
+    /// Path in each record that holds its tenant, such as project_id
     #[arg(long, value_name = "PATH")]
     tenant_from: Option<String>,
-    /// The records' format: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents or
-    /// ecs
+    /// Format of the records: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents
+    /// or ecs
     #[arg(long, default_value = "auto")]
     format: String,
-    /// Go on reading what is written to the files, one record a line, through rotation and restarts
+    /// Follow the files as they are written, one record per line, through rotation and restarts
     #[arg(long)]
     follow: bool,
-    /// The file that says how far was read; by default in the data directory, or one for these
-    /// files and this server in ~/.local/state/annals
+    /// File that records the progress; by default in the data directory or, with --url, under
+    /// ~/.local/state/annals
     #[arg(long, value_name = "FILE", requires = "follow")]
     state: Option<PathBuf>,
     /// Files, folders or globs; - is standard input
@@ -70,7 +70,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let rule = TenantRule::new(args.tenant.as_deref(), args.tenant_from.as_deref())?;
     let session = Session::new()?;
     let door = match (&args.place.data, &args.place.url) {
-        // What runs for long looks after the store as a server does.
+        // A long-running command maintains the store as a server does.
         (Some(data), _) if args.follow => Door::Local(
             Box::new(session.open_with(data, AccessMode::Write, Settings::default())?),
             format,
@@ -81,14 +81,14 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
         }
         (None, Some(url)) => Door::Remote(Remote::new(&session.runtime, url)?, args.request()),
         (None, None) => {
-            return Err(Error::parameter("--data", "say where: --data DIR or --url URL"));
+            return Err(Error::parameter("--data", "name a store: --data DIR or --url URL"));
         }
     };
     let progress = progress_bar();
     if args.follow {
         let state = match (&args.state, &args.place.data) {
             (Some(state), _) => state.clone(),
-            // A new store has read nothing yet.
+            // A new store has ingested nothing yet.
             (None, Some(data)) => data.join(FOLLOW_FILE),
             (None, None) => default_state(&args.words())?,
         };
@@ -111,7 +111,8 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
 }
 
 impl IngestArgs {
-    /// What tells one following from another: what is read, and where to.
+    /// Returns what distinguishes one set of followed files from another: the sources and the
+    /// destination.
     fn words(&self) -> Vec<String> {
         self.place
             .url
@@ -132,7 +133,7 @@ impl IngestArgs {
 }
 
 fn progress_bar() -> ProgressBar {
-    // Drawn on standard error, and only if that is a terminal.
+    // Progress is drawn on standard error, and only if that is a terminal.
     let style =
         ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec} {elapsed} {msg}")
             .expect("the template is valid");
@@ -141,7 +142,7 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
-/// Where records go.
+/// Where records are sent.
 pub(super) enum Door<'a> {
     Local(Box<Engine>, Option<Format>, TenantRule),
     Remote(Remote<'a>, Pairs),
@@ -175,7 +176,7 @@ impl RecordSource {
     }
 }
 
-/// The sources that an argument names, in order.
+/// Returns the sources that an argument names, in order.
 pub(super) fn expand(pattern: &str) -> Result<Vec<RecordSource>> {
     if pattern == "-" {
         return Ok(vec![RecordSource::Stdin]);
@@ -188,7 +189,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<RecordSource>> {
         files.push(path.to_owned());
     } else if pattern.contains(['*', '?', '[']) {
         let paths = glob::glob(pattern).map_err(|cause| {
-            Error::parameter("FILE", format!("{pattern:?} is no pattern")).because(cause)
+            Error::parameter("FILE", format!("{pattern:?} is not a valid pattern")).because(cause)
         })?;
         files.extend(paths.flatten().filter(|path| path.is_file()));
     }
@@ -199,7 +200,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<RecordSource>> {
     Ok(files.into_iter().map(RecordSource::File).collect())
 }
 
-/// Every file below a folder that may hold records, by its ending.
+/// Returns every file below a folder that may hold records, judging by its extension.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder.display(), cause))?;
     for entry in entries {
@@ -220,19 +221,19 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file is a digest that a cloud delivers beside its logs: `…_CloudTrail-Digest_…`,
-/// `…_CloudTrace-Digest_…`.
+/// Returns whether a file is a digest that a cloud delivers beside its logs:
+/// `…_CloudTrail-Digest_…`, `…_CloudTrace-Digest_…`.
 fn is_digest(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     name.contains("_CloudTrail-Digest_") || name.contains("_CloudTrace-Digest_")
 }
 
 impl Door<'_> {
-    /// Takes whole lines in, and says how many records there were.
+    /// Ingests complete lines and returns how many records there were.
     ///
     /// # Errors
-    /// What keeps them from being durable; those that are known are passed over when they come
-    /// again.
+    /// Whatever prevents the records from being durable. The lines can be sent again: records that
+    /// are already stored count as duplicates.
     pub(super) fn take_bytes(&self, lines: &[u8], shown: &str, first_line: u64) -> Result<u64> {
         let (outcome, error) = match self {
             Self::Local(engine, format, rule) => {
@@ -249,7 +250,7 @@ impl Door<'_> {
         )
     }
 
-    /// The same for a whole file, packed or not.
+    /// Ingests a whole file, compressed or not.
     ///
     /// # Errors
     /// As [`Door::take_bytes`].
@@ -278,7 +279,7 @@ impl Door<'_> {
     }
 }
 
-/// Names the records that went to quarantine, up to some.
+/// Reports the quarantined records one by one, up to a limit.
 fn say_quarantined(outcome: &Outcome, shown: &str, first_line: u64) {
     let listed = outcome.quarantined.listed();
     for refused in listed.iter().take(NAMED_MAX) {

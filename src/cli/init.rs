@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A store that is made here redacts from its first record on. README.md describes the rules.
+A store created with this command redacts from its first record on. README.md describes the rules.
 
 Example:
   annals init --data ./audit --redaction rules.json")]
@@ -17,7 +17,7 @@ pub(super) struct InitArgs {
     /// The new data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
-    /// Its rules of redaction, a JSON file
+    /// JSON file with the rules of redaction
     #[arg(long, value_name = "FILE")]
     redaction: Option<PathBuf>,
 }
@@ -31,6 +31,6 @@ pub(super) fn run(args: &InitArgs) -> Result<u8> {
     }
     let session = Session::new()?;
     drop(session.make(&args.data, rules.as_deref())?);
-    line(&format!("a new store is at {}", args.data.display()))?;
+    line(&format!("created a store at {}", args.data.display()))?;
     Ok(OK)
 }

@@ -1,8 +1,8 @@
-//! The command line: what `annals` does when it is typed.
+//! The command line: what `annals` does when it is run.
 //!
-//! Commands that ask something take the filter as flags, built from the table of fields, and put
-//! the same question that HTTP takes, to a data directory (`--data`) or to a server (`--url`).
-//! Tables on a terminal, NDJSON in a pipe; what is not an answer goes to standard error.
+//! Commands that ask something take the filter as flags, built from the table of fields. They ask a
+//! data directory (`--data`) or a server (`--url`) the same question that HTTP clients would.
+//! Answers are tables on a terminal and NDJSON in a pipe; everything else goes to standard error.
 
 mod ask;
 mod backup;
@@ -34,13 +34,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-/// Everything is well.
+/// Success.
 const OK: u8 = 0;
-/// It did not work.
+/// Failure.
 const FAILED: u8 = 1;
-/// The command was typed wrong.
+/// The command line is wrong.
 const USAGE: u8 = 2;
-/// Something stored is not what it should be.
+/// Stored data are damaged.
 const UNSOUND: u8 = 3;
 /// Nothing matched, and `--fail-empty` was given.
 const EMPTY: u8 = 4;
@@ -67,11 +67,11 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 check failed, 4 nothing matched (with
 enum Command {
     /// Build a sample store in a temporary directory, ask it a few questions, and serve it
     Demo(demo::DemoArgs),
-    /// Make a store before its first start, with its rules of redaction
+    /// Create a store, with rules of redaction, before its first start
     Init(init::InitArgs),
     /// Serve a data directory over HTTP
     Serve(serve::ServeArgs),
-    /// Take in records: NDJSON, JSON arrays, CloudTrail and CTS files, gzip, zstd
+    /// Ingest records: NDJSON, JSON arrays, CloudTrail and CTS files, gzip, zstd
     Ingest(ingest::IngestArgs),
     /// List events, newest first
     Query(ask::QueryArgs),
@@ -79,35 +79,35 @@ enum Command {
     Count(ask::CountArgs),
     /// Count events by the values of fields
     Facets(ask::FacetsArgs),
-    /// The most frequent values of one field
+    /// Show the most frequent values of one field
     Top(ask::TopArgs),
     /// Count events by time
     Histogram(ask::HistogramArgs),
-    /// Sum amounts, decimal-exact
+    /// Sum amounts with exact decimals
     Stats(stats::StatsArgs),
-    /// Write every event that matches to a file: CSV, NDJSON or Parquet
+    /// Export all matching events to a file: CSV, NDJSON or Parquet
     Export(export::ExportArgs),
     /// Show how a list is answered, segment by segment
     Explain(ask::QueryArgs),
-    /// Find the events that Sigma detection rules mean
+    /// Find the events that match Sigma detection rules
     Sigma(sigma::SigmaArgs),
-    /// Write realistic records to standard output
+    /// Generate realistic sample records on standard output
     Generate(generate::GenerateArgs),
     /// Show the segments of a data directory
     Inspect(store::InspectArgs),
-    /// Copy a store, running or not, into a directory; again to add what is new
+    /// Copy a store, running or not, to a directory; repeat to add what is new
     Backup(backup::BackupArgs),
-    /// Make a new data directory of a backup, every byte checked
+    /// Restore a backup into a new data directory, verifying every byte
     Restore(backup::RestoreArgs),
-    /// How long events are kept: show it, set it, delete what is past its time
+    /// Show or set how long events are kept, or delete expired ones
     Retention(policy::RetentionArgs),
-    /// Legal holds: what is kept whatever its age
+    /// Manage legal holds, which keep events whatever their age
     Hold(policy::HoldArgs),
-    /// Merge small segments and remove files that nothing needs
+    /// Merge small segments and remove files that are no longer needed
     Compact(store::CompactArgs),
-    /// Compare every stored byte with its hash; make indexes anew
+    /// Verify every stored byte against its hash; rebuild indexes
     Check(store::CheckArgs),
-    /// Write completions for a shell to standard output
+    /// Print completions for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -121,12 +121,12 @@ struct AskedPlace {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: Option<PathBuf>,
-    /// The address of a server, such as http://127.0.0.1:7400
+    /// The server's address, such as http://127.0.0.1:7400
     #[arg(long, value_name = "URL", env = "ANNALS_URL")]
     url: Option<String>,
 }
 
-/// What a command needs to run: the runtime and what is open.
+/// The runtime that a command needs.
 struct Session {
     runtime: Runtime,
 }
@@ -140,11 +140,11 @@ impl Session {
     }
 
     fn open(&self, data: &Path, access: AccessMode) -> Result<Engine> {
-        // A command that runs once leaves merging to the server, or to `annals compact`.
+        // A one-off command leaves merging to the server, or to `annals compact`.
         self.open_with(data, access, Settings { compact: false, ..Settings::default() })
     }
 
-    /// Makes a new store with these rules of redaction, and opens it.
+    /// Creates a new store with these rules of redaction, and opens it.
     fn make(&self, data: &Path, redaction: Option<&[u8]>) -> Result<Engine> {
         DataDir::prepare(data, redaction)?;
         self.open(data, AccessMode::Write)
@@ -164,8 +164,8 @@ impl Session {
 /// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Libraries tell a long story of every table version; only what is wrong is worth a line.
-    // A log that nobody reads any more must not end the server.
+    // Libraries log every table version at length; only warnings and errors are worth a line.
+    // A log that no one reads any more must not stop the server.
     let log = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
@@ -180,12 +180,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Lets the process have as many open files as the system allows: every segment that was asked
-/// keeps its file.
+/// Raises the process's limit of open files to what the system allows: every segment that has been
+/// queried keeps its file open.
 fn raise_open_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where that is refused, the limit stays, and says so when it is reached.
+    // If that is refused, the limit stays as it is, and errors report it when it is reached.
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
@@ -201,7 +201,8 @@ fn fail(error: &Error) -> ExitCode {
     })
 }
 
-/// Whoever read our output has read enough; that is no failure.
+/// Returns whether the cause is a closed pipe: the reader of our output has read enough, which is
+/// not a failure.
 fn broken_pipe(error: &Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -1,4 +1,4 @@
-//! What answers look like: tables, NDJSON, CSV, or the JSON of HTTP.
+//! Output formats: tables, NDJSON, CSV, or the JSON that HTTP returns.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::formula_safe;
@@ -7,30 +7,30 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 
-/// The form of an answer.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum OutputFormat {
     /// Columns for people
     Table,
-    /// One JSON object a line
+    /// One JSON object per line
     Ndjson,
     /// RFC 4180, safe to open in a spreadsheet
     Csv,
-    /// What HTTP answers
+    /// The JSON that HTTP returns
     Json,
     /// Apache Parquet (exports only)
     Parquet,
 }
 
 impl OutputFormat {
-    /// The form asked for, or a table on a terminal and NDJSON in a pipe.
+    /// Returns the requested format; by default a table on a terminal and NDJSON in a pipe.
     ///
     /// # Errors
-    /// Parquet, which is a form of exports.
+    /// Parquet, which only exports support.
     pub(super) fn or_default(form: Option<Self>) -> Result<Self> {
         match form {
             Some(Self::Parquet) => {
-                Err(Error::parameter("--output", "parquet is a form of annals export"))
+                Err(Error::parameter("--output", "only annals export writes parquet"))
             }
             form => Ok(form.unwrap_or(if std::io::stdout().is_terminal() {
                 Self::Table
@@ -59,7 +59,7 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(text));
 }
 
-/// The same text with control characters made visible: what came from a record must not steer a
+/// Makes control characters in a text visible, so that a record cannot send escape sequences to a
 /// terminal.
 pub(super) fn printable(text: &str) -> String {
     let unsafe_letter = |letter: char| {
@@ -81,7 +81,7 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-/// A table of rows under headers. Columns of numbers stand right.
+/// Formats rows as a table under headers. Numeric columns are right-aligned.
 pub(super) fn table(headers: &[&str], rows: &[Vec<String>], numbers: &[usize]) -> Result<()> {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -105,7 +105,7 @@ pub(super) fn table(headers: &[&str], rows: &[Vec<String>], numbers: &[usize]) -
     put(&text)
 }
 
-/// A value as it stands in a cell.
+/// Formats a value for a cell.
 pub(super) fn cell(value: Option<&Json>) -> String {
     match value {
         None | Some(Json::Null) => String::new(),
@@ -117,7 +117,8 @@ pub(super) fn cell(value: Option<&Json>) -> String {
     }
 }
 
-/// A line of CSV. A cell that a spreadsheet would take for a formula gets an apostrophe in front.
+/// Formats a line of CSV. A cell that a spreadsheet would take for a formula gets an apostrophe in
+/// front.
 pub(super) fn csv_line(cells: &[String]) -> Result<String> {
     let mut writer =
         csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Events are kept for so many days after they happened (their date, UTC), then deleted once an hour by the server, unless a hold
+Events are kept for a number of days after their date (UTC); once an hour the server deletes expired ones, unless a hold
 keeps them. No retention may be below the floor (180 days in a new store), and the floor only rises. Changes and deletions
 are recorded as events of the tenant _annals.
 
@@ -34,31 +34,30 @@ enum RetentionCommand {
         #[command(flatten)]
         place: AskedPlace,
     },
-    /// Set for how many days the events of a tenant are kept, or of all tenants that have no days
-    /// of their own
+    /// Set how many days events are kept: of one tenant, or the default for all others
     Set {
         #[command(flatten)]
         place: AskedPlace,
-        /// The tenant; without it, all that have no days of their own
+        /// The tenant; without it, the default for tenants that have no setting of their own
         #[arg(long)]
         tenant: Option<String>,
-        /// Days, or forever
+        /// Number of days, or forever
         #[arg(long, value_name = "DAYS")]
         days: String,
     },
-    /// Raise the fewest days that any tenant's events are kept
+    /// Raise the minimum number of days that any tenant's events are kept
     Floor {
         #[command(flatten)]
         place: AskedPlace,
-        /// Days
+        /// Number of days
         #[arg(long, value_name = "DAYS")]
         days: u32,
     },
-    /// Delete now what is past its time
+    /// Delete expired events now
     Run {
         #[command(flatten)]
         place: AskedPlace,
-        /// Only say what would be deleted
+        /// Only report what would be deleted
         #[arg(long)]
         dry_run: bool,
     },
@@ -79,21 +78,21 @@ pub(super) struct HoldArgs {
 
 #[derive(Debug, Subcommand)]
 enum HoldCommand {
-    /// Show the holds
+    /// List the holds
     List {
         #[command(flatten)]
         place: AskedPlace,
     },
     /// Place a hold
     Place {
-        /// Its name
+        /// Name of the hold
         name: String,
         #[command(flatten)]
         place: AskedPlace,
-        /// Whose events are held; repeat it for several, * for all
+        /// Tenant whose events are held; repeat it for several, * for all
         #[arg(long, required = true)]
         tenant: Vec<String>,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long)]
         reason: String,
         #[command(flatten)]
@@ -101,11 +100,11 @@ enum HoldCommand {
     },
     /// Lift a hold
     Lift {
-        /// Its name
+        /// Name of the hold
         name: String,
         #[command(flatten)]
         place: AskedPlace,
-        /// Why; it is recorded
+        /// Reason; it is recorded
         #[arg(long)]
         reason: String,
     },
@@ -165,7 +164,7 @@ fn run(place: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> R
             let (method, path) = call.route();
             Remote::new(&session.runtime, url)?.call(method, &path, &pairs)
         }
-        (None, None) => Err(Error::parameter("--data", "say where: --data DIR or --url URL")),
+        (None, None) => Err(Error::parameter("--data", "name a store: --data DIR or --url URL")),
     }
 }
 

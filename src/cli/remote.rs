@@ -8,7 +8,7 @@ use std::io::Write;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// How often a body is sent at most when the server has no room, and how long to wait in between.
+/// How many times a body is sent while the server has no room, and how long to wait in between.
 const TRIES_MAX: u32 = 12;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -25,7 +25,7 @@ impl<'a> Remote<'a> {
         if parsed.is_none() {
             return Err(Error::parameter(
                 "--url",
-                format!("{url:?} is no address such as http://127.0.0.1:7400"),
+                format!("{url:?} is not an address such as http://127.0.0.1:7400"),
             ));
         }
         let client = Client::builder()
@@ -35,25 +35,25 @@ impl<'a> Remote<'a> {
         Ok(Self { runtime, url: url.trim_end_matches('/').to_owned(), client })
     }
 
-    /// `GET` of a path.
+    /// Sends a `GET` request for a path.
     pub(super) fn get(&self, path: &str, pairs: &Pairs) -> Result<Json> {
         self.send(self.client.get(format!("{}{path}?{}", self.url, pairs.to_query())))
     }
 
-    /// `POST` of a body to a path.
+    /// Sends a `POST` request with a body to a path.
     pub(super) fn post(&self, path: &str, pairs: &Pairs, body: Vec<u8>) -> Result<Json> {
         self.send(self.client.post(format!("{}{path}?{}", self.url, pairs.to_query())).body(body))
     }
 
-    /// A call without a body, by its method.
+    /// Sends a request without a body, with the given method.
     pub(super) fn call(&self, method: &str, path: &str, pairs: &Pairs) -> Result<Json> {
         let method = Method::from_bytes(method.as_bytes())
-            .context(ErrorKind::Internal, || format!("{method} is no method"))?;
+            .context(ErrorKind::Internal, || format!("{method} is not an HTTP method"))?;
         self.send(self.client.request(method, format!("{}{path}?{}", self.url, pairs.to_query())))
     }
 
-    /// The same, sent again when the server says that it has no room now. It takes a record once,
-    /// however often it comes.
+    /// Sends a `POST` request, and sends it again when the server has no room. This is safe: the
+    /// server accepts a record once, however often it arrives.
     pub(super) fn post_patiently(&self, path: &str, pairs: &Pairs, body: Vec<u8>) -> Result<Json> {
         let body = bytes::Bytes::from(body);
         let mut tries = 1;
@@ -81,9 +81,9 @@ impl<'a> Remote<'a> {
     /// Writes the body of a `GET` to `out` as it arrives.
     ///
     /// # Errors
-    /// A refusal, or a body that breaks off: what was written is not whole then.
+    /// A refusal, or a body that breaks off: what was written is then incomplete.
     pub(super) fn download(&self, path: &str, pairs: &Pairs, out: &mut impl Write) -> Result<()> {
-        let lost = || format!("the answer of {} broke off: it is incomplete", self.url);
+        let lost = || format!("the answer from {} broke off and is incomplete", self.url);
         let mut response = self.runtime.block_on(async {
             let request = self.client.get(format!("{}{path}?{}", self.url, pairs.to_query()));
             request
@@ -120,13 +120,15 @@ impl<'a> Remote<'a> {
             let status = response.status();
             let body = response.bytes().await.context(ErrorKind::Unavailable, lost)?;
             let json: Json = serde_json::from_slice(&body)
-                .context(ErrorKind::Unavailable, || format!("{} is no annals", self.url))?;
+                .context(ErrorKind::Unavailable, || {
+                    format!("{} is not an Annals server", self.url)
+                })?;
             Ok((status, json))
         })
     }
 }
 
-/// The error that a problem details document tells of.
+/// Converts a problem details document into an error.
 fn refusal(status: StatusCode, json: &Json) -> Error {
     let detail = json["detail"].as_str().unwrap_or("the server refused").to_owned();
     match (status.is_client_error(), json["parameter"].as_str()) {

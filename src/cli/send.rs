@@ -1,4 +1,4 @@
-//! Sending records to a server, a request at a time, and in smaller ones where the server says that
+//! Sends records to a server one request at a time, in smaller requests where the server says that
 //! one is too large.
 
 use super::output::note;
@@ -11,22 +11,22 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use std::io::BufRead;
 
-/// Bytes of records in one request.
+/// Maximum bytes of records in one request.
 const REQUEST_BYTES: usize = 8 << 20;
 
 /// Sends the records of a source.
 pub(super) struct Sender<'a> {
     remote: &'a Remote<'a>,
     request: &'a Pairs,
-    /// Lines of the source before the first that is sent.
+    /// Lines of the source before the first one that is sent.
     first_line: u64,
     total: Outcome,
-    /// Why a record was passed over that is too large by itself, if one was.
+    /// Why a record that is too large by itself was skipped, if one was.
     passed: Option<Error>,
 }
 
-/// Records that are to be one request: a line each, and for each where its line ends and which line
-/// of the source it is.
+/// Records that form one request: one per line, and for each the offset of its end and its line
+/// number in the source.
 #[derive(Default)]
 struct RequestBody {
     bytes: Vec<u8>,
@@ -35,7 +35,7 @@ struct RequestBody {
 
 impl RequestBody {
     fn add(&mut self, record: &[u8], line: u64) {
-        // One record, one line: a break within a record is white space between its tokens.
+        // A record becomes one line: a line break within it is white space between tokens.
         self.bytes.extend(
             record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
         );
@@ -43,7 +43,7 @@ impl RequestBody {
         self.lines.push((self.bytes.len(), line));
     }
 
-    /// The records as two bodies; there are at least two.
+    /// Splits the records into two bodies; there are at least two records.
     fn halves(mut self) -> [Self; 2] {
         let middle = self.lines.len() / 2;
         let end = self.lines[middle - 1].0;
@@ -59,13 +59,13 @@ impl RequestBody {
 }
 
 impl<'a> Sender<'a> {
-    /// A sender of what comes after so many lines of its source.
+    /// Creates a sender for what follows this many lines of its source.
     pub(super) fn new(remote: &'a Remote<'a>, request: &'a Pairs, first_line: u64) -> Self {
         Self { remote, request, first_line, total: Outcome::default(), passed: None }
     }
 
-    /// Sends all records; `heard` hears of each request. A record that is too large by itself is
-    /// named and passed over, and the error tells of it when the others are sent.
+    /// Sends all records and calls `heard` after each request. A record that is too large by itself
+    /// is reported and skipped; the error reports it once the others have been sent.
     pub(super) fn send(
         mut self,
         mut splitter: RecordSplitter<impl BufRead>,
@@ -91,8 +91,8 @@ impl<'a> Sender<'a> {
         (self.total, sent.err().or(self.passed))
     }
 
-    /// Sends records, as one request if the server takes it. Sent again, records that it took are
-    /// known to it.
+    /// Sends records, in one request if the server accepts it. Records that are sent again are
+    /// duplicates to the server.
     fn post(&mut self, body: RequestBody) -> Result<()> {
         let mut left = vec![body];
         while let Some(body) = left.pop() {
@@ -107,7 +107,7 @@ impl<'a> Sender<'a> {
                     let (length, line) = body.lines.first().copied().unwrap_or_default();
                     let error = error
                         .at(format!("line {}, a record of {length} bytes", self.first_line + line));
-                    note(&format!("annals: {error}; it is passed over"));
+                    note(&format!("annals: {error}; it is skipped"));
                     self.passed = Some(error);
                 }
             }
@@ -118,7 +118,8 @@ impl<'a> Sender<'a> {
     fn add(&mut self, answer: &Json, lines: &[(usize, u64)]) {
         self.total.accepted += answer["accepted"].as_u64().unwrap_or_default();
         self.total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
-        // A request's line numbers are those of its own body; these are the source's.
+        // Line numbers in the answer count lines of the request's body; these count lines of the
+        // source.
         let line = |line: u64| {
             lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line)
         };

@@ -14,59 +14,56 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-There are no credentials yet, so only a loopback address is taken.
+There are no credentials yet, so only a loopback address is accepted.
 
 Example:
   annals serve --data ./audit --listen 127.0.0.1:7400
   curl 'http://127.0.0.1:7400/api/v1/count?tenant=*&level=warning'")]
 pub(super) struct ServeArgs {
-    /// The data directory; made if it is not there
+    /// The data directory; created if it does not exist
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
-    /// Let `annals backup --url` make backups below this directory of the server
+    /// Allow `annals backup --url` to write backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
-    /// Tell clients of Elasticsearch that this is its version: Filebeat refuses one older than
-    /// itself
+    /// Elasticsearch version reported to clients; Filebeat refuses servers older than itself
     #[arg(long, value_name = "VERSION", default_value = ELASTIC_VERSION, value_parser = version, hide_short_help = true)]
     elastic_version: String,
-    /// Let requests go on for so many seconds after a signal to stop; then they are broken off
+    /// Seconds that requests may still run after a stop signal, before they are aborted
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN.as_secs(), hide_short_help = true)]
     drain: u64,
-    /// Serve so many connections at a time; one more is refused (503)
+    /// Connections served at a time; further ones are refused (503)
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX, hide_short_help = true)]
     connections: usize,
-    /// Write segments when so many events were accepted
+    /// Write segments once this many events have been accepted
     #[arg(long, value_name = "N", default_value_t = Settings::default().seal_events, hide_short_help = true)]
     seal_events: usize,
-    /// Write segments when an event was accepted so many seconds ago
+    /// Write segments once the oldest accepted event has waited this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().seal_after.as_secs_f64(), hide_short_help = true)]
     seal_after: f64,
-    /// Write the records of a batch of so many events into a file beside the write-ahead log
+    /// Batches of this many events or more go into a file beside the write-ahead log
     #[arg(long, value_name = "N", default_value_t = Settings::default().bulk_events, hide_short_help = true)]
     bulk_events: usize,
-    /// Let events of so many MiB of memory wait to be written into segments; more is refused (503)
+    /// MiB of memory for events that wait to be written into segments; beyond it, 503
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
     buffer: usize,
-    /// Keep files that merging or retention has replaced for so many seconds, for readers of
-    /// earlier versions of the table
+    /// Seconds to keep files that merging or retention replaced, for readers of older table
+    /// versions
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs(), hide_short_help = true)]
     keep_replaced: u64,
-    /// Keep so many MiB of footers, dictionaries and unpacked pages of segments between questions
+    /// MiB of segment footers, dictionaries and unpacked pages to cache between questions
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
     open: u64,
-    /// Stop a question that runs for more than so many seconds (504); exports take the time they
-    /// need
+    /// Seconds that a question may run (then 504); exports have no limit
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().question_time.as_secs_f64(), hide_short_help = true)]
     question_timeout: f64,
-    /// Take nothing in while the disk has less than so many MiB free
+    /// MiB of disk space that must stay free; below it, ingest is refused
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
     min_free: u64,
-    /// Keep at most so many MiB of records that could not be decoded; one tenant may have a quarter
-    /// of it
+    /// MiB for records that could not be decoded; one tenant may use a quarter of it
     #[arg(long, value_name = "MIB", default_value_t = Settings::default().quarantine_bytes >> 20, hide_short_help = true)]
     quarantine: u64,
 }
@@ -74,8 +71,9 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     fn settings(&self) -> Result<Settings> {
         let seconds = |flag: &str, seconds: f64| {
-            Duration::try_from_secs_f64(seconds)
-                .map_err(|cause| Error::parameter(flag, "is a number of seconds").because(cause))
+            Duration::try_from_secs_f64(seconds).map_err(|cause| {
+                Error::parameter(flag, "must be a number of seconds").because(cause)
+            })
         };
         Ok(Settings {
             seal_events: self.seal_events,
@@ -93,13 +91,13 @@ impl ServeArgs {
     }
 }
 
-/// A version as clients take it apart: three numbers.
+/// Checks that a version has the three numbers that clients split it into.
 fn version(text: &str) -> Result<String, String> {
     let numbers = text.split('.').filter(|number| number.parse::<u32>().is_ok()).count();
     if numbers == 3 && text.split('.').count() == 3 {
         Ok(text.to_owned())
     } else {
-        Err("is three numbers, such as 8.19.99".to_owned())
+        Err("must be three numbers, such as 8.19.99".to_owned())
     }
 }
 
@@ -120,20 +118,20 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     })
 }
 
-/// Where the screen is, or how to get it.
+/// Says where the web UI is, or how to get it.
 pub(super) fn screen_at(url: &str) -> String {
     match screen_missing() {
         None => format!("open {url} in a browser"),
         Some(reason) => format!(
-            "there is no screen in this binary ({reason}); to get it, build it with ANNALS_WEB=required"
+            "this binary has no screen ({reason}); build it with ANNALS_WEB=required to get one"
         ),
     }
 }
 
-/// How long the end waits for the last events to be written into segments.
+/// How long a shutdown waits for the last events to be written into segments.
 const LAST_SEAL: Duration = Duration::from_secs(20);
 
-/// Serves an engine until a signal to stop; `ready` hears the address.
+/// Serves an engine until a stop signal arrives; calls `ready` with the address.
 pub(super) fn run_server(
     session: Session,
     engine: Engine,
@@ -142,22 +140,21 @@ pub(super) fn run_server(
 ) -> Result<u8> {
     let engine = Arc::new(engine);
     session.runtime.block_on(serve(Arc::clone(&engine), options, ready))?;
-    // Everything is safe in the log; sealed, other readers of the table see it too, and the next
-    // start is quick.
+    // Everything is already safe in the log. Sealing it lets other readers of the table see it too,
+    // and makes the next start quick.
     let sealed = engine.seal_within(LAST_SEAL);
     if matches!(sealed, Ok(false)) {
         note(&format!(
-            "what was accepted last is not in segments after {} s: it is safe in the log",
+            "the last events are not in segments after {} s; they are safe in the log",
             LAST_SEAL.as_secs()
         ));
-        // Its threads end with the process: waiting for a disk that is slow would be waiting
-        // without an end.
+        // The engine's threads end with the process: waiting for a slow disk could take forever.
         std::mem::forget(engine);
     } else {
         drop(engine);
     }
-    // A question that still runs on a thread of its own has nobody to answer; the process does not
-    // wait for it.
+    // A question that still runs on its own thread has no one left to answer, so the process does
+    // not wait for it.
     session.runtime.shutdown_background();
     sealed.map(|_| OK)
 }

@@ -1,4 +1,4 @@
-//! `annals sigma`: runs Sigma detection rules over a store and lists the events they mean.
+//! `annals sigma`: runs Sigma detection rules over a store and lists the events that match.
 
 use super::ask::{Answerer, LIST, PAGE_ROWS_MAX, QuestionArgs, csv_columns, csv_event, pair};
 use super::output::{OutputFormat, cell, csv_line, line, note, put, table};
@@ -20,28 +20,28 @@ Examples:
   annals sigma data/sigma --data ./audit --tenant acme --last 30d
   annals sigma trail_stopped.yml --show-filter
 
-Rules, and parts of rules, that no filter can say are refused by name; the other rules run, and the exit code is 1.")]
+Rules that use something a filter cannot express are refused by name; the other rules run, and the exit code is 1.")]
 pub(super) struct SigmaArgs {
-    /// Files of rules, or folders of them (.yml, .yaml); - for standard input
+    /// Rule files, or folders of them (.yml, .yaml); - for standard input
     #[arg(required = true, value_name = "RULES")]
     rules: Vec<PathBuf>,
     #[command(flatten)]
     asked: QuestionArgs,
-    /// The most events to list of each rule
+    /// Maximum number of events to list per rule
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: usize,
-    /// List every event that a rule means
+    /// List all events that a rule matches
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// With the record of each event (not in tables)
+    /// Include the record of each event (not in tables)
     #[arg(long)]
     original: bool,
-    /// Write each rule as a filter instead of running it
+    /// Print each rule as a filter instead of running it
     #[arg(long)]
     show_filter: bool,
 }
 
-/// A rule as it came from a file, and the filter it means.
+/// A rule from a file, and its filter.
 struct Translated {
     rule: SigmaRule,
     filter: Json,
@@ -74,7 +74,7 @@ pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
     Ok(if args.show_filter { OK } else { args.asked.code(matched == 0) })
 }
 
-/// The rules as filters; those that cannot be are told of and counted.
+/// Translates rules into filters; reports and counts those that cannot be translated.
 fn translated(args: &SigmaArgs) -> Result<(Vec<Translated>, usize)> {
     let mut rules = Vec::new();
     let mut refused = 0;
@@ -107,13 +107,14 @@ fn translated(args: &SigmaArgs) -> Result<(Vec<Translated>, usize)> {
     Ok((rules, refused))
 }
 
-/// The filter, if the filter language takes it: expressions, networks and limits are seen to there.
+/// Returns the filter if the filter language accepts it: expressions, networks and limits are
+/// checked there.
 fn understood((filter, about): (Json, Option<String>)) -> Result<(Json, Option<String>)> {
     parse_filter(&[pair("filter", &filter)], &[], SystemClock.now())?;
     Ok((filter, about))
 }
 
-/// The files meant: folders are searched through, in the order of names.
+/// Returns the files to read: folders are searched recursively, in name order.
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
@@ -143,7 +144,7 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let mut files = Vec::new();
     for path in paths.context(ErrorKind::Unavailable, broken)? {
-        // A link may lead back to where it stands.
+        // A link may lead back to its own folder.
         if path.is_dir() && !path.is_symlink() {
             files.extend(walk(&path)?);
         } else if path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml") {
@@ -156,7 +157,7 @@ fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
 fn text(path: &Path) -> Result<String> {
     let broken = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
-    // One byte more than may be, so that what is too long is seen to be.
+    // Reads one byte more than allowed, so that a file that is too long is noticed.
     let most = RULE_BYTES_MAX as u64 + 1;
     if path == Path::new("-") {
         std::io::stdin()
@@ -169,10 +170,10 @@ fn text(path: &Path) -> Result<String> {
         file.take(most).read_to_end(&mut bytes).context(ErrorKind::Unavailable, broken)?;
     }
     String::from_utf8(bytes)
-        .context(ErrorKind::Invalid, || format!("{} is no UTF-8 text", path.display()))
+        .context(ErrorKind::Invalid, || format!("{} is not UTF-8 text", path.display()))
 }
 
-/// Lists what a rule means; returns how many events there were.
+/// Lists the events that a rule matches and returns how many there were.
 fn list(
     args: &SigmaArgs,
     answerer: &Answerer<'_>,

@@ -1,4 +1,4 @@
-//! `annals stats`: what the amounts of events come to.
+//! `annals stats`: sums and other figures of the amounts of events.
 
 use super::Session;
 use super::ask::{QuestionArgs, pair, print};
@@ -17,7 +17,7 @@ pub(super) struct StatsArgs {
     /// Group by this field
     #[arg(long)]
     by: Option<String>,
-    /// How many groups, the largest first
+    /// Number of groups, the largest first
     #[arg(long, default_value_t = 100)]
     size: usize,
 }

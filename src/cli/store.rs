@@ -24,10 +24,10 @@ pub(super) struct InspectArgs {
     data: PathBuf,
     /// Show one segment: its columns and tenants
     segment: Option<String>,
-    /// Show what takes room: bytes by column and by part of the index, over all segments
+    /// Show the bytes used by each column and each part of the index, over all segments
     #[arg(long, conflicts_with = "segment")]
     sizes: bool,
-    /// The form of the answer
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORM")]
     output: Option<OutputFormat>,
 }
@@ -40,14 +40,14 @@ pub(super) struct CheckArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
-    /// Make every index anew from its Parquet file
+    /// Rebuild every index from its Parquet file
     #[arg(long)]
     rebuild_index: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A server does this by itself, after seals. Files that were merged stay for a day, for other readers of the table.
+A server does this by itself. Merged files are kept for a day, for other readers of the table.
 
 Example:
   annals compact --data ./audit")]
@@ -55,8 +55,7 @@ pub(super) struct CompactArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
-    /// Keep files that were replaced for so many seconds, for readers of earlier versions of the
-    /// table
+    /// Seconds to keep replaced files, for readers of older versions of the table
     #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs())]
     keep_replaced: u64,
 }
@@ -148,7 +147,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
     Ok(OK)
 }
 
-/// What takes room over all segments, the largest part first.
+/// Prints how the bytes of all segments are distributed, the largest part first.
 fn inspect_sizes(segments: &[Arc<Segment>], form: OutputFormat) -> Result<u8> {
     let mut sizes = Sizes::new();
     let mut rows = 0;
@@ -255,7 +254,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     let rebuilt = report.reports.iter().filter(|found| found.rebuilt).count();
     let verdict = if report.is_sound() { "sound" } else { "DAMAGED" };
     let rebuilt =
-        if args.rebuild_index { format!(", {rebuilt} indexes made anew") } else { String::new() };
+        if args.rebuild_index { format!(", {rebuilt} indexes rebuilt") } else { String::new() };
     line(&format!(
         "{verdict}: {} segments, {} events, {} bytes read{rebuilt}",
         report.segments, report.events, report.bytes

@@ -1,8 +1,8 @@
-//! CloudEvents 1.0 in their JSON form. (The binary form is made into this one at the door.)
+//! CloudEvents 1.0 in their JSON form. (The binary form is converted to it at the door.)
 //!
-//! Source and id together name an event, so an event's id is `id@source`; `event:id` is related. If
-//! the data are a record of a format that we know, the event is what its decoder makes of that, and
-//! the CloudEvent is the envelope it came in.
+//! Source and id together identify an event, so an event's id is `id@source`; `event:id` is
+//! related. If the data are a record of a known format, its decoder produces the event, and the
+//! CloudEvent is only an envelope.
 
 use super::json::{self, fill, loose_object};
 use super::severity;

@@ -1,9 +1,9 @@
 //! Events of AWS CloudTrail.
 //!
-//! Who did it: a user by name, an assumed role as `role/session`, a federated user as
-//! `issuer/session`, the root user as `root`, a service by its host name. What it was done to: the
-//! first of `resources`; most events list none, so then the best known of the request's or
-//! response's parameters.
+//! The operator is a user by name, an assumed role as `role/session`, a federated user as
+//! `issuer/session`, the root user as `root`, or a service by its host name. The resource is the
+//! first of `resources`; most events list none, and then it is the most telling parameter of the
+//! request or response.
 
 use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ loose_object!(
 );
 loose_object!(#[serde(rename_all = "camelCase")] Resource { kind = "type", arn = "ARN", arn_prefix = "ARNPrefix", account_id });
 
-/// How many resources of one event are related.
+/// How many resources of one event are added as related ids.
 const RESOURCES_MAX: usize = 1_000;
 
 /// Parameters that name what a call acts on, the most telling first, and the type of resource they
@@ -97,7 +97,7 @@ fn fill_kinds(record: &Record<'_>, event: &mut Event) -> Result<()> {
         None => record.management_event.flag() == Some(false),
     };
     event.set(Field::EventType, if data { "data" } else { "system" });
-    // A refused sign-in has a message only.
+    // A refused sign-in only has a message.
     let failed = record.error_code.is_some() || record.error_message.is_some();
     event.set(Field::Level, if failed { "warning" } else { "normal" });
     let trace_type = record.event_type.text("eventType")?.map(|text| match text.as_ref() {
@@ -159,7 +159,7 @@ fn operator<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
     Ok(principal.or(arn).or(identity.account_id.text("accountId")?))
 }
 
-/// The role or user whose rights a session has.
+/// Returns the role or user whose permissions a session has.
 fn issuer<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
     let session =
         identity.session_context.object::<Session<'_>>("sessionContext")?.unwrap_or_default();
@@ -210,10 +210,10 @@ fn fill_resource(record: &Record<'_>, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-/// The parameter that tells best what the call acts on, unless one found before tells better.
+/// Takes the parameter that best tells what the call acts on, unless a better one was found before.
 fn best_parameter(json: &str, found: Option<(usize, String)>) -> Option<(usize, String)> {
     let mut best = found;
-    // Parameters are the service's own affair: what cannot be read in them names no resource.
+    // Parameters are defined by each service: those that cannot be parsed name no resource.
     let _ = json::each_member(json, |key, value| {
         let rank = PARAMETERS.iter().position(|(name, _)| *name == key);
         let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(known, _)| rank < known))
@@ -232,7 +232,7 @@ fn best_parameter(json: &str, found: Option<(usize, String)>) -> Option<(usize, 
     best
 }
 
-/// The instance in EC2's `{"items":[{"instanceId":"i-1"}]}`.
+/// Returns the instance in EC2's `{"items":[{"instanceId":"i-1"}]}`.
 fn first_instance(set: Loose<'_>) -> Option<String> {
     loose_object!(Set { items });
     loose_object!(
@@ -244,7 +244,7 @@ fn first_instance(set: Loose<'_>) -> Option<String> {
     item.instance_id.text_lossy().map(Cow::into_owned)
 }
 
-/// The type of resource that an ARN of a service tells which leaves it out of its events.
+/// Returns the resource type that an ARN implies, for services that leave it out of their events.
 fn type_of(arn: &str) -> Option<&'static str> {
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, resource) = (parts.next()?, parts.nth(2)?);
@@ -256,7 +256,7 @@ fn type_of(arn: &str) -> Option<&'static str> {
     }
 }
 
-/// What follows the last `/` or `:` of an ARN; any other text is a name as it is.
+/// Returns what follows the last `/` or `:` of an ARN; any other text is returned as it is.
 fn last_part(id: &str) -> &str {
     if !id.starts_with("arn:") {
         return id;

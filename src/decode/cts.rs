@@ -1,14 +1,14 @@
-//! Traces of Huawei Cloud's Cloud Trace Service, in every shape it has used since 2016.
+//! Traces of Huawei Cloud's Cloud Trace Service, in every form it has used since 2016.
 //!
-//! Who did it follows the console's operator column: an IAM user by name, an agency as
-//! `domain/agency`, a federated user as `provider/session`. Where one account acts for another
+//! The operator is what the console shows in its operator column: an IAM user by name, an agency as
+//! `domain/agency`, a federated user as `provider/session`. If one account acts for another
 //! (`assumedBy`, the partner's case), the operator stays the user that CTS names and filters by;
-//! who really acted is related as `assumed_by:domain/name`, and users and accounts of both sides
-//! are related, so a search for either finds the event.
+//! the party that really acted is related as `assumed_by:domain/name`, and users and accounts of
+//! both sides are related, so a search for either finds the event.
 //!
-//! A trace that has neither `time` nor `record_time` at all, as published ones exist, claims the
-//! year 1970: it is accepted, flagged as suspect and filed under its ingest time. One whose time
-//! cannot be read is refused.
+//! A trace that has neither `time` nor `record_time`, as some published ones do, claims the year
+//! 1970: it is accepted, flagged as suspect and filed under its ingest time. One whose time cannot
+//! be parsed is refused.
 
 use super::json::{self, Loose, fill, loose_object, one_of};
 use super::{UNBIND, related};
@@ -70,8 +70,8 @@ fn fill_event(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
 }
 
 fn fill_times(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
-    // What the producer says about recording is of no use if it cannot be read; when it happened
-    // must be readable.
+    // The recording time is optional and ignored if it cannot be parsed; the time of the event must
+    // be valid.
     event.record_time = trace.record_time.time_of_huawei("record_time").ok().flatten();
     event.time = match trace.time.time_of_huawei("time")? {
         Some(time) => time,
@@ -108,8 +108,8 @@ fn fill_kinds(trace: &Trace<'_>, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-/// The user is an object, JSON in a text, or a text of no known form, which then is all we know of
-/// the operator.
+/// The user is an object, JSON in a string, or a text of unknown form, which is then all that is
+/// known of the operator.
 fn fill_user(value: Loose<'_>, event: &mut Event) -> Result<()> {
     if let Some(user) = value.object::<User<'_>>("user")? {
         return identify(&user, event).map_err(|error| error.at("user"));
@@ -153,7 +153,7 @@ fn relate_opt(event: &mut Event, kind: &str, id: Option<Cow<'_, str>>) {
     }
 }
 
-/// The operator as the console writes it.
+/// Returns the operator as the console writes it.
 fn operator<'a>(user: &User<'a>, domain: &Domain<'a>) -> Result<Option<Cow<'a, str>>> {
     let urn = user.principal_urn.text("principal_urn")?;
     let urn = urn.as_deref().unwrap_or_default();
@@ -183,7 +183,7 @@ fn operator<'a>(user: &User<'a>, domain: &Domain<'a>) -> Result<Option<Cow<'a, s
     }
 }
 
-/// A name as `domain/name`, unless it says its domain already.
+/// Returns a name as `domain/name`, unless it already includes its domain.
 fn in_domain<'a>(domain: &Domain<'a>, name: Option<Cow<'a, str>>) -> Result<Option<Cow<'a, str>>> {
     Ok(match (domain.name.text("domain.name")?, name) {
         (Some(domain), Some(name)) if !name.contains('/') => {
@@ -193,8 +193,8 @@ fn in_domain<'a>(domain: &Domain<'a>, name: Option<Cow<'a, str>>) -> Result<Opti
     })
 }
 
-/// What quotas, coupons and customers a trace of the partner centre concerns, and the money it
-/// moves.
+/// Adds the quotas, coupons and customers that a trace of the partner centre concerns, and the
+/// money it moves.
 fn fill_mission(trace: &Trace<'_>, event: &mut Event) {
     let resource_id = event.text(Field::ResourceId).map(str::to_owned);
     let kind = match event.text(Field::ResourceType) {
@@ -207,7 +207,7 @@ fn fill_mission(trace: &Trace<'_>, event: &mut Event) {
         event.relate(kind, id);
     }
     if event.text(Field::EventName) == Some(LEAVING) {
-        // The same operation asks for another mode of cooperation, which unbinds nobody.
+        // The same operation can request another mode of cooperation, which unbinds nobody.
         let switches =
             trace.request.embedded().is_some_and(|request| request.contains("\"SWITCH\""));
         event.relate(UNBIND.0, if switches { "switch" } else { UNBIND.1 });

@@ -1,4 +1,4 @@
-//! Tells the format of a record by its top-level keys, in one pass that evaluates no value.
+//! Detects the format of a record from its top-level keys, in one pass that evaluates no value.
 
 use super::Format;
 use super::json::{self, Loose};
@@ -28,7 +28,7 @@ const TYPE: u32 = 1 << 18;
 const LOG_TIME: u32 = 1 << 19;
 const DOCUMENT: u32 = 1 << 20;
 
-/// The bit of a key; 0 if no format is told by it.
+/// Returns the bit of a key; 0 if the key says nothing about the format.
 fn bit(key: &str) -> u32 {
     match key {
         "protoPayload" => PROTO_PAYLOAD,
@@ -59,18 +59,18 @@ fn bit(key: &str) -> u32 {
     }
 }
 
-/// Reads the members of a record: which of the keys it has, as bits, and the value of the one that
-/// is wanted.
+/// Reads the members of a record: collects known keys as bits, and the value of the key that is
+/// wanted.
 struct Members<'k>(Option<&'k str>);
 
-/// What a key tells.
+/// What a key says about the format.
 enum Evidence {
     Bit(u32),
-    /// It is the one that is wanted.
+    /// Whether it is the wanted key.
     Wanted(u32),
 }
 
-/// What the keys of a record told.
+/// What the keys of a record say.
 #[derive(Default)]
 struct KeyEvidence<'a> {
     bits: u32,
@@ -138,11 +138,11 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// Which format a record has, and the value of one of its keys: `None` if the key is not there, or
-/// is twice.
+/// Detects the format of a record, and returns the value of one of its keys; `None` if the key is
+/// absent or repeated.
 ///
 /// # Errors
-/// A record that is no JSON object.
+/// A record that is not a JSON object.
 pub(super) fn detect_with<'a>(
     record: &'a str,
     key: &str,
@@ -159,17 +159,17 @@ fn read<'a>(record: &'a str, wanted: Option<&str>) -> Result<KeyEvidence<'a>> {
     keys.map_err(|cause| json::fault(&cause))
 }
 
-/// Which format a record has; `None` if its keys tell none.
+/// Detects the format of a record; returns `None` if its keys match no format.
 ///
 /// # Errors
-/// A record that is no JSON object.
+/// A record that is not a JSON object.
 pub(super) fn detect(record: &str) -> Result<Option<Format>> {
     Ok(format_of(read(record, None)?.bits))
 }
 
 fn format_of(keys: u32) -> Option<Format> {
     let has = |bits: u32| keys & bits == bits;
-    // A key that only one format has comes before keys that several may have.
+    // A key that only one format has takes precedence over keys that several may have.
     match () {
         () if has(SPEC_VERSION | TYPE) => Some(Format::CloudEvents),
         () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),

@@ -1,12 +1,12 @@
 //! Documents of log shippers: the fields of Elastic Common Schema, nested or dotted, and what
-//! rsyslog, syslog-ng, Fluent Bit and Vector write of themselves.
+//! rsyslog, syslog-ng, Fluent Bit and Vector write by default.
 //!
-//! A shipper often carries another system's record as text in `message`: if that is a record of a
-//! format that we know, the event is what its decoder makes of it. A document without any time is
-//! accepted, flagged as suspect and filed under its ingest time.
+//! A shipper often carries another system's record as text in `message`. If that is a record of a
+//! known format, its decoder produces the event. A document without any time is accepted, flagged
+//! as suspect and filed under its ingest time.
 //!
-//! A document that came through the Elasticsearch door begins with what its action said:
-//! `{"_index":"…","_id":"…",…`. Its `_id` is then the event's id, and the index is its source where
+//! A document that arrived through the Elasticsearch door begins with the contents of its action:
+//! `{"_index":"…","_id":"…",…`. Its `_id` is then the event's id, and the index is its source if
 //! the document names none. No document can have these keys by itself: Elasticsearch refuses them.
 
 use super::json::{self, Loose, loose_object};
@@ -15,12 +15,12 @@ use super::severity;
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp};
 
-/// How a document begins whose action is written into it.
+/// The beginning of a document that has its action written into it.
 const ADDRESSED: &str = "{\"_index\":\"";
 
 loose_object!(Address { index = "_index", id = "_id" });
 
-/// The first path that has a value gives the field.
+/// The first path that has a value sets the field.
 const TEXTS: &[(Field, &[&str])] = &[
     (Field::TraceId, &["event.id"]),
     (
@@ -95,7 +95,7 @@ const LEVELS: &[&str] = &[
 const SYSLOG_LEVELS: &[&str] = &["log.syslog.severity.code", "syslogseverity"];
 /// Where shippers put the record that they carry.
 const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log"];
-/// What `event.type` says of operations that change something.
+/// Values of `event.type` for operations that change something.
 const CHANGES: &[&str] = &["creation", "change", "deletion", "admin", "installation"];
 
 /// Fills the event from a document.
@@ -145,7 +145,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-/// What the action of a document said, if it is written into the document.
+/// Returns the action of a document, if it is written into the document.
 pub(super) fn fill_address(record: &str, event: &mut Event) -> Result<()> {
     if !record.starts_with(ADDRESSED) {
         return Ok(());
@@ -167,7 +167,8 @@ fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
     Ok(None)
 }
 
-/// A time in any form that records use, or as seconds with a fraction, which is Fluent Bit's.
+/// Parses a time in any form that records use, or in seconds with a fraction as Fluent Bit writes
+/// it.
 fn time(value: Loose<'_>, name: &str) -> Result<Option<Timestamp>> {
     let Some(text) = value.text(name)? else { return value.time(name) };
     let parts = text.split_once('.').filter(|(whole, part)| {

@@ -1,7 +1,7 @@
 //! Audit log entries of Google Cloud, and the findings of its Security Command Center.
 //!
-//! Google calls two entries of one log the same if insert id and timestamp are equal, so an event's
-//! id is `insertId@timestamp`.
+//! Google treats two entries of one log as the same if insert id and timestamp are equal, so an
+//! event's id is `insertId@timestamp`.
 
 use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
@@ -155,8 +155,8 @@ fn fill_kinds(entry: &Entry<'_>, payload: &Payload<'_>, event: &mut Event) -> Re
         event.set(Field::EventType, "data");
     }
     event.set(Field::TraceType, if log == "system_event" { "SystemAction" } else { "ApiCall" });
-    // Admin activity is always a change; data access may be either, and then only the method's name
-    // tells.
+    // Admin activity is always a change; data access may be either, and only the name of the method
+    // tells which.
     let method = event
         .text(Field::EventName)
         .and_then(|method| method.rsplit('.').next())
@@ -185,8 +185,8 @@ fn fill_kinds(entry: &Entry<'_>, payload: &Payload<'_>, event: &mut Event) -> Re
     Ok(())
 }
 
-/// The resource's id is the label that its type is named after, else the first label that names
-/// anything but the project, else the resource's name.
+/// Returns the resource's id: the label that its type is named after, else the first label that
+/// does not name the project, else the resource's name.
 fn fill_resource_id(labels: Loose<'_>, event: &mut Event) -> Result<()> {
     let kind = event.text(Field::ResourceType).unwrap_or_default().replace('_', "");
     let mut best: Option<(u8, String)> = None;

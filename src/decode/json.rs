@@ -1,9 +1,9 @@
-//! Values of records as they are written: which type a producer chose for a field is not to be
-//! relied on.
+//! Values of records as they are written, because the type that a producer chose for a field cannot
+//! be relied on.
 //!
-//! A field is read as a piece of the record's text and interpreted on use. So a number is exact, a
-//! number that no type can hold spoils nothing, a field we do not read costs one pass over its
-//! bytes, and nothing is copied that is not kept.
+//! A field is read as a slice of the record's text and interpreted when it is used. So a number
+//! stays exact, a number that no type can hold does no harm, an unused field costs one pass over
+//! its bytes, and only what is kept is copied.
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, Timestamp};
@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Declares an object of a record by the keys that are read; others are passed over, and a key that
-/// is read may occur once only.
+/// Declares an object of a record by the keys that are read. Other keys are skipped, and a key that
+/// is read may occur only once.
 macro_rules! loose_object {
     ($(#[$meta:meta])* $name:ident { $( $field:ident $(= $key:literal)? ),* $(,)? }) => {
         #[derive(Debug, Default, serde::Deserialize)]
@@ -28,7 +28,7 @@ macro_rules! loose_object {
 }
 pub(super) use loose_object;
 
-/// A value of any JSON type, or none; `null` is none.
+/// A value of any JSON type, or absent; `null` counts as absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Loose<'a>(Option<&'a str>);
 
@@ -40,26 +40,26 @@ impl<'de: 'a, 'a> Deserialize<'de> for Loose<'a> {
 }
 
 impl<'a> Loose<'a> {
-    /// Whether there is a value.
+    /// Returns whether there is a value.
     pub(super) fn is_some(self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether the value is an object.
+    /// Returns whether the value is an object.
     pub(super) fn is_object(self) -> bool {
         self.0.is_some_and(|raw| raw.starts_with('{'))
     }
 
-    /// Whether the value is an object or an array.
+    /// Returns whether the value is an object or an array.
     pub(super) fn is_composite(self) -> bool {
         self.0.is_some_and(|raw| raw.starts_with(['{', '[']))
     }
 
-    /// The value as text: a text, or a number or truth value as it is written. Objects, arrays and
-    /// `""` are none, because real records write `{}` and `""` where they mean nothing.
+    /// Returns the value as text: a string, or a number or truth value as it is written. Objects,
+    /// arrays and `""` have none, because real records write `{}` and `""` where they mean nothing.
     ///
     /// # Errors
-    /// A text with an escape that stands for no character; `key` is named.
+    /// A string with an invalid escape; the error names `key`.
     pub(super) fn text(self, key: &str) -> Result<Option<Cow<'a, str>>> {
         let Some(raw) = self.0 else { return Ok(None) };
         let text = match raw.as_bytes() {
@@ -77,12 +77,12 @@ impl<'a> Loose<'a> {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    /// The text of a value that is of no use when it cannot be read.
+    /// Returns the text of an optional value, which is ignored if it cannot be read.
     pub(super) fn text_lossy(self) -> Option<Cow<'a, str>> {
         self.text("").ok().flatten()
     }
 
-    /// A truth value, also if written as text.
+    /// Returns a truth value, even if it is written as a string.
     pub(super) fn flag(self) -> Option<bool> {
         let text = self.0?.trim_matches('"');
         match text {
@@ -92,10 +92,10 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The moment, in any form that [`Timestamp::parse`] knows.
+    /// Returns the time, in any form that [`Timestamp::parse`] knows.
     ///
     /// # Errors
-    /// A value in another form; `key` is named.
+    /// A value in another form; the error names `key`.
     pub(super) fn time(self, key: &str) -> Result<Option<Timestamp>> {
         match self.text(key)? {
             Some(text) => parse_time(&text).map(Some).map_err(|error| error.at(key)),
@@ -104,8 +104,8 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The same of a record of Huawei Cloud, whose interfaces say that a date alone is a day in
-    /// UTC+8.
+    /// Returns the time in a record of Huawei Cloud, whose interfaces define a date alone as a day
+    /// in UTC+8.
     ///
     /// # Errors
     /// As [`Loose::time`].
@@ -121,10 +121,10 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The value as an object.
+    /// Returns the value as an object.
     ///
     /// # Errors
-    /// An object that has a key twice that is read; `key` is named.
+    /// An object that repeats a key that is read; the error names `key`.
     pub(super) fn object<T: Deserialize<'a>>(self, key: &str) -> Result<Option<T>> {
         match self.0 {
             Some(raw) if raw.starts_with('{') => {
@@ -134,7 +134,7 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The items of an array; nothing if the value is none.
+    /// Returns the items of an array; none if the value is absent.
     pub(super) fn items(self) -> Vec<Loose<'a>> {
         match self.0 {
             Some(raw) if raw.starts_with('[') => serde_json::from_str(raw).unwrap_or_default(),
@@ -142,7 +142,7 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The JSON of an object or an array that is there as such or written into a text, as CTS
+    /// Returns the JSON of an object or an array that is there directly or as a string, as CTS
     /// writes requests.
     pub(super) fn embedded(self) -> Option<Cow<'a, str>> {
         let json = match self.0 {
@@ -152,7 +152,7 @@ impl<'a> Loose<'a> {
         Some(json).filter(|json| json.starts_with(['{', '[']))
     }
 
-    /// The value's own text, quotes and escapes included.
+    /// Returns the value's own text, quotes and escapes included.
     pub(super) fn raw(self) -> Option<&'a str> {
         self.0
     }
@@ -166,10 +166,10 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {
     serde_json::from_str(json).map_err(|cause| fault(&cause))
 }
 
-/// Parses the JSON in a text; `None` if the text is no JSON, which is not for us to judge.
+/// Parses the JSON in a text; returns `None` if the text is not JSON, which is not an error here.
 ///
 /// # Errors
-/// A key twice that is read.
+/// A repeated key that is read.
 pub(super) fn parse_embedded<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Option<T>> {
     if !text.starts_with('{') {
         return Ok(None);
@@ -184,7 +184,7 @@ pub(super) fn parse_embedded<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Op
 /// Calls `visit` with each member of an object, in order, up to where the text stops being JSON.
 ///
 /// # Errors
-/// A text that is no object, or broken.
+/// A text that is not an object, or is malformed.
 pub(super) fn each_member<'a>(json: &'a str, mut visit: impl FnMut(&str, Loose<'a>)) -> Result<()> {
     struct Members<F>(F);
     impl<'de, F: FnMut(&str, Loose<'de>)> Visitor<'de> for Members<F> {
@@ -207,7 +207,7 @@ pub(super) fn each_member<'a>(json: &'a str, mut visit: impl FnMut(&str, Loose<'
     outcome.map_err(|cause| fault(&cause))
 }
 
-/// A key of an object, borrowed unless it has escapes. (`Cow` itself is always copied by serde.)
+/// A key of an object, borrowed unless it has escapes. (Serde always copies into a plain `Cow`.)
 struct ObjectKey<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
@@ -232,7 +232,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ObjectKey<'a> {
     }
 }
 
-/// Sets text fields from values; what cannot be read is an error that names the key.
+/// Sets text fields from values; the error names the key of a value that cannot be read.
 pub(super) fn fill<const N: usize>(
     event: &mut Event,
     fields: [(Field, &str, Loose<'_>); N],
@@ -243,20 +243,20 @@ pub(super) fn fill<const N: usize>(
     Ok(())
 }
 
-/// The one of `allowed` that the text is, whatever its case.
+/// Returns the one of `allowed` that equals the text, ignoring case.
 pub(super) fn one_of(allowed: &'static [&'static str], text: &str) -> Option<&'static str> {
     allowed.iter().copied().find(|known| known.eq_ignore_ascii_case(text))
 }
 
-/// Reads a time; a text without a zone, and so a date alone, is UTC.
+/// Parses a time; a text without a zone, such as a date alone, is UTC.
 ///
 /// # Errors
-/// A text in no known form.
+/// A text in an unknown form.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
     let text = text.trim();
     let unknown =
         || Error::invalid(format!("{:?} is in no known form", crate::event::clip(text, 60)));
-    // An offset longer than `+08:00` is no offset; its digits are not to be multiplied.
+    // An offset longer than `+08:00` is not an offset, and its digits must not be multiplied.
     let offset = text.split_once(" GMT").map_or("", |(_, offset)| offset);
     if !(offset.is_empty() || offset.len() <= "+08:00".len() && offset.starts_with(['+', '-'])) {
         return Err(unknown());
@@ -264,13 +264,13 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp> {
     Timestamp::parse(text).map_err(|_| unknown())
 }
 
-/// Whether a text has the form of a date without a time.
+/// Returns whether a text has the form of a date without a time.
 fn is_date(text: &str) -> bool {
     text.len() == "2026-03-01".len() && text.as_bytes()[4] == b'-'
 }
 
-/// A parser's error in our words: records are one line mostly, so the place is a byte and not a
-/// line and a column.
+/// Rephrases a parser's error: most records are one line, so the position is given as a byte and
+/// not as line and column.
 pub(super) fn fault(cause: &serde_json::Error) -> Error {
     let text = crate::error::without_values(cause);
     let place = format!(" at line {} column {}", cause.line(), cause.column());

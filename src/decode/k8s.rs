@@ -1,8 +1,9 @@
 //! Audit events of Kubernetes (`audit.k8s.io`, v1 and the beta before it).
 //!
-//! One request gives an event for each stage it reaches, all with the same audit id; so an event's
-//! id is `auditID/stage`, and the audit id is its request id. Where a user impersonates another,
-//! the operator is the user who authenticated; the other is related as `impersonated:name`.
+//! One request produces an event for each stage it reaches, all with the same audit id. An event's
+//! id is therefore `auditID/stage`, and the audit id is its request id. If a user impersonates
+//! another, the operator is the user who authenticated; the other is related as
+//! `impersonated:name`.
 
 use super::json::{self, Loose, fill, loose_object};
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     fill_result(&audit, stage.as_deref(), event)?;
     fill_users(&audit, event)?;
     fill_object(&audit, event)?;
-    // Entering a container is asked for with get, and reads nothing but what it does there.
+    // Entering a container uses the verb get, but may do anything.
     if event
         .text(Field::ResourceType)
         .and_then(|kind| kind.rsplit_once('/'))
@@ -116,7 +117,7 @@ fn fill_users(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
 
 fn fill_object(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
     let Some(object) = audit.object_ref.object::<ObjectRef<'_>>("objectRef")? else {
-        // A request for no resource, such as /healthz: its path is all there is.
+        // A request without a resource, such as /healthz, has only its path.
         let path = audit.request_uri.text("requestURI")?;
         event.set(Field::Source, "core");
         event.set_opt(
@@ -141,7 +142,7 @@ fn fill_object(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
     let namespace: Option<String> = text("objectRef.namespace", object.namespace)?;
     let mut name: Option<String> = text("objectRef.name", object.name)?;
     let mut uid: Option<String> = text("objectRef.uid", object.uid)?;
-    // A created object is known by the answer only.
+    // The name of a created object is known only from the response.
     if name.is_none() && event.text(Field::EventName) == Some("create") {
         let made =
             audit.response_object.object::<Object<'_>>("responseObject")?.unwrap_or_default();

@@ -1,24 +1,25 @@
-//! Decoders: one record of any known format becomes an [`Event`].
+//! Decoders: turn one record of any known format into an [`Event`].
 //!
-//! A decoder is a pure function of the record's text: it asks no clock and keeps no state, so a
-//! record decodes to the same event when it is accepted and years later when a page shows it. What
-//! it does not find it leaves absent; it refuses a record only where guessing would falsify the
-//! list: no JSON object, a key that it reads given twice, a time or an amount of money in no known
-//! form, an operation that it has no name for. Refused records go to quarantine with the reason.
+//! A decoder is a pure function of the record's text. It reads no clock and keeps no state, so a
+//! record decodes to the same event when it is accepted and years later when a page shows it. A
+//! field that it cannot find stays absent. It refuses a record only where guessing would falsify
+//! the list: text that is not a JSON object, a duplicate of a key that it reads, a time or an
+//! amount of money in an unknown form, an operation that it has no name for. Refused records go to
+//! quarantine with the reason.
 //!
 //! ```text
 //!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │ cloudevents │ ecs ─► Event
 //!                                        └──── json: loose values ── related: ids in bodies
 //! ```
 //!
-//! `related_ids` hold every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`,
+//! `related_ids` holds every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`,
 //! `coupon`, `customer`, `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and
-//! mission events of CTS); `account`, `user`, `assumed_by` (who acted in the operator's place);
+//! mission events of CTS); `account`, `user`, `assumed_by` (the party that acted as the operator);
 //! `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`, `impersonated`
 //! (Kubernetes); `project`, `operation` (Google Cloud); `event`, `trace`, `span`, `session`,
 //! `instance`, `host`, `ip`, `hash`, `target` (CloudEvents, OpenTelemetry, Elastic Common Schema).
 //! `relation:unbind` marks everything that the end of a customer's association with a partner
-//! caused, whichever interface told of it.
+//! caused, whichever interface reported it.
 
 mod cloudevents;
 mod cloudtrail;
@@ -40,20 +41,20 @@ use crate::event::{Event, Field, hex};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
-/// The version of the decoders, to be raised with every change of what they make of a record:
-/// columns that other decoders filled are not mixed with what these make.
+/// The version of the decoders. Raise it with every change to what they make of a record: columns
+/// filled by another version are not mixed with what this one decodes.
 pub const VERSION: u32 = 2;
 
-/// How many objects and arrays may lie in each other.
+/// The maximum nesting of objects and arrays in a record.
 pub const DEPTH_MAX: usize = 64;
 
-/// How the id of a record begins that brought none.
+/// The prefix of the id given to a record that has none.
 pub const HASH_ID: &str = "sha256:";
 
 /// The related id of everything that the end of a customer's association with a partner caused.
 const UNBIND: (&str, &str) = ("relation", "unbind");
 
-/// A format of records.
+/// A record format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// Traces of Huawei Cloud's Cloud Trace Service.
@@ -90,7 +91,7 @@ impl Format {
         Self::Ecs,
     ];
 
-    /// The name, as in the field `format`.
+    /// Returns the name, as in the field `format`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cts => "cts",
@@ -105,26 +106,26 @@ impl Format {
         }
     }
 
-    /// The format of a name.
+    /// Returns the format with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 }
 
-/// Which format a record has, judged by its top-level keys; `None` if no decoder knows it.
+/// Detects the format of a record from its top-level keys; `None` if no decoder knows it.
 pub fn detect(record: &str) -> Option<Format> {
     detect::detect(record).ok().flatten()
 }
 
-/// Decodes one record, a JSON object as text; without a `format`, [`detect`] tells it.
+/// Decodes one record, a JSON object as text. Without a `format`, [`detect`] determines it.
 ///
 /// The event's tenant, seq and ingest time are left at their defaults; its `original` is the record
-/// exactly as given. A record without an id gets one made of its SHA-256, so that a record that is
-/// sent again is known again.
+/// exactly as given. A record without an id gets one derived from its SHA-256, so that it is
+/// recognized when it is sent again.
 ///
 /// # Errors
-/// A record that is no JSON object, is nested deeper than [`DEPTH_MAX`], is of no known format, or
-/// that its decoder refuses; the message says which field.
+/// A record that is not a JSON object, is nested deeper than [`DEPTH_MAX`], is of an unknown
+/// format, or is refused by its decoder; the message names the field.
 pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     check_shape(record)?;
     let format = match format {
@@ -134,8 +135,8 @@ pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     decode_as(record, format)
 }
 
-/// The same, and the text at a path of the record as [`text_at`] gives it. If the path is one key,
-/// finding it costs nothing where the format is to be told.
+/// Decodes a record and also returns the text at a path, as [`text_at`] does. If the path is one
+/// key, finding it is free where the format has to be detected anyway.
 ///
 /// # Errors
 /// As [`decode`].
@@ -169,7 +170,7 @@ fn decode_as(record: &str, format: Format) -> Result<Event> {
     Ok(event)
 }
 
-/// Fills the event by the decoder of a format.
+/// Fills the event with the decoder of a format.
 fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
     match format {
         Format::Cts => cts::decode(record, event),
@@ -184,8 +185,8 @@ fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
     }
 }
 
-/// Fills the event from a record that another one carries, as an object or written into a text;
-/// `false` if what it carries is no record of a cloud's own format, and nothing is filled then.
+/// Fills the event from a record that another one carries, as an object or as JSON in a string.
+/// Returns `false` and fills nothing if what it carries is not a record of a cloud's own format.
 fn decode_carried(value: json::Loose<'_>, event: &mut Event) -> Result<bool> {
     let Some(inner) = value.embedded() else { return Ok(false) };
     let format = match detect::detect(&inner) {
@@ -198,12 +199,12 @@ fn decode_carried(value: json::Loose<'_>, event: &mut Event) -> Result<bool> {
     Ok(true)
 }
 
-/// The text at a path of the record, such as `project_id`, `user.domain.id` or
-/// `resources.0.accountId`; numbers and truth values as they are written. A path leads into JSON
-/// that is written into a text, as CTS writes `user`.
+/// Returns the text at a path of the record, such as `project_id`, `user.domain.id` or
+/// `resources.0.accountId`; numbers and truth values as they are written. A path may lead into JSON
+/// in a string, as CTS writes `user`.
 ///
-/// `None` if there is no such value, or if a key on the path occurs twice: who reads the other one
-/// would disagree.
+/// Returns `None` if there is no such value, or if a key on the path occurs twice: a parser that
+/// reads the other one would disagree.
 pub fn text_at(record: &str, path: &str) -> Option<String> {
     if path.split('.').count() > DEPTH_MAX {
         return None;
@@ -221,7 +222,7 @@ pub fn text_at(record: &str, path: &str) -> Option<String> {
     None
 }
 
-/// The member or item of this name.
+/// Returns the member or item with this name.
 fn step<'a>(json: &'a str, key: &str) -> Option<json::Loose<'a>> {
     if json.trim_ascii_start().starts_with('[') {
         let items: Vec<json::Loose<'a>> = json::parse(json).ok()?;
@@ -239,14 +240,14 @@ fn step<'a>(json: &'a str, key: &str) -> Option<json::Loose<'a>> {
     found.filter(|_| count == 1)
 }
 
-/// Refuses what is no object, and what is nested too deep to be shown, searched and exported by
-/// programs that recurse.
+/// Refuses records that are not objects, and records nested too deep to be shown, searched and
+/// exported by programs that recurse.
 fn check_shape(record: &str) -> Result<()> {
     if !record.trim_ascii_start().starts_with('{') {
         return Err(Error::invalid("record is no JSON object"));
     }
-    // Most records do not hold as many brackets in all as may lie in each other, and counting is
-    // faster than nesting.
+    // Most records have fewer brackets in total than may be nested, and counting brackets is faster
+    // than computing the nesting.
     let opening = record.bytes().filter(|byte| byte | 0x20 == b'{').count();
     if opening > DEPTH_MAX && depth(record.as_bytes()) > DEPTH_MAX {
         return Err(Error::invalid(format!("record is nested deeper than {DEPTH_MAX} levels")));
@@ -254,7 +255,7 @@ fn check_shape(record: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many objects and arrays lie in each other at most, brackets in texts not counted.
+/// Returns the maximum nesting of objects and arrays, ignoring brackets in strings.
 fn depth(json: &[u8]) -> usize {
     let (mut now, mut most) = (0_usize, 0);
     let mut in_text = false;
@@ -276,7 +277,7 @@ fn depth(json: &[u8]) -> usize {
     most
 }
 
-/// The id of a record that has none: 32 hexadecimal digits of the SHA-256 of its text.
+/// Returns the id of a record that has none: 32 hexadecimal digits of the SHA-256 of its text.
 fn hash_id(record: &str) -> String {
     format!("{HASH_ID}{}", hex(&Sha256::digest(record.as_bytes())[..16]))
 }

@@ -1,14 +1,14 @@
 //! Objects with our own field names, for producers that have no format of their own.
 //!
 //! `time` and `event_name` are required; an event is of type `system` unless it says otherwise.
-//! What only the store knows (tenant, seq, ingest time, the record itself) is not taken from a
-//! record, so an event that was exported can be sent again.
+//! Fields that only the store can set (tenant, seq, ingest time, the record itself) are ignored, so
+//! an event that was exported can be sent again.
 
 use super::json::{self, Loose};
 use crate::error::{Error, Result};
 use crate::event::{Amount, Event, FIELDS, Field, FieldKind, clip};
 
-/// How many related ids a record may give.
+/// The maximum number of related ids in a record.
 const RELATED_MAX: usize = 1_000;
 
 /// Fills the event from an object.

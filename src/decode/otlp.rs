@@ -1,18 +1,17 @@
 //! Log records of OpenTelemetry, as the OTLP door writes them: one JSON object with the record's
-//! fields in the names of OTLP's JSON form, attributes as a plain object, and the resource and
-//! scope that it came with.
+//! fields named as in OTLP's JSON form, attributes as a plain object, and the resource and scope
+//! that it came with.
 //!
-//! Which attribute gives which field follows the semantic conventions, the deprecated names and
-//! those of Elastic Common Schema after the current ones. A W3C trace id is no event id: it is
-//! related as `trace:…`. If the body is a record of a format that we know, the event is what its
-//! decoder makes of that.
+//! The mapping from attributes to fields follows the semantic conventions, then their deprecated
+//! names, then those of Elastic Common Schema. A W3C trace id is not an event id: it is related as
+//! `trace:…`. If the body is a record of a known format, its decoder produces the event.
 
 use super::paths::Paths;
 use super::severity;
 use crate::error::Result;
 use crate::event::{Event, Field, Timestamp};
 
-/// The first path that has a value gives the field.
+/// The first path that has a value sets the field.
 const TEXTS: &[(Field, &[&str])] = &[
     (Field::TraceId, &["attributes.log.record.uid", "attributes.event.id"]),
     (Field::EventName, &["eventName", "attributes.event.name", "attributes.event.action"]),
@@ -104,7 +103,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds as a number of any size; zero is none.
+/// Parses nanoseconds as a number of any size; zero means absent.
 fn time(paths: &Paths<'_>, name: &str) -> Result<Option<Timestamp>> {
     let nanos =
         paths.text(&[name])?.and_then(|text| text.parse::<u64>().ok()).filter(|nanos| *nanos > 0);

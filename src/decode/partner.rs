@@ -1,8 +1,8 @@
 //! Operation records of Huawei Cloud's partner centre: quotas, coupons, accounts and budgets of
 //! customers.
 //!
-//! The records carry no name of what happened, only numbers or words of an operation type; the
-//! event names are ours:
+//! The records do not name the operation, except by a number or word for its type; the event names
+//! are our own:
 //!
 //! | record | resource type | event names |
 //! |---|---|---|
@@ -13,11 +13,11 @@
 //! | `BudgetRecordInfo` | `budget` | `setCustomerBudget`, `deleteCustomerBudget` |
 //! | `IssuedCouponQuota` | `couponQuota` | `couponQuotaState`: a state, not an operation |
 //!
-//! One filter answers the questions of the partner centre: `related_ids=quota:ID` all operations on
-//! a quota (with `parent_quota:ID` those on quotas granted from it), `related_ids=customer:ID` all
-//! that happened to a customer, and `related_ids=relation:unbind` all that ended associations
-//! caused. The vendor counts a change of the association's mode among the unbinds of accounts, so
-//! that filter holds those too.
+//! One filter answers each question about the partner centre: `related_ids=quota:ID` finds all
+//! operations on a quota (and with `parent_quota:ID` those on quotas granted from it),
+//! `related_ids=customer:ID` all that happened to a customer, and `related_ids=relation:unbind` all
+//! that ended associations caused. The vendor counts a change of the association's mode among the
+//! unbinds of accounts, so that filter includes those too.
 
 use super::UNBIND;
 use super::json::{self, Loose, fill, loose_object};
@@ -63,10 +63,10 @@ loose_object!(Record {
     partner_account_name,
 });
 
-/// The source of every event made here, as CTS calls the partner centre.
+/// The source of every event decoded here, as CTS names the partner centre.
 const SOURCE: &str = "PartnerCenter";
 
-/// The event name of a quota as it stands, which nobody did.
+/// The event name of a record that states a quota's condition rather than an operation.
 const QUOTA_STATE: &str = "couponQuotaState";
 const QUOTA_OPERATIONS: &[(&str, &str)] =
     &[("10", "grantCouponQuota"), ("11", "recallCouponQuota")];
@@ -96,8 +96,7 @@ const UNBIND_RETRIEVE: &str = "unbindRetrieveAccountAmount";
 const BUDGETS: &[(&str, &str)] = &[("SETTING", "setCustomerBudget"), ("DELETE", DELETE_BUDGET)];
 const DELETE_BUDGET: &str = "deleteCustomerBudget";
 
-/// Types of ledger lines, without the prefix `SOURCE_OPERATION_` in any of the spellings that the
-/// interface has for it.
+/// Types of ledger lines, without the prefix `SOURCE_OPERATION_` in any of its spellings.
 const ACCOUNT_CHANGES: &[(&str, &str)] = &[
     ("BEADJUST", "accountChangeGrant"),
     ("BERETRIEVE", "accountChangeRetrieve"),
@@ -181,7 +180,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
 }
 
 fn kind_of<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
-    // A record of another kind never has the key that tells a kind, except that many have a
+    // The key that identifies one kind never occurs in records of another, except that many name a
     // customer or a quota.
     if record.account_change_id.is_some() || record.trade_detail_type.is_some() {
         account_change(record)
@@ -225,7 +224,7 @@ fn quota_state<'a>(record: &Record<'a>) -> PartnerRecordKind<'a> {
         } else {
             ("create_time", record.create_time)
         },
-        // A quota has many states; the same state read again is the same text.
+        // A quota has many states; a state that is read again has the same text.
         trace_id: None,
     }
 }
@@ -274,8 +273,8 @@ fn budget<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
     Ok(PartnerRecordKind {
         resource_type: "budget",
         event_name: named(BUDGETS, "operation_type", record.operation_type)?.1,
-        // The vendor's record does not say whose budget it is: who asks, asks for one customer.
-        // Collectors add the id.
+        // The vendor's record does not say whose budget it is, because the interface is asked for
+        // one customer. Collectors add the id.
         resource_id: ("customer_id", record.customer_id),
         resource_name: [record.partner_corp_name, record.partner_account_name],
         amount: ("budget_amount", record.budget_amount),
@@ -284,8 +283,8 @@ fn budget<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
     })
 }
 
-/// The operation and the event name of an operation type, which may be a number and may have a
-/// (misspelt) prefix.
+/// Returns the operation and the event name of an operation type, which may be a number and may
+/// have a (misspelt) prefix.
 fn named(
     names: &[(&'static str, &'static str)],
     key: &str,
@@ -303,7 +302,7 @@ fn named(
     })
 }
 
-/// An id with the kind of record before it: records of different interfaces number on their own.
+/// Returns an id prefixed with the kind of record, because each interface numbers independently.
 fn prefixed(kind: &str, key: &str, id: Loose<'_>) -> Result<Option<String>> {
     Ok(id.text(key)?.map(|id| format!("{kind}:{id}")))
 }
@@ -329,7 +328,7 @@ fn fill_amount(
     Ok(())
 }
 
-/// A record without a result tells of something that was done.
+/// A record without a result describes something that was done.
 fn fill_result(record: &Record<'_>, event: &mut Event) -> Result<()> {
     let status = record.quota_status.text("quota_status")?;
     let result = record.result.text("result")?;

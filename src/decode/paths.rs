@@ -1,11 +1,11 @@
 //! The values of a record by their dotted paths, for formats that write `user.name` nested, flat,
-//! or half of each.
+//! or a mixture of both.
 
 use super::json::{self, Loose};
 use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
 
-/// Every value of a record that is no object, by the path that leads to it.
+/// All values of a record except objects, by the path that leads to them.
 #[derive(Debug, Default)]
 pub(super) struct Paths<'a> {
     values: HashMap<String, Loose<'a>>,
@@ -14,10 +14,10 @@ pub(super) struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    /// The paths of an object.
+    /// Collects the paths of an object.
     ///
     /// # Errors
-    /// A text that is no object.
+    /// A text that is not an object.
     pub(super) fn of(json: &'a str) -> Result<Self> {
         let mut paths = Self::default();
         paths.add("", json)?;
@@ -29,7 +29,7 @@ impl<'a> Paths<'a> {
         json::each_member(json, |key, value| {
             let path = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
             match value.raw() {
-                // How deep objects lie in each other was checked before any decoder began.
+                // The nesting of objects was checked before any decoder began.
                 Some(inner) if inner.starts_with('{') => {
                     if let Err(error) = self.add(&path, inner) {
                         broken = Some(error);
@@ -45,10 +45,10 @@ impl<'a> Paths<'a> {
         broken.map_or(Ok(()), Err)
     }
 
-    /// The value at the first of these paths that has one.
+    /// Returns the value at the first of these paths that has one.
     ///
     /// # Errors
-    /// A path that occurs twice: who reads the other value would disagree.
+    /// A path that occurs twice: a parser that reads the other value would disagree.
     pub(super) fn first(&self, names: &[&str]) -> Result<Loose<'a>> {
         for name in names {
             if self.repeated.contains(*name) {
@@ -61,7 +61,7 @@ impl<'a> Paths<'a> {
         Ok(Loose::default())
     }
 
-    /// The text at the first of these paths that has one; of an array its first item.
+    /// Returns the text at the first of these paths that has one; for an array, its first item.
     ///
     /// # Errors
     /// As [`Paths::first`].

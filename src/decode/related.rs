@@ -1,32 +1,33 @@
-//! The ids and the amount of money that the body of a CTS request or response names, wherever in it
-//! they lie.
+//! The ids and the amount of money that the body of a CTS request or response names, at any
+//! position in it.
 //!
-//! The partner centre's operations are traced without fields of their own for quota, coupon or
-//! customer: only the bodies tell. Most bodies of other services name none of the keys, so a search
-//! for parts of the keys comes first.
+//! Traces of the partner centre have no fields of their own for quota, coupon or customer: only the
+//! bodies name them. Most bodies of other services contain none of the keys, so a search for parts
+//! of the keys comes first.
 
 use super::json::{self, Loose};
 use crate::event::{Amount, Event, Field};
 
-/// How deep below the top of a body ids are looked for.
+/// How deep below the top of a body ids are searched for.
 const LEVELS: usize = 4;
-/// How many related ids a body may add: ten times what any call of the partner centre takes.
+/// How many related ids a body may add: ten times as many as any call of the partner centre
+/// accepts.
 const IDS_MAX: usize = 1_000;
-/// A body in which none of these occurs names none of the keys. `\u` may hide one.
+/// A body without any of these contains none of the keys. `\u` may hide one.
 const PARTS: [&str; 9] =
     ["uota", "oupon_id", "ouponId", "ustomer", "artner", "job", "order", "mount", "\\u00"];
 
-/// What a key of a body stands for.
+/// The meaning of a key of a body.
 enum Meaning {
     /// An id of this kind, or a list of such ids.
     Id(&'static str),
-    /// An amount of money; of several the one of the lowest rank counts.
+    /// An amount of money; of several, the one with the lowest rank counts.
     Amount(u8),
     Currency,
     Other,
 }
 
-/// What a body has told so far.
+/// What has been found in a body.
 #[derive(Default)]
 struct RelatedFindings {
     ids: usize,
@@ -34,7 +35,7 @@ struct RelatedFindings {
     currency: Option<String>,
 }
 
-/// Adds to the event what the bodies tell.
+/// Adds what the bodies contain to the event.
 pub(super) fn relate_bodies(event: &mut Event, bodies: [Loose<'_>; 2]) {
     let mut findings = RelatedFindings::default();
     for body in bodies {
@@ -72,8 +73,7 @@ fn meaning(key: &str) -> Meaning {
     }
 }
 
-/// Reads one object or array, and what lies in it. A body that is broken counts up to where it
-/// breaks.
+/// Reads one object or array and everything in it. A malformed body counts up to the error.
 fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut RelatedFindings) {
     if json.starts_with('[') {
         for item in json::parse::<Vec<Loose<'_>>>(json).unwrap_or_default() {
@@ -81,7 +81,7 @@ fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut RelatedFind
         }
         return;
     }
-    // Whether the body is whole is not for us to judge: the record is kept as it came.
+    // Whether the body is well-formed does not matter here: the record is kept as it came.
     let _ = json::each_member(json, |key, value| match meaning(key) {
         Meaning::Id(kind) => relate(event, kind, value, levels, findings),
         Meaning::Amount(rank) => {

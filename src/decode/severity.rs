@@ -1,6 +1,6 @@
-//! How bad other systems say it is, in our three levels.
+//! Severities of other systems, mapped to our three levels.
 
-/// The level of a word, as loggers and syslog write it; `None` if it is no such word.
+/// Returns the level of a word that loggers and syslog use; `None` for any other word.
 pub(super) fn of_word(word: &str) -> Option<&'static str> {
     Some(match word.to_ascii_lowercase().as_str() {
         "emerg" | "emergency" | "panic" | "alert" | "crit" | "critical" | "fatal" | "err"
@@ -13,7 +13,7 @@ pub(super) fn of_word(word: &str) -> Option<&'static str> {
     })
 }
 
-/// The level of a syslog severity (RFC 5424): 0 to 3 are incidents, 4 is a warning.
+/// Returns the level of a syslog severity (RFC 5424): 0 to 3 are incidents, 4 is a warning.
 pub(super) fn of_syslog(code: &str) -> Option<&'static str> {
     Some(match code.parse::<u8>().ok()? {
         0..=3 => "incident",
@@ -23,8 +23,8 @@ pub(super) fn of_syslog(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The level of an OpenTelemetry severity number: 13 to 16 are warnings, 17 to 24 errors and fatal
-/// errors.
+/// Returns the level of an OpenTelemetry severity number: 13 to 16 are warnings, 17 to 24 errors
+/// and fatal errors.
 pub(super) fn of_otel(number: &str) -> Option<&'static str> {
     Some(match number.parse::<u8>().ok()? {
         1..=12 => "normal",

@@ -1,34 +1,34 @@
-//! Exact decimal amounts of money, at the scale the columns store.
+//! Exact decimal amounts of money, at the scale that the columns store.
 
 use crate::error::{Error, Result};
 use std::fmt;
 
 /// Digits after the decimal point that an [`Amount`] holds.
 pub const AMOUNT_SCALE: i8 = 8;
-/// Digits in all that the `amount` column holds (Arrow `Decimal128`).
+/// Total digits that the `amount` column holds (Arrow `Decimal128`).
 pub const AMOUNT_PRECISION: u8 = 38;
 const UNIT: i128 = 10_i128.pow(AMOUNT_SCALE as u32);
 const DIGITS_MAX: usize = 38;
 
-/// An exact decimal number: a count of 10⁻⁸. Never a float.
+/// An exact decimal number, counted in units of 10⁻⁸. Never a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Amount(i128);
 
 impl Amount {
-    /// The amount that is `units` times 10⁻⁸.
+    /// Creates the amount that is `units` times 10⁻⁸.
     pub const fn from_units(units: i128) -> Self {
         Self(units)
     }
 
-    /// The amount as a count of 10⁻⁸, the form of the `amount` column.
+    /// Returns the amount as a count of 10⁻⁸, the form of the `amount` column.
     pub const fn units(self) -> i128 {
         self.0
     }
 
-    /// Reads plain decimal text such as `-12.50` or JSON's `1.25e3`.
+    /// Parses plain decimal text such as `-12.50` or JSON's `1.25e3`.
     ///
     /// # Errors
-    /// Text that is no number, has more than 30 digits before or 8 digits after the point: an
+    /// Text that is not a number, or has more than 30 digits before the point or 8 after it: an
     /// amount is never rounded.
     pub fn parse(text: &str) -> Result<Self> {
         let refuse =
@@ -72,8 +72,8 @@ impl Amount {
 }
 
 impl fmt::Display for Amount {
-    /// Plain decimal text with at least two digits after the point, as money is written: `5000.00`,
-    /// `0.125`.
+    /// Writes plain decimal text with at least two digits after the point, as money is written:
+    /// `5000.00`, `0.125`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let units = self.0.unsigned_abs();

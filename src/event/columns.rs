@@ -19,7 +19,7 @@ pub(super) fn list_item() -> ArrowField {
     ArrowField::new("element", DataType::Utf8, false)
 }
 
-/// The Arrow schema of a segment: one column for each row of [`FIELDS`], in that order.
+/// Returns the Arrow schema of a segment: one column for each row of [`FIELDS`], in that order.
 pub fn event_schema() -> SchemaRef {
     schema_of(FIELDS)
 }
@@ -30,7 +30,7 @@ fn schema_of<'a>(defs: impl IntoIterator<Item = &'a FieldDef>) -> SchemaRef {
     Arc::new(Schema::new(columns.collect::<Vec<_>>()))
 }
 
-/// Events as one batch of columns, in the order given.
+/// Builds one batch of columns from events, in the given order.
 ///
 /// # Errors
 /// None that input can cause; a batch whose columns disagree is a defect.
@@ -38,8 +38,7 @@ pub fn event_batch<E: Borrow<Event>>(events: &[E]) -> Result<RecordBatch> {
     batch_of(FIELDS, events)
 }
 
-/// The same with these columns alone, in this order: what is not among them may be missing in the
-/// events.
+/// Builds a batch of these columns only, in this order. Other fields may be missing in the events.
 ///
 /// # Errors
 /// As [`event_batch`].
@@ -132,7 +131,7 @@ fn text(event: &Event, field: Field) -> Option<&str> {
     }
 }
 
-/// Reads values out of a batch that holds some of the columns of [`event_schema`].
+/// Reads values from a batch that holds some of the columns of [`event_schema`].
 #[derive(Debug)]
 pub struct Columns {
     columns: Vec<Option<Column>>,
@@ -151,7 +150,7 @@ enum Column {
 }
 
 impl Columns {
-    /// Some columns of events.
+    /// Builds some columns from events.
     ///
     /// # Errors
     /// None that input can cause.
@@ -164,7 +163,7 @@ impl Columns {
         Ok(Self { columns, rows: events.len() })
     }
 
-    /// The columns of `batch`, found by name.
+    /// Finds the columns of `batch` by name.
     ///
     /// # Errors
     /// A column of another type than [`event_schema`] says: the file is not ours.
@@ -178,12 +177,12 @@ impl Columns {
         Ok(Self { columns, rows: batch.num_rows() })
     }
 
-    /// How many rows the batch has.
+    /// Returns the number of rows in the batch.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The text in a row of a text column.
+    /// Returns the text in a row of a text column.
     pub fn text(&self, field: Field, row: usize) -> Option<&str> {
         match self.columns[field as usize].as_ref()? {
             Column::Text(array) => array.is_valid(row).then(|| array.value(row)),
@@ -194,7 +193,8 @@ impl Columns {
         }
     }
 
-    /// The dictionary code in a row and all codes' texts, of a column that keeps codes.
+    /// Returns the dictionary code in a row and the texts of all codes, for a column that keeps
+    /// codes.
     pub fn dictionary(&self, field: Field) -> Option<(&[Option<u32>], &StringArray)> {
         match self.columns[field as usize].as_ref()? {
             Column::Dictionary { codes, values } => Some((codes, values)),
@@ -202,7 +202,7 @@ impl Columns {
         }
     }
 
-    /// The flag in a row.
+    /// Returns the flag in a row.
     pub fn flag(&self, field: Field, row: usize) -> Option<bool> {
         match self.columns[field as usize].as_ref()? {
             Column::Bool(array) => array.is_valid(row).then(|| array.value(row)),
@@ -210,7 +210,7 @@ impl Columns {
         }
     }
 
-    /// The moment in a row.
+    /// Returns the timestamp in a row.
     pub fn time(&self, field: Field, row: usize) -> Option<Timestamp> {
         match self.columns[field as usize].as_ref()? {
             Column::Time(array) => array
@@ -220,7 +220,7 @@ impl Columns {
         }
     }
 
-    /// The sequence number in a row.
+    /// Returns the sequence number in a row.
     pub fn seq(&self, row: usize) -> Option<u64> {
         match self.columns[Field::Seq as usize].as_ref()? {
             Column::Integer(array) => Some(array.value(row) as u64),
@@ -228,7 +228,7 @@ impl Columns {
         }
     }
 
-    /// The amount in a row.
+    /// Returns the amount in a row.
     pub fn amount(&self, row: usize) -> Option<Amount> {
         match self.columns[Field::Amount as usize].as_ref()? {
             Column::Decimal(array) => {
@@ -238,14 +238,14 @@ impl Columns {
         }
     }
 
-    /// The texts in a row of the list column.
+    /// Returns the texts in a row of the list column.
     pub fn list(&self, field: Field, row: usize) -> Vec<Box<str>> {
         let mut texts = Vec::new();
         self.each_in_list(field, row, |text| texts.push(text.into()));
         texts
     }
 
-    /// Hands over the texts in a row of the list column.
+    /// Passes each text in a row of the list column to a callback.
     pub fn each_in_list(&self, field: Field, row: usize, take: impl FnMut(&str)) {
         self.items(field, row).iter().for_each(take);
     }
@@ -260,7 +260,7 @@ impl Columns {
         List::Texts(&[])
     }
 
-    /// The value of a field in a row, as far as the batch's columns tell it.
+    /// Returns the value of a field in a row, as far as the batch has its column.
     pub fn value(&self, field: Field, row: usize) -> Value<'_> {
         match field.def().kind {
             FieldKind::Text | FieldKind::Enum(_) => {
@@ -274,7 +274,7 @@ impl Columns {
         }
     }
 
-    /// The event in a row, as far as the batch's columns tell it.
+    /// Rebuilds the event in a row, as far as the batch has its columns.
     pub fn event(&self, row: usize) -> Event {
         let mut event = Event {
             tenant: self.text(Field::Tenant, row).unwrap_or_default().into(),

@@ -1,14 +1,14 @@
 //! `FIELDS`: every field of an event, defined once.
 //!
 //! The Arrow and Delta schemas, the tantivy schema, filter parsing, facets, `GET /api/v1/fields`,
-//! export headers and the documentation are all read from this table. A new field is one row here,
-//! and the decoders that fill it.
+//! export headers and the documentation are all read from this table. A new field needs one row
+//! here and the decoders that fill it.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use std::fmt;
 use std::sync::Arc;
 
-/// A field of an event; the number is its place in [`FIELDS`].
+/// A field of an event; its number is its index in [`FIELDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is described by its row in FIELDS")]
 pub enum Field {
@@ -53,9 +53,9 @@ pub enum FieldKind {
     Enum(&'static [&'static str]),
     /// True or false.
     Bool,
-    /// A moment, UTC.
+    /// A point in time, UTC.
     Time,
-    /// A whole number from zero.
+    /// A non-negative whole number.
     Integer,
     /// An exact decimal number.
     Decimal,
@@ -78,10 +78,10 @@ pub enum IndexKind {
     Column,
 }
 
-/// A way to ask for a field in a filter.
+/// An operator that filters can apply to a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterOperator {
-    /// `field=a`, several values meaning any of them.
+    /// `field=a`; several values match any of them.
     Equal,
     /// `field.not=a`: everything that `field=a` does not match, absent values included.
     Not,
@@ -96,7 +96,7 @@ pub enum FilterOperator {
 }
 
 impl FilterOperator {
-    /// The operator's name in `GET /api/v1/fields`.
+    /// Returns the operator's name in `GET /api/v1/fields`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Equal => "=",
@@ -122,9 +122,9 @@ pub struct FieldDef {
     pub kind: FieldKind,
     /// How rows are found by it.
     pub index: IndexKind,
-    /// How filters may ask for it.
+    /// The operators that filters may use on it.
     pub operators: &'static [FilterOperator],
-    /// Whether it can be counted by value.
+    /// Whether its values can be counted as a facet.
     pub facet: bool,
     /// The column header of exports.
     pub header: &'static str,
@@ -154,10 +154,10 @@ const NONE: &[FilterOperator] = &[];
 pub const EVENT_TYPES: &[&str] = &["system", "data"];
 /// 事件级别.
 pub const LEVELS: &[&str] = &["normal", "warning", "incident"];
-/// CTS's own list of trace types.
+/// The trace types that CTS lists.
 pub const TRACE_TYPES: &[&str] =
     &["ApiCall", "ConsoleAction", "SystemAction", "ObsSDK", "ObsAPI", "Others"];
-/// The record formats that decoders exist for.
+/// The record formats that have decoders.
 pub const FORMATS: &[&str] =
     &["cts", "partner", "cloudtrail", "k8s", "gcp", "native", "otlp", "cloudevents", "ecs"];
 
@@ -206,25 +206,25 @@ fields! {
 }
 
 impl Field {
-    /// How many fields there are.
+    /// The number of fields.
     pub const COUNT: usize = FIELDS.len();
 
-    /// This field's row of [`FIELDS`].
+    /// Returns this field's row of [`FIELDS`].
     pub fn def(self) -> &'static FieldDef {
         &FIELDS[self as usize]
     }
 
-    /// The native name.
+    /// Returns the native name.
     pub fn name(self) -> &'static str {
         self.def().name
     }
 
-    /// The field of a native name.
+    /// Returns the field with a native name.
     pub fn from_name(name: &str) -> Option<Self> {
         FIELDS.iter().find(|def| def.name == name).map(|def| def.field)
     }
 
-    /// The fields whose values are kept as text (free or of a list).
+    /// Returns the fields whose values are stored as text (free or in a list).
     pub fn texts() -> impl Iterator<Item = Self> {
         FIELDS.iter().filter(|def| def.is_text()).map(|def| def.field)
     }
@@ -237,20 +237,20 @@ impl fmt::Display for Field {
 }
 
 impl FieldDef {
-    /// Whether the value is one text, other than the tenant and the record itself.
+    /// Returns whether the value is a single text; the tenant and the record itself do not count.
     pub fn is_text(&self) -> bool {
         matches!(self.kind, FieldKind::Text | FieldKind::Enum(_))
             && !matches!(self.field, Field::Tenant | Field::Original)
     }
 
-    /// Whether the column keeps dictionary codes: few distinct values, so codes are cheaper than
-    /// texts.
+    /// Returns whether the column keeps dictionary codes: with few distinct values, codes are
+    /// cheaper than texts.
     pub fn is_dictionary(&self) -> bool {
         matches!(self.kind, FieldKind::Text | FieldKind::Enum(_))
             && matches!(self.index, IndexKind::Term | IndexKind::Rows)
     }
 
-    /// Whether every event has a value.
+    /// Returns whether every event has a value.
     pub fn is_required(&self) -> bool {
         use Field::{
             Format, IngestTime, Original, RelatedIds, Seq, Tenant, Time, TimeSuspect, TraceId,
@@ -269,8 +269,8 @@ impl FieldDef {
         )
     }
 
-    /// The type of the column in Arrow. Times are microseconds because Delta Lake knows no other
-    /// unit.
+    /// Returns the Arrow type of the column. Times are microseconds because Delta Lake supports no
+    /// other unit.
     pub fn arrow_type(&self) -> DataType {
         match self.kind {
             FieldKind::Text | FieldKind::Enum(_) if self.is_dictionary() => {

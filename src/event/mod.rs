@@ -1,8 +1,8 @@
 //! The event: typed columns that people filter by, and the record as it was received.
 //!
-//! An [`Event`] is what a decoder makes of one record. What makes two events different is their
-//! tenant, their trace id and the bytes of their record; what orders them is [`EventKey`]: newest
-//! first, and among equal times the one accepted last first.
+//! A decoder turns one record into an [`Event`]. Two events are different if their tenant, their
+//! trace id or the bytes of their record differ. [`EventKey`] orders them: newest first, and among
+//! equal times the one accepted last first.
 
 mod amount;
 mod columns;
@@ -28,21 +28,21 @@ use std::collections::HashSet;
 /// One audit event.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Event {
-    /// The owner.
+    /// The tenant that owns the event.
     pub tenant: Box<str>,
-    /// The place in the order of acceptance, gap-free within a store; 0 until accepted.
+    /// The sequence number of acceptance, gap-free within a store; 0 until accepted.
     pub seq: u64,
-    /// When it happened; the ingest time if the record claims an absurd one.
+    /// When the event happened; the ingest time if the record claims an absurd one.
     pub time: Timestamp,
     /// When the producer recorded it.
     pub record_time: Option<Timestamp>,
-    /// When we accepted it.
+    /// When this store accepted it.
     pub ingest_time: Timestamp,
-    /// The record claims an absurd time, so it is filed under its ingest time.
+    /// Whether the record claims an absurd time, so that the event is filed under its ingest time.
     pub time_suspect: bool,
     /// Whether the operation only read.
     pub read_only: Option<bool>,
-    /// Every id the record names, as `kind:id`, in the order met, without repeats.
+    /// Every id that the record names, as `kind:id`, in order of appearance, without repeats.
     pub related_ids: Vec<Box<str>>,
     /// The amount of money the operation moved.
     pub amount: Option<Amount>,
@@ -51,22 +51,22 @@ pub struct Event {
     texts: [Option<Box<str>>; Field::COUNT],
 }
 
-/// What an allocation costs beside its bytes, about.
+/// Roughly what an allocation costs in addition to its bytes.
 const ALLOCATION_BYTES: usize = 8;
-/// What an accepted event costs beside itself until it is in a segment: its place in the buffer,
-/// and among the known ids.
+/// What an accepted event costs in addition to itself until it is in a segment: its entry in the
+/// buffer and its entry among the known ids.
 const HELD_BYTES: usize = 200;
 
 /// A borrowed value of one field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
-    /// The record has none.
+    /// The record has no value.
     Absent,
     /// Text.
     Text(&'a str),
     /// True or false.
     Bool(bool),
-    /// A moment.
+    /// A point in time.
     Time(Timestamp),
     /// A whole number.
     Integer(u64),
@@ -76,17 +76,17 @@ pub enum Value<'a> {
     List(List<'a>),
 }
 
-/// Several texts, wherever they are kept.
+/// Several texts, borrowed from an event or from a column.
 #[derive(Debug, Clone, Copy)]
 pub enum List<'a> {
-    /// Of an event.
+    /// The list of an event.
     Texts(&'a [Box<str>]),
-    /// The items of a column from one place up to another.
+    /// The items of a column from one index up to another.
     Items(&'a StringArray, usize, usize),
 }
 
 impl<'a> List<'a> {
-    /// The texts, in order.
+    /// Returns the texts, in order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let (texts, items) = match self {
             Self::Texts(texts) => (texts, None),
@@ -97,7 +97,7 @@ impl<'a> List<'a> {
         texts.iter().map(AsRef::as_ref).chain(items.into_iter().flatten())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(self) -> bool {
         match self {
             Self::Texts(texts) => texts.is_empty(),
@@ -118,23 +118,23 @@ impl Serialize for List<'_> {
     }
 }
 
-/// The place of an event in every list of its tenant: time, then seq.
+/// Where an event sorts in every list of its tenant: by time, then by seq.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey {
     /// Event time.
     pub time: Timestamp,
-    /// Accept order.
+    /// The sequence number of acceptance.
     pub seq: u64,
 }
 
 impl Event {
-    /// The text of a text field.
+    /// Returns the text of a text field.
     pub fn text(&self, field: Field) -> Option<&str> {
         self.texts[field as usize].as_deref()
     }
 
-    /// Sets a text field. An empty text is no value: real records write `""` where they mean
-    /// nothing.
+    /// Sets a text field. An empty text counts as absent, because real records write `""` where
+    /// they mean nothing.
     pub fn set(&mut self, field: Field, text: impl AsRef<str>) {
         debug_assert!(field.def().is_text(), "{field} is not a text field");
         let text = text.as_ref();
@@ -148,7 +148,7 @@ impl Event {
         }
     }
 
-    /// Adds a related id, once.
+    /// Adds a related id unless it is already there.
     pub fn relate(&mut self, kind: &str, id: impl AsRef<str>) {
         let id = id.as_ref();
         if id.is_empty() {
@@ -172,18 +172,18 @@ impl Event {
         }
     }
 
-    /// The trace id; every accepted event has one.
+    /// Returns the trace id; every accepted event has one.
     pub fn trace_id(&self) -> &str {
         self.text(Field::TraceId).unwrap_or_default()
     }
 
-    /// The place in the list.
+    /// Returns the key that orders the event in lists.
     pub fn key(&self) -> EventKey {
         EventKey { time: self.time, seq: self.seq }
     }
 
-    /// Bytes of memory that the event takes, about: a record of a few bytes takes as much as its
-    /// fields do.
+    /// Estimates the bytes of memory that the event takes. A record of a few bytes still takes as
+    /// much as its fields do.
     pub fn memory(&self) -> usize {
         let allocated = |text: &str| text.len() + ALLOCATION_BYTES;
         let texts: usize = self.texts.iter().flatten().map(|text| allocated(text)).sum();
@@ -197,8 +197,8 @@ impl Event {
             + HELD_BYTES
     }
 
-    /// Files the event as accepted at `now` under `seq`: an absurd time gives way to the ingest
-    /// time, and is flagged.
+    /// Files the event as accepted at `now` under `seq`. An absurd time is replaced by the ingest
+    /// time and flagged.
     pub fn accept(&mut self, seq: u64, now: Timestamp) {
         self.seq = seq;
         self.ingest_time = now;
@@ -208,7 +208,7 @@ impl Event {
         }
     }
 
-    /// The value of any field.
+    /// Returns the value of any field.
     pub fn value(&self, field: Field) -> Value<'_> {
         match field {
             Field::Tenant => Value::Text(&self.tenant),
@@ -225,8 +225,8 @@ impl Event {
         }
     }
 
-    /// The event as the native API writes it: every field that has a value, times in RFC 3339, the
-    /// amount as text.
+    /// Returns the event as the native API writes it: every field that has a value, times in RFC
+    /// 3339, the amount as text.
     pub fn to_json(&self, with_original: bool) -> Json {
         let mut object = Map::new();
         for def in FIELDS {
@@ -240,7 +240,7 @@ impl Event {
         Json::Object(object)
     }
 
-    /// One field as the native API writes it, if it has a value.
+    /// Returns one field as the native API writes it, if it has a value.
     pub fn field_json(&self, field: Field) -> Option<Json> {
         match self.value(field) {
             Value::Absent => None,
@@ -254,12 +254,12 @@ impl Event {
     }
 }
 
-/// The order of rows in a segment: tenant, then newest first, then accepted last first.
+/// Compares rows in segment order: by tenant, then newest first, then accepted last first.
 pub fn row_order(left: &Event, right: &Event) -> Ordering {
     left.tenant.cmp(&right.tenant).then_with(|| right.key().cmp(&left.key()))
 }
 
-/// The first `limit` characters of a text, for messages.
+/// Returns the first `limit` characters of a text, for messages.
 pub fn clip(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((at, _)) => format!("{}…", &text[..at]),
@@ -267,7 +267,7 @@ pub fn clip(text: &str, limit: usize) -> String {
     }
 }
 
-/// Lower-case hexadecimal.
+/// Encodes bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

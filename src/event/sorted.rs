@@ -1,5 +1,5 @@
-//! Several batches of events as one list in the order of rows, column by column: no event is made
-//! of them on the way.
+//! Merges several batches of events into one list in row order, column by column, without building
+//! events on the way.
 
 use super::columns::event_schema;
 use super::{FIELDS, Field, FieldDef};
@@ -14,18 +14,18 @@ use rayon::prelude::*;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// Where a row is: in which batch, and where in it.
+/// Where a row comes from: the batch, and the row in it.
 type RowPosition = (usize, usize);
 
-/// A column of codes over all batches: the values ascend, and each row's code is the place of its
+/// A column of codes over all batches. The values ascend, and the code of a row is the index of its
 /// value.
 struct CodedColumn {
     values: ArrayRef,
     codes: Vec<Option<i32>>,
 }
 
-/// The rows of these batches, which have all columns, in the order of rows ([`super::row_order`]),
-/// in batches of `size` rows.
+/// Sorts the rows of these batches, which must have all columns, into row order
+/// ([`super::row_order`]) and returns them in batches of `size` rows.
 ///
 /// # Errors
 /// Batches that are not of [`event_schema`].
@@ -39,7 +39,7 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
         .map(|def| def.is_dictionary().then(|| CodedColumn::of(batches, def)).transpose())
         .collect::<Result<_>>()?;
     let order = order(batches, coded[Field::Tenant as usize].as_ref())?;
-    // The first row of each batch, counted over all.
+    // The first row of each batch, numbered across all batches.
     let starts: Vec<usize> = batches
         .iter()
         .scan(0, |next, batch| {
@@ -66,7 +66,7 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
     order.par_chunks(size.max(1)).map(chunk).collect()
 }
 
-/// The rows of all batches in the order of rows.
+/// Returns the rows of all batches in row order.
 fn order(batches: &[RecordBatch], tenants: Option<&CodedColumn>) -> Result<Vec<RowPosition>> {
     let tenants = tenants.ok_or_else(|| Error::internal("tenants have no codes"))?;
     let mut keys = Vec::with_capacity(tenants.codes.len());
@@ -105,7 +105,7 @@ impl CodedColumn {
                 .and_then(|array| Some((array.keys(), array.values().as_string_opt::<i32>()?)));
             let (keys, values) = typed
                 .ok_or_else(|| Error::corrupt(format!("column {} has no dictionary", def.name)))?;
-            // A dictionary may name values that no row of the batch has: they get no number.
+            // A dictionary may hold values that no row of the batch uses: they get no number.
             let mut known: Vec<Option<i32>> = vec![None; values.len()];
             for key in keys {
                 codes.push(key.map(|key| {

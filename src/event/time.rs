@@ -1,38 +1,39 @@
-//! Moments in UTC milliseconds, and every way real records write them.
+//! Timestamps in UTC milliseconds, and every form in which real records write them.
 
 use crate::error::{Error, Result};
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use std::fmt;
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
-/// How long before an event may lie and still be filed under its own date: 2000-01-01T00:00:00Z.
+/// The earliest time at which an event is still filed under its own date: 2000-01-01T00:00:00Z.
 pub const EARLIEST_PLAUSIBLE: Timestamp = Timestamp(946_684_800_000);
-/// How far ahead of its acceptance an event may lie and still be filed under its own date: one day.
+/// How far after its acceptance an event may claim to be and still be filed under its own date: one
+/// day.
 pub const AHEAD_MAX_MS: i64 = 86_400_000;
-/// Milliseconds of a day.
+/// Milliseconds in a day.
 pub const DAY_MS: i64 = 86_400_000;
 
 impl Timestamp {
-    /// The moment `millis` after the epoch.
+    /// Creates the timestamp `millis` after the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// True when an event of this time, accepted at `now`, cannot be filed under it: before 2000 or
-    /// more than a day ahead.
+    /// Returns whether an event of this time, accepted at `now`, cannot be filed under it: before
+    /// 2000 or more than a day ahead.
     pub fn is_suspect(self, now: Timestamp) -> bool {
         self < EARLIEST_PLAUSIBLE || self.0 > now.0.saturating_add(AHEAD_MAX_MS)
     }
 
-    /// The UTC date as `YYYY-MM-DD`, the partition value.
+    /// Returns the UTC date as `YYYY-MM-DD`, the partition value.
     pub fn date(self) -> String {
         let days = self.0.div_euclid(DAY_MS);
         match NaiveDate::from_epoch_days(days as i32) {
@@ -41,8 +42,8 @@ impl Timestamp {
         }
     }
 
-    /// Reads a number of seconds, milliseconds, microseconds or nanoseconds; the unit is told by
-    /// the size.
+    /// Parses a number of seconds, milliseconds, microseconds or nanoseconds; its size tells the
+    /// unit.
     ///
     /// Ten digits are seconds, thirteen milliseconds, sixteen microseconds, nineteen nanoseconds:
     /// real CTS records hold three of the four.
@@ -56,7 +57,7 @@ impl Timestamp {
         })
     }
 
-    /// Reads any form of time that records use: a number as text, RFC 3339, or one of the three
+    /// Parses every form of time that records use: a number as text, RFC 3339, or one of the three
     /// `GMT+08:00` texts.
     ///
     /// A text without a zone is taken as UTC.
@@ -67,7 +68,7 @@ impl Timestamp {
         Self::parse_in(text, FixedOffset::east_opt(0).expect("zero is a valid offset"))
     }
 
-    /// As [`Timestamp::parse`], with the zone that a text without one is written in.
+    /// Parses like [`Timestamp::parse`], with the zone in which a text without a zone is written.
     ///
     /// # Errors
     /// Text in none of these forms.
@@ -103,7 +104,7 @@ impl Timestamp {
         Err(unreadable(text))
     }
 
-    /// As a chrono value, for calendars; `None` beyond the years chrono knows.
+    /// Converts to a chrono value, for calendars; `None` beyond the years that chrono supports.
     pub fn to_chrono(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }
@@ -132,13 +133,13 @@ fn in_zone(naive: NaiveDateTime, zone: FixedOffset) -> Option<Timestamp> {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with milliseconds; years outside 0 to 9999 as a plain number of
+    /// Writes RFC 3339 in UTC with milliseconds; years outside 0 to 9999 as a plain number of
     /// milliseconds.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_chrono() {
             Some(moment) if (0..=9999).contains(&moment.year()) => {
-                // By hand, because an answer may hold thousands: a format that is read anew costs
-                // several times as much.
+                // Formatted by hand, because an answer may hold thousands: chrono parses its format
+                // string each time, which costs several times as much.
                 let mut text = *b"0000-00-00T00:00:00.000Z";
                 let mut put = |place: usize, digits: usize, mut number: u32| {
                     for place in (place..place + digits).rev() {

@@ -6,7 +6,7 @@ use super::tenant::Tenant;
 use super::text::{push_amount, push_hex_id, push_int, push_long_decimal, push_uuid_of};
 use super::vocabulary::{Effect, RequestShape, ResourceKind};
 
-/// What is acted on, and the circumstances that texts about it are made from.
+/// The resource of an operation, and the circumstances that its texts mention.
 #[derive(Debug)]
 pub(super) struct EventSubject<'a> {
     pub(super) tenant: &'a Tenant,
@@ -91,7 +91,7 @@ pub(super) fn breakdown(dice: &mut Dice) -> &'static Failure {
     &BREAKDOWNS[dice.low(BREAKDOWNS.len() as u32) as usize]
 }
 
-/// Appends the response's text, between the quotes, of an operation that failed.
+/// Appends the response text of a failed operation, between the quotes.
 pub(super) fn push_failure(service: &str, failure: &Failure, out: &mut String) {
     for piece in [
         r#"{\"error_code\":\""#,
@@ -111,7 +111,7 @@ impl EventSubject<'_> {
     pub(super) fn push_id(&self, out: &mut String) {
         match self.kind.shape {
             RequestShape::Identity | RequestShape::Account => push_hex_id(out, self.key),
-            // A bucket has no id but its name.
+            // The name of a bucket is its only id.
             RequestShape::Bucket => self.push_name(out),
             RequestShape::Money => {
                 out.push_str("CS");
@@ -129,7 +129,7 @@ impl EventSubject<'_> {
         push_int(out, self.key % 10_000);
     }
 
-    /// Appends the request's text, between the quotes.
+    /// Appends the request text, between the quotes.
     pub(super) fn push_request(&self, dice: &mut Dice, out: &mut String) {
         match self.effect {
             Effect::Create => self.push_creation(dice, out),
@@ -154,7 +154,7 @@ impl EventSubject<'_> {
         }
     }
 
-    /// Appends the response's text, between the quotes, of an operation that succeeded.
+    /// Appends the response text of a successful operation, between the quotes.
     pub(super) fn push_success(&self, dice: &mut Dice, out: &mut String) {
         match (self.effect, self.kind.shape) {
             (
@@ -195,7 +195,7 @@ impl EventSubject<'_> {
         out.push_str("}}");
     }
 
-    /// Appends the members that only this shape has, each with a comma after it.
+    /// Appends the members that only this shape has, each followed by a comma.
     fn push_details(&self, dice: &mut Dice, out: &mut String) {
         match self.kind.shape {
             RequestShape::Server => {
@@ -254,7 +254,7 @@ impl EventSubject<'_> {
     }
 }
 
-/// Appends a member whose value is a text, with a comma after it.
+/// Appends a member whose value is a text, followed by a comma.
 fn push_member(out: &mut String, name: &str, value: &str) {
     for piece in [r#"\""#, name, r#"\":\""#, value, r#"\","#] {
         out.push_str(piece);

@@ -58,16 +58,16 @@ use tenant::Tenant;
 use text::Stamp;
 use vocabulary::OperationCatalog;
 
-/// Seed of a [`Plan`] that names none.
+/// The default seed of a [`Plan`].
 const SEED_DEFAULT: u64 = 1;
-/// Tenants of a [`Plan`] that names none.
+/// The default number of tenants of a [`Plan`].
 const TENANTS_DEFAULT: u32 = 200;
-/// Days of a [`Plan`] that names none.
+/// The default number of days of a [`Plan`].
 const DAYS_DEFAULT: u32 = 120;
-/// Where the default period ends: 2026-06-30T00:00:00Z.
+/// The end of the default period: 2026-06-30T00:00:00Z.
 const END_DEFAULT_MS: i64 = 1_782_777_600_000;
 const DAY_MS: i64 = 86_400_000;
-/// More tenants than this are not made: their tables would not fit into the memory of a small
+/// The maximum number of tenants: the tables of more would not fit into the memory of a small
 /// machine.
 const TENANTS_MAX: u32 = 100_000;
 /// Chance, in ten thousandths, that a record opens a step of a partner flow; with what follows an
@@ -110,7 +110,7 @@ impl Default for Plan {
 /// Writes `plan.events` records as NDJSON: the same plan always gives the same bytes.
 ///
 /// # Errors
-/// Only those of `out`; what was written until then is a prefix of the stream.
+/// Only the errors of `out`; what was written until then is a prefix of the stream.
 pub fn generate(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     let mut generator = Generator::new(plan);
     let mut chunk = String::with_capacity(CHUNK_BYTES + 8 * 1024);
@@ -124,7 +124,7 @@ pub fn generate(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     out.write_all(chunk.as_bytes())
 }
 
-/// Gives the records of a [`Plan`] one by one, without a copy: for benches and tests.
+/// Iterates over the records of a [`Plan`] without copying them, for benches and tests.
 #[derive(Debug)]
 pub struct Generator {
     dice: Dice,
@@ -135,9 +135,9 @@ pub struct Generator {
     tenants: Vec<Tenant>,
     tenant_pick: Weighted,
     vocabulary: OperationCatalog,
-    /// One per tenant, made at the tenant's first partner step.
+    /// One book per tenant, created at the tenant's first partner step.
     books: Vec<Option<Box<Book>>>,
-    /// What still has to follow an unbind, oldest first: the tenant's place and the step.
+    /// The steps that must still follow an unbind, oldest first: the tenant's index and the step.
     pending: VecDeque<(usize, FlowStep)>,
     stamp: Stamp,
     current: usize,
@@ -152,7 +152,7 @@ struct RecordContext {
 }
 
 impl Generator {
-    /// A generator at the start of `plan`.
+    /// Creates a generator at the start of `plan`.
     pub fn new(plan: &Plan) -> Self {
         let count = plan.tenants.clamp(1, TENANTS_MAX);
         let vocabulary = OperationCatalog::new();
@@ -173,7 +173,8 @@ impl Generator {
         }
     }
 
-    /// Appends one record to `into`, without a newline; false, and nothing appended, at the end.
+    /// Appends one record to `into`, without a newline. At the end, returns false and appends
+    /// nothing.
     pub fn next_record(&mut self, into: &mut String) -> bool {
         let Some(moment) = self.slots.next(&mut self.dice) else { return false };
         let occasion = RecordContext { moment, id: unique_id(self.serial, self.id_salt) };
@@ -203,7 +204,7 @@ impl Generator {
         true
     }
 
-    /// The tenant (`project_id`) of the last record; of the largest tenant before the first.
+    /// Returns the tenant (`project_id`) of the last record; before the first, the largest tenant.
     pub fn tenant(&self) -> &str {
         &self.tenants[self.current].id
     }
@@ -229,8 +230,8 @@ impl Generator {
     }
 }
 
-/// The two halves of the id of record `serial`: unique, because the first 60 bits and 4 more are a
-/// permutation of the number.
+/// Returns the two halves of the id of record `serial`. They are unique, because the first 60 bits
+/// and 4 more are a permutation of the number.
 fn unique_id(serial: u64, salt: u64) -> (u64, u64) {
     let permuted = mix(serial.wrapping_add(salt));
     // A uuid keeps four bits of the first half for its version, so these four go to the second

@@ -12,7 +12,8 @@ use super::text::push_int;
 const YUAN: u64 = 100;
 /// Customers of each reseller.
 const CUSTOMERS_EACH: usize = 8;
-/// Living quotas and coupons of a tenant, at most: beyond that something is recalled first.
+/// The maximum number of live quotas and coupons of a tenant; beyond that something is recalled
+/// first.
 const QUOTAS_MAX: usize = 48;
 const COUPONS_MAX: usize = 160;
 /// The smallest face value; a quota with less left is used up.
@@ -101,7 +102,8 @@ impl Customer {
     }
 }
 
-/// A quota of coupons that a reseller may issue; amounts here and below are hundredths of a yuan.
+/// A quota of coupons that a reseller may issue; amounts here and below are in hundredths of a
+/// yuan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quota {
     pub(super) key: u64,
@@ -165,7 +167,7 @@ pub(super) struct Book {
     key: u64,
     made: u64,
     resellers: Vec<u64>,
-    /// [`CUSTOMERS_EACH`] of the first reseller, then of the second, and so on.
+    /// [`CUSTOMERS_EACH`] customers of the first reseller, then of the second, and so on.
     customers: Vec<Customer>,
     quotas: Vec<Quota>,
     coupons: Vec<Coupon>,
@@ -173,7 +175,7 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// The book of the tenant with this key, before anything happened.
+    /// Creates the book of the tenant with this key, before anything has happened.
     pub(super) fn new(key: u64) -> Self {
         let count = 4 + mix(key) % 9;
         let weights: Vec<_> = HAPPENINGS.iter().map(|(_, weight)| *weight).collect();
@@ -192,7 +194,7 @@ impl Book {
         book
     }
 
-    /// The next step, and what has to follow it later.
+    /// Returns the next step, and the steps that must follow it later.
     pub(super) fn next(&mut self, dice: &mut Dice) -> (FlowStep, Vec<FlowStep>) {
         let record = match HAPPENINGS[self.happenings.pick(dice)].0 {
             Happening::Grant => self.grant(dice),
@@ -238,7 +240,7 @@ impl Book {
         PartnerRecord::Quota { quota, grants: true, amount, failed }
     }
 
-    /// Takes back what is left of a quota, and rather of an old one.
+    /// Recalls what is left of a quota, preferably an old one.
     fn reclaim(&mut self, dice: &mut Dice) -> PartnerRecord {
         if self.quotas.is_empty() {
             return self.grant(dice);
@@ -284,8 +286,8 @@ impl Book {
         PartnerRecord::Coupon { coupon, operation: CouponOperation::Issue, failed }
     }
 
-    /// Takes back a coupon; what was issued by hand in error or bought back returns to its quota if
-    /// that still lives.
+    /// Recalls a coupon. If it was issued in error or bought back, its amount returns to its quota,
+    /// if that is still live.
     fn recall(&mut self, operation: CouponOperation, dice: &mut Dice) -> PartnerRecord {
         if self.coupons.is_empty() {
             return self.issue(dice);
@@ -316,7 +318,7 @@ impl Book {
         PartnerRecord::Adjust { customer: self.customers[self.customer(dice)], operation, amount }
     }
 
-    /// A customer with coupons leaves: first the trace, then the recall of each coupon, of the
+    /// Lets a customer with coupons leave: first the trace, then the recall of each coupon, of the
     /// balance, and of the budget.
     fn leave(&mut self, switches: bool, dice: &mut Dice) -> (FlowStep, Vec<FlowStep>) {
         let chosen = self.coupons[dice.below(self.coupons.len() as u32) as usize];
@@ -361,7 +363,7 @@ impl Book {
         dice.low(self.customers.len() as u32) as usize
     }
 
-    /// A key that nothing else in any book has.
+    /// Returns a key that nothing else in any book has.
     fn fresh(&mut self) -> u64 {
         self.made += 1;
         mix(self.key ^ (self.made << 8))

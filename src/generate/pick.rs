@@ -1,14 +1,14 @@
-//! Chance: one seeded stream of random numbers, and draws from weighted tables.
+//! Randomness: one seeded stream of random numbers, and draws from weighted tables.
 //!
-//! The draws are written here and not taken from `rand`, whose ways from bits to numbers may change
-//! between its versions: the same plan has to give the same bytes for as long as benches are
+//! The draws are written here instead of using `rand`, whose conversion of bits to numbers may
+//! change between versions: the same plan must produce the same bytes for as long as benches are
 //! compared.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// Scatters the bits of a number; a permutation, so different numbers stay different (the finalizer
-/// of splitmix64).
+/// Scatters the bits of a number. This is a permutation, so different numbers stay different (the
+/// finalizer of splitmix64).
 pub(super) fn mix(value: u64) -> u64 {
     let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,60 +21,60 @@ pub(super) fn mix(value: u64) -> u64 {
 pub(super) struct Dice(ChaCha8Rng);
 
 impl Dice {
-    /// The stream of `seed`.
+    /// Creates the stream of `seed`.
     pub(super) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub(super) fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
-    /// A number from 0 to `bound` - 1; 0 for a bound of 0.
+    /// Returns a number from 0 to `bound` - 1; 0 for a bound of 0.
     pub(super) fn below(&mut self, bound: u32) -> u32 {
         ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
     }
 
-    /// True in `per_ten_thousand` of 10,000 cases.
+    /// Returns true in `per_ten_thousand` of 10,000 cases.
     pub(super) fn chance(&mut self, per_ten_thousand: u32) -> bool {
         self.below(10_000) < per_ten_thousand
     }
 
-    /// A number from 0 to `bound` - 1 that is small more often than not: half of all draws fall
-    /// into the first tenth or so.
+    /// Returns a number from 0 to `bound` - 1 that is small more often than not: half of all draws
+    /// fall into the first tenth or so.
     pub(super) fn low(&mut self, bound: u32) -> u32 {
         let near = self.below(bound);
         let nearer = self.below(near + 1);
         self.below(nearer + 1)
     }
 
-    /// One of `choices`, each as likely as the others.
+    /// Returns one of `choices`, each with equal probability.
     pub(super) fn one<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len() as u32) as usize]
     }
 
-    /// A fraction in [0, 1).
+    /// Returns a fraction in [0, 1).
     pub(super) fn fraction(&mut self) -> f64 {
         f64::from(self.0.next_u32()) / 4_294_967_296.0
     }
 }
 
-/// A table of weights that a place is drawn from in constant time (Vose's alias method, in whole
+/// A table of weights from which an index is drawn in constant time (Vose's alias method, in whole
 /// numbers).
 #[derive(Debug)]
 pub(super) struct Weighted {
-    /// Of each place: below which 32 bit number it stands for itself, and the place it stands for
-    /// otherwise.
+    /// For each index: the 32 bit number below which it stands for itself, and the index that it
+    /// stands for otherwise.
     cells: Vec<(u32, u32)>,
 }
 
 impl Weighted {
-    /// A table of these weights, of which at least one is not 0.
+    /// Builds a table of these weights, at least one of which is not 0.
     pub(super) fn new(weights: &[u64]) -> Self {
         let count = weights.len() as u128;
         let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-        // Scaled so that the mean is `total`: a place with more than that gives some away to one
+        // Scaled so that the mean is `total`: an index with more than that gives some away to one
         // with less.
         let mut scaled: Vec<u128> =
             weights.iter().map(|weight| u128::from(*weight) * count).collect();
@@ -92,18 +92,18 @@ impl Weighted {
         Self { cells }
     }
 
-    /// A table of `count` places whose weights fall with their rank: 1 / rank ^ (`exponent` /
-    /// 1000).
+    /// Builds a table of `count` indexes whose weights fall with their rank: 1 / rank ^ (`exponent`
+    /// / 1000).
     pub(super) fn zipf(count: usize, exponent: u32) -> Self {
         let power = -f64::from(exponent) / 1000.0;
         // Rounded to whole numbers, so that the last bit of `powf`, which differs between systems,
-        // has no say.
+        // does not matter.
         let weights: Vec<_> =
             (1..=count).map(|rank| ((rank as f64).powf(power) * 1e9) as u64 + 1).collect();
         Self::new(&weights)
     }
 
-    /// Draws a place.
+    /// Draws an index.
     pub(super) fn pick(&self, dice: &mut Dice) -> usize {
         let bits = dice.bits();
         let place = (((bits >> 32) * self.cells.len() as u64) >> 32) as usize;

@@ -1,13 +1,14 @@
-//! When: spreads the records over the period, more of them when people in Shanghai are at work.
+//! The times of records: spreads them over the period, with more of them when people in Shanghai
+//! are at work.
 
 use super::pick::{Dice, mix};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Shanghai is eight hours ahead of UTC, all year.
 const SHANGHAI_HOURS: i64 = 8;
-/// A period of a hundred years is the longest.
+/// The longest period is a hundred years.
 const DAYS_MAX: u32 = 36_500;
-/// A period starts between the years 1 and 9800, which every calendar on the way can write.
+/// A period starts between the years 1 and 9800, which every calendar involved can write.
 const START_MIN_MS: i64 = -62_135_596_800_000;
 const START_MAX_MS: i64 = 247_091_212_800_000;
 /// Chance, in ten thousandths, that a record is late.
@@ -34,20 +35,20 @@ pub(super) struct Moment {
     pub(super) recorded: i64,
 }
 
-/// The moments of all records, in the order of their arrival.
+/// The times of all records, in order of arrival.
 #[derive(Debug)]
 pub(super) struct Slots {
     start: i64,
     end: i64,
     events: u64,
     given: u64,
-    /// Load of the period until the end of each hour.
+    /// The load of the period up to the end of each hour.
     until: Vec<u64>,
     hour: usize,
 }
 
 impl Slots {
-    /// The moments of `events` records in `days` days from `start` on.
+    /// Creates the times of `events` records in `days` days from `start` on.
     pub(super) fn new(events: u64, start: i64, days: u32, seed: u64) -> Self {
         let start = start.clamp(START_MIN_MS, START_MAX_MS);
         let hours = i64::from(days.clamp(1, DAYS_MAX)) * 24;
@@ -61,14 +62,14 @@ impl Slots {
         Self { start, end: start + hours * HOUR_MS, events, given: 0, until, hour: 0 }
     }
 
-    /// The next moment, or none after the last.
+    /// Returns the next times, or `None` after the last.
     pub(super) fn next(&mut self, dice: &mut Dice) -> Option<Moment> {
         if self.given == self.events {
             return None;
         }
         let total = self.until[self.until.len() - 1] as f64;
-        // Record n lies somewhere in the n-th of `events` equal parts of the load, so moments only
-        // go forward.
+        // Record n lies somewhere in the n-th of `events` equal parts of the load, so times only go
+        // forward.
         let place = (self.given as f64 + dice.fraction()) / self.events as f64 * total;
         self.given += 1;
         while self.hour + 1 < self.until.len() && self.until[self.hour] as f64 <= place {
@@ -86,7 +87,8 @@ impl Slots {
     }
 }
 
-/// The load of the hour that begins at `start`: its hour of the week, and how busy that day is.
+/// Returns the load of the hour that begins at `start`: its hour of the week, and how busy that day
+/// is.
 fn load(start: i64, seed: u64) -> u64 {
     let hours = start.div_euclid(HOUR_MS) + SHANGHAI_HOURS;
     let day = hours.div_euclid(24);

@@ -1,7 +1,7 @@
-//! Who: tenants, their operators, and the resources they have at the moment.
+//! The actors: tenants, their operators, and the resources they currently have.
 //!
-//! Nothing about a resource is kept but its number: its id and names are derived from that, so a
-//! long stream needs little memory.
+//! Only the number of a resource is stored. Its id and names are derived from that, so a long
+//! stream needs little memory.
 
 use super::pick::{Dice, Weighted, mix};
 use super::text::{push_hex_id, push_int, push_key_id, push_uuid_of};
@@ -40,13 +40,13 @@ const FEDERATED: &[&str] = &["张伟", "王芳", "李娜", "刘洋", "陈静", "
 const SERVICES: &[&str] = &["svc-terraform", "svc-cicd", "svc-backup"];
 const IP_BLOCKS: &[&str] = &["119.3.", "121.36.", "124.71.", "114.115.", "139.9.", "203.0."];
 
-/// Operators before this place are programs, and one cloud service just before it; from here on
-/// they are persons.
+/// Operators below this index are programs, and the one just before it is a cloud service; from
+/// here on they are people.
 const FIRST_PERSON: u32 = 4;
-/// People of a tenant who deal with money, partners and customers, at most.
+/// The maximum number of a tenant's people who deal with money, partners and customers.
 const OFFICERS_MAX: usize = 6;
 
-/// How an operator reaches the cloud; it decides the trace type.
+/// How an operator accesses the cloud; this determines the trace type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OperatorAccess {
     /// A program with a permanent key.
@@ -57,17 +57,17 @@ pub(super) enum OperatorAccess {
     Service,
 }
 
-/// One who acts.
+/// A user, program or service that acts for a tenant.
 #[derive(Debug)]
 pub(super) struct Actor {
     pub(super) access: OperatorAccess,
     pub(super) name: String,
     /// The user's id, 32 hexadecimal digits.
     pub(super) id: String,
-    /// The trace's `user` member up to the value of `access_key_id`: it is the same every time.
+    /// The trace's `user` member up to the value of `access_key_id`, which is always the same.
     pub(super) user: String,
     pub(super) key: u64,
-    /// Addresses it comes from, the usual one first.
+    /// The addresses it comes from, the usual one first.
     pub(super) ips: [String; 3],
 }
 
@@ -85,20 +85,19 @@ pub(super) struct Tenant {
     pub(super) id: String,
     pub(super) key: u64,
     pub(super) region: &'static str,
-    /// Name of the account.
+    /// The name of the account.
     pub(super) domain: String,
     operators: Vec<Actor>,
     operator_pick: Weighted,
     /// Enterprise projects besides "0".
     projects: [String; 3],
     pools: Vec<ResourcePool>,
-    /// Resources of one kind, at most.
+    /// The maximum number of resources of one kind.
     pool_max: usize,
 }
 
 impl Tenant {
-    /// The tenant that comes at `rank` by size, the largest being 0, with resources of `kinds`
-    /// kinds.
+    /// Creates the tenant at `rank` by size, the largest being 0, with resources of `kinds` kinds.
     pub(super) fn new(seed: u64, rank: u32, kinds: usize) -> Self {
         let key = mix(mix(seed) ^ u64::from(rank));
         let company = COMPANIES[(key % COMPANIES.len() as u64) as usize];
@@ -121,39 +120,39 @@ impl Tenant {
         }
     }
 
-    /// One of the operators; a few programs act most.
+    /// Returns one of the operators; a few programs act most.
     pub(super) fn operator(&self, dice: &mut Dice) -> &Actor {
         &self.operators[self.operator_pick.pick(dice)]
     }
 
-    /// One of the few people who deal with money, partners and customers.
+    /// Returns one of the few people who deal with money, partners and customers.
     pub(super) fn person(&self, dice: &mut Dice) -> &Actor {
         let people = self.officers();
         &people[dice.low(people.len() as u32) as usize]
     }
 
-    /// The people who deal with money, partners and customers: at least one.
+    /// Returns the people who deal with money, partners and customers: at least one.
     pub(super) fn officers(&self) -> &[Actor] {
         let last = self.operators.len().min(FIRST_PERSON as usize + OFFICERS_MAX);
         &self.operators[FIRST_PERSON as usize..last]
     }
 
-    /// An enterprise project id, mostly "0".
+    /// Returns an enterprise project id, mostly "0".
     pub(super) fn project(&self, dice: &mut Dice) -> &str {
         if dice.chance(DEFAULT_PROJECT_CHANCE) { "0" } else { &self.projects[dice.low(3) as usize] }
     }
 
-    /// The key that everything about resource `number` of `kind` is derived from.
+    /// Returns the key from which everything about resource `number` of `kind` is derived.
     pub(super) fn resource_key(&self, kind: usize, number: u32) -> u64 {
         mix(self.key ^ ((kind as u64) << 40) ^ (u64::from(number) + 1))
     }
 
-    /// A new resource of `kind`.
+    /// Creates a new resource of `kind`.
     pub(super) fn create(&mut self, kind: usize, dice: &mut Dice) -> u32 {
         let most = self.pool_max;
         let pool = self.pool(kind);
         if pool.living.len() >= most {
-            // One that nobody touches any more makes room.
+            // One that nobody uses any more makes room.
             let forgotten = dice.below(pool.living.len() as u32) as usize;
             pool.living.swap_remove(forgotten);
         }
@@ -163,18 +162,19 @@ impl Tenant {
         number
     }
 
-    /// A resource of `kind` that lives; some are used far more than others.
+    /// Returns a live resource of `kind`; some are used far more than others.
     pub(super) fn existing(&mut self, kind: usize, dice: &mut Dice) -> u32 {
         let pool = self.pool(kind);
         pool.living[dice.low(pool.living.len() as u32) as usize]
     }
 
-    /// Takes away a resource of `kind`, rather a young one: what has long been in use stays in use.
+    /// Removes a resource of `kind`, preferably a young one: what has long been in use stays in
+    /// use.
     pub(super) fn delete(&mut self, kind: usize, dice: &mut Dice) -> u32 {
         let pool = self.pool(kind);
         let count = pool.living.len() as u32;
         if count <= 2 {
-            // The last ones are kept; what goes is one from before our time.
+            // The last ones are kept; one from before the start of the stream is removed instead.
             pool.created += 1;
             return pool.created - 1;
         }
@@ -185,7 +185,7 @@ impl Tenant {
         let initial = (self.pool_max / 32).max(4) as u32;
         let pool = &mut self.pools[kind];
         if pool.created == 0 {
-            // A tenant did not begin with the stream: it has resources already.
+            // A tenant existed before the stream began: it has resources already.
             pool.living.extend(0..initial);
             pool.created = initial;
         }
@@ -221,7 +221,7 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
             (OperatorAccess::Person, name, "User", urn)
         }
     };
-    // The account's own user; CTS writes this boolean as a text.
+    // The account's own user; CTS writes this boolean as a string.
     let root = if place == FIRST_PERSON { r#""principal_is_root_user":"true","# } else { "" };
     let account = format!(r#""domain":{{"id":"{account}","name":"{domain}"}}"#);
     let user = format!(
@@ -230,8 +230,8 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
     Actor { access, name, id, user, key, ips: addresses(tenant, key) }
 }
 
-/// The office's address first, which all of a tenant's people share with their neighbours, then two
-/// of one's own.
+/// Returns the office's address first, which all people of a tenant share with their neighbours,
+/// and then two of the person's own.
 fn addresses(tenant: u64, key: u64) -> [String; 3] {
     let office = made(|out| {
         push_block(out, tenant);
@@ -264,8 +264,8 @@ fn push_block(out: &mut String, key: u64) {
 }
 
 impl Actor {
-    /// Appends the id of the key used: a program's is permanent, a session in the console has its
-    /// own for the day.
+    /// Appends the id of the key used: a program's is permanent, a console session has its own for
+    /// the day.
     pub(super) fn push_access_key(&self, day: i64, out: &mut String) {
         match self.access {
             OperatorAccess::Program => {

@@ -81,7 +81,7 @@ pub(super) fn push_key_id(out: &mut String, key: u64) {
     push_ascii(out, &letters);
 }
 
-/// Writes moments as `2026-06-30T00:00:00Z`, and remembers the last day written, because the next
+/// Writes times as `2026-06-30T00:00:00Z`, and remembers the last day written, because the next
 /// is nearly always the same.
 #[derive(Debug, Default)]
 pub(super) struct Stamp {
@@ -90,7 +90,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Appends the moment, cut to the second.
+    /// Appends the time, cut to the second.
     pub(super) fn push(&mut self, out: &mut String, millis: i64) {
         let day = millis.div_euclid(DAY_MS);
         if self.day != Some(day) {

@@ -1,4 +1,4 @@
-//! CTS traces in the shape of 2024 and later.
+//! CTS traces in the form of 2024 and later.
 
 use super::RecordContext;
 use super::body::{self, EventSubject, Failure};
@@ -9,12 +9,12 @@ use super::text::{push_amount, push_hex_id, push_int, push_millis, push_uuid, pu
 use super::vocabulary::{Effect, OperationCatalog, RequestShape};
 
 const DAY_MS: i64 = 86_400_000;
-/// Out of 10,000 traces, those about data and not about management.
+/// Out of 10,000 traces, those about data rather than management.
 const DATA_CHANCE: u32 = 300;
 /// Out of 10,000 traces, those of level incident.
 const INCIDENT_CHANCE: u32 = 50;
-/// Out of 10,000 traces, those of level incident or warning; refused sign-ins add a few warnings
-/// more.
+/// Out of 10,000 traces, those of level incident or warning; refused sign-ins add a few more
+/// warnings.
 const FAILURE_CHANCE: u32 = 595;
 
 const AGENTS: &[&str] =
@@ -54,7 +54,8 @@ pub(super) fn write_any(
     let operation = kind.operation(dice);
     let failure = draw_failure(operation.effect, dice);
     let number = match operation.effect {
-        // What failed has changed nothing; a refused creation names what would have been.
+        // A failed operation changed nothing; a refused creation names the resource it would have
+        // created.
         Effect::Create if failure.is_none() => tenant.create(place, dice),
         Effect::Create => u32::MAX - dice.below(1 << 20),
         Effect::Delete if failure.is_none() => tenant.delete(place, dice),

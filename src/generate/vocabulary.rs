@@ -1,8 +1,8 @@
-//! What: the operations that traces name, by kind of resource.
+//! The operations that traces name, by kind of resource.
 //!
 //! The names come from `data/cts_vocab.tsv`, which is taken from the vendor's documents, and from
-//! [`CLOUD`], which adds the services that the file lacks and read-only names, and whose names are
-//! ours where no document gives one.
+//! [`CLOUD`], which adds services and read-only names that the file lacks. Where no document gives
+//! a name, the name is ours.
 
 use super::pick::{Dice, Weighted};
 
@@ -21,7 +21,7 @@ pub(super) enum Effect {
     FailedSession,
 }
 
-/// How a request of a service is built, and how its resources are called.
+/// How a service's requests are built, and how its resources are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestShape {
     Server,
@@ -38,9 +38,9 @@ pub(super) enum RequestShape {
 /// One operation.
 #[derive(Debug)]
 pub(super) struct ServiceOperation {
-    /// The members of a trace that are always the same, without a comma at either end.
+    /// The members of a trace that never change, without a comma at either end.
     pub(super) fixed: String,
-    /// The trace name with a capital: the operation id of the service's API.
+    /// The trace name with a capital letter: the operation id of the service's API.
     pub(super) operation_id: String,
     pub(super) effect: Effect,
 }
@@ -50,7 +50,7 @@ pub(super) struct ServiceOperation {
 pub(super) struct ResourceKind {
     pub(super) service: &'static str,
     pub(super) shape: RequestShape,
-    /// Beginnings of its resources' names.
+    /// The prefixes of its resources' names.
     pub(super) names: &'static [&'static str],
     operations: Vec<ServiceOperation>,
     operation_pick: Weighted,
@@ -63,8 +63,8 @@ pub(super) struct OperationCatalog {
     kind_pick: Weighted,
 }
 
-/// A service: its share of the traces (of all weights), the shape of its requests, beginnings of
-/// its resources' names.
+/// A service: its share of the traces (of all weights), the shape of its requests, and the prefixes
+/// of its resources' names.
 type Service = (&'static str, u64, RequestShape, &'static [&'static str]);
 
 const SERVICES: &[Service] = &[
@@ -197,11 +197,11 @@ const CLOUD: &[(&str, &str, &str)] = &[
     ("BillingCenter", "order", "listCustomerOrders showOrderDetail"),
 ];
 
-/// Never drawn alone: it is part of what happens when a customer leaves.
+/// Never drawn by itself: it is part of what happens when a customer leaves.
 const LEAVING: &str = "applyUnbindOrSwitchCooperation";
 
 impl OperationCatalog {
-    /// Reads the tables.
+    /// Parses the tables.
     pub(super) fn new() -> Self {
         let mut named: Vec<(&Service, &str, Vec<&str>)> = Vec::new();
         let documented =
@@ -231,13 +231,14 @@ impl OperationCatalog {
         Self { kinds, kind_pick: Weighted::new(&weights) }
     }
 
-    /// Draws a kind of resource: its place in `kinds`.
+    /// Draws a kind of resource and returns its index in `kinds`.
     pub(super) fn pick(&self, dice: &mut Dice) -> usize {
         self.kind_pick.pick(dice)
     }
 }
 
-/// A service's share is split between its kinds by how many operations each has.
+/// Returns the weight of a kind: a service's share is split between its kinds by how many
+/// operations each has.
 fn weight(named: &[(&Service, &str, Vec<&str>)], place: usize) -> u64 {
     let (service, _, names) = &named[place];
     let all: usize =
@@ -286,7 +287,8 @@ impl ServiceOperation {
         Self { fixed, operation_id, effect }
     }
 
-    /// Operations with the same effect share what that effect has of the kind's traces.
+    /// Returns the weight of the operation: operations with the same effect share that effect's
+    /// part of the kind's traces.
     fn weight(&self, all: &[Self]) -> u64 {
         let same = all.iter().filter(|other| other.effect == self.effect).count() as u64;
         let share = match self.effect {
@@ -313,7 +315,7 @@ fn effect(name: &str) -> Effect {
     } else if starts(&["create"]) && !starts(&["createOrUpdate"]) {
         Effect::Create
     } else if name == "deleteBucket" || (starts(&["delete"]) && !starts(&["deleteBucket"])) {
-        // The other deleteBucket… names take away a setting of a bucket that stays.
+        // The other deleteBucket… names remove a setting of a bucket that stays.
         Effect::Delete
     } else {
         Effect::Update

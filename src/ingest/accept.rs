@@ -1,4 +1,4 @@
-//! Decodes records into events, and seals accepted ones into segments.
+//! Decodes records into events, and builds segments from accepted events.
 
 use super::split::RECORD_BYTES_MAX;
 use crate::access::check_producer;
@@ -11,10 +11,10 @@ use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// A record as it came, and where.
+/// A record as it was received, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingRecord {
-    /// The line it began on, from 1.
+    /// The line on which it began, from 1.
     pub line: u64,
     /// Its bytes.
     pub bytes: Vec<u8>,
@@ -23,20 +23,20 @@ pub struct IncomingRecord {
 /// A record that could not be decoded, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// The tenant, where it is known.
+    /// The tenant, if it is known.
     pub tenant: Option<String>,
-    /// The line it began on.
+    /// The line on which it began.
     pub line: u64,
-    /// Why; records that were refused for the same reason share the text.
+    /// The reason; records that were refused for the same reason share the text.
     pub reason: Arc<str>,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// It decoded, and its trace id is that of another record.
+    /// Whether it decoded, but has the trace id of another record.
     pub conflict: bool,
 }
 
 impl Rejected {
-    /// A record whose trace id belongs to another record.
+    /// Creates the rejection of a record whose trace id belongs to another record.
     pub fn conflict(event: &Event, line: u64) -> Self {
         let shown = clip(event.trace_id(), 100);
         let reason = format!(
@@ -52,42 +52,42 @@ impl Rejected {
     }
 }
 
-/// Whose records they are.
+/// How the tenant of records is determined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantRule {
-    /// All of one tenant.
+    /// All records belong to one tenant.
     Is(String),
-    /// Each record names its own, at this path.
+    /// Each record names its own tenant, at this path.
     At(String),
 }
 
-/// What became of records.
+/// The outcome of decoding records.
 #[derive(Debug, Default)]
 pub struct DecodedBatch {
-    /// Those that decoded, in the order they came.
+    /// The events, in the order of their records.
     pub events: Vec<Event>,
-    /// The line that each event began on.
+    /// The line on which each event's record began.
     pub lines: Vec<u64>,
-    /// Those that did not.
+    /// The records that could not be decoded.
     pub rejected: Vec<Rejected>,
 }
 
 impl TenantRule {
-    /// Exactly one of a tenant and a path.
+    /// Builds the rule from a tenant or a path, exactly one of which must be given.
     ///
     /// # Errors
-    /// Neither or both, or a name that no tenant can have.
+    /// Neither or both, or a name that is not a valid tenant name.
     pub fn new(tenant: Option<&str>, tenant_from: Option<&str>) -> Result<Self> {
         match (tenant, tenant_from) {
             (Some(tenant), None) => Ok(Self::Is(check_producer(tenant)?.to_owned())),
             (None, Some("")) => Err(Error::parameter(
                 "tenant_from",
-                "names a path of the records, such as project_id",
+                "must name a path in the records, such as project_id",
             )),
             (None, Some(path)) => Ok(Self::At(path.to_owned())),
             (None, None) => Err(Error::parameter(
                 "tenant",
-                "say whose records they are: tenant, or tenant_from with a path such as project_id",
+                "name the tenant of the records: tenant, or tenant_from with a path such as project_id",
             )),
             (Some(_), Some(_)) => {
                 Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other"))
@@ -96,11 +96,11 @@ impl TenantRule {
     }
 }
 
-/// Records that are decoded before what became of them is sorted.
+/// How many records are decoded before the outcomes are separated.
 const DECODED_AT_A_TIME: usize = 16_384;
 
-/// Decodes records, on all cores, keeping their order. What `redactor` finds is replaced before
-/// anything else sees it.
+/// Decodes records on all cores, keeping their order. `redactor` replaces secrets before anything
+/// else sees the records.
 pub fn decode_records(
     records: Vec<IncomingRecord>,
     format: Option<Format>,
@@ -111,8 +111,8 @@ pub fn decode_records(
         (DecodedBatch::default(), HashSet::new());
     let mut records = records.into_iter();
     loop {
-        // What has room for an event takes that room for a refused record too: only so many are
-        // held at a time.
+        // An outcome takes the room of an event even if the record was refused, so only a limited
+        // number of outcomes is held at a time.
         let some: Vec<IncomingRecord> = records.by_ref().take(DECODED_AT_A_TIME).collect();
         if some.is_empty() {
             return batch;
@@ -167,7 +167,7 @@ fn decode_record(
     };
     outcome.map_err(|error| {
         let kept = redactor.redact_refused(&record.bytes);
-        // The reason may quote the record, so it is that of the bytes that are kept.
+        // The reason may quote the record, so it is computed from the bytes that are kept.
         let error = match unreadable_at {
             None if kept != bytes => decode_bytes(&kept, format, rule)
                 .err()
@@ -178,7 +178,8 @@ fn decode_record(
     })
 }
 
-/// Why a record was refused that is not JSON, when only what is masked of it may be seen.
+/// Returns the reason for refusing a record that is not JSON when only its masked form may be
+/// shown.
 fn unreadable(record: &[u8], at: usize) -> Error {
     if let Err(error) = check_size(record).and_then(|()| text_of(record).map(drop)) {
         return error;
@@ -236,12 +237,12 @@ fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Reje
     Rejected { tenant, line, reason: clip(&error.to_string(), 500).into(), bytes, conflict: false }
 }
 
-/// Makes segments of accepted events: one for each event date. `next_id` names them, and `put`
-/// takes the files of each as soon as they are made, so that those of thousands of dates are not in
-/// memory at once.
+/// Builds segments from accepted events, one per event date. `next_id` names each segment, and
+/// `put` takes its files as soon as they are built, so that the files of thousands of dates are not
+/// in memory at once.
 ///
 /// # Errors
-/// Those of `put`.
+/// The errors of `put`.
 pub fn seal(
     events: Vec<Arc<Event>>,
     form: SegmentOptions,

@@ -1,9 +1,9 @@
-//! Large batches beside the write-ahead log.
+//! Files for large batches, beside the write-ahead log.
 //!
-//! A batch of many records is written into a file of its own, durably, before it is numbered; the
-//! log then takes a few bytes that name the file. So the log's thread, for which every producer
-//! waits, writes no more for a large batch than for a small one, and a batch is accepted whole or
-//! not at all: by one frame.
+//! The records of a large batch are written durably into a file of its own before the batch gets
+//! its numbers; the log then stores only a few bytes that name the file. The log's thread, for
+//! which every producer waits, therefore writes no more for a large batch than for a small one, and
+//! one frame makes the whole batch accepted or none of it.
 
 use super::logged::encode_event;
 use crate::error::{Error, Result};
@@ -12,31 +12,31 @@ use crate::storage::{Store, paths};
 use std::collections::HashSet;
 use std::io::Write;
 
-/// The file of a large batch. Unless the log refers to it, it is removed when this is dropped.
+/// The file of a large batch. Dropping this value removes the file unless the log refers to it.
 #[derive(Debug)]
 pub struct Beside {
     store: Store,
     /// Its name.
     pub(super) name: String,
-    /// Its length, bytes.
+    /// Its length in bytes.
     pub(super) bytes: u64,
-    /// The checksum of all of it.
+    /// The checksum of its content.
     pub(super) crc32c: u32,
-    /// The events in it.
+    /// The number of events in it.
     pub(super) events: u32,
     kept: bool,
 }
 
 impl Beside {
-    /// Writes the records of events. When this returns, they are durable, and nothing refers to
-    /// them.
+    /// Writes the records of events. When this returns they are durable, but nothing refers to them
+    /// yet.
     ///
     /// # Errors
     /// A full or failing disk.
     pub fn write(store: &Store, now: Timestamp, events: &[Event]) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|cause| {
-            Error::internal(format!("the system gives no random bytes: {cause}"))
+            Error::internal(format!("the system provides no random bytes: {cause}"))
         })?;
         let name = ulid::Ulid::from_parts(
             now.millis().max(0).cast_unsigned(),
@@ -60,17 +60,18 @@ impl Beside {
         Ok(Self { store: store.clone(), name, bytes, crc32c, events, kept: false })
     }
 
-    /// The log refers to it: it stays until it is removed.
+    /// Marks the file as referred to by the log: it stays until it is removed.
     pub fn keep(&mut self) {
         self.kept = true;
     }
 
-    /// The log refers to it no more: its events are in segments, or were never durable.
+    /// Marks the file as no longer referred to: its events are in segments, or never became
+    /// durable.
     pub fn give_up(&mut self) {
         self.kept = false;
     }
 
-    /// The file that a frame of the log refers to, as a start finds it.
+    /// Returns the file that a frame of the log refers to, as found at startup.
     pub fn found(store: &Store, name: &str) -> Self {
         Self {
             store: store.clone(),
@@ -85,7 +86,7 @@ impl Beside {
     /// Removes files that the log does not refer to: their batches were never accepted.
     ///
     /// # Errors
-    /// A disk that fails.
+    /// A failing disk.
     pub fn remove_others(store: &Store, kept: &HashSet<&str>) -> Result<()> {
         for file in store.all_names(paths::BESIDE)? {
             let name = file.split('.').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Accepted events that are in no segment yet, in the order of a segment's rows, so that questions
-//! see both alike.
+//! Accepted events that are not in a segment yet, in a segment's row order, so that queries treat
+//! both alike.
 
 use crate::event::{Event, EventKey, Timestamp, row_order};
 use crate::storage::segment::{TenantRows, tenant_rows};
@@ -14,21 +14,21 @@ pub struct Buffered {
     bytes: usize,
 }
 
-/// The rows of a large batch, put in order before its events are numbered: whoever shows them has
-/// no time to sort.
+/// The row order of a large batch, computed before its events are numbered, because the code that
+/// publishes them has no time to sort.
 #[derive(Debug)]
 pub struct RowPlan {
-    /// The places of the events in the batch, in the order of rows.
+    /// The indexes of the events in the batch, in row order.
     order: Vec<u32>,
     tenants: Vec<TenantRows>,
     bytes: usize,
 }
 
 impl RowPlan {
-    /// The order of these events, which will be numbered in the order in which they are here.
+    /// Plans the order of these events, which will be numbered in their present order.
     pub fn of(events: &[Arc<Event>]) -> Self {
         let mut order: Vec<u32> = (0..events.len() as u32).collect();
-        // Among equal times the one that is numbered last comes first.
+        // Among equal times, the event numbered last comes first.
         order.sort_unstable_by(|left, right| {
             row_order(&events[*left as usize], &events[*right as usize])
                 .then_with(|| right.cmp(left))
@@ -44,14 +44,14 @@ impl RowPlan {
 }
 
 impl Buffered {
-    /// A part of events that have been numbered, in the order that was planned; their times must be
-    /// what they were.
+    /// Builds a part from events that have been numbered, in the planned order. Their times must
+    /// not have changed since.
     pub fn planned(events: &[Arc<Event>], plan: RowPlan) -> Self {
         let rows = plan.order.iter().map(|place| Arc::clone(&events[*place as usize])).collect();
         Self { rows, tenants: plan.tenants, bytes: plan.bytes }
     }
 
-    /// A part of these events.
+    /// Builds a part from these events.
     pub fn new(mut rows: Vec<Arc<Event>>) -> Self {
         rows.sort_unstable_by(|left, right| row_order(left, right));
         Self::sorted(rows)
@@ -62,7 +62,7 @@ impl Buffered {
         Self { tenants: tenant_rows(&rows), rows, bytes }
     }
 
-    /// Both parts as one.
+    /// Merges two parts into one.
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
         let mut rows = Vec::with_capacity(self.rows.len() + other.rows.len());
@@ -80,44 +80,44 @@ impl Buffered {
         Self::sorted(rows)
     }
 
-    /// The events, in the order of rows.
+    /// Returns the events, in row order.
     pub fn rows(&self) -> &[Arc<Event>] {
         &self.rows
     }
 
-    /// Bytes of the events' records.
+    /// Returns the bytes of the events' records.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The rows of each tenant, in the order of names.
+    /// Returns the row range of each tenant, in name order.
     pub fn tenants(&self) -> &[TenantRows] {
         &self.tenants
     }
 
-    /// The rows of a tenant.
+    /// Returns the row range of a tenant.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
         let place = self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
         self.tenants.get(place)
     }
 
-    /// The event in a row.
+    /// Returns the event in a row.
     pub fn event(&self, row: u32) -> &Event {
         &self.rows[row as usize]
     }
 
-    /// The place of a row in its tenant's list.
+    /// Returns the key by which the event in a row sorts in its tenant's list.
     pub fn key(&self, row: u32) -> EventKey {
         self.event(row).key()
     }
 
-    /// The time of a row.
+    /// Returns the time of a row.
     pub fn time(&self, row: u32) -> Timestamp {
         self.event(row).time
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
-    /// itself included or not.
+    /// Returns the first row of `range` (rows of one tenant) that sorts after `key`, or at it if
+    /// `key` itself is included.
     pub fn seek(&self, range: &Range<u32>, key: EventKey, inclusive: bool) -> u32 {
         let rows = &self.rows[range.start as usize..range.end as usize];
         let before = |event: &Arc<Event>| event.key() > key || (!inclusive && event.key() == key);

@@ -1,9 +1,9 @@
-//! Which events are known: the same trace id of the same tenant and time was accepted before.
+//! Duplicate detection: whether the same trace id of the same tenant and time was accepted before.
 //!
-//! The time that counts is the one that the record claims. An event whose time is absurd is filed
-//! under the time it came, and whether it was absurd depended on when that was; a record that comes
-//! again later is compared with what the first one claimed, so it is known however the clock has
-//! moved on since.
+//! The time that counts is the one that the record claims. An event with an absurd time is filed
+//! under the time it arrived, and whether a time is absurd depends on when that was. A record that
+//! arrives again later is compared with what the first one claimed, so it is recognized however far
+//! the clock has moved on.
 
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// Whether an event was here before.
+/// Whether an event was accepted before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DedupVerdict {
     /// It was not.
@@ -26,13 +26,13 @@ pub enum DedupVerdict {
     Duplicate,
 }
 
-/// Which of the events, decoded and not accepted yet, are known: the same trace id of the same
-/// tenant and time came earlier in the batch, is among the `unsealed`, or lies in a segment.
+/// Decides which of the events, decoded but not accepted yet, are known: an event with the same
+/// trace id, tenant and time comes earlier in the batch, is `unsealed`, or lies in a segment.
 ///
-/// The same event has the same time, so only segments that cover it are asked, and of those only
-/// rows of that very moment are read. Events that were filed under the time they came are looked
-/// for in every segment that has such events. The work is of the size of the batch and of the rows
-/// that share a trace id with it, not of their product.
+/// The same event has the same time, so only segments that cover it are searched, and in those only
+/// rows of that very millisecond are read. Events that were filed under their time of arrival are
+/// searched in every segment that has such events. The work grows with the size of the batch plus
+/// the rows that share a trace id with it, not with their product.
 ///
 /// # Errors
 /// A segment that cannot be read.
@@ -42,7 +42,7 @@ pub fn known_events(
     segments: &[Arc<Segment>],
 ) -> Result<Vec<DedupVerdict>> {
     let mut known = vec![DedupVerdict::New; events.len()];
-    // Keyed by chance, so that nobody can choose trace ids that fall together.
+    // Hashes are keyed at random, so that nobody can choose trace ids that collide.
     let mut seen: HashMap<(&str, &str, Timestamp), usize> = HashMap::with_capacity(events.len());
     for (place, event) in events.iter().enumerate() {
         let first = *seen.entry((&event.tenant, event.trace_id(), event.time)).or_insert(place);
@@ -55,7 +55,8 @@ pub fn known_events(
     }
     let asked = asked(events);
     let ask = |segment: &Arc<Segment>| known_in(segment, events, &asked);
-    // A few events are told here: they would wait for threads that are busy with many.
+    // A few events are compared right here: on the shared threads they would wait behind large
+    // batches.
     let found: Vec<Vec<(usize, DedupVerdict)>> = if events.len() <= FEW {
         segments.iter().map(ask).collect::<Result<_>>()
     } else {
@@ -65,23 +66,23 @@ pub fn known_events(
     Ok(known)
 }
 
-/// What an event is to one with the same trace id and time that has this record.
+/// Compares an event with one of the same trace id and time that has this record.
 fn likeness(event: &Event, original: &str) -> DedupVerdict {
     if *event.original == *original { DedupVerdict::Duplicate } else { DedupVerdict::Conflict }
 }
 
-/// The time that an accepted event's record claims, if it can be told.
+/// Returns the time that an accepted event's record claims, if it can be determined.
 fn claimed(original: &str, format: Option<&str>) -> Option<Timestamp> {
     decode::decode(original, format.and_then(Format::from_name)).ok().map(|event| event.time)
 }
 
-/// Hashes what tells events apart: tenant, trace id and the time that the record claims. Keyed by
-/// chance, so that nobody can choose trace ids that fall together.
+/// Hashes the identity of an event: tenant, trace id and the time that the record claims. The hash
+/// is keyed at random, so that nobody can choose trace ids that collide.
 #[derive(Debug, Clone, Default)]
 pub struct IdentityHasher(RandomState);
 
 impl IdentityHasher {
-    /// The hash of an event that is decoded and not accepted yet.
+    /// Hashes an event that is decoded but not accepted yet.
     pub fn hash(&self, event: &Event) -> u64 {
         self.hash_at(event, event.time)
     }
@@ -91,25 +92,24 @@ impl IdentityHasher {
     }
 }
 
-/// The accepted events that are in no segment yet, by tenant, trace id and the time that they
-/// claim.
+/// The accepted events that are not in a segment yet, by tenant, trace id and claimed time.
 ///
-/// They are kept by generations: one is what a seal takes, so that it is let go of as a whole when
-/// it is in segments.
+/// They are kept in generations. A generation is what one seal takes, so it is dropped as a whole
+/// once it is in segments.
 #[derive(Debug, Default)]
 pub struct Unsealed {
     generations: Vec<Generation>,
     hasher: IdentityHasher,
 }
 
-/// The events that were accepted between the beginnings of two seals.
+/// The events that were accepted between the starts of two seals.
 #[derive(Debug, Default)]
 pub struct Generation {
     events: HashMap<u64, Same>,
     last_seq: u64,
 }
 
-/// The events of one hash, with the times that they claim: nearly always one.
+/// The events of one hash, with the times that they claim; there is nearly always one.
 #[derive(Debug)]
 enum Same {
     One(Timestamp, Arc<Event>),
@@ -134,7 +134,7 @@ impl Same {
         one.into_iter().chain(several.iter().map(|(time, event)| (*time, event)))
     }
 
-    /// Forgets events that never became durable; whether any is left.
+    /// Removes events that never became durable; returns whether any is left.
     fn forget_after(&mut self, durable_seq: u64) -> bool {
         match self {
             Self::One(_, event) => event.seq <= durable_seq,
@@ -147,7 +147,7 @@ impl Same {
 }
 
 impl Unsealed {
-    /// What events are hashed with before they are looked for or added.
+    /// Returns the hasher to use for events that are looked up or added.
     pub fn hasher(&self) -> IdentityHasher {
         self.hasher.clone()
     }
@@ -156,7 +156,7 @@ impl Unsealed {
         self.known_by(self.hasher.hash(event), event)
     }
 
-    /// Whether an event of this hash is among them.
+    /// Returns whether it contains an event with this hash.
     pub fn known_by(&self, hash: u64, event: &Event) -> DedupVerdict {
         let same = self
             .generations
@@ -174,8 +174,8 @@ impl Unsealed {
             .unwrap_or(DedupVerdict::New)
     }
 
-    /// Adds events that a start found: what those claim that were filed under another time is read
-    /// again.
+    /// Adds events that were found at startup. For those filed under another time, the claimed time
+    /// is read from the record again.
     pub fn extend(&mut self, events: &[Arc<Event>]) {
         for event in events {
             let claimed = if event.time_suspect {
@@ -188,12 +188,12 @@ impl Unsealed {
         }
     }
 
-    /// Room for so many events more.
+    /// Reserves room for this many more events.
     pub fn reserve(&mut self, events: usize) {
         self.newest().events.reserve(events);
     }
 
-    /// Adds an accepted event by the hash and the time that it had before.
+    /// Adds an accepted event by its hash and by the time that it had before acceptance.
     pub fn add(&mut self, hash: u64, claimed: Timestamp, event: Arc<Event>) {
         let generation = self.newest();
         generation.last_seq = generation.last_seq.max(event.seq);
@@ -211,15 +211,15 @@ impl Unsealed {
         &mut self.generations[newest]
     }
 
-    /// A seal begins: what is added from now on is of another generation.
+    /// Begins a seal: what is added from now on belongs to another generation.
     pub fn begin_generation(&mut self) {
         if self.generations.last().is_some_and(|generation| !generation.events.is_empty()) {
             self.generations.push(Generation::default());
         }
     }
 
-    /// Lets go of the generations whose events are all in segments. They are returned, because
-    /// freeing many events takes a while, and whoever calls this may have no time.
+    /// Removes the generations whose events are all in segments. They are returned so that the
+    /// caller can free them when it has the time: freeing many events takes a while.
     pub fn take_sealed(&mut self, last_seq: u64) -> Vec<Generation> {
         let (sealed, left) = std::mem::take(&mut self.generations)
             .into_iter()
@@ -228,7 +228,7 @@ impl Unsealed {
         sealed
     }
 
-    /// Forgets events that never became durable.
+    /// Removes events that never became durable.
     pub fn forget_after(&mut self, durable_seq: u64) {
         for generation in &mut self.generations {
             generation.last_seq = generation.last_seq.min(durable_seq);
@@ -237,14 +237,14 @@ impl Unsealed {
     }
 }
 
-/// The events of a batch by tenant, so that a segment is asked only about those that it could hold.
+/// The events of a batch by tenant, so that a segment is searched only for those it could hold.
 type EventsByTenant<'a> = HashMap<&'a str, TenantEvents<'a>>;
 
-/// The events of a tenant: time and place in the batch, ascending.
+/// The events of a tenant: time and index in the batch, ascending.
 #[derive(Default)]
 struct TenantEvents<'a> {
     all: Vec<(Timestamp, usize)>,
-    /// By trace id.
+    /// The same, by trace id.
     ids: HashMap<&'a str, Vec<(Timestamp, usize)>>,
 }
 
@@ -263,8 +263,9 @@ fn asked(events: &[Event]) -> EventsByTenant<'_> {
 }
 
 impl TenantEvents<'_> {
-    /// The places of the events that could lie among the rows of a tenant: under their own time,
-    /// or, where some rows have another one than they claim, under that.
+    /// Returns the indexes of the events that could be among a tenant's rows: those within the
+    /// rows' time range, or, where some rows were filed under another time than they claim, those
+    /// that would have been too.
     fn within(&self, rows: &TenantRows, suspects: bool) -> Vec<usize> {
         let events = &self.all;
         if suspects {
@@ -278,31 +279,31 @@ impl TenantEvents<'_> {
         events[from..to].iter().map(|(_, place)| *place).collect()
     }
 
-    /// Those of a trace id.
+    /// Returns the events with a trace id.
     fn of(&self, trace_id: &str) -> &[(Timestamp, usize)] {
         self.ids.get(trace_id).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// The events of one time, of a list in the order of times.
+/// Returns the events of one time from a list in time order.
 fn at(events: &[(Timestamp, usize)], time: Timestamp) -> &[(Timestamp, usize)] {
     let from = events.partition_point(|(other, _)| *other < time);
     let to = from + events[from..].partition_point(|(other, _)| *other == time);
     &events[from..to]
 }
 
-/// Whether an event of one of these times, which ascend, would have been filed under another time
-/// at `now`.
+/// Returns whether an event of one of these times, which ascend, would have been filed under
+/// another time at `now`.
 fn any_suspect(times: impl DoubleEndedIterator<Item = Timestamp>, now: Timestamp) -> bool {
     let mut times = times;
     let oldest = times.next();
     [oldest, times.next_back().or(oldest)].into_iter().flatten().any(|time| time.is_suspect(now))
 }
 
-/// Events that are compared without spreading the work.
+/// The number of events that are compared on one thread.
 const FEW: usize = 256;
 
-/// Rows whose trace ids are read at a time, and rows whose records are.
+/// How many rows' trace ids are read at a time, and how many rows' records.
 const ID_ROWS: usize = 65_536;
 const RECORD_ROWS: usize = 2_048;
 
@@ -313,7 +314,7 @@ fn known_in(
 ) -> Result<Vec<(usize, DedupVerdict)>> {
     let suspects = segment.manifest().suspects > 0;
     let mut rows: Vec<(u32, &str)> = Vec::new();
-    // A batch has few tenants, a segment may have many, and there are many segments.
+    // A batch has few tenants, but a segment may have many, and there are many segments.
     for (name, of_tenant) in asked {
         let Some(tenant) = segment.tenant(name) else { continue };
         let places = of_tenant.within(tenant, suspects);
@@ -350,8 +351,9 @@ fn known_in(
     Ok(known)
 }
 
-/// The rows of a tenant that may be one of the events at these places: as the index has them, or,
-/// where it is damaged, as the columns have. A damaged index must not refuse what is new.
+/// Returns the rows of a tenant that may be one of the events at these indexes, from the index or,
+/// where that is damaged, from the columns. A damaged index must not cause new events to be
+/// refused.
 fn candidates<'a>(
     segment: &Segment,
     tenant: &'a TenantRows,
@@ -374,8 +376,8 @@ fn candidates<'a>(
     Ok(rows)
 }
 
-/// Those of many candidates that have one of the trace ids: ids can be made that share a hash, and
-/// records are long.
+/// Narrows many candidates down to those with one of the trace ids: a producer can craft ids that
+/// share a hash, and records are long.
 fn confirmed<'a>(
     segment: &Segment,
     asked: &EventsByTenant<'_>,
@@ -394,7 +396,7 @@ fn confirmed<'a>(
     Ok(kept)
 }
 
-/// Reads some columns of rows, and hands over each with its time and its tenant.
+/// Reads some columns of rows, and passes each row on with its time and its tenant.
 fn each_row<'a>(
     segment: &Segment,
     rows: &[(u32, &'a str)],
@@ -419,7 +421,7 @@ struct CandidateRows<'a> {
     tenant: &'a TenantRows,
     index: Arc<IndexReader>,
     suspects: bool,
-    /// The code of rows that were filed under another time; 0 if the index does not tell them.
+    /// The code of rows that were filed under another time; 0 if the index does not record them.
     suspect: u32,
 }
 
@@ -434,7 +436,7 @@ impl<'a> CandidateRows<'a> {
         Ok(Self { tenant, index, suspects, suspect })
     }
 
-    /// Appends the rows that the events at these places may be.
+    /// Appends the rows that may be the events at these indexes.
     fn find(
         &self,
         events: &[Event],
@@ -453,7 +455,7 @@ impl<'a> CandidateRows<'a> {
         })
     }
 
-    /// Whether a row may be an event of one of these times, which ascend.
+    /// Returns whether a row may be an event of one of these times, which ascend.
     fn may_be(&self, row: u32, codes: Option<&Codes>, times: &[Timestamp]) -> bool {
         let here = self.index.time(row);
         let suspect = self.suspects && codes.is_none_or(|codes| codes.get(row) == self.suspect);
@@ -461,7 +463,7 @@ impl<'a> CandidateRows<'a> {
     }
 }
 
-/// The rows, which ascend, that are a tenant's.
+/// Returns those of the rows, which ascend, that belong to a tenant.
 fn within<'r>(rows: &'r [u32], tenant: &TenantRows) -> &'r [u32] {
     let range = tenant.range();
     let from = rows.partition_point(|row| *row < range.start);

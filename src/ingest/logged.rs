@@ -1,11 +1,12 @@
-//! A batch as the write-ahead log holds it: who the records belong to, in which format they are,
-//! and the records.
+//! The payload of a batch in the write-ahead log: for each event its tenant, its format and its
+//! record.
 //!
-//! Events are decoded from their records again when the log is read: the record is the truth, here
-//! as in a segment. A payload is a line of JSON (when it was accepted, and the requests it
-//! answers), then for each event the length of the tenant's name (one byte), the name, the format's
-//! number (one byte), the length of the record (four bytes), the record. The records of a large
-//! batch are in a file beside the log (see [`Beside`]), which the line of JSON names then.
+//! Reading the log decodes the events from their records again: the record is the truth, here as in
+//! a segment. A payload starts with a line of JSON (when the batch was accepted, and the requests
+//! it answers). Then follow, for each event, the length of the tenant's name (one byte), the name,
+//! the format's number (one byte), the length of the record (four bytes) and the record. The
+//! records of a large batch are in a file beside the log (see [`Beside`]), which the line of JSON
+//! then names.
 
 use super::beside::Beside;
 use crate::decode::{Format, decode};
@@ -17,16 +18,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::borrow::{Borrow, Cow};
 
-/// A request that named itself by an `Idempotency-Key`, and what it was answered.
+/// A request that carried an `Idempotency-Key`, and the answer it received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedRequest {
-    /// Whose key it is, and the key.
+    /// The tenant that owns the key, and the key.
     pub key: String,
     /// The SHA-256 of the decoded body, in hexadecimal.
     pub body: String,
-    /// When it was answered, in milliseconds.
+    /// When it was answered, in milliseconds since the epoch.
     pub at: i64,
-    /// The number of the last event that was accepted then.
+    /// The number of the last event accepted by then.
     pub seq: u64,
     /// The answer.
     pub answer: serde_json::Value,
@@ -41,31 +42,32 @@ struct LoggedHead<'a> {
     beside: Option<Reference<'a>>,
 }
 
-/// A file beside the log, as a frame names it.
+/// A file beside the log, as a frame refers to it.
 #[derive(Serialize, Deserialize)]
 struct Reference<'a> {
     file: Cow<'a, str>,
     bytes: u64,
     crc32c: u32,
     events: u32,
-    /// The places of events in the file that were known already, and are not of the batch.
+    /// The indexes of events in the file that were known already and do not belong to the batch.
     #[serde(default, skip_serializing_if = "<[u32]>::is_empty")]
     passed: Cow<'a, [u32]>,
 }
 
-/// What a frame of the log holds.
+/// The content of a frame of the log.
 #[derive(Debug)]
 pub struct LoggedBatch<'a> {
-    /// When it was accepted.
+    /// When the batch was accepted.
     pub at: Timestamp,
     /// The requests it answers.
     pub requests: &'a [LoggedRequest],
-    /// The file that has its records, with the places in it of those that were known already.
+    /// The file that holds its records, and the indexes in it of events that were known already.
     pub beside: Option<(&'a Beside, &'a [u32])>,
 }
 
 impl LoggedBatch<'_> {
-    /// The payload of the frame: with the records, unless they are beside.
+    /// Encodes the payload of the frame, including the records unless they are in a file beside the
+    /// log.
     pub fn encode<E: Borrow<Event>>(&self, events: &[E]) -> Vec<u8> {
         let beside = self.beside.map(|(beside, passed)| Reference {
             file: beside.name.as_str().into(),
@@ -91,7 +93,7 @@ impl LoggedBatch<'_> {
     }
 }
 
-/// Appends an event as the log and the files beside it hold it.
+/// Appends an event in the encoding of the log and of the files beside it.
 pub(super) fn encode_event(event: &Event, out: &mut Vec<u8>) {
     let format = event.text(Field::Format).and_then(Format::from_name);
     let format = format
@@ -105,22 +107,22 @@ pub(super) fn encode_event(event: &Event, out: &mut Vec<u8>) {
     out.extend_from_slice(event.original.as_bytes());
 }
 
-/// A frame as it was accepted.
+/// A frame decoded back into its batch.
 #[derive(Debug, Default)]
 pub struct Decoded {
     /// Its events.
     pub events: Vec<Event>,
     /// The requests it answers.
     pub requests: Vec<LoggedRequest>,
-    /// The name of the file that has its records, if they are beside the log.
+    /// The name of the file that holds its records, if they are beside the log.
     pub beside: Option<String>,
 }
 
-/// Reads a frame. `store` has the files beside the log.
+/// Decodes a frame. `store` holds the files beside the log.
 ///
 /// # Errors
-/// A payload that is not what [`LoggedBatch::encode`] makes, though its checksum is right; a file
-/// beside the log that is missing or damaged.
+/// A payload that [`LoggedBatch::encode`] could not have written, although its checksum is right; a
+/// file beside the log that is missing or damaged.
 pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     let broken = || format!("the log's batch of event {} cannot be read", frame.first_seq);
     let line = memchr::memchr(b'\n', &frame.payload).ok_or_else(|| Error::corrupt(broken()))?;
@@ -161,7 +163,7 @@ pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     })
 }
 
-/// The bytes of a file beside the log, which must be what they were.
+/// Reads a file beside the log, whose bytes must match the length and checksum in the frame.
 fn read_beside(beside: &Reference<'_>, store: &Store) -> Result<Vec<u8>> {
     let path = paths::beside(&beside.file);
     let advice = "its events were acknowledged; restore the file from a copy";

@@ -1,8 +1,44 @@
-//! From bytes to events: unpack, split into records, decode; what cannot be decoded is kept in
-//! quarantine.
+//! Ingest: the steps that turn the bytes of a request or a file into events in segments.
 //!
-//! Nothing here is durable but the quarantine; the engine logs what comes out, keeps it in the
-//! buffer, and seals the buffer into segments.
+//! ```text
+//!  bytes
+//!    │  unpack      decompress gzip, zstd or deflate, within limits
+//!    │  split       cut the stream into records
+//!    ▼
+//!  records
+//!    │  accept      replace secrets, decode, determine the tenant ─────► rejected ──┐
+//!    ▼                                                                              │
+//!  events                                                                           │
+//!    │  known       new, duplicate, or conflict with an accepted event? ────────────┤
+//!    ▼                                                                              ▼
+//!  new events                                                                   quarantine
+//!    │  beside      write a large batch into a file of its own beside the log
+//!    │  logged      encode the batch for the write-ahead log
+//!    ▼
+//!  accepted events
+//!    │  buffer      keep them in sorted, immutable parts that queries read
+//!    ▼
+//!  segments         built by `accept::seal`, one per event date
+//! ```
+//!
+//! This folder holds the steps; it does not run them. The API's doors and the command line call the
+//! first ones, `engine::write` the others. The engine also numbers the events before they are
+//! logged, syncs the log and decides when to seal. So nothing here is durable by itself, with two
+//! exceptions: the quarantine, which owns its files and the thread that writes them, and the files
+//! beside the log, which are durable before the log refers to them.
+//!
+//! Rules that every step keeps:
+//!
+//! * Nothing is dropped. Text that is not JSON, a record that is too large or of an unknown format,
+//!   and a record that reuses the trace id of another one at the same time all go to quarantine,
+//!   with the reason and the line. If quarantine is full, the request is refused as a whole.
+//!   Duplicates are only counted.
+//! * The record is the truth. The log stores records, not events, and a start decodes them again,
+//!   so a decoder must produce the same event from the same bytes.
+//! * Secrets go first. Redaction runs before a record is decoded, so neither the log nor the
+//!   quarantine nor a segment ever contains what a rule matches.
+//! * Memory is bounded. Decompression, documents and the number of records in a document have
+//!   limits that apply before the memory is used.
 
 mod accept;
 mod beside;

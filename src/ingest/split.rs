@@ -1,8 +1,8 @@
-//! Splits a stream into records: one JSON object a line, objects over several lines, arrays, and
+//! Splits a stream into records: one JSON object per line, objects over several lines, arrays, and
 //! the envelopes that clouds deliver (`{"Records":[…]}`, `{"traces":[…]}`, `{"items":[…]}` …).
 //!
-//! Nothing is lost here: what is no JSON comes out as a piece too, for the decoder to refuse with
-//! its line.
+//! Nothing is lost here: text that is not JSON is returned as a piece too, and the decoder refuses
+//! it with its line number.
 
 use super::accept::IncomingRecord;
 use crate::decode;
@@ -17,46 +17,46 @@ use std::io::{self, BufRead};
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest array, envelope or object over several lines, in bytes: 512 MiB.
 const DOCUMENT_BYTES_MAX: usize = 512 << 20;
-/// The most records in one array or envelope: they are all in memory at once.
+/// The most records in one array or envelope: all of them are in memory at once.
 const DOCUMENT_RECORDS_MAX: usize = 1_000_000;
 
-/// The records of a stream, one after another.
+/// Iterates over the records of a stream.
 #[derive(Debug)]
 pub struct RecordSplitter<R> {
     input: R,
     line: u64,
-    /// A document over several lines that has begun: its first line, its bytes, and how deep it is
-    /// open.
+    /// A document over several lines that has begun: its first line, its bytes, and which brackets
+    /// are open.
     open: Option<(u64, Vec<u8>, Nesting)>,
     ready: VecDeque<IncomingRecord>,
     ended: bool,
 }
 
-/// Where in JSON a reader stands: which brackets are open, and whether inside a text.
+/// The state of a scan through JSON: which brackets are open, and whether it is inside a string.
 #[derive(Debug, Default)]
 struct Nesting {
     open: Vec<u8>,
     in_text: bool,
     escaped: bool,
-    /// A bracket was closed that was not open.
+    /// Whether a bracket was closed that was not open.
     broken: bool,
 }
 
 impl<R: BufRead> RecordSplitter<R> {
-    /// The records of `input`.
+    /// Creates a splitter of `input`.
     pub fn new(input: R) -> Self {
         Self { input, line: 0, open: None, ready: VecDeque::new(), ended: false }
     }
 
-    /// What is split.
+    /// Returns the stream that is being split.
     pub fn input(&mut self) -> &mut R {
         &mut self.input
     }
 
-    /// The next record; `None` at the end.
+    /// Returns the next record, or `None` at the end.
     ///
     /// # Errors
-    /// A stream that cannot be read or unpacked to its end; what came before was given out.
+    /// A stream that cannot be read or decompressed to its end; earlier records have been returned.
     pub fn next_record(&mut self) -> Result<Option<IncomingRecord>> {
         loop {
             if let Some(record) = self.ready.pop_front() {
@@ -89,8 +89,8 @@ impl<R: BufRead> RecordSplitter<R> {
 
     fn take_line(&mut self, line: Vec<u8>) -> Result<()> {
         if let Some((first, mut bytes, mut nesting)) = self.open.take() {
-            // Where a key is due, a whole object at the beginning of a line means that what was
-            // open was cut off.
+            // Where a key is expected, a whole object at the beginning of a line means that the
+            // open document was truncated.
             if nesting.open.last() == Some(&b'{') && is_object(&line) {
                 self.ready.push_back(IncomingRecord { line: first, bytes: trim(&bytes).to_vec() });
             } else {
@@ -125,9 +125,9 @@ impl<R: BufRead> RecordSplitter<R> {
     fn unreadable(&self, cause: io::Error) -> Error {
         let what = match cause.kind() {
             io::ErrorKind::UnexpectedEof => {
-                format!("the stream is cut off after line {}", self.line)
+                format!("the stream is truncated after line {}", self.line)
             }
-            _ => format!("cannot read on after line {}", self.line),
+            _ => format!("cannot read beyond line {}", self.line),
         };
         let kind = if cause.kind() == io::ErrorKind::FileTooLarge {
             ErrorKind::TooLarge
@@ -147,7 +147,7 @@ impl Nesting {
                 match byte {
                     b'"' => self.in_text = true,
                     b'{' | b'[' => self.open.push(*byte),
-                    // In ASCII a closing bracket is two after its opening one.
+                    // In ASCII, a closing bracket comes two after its opening one.
                     b'}' | b']' => self.broken |= self.open.pop() != Some(byte - 2),
                     _ => {}
                 }
@@ -157,7 +157,7 @@ impl Nesting {
                 self.escaped = false;
                 continue;
             }
-            // Most of a record is text, in which only its end and escapes matter.
+            // Most of a record is strings, in which only the end and escapes matter.
             let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at - 1..]) else { return };
             at += found;
             if bytes[at - 1] == b'"' { self.in_text = false } else { self.escaped = true }
@@ -169,7 +169,7 @@ impl Nesting {
     }
 }
 
-/// Whether a line is an object by itself, but for a comma after it.
+/// Returns whether a line is a complete object, apart from a comma after it.
 fn is_object(line: &[u8]) -> bool {
     let mut nesting = Nesting::default();
     line.starts_with(b"{") && {
@@ -178,8 +178,8 @@ fn is_object(line: &[u8]) -> bool {
     }
 }
 
-/// The records in a document that was never closed: its lines that are objects by themselves, and
-/// what is between them.
+/// Splits a document that was never closed: its lines that are complete objects, and the text
+/// between them.
 fn salvage(first: u64, bytes: &[u8]) -> Result<Vec<IncomingRecord>> {
     let mut records = Vec::new();
     let mut rest: Option<IncomingRecord> = None;
@@ -206,7 +206,8 @@ fn trim(bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii()
 }
 
-/// The records in one JSON value: the items of an array or an envelope, or the value itself.
+/// Returns the records in one JSON value: the items of an array or an envelope, or the value
+/// itself.
 fn records_of(line: u64, value: &[u8]) -> Result<Vec<IncomingRecord>> {
     let itself = || vec![IncomingRecord { line, bytes: value.to_vec() }];
     let Ok(text) = std::str::from_utf8(value) else { return Ok(itself()) };
@@ -224,7 +225,7 @@ fn records_of(line: u64, value: &[u8]) -> Result<Vec<IncomingRecord>> {
     let Some(items) = items.map_err(too_many)? else { return Ok(itself()) };
     let mut records = Vec::with_capacity(items.len());
     for item in items {
-        // An item of an array may be an envelope itself: exports of deliveries are lists of files.
+        // An item of an array may itself be an envelope: exports of deliveries are lists of files.
         let inner = envelope(item.get()).map_err(too_many)?.unwrap_or_else(|| vec![item]);
         if records.len() + inner.len() > DOCUMENT_RECORDS_MAX {
             return Err(too_many(TooMany));
@@ -238,15 +239,15 @@ fn records_of(line: u64, value: &[u8]) -> Result<Vec<IncomingRecord>> {
     Ok(records)
 }
 
-/// A document has more records than [`DOCUMENT_RECORDS_MAX`].
+/// The document has more records than [`DOCUMENT_RECORDS_MAX`].
 #[derive(Debug)]
 struct TooMany;
 
-/// The items of an array, as long as they are not too many: each needs memory, however short it is.
+/// The items of an array, up to a limit: each one needs memory, however short it is.
 #[derive(Debug, Default)]
 struct Items<'a>(Vec<&'a RawValue>);
 
-/// How serde's errors are told apart.
+/// Tells this error apart from serde's others.
 const TOO_MANY: &str = "too many records in one document";
 
 impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
@@ -277,7 +278,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     }
 }
 
-/// Reads JSON; `None` if it has another form.
+/// Parses JSON; returns `None` if it does not have the expected form.
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> std::result::Result<Option<T>, TooMany> {
     match serde_json::from_str(text) {
         Ok(value) => Ok(Some(value)),
@@ -286,7 +287,7 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> std::result::Result<Option<T>
     }
 }
 
-/// The items of an array; `None` if it is none.
+/// Returns the items of an array, or `None` if the value is not an array.
 fn list(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> {
     Ok(parse::<Items<'_>>(text)?.map(|items| items.0))
 }
@@ -294,7 +295,7 @@ fn list(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> {
 /// The keys under which clouds deliver lists of records.
 const ENVELOPES: &[&str] =
     &["\"Records\"", "\"traces\"", "\"records\"", "\"items\"", "\"entries\"", "\"events\""];
-/// How far into a value an envelope's key is looked for, in bytes.
+/// How far into a value the key of an envelope is searched for, in bytes.
 const ENVELOPE_HEAD: usize = 4_096;
 
 #[derive(Deserialize)]
@@ -331,11 +332,12 @@ fn envelope(text: &str) -> std::result::Result<Option<Vec<&RawValue>>, TooMany> 
         envelope.events,
     ];
     let mut lists = lists.into_iter().flatten();
-    // Two lists are not an envelope that we know.
+    // A document with two lists is not an envelope that we know.
     Ok(lists.next().filter(|_| lists.next().is_none()).map(|items| items.0))
 }
 
-/// Deeper than any record in an envelope may be; parsing deeper values could exhaust the stack.
+/// More nesting than any record in an envelope may have; parsing deeper values could exhaust the
+/// stack.
 fn too_deep(value: &[u8]) -> bool {
     let mut nesting = Nesting::default();
     value.chunks(256).any(|bytes| {

@@ -1,12 +1,12 @@
-//! Unpacks gzip and zstd as a stream, with limits that hold before memory is used.
+//! Decompresses gzip and zstd as a stream, with limits that apply before memory is used.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::io::{self, BufRead, BufReader, Read};
 
-/// How bytes are packed.
+/// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// Not at all.
+    /// Not compressed.
     Identity,
     /// gzip, one or more members.
     Gzip,
@@ -20,7 +20,7 @@ pub enum Coding {
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 impl Coding {
-    /// Reads the value of a `Content-Encoding` header.
+    /// Parses the value of a `Content-Encoding` header.
     ///
     /// # Errors
     /// Any coding other than `identity`, `gzip`, `zstd` and `deflate`, and more than one.
@@ -40,7 +40,7 @@ impl Coding {
         }
     }
 
-    /// What the first bytes say.
+    /// Detects the coding from the first bytes.
     pub fn of_bytes(start: &[u8]) -> Self {
         match start {
             [0x1f, 0x8b, ..] => Self::Gzip,
@@ -50,7 +50,7 @@ impl Coding {
     }
 }
 
-/// A stream of unpacked bytes.
+/// A stream of decompressed bytes.
 pub struct Unpacked<'a> {
     inner: Box<dyn BufRead + Send + 'a>,
     taken: u64,
@@ -67,7 +67,8 @@ impl std::fmt::Debug for Unpacked<'_> {
 }
 
 impl<'a> Unpacked<'a> {
-    /// Unpacks a stream; its first bytes tell how it is packed. At most `limit` bytes come out.
+    /// Decompresses a stream whose coding is detected from its first bytes. At most `limit` bytes
+    /// come out.
     ///
     /// # Errors
     /// A stream that cannot be read.
@@ -80,7 +81,7 @@ impl<'a> Unpacked<'a> {
         Self::new(packed, coding, limit)
     }
 
-    /// Unpacks a stream that is packed in a known way. At most `limit` bytes come out.
+    /// Decompresses a stream of a known coding. At most `limit` bytes come out.
     ///
     /// # Errors
     /// A decoder that cannot be started.

@@ -1,16 +1,16 @@
-//! Things that are secret wherever they stand.
+//! Detectors of values that are secret wherever they occur.
 
 use regex::Regex;
 use std::ops::Range;
 
-/// A detector, by what it finds.
+/// A detector, named after what it finds.
 #[derive(Debug)]
 pub(super) struct Detector {
     pattern: Regex,
     card: bool,
 }
 
-/// Names and patterns. Word boundaries keep what only looks like a part of something longer.
+/// Names and patterns. Word boundaries exclude what is only part of something longer.
 const DETECTORS: &[(&str, &str)] = &[
     // Identifiers of AWS (AKIA, ASIA …) and Huawei Cloud (HPUA, HST …) keys.
     ("access_key", r"\b(?:A(?:KIA|SIA|BIA|CCA)[0-9A-Z]{16}|HPUA[0-9A-Z]{16}|HST[0-9A-Z]{17})\b"),
@@ -19,11 +19,11 @@ const DETECTORS: &[(&str, &str)] = &[
         "token",
         r"\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*|(?i:bearer\s+)[0-9A-Za-z._~+/-]{16,}=*|\b(?:gh[pousr]_[0-9A-Za-z]{36,}|xox[abposr]-[0-9A-Za-z-]{10,}|glpat-[0-9A-Za-z_-]{20,})",
     ),
-    // Private keys (RFC 7468), whole or cut off.
+    // Private keys (RFC 7468), complete or truncated.
     ("pem", r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)"),
     // Passwords in URLs (RFC 3986, userinfo).
     ("url_password", r"\b[a-z][a-z0-9+.-]*://[^\s/:@]+:[^\s/@]+@"),
-    // 13 to 19 digits, in groups or not, of which the last proves the others (ISO/IEC 7812, Luhn).
+    // 13 to 19 digits, grouped or not, of which the last is the check digit (ISO/IEC 7812, Luhn).
     ("card", r"\b[0-9](?:[ -]?[0-9]){12,18}\b"),
 ];
 
@@ -38,7 +38,7 @@ impl Detector {
         })
     }
 
-    /// Where it finds something, in order.
+    /// Returns the ranges of all matches, in order.
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
         let found =
             self.pattern.find_iter(text).filter(|found| !self.card || is_card(found.as_str()));

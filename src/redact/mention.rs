@@ -1,9 +1,8 @@
-//! Texts that are no JSON, or not surely: whether they give a value to a key that a rule names, and
-//! where.
+//! Finds keys that are given a value in texts that are not JSON, or not completely.
 //!
-//! `user=a&password=x`, `{"password":"x",}`, `<password>x</password>`, `login --password x`: the
-//! key is a word by itself, and what follows says that a value comes. Which value that is, and
-//! where it ends, cannot be known; so everything after the key is taken for it.
+//! In `user=a&password=x`, `{"password":"x",}`, `<password>x</password>` and `login --password x`
+//! the key is a word by itself, and what follows shows that a value comes. Which value that is, and
+//! where it ends, cannot be known, so everything after the key is taken for it.
 
 use super::paths::{PathPattern, is_unseen, key_form};
 use crate::error::{Context, ErrorKind, Result};
@@ -12,8 +11,7 @@ use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// How often what is written in a text may be written in another way: escaped, percent-encoded, as
-/// HTML.
+/// How many encodings on top of each other are undone in a text: escapes, percent-encoding, HTML.
 pub(super) const CODINGS_MAX: usize = 8;
 
 /// The last keys of all patterns.
@@ -26,7 +24,7 @@ impl Mentions {
         if keys.is_empty() {
             return Ok(Self(None));
         }
-        // The longest first: the first that fits is taken.
+        // The longest comes first, because the first alternative that matches wins.
         let mut keys: Vec<String> = keys.into_iter().map(regex::escape).collect();
         keys.sort_by_key(|key| std::cmp::Reverse(key.len()));
         let pattern =
@@ -36,8 +34,8 @@ impl Mentions {
         })?)))
     }
 
-    /// Where the first of the wanted keys ends that a text gives a value to, and what `wanted` says
-    /// of it.
+    /// Finds the first wanted key that a text gives a value to. Returns the offset of the key's
+    /// end, and what `wanted` says about it.
     pub(super) fn find<T>(
         &self,
         text: &str,
@@ -57,7 +55,7 @@ impl Mentions {
     }
 }
 
-/// Whether a value is given to a key that stands between these.
+/// Returns whether a key between these two texts is given a value.
 fn gets_value(before: &str, after: &str) -> bool {
     let last = before.chars().next_back();
     if last.is_some_and(|letter| letter.is_alphanumeric() || letter == '_') {
@@ -86,10 +84,10 @@ fn gets_value(before: &str, after: &str) -> bool {
     }
 }
 
-/// How long what is below a key may be, in bytes.
+/// The maximum length of the keys below a key, in bytes.
 const BELOW_MAX: usize = 200;
 
-/// What follows a key, without the keys below it: `.user` or `[user]`.
+/// Skips the keys below a key: `.user` or `[user]`.
 fn without_keys_below(after: &str) -> &str {
     if !after.starts_with(['.', '[']) {
         return after;
@@ -101,8 +99,7 @@ fn without_keys_below(after: &str) -> &str {
     &after[head.find(|letter| !is_key(letter)).unwrap_or(head.len())..]
 }
 
-/// Whether this is the end of what stands for a value that was replaced, after the name of the
-/// rule.
+/// Returns whether a text begins like the end of a replaced value, after the name of the rule.
 fn is_hash(after: &str) -> bool {
     let hash = after.strip_prefix(':').and_then(|after| after.split_once(']'));
     hash.is_some_and(|(hash, _)| {
@@ -110,13 +107,14 @@ fn is_hash(after: &str) -> bool {
     })
 }
 
-/// Whether [`decoded`] could make another text of this one.
+/// Returns whether [`decoded`] could change this text.
 pub(super) fn is_coded(text: &str) -> bool {
     text.bytes().any(|byte| matches!(byte, b'\\' | b'%' | b'&' | b'\0') || !byte.is_ascii())
 }
 
-/// The text with one coding undone: escapes, percent-encoding, references of HTML, compatibility
-/// forms, characters that nobody sees. Only for looking at: what is no coding may suffer.
+/// Undoes one encoding of a text: escapes, percent-encoding, HTML references, compatibility forms,
+/// invisible characters. The result is only for searching, because parts that are not encoded may
+/// be changed too.
 pub(super) fn decoded(text: &str) -> String {
     let mut text =
         if text.contains('\\') { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) };

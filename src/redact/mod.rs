@@ -1,20 +1,21 @@
-//! Redaction: secrets are replaced before anything is durable.
+//! Redaction: replaces secrets before anything becomes durable.
 //!
-//! Rules name paths of the record, or detectors of things that are secret wherever they stand. What
-//! they find is replaced by `[redacted:RULE:HASH]`, where the hash is keyed (HMAC-SHA256 of the
-//! value, its first 16 hexadecimal digits): the same secret has the same hash, so events that used
-//! it are still found together, and nobody without the key can try values. Everything else of the
-//! record stays as it was received, byte for byte.
+//! Rules name either paths of the record or detectors of values that are secret wherever they
+//! occur. Each match is replaced by `[redacted:RULE:HASH]`, where the hash is keyed (the first 16
+//! hexadecimal digits of the value's HMAC-SHA256). The same secret has the same hash, so the events
+//! that used it can still be found together, but without the key nobody can test guesses.
+//! Everything else in the record stays as it was received, byte for byte.
 //!
-//! It fails closed. Paths lead somewhere only in a record that is read surely, one JSON value from
-//! its first byte to its last. Of any other record, which no decoder accepts, nothing stays but the
-//! keys before the place where it was cut off. A text within a record may be anything: JSON in a
-//! string is read like the record; in what is no JSON, or is cut off, or has something around it,
-//! all that follows a key that a rule could mean is taken for its value.
+//! Redaction fails closed. Paths are trusted only in a record that parses completely, which means
+//! that it is one JSON value from its first byte to its last. No decoder accepts any other record,
+//! and of such a record only the keys before the point of truncation are kept. A string within a
+//! record may hold anything. JSON in a string is read like the record itself. In a string that is
+//! not JSON, or that is truncated or surrounded by other text, everything after a key that a rule
+//! could mean is taken for that key's value.
 //!
 //! ```text
 //!  bytes ─► tape (read to the end) ─┬─ one JSON value ─► rewrite: paths, detectors ─► strings: tape again, base64, mention
-//!                                   └─ anything else ─► keys, if it was cut off; one mask, if not
+//!                                   └─ anything else ─► keys, if it is truncated; one mask, if not
 //! ```
 
 mod detect;
@@ -36,17 +37,17 @@ use sha2::Sha256;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Rules at most.
+/// The maximum number of rules.
 const RULES_MAX: usize = 100;
-/// The largest record that is read, in bytes; decoders accept none of this size. Redacted ones must
-/// not be larger either.
+/// The largest record that is read, in bytes. Decoders accept no record of this size, and redacted
+/// records must not exceed it either.
 const RECORD_BYTES_MAX: usize = 2 << 20;
-/// The most values and keys of a record that is cut off of which the keys are kept.
+/// The most values and keys that a truncated record may have for its keys to be kept.
 const SKELETON_NODES_MAX: usize = 10_000;
-/// What stands for a record that is not read surely, where a rule's name would stand.
+/// Takes the place of a rule's name where a record that does not parse completely is replaced.
 const UNREADABLE: &str = "unreadable";
 
-/// The rules of a store, and how often each has found something.
+/// The redaction rules of a store, and how often each has matched.
 #[derive(Debug)]
 pub struct Redactor {
     rules: Vec<RedactionRule>,
@@ -62,13 +63,13 @@ struct RedactionRule {
     found: AtomicU64,
 }
 
-/// A record that holds no secret any more.
+/// A record without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redacted<'a> {
-    /// Its bytes.
+    /// The bytes of the record.
     pub bytes: Cow<'a, [u8]>,
-    /// The record is not one JSON value from its first byte to its last, only up to here: it was
-    /// not read but masked.
+    /// If the record is not one JSON value from its first byte to its last, the offset at which it
+    /// stops being one: the record was masked instead of read.
     pub unreadable_at: Option<usize>,
 }
 
@@ -89,16 +90,18 @@ struct RuleConfig {
 }
 
 impl Redactor {
-    /// Reads rules:
+    /// Parses rules:
     /// `{"rules":[{"name":"passwords","paths":["request.password","**.secret"]},{"name":"keys","detector":"access_key"}]}`.
     ///
     /// # Errors
-    /// Rules that are malformed; the message says which.
+    /// Malformed rules; the message names the faulty rule.
     pub fn parse(config: &[u8], key: [u8; 32]) -> Result<Self> {
         let config: Config = serde_json::from_slice(config)
             .context(ErrorKind::Invalid, || "the rules of redaction are wrong".to_owned())?;
         if config.rules.len() > RULES_MAX {
-            return Err(Error::invalid(format!("there may be {RULES_MAX} rules of redaction")));
+            return Err(Error::invalid(format!(
+                "there may be at most {RULES_MAX} rules of redaction"
+            )));
         }
         let (mut rules, mut patterns) = (Vec::with_capacity(config.rules.len()), Vec::new());
         for (place, rule) in config.rules.into_iter().enumerate() {
@@ -110,14 +113,15 @@ impl Redactor {
         Ok(Self { rules, patterns, mentions, key })
     }
 
-    /// The record with its secrets replaced. Where rules name paths and the record is not read
-    /// surely, it is masked; where they are detectors only, it is searched as one text.
+    /// Returns the record with its secrets replaced. A record that does not parse completely is
+    /// masked if any rule names paths; if all rules are detectors, it is searched as plain text.
     pub fn redact<'a>(&self, record: &'a [u8]) -> Redacted<'a> {
         self.redact_as(record, false)
     }
 
-    /// The record that a decoder refused with its secrets replaced. Nobody knows its form, and it
-    /// may be a part of something larger: so the end of a path is enough for a rule to find it.
+    /// Returns a record that a decoder refused, with its secrets replaced. Its structure is
+    /// unknown, and it may be a fragment of something larger, so a rule matches if only the end of
+    /// its path does.
     pub fn redact_refused<'a>(&self, record: &'a [u8]) -> Cow<'a, [u8]> {
         self.redact_as(record, true).bytes
     }
@@ -145,7 +149,7 @@ impl Redactor {
         Redacted { bytes: Cow::Owned(self.mark(record).into_bytes()), unreadable_at: Some(at) }
     }
 
-    /// The text redacted, or what is left of it.
+    /// Redacts the text, or keeps what can be kept of it.
     fn redact_text<'a>(&self, text: &'a str, refused: bool) -> Result<Cow<'a, [u8]>, Redacted<'a>> {
         let owned = |text: String| Cow::Owned(text.into_bytes());
         let tape = tape::read(text, LEVELS_MAX);
@@ -178,12 +182,12 @@ impl Redactor {
         Err(Redacted { bytes: owned(left), unreadable_at: Some(fault.at) })
     }
 
-    /// How often each rule has found something since the start, by its name.
+    /// Returns how often each rule has matched since the start, by rule name.
     pub fn found(&self) -> impl Iterator<Item = (&str, u64)> {
         self.rules.iter().map(|rule| (rule.name.as_str(), rule.found.load(Ordering::Relaxed)))
     }
 
-    /// A text with what detectors find in it replaced; nothing if they find nothing.
+    /// Replaces what detectors find in a text; returns `None` if they find nothing.
     fn detected(&self, text: &str) -> Option<String> {
         let mut redacted: Option<String> = None;
         for (place, rule) in self.rules.iter().enumerate() {
@@ -206,21 +210,22 @@ impl Redactor {
         redacted
     }
 
-    /// The first rule whose detector finds something in a text.
+    /// Returns the first rule whose detector finds something in a text.
     fn finds(&self, text: &str) -> Option<usize> {
         self.rules.iter().position(|rule| {
             rule.detector.as_ref().is_some_and(|detector| !detector.find(text).is_empty())
         })
     }
 
-    /// What stands for a value that a rule found.
+    /// Returns the replacement for a value that a rule matched.
     fn mask(&self, rule: usize, value: &[u8]) -> String {
         let rule = &self.rules[rule];
         rule.found.fetch_add(1, Ordering::Relaxed);
         self.labelled(&rule.name, value)
     }
 
-    /// What stands for a record that is not read surely: it still tells one from another.
+    /// Returns the replacement for a record that does not parse completely; its hash still tells
+    /// one such record from another.
     fn mark(&self, record: &[u8]) -> String {
         self.labelled(UNREADABLE, record)
     }
@@ -233,7 +238,7 @@ impl Redactor {
 }
 
 impl RedactionRule {
-    /// The rule of a place in the list, and the paths that it names.
+    /// Parses the rule at an index of the list, and the paths that it names.
     fn new(place: usize, config: RuleConfig) -> Result<(Self, Vec<PathPattern>)> {
         let RuleConfig { name, paths, detector } = config;
         let wrong =
@@ -245,7 +250,7 @@ impl RedactionRule {
             return wrong("a name is 1 to 40 letters, digits, _ or -".to_owned());
         }
         if paths.is_empty() && detector.is_none() {
-            return wrong("says nothing: give it paths or a detector".to_owned());
+            return wrong("has no effect: give it paths or a detector".to_owned());
         }
         let mut patterns = Vec::with_capacity(paths.len());
         for path in &paths {

@@ -1,42 +1,42 @@
-//! Paths that rules name, and where in a record they lead.
+//! Path patterns of rules, and where they lead in a record.
 //!
-//! Keys are compared folded ([`crate::text::fold`]: NFKC, lower case) and without characters that
-//! nobody sees. A key with dots counts as the keys between the dots: producers write
-//! `{"a.b":{"c":1}}` for `a.b.c`. Arrays are passed through.
+//! Keys are compared folded ([`crate::text::fold`]: NFKC, lower case) and without invisible
+//! characters. A key that contains dots counts as the keys between the dots, because producers
+//! write `{"a.b":{"c":1}}` for `a.b.c`. Arrays do not count as a step.
 
 use crate::text::fold;
 use std::borrow::Cow;
 
-/// Steps of a path at most: a place in it is a bit of a number.
+/// The maximum number of steps of a path: a position in it is one bit of a number.
 const STEPS_MAX: usize = 60;
 
-/// Keys on the way to a value.
+/// The keys that lead to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathPattern {
-    /// The rule that names it.
+    /// The index of the rule that names the path.
     pub(super) rule: usize,
     steps: Vec<PathStep>,
-    /// Which of the steps is the last that names a key.
+    /// The index of the last step that names a key.
     last_key: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PathStep {
     Key(String),
-    /// Any one key.
+    /// Exactly one key, whatever it is.
     One,
-    /// Any keys, none included.
+    /// Any number of keys, including none.
     Many,
 }
 
-/// What can still follow from a place.
+/// What can still match below a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lead {
     /// Nothing.
     Nowhere,
-    /// The pattern's last key, somewhere below.
+    /// The pattern's last key, at some depth.
     ToKey,
-    /// Any key below.
+    /// Any key, at some depth.
     Anywhere,
 }
 
@@ -50,12 +50,12 @@ impl PathPattern {
                 .map(|key| PathStep::Key(key.into_owned())),
         };
         let steps: Vec<PathStep> = path.split('.').map(step).collect::<Option<_>>()?;
-        // A pattern of nothing but stars would take the record itself.
+        // A pattern of stars alone would match the record itself.
         let last_key = steps.iter().rposition(|step| matches!(step, PathStep::Key(_)))?;
         (steps.len() <= STEPS_MAX).then_some(Self { rule, steps, last_key })
     }
 
-    /// The last key that it names.
+    /// Returns the last key that the pattern names.
     pub(super) fn key(&self) -> &str {
         match &self.steps[self.last_key] {
             PathStep::Key(key) => key,
@@ -63,8 +63,9 @@ impl PathPattern {
         }
     }
 
-    /// A place is a set of bits: bit `n` says that the first `n` steps may be behind it. Where
-    /// stars follow, so may they be.
+    /// Adds the positions that are reached without a key. A position is a set of bits: bit `n` says
+    /// that the first `n` steps may have matched. Steps that are `**` may match nothing, so they
+    /// may have matched as well.
     fn closed(&self, mut place: u64) -> u64 {
         for (number, step) in self.steps.iter().enumerate() {
             if *step == PathStep::Many && place >> number & 1 == 1 {
@@ -78,17 +79,17 @@ impl PathPattern {
         self.closed(1)
     }
 
-    /// Every place from which the last key is still to come.
+    /// Returns every position from which the last key is still to come.
     fn astray(&self) -> u64 {
         self.closed((2 << self.last_key) - 1)
     }
 
-    /// The place that a key leads to. `*` is any one key, so it takes all of a key with dots, or
-    /// any part of it.
+    /// Returns the position that a key leads to. `*` is any one key, so it matches all of a key
+    /// with dots, or any part of it.
     fn follow(&self, place: u64, key: &str) -> u64 {
         let (mut place, mut within) = (place, 0_u64);
         let mut parts = key.split('.').map(str::trim).filter(|part| !part.is_empty()).peekable();
-        // A key of nothing is a key too.
+        // An empty key is a key too.
         let nothing = if parts.peek().is_none() { Some("") } else { None };
         for part in parts.chain(nothing) {
             let (mut next, mut taking) = (within << 1, within);
@@ -124,7 +125,7 @@ impl PathPattern {
     }
 }
 
-/// A key as it is compared.
+/// Returns the form in which a key is compared.
 pub(super) fn key_form(key: &str) -> Cow<'_, str> {
     let folded = fold(key);
     if folded.is_ascii() && !folded.contains('\0') {
@@ -139,15 +140,14 @@ pub(super) fn key_form(key: &str) -> Cow<'_, str> {
     )
 }
 
-/// Whether a character leaves no trace when a text is shown.
+/// Returns whether a character is invisible when a text is shown.
 pub(super) fn is_unseen(letter: char) -> bool {
     matches!(letter,
         '\0' | '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
 }
 
-/// Where a reader is in a record, for all patterns: one place for each, and those of the keys
-/// above.
+/// The current position in a record for every pattern, on top of those of the enclosing keys.
 #[derive(Debug)]
 pub(super) struct PatternPositions<'r> {
     patterns: &'r [PathPattern],
@@ -156,8 +156,8 @@ pub(super) struct PatternPositions<'r> {
 }
 
 impl<'r> PatternPositions<'r> {
-    /// At the beginning of a record, or, `astray`, somewhere within one: then every pattern may
-    /// have begun.
+    /// Starts at the beginning of a record or, with `astray`, somewhere within one, so that every
+    /// pattern may have begun already.
     pub(super) fn new(patterns: &'r [PathPattern], astray: bool) -> Self {
         let start = |pattern: &PathPattern| if astray { pattern.astray() } else { pattern.start() };
         Self { patterns, places: patterns.iter().map(start).collect(), astray }
@@ -167,7 +167,7 @@ impl<'r> PatternPositions<'r> {
         self.places.len() - self.patterns.len()
     }
 
-    /// Where a key would lead.
+    /// Returns the positions that a key leads to.
     fn after(&self, key: &str) -> impl Iterator<Item = u64> {
         let key = key_form(key);
         let places = self.patterns.iter().zip(&self.places[self.here()..]);
@@ -181,7 +181,7 @@ impl<'r> PatternPositions<'r> {
         self.places.extend(after);
     }
 
-    /// Where any of several keys would lead.
+    /// Returns the positions that any of several keys leads to.
     pub(super) fn after_any<'k>(&self, keys: impl Iterator<Item = Cow<'k, str>>) -> Vec<u64> {
         let mut places = vec![0; self.patterns.len()];
         for key in keys {
@@ -190,13 +190,13 @@ impl<'r> PatternPositions<'r> {
         places
     }
 
-    /// Says that it may as well be at other places.
+    /// Adds other positions to the current ones.
     pub(super) fn be_also(&mut self, others: &[u64]) {
         let here = self.here();
         self.places[here..].iter_mut().zip(others).for_each(|(place, other)| *place |= other);
     }
 
-    /// The places before the last key.
+    /// Returns the positions before the last key.
     pub(super) fn above(&self) -> Vec<u64> {
         let above = self.here().saturating_sub(self.patterns.len());
         self.places[above..above + self.patterns.len()].to_vec()
@@ -207,13 +207,13 @@ impl<'r> PatternPositions<'r> {
         self.places.truncate(here);
     }
 
-    /// The first pattern that ends here.
+    /// Returns the first pattern that ends here.
     pub(super) fn matched(&self) -> Option<&'r PathPattern> {
         let mut places = self.patterns.iter().zip(&self.places[self.here()..]);
         places.find(|(pattern, place)| pattern.ends(**place)).map(|(pattern, _)| pattern)
     }
 
-    /// The patterns that could still end below, and how.
+    /// Returns the patterns that could still match below, and how.
     pub(super) fn leads(&self) -> impl Iterator<Item = (&'r PathPattern, Lead)> {
         let places = self.patterns.iter().zip(&self.places[self.here()..]);
         places

@@ -1,4 +1,4 @@
-//! Rewrites a record in place: values that rules find are replaced, every other byte stays.
+//! Rewrites a record in place: values that rules match are replaced, every other byte stays.
 
 use super::Redactor;
 use super::mention::{CODINGS_MAX, decoded, is_coded};
@@ -9,40 +9,41 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
 
-/// Levels of objects and arrays that are entered, of the record and of what is written into its
-/// strings together. Decoders refuse records that nest deeper.
+/// The maximum nesting of objects and arrays that is read, counting the record and the JSON within
+/// its strings together. Decoders refuse records that nest deeper.
 pub(super) const LEVELS_MAX: usize = 256;
-/// How often JSON may be written into a string of JSON.
+/// How many times JSON may be nested in strings of JSON.
 const EMBEDDED_MAX: usize = 8;
-/// Keys under which producers name what the value beside them is.
+/// Keys under which producers write the name of the value in the same object.
 const NAMES: &[&str] = &["key", "name"];
-/// Keys of the value beside a name.
+/// Keys of that value.
 const VALUES: &[&str] = &["value", "values"];
-/// Keys of bytes in base64, whatever these are.
+/// Keys of values in base64, whatever their bytes hold.
 const BINARY: &[&str] = &["data_base64", "bytesvalue"];
-/// Nothing shorter is found by a detector, but for passwords in URLs, and these are no plain words.
+/// The length below which no detector matches, except for passwords in URLs; those are not plain
+/// words.
 const DETECTED_MIN: usize = 13;
-/// What stands for a value of a record that is not read surely.
+/// Replaces a value of a record that does not parse completely.
 const MASK: &str = "[redacted]";
 
-/// A reader of one record.
+/// Rewrites one record.
 pub(super) struct Rewriter<'r> {
     redactor: &'r Redactor,
     places: PatternPositions<'r>,
-    /// How many objects and arrays it is in.
+    /// How many objects and arrays enclose the current value.
     level: usize,
-    /// How many strings it is in.
+    /// How many strings of JSON enclose it.
     embedded: usize,
 }
 
-/// A JSON text, and what has been made of it.
+/// A JSON text and its rewritten form.
 struct Document<'a> {
     json: &'a str,
     nodes: &'a [Node],
     out: String,
-    /// Up to where the text is in `out`.
+    /// The offset up to which the text has been copied to `out`.
     copied: usize,
-    /// Every value is replaced, and only keys stay.
+    /// Whether every value is replaced, so that only keys stay.
     masked: bool,
 }
 
@@ -51,7 +52,7 @@ impl<'a> Document<'a> {
         &self.json[node.start as usize..node.end as usize]
     }
 
-    /// What a string or a literal says.
+    /// Returns the content of a string or a literal.
     fn text(&self, node: Node) -> Cow<'a, str> {
         let raw = self.raw(node);
         if raw.starts_with('"')
@@ -62,7 +63,7 @@ impl<'a> Document<'a> {
         Cow::Borrowed(raw)
     }
 
-    /// Puts a text in the place of a key or a value.
+    /// Replaces a key or a value by a text.
     fn replace(&mut self, node: Node, text: &str) {
         self.out.push_str(&self.json[self.copied..node.start as usize]);
         self.out.push_str(&serde_json::to_string(text).unwrap_or_else(|_| format!("\"{MASK}\"")));
@@ -71,8 +72,8 @@ impl<'a> Document<'a> {
 }
 
 impl<'r> Rewriter<'r> {
-    /// One that begins at the beginning of a record; `astray` if its rules are to be taken as of
-    /// any part of one.
+    /// Creates a rewriter at the beginning of a record. With `astray`, the rules apply as if the
+    /// text could be any fragment of a record.
     pub(super) fn new(redactor: &'r Redactor, astray: bool) -> Self {
         Self {
             redactor,
@@ -82,7 +83,7 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// JSON that was read surely, rewritten; nothing if nothing is found.
+    /// Rewrites JSON that parses completely; returns `None` if no rule matches.
     pub(super) fn rewrite(&mut self, json: &str, tape: &Tape) -> Option<String> {
         let mut document =
             Document { json, nodes: &tape.nodes, out: String::new(), copied: 0, masked: false };
@@ -90,7 +91,8 @@ impl<'r> Rewriter<'r> {
         (document.copied > 0).then(|| document.out + &json[document.copied..])
     }
 
-    /// What may be kept of JSON that is cut off: its keys. `mark` stands where it was cut off.
+    /// Returns what may be kept of truncated JSON: its keys. `mark` is appended at the point of
+    /// truncation.
     pub(super) fn skeleton(&mut self, json: &str, tape: &Tape, fault: Fault, mark: &str) -> String {
         let mut document =
             Document { json, nodes: &tape.nodes, out: String::new(), copied: 0, masked: true };
@@ -171,14 +173,14 @@ impl<'r> Rewriter<'r> {
         self.places.enter(name);
         let form = key_form(name);
         match &*form {
-            // The event's data, in another form.
+            // CloudEvents' form of event data that is binary.
             "data_base64" => {
                 self.places.leave();
                 let data = self.places.after_any(std::iter::once(Cow::Borrowed("data")));
                 self.places.enter(name);
                 self.places.be_also(&data);
             }
-            // OTLP's form of a value that is bytes.
+            // OTLP's form of a value that consists of bytes.
             "bytesvalue" => {
                 let above = self.places.above();
                 self.places.be_also(&above);
@@ -188,8 +190,8 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// Where the value of `{"key":"password","value":"x"}` is by its name; nowhere if the object is
-    /// no such pair.
+    /// Returns the positions that the value of `{"key":"password","value":"x"}` has by its name;
+    /// empty if the object is not such a pair.
     fn named(&self, document: &Document<'_>, place: usize) -> Vec<u64> {
         let end = document.nodes[place].next as usize;
         if self.redactor.patterns.is_empty() {
@@ -211,7 +213,7 @@ impl<'r> Rewriter<'r> {
         self.places.after_any(names.map(|(_, value)| document.text(*value)))
     }
 
-    /// A key with what is secret in it replaced.
+    /// Replaces the secrets in a key.
     fn key(&mut self, name: &str) -> Option<String> {
         let is_plain = name
             .bytes()
@@ -223,17 +225,17 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// A number or a truth value with what is secret in it replaced.
+    /// Replaces a number or a truth value that holds a secret.
     fn literal(&self, raw: &str) -> Option<String> {
         self.redactor.detected(raw).or_else(|| {
-            // The same number without its exponent.
+            // Try the same number written without its exponent.
             let number = raw.parse::<f64>().ok().filter(|_| raw.contains(['e', 'E']))?;
             let plain = format!("{number:.0}");
             self.redactor.finds(&plain).map(|rule| self.redactor.mask(rule, plain.as_bytes()))
         })
     }
 
-    /// A string with what is secret in it replaced: JSON in a string is rewritten as the record is.
+    /// Replaces the secrets in a string. JSON in a string is rewritten like the record.
     fn text(&mut self, text: &str) -> Option<String> {
         let core = trimmed(text);
         if core.len() > 1 && core.starts_with(['{', '[', '"']) {
@@ -259,12 +261,12 @@ impl<'r> Rewriter<'r> {
         changed.map(|changed| [&text[..start], &changed, &text[start + core.len()..]].concat())
     }
 
-    /// What is written deeper than is read goes whole, if anything could be in it.
+    /// Masks a whole text that is nested deeper than is read, if a rule could match in it.
     fn beyond(&self, text: &str) -> Option<String> {
         self.any().map(|rule| self.redactor.mask(rule, text.as_bytes()))
     }
 
-    /// A value that is bytes in base64.
+    /// Rewrites a value that is bytes in base64.
     fn binary(&mut self, document: &mut Document<'_>, place: usize) {
         let node = document.nodes[place];
         if self.places.matched().is_some() || document.masked {
@@ -280,7 +282,7 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// A text in base64 whose content is rewritten.
+    /// Rewrites the content of a base64 text.
     fn encoded(&mut self, text: &str, bytes: &[u8]) -> Option<String> {
         if self.embedded >= EMBEDDED_MAX {
             return self.beyond(text);
@@ -292,7 +294,7 @@ impl<'r> Rewriter<'r> {
         changed.map(|changed| STANDARD.encode(changed))
     }
 
-    /// A text that is no JSON, with what is secret in it replaced.
+    /// Replaces the secrets in a text that is not JSON.
     pub(super) fn plain(&self, text: &str) -> Option<String> {
         let mentioned = self.mentioned(text);
         let (head, rest) = text.split_at(mentioned.map_or(text.len(), |(end, _)| end));
@@ -318,7 +320,8 @@ impl<'r> Rewriter<'r> {
         }
     }
 
-    /// Where the first key ends that a rule could mean here and that gets a value, and the rule.
+    /// Finds the first key that a rule could mean here and that is given a value. Returns the
+    /// offset of its end, and the rule.
     fn mentioned(&self, text: &str) -> Option<(usize, usize)> {
         let wanted = |key: &str| {
             self.places
@@ -329,7 +332,7 @@ impl<'r> Rewriter<'r> {
         self.redactor.mentions.find(text, wanted)
     }
 
-    /// The rule that finds something in a text only when its codings are undone.
+    /// Returns the rule that matches a text only once its encodings are undone.
     fn hidden(&self, text: &str, find: impl Fn(&str) -> Option<usize>) -> Option<usize> {
         if !is_coded(text) {
             return None;
@@ -348,14 +351,14 @@ impl<'r> Rewriter<'r> {
         self.any()
     }
 
-    /// A rule that could find something here, whatever it is.
+    /// Returns any rule that could match something here.
     fn any(&self) -> Option<usize> {
         let rules = self.places.leads().map(|(pattern, _)| pattern.rule);
         rules.chain(self.redactor.rules.iter().position(|rule| rule.detector.is_some())).next()
     }
 }
 
-/// A text without its white space and byte order mark.
+/// Trims white space and byte order marks.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
 }
@@ -368,7 +371,7 @@ const STANDARD: GeneralPurpose =
 const READ: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
 const READ_URL_SAFE: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
 
-/// What a text stands for that is base64 in either alphabet.
+/// Decodes base64 in either alphabet.
 fn base64_bytes(text: &str) -> Option<Vec<u8>> {
     let text: Cow<'_, str> = if text.contains(char::is_whitespace) {
         text.split_whitespace().collect::<String>().into()
@@ -379,7 +382,7 @@ fn base64_bytes(text: &str) -> Option<Vec<u8>> {
     engine.decode(&*text).ok()
 }
 
-/// The same for a text of which nothing but its beginning says that it is base64 of JSON.
+/// Decodes a text whose beginning looks like base64 of JSON; nothing else marks it as base64.
 fn base64_document(text: &str) -> Option<Vec<u8>> {
     let start = text.trim_start().get(..4).filter(|_| text.len() >= 8)?;
     let start = base64_bytes(start)?;

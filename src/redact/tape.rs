@@ -1,20 +1,21 @@
-//! Reads JSON to its end before any of it is judged: what follows can say that what came before was
-//! something else.
+//! Reads JSON to its end before any of it is judged, because what follows can reveal that what came
+//! before was something else.
 //!
-//! A text is read surely if it is one JSON value from its first byte to its last. Everything that
-//! the decoders accept is; so are a few things that they refuse and that change neither keys nor
-//! paths (control characters within strings).
+//! A text parses completely if it is one JSON value from its first byte to its last. That includes
+//! everything that the decoders accept, and a few things that they refuse and that change neither
+//! keys nor paths (control characters within strings).
 
 use crate::text::Lexer;
 
-/// A key or value, or what is left of one.
+/// A key or value, or the rest of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) kind: TapeTokenKind,
-    /// Where its bytes begin and end, quotes and brackets included.
+    /// Offsets of its first byte and of the byte after its last, quotes and brackets included.
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The node after it and all that is within it. A key's value is the node after the key.
+    /// The index of the node after it and everything in it. A key's value is the node after the
+    /// key.
     pub(super) next: u32,
 }
 
@@ -27,23 +28,23 @@ pub(super) enum TapeTokenKind {
     Literal,
 }
 
-/// The nodes of a text, in their order.
+/// The nodes of a text, in order.
 #[derive(Debug)]
 pub(super) struct Tape {
     pub(super) nodes: Vec<Node>,
-    /// Where it stopped being JSON.
+    /// Where the text stopped being JSON, if it did.
     pub(super) fault: Option<Fault>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// How many bytes were read surely.
+    /// The number of bytes that parsed.
     pub(super) at: usize,
-    /// The text ends there, and could have gone on.
+    /// Whether the text ends there and could have continued.
     pub(super) is_cut: bool,
 }
 
-/// Reads a text of less than 4 GiB; `levels` of objects and arrays may lie in each other.
+/// Reads a text of less than 4 GiB whose objects and arrays nest at most `levels` deep.
 pub(super) fn read(json: &str, levels: usize) -> Tape {
     let mut reader =
         TapeReader { json, lexer: Lexer::new(json), nodes: Vec::new(), open: Vec::new(), levels };
@@ -87,7 +88,7 @@ impl TapeReader<'_> {
         Fault { at: self.lexer.at(), is_cut: false }
     }
 
-    /// The next byte: there must be one.
+    /// Takes the next byte, which must exist.
     fn due(&mut self) -> Result<u8, Fault> {
         self.lexer.peek().ok_or(Fault { at: self.json.len(), is_cut: true })
     }
@@ -170,7 +171,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Where a text stops being JSON, and whether it is only cut off there.
+    /// Returns where a text stops being JSON, and whether it is only truncated there.
     fn fault(json: &str) -> Option<(usize, bool)> {
         read(json, 8).fault.map(|fault| (fault.at, fault.is_cut))
     }
@@ -203,7 +204,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a parser accepts is read surely.
+        /// Everything that serde_json accepts parses completely.
         #[test]
         fn what_serde_accepts_is_read(json in "[\\[\\]{}\":,\\\\un0-9a 中]{0,40}", deep in 0_usize..9) {
             let json = format!("{}{json}{}", "[".repeat(deep), "]".repeat(deep));

@@ -4,9 +4,9 @@ use super::refused;
 use crate::error::Result;
 use serde_json::{Map, Value as Json, json};
 
-/// The part of a rule that this file reads.
+/// The part of a rule that this file parses.
 const PART: &str = "detection.condition";
-/// How deep parentheses may nest.
+/// The maximum nesting of parentheses.
 const DEPTH_MAX: usize = 32;
 /// The longest condition, in bytes.
 const BYTES_MAX: usize = 8192;
@@ -21,7 +21,7 @@ pub(super) enum SelectionCondition {
 }
 
 impl SelectionCondition {
-    /// The condition as a group of the filter language; `group` says what a selection is.
+    /// Returns the condition as a group of the filter language; `group` translates a selection.
     pub(super) fn group(&self, group: &mut impl FnMut(&str) -> Result<Json>) -> Result<Json> {
         let mut each = |members: &[Self]| {
             members.iter().map(|member| member.group(group)).collect::<Result<Vec<_>>>()
@@ -35,7 +35,7 @@ impl SelectionCondition {
     }
 }
 
-/// Reads the condition of `detection`; of several conditions, any must hold.
+/// Parses the condition of `detection`; if there are several conditions, any of them must hold.
 pub(super) fn read(detection: &Map<String, Json>) -> Result<SelectionCondition> {
     let names: Vec<&str> = detection
         .keys()
@@ -55,7 +55,7 @@ pub(super) fn read(detection: &Map<String, Json>) -> Result<SelectionCondition> 
     }
 }
 
-/// One member stands alone; several are joined.
+/// Returns a single member as it is, and joins several.
 fn joined(
     mut members: Vec<SelectionCondition>,
     join: fn(Vec<SelectionCondition>) -> SelectionCondition,
@@ -162,7 +162,7 @@ impl<'a> ConditionParser<'a> {
         }
     }
 
-    /// `1 of them`, `all of selection_*`.
+    /// Parses `1 of them` or `all of selection_*`.
     fn of(&mut self, count: &str) -> Result<SelectionCondition> {
         let join = match count.to_lowercase().as_str() {
             "1" | "any" => SelectionCondition::Any,
@@ -176,7 +176,7 @@ impl<'a> ConditionParser<'a> {
         };
         let pattern = self.next().ok_or_else(|| refused(PART, "ends behind of"))?;
         let meant = |name: &&&str| match pattern {
-            // What begins with an underscore takes no part in "them".
+            // Names that begin with an underscore are not included in "them".
             "them" => !name.starts_with('_'),
             _ => crate::text::Glob::parse(pattern).matches(name),
         };
@@ -187,7 +187,7 @@ impl<'a> ConditionParser<'a> {
             .map(|name| SelectionCondition::Selection((*name).to_owned()))
             .collect();
         if members.is_empty() {
-            return Err(refused(PART, format!("means no selection by {pattern:?}")));
+            return Err(refused(PART, format!("matches no selection with {pattern:?}")));
         }
         Ok(joined(members, join))
     }

@@ -1,9 +1,9 @@
-//! Values as they look when they were encoded: base64 at any offset, UTF-16, other dashes.
+//! Encoded forms of values: base64 at any offset, UTF-16, other dashes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-/// How a text becomes bytes before it is encoded.
+/// How a text is converted to bytes before it is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextEncoding {
     Utf8,
@@ -30,8 +30,8 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The three texts, one of which stands in the base64 of anything that has `bytes` in it: those
-/// letters that depend on nothing before or after.
+/// Returns three texts, one of which occurs in the base64 form of anything that contains `bytes`:
+/// the characters that do not depend on what comes before or after.
 pub(super) fn base64_at_any_offset(bytes: &[u8]) -> Vec<String> {
     let at = |offset: usize| {
         let shifted: Vec<u8> =
@@ -44,8 +44,8 @@ pub(super) fn base64_at_any_offset(bytes: &[u8]) -> Vec<String> {
     (0..3).map(at).filter(|letters| !letters.is_empty()).collect()
 }
 
-/// The value with each kind of dash that Windows takes for the sign of an option, at the beginnings
-/// of words.
+/// Returns the value with each kind of dash that Windows accepts before an option, where words
+/// begin.
 pub(super) fn dashes(value: &str) -> Vec<String> {
     let mut forms = vec![value.to_owned()];
     for dash in ['-', '/', '–', '—', '―'] {

@@ -1,10 +1,10 @@
-//! Sigma detection rules as filters.
+//! Translates Sigma detection rules into filters.
 //!
 //! A rule is YAML (<https://sigmahq.io/sigma-specification>): a log source, named selections of
-//! field values, and a condition over them. [`Rule::filter`] says the same as a group of the filter
-//! language; running it is the query layer's work, so a rule has the one meaning that every filter
-//! has. Whatever a filter cannot say is refused with the name of the part: a rule that silently
-//! meant something else would be worse than none.
+//! field values, and a condition over them. [`Rule::filter`] expresses the rule as a group of the
+//! filter language. Running it is the query layer's work, so a rule means exactly what any filter
+//! means. A part that a filter cannot express is refused by name: a rule that silently meant
+//! something else would be worse than none.
 
 mod condition;
 mod encode;
@@ -15,22 +15,22 @@ mod tests;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value as Json, json};
 
-/// The largest file of rules, in bytes.
+/// The largest rule file, in bytes.
 pub const RULE_BYTES_MAX: usize = 1 << 20;
 
 /// One detection rule.
 #[derive(Debug, Clone)]
 pub struct SigmaRule {
-    /// What it finds, in a line.
+    /// What it finds, in one line.
     pub title: String,
     /// Its identifier, a uuid, if it has one.
     pub id: Option<String>,
-    /// How grave a match is: informational, low, medium, high, critical.
+    /// How serious a match is: informational, low, medium, high, critical.
     pub level: Option<String>,
     document: Map<String, Json>,
 }
 
-/// Log sources that are one format of records here: product, service, format.
+/// Log sources that correspond to one record format: product, service, format.
 const FORMATS: &[(&str, &str, &str)] = &[
     ("aws", "cloudtrail", "cloudtrail"),
     ("kubernetes", "audit", "k8s"),
@@ -39,7 +39,7 @@ const FORMATS: &[(&str, &str, &str)] = &[
     ("huaweicloud", "partner", "partner"),
 ];
 
-/// Reads the rules of a YAML file: one document a rule.
+/// Parses the rules of a YAML file, one per document.
 ///
 /// # Errors
 /// YAML that is malformed, larger than [`RULE_BYTES_MAX`], or not a rule.
@@ -86,10 +86,10 @@ impl SigmaRule {
         Ok(Self { title, id: text("id"), level: text("level"), document })
     }
 
-    /// The rule as a group of the filter language, and what a reader of the result should know.
+    /// Returns the rule as a group of the filter language, and notes for the reader of the result.
     ///
     /// # Errors
-    /// A part that no filter can say. The error names it.
+    /// A part that no filter can express. The error names it.
     pub fn filter(&self) -> Result<(Json, Option<String>)> {
         for (key, what) in [
             ("correlation", "correlates several events"),
@@ -105,7 +105,7 @@ impl SigmaRule {
         }
         let detection = match self.document.get("detection") {
             Some(Json::Object(detection)) => detection,
-            _ => return Err(refused("detection", "is missing or no map")),
+            _ => return Err(refused("detection", "is missing or not a map")),
         };
         if detection.contains_key("timeframe") {
             return Err(refused(
@@ -120,11 +120,11 @@ impl SigmaRule {
         Ok((json!({ "format": format, "all": [detected] }), note))
     }
 
-    /// The format of the records that the rule's log source means.
+    /// Returns the record format that the rule's log source corresponds to.
     fn format(&self) -> Result<(Option<&'static str>, Option<String>)> {
         let source = match self.document.get("logsource") {
             Some(Json::Object(source)) => source,
-            _ => return Err(refused("logsource", "is missing or no map")),
+            _ => return Err(refused("logsource", "is missing or not a map")),
         };
         let text =
             |key: &str| source.get(key).and_then(Json::as_str).unwrap_or_default().to_lowercase();
@@ -141,7 +141,7 @@ impl SigmaRule {
             let named: Vec<String> =
                 [product, service, category].into_iter().filter(|part| !part.is_empty()).collect();
             format!(
-                "log source {} is no format of its own here: records of all formats are asked",
+                "log source {} has no format of its own here: records of all formats are searched",
                 named.join("/")
             )
         };
@@ -149,7 +149,7 @@ impl SigmaRule {
     }
 }
 
-/// The error of a part of a rule that is wrong or that no filter can say.
+/// Creates the error for a part of a rule that is wrong or that no filter can express.
 fn refused(part: impl Into<String>, message: impl Into<String>) -> Error {
     Error::parameter(part, message)
 }

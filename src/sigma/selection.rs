@@ -1,4 +1,4 @@
-//! A selection of a rule: fields and the values they must have, with modifiers
+//! Selections of a rule: fields and the values they must have, with modifiers
 //! (`userAgent|contains|all`).
 
 use super::encode::{TextEncoding, base64, base64_at_any_offset, dashes};
@@ -6,19 +6,19 @@ use super::refused;
 use crate::error::Result;
 use serde_json::{Map, Value as Json, json};
 
-/// The selection `name` as a group of the filter language.
+/// Returns the selection `name` as a group of the filter language.
 pub(super) fn group(name: &str, selection: &Json) -> Result<Json> {
     let place = format!("detection.{name}");
     match selection {
         Json::Object(fields) => all_of(fields, &place),
         Json::Array(items) if !items.is_empty() => any_of(items, &place),
         Json::String(_) | Json::Number(_) => any_of(std::slice::from_ref(selection), &place),
-        _ => Err(refused(place, "is no map and no list")),
+        _ => Err(refused(place, "is neither a map nor a list")),
     }
 }
 
-/// A list: maps, of which one must hold, or keywords, of which one must stand anywhere in the
-/// record.
+/// Translates a list: either maps, one of which must hold, or keywords, one of which must occur
+/// anywhere in the record.
 fn any_of(items: &[Json], place: &str) -> Result<Json> {
     let mut any = Vec::new();
     let mut keywords = Vec::new();
@@ -38,7 +38,7 @@ fn anywhere(keyword: &str) -> String {
     WildcardPattern::read(keyword).like(true, true)
 }
 
-/// A map: each of its fields must hold.
+/// Translates a map: each of its fields must hold.
 fn all_of(fields: &Map<String, Json>, place: &str) -> Result<Json> {
     if fields.is_empty() {
         return Err(refused(place, "has no field"));
@@ -75,7 +75,7 @@ enum Comparison {
 /// A field with its modifiers.
 #[derive(Debug)]
 struct SelectionField<'a> {
-    /// The path; none for keywords.
+    /// The path; `None` for keywords.
     path: Option<&'a str>,
     comparison: Comparison,
     all: bool,
@@ -130,7 +130,7 @@ impl<'a> SelectionField<'a> {
                 _ => {
                     return Err(refused(
                         place,
-                        format!("has the modifier {modifier:?}, which no filter can say"),
+                        format!("has the modifier {modifier:?}, which no filter can express"),
                     ));
                 }
             }
@@ -138,7 +138,8 @@ impl<'a> SelectionField<'a> {
         field.checked(place)
     }
 
-    /// Modifiers that do not go together are refused rather than half done.
+    /// Checks that the modifiers go together; unsupported combinations are refused rather than half
+    /// done.
     fn checked(self, place: &str) -> Result<Self> {
         let encoded = self.base64 || self.any_offset;
         let changed = encoded || self.any_dash || self.encoding.is_some();
@@ -150,7 +151,7 @@ impl<'a> SelectionField<'a> {
                 | Comparison::EndsWith
         );
         if changed && !texts {
-            return Err(refused(place, "changes values that are no plain text"));
+            return Err(refused(place, "changes values that are not plain text"));
         }
         if self.encoding.is_some() && !encoded {
             return Err(refused(
@@ -167,7 +168,7 @@ impl<'a> SelectionField<'a> {
         Ok(self)
     }
 
-    /// The tests, all of which must hold.
+    /// Returns the tests, all of which must hold.
     fn tests(&self, value: &Json, place: &str) -> Result<Vec<Json>> {
         let values = match value {
             Json::Array(values) => values.as_slice(),
@@ -198,7 +199,7 @@ impl<'a> SelectionField<'a> {
         Ok(tests.into_iter().map(|any| self.test(&any)).collect())
     }
 
-    /// What a value is compared with, in the words of the filter language.
+    /// Returns the patterns of the filter language that a value is compared with.
     fn forms(&self, value: &str, place: &str) -> Result<Vec<String>> {
         let (before, after) = match self.comparison {
             Comparison::Regex if self.flags.is_empty() => return Ok(vec![value.to_owned()]),
@@ -239,7 +240,7 @@ impl<'a> SelectionField<'a> {
             Comparison::Network => "cidr",
             _ => "like",
         };
-        // "Anything at all" is said of objects and arrays too.
+        // Objects and arrays count as values for "anything at all".
         if let (Some(path), "like", true) =
             (self.path, key, any.iter().any(|pattern| pattern == "*"))
         {
@@ -256,13 +257,13 @@ impl<'a> SelectionField<'a> {
     }
 }
 
-/// A value's text: Sigma compares numbers and booleans by how they are written.
+/// Returns a value's text: Sigma compares numbers and booleans as they are written.
 fn text(value: &Json, place: &str) -> Result<String> {
     match value {
         Json::String(text) => Ok(text.clone()),
         Json::Number(number) => Ok(number.to_string()),
         Json::Bool(flag) => Ok(flag.to_string()),
-        _ => Err(refused(place, "has a value that is no text, number, true or false")),
+        _ => Err(refused(place, "has a value that is not text, a number, true or false")),
     }
 }
 
@@ -290,7 +291,7 @@ impl WildcardPattern {
         Self(letters)
     }
 
-    /// The text, if it has no wildcard.
+    /// Returns the text, if it has no wildcard.
     fn plain(&self) -> Option<String> {
         self.0
             .iter()
@@ -298,7 +299,7 @@ impl WildcardPattern {
             .collect()
     }
 
-    /// As a pattern of the filter language, with anything before or after it.
+    /// Returns a pattern of the filter language that allows any text before or after the value.
     fn like(&self, before: bool, after: bool) -> String {
         let mut pattern = String::new();
         let many = |pattern: &mut String, wanted: bool, there: bool| {

@@ -1,4 +1,4 @@
-//! Folding: what makes two texts the same for a search.
+//! Folding: the normal form in which searches compare texts.
 
 use std::borrow::Cow;
 use std::iter::once;
@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use unicode_normalization::char::{canonical_combining_class, compose};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-/// The folded form of a text: compatibility forms as their plain ones (NFKC, so full-width `ＥＣＳ` is
-/// `ECS`), letters in lower case.
+/// Folds a text: compatibility forms become plain ones (NFKC, so full-width `ＥＣＳ` becomes `ECS`),
+/// and letters become lower case.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -19,8 +19,8 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
 }
 
-/// Whether a character of a folded text may become another one with what comes before or after it:
-/// marks, kana that take one, parts of Hangul syllables.
+/// Returns whether a neighbouring character can change what this character of a folded text
+/// becomes. That is true of marks, of kana that take a mark, and of parts of Hangul syllables.
 pub fn melts(letter: char) -> bool {
     static SECONDS: LazyLock<Vec<char>> = LazyLock::new(|| {
         let all = ('\u{300}'..'\u{20000}')
@@ -33,17 +33,17 @@ pub fn melts(letter: char) -> bool {
             || SECONDS.iter().any(|second| compose(letter, *second).is_some()))
 }
 
-/// A text with compatibility forms as their plain ones (NFKC), its case kept.
+/// Replaces compatibility forms by plain ones (NFKC), keeping the case.
 pub fn plain_forms(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { Cow::Owned(text.nfkc().collect()) }
 }
 
-/// What a character is to the words of a text.
+/// The role of a character in the words of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Part of a word: a letter or a digit of a script that puts something between words.
+    /// Part of a word: a letter or a digit of a script that separates its words.
     Word,
-    /// A word of its own: an ideograph, kana, a letter of a script without spaces, a symbol such as
+    /// A word by itself: an ideograph, kana, a letter of a script without spaces, a symbol such as
     /// an emoji.
     Wide,
     /// Between words: ASCII punctuation, `_` included, white space, controls.
@@ -55,8 +55,8 @@ pub(super) fn class(letter: char) -> Class {
         '0'..='9' | 'a'..='z' | 'A'..='Z' => Class::Word,
         '\0'..='\u{7f}' => Class::Gap,
         _ if letter.is_whitespace() || letter.is_control() => Class::Gap,
-        // Thai to Myanmar, Khmer, then everything from the radicals of Chinese on that is written
-        // without spaces.
+        // Thai to Myanmar, Khmer, and everything from the Chinese radicals on is written without
+        // spaces.
         '\u{e00}'..='\u{eff}'
         | '\u{1000}'..='\u{109f}'
         | '\u{1780}'..='\u{17ff}'
@@ -68,7 +68,7 @@ pub(super) fn class(letter: char) -> Class {
     }
 }
 
-/// Whether a character is part of a word, so that a word that is searched for must not end beside
+/// Returns whether a character is part of a word, so that a match of a word must not end next to
 /// it.
 pub fn is_word(letter: char) -> bool {
     class(letter) == Class::Word

@@ -1,5 +1,5 @@
-//! Patterns of whole values: `*` stands for any text, `?` for any one character, `\` takes the next
-//! character as it is.
+//! Patterns for whole values: `*` matches any text, `?` any one character, and `\` makes the next
+//! character literal.
 
 use super::fold::fold;
 use std::fmt;
@@ -18,7 +18,7 @@ enum GlobPart {
 }
 
 impl Glob {
-    /// Reads a pattern.
+    /// Parses a pattern.
     pub fn parse(pattern: &str) -> Self {
         let mut glob = Self { parts: Vec::new() };
         let mut letters = pattern.chars();
@@ -26,7 +26,7 @@ impl Glob {
             match letter {
                 '*' => glob.push(GlobPart::Many),
                 '?' => glob.push(GlobPart::One),
-                // A backslash before anything else is a backslash: paths of Windows are full of
+                // A backslash before any other character is literal: Windows paths are full of
                 // them.
                 '\\' => match letters.clone().next() {
                     Some(next @ ('*' | '?' | '\\')) => {
@@ -41,14 +41,14 @@ impl Glob {
         glob
     }
 
-    /// The pattern of exactly this text.
+    /// Creates the pattern that matches exactly this text.
     pub fn literal(text: &str) -> Self {
         let parts =
             if text.is_empty() { Vec::new() } else { vec![GlobPart::Text(text.to_owned())] };
         Self { parts }
     }
 
-    /// The same pattern with any text before it.
+    /// Allows any text before the pattern.
     #[must_use]
     pub fn anything_before(mut self) -> Self {
         if self.parts.first() != Some(&GlobPart::Many) {
@@ -57,14 +57,14 @@ impl Glob {
         self
     }
 
-    /// The same pattern with any text after it.
+    /// Allows any text after the pattern.
     #[must_use]
     pub fn anything_after(mut self) -> Self {
         self.push(GlobPart::Many);
         self
     }
 
-    /// The pattern for folded texts.
+    /// Folds the pattern, for matching folded texts.
     #[must_use]
     pub fn folded(mut self) -> Self {
         for part in &mut self.parts {
@@ -89,13 +89,13 @@ impl Glob {
         }
     }
 
-    /// Whether the pattern is nothing but `*`.
+    /// Returns whether the pattern is only `*`.
     pub fn is_anything(&self) -> bool {
         self.parts == [GlobPart::Many]
     }
 
-    /// The texts that a matching value holds, each with whether the value begins with it and
-    /// whether it ends with it.
+    /// Returns the texts that every matching value contains, each with whether the value begins
+    /// with it and whether the value ends with it.
     pub fn literals(&self) -> impl Iterator<Item = (&str, bool, bool)> {
         let last = self.parts.len().saturating_sub(1);
         self.parts.iter().enumerate().filter_map(move |(place, part)| match part {
@@ -104,8 +104,8 @@ impl Glob {
         })
     }
 
-    /// Whether the whole value matches. Time is linear in the value for each part: after the last
-    /// `*` only the most recent one is ever tried again.
+    /// Returns whether the whole value matches. The time for each part is linear in the value:
+    /// after the last `*`, only the most recent one is ever retried.
     pub fn matches(&self, value: &str) -> bool {
         let (mut part, mut at) = (0, 0);
         let mut again: Option<(usize, usize)> = None;
@@ -135,7 +135,7 @@ impl Glob {
         }
     }
 
-    /// The next place after `from` where what follows the star may begin.
+    /// Returns the next offset after `from` at which the part after the star may begin.
     fn advance(&self, value: &str, star: usize, from: usize) -> Option<usize> {
         let after = from + value[from..].chars().next()?.len_utf8();
         match self.parts.get(star + 1) {

@@ -1,13 +1,13 @@
-//! The lexical grammar of JSON, read leniently: whatever bytes come, it says where strings and
-//! literals stand and never panics.
+//! The lexical grammar of JSON, read leniently: on any input it says where strings and literals
+//! are, and it never panics.
 //!
-//! Whoever looks for texts ([`super::walk`]) and whoever must not miss one (redaction) read with
-//! it, so that both see the same keys and values.
+//! Both the search for texts ([`super::walk`]) and redaction, which must not miss one, read with
+//! this lexer, so that both see the same keys and values.
 
 use memchr::memchr2;
 use std::borrow::Cow;
 
-/// A place in a text that should be JSON.
+/// A position in a text that should be JSON.
 #[derive(Debug, Clone)]
 pub struct Lexer<'a> {
     json: &'a str,
@@ -22,17 +22,17 @@ pub struct Quoted<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    /// At the beginning of a text.
+    /// Starts at the beginning of a text.
     pub fn new(json: &'a str) -> Self {
         Self { json, at: 0 }
     }
 
-    /// How many bytes are behind it.
+    /// Returns the number of bytes read so far.
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// The next byte that is not white space.
+    /// Returns the next byte that is not white space, without consuming it.
     pub fn peek(&mut self) -> Option<u8> {
         let bytes = self.json.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -44,12 +44,12 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    /// Steps over the bracket, comma or colon that was seen.
+    /// Consumes the bracket, comma or colon that was just seen.
     pub fn step(&mut self) {
         self.at += 1;
     }
 
-    /// The string whose opening quote was seen; `None` if it does not end.
+    /// Consumes the string whose opening quote was just seen; `None` if it does not end.
     pub fn string(&mut self) -> Option<Quoted<'a>> {
         let start = self.at + 1;
         let bytes = self.json.as_bytes();
@@ -67,7 +67,7 @@ impl<'a> Lexer<'a> {
         Some(Quoted { inner: self.json.get(start..at)?, escaped })
     }
 
-    /// What stands here up to a comma, a closing bracket or white space; `None` if that is nothing.
+    /// Consumes a literal up to a comma, a closing bracket or white space; `None` if it is empty.
     pub fn literal(&mut self) -> Option<&'a str> {
         let rest = self.json.get(self.at..)?;
         let length = rest
@@ -79,12 +79,12 @@ impl<'a> Lexer<'a> {
 }
 
 impl<'a> Quoted<'a> {
-    /// The text it stands for.
+    /// Returns the text that the string stands for.
     pub fn text(self) -> Cow<'a, str> {
         if self.escaped { Cow::Owned(unescape(self.inner)) } else { Cow::Borrowed(self.inner) }
     }
 
-    /// Whether every escape is one that JSON has. Half a surrogate pair is.
+    /// Returns whether every escape is valid JSON. Half a surrogate pair is.
     pub fn is_sound(self) -> bool {
         let bytes = self.inner.as_bytes();
         let mut at = 0;
@@ -100,7 +100,7 @@ impl<'a> Quoted<'a> {
     }
 }
 
-/// The number that four hexadecimal digits write.
+/// Parses four hexadecimal digits.
 fn unit(bytes: &[u8]) -> Option<u32> {
     bytes
         .get(..4)?
@@ -108,8 +108,8 @@ fn unit(bytes: &[u8]) -> Option<u32> {
         .try_fold(0, |unit, byte| Some((unit << 4) | char::from(*byte).to_digit(16)?))
 }
 
-/// The text that an escaped string stands for. Half a surrogate pair stands for no character, so it
-/// becomes U+FFFD; what is no escape stands for itself, without its backslash.
+/// Returns the text that an escaped string stands for. Half a surrogate pair stands for no
+/// character, so it becomes U+FFFD; an invalid escape stands for itself, without its backslash.
 pub fn unescape(inner: &str) -> String {
     let mut text = String::with_capacity(inner.len());
     let mut rest = inner;

@@ -1,10 +1,10 @@
-//! The text of a record: which texts it holds, how they are compared, and the words that an index
-//! can find them by.
+//! The text of a record: which texts it contains, how they are compared, and the words by which an
+//! index finds them.
 //!
-//! A record is JSON. Its texts are its keys, its strings (escapes resolved), its numbers and its
-//! truth values, at any depth; a string that is itself JSON, as cloud services like to write
-//! requests, is opened and its texts are texts of the record too. Texts are compared folded
-//! ([`fold`]): full-width forms as their plain ones, letters in lower case.
+//! A record is JSON. Its texts are its keys, its strings (with escapes resolved), its numbers and
+//! its truth values, at any depth. A string that is itself JSON, which is how cloud services like
+//! to write requests, is opened, and its texts belong to the record too. Texts are compared folded
+//! ([`fold`]): full-width forms become plain ones, and letters become lower case.
 
 mod fold;
 mod glob;

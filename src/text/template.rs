@@ -1,22 +1,23 @@
-//! The shape of a text: the text with every word that holds a digit, or is very long, made one
-//! mark. Numbers, dates and ids make nearly every text of a record another one; without them a few
-//! thousand shapes are all that there is, and whether a phrase without such words stands in a text
-//! can be told from its shape.
+//! The shape of a text: every word that contains a digit, or is very long, is replaced by one mark.
+//!
+//! Numbers, dates and ids make nearly every text of a record unique. Without them only a few
+//! thousand shapes remain, and whether a phrase without such words occurs in a text can be decided
+//! from the text's shape.
 
 use crate::text::fold::Class;
 use crate::text::tokens::{LONG, runs, spaced};
 
-/// Stands for a word that was left out: a letter, so that what stands beside it is known to be a
-/// part of a longer word. A text that has it by itself loses that word too.
+/// Replaces a word that was left out. It is a letter, so that a word next to it is known to be part
+/// of a longer one. A word of the text that contains this letter is left out too.
 const MARK: char = '\u{16a0}';
 
-/// Whether a shape does not tell this word.
+/// Returns whether a shape leaves this word out.
 fn is_left_out(word: &str) -> bool {
     word.len() > LONG || word.bytes().any(|byte| byte.is_ascii_digit()) || word.contains(MARK)
 }
 
-/// The shape of a folded text; `None` if no phrase that shapes decide stands in it, except those
-/// that are one token.
+/// Returns the shape of a folded text. Returns `None` if the text contains no phrase that shapes
+/// can decide, except phrases of a single token.
 pub fn shape(folded: &str) -> Option<String> {
     let mut out = String::new();
     let (mut end, mut told) = (0, false);
@@ -37,13 +38,13 @@ pub fn shape(folded: &str) -> Option<String> {
     told.then(|| spaced(&out).into_owned())
 }
 
-/// Whether shapes tell in which texts a folded phrase stands.
+/// Returns whether shapes can decide which texts contain a folded phrase.
 pub fn decided_by_shape(needle: &str) -> bool {
     let mut words = runs(needle).peekable();
     words.peek().is_some() && words.all(|(run, _, class)| class != Class::Word || !is_left_out(run))
 }
 
-/// The longest word of a folded text, or run of wide characters.
+/// Returns the longest word, or run of wide characters, of a folded text.
 pub fn longest_run(folded: &str) -> &str {
     runs(folded).map(|(run, ..)| run).max_by_key(|run| run.len()).unwrap_or_default()
 }

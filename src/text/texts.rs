@@ -1,4 +1,4 @@
-//! The texts of one record, gathered once so that many tests can look at them.
+//! The texts of one record, collected once so that many tests can use them.
 
 use super::fold::fold;
 use super::walk::{WalkStep, walk};
@@ -6,26 +6,26 @@ use super::walk::{WalkStep, walk};
 /// One text of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordText<'a> {
-    /// The path that leads to it: keys joined by dots, arrays passed through.
+    /// The path that leads to it: keys joined by dots; arrays add nothing.
     pub path: &'a str,
     /// The text, escapes resolved.
     pub raw: &'a str,
     /// The text, folded.
     pub folded: &'a str,
-    /// What it is.
+    /// The role of the text in the record.
     pub kind: TextKind,
 }
 
-/// What a text is to a record.
+/// The role of a text in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
     /// The key of an object; its path ends in it.
     Key,
     /// A value: a string, a number, a truth value.
     Value,
-    /// A string that is JSON; its own texts follow.
+    /// A string that is JSON; its own texts follow it.
     Embedded,
-    /// No text: an object or an array is here.
+    /// Not a text: an object or an array begins here.
     Container,
 }
 
@@ -45,7 +45,7 @@ struct TextEntry {
 }
 
 impl RecordTexts {
-    /// The texts of a record.
+    /// Collects the texts of a record.
     pub fn of(record: &str) -> Self {
         let mut texts = Self {
             arena: String::with_capacity(record.len() * 2),
@@ -83,7 +83,7 @@ impl RecordTexts {
         &self.arena[place.0 as usize..place.1 as usize]
     }
 
-    /// Every text.
+    /// Iterates over all texts.
     pub fn iter(&self) -> impl Iterator<Item = RecordText<'_>> {
         self.entries.iter().map(|entry| RecordText {
             path: self.piece(entry.path),

@@ -1,27 +1,27 @@
-//! The tokens of a text: what an index finds it by, and what a search for a word or phrase must
-//! find.
+//! The tokens of a text: the terms by which an index finds it, and the terms that a search for a
+//! word or phrase requires.
 //!
 //! * A run of letters and digits is a token, and a uuid is one token, not five. What looks like an
-//!   id (it holds a digit, or is very long) is nearly unique, so an index keeps its hash and not
+//!   id (it contains a digit, or is very long) is nearly unique, so an index keeps its hash and not
 //!   its text.
-//! * Of a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token,
-//!   and the last one alone; so any one or two of them are found by one token or a range of tokens,
-//!   and longer ones by all their pairs.
+//! * In a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token,
+//!   and so is the last character alone. So one or two of them are found by one token or a range of
+//!   tokens, and longer sequences by all their pairs.
 
 use super::fold::{Class, class, is_word};
 use std::borrow::Cow;
 
-/// Words up to this length are dictionary terms whatever they hold: numbers of few digits are few.
+/// Words up to this length are dictionary terms whatever they contain: short numbers are few.
 const SHORT: usize = 4;
-/// Words longer than this are no words.
+/// Runs longer than this are not treated as words.
 pub(super) const LONG: usize = 32;
 
-/// How a token is kept.
+/// How an index keeps a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TokenKind {
-    /// In the dictionary of terms: there are few distinct ones.
+    /// In the dictionary of terms, because there are few distinct ones.
     Term,
-    /// As a hash: nearly every one is distinct.
+    /// As a hash, because nearly every one is distinct.
     Id,
 }
 
@@ -30,7 +30,7 @@ pub enum TokenKind {
 pub struct Token<'a> {
     /// The token.
     pub text: &'a str,
-    /// How it is kept.
+    /// How an index keeps it.
     pub kind: TokenKind,
 }
 
@@ -56,14 +56,14 @@ fn kind_of(word: &str) -> TokenKind {
     if digits || word.len() > LONG { TokenKind::Id } else { TokenKind::Term }
 }
 
-/// Bytes of a uuid.
+/// The length of a uuid in bytes.
 const UUID: usize = 36;
 
-/// Whether a uuid stands at a place of a folded text: 8, 4, 4, 4 and 12 hexadecimal digits, not
-/// within a longer word.
+/// Returns whether a uuid starts at an offset of a folded text: 8, 4, 4, 4 and 12 hexadecimal
+/// digits that are not part of a longer word.
 fn is_uuid_at(text: &str, at: usize) -> bool {
     let Some(piece) = text.as_bytes().get(at..at + UUID) else { return false };
-    // The dashes decide nearly always.
+    // The dashes alone nearly always decide.
     let dash = |place: usize| matches!(place, 8 | 13 | 18 | 23);
     dash(8)
         && piece[8] == b'-'
@@ -75,13 +75,13 @@ fn is_uuid_at(text: &str, at: usize) -> bool {
         && !text[at + UUID..].chars().next().is_some_and(is_word)
 }
 
-/// Whether a place lies within a uuid, not at its beginning or end.
+/// Returns whether an offset lies strictly inside a uuid.
 fn within_uuid(text: &str, at: usize) -> bool {
     (1..UUID).any(|back| at.checked_sub(back).is_some_and(|start| is_uuid_at(text, start)))
 }
 
-/// Whether a text is one token, folded, and that an id: the most frequent kind of text that does
-/// not come again, told at a glance. "No" is not certain.
+/// Returns whether a folded text is a single token that is an id. This is a quick test for the most
+/// frequent kind of text that does not repeat; `false` is not certain.
 pub fn is_lone_id(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut digits = false;
@@ -92,7 +92,8 @@ pub fn is_lone_id(text: &str) -> bool {
     plain && digits && bytes.len() > SHORT || bytes.len() == UUID && is_uuid_at(text, 0)
 }
 
-/// Runs of word characters (a uuid is one) and of wide characters, with where they begin.
+/// Iterates over runs of word characters (a uuid is one run) and of wide characters, with their
+/// offsets.
 pub(super) fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -115,7 +116,7 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = (&str, usize, Class)> {
     })
 }
 
-/// What an index must have for a text to hold a needle.
+/// What an index must contain for a text to contain a needle.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NeedleTerms {
     /// This dictionary term.
@@ -126,9 +127,9 @@ pub enum NeedleTerms {
     Id(String),
 }
 
-/// The tokens that every text holds in which the folded needle [`stands_in`]; and whether a text
-/// that has them holds the needle for certain. `open_left` and `open_right` say that the needle may
-/// be cut out of a longer word there.
+/// Returns the tokens that every text must have in which the folded needle [`stands_in`], and
+/// whether a text that has them is certain to contain the needle. `open_left` and `open_right` say
+/// that the needle may be part of a longer word on that side.
 pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<NeedleTerms>, bool) {
     let mut wanted = Vec::new();
     let mut exact = true;
@@ -138,7 +139,7 @@ pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<NeedleT
         if run_class == Class::Word {
             let end = start + run.len();
             let cut = open_left && start == 0 || open_right && end == needle.len();
-            // In what is cut out of a longer text, this may be a piece of a uuid.
+            // If the needle is part of a longer word, this may be a piece of a uuid.
             let dashed = needle[..start].ends_with('-') || needle[end..].starts_with('-');
             let piece = (open_left || open_right) && dashed && matches!(run.len(), 4 | 8 | 12);
             if cut || piece {
@@ -166,7 +167,7 @@ pub fn words_of(needle: &str, open_left: bool, open_right: bool) -> (Vec<NeedleT
     (wanted, exact)
 }
 
-/// A text with its white space made single spaces.
+/// Replaces each run of white space by a single space.
 pub fn spaced(text: &str) -> Cow<'_, str> {
     let plain =
         !text.contains("  ") && text.chars().all(|letter| letter == ' ' || !letter.is_whitespace());
@@ -184,8 +185,8 @@ pub fn spaced(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a folded needle (spaced, if it holds spaces) stands in a folded text as words: as it is,
-/// and not as a part of a longer word.
+/// Returns whether a folded needle (spaced, if it contains spaces) occurs in a folded text as
+/// words: literally, and not as part of a longer word.
 pub fn stands_in(needle: &str, text: &str) -> bool {
     let text = if needle.contains(' ') { spaced(text) } else { Cow::Borrowed(text) };
     let (Some(first), Some(last)) = (needle.chars().next(), needle.chars().next_back()) else {
@@ -199,7 +200,7 @@ pub fn stands_in(needle: &str, text: &str) -> bool {
         let joined =
             |inner: char, outer: Option<char>| is_word(inner) && outer.is_some_and(is_word);
         let whole = !joined(first, before) && !joined(last, after);
-        // A piece of a uuid is no word. Only a dash can have made it look like one.
+        // A piece of a uuid is not a word. Only a dash can have made it look like one.
         let dashed = |inner: char, outer: Option<char>| inner == '-' || outer == Some('-');
         let piece = dashed(first, before) && within_uuid(&text, at)
             || dashed(last, after) && within_uuid(&text, at + needle.len());

@@ -1,29 +1,29 @@
 //! Walks through the texts of a record without building a tree.
 //!
-//! Records were accepted as JSON, so the walk does not validate; on anything else it stops early
-//! and never panics.
+//! Records were accepted as JSON, so the walk does not validate. On anything else it stops early,
+//! and it never panics.
 
 use super::lexer::{Lexer, Quoted};
 use std::borrow::Cow;
 
-/// Levels of objects, arrays and embedded JSON that are entered. Records may nest
+/// The depth of objects, arrays and embedded JSON that is entered. Records may nest
 /// [`crate::decode::DEPTH_MAX`] levels, and JSON within strings adds its own.
 const DEPTH_MAX: usize = 256;
-/// Levels that JSON in a string can have: serde_json reads no deeper.
+/// The maximum depth of JSON in a string: serde_json parses nothing deeper.
 const JSON_DEPTH_MAX: usize = 128;
 
-/// The longest path, in bytes; what lies at a longer one has its beginning. A record can have a key
-/// of half its length and then a hundred thousand values below it, each of which has the path.
+/// The longest path, in bytes; the paths of deeper values are cut to this length. A record can have
+/// a key of half its length with a hundred thousand values below it, each of which has the path.
 const PATH_BYTES_MAX: usize = 1_024;
-/// How the path of what lies deeper ends. It makes the path longer than any other.
+/// The end of a path that was cut. It makes the path longer than any other.
 const CUT: &str = "…\u{0}";
 
-/// What a walk comes to.
+/// What a walk visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WalkStep<'a> {
     /// The key of an object.
     Key(&'a str),
-    /// A string, with its escapes resolved.
+    /// A string, with escapes resolved.
     Text(&'a str),
     /// A number, `true` or `false`, as written.
     Literal(&'a str),
@@ -33,14 +33,14 @@ pub enum WalkStep<'a> {
     Container,
 }
 
-/// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots,
-/// arrays passed through. `null` is no part.
+/// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots;
+/// arrays add nothing. `null` is not a part.
 pub fn walk(record: &str, visit: &mut dyn FnMut(&str, WalkStep<'_>)) {
     let mut path = KeyPath { text: String::new(), kept: true };
     walk_value(record, &mut path, 0, visit);
 }
 
-/// The same for who does not ask where a part lies.
+/// Walks without reporting the paths of the parts.
 pub fn walk_parts(record: &str, visit: &mut dyn FnMut(WalkStep<'_>)) {
     let mut path = KeyPath { text: String::new(), kept: false };
     walk_value(record, &mut path, 0, &mut |_, part| visit(part));
@@ -53,11 +53,11 @@ fn walk_value(
     visit: &mut dyn FnMut(&str, WalkStep<'_>),
 ) {
     let mut walker = Walker(Lexer::new(json));
-    // Malformed input ends the walk; what came before was visited.
+    // Malformed input ends the walk; everything before it has been visited.
     let _ = walker.value(path, depth, visit);
 }
 
-/// The keys that lead to where a walk is, joined by dots.
+/// The keys that lead to the current position of a walk, joined by dots.
 struct KeyPath {
     text: String,
     kept: bool,
@@ -169,7 +169,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Whether a string is JSON that is worth opening: an object or an array.
+/// Returns whether a string is JSON that is worth opening: an object or an array.
 fn is_json(text: &str) -> bool {
     let trimmed = text.trim_matches([' ', '\t', '\n', '\r']);
     let composite = matches!(
@@ -179,10 +179,10 @@ fn is_json(text: &str) -> bool {
     composite && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok()
 }
 
-/// Whether all of a string that is JSON can be entered from this depth on. One that cannot is a
-/// text like any other: its parts must be found wherever it is found itself.
+/// Returns whether a string of JSON can be entered completely from this depth on. If it cannot, it
+/// is treated as plain text: its parts must be searchable at the same place as the text itself.
 fn fits(json: &str, depth: usize) -> bool {
-    // What serde_json reads nests no deeper, and nearly everything lies far above.
+    // serde_json parses nothing deeper, and nearly everything is far from the limit.
     if depth + JSON_DEPTH_MAX < DEPTH_MAX {
         return true;
     }

@@ -1,8 +1,8 @@
-//! The drop-downs of CTS's console, as its v3 API gives them: which services, resource types,
+//! The drop-downs of CTS's console, as its v3 API returns them: which services, resource types,
 //! operations and users occur.
 //!
-//! In CTS they are fixed lists; here they are what the tenant's events hold, exactly. Before
-//! credentials exist, a domain id names a tenant as a project id does.
+//! In CTS they are fixed lists; here they are exactly what the tenant's events contain. Until
+//! credentials exist, a domain id names a tenant just as a project id does.
 
 use super::{App, CONTENT_TYPE, CtsError};
 use crate::access::{Scope, check_tenant};
@@ -49,14 +49,15 @@ async fn respond(
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let answer = app.ask(move |engine, budget| {
         let tenant = check_tenant(&project).map_err(|_| {
-            Error::parameter("project_id", format!("{:?} is no project id", clip(&project, 40)))
+            Error::parameter("project_id", format!("{:?} is not a project id", clip(&project, 40)))
         })?;
         question(engine, &Scope::of_operator(&[tenant])?, &pairs, budget)
     });
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], answer.await?.to_string()).into_response())
 }
 
-/// The parameters of a call, all of which may be given once; those without a value are not given.
+/// Parses the parameters of a call, each of which may be given once; those without a value are
+/// ignored.
 fn given<'a>(pairs: &'a Pairs, known: &[&str]) -> Result<BTreeMap<&'a str, &'a str>> {
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
         let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };

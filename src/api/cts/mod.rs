@@ -1,9 +1,9 @@
-//! The façade of CTS: `GET /v3/{project_id}/traces` and its sisters that are questions, so that
-//! programs written for Huawei's Cloud Trace Service work here unchanged. The tenant is the project
-//! id. Lists of v1 and v2 are those of v3 without the parameters that came later.
+//! The façade of CTS: `GET /v3/{project_id}/traces` and its related read calls, so that programs
+//! written for Huawei's Cloud Trace Service work here unchanged. The tenant is the project id.
+//! Lists of v1 and v2 are those of v3 without the parameters that were added later.
 //!
-//! Differences from the native API are CTS's: bounds of the period are exclusive, pages continue
-//! after a trace id, errors are `{"error_code", "error_msg"}`.
+//! Where it differs from the native API it follows CTS: bounds of the period are exclusive, pages
+//! continue after a trace id, errors are `{"error_code", "error_msg"}`.
 
 mod dictionary;
 mod request;
@@ -34,7 +34,7 @@ use trace::Trace;
 /// Without a charset, Python's `requests` (and so Huawei's SDK) guesses one, and guesses wrong for
 /// some Chinese texts.
 const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
-/// "Query failed": what CTS answers to a query it cannot make sense of.
+/// "Query failed": what CTS answers to a query that it cannot interpret.
 const QUERY_FAILED: &str = "CTS.0300";
 /// "Failed to read data".
 const READ_FAILED: &str = "CTS.0005";
@@ -50,7 +50,7 @@ pub(super) fn routes() -> Router<App> {
 /// Parameters that v1 and v2 do not have.
 const NEW_IN_V3: &[&str] =
     &["trace_type", "tracker_name", "access_key_id", "enterprise_project_id"];
-/// The one tracker of v1 and v2.
+/// The only tracker of v1 and v2.
 const OLD_TRACKER: &str = "system";
 
 /// The list of v1 and v2: management events.
@@ -64,7 +64,7 @@ async fn old_traces(
     if tracker != OLD_TRACKER {
         return Err(Error::parameter(
             "tracker_name",
-            format!("{:?} is no tracker; there is {OLD_TRACKER}", clip(&tracker, 40)),
+            format!("{:?} is not a tracker; the only one is {OLD_TRACKER}", clip(&tracker, 40)),
         )
         .into());
     }
@@ -122,8 +122,8 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
         .map_err(|cause| Error::internal("cannot write the traces").because(cause))
 }
 
-/// The place after the event with a trace id; of several, after the oldest, so that pages always
-/// move on.
+/// Returns the cursor after the event with a trace id; if there are several, after the oldest, so
+/// that paging always makes progress.
 fn after(reader: SnapshotReader<'_>, scope: &Scope, trace_id: &str) -> Result<PageCursor> {
     let key = reader.oldest(scope, trace_id)?.ok_or_else(|| {
         Error::parameter(
@@ -134,9 +134,10 @@ fn after(reader: SnapshotReader<'_>, scope: &Scope, trace_id: &str) -> Result<Pa
     Ok(PageCursor { key, backward: false })
 }
 
-/// How many of these rows a page can have for its marker to lead on from its last row. A marker
-/// that an older record shares would lead on from there, over everything between; so such rows wait
-/// for the next page: pages of CTS may be short. Only a page of nothing else is left as it is.
+/// Returns how many of these rows a page can have so that its last row's id is a usable marker. If
+/// an older record shares that id, the next page would continue after that record and skip
+/// everything in between; such rows are left for the next page, since pages of CTS may be short.
+/// Only a page that consists of such rows alone is left as it is.
 fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
     let mut known: HashMap<&str, Option<EventKey>> = HashMap::new();
     for (place, event) in events.iter().enumerate().rev() {
@@ -152,7 +153,7 @@ fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Res
     Ok(events.len())
 }
 
-/// An error on its way to a client of CTS.
+/// An error to be sent to a client of CTS.
 #[derive(Debug)]
 struct CtsError(Error);
 
@@ -169,8 +170,8 @@ impl IntoResponse for CtsError {
         // The native answer has the status of the kind, and says when to try again.
         let mut response = ApiError::from(self.0).into_response();
         if !wrong_question && !response.status().is_server_error() {
-            // To a client of CTS, 404 says that the project's tracker does not exist; here a file
-            // of ours is missing.
+            // To a client of CTS, 404 means that the project's tracker does not exist; here a file
+            // of the store is missing.
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
         let code = if wrong_question { QUERY_FAILED } else { READ_FAILED };

@@ -1,4 +1,4 @@
-//! The parameters of `GET /v3/{project_id}/traces`, read into a question that the engine answers.
+//! Parses the parameters of `GET /v3/{project_id}/traces` into a question for the engine.
 
 use crate::access::{Scope, check_tenant};
 use crate::calls::Pairs;
@@ -6,16 +6,16 @@ use crate::error::{Error, Result};
 use crate::event::{FIELDS, Field, LEVELS, Timestamp, clip};
 use crate::query::Filter;
 
-/// Traces on a page unless `limit` says otherwise.
+/// Traces on a page by default.
 const LIMIT_DEFAULT: usize = 10;
 /// The most traces on a page.
 pub(super) const LIMIT_MAX: usize = 200;
-/// How far back a question without `from` goes.
+/// How far back a question without `from` looks.
 const HOUR_MS: i64 = 3_600_000;
-/// The tracker of all management events. There is one in a project, so its name selects nothing.
+/// The tracker of all management events. A project has only one, so its name selects nothing.
 const SYSTEM_TRACKER: &str = "system";
 
-/// Parameters that say which page of which list.
+/// Parameters that select the list and the page.
 const PAGING: &[&str] = &["trace_type", "limit", "from", "to", "next", "trace_id", "tracker_name"];
 /// Filters that CTS documents as effective for management events only.
 const SYSTEM_FILTERS: &[&str] = &[
@@ -30,12 +30,12 @@ const SYSTEM_FILTERS: &[&str] = &[
 /// Filters of all events.
 const FILTERS: &[&str] = &["access_key_id", "enterprise_project_id"];
 
-/// A question as it was understood.
+/// A parsed question.
 #[derive(Debug)]
 pub(super) struct Request {
     /// The project.
     pub(super) scope: Scope,
-    /// What of it.
+    /// What is asked of it.
     pub(super) wanted: WantedTraces,
 }
 
@@ -44,11 +44,11 @@ pub(super) struct Request {
 pub(super) enum WantedTraces {
     /// The trace with this id, whatever the other parameters say.
     One(String),
-    /// A page of those that match.
+    /// A page of the traces that match.
     Page {
-        /// What they must be.
+        /// The filter.
         filter: Filter,
-        /// How many.
+        /// The maximum number of traces.
         limit: usize,
         /// The trace id after which the page begins.
         next: Option<String>,
@@ -56,14 +56,14 @@ pub(super) enum WantedTraces {
 }
 
 impl Request {
-    /// Reads the parameters.
+    /// Parses the parameters.
     ///
     /// # Errors
-    /// A parameter that is unknown, repeated or has a wrong value, by name.
+    /// A parameter that is unknown, repeated or has a wrong value; the error names it.
     pub(super) fn read(project: &str, pairs: &Pairs, now: Timestamp) -> Result<Self> {
-        // `*` is a scope but no tenant.
+        // `*` is a scope but not a tenant.
         let project = check_tenant(project).map_err(|_| {
-            Error::parameter("project_id", format!("{:?} is no project id", clip(project, 40)))
+            Error::parameter("project_id", format!("{:?} is not a project id", clip(project, 40)))
         })?;
         let scope = Scope::of_operator(&[project])?;
         let given = given(pairs)?;
@@ -88,7 +88,7 @@ impl Request {
             return Ok(Self { scope, wanted: WantedTraces::One(trace_id.to_owned()) });
         }
         let from = from.unwrap_or(plus(now, -HOUR_MS));
-        // The end is exclusive, and an event of this very millisecond has happened.
+        // The end is exclusive, and events of this very millisecond may have happened already.
         let to = to.unwrap_or(plus(now, 1));
         if from >= to {
             return Err(Error::parameter(
@@ -102,8 +102,7 @@ impl Request {
     }
 }
 
-/// The parameters that have a value: SDKs send an attribute that was set to nothing as an empty
-/// text.
+/// Returns the parameters that have a value: SDKs send an unset attribute as an empty string.
 fn given(pairs: &Pairs) -> Result<Pairs> {
     let known = || PAGING.iter().chain(SYSTEM_FILTERS).chain(FILTERS);
     for (name, _) in &pairs.0 {
@@ -128,7 +127,7 @@ fn filter(given: &Pairs, data: bool) -> Result<Filter> {
     if let Some(level) = given.one("trace_rating")?.filter(|level| !LEVELS.contains(level)) {
         return Err(Error::parameter(
             "trace_rating",
-            format!("{:?} is none of {}", clip(level, 40), LEVELS.join(", ")),
+            format!("{:?} is not one of {}", clip(level, 40), LEVELS.join(", ")),
         ));
     }
     let effective = if data { &[] } else { SYSTEM_FILTERS };

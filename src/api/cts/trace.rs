@@ -1,8 +1,9 @@
 //! Trace objects: an event as CTS v3 writes it, in the types that Huawei's SDK declares.
 //!
-//! A record of format cts keeps its own keys; only what its age made of their types is undone. Any
-//! other record is told with the names of CTS. Values that no one asked to change are passed on as
-//! they are written, so that large numbers and the order of keys stay.
+//! A record of format cts keeps its own keys; only types that changed over the years are restored
+//! to those of the SDK. Any other record is described with the names of CTS. Values that need no
+//! change are passed on as they are written, so that large numbers and the order of keys are
+//! preserved.
 
 use crate::decode::Format;
 use crate::event::{Event, FIELDS, Field, FieldKind, Value};
@@ -10,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 
-/// Keys of a trace that are text, whatever the record has.
+/// Keys of a trace that are strings, whatever type the record has.
 const TEXTS: &[&str] = &[
     "api_version",
     "code",
@@ -33,7 +34,7 @@ const TEXTS: &[&str] = &[
     "trace_type",
     "tracker_name",
 ];
-/// Keys of a user that are text.
+/// Keys of a user that are strings.
 const USER_TEXTS: &[&str] = &[
     "access_key_id",
     "account_id",
@@ -53,13 +54,13 @@ const SESSION_TEXTS: &[&str] = &["created_at", "mfa_authenticated"];
 #[serde(transparent)]
 pub(super) struct Trace(Object);
 
-/// An object on its way out.
+/// A JSON object that is written to the client.
 type Object = BTreeMap<String, Box<RawValue>>;
-/// An object of a record.
+/// A JSON object of a record.
 type RecordFields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl Trace {
-    /// The event as a trace object.
+    /// Returns the event as a trace object.
     pub(super) fn of(event: &Event) -> Self {
         let is_cts = event.text(Field::Format) == Some(Format::Cts.name());
         let told = if is_cts { of_record(event) } else { None };
@@ -76,7 +77,7 @@ impl Trace {
     }
 }
 
-/// The record's own keys; `None` if it cannot be read.
+/// Returns the record's own keys; `None` if it cannot be parsed.
 fn of_record(event: &Event) -> Option<Object> {
     let outer = keys(&event.original)?;
     let inner = outer.get("cts").and_then(|inner| keys(inner.get()));
@@ -91,7 +92,7 @@ fn of_record(event: &Event) -> Option<Object> {
     Some(trace)
 }
 
-/// A trace of the event's fields, for records of other formats.
+/// Builds a trace from the event's fields, for records of other formats.
 fn of_fields(event: &Event) -> Object {
     let mut trace = Object::new();
     for def in FIELDS.iter().filter(|def| !def.cts.is_empty()) {
@@ -115,13 +116,14 @@ fn of_fields(event: &Event) -> Object {
     } else if let Some(access_key) = access_key {
         put(&mut trace, "user", &Object::from([("access_key_id".to_owned(), access_key)]));
     }
-    // When CTS recorded a trace is, here, when it was accepted.
+    // The time at which CTS recorded a trace corresponds to the time of acceptance here.
     trace.entry("record_time".to_owned()).or_insert_with(|| json(&event.ingest_time.millis()));
     trace.entry("tracker_name".to_owned()).or_insert_with(|| json("system"));
     trace
 }
 
-/// Who did it: once an object, once an object as JSON text, once a plain text.
+/// Returns the operator, which is sometimes an object, sometimes JSON in a string, and sometimes
+/// plain text.
 fn user(raw: &RawValue) -> Option<Box<RawValue>> {
     let text = text(raw).filter(|text| !text.is_empty())?;
     let mut user = match keys(&text) {
@@ -165,12 +167,12 @@ fn session(raw: &RawValue) -> Option<Box<RawValue>> {
     Some(json(&session))
 }
 
-/// The keys of a JSON object.
+/// Parses the keys of a JSON object.
 fn keys(json: &str) -> Option<RecordFields<'_>> {
     serde_json::from_str(json).ok()
 }
 
-/// The same keys without those that have no value, and with text where `texts` says so.
+/// Removes keys that have no value, and converts to strings those that `texts` selects.
 fn normalised(keys: RecordFields<'_>, texts: &[&str]) -> Object {
     let value = |key: &str, raw: &RawValue| {
         if texts.contains(&key) { text(raw).map(|text| json(&text)) } else { Some(raw.to_owned()) }
@@ -181,13 +183,14 @@ fn normalised(keys: RecordFields<'_>, texts: &[&str]) -> Object {
         .collect()
 }
 
-/// A value as text: a text as it is, anything else as compact JSON, null not at all.
+/// Returns a value as a string: strings as they are, anything else as compact JSON, null not at
+/// all.
 fn text(raw: &RawValue) -> Option<String> {
     let json = raw.get();
     match json.as_bytes().first()? {
         b'n' => None,
-        // A text that is no Unicode (half of a surrogate pair) is shown as it is written, as
-        // filters see it.
+        // A string that is not valid Unicode (half of a surrogate pair) is shown as it is written,
+        // which is also how filters see it.
         b'"' => {
             Some(serde_json::from_str(json).unwrap_or_else(|_| json[1..json.len() - 1].to_owned()))
         }
@@ -195,7 +198,7 @@ fn text(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// JSON without the spaces between its parts.
+/// Removes the spaces between the parts of JSON.
 fn compact(json: &str) -> String {
     let (mut in_text, mut escaped) = (false, false);
     let keep = |letter: &char| {
@@ -222,7 +225,7 @@ fn put<T: Serialize + ?Sized>(object: &mut Object, key: &str, value: &T) {
     object.insert(key.to_owned(), json(value));
 }
 
-/// Puts a value in the place of what the record has, or takes that away.
+/// Replaces a value of the record, or removes it.
 fn replace(object: &mut Object, key: &str, value: Option<Box<RawValue>>) {
     match value {
         Some(value) => object.insert(key.to_owned(), value),

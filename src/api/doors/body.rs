@@ -1,4 +1,4 @@
-//! Bodies of requests, within bounds that hold before memory is used: each alone, and all together.
+//! Request bodies, with limits that apply before memory is used: per body, and for all together.
 
 use super::super::App;
 use super::room::{BodyRoom, TakenRoom};
@@ -12,58 +12,58 @@ use hyper::body::Body as _;
 use std::io::{self, BufRead, Read};
 use std::sync::LazyLock;
 
-/// The bounds of a door's bodies.
+/// The limits of a door's bodies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// The most bytes on the wire.
+    /// The maximum bytes on the wire.
     pub(super) wire: usize,
-    /// The most bytes when unpacked.
+    /// The maximum bytes after decompression.
     pub(super) unpacked: u64,
-    /// How many bytes of memory a byte of it may need while it is read.
+    /// How many bytes of memory a byte of the body may need while it is read.
     pub(super) growth: u64,
 }
 
 impl Default for Bounds {
-    /// 64 MiB on the wire, 512 MiB when unpacked, and no more in memory.
+    /// 64 MiB on the wire, 512 MiB after decompression, and one byte of memory per byte.
     fn default() -> Self {
         Self { wire: 64 << 20, unpacked: 512 << 20, growth: 1 }
     }
 }
 
-/// A body may not grow more than this many times when unpacked.
+/// The maximum compression ratio of a body.
 const UNPACKED_RATIO_MAX: u64 = 200;
-/// Below this size when unpacked, the ratio does not matter.
+/// Below this decompressed size, the ratio does not matter.
 const UNPACKED_BYTES_FREE: u64 = 1 << 20;
-/// What a record needs besides its bytes while it is taken in: as a record, as an event, and in the
-/// answer.
+/// What a record needs in addition to its bytes while it is ingested: as a record, as an event, and
+/// in the answer.
 const RECORD_BYTES: u64 = 2 << 10;
-/// How many times a record's bytes are in memory while it is taken in: in the event, in its fields,
+/// How many times a record's bytes are in memory while it is ingested: in the event, in its fields,
 /// in the log.
 const RECORD_COPIES: u64 = 3;
-/// Room is taken in steps of this many bytes.
+/// Room is reserved in steps of this many bytes.
 const STEP_BYTES: u64 = 256 << 10;
 
-/// A body as it came, and the room that it has taken.
+/// A body as it was received, and the room reserved for it.
 #[derive(Debug)]
 pub(super) struct PackedBody {
     bytes: Bytes,
     coding: Coding,
     limit: u64,
     growth: u64,
-    /// Given back when the body is done with.
+    /// The room, released when the body is done with.
     taken: TakenRoom,
-    /// What was taken for the bytes as they came.
+    /// How much of it was reserved for the received bytes.
     arrived: u64,
 }
 
 impl App {
-    /// Takes a body's records in. `decode` makes a batch of them where it may block, and something
-    /// of its own that is handed back beside the outcome; it is called again if the body turns out
-    /// to be large and must wait for its turn. While the batch waits for its turn, for room and for
-    /// the disk, no thread is held.
+    /// Ingests a body's records. `decode` turns them into a batch on a blocking thread, together
+    /// with a value of its own that is returned beside the outcome. It is called again if the body
+    /// turns out to be large and must wait for its turn. While the batch waits for its turn, for
+    /// room and for the disk, no thread is held.
     ///
     /// # Errors
-    /// What `decode` says; no room for the body, or what the engine says about the batch.
+    /// The errors of `decode`; no room for the body; the errors of the engine for the batch.
     pub(super) async fn take_in<T: Send + 'static>(
         &self,
         source: &'static str,
@@ -90,7 +90,7 @@ impl App {
                 continue;
             }
             let (batch, request, beside) = decoded?;
-            // What was made of the bytes keeps their room until it is durable.
+            // The batch keeps the room of the bytes that it was built from until it is durable.
             drop(body.bytes);
             let outcome = self.engine.submit(batch, source, request).await;
             drop(body.taken);
@@ -100,10 +100,10 @@ impl App {
 }
 
 impl PackedBody {
-    /// Reads a body within bounds. Room is taken for what has come.
+    /// Reads a body within limits. Room is reserved for the bytes that have arrived.
     ///
     /// # Errors
-    /// A body that is too large, did not arrive, or is packed in an unknown way; no room for it.
+    /// A body that is too large, did not arrive, or has an unknown content coding; no room for it.
     pub(super) async fn read(
         app: &App,
         headers: &HeaderMap,
@@ -127,12 +127,13 @@ impl PackedBody {
         Ok(Self { bytes, coding, limit, growth: bounds.growth, taken, arrived })
     }
 
-    /// The body's records. Afterwards only these need room.
+    /// Returns the body's records. From then on, only these need room.
     ///
     /// # Errors
-    /// A body that cannot be unpacked to its end, or is too large then; no room for its records.
+    /// A body that cannot be decompressed to its end, or is too large then; no room for its
+    /// records.
     pub(super) fn records(&mut self) -> Result<Vec<IncomingRecord>> {
-        // Kept until it is done: it may be begun again.
+        // Kept until this is done, because it may have to start again.
         let bytes = self.bytes.clone();
         let mut metered =
             Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
@@ -159,10 +160,10 @@ impl PackedBody {
         Ok(records)
     }
 
-    /// The body's own bytes, all at once.
+    /// Returns the decompressed body, all at once.
     ///
     /// # Errors
-    /// A body that cannot be unpacked to its end, or is too large then; no room for it.
+    /// A body that cannot be decompressed to its end, or is too large then; no room for it.
     pub(super) fn whole(&mut self) -> Result<Bytes> {
         if self.coding == Coding::Identity && self.bytes.len() as u64 <= self.limit {
             self.taken.grow_blocking(self.bytes.len() as u64 * (self.growth - 1))?;
@@ -189,7 +190,7 @@ impl PackedBody {
         Ok(whole.into())
     }
 
-    /// Takes the room that records need which a door makes of the body.
+    /// Reserves the room for records that a door builds from the body.
     ///
     /// # Errors
     /// No room for them.
@@ -198,12 +199,12 @@ impl PackedBody {
     }
 }
 
-/// What records need while they are taken in.
+/// Returns the room that records need while they are ingested.
 fn weight(records: u64, bytes: u64) -> u64 {
     records * RECORD_BYTES + bytes * RECORD_COPIES
 }
 
-/// All bytes of a body, with room for those that have come.
+/// Reads all bytes of a body, reserving room for those that have arrived.
 async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<Bytes> {
     let too_large = || {
         Error::new(
@@ -218,7 +219,7 @@ async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<
     let mut all: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame
-            .map_err(|cause| Error::invalid("the body did not arrive whole").because(cause))?;
+            .map_err(|cause| Error::invalid("the body did not arrive completely").because(cause))?;
         let Ok(data) = frame.into_data() else { continue };
         let needed = all.len() + data.len();
         if needed > limit {
@@ -235,12 +236,12 @@ async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<
     Ok(all.into())
 }
 
-/// A stream that takes room for what is read from it.
+/// A stream that reserves room for what is read from it.
 struct Metered<'a, R> {
     input: R,
     taken: &'a mut TakenRoom,
     copies: u64,
-    /// The bytes that were read, the records that these are, and the room that was taken for them.
+    /// The bytes read, the records they contain, and the room reserved for them.
     read: u64,
     records: u64,
     paid: u64,
@@ -253,7 +254,7 @@ impl<'a, R: BufRead> Metered<'a, R> {
         Self { input, taken, copies: RECORD_COPIES, read: 0, records: 0, paid: 0, refused: None }
     }
 
-    /// Takes the room that records need besides their bytes.
+    /// Reserves the room that records need in addition to their bytes.
     fn pay_records(&mut self, records: u64) -> io::Result<()> {
         self.records = records;
         self.pay()
@@ -264,7 +265,7 @@ impl<'a, R: BufRead> Metered<'a, R> {
         if needed <= self.paid {
             return Ok(());
         }
-        // What is small takes no more than it needs: it is to stay small.
+        // A small body reserves no more than it needs, so that it stays small.
         let step = if needed <= STEP_BYTES {
             needed - self.paid
         } else {
@@ -301,10 +302,10 @@ impl<R: BufRead> BufRead for Metered<'_, R> {
     }
 }
 
-/// The room of bodies that ask something: small ones, and soon read.
+/// The room for bodies of queries and settings: they are small, and read quickly.
 static ASKING: LazyLock<BodyRoom> = LazyLock::new(BodyRoom::default);
 
-/// A whole body of at most `limit` bytes that asks or sets something.
+/// Reads a whole body of at most `limit` bytes that asks or sets something.
 ///
 /// # Errors
 /// A larger one, or one that did not arrive; no room for it.

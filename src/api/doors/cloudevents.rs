@@ -2,7 +2,7 @@
 //! 1.0.2), with the handshake of its webhook specification.
 //!
 //! In binary mode the attributes are headers and the body is the data. The record that is kept is
-//! then the same event in the JSON form. Senders are read leniently: header values may be
+//! then the same event in the JSON form. Senders are parsed leniently: header values may be
 //! percent-encoded or plain UTF-8, and the content type may be missing.
 
 use super::super::App;
@@ -53,8 +53,8 @@ async fn take(
     Ok(Json(outcome))
 }
 
-/// Agrees to be sent events: whoever sends them asks first, so that nobody is flooded who did not
-/// want it.
+/// Agrees to receive events: senders must ask first, so that no endpoint is flooded against its
+/// will.
 async fn handshake(headers: HeaderMap) -> Response {
     let Some(origin) = headers.get("webhook-request-origin") else {
         return StatusCode::NO_CONTENT.into_response();
@@ -71,12 +71,12 @@ async fn handshake(headers: HeaderMap) -> Response {
 #[derive(Debug)]
 pub(super) struct Binary {
     attributes: Map<String, Value>,
-    /// Whether the data are JSON; not known without a content type.
+    /// Whether the data are JSON; unknown without a content type.
     is_json: Option<bool>,
 }
 
 impl Binary {
-    /// The attributes, if the headers hold any.
+    /// Returns the attributes, if the headers contain any.
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         if !headers.contains_key("ce-specversion") && !headers.contains_key("ce-id") {
             return None;
@@ -99,7 +99,7 @@ impl Binary {
         Some(Self { attributes, is_json })
     }
 
-    /// The event in its JSON form.
+    /// Returns the event in its JSON form.
     pub(super) fn record(&self, data: &[u8]) -> IncomingRecord {
         let text = std::str::from_utf8(data).ok();
         let json = text
@@ -107,7 +107,7 @@ impl Binary {
             .and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
         let (name, value) = match (json, text) {
             _ if data.is_empty() => ("", String::new()),
-            // Byte for byte as it came.
+            // Byte for byte as it was received.
             (Some(json), _) => ("data", json.get().to_owned()),
             (None, Some(text)) => ("data", json!(text).to_string()),
             (None, None) => ("data_base64", json!(STANDARD.encode(data)).to_string()),
@@ -121,7 +121,8 @@ impl Binary {
     }
 }
 
-/// A header's value: percent-encoded UTF-8, as the specification wants it, or whatever text it is.
+/// Returns a header's value: percent-encoded UTF-8, as the specification requires, or any other
+/// text.
 fn percent_decoded(value: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;

@@ -1,7 +1,8 @@
 //! The audit webhook of a Kubernetes API server.
 //!
-//! An `EventList` in, an empty object out when it is durable. The API server repeats a batch a few
-//! times after any error and then drops it, so what cannot be decoded goes to quarantine instead.
+//! It accepts an `EventList` and answers with an empty object when the events are durable. The API
+//! server repeats a batch a few times after any error and then drops it, so events that cannot be
+//! decoded go to quarantine instead.
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -17,7 +18,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-/// What a batch of 400 events with requests and answers may have, which is not cut by default.
+/// The limit for a batch of 400 events with requests and responses, which are not truncated by
+/// default.
 const BOUNDS: Bounds = Bounds { wire: 256 << 20, unpacked: 512 << 20, growth: 1 };
 
 pub(super) fn routes() -> Router<App> {
@@ -31,7 +33,7 @@ async fn take(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let Path(tenant) =
-        path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+        path.map_err(|cause| Error::parameter("tenant", "is not UTF-8 text").because(cause))?;
     let rule = TenantRule::new(Some(&tenant), None)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     app.take_in("Kubernetes audit webhook", body, move |engine, body| {

@@ -1,13 +1,14 @@
-//! The doors: every protocol by which producers deliver records. Each says in its own protocol what
-//! became of them.
+//! The doors: every protocol by which producers deliver records. Each reports the outcome in its
+//! own protocol.
 //!
-//! All doors hand records to the engine in the same way and answer when these are durable. What
-//! cannot be decoded goes to quarantine instead of being refused: most shippers drop what is
-//! refused, or repeat it for ever. Overload is 503 with `Retry-After`, which they all repeat later.
+//! All doors hand records to the engine in the same way, and answer when the records are durable.
+//! Records that cannot be decoded go to quarantine instead of being refused, because most shippers
+//! drop a refused record or repeat it forever. Overload is answered with 503 and `Retry-After`; all
+//! of them retry later.
 //!
-//! Whose records they are is said by the first of: the door's path, `tenant=` or `tenant_from=` in
-//! the URL, the header `X-Annals-Tenant`. The Elasticsearch door takes the name of the index,
-//! without its date, where nothing else says it.
+//! The tenant of the records is determined by the first of these: the door's path, `tenant=` or
+//! `tenant_from=` in the URL, the header `X-Annals-Tenant`. If none is given, the Elasticsearch
+//! door uses the name of the index without its date.
 
 mod body;
 mod cloudevents;
@@ -33,7 +34,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
 
-/// The header by which clients that cannot change their URL say whose records they send.
+/// The header by which clients that cannot change their URL name the tenant.
 const TENANT_HEADER: &str = "x-annals-tenant";
 
 pub(super) fn routes() -> Router<App> {
@@ -45,7 +46,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(kubernetes::routes())
 }
 
-/// Whose records a request delivers; `None` if it does not say.
+/// Determines the tenant of a request's records; `None` if the request does not name one.
 fn tenant_rule(
     path: Option<&str>,
     pairs: &Pairs,
@@ -60,21 +61,22 @@ fn tenant_rule(
     TenantRule::new(tenant, from).map(Some)
 }
 
-/// A door's path, which may say whose records they are.
+/// The path of a door, which may name the tenant.
 type TenantPath = std::result::Result<Option<Path<String>>, PathRejection>;
 
-/// The same for doors that must be told.
+/// Determines the tenant for doors that require one.
 fn required_tenant(path: TenantPath, pairs: &Pairs, headers: &HeaderMap) -> Result<TenantRule> {
-    let path = path.map_err(|cause| Error::parameter("tenant", "is no text").because(cause))?;
+    let path =
+        path.map_err(|cause| Error::parameter("tenant", "is not UTF-8 text").because(cause))?;
     match tenant_rule(path.as_ref().map(|Path(tenant)| tenant.as_str()), pairs, headers)? {
         Some(rule) => Ok(rule),
         None => TenantRule::new(None, None),
     }
 }
 
-/// Marks the second and later of equal records without ids in one request, so that each is an event
-/// of its own: log lines may say the same thing twice. The whole request sent again gets the same
-/// marks, and is known.
+/// Marks the second and later of equal records without ids in one request, so that each becomes a
+/// separate event: logs may contain the same line twice. If the whole request is sent again, it
+/// gets the same marks, and its records are duplicates.
 fn tell_repeats_apart(mut batch: DecodedBatch) -> DecodedBatch {
     let mut seen: HashMap<(Box<str>, Box<str>), u32> = HashMap::new();
     for event in &mut batch.events {
@@ -97,7 +99,7 @@ fn marked(event: &Event, count: u32) -> Event {
         .strip_suffix('}')
         .map(|record| format!("{record},\"_repeat\":{count}}}"));
     let format = event.text(Field::Format).and_then(Format::from_name);
-    // What decoded once decodes with one key more; if not, it stays a duplicate.
+    // A record that decoded also decodes with one more key; if not, it stays a duplicate.
     let marked = record.and_then(|record| decode::decode(&record, format).ok());
     let Some(mut marked) = marked else { return event.clone() };
     marked.tenant = event.tenant.clone();

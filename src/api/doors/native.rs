@@ -1,5 +1,5 @@
-//! `POST /api/v1/events`: records in every form that the splitter knows, and CloudEvents by their
-//! headers.
+//! `POST /api/v1/events`: records in every form that the splitter supports, and CloudEvents whose
+//! attributes are headers.
 
 use super::super::App;
 use super::super::error::ApiError;
@@ -46,21 +46,21 @@ async fn ingest(
     Ok(Json(IngestAnswer { outcome, quarantined_more }))
 }
 
-/// What became of the records of a request.
+/// The outcome of a request.
 #[derive(Debug, Serialize)]
 struct IngestAnswer {
     #[serde(flatten)]
     outcome: Outcome,
-    /// Where all records that went to quarantine are, if more did than are listed.
+    /// A link to all quarantined records, if there are more than are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     quarantined_more: Option<String>,
 }
 
-/// What `POST /api/v1/events` was asked to do.
+/// The parameters of `POST /api/v1/events`.
 struct IngestRequest {
     format: Option<Format>,
     rule: TenantRule,
-    /// Who asks what, and the key that the request has for itself.
+    /// The parameters that distinguish requests, and the request's own key.
     key: Option<String>,
     /// A CloudEvent whose body is its data.
     binary: Option<Binary>,
@@ -107,7 +107,7 @@ impl IngestRequest {
 /// The longest `Idempotency-Key`, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 
-/// The key of a request, in the header's own quotes or without
+/// Returns the key of a request, with or without the header's quotes
 /// (draft-ietf-httpapi-idempotency-key-header).
 fn idempotency_key(value: &str) -> Result<String> {
     let key = value.trim();
@@ -115,15 +115,16 @@ fn idempotency_key(value: &str) -> Result<String> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         return Err(Error::parameter(
             "Idempotency-Key",
-            format!("is a text of 1 to {KEY_BYTES_MAX} visible ASCII characters"),
+            format!("must be 1 to {KEY_BYTES_MAX} visible ASCII characters"),
         ));
     }
     Ok(key.to_owned())
 }
 
-/// What a request said, however it was packed: the records, and where each ends. It is kept, so it
-/// is made of the records as they are kept: who has the hash of a whole record but for one secret
-/// could try secrets.
+/// Hashes the content of a request, however it was compressed: the records, and where each ends.
+/// The hash is stored, so it is computed from the records as they are kept, after redaction: an
+/// attacker with the hash of a whole record that lacks only a secret could test guesses of the
+/// secret.
 fn digest(batch: &DecodedBatch) -> String {
     let events =
         batch.lines.iter().copied().zip(batch.events.iter().map(|event| event.original.as_bytes()));

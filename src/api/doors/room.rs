@@ -1,15 +1,15 @@
-//! The memory that bodies may need together, and who gets it.
+//! The memory that request bodies may need together, and how it is shared.
 //!
-//! Room is taken for what is here, not for what is announced: a body that does not come holds
-//! nothing. Small bodies have room of their own, which large ones cannot take. Of the room for
-//! large ones the last part, as much as one request may need, is for the request that began first:
-//! it can always go on, so those that wait for more while they hold some never wait for each other
-//! in a circle. Whoever gets no room in time gives back what he has, and is told to come again
-//! later.
+//! Room is reserved for bytes that are here, not for those that are announced: a body that does not
+//! arrive holds nothing. Small bodies have room of their own, which large ones cannot take. The
+//! last part of the room for large bodies, as much as one request may need, is reserved for the
+//! request that began first. That one can always continue, so requests that hold some room while
+//! they wait for more never wait for each other in a circle. A request that gets no room in time
+//! releases what it holds, and the client is told to try again later.
 //!
-//! What unpacks and decodes a large body holds a thread, also while it waits for more room. So
-//! large ones take a turn before they do, of which there are few; the request that began first
-//! always gets one.
+//! Decompressing and decoding a large body holds a thread, even while it waits for more room. Large
+//! bodies must therefore wait for a turn first, and there are few turns; the request that began
+//! first always gets one.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::BTreeSet;
@@ -18,17 +18,17 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// What a request may need to count as small.
+/// How much a request may need and still count as small.
 const SMALL_BYTES: u64 = 1 << 20;
-/// What the small ones may need together.
+/// How much all small requests may need together.
 const SMALL_ROOM: u64 = 128 << 20;
-/// What one request may need.
+/// How much one request may need.
 pub(super) const REQUEST_BYTES_MAX: u64 = 448 << 20;
-/// What the large ones may need together, besides what is kept for the first.
+/// How much all large requests may need together, besides what is reserved for the first.
 const LARGE_ROOM: u64 = 256 << 20;
-/// Large bodies that are taken in at a time, besides the first: each may hold a thread.
+/// How many large bodies are ingested at a time, besides the first: each may hold a thread.
 const TURNS: usize = 32;
-/// How long a request waits for room and for its turn, in all.
+/// How long a request waits for room and for its turn, in total.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The room for all bodies of a kind.
@@ -45,29 +45,29 @@ struct SharedRoom {
 struct RoomState {
     small: u64,
     large: u64,
-    /// The large requests that have a turn.
+    /// The number of large requests that have a turn.
     turns: usize,
-    /// The large requests, by when they came.
+    /// The large requests, in order of arrival.
     line: BTreeSet<u64>,
     next: u64,
 }
 
-/// What one request has taken; given back when it is dropped.
+/// The room that one request holds; released when this is dropped.
 #[derive(Debug)]
 pub(super) struct TakenRoom {
     room: BodyRoom,
     bytes: u64,
-    /// Its place in the line of large ones, if it is to be one, and whether it is.
+    /// Its number in the queue of large requests, once it has one, and whether it counts as large.
     place: Option<u64>,
     is_large: bool,
     has_turn: bool,
-    /// It was found to be large on a thread where it may not wait without a turn.
+    /// It turned out to be large on a thread where it may not wait without a turn.
     outgrown: bool,
     patience: Duration,
 }
 
 impl BodyRoom {
-    /// Room for a request that has taken none yet.
+    /// Creates the reservation of a request that holds no room yet.
     pub(super) fn enter(&self) -> TakenRoom {
         TakenRoom {
             room: self.clone(),
@@ -86,7 +86,7 @@ impl BodyRoom {
 }
 
 impl TakenRoom {
-    /// Takes more room, and waits for it if there is none.
+    /// Reserves more room, waiting for it if there is none.
     ///
     /// # Errors
     /// More than one request may need; no room in time.
@@ -101,7 +101,7 @@ impl TakenRoom {
         self.wait_until(|taken| taken.try_grow(bytes)).await
     }
 
-    /// Takes a turn, and waits for it if there is none.
+    /// Takes a turn, waiting for it if there is none.
     ///
     /// # Errors
     /// No turn in time.
@@ -110,7 +110,7 @@ impl TakenRoom {
         self.wait_until(Self::try_turn).await
     }
 
-    /// Waits until something is done that may be possible whenever a request gives something back.
+    /// Waits until an attempt succeeds, trying again whenever a request releases something.
     async fn wait_until(&mut self, mut is_done: impl FnMut(&mut Self) -> bool) -> Result<()> {
         if is_done(self) {
             return Ok(());
@@ -119,7 +119,7 @@ impl TakenRoom {
         let waited = tokio::time::timeout(self.patience, async {
             loop {
                 let mut freed = std::pin::pin!(room.0.freed.notified());
-                // From now on no release is missed.
+                // From here on no release is missed.
                 freed.as_mut().enable();
                 if is_done(self) {
                     return;
@@ -132,16 +132,16 @@ impl TakenRoom {
         waited.map_err(|_| {
             Error::new(
                 ErrorKind::Unavailable,
-                "too many bodies are being taken in: send it again later",
+                "too many bodies are being ingested: send it again later",
             )
         })
     }
 
-    /// Takes more room on a thread that may block: what is large does so only with a turn. Without
-    /// one this fails, and the request has [`outgrown`](Self::has_outgrown) what it may do there.
+    /// Reserves more room on a blocking thread. A large request may do so only with a turn. Without
+    /// one this fails, and the request [has outgrown](Self::has_outgrown) what it may do there.
     ///
     /// # Errors
-    /// As [`Taken::grow`].
+    /// As [`TakenRoom::grow`].
     pub(super) fn grow_blocking(&mut self, bytes: u64) -> Result<()> {
         self.outgrown = !self.has_turn && (self.is_large || self.bytes + bytes > SMALL_BYTES);
         if self.outgrown {
@@ -150,17 +150,17 @@ impl TakenRoom {
         tokio::runtime::Handle::current().block_on(self.grow(bytes))
     }
 
-    /// Whether it turned out to be large, and is to be begun again with a turn.
+    /// Returns whether it turned out to be large and must start again with a turn.
     pub(super) fn has_outgrown(&self) -> bool {
         self.outgrown
     }
 
-    /// Whether it is large, and waits for a turn before it holds a thread.
+    /// Returns whether it is large and must wait for a turn before it holds a thread.
     pub(super) fn needs_turn(&self) -> bool {
         self.is_large && !self.has_turn
     }
 
-    /// How much it has.
+    /// Returns how much room it holds.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -186,7 +186,7 @@ impl TakenRoom {
         place
     }
 
-    /// Gives some of it back.
+    /// Releases some of its room.
     pub(super) fn shrink(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -210,8 +210,8 @@ impl TakenRoom {
             return true;
         }
         let place = self.place_in_line(&mut state);
-        // A request that turns out large moves over with what it has, once there is room for all of
-        // it.
+        // A request that turns out to be large moves over with all that it holds, once there is
+        // room for it.
         let needed = if self.is_large { bytes } else { total };
         let kept = if state.line.first() == Some(&place) { REQUEST_BYTES_MAX } else { 0 };
         if state.large + needed > LARGE_ROOM + kept {

@@ -1,4 +1,4 @@
-//! What is asked about quarantine: pages of records, newest first, and counts by kind of reason.
+//! Queries of quarantine: pages of records, newest first, and counts by kind of reason.
 
 use super::Quarantine;
 use crate::error::{Error, Result};
@@ -14,63 +14,63 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Bytes of records on a page at most; it ends early then.
+/// The most bytes of records on a page; the page ends early then.
 const PAGE_BYTES: usize = 8 << 20;
-/// Bytes of records that one search reads; it ends early then, and says where to go on.
+/// The most bytes of records that one search reads; it ends early then and says where to continue.
 const SEARCH_BYTES: usize = 64 << 20;
-/// Records that are read at a time.
+/// How many records are read at a time.
 const STRIDE: usize = 64;
 
-/// A record in quarantine, as it is shown.
+/// A record in quarantine, as it is shown to clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
-    /// Names the record: the same bytes for the same tenant have the same id.
+    /// Identifies the record: the same bytes of the same tenant have the same id.
     pub id: String,
-    /// The tenant, where it is known.
+    /// The tenant, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Arc<str>>,
-    /// When it came.
+    /// When it arrived.
     pub time: String,
-    /// Where it came from: a file, or the name of a door.
+    /// Its source: a file, or the name of a door.
     pub source: Arc<str>,
-    /// The line it began on.
+    /// The line on which it began.
     pub line: u64,
     /// Why it could not be decoded.
     pub reason: Arc<str>,
-    /// The kind of that: the reason without what is of this record only.
+    /// The kind of reason: the reason without the parts that are specific to this record.
     pub kind: Arc<str>,
     /// The length of the whole record.
     pub length: u64,
     /// The SHA-256 of the whole record.
     pub sha256: String,
-    /// Only its beginning is shown.
+    /// Whether only its beginning is shown.
     pub cut: bool,
-    /// The record, or its beginning, if it is text.
+    /// The record or its beginning, if it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
-    /// The record, or its beginning, in base64, if it is not.
+    /// The record or its beginning in base64, if it is not text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_base64: Option<String>,
 }
 
-/// Which records are asked about.
+/// Selects records in quarantine.
 #[derive(Clone, Copy)]
 pub struct QuarantineAsk<'a> {
-    /// Whose.
+    /// Tenants whose records match.
     pub tenant: &'a dyn Fn(Option<&str>) -> bool,
-    /// That came at or after this.
+    /// Records that arrived at or after this time.
     pub from: Option<Timestamp>,
-    /// That came before this.
+    /// Records that arrived before this time.
     pub to: Option<Timestamp>,
-    /// Of this kind of reason.
+    /// Records with this kind of reason.
     pub reason: Option<&'a str>,
-    /// From here.
+    /// Records from this source.
     pub source: Option<&'a str>,
-    /// With this text in what is kept of them.
+    /// Records with this text in the part that is kept.
     pub substring: Option<&'a str>,
-    /// Behind this one: what a page said is next.
+    /// Continues after this record: the `next` of the previous page.
     pub after: Option<&'a str>,
-    /// Records on the page.
+    /// Maximum number of records on the page.
     pub limit: usize,
 }
 
@@ -83,29 +83,29 @@ impl fmt::Debug for QuarantineAsk<'_> {
     }
 }
 
-/// A page.
+/// A page of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QuarantinePage {
-    /// How many records there are on all pages; not known of a search for a text.
+    /// The number of matching records on all pages; unknown when a text is searched for.
     pub total: Option<u64>,
     /// The records.
     pub records: Vec<Quarantined>,
-    /// Where the next page begins, if there is more.
+    /// Where the next page begins, if there is one.
     pub next: Option<String>,
-    /// What could not be read.
+    /// Files or blocks that could not be read.
     pub damaged: Vec<String>,
 }
 
-/// How many records were refused for one kind of reason.
+/// The number of records that were refused for one kind of reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReasonCount {
     /// The kind.
     pub reason: Arc<str>,
-    /// Records.
+    /// The number of records.
     pub count: u64,
 }
 
-/// Which texts of a file are asked about, by their places.
+/// Which texts of a file are selected, by their indexes.
 struct Chosen<'a> {
     ask: &'a QuarantineAsk<'a>,
     tenants: Vec<bool>,
@@ -139,7 +139,7 @@ impl<'a> Chosen<'a> {
             && self.ask.to.is_none_or(|to| row.time < to.millis())
     }
 
-    /// Whether the file can have any.
+    /// Returns whether the file can have matching records.
     fn any(&self, summary: &QuarantineSummary) -> bool {
         summary.counts.iter().any(|count| self.pair(count.tenant, count.kind))
             && (self.ask.source.is_none() || self.sources.contains(&true))
@@ -147,7 +147,7 @@ impl<'a> Chosen<'a> {
             && self.ask.to.is_none_or(|to| summary.oldest < to.millis())
     }
 
-    /// Whether the counts by tenant and kind tell how many there are.
+    /// Returns whether the counts by tenant and kind suffice to count the matching records.
     fn counts_tell(&self, summary: &QuarantineSummary) -> bool {
         self.ask.source.is_none()
             && self.ask.from.is_none_or(|from| from.millis() <= summary.oldest)
@@ -155,7 +155,7 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// Counts the records of a file that are asked about, by the place of their kind.
+/// Counts the matching records of a file, by the index of their kind.
 fn counts(part: &QuarantineFile, ask: &QuarantineAsk<'_>) -> Result<HashMap<Arc<str>, u64>> {
     let summary = part.summary()?;
     let chosen = Chosen::new(ask, &summary);
@@ -179,12 +179,12 @@ fn counts(part: &QuarantineFile, ask: &QuarantineAsk<'_>) -> Result<HashMap<Arc<
 }
 
 impl Quarantine {
-    /// A page of records, newest first. What it costs is of the page, whatever else there is:
-    /// beside it only the figures of files are read, and the rows of those that a time or a source
-    /// divides.
+    /// Returns a page of records, newest first. Its cost depends on the page alone. Beyond that,
+    /// only the summaries of the files are read, and the rows of files that match a time range or a
+    /// source in part.
     ///
     /// # Errors
-    /// An `after` that names nothing; a disk that fails. What is damaged is told and left out.
+    /// An `after` that names no record; a disk that fails. Damaged parts are reported and left out.
     pub fn page(&self, ask: &QuarantineAsk<'_>) -> Result<QuarantinePage> {
         let parts = self.shared.parts();
         let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
@@ -207,11 +207,11 @@ impl Quarantine {
         Ok(page)
     }
 
-    /// How many of the records that are asked about have which kind of reason, most first; and what
-    /// could not be read.
+    /// Counts the matching records by kind of reason, most frequent first, and returns what could
+    /// not be read.
     ///
     /// # Errors
-    /// None as yet: what is damaged is told and left out.
+    /// None so far: damaged parts are reported and left out.
     pub fn reasons(&self, ask: &QuarantineAsk<'_>) -> Result<(Vec<ReasonCount>, Vec<String>)> {
         let (mut kinds, mut damaged): (HashMap<Arc<str>, u64>, Vec<String>) =
             (HashMap::new(), self.shared.damage.clone());
@@ -273,7 +273,7 @@ impl Filling<'_> {
 
     fn add_entry(&mut self, entry: &QuarantineEntry) {
         if self.page.records.len() >= self.ask.limit || self.bytes >= PAGE_BYTES {
-            // Of a search this one may be none; the next page finds out.
+            // When searching for a text, this record may not match; the next page finds out.
             self.stop(entry.seq);
             return;
         }
@@ -287,7 +287,7 @@ impl Filling<'_> {
         self.page.records.push(shown(entry));
     }
 
-    /// Ends the page: the record of this number is the next one that may be on it.
+    /// Ends the page: the record of this number is the first candidate for the next page.
     fn stop(&mut self, seq: u64) {
         self.full = true;
         let searched = self.ask.substring.is_some().then(|| format!("@{}", seq + 1));
@@ -296,7 +296,7 @@ impl Filling<'_> {
     }
 }
 
-/// The number of the record behind which a page begins.
+/// Returns the number of the record after which a page begins.
 fn number_of(parts: &[Arc<QuarantineFile>], after: &str) -> Result<u64> {
     let wrong =
         || Error::parameter("after", "no such record in quarantine: begin again without it");

@@ -1,4 +1,4 @@
-//! Retention in quarantine: records that are past their time are deleted, unless they are held.
+//! Retention in quarantine: deletes expired records unless they are held.
 
 use super::tidy::merge_neighbours;
 use super::writer::WriterOrder;
@@ -13,12 +13,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Which records are to go.
+/// Decides which records are deleted.
 #[derive(Clone, Copy)]
 pub struct Clearing<'a> {
-    /// Whether a record of a tenant that came then is past its time.
+    /// Returns whether a record of this tenant that arrived at this time has expired.
     pub past: &'a dyn Fn(Option<&str>, Timestamp) -> bool,
-    /// Whether all records of a tenant are held.
+    /// Returns whether all records of a tenant are held.
     pub held: &'a dyn Fn(Option<&str>) -> bool,
 }
 
@@ -31,20 +31,20 @@ impl fmt::Debug for Clearing<'_> {
 /// What was deleted, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cleared {
-    /// Records that are past their time and held.
+    /// The number of expired records that are held.
     pub held: u64,
-    /// Records deleted, by tenant; those without one under `None`.
+    /// The number of deleted records by tenant; those without a tenant under `None`.
     pub tenants: BTreeMap<Option<Arc<str>>, u64>,
 }
 
 impl Cleared {
-    /// Records deleted.
+    /// Returns the number of deleted records.
     pub fn records(&self) -> u64 {
         self.tenants.values().sum()
     }
 }
 
-/// What becomes of a record.
+/// What happens to a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RecordFate {
     Stays,
@@ -66,7 +66,7 @@ fn tenant<'a>(summary: &'a QuarantineSummary, row: &QuarantineRow) -> Option<&'a
     summary.text(row.tenant)
 }
 
-/// Counts what becomes of the records of a file; whether any goes.
+/// Counts what happens to the records of a file; returns whether any is deleted.
 fn forecast(part: &QuarantineFile, clearing: &Clearing<'_>, cleared: &mut Cleared) -> Result<bool> {
     let summary = part.summary()?;
     let oldest = Timestamp::from_millis(summary.oldest);
@@ -90,16 +90,16 @@ fn forecast(part: &QuarantineFile, clearing: &Clearing<'_>, cleared: &mut Cleare
 }
 
 impl Quarantine {
-    /// What [`Quarantine::clear`] would delete. A file that cannot be read is left out.
+    /// Returns what [`Quarantine::clear`] would delete. Files that cannot be read are left out.
     pub fn clearable(&self, clearing: &Clearing<'_>) -> Cleared {
         self.shared.clearable(clearing).0
     }
 
-    /// Deletes what is past its time and not held; `begun` hears of it before. Records arrive and
-    /// are read meanwhile.
+    /// Deletes records that have expired and are not held. `begun` is called first with what will
+    /// be deleted. Meanwhile records keep arriving and can be read.
     ///
     /// # Errors
-    /// `begun` fails; a disk that fails: what was not deleted is at the next call.
+    /// `begun` fails, or a disk fails; what was not deleted then is deleted by the next call.
     pub fn clear(
         &self,
         clearing: &Clearing<'_>,
@@ -123,7 +123,7 @@ impl Quarantine {
             return Ok(cleared);
         }
         if parts.iter().any(|part| !part.is_kept()) {
-            // What is in the log goes too: it is closed first.
+            // Records in the log are deleted too, so it is closed first.
             self.ordered(|done| WriterOrder::Close { done })?;
             (cleared, parts) = self.shared.clearable(clearing);
         }
@@ -149,7 +149,7 @@ impl Quarantine {
         Ok(cleared)
     }
 
-    /// Writes a file anew without what goes.
+    /// Rewrites a file without the deleted records.
     fn rewrite(&self, part: &Arc<QuarantineFile>, clearing: &Clearing<'_>) -> Result<()> {
         let stays = |entry: &QuarantineEntry| {
             fate(clearing, entry.tenant.as_deref(), entry.time) != RecordFate::Goes
@@ -159,7 +159,7 @@ impl Quarantine {
         let new = if left.is_empty() {
             Vec::new()
         } else {
-            // It has the same name: whoever reads the old file has it open.
+            // The new file has the same name; readers of the old one still have it open.
             vec![Arc::new(write_kept(self.shared.folder.store(), part.numbers(), &left)?)]
         };
         self.exchange(vec![Arc::clone(part)], new)?;
@@ -174,14 +174,15 @@ impl Quarantine {
 }
 
 impl SharedQuarantine {
-    /// What would be deleted, and the files that hold it.
+    /// Returns what would be deleted, and the files that hold it.
     fn clearable(&self, clearing: &Clearing<'_>) -> (Cleared, Vec<Arc<QuarantineFile>>) {
         let mut cleared = Cleared::default();
         let parts = self.parts();
         let has = |part: &&Arc<QuarantineFile>| {
             let mut of_part = Cleared::default();
             match forecast(part, clearing, &mut of_part) {
-                // A damaged file is evidence: it stays whole until somebody has seen to it.
+                // A damaged file is evidence: it stays complete until an operator has dealt with
+                // it.
                 Ok(any) if !any || part.damage().is_empty() => {
                     cleared.held += of_part.held;
                     of_part.tenants.into_iter().for_each(|(tenant, count)| {
@@ -191,7 +192,7 @@ impl SharedQuarantine {
                 }
                 Ok(_) => false,
                 Err(error) => {
-                    tracing::warn!(%error, "nothing is deleted of a damaged file of quarantine");
+                    tracing::warn!(%error, "nothing is deleted from a damaged quarantine file");
                     false
                 }
             }

@@ -1,12 +1,12 @@
-//! The kind of a reason: its text without what is of the one record.
+//! The kind of a reason: its text without the parts that are specific to one record.
 
-/// Characters of a kind at most.
+/// The maximum length of a kind, in characters.
 const KIND_CHARS: usize = 120;
-/// Stands for what was left out.
+/// Replaces what was left out.
 const LEFT_OUT: &str = "…";
 
-/// The kind of a reason: quoted texts, numbers and ids are left out of it, so that records refused
-/// for the same cause have the same one.
+/// Returns the kind of a reason. Quoted texts, numbers and ids are left out of it, so that records
+/// refused for the same cause have the same kind.
 pub fn kind_of(reason: &str) -> String {
     // A trace id is not quoted, and may look like any word.
     if let Some((before, rest)) = reason.split_once("trace id ")
@@ -22,8 +22,8 @@ pub fn kind_of(reason: &str) -> String {
     crate::event::clip(&words.collect::<Vec<_>>().join(" "), KIND_CHARS)
 }
 
-/// The text with everything between quotes left out. A quote that does not close, as the last of a
-/// text that was clipped, leaves out what follows.
+/// Leaves out everything between quotes. A quote that is not closed, such as the last one of a text
+/// that was clipped, leaves out the rest.
 fn without_quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars();
@@ -47,8 +47,8 @@ fn without_quoted(text: &str) -> String {
     out
 }
 
-/// Whether a word is a number, a time or an id: at least a third of it is digits. `UTF-8` and
-/// `base64` are words.
+/// Returns whether a word is a number, a time or an id: at least a third of it is digits. `UTF-8`
+/// and `base64` are words.
 fn is_particular(word: &str) -> bool {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
@@ -57,7 +57,7 @@ fn is_particular(word: &str) -> bool {
         && !word.eq_ignore_ascii_case("base64")
 }
 
-/// A word that is left out, with the punctuation behind it.
+/// Replaces a word that is left out, keeping the punctuation behind it.
 fn masked(word: &str) -> String {
     let body = word.trim_end_matches([',', ':', ';', '.', ')']);
     format!("{LEFT_OUT}{}", &word[body.len()..])

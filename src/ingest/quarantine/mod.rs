@@ -1,12 +1,12 @@
-//! Records that could not be decoded: kept with the reason, the line and the place they came from.
+//! Quarantine: keeps records that could not be decoded, with the reason, the line and the source.
 //!
-//! Of a record its beginning is kept ([`HEAD_BYTES`]), with the length and the hash of the whole.
-//! One thread owns what is written: it makes durable what waits, in one write, and only then says
-//! so. A record that is sent again is not kept twice.
+//! Only the beginning of a record is kept ([`HEAD_BYTES`]), with the length and the hash of the
+//! whole record. One thread owns the files. It makes all waiting records durable in one write, and
+//! only then confirms them. A record that is sent again is not kept twice.
 //!
-//! What all records may take together is bounded, and so is what one tenant may have of it; beyond,
-//! a request with more of them is refused, and those of other tenants go on (see [`shares`]). How
-//! the files look is in [`crate::storage::quarantine`].
+//! The bytes of all records together are bounded, and so is the share of one tenant. A request
+//! whose records exceed either is refused, while those of other tenants go on (see [`shares`]). The
+//! file formats are in [`crate::storage::quarantine`].
 
 mod ask;
 mod expire;
@@ -39,29 +39,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use writer::{QuarantineWriter, WriterOrder};
 
-/// Orders that may wait.
+/// The number of orders that may wait for the writer thread.
 const ORDERS_WAITING: usize = 64;
-/// Records, and bytes of them, that are handed over at a time.
+/// How many records, and how many of their bytes, are handed to the writer at a time.
 const HANDED: (usize, usize) = (10_000, 4 << 20);
 
 /// The quarantine of a data directory.
 #[derive(Debug)]
 pub struct Quarantine {
     shared: Arc<SharedQuarantine>,
-    /// Of who writes; without it this only reads.
+    /// Sends orders to the writer thread; without it the quarantine is read-only.
     orders: Option<SyncSender<WriterOrder>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What readers and the writer share.
+/// State shared by readers and the writer.
 #[derive(Debug)]
 struct SharedQuarantine {
     folder: Folder,
     parts: Mutex<Arc<Vec<Arc<QuarantineFile>>>>,
     shares: Mutex<Shares>,
-    /// Files are being written anew.
+    /// Whether files are being rewritten.
     rewriting: AtomicBool,
-    /// What was wrong when it was opened: files that are missing.
+    /// Files that were found missing when the quarantine was opened.
     damage: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl SharedQuarantine {
         Arc::clone(&self.parts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts parts in the place of others; oldest first.
+    /// Replaces some parts by others; parts are sorted oldest first.
     fn exchange(
         &self,
         old: &[Arc<QuarantineFile>],
@@ -84,8 +84,7 @@ impl SharedQuarantine {
         *parts = Arc::new(now);
     }
 
-    /// Writes down which files there must be: those that there are, without `gone`, and with
-    /// `coming`.
+    /// Records which files must exist: the present ones, without `gone` and with `coming`.
     fn list(&self, gone: &[Arc<QuarantineFile>], coming: &[&str]) -> Result<()> {
         let parts = self.parts();
         let stays = parts.iter().filter(|part| !gone.iter().any(|gone| Arc::ptr_eq(gone, part)));
@@ -103,8 +102,8 @@ impl SharedQuarantine {
 
 impl Quarantine {
     /// Opens the quarantine of a store, in which records may take `bound` bytes. Damaged files are
-    /// opened as far as they can be read. Only what files say of themselves is read, unless they
-    /// were not closed, or are of an earlier version.
+    /// opened as far as they can be read. Only the summary of each file is read, unless the file
+    /// was not closed or is of an earlier version.
     ///
     /// # Errors
     /// A folder that cannot be read, or, for writing, a disk that fails.
@@ -115,7 +114,7 @@ impl Quarantine {
             tracing::warn!(
                 file = part.shown(),
                 bytes = part.torn(),
-                "quarantine ends in records that were not whole and not acknowledged"
+                "quarantine ends in records that are incomplete and were not acknowledged"
             );
         }
         for what in found.parts.iter().flat_map(|part| part.damage()).chain(&found.damage) {
@@ -148,27 +147,28 @@ impl Quarantine {
         Ok(Self { shared, orders: Some(orders), thread: Some(thread) })
     }
 
-    /// How many records there are.
+    /// Returns the number of records.
     pub fn len(&self) -> u64 {
         self.shared.parts().iter().map(|part| part.records()).sum()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes that its records are counted with, and how many they may be.
+    /// Returns the bytes that the records count as, and the bound on them.
     pub fn bytes(&self) -> (u64, u64) {
         self.shared.shares().bytes()
     }
 
-    /// Keeps records. When this returns, they are durable. It is called without any lock, by as
-    /// many as like: what waits is written together. What is there already is not kept again.
+    /// Keeps records. When this returns, they are durable. No lock is needed, and any number of
+    /// callers may call it at once: what waits is written together. Records that are there already
+    /// are not kept again.
     ///
     /// # Errors
-    /// A disk that fails, or a quarantine that is full: some of the records may be kept then, and
-    /// are known when they come again.
+    /// A disk that fails, or a quarantine that is full. Some of the records may have been kept
+    /// then; they are recognized when they are sent again.
     pub fn keep(&self, source: &str, now: Timestamp, rejected: &[Rejected]) -> Result<()> {
         let source: Arc<str> = source.into();
         let mut seen: HashSet<QuarantineId> = HashSet::new();
@@ -193,14 +193,14 @@ impl Quarantine {
         self.ordered(|done| WriterOrder::Keep { entries, done })
     }
 
-    /// Has the thread do something, and waits until it is done.
+    /// Sends an order to the thread and waits until it is done.
     fn ordered(&self, order: impl FnOnce(SyncSender<Result<()>>) -> WriterOrder) -> Result<()> {
         let (done, answer) = sync_channel(1);
         self.orders.as_ref().and_then(|orders| orders.send(order(done)).ok()).ok_or_else(gone)?;
         answer.recv().unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Reads every file, and says what is not what was written.
+    /// Reads every file and reports what differs from what was written.
     ///
     /// # Errors
     /// A disk that fails.
@@ -214,7 +214,7 @@ impl Quarantine {
 }
 
 impl Drop for Quarantine {
-    /// Lets the thread end after the orders it has: it closes the log.
+    /// Lets the thread finish its orders and end: it then closes the log.
     fn drop(&mut self) {
         self.orders = None;
         if let Some(thread) = self.thread.take() {
@@ -224,7 +224,7 @@ impl Drop for Quarantine {
 }
 
 fn gone() -> Error {
-    Error::internal("the thread that writes quarantine has ended; restart to go on")
+    Error::internal("the thread that writes quarantine has ended; restart the server")
 }
 
 fn id(rejected: &Rejected) -> QuarantineId {
@@ -250,7 +250,7 @@ fn entry(
     let head = if cut { head_of(bytes) } else { bytes };
     QuarantineEntry {
         id,
-        // The writer numbers it.
+        // The writer assigns the number.
         seq: 0,
         time: now.millis(),
         tenant: rejected.tenant.as_deref().map(Into::into),
@@ -264,7 +264,7 @@ fn entry(
     }
 }
 
-/// The beginning of a record; of text, no half character.
+/// Returns the beginning of a record; text is not cut within a character.
 fn head_of(bytes: &[u8]) -> &[u8] {
     let head = &bytes[..HEAD_BYTES.min(bytes.len())];
     match std::str::from_utf8(head) {

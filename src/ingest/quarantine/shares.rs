@@ -1,25 +1,25 @@
-//! How much of quarantine each tenant has, and may have.
+//! How much of quarantine each tenant uses, and may use.
 //!
-//! An auditor must find every record that was refused, so nothing is dropped to make room: who
-//! delivers more than the bound is told so, and nothing of such a request is taken. That must not
-//! happen to tenants because of another one, so
+//! An auditor must be able to find every record that was refused, so nothing is dropped to make
+//! room. A request that exceeds the bound is refused as a whole, with an error that says so. One
+//! tenant must not cause that for others, so
 //!
 //! * one tenant may have a quarter of the bound,
 //! * the last quarter of the bound is kept for tenants that have less than a 64th of it.
 //!
-//! Requests without records for quarantine are not concerned at all. Records leave by retention.
+//! Requests without records for quarantine are not affected. Only retention removes records.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::quarantine::{QuarantineEntry, QuarantineFile};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes of records in quarantine at most, unless it is said otherwise.
+/// The default bound on the bytes of records in quarantine.
 pub const QUARANTINE_BYTES: u64 = 1 << 30;
-/// Tenants that are counted apart at most; all others count as one.
+/// The most tenants that are counted separately; all others are counted as one.
 const TENANTS_MAX: usize = 10_000;
 
-/// Bytes by tenant.
+/// The bytes that each tenant uses.
 #[derive(Debug)]
 pub(super) struct Shares {
     bound: u64,
@@ -29,7 +29,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// What is in files. What cannot be read is counted for nobody.
+    /// Counts what is in the files. What cannot be read is charged to nobody.
     pub(super) fn of(parts: &[Arc<QuarantineFile>], bound: u64) -> Self {
         let mut shares = Self { bound, total: 0, tenants: HashMap::new(), others: 0 };
         for part in parts {
@@ -42,7 +42,7 @@ impl Shares {
         shares
     }
 
-    /// The bytes that there are, and that there may be.
+    /// Returns the bytes in use and the bound.
     pub(super) fn bytes(&self) -> (u64, u64) {
         (self.total, self.bound)
     }
@@ -55,7 +55,7 @@ impl Shares {
         self.tenants.entry(tenant).or_default()
     }
 
-    /// Counts an entry.
+    /// Charges an entry to its tenant.
     ///
     /// # Errors
     /// There is no room for it.
@@ -74,7 +74,7 @@ impl Shares {
         Err(Self::full(entry.tenant.as_deref(), own, total, bound))
     }
 
-    /// Gives back what [`Shares::add`] counted.
+    /// Reverses what [`Shares::add`] counted.
     pub(super) fn remove(&mut self, entry: &QuarantineEntry) {
         let own = self.of_tenant(entry.tenant.as_ref());
         *own = own.saturating_sub(entry.charge());
@@ -88,7 +88,7 @@ impl Shares {
         );
         let what = format!(
             "quarantine is full: {whose} {} MiB in it, all tenants {} MiB of {} MiB, of which one may have a quarter. The request \
-             holds records that cannot be decoded and was refused; nothing of it is lost if it is sent again. Mend what \
+             holds records that cannot be decoded and was refused; nothing of it is lost if it is sent again. Fix what \
              delivers them, shorten retention, or give quarantine more room (annals serve --quarantine MIB)",
             own >> 20,
             total >> 20,

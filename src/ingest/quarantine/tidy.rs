@@ -1,5 +1,5 @@
-//! What is done to the files of quarantine at a start, and after retention: logs become kept files,
-//! files of earlier versions too, and small neighbours are merged.
+//! Maintenance of the quarantine files at startup and after retention: logs and files of earlier
+//! versions become kept files, and small neighbours are merged.
 
 use crate::error::Result;
 use crate::storage::quarantine::{
@@ -9,14 +9,14 @@ use crate::storage::quarantine::{
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// So many small neighbours are merged: fewer are left, so that a start does not write the same
-/// records again each time.
+/// The number of small neighbours that are merged. Fewer are left alone, so that a start does not
+/// write the same records again each time.
 const NEIGHBOURS: usize = 8;
 
-/// Puts the folder in order before anything is written to it. What is damaged stays as it is.
+/// Puts the folder in order before anything is written to it. Damaged files stay as they are.
 pub(super) fn at_start(folder: &Folder, found: &mut FolderContents) -> Result<()> {
     let store = folder.store();
-    // What a conversion that was stopped has written.
+    // Left by a conversion that was interrupted.
     let earlier: Vec<Arc<QuarantineFile>> = found
         .parts
         .iter()
@@ -47,7 +47,7 @@ pub(super) fn at_start(folder: &Folder, found: &mut FolderContents) -> Result<()
         return Ok(());
     }
     folder.list(found.parts.iter().map(|part| part.path().to_owned()))?;
-    // A file that was replaced has the name of the one that replaced it.
+    // A replaced file may have the name of its replacement.
     let stays: HashSet<&str> = found.parts.iter().map(|part| part.path()).collect();
     remove
         .iter()
@@ -55,7 +55,7 @@ pub(super) fn at_start(folder: &Folder, found: &mut FolderContents) -> Result<()
         .try_for_each(|path| folder.remove(path))
 }
 
-/// Writes the records of an earlier version's file as ours.
+/// Converts the records of an earlier version's file.
 fn convert(
     folder: &Folder,
     old: &QuarantineFile,
@@ -71,7 +71,7 @@ fn convert(
         }
         Ok(())
     };
-    // One at a time: earlier versions kept records whole.
+    // One at a time: earlier versions kept whole records.
     for row in rows {
         for entry in old.entries(&[row], &mut Vec::new())? {
             let known = |part: &Arc<QuarantineFile>| {
@@ -92,15 +92,15 @@ fn convert(
     Ok(made)
 }
 
-/// Merges neighbours that fit into one file; returns what there is then, and the paths of what was
-/// merged.
+/// Merges neighbours that fit into one file. Returns the resulting files, and the paths of the
+/// merged ones.
 pub(super) fn merge_neighbours(
     folder: &Folder,
     parts: Vec<Arc<QuarantineFile>>,
 ) -> Result<(Vec<Arc<QuarantineFile>>, Vec<String>)> {
     let (mut merged, mut gone): (Vec<Arc<QuarantineFile>>, Vec<String>) = (Vec::new(), Vec::new());
     let mut run: Vec<Arc<QuarantineFile>> = Vec::new();
-    // Those of earlier versions may be large before packing.
+    // Files of earlier versions may be large before compression.
     let may = |part: &QuarantineFile| part.is_kept() && part.numbers().0 >= FIRST_NUMBER;
     let fits = |run: &[Arc<QuarantineFile>], part: &QuarantineFile| {
         let records: u64 = run.iter().map(|part| part.records()).sum();

@@ -1,4 +1,4 @@
-//! The thread that owns what is written: what waits is made durable together.
+//! The thread that owns the quarantine files: it makes all waiting records durable together.
 
 use super::SharedQuarantine;
 use crate::error::{Error, ErrorKind, Result};
@@ -9,19 +9,19 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-/// Bytes of records that are written at a time.
+/// The most bytes of records that are written at a time.
 const GROUP_BYTES: u64 = 8 << 20;
-/// Kinds of reasons that are told apart.
+/// The most kinds of reasons that are distinguished.
 const KINDS_MAX: usize = 1_000;
 
-/// What the thread is told to do.
+/// Orders to the thread.
 #[derive(Debug)]
 pub(super) enum WriterOrder {
-    /// Make entries durable that are not there yet.
+    /// Make entries durable that are not in quarantine yet.
     Keep { entries: Vec<QuarantineEntry>, done: SyncSender<Result<()>> },
-    /// Make a kept file of the log.
+    /// Turn the log into a kept file.
     Close { done: SyncSender<Result<()>> },
-    /// Put files in the place of others, which are removed.
+    /// Replace files by others, and remove the replaced ones.
     Exchange {
         old: Vec<Arc<QuarantineFile>>,
         new: Vec<Arc<QuarantineFile>>,
@@ -37,7 +37,7 @@ pub(super) struct QuarantineWriter {
     kinds: HashSet<Arc<str>>,
 }
 
-/// Entries that are written together, and who waits for them.
+/// Entries that are written together, and the callers that wait for them.
 #[derive(Debug, Default)]
 struct WriteGroup {
     entries: Vec<QuarantineEntry>,
@@ -80,11 +80,11 @@ impl QuarantineWriter {
             order = orders.recv().ok();
         }
         if let Err(error) = self.close() {
-            tracing::warn!(%error, "the log of quarantine cannot be closed; the next start does it");
+            tracing::warn!(%error, "cannot close the log of quarantine; the next start does it");
         }
     }
 
-    /// Adds to a group what is not known, if there is room for all of it.
+    /// Adds the unknown ones of these entries to a group, if there is room for all of them.
     fn take(
         &mut self,
         group: &mut WriteGroup,
@@ -122,7 +122,7 @@ impl QuarantineWriter {
                 break;
             }
             let ids: Vec<QuarantineId> = entries.iter().map(|entry| entry.id).collect();
-            // What a damaged index does not tell is kept once more.
+            // Entries that a damaged index cannot find are kept a second time.
             let Ok(found) = part.find(&ids) else { continue };
             let mut found = found.into_iter();
             entries.retain(|_| found.next().flatten().is_none());
@@ -137,11 +137,11 @@ impl QuarantineWriter {
             let mut shares = self.shared.shares();
             group.entries.iter().for_each(|entry| shares.remove(entry));
             drop(shares);
-            // What the log holds behind its last whole block is not known: it is not appended to
+            // What follows the last whole block in the log is unknown, so nothing is appended to it
             // any more.
             self.log = None;
             self.next += 1;
-            tracing::error!(%error, "quarantine cannot be written");
+            tracing::error!(%error, "cannot write to quarantine");
         }
         for done in group.waiting {
             let again = |error: &Error| Err(Error::new(ErrorKind::Unavailable, error.to_string()));
@@ -150,7 +150,7 @@ impl QuarantineWriter {
         if self.log.as_ref().is_some_and(Appender::is_full)
             && let Err(error) = self.close()
         {
-            tracing::warn!(%error, "the log of quarantine cannot be closed; the next start does it");
+            tracing::warn!(%error, "cannot close the log of quarantine; the next start does it");
         }
     }
 
@@ -167,7 +167,7 @@ impl QuarantineWriter {
         }
         if self.log.is_none() {
             let log = Appender::create(self.shared.folder.store(), self.next)?;
-            // A file that is named there must be there, whatever happens.
+            // A file that is listed must exist, whatever happens next.
             self.shared.list(&[], &[log.part().path()])?;
             self.shared.exchange(&[], [Arc::clone(log.part())]);
             self.log = Some(log);
@@ -179,7 +179,7 @@ impl QuarantineWriter {
         Ok(())
     }
 
-    /// Makes a kept file of the log. If that fails, the log stays as it is.
+    /// Turns the log into a kept file. If that fails, the log stays as it is.
     fn close(&mut self) -> Result<()> {
         let Some(log) = self.log.take() else { return Ok(()) };
         let old = Arc::clone(log.part());
@@ -192,7 +192,7 @@ impl QuarantineWriter {
         let paths: Vec<String> = new.iter().map(|part| part.path().to_owned()).collect();
         self.shared.list(old, &paths.iter().map(String::as_str).collect::<Vec<_>>())?;
         self.shared.exchange(old, new);
-        // One that was written anew has its old name.
+        // A file that was rewritten keeps its name.
         let gone =
             old.iter().map(|part| part.path()).filter(|path| !paths.iter().any(|new| new == path));
         gone.into_iter().try_for_each(|path| self.shared.folder.remove(path))

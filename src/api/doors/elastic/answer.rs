@@ -1,4 +1,4 @@
-//! Answers in the shapes of Elasticsearch: compact, with their keys in its order, because shippers
+//! Answers in the form of Elasticsearch: compact and with keys in its order, because some shippers
 //! search them as text.
 
 use super::super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
 
-/// What became of all actions of a request, in their order.
+/// The outcome of all actions of a request, in order.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct BulkAnswer {
     pub(super) took: u64,
@@ -17,14 +17,14 @@ pub(super) struct BulkAnswer {
     pub(super) items: Vec<Item>,
 }
 
-/// What became of one action.
+/// The outcome of one action.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) operation: BulkOperation,
     pub(super) done: ItemResult,
 }
 
-/// The inside of an item.
+/// The content of an item.
 #[derive(Debug, serde::Serialize)]
 pub(super) struct ItemResult {
     #[serde(rename = "_index")]
@@ -69,13 +69,13 @@ impl Serialize for Item {
 }
 
 impl ItemResult {
-    /// A document that is here now.
+    /// Reports a document that has been stored.
     pub(super) fn created(index: String, id: Option<String>, seq: u64) -> Self {
         Self::there(index, id, "created", 201, seq)
     }
 
-    /// A document that was here already, byte for byte: no error, because a client that heard
-    /// nothing sends it again.
+    /// Reports a document that was stored before, byte for byte. This is not an error, because a
+    /// client that received no answer sends it again.
     pub(super) fn noop(index: String, id: Option<String>) -> Self {
         Self::there(index, id, "noop", 200, 0)
     }
@@ -101,7 +101,7 @@ impl ItemResult {
         }
     }
 
-    /// An action that was refused.
+    /// Reports an action that was refused.
     pub(super) fn refused(
         index: String,
         id: Option<String>,

@@ -1,14 +1,14 @@
-//! The grammar of `_bulk`: lines of actions, each but `delete` followed by its document.
+//! The grammar of `_bulk`: one line per action, each except `delete` followed by its document.
 
 use crate::error::{Error, ErrorKind, Result, without_values};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Actions in a request at most: each needs memory, however short it is.
+/// The maximum number of actions in a request: each needs memory, however short it is.
 const ACTIONS_MAX: usize = 200_000;
 
-/// What an action wants.
+/// The operation of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BulkOperation {
     Index,
@@ -39,8 +39,8 @@ pub(super) struct Action<'a> {
     pub(super) document: &'a [u8],
 }
 
-/// What we read of an action's line; other keys (`routing`, `_type`, `version` …) say nothing to an
-/// append-only store.
+/// The keys of an action's line that are read; others (`routing`, `_type`, `version` …) mean
+/// nothing to an append-only store.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Target {
@@ -51,7 +51,7 @@ struct Target {
     op_type: Option<String>,
 }
 
-/// Clients write ids as texts and as numbers.
+/// Clients write ids as strings and as numbers.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Scalar {
@@ -69,11 +69,11 @@ impl Scalar {
     }
 }
 
-/// Reads the actions of a body. `path_index` is the index that the URL names.
+/// Parses the actions of a body. `path_index` is the index that the URL names.
 ///
 /// # Errors
-/// Too many actions; a line that is no action, or an action without its document: then it cannot be
-/// known which lines are documents.
+/// Too many actions; a line that is not an action; an action without its document. In the last two
+/// cases it cannot be known which lines are documents.
 pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<Vec<Action<'a>>> {
     let mut lines = (1_usize..).zip(body.split(|byte| *byte == b'\n'));
     let mut actions = Vec::new();
@@ -124,7 +124,7 @@ fn action(line: &[u8]) -> Result<(BulkOperation, Target)> {
         "create" => BulkOperation::Create,
         "update" => BulkOperation::Update,
         "delete" => BulkOperation::Delete,
-        // What is there instead is not quoted: where lines are missing it is a document.
+        // The unexpected key is not quoted: if lines are missing, it belongs to a document.
         _ => {
             return Err(Error::invalid(
                 "expected field [create], [delete], [index] or [update] but found another",

@@ -1,6 +1,6 @@
-//! What shippers ask an Elasticsearch before they write: who it is, whether it is licensed and
-//! healthy, whether their templates and policies are there. All of it is there; what they want to
-//! put is acknowledged and means nothing here.
+//! What shippers ask an Elasticsearch server before they write: what it is, whether it is licensed
+//! and healthy, whether their templates and policies exist. Everything they ask for exists; what
+//! they put is acknowledged and has no effect.
 
 use super::super::super::App;
 use super::answer::respond;
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// The routes, other than the one of [`root`].
+/// The routes, except the one of [`root`].
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/_license", get(async || ok(&json!({ "license": license() }))))
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/_data_stream/{name}", there())
 }
 
-/// Something that a shipper sets up if it is not there: it is, and may be put again.
+/// Something that a shipper creates if it does not exist: it exists, and may be put again.
 fn there() -> MethodRouter<App> {
     let acknowledge = async || ok(&json!({ "acknowledged": true }));
     get(async || ok(&json!({}))).put(acknowledge).post(acknowledge)
@@ -50,7 +50,7 @@ fn ok(body: &serde_json::Value) -> Response {
 }
 
 fn license() -> serde_json::Value {
-    // The year 2099: a server without an active license is never written to.
+    // The year 2099: shippers never write to a server without an active license.
     json!({ "uid": "annals", "type": "basic", "status": "active", "expiry_date_in_millis": 4_102_444_800_000_i64 })
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn root(State(app): State<App>) -> Response {
     }))
 }
 
-/// Green: whatever is wrong is told where it is asked for.
+/// Always green: problems are reported by the store's own health endpoints.
 async fn health() -> Response {
     ok(&json!({
         "cluster_name": "annals", "status": "green", "timed_out": false, "number_of_nodes": 1, "number_of_data_nodes": 1,
@@ -77,7 +77,7 @@ async fn health() -> Response {
     }))
 }
 
-/// The one node there is, under the name that the client already reaches it by.
+/// The only node, under the name by which the client already reaches it.
 async fn nodes(headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let node = json!({ "name": "annals", "roles": ["data", "ingest"], "http": { "publish_address": host, "bound_address": [host] } });

@@ -1,14 +1,14 @@
 //! The Elasticsearch door: `_bulk`, single documents, and what clients ask before they write.
 //!
 //! Elasticsearch's own clients (7, 8 and 9), OpenSearch's, Logstash, Beats, Fluent Bit, Vector,
-//! rsyslog and syslog-ng write to it. A document may be a record of any format that we know, or
-//! anything else (`ecs`). What its action says is written into the record:
+//! rsyslog and syslog-ng can write to it. A document may be a record of any known format, or
+//! anything else (`ecs`). The contents of its action are written into the record:
 //! `{"_index":"…","_id":"…",` and then the document's own bytes.
 //!
-//! The store is append-only. `index` and `create` add; the same document under the same id is there
-//! already (`noop`, no error); another one is a conflict (409) and is kept in quarantine; `update`
-//! and `delete` are refused. A document that cannot be decoded is kept in quarantine and counts as
-//! created: what is refused, most shippers drop.
+//! The store is append-only. `index` and `create` add a document. The same document under the same
+//! id is a duplicate (`noop`, not an error). Another document under that id is a conflict (409) and
+//! is kept in quarantine. `update` and `delete` are refused. A document that cannot be decoded is
+//! kept in quarantine and counts as created, because most shippers drop what is refused.
 
 mod answer;
 mod bulk;
@@ -37,15 +37,14 @@ use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
-/// What Elasticsearch takes itself (`http.max_content_length`), and some clients fill.
+/// The limit of Elasticsearch itself (`http.max_content_length`), which some clients use up.
 const BOUNDS: Bounds = Bounds { wire: 100 << 20, unpacked: 512 << 20, growth: 1 };
 /// The longest name of an index.
 const INDEX_BYTES_MAX: usize = 255;
 /// The longest id of a document.
 const ID_BYTES_MAX: usize = 512;
 
-/// The routes, at the root and below `/es/{tenant}`, for clients that can only set a URL's
-/// beginning.
+/// The routes, at the root and below `/es/{tenant}`, for clients that can only set a URL prefix.
 pub(super) fn routes() -> Router<App> {
     let writing = || {
         let put_post = || post(bulk_call).put(bulk_call);
@@ -70,19 +69,19 @@ pub(super) fn routes() -> Router<App> {
     here.layer(middleware::map_response(as_elasticsearch))
 }
 
-/// What clients of Elasticsearch ask at the root, where the screen is for browsers.
+/// Answers Elasticsearch clients at the root, where browsers get the screen.
 pub(in crate::api) async fn root(app: State<App>) -> Response {
     as_elasticsearch(cluster::root(app).await).await
 }
 
-/// Clients that do not find this header refuse the answer after their documents were stored, and
+/// Clients that do not find this header reject the answer after their documents were stored, and
 /// send them again.
 async fn as_elasticsearch(mut response: Response) -> Response {
     response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
     response
 }
 
-/// What the URL and the headers say.
+/// The parameters in the URL and the headers.
 struct BulkCall {
     params: HashMap<String, String>,
     rule: Option<TenantRule>,
@@ -95,7 +94,7 @@ impl BulkCall {
         headers: &HeaderMap,
     ) -> Result<Self> {
         let params =
-            params.map_err(|cause| Error::invalid("the path is no text").because(cause))?;
+            params.map_err(|cause| Error::invalid("the path is not UTF-8 text").because(cause))?;
         let params: HashMap<String, String> =
             params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let rule = tenant_rule(params.get("tenant").map(String::as_str), pairs, headers)?;
@@ -136,7 +135,7 @@ async fn append_only() -> ElasticError {
     Error::invalid("append-only: documents are neither changed nor deleted").into()
 }
 
-/// One document: the answer is that of its action, without the action around it.
+/// Ingests one document: the answer is that of its action, without the action around it.
 async fn document_call(
     State(app): State<App>,
     params: Result<RawPathParams, RawPathParamsRejection>,
@@ -161,7 +160,7 @@ async fn document_call(
         let body = json!({ "error": { "root_cause": [cause], "type": cause["type"], "reason": cause["reason"] }, "status": item.done.status });
         return Ok(respond(status, body.to_string()));
     }
-    // A `status` among the keys would be taken for a failure by rsyslog.
+    // rsyslog would take a `status` key for a failure.
     let mut body = serde_json::to_value(&item.done).unwrap_or_default();
     body.as_object_mut().map(|body| body.remove("status"));
     Ok(respond(status, body.to_string()))
@@ -172,7 +171,7 @@ fn json_text(answer: &impl serde::Serialize) -> Result<String> {
         .map_err(|cause| Error::internal("cannot write JSON").because(cause))
 }
 
-/// Takes the documents of a body's actions in, and says what became of each.
+/// Ingests the documents of a body's actions, and returns the outcome of each action.
 async fn take(
     app: &App,
     body: PackedBody,
@@ -187,21 +186,21 @@ async fn take(
     app.run(move |_| Ok(asked.answered(&outcome))).await
 }
 
-/// What a request's actions ask for.
+/// The actions of a request.
 struct BulkRequest {
-    /// The documents that are to be taken in; the line of each is the place of its action, from 1.
+    /// The documents to ingest; each one's line is the number of its action, from 1.
     batch: DecodedBatch,
-    /// The ids that their events have, by line.
+    /// The ids of their events, by line.
     ids: HashMap<u64, String>,
     actions: Vec<BulkAction>,
 }
 
-/// What the answer needs of an action.
+/// The parts of an action that the answer needs.
 struct BulkAction {
     operation: BulkOperation,
     index: String,
     id: Option<String>,
-    /// What it is told, if its document is not even looked at.
+    /// The answer, if it was refused without looking at its document.
     refused: Option<ItemResult>,
 }
 
@@ -244,7 +243,7 @@ impl BulkRequest {
         Self { batch, ids, actions: asked }
     }
 
-    /// What became of each action.
+    /// The outcome of each action.
     fn answered(self, outcome: &Outcome) -> Vec<Item> {
         let Self { mut ids, actions, .. } = self;
         let mut next_seq = outcome.receipt.first_seq.unwrap_or_default();
@@ -277,7 +276,7 @@ impl BulkRequest {
     }
 }
 
-/// A batch in the order of its lines: that is the order in which events are numbered.
+/// Sorts a batch by line, which is the order in which its events are numbered.
 fn in_order(batch: DecodedBatch) -> DecodedBatch {
     let mut events: Vec<_> = batch.lines.into_iter().zip(batch.events).collect();
     events.sort_by_key(|(line, _)| *line);
@@ -285,7 +284,7 @@ fn in_order(batch: DecodedBatch) -> DecodedBatch {
     DecodedBatch { events, lines, rejected: batch.rejected }
 }
 
-/// The record of an action, and whose it is.
+/// Returns the record of an action and its tenant.
 fn addressed(
     action: &Action<'_>,
     rule: Option<&TenantRule>,
@@ -336,9 +335,9 @@ fn addressed(
     Ok((rule, with_address(index, id, action.document)))
 }
 
-/// The document with what its action says in front: its own bytes stay.
+/// Returns the document with the contents of its action in front; its own bytes do not change.
 fn with_address(index: &str, id: Option<&str>, document: &[u8]) -> Vec<u8> {
-    // What is no object is kept as it is, and refused by the decoder.
+    // A document that is not an object is kept as it is, and the decoder refuses it.
     let Some(rest) = document.strip_prefix(b"{") else { return document.to_vec() };
     let mut record = format!("{{\"_index\":{}", json!(index));
     if let Some(id) = id {
@@ -352,8 +351,8 @@ fn with_address(index: &str, id: Option<&str>, document: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The name of an index without the date that shippers append: `logs-2026.11.23`, `logs-2026.11`,
-/// `logs-2026-11-23`.
+/// Returns the name of an index without the date that shippers append: `logs-2026.11.23`,
+/// `logs-2026.11`, `logs-2026-11-23`.
 fn without_date(index: &str) -> &str {
     let Some((name, date)) = index.split_once("-20") else { return index };
     let is_date = date.len() >= 2

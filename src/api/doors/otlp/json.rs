@@ -1,8 +1,8 @@
-//! OTLP's own JSON form into the same messages.
+//! Converts OTLP's own JSON form into the protobuf messages.
 //!
-//! It is not protobuf's usual one: ids are hexadecimal, enums are numbers, 64-bit numbers are texts
-//! or numbers. Names of severities and base64 ids are taken too, because programs that print
-//! protobuf as JSON send them.
+//! It differs from protobuf's usual JSON: ids are hexadecimal, enums are numbers, and 64-bit
+//! numbers are strings or numbers. Names of severities and base64 ids are accepted too, because
+//! programs that print protobuf as JSON send them.
 
 use super::messages::{
     Any, AnyValue, ArrayValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue,
@@ -13,19 +13,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 
-/// Names of severities, each standing for four numbers.
+/// Names of severities; each stands for four numbers.
 const SEVERITIES: &[&str] = &["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 
-/// Reads a request.
+/// Parses a request.
 ///
 /// # Errors
-/// What is not in the form; the message says where.
+/// Anything that does not have this form; the message says where.
 pub(super) fn parse(body: &[u8]) -> Result<ExportLogsServiceRequest> {
     if body.trim_ascii().is_empty() {
         return Ok(ExportLogsServiceRequest::default());
     }
     let body: Map<String, Json> = serde_json::from_slice(body).map_err(|cause| {
-        Error::invalid("the body is no JSON object").because(without_values(&cause))
+        Error::invalid("the body is not a JSON object").because(without_values(&cause))
     })?;
     if !body.is_empty() && !body.contains_key("resourceLogs") {
         return Err(Error::invalid(
@@ -100,7 +100,7 @@ fn severity(record: &Map<String, Json>) -> Result<i32> {
     ))
 }
 
-/// An id of so many bytes; none if it is anything else.
+/// Parses an id of this many bytes; `None` if it is anything else.
 fn id(text: &str, bytes: usize) -> Vec<u8> {
     if text.len() == 2 * bytes {
         let byte = |place: usize| {
@@ -173,7 +173,7 @@ fn list<T>(
             };
             items.iter().map(read).collect()
         }
-        Some(_) => Err(wrong(name, "no list")),
+        Some(_) => Err(wrong(name, "not a list")),
     }
 }
 
@@ -181,7 +181,7 @@ fn object<'a>(outer: &'a Map<String, Json>, name: &str) -> Result<Option<&'a Map
     match outer.get(name) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Object(object)) => Ok(Some(object)),
-        Some(_) => Err(wrong(name, "no object")),
+        Some(_) => Err(wrong(name, "not an object")),
     }
 }
 
@@ -189,17 +189,18 @@ fn text(object: &Map<String, Json>, name: &str) -> Result<String> {
     match object.get(name) {
         None | Some(Json::Null) => Ok(String::new()),
         Some(Json::String(text)) => Ok(text.clone()),
-        Some(_) => Err(wrong(name, "no text")),
+        Some(_) => Err(wrong(name, "not a text")),
     }
 }
 
-/// A whole number, as a number or a text; unsigned ones beyond the signed come as their bits.
+/// Parses a whole number, written as a number or a string; unsigned ones beyond the signed range
+/// keep their bits.
 fn number(object: &Map<String, Json>, name: &str) -> Result<Option<i64>> {
     let text = match object.get(name) {
         None | Some(Json::Null) => return Ok(None),
         Some(Json::String(text)) => text.clone(),
         Some(Json::Number(number)) => number.to_string(),
-        Some(_) => return Err(wrong(name, "no number")),
+        Some(_) => return Err(wrong(name, "not a number")),
     };
     let signed = text.parse::<i64>().ok();
     let number = signed.or_else(|| text.parse::<u64>().ok().map(u64::cast_signed));

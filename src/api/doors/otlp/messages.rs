@@ -1,4 +1,4 @@
-//! The protobuf messages of OTLP logs, as far as they are read.
+//! The protobuf messages of OTLP logs, with the fields that are read.
 //!
 //! Source: opentelemetry-proto 1.x, `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`,
 //! `common/v1/common.proto`.
@@ -122,7 +122,7 @@ pub(super) struct KeyValueList {
     pub(super) values: Vec<KeyValue>,
 }
 
-/// `google.rpc.Status`: what an error is told as.
+/// `google.rpc.Status`: the form of errors.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Status {
     #[prost(int32, tag = "1")]
@@ -131,8 +131,7 @@ pub(super) struct Status {
     pub(super) message: String,
 }
 
-/// How many log records a request has, as far as it can be read: counted before memory is used for
-/// them.
+/// Counts the log records of a request, as far as it can be parsed, before memory is used for them.
 pub(super) fn count_log_records(request: &[u8]) -> usize {
     // The fields that lead to them: resource_logs, scope_logs, log_records.
     fn within(mut message: &[u8], path: &[u32]) -> usize {

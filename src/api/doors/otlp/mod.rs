@@ -26,16 +26,17 @@ use messages::{ExportLogsServiceRequest, Status};
 use prost::Message;
 use serde_json::json;
 
-/// What the specification asks for, 64 MiB when unpacked; two bytes of it can be an attribute.
+/// The limit that the specification recommends, and 64 MiB after decompression. Two bytes of a body
+/// can be an attribute, which explains the growth in memory.
 const BOUNDS: Bounds = Bounds { wire: 64 << 20, unpacked: 64 << 20, growth: 8 };
-/// Log records in a request at most: each needs memory, however short it is.
+/// The maximum number of log records in a request: each needs memory, however short it is.
 const RECORDS_MAX: usize = 200_000;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/v1/logs", post(take)).route("/otlp/{tenant}/v1/logs", post(take))
 }
 
-/// How a request is encoded, and so its answer.
+/// The encoding of a request, and of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OtlpEncoding {
     Protobuf,
@@ -43,7 +44,7 @@ enum OtlpEncoding {
 }
 
 impl OtlpEncoding {
-    /// As the content type says; `None` if it says anything else.
+    /// Returns the encoding that the content type names; `None` for any other type.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         match kind.split(';').next()?.trim().to_ascii_lowercase().as_str() {
@@ -65,7 +66,7 @@ impl OtlpEncoding {
             Self::Protobuf => {
                 check_count(messages::count_log_records(body))?;
                 ExportLogsServiceRequest::decode(body).map_err(|cause| {
-                    Error::invalid("the body is no ExportLogsServiceRequest").because(cause)
+                    Error::invalid("the body is not an ExportLogsServiceRequest").because(cause)
                 })
             }
             Self::Json => {
@@ -155,7 +156,7 @@ fn check_count(records: usize) -> Result<()> {
     ))
 }
 
-/// The records of a request, numbered from 1.
+/// Returns the records of a request, numbered from 1.
 fn records(request: &ExportLogsServiceRequest) -> Vec<IncomingRecord> {
     let logs = request.resource_logs.iter().flat_map(|resource| {
         resource.scope_logs.iter().flat_map(move |scope| {

@@ -1,4 +1,4 @@
-//! One log record with its resource and scope as the JSON object that is kept: `decode::otlp`
+//! One log record with its resource and scope, as the JSON object that is kept. `decode::otlp`
 //! describes it.
 
 use super::messages::{Any, AnyValue, KeyValue, LogRecord, ResourceLogs, ScopeLogs};
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value as Json, json};
 
-/// The record of a log record.
+/// Builds the record of a log record.
 pub(super) fn json_of(record: &LogRecord, scope: &ScopeLogs, resource: &ResourceLogs) -> String {
     let mut object = Map::new();
     let mut add = |name: &str, value: Json| {
@@ -22,8 +22,8 @@ pub(super) fn json_of(record: &LogRecord, scope: &ScopeLogs, resource: &Resource
             object.insert(name.to_owned(), value);
         }
     };
-    // 64-bit numbers are texts in OTLP's JSON: many readers have no such numbers. One of the times
-    // tells the format.
+    // 64-bit numbers are strings in OTLP's JSON, because many parsers cannot represent them. One of
+    // the times identifies the format.
     add("timeUnixNano", record.time_unix_nano.to_string().into());
     add(
         "observedTimeUnixNano",
@@ -83,8 +83,8 @@ fn resource_of(logs: &ResourceLogs) -> Json {
     Json::Object(object)
 }
 
-/// Attributes as an object. A key that occurs twice is undefined in OTLP: the first stands, the
-/// others are kept apart.
+/// Converts attributes to an object. A key that occurs twice is undefined in OTLP: the first value
+/// is used, and the others are kept separately.
 fn attributes(pairs: &[KeyValue], add: &mut impl FnMut(&str, Json)) {
     let (object, repeated) = object_of(pairs);
     if !object.is_empty() {
@@ -114,7 +114,7 @@ fn any(value: &AnyValue) -> Json {
         Some(Any::String(text)) => text.as_str().into(),
         Some(Any::Bool(flag)) => (*flag).into(),
         Some(Any::Int(number)) => (*number).into(),
-        // What JSON has no number for is its name.
+        // Values that JSON numbers cannot express are written by name.
         Some(Any::Double(number)) => {
             Number::from_f64(*number).map_or_else(|| number.to_string().into(), Json::Number)
         }
@@ -130,7 +130,7 @@ fn any(value: &AnyValue) -> Json {
     }
 }
 
-/// An id of the right length that is not all zero, in hexadecimal.
+/// Returns an id of the right length that is not all zero, in hexadecimal.
 fn id(bytes: &[u8], length: usize) -> Json {
     if bytes.len() != length || bytes.iter().all(|byte| *byte == 0) {
         return Json::Null;
