@@ -19,7 +19,12 @@ static SERVER: LazyLock<Server> = LazyLock::new(Server::new);
 fuzz_target!(|body: &[u8]| {
     let Some(first) = post(body) else { return };
     assert_eq!(first.items.len(), actions(body), "an answer for each action");
-    let seqs: Vec<u64> = first.items.iter().filter_map(|item| item["_seq_no"].as_u64()).filter(|seq| *seq > 0).collect();
+    let seqs: Vec<u64> = first
+        .items
+        .iter()
+        .filter_map(|item| item["_seq_no"].as_u64())
+        .filter(|seq| *seq > 0)
+        .collect();
     assert_eq!(seqs.len() as u64, first.accepted, "events have numbers, and nothing else");
     assert!(seqs.is_sorted_by(|seq, next| seq < next), "{seqs:?}");
     if let Some(again) = post(body) {
@@ -48,14 +53,22 @@ fn post(body: &[u8]) -> Option<Done> {
         assert_eq!(after, before, "whole or not at all");
         return None;
     }
-    let items: Vec<Json> = told["items"].as_array().expect("a list of items").iter().map(inside).collect();
+    let items: Vec<Json> =
+        told["items"].as_array().expect("a list of items").iter().map(inside).collect();
     assert_eq!(told["errors"], items.iter().any(|item| item.get("error").is_some()), "{told}");
-    assert!(items.iter().all(|item| matches!(item["status"].as_u64(), Some(200 | 201 | 400 | 409))), "{told}");
+    assert!(
+        items.iter().all(|item| matches!(item["status"].as_u64(), Some(200 | 201 | 400 | 409))),
+        "{told}"
+    );
     // What is refused in its answer is nowhere; everything else is an event, there already, or in
     // quarantine.
     let kept = items.iter().filter(|item| item["status"] != 400).count() as u64;
     let accepted = after.accepted - before.accepted;
-    assert_eq!(accepted + after.duplicates - before.duplicates + after.quarantined - before.quarantined, kept, "{told}");
+    assert_eq!(
+        accepted + after.duplicates - before.duplicates + after.quarantined - before.quarantined,
+        kept,
+        "{told}"
+    );
     Some(Done { items, accepted })
 }
 
@@ -68,7 +81,10 @@ fn json(answer: &Answer) -> Json {
 fn inside(item: &Json) -> Json {
     let item = item.as_object().expect("an object");
     let (operation, inside) = item.iter().next().expect("one key");
-    assert!(item.len() == 1 && ["index", "create", "update", "delete"].contains(&operation.as_str()), "{item:?}");
+    assert!(
+        item.len() == 1 && ["index", "create", "update", "delete"].contains(&operation.as_str()),
+        "{item:?}"
+    );
     inside.clone()
 }
 
@@ -81,7 +97,8 @@ fn actions(body: &[u8]) -> usize {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let named: BTreeMap<String, IgnoredAny> = serde_json::from_slice(line).expect("an action that was accepted");
+        let named: BTreeMap<String, IgnoredAny> =
+            serde_json::from_slice(line).expect("an action that was accepted");
         if !named.contains_key("delete") {
             lines.next().expect("a document that was accepted");
         }

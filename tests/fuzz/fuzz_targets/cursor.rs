@@ -5,7 +5,7 @@
 
 use annals::access::Scope;
 use annals::event::{EventKey, Field, Timestamp};
-use annals::query::{Binding, Cursor, Filter, Order};
+use annals::query::{Binding, Filter, PageCursor, SortOrder};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: [u8; 32] = [7; 32];
@@ -17,8 +17,14 @@ fuzz_target!(|bytes: &[u8]| {
     for filter in [Filter::default(), counting_back] {
         check_any(&String::from_utf8_lossy(bytes), &filter);
         let key = EventKey { time: moment(0), seq: number(bytes, 8) as u64 };
-        let [flags, place, letter] = [24, 25, 26].map(|at| bytes.get(at).copied().unwrap_or_default());
-        check_signed(Cursor { key, backward: flags & 1 != 0 }, &filter, usize::from(place), char::from(letter));
+        let [flags, place, letter] =
+            [24, 25, 26].map(|at| bytes.get(at).copied().unwrap_or_default());
+        check_signed(
+            PageCursor { key, backward: flags & 1 != 0 },
+            &filter,
+            usize::from(place),
+            char::from(letter),
+        );
     }
 });
 
@@ -29,12 +35,12 @@ fn number(bytes: &[u8], from: usize) -> i64 {
     i64::from_le_bytes(number)
 }
 
-fn binding(key: [u8; 32], tenant: &str, filter: &Filter, order: Order) -> Binding {
+fn binding(key: [u8; 32], tenant: &str, filter: &Filter, order: SortOrder) -> Binding {
     Binding::new(key, &Scope::of_operator(&[tenant]).expect("a tenant"), filter, order)
 }
 
 fn own(filter: &Filter) -> Binding {
-    binding(KEY, "a", filter, Order::Descending)
+    binding(KEY, "a", filter, SortOrder::Descending)
 }
 
 /// A text that is accepted is the one that signing what it says gives; one that is refused changes
@@ -51,7 +57,7 @@ fn check_any(text: &str, given: &Filter) {
 }
 
 /// A signed cursor is accepted as it is and for its question, and in no other way.
-fn check_signed(cursor: Cursor, given: &Filter, place: usize, letter: char) {
+fn check_signed(cursor: PageCursor, given: &Filter, place: usize, letter: char) {
     let accepts = |mut binding: Binding, text: &str| binding.decode(text, &mut given.clone());
     let signed = own(given).encode(cursor);
     let mut filter = given.clone();
@@ -60,16 +66,20 @@ fn check_signed(cursor: Cursor, given: &Filter, place: usize, letter: char) {
 
     let place = place % signed.len();
     let (before, after) = (&signed[..place], &signed[place + 1..]);
-    let changed = [format!("{before}{letter}{after}"), format!("{before}{letter}{}", &signed[place..]), before.to_owned()];
+    let changed = [
+        format!("{before}{letter}{after}"),
+        format!("{before}{letter}{}", &signed[place..]),
+        before.to_owned(),
+    ];
     for text in changed.iter().filter(|text| **text != signed) {
         assert!(accepts(own(given), text).is_err(), "{text} was made of {signed}");
     }
     let narrower = given.clone().and_equal(Field::Source, "ECS");
     for other in [
-        binding(OTHER_KEY, "a", given, Order::Descending),
-        binding(KEY, "b", given, Order::Descending),
-        binding(KEY, "a", given, Order::Ascending),
-        binding(KEY, "a", &narrower, Order::Descending),
+        binding(OTHER_KEY, "a", given, SortOrder::Descending),
+        binding(KEY, "b", given, SortOrder::Descending),
+        binding(KEY, "a", given, SortOrder::Ascending),
+        binding(KEY, "a", &narrower, SortOrder::Descending),
     ] {
         assert!(accepts(other, &signed).is_err(), "{signed} was accepted for another question");
     }

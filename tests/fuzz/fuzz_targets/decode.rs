@@ -15,7 +15,11 @@ fuzz_target!(|record: &str| {
         }
     }
     let event = decode(record, None).ok();
-    assert_eq!(event, detect(record).and_then(|format| decode(record, Some(format)).ok()), "what is told is not what is decoded");
+    assert_eq!(
+        event,
+        detect(record).and_then(|format| decode(record, Some(format)).ok()),
+        "what is told is not what is decoded"
+    );
     // The tenant may be read on the way: it is the one that who looks for it finds.
     for path in ["project_id", "user.name"] {
         let with_text = decode_with_text_at(record, None, path).ok();
@@ -33,7 +37,16 @@ fn check(record: &str, format: Format, event: &Event) {
     assert_eq!(event.ingest_time, Timestamp::default());
     let ids: HashSet<&str> = event.related_ids.iter().map(AsRef::as_ref).collect();
     assert_eq!(ids.len(), event.related_ids.len(), "a related id twice");
-    assert!(ids.iter().all(|id| id.split_once(':').is_some_and(|(kind, id)| !kind.is_empty() && !id.is_empty())), "{ids:?}");
+    assert!(
+        ids.iter().all(|id| id
+            .split_once(':')
+            .is_some_and(|(kind, id)| !kind.is_empty() && !id.is_empty())),
+        "{ids:?}"
+    );
     let named = event.text(Field::Format).and_then(Format::from_name);
-    assert_eq!(decode(&event.original, named).ok().as_ref(), Some(event), "decoded again it is another event");
+    assert_eq!(
+        decode(&event.original, named).ok().as_ref(),
+        Some(event),
+        "decoded again it is another event"
+    );
 }

@@ -28,14 +28,18 @@ static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
 
 fuzz_target!(|text: &str| {
     let pairs = text.split('\n').filter_map(|line| line.split_once('='));
-    let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut pairs: Vec<(String, String)> =
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let given = parse_filter(&pairs, &[], NOW);
     pairs.reverse();
     match (given, parse_filter(&pairs, &[], NOW)) {
         (Ok(given), Ok(reversed)) => {
             assert_eq!(answers(&given), answers(&reversed), "{given:?}");
             // What shows filters to people takes any.
-            let _ = (given.canonical(), given.clauses.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let _ = (
+                given.canonical(),
+                given.clauses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            );
         }
         (Err(given), Err(reversed)) => {
             assert!(given.parameter_name().is_some(), "{given}");
@@ -52,13 +56,19 @@ fn answers(filter: &Filter) -> Vec<bool> {
 
 /// What a group in JSON answers; nothing if it is refused.
 fn answers_of_group(group: &str) -> Option<Vec<bool>> {
-    parse_filter(&[("filter".to_owned(), group.to_owned())], &[], NOW).ok().map(|filter| answers(&filter))
+    parse_filter(&[("filter".to_owned(), group.to_owned())], &[], NOW)
+        .ok()
+        .map(|filter| answers(&filter))
 }
 
 /// A group by itself, in lists of one, and negated. Deeper ones may be refused.
 fn check_group(group: &str) {
     let Some(alone) = answers_of_group(group) else { return };
-    for within in [format!(r#"{{"all":[{group}]}}"#), format!(r#"{{"any":[{group}]}}"#), format!(r#"{{"not":{{"not":{group}}}}}"#)] {
+    for within in [
+        format!(r#"{{"all":[{group}]}}"#),
+        format!(r#"{{"any":[{group}]}}"#),
+        format!(r#"{{"not":{{"not":{group}}}}}"#),
+    ] {
         if let Some(found) = answers_of_group(&within) {
             assert_eq!(found, alone, "{within}");
         }

@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let once = RULES.redact(bytes);
     assert_eq!(once, RULES.redact(bytes));
     let mut text = String::from_utf8_lossy(&once.bytes).into_owned();
-    if once.unreadable_at.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+    if once.unreadable_at.is_none()
+        && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
+    {
         serde_json::from_str::<serde::de::IgnoredAny>(&text).expect("JSON stays JSON");
     }
     let _ = RULES.redact_refused(bytes);

@@ -3,12 +3,12 @@
 
 #![no_main]
 
-use annals::text::{Part, RecordTexts, walk, walk_parts};
+use annals::text::{RecordTexts, WalkStep, walk, walk_parts};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|record: &str| {
     let (mut with_paths, mut without) = (Vec::new(), Vec::new());
-    let said = |part: Part<'_>| format!("{part:?}");
+    let said = |part: WalkStep<'_>| format!("{part:?}");
     walk(record, &mut |_, part| with_paths.push(said(part)));
     walk_parts(record, &mut |part| without.push(said(part)));
     assert_eq!(with_paths, without);
