@@ -350,7 +350,7 @@ fn the_time_it_takes_grows_with_the_record() {
 fn wrong_rules_are_refused_by_name() {
     for (rules, says) in [
         ("{", "wrong"),
-        (r#"{"rules":[{"name":"x"}]}"#, "\"x\": says nothing"),
+        (r#"{"rules":[{"name":"x"}]}"#, "\"x\": has no effect"),
         (r#"{"rules":[{"name":"a b","paths":["x"]}]}"#, "a name is"),
         (r#"{"rules":[{"name":"x","paths":["a..b"]}]}"#, "is no path"),
         (r#"{"rules":[{"name":"x","paths":["**"]}]}"#, "is no path"),
