@@ -1,5 +1,4 @@
-//! The README's page on the filter language: every example is asked of sample data, and finds
-//! something.
+//! The page on the filter language: every example is asked of sample data, and finds something.
 
 use crate::store::{NOW, TestStore};
 use annals::calls::Pairs;
@@ -9,9 +8,9 @@ use serde_json::Value as Json;
 use std::fs;
 use std::path::Path;
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
-        .expect("the README is text")
+fn filter_page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query/filter/README.md");
+    fs::read_to_string(page).expect("the page is text")
 }
 
 /// The fenced blocks of a kind.
@@ -38,10 +37,10 @@ fn sample_store() -> TestStore {
 }
 
 #[test]
-fn every_filter_of_the_readme_finds_something() {
+fn every_filter_of_the_page_finds_something() {
     let store = sample_store();
-    let readme = readme();
-    let [examples] = blocks(&readme, "filters").try_into().expect("one block of filters");
+    let page = filter_page();
+    let [examples] = blocks(&page, "filters").try_into().expect("one block of filters");
     assert!(examples.lines().count() > 15);
     for line in examples.lines() {
         let (question, _) = line.rsplit_once('#').expect("every example says what it means");
@@ -60,9 +59,9 @@ fn every_filter_of_the_readme_finds_something() {
 }
 
 #[test]
-fn the_json_example_of_the_readme_finds_something() {
+fn the_json_example_of_the_page_finds_something() {
     let store = sample_store();
-    for example in blocks(&readme(), "json") {
+    for example in blocks(&filter_page(), "json") {
         let pairs = Pairs::from_json(example.as_bytes()).expect("an object");
         let answer = answer(store.engine(), QueryCall::Events, &pairs)
             .unwrap_or_else(|error| panic!("{example}: {error}"));

@@ -1,15 +1,15 @@
-//! Who may see what. Every read takes a [`Scope`], and only this floor makes one: a call that
+//! Who may see what. Every read takes a [`Scope`], and only this module makes one: a call that
 //! forgets the tenant does not compile.
 //!
-//! Credentials come later; until then whoever reaches the server (loopback only) or the data
-//! directory is the operator, and says which tenants a question is about.
+//! There are no credentials yet; until then, anyone with access to the server (loopback only) or to
+//! the data directory is the operator, and names the tenants that a question is about.
 
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
-/// The longest name of a tenant, in bytes.
+/// The maximum length of a tenant's name, in bytes.
 pub const TENANT_BYTES_MAX: usize = 128;
-/// The most tenants that one question may name.
+/// The maximum number of tenants that one question may name.
 pub const TENANTS_MAX: usize = 200;
 
 /// The tenant of what the store records about itself: changes of policy, deletions, damage.
@@ -28,11 +28,10 @@ enum Tenants {
 }
 
 impl Scope {
-    /// What the operator asked to see: the named tenants, or all of them for `*`.
+    /// Creates the scope that the operator asked for: the named tenants, or all of them for `*`.
     ///
     /// # Errors
-    /// No name, too many names, or a name that no tenant can have; the message names the parameter
-    /// `tenant`.
+    /// No name, too many names, or an invalid name; the message names the parameter `tenant`.
     pub fn of_operator<S: AsRef<str>>(names: &[S]) -> Result<Self> {
         if names.is_empty() {
             return Err(Error::parameter(
@@ -56,7 +55,7 @@ impl Scope {
         Ok(Self { tenants: Tenants::Named(tenants) })
     }
 
-    /// Whether the scope covers a tenant.
+    /// Returns whether the scope covers a tenant.
     pub fn covers(&self, tenant: &str) -> bool {
         match &self.tenants {
             Tenants::All => true,
@@ -64,7 +63,7 @@ impl Scope {
         }
     }
 
-    /// The tenants by name, or `None` when all are covered.
+    /// Returns the tenants by name, or `None` if all are covered.
     pub fn named(&self) -> Option<&BTreeSet<String>> {
         match &self.tenants {
             Tenants::All => None,
@@ -72,7 +71,7 @@ impl Scope {
         }
     }
 
-    /// A text that is the same for the same scope and no other.
+    /// Returns a text that is the same for equal scopes and differs for different ones.
     pub fn canonical(&self) -> String {
         match &self.tenants {
             Tenants::All => "*".to_owned(),
@@ -94,7 +93,7 @@ pub fn check_tenant(name: &str) -> Result<&str> {
     if name.is_empty() || name.len() > TENANT_BYTES_MAX || !name.chars().all(allowed) {
         let shown = crate::event::clip(name, 40);
         let what = format!(
-            "{shown:?} is no tenant: 1 to {TENANT_BYTES_MAX} letters, digits or any of _ - . : @"
+            "{shown:?} is not a tenant: 1 to {TENANT_BYTES_MAX} letters, digits or any of _ - . : @"
         );
         return Err(Error::parameter("tenant", what));
     }
@@ -104,7 +103,7 @@ pub fn check_tenant(name: &str) -> Result<&str> {
 /// Checks the name of a tenant that records are delivered for.
 ///
 /// # Errors
-/// As [`check_tenant`], and the store's own tenant: nobody else writes its records.
+/// As [`check_tenant`], and the store's own tenant: only the store writes its records.
 pub fn check_producer(name: &str) -> Result<&str> {
     if name == SYSTEM_TENANT {
         return Err(Error::parameter(

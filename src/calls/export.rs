@@ -1,4 +1,4 @@
-//! An export as it is asked for: which events, in which form and order.
+//! An export request: which events, in which format and order.
 
 use super::Pairs;
 use crate::access::Scope;
@@ -10,11 +10,11 @@ use crate::query::rows::plan::AnswerPath;
 use crate::query::{EventBatch, Filter, QueryBudget, SortOrder, StreamQuery, parse_time_zone};
 use std::io::Write;
 
-/// The parameters of an export besides the filter's.
+/// The parameters of an export besides those of the filter.
 pub(crate) const PARAMETERS: &[&str] =
     &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
 
-/// An export as it was asked for.
+/// An export as it was requested.
 #[derive(Debug)]
 pub(crate) struct Export {
     scope: Scope,
@@ -28,12 +28,13 @@ impl Export {
     /// Reads the parameters of an export.
     ///
     /// # Errors
-    /// A parameter that is wrong, or that the form does not have, by name.
+    /// A parameter that is wrong or that the format does not have, by name.
     pub(crate) fn read(engine: &Engine, form: ExportFormat, pairs: &Pairs) -> Result<Self> {
         let only = |name: &str, forms: &[ExportFormat]| match pairs.one(name)? {
-            Some(_) if !forms.contains(&form) => {
-                Err(Error::parameter(name, format!("{} exports have no such choice", form.name())))
-            }
+            Some(_) if !forms.contains(&form) => Err(Error::parameter(
+                name,
+                format!("{} exports do not take this parameter", form.name()),
+            )),
             other => Ok(other),
         };
         let columns = pairs.all("columns");
@@ -65,8 +66,8 @@ impl Export {
         })
     }
 
-    /// Writes the export; returns where it went and how many events there were. `progress` hears
-    /// how many so far.
+    /// Writes the export; returns the output and the number of events. `progress` is called with
+    /// the number of events so far.
     ///
     /// # Errors
     /// A segment that cannot be read, or an `out` that cannot be written to.

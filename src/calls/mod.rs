@@ -1,8 +1,8 @@
-//! What the command line and the HTTP surface both ask with: parameters, questions, and the forms
-//! of their answers.
+//! The calls that the command line and HTTP have in common: parameters, questions, and the form of
+//! their answers.
 //!
-//! Nothing here knows how a call arrives or how its answer leaves, so both surfaces give the same
-//! answers. No web framework is named in this folder.
+//! Nothing here knows how a call arrives or how its answer is delivered, so both surfaces give the
+//! same answers. No web framework is named in this folder.
 
 pub(crate) mod export;
 mod params;

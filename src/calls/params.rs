@@ -5,7 +5,8 @@ use crate::decode::Format;
 use crate::error::{Error, Result};
 use serde_json::Value as Json;
 
-/// Keys of a JSON body whose values are groups of clauses; as pairs they are the JSON of `filter`.
+/// Keys of a JSON body whose values are groups of clauses; as pairs they become the JSON of
+/// `filter`.
 const GROUPS: &[&str] = &["any", "all", "not", "record"];
 
 /// Pairs of name and value, in the order given; a name may occur several times.
@@ -13,12 +14,12 @@ const GROUPS: &[&str] = &["any", "all", "not", "record"];
 pub struct Pairs(pub Vec<(String, String)>);
 
 impl Pairs {
-    /// Reads a URL's query.
+    /// Parses the query of a URL.
     pub fn from_query(query: &str) -> Self {
         Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// Reads a JSON object whose values are texts, numbers, flags or lists of those, or groups of
+    /// Parses a JSON object whose values are texts, numbers, flags, lists of those, or groups of
     /// clauses.
     ///
     /// # Errors
@@ -28,7 +29,7 @@ impl Pairs {
             Error::parameter(key, "is a text, a number, true or false, or a list of those")
         };
         let body: serde_json::Map<String, Json> = serde_json::from_slice(body)
-            .map_err(|cause| Error::invalid("the body is no JSON object").because(cause))?;
+            .map_err(|cause| Error::invalid("the body is not a JSON object").because(cause))?;
         let mut pairs = Vec::new();
         let mut groups = serde_json::Map::new();
         for (key, value) in body {
@@ -57,20 +58,20 @@ impl Pairs {
         Ok(Self(pairs))
     }
 
-    /// The pairs as a URL's query.
+    /// Formats the pairs as the query of a URL.
     pub fn to_query(&self) -> String {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
-    /// All values of a name.
+    /// Returns all values of a name.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The value of a name that may be given once.
+    /// Returns the value of a name that may be given only once.
     ///
     /// # Errors
-    /// It is given twice.
+    /// The name is given twice.
     pub fn one(&self, name: &str) -> Result<Option<&str>> {
         match self.all(name).as_slice() {
             [] => Ok(None),
@@ -79,7 +80,7 @@ impl Pairs {
         }
     }
 
-    /// The flag of a name, false if it is not given.
+    /// Returns the flag of a name, or false if it is not given.
     ///
     /// # Errors
     /// A value other than `true` and `false`.
@@ -91,16 +92,16 @@ impl Pairs {
         }
     }
 
-    /// The number of a name, if it is given.
+    /// Returns the number of a name, if it is given.
     ///
     /// # Errors
-    /// A value that is no whole number from zero.
+    /// A value that is not a non-negative whole number.
     pub fn number(&self, name: &str) -> Result<Option<usize>> {
         let parse = |text: &str| {
             text.parse().map_err(|_| {
                 Error::parameter(
                     name,
-                    format!("{:?} is no whole number", crate::event::clip(text, 40)),
+                    format!("{:?} is not a whole number", crate::event::clip(text, 40)),
                 )
             })
         };
@@ -108,7 +109,7 @@ impl Pairs {
     }
 }
 
-/// Reads the name of a record format, `auto` for none.
+/// Parses the name of a record format; `auto` gives `None`.
 ///
 /// # Errors
 /// An unknown name; the message names the parameter `format`.

@@ -1,4 +1,5 @@
-//! Calls about retention and holds: how long events are kept, and what is kept whatever its age.
+//! Calls about retention and holds: how long events are kept, and what is kept regardless of its
+//! age.
 
 use super::Pairs;
 use crate::engine::{Engine, Retention};
@@ -6,17 +7,17 @@ use crate::error::{Error, Result};
 use crate::maintain::Policy;
 use serde_json::{Map, Value, json};
 
-/// What days are called that have no end.
+/// The value of a number of days that means no limit.
 const FOREVER: &str = "forever";
 
 /// A call about the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyCall {
-    /// Show it.
+    /// Show the policy.
     Show,
-    /// Set `days` of a `tenant` or of all others, or `floor_days`.
+    /// Set the `days` of a `tenant` or of all others, or `floor_days`.
     Retain,
-    /// Delete what is past its time; with `dry_run=true` only say what.
+    /// Delete events past their retention; with `dry_run=true`, only report them.
     Run,
     /// Place a hold: `tenant`, `reason` and a filter.
     Place(String),
@@ -25,7 +26,7 @@ pub enum PolicyCall {
 }
 
 impl PolicyCall {
-    /// The method and path over HTTP.
+    /// Returns the method and path over HTTP.
     pub fn route(&self) -> (&'static str, String) {
         match self {
             Self::Show => ("GET", "/api/v1/retention".to_owned()),
@@ -36,7 +37,7 @@ impl PolicyCall {
         }
     }
 
-    /// Carries the call out.
+    /// Carries out the call.
     ///
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
@@ -114,7 +115,7 @@ fn retention(pairs: &Pairs) -> Result<Retention> {
     }
 }
 
-/// The policy as the API shows it: days as numbers, or the word for no end.
+/// Formats the policy as the API shows it: days as numbers, or the word for no limit.
 fn shown(policy: &Policy) -> Value {
     let days = |days: Option<u32>| days.map_or_else(|| Value::from(FOREVER), Value::from);
     let tenants: Map<String, Value> =

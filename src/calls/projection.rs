@@ -1,5 +1,5 @@
-//! What of each event an answer has: all fields or some, the record or not, long texts whole or
-//! cut.
+//! What an answer contains of each event: all fields or some, with or without the record, long
+//! texts whole or truncated.
 
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
@@ -8,18 +8,18 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
-/// The most letters that texts may be cut to: beyond that there is no need to.
+/// The maximum length, in characters, that texts may be truncated to: there is no use for more.
 const CUT_MAX: usize = 100_000;
-/// The key under which an event names its fields that are cut.
+/// The key under which an event lists its truncated fields.
 const CUT: &str = "cut";
 
-/// What of each event an answer has.
+/// What an answer contains of each event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Projection {
-    /// Only these; all but the record if none are named.
+    /// Only these fields; if none are named, all but the record.
     fields: Option<Vec<Field>>,
     original: bool,
-    /// Texts are at most so many letters long.
+    /// The maximum length of texts, in characters.
     cut: Option<usize>,
 }
 
@@ -33,7 +33,7 @@ impl Projection {
             let field = field.ok_or_else(|| {
                 Error::parameter(
                     "fields",
-                    format!("{:?} is no field; /api/v1/fields has them", clip(name, 60)),
+                    format!("{:?} is not a field; /api/v1/fields lists them", clip(name, 60)),
                 )
             })?;
             if !fields.contains(&field) {
@@ -51,8 +51,8 @@ impl Projection {
         })
     }
 
-    /// The event in this shape. Every field that is cut is named in `cut`, so nothing is taken for
-    /// whole that is not.
+    /// Projects an event to JSON. Every truncated field is listed in `cut`, so that nothing
+    /// truncated is taken for whole.
     pub(crate) fn event(&self, event: &Event) -> Json {
         let mut shown = Map::new();
         let mut cut = Vec::new();
@@ -69,7 +69,7 @@ impl Projection {
         Json::Object(shown)
     }
 
-    /// Writes the event in this shape.
+    /// Writes the projected event.
     fn write<S: Serializer>(&self, event: &Event, serializer: S) -> Result<S::Ok, S::Error> {
         if self.cut.is_some() {
             return self.event(event).serialize(serializer);
@@ -97,7 +97,7 @@ impl Projection {
     }
 }
 
-/// An event in a shape, to be written.
+/// An event with its projection, ready to be written.
 #[derive(Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) shape: &'a Projection,
@@ -110,13 +110,14 @@ impl Serialize for Shown<'_> {
     }
 }
 
-/// Moments, numbers and words of a few are never cut, nor what one asks for the event by.
+/// Returns whether a field may be truncated: times, numbers, fields with few values and the ids by
+/// which events are requested never are.
 fn may_be_cut(def: &FieldDef) -> bool {
     matches!(def.kind, FieldKind::Text | FieldKind::List)
         && !matches!(def.field, Field::TraceId | Field::Tenant)
 }
 
-/// Cuts the texts of a value; says whether one was longer.
+/// Truncates the texts of a value; returns whether any was longer.
 fn cut_texts(value: &mut Json, letters: usize) -> bool {
     match value {
         Json::String(text) => match text.char_indices().nth(letters) {

@@ -1,5 +1,5 @@
-//! Questions and answers of the native API: which parameters a call takes, and the JSON that it
-//! gives.
+//! Questions and answers of the native API: the parameters of each call, and the JSON that it
+//! returns.
 //!
 //! The command line asks the same questions through this module, so `-o json` prints what HTTP
 //! answers.
@@ -24,22 +24,22 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Events on a page unless `limit` says otherwise.
+/// Number of events on a page unless `limit` says otherwise.
 pub const PAGE_ROWS_DEFAULT: usize = 50;
-/// Values of a facet unless `size` says otherwise.
+/// Number of values of a facet unless `size` says otherwise.
 const FACET_SIZE_DEFAULT: usize = 10;
-/// Groups of `stats` unless `size` says otherwise.
+/// Number of groups of `stats` unless `size` says otherwise.
 const STATS_SIZE_DEFAULT: usize = 100;
-/// The longest text that values are asked to contain.
+/// The maximum length of `contains`, in bytes.
 const CONTAINS_BYTES_MAX: usize = 1_000;
-/// The most values of a facet.
+/// The maximum number of values of a facet.
 const FACET_SIZE_MAX: usize = 10_000;
-/// The most events that are given with the newest one of their trace id.
+/// The maximum number of other events that are returned with the newest one of their trace id.
 const OTHERS_MAX: usize = 50;
-/// The most fields in one `facets` call.
+/// The maximum number of fields in one `facets` call.
 const FACET_FIELDS_MAX: usize = 20;
 
-/// A call that asks something.
+/// A call that asks a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryCall {
     /// `GET /api/v1/events`.
@@ -58,7 +58,7 @@ pub enum QueryCall {
     Values,
 }
 
-/// Every call that asks something.
+/// All calls that ask a question.
 pub const CALLS: &[QueryCall] = &[
     QueryCall::Events,
     QueryCall::Count,
@@ -70,7 +70,7 @@ pub const CALLS: &[QueryCall] = &[
 ];
 
 impl QueryCall {
-    /// The path of the call.
+    /// Returns the path of the call.
     pub fn path(self) -> &'static str {
         match self {
             Self::Events => "/api/v1/events",
@@ -83,7 +83,7 @@ impl QueryCall {
         }
     }
 
-    /// The parameters it takes besides the filter's.
+    /// Returns its parameters besides those of the filter.
     pub(crate) fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Events => &[
@@ -102,7 +102,7 @@ impl QueryCall {
     }
 }
 
-/// A question as it was understood.
+/// A parsed question.
 struct ParsedQuestion<'a> {
     pairs: &'a Pairs,
     budget: &'a QueryBudget,
@@ -119,10 +119,10 @@ pub fn answer(engine: &Engine, call: QueryCall, pairs: &Pairs) -> Result<Json> {
     answer_within(engine, call, pairs, &QueryBudget::default())?.into_json()
 }
 
-/// The same within a budget, for who writes the answer and does not look into it.
+/// Answers a call within a budget, for callers that write the answer without inspecting it.
 ///
 /// # Errors
-/// As [`answer`]; the budget is spent.
+/// As [`answer`], or the budget is used up.
 pub(crate) fn answer_within(
     engine: &Engine,
     call: QueryCall,
@@ -179,8 +179,8 @@ fn answer_of(
     }
 }
 
-/// A snapshot without the segments whose Parquet files were found lost or damaged, which are added
-/// to what is missing of the answer; nothing if there are none.
+/// Returns a snapshot without the segments whose Parquet files were found lost or damaged, and adds
+/// those to what the answer is missing; `None` if there are none.
 fn without_lost(snapshot: &Snapshot, scope: &Scope, missing: &mut Vec<Json>) -> Option<Snapshot> {
     let (lost, whole): (Vec<_>, Vec<_>) =
         snapshot.segments.iter().map(Arc::clone).partition(|segment| segment.data_is_damaged());
@@ -231,10 +231,7 @@ impl<'a> ParsedQuestion<'a> {
         match self.pairs.one("field")? {
             None | Some("amount") => {}
             Some(_) => {
-                return Err(Error::parameter(
-                    "field",
-                    "amount is the one field that has statistics",
-                ));
+                return Err(Error::parameter("field", "amount is the only field with statistics"));
             }
         }
         let by = self.pairs.one("by")?.map(|name| By::parse("by", name)).transpose()?;
@@ -298,13 +295,13 @@ impl<'a> ParsedQuestion<'a> {
         Ok((json!({ "field": by.to_string(), "values": values }).into(), explain))
     }
 
-    /// The values of a field that contain a text, for whoever is typing one: those that begin with
-    /// it first.
+    /// Finds the values of a field that contain a text, as completions while it is typed: values
+    /// that begin with the text come first.
     fn values(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
         let name = self
             .pairs
             .one("field")?
-            .ok_or_else(|| Error::parameter("field", "say of which field"))?;
+            .ok_or_else(|| Error::parameter("field", "say which field to list values of"))?;
         let by = By::parse("field", name)?;
         let size = self.size(20)?;
         let typed = self.pairs.one("contains")?.unwrap_or_default();
@@ -326,7 +323,7 @@ impl<'a> ParsedQuestion<'a> {
             .flat_map(|facet| &facet.values)
             .filter_map(|value| Some((fold(&value.value).find(typed.as_ref())? > 0, value)));
         let mut found: Vec<(bool, &FacetValue)> = found.collect();
-        // The sort keeps the order by count.
+        // The sort is stable and so keeps the order by count.
         found.sort_by_key(|(within, _)| *within);
         let total = found.len();
         let values: Vec<Json> = found
@@ -392,13 +389,12 @@ fn explain_json(explain: &Explain) -> Json {
     json!({ "segments": explain.segments, "untouched": explain.untouched, "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })
 }
 
-/// One event by its trace id, with its record. Should several records have the id, the newest, and
-/// the next newest in `others`; if there are more, `others_cursor` is where the list of events with
-/// this trace id goes on.
+/// Returns an event by its trace id, with its record. If several events have the id, returns the
+/// newest, and the next newest ones in `others`; if there are still more, `others_cursor` is where
+/// the list of events with this trace id continues.
 ///
-/// # Errors
-/// No such event within the scope, a wrong parameter, a segment that cannot be read, a budget that
-/// is spent.
+/// No such event within the scope, a wrong parameter, a segment that cannot be read, or a budget
+/// that is used up.
 pub(crate) fn event(
     engine: &Engine,
     trace_id: &str,
@@ -433,7 +429,7 @@ pub(crate) fn event(
     Ok(json)
 }
 
-/// The table of fields, from which clients and the screen build themselves.
+/// Returns the table of fields, from which clients and the screen build themselves.
 pub fn fields() -> Json {
     let field = |def: &crate::event::FieldDef| {
         let (kind, values) = match def.kind {

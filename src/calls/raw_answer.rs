@@ -1,5 +1,6 @@
-//! Answers whose list is written as it is made. A page has fifty events of two dozen fields and a
-//! histogram thousands of buckets; as a tree of JSON each of their keys would be a text of its own.
+//! Answers whose list is written as it is produced. A page has fifty events of two dozen fields and
+//! a histogram has thousands of buckets; in a tree of JSON, each of their keys would be a separate
+//! string.
 
 use crate::error::{Error, Result};
 use serde::ser::SerializeMap;
@@ -7,7 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// An answer: an object, of which one member may be JSON that is written already.
+/// An answer: an object, one member of which may be JSON that is already written.
 #[derive(Debug)]
 pub(crate) struct RawAnswer {
     object: Json,
@@ -15,10 +16,10 @@ pub(crate) struct RawAnswer {
 }
 
 impl RawAnswer {
-    /// An object with one more member, which becomes text now.
+    /// Creates an object with one more member, which is serialized now.
     ///
     /// # Errors
-    /// A value that is no JSON: a defect.
+    /// A value that cannot be serialized as JSON: a defect.
     pub(crate) fn with_list(
         object: Json,
         name: &'static str,
@@ -34,7 +35,7 @@ impl RawAnswer {
         self.object[name] = value;
     }
 
-    /// The answer as a tree.
+    /// Converts the answer into a tree.
     ///
     /// # Errors
     /// None that input can cause.

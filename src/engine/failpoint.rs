@@ -1,50 +1,50 @@
-//! The named steps of everything that changes a store, and a hook that tests put there: it makes a
-//! step fail, or the process end at it.
+//! The named steps of everything that changes a store, and a hook for tests: at each step it can
+//! return an error or end the process.
 
 use crate::error::Result;
 use std::fmt;
 use std::sync::Arc;
 
-/// A moment at which something is done in part.
+/// A moment at which an operation is only partly done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failpoint {
-    /// A batch is numbered and not handed to the log yet.
+    /// A batch is numbered but not handed to the log yet.
     Numbered,
     /// The log has a new file, and the buffer is marked for sealing.
     SealBegun,
-    /// The segments of a seal are written, compared and not committed.
+    /// The segments of a seal are written and verified but not committed.
     SealWritten,
-    /// They are committed and not shown.
+    /// The segments of a seal are committed but not shown.
     SealCommitted,
-    /// They are shown; the log still has their events.
+    /// The segments of a seal are shown; the log still has their events.
     SealShown,
     /// The records of a large batch are in a file beside the log, which does not refer to it yet.
     BesideWritten,
-    /// A merged segment is written and not committed.
+    /// A merged segment is written but not committed.
     MergeWritten,
-    /// It is committed and not shown.
+    /// The merged segment is committed but not shown.
     MergeCommitted,
-    /// What a deletion leaves is written.
+    /// The events that a deletion leaves are written.
     DeletionWritten,
-    /// The deletion is recorded and not committed.
+    /// The deletion is recorded but not committed.
     DeletionRecorded,
-    /// It is committed and not shown.
+    /// The deletion is committed but not shown.
     DeletionCommitted,
-    /// A change of policy is recorded and not in force.
+    /// A change of the policy is recorded but not in force.
     PolicyRecorded,
-    /// It is written and not in force.
+    /// The change of the policy is written but not in force.
     PolicyWritten,
-    /// A change of a saved view is recorded and not made.
+    /// A change of a saved view is recorded but not made.
     ViewRecorded,
-    /// It is written and not shown.
+    /// The change of the saved view is written but not shown.
     ViewWritten,
-    /// A checkpoint of the table's log is written, and nothing relies on it yet.
+    /// A checkpoint of the table's log is written, but nothing relies on it yet.
     CheckpointWritten,
-    /// It was read back, compared and recorded.
+    /// The checkpoint was read back, compared and recorded.
     CheckpointProved,
-    /// Commits that the log needs no more are archived, and still in the log.
+    /// Commits that the log no longer needs are archived but still in the log.
     CommitsArchived,
-    /// A backup is about to be made of what was just sealed.
+    /// The buffer was sealed, and a backup of the store is about to be made.
     BackupBegun,
 }
 
@@ -73,12 +73,12 @@ impl Failpoint {
     ];
 }
 
-/// What is called at each step; nothing, outside tests.
+/// The hook that is called at each step; empty outside tests.
 #[derive(Clone, Default)]
 pub struct AtFailpoint(Option<Arc<dyn Fn(Failpoint) -> Result<()> + Send + Sync>>);
 
 impl AtFailpoint {
-    /// A hook.
+    /// Returns a value that calls `hook` at each step.
     pub fn new(hook: impl Fn(Failpoint) -> Result<()> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(hook)))
     }

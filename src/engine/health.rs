@@ -1,49 +1,49 @@
-//! Whether the store is well: what is stuck, what refuses, what is damaged. Nothing here waits for
-//! a lock or for other work, so it is answered when nothing else is.
+//! Health of the store: what is stuck, what refuses, what is damaged. Nothing here waits for a lock
+//! or for other work, so health is reported even when nothing else is answered.
 
 use super::watchdog::{Stuck, WatchedPart, Working};
 use super::{Core, Engine, WriteSide};
 use std::time::Instant;
 
-/// How well the store is.
+/// How healthy the store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HealthStatus {
-    /// All is well.
+    /// Everything works.
     Sound,
-    /// It takes in and answers, and something wants looking after.
+    /// The store accepts events and answers questions, but something needs attention.
     Degraded,
-    /// It does not take in, or does not answer.
+    /// The store does not accept events or does not answer questions.
     Unavailable,
 }
 
-/// Something that is wrong.
+/// A problem of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// How bad it is.
+    /// How severe it is.
     pub condition: HealthStatus,
-    /// What is concerned.
+    /// The part that is affected.
     pub part: &'static str,
-    /// What is wrong, in words.
+    /// A description of the problem.
     pub what: String,
-    /// The segments that are concerned.
+    /// The segments that are affected.
     pub segments: Vec<String>,
 }
 
-/// Segments that are named at most.
+/// The most segments that a problem names.
 const NAMED_MAX: usize = 100;
 
 impl Engine {
-    /// The parts that have work and do not get on with it.
+    /// Returns the parts that have work but make no progress.
     pub fn stuck(&self) -> Vec<Stuck> {
         self.core.watchdog.stuck(Instant::now())
     }
 
-    /// A call has begun, until what this returns is dropped.
+    /// Marks a call as in progress until the returned guard is dropped.
     pub fn begin_call(&self) -> Working {
         self.core.watchdog.begin(WatchedPart::Calls)
     }
 
-    /// Everything that is wrong.
+    /// Returns every problem of the store.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.stuck().iter().map(stuck).collect();
         if let Ok(write) = self.core.write() {
@@ -59,10 +59,10 @@ impl Engine {
         let what = match (damaged.len(), lost) {
             (0, _) => return None,
             (all, 0) => format!(
-                "the index of {all} segments is damaged: it is made anew, and answered without until then"
+                "the index of {all} segments is damaged: it is being rebuilt, and questions are answered without it until then"
             ),
             (_, lost) => format!(
-                "the data of {lost} segments is damaged: restore the files from a backup; `annals check` tells more"
+                "the data of {lost} segments is damaged: restore the files from a backup; run `annals check` for details"
             ),
         };
         let segments = damaged.into_keys().take(NAMED_MAX).collect();
@@ -75,11 +75,8 @@ fn problem(condition: HealthStatus, part: &'static str, what: String) -> Problem
 }
 
 fn stuck(stuck: &Stuck) -> Problem {
-    let what = format!(
-        "{} waits, and nothing of it was finished for {} s",
-        stuck.waiting,
-        stuck.since.as_secs()
-    );
+    let what =
+        format!("{} waiting, and none was finished for {} s", stuck.waiting, stuck.since.as_secs());
     problem(
         if stuck.part.is_vital() { HealthStatus::Unavailable } else { HealthStatus::Degraded },
         stuck.part.name(),
@@ -88,7 +85,7 @@ fn stuck(stuck: &Stuck) -> Problem {
 }
 
 impl WriteSide {
-    /// What keeps the store from taking in.
+    /// Returns the problems that keep the store from accepting events.
     fn problems(&self, core: &Core) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |condition, part, what: String| problems.push(problem(condition, part, what));
@@ -96,7 +93,8 @@ impl WriteSide {
             add(
                 HealthStatus::Unavailable,
                 "log",
-                "the write-ahead log failed: the next batch tries to begin another file".to_owned(),
+                "the write-ahead log failed: the next batch will try to start a new file"
+                    .to_owned(),
             );
         }
         if !self.intake.is_running() {
@@ -110,7 +108,7 @@ impl WriteSide {
             add(
                 HealthStatus::Degraded,
                 "table",
-                "a commit failed, and whether it is in the table is not known yet; events are safe in the log".to_owned(),
+                "a commit failed, and it is not known yet whether the table has it; the events are safe in the log".to_owned(),
             );
         }
         if let Err(error) = Self::check_disk(core) {
@@ -121,7 +119,7 @@ impl WriteSide {
                 HealthStatus::Unavailable,
                 "buffer",
                 format!(
-                    "the write buffer is full: {} MiB wait to be written into segments",
+                    "the write buffer is full: {} MiB are waiting to be written into segments",
                     held >> 20
                 ),
             );

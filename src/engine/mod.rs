@@ -1,17 +1,44 @@
-//! The engine: builds the parts over a data directory, and is what every surface calls.
+//! The engine opens a data directory, owns the threads that work on it, and is the only thing that
+//! surfaces (the command line and HTTP) call.
 //!
-//! Calls block, but for [`Engine::submit`]; a surface that must not block runs them on a thread of
-//! its own. Reads take a snapshot (the segments of one table version, and the buffer) and never
-//! wait for writes.
+//! # Reading
 //!
-//! Taking in is a pipeline of threads that each own what they change, with bounded queues between
-//! them: a request compares its batch with the segments (`ingest`), one thread numbers what is new
-//! (`intake`), one makes it durable and shows it (`log`), one makes segments of it (`seal`), and
-//! one commits these to the table (`commit`). No thread of a request holds a lock while a disk
-//! works.
+//! [`Engine::snapshot`] returns an immutable view: the segments of one table version, and the
+//! buffer, which holds the events that are accepted but not in a segment yet. Whatever changes the
+//! view (an accepted batch, a seal, a merge, a deletion) builds the next snapshot and swaps it in
+//! (`snapshot`). So a question sees the same events from beginning to end, and never waits for a
+//! write.
 //!
-//! Work in the background takes turns (`turns`) and holds no lock while it works; who merges and
-//! who deletes find out at their commit whether the other was faster.
+//! # Writing
+//!
+//! The write side exists only if the directory is open for writing. It is a pipeline of threads
+//! that each own what they change, with bounded queues between them (`write`):
+//!
+//! ```text
+//! request ─► ingest ─► intake ─► log ─► buffer ─► acknowledged
+//!            compare   number    sync     └─► seal ─► commit ─► segments
+//! ```
+//!
+//! Calls block, except [`Engine::submit`]; a surface that must not block runs them on a thread of
+//! its own.
+//!
+//! # Background work
+//!
+//! Merging, retention, repair, scrubbing, checkpoints and backups (`maintain`) hold no lock while
+//! they work, and change the table only through the thread that commits. `watchdog` and `health`
+//! report which part has work but makes no progress; they wait for nothing, so they answer when
+//! nothing else does.
+//!
+//! # Invariants
+//!
+//! * An event is visible once it is durable, never before. It is in the buffer or in a segment,
+//!   never in both: one step replaces one by the other.
+//! * No thread of a request holds a lock while a disk works.
+//! * After a commit whose outcome is unknown, the table is read again before anything is sealed,
+//!   merged or deleted.
+//! * Changes of the policy, changes of saved views, and deletions are recorded as events before
+//!   they are made. Opening (`open`) makes the recorded changes that are missing; a deletion that
+//!   was cut short is repeated by the next run of retention.
 
 mod failpoint;
 mod health;
@@ -71,7 +98,7 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the engine and its threads share.
+/// State that the engine and its threads share.
 #[derive(Debug)]
 struct Core {
     data: DataDir,
@@ -85,8 +112,8 @@ struct Core {
     views: maintain::views::Saved,
     pace: status::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
-    /// Drawn when the directory was opened: what was told of another store, or before a restore, is
-    /// not taken for this.
+    /// Drawn at random when the directory was opened, so that a value handed out by another store,
+    /// or before a restore, is not mistaken for one of this opening.
     opening: u64,
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, SourceCounts>>,
@@ -94,39 +121,42 @@ struct Core {
     write: Option<WriteSide>,
 }
 
-/// What there is only if the directory is open for writing.
+/// State that exists only if the directory is open for writing.
 #[derive(Debug)]
 struct WriteSide {
     /// The thread that owns the table.
     table: Committer,
     /// The thread that numbers events.
     intake: Intake,
-    /// What events are hashed with for it.
+    /// Hashes the identity of events, as `intake` looks them up.
     hasher: IdentityHasher,
     room: BufferRoom,
-    /// Segments that are being written, or taken out of the table.
+    /// Segments that are being written or removed from the table.
     in_work: SegmentsInWork,
     merges: Turns,
     removals: Turns,
     checkpoints: Turns,
     log_files: LogFiles,
-    /// Segments that are in the table no more, and that a reader may still have.
+    /// Segments that are no longer in the table but may still be held by a reader.
     retired: Mutex<Vec<Weak<Segment>>>,
-    /// Segments that retention needs not look at again.
+    /// Segments that retention does not need to look at again.
     all_held: Mutex<maintain::retention::AllHeld>,
     trigger: Arc<SealTrigger>,
     log: Arc<Log>,
-    /// What waits on behalf of a caller that blocks.
+    /// Runs the waits of callers that block.
     runtime: Handle,
 }
 
 impl Core {
     fn count(&self, source: &str, outcome: &Outcome) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        // File names are unbounded, and this map lives as long as the process: late sources share a
+        // row.
         let source =
             if taken.contains_key(source) || taken.len() < SOURCES_MAX { source } else { "others" };
         let counts = taken.entry(source.to_owned()).or_default();
         if outcome.replayed {
+            // A replayed answer accepted nothing new: its events were counted the first time.
             counts.duplicates += outcome.accepted + outcome.duplicates;
             return;
         }
@@ -136,7 +166,7 @@ impl Core {
         counts.quarantined += outcome.quarantined.total();
     }
 
-    /// Tells whoever watches that a step is reached.
+    /// Reports that a step is reached to the hook that tests install.
     fn reach(&self, step: Failpoint) -> Result<()> {
         self.settings.at_step.reach(step)
     }
@@ -149,7 +179,7 @@ impl Core {
 }
 
 impl Drop for Engine {
-    /// Ends the threads. The buffer is not sealed: it is in the log.
+    /// Stops the threads. The buffer is not sealed: its events are safe in the log.
     fn drop(&mut self) {
         if let Ok(write) = self.core.write() {
             write.trigger.stop();
@@ -160,30 +190,30 @@ impl Drop for Engine {
     }
 }
 
-/// What became of the records of one source since the start.
+/// What happened to the records of one source since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SourceCounts {
     /// Accepted events.
     pub accepted: u64,
-    /// Records that were here already.
+    /// Records that were already stored.
     pub duplicates: u64,
     /// Records that went to quarantine.
     pub quarantined: u64,
 }
 
-/// Sources that are counted apart at most: doors are few, files are not.
+/// The most sources that are counted separately: doors are few, files are not.
 const SOURCES_MAX: usize = 100;
 
-/// What the store holds, in numbers.
+/// The size of the store, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreStats {
     /// The version of the Delta table.
     pub version: u64,
-    /// Segments.
+    /// Number of segments.
     pub segments: usize,
-    /// Events, those in the buffer included.
+    /// Number of events, including those in the buffer.
     pub events: u64,
-    /// Events that are in no segment yet.
+    /// Events that are not in a segment yet.
     pub buffered: u64,
     /// Bytes of Parquet files.
     pub data_bytes: u64,
@@ -192,12 +222,12 @@ pub struct StoreStats {
 }
 
 impl Engine {
-    /// The segments and the buffer as they are now. What is accepted later does not change it.
+    /// Returns the segments and the buffer as they are now. Events accepted later do not change it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.core.published.get()
     }
 
-    /// A reader of a snapshot; `forced` makes it answer by one path.
+    /// Returns a reader of a snapshot; `forced` makes it answer by one path.
     pub fn reader<'a>(
         &'a self,
         snapshot: &'a Snapshot,
@@ -206,69 +236,71 @@ impl Engine {
         SnapshotReader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
     }
 
-    /// The key that cursors of this store are signed with.
+    /// Returns the key that signs the cursors of this store.
     pub fn cursor_key(&self) -> [u8; 32] {
         self.core.data.key()
     }
 
-    /// A number that no other opening of this or another store has.
+    /// Returns a number that no other opening of this or another store has.
     pub fn opening(&self) -> u64 {
         self.core.opening
     }
 
-    /// The clock.
+    /// Returns the clock.
     pub fn clock(&self) -> &dyn Clock {
         self.core.clock.as_ref()
     }
 
-    /// The bounds that this was opened with.
+    /// Returns the settings that the store was opened with.
     pub fn settings(&self) -> &Settings {
         &self.core.settings
     }
 
-    /// Whether these are rules of redaction.
+    /// Checks that `rules` are valid redaction rules.
     ///
     /// # Errors
-    /// Rules that are malformed; the message says which.
+    /// If a rule is malformed; the message names it.
     pub fn check_redaction(rules: &[u8]) -> Result<()> {
         Redactor::parse(rules, [0; 32]).map(drop)
     }
 
-    /// How often each rule of redaction has found something since the start.
+    /// Returns how often each redaction rule has matched since the start.
     pub fn redacted(&self) -> Vec<(String, u64)> {
         let found = self.core.redactor.iter().flat_map(Redactor::found);
         found.map(|(rule, count)| (rule.to_owned(), count)).collect()
     }
 
-    /// Reads every file of every segment and compares it with its hash now, as the scrubber does
+    /// Reads every file of every segment now and compares it with its hash, as the scrubber does
     /// over a week.
     ///
     /// # Errors
-    /// A disk that fails; damage is counted and recorded, not an error.
+    /// If the disk fails. Damage is not an error: it is counted and recorded.
     pub fn scrub(&self) -> Result<Scrubbed> {
         maintain::scrub::Scrubber::default().run(&self.core, self.core.write()?, 1)?;
         Ok(self.scrubbed())
     }
 
-    /// What became of records since the start, by where they came from.
+    /// Returns what happened to records since the start, by source.
     pub fn taken(&self) -> BTreeMap<String, SourceCounts> {
         self.core.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the scrubber has found since the start.
+    /// Returns what the scrubber has found since the start.
     pub fn scrubbed(&self) -> Scrubbed {
         self.core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Seals the buffer now: when this returns, everything accepted before is in the table.
+    /// Seals the buffer now. When this returns, everything that was accepted before is in the
+    /// table.
     ///
     /// # Errors
-    /// A disk that fails; the events are safe in the log.
+    /// If the disk fails; the events stay safe in the log.
     pub fn seal(&self) -> Result<()> {
         self.core.write()?.seal_now()
     }
 
-    /// The same, waiting no longer than `limit`; whether it was done by then.
+    /// Seals the buffer as [`Engine::seal`] does, but waits no longer than `limit`. Returns whether
+    /// the seal finished in time.
     ///
     /// # Errors
     /// As [`Engine::seal`].
@@ -276,7 +308,7 @@ impl Engine {
         self.core.write()?.seal_within(limit)
     }
 
-    /// What the store holds.
+    /// Returns the size of the store.
     pub fn stats(&self) -> StoreStats {
         let snapshot = self.snapshot();
         let mut stats = StoreStats {

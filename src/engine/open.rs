@@ -1,5 +1,10 @@
-//! Opening a data directory: what is in the table, what is in the log and not in the table, and who
-//! goes on from there.
+//! Opening a data directory: reads the table and the log, rebuilds from them what was in memory,
+//! and starts the threads.
+//!
+//! The table says up to which sequence number events are in segments. Every later event that was
+//! acknowledged is in the log; it is decoded again and put back into the buffer, so questions see
+//! it from the first moment. For writing, the log is then rewritten into a new file, and work that
+//! was recorded but not finished (policy changes, saved views) is completed.
 
 use super::pools::Pools;
 use crate::clock::Clock;
@@ -34,11 +39,11 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::{Handle, Runtime};
 
 impl Engine {
-    /// Opens the data directory at `root`. Streams and commits run on `runtime`; calls must not be
-    /// made on its threads.
+    /// Opens the data directory at `root`. Streams run on `runtime`; calls must not be made on its
+    /// threads.
     ///
     /// # Errors
-    /// A directory that is missing (for reading), locked, of another version, or damaged.
+    /// If the directory is missing (for reading), locked, of another version, or damaged.
     pub fn open(
         root: &Path,
         access: AccessMode,
@@ -48,7 +53,7 @@ impl Engine {
         Self::open_with(root, access, clock, runtime, Settings::default())
     }
 
-    /// The same with other bounds.
+    /// Opens the data directory as [`Engine::open`] does, with other settings.
     ///
     /// # Errors
     /// As [`Engine::open`].
@@ -87,7 +92,7 @@ impl Engine {
                 Some(start.write_side(table, commits, folder, logged)?)
             }
             _ => {
-                // Opening may be called where a runtime must not be waited for.
+                // Dropping a runtime blocks, which is not allowed everywhere this may be called.
                 commits.shutdown_background();
                 None
             }
@@ -123,8 +128,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Finishes what was begun before, and starts the threads, if the directory is open for
-    /// writing.
+    /// Finishes work that an earlier process left unfinished and starts the threads, if the
+    /// directory is open for writing.
     fn begin(&mut self) -> Result<()> {
         let Some(write) = &self.core.write else { return Ok(()) };
         write.tend_log(&self.core)?;
@@ -141,7 +146,8 @@ impl Engine {
     }
 }
 
-/// The table, its segments, and up to which number it has everything.
+/// Opens the table and its segments. Returns both, with the sequence number up to which the table
+/// holds every event.
 fn open_table(
     store: &Store,
     access: AccessMode,
@@ -157,30 +163,31 @@ fn open_table(
     Ok((table, segments, sealed))
 }
 
-/// The rules of redaction, if the directory has any.
+/// Returns the redaction rules, if the directory has any.
 fn redactor(data: &DataDir) -> Result<Option<Redactor>> {
     let Some((rules, key)) = data.redaction()? else { return Ok(None) };
     let place = data.store().path(paths::REDACTION_FILE);
     Redactor::parse(&rules, key).map(Some).map_err(|error| error.at(place.display()))
 }
 
-/// What the log holds that is not in the table.
+/// The part of the log that is not in the table.
 #[derive(Debug, Default)]
 struct Logged {
     recovered: Recovered,
     events: Vec<Arc<Event>>,
     requests: Vec<LoggedRequest>,
-    /// The files beside the log that it refers to, with the number of the last event of each.
+    /// The files beside the log that it refers to, each with the sequence number of its last event.
     beside: Vec<(u64, String)>,
 }
 
+/// Reads the frames of the log that the table does not have, and decodes their events.
 fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, Option<LogFolder>)> {
     let path = store.path(paths::LOG);
     let marker = path.join(MARKER);
     if store.exists(&paths::mark(paths::LOG)) && !marker.exists() {
         return Err(Error::corrupt(format!(
-            "{} is missing, and with it what says which events were acknowledged and are in no segment: restore the folder from a \
-             copy, or, if it is known to be whole, remove {} and start again",
+            "{} is missing, so it is unknown which acknowledged events are not in a segment: restore the folder from a \
+             copy, or, if you know it to be complete, remove {} and start again",
             marker.display(),
             store.path(&paths::mark(paths::LOG)).display()
         )));
@@ -205,7 +212,7 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
             file = torn.file,
             at = torn.at,
             bytes = torn.bytes,
-            "the write-ahead log ends in a batch that was not whole and not acknowledged; it is cut off"
+            "the write-ahead log ends in an incomplete batch, which was never acknowledged; the batch is cut off"
         );
     }
     let mut logged = Logged { recovered, ..Logged::default() };
@@ -218,10 +225,10 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
     Ok((logged, Some(folder)))
 }
 
-/// What the writing side of an engine begins with.
+/// What the write side of an engine is built from.
 struct Start<'a> {
     store: &'a Store,
-    /// Everything up to this number is in the table.
+    /// The table has every event up to this sequence number.
     sealed: u64,
     published: &'a Arc<Published>,
     clock: &'a Arc<dyn Clock>,
@@ -237,6 +244,8 @@ impl Start<'_> {
         Committer::start(owned, commits)
     }
 
+    /// Rewrites the log, starts the threads of the write pipeline, and puts the recovered events
+    /// back into their memory.
     fn write_side(
         &self,
         table: Table,
@@ -254,7 +263,7 @@ impl Start<'_> {
         let hasher = unsealed.hasher();
         let last_seq = recovered.last_seq;
 
-        // What was read is written again before anything else: see the log's page.
+        // Rewrite what was recovered before anything else is logged: see the log's page.
         let now = crate::event::Timestamp::default();
         let mut frames: Vec<Frame> =
             recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
@@ -274,6 +283,7 @@ impl Start<'_> {
                 PutMode::Replace,
             )?;
         }
+        // Files that no frame of the log names were never acknowledged: a process died in between.
         Beside::remove_others(self.store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
 
         let trigger = Arc::new(SealTrigger::default());
@@ -320,6 +330,7 @@ impl Start<'_> {
     }
 }
 
+/// Starts a background thread that runs `work`.
 fn start(
     core: &Arc<Core>,
     name: &str,

@@ -1,5 +1,5 @@
-//! Threads for work on many events: apart for questions, for what accepts events, and for what is
-//! done in the background, so that none waits for another.
+//! Thread pools for work on many events. Questions, ingestion, sealing and background work each
+//! have their own, so that none waits for another.
 
 use crate::error::{Context, ErrorKind, Result};
 use crate::query::Threads;
@@ -19,7 +19,7 @@ pub(super) struct Pools {
 }
 
 /// How much less weight than others the threads of a pool have (nice(2)): large batches give way to
-/// single events and questions, and what nobody waits for gives way to both.
+/// single events and questions, and work that nobody waits for gives way to both.
 const INTAKE_NICE: i32 = 4;
 const MAINTENANCE_NICE: i32 = 6;
 
@@ -37,7 +37,8 @@ impl Pools {
 fn pool(name: &'static str, nice: i32) -> Result<ThreadPool> {
     let built = ThreadPoolBuilder::new()
         .thread_name(move |number| format!("{name}-{number}"))
-        // On Linux this is the thread's own; where it is not allowed, all threads weigh the same.
+        // On Linux, niceness belongs to the thread. Where setting it is not allowed, all threads
+        // weigh the same.
         .start_handler(move |_| {
             let _ = rustix::process::nice(nice);
         })

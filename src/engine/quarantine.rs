@@ -1,4 +1,4 @@
-//! Quarantine as the engine gives it to surfaces, and its retention.
+//! The quarantine as the engine offers it to surfaces, and its retention.
 
 use super::{Core, Engine};
 use crate::access::SYSTEM_TENANT;
@@ -9,19 +9,19 @@ use crate::maintain::Policy;
 use serde_json::json;
 
 impl Engine {
-    /// A page of the records in quarantine, newest first.
+    /// Returns a page of the records in quarantine, newest first.
     ///
     /// # Errors
-    /// An `after` that names nothing; a disk that fails.
+    /// If `after` names no record, or the disk fails.
     pub fn quarantine(&self, ask: &QuarantineAsk<'_>) -> Result<QuarantinePage> {
         self.core.quarantine.page(ask)
     }
 
-    /// How many records in quarantine were refused for which kind of reason, most first; and what
-    /// could not be read.
+    /// Returns how many records in quarantine were refused for each kind of reason, most frequent
+    /// first, and a description of whatever could not be read.
     ///
     /// # Errors
-    /// A disk that fails.
+    /// If the disk fails.
     pub fn quarantine_reasons(
         &self,
         ask: &QuarantineAsk<'_>,
@@ -29,16 +29,16 @@ impl Engine {
         self.core.quarantine.reasons(ask)
     }
 
-    /// How many records are in quarantine; the bytes that they are counted with, and how many they
-    /// may be.
+    /// Returns how many records are in quarantine, the bytes they count for, and the limit of
+    /// those.
     pub fn quarantine_size(&self) -> (u64, (u64, u64)) {
         (self.core.quarantine.len(), self.core.quarantine.bytes())
     }
 
-    /// All records in quarantine, newest first: for stores that are known to have few.
+    /// Returns all records in quarantine, newest first: for stores that are known to have few.
     ///
     /// # Errors
-    /// A disk that fails.
+    /// If the disk fails.
     pub fn quarantined(&self) -> Result<Vec<Quarantined>> {
         let mut all = Vec::new();
         let mut after: Option<String> = None;
@@ -64,14 +64,14 @@ impl Engine {
 }
 
 impl Core {
-    /// What retention would delete of quarantine.
+    /// Returns what retention would delete from the quarantine.
     pub(super) fn clearable(&self, policy: &Policy, now: Timestamp) -> Cleared {
         let past = |tenant: Option<&str>, time: Timestamp| past(policy, tenant, time, now);
         self.quarantine.clearable(&Clearing { past: &past, held: &|tenant| held(policy, tenant) })
     }
 
-    /// Deletes from quarantine what is past its time and not held, and records it, before and
-    /// after.
+    /// Deletes from the quarantine what has expired and is not held, and records the deletion
+    /// before and after.
     pub(super) fn clear_quarantine(&self, policy: &Policy, now: Timestamp) -> Result<Cleared> {
         let past = |tenant: Option<&str>, time: Timestamp| past(policy, tenant, time, now);
         let clearing = Clearing { past: &past, held: &|tenant| held(policy, tenant) };
@@ -104,15 +104,16 @@ impl Core {
     }
 }
 
-/// Whether a record that came then is past its time; one whose tenant is not known goes by the
-/// default.
+/// Returns whether a record that came at `time` has expired. The default applies to a record whose
+/// tenant is unknown.
 fn past(policy: &Policy, tenant: Option<&str>, time: Timestamp, now: Timestamp) -> bool {
     tenant != Some(SYSTEM_TENANT)
         && policy.is_expired(tenant.unwrap_or_default(), &time.date(), now)
 }
 
-/// Whether a hold keeps a record. It could not be decoded, so no filter tells whether it is meant:
-/// a hold keeps all of its tenants, and all whose tenant is not known.
+/// Returns whether a hold keeps a record. The record could not be decoded, so no filter can tell
+/// whether it matches: a hold keeps every record of its tenants, and every record whose tenant is
+/// unknown.
 fn held(policy: &Policy, tenant: Option<&str>) -> bool {
     policy.holds.values().any(|hold| tenant.is_none_or(|tenant| hold.covers(tenant)))
 }

@@ -1,4 +1,5 @@
-//! When the engine seals, and when it takes nothing more.
+//! The bounds of an engine: when it seals, when it refuses, how much memory and time things may
+//! take.
 
 use crate::engine::failpoint::AtFailpoint;
 use crate::ingest::QUARANTINE_BYTES;
@@ -7,54 +8,54 @@ use crate::storage::segment::{OPEN_BYTES, SummaryRule};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Bounds of the buffer and of the disk.
+/// The bounds of an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The buffer is sealed when it holds so many events…
+    /// The buffer is sealed when it holds this many events…
     pub seal_events: usize,
-    /// …or so many bytes of records…
+    /// …or this many bytes of records…
     pub seal_bytes: usize,
-    /// …or an event that came so long ago.
+    /// …or an event that came this long ago.
     pub seal_after: Duration,
-    /// The records of a batch of so many events are written into a file beside the log, which
-    /// refers to it.
+    /// The records of a batch of at least this many events are written into a file beside the log,
+    /// and the log refers to that file.
     pub bulk_events: usize,
-    /// The most bytes of memory that events in no segment may take. A request beyond it waits, and
-    /// is then refused.
+    /// The most bytes of memory that events outside segments may take. A request beyond that waits,
+    /// and is then refused.
     pub buffer_bytes: usize,
-    /// How long a request waits for room.
+    /// How long a request waits for room in the buffer.
     pub room_wait: Duration,
-    /// Where backups of a running store are made; nowhere if absent.
+    /// Where backups of a running store are made; if absent, they are not offered.
     pub backups: Option<PathBuf>,
     /// Whether segments are merged in the background.
     pub compact: bool,
-    /// Rows and bytes of records of a merged segment at most: what is merged is held in memory.
+    /// The most rows and bytes of records of a merged segment: what is merged is held in memory.
     pub merged: Most,
-    /// How long files stay that a merge or a deletion has replaced: other readers may still read
-    /// the version that had them.
+    /// How long files that a merge or a deletion has replaced are kept: other readers may still
+    /// read the table version that had them.
     pub replaced_kept: Duration,
-    /// Bytes of memory that the footers and dictionaries of open segments and unpacked pages may
+    /// Bytes of memory that the footers and dictionaries of open segments, and unpacked pages, may
     /// take: see [`crate::storage::segment::Opened`].
     pub open_bytes: u64,
     /// What the summaries of segments hold.
     pub summary: SummaryRule,
     /// How long a question over HTTP may run; exports take the time they need.
     pub question_time: Duration,
-    /// How long one may wait for its turn.
+    /// How long a question may wait for its turn.
     pub question_wait: Duration,
-    /// Bytes that must be free on the disk before anything is taken in.
+    /// Bytes that must be free on the disk for events to be accepted.
     pub free_bytes: u64,
-    /// Bytes of records that could not be decoded, at most: see [`crate::ingest::Quarantine`].
+    /// The most bytes of records that could not be decoded: see [`crate::ingest::Quarantine`].
     pub quarantine_bytes: u64,
-    /// What is called at each step of what changes the store: for tests.
+    /// The hook that is called at each step of what changes the store: for tests.
     pub at_step: AtFailpoint,
 }
 
 impl Default for Settings {
-    /// 50,000 events, 64 MiB or a minute; 5,000 events beside the log; 320 MiB, waited for 10
-    /// seconds; no backups; merging, up to 200,000 rows or 256 MiB, old files kept for a day; 512
-    /// MiB of open segments; questions for 30 seconds, 10 until their turn; 256 MiB free; 1 GiB of
-    /// quarantine.
+    /// Seals at 50,000 events, 64 MiB or a minute; writes batches of 5,000 events beside the log;
+    /// 320 MiB of buffer, waited for 10 seconds; no backups; merges up to 200,000 rows or 256 MiB,
+    /// keeping old files for a day; 512 MiB of open segments; questions run for 30 seconds and wait
+    /// 10 for their turn; 256 MiB free; 1 GiB of quarantine.
     fn default() -> Self {
         Self {
             seal_events: 50_000,

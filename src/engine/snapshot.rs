@@ -1,5 +1,5 @@
-//! What questions see: the segments of a table version and the buffer, changed by replacing the
-//! snapshot whole.
+//! What questions see: the segments of a table version, and the buffer. A snapshot never changes; a
+//! change replaces the current snapshot with a new one.
 
 use crate::event::Event;
 use crate::ingest::Buffered;
@@ -8,14 +8,14 @@ use crate::storage::segment::Segment;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// Events of a part of the buffer that is made of others, at most.
+/// The most events in a part of the buffer that was joined from smaller ones.
 const JOINED_MAX: usize = 20_000;
 
 /// The current snapshot.
 #[derive(Debug)]
 pub(in crate::engine) struct Published {
     snapshot: RwLock<Arc<Snapshot>>,
-    /// Held while a snapshot is made of the one before; readers do not wait for that.
+    /// Held while the next snapshot is made from the current one; readers do not wait for that.
     change: Mutex<()>,
 }
 
@@ -35,9 +35,9 @@ impl Published {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 
-    /// Shows events that are durable in the log, up to a number. Small parts of about one size
-    /// become one, so that there are few of them; large ones stay as they are, because whoever
-    /// shows them has no time.
+    /// Shows events that are durable in the log, up to `last_seq`. Small parts of similar size are
+    /// joined, so that there are few of them. Large parts stay as they are, because the log's
+    /// thread calls this and must not spend time on joining them.
     pub(in crate::engine) fn add(&self, parts: Vec<Buffered>, last_seq: u64) {
         self.change(|snapshot| {
             for part in parts {
@@ -55,7 +55,7 @@ impl Published {
         });
     }
 
-    /// The events in the buffer and the bytes of their records.
+    /// Returns the number of events in the buffer and the bytes of their records.
     pub(in crate::engine) fn buffered(&self) -> (usize, usize) {
         let snapshot = self.get();
         (
@@ -64,8 +64,8 @@ impl Published {
         )
     }
 
-    /// Marks everything in the buffer as being sealed; what comes later stays apart. Returns all
-    /// that is being sealed.
+    /// Marks everything in the buffer as being sealed; events that arrive later are kept apart.
+    /// Returns all events that are being sealed.
     pub(in crate::engine) fn begin_seal(&self) -> Vec<Arc<Event>> {
         self.change(|snapshot| {
             let mut fresh = std::mem::take(&mut snapshot.fresh);
@@ -74,8 +74,8 @@ impl Published {
         self.get().sealing.iter().flat_map(|part| part.rows().iter().map(Arc::clone)).collect()
     }
 
-    /// Shows exactly these segments of a table version. The buffer that is being sealed is done
-    /// with if they hold it.
+    /// Shows exactly these segments of a table version. The part of the buffer that is being sealed
+    /// is dropped if the segments hold all of it.
     pub(in crate::engine) fn replaced(
         &self,
         version: u64,
@@ -98,7 +98,7 @@ impl Published {
         });
     }
 
-    /// Shows some segments instead of others, which hold the same events or are deleted.
+    /// Replaces the `old` segments, which were merged or deleted, with `new`.
     pub(in crate::engine) fn exchanged(
         &self,
         version: u64,
@@ -116,7 +116,8 @@ impl Published {
         });
     }
 
-    /// Shows a segment as it is after its index was made anew. False if it is there no more.
+    /// Replaces a segment with the same segment after its index was rebuilt. Returns false if the
+    /// segment is no longer shown.
     pub(in crate::engine) fn mended(&self, damaged: &Arc<Segment>, mended: &Arc<Segment>) -> bool {
         let mut there = false;
         self.change(|snapshot| {
@@ -130,7 +131,8 @@ impl Published {
         there
     }
 
-    /// Shows the segments of a commit instead of what was being sealed into them, in one step.
+    /// Replaces what was being sealed with the segments of its commit, in one step, so that no
+    /// question sees an event twice or misses it.
     pub(in crate::engine) fn sealed(
         &self,
         version: u64,

@@ -1,4 +1,5 @@
-//! How the store is doing: what comes in, what waits, how much room there is, what time it covers.
+//! The state of the store: how much comes in and waits, how much room there is, what time it
+//! covers.
 
 use crate::access::Scope;
 use crate::engine::{Core, Engine};
@@ -10,29 +11,29 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Seconds over which the rate is told.
+/// Seconds over which the rate of accepted events is measured.
 pub const PACE_SECONDS: u64 = 60;
 
-/// How the store is doing.
+/// The state of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vitals {
-    /// How long it has been open.
+    /// How long the store has been open.
     pub uptime: Duration,
-    /// The number of the last event that is shown.
+    /// The sequence number of the last event that is shown.
     pub last_seq: u64,
     /// Events that were accepted within the last [`PACE_SECONDS`].
     pub accepted_lately: u64,
-    /// When an event was accepted last, since the start.
+    /// When an event was last accepted since the start.
     pub last_accepted: Option<Timestamp>,
-    /// When a segment was written last.
+    /// When a segment was last written.
     pub last_segment: Option<Timestamp>,
-    /// Bytes of records that are in no segment.
+    /// Bytes of records that are not in a segment.
     pub buffered_bytes: u64,
-    /// Files of the write-ahead log, and their bytes.
+    /// The number of files of the write-ahead log, and their bytes.
     pub log: (u64, u64),
-    /// Records in quarantine.
+    /// The number of records in quarantine.
     pub quarantined: u64,
-    /// The bytes that those are counted with, and how many they may be.
+    /// The bytes that those count for, and the limit.
     pub quarantine_bytes: (u64, u64),
     /// Bytes that are free on the disk.
     pub free_bytes: u64,
@@ -40,15 +41,15 @@ pub struct Vitals {
     pub oldest: Option<Timestamp>,
     /// The time of the newest event.
     pub newest: Option<Timestamp>,
-    /// Why nothing is taken in, if that is so.
+    /// Why events are refused, if they are.
     pub refusing: Option<String>,
     /// The parts of segments that are open.
     pub open: OpenParts,
-    /// The memory of this process; nothing where the system does not tell.
+    /// The memory of this process; absent where the system does not report it.
     pub memory: Option<Memory>,
 }
 
-/// What there is of one tenant.
+/// The events of one tenant, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantTotals {
     /// The tenant.
@@ -61,7 +62,7 @@ pub struct TenantTotals {
     pub oldest: Timestamp,
 }
 
-/// How many events were accepted in each of the last seconds.
+/// The number of events accepted in each of the last seconds.
 #[derive(Debug)]
 pub(in crate::engine) struct AcceptRate {
     start: Instant,
@@ -70,7 +71,7 @@ pub(in crate::engine) struct AcceptRate {
 
 #[derive(Debug)]
 struct Seconds {
-    /// By second modulo their number: which second, and how many.
+    /// Indexed by second modulo [`PACE_SECONDS`]: the second that was counted, and its count.
     counts: [(u64, u64); PACE_SECONDS as usize],
     last: Option<Timestamp>,
 }
@@ -122,7 +123,7 @@ impl Seconds {
 }
 
 impl Engine {
-    /// The tenants within a scope that have events, those with most first.
+    /// Returns the tenants of a scope that have events, those with the most first.
     pub fn tenants(&self, scope: &Scope) -> Vec<TenantTotals> {
         let snapshot = self.snapshot();
         let segments =
@@ -151,15 +152,15 @@ impl Engine {
         totals
     }
 
-    /// The parts of segments that are open.
+    /// Returns the parts of segments that are open.
     pub fn open_parts(&self) -> OpenParts {
         self.core.data.store().opened().now()
     }
 
-    /// How the store is doing.
+    /// Returns the state of the store.
     ///
     /// # Errors
-    /// A data directory that cannot be read.
+    /// If the data directory cannot be read.
     pub fn vitals(&self) -> Result<Vitals> {
         let core = &self.core;
         let snapshot = self.snapshot();
@@ -193,13 +194,13 @@ impl Engine {
 }
 
 impl Core {
-    /// The files of the write-ahead log, and their bytes.
+    /// Returns the number of files of the write-ahead log, and their bytes.
     fn log_files(&self) -> Result<(u64, u64)> {
         let store = self.data.store();
         let mut log = (0, 0);
         for folder in [paths::LOG, paths::BESIDE] {
             for name in store.names(folder)?.iter().filter(|name| name.contains('.')) {
-                // A file that is removed meanwhile is not counted.
+                // A file that was removed since it was listed is not counted.
                 if let Some(bytes) = store.length(&format!("{folder}/{name}"))? {
                     log = (log.0 + 1, log.1 + bytes);
                 }
@@ -208,7 +209,7 @@ impl Core {
         Ok(log)
     }
 
-    /// Why nothing is taken in.
+    /// Returns why events are refused, if they are.
     fn refusing(&self) -> Option<String> {
         let Ok(write) = self.write() else {
             return Some("the data directory is open for reading only".to_owned());

@@ -1,9 +1,9 @@
-//! The watchdog: whether each part of the engine makes progress while it has work, so that health
-//! checks tell the truth.
+//! The watchdog: knows whether each part of the engine makes progress while it has work, so that
+//! health checks report the truth.
 //!
-//! A part says when it begins something and when that is done. If there is something to do and
-//! nothing was done for longer than ever happens to a part that works, it is stuck. Asking takes no
-//! lock and touches no disk.
+//! A part reports when it begins work and when the work is done. A part is stuck if it has work and
+//! has finished none for longer than a working part ever takes. Asking takes no lock and touches no
+//! disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ pub enum WatchedPart {
 impl WatchedPart {
     const ALL: [Self; 4] = [Self::Log, Self::Intake, Self::Seal, Self::Calls];
 
-    /// How it is called in answers.
+    /// Returns its name in answers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
@@ -35,7 +35,7 @@ impl WatchedPart {
         }
     }
 
-    /// How long it may have work and finish none.
+    /// Returns how long it may have work without finishing any.
     fn limit(self) -> Duration {
         match self {
             Self::Log | Self::Intake => Duration::from_secs(60),
@@ -43,24 +43,24 @@ impl WatchedPart {
         }
     }
 
-    /// Whether nothing but a new start helps when it is stuck.
+    /// Returns whether only a restart helps when it is stuck.
     pub fn is_vital(self) -> bool {
         matches!(self, Self::Log | Self::Intake)
     }
 }
 
-/// A part that has work and does not get on with it.
+/// A part that has work but makes no progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stuck {
-    /// Which.
+    /// The part.
     pub part: WatchedPart,
-    /// For how long.
+    /// How long it has made no progress.
     pub since: Duration,
-    /// How much of its work was begun and is not done.
+    /// How many pieces of its work were begun and are not done.
     pub waiting: u64,
 }
 
-/// Seals that fail one after the other before that is worth a warning.
+/// Consecutive failures that are worth a warning.
 const FAILURES: u32 = 3;
 
 #[derive(Debug)]
@@ -72,8 +72,7 @@ pub(super) struct Watchdog {
 #[derive(Debug, Default)]
 struct Watched {
     waiting: AtomicU64,
-    /// When it last began with nothing else in hand, or finished something: milliseconds since the
-    /// start.
+    /// When it last began work while idle, or finished some: milliseconds since the start.
     moved: AtomicU64,
     failures: AtomicU32,
 }
@@ -84,7 +83,7 @@ impl Default for Watchdog {
     }
 }
 
-/// Work in progress: done when this is dropped, however it ends.
+/// Work in progress; it counts as done when this is dropped, however it ends.
 #[derive(Debug)]
 pub struct Working {
     watchdog: Arc<Watchdog>,
@@ -108,16 +107,17 @@ impl Watchdog {
         now.saturating_duration_since(self.started).as_millis() as u64
     }
 
-    /// A part has something to do, until what this returns is dropped.
+    /// Marks a part as working until the returned guard is dropped.
     pub(super) fn begin(self: &Arc<Self>, part: WatchedPart) -> Working {
         let watched = self.of(part);
+        // The part was idle: the time it had nothing to do must not count as time without progress.
         if watched.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
             watched.moved.fetch_max(self.millis(Instant::now()), Ordering::Relaxed);
         }
         Working { watchdog: Arc::clone(self), part }
     }
 
-    /// A part failed at what it did, or did it.
+    /// Records whether a piece of work succeeded.
     pub(super) fn ended(&self, part: WatchedPart, well: bool) {
         let failures = &self.of(part).failures;
         if well {
@@ -127,12 +127,12 @@ impl Watchdog {
         }
     }
 
-    /// Whether a part fails again and again.
+    /// Returns whether a part keeps failing.
     pub(super) fn keeps_failing(&self, part: WatchedPart) -> bool {
         self.of(part).failures.load(Ordering::Relaxed) >= FAILURES
     }
 
-    /// The parts that are stuck.
+    /// Returns the parts that are stuck.
     pub(super) fn stuck(&self, now: Instant) -> Vec<Stuck> {
         let stuck = |part: &WatchedPart| {
             let watched = self.of(*part);

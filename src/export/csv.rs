@@ -1,4 +1,4 @@
-//! CSV: RFC 4180, safe to open in a spreadsheet unless asked to be raw.
+//! CSV: RFC 4180, safe to open in a spreadsheet unless raw cells are requested.
 
 use super::{Labels, Options, cannot_write, moment_in};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -7,10 +7,10 @@ use crate::query::EventBatch;
 use csv::{Terminator, Writer, WriterBuilder};
 use std::borrow::Cow;
 
-/// What becomes of cells that a spreadsheet would take for formulas.
+/// How to treat cells that a spreadsheet would take for formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Formulas {
-    /// They get an apostrophe in front, also after what another reader takes for a separator
+    /// They are prefixed with an apostrophe, also after what another reader takes for a separator
     /// (CWE-1236; OWASP ASVS 5.0, 1.2.10).
     #[default]
     Safe,
@@ -19,7 +19,7 @@ pub enum Formulas {
 }
 
 impl Formulas {
-    /// Reads `safe` or `raw`.
+    /// Parses `safe` or `raw`.
     ///
     /// # Errors
     /// Any other text; the message names the parameter `formulas`.
@@ -32,16 +32,16 @@ impl Formulas {
     }
 }
 
-/// Where a reader may begin another cell although it is quoted: one that takes `;` or a tab for the
-/// separator sees no quote at the beginning of the cell, and then a line break ends the row as
-/// well.
+/// Characters after which a reader may begin another cell although the cell is quoted: a reader
+/// that uses `;` or a tab as the separator sees no quote at the beginning of the cell, and then a
+/// line break ends the row as well.
 const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 
-/// A cell that no spreadsheet takes for a formula: what begins like one, after spaces and quotes,
-/// gets an apostrophe in front, at the beginning of the cell and wherever another reader would
-/// begin a cell within it.
+/// Returns a cell that no spreadsheet takes for a formula: text that begins like one, after spaces
+/// and quotes, is prefixed with an apostrophe, both at the beginning of the cell and wherever
+/// another reader would begin a cell within it.
 pub fn formula_safe(cell: &str) -> Cow<'_, str> {
-    // Nearly all begin like this, and go on without any separator.
+    // Nearly all cells begin like this and contain no separator.
     let plain = cell.bytes().next().is_none_or(|first| first.is_ascii_alphanumeric());
     let single = memchr::memchr3(b';', b'\t', b'\n', cell.as_bytes()).is_none()
         && memchr::memchr(b'\r', cell.as_bytes()).is_none();
@@ -68,7 +68,7 @@ fn begins_formula(letter: char) -> bool {
     matches!(letter, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
 }
 
-/// What a file begins with.
+/// Returns the beginning of a file.
 pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
     let label = |field: &Field| match options.labels {
         Labels::Name => field.def().header,
@@ -85,13 +85,13 @@ pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
     ended(out)
 }
 
-/// The lines of some events.
+/// Formats events as lines.
 pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     let mut out = writer(Vec::with_capacity(events.rows() * LINE_BYTES));
     for place in 0..events.rows() {
         for field in &options.columns {
             let value = events.value(place, *field);
-            // A number stays one: what is made of digits alone calls nothing.
+            // A number stays a number: text that consists only of digits cannot call anything.
             let number = matches!(value, Value::Decimal(_) | Value::Integer(_));
             let cell = cell(value, options);
             let cell = if options.formulas == Formulas::Safe && !number {
@@ -106,7 +106,7 @@ pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     ended(out)
 }
 
-/// Bytes that a line is expected to have.
+/// The expected length of a line, in bytes.
 const LINE_BYTES: usize = 512;
 
 fn writer(out: Vec<u8>) -> Writer<Vec<u8>> {
@@ -156,7 +156,7 @@ mod tests {
         }
     }
 
-    /// A line as readers of `;` split it: quotes count where a cell begins with one.
+    /// Splits a line as readers of `;` do: quotes count where a cell begins with one.
     fn cells(text: &str) -> Vec<String> {
         let mut found = csv::ReaderBuilder::new()
             .delimiter(b';')

@@ -1,7 +1,7 @@
 //! Exports: events as CSV, NDJSON or Parquet, written as they come, in constant memory.
 //!
-//! An [`Encoder`] writes parts in order; [`Parts`] makes them of events, on all cores. Where the
-//! bytes go is the caller's business. A later surface for jobs, manifests and other forms takes the
+//! An [`Encoder`] writes parts in order; [`Parts`] builds them from events, on all cores. Where the
+//! bytes go is up to the caller. A later surface for jobs, manifests and other formats will use the
 //! same encoder.
 
 mod csv;
@@ -19,7 +19,7 @@ use chrono_tz::Tz;
 use std::io::Write;
 use std::sync::Arc;
 
-/// The form of an export.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
     /// RFC 4180.
@@ -31,10 +31,10 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// Every form.
+    /// Every format.
     pub const ALL: &[Self] = &[Self::Csv, Self::Ndjson, Self::Parquet];
 
-    /// The form's name, which is also the ending of its files.
+    /// Returns the name of the format, which is also the extension of its files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -43,12 +43,12 @@ impl ExportFormat {
         }
     }
 
-    /// The form of a name.
+    /// Returns the format with a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|form| form.name() == name)
     }
 
-    /// The media type of the form.
+    /// Returns the media type of the format.
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8; header=present",
@@ -58,7 +58,7 @@ impl ExportFormat {
     }
 }
 
-/// What the header of a table says.
+/// The labels in the header of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Labels {
     /// The native names of the fields.
@@ -71,7 +71,7 @@ pub enum Labels {
 }
 
 impl Labels {
-    /// Reads `name`, `en` or `zh`.
+    /// Parses `name`, `en` or `zh`.
     ///
     /// # Errors
     /// Any other text; the message names the parameter `labels`.
@@ -88,26 +88,26 @@ impl Labels {
 /// How an export is written.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The form.
+    /// The format.
     pub form: ExportFormat,
-    /// The columns, in this order; [`default_columns`] of the form if empty.
+    /// The columns, in this order; if empty, the [`default_columns`] of the format.
     pub columns: Vec<Field>,
-    /// What the header of a CSV file says. The other forms keep the native names: programs read
+    /// The header of a CSV file. The other formats keep the native names, because programs read
     /// them.
     pub labels: Labels,
-    /// The time zone that times are written in; Parquet holds moments and needs none.
+    /// The time zone that times are written in; Parquet stores instants and needs none.
     pub time_zone: Tz,
-    /// Whether a CSV file begins with a byte order mark, by which spreadsheets know UTF-8.
+    /// Whether a CSV file begins with a byte order mark, by which spreadsheets recognize UTF-8.
     pub bom: bool,
-    /// What becomes of CSV cells that a spreadsheet would take for formulas.
+    /// How to treat CSV cells that a spreadsheet would take for formulas.
     pub formulas: Formulas,
-    /// Whether an NDJSON file ends in a record that says how many there were: a file without it is
+    /// Whether an NDJSON file ends with a record of the number of events: a file without it is
     /// incomplete.
     pub closing: bool,
 }
 
 impl Options {
-    /// The plain options of a form.
+    /// Creates the default options of a format.
     pub fn new(form: ExportFormat) -> Self {
         let formulas = Formulas::default();
         Self {
@@ -122,8 +122,8 @@ impl Options {
     }
 }
 
-/// The columns of an export that names none: all. The record itself is left out of CSV, where it
-/// would fill a cell with JSON; it is asked for by name.
+/// Returns the columns of an export that names none: all of them. CSV omits the record, which would
+/// fill a cell with JSON; it has to be requested by name.
 pub fn default_columns(form: ExportFormat) -> Vec<Field> {
     FIELDS
         .iter()
@@ -132,7 +132,7 @@ pub fn default_columns(form: ExportFormat) -> Vec<Field> {
         .collect()
 }
 
-/// Reads a list of columns, separated by commas.
+/// Parses a comma-separated list of columns.
 ///
 /// # Errors
 /// An unknown name, or one that is given twice; the message names the parameter `columns`.
@@ -143,7 +143,7 @@ pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
         let field = field.ok_or_else(|| {
             Error::parameter(
                 "columns",
-                format!("{:?} is no field; see /api/v1/fields", crate::event::clip(name, 60)),
+                format!("{:?} is not a field; see /api/v1/fields", crate::event::clip(name, 60)),
             )
         })?;
         if columns.contains(&field) {
@@ -154,7 +154,8 @@ pub fn parse_columns(names: &[&str]) -> Result<Vec<Field>> {
     Ok(columns)
 }
 
-/// Some events in the form of an export. Parts are made on several cores, and written in order.
+/// A part of an export: some events in its format. Parts are built on several cores and written in
+/// order.
 #[derive(Debug)]
 pub struct ExportChunk {
     rows: u64,
@@ -167,12 +168,12 @@ enum ChunkBody {
     Columns(RecordBatch),
 }
 
-/// Makes the parts of an export.
+/// Builds the parts of an export.
 #[derive(Debug, Clone)]
 pub struct Parts(Arc<Options>);
 
 impl Parts {
-    /// Some events as a part.
+    /// Builds a part from events.
     ///
     /// # Errors
     /// None that input can cause.
@@ -205,7 +206,8 @@ impl<W: Write + Send> std::fmt::Debug for Encoder<W> {
 }
 
 impl<W: Write + Send> Encoder<W> {
-    /// An encoder that writes to `out`, which should be buffered. The header is written at once.
+    /// Creates an encoder that writes to `out`, which should be buffered. The header is written at
+    /// once.
     ///
     /// # Errors
     /// An `out` that cannot be written to.
@@ -227,17 +229,17 @@ impl<W: Write + Send> Encoder<W> {
         Ok(Self { parts: Parts(Arc::new(options)), rows: 0, out })
     }
 
-    /// The columns.
+    /// Returns the columns.
     pub fn columns(&self) -> &[Field] {
         &self.parts.0.columns
     }
 
-    /// Events that were written.
+    /// Returns the number of events written.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// What makes its parts, on any thread.
+    /// Returns a builder of parts for this export, which can be used on any thread.
     pub fn parts(&self) -> Parts {
         self.parts.clone()
     }
@@ -257,7 +259,7 @@ impl<W: Write + Send> Encoder<W> {
         }
     }
 
-    /// Writes what makes the export complete, and gives back where it went.
+    /// Writes what completes the export, and returns the output.
     ///
     /// # Errors
     /// An `out` that cannot be written to.
@@ -279,7 +281,7 @@ fn cannot_write() -> String {
     "the export cannot be written".to_owned()
 }
 
-/// A moment in a time zone, RFC 3339.
+/// Formats a moment in a time zone as RFC 3339.
 fn moment_in(zone: Tz, moment: Timestamp) -> String {
     if zone == Tz::UTC {
         return moment.to_string();

@@ -1,4 +1,4 @@
-//! NDJSON: one event a line, as the native API writes it.
+//! NDJSON: one event per line, as the native API writes it.
 
 use super::{Options, cannot_write, moment_in};
 use crate::error::{Context, ErrorKind, Result};
@@ -8,7 +8,7 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use std::io::Write;
 
-/// The lines of some events.
+/// Formats events as lines.
 pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for place in 0..events.rows() {
@@ -18,12 +18,12 @@ pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// What a whole file ends with, if that was asked for.
+/// Returns the last line of a complete file, if it was requested.
 pub(super) fn closing(rows: u64) -> String {
     format!("{{\"annals_export\":{{\"complete\":true,\"rows\":{rows}}}}}\n")
 }
 
-/// The columns of an event that have a value, in the order of the columns.
+/// Returns the columns of an event that have a value, in the order of the columns.
 fn line(
     out: &mut impl Write,
     events: &EventBatch,

@@ -1,5 +1,5 @@
 //! Parquet: the columns of the table, in row groups that fit in memory. A file without its footer
-//! does not open, so one that was cut off is told.
+//! does not open, so a truncated one is noticed.
 
 use super::{Options, cannot_write};
 use crate::error::{Context, ErrorKind, Result};
@@ -11,10 +11,11 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::io::Write;
 
-/// Rows in a row group, and bytes after which one is closed early: what an export holds in memory.
+/// Maximum number of rows in a row group, and number of bytes after which one is closed early: this
+/// bounds what an export holds in memory.
 const GROUP: (usize, usize) = (65_536, 32 << 20);
 
-/// The columns of some events.
+/// Converts events into columns.
 pub(super) fn batch(events: &EventBatch, options: &Options) -> Result<RecordBatch> {
     event_batch_of(&options.columns, &events.events())
 }

@@ -1,12 +1,12 @@
-//! Copies of a store: a data directory of its own, that is added to by the next copy.
+//! Backups of a store. A backup is a complete data directory, which the next backup adds to.
 //!
 //! A copy holds one version of the table: its segments, the newest proved checkpoint of the table's
-//! log with what follows it, the quarantine, and the keys. Files that are there already are read
-//! and compared with their hashes, and written again if they are damaged; what is not there is
-//! copied, compared before it is written and after. The log of the table comes last: a copy that
-//! was interrupted gives what it gave before, and is finished by the next one. Files of segments
-//! that are in the table no more (merged, or deleted by retention) are moved aside in the copy and
-//! go after a month.
+//! log with what follows it, the quarantine, and the keys. Files that are already there are read,
+//! compared with their hashes, and copied again if they are damaged. Missing files are copied, and
+//! compared before and after they are written. The log of the table is written last: an interrupted
+//! copy still is the copy it was before, and is finished by the next one. Files of segments that
+//! are no longer in the table (merged, or deleted by retention) are moved aside in the copy and
+//! deleted after a month.
 
 use super::orphans::{clear_aside, orphans, put_away};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a copy has, and what was done for it.
+/// The content of a copy, and what was done to make it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct BackupReport {
     /// The version of the table.
@@ -35,21 +35,21 @@ pub struct BackupReport {
     pub copied: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Files that were there already and are what their hashes say.
+    /// Files that were already there and match their hashes.
     pub kept: u64,
-    /// Files that were there, were damaged, and were written again.
+    /// Files that were already there, were damaged, and were written again.
     pub mended: Vec<String>,
-    /// Files of segments that are in the table no more: moved aside in the copy now.
+    /// Files of segments that are no longer in the table: they were moved aside in the copy now.
     pub aside: u64,
-    /// Files that were moved aside a month ago: removed from the copy now.
+    /// Files that were moved aside a month ago: they were removed from the copy now.
     pub removed: u64,
 }
 
-/// Copies a version of a store into the directory `target`: one that is not there, that is empty,
-/// or that holds an earlier copy of the same store.
+/// Copies a version of a store into the directory `target`, which must be missing, empty, or an
+/// earlier copy of the same store.
 ///
 /// # Errors
-/// A directory that holds something else, a file that is not what its hash says, a disk that fails.
+/// If the directory holds something else, a file does not match its hash, or the disk fails.
 pub fn copy(
     source: &Store,
     segments: &[Arc<Segment>],
@@ -66,7 +66,7 @@ pub fn copy(
         kept: AtomicU64::new(0),
         mended: Mutex::default(),
     };
-    // The key first: it says of which store an interrupted copy is.
+    // The key comes first: it identifies the store of an interrupted copy.
     copying.file(paths::KEY_FILE)?;
     segments.par_iter().try_for_each(|segment| copying.segment(segment))?;
     copying.quarantine()?;
@@ -82,7 +82,7 @@ pub fn copy(
     }
     copying.file(paths::VERSION_FILE)?;
 
-    // Only now is nothing of the earlier copy needed.
+    // Only now is the earlier copy no longer needed.
     prune_log(&target)?;
     let needed: HashSet<String> =
         segments.iter().map(|segment| segment.manifest().id.clone()).collect();
@@ -104,7 +104,7 @@ pub fn copy(
     })
 }
 
-/// Makes sure that `target` can take a copy of the source.
+/// Checks that `target` can take a copy of the source.
 ///
 /// # Errors
 /// As [`copy`].
@@ -112,7 +112,7 @@ pub fn prepare(source: &Store, target: &Path) -> Result<()> {
     target_store(source, target).map(drop)
 }
 
-/// The target, if it can take a copy of the source.
+/// Opens the target, if it can take a copy of the source.
 fn target_store(source: &Store, target: &Path) -> Result<Store> {
     let shown = target.display();
     let made = !target.exists();
@@ -123,7 +123,7 @@ fn target_store(source: &Store, target: &Path) -> Result<Store> {
     if store.all_names("")?.is_empty() {
         return Ok(store);
     }
-    // Each store has a key of its own, which is copied before anything else.
+    // Each store has its own key, which is copied before anything else.
     let same = matches!((source.read(paths::KEY_FILE), store.read(paths::KEY_FILE)), (Ok(left), Ok(right)) if left == right);
     let only_segments = || {
         !store.exists(paths::KEY_FILE)
@@ -134,7 +134,7 @@ fn target_store(source: &Store, target: &Path) -> Result<Store> {
     };
     if !same && !only_segments() {
         return Err(Error::invalid(format!(
-            "{shown} is not empty and holds no copy of this store: name another directory"
+            "{shown} is not empty and holds no copy of this store: choose another directory"
         )));
     }
     check_same_history(source, &store)?;
@@ -151,6 +151,7 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
+    /// Copies the files of a segment that the copy lacks or has damaged.
     fn segment(&self, segment: &Segment) -> Result<()> {
         let manifest = segment.manifest();
         for (path, mark) in [
@@ -172,30 +173,32 @@ impl Copying<'_> {
         self.file(&paths::manifest(&manifest.id))
     }
 
-    /// A file of the copy is not what it was when it was copied.
+    /// Notes that a file of the copy is no longer what was copied.
     fn mending(&self, path: &str) {
         tracing::warn!(file = %self.target.path(path).display(), "a file of the backup was damaged; it is copied again");
         self.mended.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
     }
 
+    /// Checks that these bytes of a file match its hash.
     fn proved(&self, store: &Store, path: &str, bytes: &[u8], mark: &FileMark) -> Result<()> {
         if mark.is_of(bytes) {
             return Ok(());
         }
         Err(Error::corrupt(format!(
-            "{} is not what its hash says; `annals check` tells more",
+            "{} is not what its hash says; run `annals check` for details",
             store.path(path).display()
         )))
     }
 
-    /// Copies the files of quarantine. They change meanwhile: a log grows and becomes another file,
-    /// retention writes files anew. So this is done again until the list of the files stayed the
-    /// same; the list comes last.
+    /// Copies the files of quarantine. They change meanwhile: a log grows and is replaced by
+    /// another file, and retention rewrites files. So the copy is repeated until the list of files
+    /// stays the same; the list is copied last.
     fn quarantine(&self) -> Result<()> {
         loop {
             let list = self.read_if_there(paths::QUARANTINE_FILES)?;
             let mut gone = false;
-            // How long a log is changes meanwhile, and is not what the copy has.
+            // Files with the length of a log are left out: lengths change meanwhile, and would not
+            // match the copy.
             for name in self
                 .source
                 .names(paths::QUARANTINE)?
@@ -214,11 +217,11 @@ impl Copying<'_> {
         }
     }
 
-    /// Copies a file of quarantine; whether it was there.
+    /// Copies a file of quarantine. Returns whether it existed.
     fn quarantined(&self, path: &str) -> Result<bool> {
         let Some(bytes) = self.read_if_there(path)? else { return Ok(false) };
         let there = self.target.read(path);
-        // Of a log that was cut short the copy has more.
+        // The log was cut short since: the copy has all of it, and more.
         if there.is_ok_and(|there| there.len() > bytes.len() && there.starts_with(&bytes)) {
             return Ok(true);
         }
@@ -241,11 +244,12 @@ impl Copying<'_> {
         self.put(path, bytes)
     }
 
-    /// Copies a small file, or compares it with the one that is there.
+    /// Copies a small file, unless the copy has the same one.
     fn file(&self, path: &str) -> Result<()> {
         self.bytes_of(path, &self.source.read(path)?)
     }
 
+    /// Writes a file of these bytes, unless the copy has the same one.
     fn bytes_of(&self, path: &str, bytes: &[u8]) -> Result<()> {
         match self.target.read(path) {
             Ok(there) if there == bytes => {
@@ -253,7 +257,8 @@ impl Copying<'_> {
                 Ok(())
             }
             Ok(_) => {
-                // Commits, checkpoints and quarantined records never change; the rest does.
+                // Commits, checkpoints and quarantined records never change, so a difference is
+                // damage; other files do change.
                 let fixed = [paths::TABLE_LOG, paths::QUARANTINE]
                     .iter()
                     .any(|folder| path.starts_with(folder));

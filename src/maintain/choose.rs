@@ -1,19 +1,19 @@
-//! Which segments are merged next.
+//! Choosing the segments that are merged next. These are pure functions of the segments that exist.
 
 use super::cut::Most;
 use std::collections::BTreeMap;
 
-/// Segments of one size that are left alone.
+/// The number of segments of one size that are left alone.
 const LEFT_ALONE: usize = 4;
-/// Segments that are merged at a time at most.
+/// The most segments that are merged at a time.
 const MERGED_AT_A_TIME: usize = 64;
-/// Rows of the segments at most that are cut by tenant together.
+/// The most rows of segments that are cut by tenant together.
 const SETTLED_ROWS_MAX: u64 = 4_000_000;
 /// A date whose segments are all older than this is settled; a younger one only when there is
 /// nothing else to do.
 const SETTLED_AFTER_MS: i64 = 3_600_000;
 
-/// A segment, as far as the choice depends on it.
+/// What the choice needs to know about a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its id; ids ascend with time.
@@ -24,7 +24,7 @@ pub struct Candidate {
     pub rows: u32,
     /// Bytes of its records.
     pub bytes: u64,
-    /// The version of its decoders: segments of different ones do not mix.
+    /// The version of its decoders: segments of different versions are not merged.
     pub decoders: u32,
     /// How many tenants have rows in it.
     pub tenants: usize,
@@ -32,12 +32,12 @@ pub struct Candidate {
     pub written: i64,
 }
 
-/// What the choice to settle a date depends on besides its segments.
+/// What the choice to settle a date depends on, besides its segments.
 #[derive(Debug, Clone, Copy)]
 pub struct SettleOccasion<'a> {
-    /// Milliseconds since 1970.
+    /// The current time, in milliseconds since 1970.
     pub now: i64,
-    /// The date of that; later ones are still being filled.
+    /// The current date; it and later ones are still being filled.
     pub today: &'a str,
     /// Whether nothing has come in for a while.
     pub quiet: bool,
@@ -45,11 +45,11 @@ pub struct SettleOccasion<'a> {
     pub all: bool,
 }
 
-/// The next segments to make one of, oldest first; none when the store is as it should be.
+/// Returns the segments to merge next, oldest first; none when the store is as it should be.
 ///
-/// Segments of one date and about one size (a power of four) are merged when there are more than
-/// four of them, so an event is written again once for each step in size, not for each seal. `all`
-/// merges whatever can be. What is merged has at most `most`, since it is held in memory.
+/// Segments of one date and of similar size (a power of four) are merged when there are more than
+/// four of them, so an event is rewritten once for each step in size, not for each seal. `all`
+/// merges whatever can be merged. A merged segment stays within `most`, since it is held in memory.
 pub fn choose(segments: &[Candidate], most: Most, all: bool) -> Vec<String> {
     let mut groups: BTreeMap<(&str, u32, u32), Vec<&Candidate>> = BTreeMap::new();
     for segment in
@@ -58,22 +58,24 @@ pub fn choose(segments: &[Candidate], most: Most, all: bool) -> Vec<String> {
         let size = if all { 0 } else { segment.rows.max(1).ilog2() / 2 };
         groups.entry((&segment.date, segment.decoders, size)).or_default().push(segment);
     }
+    // Fewer than two would only be rewritten.
     let least = if all { 2 } else { LEFT_ALONE + 1 };
     let chosen = groups
         .into_values()
         .map(|group| fitting(group, most))
         .filter(|group| group.len() >= least)
+        // The longest group removes the most segments with one merge.
         .max_by_key(Vec::len);
     chosen.unwrap_or_default().into_iter().map(|segment| segment.id.clone()).collect()
 }
 
-/// The segments of a date to cut anew by tenant, once all of it is written: a question about a
-/// tenant then asks one of them, or a few, however many the date has. `runs_when_cut` says how many
-/// runs (a tenant in a segment) some of them would have then.
+/// Returns the segments of a date to cut again by tenant, once the date is complete: a question
+/// about a tenant then reads one of them, or a few, however many the date has. `runs_when_cut`
+/// returns how many runs (a tenant in a segment) a set of segments would have after the cut.
 ///
 /// A date is settled when its segments are an hour old, or when nothing else is to be done and what
-/// is new is a quarter of the largest: so an event is not written again for each late one. It must
-/// save a fifth of the runs.
+/// is new is at least a quarter of the largest segment: so an event is not rewritten for each late
+/// one. The cut must save a fifth of the runs.
 pub fn settle(
     segments: &[Candidate],
     occasion: SettleOccasion<'_>,
@@ -88,6 +90,7 @@ pub fn settle(
     for mut group in groups.into_values() {
         group.sort_by(|left, right| left.id.cmp(&right.id));
         let mut rows = 0;
+        // Oldest first, up to a bound: the cut holds only some of a date's rows at a time.
         group.retain(|segment| {
             rows += u64::from(segment.rows);
             rows <= SETTLED_ROWS_MAX
@@ -104,6 +107,7 @@ pub fn settle(
     best.1.into_iter().map(|segment| segment.id.clone()).collect()
 }
 
+/// Returns whether a date is to be settled now.
 fn is_due(group: &[&Candidate], occasion: SettleOccasion<'_>) -> bool {
     let aged = group.iter().all(|segment| segment.written + SETTLED_AFTER_MS <= occasion.now);
     let largest = group.iter().map(|segment| u64::from(segment.rows)).max().unwrap_or_default();
@@ -111,7 +115,8 @@ fn is_due(group: &[&Candidate], occasion: SettleOccasion<'_>) -> bool {
     occasion.all || aged || (occasion.quiet && (rows - largest) * 4 >= largest)
 }
 
-/// As many segments of a group as fit into one, smallest first, in the order of their ids.
+/// Returns as many segments of a group as fit into one: the smallest ones, in the order of their
+/// ids.
 fn fitting(mut group: Vec<&Candidate>, most: Most) -> Vec<&Candidate> {
     group.sort_by(|left, right| left.rows.cmp(&right.rows).then_with(|| left.id.cmp(&right.id)));
     let (mut rows, mut bytes) = (0, 0);

@@ -1,5 +1,5 @@
-//! Where segments are cut that are made of several others: by tenant, so that a tenant's events of
-//! a date lie in as few of them as can be, however many segments the date has.
+//! Cutting merged segments by tenant, so that a tenant's events of a date lie in as few of them as
+//! possible, however many segments the date has.
 
 use crate::error::{Error, Result};
 use crate::event::{EventKey, Timestamp};
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How large a merged segment may be, about: what is merged is held in memory, and records can be a
-/// MiB each.
+/// How large a merged segment may be, approximately: what is merged is held in memory, and records
+/// can be a MiB each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Most {
     /// Rows.
@@ -18,33 +18,33 @@ pub struct Most {
     pub bytes: u64,
 }
 
-/// What goes into one segment.
+/// The events that go into one merged segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentPiece {
-    /// The tenants: from the first to the last, both included.
+    /// The first and the last tenant, both included.
     tenants: (Box<str>, Box<str>),
-    /// Of a tenant that fills several segments: the place in its list from which on, and before
-    /// which, events belong here; each may be open. Places and not times, because any number of
-    /// events may have one time.
+    /// For a tenant that fills several segments: the keys in its list from which on, and before
+    /// which, events belong here; each may be open. The bounds are keys and not times, because any
+    /// number of events may have the same time.
     places: Option<(Option<EventKey>, Option<EventKey>)>,
 }
 
-/// What is known of a tenant over several segments.
+/// The totals of a tenant over several segments.
 struct TenantTotal {
     rows: u64,
-    /// Bytes of its records, if they are as long as others of their segments.
+    /// Bytes of its records, assuming the average record length of their segments.
     bytes: u64,
     oldest: i64,
     newest: i64,
-    /// No event of its segments has a higher number.
+    /// No event of its segments has a higher sequence number.
     last_seq: u64,
 }
 
-/// The pieces of these segments, of at most so many events and about so many bytes each. A tenant
-/// with more is cut into parts of equally many events.
+/// Divides these segments into pieces of at most `most.rows` events and about `most.bytes` bytes
+/// each. A tenant with more is cut into parts of equally many events.
 ///
 /// # Errors
-/// An index that cannot be read.
+/// If an index cannot be read.
 pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<SegmentPiece>> {
     let manifests: Vec<&Manifest> = segments.iter().map(|segment| segment.manifest()).collect();
     let before = |tenant: &str, key: EventKey| {
@@ -57,14 +57,15 @@ pub fn cut(segments: &[Arc<Segment>], most: Most) -> Result<Vec<SegmentPiece>> {
     pieces(&manifests, most, &before)
 }
 
-/// The same; `before` counts the events of a tenant that lie before a place in its list.
+/// Divides segments as [`cut`] does; `before` counts the events of a tenant that precede a key in
+/// its list.
 fn pieces(
     segments: &[&Manifest],
     most: Most,
     before: &dyn Fn(&str, EventKey) -> Result<u64>,
 ) -> Result<Vec<SegmentPiece>> {
     let mut pieces = Vec::new();
-    // The tenants of the piece that is being filled, its rows and their bytes.
+    // The first and last tenant of the piece that is being filled, its rows and their bytes.
     let mut open: Option<(Box<str>, Box<str>, u64, u64)> = None;
     let close = |open: &mut Option<(Box<str>, Box<str>, u64, u64)>,
                  pieces: &mut Vec<SegmentPiece>| {
@@ -75,6 +76,7 @@ fn pieces(
     };
     for (tenant, total) in totals(segments) {
         let parts = parts_of(&total, most);
+        // A tenant that fills several segments shares none of them with others.
         if parts > 1 {
             close(&mut open, &mut pieces);
             let mut from = None;
@@ -111,15 +113,16 @@ fn pieces(
     Ok(pieces)
 }
 
-/// The first place in a tenant's list before which so many of its events lie: the time first, then
-/// the number among equal times.
+/// Returns the first key in a tenant's list that at least `wanted` of its events precede. It is
+/// found by binary search: first for the time, then for the sequence number among equal times.
 fn place(
     total: &TenantTotal,
     wanted: u64,
     before: impl Fn(EventKey) -> Result<u64>,
 ) -> Result<EventKey> {
     let at = |time: i64, seq: u64| EventKey { time: Timestamp::from_millis(time), seq };
-    // Events of `oldest` lie before the next millisecond.
+    // The events of a millisecond are those before the next one, so the time is the first whose
+    // next millisecond has enough events before it.
     let (mut low, mut high) = (total.oldest, total.newest);
     while low < high {
         let middle = low + (high - low) / 2;
@@ -134,15 +137,17 @@ fn place(
     Ok(at(time, low))
 }
 
-/// How many runs (a tenant in a segment) there would be if these segments were cut anew.
+/// Returns how many runs (a tenant in a segment) there would be if these segments were cut again.
 pub fn runs_when_cut(segments: &[&Manifest], most: Most) -> usize {
     totals(segments).values().map(|total| parts_of(total, most) as usize).sum()
 }
 
+/// Returns into how many segments a tenant has to be cut.
 fn parts_of(total: &TenantTotal, most: Most) -> u64 {
     total.rows.div_ceil(u64::from(most.rows.max(1))).max(total.bytes.div_ceil(most.bytes.max(1)))
 }
 
+/// Sums up the rows and bytes of each tenant over these segments.
 fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, TenantTotal> {
     let mut totals: BTreeMap<&str, TenantTotal> = BTreeMap::new();
     for (segment, tenant) in segments
@@ -167,11 +172,11 @@ fn totals<'a>(segments: &[&'a Manifest]) -> BTreeMap<&'a str, TenantTotal> {
 }
 
 impl SegmentPiece {
-    /// The rows of a segment that belong here: they are one range, since rows are sorted by tenant
-    /// and time.
+    /// Returns the rows of a segment that belong to this piece: they are one range, since rows are
+    /// sorted by tenant and time.
     ///
     /// # Errors
-    /// An index that cannot be read.
+    /// If an index cannot be read.
     pub fn rows_of(&self, segment: &Arc<Segment>) -> Result<Range<u32>> {
         let tenants = &segment.manifest().tenants;
         let (first, last) = &self.tenants;
@@ -183,6 +188,7 @@ impl SegmentPiece {
         let mut rows = head.range().start..tail.range().end;
         if let Some((from, to)) = self.places {
             let whole = rows.clone();
+            // Rows are sorted newest first: the later key bounds the start.
             if let Some(to) = to {
                 rows.start = segment.seek(&whole, to, false)?;
             }

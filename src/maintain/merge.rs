@@ -1,5 +1,5 @@
-//! Several segments of one date as one: the same events, which is proved before anything is
-//! replaced.
+//! Merging several segments of one date into one that holds the same events, which is verified
+//! before anything is replaced.
 
 use super::cut::SegmentPiece;
 use crate::error::{Error, Result};
@@ -16,14 +16,14 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-/// Rows that are read and hashed at a time.
+/// The number of rows that are read and hashed at a time.
 const PART_ROWS: u32 = 16_384;
 
-/// Makes one segment of a piece of several; `None` if the piece has no events. They must be of one
-/// date and of the same decoders.
+/// Makes one segment from a piece of several segments; returns `None` if the piece has no events.
+/// The segments must have the same date and the same version of decoders.
 ///
 /// # Errors
-/// A segment that cannot be read.
+/// If a segment cannot be read.
 pub fn merge(
     id: &str,
     segments: &[Arc<Segment>],
@@ -54,8 +54,8 @@ pub fn merge(
     Ok(Some((files, fingerprint)))
 }
 
-/// What a set of events is known by, whatever their order: how many, and the sum of the hashes of
-/// all their values.
+/// Identifies a set of events, whatever their order: how many there are, and the sum of the hashes
+/// of all their values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     rows: u64,
@@ -63,7 +63,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of events.
+    /// Returns the fingerprint of events.
     ///
     /// # Errors
     /// None that input can cause.
@@ -74,19 +74,19 @@ impl Fingerprint {
         parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
     }
 
-    /// The fingerprint of the events of some batches, which have all columns.
+    /// Returns the fingerprint of the events of some batches, which must have all columns.
     ///
     /// # Errors
-    /// Batches that do not.
+    /// If a batch lacks a column.
     pub fn of_batches(batches: &[RecordBatch]) -> Result<Self> {
         let parts = batches.par_iter().map(|batch| Ok(Self::of_columns(&Columns::new(batch)?)));
         parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
     }
 
-    /// The fingerprint of what a segment's file holds.
+    /// Returns the fingerprint of the events in a segment's file.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// If the file cannot be read.
     pub fn of_segment(segment: &Segment) -> Result<Self> {
         let parts = parts_of(segment).map(|rows| Self::of_batches(&segment.read_batches(rows)?));
         parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
@@ -101,13 +101,13 @@ impl Fingerprint {
         Self { rows: self.rows + other.rows, sum: self.sum.wrapping_add(other.sum) }
     }
 
-    /// How many events.
+    /// Returns the number of events.
     pub fn rows(self) -> u64 {
         self.rows
     }
 }
 
-/// The rows of a segment in parts that are read at the same time.
+/// Divides the rows of a segment into ranges that are read in parallel.
 fn parts_of(segment: &Segment) -> impl IndexedParallelIterator<Item = Range<u32>> {
     let rows = segment.manifest().rows;
     (0..rows.div_ceil(PART_ROWS))
@@ -115,8 +115,8 @@ fn parts_of(segment: &Segment) -> impl IndexedParallelIterator<Item = Range<u32>
         .map(move |part| part * PART_ROWS..rows.min((part + 1) * PART_ROWS))
 }
 
-/// The hash of all values of a row, with two seeds that this process drew: what is compared was
-/// made by the same process.
+/// Returns the hash of all values of a row, with two seeds that were drawn by this process:
+/// fingerprints are only compared within one process.
 fn hash(columns: &Columns, row: usize) -> u128 {
     static SEEDS: LazyLock<[DefaultHashBuilder; 2]> = LazyLock::new(Default::default);
     let half = |seed: &DefaultHashBuilder| {

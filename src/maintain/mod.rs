@@ -1,9 +1,12 @@
-//! Looking after the store: small segments become large ones, and files that nothing needs go.
+//! The parts of maintenance that need no engine: which segments are merged, how, and what may go.
 //!
-//! [`choose`] and [`settle`] are pure functions of what segments there are, [`cut`] of their
-//! tenants. [`merge`] makes one segment of parts of several and tells by what its events are known,
-//! [`part`] what stays of one. [`Policy`] says what is kept for how long. The engine commits,
-//! shows, and removes. [`copy`] makes and adds to backups.
+//! [`choose`] and [`settle`] are pure functions of the segments that exist, and decide which are
+//! merged next; [`cut`] divides them by tenant. [`merge`] writes one segment from parts of several,
+//! with a [`Fingerprint`] that proves that no event was lost or changed; [`part`] separates what
+//! stays of a segment from what is deleted. [`Policy`] says what is kept, and for how long.
+//! [`orphans()`] finds files that no version of the table needs, and [`put_away`] removes them or
+//! moves them aside. [`copy`] makes backups, and adds to them. Committing and showing the results
+//! is left to the engine.
 
 mod backup;
 mod choose;

@@ -1,15 +1,16 @@
-//! Files that no version of the table needs: what was merged into something else or deleted, and
-//! what an interrupted write left.
+//! Files that no version of the table needs: those that were merged into others or deleted, and the
+//! remains of interrupted writes.
 //!
-//! What the table's log names as taken out is removed. What it never named may be what a log that
-//! lost something does not know any more: it is moved aside, and kept there for a month.
+//! Files of segments that the table's log records as removed are deleted. A file that the log never
+//! named may belong to a segment that the log has lost: it is moved aside, and kept there for a
+//! month.
 
 use crate::error::Result;
 use crate::event::{DAY_MS, Timestamp};
 use crate::storage::{Store, paths};
 use std::collections::HashSet;
 
-/// Days that a file stays aside.
+/// Days that a file is kept aside.
 const ASIDE_DAYS: i64 = 30;
 
 /// A file that no version needs.
@@ -18,24 +19,24 @@ pub struct Orphan {
     /// The segment that it is named after.
     segment: String,
     path: String,
-    /// Whether it is what a process left that was killed while it wrote the file.
+    /// Whether a process was killed while it wrote the file.
     unfinished: bool,
 }
 
 impl Orphan {
-    /// The segment that it is named after.
+    /// Returns the segment that it is named after.
     pub fn segment(&self) -> &str {
         &self.segment
     }
 
-    /// Whether it was never finished, whatever became of the segment.
+    /// Returns whether it was never finished, whatever happened to the segment.
     pub fn is_unfinished(&self) -> bool {
         self.unfinished
     }
 }
 
-/// The files of segments that are not `needed` and were not changed since `before`. Other readers
-/// of the table may still read a version that was current until then.
+/// Returns the files of segments that are not `needed` and were not changed since `before`: until
+/// then, other readers of the table may still read a version that has them.
 ///
 /// # Errors
 /// A disk that fails.
@@ -49,6 +50,7 @@ pub fn orphans(store: &Store, needed: &HashSet<String>, before: Timestamp) -> Re
     Ok(found)
 }
 
+/// Adds the orphans of one folder to `found`.
 fn find(
     store: &Store,
     folder: &str,
@@ -58,7 +60,7 @@ fn find(
     found: &mut Vec<Orphan>,
 ) -> Result<()> {
     for name in store.all_names(folder)? {
-        // What a killed process was writing has the name it was to get, a # and a number.
+        // A file that a killed process was writing has its final name, a # and a number.
         let (whole, unfinished) =
             name.split_once('#').map_or((name.as_str(), false), |(whole, _)| (whole, true));
         let Some(id) = whole.strip_suffix(ending) else { continue };
@@ -72,8 +74,8 @@ fn find(
     Ok(())
 }
 
-/// Removes the orphans of segments that the table's log says were taken out, and moves the others
-/// aside. Returns how many.
+/// Removes the orphans of segments that the table's log records as removed, and moves the others
+/// aside. Returns how many files there were.
 ///
 /// # Errors
 /// A disk that fails.
@@ -93,13 +95,13 @@ pub fn put_away(
         store.rename(&orphan.path, &aside)?;
         tracing::info!(
             file = %store.path(&aside).display(),
-            "a file that no version of the table names was moved aside; it is kept for {ASIDE_DAYS} days"
+            "a file that no version of the table names was moved aside; it will be kept for {ASIDE_DAYS} days"
         );
     }
     Ok(orphans.len())
 }
 
-/// Removes what was moved aside a month ago. Returns how many files.
+/// Removes what was moved aside a month ago. Returns the number of files.
 ///
 /// # Errors
 /// A disk that fails.

@@ -1,9 +1,9 @@
-//! How long events are kept, and what is kept whatever their age.
+//! The policy: how long events are kept, and what is kept whatever its age.
 //!
 //! A policy says for how many days after it happened an event of a tenant is kept; without one it
-//! is kept for ever. The floor is the least that may be said, and only ever rises. A legal hold is
-//! a filter: what matches it is not deleted, neither by age nor by anyone, until the hold is
-//! lifted. Every change makes a new version of the whole policy.
+//! is kept for ever. The floor is the lowest number of days allowed, and it only ever rises. A
+//! legal hold is a filter: events that match it are not deleted, neither by age nor by anyone,
+//! until the hold is lifted. Every change makes a new version of the whole policy.
 
 use crate::access::{SYSTEM_TENANT, check_tenant};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -11,18 +11,18 @@ use crate::event::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The floor of a new store, days: six months, which is what China's Cybersecurity Law (article 21)
-/// asks for logs.
+/// The floor of a new store, in days: six months, which China's Cybersecurity Law (article 21)
+/// requires for logs.
 pub const FLOOR_DAYS: u32 = 180;
-/// The most days that can be asked for: a hundred years.
+/// The most days that can be set: a hundred years.
 const DAYS_MAX: u32 = 36_525;
-/// Legal holds at most.
+/// The most legal holds.
 const HOLDS_MAX: usize = 1_000;
 
 /// What is kept, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Which change made it, from 1; 0 before the first.
+    /// The number of the change that made it, from 1; 0 before the first.
     pub version: u64,
     /// The fewest days that any retention may have.
     pub floor_days: u32,
@@ -37,13 +37,13 @@ pub struct Policy {
 /// A legal hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// The tenants it is about; `*` is all.
+    /// The tenants it covers; `*` is all.
     pub tenants: Vec<String>,
-    /// The filter, in the parameters of a URL; everything if empty.
+    /// The filter, as parameters of a URL; everything if empty.
     pub filter: Vec<(String, String)>,
-    /// Why.
+    /// Why it was placed.
     pub reason: String,
-    /// Since when.
+    /// When it was placed.
     pub placed: String,
 }
 
@@ -60,7 +60,7 @@ impl Default for Policy {
 }
 
 impl Hold {
-    /// Whether it is about events of a tenant.
+    /// Returns whether it covers events of a tenant.
     pub fn covers(&self, tenant: &str) -> bool {
         self.tenants.iter().any(|name| name == "*" || name == tenant)
     }
@@ -70,19 +70,19 @@ impl Policy {
     /// Reads what [`Policy::encode`] wrote.
     ///
     /// # Errors
-    /// Anything else: a policy that cannot be read must not be taken for none.
+    /// If it is anything else: a policy that cannot be read must not be taken for an empty one.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes)
-            .context(ErrorKind::Corrupt, || "the policy of retention cannot be read".to_owned())
+            .context(ErrorKind::Corrupt, || "the retention policy cannot be read".to_owned())
     }
 
-    /// The policy as JSON.
+    /// Returns the policy as JSON.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("texts and numbers are valid JSON")
     }
 
-    /// For how many days events of a tenant are kept; `None` is for ever. What we record of
-    /// ourselves is.
+    /// Returns for how many days events of a tenant are kept; `None` is for ever. What the store
+    /// records about itself is kept for ever.
     pub fn days_of(&self, tenant: &str) -> Option<u32> {
         if tenant == SYSTEM_TENANT {
             return None;
@@ -90,13 +90,13 @@ impl Policy {
         self.tenants.get(tenant).copied().unwrap_or(self.default_days)
     }
 
-    /// The first date whose events of this tenant are kept at `now`; `None` if all are.
+    /// Returns the first date whose events of this tenant are kept at `now`; `None` if all are.
     pub fn kept_from(&self, tenant: &str, now: Timestamp) -> Option<String> {
         let days = self.days_of(tenant)?;
         Some(Timestamp::from_millis(now.millis().saturating_sub(i64::from(days) * DAY_MS)).date())
     }
 
-    /// Whether events of this tenant and date are past their time.
+    /// Returns whether events of this tenant and date have expired.
     pub fn is_expired(&self, tenant: &str, date: &str, now: Timestamp) -> bool {
         self.kept_from(tenant, now).is_some_and(|from| date < from.as_str())
     }
@@ -104,7 +104,7 @@ impl Policy {
     /// Sets the days of a tenant, or the default.
     ///
     /// # Errors
-    /// Fewer days than the floor, or too many.
+    /// If there are fewer days than the floor, or too many.
     pub fn set_days(&mut self, tenant: Option<&str>, days: Option<u32>) -> Result<()> {
         if let Some(days) = days {
             self.check_days(days)?;
@@ -138,7 +138,7 @@ impl Policy {
     /// Raises the floor.
     ///
     /// # Errors
-    /// A lower one, or one above what a tenant or the default has.
+    /// If the new floor is lower, or above the days of a tenant or the default.
     pub fn raise_floor(&mut self, days: u32) -> Result<()> {
         if !(self.floor_days..=DAYS_MAX).contains(&days) {
             let what = format!("is {} to {DAYS_MAX}: the floor only rises", self.floor_days);
@@ -164,8 +164,8 @@ impl Policy {
     /// Places a hold under a new name. The same hold again changes nothing.
     ///
     /// # Errors
-    /// A name that is taken or is none, no tenant, no reason, too many holds. That the filter is
-    /// one is the caller's to check.
+    /// If the name is taken or invalid, there is no tenant or no reason, or there are too many
+    /// holds. The caller must check that the filter is valid.
     pub fn place(&mut self, name: &str, hold: Hold) -> Result<()> {
         let plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
         if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
@@ -180,14 +180,14 @@ impl Policy {
             return Err(Error::parameter(
                 "name",
                 format!(
-                    "there is another hold {name} already: holds are not changed, place one more"
+                    "a different hold named {name} already exists: holds cannot be changed, place another one"
                 ),
             ));
         }
         if self.holds.len() >= HOLDS_MAX {
             return Err(Error::parameter(
                 "name",
-                format!("there are {HOLDS_MAX} holds: lift one first"),
+                format!("there are already {HOLDS_MAX} holds: lift one first"),
             ));
         }
         if hold.tenants.is_empty() {
@@ -207,12 +207,12 @@ impl Policy {
     /// Lifts a hold.
     ///
     /// # Errors
-    /// No such hold, or no reason.
+    /// If there is no such hold, or no reason is given.
     pub fn lift(&mut self, name: &str, reason: &str) -> Result<Hold> {
         check_reason(reason)?;
         self.holds
             .remove(name)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no hold of this name"))
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no hold with this name"))
     }
 }
 

@@ -1,6 +1,6 @@
-//! What stays of a segment when events of some tenants are deleted: its columns are filtered a few
-//! thousand rows at a time, as a merge reads them. Only rows that a hold may be about are made into
-//! events, one by one.
+//! What is left of a segment when events of some tenants are deleted. Its columns are filtered a
+//! few thousand rows at a time, as a merge reads them; only rows that a hold may cover are turned
+//! into events, one by one.
 
 use super::merge::Fingerprint;
 use crate::error::{Context, ErrorKind, Result};
@@ -11,26 +11,26 @@ use arrow::compute::filter_record_batch;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-/// Rows that are read at a time.
+/// The number of rows that are read at a time.
 const PART_ROWS: u32 = 16_384;
 
-/// What becomes of the rows of a segment.
+/// The rows of a segment, separated into those that stay and those that are deleted.
 #[derive(Debug, Default)]
 pub struct Parted {
     /// The rows that stay, with all columns; empty if they were only to be counted.
     pub left: Vec<RecordBatch>,
     /// Rows that are deleted, by tenant.
     pub deleted: BTreeMap<String, u64>,
-    /// Rows of the tenants in question that are held.
+    /// Rows of expired tenants that are held.
     pub held: u64,
 }
 
-/// Tells the rows of a segment that are deleted (those of `expired` tenants that are not `held`)
-/// from those that stay, which are handed over if they are to be `kept`. `may_hold` says of which
-/// tenants any can be held.
+/// Separates the rows of a segment that are deleted (those of `expired` tenants that are not
+/// `held`) from those that stay. The latter are returned only if `kept` is set. `may_hold` returns
+/// whether any event of a tenant can be held.
 ///
 /// # Errors
-/// A file that is missing or damaged.
+/// If a file is missing or damaged.
 pub fn part(
     segment: &Segment,
     expired: &HashSet<&str>,
@@ -42,6 +42,7 @@ pub fn part(
     for tenant in &segment.manifest().tenants {
         let name = tenant.tenant.as_ref();
         let (is_expired, may_hold) = (expired.contains(name), may_hold(name));
+        // No hold can cover this tenant: its rows are deleted without reading them.
         if is_expired && !may_hold {
             *parted.deleted.entry(name.to_owned()).or_default() += u64::from(tenant.rows);
         } else if is_expired || kept {
@@ -59,7 +60,7 @@ pub fn part(
 }
 
 impl Parted {
-    /// The rows of a batch of one tenant that are held; the others are counted as deleted.
+    /// Returns the rows of a batch of one tenant that are held; the others are counted as deleted.
     fn judge(
         &mut self,
         tenant: &str,
@@ -79,7 +80,7 @@ impl Parted {
     }
 }
 
-/// A segment of the rows that stay of one, and what its events are known by.
+/// Writes a segment of the rows that stay, and returns it with the fingerprint of its events.
 ///
 /// # Errors
 /// None that input can cause.
@@ -90,7 +91,8 @@ pub fn write_left(
     left: &[RecordBatch],
 ) -> Result<(SegmentFiles, Fingerprint)> {
     let fingerprint = Fingerprint::of_batches(left)?;
-    // Filtered dictionaries name values that no row has any more: sorting numbers them anew.
+    // Filtered dictionaries still name values that no row has any more: sorting numbers the values
+    // again.
     let bytes: usize = left
         .iter()
         .map(|batch| batch.column(Field::Original as usize).get_array_memory_size())
@@ -99,6 +101,7 @@ pub fn write_left(
     Ok((write_batches(id, date, form, &sorted)?, fingerprint))
 }
 
+/// Divides rows into ranges that are read one at a time.
 fn parts_of(rows: &Range<u32>) -> impl Iterator<Item = Range<u32>> {
     let (start, end) = (rows.start, rows.end);
     (0..(end - start).div_ceil(PART_ROWS))

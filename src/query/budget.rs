@@ -1,9 +1,10 @@
-//! What a question may take: time, work, and memory for its groups; and the word to stop when
-//! nobody waits for it any more.
+//! What a question may consume (time, work, and memory for its groups), and how it is stopped when
+//! nobody waits for its answer any more.
 //!
-//! Every loop over rows says what it does, in units of about a nanosecond, and asks now and then
-//! whether it may go on. So a question ends soon after its deadline or its client, and one that
-//! turns out to be heavy is known by its work, whatever its filter looked like.
+//! Every loop over rows reports its work, in units of about a nanosecond, and checks from time to
+//! time whether it may go on. So a question ends soon after its deadline or after its client is
+//! gone, and a question that turns out to be heavy is recognized by its work, whatever its filter
+//! looked like.
 
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -11,57 +12,57 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Work that a question may do before it counts as heavy.
+/// The work that a question may do before it counts as heavy.
 const LIGHT_WORK: u64 = 10_000_000;
-/// Memory that the groups of one count may take, in bytes.
+/// The memory that the groups of one count may take, in bytes.
 const GROUP_BYTES: u64 = 128 << 20;
-/// What it costs to look at a run: its index is asked, whatever comes of it.
+/// The cost of visiting a run: its index is asked even if nothing comes of it.
 pub(super) const RUN_WORK: u64 = 2_000;
-/// What it costs to read one field of a row from its column.
+/// The cost of reading one field of a row from its column.
 pub(super) const VALUE_WORK: u64 = 20;
-/// What it costs to decode a record, beside its bytes.
+/// The cost of decoding a record, in addition to its bytes.
 pub(super) const EVENT_WORK: u64 = 2_000;
-/// A loop asks whether it may go on after so much work.
+/// A loop checks whether it may go on after this much work.
 const PACE_WORK: u64 = 1 << 16;
 
-/// The bounds of a question.
+/// The limits of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long it may take.
+    /// The time it may take.
     pub time: Option<Duration>,
-    /// How much work it may do, in units of about a nanosecond.
+    /// The work it may do, in units of about a nanosecond.
     pub work: u64,
-    /// Memory that its groups may take, in bytes.
+    /// The memory that its groups may take, in bytes.
     pub group_bytes: u64,
-    /// Whether it runs among the heavy ones.
+    /// Whether it runs among the heavy questions.
     pub heavy: bool,
 }
 
 impl Default for Limits {
-    /// All the time and work it takes.
+    /// Returns limits without bounds on time and work.
     fn default() -> Self {
         Self { time: None, work: u64::MAX, group_bytes: GROUP_BYTES, heavy: false }
     }
 }
 
 impl Limits {
-    /// The bounds of a question that is light as far as anyone knows.
+    /// Returns the limits of a question that is assumed to be light.
     pub fn light(time: Duration) -> Self {
         Self { time: Some(time), work: LIGHT_WORK, ..Self::default() }
     }
 
-    /// The bounds of a heavy question.
+    /// Returns the limits of a heavy question.
     pub fn heavy(time: Option<Duration>) -> Self {
         Self { time, heavy: true, ..Self::default() }
     }
 }
 
-/// What one question may still take. Clones share it.
+/// What a question may still consume. Clones share the same budget.
 #[derive(Debug, Clone, Default)]
 pub struct QueryBudget(Option<Arc<BudgetState>>);
 
-/// Makes a light question a heavy one, if there is room among those now: what it gives is held as
-/// long as the question runs.
+/// Turns a light question into a heavy one if there is a free slot among those: the returned value
+/// is held as long as the question runs.
 type Upgrade = Box<dyn FnOnce() -> Option<Box<dyn Send>> + Send>;
 
 struct BudgetState {
@@ -83,17 +84,17 @@ impl fmt::Debug for BudgetState {
     }
 }
 
-/// The budget of who asks without bounds.
+/// The budget of callers without limits.
 pub(super) static UNBOUNDED: QueryBudget = QueryBudget(None);
 
 impl QueryBudget {
-    /// A budget of these limits; its time begins now.
+    /// Creates a budget with these limits; its time starts now.
     pub fn new(limits: Limits) -> Self {
         Self::with_upgrade(limits, None)
     }
 
-    /// The same for a question that goes on as a heavy one where its limit of work ends, if
-    /// `upgrade` gives it a place among those.
+    /// Creates a budget of a question that continues as a heavy one when it reaches its limit of
+    /// work, provided that `upgrade` gives it a slot.
     pub fn upgrading(
         limits: Limits,
         upgrade: impl FnOnce() -> Option<Box<dyn Send>> + Send + 'static,
@@ -113,39 +114,39 @@ impl QueryBudget {
         })))
     }
 
-    /// Stops the question: its answer is of no use any more.
+    /// Stops the question because its answer is no longer of use.
     pub fn stop(&self) {
         if let Some(state) = &self.0 {
             state.stopped.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether the question was stopped.
+    /// Returns whether the question was stopped.
     pub fn is_stopped(&self) -> bool {
         self.0.as_ref().is_some_and(|state| state.stopped.load(Ordering::Relaxed))
     }
 
-    /// Something that stops the question when it is dropped.
+    /// Returns a guard that stops the question when it is dropped.
     pub fn stop_on_drop(&self) -> StopOnDrop {
         StopOnDrop(self.clone())
     }
 
-    /// The work that was done so far.
+    /// Returns the work done so far.
     pub fn spent(&self) -> u64 {
         self.0.as_ref().map_or(0, |state| state.spent.load(Ordering::Relaxed))
     }
 
-    /// Whether the question has come to the end of its work, and is none of the heavy ones.
+    /// Returns whether the question has used up its work and is not a heavy one.
     pub fn is_exhausted(&self) -> bool {
         self.0.as_ref().is_some_and(|state| state.is_exhausted())
     }
 
-    /// Whether it runs among the heavy ones.
+    /// Returns whether it runs among the heavy questions.
     pub(super) fn is_heavy(&self) -> bool {
         self.0.as_ref().is_some_and(|state| state.heavy.load(Ordering::Relaxed))
     }
 
-    /// Whether a question that is exhausted may go on as a heavy one.
+    /// Tries to turn an exhausted question into a heavy one; returns whether it may go on.
     pub(super) fn upgrade(&self) -> bool {
         let Some(state) = self.0.as_ref().filter(|state| state.is_exhausted()) else {
             return false;
@@ -157,17 +158,17 @@ impl QueryBudget {
         true
     }
 
-    /// Counts work of a test.
+    /// Counts the work of a test.
     #[cfg(test)]
     pub(crate) fn work_for_tests(&self, work: u64) -> Result<()> {
         let done = self.spend(work);
         if done.is_err() && self.upgrade() { Ok(()) } else { done }
     }
 
-    /// Whether the question may go on.
+    /// Checks whether the question may go on.
     ///
     /// # Errors
-    /// It was stopped, its time is over, or its work is.
+    /// The question was stopped, or its time or its work is used up.
     pub(super) fn check(&self) -> Result<()> {
         self.0.as_ref().map_or(Ok(()), |state| state.check())
     }
@@ -175,17 +176,17 @@ impl QueryBudget {
     /// Counts work that is done or about to be done.
     ///
     /// # Errors
-    /// As [`Budget::check`].
+    /// As [`QueryBudget::check`].
     pub(super) fn spend(&self, work: u64) -> Result<()> {
         let Some(state) = &self.0 else { return Ok(()) };
         state.spent.fetch_add(work, Ordering::Relaxed);
         state.check()
     }
 
-    /// Gives up at once where so much work lies ahead that it would only be given up later.
+    /// Fails at once if the work that lies ahead would exceed the limit anyway.
     ///
     /// # Errors
-    /// As [`Budget::check`].
+    /// As [`QueryBudget::check`].
     pub(super) fn foresee(&self, work: u64) -> Result<()> {
         match &self.0 {
             Some(state) if !self.is_heavy() && work > state.limits.work => self.spend(work),
@@ -193,12 +194,12 @@ impl QueryBudget {
         }
     }
 
-    /// For one loop: counts its work, and asks now and then.
+    /// Creates a meter for one loop, which counts its work and checks from time to time.
     pub(super) fn pace(&self) -> WorkMeter<'_> {
         WorkMeter { budget: self, done: 0 }
     }
 
-    /// Room for groups by something.
+    /// Creates the account of memory for the groups of one count.
     pub(super) fn room(&self) -> GroupMemory {
         let most = self.0.as_ref().map_or(GROUP_BYTES, |state| state.limits.group_bytes);
         GroupMemory { most, left: most }
@@ -228,7 +229,7 @@ impl BudgetState {
         if self.is_exhausted() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                "the question is more work than a light one may be",
+                "the question needs more work than a light one may do",
             ));
         }
         Ok(())
@@ -245,7 +246,8 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// The work of one loop. Asking costs more than many a row, so it is done once in a while.
+/// Counts the work of one loop. A check costs more than many a row, so it is done only once in a
+/// while.
 #[derive(Debug)]
 pub(super) struct WorkMeter<'b> {
     budget: &'b QueryBudget,
@@ -253,10 +255,10 @@ pub(super) struct WorkMeter<'b> {
 }
 
 impl WorkMeter<'_> {
-    /// Counts work; asks if it is time to.
+    /// Counts work, and checks the budget if it is time to.
     ///
     /// # Errors
-    /// As [`Budget::check`].
+    /// As [`QueryBudget::check`].
     #[inline]
     pub(super) fn step(&mut self, work: u64) -> Result<()> {
         self.done += work;
@@ -267,7 +269,7 @@ impl WorkMeter<'_> {
         }
     }
 
-    /// The budget.
+    /// Returns the budget.
     pub(super) fn budget(&self) -> &QueryBudget {
         self.budget
     }
@@ -281,7 +283,7 @@ impl Drop for WorkMeter<'_> {
     }
 }
 
-/// Memory for the groups of one count.
+/// The memory for the groups of one count.
 #[derive(Debug)]
 pub(super) struct GroupMemory {
     most: u64,
@@ -289,10 +291,10 @@ pub(super) struct GroupMemory {
 }
 
 impl GroupMemory {
-    /// Takes room for a group.
+    /// Reserves memory for a group.
     ///
     /// # Errors
-    /// There is no more; the message says what to do.
+    /// The memory is used up; the message says what to do.
     pub(super) fn take(&mut self, by: impl fmt::Display, bytes: usize) -> Result<()> {
         match self.left.checked_sub(bytes as u64) {
             Some(left) => {

@@ -4,41 +4,42 @@ use super::Filter;
 use super::filter::Clause;
 use super::rows::plan::AnswerPath;
 
-/// How one run answered.
+/// How one run was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedRun {
     /// The segment.
     pub segment: String,
     /// The tenant.
     pub tenant: String,
-    /// Rows of the tenant in the period.
+    /// The number of rows of the tenant in the period.
     pub rows: u32,
-    /// How it was answered.
+    /// The path that answered it.
     pub path: AnswerPath,
-    /// Why so.
+    /// Why this path was chosen.
     pub why: String,
-    /// Rows whose columns or record were read to verify a clause.
+    /// The number of rows whose columns or record were read to verify a clause.
     pub examined: u64,
-    /// Bytes read from the data file to do so. Indexes are mapped memory and not counted.
+    /// The number of bytes read from the data file for that. Indexes are mapped memory and not
+    /// counted.
     pub bytes: u64,
-    /// Rows that matched (of a list: that were gathered).
+    /// The number of rows that matched (for a list: that were gathered).
     pub matched: u64,
-    /// How long it took, in microseconds.
+    /// The time it took, in microseconds.
     pub micros: u64,
 }
 
 /// How a question was answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explain {
-    /// Segments of the table.
+    /// The number of segments in the table.
     pub segments: usize,
-    /// Segments that no row of could be in the answer, by their manifest alone.
+    /// The number of segments that could be excluded by their manifest alone.
     pub untouched: usize,
-    /// One step for each run that was looked at.
+    /// One step for each run that was visited.
     pub steps: Vec<ExplainedRun>,
 }
 
-/// The conditions of a filter as one text, for explanations.
+/// Formats the conditions of a filter as one text, for explanations.
 pub fn describe(filter: &Filter) -> String {
     if filter.clauses.is_empty() {
         "everything".to_owned()

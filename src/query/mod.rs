@@ -1,11 +1,51 @@
 //! Questions and their answers.
 //!
-//! Every question is a scope, a filter and a shape (list, count, facets, histogram). The scope and
-//! the filter's period cut the table down to runs: the rows of one tenant in one segment. Each run
-//! answers with the numbers of its rows that match, by lookup or by scan, whichever [`plan`]
-//! chooses; shapes are made of those rows.
+//! # What flows where
 //!
-//! **Invariant:** lookup, scan and [`Filter::matches`] agree on every event.
+//! A question consists of a scope (which tenants), a [`Filter`] (clauses that must all hold, and a
+//! period) and the kind of answer: a count, a list, a stream, facets, a histogram, stats or
+//! combinations. It is answered from one [`Snapshot`] (the segments of one version of the table,
+//! and the events that are buffered and not in a segment yet), so that nothing that arrives or is
+//! merged meanwhile can change the answer halfway.
+//!
+//! ```text
+//! scope + filter ─► runs ─┬─► summary ─────────────────────────────────────► counts, sums ─┐
+//!                         └─► prune │ lookup │ scan │ buffer ─► row numbers ─► answers ────┴─► sum
+//! ```
+//!
+//! 1. The [`SnapshotReader`] splits the question into **runs**: the rows of one tenant in one
+//!    segment, or in one part of the buffer. The manifests alone exclude the runs that have no
+//!    event in the period. Rows of a tenant descend in time, so the period is a range of its rows,
+//!    and its ends are found by binary search.
+//! 2. If the period covers all rows of a run, counts and sums may come from the **summary** of the
+//!    segment (`answers/from_summary.rs`) and no row is read. The ragged ends of a period are
+//!    counted row by row, so totals are exact.
+//! 3. Otherwise a run answers with the ascending numbers of its rows that match. `rows/plan.rs`
+//!    chooses the path from a few numbers that the index knows: **pruned** if the value of some
+//!    condition does not occur, **lookup** (`rows/lookup`) if posting lists, codes and tables of
+//!    ids leave few rows to verify, **scan** (`rows/scan.rs`) over the columns if they do not.
+//!    Events in the buffer are tested one by one.
+//! 4. `answers` turns row numbers into the answer: it reads records for lists and streams, and
+//!    counts codes for facets, histograms and sums. Results of runs are added up as they come.
+//!
+//! # Terms
+//!
+//! * **Code**: the ordinal of a row's value in the dictionary of its segment, for fields with few
+//!   values. `dictionary` gives every value a number that is the same in all segments, so that
+//!   counts are added up as numbers and only values that are shown become text.
+//! * **Candidate**: a row that the index cannot exclude. It is verified against its columns or its
+//!   record, unless the index is certain. A clause that needs this is called **residual**.
+//! * **Rank**: the position of an event in the order of a list, by time and sequence number. Pages
+//!   begin after an event, not at an offset, and so stay correct while events arrive.
+//! * **Light** and **heavy**: a [`QueryBudget`] measures the work of every question; one that
+//!   exceeds the light limit moves to separate threads with a lower priority, or ends.
+//!
+//! # Invariants
+//!
+//! * Lookup, scan, summary and [`Filter::matches`] agree on every event: how a question is
+//!   answered never changes the answer.
+//! * An answer is never silently short: a segment that cannot be read is an error. A damaged index
+//!   is not one, because the Parquet file is scanned instead.
 
 mod answers;
 mod budget;

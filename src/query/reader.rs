@@ -1,5 +1,5 @@
-//! The reader: cuts a question down to runs, answers each by lookup, by scan or from its summary, and adds up what they
-//! give.
+//! The reader: splits a question into runs, answers each by lookup, by scan or from its summary,
+//! and combines the results.
 
 use super::answers::from_summary::Summarized;
 use super::budget::{RUN_WORK, UNBOUNDED, WorkMeter};
@@ -21,12 +21,12 @@ use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-/// What it took to verify candidates, and whether more may be.
+/// The work of verifying candidates, and the meter that limits it.
 #[derive(Debug)]
 pub(crate) struct VerifyWork<'b> {
-    /// Rows whose columns or records were looked at.
+    /// The number of rows whose columns or records were read.
     pub(crate) examined: u64,
-    /// Bytes read from data files.
+    /// The number of bytes read from data files.
     pub(crate) bytes: u64,
     pub(super) pace: WorkMeter<'b>,
 }
@@ -37,7 +37,8 @@ impl<'b> VerifyWork<'b> {
     }
 }
 
-/// Runs that one thread does in a row at least, where there are many: most cost a few microseconds.
+/// Minimum number of runs that one thread handles in a row when there are many: most take a few
+/// microseconds.
 const RUNS_TOGETHER: usize = 16;
 
 /// Answers questions about one snapshot.
@@ -58,7 +59,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> SnapshotReader<'a> {
-    /// A reader of a snapshot. `forced` makes every run answer by that path, for tests and
+    /// Creates a reader of a snapshot. `forced` makes every run answer by that path, for tests and
     /// comparisons.
     pub fn new(
         snapshot: &'a Snapshot,
@@ -69,16 +70,16 @@ impl<'a> SnapshotReader<'a> {
         Self { snapshot, scanner, threads, forced, budget: &UNBOUNDED }
     }
 
-    /// The same reader within a budget.
+    /// Returns the same reader with a budget.
     #[must_use]
     pub fn within(self, budget: &'a QueryBudget) -> Self {
         Self { budget, ..self }
     }
 
-    /// How many events match.
+    /// Counts the events that match.
     ///
     /// # Errors
-    /// A segment that cannot be read: a count is never short.
+    /// A segment that cannot be read: a count is never silently short.
     pub fn count(&self, scope: &Scope, filter: &Filter) -> Result<(u64, Explain)> {
         let count = |_: &Run<'a>, rows: Rows| Ok(rows.len() as u64);
         let mut total = 0;
@@ -96,11 +97,10 @@ impl<'a> SnapshotReader<'a> {
         Ok((total, explain))
     }
 
-    /// Gives up at once on a filter for which more records must be read than a light question may,
-    /// instead of after having read some.
+    /// Fails at once if a filter requires reading more records than a light question may, instead
+    /// of after having read some.
     ///
-    /// # Errors
-    /// The budget is that of a light question, and too small.
+    /// The budget is that of a light question and too small.
     pub fn foresee(&self, scope: &Scope, filter: &Filter) -> Result<()> {
         if !filter.reads_all_records() {
             return self.budget.check();
@@ -114,7 +114,7 @@ impl<'a> SnapshotReader<'a> {
         self.budget.foresee(filter::cost_of(&filter.clauses).of_all(rows, bytes))
     }
 
-    /// The runs that may have events in the scope and period, by their manifests.
+    /// Returns the runs that may have events in the scope and period, according to their manifests.
     pub(super) fn runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
         let mut runs = Vec::new();
         for source in self.snapshot.sources() {
@@ -135,8 +135,8 @@ impl<'a> SnapshotReader<'a> {
         runs
     }
 
-    /// The same runs for questions that do not care about the order of rows: when all tenants are
-    /// asked about and the period covers all of a segment, the segment is one run.
+    /// Returns the same runs for questions that do not depend on the order of rows: when all
+    /// tenants are asked about and the period covers all of a segment, the segment is a single run.
     pub(super) fn wide_runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
         let runs = self.runs(scope, filter);
         if scope.named().is_some() {
@@ -171,8 +171,8 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// Does a part of a question, on all cores where it is `spread`. A light one that comes to the
-    /// end of what it may do begins the part again among the heavy ones, if it may.
+    /// Does a part of a question, on all cores if `spread` is set. If a light question reaches its
+    /// limit of work, the part is started again among the heavy ones, if there is a slot.
     pub(super) fn part<T: Send>(
         &self,
         spread: bool,
@@ -180,14 +180,15 @@ impl<'a> SnapshotReader<'a> {
     ) -> Result<T> {
         let heavy = self.budget.is_heavy();
         let done = if spread || heavy { self.threads.of(heavy).install(&work) } else { work() };
-        // Or another part of it was, meanwhile.
+        // Another part of the same question may have been upgraded in the meantime.
         if done.is_err() && (self.budget.upgrade() || (!heavy && self.budget.is_heavy())) {
             return self.threads.of(true).install(&work);
         }
         done
     }
 
-    /// Finds the rows of every run, makes something of them on all cores, and adds that up.
+    /// Finds the rows of every run, passes them to `make` on all cores, and combines the results
+    /// with `add`.
     pub(super) fn each_run<T: Send>(
         &self,
         runs: &[Run<'a>],
@@ -198,7 +199,7 @@ impl<'a> SnapshotReader<'a> {
         self.each_run_or(runs, filter, |_| Ok(None), make, add)
     }
 
-    /// The same, but for runs whose summary tells: those are not looked into.
+    /// Does the same, but runs whose summary has the answer are not read.
     pub(super) fn each_run_or<T: Send>(
         &self,
         runs: &[Run<'a>],
@@ -225,8 +226,8 @@ impl<'a> SnapshotReader<'a> {
             Ok((make(run, rows)?, step))
         };
         let answer = |run: &Run<'a>| run.source.again(|| answer_once(run));
-        // Added up as it comes, so that what each run has is not held until the last is done; and
-        // done once, should the part be done again.
+        // Results are added as they come, so that they need not be kept until the last one is done.
+        // Each is added only once, even if the part is started again.
         let (add, steps) = (Mutex::new(add), vec![OnceLock::new(); runs.len()]);
         let take = |(run, step): (&Run<'a>, &OnceLock<ExplainedRun>)| {
             if step.get().is_none() {
@@ -236,7 +237,7 @@ impl<'a> SnapshotReader<'a> {
             }
             Ok(())
         };
-        // A few runs are done sooner than they are spread.
+        // A few runs are finished sooner than they could be distributed to threads.
         let spread = runs.len() >= 4;
         self.part(spread, || {
             if spread {
@@ -250,8 +251,8 @@ impl<'a> SnapshotReader<'a> {
         Ok(self.explain(runs, steps.into_iter().filter_map(OnceLock::into_inner).collect()))
     }
 
-    /// The first `limit` rows of a range of a run that match, or all of them, and how they were
-    /// found.
+    /// Finds the first `limit` rows of a range of a run that match, or all of them, and returns how
+    /// they were found.
     pub(super) fn rows(
         &self,
         run: &Run<'_>,
@@ -289,8 +290,7 @@ impl<'a> SnapshotReader<'a> {
         Ok((rows, step))
     }
 
-    /// The rows of a segment: as the index has them, or, where it is damaged, by reading the
-    /// columns.
+    /// Finds the rows of a segment with the index or, if that is damaged, by reading the columns.
     fn segment_rows(
         &self,
         segment: &Segment,
@@ -318,8 +318,8 @@ impl<'a> SnapshotReader<'a> {
         Ok((rows, Choice { path: AnswerPath::Scan, why: "its index is damaged".to_owned() }, work))
     }
 
-    /// The rows of a segment that a lookup has prepared for, how they were found and why so, and
-    /// what it took.
+    /// Finds the rows of a segment for which a lookup was prepared; returns how and why they were
+    /// found this way, and the work done.
     pub(super) fn look(
         &self,
         lookup: Lookup<'_>,
@@ -340,7 +340,7 @@ impl<'a> SnapshotReader<'a> {
     }
 }
 
-/// The rows of a part of the buffer that match.
+/// Finds the matching rows in a part of the buffer.
 fn buffered_rows(
     buffered: &Buffered,
     filter: &Filter,
@@ -368,7 +368,7 @@ fn buffered_rows(
 }
 
 impl<'a> Run<'a> {
-    /// A source as one run, of the runs of its tenants.
+    /// Combines the runs of all tenants of a source into one run.
     pub(super) fn of_all(source: RowSource<'a>, own: &[Run<'a>]) -> Self {
         let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
         let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
@@ -377,13 +377,13 @@ impl<'a> Run<'a> {
         Self { source, tenant: Cow::Owned(tenant) }
     }
 
-    /// Whether it is of all tenants of its source, so that its rows are in order for each of them
-    /// only.
+    /// Returns whether the run has all tenants of its source, so that its rows are in time order
+    /// only within each of them.
     pub(super) fn is_wide(&self) -> bool {
         self.tenant.rows == self.source.rows() && self.source.tenants().len() > 1
     }
 
-    /// What is said of a run that was answered without looking at rows.
+    /// Returns the explanation of a run that was answered without reading rows.
     pub(super) fn step(&self, path: AnswerPath, why: String, started: Instant) -> ExplainedRun {
         ExplainedRun {
             segment: self.source.name().to_owned(),
@@ -398,11 +398,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The rows of the tenant that lie in the filter's period.
+    /// Returns the rows of the tenant that lie in the filter's period.
     pub(super) fn range(&self, filter: &Filter) -> Result<Range<u32>> {
         let mut range = self.tenant.range();
-        // No event has sequence number 0, so this place lies after every event of the moment
-        // itself.
+        // No event has sequence number 0, so this key lies after every event of the moment itself.
         let before = |moment: Timestamp| EventKey { time: moment, seq: 0 };
         if let Some(to) = filter.to
             && self.tenant.newest() >= to

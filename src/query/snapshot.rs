@@ -6,7 +6,7 @@ use crate::ingest::Buffered;
 use crate::storage::segment::Segment;
 use std::sync::Arc;
 
-/// The segments of one table version, and the events that were accepted after it. A question sees
+/// The segments of one table version, and the events that were accepted after it. A question uses
 /// one snapshot from beginning to end.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -18,16 +18,16 @@ pub struct Snapshot {
     pub sealing: Vec<Arc<Buffered>>,
     /// The events that came after those.
     pub fresh: Vec<Arc<Buffered>>,
-    /// The number of the last event that this shows.
+    /// The sequence number of the last event that is visible.
     pub last_seq: u64,
-    /// Everything up to this number is in the segments.
+    /// All events up to this sequence number are in the segments.
     pub sealed_seq: u64,
-    /// The values of the fields, as far as questions have come across them.
+    /// The values of the fields, as far as questions have encountered them.
     pub vocabulary: Arc<Vocabulary>,
 }
 
 impl Snapshot {
-    /// The events that are in no segment.
+    /// Returns the events that are not in a segment yet.
     pub fn buffered(&self) -> impl Iterator<Item = &Arc<Buffered>> {
         self.sealing.iter().chain(&self.fresh)
     }

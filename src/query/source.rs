@@ -1,5 +1,5 @@
-//! Where rows lie: in a segment, or in the buffer of events that are in none yet. Questions treat
-//! both alike.
+//! Where rows are stored: in a segment, or in the buffer of events that are not in a segment yet.
+//! Questions treat both alike.
 
 use super::budget::{VALUE_WORK, WorkMeter};
 use crate::error::Result;
@@ -17,10 +17,10 @@ pub(super) enum RowSource<'a> {
     Buffer(&'a Buffered),
 }
 
-/// Rows of the buffer that become columns at a time.
+/// Number of buffered rows that are converted to columns at a time.
 const BUFFERED_ROWS: usize = 8_192;
 
-/// The times and numbers of rows.
+/// The times and sequence numbers of rows.
 #[derive(Debug, Clone)]
 pub(super) enum SourceKeys<'a> {
     Segment(RowKeys),
@@ -28,7 +28,7 @@ pub(super) enum SourceKeys<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    /// The name in explanations.
+    /// Returns the name used in explanations.
     pub(super) fn name(self) -> &'a str {
         match self {
             Self::Segment(segment) => &segment.manifest().id,
@@ -44,7 +44,7 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    /// The rows of each tenant, in the order of rows.
+    /// Returns the rows of each tenant, in the order of rows.
     pub(super) fn tenants(self) -> &'a [TenantRows] {
         match self {
             Self::Segment(segment) => &segment.manifest().tenants,
@@ -59,14 +59,14 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    /// Asks, and asks again if the index was found damaged on the way: then without it.
+    /// Calls `ask`, and calls it again without the index if that was found damaged on the way.
     pub(super) fn again<T>(self, ask: impl Fn() -> Result<T>) -> Result<T> {
         let damaged = || matches!(self, Self::Segment(segment) if segment.index_is_damaged());
         let before = damaged();
         ask().or_else(|error| if !before && damaged() { ask() } else { Err(error) })
     }
 
-    /// All rows.
+    /// Returns the number of rows.
     pub(super) fn rows(self) -> u32 {
         match self {
             Self::Segment(segment) => segment.manifest().rows,
@@ -74,8 +74,8 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
-    /// itself included or not.
+    /// Returns the first row of `range` (rows of one tenant) that comes after `key` in the list,
+    /// with `key` itself included or not.
     pub(super) fn seek(self, range: &Range<u32>, key: EventKey, inclusive: bool) -> Result<u32> {
         match self {
             Self::Segment(segment) => segment.seek(range, key, inclusive),
@@ -90,7 +90,7 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    /// Hands over some columns of rows that match, in batches.
+    /// Hands over some columns of the given rows, in batches.
     pub(super) fn each_columns(
         self,
         rows: &Rows,
@@ -126,7 +126,7 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    /// Bytes of the records of so many rows, if they are as long as others.
+    /// Estimates the bytes of the records of this many rows, from the average length.
     pub(super) fn record_bytes(self, rows: u32) -> u64 {
         let (all, bytes) = match self {
             Self::Segment(segment) => (segment.manifest().rows, segment.manifest().record_bytes),
@@ -135,7 +135,7 @@ impl<'a> RowSource<'a> {
         bytes / u64::from(all.max(1)) * u64::from(rows)
     }
 
-    /// The events in these rows, in ascending order of rows.
+    /// Reads the events in these rows, which ascend.
     pub(super) fn events(self, numbers: &[u32]) -> Result<Vec<Event>> {
         match self {
             Self::Segment(segment) => self.again(|| events::events(segment, numbers)),
@@ -147,7 +147,7 @@ impl<'a> RowSource<'a> {
 }
 
 impl SourceKeys<'_> {
-    /// The place of a row in its tenant's list.
+    /// Returns the key of a row, which orders it in its tenant's list.
     pub(super) fn key(&self, row: u32) -> EventKey {
         match self {
             Self::Segment(keys) => keys.key(row),
@@ -155,7 +155,7 @@ impl SourceKeys<'_> {
         }
     }
 
-    /// The time of a row.
+    /// Returns the time of a row.
     pub(super) fn time(&self, row: u32) -> Timestamp {
         match self {
             Self::Segment(keys) => keys.time(row),

@@ -197,7 +197,7 @@ fn stream(sample: &Sample, budget: &QueryBudget, fields: Vec<Field>) -> Result<S
     Ok(rows.to_string())
 }
 
-/// The most that is done between two looks at the budget, by all who do something.
+/// The maximum work between two checks of the budget, over all threads.
 const SLACK: u64 = 3 * 500_000;
 
 #[test]

@@ -1,11 +1,11 @@
-//! The threads that questions run on: light ones apart from heavy ones, and both apart from those
-//! that take records in. A thread that has begun a part of one question goes on with that question,
-//! so a light one must never wait for the same threads as a heavy one.
+//! The threads that questions run on: light ones apart from heavy ones, and both apart from the
+//! threads that ingest records. A thread that has begun a part of a question continues with that
+//! question, so a light question must never wait for the same threads as a heavy one.
 
 use crate::error::{Context, ErrorKind, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Heavy questions yield to everything else by so much (as `nice` counts).
+/// The niceness of heavy questions (as in `nice`), by which they yield to everything else.
 #[cfg(target_os = "linux")]
 const HEAVY_NICENESS: i32 = 5;
 
@@ -17,15 +17,15 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// A thread for each core, of both kinds.
+    /// Starts a thread per core of each kind.
     ///
     /// # Errors
-    /// The system gives no threads.
+    /// The system provides no threads.
     pub fn start() -> Result<Self> {
         Self::sized(0)
     }
 
-    /// So many threads of both kinds; 0 for one a core.
+    /// Starts this many threads of each kind; 0 means one per core.
     pub(super) fn sized(threads: usize) -> Result<Self> {
         Ok(Self {
             light: pool("light", threads, || ())?,
@@ -33,7 +33,7 @@ impl Threads {
         })
     }
 
-    /// The threads of the heavy questions, or of the others.
+    /// Returns the threads of the heavy questions, or of the light ones.
     pub(super) fn of(&self, heavy: bool) -> &ThreadPool {
         if heavy { &self.heavy } else { &self.light }
     }
@@ -49,12 +49,12 @@ fn pool(name: &'static str, threads: usize, begin: fn()) -> Result<ThreadPool> {
     })
 }
 
-/// On Linux a thread has a niceness of its own; elsewhere it is the whole process that has one, and
-/// stays as it is.
+/// Lowers the priority of the current thread. On Linux each thread has its own niceness; elsewhere
+/// only the whole process has one, which stays as it is.
 fn yield_to_others() {
     #[cfg(target_os = "linux")]
     {
-        // Where that is refused, heavy questions are as urgent as others.
+        // If the system refuses, heavy questions are as urgent as others.
         let _ = rustix::process::setpriority_process(None, HEAVY_NICENESS);
     }
 }

@@ -244,10 +244,17 @@ impl<'r> Rewriter<'r> {
                 return self.embedded(text, core, &tape);
             }
         }
-        if let Some(bytes) = base64_document(text) {
-            return self.encoded(text, &bytes);
+        match base64_document(text) {
+            Some(bytes) => self.encoded_or_plain(text, &bytes),
+            None => self.plain(text),
         }
-        self.plain(text)
+    }
+
+    /// Rewrites a text that decodes as base64, and the result as the text that it may be after all:
+    /// words and a key with spaces between them decode as well.
+    fn encoded_or_plain(&mut self, text: &str, bytes: &[u8]) -> Option<String> {
+        let changed = self.encoded(text, bytes);
+        self.plain(changed.as_deref().unwrap_or(text)).or(changed)
     }
 
     fn embedded(&mut self, text: &str, core: &str, tape: &Tape) -> Option<String> {
@@ -274,7 +281,7 @@ impl<'r> Rewriter<'r> {
         }
         let text = document.text(node);
         let changed = match base64_bytes(&text) {
-            Some(bytes) => self.encoded(&text, &bytes),
+            Some(bytes) => self.encoded_or_plain(&text, &bytes),
             None => self.text(&text),
         };
         if let Some(changed) = changed {

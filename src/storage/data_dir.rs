@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 /// The version of the directory's layout that this build reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// What a process wants with a data directory.
+/// How a process wants to use a data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessMode {
-    /// To change it: alone, and the directory is created if it is not there.
+    /// To change it: exclusively; the directory is created if it does not exist.
     Write,
-    /// To read it: together with other readers, and it must be there.
+    /// To read it: together with other readers; it must exist.
     Read,
 }
 
@@ -35,11 +35,11 @@ struct VersionMark {
 }
 
 impl DataDir {
-    /// Opens, and for writing creates, the data directory at `root`.
+    /// Opens the data directory at `root`, and creates it if it is opened for writing.
     ///
     /// # Errors
-    /// A directory that is not there (reading), holds something else, was written by another
-    /// version, or is open in another process.
+    /// A directory that does not exist (when reading), contains something else, was written by
+    /// another version, or is open in another process.
     pub fn open(root: &Path, access: AccessMode) -> Result<Self> {
         let mark = root.join(VERSION_FILE);
         if !mark.exists() {
@@ -58,11 +58,10 @@ impl DataDir {
         Ok(Self { store, key, _lock: lock })
     }
 
-    /// Makes the directory at `root` ready to become a new data directory with these rules of
-    /// redaction.
+    /// Prepares the directory at `root` to become a new data directory with these redaction rules.
     ///
     /// # Errors
-    /// A directory that is a data directory already, or holds something else.
+    /// A directory that already is a data directory, or contains something else.
     pub fn prepare(root: &Path, redaction: Option<&[u8]>) -> Result<()> {
         let exists =
             |what: &str| Err(Error::new(ErrorKind::Exists, format!("{} {what}", root.display())));
@@ -82,14 +81,14 @@ impl DataDir {
         }
     }
 
-    /// The rules of redaction and the key for them, if there are rules. The key is made when it is
+    /// Returns the redaction rules and their key, if there are rules. The key is created when it is
     /// first needed.
     ///
     /// # Errors
     /// Files that cannot be read or written.
     pub fn redaction(&self) -> Result<Option<(Vec<u8>, [u8; 32])>> {
-        // Rules are written by people: others than before are said and taken, but not that there
-        // are none any more.
+        // Rules are edited by people: changed rules are reported and accepted, but missing ones are
+        // not.
         let rules = match read_guarded(&self.store, REDACTION_FILE)? {
             Marked::Sound(rules) => {
                 if !self.store.exists(&super::paths::mark(REDACTION_FILE)) {
@@ -98,7 +97,7 @@ impl DataDir {
                 rules
             }
             Marked::Changed(rules) => {
-                tracing::warn!(file = %self.store.path(REDACTION_FILE).display(), "the rules of redaction are others than at the last start");
+                tracing::warn!(file = %self.store.path(REDACTION_FILE).display(), "the redaction rules changed since the last start");
                 accept(&self.store, REDACTION_FILE, &rules)?;
                 rules
             }
@@ -108,13 +107,13 @@ impl DataDir {
         Ok(Some((rules, key(&self.store, REDACTION_KEY, AccessMode::Write)?)))
     }
 
-    /// The directory's own key, which cursors are signed with. It is made when the directory is
+    /// Returns the directory's own key, which signs cursors. It is created when the directory is
     /// first opened for writing.
     pub fn key(&self) -> [u8; 32] {
         self.key
     }
 
-    /// The files of the directory.
+    /// Returns the files of the directory.
     pub fn store(&self) -> &Store {
         &self.store
     }
@@ -127,8 +126,8 @@ fn refuse_unless_new(root: &Path, access: AccessMode) -> Result<()> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
         Err(cause) => return Err(Error::io(shown, cause)),
     };
-    // Rules of redaction may be there first, and their key of an earlier store. A process that was
-    // killed while it made the directory leaves its lock file, and files under temporary names.
+    // Redaction rules may be there first, with their key from an earlier store. A process that was
+    // killed while creating the directory leaves its lock file, and files under temporary names.
     let begins = |name: &str, file: &str| {
         name.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
     };
@@ -147,7 +146,7 @@ fn refuse_unless_new(root: &Path, access: AccessMode) -> Result<()> {
         AccessMode::Read => Err(Error::new(
             ErrorKind::NotFound,
             format!(
-                "there is no data directory at {shown}; `annals init --data {shown}` makes one"
+                "there is no data directory at {shown}; `annals init --data {shown}` creates one"
             ),
         )),
         AccessMode::Write => Ok(()),
@@ -179,7 +178,7 @@ fn lock(root: &Path, access: AccessMode) -> Result<File> {
         Err(TryLockError::Error(cause)) => return Err(Error::io(path.display(), cause)),
     }
     if access == AccessMode::Write {
-        // Only for the message above; the lock itself is the kernel's.
+        // Only for the message above; the lock itself is held by the kernel.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = write!(file, "process {}", std::process::id());
     }
@@ -198,7 +197,7 @@ fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
             }
             return bytes.try_into().map_err(|_| {
                 Error::corrupt(format!(
-                    "{} is no key of 32 bytes: restore it from a copy",
+                    "{} is not a key of 32 bytes: restore it from a copy",
                     store.path(file).display()
                 ))
             });
@@ -212,7 +211,7 @@ fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key)
-        .context(ErrorKind::Unavailable, || "the system gives no random numbers".to_owned())?;
+        .context(ErrorKind::Unavailable, || "the system provides no random numbers".to_owned())?;
     if access == AccessMode::Write {
         put_guarded(store, file, &key)?;
     }
@@ -222,7 +221,7 @@ fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
 fn check_version(store: &Store) -> Result<()> {
     let path = store.path(VERSION_FILE);
     let mark: VersionMark = serde_json::from_slice(&store.read(VERSION_FILE)?)
-        .context(ErrorKind::Corrupt, || format!("{} is no version mark", path.display()))?;
+        .context(ErrorKind::Corrupt, || format!("{} is not a version mark", path.display()))?;
     if mark.format != FORMAT_VERSION {
         let what = format!(
             "{} was written in format {}, this annals reads format {FORMAT_VERSION}: use the annals that wrote it",

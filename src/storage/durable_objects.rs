@@ -1,4 +1,5 @@
-//! `object_store` over the same files: what Delta Lake writes through it is durable when a call returns.
+//! An `object_store` over the same files: what Delta Lake writes through it is durable when a call
+//! returns.
 
 use super::store::{Files, PutMode, sync_folder};
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// `object_store`'s local store with our way of writing.
+/// The local store of `object_store`, with our way of writing.
 #[derive(Debug)]
 pub(super) struct DurableStore {
     pub(super) inner: LocalFileSystem,
@@ -62,7 +63,7 @@ impl DurableStore {
 
 type Listed = BoxStream<'static, object_store::Result<ObjectMeta>>;
 
-/// The same listing, counted.
+/// Counts the entries of a listing.
 fn counted(listed: Listed, files: Arc<Files>) -> Listed {
     let count = move |_: &object_store::Result<ObjectMeta>| {
         files.listed.fetch_add(1, Ordering::Relaxed);
@@ -163,7 +164,8 @@ impl ObjectStore for DurableStore {
     }
 }
 
-/// An upload in parts, held in memory until it is whole: a part of a file must never have its name.
+/// A multipart upload, held in memory until it is complete: a partial file must never be visible
+/// under its name.
 #[derive(Debug)]
 struct Upload {
     store: DurableStore,

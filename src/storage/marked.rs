@@ -5,13 +5,13 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Bytes of the line with the checksum: a line break, eight digits, a line break.
+/// The length of the line with the checksum: a line break, eight digits, a line break.
 const MARK_BYTES: usize = 10;
 
-/// The bytes of a value with its checksum.
+/// Encodes a value with its checksum.
 ///
 /// # Errors
-/// A value that JSON cannot have.
+/// A value that cannot be represented as JSON.
 pub(super) fn marked<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(value)
         .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
@@ -20,7 +20,7 @@ pub(super) fn marked<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a value durably under a name, in the place of what was there.
+/// Writes a value durably under a name, replacing what was there.
 ///
 /// # Errors
 /// A disk that fails.
@@ -28,7 +28,7 @@ pub(super) fn put_marked<T: Serialize>(store: &Store, path: &str, value: &T) -> 
     store.put(path, &marked(value)?, PutMode::Replace)
 }
 
-/// Reads what [`put_marked`] wrote; none if there is no such file.
+/// Reads what [`put_marked`] wrote; `None` if there is no such file.
 ///
 /// # Errors
 /// Bytes that are not what was written.

@@ -1,9 +1,9 @@
-//! The hashes of small files that others may read or write: policy, saved views, keys, rules of
-//! redaction.
+//! The hashes of small files that others may read or write: policy, saved views, keys, redaction
+//! rules.
 //!
-//! The hash of a file stands in a file of its own. While one is replaced by another, both hashes
-//! are good: a process that ends in between leaves a file that has one of them. A file of an
-//! earlier version has none, and is taken as it is.
+//! The hash of a file is stored in a separate file. While a file is being replaced, both hashes are
+//! valid, so that a process that dies in between leaves a file that has one of them. A file from an
+//! earlier version has no hash and is accepted as it is.
 
 use super::marked::{put_marked, read_marked};
 use super::paths;
@@ -12,20 +12,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::hex;
 use sha2::{Digest, Sha256};
 
-/// What is known of a small file.
+/// The state of a small file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Marked {
-    /// It is there and has its hash, or never had one.
+    /// It exists and has its hash, or never had one.
     Sound(Vec<u8>),
-    /// It is there and is not what it was.
+    /// It exists and was changed.
     Changed(Vec<u8>),
-    /// It was there and is gone.
+    /// It existed and is gone.
     Gone,
-    /// It never was.
+    /// It never existed.
     Absent,
 }
 
-/// Stands for a file that is not there, in place of its hash.
+/// Stored instead of a hash for a file that does not exist.
 const NONE: &str = "none";
 
 fn hash(bytes: &[u8]) -> String {
@@ -58,7 +58,7 @@ pub fn put_guarded(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
     put_marked(store, &paths::mark(name), &[new])
 }
 
-/// Takes the file that is there for what it must be from now on.
+/// Accepts the file as it is now as the valid one.
 ///
 /// # Errors
 /// A disk that fails.
@@ -66,10 +66,10 @@ pub fn accept(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
     put_marked(store, &paths::mark(name), &[hash(bytes)])
 }
 
-/// Reads a small file and tells what is known of it.
+/// Reads a small file and returns its state.
 ///
 /// # Errors
-/// A disk that fails; a hash that is damaged itself.
+/// A disk that fails, or a hash that is itself damaged.
 pub fn read_guarded(store: &Store, name: &str) -> Result<Marked> {
     let good = hashes(store, name)?;
     match store.read(name) {
@@ -86,7 +86,7 @@ pub fn read_guarded(store: &Store, name: &str) -> Result<Marked> {
     }
 }
 
-/// The error for a file that is not what it was.
+/// Returns the error for a file that was changed.
 pub fn changed(store: &Store, name: &str) -> Error {
     Error::corrupt(format!(
         "{} is not what annals wrote: restore it from a backup, or, if it was changed on purpose, remove {} and start again",
@@ -95,7 +95,7 @@ pub fn changed(store: &Store, name: &str) -> Error {
     ))
 }
 
-/// The error for a file that is gone.
+/// Returns the error for a file that is gone.
 pub fn gone(store: &Store, name: &str) -> Error {
     Error::corrupt(format!(
         "{} was there and is gone: restore it from a backup, or, if it was removed on purpose, remove {} and start again",
@@ -104,7 +104,7 @@ pub fn gone(store: &Store, name: &str) -> Error {
     ))
 }
 
-/// What is wrong with the small files of a data directory.
+/// Finds the problems of the small files of a data directory.
 pub fn check_marks(store: &Store) -> Vec<String> {
     let mut wrong = Vec::new();
     for name in store.names(paths::MARKS).unwrap_or_default() {
@@ -142,7 +142,7 @@ mod tests {
         put_marked(&store, &paths::mark("policy.json"), &[NONE.to_owned(), hash(b"one")])
             .expect("a mark");
         assert_eq!(read(), Marked::Absent, "the first was about to be written");
-        // Both moments at which the process may end.
+        // Both moments at which the process may die.
         store.put("policy.json", b"one", PutMode::Replace).expect("a file");
         put_marked(&store, &paths::mark("policy.json"), &[hash(b"one"), hash(b"two")])
             .expect("a mark");

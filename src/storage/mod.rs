@@ -1,8 +1,8 @@
-//! Everything that touches a disk: the durable store, the data directory, segments and the Delta
+//! Everything that accesses a disk: the durable store, the data directory, segments and the Delta
 //! table.
 //!
-//! **Invariant:** when a call of this floor that writes returns, what it wrote survives a power
-//! cut. Files are written under a temporary name, synced, published by one rename or link, and then
+//! **Invariant:** when a call of this module that writes returns, its data survives a power cut.
+//! Files are written under a temporary name, synced, published by one rename or link, and then
 //! their directory is synced.
 
 mod data_dir;

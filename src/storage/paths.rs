@@ -1,47 +1,47 @@
-//! Every path inside a data directory, built and parsed in one place.
+//! Every path inside a data directory, built and parsed here only.
 //!
 //! ```text
 //! DATA/annals.json                          format version of the directory
-//! DATA/cursor.key                           what cursors are signed with
-//! DATA/redaction.json                       what is replaced in records before they are stored, if anything
-//! DATA/redaction.key                        what the hashes of that are keyed with
-//! DATA/policy.json                          how long events are kept, and legal holds
+//! DATA/cursor.key                           key that signs cursors
+//! DATA/redaction.json                       rules for redacting records before they are stored
+//! DATA/redaction.key                        key of the hashes that redaction writes
+//! DATA/policy.json                          retention of events, and legal holds
 //! DATA/views.json                           saved views of the screen
-//! DATA/follow.json                          how far files were read that are followed into it
+//! DATA/follow.json                          how far followed files were read
 //! DATA/marks/NAME                           the hash that the file NAME of the directory must have
-//! DATA/LOCK                                 held by the process that has it open
+//! DATA/LOCK                                 lock of the process that has the directory open
 //! DATA/events/_delta_log/…                  the Delta table's log
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
 //! DATA/events/_annals/segments/ID.json      its manifest
 //! DATA/events/_annals/head.json             the newest commit of the table, with its hash
-//! DATA/events/_annals/checkpoints.json      the checkpoints of the table's log that were proved, with their hashes
-//! DATA/events/_annals/log/A-B.commits.zst   commits A to B, which the table's log needs no more
-//! DATA/events/_annals/aside/DAY/…           files that no version of the table ever named, moved there on that day
+//! DATA/events/_annals/checkpoints.json      proved checkpoints of its log, with their hashes
+//! DATA/events/_annals/log/A-B.commits.zst   archived commits A to B, which the log no longer needs
+//! DATA/events/_annals/aside/DAY/…           files that no table version named, moved on that day
 //! DATA/events/_annals/index/ID.idx          its index
-//! DATA/wal/EPOCH.wal                        what was accepted and is in no segment yet
+//! DATA/wal/EPOCH.wal                        accepted events that are not in a segment yet
 //! DATA/wal/beside/ID.batch                  the records of a large batch that the log refers to
-//! DATA/wal/marker                           which of these is the newest, and how long it is
-//! DATA/quarantine/FIRST.log                 records that could not be decoded, as they come
-//! DATA/quarantine/FIRST-LAST.kept           the same with an index
+//! DATA/wal/marker                           which log file is the newest, and its length
+//! DATA/quarantine/FIRST.log                 records that could not be decoded, as they came
+//! DATA/quarantine/FIRST-LAST.kept           the same, complete and with an index
 //! DATA/quarantine/files.json                the names of those files
-//! DATA/quarantine/ID.ndjson                 the same as earlier versions kept them
+//! DATA/quarantine/ID.ndjson                 the same, from earlier versions
 //! ```
 //!
 //! Names that start with an underscore are left alone by Delta readers and by vacuum.
 
-/// The version mark of a data directory.
+/// The file with the format version of a data directory.
 pub const VERSION_FILE: &str = "annals.json";
 /// The directory's own key, 32 random bytes.
 pub const KEY_FILE: &str = "cursor.key";
-/// The rules of redaction.
+/// The redaction rules.
 pub const REDACTION_FILE: &str = "redaction.json";
-/// The key of redaction, 32 random bytes.
+/// The redaction key, 32 random bytes.
 pub const REDACTION_KEY: &str = "redaction.key";
-/// How long events are kept, and legal holds.
+/// The retention policy and legal holds.
 pub const POLICY_FILE: &str = "policy.json";
 /// Saved views of the screen.
 pub const VIEWS_FILE: &str = "views.json";
-/// How far files were read that are followed into the store.
+/// The offsets up to which followed files were read into the store.
 pub const FOLLOW_FILE: &str = "follow.json";
 /// The lock file.
 pub const LOCK_FILE: &str = "LOCK";
@@ -57,7 +57,7 @@ pub const MANIFESTS: &str = "events/_annals/segments";
 pub const INDEXES: &str = "events/_annals/index";
 /// The folder of the table's log.
 pub const TABLE_LOG: &str = "events/_delta_log";
-/// What a reader of Delta tables is told of the newest checkpoint.
+/// The file that tells readers of Delta tables the newest checkpoint.
 pub const LAST_CHECKPOINT: &str = "events/_delta_log/_last_checkpoint";
 /// The newest commit of the table.
 pub const TABLE_HEAD: &str = "events/_annals/head.json";
@@ -72,58 +72,59 @@ pub const MARKS: &str = "marks";
 /// The folder of records that could not be decoded.
 pub const QUARANTINE: &str = "quarantine";
 
-/// The data file of a segment, relative to the table's folder: what the Delta log calls its path.
+/// Returns the data file of a segment relative to the folder of the table, which is its path in the
+/// Delta log.
 pub fn data_in_table(date: &str, id: &str) -> String {
     format!("date={date}/{id}.parquet")
 }
 
-/// The data file of a segment, relative to the data directory.
+/// Returns the data file of a segment relative to the data directory.
 pub fn data(date: &str, id: &str) -> String {
     format!("{TABLE}/{}", data_in_table(date, id))
 }
 
-/// The manifest of a segment.
+/// Returns the manifest of a segment.
 pub fn manifest(id: &str) -> String {
     format!("{MANIFESTS}/{id}.json")
 }
 
-/// The index of a segment.
+/// Returns the index of a segment.
 pub fn index(id: &str) -> String {
     format!("{INDEXES}/{id}.idx")
 }
 
-/// A commit of the Delta table.
+/// Returns a commit of the Delta table.
 pub fn table_log(version: u64) -> String {
     format!("{TABLE}/_delta_log/{version:020}.json")
 }
 
-/// A large batch beside the write-ahead log.
+/// Returns a large batch beside the write-ahead log.
 pub fn beside(name: &str) -> String {
     format!("{BESIDE}/{name}.batch")
 }
 
-/// The names of the files of quarantine.
+/// The list of quarantine files.
 pub const QUARANTINE_FILES: &str = "quarantine/files.json";
 
-/// The log of quarantined records whose first has this number.
+/// Returns the log of quarantined records whose first record has this number.
 pub fn quarantine_log(first: u64) -> String {
     format!("{QUARANTINE}/{first:020}.log")
 }
 
-/// How much of a log of quarantined records is durable.
+/// Returns the file that records how much of a log of quarantined records is durable.
 pub fn quarantine_length(log: &str) -> Option<String> {
     log.strip_suffix(".log").map(|path| format!("{path}{LENGTH_ENDING}"))
 }
 
-/// What the names of such files end with.
+/// The extension of such files.
 pub const LENGTH_ENDING: &str = ".length";
 
-/// A file of quarantined records that stands for these numbers.
+/// Returns the file of quarantined records that covers these numbers.
 pub fn quarantine_kept(first: u64, last: u64) -> String {
     format!("{QUARANTINE}/{first:020}-{last:020}.kept")
 }
 
-/// The numbers that a file of quarantine stands for, by its name; a log has no last one yet.
+/// Returns the numbers that a quarantine file covers, from its name; a log has no last number yet.
 pub fn quarantine_numbers(name: &str) -> Option<(u64, Option<u64>)> {
     if let Some(first) = name.strip_suffix(".log") {
         return Some((first.parse().ok()?, None));
@@ -132,39 +133,39 @@ pub fn quarantine_numbers(name: &str) -> Option<(u64, Option<u64>)> {
     Some((first.parse().ok()?, Some(last.parse().ok()?)))
 }
 
-/// A checkpoint of the Delta table.
+/// Returns a checkpoint of the Delta table.
 pub fn table_checkpoint(version: u64) -> String {
     format!("{TABLE_LOG}/{version:020}.checkpoint.parquet")
 }
 
-/// The version in the name of a commit of the Delta table.
+/// Returns the version in the name of a commit of the Delta table.
 pub fn commit_of(name: &str) -> Option<u64> {
     name.strip_suffix(".json").filter(|digits| digits.len() == 20)?.parse().ok()
 }
 
-/// The version in the name of a checkpoint of the Delta table, of whichever form.
+/// Returns the version in the name of a checkpoint of the Delta table, of any kind.
 pub fn checkpoint_of(name: &str) -> Option<u64> {
     let (digits, rest) = name.split_once('.')?;
     (digits.len() == 20 && rest.starts_with("checkpoint")).then(|| digits.parse().ok())?
 }
 
-/// Commits `first` to `last`, archived.
+/// Returns the archive of commits `first` to `last`.
 pub fn table_archive(first: u64, last: u64) -> String {
     format!("{TABLE_ARCHIVE}/{first:020}-{last:020}.commits.zst")
 }
 
-/// The first and last commit in the name of an archive.
+/// Returns the first and last commit in the name of an archive.
 pub fn archive_of(name: &str) -> Option<(u64, u64)> {
     let (first, last) = name.strip_suffix(".commits.zst")?.split_once('-')?;
     Some((first.parse().ok()?, last.parse().ok()?))
 }
 
-/// The hash that a small file must have.
+/// Returns the file with the hash that a small file must have.
 pub fn mark(name: &str) -> String {
     format!("{MARKS}/{name}")
 }
 
-/// The segment id in the path of a data file, as the Delta log has it.
+/// Returns the segment id in the path of a data file, as the Delta log has it.
 pub fn segment_of(data_path: &str) -> Option<&str> {
     data_path.rsplit('/').next()?.strip_suffix(".parquet")
 }

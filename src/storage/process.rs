@@ -1,21 +1,22 @@
-//! What this process takes of the machine, as the system tells.
+//! The resources that this process uses, as the system reports them.
 
 use std::fs;
 
-/// Memory of a process, in bytes.
+/// The memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// In memory now, mapped files included.
+    /// The resident memory, including mapped files.
     pub resident: u64,
-    /// Of that, what is not of files: the system cannot give it up.
+    /// The part of it that is not backed by files: the system cannot reclaim it.
     pub anonymous: u64,
-    /// The most that was resident at a time.
+    /// The peak of the resident memory.
     pub peak: u64,
-    /// Files that are open.
+    /// The number of open files.
     pub open_files: u64,
 }
 
-/// The memory of this process; `None` where the system does not tell (anywhere but on Linux).
+/// Returns the memory of this process; `None` where the system does not report it (anywhere but on
+/// Linux).
 pub fn memory() -> Option<Memory> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let bytes = |name: &str| {

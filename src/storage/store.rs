@@ -1,7 +1,7 @@
 //! The store: files that are durable when a call returns.
 //!
-//! `object_store` 0.13's local store never syncs, so a power cut after its put leaves files of zero
-//! bytes with names that exist. Ours writes a temporary file, syncs it, publishes it by one link or
+//! The local store of `object_store` 0.13 never syncs, so a power cut after a put leaves empty
+//! files under existing names. Ours writes a temporary file, syncs it, publishes it by one link or
 //! rename, and syncs the directory and every directory it had to create. Delta Lake gets the same
 //! through [`Store::object_store`].
 
@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// How much of a file that is written in pieces waits in memory.
+/// How much of a file that is written in pieces is buffered in memory.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// What to do when the file is there already.
+/// What to do if the file already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutMode {
     /// Fail: the first writer wins.
@@ -30,8 +30,8 @@ pub enum PutMode {
     Replace,
 }
 
-/// The files of one data directory. On object storage later, the same type will stand before the
-/// bucket and its cache.
+/// The files of one data directory. With object storage, the same type will later stand in front of
+/// the bucket and its cache.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
@@ -40,21 +40,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store of the directory `root`, which must exist.
+    /// Opens the store of the directory `root`, which must exist.
     ///
     /// # Errors
-    /// A root that is not there.
+    /// A root that does not exist.
     pub fn new(root: &Path) -> Result<Self> {
         let root = fs::canonicalize(root).map_err(|cause| Error::io(root.display(), cause))?;
         Ok(Self { root, files: Arc::new(Files::default()), opened: Arc::default() })
     }
 
-    /// The parts of segments that are open.
+    /// Returns the open parts of segments.
     pub fn opened(&self) -> &Arc<Opened> {
         &self.opened
     }
 
-    /// Makes the directory `root` and those above it, durably.
+    /// Creates the directory `root` and its parents, durably.
     ///
     /// # Errors
     /// A disk that fails.
@@ -62,12 +62,12 @@ impl Store {
         create_root(root)
     }
 
-    /// Whether a file is there.
+    /// Returns whether a file exists.
     pub fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
     }
 
-    /// The length of a file in bytes; none if it is not there.
+    /// Returns the length of a file in bytes; `None` if it does not exist.
     ///
     /// # Errors
     /// A disk that fails.
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// The absolute path of a file of the store.
+    /// Returns the absolute path of a file of the store.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
@@ -97,10 +97,9 @@ impl Store {
     }
 
     /// Writes a new file piece by piece, so that it is never in memory as a whole. When this
-    /// returns, it is durable.
+    /// returns, the file is durable.
     ///
-    /// # Errors
-    /// A name that exists; a full or failing disk. There is no file then.
+    /// A name that exists; a full or failing disk. In that case there is no file.
     pub fn put_in_pieces(
         &self,
         path: &str,
@@ -115,7 +114,7 @@ impl Store {
         published.map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
     }
 
-    /// Makes a folder, durably.
+    /// Creates a folder, durably.
     ///
     /// # Errors
     /// A disk that fails.
@@ -128,17 +127,17 @@ impl Store {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// A file that is not there or cannot be read.
+    /// A file that does not exist or cannot be read.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
         let source = self.path(path);
         fs::read(&source).map_err(|cause| Error::io(source.display(), cause))
     }
 
-    /// Reads a whole file from the disk itself: what a write left in memory is given up first, so
-    /// that what comes back is what would come back after a power cut.
+    /// Reads a whole file from the disk itself: pages that a write left in memory are dropped
+    /// first, so that the result is what would be there after a power cut.
     ///
     /// # Errors
-    /// A file that is not there or cannot be read.
+    /// A file that does not exist or cannot be read.
     pub fn read_back(&self, path: &str) -> Result<Vec<u8>> {
         let mut file = self.open(path)?;
         let failed = |cause: io::Error| Error::io(self.path(path).display(), cause);
@@ -149,29 +148,29 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Bytes that are free on the disk.
+    /// Returns the free space on the disk, in bytes.
     ///
     /// # Errors
-    /// A disk that cannot be asked.
+    /// The system cannot report it.
     pub fn free_bytes(&self) -> Result<u64> {
         let stat = rustix::fs::statvfs(&self.root)
             .map_err(|cause| Error::io(self.root.display(), cause.into()))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Opens a file for reading at any place.
+    /// Opens a file for reading at any offset.
     ///
     /// # Errors
-    /// A file that is not there or cannot be opened.
+    /// A file that does not exist or cannot be opened.
     pub fn open(&self, path: &str) -> Result<File> {
         let source = self.path(path);
         File::open(&source).map_err(|cause| Error::io(source.display(), cause))
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
-    /// A file that is there and cannot be removed.
+    /// A file that exists and cannot be removed.
     pub fn remove(&self, path: &str) -> Result<()> {
         let target = self.path(path);
         match fs::remove_file(&target) {
@@ -182,7 +181,7 @@ impl Store {
         }
     }
 
-    /// Moves a file to another folder, durably. What is there under that name is replaced.
+    /// Moves a file to another folder, durably. An existing file of that name is replaced.
     ///
     /// # Errors
     /// A disk that fails.
@@ -199,7 +198,7 @@ impl Store {
         })
     }
 
-    /// Removes a folder that is empty.
+    /// Removes an empty folder.
     ///
     /// # Errors
     /// A folder that is not empty; a disk that fails.
@@ -208,8 +207,8 @@ impl Store {
         fs::remove_dir(&target).map_err(|cause| Error::io(target.display(), cause))
     }
 
-    /// The names in a folder, in order; none when the folder is not there. Temporary files are left
-    /// out.
+    /// Returns the names in a folder, in order; none if the folder does not exist. Temporary files
+    /// are left out.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -219,7 +218,7 @@ impl Store {
         Ok(names)
     }
 
-    /// When a file was last changed; none if it is not there.
+    /// Returns when a file was last changed; `None` if it does not exist.
     ///
     /// # Errors
     /// A disk that fails.
@@ -234,7 +233,7 @@ impl Store {
         }
     }
 
-    /// Makes a file look as if it was changed at `now`; it may be gone.
+    /// Sets the modification time of a file to `now`; the file may be gone.
     ///
     /// # Errors
     /// A disk that fails.
@@ -250,7 +249,7 @@ impl Store {
         }
     }
 
-    /// The same with temporary files.
+    /// Returns all names in a folder, including temporary files.
     ///
     /// # Errors
     /// A folder that cannot be read.
@@ -270,21 +269,21 @@ impl Store {
         Ok(names)
     }
 
-    /// The same durable files as an object store whose root is the file system's.
+    /// Returns the same durable files as an object store whose root is that of the file system.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::new(DurableStore { inner: LocalFileSystem::new(), files: Arc::clone(&self.files) })
     }
 
-    /// How many names the readers of the table were given in listings, and how many files they have
-    /// read.
+    /// Returns how many names listings returned to the readers of the table, and how many files
+    /// they have read.
     pub fn work(&self) -> (u64, u64) {
         (self.files.listed.load(Ordering::Relaxed), self.files.read.load(Ordering::Relaxed))
     }
 
-    /// The place of a folder as a URL, the form in which Delta Lake wants it.
+    /// Returns the URL of a folder, which is the form that Delta Lake needs.
     ///
     /// # Errors
-    /// A path that no URL can express.
+    /// A path that a URL cannot express.
     pub fn url(&self, folder: &str) -> Result<url::Url> {
         let path = self.path(folder);
         url::Url::from_directory_path(&path)
@@ -334,8 +333,8 @@ impl Files {
         sync_folder(folder)
     }
 
-    /// A new file beside `target`. The `#` and number are what `object_store` leaves out of its
-    /// listings too.
+    /// Creates a new file beside `target`. The `#` and number make `object_store` leave it out of
+    /// its listings too.
     fn temporary(&self, target: &Path) -> io::Result<(PathBuf, File)> {
         loop {
             let number = self.temporary.fetch_add(1, Ordering::Relaxed);
@@ -343,7 +342,7 @@ impl Files {
             name.push(format!("#{number}"));
             let path = target.with_file_name(name);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                // Left over by a process that was killed.
+                // Left over from a process that was killed.
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 opened => return opened.map(|file| (path, file)),
             }
@@ -351,7 +350,7 @@ impl Files {
     }
 }
 
-/// Creates a folder and those above it, each durable in the one above.
+/// Creates a folder and its parents, each of them durable in its parent.
 fn create_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

@@ -8,25 +8,25 @@ use serde_json::json;
 use std::path::Path;
 
 impl Engine {
-    /// Copies everything that was accepted until now into `target`, while questions are answered
-    /// and events arrive.
+    /// Copies everything that was accepted so far into `target`, while questions are answered and
+    /// events arrive.
     ///
     /// # Errors
-    /// A target that holds something else, or a disk that fails; a copy that was interrupted is
-    /// finished by the next one.
+    /// If the target holds something else, or the disk fails; an interrupted copy is finished by
+    /// the next one.
     pub fn backup(&self, target: &Path) -> Result<BackupReport> {
         let write = self.core.write()?;
         prepare(self.core.data.store(), target)?;
         self.record_backup(target);
         write.seal_now()?;
-        // Files of the log stay while they are copied, and those of segments because the snapshot
-        // has them.
+        // This guard keeps the files of the log in place while they are copied; the snapshot keeps
+        // those of segments.
         let reading = write.log_files.read();
         let (log, snapshot) = write.table.log_at_rest()?;
         prove_whole(&log, &snapshot)?;
         self.core.reach(Failpoint::BackupBegun)?;
-        // With a checkpoint of this very version, a copy has a few files of the log, however long
-        // that is.
+        // With a checkpoint of exactly this version, a copy needs only a few files of the log,
+        // however long that is.
         write.checkpoint(&self.core, &log)?;
         let report = copy(
             self.core.data.store(),
@@ -40,8 +40,8 @@ impl Engine {
         Ok(report)
     }
 
-    /// Records that everything is about to be copied, and where to. The copy is made even if that
-    /// fails: a disk that takes no more records is when one is wanted most.
+    /// Records that the store is about to be copied, and where to. The copy is made even if that
+    /// fails: a disk that accepts no more records is when a backup is needed most.
     fn record_backup(&self, target: &Path) {
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let recorded = self.core.record(json!({
@@ -49,19 +49,18 @@ impl Engine {
             "resource_type": "backup", "resource_name": name, "details": { "to": target.to_string_lossy() },
         }));
         if let Err(error) = recorded {
-            tracing::warn!(%error, "a backup is made and cannot be recorded");
+            tracing::warn!(%error, "cannot record that a backup is made; it is made all the same");
         }
     }
 
-    /// Copies this store, which is a backup, into a new data directory, and checks every byte of
-    /// that.
+    /// Copies this store, which is a backup, into a new data directory, and verifies every byte.
     ///
     /// # Errors
-    /// A directory that is not empty, or a disk that fails.
+    /// If the directory is not empty, or the disk fails.
     pub fn restore(&self, target: &Path) -> Result<BackupReport> {
         if std::fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(Error::invalid(format!(
-                "{} is not empty: a store is restored into a new directory",
+                "{} is not empty: restore into a new or empty directory",
                 target.display()
             )));
         }
@@ -75,10 +74,10 @@ impl Engine {
         )
     }
 
-    /// What a check of the whole store says, if anything is wrong.
+    /// Checks the whole store, and returns the first problem as an error.
     ///
     /// # Errors
-    /// Damage, by its place.
+    /// If anything is damaged; the message names the file or the segment.
     pub fn prove(&self) -> Result<CheckReport> {
         let report = self.check(false)?;
         match (report.reports.first(), report.store.first().or(report.quarantine.first())) {

@@ -1,4 +1,4 @@
-//! Checking a whole store against its hashes, and making damaged indexes anew.
+//! Checking a whole store against its hashes, and rebuilding damaged indexes.
 
 use crate::engine::Engine;
 use crate::engine::write::commit;
@@ -11,35 +11,35 @@ use serde::Serialize;
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
-    /// Segments checked.
+    /// Segments that were checked.
     pub segments: usize,
     /// Events in them.
     pub events: u64,
-    /// Bytes read and hashed.
+    /// Bytes that were read and hashed.
     pub bytes: u64,
-    /// Segments with something wrong, or whose index was made anew.
+    /// Segments with problems, or whose index was rebuilt.
     pub reports: Vec<SegmentReport>,
-    /// What is wrong with the files of quarantine.
+    /// Problems found in the files of quarantine.
     pub quarantine: Vec<String>,
-    /// What is wrong with files of other kinds, each naming its file.
+    /// Problems found in files of other kinds, each naming its file.
     pub store: Vec<String>,
 }
 
-/// What was found in one segment.
+/// The findings of one segment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SegmentReport {
     /// The segment.
     pub segment: String,
-    /// What is wrong with its data.
+    /// Problems found in its data.
     pub data: Vec<String>,
-    /// What was wrong with its index.
+    /// Problems found in its index, before it was rebuilt.
     pub index: Vec<String>,
-    /// Whether the index was made anew.
+    /// Whether the index was rebuilt.
     pub rebuilt: bool,
 }
 
 impl CheckReport {
-    /// Whether nothing is wrong any more.
+    /// Returns whether no problem remains.
     pub fn is_sound(&self) -> bool {
         self.store.is_empty()
             && self.quarantine.is_empty()
@@ -51,13 +51,13 @@ impl CheckReport {
 }
 
 impl Engine {
-    /// Reads every file of every segment, and of quarantine, and compares it with its hashes;
-    /// follows the table's log, and compares its checkpoints, its archives, and the small files of
-    /// the directory with theirs. `rebuild` makes every index anew, damaged or not, from a Parquet
-    /// file that is sound.
+    /// Reads every file of every segment and of quarantine, and compares it with its hash. Also
+    /// follows the table's log, and compares its checkpoints, its archives and the small files of
+    /// the directory with their hashes. `rebuild` rebuilds every index, damaged or not, whose
+    /// Parquet file is sound.
     ///
     /// # Errors
-    /// A disk that fails; damage is reported, not an error.
+    /// If the disk fails. Damage is not an error: it is reported.
     pub fn check(&self, rebuild: bool) -> Result<CheckReport> {
         let snapshot = self.snapshot();
         let reports: Vec<SegmentReport> = snapshot
@@ -88,7 +88,7 @@ impl Engine {
 }
 
 impl Engine {
-    /// What is wrong with files that are not of a segment or of quarantine.
+    /// Returns the problems found in files that belong neither to a segment nor to quarantine.
     fn check_store(&self) -> Result<Vec<String>> {
         let store = self.core.data.store();
         let _reading = self.core.write.as_ref().map(|write| write.log_files.read());

@@ -1,5 +1,9 @@
-//! Compaction: small segments are merged in the background, dates that are written are cut by
-//! tenant, and what nothing needs any more is removed.
+//! Compaction: small segments are merged in the background, the segments of past dates are cut by
+//! tenant, and files that nothing needs any more are removed.
+//!
+//! A merge is written and compared with its parts before it is committed, and it holds no lock
+//! meanwhile. If retention deletes from one of the parts first, the commit does nothing and other
+//! segments are chosen.
 
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::delta_log::prove_whole;
@@ -30,29 +34,30 @@ const REST: Duration = Duration::from_secs(30);
 pub struct Compacted {
     /// Segments that were merged.
     pub merged: usize,
-    /// Segments that were made of them.
+    /// Segments that were made from them.
     pub made: usize,
     /// Files that were removed.
     pub removed: usize,
 }
 
-/// After so long without a seal there is time for dates to be settled.
+/// How long without a seal it takes until dates are settled.
 const QUIET: Duration = Duration::from_secs(3);
-/// How long the compactor waits at most when there is nothing to do: dates come of age.
+/// How long the compactor waits at most when there is nothing to do: by then dates may have come of
+/// age.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// How much is to be merged.
+/// How eagerly segments are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Zeal {
-    /// What there is too much of, and dates that are of age.
+    /// Sizes that have too many segments, and dates that are of age.
     Usual,
-    /// The same, and dates that have just been filled: nothing has come in for a while.
+    /// Also dates that have just been filled: nothing has come in for a while.
     Quiet,
-    /// Whatever can be.
+    /// Whatever can be merged.
     All,
 }
 
-/// The thread that compacts: after each seal, and when it is quiet, until it is told to stop.
+/// Runs the thread that compacts, after each seal and when it is quiet, until it is told to stop.
 pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     let (mut seals, mut wait) = (0, QUIET);
     loop {
@@ -62,6 +67,7 @@ pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
             tracing::error!(%error, "cannot make a checkpoint of the table's log; tried again after the next seal");
         }
         let zeal = if wake == Wake::Quiet { Zeal::Quiet } else { Zeal::Usual };
+        // Merges for quiet times stop once a seal has ended, so that usual merges come first.
         let before = seals;
         while !write.trigger.stopping() {
             match write.compact_once(core, zeal) {
@@ -85,7 +91,7 @@ impl Engine {
     /// Merges all segments that can be merged, and removes files that nothing needs.
     ///
     /// # Errors
-    /// A disk that fails; segments stay as they were then.
+    /// If the disk fails; segments then stay as they were.
     pub fn compact(&self) -> Result<Compacted> {
         let write = self.core.write()?;
         let mut done = Compacted::default();
@@ -93,7 +99,8 @@ impl Engine {
         while let Some(step) = write.compact_once(&self.core, Zeal::All)? {
             done.merged += step.merged;
             done.made += step.made;
-            // A large store must not need twice its room, if nobody reads earlier versions.
+            // Remove replaced files as the compaction goes on, if nobody reads earlier versions:
+            // otherwise a large store would need twice its space.
             if tidied.elapsed() > self.core.settings.replaced_kept.max(TIDIED) {
                 done.removed += write.remove_orphans(&self.core)?;
                 tidied = Instant::now();
@@ -120,7 +127,7 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
     snapshot.segments.iter().map(candidate).collect()
 }
 
-/// The segments to merge next.
+/// Returns the ids of the segments to merge next.
 fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
     let (segments, most) = (candidates(snapshot), core.settings.merged);
     let chosen = choose(&segments, most, zeal == Zeal::All);
@@ -149,12 +156,12 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
     settle(&segments, occasion, runs).into_iter().collect()
 }
 
-/// The id of a segment that is made of others. Numbers below 2¹⁵ are those of seals.
+/// Returns the id of a segment that is made from others. Numbers below 2¹⁵ belong to seals.
 pub(in crate::engine) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
     segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
 }
 
-/// Writes segments that hold what these hold, and proves that they do.
+/// Writes segments that hold the events of `old`, and verifies that they do.
 fn merged(
     core: &Core,
     work: &mut SegmentWork<'_>,
@@ -171,6 +178,7 @@ fn merged(
         };
         put(core.data.store(), &files)?;
         let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
+        // Read back from the file: what is compared is what questions will read.
         let after = Fingerprint::of_segment(&segment)?;
         if before != after {
             let what = format!(
@@ -189,7 +197,7 @@ fn merged(
 }
 
 impl WriteSide {
-    /// Merges some segments, if some should be; returns how many, and of how many.
+    /// Merges some segments, if any should be. Returns how many were merged, and into how many.
     fn compact_once(&self, core: &Core, zeal: Zeal) -> Result<Option<Compacted>> {
         let _turn = self.merges.take();
         let snapshot = self.settled(core)?;
@@ -212,17 +220,17 @@ impl WriteSide {
         core.reach(Failpoint::MergeWritten)?;
         let made = new.len();
         if self.table.replace(old.clone(), new)?.is_none() {
-            // Retention deleted from one of them meanwhile: what was written is put away, and
-            // others are chosen.
+            // Retention deleted from one of them meanwhile: what was written is removed later as an
+            // orphan, and other segments are chosen.
             return Ok(Some(Compacted::default()));
         }
         self.retire(core, &old)?;
         Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
 
-    /// Remembers segments that are in the table no more while a reader has them. Their files are
-    /// young again: from now on, not from when they were written, they are kept for readers of
-    /// earlier versions.
+    /// Remembers segments that left the table while a reader still has them. Their files get the
+    /// current time as modification time, because they are kept for readers of earlier versions
+    /// from now on, not from when they were written.
     pub(in crate::engine) fn retire(&self, core: &Core, old: &[Arc<Segment>]) -> Result<()> {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|segment| segment.strong_count() > 0);
@@ -241,27 +249,29 @@ impl WriteSide {
         Ok(())
     }
 
-    /// What is in the table, for who merges or deletes: after a commit in doubt, the segments that
-    /// are shown may not be those of the table, and must not be merged or deleted from.
+    /// Returns what is in the table, for merging or deleting: after a commit in doubt, the segments
+    /// that are shown may not be those of the table, and must not be merged or deleted from.
     pub(in crate::engine) fn settled(&self, core: &Core) -> Result<Arc<Snapshot>> {
         self.table.settle()?;
         Ok(core.published.get())
     }
 
-    /// Puts away files of segments that no version needs that anyone may still read, if the table
-    /// is known to be whole.
+    /// Removes or moves aside files of segments that no version needs that anyone may still read,
+    /// provided the table is known to be complete. Returns how many.
     pub(in crate::engine) fn remove_orphans(&self, core: &Core) -> Result<usize> {
         let _turn = self.removals.take();
         let Some(mut found) = self.find_orphans(core)?.filter(|found| !found.is_empty()) else {
             return Ok(0);
         };
-        // A segment may have been begun, or come into the table, while the files were listed.
+        // A segment may have been begun, or have entered the table, while the files were listed.
         let Some(needed) = self.needed()? else { return Ok(0) };
         found.retain(|orphan| !needed.has(orphan));
         let taken_out = self.table.removed()?;
         put_away(core.data.store(), &found, &taken_out, core.clock.now())
     }
 
+    /// Returns the files that nothing needs and that were not changed for as long as replaced files
+    /// are kept.
     fn find_orphans(&self, core: &Core) -> Result<Option<Vec<Orphan>>> {
         let Some(needed) = self.needed()? else { return Ok(None) };
         let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
@@ -269,9 +279,11 @@ impl WriteSide {
         orphans(core.data.store(), &needed.segments, before).map(Some)
     }
 
-    /// The segments that anything may need; none if the table is not known to be whole.
+    /// Returns the segments that anything may need, or none if the table is not known to be
+    /// complete.
     fn needed(&self) -> Result<Option<Needed>> {
-        // Those in work first: what leaves them meanwhile is in the table then, or was retired.
+        // Those in work are read first: whatever leaves them meanwhile is then in the table or
+        // retired.
         let in_work = self.in_work.ids();
         let Some((log, snapshot)) = self.table.log_without_doubt()? else { return Ok(None) };
         prove_whole(&log, &snapshot)?;
@@ -288,10 +300,10 @@ impl WriteSide {
     }
 }
 
-/// The segments whose files stay where they are.
+/// The segments whose files must stay.
 struct Needed {
     segments: HashSet<String>,
-    /// Those whose unfinished files stay too.
+    /// Those whose unfinished files must stay too.
     in_work: HashSet<String>,
 }
 

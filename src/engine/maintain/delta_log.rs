@@ -1,4 +1,4 @@
-//! Looking after the Delta log: checkpoints, and what is archived after them.
+//! Maintenance of the Delta log: checkpoints, and the commits that are archived after them.
 
 use crate::engine::failpoint::Failpoint;
 use crate::engine::{Core, WriteSide};
@@ -8,8 +8,8 @@ use crate::query::Snapshot;
 use crate::storage::TableLog;
 
 impl WriteSide {
-    /// Makes a checkpoint of the log and archives what is older, if it is time to. The table is not
-    /// held meanwhile.
+    /// Makes a checkpoint of the log and archives older commits, if it is time to. The table can
+    /// commit meanwhile.
     pub(in crate::engine) fn tend_log(&self, core: &Core) -> Result<()> {
         if !self.table.log_at_rest()?.0.is_due()? {
             return Ok(());
@@ -20,7 +20,7 @@ impl WriteSide {
         Ok(())
     }
 
-    /// Makes a checkpoint of this version, proves it and records it, unless there is one.
+    /// Makes a checkpoint of this version, verifies it and records it, unless there is one already.
     pub(in crate::engine) fn checkpoint(&self, core: &Core, log: &TableLog) -> Result<()> {
         let _turn = self.checkpoints.take();
         if log.has_checkpoint()? {
@@ -32,7 +32,7 @@ impl WriteSide {
         core.reach(Failpoint::CheckpointProved)
     }
 
-    /// Archives old commits and removes them from the log, unless somebody reads it; returns
+    /// Archives old commits and removes them from the log, unless somebody is reading it. Returns
     /// whether there may be more.
     pub(in crate::engine) fn archive(&self, core: &Core, log: &TableLog) -> Result<bool> {
         let Some(_archiving) = self.log_files.archive() else { return Ok(false) };
@@ -45,8 +45,8 @@ impl WriteSide {
     }
 }
 
-/// The segments that are shown must be those of the table before any file is taken for one that
-/// nothing needs.
+/// Verifies that the segments that are shown are those of the table. This must hold before any file
+/// may be treated as unneeded.
 pub(in crate::engine) fn prove_whole(log: &TableLog, snapshot: &Snapshot) -> Result<()> {
     let account = log.account();
     let rows: u64 =
@@ -57,8 +57,8 @@ pub(in crate::engine) fn prove_whole(log: &TableLog, snapshot: &Snapshot) -> Res
         return Ok(());
     }
     Err(Error::corrupt(format!(
-        "{} segments with {rows} events are open, and the table's last commit says {} with {}: no file is removed; restart, and \
-         `annals check` tells more",
+        "{} segments with {rows} events are open, but the table's last commit names {} with {}: no file is removed; restart, and run \
+         `annals check` for details",
         shown.0, account.segments, account.rows
     )))
 }

@@ -1,5 +1,5 @@
-//! The thread that looks after the store once an hour: retention, files that nothing needs, the
-//! scrubber.
+//! The housekeeping thread: once an hour it applies retention, removes files that nothing needs,
+//! and runs the scrubber.
 
 use crate::engine::maintain::scrub::{RUNS, Scrubber};
 use crate::engine::{Core, WriteSide};
@@ -9,28 +9,29 @@ use crate::maintain::clear_aside;
 use crate::storage::clear_archives;
 use std::time::Duration;
 
-/// How long after the start the first run is, and how long after a run the next.
+/// The time from the start to the first run, and from one run to the next.
 const FIRST: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// Runs that must see a clock far ahead before events are deleted by it: a day of them.
+/// How many runs must see a clock that is far ahead before events are deleted by it: a day of them.
 const DOUBTS: u32 = 24;
 /// How far the clock may be ahead of what was seen before.
 const AHEAD_MAX_MS: i64 = 2 * DAY_MS;
 
-/// Whether the clock is believed when it says that events are past their time.
+/// Decides whether the clock is trusted when it says that events have expired.
 ///
-/// A clock that is set years ahead by mistake must not delete years of events. So one that is far
-/// ahead of the last thing that is known to have happened is believed only when it has stayed so
-/// for a day of the process's own time.
+/// A clock that is set years ahead by mistake must not delete years of events. So a clock that is
+/// far ahead of the last known event is trusted only after it has stayed so for a day of the
+/// process's own time.
 #[derive(Debug)]
 struct Belief {
-    /// The latest moment that is believed.
+    /// The latest time that is trusted.
     seen: Timestamp,
     doubts: u32,
 }
 
 impl Belief {
+    /// Returns whether `now` is trusted, and remembers it.
     fn believes(&mut self, now: Timestamp) -> bool {
         if now.millis() > self.seen.millis().saturating_add(AHEAD_MAX_MS) && self.doubts < DOUBTS {
             self.doubts += 1;
@@ -42,13 +43,14 @@ impl Belief {
     }
 }
 
+/// Runs the housekeeping thread until it is told to stop.
 pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     let mut belief = Belief { seen: last_commit(core), doubts: 0 };
     let mut scrubber = Scrubber::default();
     write.trigger.rest(FIRST);
     while !write.trigger.stopping() {
         if belief.believes(core.clock.now()) {
-            report("delete what is past its time", write.expire(core).map(drop));
+            report("delete what has expired", write.expire(core).map(drop));
             report(
                 "remove old archives of the table's log",
                 clear_archives(core.data.store(), core.clock.now()).map(drop),
@@ -59,11 +61,11 @@ pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
             );
         } else if belief.doubts == 1 {
             tracing::warn!(
-                "the clock is far ahead of the last event: nothing is deleted by it for a day"
+                "the clock is far ahead of the last trusted time: retention deletes nothing for a day; check the clock"
             );
         }
         report("compare files with their hashes", scrubber.run(core, write, RUNS));
-        // Files that are to go sooner than in an hour are looked for sooner.
+        // Files may have to go sooner than in an hour: those are looked for more often.
         let look = core.settings.replaced_kept.clamp(FIRST, EVERY);
         for _ in 0..EVERY.as_secs() / look.as_secs() {
             if write.trigger.stopping() {
@@ -76,7 +78,7 @@ pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     }
 }
 
-/// When the newest segment was written.
+/// Returns when the newest segment was written.
 fn last_commit(core: &Core) -> Timestamp {
     let snapshot = core.published.get();
     snapshot
@@ -87,9 +89,10 @@ fn last_commit(core: &Core) -> Timestamp {
         .unwrap_or_default()
 }
 
+/// Logs a failure: housekeeping goes on with the next task.
 fn report(what: &str, done: Result<()>) {
     if let Err(error) = done {
-        tracing::error!(%error, "cannot {what}; tried again in an hour");
+        tracing::error!(%error, "cannot {what}; will try again within an hour");
     }
 }
 

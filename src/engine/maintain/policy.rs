@@ -1,5 +1,6 @@
-//! Changes of the policy of retention and holds: each is recorded as an event of the store's own
-//! tenant before it is in force, and carried out at the next start if the process ends in between.
+//! Changes of the policy of retention and legal holds. Each is recorded as an event of the store's
+//! own tenant before it is in force, and carried out at the next start if the process ends in
+//! between.
 
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::decode::Format;
@@ -20,30 +21,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(in crate::engine) struct InForce {
     policy: Mutex<Arc<Policy>>,
-    /// Its version, for whoever commits a deletion.
+    /// Its version, for the thread that commits deletions.
     version: Arc<AtomicU64>,
-    /// Held by who changes it.
+    /// Held while the policy is changed.
     change: Mutex<()>,
 }
 
-/// What is changed about how long events are kept.
+/// A change of how long events are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Retention {
-    /// The days of a tenant, or of all that have none of their own; `None` is for ever.
+    /// The days of a tenant, or of all tenants that have none of their own; `None` is for ever.
     Days(Option<String>, Option<u32>),
-    /// The fewest days that any may have.
+    /// The fewest days that any tenant may have.
     Floor(u32),
 }
 
 impl InForce {
-    /// The policy of a store; that of a new store if it has none.
+    /// Reads the policy of a store, or returns that of a new store if it has none.
     pub(in crate::engine) fn read(store: &Store) -> Result<Self> {
         let policy = match read_guarded(store, paths::POLICY_FILE)? {
             Marked::Sound(bytes) => Policy::decode(&bytes)
                 .map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
             Marked::Changed(_) => return Err(changed(store, paths::POLICY_FILE)),
             Marked::Gone => {
-                tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the policy is gone; it is made anew from what was recorded of its changes");
+                tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the file of the policy is missing; it is rebuilt from the recorded changes");
                 Policy::default()
             }
             Marked::Absent => Policy::default(),
@@ -56,7 +57,7 @@ impl InForce {
         Arc::clone(&self.lock())
     }
 
-    /// Tells whether the policy of a version is still the one in force.
+    /// Returns a function that tells whether the policy of a version is still in force.
     pub(in crate::engine) fn still(&self, version: u64) -> impl Fn() -> bool + Send + 'static {
         let in_force = Arc::clone(&self.version);
         move || in_force.load(Ordering::Acquire) == version
@@ -68,16 +69,16 @@ impl InForce {
 }
 
 impl Engine {
-    /// How long events are kept, and what is held.
+    /// Returns how long events are kept, and what is held.
     pub fn policy(&self) -> Arc<Policy> {
         self.core.policy.get()
     }
 
-    /// Changes how long events are kept. What is past its time then is deleted by the next run of
-    /// retention.
+    /// Changes how long events are kept. Events that have then expired are deleted by the next run
+    /// of retention.
     ///
     /// # Errors
-    /// Fewer days than the floor; a disk that fails.
+    /// If there are fewer days than the floor, or the disk fails.
     pub fn set_retention(&self, change: &Retention) -> Result<Arc<Policy>> {
         match change {
             Retention::Days(tenant, days) => {
@@ -100,10 +101,10 @@ impl Engine {
         }
     }
 
-    /// Places a legal hold: from when this returns, nothing that matches it is deleted.
+    /// Places a legal hold. Once this returns, nothing that matches it is deleted.
     ///
     /// # Errors
-    /// A name that is taken, a filter that is none or counts from now; a disk that fails.
+    /// If the name is taken, if the filter is invalid or relative to now, or if the disk fails.
     pub fn place_hold(
         &self,
         name: &str,
@@ -127,7 +128,7 @@ impl Engine {
     /// Lifts a legal hold.
     ///
     /// # Errors
-    /// No such hold; a disk that fails.
+    /// If there is no such hold, or the disk fails.
     pub fn lift_hold(&self, name: &str, reason: &str) -> Result<Arc<Policy>> {
         let details = json!({ "reason": reason });
         self.change_policy("liftHold", "hold", name, &details, |policy| {
@@ -135,6 +136,8 @@ impl Engine {
         })
     }
 
+    /// Records a change of the policy, puts it in force, and waits for a deletion that is being
+    /// committed under the old one.
     fn change_policy(
         &self,
         what: &str,
@@ -145,7 +148,7 @@ impl Engine {
     ) -> Result<Arc<Policy>> {
         let write = self.core.write()?;
         let _one_at_a_time = self.core.policy.change.lock().unwrap_or_else(PoisonError::into_inner);
-        // A change that was recorded and then failed is in force before the next one is made.
+        // A change that was recorded but then failed must be in force before the next one is made.
         self.catch_up()?;
         let mut policy = (*self.policy()).clone();
         change(&mut policy)?;
@@ -160,13 +163,13 @@ impl Engine {
         self.core.record(record)?;
         self.core.reach(Failpoint::PolicyRecorded)?;
         let policy = self.core.enforce(policy)?;
-        // Whoever commits a deletion looks at the policy right before: only for a commit in hand is
-        // there to wait.
+        // The committing thread checks the policy right before each deletion, so only a commit that
+        // is already running has to be waited for.
         write.table.settle()?;
         Ok(policy)
     }
 
-    /// Carries out the changes that were recorded and not put in force.
+    /// Carries out the changes that were recorded but not put in force.
     pub(in crate::engine) fn catch_up(&self) -> Result<()> {
         loop {
             let id = trace_id(self.policy().version + 1);
@@ -188,6 +191,7 @@ fn trace_id(version: u64) -> String {
 }
 
 impl Core {
+    /// Writes a policy and puts it in force.
     fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
         put_guarded(self.data.store(), paths::POLICY_FILE, &policy.encode())?;
         self.reach(Failpoint::PolicyWritten)?;
@@ -197,7 +201,7 @@ impl Core {
         Ok(policy)
     }
 
-    /// The holds of a policy as filters.
+    /// Returns the holds of a policy with their filters.
     pub(in crate::engine) fn holds(
         policy: &Policy,
         now: Timestamp,
@@ -209,8 +213,8 @@ impl Core {
             .collect()
     }
 
-    /// Records something that was done to the store, as an event of its own tenant. Durable when
-    /// this returns.
+    /// Records something that was done to the store, as an event of the store's own tenant. It is
+    /// durable when this returns.
     pub(in crate::engine) fn record(&self, mut record: Json) -> Result<()> {
         let now = self.clock.now();
         for (key, value) in [
@@ -232,7 +236,7 @@ impl Core {
         );
         if let Some(rejected) = batch.rejected.first() {
             return Err(Error::internal(format!(
-                "a record of our own cannot be decoded: {}",
+                "a record that the store made itself cannot be decoded: {}",
                 rejected.reason
             )));
         }

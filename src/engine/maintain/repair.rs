@@ -1,5 +1,5 @@
-//! Mending: an index that was found damaged is made anew from the Parquet file, once that is proved
-//! whole. Until then its segment is answered from the columns.
+//! Repair: an index that was found damaged is rebuilt from the Parquet file, once that is verified.
+//! Until then the segment is answered from its columns.
 
 use crate::engine::maintain::scrub::note_damage;
 use crate::engine::{Core, Engine, WriteSide};
@@ -10,24 +10,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether a question, a batch or the scrubber has met damage.
+/// How often to look whether a question, a batch or the scrubber has found damage.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long after it could not be mended a segment is tried again.
+/// How long to wait before a segment whose repair failed is tried again.
 const AGAIN: Duration = Duration::from_secs(600);
 
-/// The thread that mends: one segment after the other.
+/// Runs the thread that repairs segments, one after the other.
 pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     let mut tried = HashMap::new();
     while !write.trigger.stopping() {
         if let Err(error) = mend_all(core, write, &mut tried) {
-            tracing::error!(%error, "cannot mend a damaged segment; it is tried again");
+            tracing::error!(%error, "cannot repair a damaged segment; it will be tried again");
         }
         write.trigger.rest(LOOK);
     }
 }
 
 impl Engine {
-    /// What was found damaged of the segments that there are, by their ids.
+    /// Returns the damage found in current segments, by segment id.
     pub fn damaged(&self) -> BTreeMap<String, Damage> {
         let snapshot = self.snapshot();
         let damage =
@@ -35,10 +35,10 @@ impl Engine {
         snapshot.segments.iter().filter_map(damage).collect()
     }
 
-    /// Makes the indexes anew that were found damaged; returns how many.
+    /// Rebuilds the indexes that were found damaged; returns how many.
     ///
     /// # Errors
-    /// A disk that fails.
+    /// If the disk fails.
     pub fn mend(&self) -> Result<usize> {
         mend_all(&self.core, self.core.write()?, &mut HashMap::new())
     }
@@ -56,6 +56,7 @@ fn mend_all(core: &Core, write: &WriteSide, tried: &mut HashMap<String, Instant>
         if tried.get(id).is_some_and(|at| at.elapsed() < AGAIN) {
             continue;
         }
+        // Noted before the attempt: one that fails must not be repeated every second.
         tried.insert(id.clone(), Instant::now());
         let said = |what: Option<String>| what.into_iter().collect::<Vec<_>>();
         note_damage(core, segment, &said(damage.data), &said(damage.index))?;
@@ -68,7 +69,7 @@ fn mend_all(core: &Core, write: &WriteSide, tried: &mut HashMap<String, Instant>
     Ok(mended)
 }
 
-/// Makes an index anew, if the Parquet file is whole.
+/// Rebuilds the index of a segment, if its Parquet file is sound. Returns whether it did.
 fn mend(core: &Core, segment: &Arc<Segment>) -> Result<bool> {
     let (data, index) = segment.check()?;
     if !data.is_empty() || index.is_empty() {
@@ -86,7 +87,7 @@ fn mend(core: &Core, segment: &Arc<Segment>) -> Result<bool> {
         scrubbed.damaged.remove(&id);
         scrubbed.mended += 1;
     }
-    tracing::info!(segment = id, "the index of a segment was damaged and is made anew");
+    tracing::info!(segment = id, "the index of a segment was damaged and has been rebuilt");
     core.record(json!({
         "trace_id": format!("mend-{id}"), "event_name": "mendDamage", "level": "warning", "resource_type": "segment",
         "resource_id": id, "details": { "segment": id, "index": index },

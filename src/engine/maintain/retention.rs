@@ -1,9 +1,12 @@
-//! Retention: what is past its time is deleted, unless a legal hold keeps it.
+//! Retention: events that have expired are deleted, unless a legal hold keeps them.
 //!
-//! Segments are of one date, so a segment expires for a tenant as a whole. What is left of it
-//! (other tenants, what is held) is written as a new segment, compared, and put in its place in one
-//! commit. Each commit is recorded as events of the store's own tenant, before it is made and when
-//! it is done. The files stay for a day, as after a merge.
+//! A segment has one date, so it expires for a tenant as a whole. What is left of it (other
+//! tenants, held events) is written as a new segment, compared, and put in its place in one commit.
+//! Each commit is recorded as events of the store's own tenant, before it is made and after it is
+//! done. The old files stay for a day, as after a merge.
+//!
+//! The policy is read again by the thread that commits, right before the commit: a hold that was
+//! placed meanwhile stops the deletion.
 
 use crate::access::SYSTEM_TENANT;
 use crate::engine::failpoint::Failpoint;
@@ -22,39 +25,40 @@ use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
-/// Segments that one commit deletes from at most.
+/// The most segments that one commit deletes from.
 const SEGMENTS_AT_A_TIME: usize = 16;
 
 /// What a run of retention deleted, or would delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Expired {
-    /// Events deleted.
+    /// Events that were deleted.
     pub events: u64,
-    /// Events that are past their time and held.
+    /// Events that have expired and are held.
     pub held: u64,
-    /// Events deleted, by tenant.
+    /// Events that were deleted, by tenant.
     pub tenants: BTreeMap<String, u64>,
-    /// Segments that were taken out or written anew.
+    /// Segments that were removed or rewritten.
     pub segments: usize,
-    /// Records deleted from quarantine.
+    /// Records that were deleted from quarantine.
     pub quarantined: u64,
-    /// Records in quarantine that are past their time and held.
+    /// Records in quarantine that have expired and are held.
     pub quarantined_held: u64,
 }
 
-/// Segments of which all that is past its time is held, with what was so when that was found out.
+/// Segments whose expired events are all held, each with the expired tenants and the policy version
+/// for which that was found.
 pub(in crate::engine) type AllHeld = HashMap<String, Vec<String>>;
 
-/// What is to become of a segment.
+/// The outcome of retention for one segment.
 struct SegmentFate {
     segment: Arc<Segment>,
-    /// What is left of it, written; nothing if it is counted only, or all of it goes.
+    /// The segment written for what is left; none if events are only counted, or nothing is left.
     left: Option<Arc<Segment>>,
     deleted: BTreeMap<String, u64>,
     held: u64,
 }
 
-/// The policy that a run goes by.
+/// The policy that a run applies.
 struct RetentionRun<'a> {
     policy: &'a Policy,
     holds: Vec<(&'a Hold, Filter)>,
@@ -62,18 +66,18 @@ struct RetentionRun<'a> {
 }
 
 impl Engine {
-    /// Deletes everything that is past its time and not held.
+    /// Deletes everything that has expired and is not held.
     ///
     /// # Errors
-    /// A disk that fails; what was not committed stays.
+    /// If the disk fails; what was not committed stays.
     pub fn expire(&self) -> Result<Expired> {
         self.core.write()?.expire(&self.core)
     }
 
-    /// What [`Engine::expire`] would delete now.
+    /// Returns what [`Engine::expire`] would delete now.
     ///
     /// # Errors
-    /// A segment that cannot be read.
+    /// If a segment cannot be read.
     pub fn expirable(&self) -> Result<Expired> {
         let (policy, now) = (self.policy(), self.core.clock.now());
         let rule = RetentionRun::of(&policy, now)?;
@@ -115,14 +119,14 @@ impl<'a> RetentionRun<'a> {
         Ok(Self { policy, holds: Core::holds(policy, now)?, now })
     }
 
-    /// The tenants of a segment whose events in it are past their time.
+    /// Returns the tenants of a segment whose events in it have expired.
     fn expired_tenants<'s>(&self, segment: &'s Segment) -> Vec<&'s str> {
         let manifest = segment.manifest();
         let tenants = manifest.tenants.iter().map(|rows| rows.tenant.as_ref());
         tenants.filter(|tenant| self.policy.is_expired(tenant, &manifest.date, self.now)).collect()
     }
 
-    /// Tells the events of a segment that are deleted from those that stay.
+    /// Separates the events of a segment that are deleted from those that stay.
     fn part(&self, segment: &Segment, kept: bool) -> Result<Parted> {
         let expired: HashSet<&str> = self.expired_tenants(segment).into_iter().collect();
         let may_hold = |tenant: &str| self.holds.iter().any(|(hold, _)| hold.covers(tenant));
@@ -149,7 +153,7 @@ impl SegmentFate {
 impl WriteSide {
     pub(in crate::engine) fn expire(&self, core: &Core) -> Result<Expired> {
         let mut expired = Expired::default();
-        // A policy that changes while a run goes on is what the run goes on by.
+        // If the policy changes during a run, the run starts again with the new one.
         while !self.expire_by(core, &core.policy.get(), &mut expired)? {
             if self.trigger.stopping() {
                 break;
@@ -159,7 +163,8 @@ impl WriteSide {
         Ok(expired)
     }
 
-    /// Deletes by a policy; false if another is in force before everything was looked at.
+    /// Deletes by a policy. Returns false if another came into force before every segment was
+    /// looked at.
     fn expire_by(&self, core: &Core, policy: &Policy, expired: &mut Expired) -> Result<bool> {
         let rule = RetentionRun::of(policy, core.clock.now())?;
         let snapshot = self.settled(core)?;
@@ -201,8 +206,8 @@ impl WriteSide {
         self.all_held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes from some segments in one commit; false, and nothing is deleted, if the policy is
-    /// not in force any more.
+    /// Deletes from some segments in one commit. Returns false, and deletes nothing, if the policy
+    /// is no longer in force.
     fn delete(
         &self,
         core: &Core,
@@ -220,8 +225,8 @@ impl WriteSide {
         core.reach(Failpoint::DeletionRecorded)?;
         let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
         let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
-        // Looked at by whoever commits, right before: a hold that is placed from there on waits for
-        // this one commit.
+        // The committing thread checks the policy right before: a hold that is placed after that
+        // waits for this one commit.
         if self.table.delete_if(old.clone(), left, core.policy.still(policy.version))?.is_none() {
             record(core, policy, fates, "stopped", now)?;
             return Ok(false);
@@ -233,8 +238,8 @@ impl WriteSide {
     }
 }
 
-/// What becomes of a segment; what is left of it is written, one segment at a time, and not in the
-/// table yet.
+/// Decides what happens to a segment, and writes what is left of it, one segment at a time; that is
+/// not in the table yet.
 fn decide(
     core: &Core,
     work: &mut SegmentWork<'_>,
@@ -257,7 +262,7 @@ fn decide(
     Ok(fate)
 }
 
-/// Writes what is left of a segment, and compares it.
+/// Writes what is left of a segment, and verifies it.
 fn put_left(
     core: &Core,
     work: &mut SegmentWork<'_>,

@@ -1,8 +1,8 @@
-//! The scrubber: every file of every segment is read and compared with its hash once a week, a few
-//! at a time.
+//! The scrubber: once a week, every file of every segment is read and compared with its hash, a few
+//! files at a time.
 //!
-//! A disk that loses bytes says so only when they are read, and audit records may not be read for
-//! years. What is found is logged, counted and recorded as an event of the store's own tenant, once
+//! A disk that loses bytes reports it only when they are read, and audit records may not be read
+//! for years. Damage is logged, counted and recorded as an event of the store's own tenant, once
 //! for each segment.
 
 use crate::engine::{Core, WriteSide};
@@ -14,36 +14,37 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Runs after which everything was read: a week of hours.
+/// The number of runs in which everything is read: a week of hours.
 pub(in crate::engine) const RUNS: usize = 7 * 24;
-/// What the scrubber rests between two segments, so that others get at the disk.
+/// How long the scrubber rests between two segments, so that others can use the disk.
 const REST: Duration = Duration::from_millis(50);
 
 /// What the scrubber has found since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scrubbed {
-    /// Segments read and compared.
+    /// Segments that were read and compared.
     pub segments: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Those that are damaged.
+    /// Segments that are damaged.
     pub damaged: BTreeSet<String>,
-    /// Indexes that were damaged and made anew.
+    /// Indexes that were damaged and have been rebuilt.
     pub mended: u64,
-    /// When each segment was compared last.
+    /// When each segment was last compared.
     pub compared: BTreeMap<String, Timestamp>,
 }
 
-/// What was read when.
+/// The scrubber: remembers when each segment was read.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Scrubber {
-    /// The run in which each segment was read last.
+    /// The run in which each segment was last read.
     read: HashMap<String, u64>,
     run: u64,
 }
 
 impl Scrubber {
-    /// Reads the segments that were not read for longest: so many that a week's `runs` read all.
+    /// Reads the segments that have gone unread the longest: as many as it takes to read all within
+    /// `runs`.
     pub(in crate::engine) fn run(
         &mut self,
         core: &Core,
@@ -79,6 +80,7 @@ impl Scrubber {
     }
 }
 
+/// Reads the files of a segment, compares them with their hashes, and counts the result.
 fn check(core: &Core, segment: &Segment) -> Result<()> {
     let manifest = segment.manifest();
     let (data, index) = segment.check()?;
@@ -95,7 +97,7 @@ fn check(core: &Core, segment: &Segment) -> Result<()> {
     note_damage(core, segment, &data, &index)
 }
 
-/// Says and records, once for each segment, that it was found damaged.
+/// Logs and records, once for each segment, that it was found damaged.
 pub(in crate::engine) fn note_damage(
     core: &Core,
     segment: &Segment,
@@ -116,7 +118,7 @@ pub(in crate::engine) fn note_damage(
     tracing::error!(
         segment = manifest.id,
         what,
-        "a segment is damaged: `annals check` tells more, a backup has it whole"
+        "a segment is damaged: run `annals check` for details; if its data is damaged, restore it from a backup"
     );
     let details =
         json!({ "segment": manifest.id, "date": manifest.date, "data": data, "index": index });

@@ -1,6 +1,6 @@
-//! What work in the background keeps from other work: turns that are taken and given back, and
-//! names of segments that are being worked with. The locks in here are held for a few instructions;
-//! no work holds one while a disk is busy.
+//! How background work keeps out of the way of other work: turns that are taken and given back, and
+//! the ids of segments that are in use. The locks in here are held for a few instructions; no work
+//! holds one while a disk is busy.
 
 use crate::engine::Core;
 use crate::engine::maintain::compact::maintained_id;
@@ -9,19 +9,20 @@ use crate::storage::segment::Segment;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Work of one kind of which one at a time goes on: merges, so that memory holds one of them.
+/// Lets one piece of work of a kind run at a time: merges, for example, so that memory holds only
+/// one of them.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Turns {
     taken: Mutex<bool>,
     given_back: Condvar,
 }
 
-/// A turn; it is given back when this is dropped.
+/// A turn; dropping it gives it back.
 #[derive(Debug)]
 pub(in crate::engine) struct MaintenanceTurn<'a>(&'a Turns);
 
 impl Turns {
-    /// Waits until nobody has the turn.
+    /// Waits until nobody has the turn, and takes it.
     pub(in crate::engine) fn take(&self) -> MaintenanceTurn<'_> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         *self
@@ -39,9 +40,9 @@ impl Drop for MaintenanceTurn<'_> {
     }
 }
 
-/// Who reads the files of the Delta log, beside the owner of the table: backups and checks, several
-/// at once, for as long as they take. Nothing leaves the log meanwhile; commits and checkpoints are
-/// added as ever.
+/// Coordinates the readers of the Delta log's files with archiving. Readers are backups and checks,
+/// several at once, for as long as they take; the owner of the table is not one of them. No file
+/// leaves the log meanwhile, while commits and checkpoints are added as usual.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct LogFiles {
     users: Mutex<LogUsers>,
@@ -54,11 +55,11 @@ struct LogUsers {
     archiving: bool,
 }
 
-/// Files of the log stay where they are while this is held.
+/// While this is held, no file leaves the log.
 #[derive(Debug)]
 pub(in crate::engine) struct ReadingLog<'a>(&'a LogFiles);
 
-/// Files of the log may be moved while this is held.
+/// While this is held, files of the log may be moved.
 #[derive(Debug)]
 pub(in crate::engine) struct ArchivingLog<'a>(&'a LogFiles);
 
@@ -67,14 +68,14 @@ impl LogFiles {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to read; waits for the archive that is being written, which has a bound.
+    /// Begins to read. Waits for the archive that is being written, whose size has a bound.
     pub(in crate::engine) fn read(&self) -> ReadingLog<'_> {
         let users = self.archived.wait_while(self.users(), |users| users.archiving);
         users.unwrap_or_else(PoisonError::into_inner).readers += 1;
         ReadingLog(self)
     }
 
-    /// Begins to archive, unless somebody reads or archives: that can wait until the next time.
+    /// Begins to archive, unless somebody is reading or archiving: that can wait until next time.
     pub(in crate::engine) fn archive(&self) -> Option<ArchivingLog<'_>> {
         let mut users = self.users();
         if users.archiving || users.readers > 0 {
@@ -98,12 +99,12 @@ impl Drop for ArchivingLog<'_> {
     }
 }
 
-/// The segments that are being written and not in the table yet, and those that are being taken out
-/// of it: their files are not taken for some that nothing needs.
+/// The segments that are being written and are not in the table yet, and those that are being
+/// removed from it. Their files must not be treated as unneeded.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct SegmentsInWork(Mutex<HashMap<String, usize>>);
 
-/// Segments that one piece of work has; they are nobody's when this is dropped.
+/// The segments that one piece of work uses; dropping it releases them.
 #[derive(Debug)]
 pub(in crate::engine) struct SegmentWork<'a> {
     all: &'a SegmentsInWork,
@@ -120,14 +121,14 @@ impl SegmentsInWork {
         SegmentWork { all: self, ids: Vec::new() }
     }
 
-    /// The ids of all of them.
+    /// Returns the ids of all segments in use.
     pub(in crate::engine) fn ids(&self) -> HashSet<String> {
         self.counts().keys().cloned().collect()
     }
 }
 
 impl SegmentWork<'_> {
-    /// Works with a segment from now on; whether nobody else does.
+    /// Marks a segment as in use. Returns whether nobody else uses it.
     pub(in crate::engine) fn hold(&mut self, id: &str) -> bool {
         let mut counts = self.all.counts();
         let others = counts.entry(id.to_owned()).or_default();
@@ -136,15 +137,15 @@ impl SegmentWork<'_> {
         *others == 1
     }
 
-    /// Works with segments that are about to leave the table.
+    /// Marks segments that are about to leave the table as in use.
     pub(in crate::engine) fn hold_all(&mut self, segments: &[Arc<Segment>]) {
         for segment in segments {
             self.hold(&segment.manifest().id);
         }
     }
 
-    /// An id that no file has, and nobody else is about to write: a clock may stand still, and the
-    /// version of the table does not count segments.
+    /// Returns an id that no file has and nobody else is about to write. It has to be searched for:
+    /// a clock may stand still, and the version of the table does not count segments.
     pub(in crate::engine) fn new_id(
         &mut self,
         core: &Core,

@@ -1,8 +1,8 @@
-//! Saved views of the screen: a name, and the question and layout that stand in the page's URL.
+//! Saved views of the screen: a name, and the question and layout from the page's URL.
 //!
 //! As with the policy, a change is recorded as an event of the store's own tenant before it is
-//! made, and made at the next start if the process ends in between. A view has a version; who
-//! changes one says which version was seen.
+//! made, and is made at the next start if the process ends in between. A view has a version;
+//! callers that change one say which version they have seen.
 
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::engine::failpoint::Failpoint;
@@ -16,17 +16,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most views of a store.
 const VIEWS_MAX: usize = 1_000;
-/// The most letters of an id, of a name and of an owner, and the most bytes of a query.
+/// The most characters of an id, of a name and of an owner, and the most bytes of a query.
 const ID_MAX: usize = 64;
 const NAME_MAX: usize = 100;
 const QUERY_MAX: usize = 8 << 10;
 
-/// What whoever saves a view says.
+/// The part of a view that its author writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViewText {
     /// What people call it.
     pub name: String,
-    /// Who it belongs to, as they say themselves; there are no credentials yet.
+    /// The owner, as the author states it; there are no credentials yet.
     #[serde(default)]
     pub owner: String,
     /// The query of the page's URL, without the question mark.
@@ -36,39 +36,39 @@ pub struct ViewText {
 /// A saved view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
-    /// Names it in the API.
+    /// Its name in the API.
     pub id: String,
-    /// What was said of it.
+    /// Its name, owner and query.
     #[serde(flatten)]
     pub text: ViewText,
-    /// 1, and one more with each change.
+    /// Starts at 1 and grows by one with each change.
     pub version: u64,
-    /// When it was saved first.
+    /// When it was first saved.
     pub created: String,
-    /// When it was changed last.
+    /// When it was last changed.
     pub changed: String,
 }
 
-/// Which version whoever makes a change has seen.
+/// The version of a view that a caller has seen before changing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// They do not say.
+    /// The caller does not say.
     Unsaid,
     /// This one.
     Version(u64),
-    /// Whichever there is, but there must be one.
+    /// Any version, but the view must exist.
     Any,
 }
 
 /// All views.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Views {
-    /// How many changes there were.
+    /// The number of changes so far.
     changes: u64,
     views: BTreeMap<String, View>,
 }
 
-/// What is done to one view: it is another now, or gone.
+/// A change of one view: its new content, or none if it is deleted.
 #[derive(Debug, Serialize, Deserialize)]
 struct Change {
     id: String,
@@ -79,7 +79,7 @@ struct Change {
 #[derive(Debug)]
 pub(in crate::engine) struct Saved {
     views: Mutex<Arc<Views>>,
-    /// Held by who changes them.
+    /// Held while the views are changed.
     change: Mutex<()>,
 }
 
@@ -91,14 +91,14 @@ impl Saved {
                     store.path(paths::VIEWS_FILE).display().to_string()
                 })?,
             Marked::Changed(_) => {
-                // Every change is recorded as an event before it is made: they are made again, from
-                // the first.
+                // Every change is recorded as an event before it is made, so all of them can be
+                // made again, from the first.
                 let file = store.path(paths::VIEWS_FILE);
-                tracing::error!(file = %file.display(), "the saved views are damaged; they are rebuilt from what was recorded of them");
+                tracing::error!(file = %file.display(), "the file of saved views is damaged; it is rebuilt from the recorded changes");
                 Views::default()
             }
             Marked::Gone => {
-                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the saved views are gone; they are rebuilt from what was recorded of them");
+                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the file of saved views is missing; it is rebuilt from the recorded changes");
                 Views::default()
             }
             Marked::Absent => Views::default(),
@@ -112,12 +112,12 @@ impl Saved {
 }
 
 impl Views {
-    /// A view by its id.
+    /// Returns a view by its id.
     pub fn get(&self, id: &str) -> Option<&View> {
         self.views.get(id)
     }
 
-    /// Every view, in the order of ids.
+    /// Returns every view, in the order of ids.
     pub fn all(&self) -> impl Iterator<Item = &View> {
         self.views.values()
     }
@@ -130,7 +130,7 @@ impl Views {
         };
     }
 
-    /// The view that a change is about, if the one who makes it has seen it as it is.
+    /// Returns the view that is to be changed, provided the caller has seen its current version.
     fn as_seen(&self, id: &str, seen: Seen) -> Result<Option<&View>> {
         let there = self.views.get(id);
         match (there, seen) {
@@ -142,7 +142,7 @@ impl Views {
                 Err(Error::new(ErrorKind::Outdated, what))
             }
             (None, Seen::Version(_) | Seen::Any) => {
-                Err(Error::new(ErrorKind::Outdated, "there is no such view any more"))
+                Err(Error::new(ErrorKind::Outdated, "the view no longer exists"))
             }
             _ => Ok(there),
         }
@@ -165,14 +165,16 @@ impl ViewText {
                 format!("is at most {NAME_MAX} letters, without control characters"),
             ));
         }
-        // As it stands in a URL: what a browser puts there is ASCII.
+        // The query is stored as it appears in a URL: what a browser puts there is ASCII.
         if self.query.len() > QUERY_MAX
             || !self.query.bytes().all(|byte| byte.is_ascii_graphic())
             || self.query.contains('#')
         {
             return Err(Error::parameter(
                 "query",
-                format!("is a URL's query as it stands there, at most {QUERY_MAX} bytes"),
+                format!(
+                    "is the query of a URL, encoded as in the URL, of at most {QUERY_MAX} bytes"
+                ),
             ));
         }
         Ok(())
@@ -191,7 +193,7 @@ fn check_id(id: &str) -> Result<()> {
 }
 
 impl Engine {
-    /// The saved views.
+    /// Returns the saved views.
     pub fn views(&self) -> Arc<Views> {
         self.core.views.get()
     }
@@ -200,8 +202,8 @@ impl Engine {
     /// is durable.
     ///
     /// # Errors
-    /// A text that is none; a view that is there and was not seen, or has another version; a disk
-    /// that fails.
+    /// If the text is not valid, if the view exists and was not seen or has another version, or if
+    /// the disk fails.
     pub fn save_view(&self, id: &str, text: ViewText, seen: Seen) -> Result<View> {
         check_id(id)?;
         text.check()?;
@@ -213,12 +215,12 @@ impl Engine {
                 Some(_) if seen == Seen::Unsaid => {
                     return Err(Error::new(
                         ErrorKind::Exists,
-                        "there is a view of this id: say which version was seen, in If-Match",
+                        "a view with this id already exists: give the version you have seen in If-Match",
                     ));
                 }
                 None if views.views.len() >= VIEWS_MAX => {
                     return Err(Error::invalid(format!(
-                        "there are {VIEWS_MAX} views: delete one first"
+                        "there are already {VIEWS_MAX} views: delete one first"
                     )));
                 }
                 _ => {}
@@ -229,14 +231,17 @@ impl Engine {
         };
         self.change_views("saveView", id, change)?;
         self.views().get(id).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::Outdated, "the view was deleted at once by somebody else")
+            Error::new(
+                ErrorKind::Outdated,
+                "the view was saved, but somebody else has deleted it since",
+            )
         })
     }
 
     /// Deletes a view.
     ///
     /// # Errors
-    /// No such view, one of another version than was seen; a disk that fails.
+    /// If there is no such view or it has another version than was seen, or if the disk fails.
     pub fn delete_view(&self, id: &str, seen: Seen) -> Result<()> {
         self.change_views("deleteView", id, |views| match views.as_seen(id, seen)? {
             Some(_) => Ok(Some(None)),
@@ -244,8 +249,8 @@ impl Engine {
         })
     }
 
-    /// Records a change and makes it. `change` tells what the view is then, or that nothing
-    /// changes.
+    /// Records a change and makes it. `change` returns the new state of the view, or none if
+    /// nothing changes.
     fn change_views(
         &self,
         what: &str,
@@ -254,7 +259,7 @@ impl Engine {
     ) -> Result<()> {
         let saved = &self.core.views;
         let _one_at_a_time = saved.change.lock().unwrap_or_else(PoisonError::into_inner);
-        // A change that was recorded and then failed is made before the next one.
+        // A change that was recorded but then failed must be made before the next one.
         self.catch_up_with_views()?;
         let views = self.views();
         let Some(view) = change(&views)? else { return Ok(()) };
@@ -270,20 +275,20 @@ impl Engine {
         self.core.keep(views)
     }
 
-    /// Whether the last change that the views have was not recorded here: the file is that of a
-    /// later moment, as in a store that was restored from a backup.
+    /// Returns whether the last change in the views was not recorded here: then the file comes from
+    /// a later time than the records, as in a store that was restored from a backup.
     fn are_ahead(&self, views: &Views) -> Result<bool> {
         if views.changes == 0 {
             return Ok(false);
         }
         let snapshot = self.snapshot();
         let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
-        // Where records are lost, what is in the file is all there is.
+        // If records cannot be read, the file is all there is.
         let found = self.reader(&snapshot, None).get(&scope, &trace_id(views.changes), 1);
         Ok(found.is_ok_and(|found| found.is_empty()))
     }
 
-    /// Makes the changes that were recorded and not made.
+    /// Makes the changes that were recorded but not made.
     pub(in crate::engine) fn catch_up_with_views(&self) -> Result<()> {
         let before = self.views();
         let mut views = if self.are_ahead(&before)? { Views::default() } else { (*before).clone() };

@@ -1,8 +1,12 @@
-//! The thread that owns the Delta table: every commit is made here, on a runtime of its own.
+//! The thread that owns the Delta table: every commit is made here, on a separate runtime.
 //!
 //! Callers hand over what is to be committed and wait for the answer; nobody holds a lock
 //! meanwhile. The runtime is not the one that serves requests, so a commit never waits for a thread
-//! that waits for a commit.
+//! that itself waits for a commit.
+//!
+//! A commit that returns an error may still have reached the table. Until that is known the table
+//! is *in doubt*, and the next order first reads it again (`settle`) and shows what it really
+//! holds.
 
 use crate::clock::Clock;
 use crate::engine::failpoint::{AtFailpoint, Failpoint};
@@ -18,17 +22,16 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Orders that may wait: one for each thread that commits (sealing, merging, retention, an
-/// administrator), and some.
+/// The most orders that may wait: one for each thread that commits (sealing, merging, retention, an
+/// administrator), and some to spare.
 const ORDERS_WAITING: usize = 16;
-/// Threads of the runtime that commits run on: one reads and writes while another waits for the
-/// disk.
+/// Threads of the commit runtime: one reads and writes while another waits for the disk.
 const RUNTIME_THREADS: usize = 2;
 
-/// A runtime for commits alone.
+/// Builds a runtime for commits alone.
 ///
 /// # Errors
-/// A system that gives no threads.
+/// If the system cannot start the threads.
 pub(in crate::engine) fn runtime() -> Result<Runtime> {
     let built = Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
@@ -40,11 +43,11 @@ pub(in crate::engine) fn runtime() -> Result<Runtime> {
     })
 }
 
-/// What the owner of the table works with.
+/// The state of the thread that owns the table.
 #[derive(Debug)]
 pub(in crate::engine) struct Owned {
     pub(in crate::engine) table: Table,
-    /// A commit failed, and whether it is in the table is not known.
+    /// Whether a commit failed whose outcome is not known.
     in_doubt: Arc<AtomicBool>,
     store: Store,
     published: Arc<Published>,
@@ -66,7 +69,7 @@ impl Owned {
     }
 
     /// Adds the segments of a seal, and shows them in place of the part of the buffer that they
-    /// were made of.
+    /// were made from.
     fn seal(&mut self, segments: Vec<Arc<Segment>>, last_seq: u64) -> Result<u64> {
         self.settle()?;
         let added: Vec<NewSegment<'_>> = new_segments(&segments);
@@ -80,8 +83,8 @@ impl Owned {
         Ok(version)
     }
 
-    /// Whether all these segments are in the table: others merge and delete too, and only what is
-    /// there can be replaced.
+    /// Returns whether all these segments are in the table: others merge and delete too, and only
+    /// what is present can be replaced.
     fn has(&self, segments: &[Arc<Segment>]) -> bool {
         let snapshot = self.published.get();
         let there: HashSet<&str> =
@@ -89,8 +92,8 @@ impl Owned {
         segments.iter().all(|segment| there.contains(segment.manifest().id.as_str()))
     }
 
-    /// Puts segments in the place of others that hold the same events; nothing is done if these are
-    /// not there any more.
+    /// Replaces segments with others that hold the same events. Does nothing if any of the old ones
+    /// is no longer in the table.
     fn replace(&mut self, old: &[Arc<Segment>], new: Vec<Arc<Segment>>) -> Result<Option<u64>> {
         self.settle()?;
         if !self.has(old) {
@@ -105,8 +108,8 @@ impl Owned {
         self.exchange(old, new, committed, Failpoint::MergeCommitted).map(Some)
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events; nothing is
-    /// done if they are not there.
+    /// Removes segments, and adds those that hold what is left of their events. Does nothing if any
+    /// of the old ones is no longer in the table.
     fn delete(&mut self, old: &[Arc<Segment>], left: Vec<Arc<Segment>>) -> Result<Option<u64>> {
         self.settle()?;
         if !self.has(old) {
@@ -121,6 +124,8 @@ impl Owned {
         self.exchange(old, left, committed, Failpoint::DeletionCommitted).map(Some)
     }
 
+    /// Shows the result of a commit that replaced `old` with `new`; an error leaves the table in
+    /// doubt.
     fn exchange(
         &mut self,
         old: &[Arc<Segment>],
@@ -129,6 +134,8 @@ impl Owned {
         step: Failpoint,
     ) -> Result<u64> {
         let committed = committed.and_then(|version| self.at_step.reach(step).map(|()| version));
+        // An error does not prove that the commit is absent: it may have reached the table all the
+        // same.
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
         let ids = old.iter().map(|segment| segment.manifest().id.clone()).collect();
@@ -136,7 +143,7 @@ impl Owned {
         Ok(version)
     }
 
-    /// After a commit in doubt: reads the table again, and shows what is in it.
+    /// Reads the table again after a commit in doubt, and shows what it holds.
     fn settle(&mut self) -> Result<()> {
         if !self.in_doubt.load(Ordering::Relaxed) {
             return Ok(());
@@ -172,8 +179,8 @@ fn new_segments(segments: &[Arc<Segment>]) -> Vec<NewSegment<'_>> {
 
 type CommitOrder = Box<dyn FnOnce(&mut Owned) + Send>;
 
-/// The way to the thread that owns the table. Dropping it lets the thread end after the orders it
-/// has.
+/// The handle of the thread that owns the table. Dropping it lets the thread end after the orders
+/// it has.
 #[derive(Debug)]
 pub(in crate::engine) struct Committer {
     orders: Option<SyncSender<CommitOrder>>,
@@ -188,7 +195,7 @@ impl Committer {
         let in_doubt = Arc::clone(&owned.in_doubt);
         let run = move || {
             run(owned, &received);
-            // What a disk holds up for ever must not hold up the end of the process.
+            // A disk that hangs must not keep the process from ending.
             runtime.shutdown_background();
         };
         let spawned = std::thread::Builder::new().name("annals-table".into()).spawn(run);
@@ -198,7 +205,7 @@ impl Committer {
         Ok(Self { orders: Some(orders), in_doubt, thread: Some(thread) })
     }
 
-    /// Runs something on the thread of the table, after the orders before it.
+    /// Runs `work` on the thread of the table, after the orders before it.
     pub(in crate::engine) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Owned) -> Result<T> + Send + 'static,
@@ -222,8 +229,8 @@ impl Committer {
         self.run(move |owned| owned.seal(segments, last_seq))
     }
 
-    /// Puts segments in the place of others that hold the same events; nothing is done if any of
-    /// these is not there any more.
+    /// Replaces segments with others that hold the same events. Does nothing if any of the old ones
+    /// is no longer in the table.
     pub(in crate::engine) fn replace(
         &self,
         old: Vec<Arc<Segment>>,
@@ -232,8 +239,8 @@ impl Committer {
         self.run(move |owned| owned.replace(&old, new))
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events, if `still`
-    /// says so right before and all of them are there; otherwise nothing is done.
+    /// Removes segments, and adds those that hold what is left of their events. Does nothing unless
+    /// `still` returns true right before the commit and all the old ones are in the table.
     pub(in crate::engine) fn delete_if(
         &self,
         old: Vec<Arc<Segment>>,
@@ -243,17 +250,17 @@ impl Committer {
         self.run(move |owned| if still() { owned.delete(&old, left) } else { Ok(None) })
     }
 
-    /// Whether a commit failed of which it is not known whether it is in the table.
+    /// Returns whether a commit failed whose outcome is not known.
     pub(in crate::engine) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::Relaxed)
     }
 
-    /// After a commit in doubt: finds out what is in the table, and shows it.
+    /// Finds out what the table holds after a commit in doubt, and shows it.
     pub(in crate::engine) fn settle(&self) -> Result<()> {
         self.run(Owned::settle)
     }
 
-    /// The log of the table, and what is shown of exactly its version.
+    /// Returns the log of the table, and the snapshot of exactly its version.
     pub(in crate::engine) fn log_at_rest(&self) -> Result<(TableLog, Arc<Snapshot>)> {
         self.run(|owned| {
             owned.settle()?;
@@ -261,7 +268,8 @@ impl Committer {
         })
     }
 
-    /// The same; none while anything about the log is doubtful.
+    /// Returns what [`Committer::log_at_rest`] does, or none while anything about the log is
+    /// doubtful.
     pub(in crate::engine) fn log_without_doubt(&self) -> Result<Option<(TableLog, Arc<Snapshot>)>> {
         self.run(|owned| {
             owned.settle()?;
@@ -269,18 +277,18 @@ impl Committer {
         })
     }
 
-    /// The files that the log says were taken out of the table.
+    /// Returns the segments that the log records as removed from the table.
     pub(in crate::engine) fn removed(&self) -> Result<HashSet<String>> {
         self.run(|owned| owned.runtime.block_on(owned.table.removed()))
     }
 
-    /// What is wrong with the log, found while nobody commits. Its archives are not looked at: they
-    /// may be many.
+    /// Returns the problems found in the log while nobody commits. The log's archives are not
+    /// checked here, since there may be many.
     pub(in crate::engine) fn check_log(&self) -> Result<Vec<String>> {
         self.run(|owned| Ok(owned.runtime.block_on(check_log(&owned.store))))
     }
 
-    /// The ids of the segments in the table.
+    /// Returns the ids of the segments in the table.
     pub(in crate::engine) fn segment_ids(&self) -> Result<HashSet<String>> {
         self.run(|owned| owned.segment_ids())
     }

@@ -1,10 +1,10 @@
-//! Accepting records, on the request's side: a batch is compared with the segments and made durable
-//! as far as it can be, then handed to the thread that numbers events
-//! ([`crate::engine::write::intake`]), and acknowledged when the log has it.
+//! Accepting records, on the request's side. A batch is compared with the segments, made durable as
+//! far as possible, handed to the thread that numbers events ([`crate::engine::write::intake`]),
+//! and acknowledged when the log has it.
 //!
-//! Nothing here holds a lock, and nobody waits for another request's work: what takes long is done
-//! on the request's own thread or in the pool of intake, and while a request waits for room, for
-//! its turn or for the disk, it needs no thread ([`Engine::submit`]). Every wait has an end.
+//! Nothing here holds a lock, and no request waits for another's work: slow work is done on the
+//! request's own thread or in the intake pool. While a request waits for room, for its turn or for
+//! the disk, it needs no thread ([`Engine::submit`]). Every wait has a limit.
 
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
@@ -27,37 +27,37 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// What became of the records of a request or a file.
+/// The outcome of the records of a request or a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Events that are durable and visible now.
+    /// Events that were accepted: they are durable and visible now.
     pub accepted: u64,
-    /// Records that were here already.
+    /// Records that were already stored.
     pub duplicates: u64,
-    /// Records that could not be decoded: kept in quarantine.
+    /// Records that were refused and are kept in quarantine.
     #[serde(flatten)]
     pub quarantined: Refusals,
     /// The proof of acceptance.
     pub receipt: Receipt,
-    /// The lines of those that were here already, for doors that answer for each record.
+    /// The lines of the duplicates, for doors that answer for each record.
     #[serde(skip)]
     pub duplicate_lines: Vec<u64>,
-    /// It is the answer that the request was given before.
+    /// Whether this is the answer that the request was given before.
     #[serde(skip)]
     pub replayed: bool,
 }
 
-/// What was committed, and as what.
+/// The batch and the sequence numbers under which events were accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The batch; with several commits the last one.
+    /// The id of the batch; of the last one if there were several.
     pub batch: String,
-    /// The number of the first event accepted, if any was.
+    /// The sequence number of the first accepted event, if any.
     pub first_seq: Option<u64>,
-    /// The number of the last event accepted, if any was.
+    /// The sequence number of the last accepted event, if any.
     pub last_seq: Option<u64>,
-    /// The version of the Delta table that has all of them; absent while they are in the
-    /// write-ahead log only.
+    /// The version of the Delta table that has all of them; absent while they are only in the
+    /// write-ahead log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table_version: Option<u64>,
 }
@@ -75,12 +75,12 @@ impl Outcome {
         };
     }
 
-    /// Says which records are refused, beside those that are already.
+    /// Adds refused records to the outcome.
     pub(in crate::engine) fn refuse(&mut self, rejected: &[Rejected]) {
         self.quarantined.extend(rejected.iter().map(Refused::from));
     }
 
-    /// Says what was accepted, and as what; what was known already is counted.
+    /// Sets what was accepted and the receipt; duplicates are counted.
     pub(in crate::engine) fn accept(&mut self, batch: &str, first_seq: u64, accepted: u64) {
         self.accepted = accepted;
         self.duplicate_lines.sort_unstable();
@@ -94,25 +94,25 @@ impl Outcome {
     }
 }
 
-/// How long a request waits for its turn and for the disk: longer than either takes, and never for
-/// ever.
+/// How long a request waits for its turn and for the disk: longer than either ever takes, but not
+/// for ever.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
-/// How long the batch of a file or a stream waits for room: whoever reads a file has time, and
-/// nobody else waits for it.
+/// How long the batch of a file or a stream waits for room: a reader of files has time, and nobody
+/// else waits for it.
 const STREAM_ROOM_WAIT: Duration = Duration::from_secs(600);
 
 impl Engine {
-    /// Accepts a batch, whole or not at all. When this returns, what it accepted is durable and
+    /// Accepts a batch, whole or not at all. When this returns, what was accepted is durable and
     /// visible.
     ///
     /// # Errors
-    /// A disk that fails or is full, or a buffer that stays full; nothing of the batch is accepted
+    /// If the disk fails or is full, or the buffer stays full; nothing of the batch is accepted
     /// then.
     pub fn ingest(&self, batch: DecodedBatch, source: &str) -> Result<Outcome> {
         self.ingest_once(batch, source, None)
     }
 
-    /// Decodes records as this store takes them: with what its rules of redaction find replaced.
+    /// Decodes records as this store accepts them: whatever its redaction rules match is replaced.
     pub fn decode(
         &self,
         records: Vec<IncomingRecord>,
@@ -121,15 +121,16 @@ impl Engine {
     ) -> DecodedBatch {
         let few = records.len() <= LIGHT_EVENTS;
         let decode = || decode_records(records, format, rule, self.core.redactor.as_ref());
-        // A few records are decoded here: they would wait in the pool behind large batches.
+        // A few records are decoded on this thread: in the pool they would wait behind large
+        // batches.
         if few { decode() } else { self.core.pools.intake.install(decode) }
     }
 
-    /// The same for a request that names itself: sent again with the same body, it gets the same
-    /// answer.
+    /// Accepts a batch as [`Engine::ingest`] does, for a request that carries an idempotency key:
+    /// when it is sent again with the same body, it gets the same answer.
     ///
     /// # Errors
-    /// As [`Engine::ingest`]; the same key with another body.
+    /// As [`Engine::ingest`]; also if the key was used with another body.
     pub fn ingest_once(
         &self,
         batch: DecodedBatch,
@@ -139,7 +140,8 @@ impl Engine {
         self.core.ingest(batch, source, request, self.core.settings.room_wait)
     }
 
-    /// The same without holding a thread while it waits for its turn, for room and for the disk.
+    /// Accepts a batch as [`Engine::ingest_once`] does, without holding a thread while it waits for
+    /// its turn, for room and for the disk.
     ///
     /// # Errors
     /// As [`Engine::ingest_once`].
@@ -169,11 +171,11 @@ impl Engine {
         }
     }
 
-    /// Accepts the records of a stream in as many commits as it needs; `progress` hears of each.
-    /// Splitting and decoding go on while a batch is committed.
+    /// Accepts the records of a stream in as many batches as needed; `progress` is called after
+    /// each. Splitting and decoding continue while a batch is being accepted.
     ///
-    /// Returns what was accepted, and the error that ended the stream early, if one did: what came
-    /// before it stays.
+    /// Returns what was accepted, and the error that ended the stream early, if there was one; what
+    /// was accepted before it stays.
     pub fn ingest_stream(
         &self,
         input: impl BufRead + Send,
@@ -198,7 +200,7 @@ impl Engine {
                 }
                 progress(&total);
             }
-            // Lets a producer that still sends come to its end.
+            // Without a receiver, a producer that is still sending stops.
             drop(receiver);
             producer.join().unwrap_or_else(|_| {
                 Some(Error::internal("the thread that decodes records panicked"))
@@ -207,6 +209,8 @@ impl Engine {
         (total, failed.or(broken))
     }
 
+    /// Splits and decodes a stream, and sends its batches. Returns the error that ended the stream
+    /// early, if there was one; batches before it are sent.
     fn produce(
         &self,
         input: impl BufRead,
@@ -243,7 +247,7 @@ impl Engine {
     }
 }
 
-/// Runs something that may block where it may.
+/// Runs blocking work on a thread where blocking is allowed.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -251,7 +255,7 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|cause| Error::internal("taking in a batch failed").because(cause))?
 }
 
-/// A batch that was compared with the segments, and what its file beside the log needs.
+/// A batch that was compared with the segments.
 #[derive(Debug)]
 struct Compared {
     events: Vec<Arc<Event>>,
@@ -264,12 +268,12 @@ struct Compared {
     beside: Option<Beside>,
 }
 
-/// A batch that was handed over.
+/// The result of handing over a batch.
 #[derive(Debug)]
 enum Handed {
-    /// Segments were written meanwhile that it was not compared with.
+    /// Segments were written meanwhile that the batch was not compared with.
     Outdated(Box<Offer>),
-    /// What is new in it is durable and visible.
+    /// The new events of the batch are durable and visible.
     Durable(Box<DurableBatch>),
 }
 
@@ -288,7 +292,7 @@ impl DurableBatch {
 }
 
 impl Core {
-    /// Accepts a batch, and counts what became of it.
+    /// Accepts a batch, and counts its outcome for `source`.
     pub(in crate::engine) fn ingest(
         &self,
         batch: DecodedBatch,
@@ -306,8 +310,9 @@ impl Core {
         }
     }
 
-    /// Compares a batch with the segments, and makes durable what can be before it is numbered:
-    /// records that cannot be accepted go to quarantine, many records into a file beside the log.
+    /// Compares a batch with the segments, and makes durable what can be before events are
+    /// numbered: records that cannot be accepted go to quarantine, and many records go into a file
+    /// beside the log.
     fn compare(
         &self,
         batch: DecodedBatch,
@@ -359,14 +364,14 @@ impl Core {
         })
     }
 
-    /// Compares a batch with the segments that were written since it was compared.
+    /// Compares a batch with the segments that were written since it was last compared.
     fn compare_again(&self, offer: Offer, source: &str) -> Result<Compared> {
         let snapshot = self.published.get();
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> =
             snapshot.segments.iter().filter(since).map(Arc::clone).collect();
         let Offer { events, hashes, plan, lines, mut outcome, request, beside, .. } = offer;
-        // Nobody else has them yet.
+        // The events are not shared yet, so nothing is copied.
         let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
         let compare = || known_events(&events, &Unsealed::default(), &segments);
         let known = if events.len() > LIGHT_EVENTS {
@@ -387,8 +392,8 @@ impl Core {
                 beside,
             });
         }
-        // Rare: the same events came in another request meanwhile. The file beside the log is
-        // written again without them.
+        // This is rare: another request brought the same events meanwhile. The file beside the log
+        // is written again without them.
         drop(beside);
         let batch = DecodedBatch { events, lines, rejected: Vec::new() };
         let again = self.compare(batch, source, request)?;
@@ -397,7 +402,8 @@ impl Core {
         Ok(Compared { outcome, ..again })
     }
 
-    /// Waits for room and for its turn, and until what is new in a batch is durable and visible.
+    /// Waits for room and for the batch's turn, and then until its new events are durable and
+    /// visible.
     async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
         let write = self.write()?;
         let Compared { events, hashes, plan, lines, compared_seq, outcome, request, beside } =
@@ -417,7 +423,7 @@ impl Core {
         Ok(Handed::Durable(Box::new(DurableBatch { outcome, conflicts, unused })))
     }
 
-    /// Keeps what was found to be a conflict in the end, and counts.
+    /// Moves conflicts that were found last into quarantine, and counts the outcome.
     fn finish(&self, done: DurableBatch, source: &str) -> Result<Outcome> {
         drop(done.unused);
         if !done.conflicts.is_empty() {
@@ -429,14 +435,14 @@ impl Core {
 }
 
 impl WriteSide {
-    /// Refuses what the disk has no room for, while there is still room to say so.
+    /// Refuses events when the disk is nearly full, while there is still room to report that.
     pub(in crate::engine) fn check_disk(core: &Core) -> Result<()> {
         let free = core.data.store().free_bytes()?;
         if free >= core.settings.free_bytes {
             return Ok(());
         }
         let what = format!(
-            "the disk has {} MiB left, and nothing is taken in below {} MiB; questions are answered. Make room and send it again",
+            "the disk has {} MiB left, and nothing is accepted below {} MiB; questions are answered. Free some space and send it again",
             free >> 20,
             core.settings.free_bytes >> 20
         );
@@ -444,16 +450,16 @@ impl WriteSide {
     }
 }
 
-/// Bytes of memory of a batch that goes first, at most.
+/// The most bytes of memory of a batch that goes first.
 const LIGHT_BYTES: usize = 4 << 20;
 
-/// Waits for an answer, and not for ever.
+/// Waits for an answer, with a time limit.
 async fn answer<T>(answer: oneshot::Receiver<Result<T>>, gone: fn() -> Error) -> Result<T> {
     match tokio::time::timeout(ANSWER_WAIT, answer).await {
         Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
         Err(_) => {
             let what = format!(
-                "the disk did not answer within {} seconds, and whether the batch was taken is not known: send it again, it is not taken twice",
+                "the disk did not answer within {} seconds, so it is not known whether the batch was accepted: send it again, it is not accepted twice",
                 ANSWER_WAIT.as_secs()
             );
             Err(Error::new(ErrorKind::Unavailable, what))

@@ -1,15 +1,15 @@
-//! The thread that numbers events: the one owner of the accept order, of what is in no segment yet,
-//! and of the answers to requests that named themselves.
+//! The thread that numbers events: the sole owner of the accept order, of the events that are not
+//! in a segment yet, and of the answers to requests that carried an idempotency key.
 //!
-//! Everything that takes long is done before and after, on the threads of the requests: decoding,
-//! comparing with segments, writing a large batch beside the log, quarantine. What is left is a few
-//! lookups in memory for each event, so a single event that arrives beside large batches waits for
-//! one of them at most; and single events go first.
+//! Everything slow is done before and after, on the threads of the requests: decoding, comparing
+//! with segments, writing a large batch beside the log, quarantine. Only a few lookups in memory
+//! remain for each event, and small batches go first, so a single event that arrives while large
+//! batches are queued waits for one of them at most.
 //!
-//! A batch says up to which number it was compared with the segments. If a seal has moved events
-//! from the memory of this thread into segments since then, the batch goes back to its request,
-//! which compares it with the new segments (see [`Verdict::Outdated`]); so no event is looked for
-//! in neither place.
+//! Every batch carries the sequence number up to which it was compared with the segments. If a seal
+//! has since moved events from the memory of this thread into segments, the batch goes back to its
+//! request, which compares it with the new segments (see [`Verdict::Outdated`]). So every earlier
+//! event is looked for either in the segments or in this thread's memory.
 
 use crate::clock::Clock;
 use crate::engine::Outcome;
@@ -30,37 +30,37 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// Events of a batch that goes first: what one person or one service does in a moment.
+/// The most events of a batch that goes first: what one person or one service does in a moment.
 pub(in crate::engine) const LIGHT_EVENTS: usize = 1_000;
 
 /// A batch that was compared with the segments.
 #[derive(Debug)]
 pub(in crate::engine) struct Offer {
-    /// Those that are in no segment, in the order they came.
+    /// The events that are in no segment, in the order they arrived.
     pub(in crate::engine) events: Vec<Arc<Event>>,
-    /// What [`IdentityHasher`](crate::ingest::IdentityHasher) makes of each.
+    /// The hash that [`IdentityHasher`](crate::ingest::IdentityHasher) computes of each.
     pub(in crate::engine) hashes: Vec<u64>,
-    /// The order of their rows, if they are many.
+    /// The order of their rows, if there are many.
     pub(in crate::engine) plan: Option<RowPlan>,
-    /// The line that each began on.
+    /// The line on which each began.
     pub(in crate::engine) lines: Vec<u64>,
-    /// Everything up to this number was in the segments that it was compared with.
+    /// The segments it was compared with hold everything up to this sequence number.
     pub(in crate::engine) compared_seq: u64,
-    /// What is known of the other records of the request.
+    /// The outcome of the request's other records.
     pub(in crate::engine) outcome: Outcome,
     pub(in crate::engine) request: Option<RequestKey>,
-    /// The file beside the log that has the events, if they are many.
+    /// The file beside the log that has the events, if there are many.
     pub(in crate::engine) beside: Option<Beside>,
-    /// What they take of the buffer.
+    /// The room they take in the buffer.
     pub(in crate::engine) room: Permit,
 }
 
-/// What becomes of an offer.
+/// The answer to an offer.
 #[derive(Debug)]
 pub(in crate::engine) enum Verdict {
-    /// It is numbered, and durable when `durable` says so.
+    /// The batch is numbered; it is durable once `durable` reports so.
     Numbered(Box<NumberedBatch>),
-    /// Segments were written that it was not compared with.
+    /// Segments were written since that the batch was not compared with.
     Outdated(Box<Offer>),
 }
 
@@ -68,21 +68,21 @@ pub(in crate::engine) enum Verdict {
 #[derive(Debug)]
 pub(in crate::engine) struct NumberedBatch {
     pub(in crate::engine) outcome: Outcome,
-    /// Records that decoded and whose trace id is that of another record in no segment: not in
-    /// quarantine yet.
+    /// Records that were decoded but whose trace id is that of another record outside the segments;
+    /// they are not in quarantine yet.
     pub(in crate::engine) conflicts: Vec<Rejected>,
     pub(in crate::engine) durable: Durable,
-    /// The file beside the log is not needed after all: nothing in it was new.
+    /// The file beside the log, if it turned out not to be needed: nothing in it was new.
     pub(in crate::engine) unused: Option<Beside>,
 }
 
-/// What the thread is told to do.
+/// An order to the thread.
 #[derive(Debug)]
 enum IntakeOrder {
     Offer(Box<Offer>, oneshot::Sender<Result<Verdict>>),
     /// Begin a new file of the log, and mark what is in the buffer for sealing.
     BeginSeal(SyncSender<Result<Rotated>>),
-    /// Everything up to this number is in segments that are shown.
+    /// Note that segments that are shown hold everything up to this sequence number.
     Sealed(u64, SyncSender<Sealed>),
 }
 
@@ -94,7 +94,7 @@ struct Queues {
     stop: bool,
 }
 
-/// Where orders wait. Their number is bounded by the room that each batch holds.
+/// The queues of orders. Their length is bounded by the room that each batch holds in the buffer.
 #[derive(Debug, Default)]
 struct Waiting {
     queues: Mutex<Queues>,
@@ -120,7 +120,7 @@ impl Waiting {
         Ok(())
     }
 
-    /// The next order; none when the thread is to end.
+    /// Returns the next order, or none when the thread is to end.
     fn next(&self) -> Option<IntakeOrder> {
         let mut queues = self.queues();
         loop {
@@ -137,7 +137,7 @@ impl Waiting {
         }
     }
 
-    /// Takes no more orders, and lets go of those that wait: whoever waits for them hears that the
+    /// Refuses further orders and drops the queued ones; callers that wait for those learn that the
     /// thread is gone.
     fn close(&self) {
         let mut queues = self.queues();
@@ -149,7 +149,7 @@ impl Waiting {
     }
 }
 
-/// The error of whoever waited for a thread that has ended.
+/// Returns the error for callers that waited for the thread after it ended.
 pub(in crate::engine) fn ended() -> Error {
     Error::new(
         ErrorKind::Unavailable,
@@ -157,7 +157,7 @@ pub(in crate::engine) fn ended() -> Error {
     )
 }
 
-/// The way to the thread. Dropping it ends the thread; what waits for it is refused.
+/// The handle of the thread. Dropping it ends the thread; queued orders are refused.
 #[derive(Debug)]
 pub(in crate::engine) struct Intake {
     waiting: Arc<Waiting>,
@@ -171,7 +171,8 @@ impl Intake {
         let orders = Arc::clone(&waiting);
         let mut owner = owner;
         let run = move || {
-            // Also when it panics: nobody may wait for a thread that is gone.
+            // This closes the queues even if the thread panics: nobody may wait for a thread that
+            // is gone.
             let _closed = CloseAtEnd(&orders);
             owner.run(&orders);
         };
@@ -182,7 +183,7 @@ impl Intake {
         Ok(Self { waiting, thread: Some(thread) })
     }
 
-    /// Hands over a batch; the answer comes when it is its turn.
+    /// Hands over a batch; the answer arrives when the batch has had its turn.
     pub(in crate::engine) fn offer(
         &self,
         offer: Offer,
@@ -200,16 +201,16 @@ impl Intake {
         answer.recv().unwrap_or_else(|_| Err(ended()))
     }
 
-    /// Says that everything up to a number is in segments that are shown. Returns what is not
-    /// needed any more, for the caller to drop: this thread has no time to free many events or to
-    /// remove files.
+    /// Reports that segments that are shown hold everything up to `last_seq`. Returns what is no
+    /// longer needed, for the caller to drop: this thread must not spend its time freeing many
+    /// events or removing files.
     pub(in crate::engine) fn sealed(&self, last_seq: u64) -> Result<Sealed> {
         let (done, answer) = std::sync::mpsc::sync_channel(1);
         self.waiting.push(IntakeOrder::Sealed(last_seq, done), true)?;
         answer.recv().map_err(|_| ended())
     }
 
-    /// Whether the thread runs.
+    /// Returns whether the thread is running.
     pub(in crate::engine) fn is_running(&self) -> bool {
         !self.waiting.queues().stop
     }
@@ -232,32 +233,32 @@ impl Drop for Intake {
     }
 }
 
-/// What a batch holds until its events are in segments.
+/// The resources that a batch holds until its events are in segments.
 #[derive(Debug)]
 pub(in crate::engine) struct HeldBatch {
-    /// The number of its last event.
+    /// The sequence number of its last event.
     pub(in crate::engine) last_seq: u64,
     /// The file that has its records, if they are not in the log itself.
     pub(in crate::engine) beside: Option<Beside>,
-    /// What it takes of the buffer; what a start found in the log takes nothing.
+    /// The room it takes in the buffer; batches that were recovered from the log take none.
     pub(in crate::engine) _room: Permit,
 }
 
-/// What is not needed any more when a seal is done.
+/// What is no longer needed once a seal is done.
 #[derive(Debug)]
 pub(in crate::engine) struct Sealed {
     _events: Vec<Generation>,
     _batches: Vec<HeldBatch>,
 }
 
-/// What the thread owns.
+/// The state that the thread owns.
 #[derive(Debug)]
 pub(in crate::engine) struct Owner {
-    /// The number of the last event that was accepted.
+    /// The sequence number of the last accepted event.
     pub(in crate::engine) last_seq: u64,
-    /// Everything up to this number is in segments, and forgotten here.
+    /// Segments hold everything up to this sequence number, and it is forgotten here.
     pub(in crate::engine) sealed_seq: u64,
-    /// What is in no segment: also what is in the log's hands and not durable yet.
+    /// The events outside segments, including those that the log has received but not made durable.
     pub(in crate::engine) unsealed: Unsealed,
     pub(in crate::engine) requests: Requests,
     /// The batches whose events are in `unsealed`, oldest first.
@@ -271,7 +272,8 @@ impl Owner {
     fn run(&mut self, orders: &Waiting) {
         while let Some(order) = orders.next() {
             match order {
-                // Whoever has gone does not hear of it; what was numbered is accepted all the same.
+                // A caller that has given up does not get the answer; what was numbered is accepted
+                // all the same.
                 IntakeOrder::Offer(offer, done) => drop(done.send(self.take(offer))),
                 IntakeOrder::BeginSeal(done) => self.begin_seal(&done),
                 IntakeOrder::Sealed(last_seq, done) => drop(done.send(self.let_go(last_seq))),
@@ -279,7 +281,7 @@ impl Owner {
         }
     }
 
-    /// Numbers what is new in a batch and hands it to the log.
+    /// Numbers the new events of a batch and hands them to the log.
     fn take(&mut self, mut offer: Box<Offer>) -> Result<Verdict> {
         if offer.compared_seq < self.sealed_seq {
             return Ok(Verdict::Outdated(offer));
@@ -302,8 +304,8 @@ impl Owner {
         self.number(*offer, out, now).map(|numbered| Verdict::Numbered(Box::new(numbered)))
     }
 
-    /// Takes out of a batch what is in no segment and was accepted before; its outcome then says
-    /// so.
+    /// Removes the events from a batch that were accepted before and are not in a segment yet; the
+    /// batch's outcome then reports them.
     fn take_out_known(&self, offer: &mut Offer) -> TakenOut {
         let mut out = TakenOut::default();
         for (place, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
@@ -316,7 +318,7 @@ impl Owner {
             out.places.push(place);
         }
         if !out.places.is_empty() {
-            // Rare: nearly always everything is new, and nothing is moved.
+            // This is rare: nearly always everything is new, and nothing is moved.
             offer.plan = None;
             without(&mut offer.events, &out.places);
             without(&mut offer.hashes, &out.places);
@@ -325,6 +327,7 @@ impl Owner {
         out
     }
 
+    /// Numbers the events that are left of an offer, remembers them, and hands them to the log.
     fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<NumberedBatch> {
         let Offer { mut events, hashes, plan, mut outcome, request, beside, room, .. } = offer;
         let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
@@ -332,13 +335,13 @@ impl Owner {
         let batch = segment_id(now, self.last_seq, 0);
         outcome.accept(&batch, first_seq, accepted);
         let conflicts = out.conflicts;
-        // An answer that names conflicts is not remembered until they are in quarantine, which
-        // comes after: were the client or the process gone by then, a repeated request would be
-        // told of records that nobody has. It is done again instead.
+        // An answer that names conflicts is not remembered, because the conflicts reach quarantine
+        // only afterwards: if the client or the process were gone by then, a repeated request would
+        // be told of records that nobody has. Instead, the request is carried out again.
         let request = request.filter(|_| conflicts.is_empty());
         let answered = request.map(|request| request.answered(&outcome, last_seq, now));
         if events.is_empty() && answered.is_none() {
-            // What is known already may still be on its way to the disk.
+            // The events that this batch repeats may still be on their way to the disk.
             return Ok(NumberedBatch {
                 outcome,
                 conflicts,
@@ -363,21 +366,22 @@ impl Owner {
             beside.iter_mut().for_each(Beside::keep);
             self.held.push_back(HeldBatch { last_seq, beside, _room: room });
         }
-        // An event that is filed under another time than it claims has another place than was
-        // planned.
+        // The plan sorted events by the times they claim: an event that is filed under another time
+        // invalidates it.
         let batch = match plan {
             Some(plan) if as_claimed => LoggedEvents::Part(Buffered::planned(&events, plan)),
             _ => LoggedEvents::Events(events),
         };
-        // What the log did not take must be forgotten before anything else is numbered.
+        // If the log did not take the frame, its events must be forgotten before anything else is
+        // numbered.
         let taken =
             self.at_step.reach(Failpoint::Numbered).and_then(|()| self.log.append(frame, batch));
         let durable = taken.inspect_err(|_| self.log.fail())?;
         Ok(NumberedBatch { outcome, conflicts, durable, unused })
     }
 
-    /// Gives events their numbers and remembers them; whether all of them are filed under the time
-    /// that they claim.
+    /// Gives events their sequence numbers and remembers them. Returns whether all of them are
+    /// filed under the times they claim.
     fn accept(
         &mut self,
         events: &mut [Arc<Event>],
@@ -397,8 +401,8 @@ impl Owner {
         Ok(as_claimed)
     }
 
-    /// After a failure of the log: begins a new file behind everything that is durable, and forgets
-    /// the rest.
+    /// Begins a new file of the log that follows everything durable, and forgets what was not
+    /// durable, if the log has failed.
     fn mend(&mut self) -> Result<()> {
         if !self.log.has_failed() {
             return Ok(());
@@ -415,9 +419,10 @@ impl Owner {
         Ok(())
     }
 
+    /// Starts a new generation of events in memory, and has the log begin a new file.
     fn begin_seal(&mut self, done: &SyncSender<Result<Rotated>>) {
         match self.mend() {
-            // The log answers by itself: this thread does not wait for its disk.
+            // The log answers the sealer directly: this thread does not wait for the disk.
             Ok(()) => {
                 self.unsealed.begin_generation();
                 self.log.begin_seal(self.checkpoint(), done);
@@ -426,6 +431,8 @@ impl Owner {
         }
     }
 
+    /// Forgets the events up to `last_seq`, which are in segments now, and the files beside the log
+    /// that held them.
     fn let_go(&mut self, last_seq: u64) -> Sealed {
         self.sealed_seq = self.sealed_seq.max(last_seq);
         let done = self.held.partition_point(|held| held.last_seq <= last_seq);
@@ -434,22 +441,22 @@ impl Owner {
         Sealed { _events: self.unsealed.take_sealed(last_seq), _batches: batches }
     }
 
-    /// What a new file of the log begins with.
+    /// Encodes what a new file of the log begins with: the answers to earlier requests.
     fn checkpoint(&self) -> Vec<u8> {
         LoggedBatch { at: self.clock.now(), requests: &self.requests.all(), beside: None }
             .encode::<Event>(&[])
     }
 }
 
-/// What was taken out of a batch.
+/// The events that were removed from a batch.
 #[derive(Default)]
 struct TakenOut {
-    /// The places in the batch, ascending.
+    /// Their indexes in the batch, ascending.
     places: Vec<u32>,
     conflicts: Vec<Rejected>,
 }
 
-/// Removes the items at these places, which ascend.
+/// Removes the items at these indexes, which must ascend.
 fn without<T>(items: &mut Vec<T>, places: &[u32]) {
     let (mut place, mut out) = (0, places.iter().copied().peekable());
     items.retain(|_| {

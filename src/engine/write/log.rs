@@ -1,5 +1,5 @@
-//! The thread that owns the write-ahead log: it writes what waits, syncs once for all of it, shows
-//! it, and only then says so.
+//! The thread that owns the write-ahead log. It writes the batches that wait, syncs once for all of
+//! them, shows them, and only then acknowledges them.
 
 use crate::engine::snapshot::Published;
 use crate::engine::write::seal_trigger::SealTrigger;
@@ -13,51 +13,53 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
-/// Orders that may wait.
+/// The most orders that may wait.
 const ORDERS_WAITING: usize = 1_024;
-/// Bytes that are written at a time.
+/// Bytes that are collected before they are written.
 const WRITE_BYTES: usize = 8 << 20;
 
-/// What the log is told to do. Orders are done in the order they come.
+/// An order to the log. Orders are carried out in the order they arrive.
 #[derive(Debug)]
 enum LogOrder {
-    /// Make a batch durable and show it; without a frame, say when everything before it is.
+    /// Make a batch durable and show it; without a frame, report when everything before is durable.
     Append { frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>> },
     /// Begin a new file after the last durable event, and mark what is in the buffer for sealing.
     /// Refused after a failure.
     BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Begin a new file after the last durable event: what was not durable when the log failed is
-    /// void.
+    /// discarded.
     Mend { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
     /// Remove the files before this one.
     Trim { epoch: u64 },
 }
 
-/// The events of a batch, to be shown when they are durable.
+/// The events of a batch, to be shown once they are durable.
 #[derive(Debug)]
 pub(in crate::engine) enum LoggedEvents {
-    /// A few, in the order of their numbers.
+    /// A few events, in the order of their sequence numbers.
     Events(Vec<Arc<Event>>),
-    /// Many, as a part of the buffer that is in order already: this thread has no time to sort.
+    /// Many events, as a part of the buffer that is already sorted: this thread has no time to
+    /// sort.
     Part(Buffered),
 }
 
 /// A new file of the log.
 #[derive(Debug)]
 pub(in crate::engine) struct Rotated {
-    /// The last event that is durable.
+    /// The sequence number of the last durable event.
     pub(in crate::engine) durable_seq: u64,
     /// The file's number.
     pub(in crate::engine) epoch: u64,
-    /// What is to be sealed: everything up to that event that is in no segment.
+    /// The events to be sealed: all durable events that are in no segment.
     pub(in crate::engine) events: Vec<Arc<Event>>,
 }
 
-/// The log's thread. Dropping it lets the thread end after the orders it has.
+/// The handle of the log's thread. Dropping it lets the thread end after the orders it has.
 #[derive(Debug)]
 pub(in crate::engine) struct Log {
     orders: Option<SyncSender<LogOrder>>,
-    /// What was not durable must be forgotten before anything else is numbered.
+    /// Whether events were numbered that will never be durable; they must be forgotten before
+    /// anything else is numbered.
     failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -66,14 +68,14 @@ pub(in crate::engine) struct Log {
 /// acknowledged.
 pub(in crate::engine) type Durable = oneshot::Receiver<Result<()>>;
 
-/// The error of whoever waited for a thread that has ended.
+/// Returns the error for callers that waited for the thread after it ended.
 pub(in crate::engine) fn gone() -> Error {
     Error::internal("the thread of the log has ended; restart to recover")
 }
 
 impl Log {
-    /// Starts the thread. `writer` has its file, and everything up to `durable_seq` is durable and
-    /// shown.
+    /// Starts the thread. `writer` has an open file, and everything up to `durable_seq` is durable
+    /// and shown.
     pub(in crate::engine) fn start(
         writer: LogWriter<LogFolder>,
         durable_seq: u64,
@@ -102,12 +104,12 @@ impl Log {
         self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(gone)
     }
 
-    /// Takes a batch.
+    /// Hands over a batch.
     pub(in crate::engine) fn append(&self, frame: Frame, batch: LoggedEvents) -> Result<Durable> {
         self.order(Some((frame, batch)))
     }
 
-    /// Says when everything before is durable.
+    /// Returns an answer that arrives when everything handed over before is durable.
     pub(in crate::engine) fn barrier(&self) -> Result<Durable> {
         self.order(None)
     }
@@ -118,18 +120,18 @@ impl Log {
         Ok(answer)
     }
 
-    /// Whether something that was handed over is not durable and never will be.
+    /// Returns whether something that was numbered is not durable and never will be.
     pub(in crate::engine) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
-    /// What was numbered was not handed over: it must be forgotten.
+    /// Notes that a numbered batch was not handed over: it must be forgotten.
     pub(in crate::engine) fn fail(&self) {
         self.failed.store(true, Ordering::Release);
     }
 
     /// Begins a new file with a checkpoint, after everything that was handed over before, and marks
-    /// that for sealing. The log answers when it is done.
+    /// those events for sealing. The log answers on `done`.
     pub(in crate::engine) fn begin_seal(
         &self,
         checkpoint: Vec<u8>,
@@ -140,7 +142,7 @@ impl Log {
         }
     }
 
-    /// After a failure: begins a new file behind everything that is durable.
+    /// Begins a new file that follows everything durable, after a failure.
     pub(in crate::engine) fn mend(&self, checkpoint: Vec<u8>) -> Result<Rotated> {
         let (done, answer) = sync_channel(1);
         self.send(LogOrder::Mend { checkpoint, done })?;
@@ -166,14 +168,14 @@ impl Drop for Log {
 struct LogThread {
     writer: LogWriter<LogFolder>,
     durable_seq: u64,
-    /// Why the file takes nothing more.
+    /// Why the file accepts no more frames, if it failed.
     failure: Option<String>,
     failed: Arc<AtomicBool>,
     published: Arc<Published>,
     trigger: Arc<SealTrigger>,
 }
 
-/// Batches that are written and not synced, and who waits for them.
+/// Batches that share the next sync, and the callers that wait for them.
 #[derive(Debug, Default)]
 struct SyncGroup {
     events: Vec<Arc<Event>>,
@@ -183,6 +185,8 @@ struct SyncGroup {
 }
 
 impl LogThread {
+    /// Carries out orders until the handle is dropped. Appends that are waiting form a group that
+    /// is synced once; any other order ends the group and follows its sync.
     fn run(&mut self, orders: &Receiver<LogOrder>) {
         let mut next = orders.recv().ok();
         while let Some(order) = next {
@@ -193,6 +197,8 @@ impl LogThread {
                 match taken {
                     LogOrder::Append { frame, done } => {
                         self.take(&mut group, frame, done);
+                        // A group has a bound, so that its first caller is not kept waiting by a
+                        // steady stream.
                         if self.writer.waiting() < WRITE_BYTES {
                             order = orders.try_recv().ok();
                         }
@@ -208,7 +214,7 @@ impl LogThread {
                 Some(LogOrder::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
                 Some(LogOrder::Trim { epoch }) => {
                     if let Err(cause) = self.writer.trim(epoch) {
-                        tracing::warn!(%cause, "cannot remove a file of the log; the next seal tries again");
+                        tracing::warn!(%cause, "cannot remove an old file of the write-ahead log; the next seal tries again");
                     }
                 }
                 Some(LogOrder::Append { .. }) | None => {}
@@ -217,6 +223,7 @@ impl LogThread {
         }
     }
 
+    /// Adds a batch to the group that is synced next.
     fn take(
         &mut self,
         group: &mut SyncGroup,
@@ -238,6 +245,7 @@ impl LogThread {
         group.waiting.push(done);
     }
 
+    /// Syncs a group, shows its events, and answers the callers.
     fn sync(&mut self, group: SyncGroup) {
         let _working = self.trigger.watchdog.begin(crate::engine::WatchedPart::Log);
         let SyncGroup { events, mut parts, end_seq, waiting } = group;
@@ -252,7 +260,8 @@ impl LogThread {
                     .iter()
                     .fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
                 if count > 0 {
-                    // Shown first: a seal that ends in between then counts them twice, not never.
+                    // Show before counting: a seal that ends in between then counts these events
+                    // twice, instead of never.
                     self.published.add(parts, end_seq.saturating_sub(1));
                     self.trigger.added(count, bytes);
                 }
@@ -261,9 +270,9 @@ impl LogThread {
                 }
             }
             Err(cause) => {
-                tracing::error!(%cause, "the write-ahead log failed: its file takes nothing more");
+                tracing::error!(%cause, "the write-ahead log failed: no more is written to its current file");
                 let failed = cause.to_string();
-                // First: whoever hears of it may send the next batch at once.
+                // Set the flag before answering: a caller may send the next batch at once.
                 self.failed_with(failed.clone());
                 for done in waiting {
                     let _ = done.send(Err(failure(&failed)));
@@ -272,12 +281,13 @@ impl LogThread {
         }
     }
 
-    /// The file takes nothing more until whoever numbers events has heard of it.
+    /// Refuses everything until the thread that numbers events has dealt with the failure.
     fn failed_with(&mut self, failure: String) {
         self.failure = Some(failure);
         self.failed.store(true, Ordering::Release);
     }
 
+    /// Begins a new file, and returns the events that are in the files before it.
     fn begin_seal(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
         if let Some(failed) = &self.failure {
             return Err(failure(failed));
@@ -294,6 +304,7 @@ impl LogThread {
         Ok(rotated)
     }
 
+    /// Begins a new file that starts with the checkpoint.
     fn rotate(&mut self, checkpoint: Vec<u8>) -> Result<Rotated> {
         let first_seq = self.durable_seq + 1;
         let checkpoint = Frame { first_seq, events: 0, batch: 0, payload: checkpoint };
@@ -315,7 +326,7 @@ fn failure(cause: &str) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!(
-            "the write-ahead log cannot be written ({cause}): nothing was taken, send it again later"
+            "the write-ahead log cannot be written ({cause}): nothing was accepted, send it again later"
         ),
     )
 }

@@ -1,5 +1,5 @@
-//! What an answer says of records that went to quarantine: the first hundred, and how many there
-//! were of which kind.
+//! What an answer reports about records that went to quarantine: the first hundred, and how many
+//! there were of each kind of reason.
 
 use crate::ingest::{Rejected, kind_of};
 use serde::ser::SerializeStruct;
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// Refused records that an answer lists.
+/// The most refused records that an answer lists.
 const LISTED: usize = 100;
-/// Kinds of reasons that are counted apart.
+/// The most kinds of reasons that are counted separately.
 const KINDS: usize = 100;
-/// Stands for all others.
+/// The kind that stands for all others.
 const OTHERS: &str = "other reasons";
 
-/// A record that is in quarantine now.
+/// A record that went to quarantine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The line it began on.
+    /// The line on which it began.
     pub line: u64,
-    /// Why.
+    /// Why it was refused.
     pub reason: Arc<str>,
-    /// It decoded, and its trace id is that of another record.
+    /// Whether it was decoded but has the trace id of another record.
     #[serde(skip)]
     pub conflict: bool,
 }
@@ -39,14 +39,14 @@ impl From<&Rejected> for Refused {
 /// How many records were refused for one kind of reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedFor {
-    /// The kind.
+    /// The kind of reason.
     pub reason: Arc<str>,
-    /// Records.
+    /// How many records.
     pub count: u64,
 }
 
-/// The records of a request or a file that went to quarantine. Of one batch all are here, for doors
-/// that answer for each record; of several, and as JSON, the first hundred.
+/// The records of a request or a file that went to quarantine. For one batch all are listed, for
+/// doors that answer for each record; for several batches, and as JSON, only the first hundred.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "RefusalsJson")]
 pub struct Refusals {
@@ -55,7 +55,7 @@ pub struct Refusals {
     reasons: Vec<RefusedFor>,
 }
 
-/// The JSON of it; earlier versions wrote only the list, and all of it.
+/// The JSON form; earlier versions wrote only the list, and all of it.
 #[derive(Debug, Deserialize)]
 struct RefusalsJson {
     quarantined: Vec<Refused>,
@@ -66,32 +66,32 @@ struct RefusalsJson {
 }
 
 impl Refusals {
-    /// How many there were.
+    /// Returns how many records were refused.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Whether there were none.
+    /// Returns whether no record was refused.
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
 
-    /// Those that are listed, by line.
+    /// Returns the listed records, by line.
     pub fn listed(&self) -> &[Refused] {
         &self.listed
     }
 
-    /// How many there were of each kind of reason, most first.
+    /// Returns how many records were refused for each kind of reason, most frequent first.
     pub fn reasons(&self) -> &[RefusedFor] {
         &self.reasons
     }
 
-    /// Whether there were more than are listed as JSON.
+    /// Returns whether there are more than the JSON form lists.
     pub fn has_more(&self) -> bool {
         self.total > self.listed.len().min(LISTED) as u64
     }
 
-    /// The same with other line numbers.
+    /// Returns the same refusals with line numbers mapped by `line`.
     #[must_use]
     pub fn with_lines(mut self, line: impl Fn(u64) -> u64) -> Self {
         self.listed.iter_mut().for_each(|refused| refused.line = line(refused.line));
@@ -109,7 +109,7 @@ impl Refusals {
         }
     }
 
-    /// Adds those of the next batch.
+    /// Adds the refusals of the next batch.
     pub fn add(&mut self, more: Self) {
         self.listed.truncate(LISTED);
         let room = LISTED - self.listed.len();
@@ -137,7 +137,7 @@ impl FromIterator<Refused> for Refusals {
         refusals.total = refusals.listed.len() as u64;
         let mut last: Option<(Arc<str>, Arc<str>)> = None;
         for refused in std::mem::take(&mut refusals.listed) {
-            // Reasons are shared: the same text needs not be looked at again.
+            // Reasons are shared: the same text need not be classified again.
             let kind = match &last {
                 Some((reason, kind)) if Arc::ptr_eq(reason, &refused.reason) => Arc::clone(kind),
                 _ => kind_of(&refused.reason).into(),

@@ -1,4 +1,5 @@
-//! Requests that named themselves by an `Idempotency-Key`: what each was answered, for a day.
+//! Requests that carried an `Idempotency-Key`: their answers are remembered for a day, so that a
+//! request that is sent again is not carried out again.
 
 use crate::engine::Outcome;
 use crate::error::{Error, ErrorKind, Result};
@@ -6,26 +7,26 @@ use crate::event::{DAY_MS, Timestamp};
 use crate::ingest::LoggedRequest;
 use std::collections::{HashMap, VecDeque};
 
-/// How long an answer is kept.
+/// How long an answer is remembered.
 const KEPT_MS: i64 = DAY_MS;
-/// Answers that are kept at most, and their bytes; the oldest go first. Each file of the log begins
-/// with all of them.
+/// The most answers that are remembered, and their bytes; the oldest are dropped first. Each file
+/// of the log begins with all of them.
 const KEPT_MAX: usize = 10_000;
 const KEPT_BYTES_MAX: usize = 4 << 20;
-/// An answer that is longer is kept without the list of what was refused.
+/// A longer answer is remembered without the list of refused records.
 const ANSWER_BYTES_MAX: usize = 4 << 10;
 
-/// A request that wants to be answered once.
+/// The idempotency key of a request, and the hash of its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
-    /// Whose key it is, and the key.
+    /// The client's key, together with the parameters that distinguish requests.
     pub key: String,
-    /// The SHA-256 of the decoded body, in hexadecimal.
+    /// The SHA-256 of the request's records as they are kept, in hexadecimal.
     pub body: String,
 }
 
 impl RequestKey {
-    /// How an outcome is remembered for the request that asked for it.
+    /// Returns the form in which an outcome is remembered for the request that it answers.
     pub(in crate::engine) fn answered(
         self,
         outcome: &Outcome,
@@ -34,14 +35,15 @@ impl RequestKey {
     ) -> LoggedRequest {
         let mut answer = serde_json::to_value(outcome).unwrap_or_default();
         if answer.to_string().len() > ANSWER_BYTES_MAX {
-            // Counts and the receipt are kept whole; the list is in quarantine.
+            // Counts and the receipt are kept in full; the refused records can be listed in
+            // quarantine.
             answer["quarantined"] = serde_json::json!([]);
         }
         LoggedRequest { key: self.key, body: self.body, at: now.millis(), seq, answer }
     }
 }
 
-/// The answers that are kept, oldest first.
+/// The remembered answers, oldest first.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Requests {
     answers: HashMap<String, LoggedRequest>,
@@ -59,10 +61,10 @@ impl Requests {
         self.expire(Timestamp::from_millis(request.at));
     }
 
-    /// The answer that a request was given before.
+    /// Returns the answer that a request was given before, if it is remembered.
     ///
     /// # Errors
-    /// The same key with another body.
+    /// If the key was used with another body.
     pub(in crate::engine) fn answered(
         &mut self,
         request: &RequestKey,
@@ -81,6 +83,7 @@ impl Requests {
         Ok(Some(Outcome { replayed: true, ..outcome }))
     }
 
+    /// Drops answers that are a day old, and the oldest while there are too many.
     fn expire(&mut self, now: Timestamp) {
         while let Some(oldest) = self.order.front() {
             let old =
@@ -95,7 +98,7 @@ impl Requests {
         }
     }
 
-    /// Those that are kept, oldest first.
+    /// Returns all remembered answers, oldest first.
     pub(in crate::engine) fn all(&self) -> Vec<LoggedRequest> {
         self.order.iter().filter_map(|key| self.answers.get(key)).cloned().collect()
     }
@@ -108,7 +111,7 @@ impl Requests {
     }
 }
 
-/// What an answer takes in memory and in the log, about.
+/// Returns roughly what an answer takes in memory and in the log.
 fn bytes(request: &LoggedRequest) -> usize {
     request.key.len() + request.body.len() + request.answer.to_string().len() + 64
 }

@@ -1,7 +1,7 @@
 //! Room in the buffer: how much memory accepted events may take until they are in segments.
 //!
-//! Small batches have a part of it to themselves, which large ones cannot take: whoever sends a
-//! single event does not wait behind those who send a hundred thousand.
+//! Part of it is reserved for small batches and cannot be taken by large ones: a client that sends
+//! a single event does not wait behind those that send a hundred thousand.
 
 use crate::engine::write::seal_trigger::SealTrigger;
 use crate::error::{Error, ErrorKind, Result};
@@ -10,13 +10,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// A share of the buffer that only small batches may take: one in so many.
+/// The share of the buffer that is reserved for small batches: one part in this many.
 const LIGHT_SHARE: usize = 4;
 /// How often a batch that waits for room asks for a seal again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Room that a batch has taken; it is given back when this is dropped. What was in the log at a
-/// start has none.
+/// Room that a batch has taken; dropping it gives the room back. Batches that were recovered from
+/// the log take none.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Permit {
     _room: Option<OwnedSemaphorePermit>,
@@ -44,7 +44,7 @@ impl RoomPool {
 }
 
 impl BufferRoom {
-    /// Room for events of so many bytes of memory.
+    /// Creates room for events that take `bytes` of memory.
     pub(in crate::engine) fn new(bytes: usize) -> Self {
         Self {
             light: RoomPool::new(bytes / LIGHT_SHARE),
@@ -52,12 +52,11 @@ impl BufferRoom {
         }
     }
 
-    /// Takes room for a batch; waits for it until `wait` is over, and has the buffer sealed
-    /// meanwhile. A batch that is larger than all the room there is gets in when nothing else is
-    /// there.
+    /// Takes room for a batch. Waits for it until `wait` is over, and asks for a seal meanwhile. A
+    /// batch that is larger than all the room is admitted when the buffer is empty.
     ///
     /// # Errors
-    /// No room in time.
+    /// If there was no room in time.
     pub(in crate::engine) async fn take(
         &self,
         bytes: usize,
@@ -66,6 +65,8 @@ impl BufferRoom {
         wait: Duration,
     ) -> Result<Permit> {
         let pool = if light { &self.light } else { &self.bulk };
+        // A batch larger than its pool takes the whole pool: it must be able to get in at some
+        // time.
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, pool.kib);
         if let Ok(permit) = Arc::clone(&pool.free).try_acquire_many_owned(kib) {
             return Ok(Permit { _room: Some(permit) });
@@ -80,7 +81,7 @@ impl BufferRoom {
                 Ok(permit) => return Ok(Permit { _room: permit.ok() }),
                 Err(_) if Instant::now() >= end => {
                     let what = format!(
-                        "the write buffer is full ({} MiB wait to be written into segments): send it again later",
+                        "the write buffer is full ({} MiB are waiting to be written into segments): send it again later",
                         (pool.kib as usize - pool.free.available_permits()) >> 10
                     );
                     return Err(Error::new(ErrorKind::Unavailable, what));
@@ -90,7 +91,7 @@ impl BufferRoom {
         }
     }
 
-    /// The bytes that are held, if not even small batches find room.
+    /// Returns the bytes that are held, if not even small batches find room.
     pub(in crate::engine) fn full(&self) -> Option<usize> {
         let none = self.light.free.available_permits() == 0;
         none.then(|| {

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-/// How long the sealer rests after a failure: first, and at most.
+/// How long the sealer rests after the first failure, and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
-/// The thread that seals: until it is told to stop.
+/// Runs the thread that seals, until it is told to stop.
 pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
     let mut rest = Duration::ZERO;
     let settings = &core.settings;
@@ -53,13 +53,14 @@ fn ended() -> Error {
 }
 
 impl WriteSide {
-    /// Has the buffer sealed: when this returns, everything that was accepted before is in the
+    /// Has the buffer sealed. When this returns, everything that was accepted before is in the
     /// table.
     pub(in crate::engine) fn seal_now(&self) -> Result<()> {
         self.trigger.ask_now().recv().unwrap_or_else(|_| Err(ended()))
     }
 
-    /// The same, waiting no longer than `limit`; whether it was done by then.
+    /// Has the buffer sealed, but waits no longer than `limit`. Returns whether the seal finished
+    /// in time.
     pub(in crate::engine) fn seal_within(&self, limit: Duration) -> Result<bool> {
         match self.trigger.ask_now().recv_timeout(limit) {
             Ok(sealed) => sealed.map(|()| true),
@@ -68,7 +69,7 @@ impl WriteSide {
         }
     }
 
-    /// Makes segments of everything in the buffer, and removes the log's files that held it.
+    /// Makes segments of everything in the buffer, and removes the log files that held it.
     fn seal(&self, core: &Core) -> Result<()> {
         let _working = core.watchdog.begin(crate::engine::WatchedPart::Seal);
         self.table.settle()?;
@@ -78,22 +79,22 @@ impl WriteSide {
             self.write_segments(core, begun.events, begun.durable_seq)?;
         }
         core.reach(Failpoint::SealShown)?;
-        // What is not needed any more is dropped here: freeing many events takes a while.
+        // The old events are dropped on this thread: freeing many takes a while.
         drop(self.intake.sealed(begun.durable_seq)?);
         self.log.trim(begun.epoch)?;
         self.trigger.sealed(|| core.published.buffered());
         Ok(())
     }
 
-    /// Writes the segments of events, reads them back, commits them, and shows them.
+    /// Writes events into segments, reads those back, commits them, and shows them.
     fn write_segments(&self, core: &Core, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
         let now = core.clock.now();
         let mut number = 0;
         let form =
             SegmentOptions { decoders: crate::decode::VERSION, summary: core.settings.summary };
         let store = core.data.store();
-        // No file of a segment that is not in the table yet may be taken for one that nothing
-        // needs.
+        // Ids are held, so that no file of these segments is mistaken for an orphan before the
+        // commit.
         let mut work = self.in_work.begin();
         let next_id = || {
             number += 1;
@@ -110,7 +111,7 @@ impl WriteSide {
     }
 }
 
-/// Writes the files of a segment and compares what the disk gives back with their hashes.
+/// Writes the files of a segment, and compares what the disk returns with their hashes.
 pub(in crate::engine) fn put(store: &Store, segment: &SegmentFiles) -> Result<()> {
     let manifest = &segment.manifest;
     let (data, index) = (paths::data(&manifest.date, &manifest.id), paths::index(&manifest.id));
@@ -121,7 +122,7 @@ pub(in crate::engine) fn put(store: &Store, segment: &SegmentFiles) -> Result<()
     for (path, mark) in [(&data, &manifest.data), (&index, &manifest.index)] {
         if !mark.is_of(&store.read_back(path)?) {
             let what = format!(
-                "{} is not what was written: the disk changes what it is given",
+                "{} does not read back as it was written: the disk is returning wrong data",
                 store.path(path).display()
             );
             return Err(Error::corrupt(what));
@@ -130,8 +131,8 @@ pub(in crate::engine) fn put(store: &Store, segment: &SegmentFiles) -> Result<()
     Ok(())
 }
 
-/// A ULID of the moment and the sequence numbers: unique without chance, and in the order of
-/// commits.
+/// Returns a ULID made of the time and the sequence number: unique without randomness, and in the
+/// order of commits.
 pub(in crate::engine) fn segment_id(now: Timestamp, last_seq: u64, number: u16) -> String {
     ulid::Ulid::from_parts(
         now.millis().max(0) as u64,

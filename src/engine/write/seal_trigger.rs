@@ -1,4 +1,4 @@
-//! When the buffer is sealed: by size, by age, or because somebody asks for it.
+//! When the buffer is sealed: by size, by age, or on request.
 
 use crate::engine::watchdog::Watchdog;
 use crate::error::Result;
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 struct BufferFill {
     events: usize,
     bytes: usize,
-    /// When the oldest event in the buffer came.
+    /// When the oldest event in the buffer arrived.
     since: Option<Instant>,
     stop: bool,
-    /// Seals that were finished, well or not.
+    /// Seals that ended, whether they succeeded or not.
     seals: u64,
-    /// A batch waits for room.
+    /// Whether a batch waits for room.
     wanted: bool,
-    /// Who waits for a seal of everything that was accepted before they asked.
+    /// Callers that wait for a seal of everything that was accepted before they asked.
     asked: Vec<SyncSender<Result<()>>>,
 }
 
@@ -29,11 +29,11 @@ pub(in crate::engine) struct SealTrigger {
     pub(in crate::engine) watchdog: Arc<Watchdog>,
 }
 
-/// What the sealer woke up for.
+/// Why a waiting thread woke up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Wake {
     Seal,
-    /// There was none for a while.
+    /// There was no seal for a while.
     Quiet,
     Stop,
 }
@@ -43,7 +43,7 @@ impl SealTrigger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Events came into the buffer.
+    /// Adds to the count of events and bytes in the buffer, and wakes the sealer.
     pub(in crate::engine) fn added(&self, events: usize, bytes: usize) {
         let mut state = self.state();
         state.events += events;
@@ -52,8 +52,8 @@ impl SealTrigger {
         self.changed.notify_all();
     }
 
-    /// A seal ended; `left` tells how many events of how many bytes are in the buffer. It is asked
-    /// while nothing can be added to the count, so that no event is left out of it.
+    /// Notes that a seal ended. `left` returns how many events of how many bytes are in the buffer;
+    /// it is called while nothing can be added to the count, so that no event is left out of it.
     pub(in crate::engine) fn sealed(&self, left: impl FnOnce() -> (usize, usize)) {
         let mut state = self.state();
         (state.events, state.bytes) = left();
@@ -63,7 +63,7 @@ impl SealTrigger {
         self.changed.notify_all();
     }
 
-    /// Lets the sealer end.
+    /// Tells the threads that wait here to end.
     pub(in crate::engine) fn stop(&self) {
         let mut state = self.state();
         state.stop = true;
@@ -72,18 +72,18 @@ impl SealTrigger {
         self.changed.notify_all();
     }
 
-    /// Asks for a seal soon: a batch waits for room.
+    /// Asks for a seal soon, because a batch waits for room.
     pub(in crate::engine) fn ask(&self) {
         self.state().wanted = true;
         self.changed.notify_all();
     }
 
-    /// Asks for a seal now; the answer comes when everything that was accepted before is in
+    /// Asks for a seal now; the answer arrives when everything that was accepted before is in
     /// segments.
     pub(in crate::engine) fn ask_now(&self) -> Receiver<Result<()>> {
         let (done, answer) = sync_channel(1);
         let mut state = self.state();
-        // Nobody seals after the end: the caller hears that at once.
+        // Nothing is sealed after the end: dropping the sender tells the caller so at once.
         if !state.stop {
             state.asked.push(done);
         }
@@ -91,12 +91,12 @@ impl SealTrigger {
         answer
     }
 
-    /// Those who asked for the seal that begins now.
+    /// Takes the callers that asked for the seal that begins now.
     pub(in crate::engine) fn take_asked(&self) -> Vec<SyncSender<Result<()>>> {
         std::mem::take(&mut self.state().asked)
     }
 
-    /// Waits until another seal has ended than those that were seen, or the time is over.
+    /// Waits until a seal has ended that `seen` does not count, or until the time is over.
     pub(in crate::engine) fn wait_for_another_seal(&self, seen: &mut u64, limit: Duration) -> Wake {
         let waiting = |state: &mut BufferFill| state.seals == *seen && !state.stop;
         let (state, _) = self
@@ -114,17 +114,17 @@ impl SealTrigger {
         }
     }
 
-    /// Seals that were finished so far.
+    /// Returns the number of seals that have ended.
     pub(in crate::engine) fn seals(&self) -> u64 {
         self.state().seals
     }
 
-    /// Whether the threads are to end.
+    /// Returns whether the threads are to end.
     pub(in crate::engine) fn stopping(&self) -> bool {
         self.state().stop
     }
 
-    /// Waits, unless the threads are to end.
+    /// Waits for `time`, or until the threads are to end.
     pub(in crate::engine) fn rest(&self, time: Duration) {
         drop(
             self.changed
@@ -133,8 +133,8 @@ impl SealTrigger {
         );
     }
 
-    /// Waits until there is enough to seal, or somebody asks. After a failure the sealer rests for
-    /// `rest` first, unless somebody asks.
+    /// Waits until there is enough to seal, or a caller asks for it. After a failure the sealer
+    /// rests for `rest` first, unless a caller asks.
     pub(in crate::engine) fn wait_for_work(
         &self,
         events: usize,
@@ -159,6 +159,7 @@ impl SealTrigger {
             if enough && rested <= Instant::now() {
                 return Wake::Seal;
             }
+            // With enough to seal, only the rest after a failure is left to wait for.
             let until = if enough { Some(rested) } else { due };
             let wait = until.map_or(Duration::from_secs(3_600), |until| {
                 until.saturating_duration_since(Instant::now())

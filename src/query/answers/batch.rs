@@ -1,15 +1,15 @@
-//! Events as a stream hands them over: whole, or as far as the columns tell them that were asked
-//! for. An event is thirty texts of its own; an export of a dozen columns would spend most of its
-//! time on making and dropping them.
+//! Events as a stream delivers them: whole, or only the requested columns. An event consists of
+//! thirty separate strings; an export of a dozen columns would spend most of its time allocating
+//! and freeing them.
 
 use crate::event::{Columns, Event, Field, Value};
 use std::borrow::Cow;
 
-/// Some events, in the order of the list.
+/// A batch of events, in the order of the list.
 #[derive(Debug, Default)]
 pub struct EventBatch {
     parts: Vec<BatchPart>,
-    /// Of each event, its part and its row there.
+    /// For each event, the part that holds it and its row there.
     places: Vec<(u32, u32)>,
 }
 
@@ -36,12 +36,13 @@ impl From<Vec<Event>> for EventBatch {
 }
 
 impl EventBatch {
-    /// A batch of so many events that are not there yet.
+    /// Creates a batch of this many events that are not there yet.
     pub(in crate::query) fn of(rows: usize) -> Self {
         Self { parts: Vec::new(), places: vec![(u32::MAX, 0); rows] }
     }
 
-    /// Adds events, which have these places in the order of the list. Returns how many there were.
+    /// Adds events; `places` are their positions in the order of the list. Returns how many there
+    /// were.
     pub(in crate::query) fn add_events(
         &mut self,
         events: Vec<Event>,
@@ -50,8 +51,8 @@ impl EventBatch {
         self.add(BatchPart::Events(events), places)
     }
 
-    /// Adds the rows of columns, which have these places in the order of the list. Returns how many
-    /// there were.
+    /// Adds rows of columns; `places` are their positions in the order of the list. Returns how
+    /// many there were.
     pub(in crate::query) fn add_columns(
         &mut self,
         columns: Columns,
@@ -69,12 +70,12 @@ impl EventBatch {
         rows
     }
 
-    /// How many events there are.
+    /// Returns the number of events.
     pub fn rows(&self) -> usize {
         self.places.len()
     }
 
-    /// The value of a field that was asked for, of an event by its place.
+    /// Returns the value of a requested field of the event at a position.
     pub fn value(&self, place: usize, field: Field) -> Value<'_> {
         let (part, row) = self.places[place];
         match &self.parts[part as usize] {
@@ -83,7 +84,7 @@ impl EventBatch {
         }
     }
 
-    /// The events, as far as they were asked for.
+    /// Returns the events with the requested fields.
     pub fn events(&self) -> Vec<Cow<'_, Event>> {
         let event = |(part, row): &(u32, u32)| match &self.parts[*part as usize] {
             BatchPart::Events(events) => Cow::Borrowed(&events[*row as usize]),

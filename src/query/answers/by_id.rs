@@ -1,5 +1,5 @@
-//! Events by their trace id. An id may come any number of times (only id and time together are
-//! known once), so no more events are made than are asked for.
+//! Events by trace id. An id may occur any number of times (only the pair of id and time is
+//! unique), so no more events are built than were asked for.
 
 use crate::access::Scope;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::query::{Run, SnapshotReader, SortOrder};
 use std::collections::BinaryHeap;
 
 impl<'a> SnapshotReader<'a> {
-    /// The newest `most` events with a trace id, newest first.
+    /// Returns the newest `most` events with a trace id, newest first.
     ///
     /// # Errors
     /// A segment that cannot be read.
@@ -20,13 +20,13 @@ impl<'a> SnapshotReader<'a> {
         self.fetch(&runs, &hits)
     }
 
-    /// The place of the oldest event with a trace id in the list.
+    /// Returns the position in the list of the oldest event with a trace id.
     ///
     /// # Errors
     /// A segment that cannot be read.
     pub fn oldest(&self, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
         let (_, hits) = self.hits_of_id(scope, trace_id, SortOrder::Ascending, 1)?;
-        // Upwards, the rank of an event is its place.
+        // In ascending order, the rank of an event is its key.
         let key = |(rank, ..): &Hit| EventKey {
             time: Timestamp::from_millis((rank >> 64) as i64),
             seq: *rank as u64,
@@ -34,7 +34,7 @@ impl<'a> SnapshotReader<'a> {
         Ok(hits.first().map(key))
     }
 
-    /// The first `most` rows with a trace id in this order.
+    /// Finds the first `most` rows with a trace id in this order.
     fn hits_of_id(
         &self,
         scope: &Scope,

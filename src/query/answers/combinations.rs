@@ -10,12 +10,12 @@ use crate::query::rows::events::Rows;
 use crate::query::{Explain, Run, SnapshotReader};
 use std::collections::{BTreeMap, HashMap};
 
-/// Values of the fields that were asked for, in their order; `None` where events have none.
+/// The values of the requested fields, in their order; `None` where events have no value.
 pub type Combination = Vec<Option<String>>;
 
 impl SnapshotReader<'_> {
-    /// Every combination of values of these few-valued fields among the events that match, with how
-    /// many have it.
+    /// Counts every combination of values of these fields with few values among the events that
+    /// match.
     ///
     /// # Errors
     /// A segment that cannot be read.
@@ -67,10 +67,10 @@ fn add_to(
     Ok(())
 }
 
-/// What a combination takes beside its values.
+/// Memory that a combination takes besides its values, in bytes.
 const COMBINATION_BYTES: usize = 64;
 
-/// Counts by the codes of the index; `false` if a field has none.
+/// Counts by the codes of the index; returns `false` if a field has no codes.
 fn count_codes(
     run: &Run<'_>,
     rows: &Rows,
@@ -109,7 +109,7 @@ fn count_codes(
     Ok(true)
 }
 
-/// Counts by codes first: texts are made once for each combination, not for each row.
+/// Counts by codes first: texts are made once per combination, not once per row.
 fn count(
     columns: &Columns,
     fields: &[Field],

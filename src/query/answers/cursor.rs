@@ -1,10 +1,10 @@
 //! Cursors: where a page ended, as an opaque text that only fits the question it came from.
 //!
-//! A cursor is signed with a key that never leaves the data directory, over the question it came
-//! from; so a changed or made-up one is refused, as is one of another tenant, filter or order. It
-//! names an event by time and sequence number, so it stays right while events arrive and while
-//! segments are merged. A question that counts back from now (`last=7d`) takes the beginning of its
-//! period with it: every page is of the same period.
+//! A cursor is signed, together with its question, with a key that never leaves the data directory.
+//! So a cursor that was changed or made up is refused, as is one of another tenant, filter or
+//! order. It names an event by time and sequence number, so it stays valid while events arrive and
+//! while segments are merged. If a question counts back from now (`last=7d`), the cursor contains
+//! the start of its period, so that every page covers the same period.
 
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ impl SortOrder {
         }
     }
 
-    /// The other order.
+    /// Returns the other order.
     #[must_use]
     pub fn reversed(self) -> Self {
         match self {
@@ -54,22 +54,22 @@ impl SortOrder {
     }
 }
 
-/// A place in a list, and in which direction the page from it goes.
+/// A position in a list, and the direction of the page that begins there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageCursor {
     /// The event that the page begins after.
     pub key: EventKey,
-    /// The page lies before that event in the list's order, not after it.
+    /// Whether the page lies before that event in the order of the list instead of after it.
     pub backward: bool,
 }
 
-/// What cursors of one question are signed with: the store's key, and the question without its
+/// What the cursors of one question are signed with: the store's key, and the question without its
 /// page.
 #[derive(Clone)]
 pub struct Binding {
     key: [u8; 32],
     question: [u8; 32],
-    /// Where the period begins, if the question counts back from now.
+    /// The start of the period, if the question counts back from now.
     from: Option<Timestamp>,
 }
 
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Binding {
 }
 
 impl Binding {
-    /// The binding of a question to the store with this key.
+    /// Binds a question to the store with this key.
     pub fn new(key: [u8; 32], scope: &Scope, filter: &Filter, order: SortOrder) -> Self {
         let question = Sha256::digest(format!(
             "annals cursor\n{}\n{}\n{order:?}",
@@ -99,7 +99,7 @@ impl Binding {
         mac
     }
 
-    /// The text of a cursor.
+    /// Encodes a cursor as text.
     pub fn encode(&self, cursor: PageCursor) -> String {
         let flags = if cursor.backward { BACKWARD } else { 0 }
             | if self.from.is_some() { HAS_FROM } else { 0 };
@@ -113,12 +113,11 @@ impl Binding {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor's text. A question that counts back from now goes on with the period that the
-    /// cursor has: the filter's beginning is set to it.
+    /// Decodes the text of a cursor. If the question counts back from now, the filter's start is
+    /// set to that of the cursor, so that it continues with the same period.
     ///
-    /// # Errors
-    /// A text that is no cursor, was changed, or is one of another question; the message names the
-    /// parameter `cursor`.
+    /// A text that is not a cursor, was changed, or belongs to another question; the message names
+    /// the parameter `cursor`.
     pub fn decode(&mut self, text: &str, filter: &mut Filter) -> Result<PageCursor> {
         let refuse = |why: &str| Error::parameter("cursor", why);
         let bytes =

@@ -15,27 +15,27 @@ use crate::query::{Explain, Run, SnapshotReader};
 use arrow::array::Array;
 use hashbrown::HashMap;
 
-/// The counts of one field, or of one kind of related ids.
+/// The counts by one field, or by one kind of related ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facet {
     /// What was counted by.
     pub by: By,
-    /// Its most frequent values; equal counts in the order of the text.
+    /// Its most frequent values; values with equal counts are in the order of their texts.
     pub values: Vec<FacetValue>,
 }
 
-/// A value and how many events have it.
+/// A value and the number of events that have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FacetValue {
     /// The value.
     pub value: String,
-    /// How many events.
+    /// The number of events.
     pub count: u64,
 }
 
 impl SnapshotReader<'_> {
-    /// The `size` most frequent values of each of `by` among the events that match. An event
-    /// without a value is not counted.
+    /// Returns the `size` most frequent values of each of `by` among the events that match. Events
+    /// without a value are not counted.
     ///
     /// # Errors
     /// A segment that cannot be read.
@@ -73,7 +73,8 @@ impl SnapshotReader<'_> {
     }
 }
 
-/// Counts by codes where there are some; what has none is counted by its columns, all in one pass.
+/// Counts by codes where there are codes; the fields without codes are counted by their columns,
+/// all in one pass.
 fn facets_of(
     run: &Run<'_>,
     rows: &Rows,
@@ -109,11 +110,12 @@ fn facets_of(
     Ok(counts)
 }
 
-/// How many rows have each value.
+/// Counts the rows of each value.
 fn count_codes(coded: &SegmentCodes, rows: &Rows) -> Vec<(u32, u64)> {
     let number = |code: u32| coded.numbers[code as usize - 1];
     if rows.len() * 4 < coded.numbers.len() {
-        // A few rows of many values: sorting the codes is less than a place for each value.
+        // There are few rows and many values: sorting the codes is cheaper than a counter for each
+        // value.
         let mut codes = Vec::with_capacity(rows.len());
         rows.each(|row| codes.push(coded.codes.get(row)));
         codes.sort_unstable();

@@ -1,9 +1,9 @@
-//! Counts from the summaries of segments, where a question covers whole units of them: no row is
-//! looked at.
+//! Counts taken from the summaries of segments, where a question covers whole units of them: no row
+//! is read.
 //!
-//! A run is answered so if the period covers all of its rows, and its summary has what the filter
-//! and the counts need. The other runs (the ragged ends of a period, small tenants) are counted row
-//! by row, so the sum is exact.
+//! A run is answered this way if the period covers all of its rows and its summary has what the
+//! filter and the counts need. The other runs (the ragged ends of a period, small tenants) are
+//! counted row by row, so the totals are exact.
 
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
@@ -20,26 +20,27 @@ use crate::storage::segment::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The summary of a run.
+/// A run and its summary.
 pub(in crate::query) struct Summarized<'a> {
     segment: &'a Segment,
     index: Arc<IndexReader>,
-    /// The name of the unit: the first row of a tenant, or the number of rows for all of them.
+    /// The name of the unit: the first row of a tenant, or the number of rows for all tenants.
     unit: u32,
     run: &'a Run<'a>,
     filter: &'a Filter,
     vocabulary: &'a Vocabulary,
 }
 
-/// What amounts come to that belong to a value of a field, or to none.
+/// The totals of the amounts of one value of a field, or of all events without a value.
 pub(in crate::query) type ValueTotal = (Of, AmountTotal);
 
-/// Which combinations of a cube match: the place of a dimension, whether the code must not be
-/// wanted, and the codes.
+/// Which combinations of a cube match: for each clause the index of its dimension, whether it is
+/// negated, and its codes.
 type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
 
 impl<'a> Summarized<'a> {
-    /// The summary of a run whose rows are all in the filter's period; `None` if there is none.
+    /// Returns the summary of a run if all of its rows lie in the filter's period; `None` if there
+    /// is none.
     pub(in crate::query) fn of(
         run: &'a Run<'a>,
         filter: &'a Filter,
@@ -59,7 +60,7 @@ impl<'a> Summarized<'a> {
         Ok(Some(Self { segment, index, unit, run, filter, vocabulary }))
     }
 
-    /// How many rows match.
+    /// Counts the rows that match.
     pub(in crate::query) fn count(&self) -> Result<Option<u64>> {
         match self.filter.clauses.as_slice() {
             [] => Ok(Some(u64::from(self.run.tenant.rows))),
@@ -90,7 +91,7 @@ impl<'a> Summarized<'a> {
         }
     }
 
-    /// How many rows that match have each value of each field.
+    /// Counts the rows that match by the values of each field.
     pub(in crate::query) fn facets(&self, fields: &[Field]) -> Result<Option<Vec<Counts>>> {
         let mut all = Vec::with_capacity(fields.len());
         if self.filter.clauses.is_empty() {
@@ -131,7 +132,7 @@ impl<'a> Summarized<'a> {
         Ok(Some(all))
     }
 
-    /// The rows that match by time, if every hour lies in one bucket.
+    /// Counts the rows that match over time, if every hour lies in a single bucket.
     pub(in crate::query) fn histogram(
         &self,
         calendar: &Calendar,
@@ -188,8 +189,8 @@ impl<'a> Summarized<'a> {
         Ok(Some(buckets.into_iter().map(bucket).collect()))
     }
 
-    /// What the amounts of the rows that match come to, in parts: each with its value of a field if
-    /// one is named.
+    /// Returns partial totals of the amounts of the rows that match, each with its value of `by` if
+    /// a field is named.
     pub(in crate::query) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<ValueTotal>>> {
         let by = match by.map(|field| SUMS.iter().position(|summed| *summed == field)) {
             Some(None) => return Ok(None),
@@ -228,7 +229,7 @@ impl<'a> Summarized<'a> {
     }
 
     fn summary(&self) -> Result<&SegmentSummary> {
-        self.index.summary()?.ok_or_else(|| Error::internal("a summary that is there no more"))
+        self.index.summary()?.ok_or_else(|| Error::internal("the summary is no longer there"))
     }
 
     fn conditions(&self) -> Conditions<'_, '_> {
@@ -240,7 +241,7 @@ impl<'a> Summarized<'a> {
         }
     }
 
-    /// Clauses as tests of a cube's codes; `None` if one is of something else.
+    /// Turns clauses into tests of a cube's codes; `None` if the cube cannot test one of them.
     fn tests<'c>(
         &self,
         clauses: impl IntoIterator<Item = &'c Clause>,
@@ -262,7 +263,7 @@ impl<'a> Summarized<'a> {
 
 static NO_ROWS: std::ops::Range<u32> = 0..0;
 
-/// The combinations that hold every test.
+/// Returns the combinations that pass every test.
 fn matching(
     cells: u32,
     code: impl Fn(u32, usize) -> u32,

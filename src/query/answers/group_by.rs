@@ -1,19 +1,19 @@
 //! What counts and sums are grouped by: a field, or the ids of one kind among all that a record
-//! names.
+//! mentions.
 
 use crate::error::{Error, Result};
 use crate::event::{Columns, FIELDS, Field, FieldKind, clip};
 use std::fmt;
 
-/// The longest kind of a related id.
+/// The longest kind of related ids, in bytes.
 const KIND_MAX: usize = 64;
 
-/// What is grouped by. An event that names several ids of a kind belongs to several groups.
+/// What to group by. An event that mentions several ids of a kind belongs to several groups.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum By {
     /// The values of a field.
     Field(Field),
-    /// The ids of a kind in `related_ids`, without the kind.
+    /// The ids of one kind in `related_ids`, without the kind.
     Related(Box<str>),
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for By {
 }
 
 impl By {
-    /// Reads what the parameter names: a facet field, or `related_ids.KIND`.
+    /// Reads the value of a parameter: a facet field, or `related_ids.KIND`.
     ///
     /// # Errors
     /// Anything else; the message names the parameter.
@@ -46,7 +46,7 @@ impl By {
                 return Err(Error::parameter(
                     parameter,
                     format!(
-                        "{:?} is no kind of related ids, such as related_ids.quota",
+                        "{:?} is not a kind of related ids, such as related_ids.quota",
                         clip(name, 60)
                     ),
                 ));
@@ -56,7 +56,7 @@ impl By {
         facet_field(parameter, name).map(Self::Field)
     }
 
-    /// The column that it is read from.
+    /// Returns the column that the values are read from.
     pub(in crate::query) fn column(&self) -> Field {
         match self {
             Self::Field(field) => *field,
@@ -64,7 +64,7 @@ impl By {
         }
     }
 
-    /// The field, if it is one.
+    /// Returns the field, if this is one.
     pub(in crate::query) fn field(&self) -> Option<Field> {
         match self {
             Self::Field(field) => Some(*field),
@@ -72,7 +72,8 @@ impl By {
         }
     }
 
-    /// Calls with each value that an event has, until that fails; says how many those were.
+    /// Calls a function with each value that an event has, until it fails; returns how many values
+    /// there were.
     pub(in crate::query) fn each(
         &self,
         columns: &Columns,
@@ -102,10 +103,10 @@ impl By {
     }
 }
 
-/// A field that can be counted by value.
+/// Reads the name of a field that can be counted by value.
 ///
 /// # Errors
-/// Any other; the message names the parameter.
+/// Any other field; the message names the parameter.
 pub(crate) fn facet_field(parameter: &str, name: &str) -> Result<Field> {
     Field::from_name(name).filter(|field| field.def().facet).ok_or_else(|| {
         let known: Vec<&str> = FIELDS.iter().filter(|def| def.facet).map(|def| def.name).collect();
@@ -113,7 +114,7 @@ pub(crate) fn facet_field(parameter: &str, name: &str) -> Result<Field> {
     })
 }
 
-/// The value of a facet field.
+/// Returns the value of a facet field.
 pub(in crate::query) fn value_of(columns: &Columns, field: Field, row: usize) -> Option<&str> {
     match field.def().kind {
         FieldKind::Bool => columns.flag(field, row).map(|flag| if flag { "true" } else { "false" }),

@@ -20,40 +20,40 @@ use std::sync::Arc;
 /// The most buckets that a histogram may have.
 pub const BUCKETS_MAX: i64 = 10_000;
 
-/// What a histogram counts by.
+/// What a histogram is counted by.
 #[derive(Debug, Clone, Default)]
 pub struct HistogramQuery {
-    /// The width; chosen by the length of the period if absent.
+    /// The width of a bucket; chosen by the length of the period if absent.
     pub interval: Option<Interval>,
     /// A facet field to count by within each bucket.
     pub by: Option<Field>,
-    /// The time zone whose wall clock buckets follow; UTC if absent.
+    /// The time zone whose wall clock the buckets follow; UTC if absent.
     pub time_zone: Option<Tz>,
 }
 
 /// Counts over time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// The width, as `interval` takes it.
+    /// The width of a bucket, as the parameter `interval` takes it.
     pub interval: String,
-    /// Every bucket from the first to the last that has an event, empty ones between included.
+    /// Every bucket from the first to the last that contains an event, including empty ones.
     pub buckets: Vec<Bucket>,
 }
 
 /// A bucket of a histogram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
-    /// Where it begins.
+    /// The start of the bucket.
     pub start: Timestamp,
-    /// How many events.
+    /// The number of events.
     pub count: u64,
-    /// How many of them by value of the `by` field; an event without a value counts only in
+    /// The number of events by value of the `by` field; an event without a value counts only in
     /// `count`.
     pub by: BTreeMap<String, u64>,
 }
 
 impl SnapshotReader<'_> {
-    /// The events that match, counted by time.
+    /// Counts the events that match over time.
     ///
     /// # Errors
     /// More than [`BUCKETS_MAX`] buckets, or a segment that cannot be read.
@@ -66,12 +66,12 @@ impl SnapshotReader<'_> {
         let (first, last) = self.extent(scope, filter);
         let span = last.saturating_sub(first);
         let interval = query.interval.clone().unwrap_or_else(|| Interval::auto(span));
-        // The first and the last bucket may be cut by the period, and still count.
+        // The period may cut the first and the last bucket; both still count.
         check_buckets(span / interval.millis(), &interval)?;
         let calendar = Calendar { interval, zone: query.time_zone.unwrap_or(Tz::UTC) };
         let vocabulary = &self.snapshot.vocabulary;
-        // Without conditions and groups, where buckets begin among the rows is all there is to
-        // find.
+        // Without conditions and groups, it is enough to find where each bucket begins among the
+        // rows.
         let plain = filter.clauses.is_empty() && query.by.is_none();
         let summary = |summarized: &Summarized<'_>| {
             if plain { Ok(None) } else { summarized.histogram(&calendar, query.by) }
@@ -105,7 +105,7 @@ impl SnapshotReader<'_> {
         ))
     }
 
-    /// The first and last moment that events in scope and period can have, in milliseconds.
+    /// Returns the first and last moment that events in scope and period can have, in milliseconds.
     fn extent(&self, scope: &Scope, filter: &Filter) -> (i64, i64) {
         let runs = self.runs(scope, filter);
         let first = runs.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
@@ -140,13 +140,13 @@ fn add_to(
     Ok(())
 }
 
-/// Room for a value in a bucket: a narrow interval by a field of many values has more of those than
-/// events.
+/// Reserves memory for a value in a bucket: a narrow interval grouped by a field with many values
+/// can have more of those pairs than events.
 fn take_room(room: &mut GroupMemory, by: Option<Field>, value: &str) -> Result<()> {
     room.take(by.map_or("time", Field::name), value.len() + VALUE_BYTES)
 }
 
-/// What a value takes in a bucket, beside its text.
+/// Memory that a value takes in a bucket besides its text, in bytes.
 const VALUE_BYTES: usize = 48;
 
 fn fill(totals: BTreeMap<i64, Bucket>, calendar: &Calendar) -> Result<Vec<Bucket>> {
@@ -180,9 +180,9 @@ fn check_buckets(buckets: i64, interval: &Interval) -> Result<()> {
     Err(Error::parameter("interval", what))
 }
 
-/// Rows of a tenant descend in time, so a bucket is a stretch of rows, and its end is found by
-/// binary search. Hands over where each bucket begins and the places of its rows in `rows`; a run
-/// of several tenants has a bucket of each.
+/// Hands over the start of each bucket and the range of its positions in `rows`. The rows of a
+/// tenant descend in time, so a bucket is a contiguous range and its end is found by binary search.
+/// If a run has several tenants, there is a bucket for each of them.
 fn each_bucket(
     run: &Run<'_>,
     rows: &Rows,
@@ -214,7 +214,7 @@ fn bucket_part(
     let time = |place: usize| index.time(rows.at(place)).millis();
     while place < end {
         let start = calendar.start(time(place));
-        // Most buckets end soon: the search takes strides that double before it halves them.
+        // Most buckets end soon, so the search doubles its stride before it bisects.
         let (mut low, mut stride) = (place + 1, 1);
         while low + stride < end && time(low + stride) >= start {
             low += stride;
@@ -243,7 +243,7 @@ fn counts_of(run: &Run<'_>, rows: &Rows, calendar: &Calendar) -> Result<Vec<Buck
     Ok(counts.into_iter().map(bucket).collect())
 }
 
-/// The same by the values of a field that has codes.
+/// Counts the same by the values of a field that has codes.
 fn counts_by_code(
     run: &Run<'_>,
     rows: &Rows,

@@ -1,4 +1,4 @@
-//! Buckets of time: fixed widths, in UTC or by the wall clock of a time zone.
+//! Time buckets of fixed width, in UTC or by the wall clock of a time zone.
 
 use crate::error::{Error, Result};
 use crate::event::DAY_MS;
@@ -6,22 +6,21 @@ use crate::query::filter::parse_duration;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// About how many buckets `interval=auto` makes.
+/// The approximate number of buckets that `interval=auto` makes.
 const BUCKETS_AUTO: i64 = 60;
-/// The intervals that `interval=auto` chooses from, in the order tried.
+/// The intervals that `interval=auto` chooses from, in the order in which they are tried.
 const NICE: &[&str] = &[
     "1s", "5s", "10s", "30s", "1m", "5m", "10m", "30m", "1h", "3h", "6h", "12h", "1d", "2d", "1w",
     "2w", "4w", "12w", "52w",
 ];
-/// Monday, 1970-01-05: where weeks begin.
+/// Monday, 1970-01-05, where weeks begin.
 const MONDAY_MS: i64 = 4 * DAY_MS;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-/// The longest stretch that a change of clocks has skipped: a day, when Samoa crossed the date
-/// line.
+/// The longest gap that a change of clocks has produced: a day, when Samoa crossed the date line.
 const GAP_MINUTES_MAX: i64 = 25 * 60;
 
-/// The width of a bucket. Buckets begin at multiples of it, those of weeks on a Monday.
+/// The width of a bucket. Buckets begin at multiples of it; weeks begin on Monday.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
     text: String,
@@ -29,7 +28,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Reads `30s`, `5m`, `1h`, `1d` or `2w`.
+    /// Parses `30s`, `5m`, `1h`, `1d` or `2w`.
     ///
     /// # Errors
     /// Any other text; the message names the parameter `interval`.
@@ -40,7 +39,7 @@ impl Interval {
         Ok(Self { text: text.to_owned(), millis })
     }
 
-    /// An interval that makes a readable number of buckets of a span in milliseconds.
+    /// Chooses an interval that gives a readable number of buckets for a span in milliseconds.
     pub(in crate::query) fn auto(span: i64) -> Self {
         let interval = |text: &&str| Self {
             text: (*text).to_owned(),
@@ -50,7 +49,7 @@ impl Interval {
         fits.unwrap_or_else(|| interval(&"52w"))
     }
 
-    /// The width as it was written.
+    /// Returns the width as it was written.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -59,28 +58,28 @@ impl Interval {
         self.millis
     }
 
-    /// The multiple of the width at or before a number of milliseconds on some clock.
+    /// Returns the multiple of the width at or before a number of milliseconds on some clock.
     fn floor(&self, millis: i64) -> i64 {
         let origin = if self.text.ends_with('w') { MONDAY_MS } else { 0 };
         millis - (millis - origin).rem_euclid(self.millis)
     }
 }
 
-/// Reads the name of a time zone of the IANA database, such as `Asia/Shanghai`.
+/// Parses the name of a time zone of the IANA database, such as `Asia/Shanghai`.
 ///
 /// # Errors
 /// An unknown name; the message names the parameter `time_zone`.
 pub fn parse_time_zone(name: &str) -> Result<Tz> {
     let known = || {
         format!(
-            "{:?} is no time zone of the IANA database, such as Asia/Shanghai or UTC",
+            "{:?} is not a time zone of the IANA database, such as Asia/Shanghai or UTC",
             crate::event::clip(name, 60)
         )
     };
     name.parse().map_err(|_| Error::parameter("time_zone", known()))
 }
 
-/// Where buckets of an interval begin by the wall clock of a time zone.
+/// Finds where the buckets of an interval begin by the wall clock of a time zone.
 #[derive(Debug, Clone)]
 pub(in crate::query) struct Calendar {
     pub(in crate::query) interval: Interval,
@@ -88,10 +87,10 @@ pub(in crate::query) struct Calendar {
 }
 
 impl Calendar {
-    /// Where the bucket of a moment begins. Never descends as moments ascend.
+    /// Returns the start of the bucket of a moment. It never descends while the moments ascend.
     ///
-    /// Buckets of more than an hour begin at multiples on the wall clock, so a day lasts 23 or 25
-    /// hours when clocks change. Up to an hour, the hour that is lived through twice is two
+    /// Buckets wider than an hour begin at multiples on the wall clock, so a day has 23 or 25 hours
+    /// when the clocks change. With buckets of up to an hour, the hour that occurs twice gives two
     /// buckets.
     pub(in crate::query) fn start(&self, millis: i64) -> i64 {
         let offset = self.offset(millis);
@@ -103,10 +102,10 @@ impl Calendar {
         self.moment_of(start + offset).min(millis)
     }
 
-    /// Where the bucket after the one that begins at `start` begins.
+    /// Returns the start of the bucket after the one that begins at `start`.
     pub(in crate::query) fn next(&self, start: i64) -> i64 {
         let mut probe = start.saturating_add(self.interval.millis);
-        // When clocks go back, a bucket is longer than its width.
+        // When the clocks go back, a bucket is longer than its width.
         for _ in 0..=GAP_MINUTES_MAX {
             let next = self.start(probe);
             if next > start {
@@ -117,7 +116,7 @@ impl Calendar {
         probe
     }
 
-    /// Milliseconds that the wall clock is ahead of UTC at a moment.
+    /// Returns how many milliseconds the wall clock is ahead of UTC at a moment.
     fn offset(&self, millis: i64) -> i64 {
         if self.zone == Tz::UTC {
             return 0;
@@ -127,8 +126,8 @@ impl Calendar {
             * 1_000
     }
 
-    /// The first moment at which the wall clock shows a time, or the moment at which clocks skipped
-    /// it.
+    /// Returns the first moment at which the wall clock shows a time, or the moment at which the
+    /// clocks skipped that time.
     fn moment_of(&self, wall: i64) -> i64 {
         let naive = |wall: i64| {
             DateTime::<Utc>::from_timestamp_millis(wall)

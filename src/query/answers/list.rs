@@ -1,8 +1,8 @@
-//! Lists: pages of events in time order, at any depth, that stay right while new events arrive.
+//! Lists: pages of events in time order, at any depth, that stay correct while new events arrive.
 //!
-//! A page begins after an event, named by its time and sequence number, not at an offset: events
-//! that arrive later change neither what was shown nor what comes next. Runs are visited in the
-//! order of the list, and only while one can still have an event that belongs on the page.
+//! A page begins after an event, identified by its time and sequence number, and not at an offset:
+//! events that arrive later change neither what was shown nor what comes next. Runs are visited in
+//! the order of the list, and only as long as one of them can still contain an event of the page.
 
 use crate::access::Scope;
 use crate::error::{Error, Result};
@@ -20,54 +20,56 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most events on a page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
-/// A page ends early where the records on it have so many bytes: a thousand of the largest would be
-/// a gibibyte.
+/// A page ends early when its records exceed this many bytes: a thousand of the largest records
+/// would be a gibibyte.
 const PAGE_BYTES: u64 = 32 << 20;
-/// Rows at the end of a range that are looked at first when the list runs from the oldest.
+/// Number of rows at the end of a range that are examined first when a list runs from the oldest
+/// event.
 const WINDOW_ROWS: u32 = 4_096;
 
-/// Which page of a list.
+/// Which page of a list to return.
 #[derive(Debug, Clone, Default)]
 pub struct PageQuery {
-    /// Events on the page, 1 to [`PAGE_ROWS_MAX`].
+    /// The number of events on the page, 1 to [`PAGE_ROWS_MAX`].
     pub limit: usize,
     /// The order of the list.
     pub order: SortOrder,
-    /// Where the page begins; at the beginning of the list if absent.
+    /// Where the page begins; at the start of the list if absent.
     pub cursor: Option<PageCursor>,
-    /// Begin at this moment instead.
+    /// Begin at this moment instead of at a cursor.
     pub around: Option<Timestamp>,
 }
 
-/// A page of a list.
+/// One page of a list.
 #[derive(Debug, Clone, Default)]
 pub struct EventPage {
-    /// The events, in the list's order.
+    /// The events, in the order of the list.
     pub events: Vec<Event>,
-    /// The cursor of the page after this one; `None` only at the true end.
+    /// The cursor of the next page; `None` only at the true end of the list.
     pub next: Option<PageCursor>,
-    /// The cursor of the page before this one; `None` only at the true beginning.
+    /// The cursor of the previous page; `None` only at the true beginning of the list.
     pub prev: Option<PageCursor>,
-    /// How it was found.
+    /// How the page was found.
     pub explain: Explain,
 }
 
-/// A row that may be on the page. In the walk's direction, smaller ranks come first.
+/// A row that may be on the page: its rank, the index of its run, and its row number. Smaller ranks
+/// come first in the direction of the walk.
 pub(in crate::query) type Hit = (i128, usize, u32);
 
-/// A direction through the list and the place where it starts.
+/// A direction through the list and the position where it starts.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::query) struct ListWalk {
     pub(in crate::query) order: SortOrder,
-    /// Only events after this one, in the walk's direction.
+    /// Only events after this one, in the direction of the walk.
     pub(in crate::query) after: Option<EventKey>,
 }
 
 impl<'a> SnapshotReader<'a> {
-    /// A page of the events that match.
+    /// Returns a page of the events that match.
     ///
     /// # Errors
-    /// A limit out of bounds, or a segment that cannot be read: a page is never short.
+    /// A limit out of bounds, or a segment that cannot be read: a page is never silently short.
     pub fn list(&self, scope: &Scope, filter: &Filter, query: &PageQuery) -> Result<EventPage> {
         if !(1..=PAGE_ROWS_MAX).contains(&query.limit) {
             return Err(Error::parameter("limit", format!("is 1 to {PAGE_ROWS_MAX}")));
@@ -85,8 +87,8 @@ impl<'a> SnapshotReader<'a> {
             event.map(|event| PageCursor { key: event.key(), backward })
         };
         let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
-        // Where the walk came from there is something, or the walk would not have begun there; but
-        // a beginning by time may be the list's own.
+        // If the walk started at a cursor, there are events behind it. If it started at a moment,
+        // that may be the beginning of the list, which has to be found out.
         let behind = |place: Option<PageCursor>| -> Result<Option<PageCursor>> {
             let Some(place) = place else { return Ok(None) };
             let from = if place.backward { query.order.reversed() } else { query.order };
@@ -102,7 +104,7 @@ impl<'a> SnapshotReader<'a> {
         Ok(EventPage { events, next, prev, explain })
     }
 
-    /// The first `limit` events of a walk, whether there are more, and how they were found.
+    /// Returns the first `limit` events of a walk, whether there are more, and how they were found.
     fn walk(
         &self,
         scope: &Scope,
@@ -123,7 +125,7 @@ impl<'a> SnapshotReader<'a> {
         Ok((events, more, self.explain(&runs, steps)))
     }
 
-    /// The first `limit` rows of a run in the walk's direction.
+    /// Finds the first `limit` rows of a run in the direction of the walk.
     pub(in crate::query) fn hits(
         &self,
         run: &Run<'_>,
@@ -134,7 +136,7 @@ impl<'a> SnapshotReader<'a> {
         self.hits_in(run, filter, self.range_of(run, filter, walk)?, walk.order, limit)
     }
 
-    /// The rows of a run that lie in the filter's period, and that the walk comes to.
+    /// Returns the rows of a run that lie in the filter's period and that the walk reaches.
     pub(in crate::query) fn range_of(
         &self,
         run: &Run<'_>,
@@ -157,7 +159,7 @@ impl<'a> SnapshotReader<'a> {
         Ok(range)
     }
 
-    /// The first `limit` rows of a range that match, in the order of the walk.
+    /// Finds the first `limit` rows of a range that match, in the order of the walk.
     pub(in crate::query) fn hits_in(
         &self,
         run: &Run<'_>,
@@ -175,8 +177,8 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// The last `limit` rows of a range that match. Posting lists run forward only, so the range is
-    /// taken in windows from its end, each four times the one before.
+    /// Finds the last `limit` rows of a range that match. Posting lists only run forward, so the
+    /// range is searched in windows from its end, each four times as large as the one before.
     fn last_hits(
         &self,
         run: &Run<'_>,
@@ -214,13 +216,13 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// The events of the hits, in the order of the hits.
+    /// Reads the events of the hits, in the order of the hits.
     pub(in crate::query) fn fetch(&self, runs: &[Run<'a>], hits: &[Hit]) -> Result<Vec<Event>> {
         self.fetch_within(runs, hits, u64::MAX)
     }
 
-    /// The events of the first hits, in the order of the hits: as many as there are until their
-    /// records have about so many bytes, and one at least.
+    /// Reads the events of the first hits, in the order of the hits: as many as fit into `most`
+    /// bytes of records, but at least one.
     fn fetch_within(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Event>> {
         let events = self.fetch_some(runs, hits, most)?;
         let mut left = most;
@@ -232,19 +234,19 @@ impl<'a> SnapshotReader<'a> {
         let whole: Vec<Event> =
             events.into_iter().map_while(|event| event).take_while(fits).collect();
         match hits {
-            // The first one was among those that were too many.
+            // The first event was dropped with those that were too large, so it is read by itself.
             [first, ..] if whole.is_empty() => self.fetch(runs, std::slice::from_ref(first)),
             _ => Ok(whole),
         }
     }
 
-    /// How many rows that lie together are read at a time.
+    /// Returns how many rows that lie close together are read at a time.
     fn rows_together(source: RowSource<'_>) -> usize {
         (TOGETHER_BYTES / source.record_bytes(1).max(1)).clamp(APART as u64, TOGETHER_ROWS) as usize
     }
 
-    /// The events of the hits, in the order of the hits; without some where their records have more
-    /// than so many bytes.
+    /// Reads the events of the hits, in the order of the hits; some of them are left out if their
+    /// records exceed `most` bytes.
     fn fetch_some(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Option<Event>>> {
         let order = in_rows_order(hits);
         let split = |group: &'_ [usize]| {
@@ -277,7 +279,7 @@ impl<'a> SnapshotReader<'a> {
             );
             Ok(found)
         };
-        // Hits that are scattered are read on all cores.
+        // Scattered hits are read on all cores.
         let spread = groups.len() >= 3;
         let found: Vec<Vec<Event>> = self.part(spread, || {
             bytes.store(0, Ordering::Relaxed);
@@ -298,7 +300,8 @@ impl<'a> SnapshotReader<'a> {
     }
 }
 
-/// The place from which a list that starts at a moment walks: before every event of that moment.
+/// Returns the key at which a list that starts at a moment begins: before every event of that
+/// moment.
 fn start_at(moment: Timestamp, order: SortOrder) -> EventKey {
     match order {
         SortOrder::Descending => EventKey { time: moment, seq: u64::MAX },
@@ -316,25 +319,26 @@ fn first(rows: Rows, limit: usize) -> Vec<u32> {
     }
 }
 
-/// The places of hits, run by run and in each in the order of rows: as they are read.
+/// Returns the indexes of the hits in the order in which they are read: run by run, and by row
+/// within a run.
 pub(in crate::query) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..hits.len()).collect();
     order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
     order
 }
 
-/// Rows of a segment that lie so far apart, on average, are in pages of their own, and unpacking
-/// those is what a list page costs.
+/// Rows that lie at least this far apart, on average, are on different pages, and unpacking pages
+/// is what a list page costs.
 const APART: usize = 16;
-/// Rows that lie together are read so many at a time at most, or as many as have so many bytes of
-/// records.
+/// Rows that lie close together are read this many at a time at most, or fewer if their records
+/// exceed the number of bytes below.
 const TOGETHER_ROWS: u64 = 256;
 const TOGETHER_BYTES: u64 = 4 << 20;
-/// So many of such rows are read by one core.
+/// Number of scattered rows that one core reads.
 const APART_ROWS: usize = 13;
 
 impl ListWalk {
-    /// A number that grows in the walk's direction.
+    /// Returns a number that ascends in the direction of the walk.
     pub(in crate::query) fn rank(self, key: EventKey) -> i128 {
         let rank = (i128::from(key.time.millis()) << 64) | i128::from(key.seq);
         match self.order {
@@ -343,7 +347,7 @@ impl ListWalk {
         }
     }
 
-    /// Before every event that the run can have.
+    /// Returns a key before every event that the run can have.
     pub(in crate::query) fn first_time(self, run: &Run<'_>) -> EventKey {
         match self.order {
             SortOrder::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
@@ -351,7 +355,7 @@ impl ListWalk {
         }
     }
 
-    /// Whether the run can have an event that the walk comes to.
+    /// Returns whether the run can have an event that the walk reaches.
     pub(in crate::query) fn reaches(self, run: &Run<'_>) -> bool {
         self.after.is_none_or(|after| match self.order {
             SortOrder::Descending => run.tenant.oldest() <= after.time,

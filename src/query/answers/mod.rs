@@ -1,4 +1,4 @@
-//! What is made of the rows that match: lists, streams, counts, histograms and sums.
+//! The answers that are built from the matching rows: lists, streams, counts, histograms and sums.
 
 pub(super) mod batch;
 pub(super) mod by_id;

@@ -1,5 +1,5 @@
-//! Statistics of amounts, decimal-exact: count, sum, least, greatest and average, by the values of
-//! a field.
+//! Statistics of amounts, exact to the last decimal: count, sum, minimum, maximum and average, by
+//! the values of a field.
 
 use crate::access::Scope;
 use crate::error::Result;
@@ -14,31 +14,31 @@ use crate::query::source::RowSource;
 use crate::query::{Explain, Run, SnapshotReader};
 use hashbrown::HashMap;
 
-/// Sums are kept as two parts, so that none can overflow: amounts may have 38 digits, and there may
-/// be many.
+/// Sums are kept in two parts so that none can overflow: amounts may have 38 digits, and there may
+/// be many of them.
 const BASE: i128 = 10_i128.pow(18);
 
-/// What all events that count have.
+/// The condition that all counted events satisfy: they have an amount.
 pub(in crate::query) const HAS_AMOUNT: FieldCondition =
     FieldCondition { field: Field::Amount, negated: false, test: Test::Present };
 
-/// What the amounts of one group come to.
+/// The totals of the amounts of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmountGroup {
-    /// The value of the field that was grouped by; `None` for events without a value, or if nothing
-    /// was grouped by.
+    /// The value of the field that was grouped by; `None` for events without a value, or if there
+    /// was no grouping.
     pub value: Option<String>,
-    /// How many events of the group have an amount.
+    /// The number of events of the group that have an amount.
     pub count: u64,
     /// The sum of the amounts.
     pub sum: Sum,
-    /// The least amount.
+    /// The smallest amount.
     pub min: Amount,
-    /// The greatest amount.
+    /// The largest amount.
     pub max: Amount,
 }
 
-/// A sum of amounts of any size: `high` times 10¹⁸ and `low` times 10⁻⁸.
+/// A sum of amounts of any size: `high` times 10¹⁸ plus `low`, in units of 10⁻⁸.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
     high: i128,
@@ -48,7 +48,7 @@ pub struct Sum {
 impl Sum {
     fn add(&mut self, amount: Amount) {
         let units = amount.units();
-        // Dividing costs more than all the rest, and hardly any amount is so large.
+        // Division costs more than everything else here, and hardly any amount is this large.
         if (-BASE..BASE).contains(&units) {
             self.low += units;
         } else {
@@ -62,7 +62,7 @@ impl Sum {
         self.low += other.low;
     }
 
-    /// The sum divided by `count`, rounded to the digits that amounts have, halves away from zero.
+    /// Divides the sum by `count`, rounded to the digits that amounts have, halves away from zero.
     pub fn average(self, count: u64) -> Self {
         let Self { high, low } = self.settled();
         let negative = high < 0 || low < 0;
@@ -73,7 +73,7 @@ impl Sum {
         Self { high: high / count * sign, low: units * sign }.settled()
     }
 
-    /// The same sum with both parts of one sign and the lower one below [`BASE`].
+    /// Normalizes the sum: both parts get the same sign and the lower one is below [`BASE`].
     fn settled(self) -> Self {
         let (mut high, mut low) = (self.high + self.low / BASE, self.low % BASE);
         if high > 0 && low < 0 {
@@ -86,7 +86,8 @@ impl Sum {
 }
 
 impl std::fmt::Display for Sum {
-    /// As an [`Amount`] is written: at least two digits after the point, no more than needed.
+    /// Formats the sum as an [`Amount`]: at least two digits after the point, and no more than
+    /// needed.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { high, low } = self.settled();
         let sign = if high < 0 || low < 0 { "-" } else { "" };
@@ -119,9 +120,9 @@ impl AmountGroup {
 }
 
 impl SnapshotReader<'_> {
-    /// What the amounts of the events that match come to, by the values of a field or the ids of a
-    /// kind: the largest groups first, equal ones in the order of the value. Events without an
-    /// amount do not count.
+    /// Returns the totals of the amounts of the events that match, by the values of a field or the
+    /// ids of a kind: the largest groups first, equal ones in the order of the value. Events
+    /// without an amount do not count.
     ///
     /// # Errors
     /// A segment that cannot be read.
@@ -133,8 +134,8 @@ impl SnapshotReader<'_> {
     ) -> Result<(Vec<AmountGroup>, Explain)> {
         let by: Option<By> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
-        // Only events with an amount count, and they are few: so they lead, and the other
-        // conditions are asked of them.
+        // Only events with an amount count, and there are few of them: so this condition leads, and
+        // the other conditions are tested on its rows.
         let mut filter = filter.clone();
         filter.clauses.push(Clause::Field(HAS_AMOUNT));
         let filter = &filter;
@@ -146,7 +147,7 @@ impl SnapshotReader<'_> {
         let by_rows = |run: &Run<'_>, rows: Rows| match with_amounts(run, &rows)? {
             Some(amounts) => match groups_by_code(run, &amounts, by.as_ref(), vocabulary)? {
                 Some(groups) => Ok(groups),
-                // Few events have an amount, and only of those the column is needed.
+                // Few events have an amount, and the column is only needed for those.
                 None => groups_by_column(
                     run,
                     &Rows::List(amounts.into_iter().map(|(row, _)| row).collect()),
@@ -172,30 +173,30 @@ impl SnapshotReader<'_> {
     }
 }
 
-/// The value that a group is of, as long as groups are added up.
+/// The value of a group while groups are added up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::query) enum Of {
-    /// None.
+    /// No value.
     Nothing,
-    /// This number of the vocabulary.
+    /// The value with this number in the vocabulary.
     Number(u32),
     /// This text.
     Text(String),
 }
 
-/// The groups of one run, or of one cell of its summary each.
+/// The groups of one run, or of the cells of its summary.
 type Groups = Vec<(Of, AmountGroup)>;
 
 /// Groups by small numbers.
 #[derive(Debug, Default)]
 struct NumberedGroups {
-    /// The place of each number's group, from 1; 0 where there is none.
+    /// The position of each number's group, from 1; 0 if there is none.
     places: Vec<u32>,
     groups: Vec<(u32, AmountGroup)>,
 }
 
 impl NumberedGroups {
-    /// The group of a number; a new one is made by `new`.
+    /// Returns the group of a number; a new one is made by `new`.
     fn group(&mut self, number: u32, new: impl FnOnce() -> AmountGroup) -> &mut AmountGroup {
         if self.places.len() <= number as usize {
             self.places.resize(number as usize + 1, 0);
@@ -209,7 +210,7 @@ impl NumberedGroups {
     }
 }
 
-/// The groups of all runs.
+/// The groups of all runs, added up.
 #[derive(Debug, Default)]
 struct GroupTotals {
     numbered: NumberedGroups,
@@ -242,7 +243,7 @@ impl GroupTotals {
         total.join(group);
     }
 
-    /// The memory of a group that is not there yet.
+    /// Returns the memory that a group takes if it is new.
     fn new_bytes(&self, of: &Of) -> Option<usize> {
         match of {
             Of::Number(number) => {
@@ -256,7 +257,8 @@ impl GroupTotals {
         }
     }
 
-    /// The groups with their values: what some segments tell by number and others by text is one.
+    /// Returns the groups with their values: a value that some segments give by number and others
+    /// by text is one group.
     fn finish(mut self, field: Option<Field>, vocabulary: &Vocabulary) -> Vec<AmountGroup> {
         let numbered = std::mem::take(&mut self.numbered).groups;
         let texts =
@@ -268,7 +270,7 @@ impl GroupTotals {
     }
 }
 
-/// The groups of a run from the parts of its summary.
+/// Builds the groups of a run from the partial totals of its summary.
 fn groups_of(parts: Vec<ValueTotal>) -> Groups {
     let group = |(of, total): ValueTotal| {
         let mut sum = Sum::default();
@@ -281,7 +283,8 @@ fn groups_of(parts: Vec<ValueTotal>) -> Groups {
     parts.into_iter().map(group).collect()
 }
 
-/// The rows that have an amount, with it, from the index; `None` if it has no list of them.
+/// Returns the rows that have an amount, with the amount, from the index; `None` if the index has
+/// no list of amounts.
 fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>> {
     let RowSource::Segment(segment) = run.source else { return Ok(None) };
     if rows.len() == 0 {
@@ -302,7 +305,8 @@ fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>
     }))
 }
 
-/// The groups of a run by the codes of a field, or as one; `None` if there are no codes.
+/// Builds the groups of a run by the codes of a field, or a single group; `None` if there are no
+/// codes.
 fn groups_by_code(
     run: &Run<'_>,
     amounts: &[(u32, Amount)],

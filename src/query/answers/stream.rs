@@ -1,8 +1,8 @@
-//! Streams: every event that matches, in the list's order, in constant memory.
+//! Streams: every event that matches, in the order of the list, in constant memory.
 //!
-//! Runs are merged as a list page merges them, but each keeps its place: its next hits are found
-//! when those before have been given out, so nothing is looked for twice, and no more than a chunk
-//! of row numbers of each run is held. A stream sees one snapshot from beginning to end.
+//! Runs are merged as a list page merges them, but each run keeps its position: it looks for its
+//! next hits when the previous ones have been delivered. So nothing is searched twice, and at most
+//! one chunk of row numbers per run is held. A stream sees one snapshot from beginning to end.
 
 use crate::access::Scope;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -20,33 +20,35 @@ use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::thread::Builder;
 
-/// Events handed over at a time, and how many such parts are made at a time, on all cores.
+/// Number of events handed over at a time, and number of such parts that are made at a time, on all
+/// cores.
 const PART: usize = 4_096;
 const PARTS: usize = 4;
-/// Hits that a run looks for first, and at most: twice as many each time.
+/// Number of hits that a run looks for first, and the maximum; doubled each time.
 const CHUNK: (usize, usize) = (1_024, 65_536);
 
-/// What is streamed.
+/// What to stream.
 #[derive(Debug, Clone, Default)]
 pub struct StreamQuery {
     /// The order of the list.
     pub order: SortOrder,
-    /// The fields that events have at least; all if none is named.
+    /// The fields that events must have at least; all if none is named.
     pub fields: Vec<Field>,
 }
 
-/// A run that is being given out.
+/// A run that is being streamed.
 #[derive(Debug)]
 struct StreamedRun {
     hits: VecDeque<u32>,
-    /// The rows that were not looked at yet; `None` until the run is begun.
+    /// The rows that were not examined yet; `None` until the run is started.
     rest: Option<Range<u32>>,
     chunk: usize,
 }
 
 impl<'a> SnapshotReader<'a> {
-    /// Makes something of every event that matches, some at a time and on all cores, and hands it
-    /// to `take` in the list's order, while the next are made. Returns how many there were.
+    /// Calls `make` for the matching events, a part at a time and on all cores, and hands the
+    /// results to `take` in the order of the list while the next ones are made. Returns how many
+    /// events there were.
     ///
     /// # Errors
     /// A segment that cannot be read, or an error of `make` or `take`: the stream ends there.
@@ -60,7 +62,7 @@ impl<'a> SnapshotReader<'a> {
     ) -> Result<u64> {
         let make = &make;
         std::thread::scope(|threads| {
-            // No more than one round waits to be taken.
+            // At most one finished round waits to be taken.
             let (sender, receiver) = sync_channel::<Vec<T>>(0);
             let making =
                 Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
@@ -68,14 +70,14 @@ impl<'a> SnapshotReader<'a> {
                         let make = |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields)?);
                         let parts: Vec<T> =
                             self.part(true, || hits.par_chunks(PART).map(make).collect())?;
-                        // Who takes has failed, and says why.
+                        // The send fails only if the receiver failed, which reports its own error.
                         sender
                             .send(parts)
-                            .map_err(|_| Error::internal("nobody takes what is streamed"))
+                            .map_err(|_| Error::internal("the receiver of the stream is gone"))
                     })
                 });
             let making = making.context(ErrorKind::Unavailable, || {
-                "the system gives no thread for this: try again later".to_owned()
+                "the system cannot start a thread for this: try again later".to_owned()
             })?;
             let taken = receiver.into_iter().flatten().try_for_each(take);
             let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -83,7 +85,7 @@ impl<'a> SnapshotReader<'a> {
         })
     }
 
-    /// Finds every event that matches, in the list's order, and hands over some at a time.
+    /// Finds every event that matches, in the order of the list, and hands over a round at a time.
     fn each_round(
         &self,
         scope: &Scope,
@@ -103,7 +105,7 @@ impl<'a> SnapshotReader<'a> {
         let mut batch: Vec<Hit> = Vec::with_capacity(PART * PARTS);
         let mut total = 0;
         loop {
-            // A run is begun when it can have the next event.
+            // A run is started when it can contain the next event.
             while next_run < runs.len()
                 && heads
                     .peek()
@@ -134,7 +136,7 @@ impl<'a> SnapshotReader<'a> {
         Ok(total)
     }
 
-    /// Finds a run's next hits if it has none at hand; returns the rank of its first.
+    /// Finds the next hits of a run if it has none left; returns the rank of its first hit.
     fn advance(
         &self,
         run: &Run<'_>,
@@ -146,11 +148,11 @@ impl<'a> SnapshotReader<'a> {
             let Some(rest) = source.rest.take().filter(|rest| !rest.is_empty()) else {
                 return Ok(None);
             };
-            // Among the threads of questions, so that exports together take no more of the machine
-            // than they may.
+            // Runs on the threads of questions, so that all exports together take no more of the
+            // machine than they may.
             let (hits, _) = self
                 .part(true, || self.hits_in(run, filter, rest.clone(), walk.order, source.chunk))?;
-            // Fewer than asked for: the run is at its end.
+            // Fewer hits than asked for: the run is at its end.
             if let Some(last) = hits.last().filter(|_| hits.len() == source.chunk) {
                 source.rest = Some(match walk.order {
                     SortOrder::Descending => last + 1..rest.end,
@@ -164,7 +166,7 @@ impl<'a> SnapshotReader<'a> {
         Ok(Some(walk.rank(run.source.places()?.key(*row))))
     }
 
-    /// The events of hits, as far as `fields` need them; whole if none is named.
+    /// Reads the events of hits with the given `fields`; whole events if none is named.
     fn batch_of(&self, runs: &[Run<'a>], hits: &[Hit], fields: &[Field]) -> Result<EventBatch> {
         if fields.is_empty() || fields.contains(&Field::Original) {
             return Ok(self.fetch(runs, hits)?.into());

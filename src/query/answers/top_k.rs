@@ -1,10 +1,10 @@
-//! Gathers the first rows of a walk that match, out of many runs: newest first, and only while a
-//! run can still have one that belongs on the page.
+//! Gathers the first matching rows of a walk out of many runs: newest first, and only as long as a
+//! run can still contain one that belongs on the page.
 //!
-//! When all tenants are asked about, a store has a run for every tenant of every segment. What
-//! fills a page fills it from the first of them; what is rare would ask them all. So after some
-//! runs whole segments are asked: one that has nothing, or little, says so for all its tenants at
-//! once.
+//! When a question is about all tenants, a store has one run for every tenant of every segment. A
+//! frequent filter fills the page from the first of them; a rare one would ask them all. So after a
+//! number of runs, whole segments are asked: a segment with no or few matches answers for all its
+//! tenants at once.
 
 use crate::error::Result;
 use crate::query::answers::list::{Hit, ListWalk};
@@ -18,21 +18,22 @@ use rayon::prelude::*;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
-/// Runs that are asked at a time at most.
+/// Maximum number of runs that are asked at a time.
 const RUNS_AT_A_TIME: usize = 64;
-/// Up to so many runs at a time are done sooner than they are spread.
+/// Up to this many runs at a time are finished sooner than they could be distributed to threads.
 const RUNS_ALONE: usize = 8;
-/// Segments that are asked at a time at most.
+/// Maximum number of segments that are asked at a time.
 const SEGMENTS_AT_A_TIME: usize = 32;
-/// A segment in which a filter can have at most so many rows is asked for all of them at once…
+/// A segment is asked for all its tenants at once if a filter can have at most this many rows
+/// there…
 const ROWS_AT_ONCE: u32 = 4_096;
-/// …or in which so many are to be verified.
+/// …or at most this many if they have to be verified.
 const VERIFIED_AT_ONCE: u32 = 256;
 
-/// Rows found in a run, by its place among the runs.
+/// The rows found in a run, which is given by its index.
 type RunMatches = (usize, Vec<u32>, ExplainedRun);
 
-/// The gathering of one page.
+/// The state of gathering one page.
 pub(in crate::query) struct Gathering<'r, 'a> {
     reader: &'r SnapshotReader<'a>,
     filter: &'r Filter,
@@ -55,8 +56,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Self { reader, filter, walk, wanted, runs, best: BinaryHeap::new(), steps: Vec::new() }
     }
 
-    /// The first rows in the order of the walk, and how they were found; `together` if segments may
-    /// be asked for all their tenants at once.
+    /// Returns the first rows in the order of the walk, and how they were found. `together` permits
+    /// asking segments for all their tenants at once.
     pub(in crate::query) fn gather(
         mut self,
         together: bool,
@@ -69,8 +70,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok((self.best.into_sorted_vec(), self.steps))
     }
 
-    /// Asks the first runs. The first of them often fills the page; when it does not, more and more
-    /// are asked at a time, on all cores.
+    /// Asks the first runs. The first one often fills the page; if it does not, more and more are
+    /// asked at a time, on all cores.
     fn by_run(&mut self, end: usize) -> Result<()> {
         let (mut next, mut step) = (0, 1);
         while next < end && !self.is_complete(next) {
@@ -92,7 +93,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok(())
     }
 
-    /// Asks the runs from a place on, those of a source together.
+    /// Asks the runs from an index on, those of one source together.
     fn by_source(&mut self, first: usize) -> Result<()> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
@@ -123,8 +124,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok(())
     }
 
-    /// Whether the page is full and no run from this place on can have anything that comes before
-    /// what is on it.
+    /// Returns whether the page is full and no run from this index on can contain anything that
+    /// comes before its last row.
     fn is_complete(&self, place: usize) -> bool {
         let first = self.walk.rank(self.walk.first_time(&self.runs[place]));
         self.best.len() == self.wanted && self.best.peek().is_some_and(|worst| first > worst.0)
@@ -136,7 +137,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
         Ok((place, rows, step))
     }
 
-    /// Asks runs of one source: at once if that is little work, one by one if not.
+    /// Asks the runs of one source: at once if that is little work, one by one otherwise.
     fn ask_together(&self, group: &[usize]) -> Result<Vec<RunMatches>> {
         self.runs[group[0]].source.again(|| self.ask_all(group))
     }
@@ -156,6 +157,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
                 &self.reader.snapshot.vocabulary,
                 false,
             )?;
+            // If few rows can match, one pass over the segment answers for all its tenants; rows
+            // outside these runs are dropped afterwards.
             let facts = lookup.facts();
             let most = if facts.residual.is_empty() { ROWS_AT_ONCE } else { VERIFIED_AT_ONCE };
             if facts.absent.is_some() || facts.narrowest.is_some_and(|rows| rows <= most) {
@@ -173,8 +176,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         group.iter().map(|place| self.ask(*place)).collect()
     }
 
-    /// Those rows of a source that belong to these runs, lie in the period, and that the walk comes
-    /// to.
+    /// Keeps the rows of a source that belong to these runs, lie in the period, and that the walk
+    /// reaches.
     fn within(&self, group: &[usize], rows: Rows) -> Result<Vec<u32>> {
         let mut ranges = Vec::with_capacity(group.len());
         let mut rows = rows.into_vec();

@@ -1,4 +1,4 @@
-//! The values of fields, numbered alike in all segments, and where each of them is.
+//! The values of fields: their numbers, which are the same in all segments, and their locations.
 
 pub(super) mod value_locations;
 pub(super) mod vocabulary;

@@ -1,28 +1,29 @@
-//! In which segments the values of a field are: with the code of the value there, and how many rows
-//! have it. One table answers what would be a look into a dictionary in every segment.
+//! Which segments contain the values of a field, with the code of the value there and the number of
+//! rows that have it. One lookup in this table replaces a lookup in the dictionary of every
+//! segment.
 
 use hashbrown::HashMap;
 use std::sync::{Arc, Weak};
 
-/// Places that are remembered of a field at most (twelve bytes each).
+/// Maximum number of locations that are kept per field (twelve bytes each).
 const PLACES_MAX: usize = 2 << 20;
-/// A segment with more values of a field than this is not in the table.
+/// A segment with more values of a field than this is not entered in the table.
 pub(in crate::query) const VALUES_MAX: u32 = 2_048;
 
-/// Where the values of a field are, by their numbers.
+/// The locations of the values of a field, by their numbers.
 #[derive(Debug)]
 pub(in crate::query) struct ValueLocations {
-    /// Of each value, in the order of the segments.
+    /// For each value its locations, in the order of the segments.
     of: Vec<Vec<ValueLocation>>,
-    /// The segments in the table, as long as they are there.
+    /// The segments in the table, as long as they exist.
     segments: HashMap<u32, Weak<u32>>,
     count: usize,
     most: usize,
-    /// There are more than are remembered.
+    /// Whether there are more locations than may be kept.
     crowded: bool,
 }
 
-/// Where a value is.
+/// The location of a value.
 #[derive(Debug, Clone, Copy)]
 struct ValueLocation {
     /// The serial number of the segment.
@@ -44,8 +45,8 @@ impl Default for ValueLocations {
 }
 
 impl ValueLocations {
-    /// Takes the values of a segment, whose serial number lives as long as it does: their numbers
-    /// in the order of their codes from 1, and how many rows have each.
+    /// Enters the values of a segment: their numbers in the order of their codes from 1, and how
+    /// many rows have each. The serial number lives as long as the segment does.
     pub(in crate::query) fn add(&mut self, serial: &Arc<u32>, numbers: &[u32], rows: &[u32]) {
         if self.crowded
             || numbers.len() > VALUES_MAX as usize
@@ -55,7 +56,7 @@ impl ValueLocations {
         }
         if self.count + numbers.len() > self.most {
             self.forget_merged();
-            // What is still half full would be gone through again and again.
+            // A table that is still half full after cleaning would be cleaned again and again.
             self.crowded = self.count > self.most / 2;
         }
         self.count += numbers.len();
@@ -66,7 +67,7 @@ impl ValueLocations {
                 self.of.resize_with(number + 1, Vec::new);
             }
             let places = &mut self.of[number];
-            // Segments mostly come in their order.
+            // Segments mostly arrive in ascending order.
             let at = places.partition_point(|place| place.segment < **serial);
             places.insert(at, ValueLocation { segment: **serial, code, rows: *rows });
         }
@@ -80,12 +81,13 @@ impl ValueLocations {
         self.count = self.of.iter().map(Vec::len).sum();
     }
 
-    /// Whether the table knows the values of a segment.
+    /// Returns whether the values of a segment are in the table.
     pub(in crate::query) fn knows(&self, segment: u32) -> bool {
         self.segments.contains_key(&segment)
     }
 
-    /// The code of a value in a segment that the table knows and how many rows have it, if any has.
+    /// Returns the code of a value in a segment of the table and the number of rows that have it;
+    /// `None` if no row has it.
     pub(in crate::query) fn find(&self, segment: u32, number: u32) -> Option<(u32, u32)> {
         let places = self.of.get(number as usize)?;
         let at = places.binary_search_by_key(&segment, |place| place.segment).ok()?;

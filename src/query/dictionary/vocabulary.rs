@@ -1,10 +1,10 @@
-//! The values of fields by number, the same in all segments: counts of different segments are added
-//! up as numbers, and only what is shown becomes text.
+//! Numbers for the values of fields that are the same in all segments: counts of different segments
+//! are added up as numbers, and only the values that are shown become text.
 //!
-//! A segment's codes are places in its own dictionary. Which number of the vocabulary each stands
-//! for is found out when a question is first about the field in that segment, and remembered; and
-//! so is, for each value, in which segments it is: a question for a value looks into one table
-//! then, and not into a dictionary in every segment.
+//! The codes of a segment are ordinals in its own dictionary. Which number of the vocabulary each
+//! code stands for is determined when a question first uses the field in that segment, and then
+//! kept. So are the segments in which each value occurs: a question for a value looks into one
+//! table instead of into a dictionary in every segment.
 
 use crate::error::Result;
 use crate::event::{FIELDS, Field, FieldDef, FilterOperator};
@@ -18,34 +18,34 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// What a text takes in a table, beside its bytes.
+/// Memory that a text takes in a table, besides its bytes.
 pub(in crate::query) const TEXT_OVERHEAD: usize = 64;
-/// Bytes of texts that the vocabulary of a field may hold; segments with values beyond count by
-/// text.
+/// Maximum number of bytes of texts in the vocabulary of a field; segments with values beyond that
+/// count by text.
 const TEXT_BYTES_MAX: usize = 128 << 20;
-/// Numbers remembered for segments of a field at most (four bytes each); when there are more, all
-/// are forgotten.
+/// Maximum number of value numbers that are kept for the segments of a field (four bytes each);
+/// when there are more, all are dropped.
 const NUMBERS_MAX: usize = 32 << 20;
 
 /// The values of all fields.
 #[derive(Debug)]
 pub struct Vocabulary {
     fields: Vec<RwLock<FieldValues>>,
-    /// The addresses that were asked for last.
+    /// The addresses of the last question that asked for any.
     asked: Mutex<Option<AddressMatches>>,
 }
 
-/// Which values are among some addresses.
+/// Which values are among certain addresses.
 #[derive(Debug)]
 struct AddressMatches {
     field: Field,
     texts: Vec<String>,
     networks: Vec<IpNet>,
-    /// By number.
+    /// By the number of the value.
     verdicts: Arc<Vec<bool>>,
 }
 
-/// The codes of a segment that stand for addresses that were asked for.
+/// The codes of a segment that stand for requested addresses.
 #[derive(Debug, Clone)]
 pub(in crate::query) struct Addressed {
     numbers: Arc<[u32]>,
@@ -77,11 +77,11 @@ struct FieldValues {
     numbers: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
     bytes: usize,
-    /// Whether networks are asked for, and then the address that each text is.
+    /// Whether networks are asked for; if so, the address of each text is kept as well.
     addressed: bool,
     addresses: Vec<Option<IpAddr>>,
-    /// The numbers of a segment's values, in the order of its codes from 1, by the serial number of
-    /// the segment.
+    /// By the serial number of the segment: the numbers of its values, in the order of their codes
+    /// from 1.
     segments: HashMap<u32, Arc<[u32]>>,
     remembered: usize,
     places: ValueLocations,
@@ -116,7 +116,8 @@ impl FieldValues {
         self.segments.insert(segment, Arc::clone(numbers));
     }
 
-    /// Where a value is in a segment, if it is there; `None` if that is not known.
+    /// Returns the location of a value in a segment, if it occurs there; `None` if that is not
+    /// known.
     fn place(&self, segment: u32, text: &str) -> Option<Option<(u32, u32)>> {
         self.places
             .knows(segment)
@@ -133,7 +134,7 @@ pub(in crate::query) struct SegmentCodes {
 }
 
 impl Vocabulary {
-    /// How a source counts by a field without texts; `None` if it cannot.
+    /// Returns what a source needs to count by a field without texts; `None` if it cannot.
     pub(in crate::query) fn coded(
         &self,
         source: RowSource<'_>,
@@ -174,7 +175,7 @@ impl Vocabulary {
         Ok(Some(numbers))
     }
 
-    /// The code of a value in a segment and how many rows have it, if any has.
+    /// Returns the code of a value in a segment and the number of rows that have it, if any has.
     pub(in crate::query) fn code_of(
         &self,
         segment: &Segment,
@@ -200,8 +201,8 @@ impl Vocabulary {
         index.code_of(field, value)
     }
 
-    /// Which codes of a segment stand for one of these texts or an address in one of these
-    /// networks; `None` if the vocabulary is full.
+    /// Returns which codes of a segment stand for one of these texts or for an address in one of
+    /// these networks; `None` if the vocabulary is full.
     pub(in crate::query) fn addressed(
         &self,
         segment: &Segment,
@@ -212,7 +213,7 @@ impl Vocabulary {
         let Some(numbers) = self.numbers(segment, field)? else { return Ok(None) };
         let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        // A question asks this of every segment; new values may have come with each.
+        // A question asks this of every segment, and each may have added new values.
         let known = asked.as_ref().filter(|asked| {
             asked.field == field
                 && asked.texts == texts
@@ -245,7 +246,7 @@ impl Vocabulary {
         Ok(Some(Addressed { numbers, verdicts }))
     }
 
-    /// The texts of numbers.
+    /// Returns the texts of numbers.
     pub(in crate::query) fn texts(
         &self,
         field: Field,
@@ -255,7 +256,7 @@ impl Vocabulary {
         numbers.map(|number| Arc::clone(&values.texts[number as usize])).collect()
     }
 
-    /// The number of a text that some segment has.
+    /// Returns the number of a text that occurs in some segment.
     pub(in crate::query) fn known(&self, field: Field, text: &str) -> Option<u32> {
         self.fields[field as usize]
             .read()
@@ -271,11 +272,11 @@ impl Vocabulary {
 pub(in crate::query) struct Counts {
     /// By number.
     pub(in crate::query) numbers: Vec<(u32, u64)>,
-    /// Of what has no numbers.
+    /// Counts of values that have no number.
     pub(in crate::query) texts: HashMap<String, u64>,
 }
 
-/// The sums of counts.
+/// Counts added up over all runs.
 #[derive(Debug, Default)]
 pub(in crate::query) struct CountTotals {
     numbers: Vec<u64>,
@@ -302,7 +303,7 @@ impl CountTotals {
         Ok(())
     }
 
-    /// Numbers are those of a vocabulary, which has a bound of its own.
+    /// Adds a count. Numbers need no limit here: they come from a vocabulary, which has its own.
     fn add_number(&mut self, number: u32, count: u64) {
         if self.numbers.len() <= number as usize {
             self.numbers.resize(number as usize + 1, 0);
@@ -310,7 +311,7 @@ impl CountTotals {
         self.numbers[number as usize] += count;
     }
 
-    /// The `size` most frequent values, equal counts in the order of the text.
+    /// Returns the `size` most frequent values, equal counts in the order of the text.
     pub(in crate::query) fn most(
         mut self,
         vocabulary: &Vocabulary,
@@ -327,7 +328,7 @@ impl CountTotals {
         let mut counted: Vec<(u32, u64)> =
             (0..).zip(self.numbers).filter(|(_, count)| *count > 0).collect();
         if size > 0 && counted.len() > size {
-            // Only those as frequent as the last one that is shown need their texts.
+            // Only values at least as frequent as the last one shown need their texts.
             let (_, (_, least), _) =
                 counted.select_nth_unstable_by(size - 1, |left, right| right.1.cmp(&left.1));
             let least = *least;

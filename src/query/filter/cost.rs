@@ -1,16 +1,16 @@
-//! What it costs to put a filter to an event, about: so that a question's work is known while it is
-//! done, and some before.
+//! The approximate cost of testing an event against a filter, so that the work of a question is
+//! known while it is done, and some of it before.
 
 use super::{Clause, Filter, RecordTest, ValueMatch, ValueTest};
 
-/// What a test of a field costs, in nanoseconds.
+/// The cost of testing a field, in nanoseconds.
 const FIELD: u64 = 20;
-/// What a record costs beside its bytes.
+/// The cost of a record in addition to its bytes.
 const RECORD: u64 = 200;
-/// What a regular expression costs for each byte.
+/// The cost of a regular expression per byte.
 const PATTERN_BYTE: u64 = 4;
 
-/// What putting a filter to an event costs.
+/// The cost of testing an event against a filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::query) struct Cost {
     event: u64,
@@ -18,18 +18,18 @@ pub(in crate::query) struct Cost {
 }
 
 impl Cost {
-    /// For an event whose record has so many bytes.
+    /// Returns the cost for an event whose record has `record` bytes.
     pub(in crate::query) fn of(self, record: usize) -> u64 {
         self.of_all(1, record as u64)
     }
 
-    /// For so many events whose records have so many bytes together.
+    /// Returns the cost for a number of events whose records have `records` bytes together.
     pub(in crate::query) fn of_all(self, events: u64, records: u64) -> u64 {
         events.saturating_mul(self.event).saturating_add(records.saturating_mul(self.byte))
     }
 }
 
-/// What it costs to put clauses to an event.
+/// Returns the cost of testing an event against clauses.
 pub(in crate::query) fn cost_of<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> Cost {
     let add =
         |sum: Cost, next: Cost| Cost { event: sum.event + next.event, byte: sum.byte + next.byte };
@@ -53,8 +53,8 @@ fn bytes_of(test: &RecordTest) -> u64 {
 }
 
 impl Filter {
-    /// Whether every record in question must be read, because no condition leaves an index anything
-    /// to narrow them down by.
+    /// Returns whether every record in question must be read because no condition lets an index
+    /// narrow them down.
     pub(in crate::query) fn reads_all_records(&self) -> bool {
         self.clauses.iter().any(asks_record) && !self.clauses.iter().any(narrows)
     }
@@ -69,7 +69,7 @@ fn asks_record(clause: &Clause) -> bool {
     }
 }
 
-/// Whether an index may know of rows that a match is among.
+/// Returns whether an index may know a set of rows that contains every match.
 fn narrows(clause: &Clause) -> bool {
     match clause {
         Clause::Field(condition) => !condition.negated,

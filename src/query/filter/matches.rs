@@ -1,4 +1,4 @@
-//! What a filter means, event by event: the oracle that every faster path is compared with.
+//! The meaning of a filter, event by event: the oracle that every faster path is compared with.
 
 use super::{Clause, FieldCondition, Filter, Test};
 use crate::event::{Event, Value};
@@ -6,11 +6,11 @@ use crate::text::RecordTexts;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-/// An event that clauses are put to, in whatever form it is at hand.
+/// An event to be tested, in whatever form it is available.
 pub trait FilterSubject {
-    /// Whether a condition on a field holds.
+    /// Returns whether a condition on a field holds.
     fn holds(&self, condition: &FieldCondition) -> bool;
-    /// The record as received.
+    /// Returns the record as received.
     fn record(&self) -> &str;
 }
 
@@ -24,7 +24,7 @@ impl FilterSubject for Event {
     }
 }
 
-/// A subject, with the texts of its record once a clause has asked for them.
+/// A subject, together with the texts of its record once a clause has asked for them.
 #[derive(Debug)]
 pub struct Probe<'a, S> {
     subject: &'a S,
@@ -32,12 +32,12 @@ pub struct Probe<'a, S> {
 }
 
 impl<'a, S: FilterSubject> Probe<'a, S> {
-    /// A probe of a subject.
+    /// Creates a probe of a subject.
     pub fn new(subject: &'a S) -> Self {
         Self { subject, texts: OnceCell::new() }
     }
 
-    /// Whether a clause holds.
+    /// Returns whether a clause holds.
     pub fn holds(&self, clause: &Clause) -> bool {
         match clause {
             Clause::Field(condition) => self.subject.holds(condition),
@@ -53,7 +53,7 @@ impl<'a, S: FilterSubject> Probe<'a, S> {
 }
 
 impl Filter {
-    /// Whether the event is in the answer.
+    /// Returns whether the event matches the filter.
     pub fn matches(&self, event: &Event) -> bool {
         let probe = Probe::new(event);
         self.from.is_none_or(|from| event.time >= from)
@@ -63,14 +63,14 @@ impl Filter {
 }
 
 impl FieldCondition {
-    /// Whether the condition holds for a value of its field.
+    /// Returns whether the condition holds for a value of its field.
     pub fn holds(&self, value: Value<'_>) -> bool {
         self.test.holds(value) != self.negated
     }
 }
 
 impl Test {
-    /// Whether the test holds for a value.
+    /// Returns whether the test holds for a value.
     pub fn holds(&self, value: Value<'_>) -> bool {
         match value {
             Value::Absent => false,

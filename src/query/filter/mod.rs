@@ -1,9 +1,9 @@
-//! The filter: what an event must be to be in the answer.
+//! The filter: what an event must satisfy to be in the answer.
 //!
 //! A filter is a list of clauses that must all hold, and a period. A clause is a condition on a
-//! field, a test of the record's text, or a group of clauses: any of them, all of them, not this
-//! one. [`Filter::matches`] says what it means; lookup, scan and summary must agree with it on
-//! every event, which is a property test.
+//! field, a test of the record's text, or a group of clauses: any of them, all of them, or the
+//! negation of one. [`Filter::matches`] defines its meaning; lookup, scan and summary must agree
+//! with it on every event, which a property test checks.
 
 mod cost;
 mod matches;
@@ -28,26 +28,26 @@ use std::fmt;
 pub struct Filter {
     /// The clauses.
     pub clauses: Vec<Clause>,
-    /// The first moment that counts.
+    /// The start of the period, inclusive.
     pub from: Option<Timestamp>,
-    /// The first moment that no longer counts.
+    /// The end of the period, exclusive.
     pub to: Option<Timestamp>,
-    /// `from` was counted back from the moment of asking, by so many milliseconds.
+    /// If `from` was counted back from the moment of asking: by how many milliseconds.
     pub last: Option<i64>,
 }
 
-/// A part of a filter that an event holds or does not hold.
+/// A part of a filter, which an event satisfies or not.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Clause {
     /// A condition on a field.
     Field(FieldCondition),
     /// A test of the record's text.
     Record(RecordTest),
-    /// At least one of these.
+    /// At least one of these holds.
     Any(Vec<Self>),
-    /// All of these.
+    /// All of these hold.
     All(Vec<Self>),
-    /// Not this.
+    /// This does not hold.
     Not(Box<Self>),
 }
 
@@ -56,32 +56,32 @@ pub enum Clause {
 pub struct FieldCondition {
     /// The field.
     pub field: Field,
-    /// Whether the test must fail instead of hold. An event without a value fails every test, so it
-    /// passes every `not`.
+    /// Whether the test must fail instead of succeed. An event without a value fails every test, so
+    /// it passes every negated one.
     pub negated: bool,
     /// The test.
     pub test: Test,
 }
 
-/// A test of a value. A value that is absent fails it.
+/// A test of a value. An absent value fails it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    /// It is one of these texts (of a list: one of its items is).
+    /// The value is one of these texts (for a list: one of its items is).
     OneOf(Vec<String>),
-    /// It begins with one of these.
+    /// The value begins with one of these.
     Prefix(Vec<String>),
     /// There is a value.
     Present,
-    /// It is one of these texts, or an address in one of these networks.
+    /// The value is one of these texts, or an address in one of these networks.
     Address(Vec<String>, Vec<IpNet>),
-    /// It is one of these amounts.
+    /// The value is one of these amounts.
     Amounts(Vec<Amount>),
-    /// It is an amount between these, both included.
+    /// The value is an amount between these bounds, both inclusive.
     Between(Option<Amount>, Option<Amount>),
 }
 
 impl Filter {
-    /// The same filter with one more condition: the field has this value.
+    /// Returns the filter with one more condition: the field has this value.
     #[must_use]
     pub fn and_equal(mut self, field: Field, value: impl Into<String>) -> Self {
         self.clauses.push(Clause::Field(FieldCondition {
@@ -155,13 +155,13 @@ impl fmt::Display for FieldCondition {
 }
 
 impl Filter {
-    /// A text that is the same for the same filter, and tells different ones apart.
+    /// Returns a text that is the same for equal filters and differs for different ones.
     pub fn canonical(&self) -> String {
         let mut parts: Vec<String> =
             self.clauses.iter().map(|clause| format!("{clause:?}")).collect();
         parts.sort_unstable();
         match self.last {
-            // The same question, asked again later.
+            // A relative period stands for itself: the same question is asked again later.
             Some(last) => parts.push(format!("last {last}..{:?}", self.to)),
             None => parts.push(format!("{:?}..{:?}", self.from, self.to)),
         }

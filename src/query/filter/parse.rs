@@ -1,8 +1,8 @@
-//! Reads filters as people write them: `field=a`, `field.not=a`, `field.prefix=ab`, `from=…`,
+//! Parses filters as people write them: `field=a`, `field.not=a`, `field.prefix=ab`, `from=…`,
 //! `last=7d`.
 //!
-//! URL parameters, the JSON form and the command line's flags all come here as pairs of name and
-//! value. Groups, which pairs cannot express, come as JSON in the pair `filter`.
+//! URL parameters, the JSON form and the flags of the command line all arrive here as pairs of name
+//! and value. Groups, which pairs cannot express, come as JSON in the pair `filter`.
 
 use super::parse_json::parse_group;
 use super::parse_text::{parse_substring, parse_text};
@@ -11,15 +11,14 @@ use crate::error::{Error, Result};
 use crate::event::{Amount, FIELDS, Field, FieldKind, FilterOperator, Timestamp};
 use ipnet::IpNet;
 
-/// The most values that a filter may have in all.
+/// The maximum number of values in a whole filter.
 pub const VALUES_MAX: usize = 200;
-/// How deep groups of clauses may nest.
+/// The maximum nesting depth of groups of clauses.
 pub const DEPTH_MAX: usize = 8;
 /// The longest value, in bytes.
 const VALUE_BYTES_MAX: usize = 4096;
 
-/// Reads a filter out of pairs of name and value. Names in `own` belong to the call, and are passed
-/// over.
+/// Parses a filter from pairs of name and value. Names in `own` belong to the call and are skipped.
 ///
 /// # Errors
 /// An unknown name, an operator that the field does not have, an unknown value of an enumerated
@@ -33,11 +32,11 @@ pub fn parse_filter(pairs: &[(String, String)], own: &[&str], now: Timestamp) ->
     builder.finish()
 }
 
-/// Gathers a filter, or a group within one.
+/// Builds a filter, or a group within one.
 #[derive(Default)]
 pub(super) struct Builder {
     now: Timestamp,
-    /// How many values the whole filter has so far.
+    /// The number of values in the whole filter so far.
     values: usize,
     conditions: Vec<FieldCondition>,
     clauses: Vec<Clause>,
@@ -49,7 +48,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// A builder for a group in a filter that has so many values already.
+    /// Creates a builder for a group in a filter that already has `values` values.
     pub(super) fn of_group(values: usize) -> Self {
         Self { values, ..Self::default() }
     }
@@ -95,7 +94,7 @@ impl Builder {
                 let field = Field::from_name(value)
                     .filter(|field| field.def().operators.contains(&FilterOperator::Equal));
                 let field = field.ok_or_else(|| {
-                    Error::parameter(name, format!("{value:?} is no filter type: event_name, resource_id, resource_name or another field"))
+                    Error::parameter(name, format!("{value:?} is not a filter type: event_name, resource_id, resource_name or another field"))
                 })?;
                 once(name, &mut self.filter_type, field)
             }
@@ -183,7 +182,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds a condition; several values of one field and operator mean any of them.
+    /// Adds a condition; several values for the same field and operator mean any of them.
     fn join(&mut self, added: FieldCondition) {
         let same = |kept: &&mut FieldCondition| {
             kept.field == added.field
@@ -245,12 +244,12 @@ impl Builder {
         Ok(Filter { clauses: self.into_clauses().0, from, to, last })
     }
 
-    /// The clauses, and how many values the whole filter has.
+    /// Returns the clauses, and the number of values in the whole filter.
     pub(super) fn into_clauses(self) -> (Vec<Clause>, usize) {
         (self.conditions.into_iter().map(Clause::Field).chain(self.clauses).collect(), self.values)
     }
 
-    /// Adds a clause that is no condition on a field.
+    /// Adds a clause that is not a condition on a field.
     pub(super) fn push(&mut self, clause: Clause) {
         self.clauses.push(clause);
     }
@@ -263,7 +262,7 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<()> {
     }
 }
 
-/// Splits `field.not` into field and operator. In `amount>=5` the URL has cut at `=`, so the name
+/// Splits `field.not` into field and operator. In `amount>=5` the URL was split at `=`, so the name
 /// ends in `>`.
 fn split_name(name: &str) -> (&str, &str) {
     if let Some(field) = name.strip_suffix('>') {
@@ -299,7 +298,7 @@ fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
         }
         _ if field.def().operators.contains(&FilterOperator::Cidr) && value.contains('/') => {
             let network = value.parse::<IpNet>().map_err(|_| {
-                Error::parameter(name, format!("{value:?} is no network such as 10.0.0.0/8"))
+                Error::parameter(name, format!("{value:?} is not a network such as 10.0.0.0/8"))
             })?;
             Ok(Test::Address(Vec::new(), vec![network]))
         }
@@ -329,7 +328,7 @@ fn parse_time(name: &str, value: &str) -> Result<Timestamp> {
     Timestamp::parse(value).map_err(|error| Error::parameter(name, error.to_string()))
 }
 
-/// Reads `90s`, `15m`, `24h`, `7d` or `2w` as milliseconds.
+/// Parses `90s`, `15m`, `24h`, `7d` or `2w` as milliseconds.
 pub fn parse_duration(text: &str) -> Option<i64> {
     let unit = text.chars().last()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number > 0)?;

@@ -1,4 +1,4 @@
-//! Reads groups of clauses, which are written as JSON.
+//! Parses groups of clauses, which are written as JSON.
 //!
 //! A group is an object. Its keys are those of a filter (`source`, `event_name.prefix`, `text` …
 //! with a value or a list of values), and `any` (a list of groups, one of which must hold), `all`
@@ -25,15 +25,14 @@ const RECORD_KEYS: &[&str] = &[
     "cased",
 ];
 
-/// Reads the parameter `filter`: a group that the whole filter is narrowed by. Adds to `values`
-/// those that it has.
+/// Parses the parameter `filter`: a group that narrows the whole filter. Adds the number of its
+/// values to `values`.
 ///
-/// # Errors
-/// Malformed JSON, an unknown key, a wrong value, too many values, groups that nest too deep. The
-/// error names the place.
+/// Malformed JSON, an unknown key, a wrong value, too many values, or groups that nest too deep.
+/// The error names the path of the group.
 pub(super) fn parse_group(text: &str, values: &mut usize) -> Result<Vec<Clause>> {
     let json: Map<String, Json> = serde_json::from_str(text)
-        .map_err(|cause| Error::parameter("filter", "is no JSON object").because(cause))?;
+        .map_err(|cause| Error::parameter("filter", "is not a JSON object").because(cause))?;
     group(&json, "filter", 0, values)
 }
 
@@ -98,7 +97,7 @@ fn group(
             _ => clauses.push(Clause::Any(members)),
         }
     }
-    // Empty groups are values too, or a filter of nothing but groups would be unbounded.
+    // Empty groups count as values too, or a filter of nothing but groups would be unbounded.
     if json.is_empty() {
         let mut builder = Builder::of_group(*values);
         builder.count(place, "")?;
@@ -107,7 +106,7 @@ fn group(
     Ok(clauses)
 }
 
-/// The same error, with the parameter named by its place in the groups.
+/// Prefixes the parameter of an error with its path in the groups.
 fn within(error: Error, place: &str) -> Error {
     match error.parameter_name() {
         Some(name) => {
@@ -210,11 +209,9 @@ fn value_match(key: &str, text: &str, cased: bool) -> Result<ValueMatch> {
         "ends_with" => glob(Glob::literal(text).anything_before()),
         "like" => glob(Glob::parse(text)),
         "regex" => ValueMatch::Pattern(Pattern::parse(text)?),
-        _ => {
-            ValueMatch::Network(text.parse().map_err(|_| {
-                Error::invalid(format!("{text:?} is no network such as 10.0.0.0/8"))
-            })?)
-        }
+        _ => ValueMatch::Network(text.parse().map_err(|_| {
+            Error::invalid(format!("{text:?} is not a network such as 10.0.0.0/8"))
+        })?),
     })
 }
 

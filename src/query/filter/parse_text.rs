@@ -1,4 +1,4 @@
-//! Reads `text=`: words, "quoted phrases" and `path:value`, separated by white space; all must
+//! Parses `text=`: words, "quoted phrases" and `path:value`, separated by white space; all must
 //! match.
 
 use super::{Clause, RecordTest, ValueMatch, ValueTest};
@@ -8,15 +8,15 @@ use crate::text::{Glob, fold};
 /// The longest `text` and `substring`, in bytes.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
-/// Reads a text query as clauses, all of which must hold.
+/// Parses a text query into clauses, all of which must hold.
 ///
-/// A word or phrase matches where it stands in one of the record's texts and is not a part of a
-/// longer word. `path:value` matches where the value at the path is this; `*` in it stands for any
-/// text, and quotes take it as it is. It also matches where the text itself stands so in the
+/// A word or phrase matches where it occurs in one of the record's texts and is not part of a
+/// longer word. `path:value` matches if the value at the path equals it; `*` stands for any text,
+/// and quotes take it literally. It also matches where the query itself occurs literally in the
 /// record, so that `arn:aws:iam::1:user/x` and `12:30:00` need no quotes.
 ///
 /// # Errors
-/// A text that is empty or too long, or a quote that is not closed; `name` is the parameter.
+/// A text that is empty or too long, or an unclosed quote; `name` is the parameter.
 pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
     check_length(name, typed)?;
     if typed.trim().is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
     Ok(clauses)
 }
 
-/// Reads `substring=`.
+/// Parses `substring=`.
 ///
 /// # Errors
 /// A text that is empty or too long; `name` is the parameter.
@@ -77,8 +77,8 @@ fn check_length(name: &str, typed: &str) -> Result<()> {
     Ok(())
 }
 
-/// The text in quotes at the beginning of `rest`, and what follows. A backslash takes a quote or a
-/// backslash as it is.
+/// Returns the quoted text at the beginning of `rest`, and what follows it. A backslash escapes a
+/// quote or a backslash.
 fn quoted<'a>(name: &str, rest: &'a str) -> Result<(String, &'a str)> {
     let mut text = String::new();
     let mut letters = rest.char_indices().skip(1).peekable();
@@ -99,9 +99,9 @@ fn bare(word: &str) -> Clause {
     let literal = Clause::Record(RecordTest::words(word));
     match word.split_once(':') {
         Some((path, value)) if !path.is_empty() && !value.is_empty() => {
-            // Only `*` has a meaning here; quotes take it as it is.
+            // Only `*` is special here, and quotes make it literal.
             let glob = Glob::parse(&value.replace('\\', r"\\").replace('?', r"\?"));
-            // A pattern is not meant to stand in the record as it is.
+            // A pattern is not expected to occur literally in the record.
             if value.contains('*') {
                 value_at(path, glob)
             } else {

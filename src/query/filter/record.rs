@@ -13,20 +13,20 @@ use std::net::IpAddr;
 
 /// The longest regular expression, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024;
-/// Memory that a compiled regular expression, and its cache while it runs, may take, in bytes.
+/// The memory that a compiled regular expression and its cache may take, in bytes.
 const PATTERN_MEMORY_MAX: usize = 1 << 20;
-/// One that needs more than this is a large one: a filter may have fewer of those.
+/// An expression that needs more than this is large: a filter may have fewer of those.
 const PATTERN_SMALL: usize = 64 << 10;
-/// How deep a regular expression may nest.
+/// The maximum nesting depth of a regular expression.
 const PATTERN_NEST_MAX: u32 = 32;
 
-/// A test of the record's text. What a record's texts are, and how they are folded, is in
-/// [`crate::text`].
+/// A test of the record's text. [`crate::text`] defines what a record's texts are and how they are
+/// folded.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordTest {
-    /// This word or phrase (folded, spaced) stands in one of the record's texts.
+    /// This word or phrase (folded, spaced) occurs in one of the record's texts.
     Words(String),
-    /// This text stands, exactly, in the record as received or in one of its texts.
+    /// This text occurs, exactly, in the record as received or in one of its texts.
     Substring(String),
     /// A value passes a test.
     Value(ValueTest),
@@ -35,12 +35,12 @@ pub enum RecordTest {
 /// A test of the values at a path, or of all texts of the record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueTest {
-    /// The path (folded): keys joined by dots, arrays passed through. All texts of the record, keys
-    /// included, if absent.
+    /// The path (folded): keys joined by dots, with arrays passed through. If absent, all texts of
+    /// the record, including its keys.
     pub path: Option<String>,
-    /// What a value must be: any of these.
+    /// The value must match any of these.
     pub any: Vec<ValueMatch>,
-    /// Whether case and width matter. Regular expressions say so themselves.
+    /// Whether case and width matter. Regular expressions define that themselves.
     pub cased: bool,
 }
 
@@ -57,7 +57,7 @@ pub enum ValueMatch {
     Network(IpNet),
 }
 
-/// A regular expression; time is linear in the text, memory is bounded.
+/// A regular expression that runs in linear time and bounded memory.
 #[derive(Clone)]
 pub struct Pattern {
     regex: Regex,
@@ -65,11 +65,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a regular expression of the `regex` crate's syntax; flags are written as `(?i)`.
+    /// Parses a regular expression in the syntax of the `regex` crate; flags are written as `(?i)`.
     ///
     /// # Errors
-    /// One that is malformed, too long, too large when compiled, or uses look-around or back
-    /// references.
+    /// An expression that is malformed, too long, too large when compiled, or uses look-around or
+    /// backreferences.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > PATTERN_BYTES_MAX {
             return Err(Error::invalid(format!(
@@ -94,19 +94,19 @@ impl Pattern {
                 regex::Error::CompiledTooBig(limit) => {
                     format!("the regular expression needs more than {limit} bytes: make repetitions smaller")
                 }
-                other => other.to_string().lines().last().unwrap_or_default().replace("error: ", "the regular expression is wrong: "),
+                other => other.to_string().lines().last().unwrap_or_default().replace("error: ", "the regular expression is invalid: "),
             };
             Error::invalid(what)
         })
     }
 
-    /// The expression as it was written.
+    /// Returns the expression as it was written.
     pub fn as_str(&self) -> &str {
         self.regex.as_str()
     }
 
-    /// As how many values it counts in a filter: a filter of many large ones would take hundreds of
-    /// megabytes.
+    /// Returns the number of values that it counts as in a filter: a filter of many large
+    /// expressions would take hundreds of megabytes.
     pub(super) fn values(&self) -> usize {
         if self.large { 10 } else { 1 }
     }
@@ -125,13 +125,13 @@ impl fmt::Debug for Pattern {
 }
 
 impl RecordTest {
-    /// The test for a word or phrase as it was typed.
+    /// Creates the test for a word or phrase as it was typed.
     pub fn words(typed: &str) -> Self {
         Self::Words(spaced(fold(typed).trim()).into_owned())
     }
 
-    /// Whether the record passes. `texts` gives its texts, which is done once for all tests of a
-    /// record.
+    /// Returns whether the record passes. `texts` provides its texts, which are extracted once for
+    /// all tests of a record.
     pub fn holds<'a>(&self, record: &str, texts: impl FnOnce() -> &'a RecordTexts) -> bool {
         match self {
             Self::Words(needle) => texts().iter().any(|text| {
@@ -143,7 +143,7 @@ impl RecordTest {
                     || (escapes_could_hide(record, wanted)
                         && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
             }
-            // One path of a record is found sooner than all its texts are folded and kept.
+            // Walking to one path is faster than folding and keeping all texts of the record.
             Self::Value(test) if test.path.is_some() => test.holds_in(record),
             Self::Value(test) => test.holds(texts()),
         }
@@ -151,7 +151,7 @@ impl RecordTest {
 }
 
 impl RecordTest {
-    /// The same for who asks a record nothing else, or little: its texts are looked at as they are
+    /// Tests a record that few or no other tests are applied to: its texts are examined as they are
     /// met and not kept.
     pub(in crate::query) fn holds_alone(&self, record: &str) -> bool {
         let kept = OnceCell::new();
@@ -164,7 +164,8 @@ impl RecordTest {
                     else {
                         return;
                     };
-                    // Folding makes no ASCII text longer, and most texts are too short.
+                    // Folding never makes an ASCII text longer, and most texts are too short to
+                    // match.
                     if !found && (text.len() >= needle.len() || !text.is_ascii()) {
                         found = stands_in(needle, &fold(text));
                     }
@@ -227,14 +228,14 @@ impl ValueTest {
     }
 }
 
-/// Whether a text could stand in a record's texts and not in its bytes: some of it must have been
-/// written with an escape.
+/// Returns whether a text could occur in a record's texts but not in its bytes: part of it must
+/// have been written with an escape.
 fn escapes_could_hide(record: &str, wanted: &str) -> bool {
     memchr::memmem::find(record.as_bytes(), hiding_escape(wanted)).is_some()
 }
 
-/// What a record must hold for a text to stand in its texts and not in its bytes. Short escapes
-/// stand for quotes, slashes and controls only; `\u` can stand for anything.
+/// Returns what a record must contain for a text to occur in its texts but not in its bytes. Short
+/// escapes stand only for quotes, slashes and controls; `\u` can stand for anything.
 pub(in crate::query) fn hiding_escape(wanted: &str) -> &'static [u8] {
     let escapable =
         wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());

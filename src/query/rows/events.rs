@@ -1,4 +1,4 @@
-//! Rows of a segment that are in the answer, and the events in them.
+//! The rows of a segment that match, and reading their events.
 
 use crate::decode;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::ops::Range;
 pub(in crate::query) enum Rows {
     /// All rows of a range.
     Range(Range<u32>),
-    /// These.
+    /// These rows.
     List(Vec<u32>),
 }
 
@@ -23,7 +23,7 @@ impl Rows {
         }
     }
 
-    /// The row at a place, which must be below [`Rows::len`].
+    /// Returns the row at an index, which must be below [`Rows::len`].
     pub(in crate::query) fn at(&self, place: usize) -> u32 {
         match self {
             Self::Range(range) => range.start + place as u32,
@@ -31,7 +31,7 @@ impl Rows {
         }
     }
 
-    /// How many rows come before this one.
+    /// Returns how many of the rows come before this one.
     pub(in crate::query) fn place_of(&self, row: u32) -> usize {
         match self {
             Self::Range(range) => (row.clamp(range.start, range.end) - range.start) as usize,
@@ -39,7 +39,7 @@ impl Rows {
         }
     }
 
-    /// Hands over every row.
+    /// Calls `take` with every row.
     pub(in crate::query) fn each(&self, take: impl FnMut(u32)) {
         match self {
             Self::Range(range) => range.clone().for_each(take),
@@ -55,12 +55,12 @@ impl Rows {
     }
 }
 
-/// So many rows of a segment are read by column where the record is not asked for: setting up
-/// readers costs more than decoding fewer records.
+/// From this many rows of a segment, events are read by column if the record is not needed: for
+/// fewer rows, setting up the readers costs more than decoding the records.
 pub(in crate::query) const COLUMNS_ROWS: usize = 256;
 
-/// What a list page reads of a segment whose index does not tell it: the record, and what the
-/// record does not say.
+/// The fields that a list page reads of a segment whose index does not provide them: the record,
+/// and what the record does not contain.
 const FROM_RECORD: &[Field] = &[
     Field::Tenant,
     Field::Seq,
@@ -71,12 +71,12 @@ const FROM_RECORD: &[Field] = &[
     Field::Original,
 ];
 
-/// The events in these rows, in ascending order of rows.
+/// Reads the events in these rows, which ascend.
 ///
-/// A page decodes the record again instead of reading two dozen columns: one small page of one
-/// column against a dictionary of each. That holds only while the decoders are those that filled
-/// the columns; a segment from other decoders answers from its columns, so that what is shown is
-/// what is filtered.
+/// A page decodes the record again instead of reading two dozen columns: that is one small page of
+/// one column instead of a dictionary for each column. It is only valid while the decoders are
+/// those that filled the columns; a segment written by other decoders answers from its columns, so
+/// that what is shown is what was filtered.
 pub(in crate::query) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     if segment.manifest().decoders != decode::VERSION {
         return events_from_columns(segment, rows);
@@ -107,8 +107,8 @@ fn decode_again(record: &str, format: Option<decode::Format>, tenant: &str) -> R
     })
 }
 
-/// The same with nothing read of the data file but records: the index and the manifest tell the
-/// rest. `None` if they do not.
+/// Reads the same events with nothing but the records from the data file: the index and the
+/// manifest provide the rest. Returns `None` if they do not.
 pub(in crate::query) fn events_from_index(
     segment: &Segment,
     rows: &[u32],
@@ -152,7 +152,7 @@ pub(in crate::query) fn events_from_index(
     Ok(Some(events))
 }
 
-/// The events in these rows, from their columns.
+/// Reads the events in these rows from their columns.
 fn events_from_columns(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
     let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
     let batches = segment.read(rows, &fields, &mut 0)?;
@@ -190,7 +190,7 @@ mod tests {
         let store = Store::new(folder.path()).expect("a store");
         let rows: Vec<u32> = (0..2_000).step_by(3).collect();
         let expected: Vec<Event> = rows.iter().map(|row| written[*row as usize].clone()).collect();
-        // Decoders of another version must not be asked: the columns are.
+        // Decoders of another version must not be used: the columns are read instead.
         for decoders in [decode::VERSION, decode::VERSION + 1] {
             let files =
                 write_segment("01ROWS", "2026-03-02", SegmentOptions::of(decoders), &written)

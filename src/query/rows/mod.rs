@@ -1,5 +1,5 @@
-//! Which rows match: pruned by the manifest, looked up in the index, or scanned; and the events in
-//! them.
+//! Finding the rows that match (pruned by the manifest, looked up in the index, or scanned) and
+//! reading their events.
 
 pub(super) mod events;
 pub(super) mod lookup;

@@ -1,14 +1,14 @@
-//! How a segment answers: pruned, by lookup, or by scan. Pure functions of a few numbers, so every
-//! rule is a table test.
+//! Decides how a segment answers: pruned, by lookup, or by scan. Everything here is a pure function
+//! of a few numbers, so every rule has a table test.
 
 use crate::error::{Error, Result};
 use std::fmt;
 
-/// Candidates that a lookup verifies without a second thought: reading their columns costs less
-/// than planning a scan.
+/// Up to this many candidates, a lookup verifies without further consideration: reading their
+/// columns costs less than planning a scan.
 const CANDIDATES_FEW: u32 = 65_536;
-/// Above [`CANDIDATES_FEW`], a lookup must leave less than one row in this many to verify, or a
-/// scan is cheaper.
+/// Above [`CANDIDATES_FEW`], a lookup must leave less than one row in this many to verify;
+/// otherwise a scan is cheaper.
 const CANDIDATES_SHARE: u32 = 16;
 
 /// A way to answer.
@@ -18,17 +18,17 @@ pub enum AnswerPath {
     Pruned,
     /// The summary of the segment has the counts.
     Summary,
-    /// Posting lists and tables of ids give the rows; what they cannot tell is verified on those
-    /// rows.
+    /// Posting lists and tables of ids provide the rows; what they cannot settle is verified on
+    /// those rows.
     Lookup,
     /// The columns of all rows in question are read.
     Scan,
-    /// Events that are in no segment yet are looked at one by one.
+    /// Events that are not in a segment yet are tested one by one.
     Buffer,
 }
 
 impl AnswerPath {
-    /// Reads the name of a path that may be asked for.
+    /// Parses the name of a path that may be requested.
     ///
     /// # Errors
     /// Any other name.
@@ -53,33 +53,34 @@ impl fmt::Display for AnswerPath {
     }
 }
 
-/// What is known of a filter in a segment before any row is read.
+/// What is known about a filter in a segment before any row is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Rows of the tenant in the period.
+    /// The number of rows of the tenant in the period.
     pub rows: u32,
-    /// The fewest rows that any condition which the index serves can have in the segment; `None` if
-    /// it serves none.
+    /// The smallest number of rows that any condition served by the index can have in the segment;
+    /// `None` if the index serves none.
     pub narrowest: Option<u32>,
     /// A condition whose value does not occur in the segment, as text.
     pub absent: Option<String>,
-    /// Conditions that only the columns can verify, as text.
+    /// The conditions that only the columns can verify, as text.
     pub residual: Vec<String>,
-    /// All of those are about the record alone, which is read page by page either way.
+    /// Whether all of those are about the record alone, which is read page by page in either case.
     pub records_only: bool,
 }
 
-/// What was decided, and why.
+/// A decision and its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The way to answer.
     pub path: AnswerPath,
-    /// Why, in words.
+    /// The reason, in words.
     pub why: String,
 }
 
-/// Decides how a segment answers. `forced` is what a test or a curious user asks for; it never
-/// overrules pruning.
+/// Decides how a segment answers. `forced` is the path requested by a test or a curious user. A
+/// forced scan runs even if the index excludes all rows; only a period without rows is always
+/// pruned.
 pub fn choose(facts: &Facts, forced: Option<AnswerPath>) -> Choice {
     let choice = |path, why: String| Choice { path, why };
     if facts.rows == 0 {

@@ -1,7 +1,8 @@
-//! Scan: the rows that match, from the columns of every row in question, filtered by DataFusion.
+//! Scan: finds the matching rows by reading the columns of every row in question, filtered by
+//! DataFusion.
 //!
-//! The leaf is DataFusion's own Parquet source over a file with an access plan (the tenant's rows
-//! in the period) and a virtual column of row numbers; it prunes row groups and pages by their
+//! The leaf is DataFusion's own Parquet source over one file, with an access plan (the tenant's
+//! rows in the period) and a virtual column of row numbers; it prunes row groups and pages by their
 //! statistics. The predicate is applied above it.
 
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -44,7 +45,7 @@ use tokio::runtime::Handle;
 
 const ROW: &str = "_row";
 
-/// Runs scans. Holds the DataFusion session and the runtime that its streams need.
+/// Runs scans. It holds the DataFusion session and the runtime that its streams need.
 #[derive(Clone)]
 pub struct Scanner {
     session: SessionContext,
@@ -58,14 +59,15 @@ impl std::fmt::Debug for Scanner {
 }
 
 impl Scanner {
-    /// A scanner whose streams run on `runtime`. Scans block; they must not be started on one of
-    /// its own threads.
+    /// Creates a scanner whose streams run on `runtime`. Scans block; they must not be started on
+    /// one of its own threads.
     pub fn new(runtime: Handle) -> Self {
         let config = SessionConfig::new().with_batch_size(8_192).with_target_partitions(1);
         Self { session: SessionContext::new_with_config(config), runtime }
     }
 
-    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read.
+    /// Finds the first `limit` rows of `rows` that match, or all of them. Adds what was read to
+    /// `work`.
     pub(in crate::query) fn rows(
         &self,
         segment: &Segment,
@@ -86,8 +88,8 @@ impl Scanner {
         self.runtime.block_on(async {
             let mut batches = plan.execute(0, context).context(ErrorKind::Internal, broken)?;
             while let Some(batch) = batches.next().await {
-                // A test that was stopped ends the scan as if it had failed; what it was stopped by
-                // says the budget.
+                // A test that was stopped ends the scan as if it had failed; the budget knows the
+                // real reason.
                 budget.check()?;
                 let batch = batch.context(ErrorKind::Corrupt, broken)?;
                 found.extend(row_numbers(&batch)?);
@@ -181,7 +183,8 @@ fn row_numbers(batch: &RecordBatch) -> Result<Vec<u32>> {
     Ok(numbers.values().iter().map(|number| *number as u32).collect())
 }
 
-/// A segment's file for DataFusion: the footer is at hand, and what is read is what was written.
+/// A segment's file for DataFusion: the footer is already loaded, and reads are verified by
+/// checksum.
 #[derive(Debug, Clone)]
 struct SegmentFile {
     file: PositionedFile,
@@ -214,10 +217,10 @@ impl AsyncFileReader for SegmentFile {
     }
 }
 
-/// A clause as DataFusion's expression, never null.
+/// Converts a clause into a DataFusion expression that is never null.
 fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
     let group = |clauses: &[Clause], join: fn(Expr, Expr) -> Expr, empty: bool| {
-        // A value that is absent makes a test null; within a group that must be a plain no.
+        // An absent value makes a test null; within a group that must be a plain false.
         clauses
             .iter()
             .map(|clause| clause_expression(clause, budget).is_true())
@@ -233,7 +236,7 @@ fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
     }
 }
 
-/// A condition as DataFusion's expression. A value that is absent (null) must fail the test and
+/// Converts a condition into a DataFusion expression. An absent value (null) must fail the test and
 /// pass its negation.
 fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
     let column = col(condition.field.name());
@@ -280,7 +283,8 @@ fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
     if condition.negated { column.is_null().or(Expr::Not(Box::new(test))) } else { test }
 }
 
-/// The least text that is greater than every text with this prefix; `None` when there is none.
+/// Returns the least text that is greater than every text with this prefix; `None` if there is
+/// none.
 fn after_prefix(prefix: &str) -> Option<String> {
     let mut letters: Vec<char> = prefix.chars().collect();
     while let Some(last) = letters.pop() {
@@ -293,7 +297,7 @@ fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-/// A condition that DataFusion has no expression for, without its negation.
+/// Converts a condition that DataFusion has no expression for, without its negation.
 fn tested_positive(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
     tested(
         condition.field,
@@ -302,8 +306,8 @@ fn tested_positive(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
     )
 }
 
-/// A clause that DataFusion has no expression for, as a function of the one column that it looks
-/// at.
+/// Converts a clause that DataFusion has no expression for into a function of the one column that
+/// it needs.
 fn tested(field: Field, clause: Clause, budget: &QueryBudget) -> Expr {
     let name = format!("annals_test({clause:?})");
     let function = TestFunction {

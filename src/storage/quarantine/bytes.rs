@@ -1,6 +1,6 @@
 //! Little-endian numbers and texts with their length, written to and read from bytes.
 
-/// Reads on from the front; every call gives nothing when there is too little.
+/// Reads values from the front of a slice; every method returns nothing if there are too few bytes.
 #[derive(Debug)]
 pub(super) struct ByteReader<'a>(pub(super) &'a [u8]);
 

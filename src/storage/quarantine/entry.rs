@@ -1,4 +1,4 @@
-//! A record in quarantine as its file holds it, and the blocks that hold several.
+//! A record in quarantine as it is stored in a file, and the blocks that contain several.
 
 use super::bytes::{ByteReader, put_bytes};
 use super::{
@@ -10,13 +10,13 @@ use std::sync::Arc;
 /// A record in quarantine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantineEntry {
-    /// Names it: the same bytes for the same tenant have the same id.
+    /// Identifies it: the same bytes for the same tenant have the same id.
     pub id: QuarantineId,
     /// Its number: records are numbered as they come.
     pub seq: u64,
-    /// When it came, milliseconds.
+    /// When it came, in milliseconds.
     pub time: i64,
-    /// The tenant, where it is known.
+    /// The tenant, if it is known.
     pub tenant: Option<Arc<str>>,
     /// The kind of its reason.
     pub kind: Arc<str>,
@@ -28,20 +28,20 @@ pub struct QuarantineEntry {
     pub reason: Arc<str>,
     /// The length of the whole record.
     pub length: u64,
-    /// The SHA-256 of the whole record, if only its beginning is kept.
+    /// The SHA-256 of the whole record, if only its beginning is stored.
     pub sha256: Option<[u8; 32]>,
     /// The record, or its beginning.
     pub head: Vec<u8>,
 }
 
 impl QuarantineEntry {
-    /// The bytes that it is counted with. Earlier versions kept records whole: those count as if
-    /// they were kept today.
+    /// Returns the bytes that it is charged with. Earlier versions stored whole records: those are
+    /// charged as if they were stored today.
     pub fn charge(&self) -> u64 {
         self.head.len().min(HEAD_BYTES) as u64 + RECORD_OVERHEAD
     }
 
-    /// The bytes that it takes before packing.
+    /// Returns the bytes that it takes before compression.
     pub fn size(&self) -> u64 {
         self.head.len() as u64 + RECORD_OVERHEAD
     }
@@ -80,7 +80,7 @@ impl QuarantineEntry {
     }
 }
 
-/// Texts that many records of a block have are held once.
+/// Shares texts that many records of a block have.
 #[derive(Debug, Default)]
 struct SharedTexts(HashSet<Arc<str>>);
 
@@ -95,7 +95,7 @@ impl SharedTexts {
     }
 }
 
-/// What stands in front of a block's payload.
+/// The header in front of a block's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BlockHeader {
     pub(super) records: u32,
@@ -120,7 +120,7 @@ impl BlockHeader {
     }
 }
 
-/// Packs entries as one block.
+/// Compresses entries into one block.
 pub(super) fn encode_block(entries: &[QuarantineEntry]) -> std::io::Result<Vec<u8>> {
     let mut payload = Vec::new();
     entries.iter().for_each(|entry| entry.encode(&mut payload));
@@ -136,7 +136,7 @@ pub(super) fn encode_block(entries: &[QuarantineEntry]) -> std::io::Result<Vec<u
     Ok(block)
 }
 
-/// The entries of a whole block; none if it is not what was written.
+/// Decodes the entries of a whole block; `None` if it is not what was written.
 pub(super) fn decode_block(block: &[u8]) -> Option<Vec<QuarantineEntry>> {
     let header = BlockHeader::decode(block)?;
     let packed = block.get(BLOCK_HEADER_BYTES..BLOCK_HEADER_BYTES + header.packed as usize)?;

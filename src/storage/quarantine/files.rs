@@ -1,4 +1,4 @@
-//! The folder of quarantine: which files there are, and which there must be.
+//! The quarantine folder: which files there are, and which there must be.
 
 use super::FIRST_NUMBER;
 use super::part::QuarantineFile;
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How often the folder is looked at while files come and go.
+/// How often the folder is read again while files come and go.
 const ATTEMPTS: usize = 3;
 
-/// The folder of quarantine in a data directory.
+/// The quarantine folder of a data directory.
 #[derive(Debug, Clone)]
 pub struct Folder {
     store: Store,
-    /// What is named and was not there when it was opened: it stays named, so that every check says
-    /// so.
+    /// Files that are listed and did not exist when the folder was opened: they stay listed, so
+    /// that every check reports them.
     missing: BTreeSet<String>,
-    /// What was wrong with the list itself.
+    /// Problems of the list itself.
     lost: BTreeSet<String>,
 }
 
-/// What is in the folder.
+/// The contents of the folder.
 #[derive(Debug, Default)]
 pub struct FolderContents {
-    /// The files that hold records, oldest first.
+    /// The files that contain records, oldest first.
     pub parts: Vec<Arc<QuarantineFile>>,
-    /// Files that were merged into others, by their paths.
+    /// The paths of files that were merged into others.
     pub superseded: Vec<String>,
-    /// What is wrong with the folder itself: files that are missing.
+    /// Problems of the folder itself: files that are missing.
     pub damage: Vec<String>,
     /// The number of the next record.
     pub next: u64,
@@ -43,23 +43,23 @@ struct Names {
 }
 
 impl Folder {
-    /// The folder of a store.
+    /// Creates the folder of a store.
     pub fn new(store: &Store) -> Self {
         Self { store: store.clone(), missing: BTreeSet::new(), lost: BTreeSet::new() }
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Opens every file; `kind` tells the kind of a reason. A damaged file is opened as far as it
+    /// Opens every file; `kind` returns the kind of a reason. A damaged file is opened as far as it
     /// can be read.
     ///
     /// # Errors
     /// A folder that cannot be read.
     pub fn open(&mut self, kind: fn(&str) -> String) -> Result<FolderContents> {
-        // Another process may write meanwhile: what it renames is looked for again.
+        // Another process may be writing: files that it renamed are looked for again.
         for _ in 1..ATTEMPTS {
             let (found, vanished) = self.open_once(kind)?;
             if !vanished && self.missing.is_empty() {
@@ -69,7 +69,7 @@ impl Folder {
         Ok(self.open_once(kind)?.0)
     }
 
-    /// What there is, and whether a file was gone when it was opened.
+    /// Returns the contents, and whether a file was gone when it was about to be opened.
     fn open_once(&mut self, kind: fn(&str) -> String) -> Result<(FolderContents, bool)> {
         let names = self.store.names(paths::QUARANTINE)?;
         let mut found = FolderContents { next: FIRST_NUMBER, ..FolderContents::default() };
@@ -109,7 +109,7 @@ impl Folder {
         Ok((found, vanished))
     }
 
-    /// Compares what there is with what there must be.
+    /// Compares the files that exist with those that must exist.
     fn compare(&mut self, names: &[String]) {
         let shown = self.store.path(paths::QUARANTINE_FILES);
         let ours = names.iter().any(|name| paths::quarantine_numbers(name).is_some());
@@ -129,7 +129,7 @@ impl Folder {
         }
     }
 
-    /// Removes a file that is not needed any more, and what says how long it is.
+    /// Removes a file that is not needed any more, together with the record of its length.
     ///
     /// # Errors
     /// A disk that fails.
@@ -138,7 +138,7 @@ impl Folder {
         paths::quarantine_length(path).map_or(Ok(()), |path| self.store.remove(&path))
     }
 
-    /// Removes what says how long a log is that was removed when the process died.
+    /// Removes records of the length of logs that were removed when the process died.
     ///
     /// # Errors
     /// A disk that fails.
@@ -153,7 +153,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Writes down which files there must be.
+    /// Writes the list of the files that must exist.
     ///
     /// # Errors
     /// A disk that fails.
@@ -172,7 +172,7 @@ impl Folder {
 }
 
 impl FolderContents {
-    /// Opens a file; whether it was gone.
+    /// Opens a file; returns whether it was gone.
     fn add_part(&mut self, store: &Store, path: &str, numbers: (u64, Option<u64>)) -> bool {
         let kept = if numbers.1.is_some() { QuarantineFile::kept(store, path) } else { Ok(None) };
         let opened = kept.and_then(|kept| {
@@ -188,7 +188,7 @@ impl FolderContents {
         false
     }
 
-    /// Leaves out what was merged into another file that is whole.
+    /// Leaves out files that were merged into another file that is whole.
     fn drop_superseded(&mut self) {
         let ranges: Vec<(u64, u64)> =
             self.parts.iter().filter(|part| part.is_kept()).map(|part| part.numbers()).collect();

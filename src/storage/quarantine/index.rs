@@ -1,10 +1,11 @@
-//! What is known of the records of a file without unpacking them: counts, rows, and where each id
-//! is.
+//! What is known about the records of a file without decompressing them: counts, rows, and the row
+//! of each id.
 //!
 //! ```text
-//! summary = texts:u32 (length:u32 text)* counts:u32 (tenant:u32 kind:u32 records:u32 bytes:u64)* blocks:u32 (offset:u64 row:u32)*
-//!           oldest:i64 newest:i64 end:u64
-//! rows    = (seq:u32 tenant:u32 kind:u32 source:u32 time:i64)*     (of the file's first number; texts by place)
+//! summary = texts:u32 (length:u32 text)* counts:u32 (tenant:u32 kind:u32 records:u32 bytes:u64)*
+//!           blocks:u32 (offset:u64 row:u32)* oldest:i64 newest:i64 end:u64
+//! rows    = (seq:u32 tenant:u32 kind:u32 source:u32 time:i64)*
+//!           (seq relative to the file's first number; texts by index)
 //! ids     = (id:16 row:u32)*                                      (ascending)
 //! ```
 
@@ -23,58 +24,58 @@ pub(super) const ID_BYTES: usize = 20;
 pub struct QuarantineRow {
     /// Its number.
     pub seq: u64,
-    /// When it came, milliseconds.
+    /// When it came, in milliseconds.
     pub time: i64,
-    /// The place of its tenant among the texts; see [`Summary::text`].
+    /// The index of its tenant among the texts; see [`QuarantineSummary::text`].
     pub tenant: u32,
-    /// The place of the kind of its reason.
+    /// The index of the kind of its reason.
     pub kind: u32,
-    /// The place of its source.
+    /// The index of its source.
     pub source: u32,
 }
 
-/// Records of one tenant and kind in a file.
+/// The records of one tenant and kind in a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// The place of the tenant among the texts.
+    /// The index of the tenant among the texts.
     pub tenant: u32,
-    /// The place of the kind.
+    /// The index of the kind.
     pub kind: u32,
-    /// Records.
+    /// The number of records.
     pub records: u32,
-    /// The bytes that they are counted with.
+    /// The bytes that they are charged with.
     pub bytes: u64,
 }
 
-/// What a file holds, in numbers.
+/// What a file contains, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QuarantineSummary {
     /// Tenants, kinds and sources.
     pub texts: Vec<Arc<str>>,
     /// Records by tenant and kind.
     pub counts: Vec<Count>,
-    /// Where each block begins, and which row is its first.
+    /// The offset and first row of each block.
     pub(super) blocks: Vec<(u64, u32)>,
-    /// When the oldest record came, milliseconds.
+    /// When the oldest record came, in milliseconds.
     pub oldest: i64,
-    /// When the newest record came.
+    /// When the newest record came, in milliseconds.
     pub newest: i64,
-    /// Where the last block ends.
+    /// The offset at which the last block ends.
     pub(super) end: u64,
 }
 
 impl QuarantineSummary {
-    /// The text at a place; none for a tenant that is not known.
+    /// Returns the text at an index; `None` for an unknown tenant.
     pub fn text(&self, place: u32) -> Option<&Arc<str>> {
         self.texts.get(place as usize)
     }
 
-    /// The block of a row: its number.
+    /// Returns the number of the block that contains a row.
     pub(super) fn block_of(&self, row: usize) -> usize {
         self.blocks.partition_point(|(_, first)| *first as usize <= row).saturating_sub(1)
     }
 
-    /// Where a block begins and how long it is.
+    /// Returns the offset and length of a block.
     pub(super) fn block(&self, number: usize) -> (u64, u64) {
         let start = self.blocks[number].0;
         let end = self.blocks.get(number + 1).map_or(self.end, |next| next.0);
@@ -127,7 +128,7 @@ impl QuarantineSummary {
     }
 }
 
-/// The whole index of a file, in memory: of one that is being written, or that has none.
+/// The whole index of a file in memory, for a file that is being written or has no index.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) summary: QuarantineSummary,
@@ -135,7 +136,7 @@ pub(super) struct Index {
     pub(super) ids: HashMap<QuarantineId, u32>,
     places: HashMap<Arc<str>, u32>,
     counted: HashMap<(u32, u32), usize>,
-    /// The bytes that its records are counted with.
+    /// The bytes that its records are charged with.
     pub(super) charged: u64,
 }
 

@@ -1,19 +1,21 @@
-//! The files of quarantine: compact, each byte with a checksum, answered in part if damaged.
+//! The files of quarantine: compact, with a checksum for every byte, and still partly readable when
+//! damaged.
 //!
 //! ```text
 //! file    = header block* [index trailer]
 //! header  = "ANNALSQ1" version:u32 crc32c:u32
-//! block   = "QBLK" records:u32 packed:u32 unpacked:u32 crc32c:u32 payload     (of the header before it, and the payload)
+//! block   = "QBLK" records:u32 packed:u32 unpacked:u32 crc32c:u32 payload
+//!           (crc32c of the header before it, and the payload)
 //! index   = summary rows ids                                                (see `index`)
 //! trailer = "ANNQEND1" (offset:u64 length:u64 crc32c:u32)×3 first:u64 last:u64 rows:u64 crc32c:u32
 //! ```
 //!
-//! All numbers are little-endian; payloads are packed by zstd. Records are numbered as they come.
-//! New ones are appended to `FIRST.log`, which has no index; a log that is full is written again as
-//! `FIRST-LAST.kept`, in large blocks with an index, and removed. `FIRST.length` says how many
-//! bytes of the log are durable (`length:u64 crc32c:u32`), so that one that was cut is noticed,
-//! also between two blocks. A kept file whose numbers lie within those of another one was merged
-//! into it. `files.json` names the files that there must be, so that a missing one is noticed.
+//! All numbers are little-endian; payloads are compressed with zstd. Records are numbered as they
+//! come. New ones are appended to `FIRST.log`, which has no index; a full log is rewritten as
+//! `FIRST-LAST.kept`, in large blocks with an index, and removed. `FIRST.length` records how many
+//! bytes of the log are durable (`length:u64 crc32c:u32`), so that a truncated log is noticed even
+//! if it was cut between two blocks. A kept file whose numbers lie within those of another one was
+//! merged into it. `files.json` lists the files that must exist, so that a missing one is noticed.
 //! Files of earlier versions (`ID.ndjson`) are read as they are.
 
 mod bytes;
@@ -31,18 +33,20 @@ pub use index::{Count, QuarantineRow, QuarantineSummary};
 pub use part::QuarantineFile;
 pub use writing::{Appender, write_kept};
 
-/// Records of one kept file at most.
+/// Maximum number of records in one kept file.
 pub const FILE_RECORDS: usize = 100_000;
-/// Bytes of one kept file at most, before packing.
+/// Maximum size of one kept file, in bytes before compression.
 pub const FILE_BYTES: u64 = 32 << 20;
-/// Bytes of a record that are kept at most; of a longer one its beginning, its length and its hash.
+/// Maximum number of bytes of a record that are stored; of a longer one, its beginning, its length
+/// and its hash.
 pub const HEAD_BYTES: usize = 64 << 10;
-/// The number of the first record that this version takes; below are those of earlier versions.
+/// The number of the first record of this version; lower numbers belong to records of earlier
+/// versions.
 pub const FIRST_NUMBER: u64 = 1 << 40;
-/// Bytes that a record is counted with beside its own.
+/// The bytes that a record is charged with in addition to its own.
 pub const RECORD_OVERHEAD: u64 = 128;
 
-/// Names a record: the first half of a SHA-256.
+/// Identifies a record: the first half of a SHA-256.
 pub type QuarantineId = [u8; 16];
 
 const MAGIC: &[u8; 8] = b"ANNALSQ1";
@@ -52,9 +56,9 @@ const BLOCK_MAGIC: &[u8; 4] = b"QBLK";
 const BLOCK_HEADER_BYTES: usize = 20;
 const END_MAGIC: &[u8; 8] = b"ANNQEND1";
 const TRAILER_BYTES: usize = 8 + 3 * 20 + 3 * 8 + 4;
-/// Bytes of records in one block, before packing; a single record may be larger.
+/// Bytes of records in one block, before compression; a single record may be larger.
 const BLOCK_BYTES: usize = 256 << 10;
-/// Bytes that a block may unpack to: a record of an earlier version was kept whole.
+/// Maximum size of a decompressed block: earlier versions stored whole records.
 const UNPACKED_MAX: usize = 1 << 30;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One file of quarantine, as it is read.
+//! A quarantine file that is open for reading.
 
 use super::entry::decode_block;
 use super::index::{ID_BYTES, Index, QuarantineRow, QuarantineSummary, decode_rows};
@@ -11,13 +11,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-/// Ids beyond which all of a file's are read at once.
+/// If more ids than this are looked up, all ids of the file are read at once.
 const IDS_APART: usize = 64;
-/// Ids that are read around the place where one is expected: ids are evenly spread.
+/// Number of ids that are read around the expected position of one: ids are evenly distributed.
 const IDS_AROUND: u64 = 512;
 
-/// A file of quarantine. Those with an index are read where they are asked about; only their
-/// figures are in memory.
+/// A quarantine file. Files with an index are read on demand; only their summary is in memory.
 #[derive(Debug)]
 pub struct QuarantineFile {
     path: String,
@@ -25,9 +24,10 @@ pub struct QuarantineFile {
     file: File,
     numbers: (u64, u64),
     index: Where,
-    /// What is wrong with it, as far as opening it tells.
+    /// The damage that was found when it was opened.
     damage: Vec<String>,
-    /// Bytes at its end that are of no whole block: what a stopped write leaves.
+    /// The number of bytes at its end that do not form a whole block, as an interrupted write
+    /// leaves them.
     torn: u64,
 }
 
@@ -38,7 +38,7 @@ enum Where {
 }
 
 impl QuarantineFile {
-    /// A log that has nothing but its header.
+    /// Opens a log that contains nothing but its header.
     pub(super) fn log(store: &Store, path: &str, first: u64) -> Result<Self> {
         let index = Where::Memory { index: RwLock::default(), lines: None };
         Self::new(store, path, (first, first), index)
@@ -57,10 +57,10 @@ impl QuarantineFile {
         })
     }
 
-    /// A file with an index; none if that is not what was written.
+    /// Opens a file with an index; returns `None` if that is not what was written.
     ///
     /// # Errors
-    /// A file that is not there.
+    /// A file that does not exist.
     pub(super) fn kept(store: &Store, path: &str) -> Result<Option<Self>> {
         let mut part = Self::log(store, path, 0)?;
         let Some(trailer) = part.trailer() else { return Ok(None) };
@@ -86,9 +86,9 @@ impl QuarantineFile {
         (whole && self.read(0, HEADER_BYTES as u64).ok()? == writing::header()).then_some(trailer)
     }
 
-    /// A log, or a file whose index is damaged: what can be read of it is indexed in memory.
+    /// Opens a log, or a file whose index is damaged: what can be read of it is indexed in memory.
     pub(super) fn scanned(store: &Store, path: &str, numbers: (u64, Option<u64>)) -> Result<Self> {
-        // The length first: another process may be appending.
+        // The length is read first, because another process may be appending.
         let durable = writing::durable_length(store, path)?.unwrap_or_default();
         let bytes = store.read(path)?;
         let mut scanned = reading::scan(&bytes, numbers.1.is_some());
@@ -111,7 +111,7 @@ impl QuarantineFile {
         Ok(part)
     }
 
-    /// A file of JSON lines, of an earlier version; its records are numbered from `first`.
+    /// Opens a file of JSON lines from an earlier version; its records are numbered from `first`.
     pub(super) fn lines(
         store: &Store,
         path: &str,
@@ -136,32 +136,33 @@ impl QuarantineFile {
         }
     }
 
-    /// Its path in the data directory.
+    /// Returns its path in the data directory.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Its path as it is told.
+    /// Returns its path as it is shown in messages.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// What is wrong with it, as far as opening it told.
+    /// Returns the damage that was found when it was opened.
     pub fn damage(&self) -> &[String] {
         &self.damage
     }
 
-    /// Bytes at its end that are of no whole block: what a stopped write leaves.
+    /// Returns the number of bytes at its end that do not form a whole block, as an interrupted
+    /// write leaves them.
     pub fn torn(&self) -> u64 {
         self.torn
     }
 
-    /// Whether it has an index on disk, and so is whole and never changed.
+    /// Returns whether it has an index on disk, and so is complete and never changed.
     pub fn is_kept(&self) -> bool {
         matches!(self.index, Where::Disk { .. })
     }
 
-    /// The numbers that it stands for.
+    /// Returns the numbers that it covers.
     pub fn numbers(&self) -> (u64, u64) {
         match &self.index {
             Where::Memory { index, .. } => {
@@ -172,7 +173,7 @@ impl QuarantineFile {
         }
     }
 
-    /// How many records it has.
+    /// Returns the number of its records.
     pub fn records(&self) -> u64 {
         match &self.index {
             Where::Memory { index, .. } => read(index).rows.len() as u64,
@@ -180,7 +181,7 @@ impl QuarantineFile {
         }
     }
 
-    /// The bytes that its records are counted with.
+    /// Returns the bytes that its records are charged with.
     pub fn charged(&self) -> u64 {
         match &self.index {
             Where::Memory { index, .. } => read(index).charged,
@@ -188,7 +189,7 @@ impl QuarantineFile {
         }
     }
 
-    /// When its oldest and its newest record came, milliseconds.
+    /// Returns when its oldest and its newest record came, in milliseconds.
     pub fn times(&self) -> (i64, i64) {
         match &self.index {
             Where::Memory { index, .. } => {
@@ -199,7 +200,7 @@ impl QuarantineFile {
         }
     }
 
-    /// What it holds, in numbers.
+    /// Returns what it contains, in numbers.
     ///
     /// # Errors
     /// A file that cannot be read or is damaged.
@@ -213,10 +214,10 @@ impl QuarantineFile {
         }
     }
 
-    /// Its records, oldest first.
+    /// Returns its records, oldest first.
     ///
     /// # Errors
-    /// As [`Part::summary`].
+    /// As [`QuarantineFile::summary`].
     pub fn rows(&self) -> Result<Vec<QuarantineRow>> {
         match &self.index {
             Where::Memory { index, .. } => Ok(read(index).rows.clone()),
@@ -227,7 +228,7 @@ impl QuarantineFile {
         }
     }
 
-    /// Which of the ids it has: their rows.
+    /// Returns the row of each id that it contains.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -249,7 +250,7 @@ impl QuarantineFile {
             .collect()
     }
 
-    /// Looks for an id where it should be, and around that.
+    /// Searches for an id at its expected position, and around it.
     fn find_one(&self, section: &Section, id: &QuarantineId) -> Result<Option<u32>> {
         let count = section.length / ID_BYTES as u64;
         let (mut from, mut to) = (0, count);
@@ -272,11 +273,10 @@ impl QuarantineFile {
         Ok(None)
     }
 
-    /// Rows that follow each other, with the entries of their blocks: `wanted` are rows, ascending;
-    /// what cannot be read is told by `damaged` and left out.
+    /// Returns consecutive rows with the entries of their blocks. `wanted` are ascending rows;
+    /// whatever cannot be read is reported through `damaged` and left out.
     ///
-    /// # Errors
-    /// As [`Part::summary`].
+    /// As [`QuarantineFile::summary`].
     pub fn entries(
         &self,
         wanted: &[u32],
@@ -304,7 +304,7 @@ impl QuarantineFile {
         Ok(found)
     }
 
-    /// All its entries, oldest first.
+    /// Returns all its entries, oldest first.
     ///
     /// # Errors
     /// A file that cannot be read or is damaged.
@@ -330,7 +330,7 @@ impl QuarantineFile {
         entries.ok_or_else(|| self.damaged(offset))
     }
 
-    /// Reads all of it, and says what is not what was written.
+    /// Reads the whole file and returns the problems found.
     ///
     /// # Errors
     /// A disk that fails.
@@ -377,7 +377,7 @@ fn read(index: &RwLock<Index>) -> RwLockReadGuard<'_, Index> {
     index.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The row of an id among encoded ids, or how many of them are before it.
+/// Returns the row of an id among encoded ids, or the number of ids before it.
 fn search(ids: &[u8], id: &QuarantineId) -> Result<u32, usize> {
     let (ids, _) = ids.as_chunks::<ID_BYTES>();
     let place = ids.partition_point(|entry| entry[..16] < id[..]);

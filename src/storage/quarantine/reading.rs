@@ -1,5 +1,5 @@
-//! Finding what a file holds that has no index: a log, a file whose index is damaged, JSON lines of
-//! an earlier version.
+//! Reads files without an index: a log, a file whose index is damaged, JSON lines of an earlier
+//! version.
 
 use super::entry::{BlockHeader, decode_block};
 use super::index::Index;
@@ -12,16 +12,17 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::io::{BufRead, BufReader};
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
     pub(super) index: Index,
     pub(super) damage: Vec<String>,
-    /// Bytes at the end that are of no whole block, in a log: what a stopped write leaves.
+    /// The number of bytes at the end of a log that do not form a whole block, as an interrupted
+    /// write leaves them.
     pub(super) torn: u64,
 }
 
-/// Reads block after block; behind damage it goes on at the next sound one.
+/// Reads block after block; after damage it continues at the next sound block.
 pub(super) fn scan(bytes: &[u8], whole: bool) -> Scanned {
     let mut scanned = Scanned::default();
     if whole {
@@ -55,15 +56,15 @@ pub(super) fn scan(bytes: &[u8], whole: bool) -> Scanned {
     scanned
 }
 
-/// What stands behind the last sound block.
+/// Judges what follows the last sound block.
 fn end(scanned: &mut Scanned, bytes: &[u8], at: usize, whole: bool) {
     let rest = &bytes[at..];
     let cut = match BlockHeader::decode(rest) {
         Some(header) => rest.len() < BLOCK_HEADER_BYTES + header.packed as usize,
         None => rest.len() < BLOCK_HEADER_BYTES,
     };
-    // A power cut leaves pages that were never written as zeros; packed records have none of that
-    // length.
+    // A power cut leaves pages that were never written as zeros; compressed records do not contain
+    // that many zeros.
     let zeros = rest.chunks(512).any(|sector| sector.iter().all(|byte| *byte == 0));
     if !whole && (cut || zeros) {
         scanned.torn = rest.len() as u64;
@@ -91,7 +92,7 @@ struct Line {
     record_base64: Option<String>,
 }
 
-/// The entry of a line of an earlier version; none if it is not one.
+/// Returns the entry of a line of an earlier version; `None` if it is not one.
 pub(super) fn line(bytes: &[u8], seq: u64, kind: fn(&str) -> String) -> Option<QuarantineEntry> {
     let line: Line = serde_json::from_slice(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
     let head = match (line.record, line.record_base64) {
@@ -117,7 +118,7 @@ fn id(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(u128::to_be_bytes)
 }
 
-/// Reads line after line; what is no record is told and passed over.
+/// Reads line after line; lines that are not records are reported and skipped.
 pub(super) fn scan_lines(
     store: &Store,
     path: &str,
@@ -139,7 +140,7 @@ pub(super) fn scan_lines(
         match line(&bytes, seq, kind) {
             Some(entry) => index.add_block(std::slice::from_ref(&entry), at, at + read),
             None if bytes.trim_ascii().is_empty() => {}
-            None => damage.push(format!("bytes {at} to {} are no record of quarantine", at + read)),
+            None => damage.push(format!("bytes {at} to {} are not a quarantine record", at + read)),
         }
         at += read;
     }

@@ -1,9 +1,9 @@
-//! The end of a kept file: where its index is, and which numbers it has.
+//! The end of a kept file: where its index is, and which numbers the file covers.
 
 use super::bytes::ByteReader;
 use super::{END_MAGIC, TRAILER_BYTES};
 
-/// A part of the index.
+/// A section of the index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Section {
     pub(super) offset: u64,
@@ -21,13 +21,13 @@ impl Section {
     }
 }
 
-/// The last bytes of a kept file.
+/// The trailer of a kept file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Trailer {
     pub(super) summary: Section,
     pub(super) rows: Section,
     pub(super) ids: Section,
-    /// The numbers that the file stands for: what it was made of lay within them.
+    /// The numbers that the file covers: the files it was made of lay within them.
     pub(super) first: u64,
     pub(super) last: u64,
     pub(super) records: u64,

@@ -1,4 +1,4 @@
-//! Writing files of quarantine: records appended to a log, and whole files with an index.
+//! Writes quarantine files: records appended to a log, and complete files with an index.
 
 use super::entry::{BlockHeader, encode_block};
 use super::index::Index;
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// The first bytes of every file.
+/// Returns the first bytes of every file.
 pub(super) fn header() -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(MAGIC);
@@ -30,7 +30,7 @@ pub struct Appender {
     at: u64,
 }
 
-/// How many bytes of a log are durable, as a file beside it says.
+/// Returns how many bytes of a log are durable according to the file beside it.
 ///
 /// # Errors
 /// A disk that fails.
@@ -49,7 +49,7 @@ fn encode_length(length: u64) -> Vec<u8> {
 }
 
 impl Appender {
-    /// Begins a log whose first record has the number `first`. It is durable when this returns.
+    /// Creates a log whose first record has the number `first`. It is durable when this returns.
     ///
     /// # Errors
     /// A disk that fails.
@@ -70,21 +70,20 @@ impl Appender {
         Ok(Self { file: open(&path)?, length: open(&beside)?, part, at })
     }
 
-    /// The log as it is read.
+    /// Returns the log as it is read.
     pub fn part(&self) -> &Arc<QuarantineFile> {
         &self.part
     }
 
-    /// Whether nothing more should be appended.
+    /// Returns whether the log is full, so that nothing more should be appended.
     pub fn is_full(&self) -> bool {
         self.part.records() as usize >= FILE_RECORDS || self.part.charged() >= FILE_BYTES
     }
 
-    /// Appends entries. When this returns they are durable, and readers of the part see them. After
-    /// an error the log must not be appended to any more.
+    /// Appends entries. When this returns they are durable and visible to readers of the file.
+    /// After an error, the log must not be appended to any more.
     ///
-    /// # Errors
-    /// A disk that fails; none of the entries is seen then.
+    /// A disk that fails; then none of the entries is visible.
     pub fn append(&mut self, entries: &[QuarantineEntry]) -> Result<()> {
         let (bytes, spans) = pack(entries, self.at)?;
         let failed = |cause| Error::io(format!("cannot write {}", self.part.shown()), cause);
@@ -97,7 +96,7 @@ impl Appender {
             rest = left;
         }
         self.at += bytes.len() as u64;
-        // After the records, and not forced to the disk: it never says more than there is.
+        // Written after the records and not forced to disk, so it never claims more than there is.
         if let Err(error) = self.length.write_all_at(&encode_length(self.at), 0) {
             tracing::warn!(%error, "the length of quarantine's log cannot be noted");
         }
@@ -105,10 +104,10 @@ impl Appender {
     }
 }
 
-/// Where a block begins and ends, and how many entries it has.
+/// The start and end of a block, and the number of its entries.
 type Span = (u64, u64, usize);
 
-/// Blocks that begin at `at`.
+/// Packs entries into blocks that begin at `at`.
 fn pack(entries: &[QuarantineEntry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
     let (mut bytes, mut spans) = (Vec::new(), Vec::new());
     let mut rest = entries;
@@ -133,8 +132,8 @@ fn pack(entries: &[QuarantineEntry], at: u64) -> Result<(Vec<u8>, Vec<Span>)> {
     Ok((bytes, spans))
 }
 
-/// Writes entries, ascending by number, as one file that stands for the numbers `first` to `last`;
-/// one of the same numbers is replaced. It is durable when this returns.
+/// Writes entries, ascending by number, as one file that covers the numbers `first` to `last`; a
+/// file with the same numbers is replaced. It is durable when this returns.
 ///
 /// # Errors
 /// A disk that fails.

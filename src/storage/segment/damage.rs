@@ -1,16 +1,16 @@
-//! What was found damaged of a segment while it was read: an index that cannot be believed is not
-//! asked again (the Parquet file tells the same), a Parquet file that cannot be read is lost.
+//! Damage found in a segment while it is read. A damaged index is not used any more (the Parquet
+//! file has the same information); a Parquet file that cannot be read is lost.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is wrong with a segment.
+/// The damage of a segment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Damage {
-    /// What is wrong with its Parquet file: its events are lost here.
+    /// The damage of its Parquet file: its events are lost here.
     pub data: Option<String>,
-    /// What is wrong with its index, which can be made anew.
+    /// The damage of its index, which can be rebuilt.
     pub index: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl Health {
         self.data.load(Ordering::Acquire)
     }
 
-    /// What was found, if anything was.
+    /// Returns the damage found, if any.
     pub(super) fn damage(&self) -> Option<Damage> {
         let damaged = self.index_is_damaged() || self.data_is_damaged();
         damaged.then(|| self.found.lock().unwrap_or_else(PoisonError::into_inner).clone())
@@ -53,7 +53,7 @@ impl Health {
         self.data.store(true, Ordering::Release);
     }
 
-    /// The files were compared, and are whole again.
+    /// Records that the files were compared and are whole again.
     pub(super) fn mended(&self) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Damage::default();
         self.index.store(false, Ordering::Release);
@@ -61,8 +61,8 @@ impl Health {
     }
 }
 
-/// Whether a read failed because the file is not what was written, and not because the system
-/// refused for the moment.
+/// Returns whether a read failed because the file is not what was written, and not because the
+/// system refused for the moment.
 pub(super) fn is_damage(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),

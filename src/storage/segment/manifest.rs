@@ -1,8 +1,8 @@
-//! The manifest of a segment: what it holds, and the hashes that its files must have.
+//! The manifest of a segment: what it contains, and the hashes that its files must have.
 //!
-//! One small JSON file for each segment, followed by a line with the CRC32C of that JSON. Reading
-//! the manifests of a table is all that opening it takes; segments themselves are opened when a
-//! question needs them.
+//! There is one small JSON file per segment, followed by a line with the CRC32C of that JSON.
+//! Opening a table only reads the manifests; segments themselves are opened when a question needs
+//! them.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Timestamp, hex};
@@ -10,16 +10,16 @@ use crate::storage::segment::file::checksums::{BLOCK_BYTES, OLD_BLOCK_BYTES, che
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The version of manifests that this build writes. It reads earlier ones too: the first had no
-/// checksums of blocks, those of the second had blocks of 64 KiB, and with those of the third
-/// indexes had hashes of all ids and no tables of values.
+/// The manifest version that this build writes. It also reads earlier ones: version 1 had no
+/// checksums of blocks, version 2 had blocks of 64 KiB, and with version 3 indexes had hashes of
+/// all ids and no tables of values.
 const VERSION: u32 = 4;
 
 fn old_block_bytes() -> u32 {
     OLD_BLOCK_BYTES
 }
 
-/// What a segment holds and what its files must be.
+/// What a segment contains and what its files must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of this structure.
@@ -28,18 +28,18 @@ pub struct Manifest {
     pub id: String,
     /// The event date (UTC), which is the partition of the Delta table.
     pub date: String,
-    /// How many events it holds.
+    /// How many events it contains.
     pub rows: u32,
     /// The lowest sequence number in it.
     pub first_seq: u64,
     /// The highest sequence number in it.
     pub last_seq: u64,
-    /// How many of its events claim an absurd time.
+    /// How many of its events have an implausible time.
     pub suspects: u32,
-    /// Bytes of the records in it; 0 in manifests that were written before this was counted.
+    /// The number of bytes of its records; 0 in manifests from before this was counted.
     #[serde(default)]
     pub record_bytes: u64,
-    /// The version of the decoders that made its columns from the records.
+    /// The version of the decoders that derived its columns from the records.
     pub decoders: u32,
     /// The tenants, in the order of their rows.
     pub tenants: Vec<TenantRows>,
@@ -64,7 +64,7 @@ pub struct TenantRows {
     pub oldest: i64,
 }
 
-/// What a file must be.
+/// The expected length and checksums of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMark {
     /// Its length.
@@ -74,18 +74,18 @@ pub struct FileMark {
     /// CRC32C of each block of it, little-endian, in base64.
     #[serde(default)]
     pub blocks: String,
-    /// Bytes of a block.
+    /// The block size.
     #[serde(default = "old_block_bytes")]
     pub block_bytes: u32,
 }
 
 impl FileMark {
-    /// Whether a file has these bytes.
+    /// Returns whether the mark is that of these bytes.
     pub fn is_of(&self, bytes: &[u8]) -> bool {
         self.bytes == bytes.len() as u64 && self.sha256 == hex(&Sha256::digest(bytes))
     }
 
-    /// The mark of a file with these bytes.
+    /// Computes the mark of a file with these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.len() as u64,
@@ -97,24 +97,24 @@ impl FileMark {
 }
 
 impl TenantRows {
-    /// The rows, from first to one past the last.
+    /// Returns the rows, from the first to one past the last.
     pub fn range(&self) -> std::ops::Range<u32> {
         self.first..self.first + self.rows
     }
 
-    /// The time of the newest event.
+    /// Returns the time of the newest event.
     pub fn newest(&self) -> Timestamp {
         Timestamp::from_millis(self.newest)
     }
 
-    /// The time of the oldest event.
+    /// Returns the time of the oldest event.
     pub fn oldest(&self) -> Timestamp {
         Timestamp::from_millis(self.oldest)
     }
 }
 
 impl Manifest {
-    /// When the segment was written: its id says so.
+    /// Returns when the segment was written, which its id contains.
     pub fn written(&self) -> Option<Timestamp> {
         let id = ulid::Ulid::from_string(&self.id).ok()?;
         Some(Timestamp::from_millis(id.timestamp_ms().cast_signed()))
@@ -123,13 +123,13 @@ impl Manifest {
     /// The version that new manifests have.
     pub const VERSION: u32 = VERSION;
 
-    /// The rows of a tenant, if it has any here.
+    /// Returns the rows of a tenant, if it has any here.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
         let place = self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
         Some(&self.tenants[place])
     }
 
-    /// The bytes of the manifest's file.
+    /// Encodes the manifest's file.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self).expect("texts and numbers are valid JSON");
         let mark = format!("\n{:08x}\n", crc32c::crc32c(&bytes));
@@ -137,10 +137,10 @@ impl Manifest {
         bytes
     }
 
-    /// Reads a manifest's file.
+    /// Decodes a manifest's file.
     ///
     /// # Errors
-    /// Bytes that are not what was written, or of a version to come.
+    /// Bytes that are not what was written, or of a future version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         let damaged = || Error::corrupt("the manifest is damaged");
         let (body, mark) =

@@ -1,14 +1,44 @@
-//! The segment: an immutable set of events as one Parquet file, one index, and a manifest that says
-//! what both must be.
+//! The segment: an immutable set of events, stored as one Parquet file, one index, and a manifest
+//! that says what both must be.
 //!
-//! Rows are sorted by tenant, then newest first, then accepted last first. So a tenant is one range
-//! of rows, a list page is the first rows of it that match, and a document id of the index *is* the
-//! row number in the Parquet file. There is one writer ([`write_segment`]), one form, and one
-//! reader ([`Segment`]).
+//! # Layout
 //!
-//! The Parquet file is the truth; the index can be rebuilt from it. The Parquet writer records no
-//! checksums of pages, so the manifest has the SHA-256 of each file and a CRC32C of every 16 KiB of
-//! it: damage is found, and located.
+//! A segment holds events of one date, sorted by tenant, then newest first, then last accepted
+//! first. Three things follow from this order: a tenant is one range of rows; a list page is the
+//! first matching rows of that range; and a document id of the index *is* the row number in the
+//! Parquet file, so the two need no mapping between them.
+//!
+//! ```text
+//! sorted events ─► writer ─┬─► data/    ID.parquet   all columns, and the records as received
+//!                          ├─► index/   ID.idx       one bundle: posting lists, codes, keys, ids,
+//!                          │                         words, texts, amounts, ingest times, summary
+//!                          └─► manifest ID.json      tenants, row ranges, times, checksums
+//! ```
+//!
+//! * `data` reads single records of the Parquet file without setting up column readers.
+//! * `index` holds what finds rows. Fields with few values have a posting list per value and a
+//!   **code** per row; ids have a table of hashes or, where it pays off, of values; the texts of
+//!   records have words and the table of texts (`index/text`).
+//! * `summary.rs` holds counts and sums per tenant, for questions that cover whole tenants.
+//! * `file` has the common formats: the bundle, checksums by block, bit-packed numbers.
+//! * `cache` bounds what stays open or unpacked, over all segments of a store.
+//!
+//! There is one writer ([`write_segment`], [`write_batches`]) and one reader ([`Segment`]). Opening
+//! a table reads the manifests only; the files of a segment are opened when a question first needs
+//! them, and closed again when all open parts exceed their budget.
+//!
+//! # Invariants
+//!
+//! * **The Parquet file is the truth.** The index is derived from it and can always be rebuilt; a
+//!   damaged index never changes an answer, because its segment is then answered from the columns
+//!   ([`Segment::sound_index`]). A damaged Parquet file is an error that names the file.
+//! * **Every byte is verified before it is used.** Neither Parquet nor tantivy notices every
+//!   flipped bit, so the manifest has a CRC32C for each block of 16 KiB of both files, which is
+//!   compared once per process, and the SHA-256 of each whole file for complete checks.
+//! * **Hashes give candidates.** Two ids may share a hash, so rows from a table of hashes must be
+//!   verified; rows from a table of values are certain.
+//! * **A Parquet file never changes.** Merges and deletions write new segments. Only a rebuilt
+//!   index, with its manifest, atomically replaces the previous one.
 
 mod cache;
 mod damage;

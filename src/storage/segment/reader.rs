@@ -1,4 +1,4 @@
-//! Reads segments: rows by number out of the Parquet file, everything else out of the index.
+//! Reads segments: rows by number from the Parquet file, everything else from the index.
 
 use super::damage::{Damage, Health};
 use super::manifest::{FileMark, Manifest, TenantRows};
@@ -26,15 +26,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Rows decoded at a time, at most…
+/// Maximum number of rows decoded at a time…
 const READ_ROWS: u64 = 8_192;
-/// …of rows with all columns, which grow in memory while they are read…
+/// …of rows with all columns, whose memory grows while they are read…
 const WHOLE_ROWS: u64 = 1_024;
-/// …and so many that records of average length have so many bytes: a batch's texts must stay below
-/// 2 GiB, however long the longest records are and wherever they stand.
+/// …and the bytes that records of average length may have together: the texts of a batch must stay
+/// below 2 GiB, however long the longest records are and wherever they are.
 const READ_BYTES: u64 = 16 << 20;
 
-/// Pages of so many records are kept; who reads more does not come back to them soon.
+/// Pages are cached for up to this many records; a caller that reads more does not come back to
+/// them soon.
 const KEPT_ROWS: usize = 512;
 
 /// A segment that can be read. Its files are opened when they are first needed, and stay open
@@ -44,16 +45,16 @@ pub struct Segment {
     manifest: Manifest,
     store: Store,
     index: Arc<LazyPart<IndexReader>>,
-    /// The places of the rows, where the index is damaged.
+    /// The keys of the rows, used if the index is damaged.
     keys: Arc<LazyPart<LoadedKeys>>,
     pub(super) health: Arc<Health>,
-    /// The place of each tenant in the manifest.
+    /// The index of each tenant in the manifest.
     tenants: OnceLock<HashMap<Box<str>, u32>>,
     data: Arc<LazyPart<DataFile>>,
     serial: Arc<u32>,
 }
 
-/// An open Parquet file: its footer, and its page index.
+/// An open Parquet file: its footer and its page index.
 #[derive(Debug)]
 pub struct DataFile {
     file: PositionedFile,
@@ -63,15 +64,15 @@ pub struct DataFile {
     serial: u32,
 }
 
-/// What an open index takes in memory besides the checksums of its blocks: readers of twenty
-/// dictionaries and the names of their parts (of a store of 121 segments, measured).
+/// The memory that an open index takes besides the checksums of its blocks: readers of twenty
+/// dictionaries and the names of their parts (measured on a store of 121 segments).
 const INDEX_BYTES: u64 = 32 << 10;
 
-/// What [`Segment::check`] found wrong, one line each.
+/// The problems that [`Segment::check`] found, one line each.
 pub type DamageFindings = Vec<String>;
 
 impl Segment {
-    /// The segment with this id; only its manifest is read.
+    /// Opens the segment with this id; only its manifest is read.
     ///
     /// # Errors
     /// A manifest that is missing or damaged.
@@ -82,7 +83,7 @@ impl Segment {
         Ok(Self::new(store, manifest))
     }
 
-    /// The segment of a manifest that is at hand.
+    /// Creates the segment of a manifest that is already loaded.
     pub fn new(store: &Store, manifest: Manifest) -> Self {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let opened = store.opened();
@@ -98,18 +99,19 @@ impl Segment {
         }
     }
 
-    /// A number that no other segment of this process has, for who remembers something of it: gone
-    /// when the segment is.
+    /// Returns a number that no other segment of this process has, for caches of the segment's
+    /// contents; it is dropped when the segment is.
     pub fn serial(&self) -> &Arc<u32> {
         &self.serial
     }
 
-    /// What the segment holds.
+    /// Returns what the segment contains.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The rows of a tenant, if it has any here. Every question asks every segment for them.
+    /// Returns the rows of a tenant, if it has any here. Every question asks every segment for
+    /// them.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
         let tenants = &self.manifest.tenants;
         let places = self.tenants.get_or_init(|| {
@@ -118,20 +120,20 @@ impl Segment {
         places.get(tenant).map(|place| &tenants[*place as usize])
     }
 
-    /// The path of the Parquet file.
+    /// Returns the path of the Parquet file.
     pub fn data_path(&self) -> PathBuf {
         self.store.path(&paths::data(&self.manifest.date, &self.manifest.id))
     }
 
-    /// The path of the index file.
+    /// Returns the path of the index file.
     pub fn index_path(&self) -> PathBuf {
         self.store.path(&paths::index(&self.manifest.id))
     }
 
-    /// The index.
+    /// Returns the index.
     ///
     /// # Errors
-    /// An index that is missing, damaged, or not of this segment.
+    /// An index that is missing, damaged, or does not belong to this segment.
     pub fn index(&self) -> Result<Arc<IndexReader>> {
         self.index.get(|| {
             let index = IndexReader::open(&self.index_path(), &self.manifest.index, &self.health)?;
@@ -148,10 +150,10 @@ impl Segment {
         })
     }
 
-    /// The index, unless it is damaged: then the Parquet file is to be asked.
+    /// Returns the index unless it is damaged, in which case the Parquet file must be read.
     ///
     /// # Errors
-    /// A system that refuses to open the file.
+    /// The system refuses to open the file.
     pub fn sound_index(&self) -> Result<Option<Arc<IndexReader>>> {
         if self.index_is_damaged() {
             return Ok(None);
@@ -171,22 +173,22 @@ impl Segment {
         }
     }
 
-    /// Whether the index was found damaged, so that it is not asked.
+    /// Returns whether the index was found damaged, so that it is not used.
     pub fn index_is_damaged(&self) -> bool {
         self.health.index_is_damaged()
     }
 
-    /// What was found wrong with the files, if anything was.
+    /// Returns the damage found in the files, if any.
     pub fn damage(&self) -> Option<Damage> {
         self.health.damage()
     }
 
-    /// Whether the Parquet file was found missing or damaged.
+    /// Returns whether the Parquet file was found missing or damaged.
     pub fn data_is_damaged(&self) -> bool {
         self.health.data_is_damaged()
     }
 
-    /// The places of the rows in their tenants' lists.
+    /// Returns the keys of the rows, which order them in their tenants' lists.
     ///
     /// # Errors
     /// An index that is damaged together with the Parquet file.
@@ -197,7 +199,7 @@ impl Segment {
         }
     }
 
-    /// The Parquet file's footer and page index.
+    /// Returns the Parquet file's footer and page index.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -205,7 +207,7 @@ impl Segment {
         Ok(self.data()?.metadata.clone())
     }
 
-    /// The Parquet file: what is read of it is what was written.
+    /// Returns the Parquet file, whose bytes are verified as they are read.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -213,7 +215,7 @@ impl Segment {
         Ok(self.data()?.file())
     }
 
-    /// The open Parquet file.
+    /// Returns the open Parquet file.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -249,15 +251,15 @@ impl Segment {
         opened.inspect_err(|error| self.doubt_data(error))
     }
 
-    /// Notes that the Parquet file is damaged, if that is what an error of reading it says.
+    /// Records that the Parquet file is damaged, if that is what a read error means.
     fn doubt_data(&self, error: &Error) {
         if error.kind() == ErrorKind::Corrupt {
             self.health.damage_data(&error.to_string());
         }
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
-    /// itself included or not.
+    /// Returns the first row of `range` (rows of one tenant) that comes after `key` in the list,
+    /// with `key` itself included or not.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -265,8 +267,8 @@ impl Segment {
         Ok(self.row_keys()?.seek(range, key, inclusive))
     }
 
-    /// Reads some fields of some rows, which must ascend, in batches of columns. Adds to `bytes`
-    /// those read from the file.
+    /// Reads some fields of some rows, which must ascend, in batches of columns. Adds the bytes
+    /// read from the file to `bytes`.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -279,8 +281,8 @@ impl Segment {
         Ok(batches)
     }
 
-    /// Hands over some fields of some rows, which must ascend, in batches of columns; ends where
-    /// `take` fails. Adds to `bytes` those read from the file.
+    /// Calls `take` with some fields of some rows, which must ascend, in batches of columns; stops
+    /// if `take` fails. Adds the bytes read from the file to `bytes`.
     ///
     /// # Errors
     /// A file that is missing or damaged, or the error of `take`.
@@ -309,7 +311,7 @@ impl Segment {
         self.visit_selection(RowSelection::from(selection), fields, &mut 0, take)
     }
 
-    /// All columns of a range of rows.
+    /// Reads all columns of a range of rows.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -355,8 +357,8 @@ impl Segment {
         Ok(())
     }
 
-    /// A reader of some fields of some rows, at most `most` at a time, and the count of the bytes
-    /// that it has read so far.
+    /// Creates a reader of some fields of some rows, at most `most` at a time, and a counter of the
+    /// bytes that it has read so far.
     fn reader(
         &self,
         selection: RowSelection,
@@ -384,7 +386,7 @@ impl Segment {
         ))
     }
 
-    /// Makes the index anew from the Parquet file, and the manifest with it.
+    /// Rebuilds the index from the Parquet file, and the manifest with it.
     ///
     /// # Errors
     /// A Parquet file that is damaged, or a disk that fails.
@@ -401,8 +403,8 @@ impl Segment {
         Ok(manifest)
     }
 
-    /// Reads every byte and compares it with the hashes in the manifest. Returns what is wrong with
-    /// the data, and what with the index.
+    /// Reads every byte and compares it with the hashes in the manifest. Returns the problems found
+    /// in the data and those found in the index.
     ///
     /// # Errors
     /// A disk that fails; damage is a finding, not an error.
@@ -424,7 +426,7 @@ impl Segment {
             index.extend(self.index().err().map(|error| error.to_string()));
         }
         if data.is_empty() && index.is_empty() && self.health.damage().is_some() {
-            // Somebody put the files back.
+            // The files were restored, so they are opened again.
             self.data.shut();
             self.index.shut();
             self.health.mended();
@@ -457,8 +459,8 @@ impl Segment {
         Ok(vec![format!("{} is damaged: {what}", shown.display())])
     }
 
-    /// Which column chunks lie in the damaged blocks, as far as the footer still tells where they
-    /// are.
+    /// Returns the column chunks that lie in damaged blocks, as far as the footer can still locate
+    /// them.
     fn damaged_chunks(&self) -> DamageFindings {
         let path = self.data_path();
         let Ok(file) = PositionedFile::open(&path, &self.manifest.data, &self.health) else {
@@ -489,8 +491,8 @@ impl DataFile {
         self.file.counted_apart()
     }
 
-    /// A reader of so many records by row; `None` if the file is not of the form that it reads.
-    /// Where they are few, their pages are kept for a while.
+    /// Creates a reader of `rows` records by row; returns `None` if the file does not have the
+    /// format that it reads. If there are few records, their pages are cached.
     ///
     /// # Errors
     /// None that input can cause.

@@ -1,4 +1,4 @@
-//! What takes room in a segment: bytes by column of the Parquet file and by part of the index.
+//! What takes up space in a segment: bytes by column of the Parquet file and by part of the index.
 
 use super::reader::Segment;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::path::Path;
 pub type Sizes = BTreeMap<(&'static str, String), u64>;
 
 impl Segment {
-    /// Bytes by column and by part of the index.
+    /// Returns the bytes by column and by part of the index.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -38,7 +38,8 @@ impl Segment {
     }
 }
 
-/// Tantivy names its files by segment; what tells them apart is the ending.
+/// Returns the name of a part. Tantivy names its files by segment; only the extension distinguishes
+/// them.
 fn part_name(path: &Path) -> String {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("term") => "dictionaries".to_owned(),

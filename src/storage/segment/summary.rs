@@ -1,24 +1,26 @@
-//! The summary of a segment: how many rows have what, counted when it is written, so that
+//! The summary of a segment: counts that are computed when the segment is written, so that
 //! dashboards over whole tenants cost the same however many events there are.
 //!
-//! A unit is the rows of one tenant, or all rows. Of a unit that is large enough it holds
+//! A unit is the rows of one tenant, or all rows of the segment. For each unit that is large
+//! enough, the summary holds:
 //!
-//! * for every field of few values, how many rows have each value;
-//! * the *kinds* cube: how many rows have each combination of [`KINDS`], if the combinations are
-//!   few against the rows;
-//! * the *hours* cube: the same of [`HOURS`] for every hour (UTC), if those are few;
-//! * the *sums*: what the amounts of each combination of [`SUMS`] come to, once without and once
-//!   with the last of them (of which there may be many values), each if those are few and the sums
-//!   are of usual size.
+//! * for every field with few values, how many rows have each value;
+//! * the *kinds* cube: how many rows have each combination of [`KINDS`], if there are few
+//!   combinations relative to the rows;
+//! * the *hours* cube: the same for [`HOURS`] and every hour (UTC), under the same condition;
+//! * the *sums*: the totals of the amounts for each combination of [`SUMS`], once without and once
+//!   with the last of these fields (which may have many values), each if there are few combinations
+//!   and the totals fit into 64 bits.
 //!
-//! A segment is of one day, so the kinds cube has the grain of a day, and a tenant with few events
-//! a day has no cube: its rows are counted as fast. Everything is made of the columns of codes and
-//! can be made anew with the index.
+//! A segment covers one day, so the kinds cube has a granularity of a day. A tenant with few events
+//! a day has no cube: counting its rows is just as fast. Everything is computed from the columns of
+//! codes and can be rebuilt with the index.
 //!
 //! ```text
-//! keys: unit and section, ascending, packed │ where each section begins, packed │ sections: lists of numbers, packed
+//! keys: unit and section, ascending, packed │ offset of each section, packed
+//! │ sections: lists of numbers, packed
 //! ```
-//! A unit is named by its first row; all rows by their number.
+//! A unit is named by its first row; the unit of all rows by the number of rows.
 
 use crate::error::{Error, Result};
 use crate::event::{Amount, Field};
@@ -29,7 +31,7 @@ use std::ops::Range;
 use tantivy::HasLen;
 use tantivy::directory::{FileSlice, OwnedBytes};
 
-/// The fields of the cube of kinds.
+/// The dimensions of the kinds cube.
 pub const KINDS: &[Field] = &[
     Field::EventType,
     Field::Source,
@@ -38,40 +40,41 @@ pub const KINDS: &[Field] = &[
     Field::Level,
     Field::TraceType,
 ];
-/// The fields of the cube of hours.
+/// The dimensions of the hours cube.
 pub const HOURS: &[Field] = &[Field::EventType, Field::Source, Field::Level];
-/// The fields of the sums.
+/// The dimensions of the sums.
 pub const SUMS: &[Field] =
     &[Field::Format, Field::Source, Field::EventName, Field::Currency, Field::Operator];
-/// Milliseconds of an hour.
+/// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
 const KINDS_SECTION: u8 = 200;
 const HOURS_SECTION: u8 = 201;
-/// Without the last of the fields.
+/// The sums without the last dimension.
 const SUMS_SECTION: u8 = 202;
 const ALL_SUMS_SECTION: u8 = 203;
-/// Combinations of amounts that are kept however few amounts there are.
+/// This many combinations of amounts are kept however few amounts there are.
 const SUMS_CELLS: usize = 32;
 
-/// What is summarized.
+/// Which units and cubes are summarized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SummaryRule {
-    /// Units of so many rows have a summary.
+    /// Minimum number of rows of a unit that has a summary.
     pub rows: u32,
-    /// A cube has at most one combination for so many rows.
+    /// A cube has at most one combination per this many rows.
     pub share: u32,
 }
 
 impl Default for SummaryRule {
-    /// From 1,024 rows, four rows a combination: below that, counting the rows costs no more.
+    /// Summarizes units from 1,024 rows, with at least four rows per combination: below that,
+    /// counting the rows costs no more.
     fn default() -> Self {
         Self { rows: 1_024, share: 4 }
     }
 }
 
-/// What is summarized: codes, the time of each row, rows with an amount, and the rows of each
-/// tenant.
+/// The input of a summary: codes, the time of each row, the rows with an amount, and the rows of
+/// each tenant.
 pub(super) struct Summarizing<'a> {
     pub(super) fields: &'a [CodedField],
     pub(super) times: &'a [i64],
@@ -83,6 +86,7 @@ pub(super) struct Summarizing<'a> {
 pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> {
     let Summarizing { fields, times, amounts, tenants } = *of;
     let rows = times.len() as u32;
+    // With a single tenant, its unit is all rows already.
     let all = std::iter::once((rows, 0..rows)).filter(|_| tenants.len() > 1);
     let mut writer = SummaryWriter { keys: Vec::new(), places: Vec::new(), body: Vec::new() };
     for (unit, range) in tenants.iter().map(|range| (range.start, range.clone())).chain(all) {
@@ -92,6 +96,7 @@ pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> 
         for coded in fields {
             writer.values(unit, coded, &range);
         }
+        // A cube with more cells than this would be no cheaper to read than the rows themselves.
         let most = range.len() / rule.share as usize;
         for (section, dimensions) in [(KINDS_SECTION, KINDS), (HOURS_SECTION, HOURS)] {
             let hours = (section == HOURS_SECTION).then_some(times);
@@ -103,6 +108,7 @@ pub(super) fn write_summary(of: &Summarizing<'_>, rule: SummaryRule) -> Vec<u8> 
                 most,
             );
         }
+        // Amounts are in the order of rows, so those of a unit are one slice.
         let place = |row: u32| amounts.partition_point(|(other, _)| *other < row);
         let amounts = &amounts[place(range.start)..place(range.end)];
         for (section, wanted) in [(SUMS_SECTION, &SUMS[..SUMS.len() - 1]), (ALL_SUMS_SECTION, SUMS)]
@@ -124,7 +130,7 @@ struct SummaryWriter {
     body: Vec<u8>,
 }
 
-/// What a cube is made of.
+/// The dimensions of a cube.
 struct CubeDimensions<'a> {
     fields: &'a [CodedField],
     wanted: &'a [Field],
@@ -132,7 +138,7 @@ struct CubeDimensions<'a> {
 }
 
 impl CubeDimensions<'_> {
-    /// The codes of each field; `None` if one has none.
+    /// Returns the codes of each dimension, or `None` if one of the fields has no codes.
     fn codes(&self) -> Option<Vec<&[u32]>> {
         let find = |field: &Field| {
             self.fields
@@ -161,6 +167,8 @@ impl SummaryWriter {
         }
         self.begin(unit, coded.field as u8);
         let counted: Vec<(i64, i64)> =
+            // Code 0 stands for rows without a value, and values that the unit does not have are
+            // left out.
             (0..).zip(counts).skip(1).filter(|(_, count)| *count > 0).collect();
         write_packed(&counted.iter().map(|(code, _)| *code).collect::<Vec<_>>(), &mut self.body);
         write_packed(&counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), &mut self.body);
@@ -176,6 +184,7 @@ impl SummaryWriter {
     ) {
         let Some(codes) = dimensions.codes() else { return };
         let mut cells: HashMap<(Option<i64>, [u32; 6]), i64> = HashMap::new();
+        // Counts each combination. The cube is given up as soon as it turns out to be too large.
         for row in rows.start as usize..rows.end as usize {
             let mut cell = [0; 6];
             cell.iter_mut().zip(&codes).for_each(|(cell, codes)| *cell = codes[row]);
@@ -186,8 +195,12 @@ impl SummaryWriter {
             }
         }
         let mut cells: Vec<_> = cells.into_iter().collect();
+        // In order, so that neighbouring cells are alike and the bytes are the same for the same
+        // rows.
         cells.sort_unstable();
         self.begin(unit, section);
+        // The cells are stored by column: each dimension, then the hour if there is one, then the
+        // count.
         for place in 0..codes.len() {
             write_packed(
                 &cells.iter().map(|((_, cell), _)| i64::from(cell[place])).collect::<Vec<_>>(),
@@ -212,17 +225,20 @@ impl SummaryWriter {
     ) {
         let Some(codes) = dimensions.codes() else { return };
         let mut cells: HashMap<[u32; 5], [i128; 4]> = HashMap::new();
+        // Adds each amount to the cell of its combination.
         for (row, amount) in amounts {
             let units = amount.units();
             let mut cell = [0; 5];
             cell.iter_mut().zip(&codes).for_each(|(cell, codes)| *cell = codes[*row as usize]);
             let [count, sum, least, most] = cells.entry(cell).or_insert([0, 0, units, units]);
             *count += 1;
-            // An amount has 38 digits at most, so what overflows is too large for the section
-            // anyway.
+            // Amounts have at most 38 digits, so if their sum overflows, some of them are too large
+            // for the section anyway.
             *sum = sum.saturating_add(units);
             (*least, *most) = (units.min(*least), units.max(*most));
         }
+        // The columns hold 64-bit numbers. If any total does not fit, the section is left out and
+        // the amounts are added up row by row.
         let narrow = |values: [i128; 4]| -> Option<[i64; 4]> {
             let [count, sum, least, most] = values.map(|value| i64::try_from(value).ok());
             Some([count?, sum?, least?, most?])
@@ -236,6 +252,7 @@ impl SummaryWriter {
         };
         cells.sort_unstable();
         self.begin(unit, section);
+        // By column again: the dimensions, then count, sum, minimum and maximum.
         for place in 0..codes.len() {
             write_packed(
                 &cells.iter().map(|(cell, _)| i64::from(cell[place])).collect::<Vec<_>>(),
@@ -251,7 +268,8 @@ impl SummaryWriter {
     }
 
     fn finish(self) -> Vec<u8> {
-        // Units come in their order, and within one the sections do, but for the fields' own order.
+        // Units are written in order, and so are the sections within one, except for the order of
+        // the fields. Readers find a section by binary search, so the keys are sorted here.
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
         order.sort_unstable_by_key(|place| self.keys[*place]);
         let mut bytes = Vec::with_capacity(self.body.len() + 64);
@@ -288,29 +306,29 @@ pub struct Cube {
     counts: PackedNumbers,
 }
 
-/// What the amounts of each combination come to.
+/// The totals of the amounts of each combination.
 #[derive(Debug)]
 pub struct Sums {
     dimensions: Vec<PackedNumbers>,
     values: Vec<PackedNumbers>,
 }
 
-/// What some amounts come to, in the units of [`Amount`].
+/// The totals of a number of amounts, in the units of [`Amount`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmountTotal {
-    /// How many there are.
+    /// The number of amounts.
     pub count: u64,
     /// Their sum.
     pub sum: Amount,
-    /// The least of them.
+    /// The smallest of them.
     pub least: Amount,
-    /// The greatest of them.
+    /// The largest of them.
     pub most: Amount,
 }
 
 fn damaged() -> Error {
     Error::corrupt(
-        "the summary in the index is damaged; `annals check --rebuild-index` makes it anew",
+        "the summary in the index is damaged; `annals check --rebuild-index` rebuilds it",
     )
 }
 
@@ -340,7 +358,8 @@ impl SegmentSummary {
         Some(self.body.slice(start..self.body.len()))
     }
 
-    /// How many rows of a unit have each value of a field; `None` if it is not summarized.
+    /// Returns how many rows of a unit have each value of a field, or `None` if the field is not
+    /// summarized.
     ///
     /// # Errors
     /// A summary that is damaged.
@@ -354,7 +373,7 @@ impl SegmentSummary {
         Ok(Some(ValueCounts { codes, counts }))
     }
 
-    /// The combinations of [`KINDS`] in a unit.
+    /// Returns the kinds cube of a unit.
     ///
     /// # Errors
     /// A summary that is damaged.
@@ -362,7 +381,7 @@ impl SegmentSummary {
         self.cube(unit, KINDS_SECTION, KINDS.len(), false)
     }
 
-    /// The combinations of [`HOURS`] in a unit by hour.
+    /// Returns the hours cube of a unit.
     ///
     /// # Errors
     /// A summary that is damaged.
@@ -370,8 +389,8 @@ impl SegmentSummary {
         self.cube(unit, HOURS_SECTION, HOURS.len(), true)
     }
 
-    /// What the amounts of a unit come to by the combinations of the first `dimensions` of
-    /// [`SUMS`], or of more of them.
+    /// Returns the totals of the amounts of a unit by the first `dimensions` of [`SUMS`], or by
+    /// more of them.
     ///
     /// # Errors
     /// A summary that is damaged.
@@ -383,7 +402,7 @@ impl SegmentSummary {
         Ok(Some(Sums { dimensions: lists, values }))
     }
 
-    /// Lists of one length, which a section begins with.
+    /// Reads the lists of equal length that a section begins with.
     fn lists(&self, unit: u32, section: u8, count: usize) -> Result<Option<Vec<PackedNumbers>>> {
         let Some(mut rest) = self.section(unit, section) else { return Ok(None) };
         let mut lists = Vec::with_capacity(count);
@@ -416,7 +435,7 @@ impl SegmentSummary {
 }
 
 impl ValueCounts {
-    /// Each value's code and how many rows have it, in the order of codes.
+    /// Returns the code of each value and how many rows have it, in the order of codes.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
         (0..self.codes.len())
             .map(|place| (self.codes.get(place) as u32, self.counts.get(place) as u64))
@@ -424,23 +443,23 @@ impl ValueCounts {
 }
 
 impl Cube {
-    /// How many combinations there are.
+    /// Returns the number of combinations.
     pub fn cells(&self) -> u32 {
         self.counts.len()
     }
 
-    /// The code that a combination has in the dimension of this place.
+    /// Returns the code of a combination in a dimension, given by its index.
     #[inline]
     pub fn code(&self, cell: u32, dimension: usize) -> u32 {
         self.dimensions[dimension].get(cell) as u32
     }
 
-    /// When the hour of a combination begins, in milliseconds.
+    /// Returns the start of the hour of a combination, in milliseconds.
     pub fn hour(&self, cell: u32) -> Option<i64> {
         self.hours.as_ref().map(|hours| hours.get(cell).saturating_mul(HOUR_MS))
     }
 
-    /// How many rows have a combination.
+    /// Returns how many rows have a combination.
     #[inline]
     pub fn count(&self, cell: u32) -> u64 {
         self.counts.get(cell) as u64
@@ -448,17 +467,17 @@ impl Cube {
 }
 
 impl Sums {
-    /// How many combinations there are.
+    /// Returns the number of combinations.
     pub fn cells(&self) -> u32 {
         self.values[0].len()
     }
 
-    /// The code that a combination has in the dimension of this place.
+    /// Returns the code of a combination in a dimension, given by its index.
     pub fn code(&self, cell: u32, dimension: usize) -> u32 {
         self.dimensions[dimension].get(cell) as u32
     }
 
-    /// What the amounts of a combination come to.
+    /// Returns the totals of the amounts of a combination.
     pub fn total(&self, cell: u32) -> AmountTotal {
         let [count, sum, least, most] = [0, 1, 2, 3].map(|place| self.values[place].get(cell));
         let amount = |units: i64| Amount::from_units(i128::from(units));
@@ -477,7 +496,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// The fields of the cubes, with codes below 4 for each row.
+    /// Builds the fields of the cubes, with codes below 4 for each row.
     fn fields(rows: &[(usize, i64, [u32; 6])]) -> Vec<CodedField> {
         let values = || ["a", "b", "c"].map(Box::from).to_vec();
         let coded = |(place, field): (usize, &Field)| CodedField {

@@ -1,4 +1,4 @@
-//! A segment as a whole: what goes in comes out, damage is found, an index is made anew.
+//! A segment as a whole: what goes in comes out, damage is found, an index is rebuilt.
 
 use super::{Segment, SegmentOptions, write_segment};
 use crate::decode::{VERSION, decode};
@@ -301,7 +301,7 @@ fn everything(segment: &Segment, expected: &[Event]) -> crate::error::Result<boo
     Ok(same)
 }
 
-/// One bit in so many is flipped; `ANNALS_FLIPS=1` flips every one.
+/// Flips one bit in this many; `ANNALS_FLIPS=1` flips every one.
 fn flip_stride() -> usize {
     std::env::var("ANNALS_FLIPS").ok().and_then(|stride| stride.parse().ok()).unwrap_or(211)
 }

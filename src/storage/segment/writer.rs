@@ -20,13 +20,14 @@ use std::borrow::Borrow;
 
 /// Rows in a Parquet row group.
 pub(super) const ROW_GROUP_ROWS: usize = 131_072;
-/// Bytes after which a data page is closed. List pages read one page of the record column for each
-/// hit, so it must be small; columns of dictionary codes put tens of thousands of rows into the
-/// same bytes.
+/// Number of bytes after which a data page is closed. List pages read one page of the record column
+/// for each hit, so it must be small; columns of dictionary codes put tens of thousands of rows
+/// into the same number of bytes.
 const PAGE_BYTES: usize = 24 << 10;
-/// Rows that the writer takes at a time, hence how exactly it keeps to [`PAGE_BYTES`].
+/// Number of rows that the writer takes at a time, and hence how exactly it keeps to
+/// [`PAGE_BYTES`].
 const WRITE_ROWS: usize = 16;
-/// Rows of a batch of columns that a segment is written from.
+/// Number of rows in a batch of columns that a segment is written from.
 pub const BATCH_ROWS: usize = 16_384;
 
 /// How a segment is written.
@@ -34,12 +35,12 @@ pub const BATCH_ROWS: usize = 16_384;
 pub struct SegmentOptions {
     /// The version of the decoders that made the events.
     pub decoders: u32,
-    /// What its summary holds.
+    /// What its summary contains.
     pub summary: SummaryRule,
 }
 
 impl SegmentOptions {
-    /// The form of events of these decoders, summarized as usual.
+    /// Returns the options for events of these decoders, with the usual summary.
     pub fn of(decoders: u32) -> Self {
         Self { decoders, summary: SummaryRule::default() }
     }
@@ -52,11 +53,12 @@ pub struct SegmentFiles {
     pub data: Vec<u8>,
     /// The index file.
     pub index: Vec<u8>,
-    /// What they hold.
+    /// What they contain.
     pub manifest: Manifest,
 }
 
-/// Makes a segment of events that are sorted by [`crate::event::row_order`] and belong to one date.
+/// Builds a segment from events that are sorted by [`crate::event::row_order`] and belong to one
+/// date.
 ///
 /// # Errors
 /// As [`write_batches`].
@@ -74,8 +76,8 @@ pub fn write_segment<E: Borrow<Event> + Sync>(
     write_batches(id, date, form, &batches)
 }
 
-/// Makes a segment of batches of events, with all columns, whose rows are in their order and belong
-/// to one date.
+/// Builds a segment from batches of events, with all columns, whose rows are in order and belong to
+/// one date.
 ///
 /// # Errors
 /// More than 2³¹ rows, or no rows; nothing else that input can cause.
@@ -108,7 +110,8 @@ pub fn write_batches(
     Ok(SegmentFiles { data, index, manifest })
 }
 
-/// The bytes of an index for these events, and what the manifest says of them.
+/// Builds the bytes of an index for these events; returns them with what the manifest says about
+/// them.
 pub(super) fn write_index(
     batches: &[RecordBatch],
     rule: SummaryRule,
@@ -130,8 +133,8 @@ fn add_all(
     Ok(index)
 }
 
-/// The bytes of an index of these fields alone, with or without the words: for benches, which tell
-/// what each costs.
+/// Returns the size in bytes of an index of these fields alone, with or without the words: for
+/// benchmarks that measure what each costs.
 ///
 /// # Errors
 /// As [`write_batches`].
@@ -141,7 +144,7 @@ pub fn index_of(events: &[Columns], fields: &[Field], words: bool) -> Result<usi
     Ok(index.finish(words)?.0.len())
 }
 
-/// The rows of each tenant among events in the order of rows.
+/// Returns the rows of each tenant among events in the order of rows.
 pub fn tenant_rows<E: Borrow<Event>>(events: &[E]) -> Vec<TenantRows> {
     let mut first = 0;
     let mut tenants = Vec::new();
@@ -189,7 +192,8 @@ fn properties() -> WriterProperties {
             builder = builder.set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED);
         }
         if def.field == Field::Original {
-            // The least and the greatest record of a page say nothing and cost a record each.
+            // The minimum and maximum record of a page are of no use and cost the size of a record
+            // each.
             builder = builder.set_column_statistics_enabled(column, EnabledStatistics::None);
         }
     }

@@ -1,8 +1,8 @@
-//! What a version of the table holds, in numbers that each commit carries.
+//! What a version of the table contains, in numbers that each commit carries.
 //!
-//! `files` is a sum over the files of the version, so that it can be kept up by adding and taking
-//! away, and is compared with what a reader of the log comes to: a log that lost a line, or a
-//! checkpoint that lost a file, comes to another sum.
+//! `files` is a sum over the files of the version. So it can be maintained by adding and
+//! subtracting, and compared with the sum that a reader of the log computes: a log that lost a
+//! line, or a checkpoint that lost a file, gives a different sum.
 
 use super::super::segment::Manifest;
 use crate::error::{Error, Result};
@@ -10,22 +10,22 @@ use crate::event::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What a version of the table holds.
+/// What a version of the table contains.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// Events.
+    /// The number of events.
     pub rows: u64,
-    /// Bytes of the data files.
+    /// The number of bytes of the data files.
     pub bytes: u64,
-    /// Data files.
+    /// The number of data files.
     pub segments: u64,
-    /// The sequence number of the last event that was ever committed.
+    /// The sequence number of the last event ever committed.
     pub last_seq: u64,
     /// The sum of the files' hashes.
     pub files: FileSum,
 }
 
-/// The sum of the hashes of files, each of its path and length.
+/// The sum of the hashes of files, each computed from its path and length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct FileSum(u128);
@@ -50,7 +50,7 @@ fn file_hash(path: &str, bytes: u64) -> u128 {
 }
 
 impl Account {
-    /// The same with one more file.
+    /// Adds one file.
     pub(super) fn add(&mut self, path: &str, bytes: u64, rows: u64) {
         self.rows += rows;
         self.add_file(path, bytes);
@@ -68,7 +68,7 @@ impl Account {
         self.files.0 = self.files.0.wrapping_sub(file_hash(path, bytes));
     }
 
-    /// What there is after segments were taken out and others put in.
+    /// Returns the account after segments were removed and others added.
     pub(super) fn after(&self, removed: &[&Manifest], added: &[&Manifest]) -> Result<Self> {
         let mut account = self.clone();
         for manifest in added {
@@ -88,13 +88,14 @@ impl Account {
         Ok(account)
     }
 
-    /// Whether two accounts are of the same files; events and numbers are compared apart.
+    /// Returns whether two accounts are of the same files; events and numbers are compared
+    /// separately.
     pub(super) fn same_files(&self, other: &Self) -> bool {
         (self.files, self.segments, self.bytes) == (other.files, other.segments, other.bytes)
     }
 }
 
-/// SHA-256 of bytes, hexadecimal.
+/// Returns the SHA-256 of bytes, hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

@@ -7,7 +7,7 @@ use deltalake::kernel::{Add, ArrayType, DataType, PrimitiveType, Remove, StructF
 use serde_json::json;
 use std::collections::HashMap;
 
-/// The column that the table is partitioned by; its value stands in the file's path, not in the
+/// The column that the table is partitioned by; its value is in the path of a file, not in the
 /// file.
 pub(super) const PARTITION: &str = "date";
 

@@ -1,11 +1,11 @@
-//! The chain of commits: each of ours carries the hash of the commit before it and what the table
-//! holds after it.
+//! The chain of commits: each of ours carries the hash of the previous commit and what the table
+//! contains after it.
 //!
-//! A file of the Delta log that is emptied, shortened, changed or gone is not noticed by a reader
-//! of Delta tables, which takes an empty commit for one that does nothing. So before the log is
-//! believed, its files are followed from the last proved checkpoint to the newest, and `head.json`
-//! says which commit was the newest when we last committed. Commits of other programs are taken if
-//! they change no data. Commits from before there was a chain are only looked at one by one.
+//! A reader of Delta tables does not notice a file of the log that is emptied, shortened, changed
+//! or gone: it takes an empty commit for one that does nothing. So before the log is trusted, its
+//! files are followed from the last proved checkpoint to the newest, and `head.json` records which
+//! commit was the newest when we last committed. Commits of other programs are accepted if they
+//! change no data. Commits from before the chain existed are only checked one by one.
 
 use super::super::marked::{put_marked, read_marked};
 use super::super::paths;
@@ -18,15 +18,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
-/// What `commitInfo` has ours under.
+/// The key of our entry in `commitInfo`.
 pub(super) const LINK: &str = "annals";
 
-/// What a commit of ours carries.
+/// The entry of one of our commits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Link {
-    /// SHA-256 of the file of the commit before it; empty for the first.
+    /// SHA-256 of the file of the previous commit; empty for the first.
     pub(super) previous: String,
-    /// What the table holds after it.
+    /// What the table contains after the commit.
     #[serde(flatten)]
     pub(super) account: Account,
 }
@@ -37,22 +37,22 @@ pub(super) struct Tip {
     pub(super) version: u64,
     /// SHA-256 of its file.
     pub(super) sha256: String,
-    /// What the table holds after it; not known before there was a chain.
+    /// What the table contains after it; not known before the chain existed.
     pub(super) account: Option<Account>,
-    /// The last event that any commit so far speaks of.
+    /// The last sequence number that any commit so far mentions.
     #[serde(skip)]
     last_seq: Option<u64>,
 }
 
-/// What was found out of a log.
+/// What was found out about a log.
 #[derive(Debug)]
 pub(super) struct Proof {
     pub(super) tip: Tip,
-    /// What is odd and does not contradict the log: nothing is removed because of it.
+    /// Oddities that do not contradict the log: while there are any, nothing is removed.
     pub(super) doubts: Vec<String>,
-    /// Whether `head.json` says less than the log, or is not there.
+    /// Whether `head.json` is behind the log, or missing.
     pub(super) head_behind: bool,
-    /// How many commits follow the last checkpoint.
+    /// The number of commits since the last checkpoint.
     pub(super) behind_checkpoint: u64,
 }
 
@@ -74,10 +74,10 @@ impl Tip {
         Self { version, sha256, account, last_seq }
     }
 
-    /// Goes on to the next commit.
+    /// Advances to the next commit.
     ///
     /// # Errors
-    /// A file that is not what the chain says, naming it.
+    /// A file that does not continue the chain, naming it.
     fn follow(
         &mut self,
         store: &Store,
@@ -163,7 +163,7 @@ impl Commit {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
         {
             let action: Json = serde_json::from_slice(line)
-                .map_err(|_| "it is no JSON: it was cut or changed".to_owned())?;
+                .map_err(|_| "it is not JSON: it was cut or changed".to_owned())?;
             actions += 1;
             commit.take(&action);
         }
@@ -215,7 +215,8 @@ fn missing(store: &Store, version: u64) -> Error {
     ))
 }
 
-/// The versions of which the log has a commit file, and those of which it has a checkpoint.
+/// Returns the versions for which the log has a commit file, and those for which it has a
+/// checkpoint.
 pub(super) fn listed(store: &Store) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
     let (mut commits, mut checkpoints) = (BTreeSet::new(), BTreeSet::new());
     for name in store.names(paths::TABLE_LOG)? {
@@ -231,8 +232,8 @@ pub(super) fn listed(store: &Store) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
 /// Follows the log from the last proved checkpoint, or from its first file, to its end.
 ///
 /// # Errors
-/// A file that is missing, empty, cut or changed, naming it; a head or a checkpoint that is not
-/// what it was.
+/// A file that is missing, empty, cut or changed, naming it; a head or a checkpoint that was
+/// changed.
 pub(super) fn prove(store: &Store) -> Result<Proof> {
     let (commits, checkpoints) = listed(store)?;
     let newest = commits.last().copied().max(checkpoints.last().copied()).unwrap_or_default();
@@ -280,7 +281,7 @@ pub(super) fn prove(store: &Store) -> Result<Proof> {
     // A new table has its first commit and no head yet.
     if head.is_none() && tip.account.is_some() && tip.version > 0 {
         tracing::warn!(
-            "{} is missing; it is made anew from the log",
+            "{} is missing; it is rebuilt from the log",
             store.path(paths::TABLE_HEAD).display()
         );
     }
@@ -293,8 +294,8 @@ pub(super) fn prove(store: &Store) -> Result<Proof> {
     })
 }
 
-/// Where a log without a proved checkpoint must begin: at its first commit, or behind the
-/// checkpoint that stands for those before.
+/// Returns where a log without a proved checkpoint must begin: at its first commit, or after the
+/// checkpoint that replaces the earlier ones.
 fn first_needed(
     store: &Store,
     commits: &BTreeSet<u64>,
@@ -309,7 +310,7 @@ fn first_needed(
     if from == 0 || covered { Ok(from) } else { Err(missing(store, from - 1)) }
 }
 
-/// Follows the commits that came after `tip`, up to `newest`.
+/// Follows the commits after `tip`, up to `newest`.
 ///
 /// # Errors
 /// As [`prove`].

@@ -1,10 +1,10 @@
-//! What is wrong with the log of a table, and with its archives.
+//! Problems of the log of a table and of its archives.
 
 use super::{Table, lifecycle};
 use crate::storage::{Store, paths};
 
-/// What is wrong with the log of a store: its commits, its checkpoints and its archives. Nobody may
-/// write to it meanwhile.
+/// Finds the problems of a store's table log: its commits, its checkpoints and its archives. Nobody
+/// may write to it meanwhile.
 pub async fn check_log(store: &Store) -> Vec<String> {
     let mut wrong = Vec::new();
     match Table::open(store, false).await {
@@ -14,7 +14,7 @@ pub async fn check_log(store: &Store) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with the archives of the log, each naming its file.
+/// Finds the problems of the log's archives; each names its file.
 pub fn check_archives(store: &Store) -> Vec<String> {
     let mut wrong = Vec::new();
     let archives = store.names(paths::TABLE_ARCHIVE).unwrap_or_default();

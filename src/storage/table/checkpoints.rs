@@ -1,4 +1,4 @@
-//! Which checkpoints of the Delta log were proved, and what their files must be.
+//! Which checkpoints of the Delta log were proved, and the hashes that their files must have.
 
 use super::super::marked::{put_marked, read_marked};
 use super::super::paths;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
-/// Proved checkpoints that are kept: the newest, and one that stands in for it.
+/// The number of proved checkpoints that are kept: the newest, and one to fall back to.
 const KEPT: usize = 2;
 
 /// A checkpoint that was read back and compared.
@@ -20,9 +20,9 @@ pub(super) struct Checkpoint {
     pub(super) sha256: String,
     /// SHA-256 of the file of the commit of its version.
     pub(super) commit_sha256: String,
-    /// What the table holds at its version.
+    /// What the table contains at its version.
     pub(super) account: Account,
-    /// What `_last_checkpoint` said when it was made.
+    /// The content of `_last_checkpoint` when it was made.
     pub(super) hint: String,
 }
 
@@ -30,12 +30,12 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checkpoints {
     pub(super) checkpoints: Vec<Checkpoint>,
-    /// What was odd in commits before them.
+    /// Oddities in commits before them.
     #[serde(default)]
     pub(super) doubts: Vec<String>,
 }
 
-/// The version of the checkpoint that `_last_checkpoint` sends readers to, if it can be read.
+/// Returns the version of the checkpoint that `_last_checkpoint` points to, if it can be read.
 pub(super) fn named(store: &Store) -> Result<Option<u64>> {
     match store.read(paths::LAST_CHECKPOINT) {
         Ok(bytes) => {
@@ -62,13 +62,14 @@ impl Checkpoints {
         self.checkpoints.last()
     }
 
-    /// The version before which no commit is needed: that of the older of two proved checkpoints.
+    /// Returns the version before which no commit is needed: that of the older of two proved
+    /// checkpoints.
     pub(super) fn boundary(&self) -> Option<u64> {
         (self.checkpoints.len() >= KEPT)
             .then(|| self.checkpoints[self.checkpoints.len() - KEPT].version)
     }
 
-    /// Adds one that was just proved, and forgets those that are no longer needed.
+    /// Adds a checkpoint that was just proved, and drops those that are no longer needed.
     pub(super) fn add(&mut self, checkpoint: Checkpoint) {
         self.checkpoints.retain(|other| other.version < checkpoint.version);
         self.checkpoints.push(checkpoint);
@@ -76,10 +77,10 @@ impl Checkpoints {
         self.checkpoints.drain(..surplus);
     }
 
-    /// The newest of them whose file is there.
+    /// Returns the newest checkpoint whose file exists.
     ///
     /// # Errors
-    /// A file that is not what it was, naming it: a reader would believe it.
+    /// A file that was changed, naming it: a reader would trust it.
     pub(super) fn newest_sound(
         &self,
         store: &Store,
@@ -112,8 +113,8 @@ impl Checkpoints {
         Ok(newest)
     }
 
-    /// Forgets those whose file is gone, and makes `_last_checkpoint` name the newest that is left,
-    /// if it is anything else.
+    /// Drops the checkpoints whose file is gone, and makes `_last_checkpoint` point to the newest
+    /// one that is left, if it points elsewhere.
     pub(super) fn mend(mut self, store: &Store, there: &BTreeSet<u64>) -> Result<()> {
         let known = self.checkpoints.len();
         self.checkpoints.retain(|checkpoint| there.contains(&checkpoint.version));
@@ -129,10 +130,10 @@ impl Checkpoints {
         let shown = store.path(paths::LAST_CHECKPOINT);
         match wanted {
             Some(wanted) if hint.as_deref() != Some(wanted) => {
-                tracing::warn!(file = %shown.display(), "the name of the newest checkpoint was missing or changed; it is written anew");
+                tracing::warn!(file = %shown.display(), "the name of the newest checkpoint was missing or changed; it is rewritten");
                 store.put(paths::LAST_CHECKPOINT, wanted, PutMode::Replace)
             }
-            // All that were proved are gone: what it names is too.
+            // All proved checkpoints are gone, and so is the one that it points to.
             None if known > 0 && hint.is_some() => store.remove(paths::LAST_CHECKPOINT),
             _ => Ok(()),
         }

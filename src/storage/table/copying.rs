@@ -1,5 +1,5 @@
 //! The files of the Delta log that a copy of a store needs: the newest proved checkpoint and what
-//! follows it, and not every version there ever was.
+//! follows it, but not every version there ever was.
 
 use super::super::marked::{marked, read_marked};
 use super::super::paths;
@@ -11,7 +11,7 @@ use super::lifecycle::read_archive;
 use crate::error::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
 
-/// A file of the log that is to be written.
+/// A file of the log to be written.
 #[derive(Debug)]
 pub struct LogFileCopy {
     /// Its path in a data directory.
@@ -20,8 +20,9 @@ pub struct LogFileCopy {
     pub bytes: Vec<u8>,
 }
 
-/// The files of the log that give version `version`, in the order in which they are to be written:
-/// until the last but the checkpoint is there, the copy gives what it gave before.
+/// Returns the files of the log that make up version `version`, in the order in which they must be
+/// written: until the last one but the checkpoint is written, the copy still gives its previous
+/// version.
 ///
 /// # Errors
 /// A log that cannot be read.
@@ -67,7 +68,7 @@ pub fn files_to_copy(store: &Store, version: u64) -> Result<Vec<LogFileCopy>> {
     Ok(files)
 }
 
-/// The link of a commit, if it is one of ours.
+/// Returns the link of a commit, if it is one of ours.
 fn link_of(commit: &[u8]) -> Option<Link> {
     commit.split(|byte| *byte == b'\n').find_map(|line| {
         let action: Json = serde_json::from_slice(line).ok()?;
@@ -75,8 +76,8 @@ fn link_of(commit: &[u8]) -> Option<Link> {
     })
 }
 
-/// Makes sure that what `copy` holds is an earlier version of `store`: its newest commit is one of
-/// the store's.
+/// Checks that the contents of `copy` are an earlier version of `store`: its newest commit is one
+/// of the store's.
 ///
 /// # Errors
 /// Another history, or one that is ahead of the store's.
@@ -93,11 +94,11 @@ pub fn check_same_history(store: &Store, copy: &Store) -> Result<()> {
     if commit(store, version)?.is_some_and(|bytes| sha256(&bytes) == hash) {
         return Ok(());
     }
-    let what = "holds no copy of this store: its history is another one, or is ahead of it";
+    let what = "holds no copy of this store: its history is different, or ahead of it";
     Err(Error::invalid(format!("{} {what}; name another directory", copy.path("").display())))
 }
 
-/// A commit of a store, from its log or from an archive.
+/// Returns a commit of a store, from its log or from an archive.
 fn commit(store: &Store, version: u64) -> Result<Option<Vec<u8>>> {
     match store.read(&paths::table_log(version)) {
         Ok(bytes) => return Ok(Some(bytes)),
@@ -116,7 +117,8 @@ fn commit(store: &Store, version: u64) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// Removes from a copy what lies before its newest proved checkpoint. Returns how many files.
+/// Removes everything before the newest proved checkpoint from a copy. Returns the number of files
+/// removed.
 ///
 /// # Errors
 /// A disk that fails.

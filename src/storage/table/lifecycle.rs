@@ -1,9 +1,9 @@
 //! The life of the Delta log: a checkpoint every hundred commits, proved before anything relies on
-//! it; the commits before the older of two such checkpoints are archived, a thousand to a file, and
-//! leave the log's folder.
+//! it. The commits before the older of two such checkpoints are archived, a thousand to a file, and
+//! removed from the log's folder.
 //!
-//! A commit and a start list that folder and read what follows the last checkpoint, so what they
-//! cost goes with what is in it: without this, with the number of all commits ever made.
+//! A commit and a start list that folder and read what follows the last checkpoint, so their cost
+//! depends on its contents; without this, it would grow with the number of all commits ever made.
 
 use super::super::paths;
 use super::super::store::{PutMode, Store};
@@ -17,20 +17,21 @@ use deltalake::DeltaTable;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 
-/// Commits between two checkpoints.
+/// Number of commits between two checkpoints.
 pub(super) const EVERY: u64 = 100;
-/// Commits before the newest that stay in the log whatever their age: fewer than are kept for their
-/// age at most.
+/// Commits further behind the newest one than this are archived regardless of their age, so at most
+/// about this many are kept because of their age.
 const KEPT_MAX: u64 = 1_000;
-/// Commits of one archive.
+/// Number of commits in one archive.
 const ARCHIVED_TOGETHER: usize = 1_000;
-/// Days that an archive is kept: for so long a backup can be added to, and the log's history be
-/// read.
+/// Number of days that an archive is kept: for that long, a backup can be extended and the history
+/// of the log be read.
 const ARCHIVE_DAYS: i64 = 400;
-/// Commits that are archived in one go: a backup or a check that begins meanwhile waits for it.
+/// Maximum number of commits that are archived in one go: a backup or a check that starts meanwhile
+/// has to wait for it.
 const ARCHIVED_MAX: usize = 20_000;
 
-/// The log of an open table at one version, for who looks after it.
+/// The log of an open table at one version, for maintenance.
 #[derive(Debug)]
 pub struct TableLog {
     store: Store,
@@ -39,7 +40,7 @@ pub struct TableLog {
     doubts: Vec<String>,
 }
 
-/// A file of the log, as an archive has it.
+/// A file of the log, as it is stored in an archive.
 #[derive(Debug, Serialize, Deserialize)]
 struct ArchiveEntry {
     version: u64,
@@ -52,7 +53,7 @@ struct ArchiveEntry {
 pub struct Archived(Vec<u64>);
 
 impl Archived {
-    /// Whether it is as many as are archived in one go: there may be more.
+    /// Returns whether the maximum number was archived in one go: there may be more.
     pub fn is_full(&self) -> bool {
         self.0.len() >= ARCHIVED_MAX
     }
@@ -63,37 +64,37 @@ impl TableLog {
         Self { store, table, tip, doubts }
     }
 
-    /// Whether so many commits follow the last proved checkpoint that there should be another.
+    /// Returns whether enough commits follow the last proved checkpoint that another one is due.
     ///
     /// # Errors
-    /// A record that cannot be read.
+    /// A record of checkpoints that cannot be read.
     pub fn is_due(&self) -> Result<bool> {
         let recorded = Checkpoints::read(&self.store)?;
         let newest = recorded.newest().map_or(0, |checkpoint| checkpoint.version);
-        // Of a log that is far too long the most is archived after a second checkpoint, so that is
-        // made at once.
+        // Most of a log that is far too long can only be archived after a second checkpoint, so
+        // that one is made at once.
         let second = newest > 0
             && recorded.boundary().unwrap_or_default() + EVERY + KEPT_MAX < newest
             && self.tip.version > newest;
         Ok(self.tip.version >= newest + EVERY || second)
     }
 
-    /// Whether there is a proved checkpoint of this very version.
+    /// Returns whether there is a proved checkpoint of this very version.
     ///
     /// # Errors
-    /// A record that cannot be read.
+    /// A record of checkpoints that cannot be read.
     pub fn has_checkpoint(&self) -> Result<bool> {
         let recorded = Checkpoints::read(&self.store)?;
         let there = recorded.newest().is_some_and(|newest| newest.version == self.tip.version);
         Ok(there && self.store.exists(&paths::table_checkpoint(self.tip.version)))
     }
 
-    /// What the table holds at this version.
+    /// Returns what the table contains at this version.
     pub fn account(&self) -> Account {
         self.tip.account.clone().unwrap_or_default()
     }
 
-    /// The version of which this is the log.
+    /// Returns the version of the log.
     pub fn version(&self) -> u64 {
         self.tip.version
     }
@@ -110,12 +111,12 @@ impl TableLog {
             .context(ErrorKind::Unavailable, context)
     }
 
-    /// Reads the checkpoint back from the disk, as a reader that begins with it does, and compares
-    /// what it gives with what the table holds; then records it. One that gives anything else is
-    /// removed.
+    /// Reads the checkpoint back from the disk, as a reader that starts with it does, and compares
+    /// the result with what the table contains; then records it. A checkpoint that gives anything
+    /// else is removed.
     ///
     /// # Errors
-    /// A disk that fails; a checkpoint that gives something else.
+    /// A disk that fails; a checkpoint that gives anything else.
     pub async fn prove_checkpoint(&self) -> Result<()> {
         let path = paths::table_checkpoint(self.tip.version);
         let bytes = self.store.read_back(&path)?;
@@ -154,16 +155,16 @@ impl TableLog {
             || state.protocol() != known.protocol()
         {
             return Err(Error::corrupt(format!(
-                "{}: it gives another table than the log does, and is not used",
+                "{}: it gives a different table than the log, and is not used",
                 context()
             )));
         }
         Ok(())
     }
 
-    /// Archives commits that nobody needs in the log any more: those before the older of two proved
-    /// checkpoints that were made before `before`, or lie so far back that the log would be large.
-    /// They are still there after it.
+    /// Archives commits that are not needed in the log any more: those before the older of two
+    /// proved checkpoints that were made before `before`, or that are so far back that the log
+    /// would become large. They stay in the log until [`TableLog::clean`].
     ///
     /// # Errors
     /// A disk that fails.
@@ -195,7 +196,7 @@ impl TableLog {
         let (known, new): (Vec<u64>, Vec<u64>) = old.into_iter().partition(|version| {
             archives.iter().any(|(first, last)| (*first..=*last).contains(version))
         });
-        // A run that was interrupted archived them and did not remove them.
+        // An interrupted run archived them and did not remove them.
         let mut archived = Vec::new();
         for (first, last) in archives {
             let left: Vec<u64> =
@@ -215,8 +216,8 @@ impl TableLog {
         Ok(Archived(archived))
     }
 
-    /// Removes what was archived from the log, and checkpoints that are older than those that are
-    /// kept. Returns how many files.
+    /// Removes archived commits from the log, and checkpoints that are older than those that are
+    /// kept. Returns the number of files removed.
     ///
     /// # Errors
     /// A disk that fails.
@@ -255,8 +256,7 @@ impl TableLog {
         self.store.put(path, &packed.finish().map_err(failed)?, PutMode::Replace)
     }
 
-    /// Makes sure that an archive, as it comes from the disk, has these commits as the log has
-    /// them.
+    /// Checks that an archive, read back from the disk, contains these commits as the log has them.
     fn compare_archive(&self, path: &str, versions: &[u64]) -> Result<()> {
         let commits = read_archive(&self.store, path)?;
         for version in versions {
@@ -273,7 +273,7 @@ impl TableLog {
     }
 }
 
-/// Removes archives that were written more than [`ARCHIVE_DAYS`] ago. Returns how many.
+/// Removes archives that were written more than `ARCHIVE_DAYS` days ago. Returns the number removed.
 ///
 /// # Errors
 /// A disk that fails.
@@ -292,11 +292,11 @@ pub fn clear_archives(store: &Store, now: Timestamp) -> Result<usize> {
     Ok(removed)
 }
 
-/// The commits of an archive, each compared with its hash.
+/// Returns the commits of an archive, each compared with its hash.
 pub(super) fn read_archive(store: &Store, path: &str) -> Result<Vec<(u64, Vec<u8>)>> {
     let damaged = || {
         Error::corrupt(format!(
-            "{} is damaged; a backup of the time may have these commits",
+            "{} is damaged; a backup from that time may have these commits",
             store.path(path).display()
         ))
     };

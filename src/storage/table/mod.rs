@@ -1,10 +1,11 @@
 //! The Delta Lake table: which segments exist, in one atomic version after another.
 //!
 //! One commit adds all segments of a batch and carries a `txn` action whose version is the batch's
-//! last sequence number: that is where the next batch's numbers start, and how a commit that seemed
-//! to fail is recognised as done. Commits are chained and accounted (`chain`), so that a log that
-//! lost something is not taken for a smaller table. The library's own checkpoints and cleanup are
-//! off: `lifecycle` makes checkpoints, proves them, and archives what comes before them.
+//! last sequence number: that is where the numbers of the next batch start, and how a commit that
+//! seemed to fail is recognized as done. Commits are chained and carry totals (`chain`), so that a
+//! log that lost something is not taken for a smaller table. The library's own checkpoints and
+//! cleanup are off: `lifecycle` makes checkpoints, proves them, and archives what comes before
+//! them.
 
 mod account;
 mod actions;
@@ -40,11 +41,11 @@ use std::collections::{HashMap, HashSet};
 
 /// The application id of the `txn` actions of ingest.
 const INGEST: &str = "annals/ingest";
-/// The application id of the `txn` actions of compaction and retention; their version is the table
-/// version they were made from, so that no two of them can both replace the same files.
+/// The application id of the `txn` actions of compaction and retention. Their version is the table
+/// version they were made from, so that no two of them can replace the same files.
 const MAINTENANCE: &str = "annals/maintenance";
-/// Commits behind the last checkpoint that are many: an earlier version of annals made no
-/// checkpoints.
+/// A log with this many commits after the last checkpoint is long: an earlier version of annals
+/// made no checkpoints.
 const LONG_LOG: u64 = 1_000;
 
 /// The open table.
@@ -57,25 +58,25 @@ pub struct Table {
     doubts: Vec<String>,
 }
 
-/// A segment as the table knows it.
+/// A segment as the table records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableSegment {
     /// The segment's id.
     pub id: String,
-    /// The length of its data file, bytes.
+    /// The length of its data file, in bytes.
     pub bytes: u64,
 }
 
-/// A segment to be added: its files are durable already.
+/// A segment to be added; its files are already durable.
 #[derive(Debug)]
 pub struct NewSegment<'a> {
-    /// What it holds.
+    /// What it contains.
     pub manifest: &'a Manifest,
 }
 
 impl Table {
-    /// Opens the table of a data directory, and creates it if it is not there and `create` allows
-    /// it. Its log is proved first: one that lost a file, or a part of one, is not opened.
+    /// Opens the table of a data directory, and creates it if it does not exist and `create` allows
+    /// it. Its log is proved first: a log that lost a file, or a part of one, is not opened.
     ///
     /// # Errors
     /// A log that is damaged, naming the file; no table where one is needed.
@@ -92,7 +93,7 @@ impl Table {
                 );
                 return Err(Error::new(ErrorKind::NotFound, what));
             }
-            // Delta wants the folder of a table to be there.
+            // Delta expects the folder of a table to exist.
             super::store::create_root(&folder)?;
             Self::create(&delta_table(store)?).await.context(ErrorKind::Unavailable, context)?;
         }
@@ -101,7 +102,8 @@ impl Table {
             let commits = proof.behind_checkpoint;
             tracing::info!(
                 commits,
-                "the table's log has many commits and no checkpoint of late: opening it takes long, this once"
+                "the table's log has many commits since its last checkpoint: opening it takes \
+                 longer this once"
             );
         }
         let there = chain::listed(store)?.1;
@@ -124,7 +126,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Compares what a reader of the log comes to with what its last commit says.
+    /// Compares what a reader of the log computes with what its last commit says.
     async fn proved(store: &Store, table: DeltaTable, proof: Proof) -> Result<Self> {
         let Proof { mut tip, mut doubts, behind_checkpoint, .. } = proof;
         let version = table.version().unwrap_or_default();
@@ -137,7 +139,7 @@ impl Table {
             )));
         }
         let sealed = match tip.account.as_ref().filter(|_| behind_checkpoint > LONG_LOG) {
-            // The library reads every commit for it once more; the chain has told it as well.
+            // The library would read every commit again for this number; the chain has it already.
             Some(account) => account.last_seq,
             None => ingested(&table).await?,
         };
@@ -192,24 +194,24 @@ impl Table {
             .await
     }
 
-    /// What the table holds, as its last commit says.
+    /// Returns what the table contains according to its last commit.
     pub fn account(&self) -> Account {
         self.tip.account.clone().unwrap_or_default()
     }
 
-    /// What does not add up in the log, though no file of it is damaged. While there is anything,
+    /// Returns the inconsistencies in the log that are not damage of a file. While there are any,
     /// nothing may be removed.
     pub fn doubts(&self) -> &[String] {
         &self.doubts
     }
 
-    /// The log at this version, for who looks after it without holding the table.
+    /// Returns the log at this version, for maintenance that does not hold the table.
     pub fn log(&self) -> TableLog {
         TableLog::new(self.store.clone(), self.table.clone(), self.tip.clone(), self.doubts.clone())
     }
 
-    /// The segments that the log says were taken out of the table: their files are known to be
-    /// replaced or deleted.
+    /// Returns the segments that the log says were removed from the table: their files are known to
+    /// be replaced or deleted.
     ///
     /// # Errors
     /// A log that cannot be read.
@@ -228,12 +230,12 @@ impl Table {
             .collect())
     }
 
-    /// The version of the table.
+    /// Returns the version of the table.
     pub fn version(&self) -> u64 {
         self.table.version().unwrap_or_default()
     }
 
-    /// The segments of this version.
+    /// Returns the segments of this version.
     ///
     /// # Errors
     /// A log that cannot be read.
@@ -258,7 +260,7 @@ impl Table {
         Ok(segments)
     }
 
-    /// The last sequence number that is committed; 0 when there is none.
+    /// Returns the last committed sequence number; 0 if there is none.
     pub fn last_seq(&self) -> u64 {
         self.tip.account.as_ref().map_or(0, |account| account.last_seq)
     }
@@ -266,8 +268,8 @@ impl Table {
     /// Adds the segments of a batch in one commit. When this returns, they are durable and visible.
     ///
     /// # Errors
-    /// A disk that fails, or a commit by another process. If the commit had in fact succeeded, this
-    /// finds out and returns success.
+    /// A disk that fails, or a commit by another process. If the commit actually succeeded, this is
+    /// detected and success is returned.
     pub async fn commit(
         &mut self,
         segments: &[NewSegment<'_>],
@@ -287,14 +289,13 @@ impl Table {
             Transaction::new_with_last_update(INGEST, last_seq as i64, Some(now.millis()));
         let properties = self.linked(account).with_application_transaction(transaction);
         match self.write(actions, operation, properties).await? {
-            // An error after the commit file was published is not a failed commit.
+            // An error after the commit file was published does not mean that the commit failed.
             Some(error) if self.last_seq() != last_seq => Err(error),
             _ => Ok(self.version()),
         }
     }
 
-    /// Puts segments in the place of others that hold the same events, in one commit that changes
-    /// no data.
+    /// Replaces segments by others that hold the same events, in one commit that changes no data.
     ///
     /// # Errors
     /// As [`Table::commit`].
@@ -327,7 +328,7 @@ impl Table {
         }
     }
 
-    /// Takes segments out, and puts in those that hold what is left of their events, in one commit.
+    /// Removes segments and adds those that hold what is left of their events, in one commit.
     ///
     /// # Errors
     /// As [`Table::commit`].
@@ -357,7 +358,7 @@ impl Table {
         }
     }
 
-    /// Tables that were made before there was retention say that nothing may be removed from them.
+    /// Allows removals from a table of before there was retention, whose properties forbid them.
     async fn allow_deletion(&mut self) -> Result<()> {
         let context = || "the Delta table".to_owned();
         if !self
@@ -390,8 +391,8 @@ impl Table {
         linked(&Link { previous: self.tip.sha256.clone(), account })
     }
 
-    /// Writes a commit and reads the table anew. Returns the error of the write, if it had one: the
-    /// commit may be there.
+    /// Writes a commit and reads the table again. Returns the error of the write, if there was one:
+    /// the commit may exist nevertheless.
     async fn write(
         &mut self,
         actions: Vec<Action>,
@@ -424,8 +425,8 @@ impl Table {
     }
 }
 
-/// Properties of a commit with its link. It is not tried again behind a commit of somebody else: it
-/// would carry the wrong one.
+/// Returns the properties of a commit with its link. The library must not retry it after a commit
+/// of another process: the link would be wrong.
 fn linked(link: &Link) -> CommitProperties {
     let link: Json = json!(link);
     CommitProperties::default()
@@ -435,7 +436,7 @@ fn linked(link: &Link) -> CommitProperties {
         .with_cleanup_expired_logs(Some(false))
 }
 
-/// The table of a store, not read yet.
+/// Returns the table of a store without reading it.
 fn delta_table(store: &Store) -> Result<DeltaTable> {
     let context = || format!("the Delta table at {}", store.path(paths::TABLE).display());
     let url = store.url(paths::TABLE)?;
@@ -447,7 +448,7 @@ fn delta_table(store: &Store) -> Result<DeltaTable> {
         .context(ErrorKind::Unavailable, context)
 }
 
-/// The last sequence number that the `txn` actions of a log tell.
+/// Returns the last sequence number in the `txn` actions of a log.
 async fn ingested(table: &DeltaTable) -> Result<u64> {
     let context = || "the Delta log".to_owned();
     let state = table.snapshot().context(ErrorKind::Corrupt, context)?;
@@ -458,7 +459,7 @@ async fn ingested(table: &DeltaTable) -> Result<u64> {
     Ok(version.unwrap_or_default().cast_unsigned())
 }
 
-/// What a table holds as its log is read.
+/// Computes what a table contains by reading its log.
 async fn account_of(table: &DeltaTable, last_seq: u64) -> Result<Account> {
     let context = || "the Delta log".to_owned();
     let state = table.snapshot().context(ErrorKind::Corrupt, context)?;
@@ -480,13 +481,14 @@ async fn account_of(table: &DeltaTable, last_seq: u64) -> Result<Account> {
     Ok(account)
 }
 
-/// A table is made only where nothing says that there was one.
+/// Refuses to create a table where there are signs of a lost one.
 fn refuse_lost_table(store: &Store) -> Result<()> {
     let left = |folder: &str| store.names(folder).map(|names| !names.is_empty());
     let parts = store.names(paths::TABLE)?.into_iter().any(|name| name != "_delta_log");
     if parts || left(paths::LOG)? {
         let what = format!(
-            "{} holds events and its Delta log is missing: restore {}/_delta_log from a copy; a new table is not made over it",
+            "{} holds events and its Delta log is missing: restore {}/_delta_log from a copy; \
+                 a new table is not created over them",
             store.path("").display(),
             paths::TABLE
         );

@@ -218,7 +218,7 @@ fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
                 let said = place.refused(&what);
                 assert!(said.contains(name), "{what}: {said}");
             } else {
-                // A reader is sent to the newest checkpoint; who may write does without it.
+                // A reader is sent to the newest checkpoint; a writer does without it.
                 if path == paths::table_checkpoint(10) {
                     let said = place.open(false).expect_err("it is missing").to_string();
                     assert!(said.contains("00010.checkpoint.parquet is missing"), "{said}");

@@ -1,4 +1,4 @@
-//! What the log needs of a disk, so that recovery can be tested on one that loses, tears and
+//! What the log needs from a disk, so that recovery can be tested on one that loses, tears and
 //! reorders writes.
 
 use std::fmt::Debug;
@@ -12,17 +12,17 @@ pub trait LogDisk: Debug + Send {
     /// A file that is open for appending.
     type File: Debug + Send;
 
-    /// The names in the folder, in order.
+    /// Returns the names in the folder, in order.
     ///
     /// # Errors
     /// A folder that cannot be read.
     fn names(&self) -> io::Result<Vec<String>>;
-    /// All bytes of a file.
+    /// Returns all bytes of a file.
     ///
     /// # Errors
     /// A file that cannot be read.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
-    /// Makes a new file.
+    /// Creates a new file.
     ///
     /// # Errors
     /// A name that exists; a disk that fails.
@@ -35,14 +35,14 @@ pub trait LogDisk: Debug + Send {
     /// Makes the bytes and the length of a file durable.
     ///
     /// # Errors
-    /// A failing disk; what was not durable before may be lost, and must not be synced again.
+    /// A failing disk; data that was not durable before may be lost, and must not be synced again.
     fn sync(&self, file: &mut Self::File) -> io::Result<()>;
     /// Makes the names in the folder durable.
     ///
     /// # Errors
     /// A failing disk.
     fn sync_names(&self) -> io::Result<()>;
-    /// Gives a file another name, at once and whole.
+    /// Renames a file atomically.
     ///
     /// # Errors
     /// A disk that fails.
@@ -52,7 +52,7 @@ pub trait LogDisk: Debug + Send {
     /// # Errors
     /// A failing disk.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Overwrites bytes of a file that is there, which may get lost until its next sync, or
+    /// Overwrites bytes of an existing file; until its next sync, the write may get lost or
     /// survive.
     ///
     /// # Errors

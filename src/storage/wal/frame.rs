@@ -1,60 +1,60 @@
-//! Headers and frames as bytes, and what is left of them after a crash.
+//! Encodes headers and frames, and classifies what is left of them after a crash.
 
 use crc32c::{crc32c, crc32c_append};
 
-/// The version of the log's form that this build writes and reads.
+/// The version of the log format that this build writes and reads.
 pub(super) const VERSION: u32 = 1;
-/// Bytes of a file's header.
+/// The length of a file's header, in bytes.
 pub(super) const HEADER_BYTES: usize = 36;
-/// Bytes of a frame before its payload.
+/// The length of a frame before its payload, in bytes.
 pub(super) const FRAME_BYTES: usize = 68;
-/// The unit in which a disk writes or loses.
+/// The unit in which a disk writes or loses data.
 pub(super) const BLOCK_BYTES: usize = 512;
 
 const FILE_MAGIC: &[u8; 8] = b"ANNALWAL";
 const FRAME_MAGIC: &[u8; 4] = b"FRAM";
-/// The last byte of a frame. Where it is zero, it was never written.
+/// The last byte of a frame. If it is zero, it was never written.
 const END: u8 = 0xA5;
-/// The one kind of frame there is.
+/// The only kind of frame there is.
 const KIND_BATCH: u32 = 1;
 
 /// A batch in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// The number of its first event.
+    /// The sequence number of its first event.
     pub first_seq: u64,
-    /// How many events it holds; none is allowed.
+    /// The number of its events; may be zero.
     pub events: u32,
-    /// Names the batch.
+    /// Identifies the batch.
     pub batch: u128,
-    /// The events, in a form that the log does not look into.
+    /// The events, in an encoding that the log does not inspect.
     pub payload: Vec<u8>,
 }
 
-/// What begins a file.
+/// The header of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) epoch: u64,
     pub(super) first_seq: u64,
 }
 
-/// What reading a file's header gave.
+/// The result of reading a file's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HeaderRead {
     Whole(Header),
-    /// The file was being made when the machine stopped; nothing was ever acknowledged in it.
+    /// The file was being created when the machine stopped; nothing in it was ever acknowledged.
     Unborn,
-    /// Another version's.
+    /// The file is of another version.
     Version(u32),
     Damaged,
 }
 
-/// Where a frame was expected and none could be read.
+/// A frame was expected here and could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadFrame {
-    /// Where it begins.
+    /// The offset at which it begins.
     pub(super) at: usize,
-    /// It was being written when the machine stopped.
+    /// Whether it was being written when the machine stopped.
     pub(super) torn: bool,
 }
 
@@ -73,7 +73,8 @@ impl Header {
 
     pub(super) fn decode(bytes: &[u8]) -> HeaderRead {
         let Some(header) = bytes.get(..HEADER_BYTES) else {
-            // Shorter than its header: it never was synced, for that is done before its first use.
+            // Shorter than its header: it was never synced, because that is done before its first
+            // use.
             return HeaderRead::Unborn;
         };
         let (body, crc) = header.split_at(HEADER_BYTES - 4);
@@ -96,12 +97,12 @@ impl Header {
 }
 
 impl Frame {
-    /// The number after that of its last event.
+    /// Returns the sequence number after that of its last event.
     pub fn end_seq(&self) -> u64 {
         self.first_seq + u64::from(self.events)
     }
 
-    /// Appends the frame's bytes. `durable` is up to where its file is synced.
+    /// Appends the frame's bytes. `durable` is the offset up to which its file is synced.
     pub(super) fn encode(&self, epoch: u64, durable: u64, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(FRAME_MAGIC);
@@ -120,7 +121,7 @@ impl Frame {
     }
 }
 
-/// A frame's head, if its checksum is right.
+/// The head of a frame whose checksum is right.
 struct FrameHead {
     durable: usize,
     first_seq: u64,
@@ -136,7 +137,7 @@ fn head(bytes: &[u8], at: usize, epoch: u64) -> Option<FrameHead> {
     let sound = &body[..4] == FRAME_MAGIC
         && crc32c(body).to_le_bytes() == crc
         && number(body, 4) == u64::from(KIND_BATCH);
-    // A frame of another file, in a block that was used before, is no frame of this one.
+    // A frame of another file, in a block that was used before, does not belong to this one.
     let own = sound && number64(body, 8) == epoch;
     own.then(|| FrameHead {
         durable: number64(body, 16) as usize,
@@ -148,7 +149,8 @@ fn head(bytes: &[u8], at: usize, epoch: u64) -> Option<FrameHead> {
     })
 }
 
-/// The frame at a place of a file, and the place after it; `None` at the end of the file.
+/// Returns the frame at an offset of a file, and the offset after it; `None` at the end of the
+/// file.
 pub(super) fn frame_at(
     bytes: &[u8],
     at: usize,
@@ -175,7 +177,7 @@ pub(super) fn frame_at(
     }
 }
 
-/// What is wrong with the frame at `at`, of which `end` is known.
+/// Classifies the bad frame at `at`, whose `end` is known.
 fn bad(bytes: &[u8], at: usize, end: usize, epoch: u64) -> BadFrame {
     let rest = &bytes[at..];
     let synced_later = memchr::memmem::find_iter(rest, FRAME_MAGIC)
@@ -184,7 +186,8 @@ fn bad(bytes: &[u8], at: usize, end: usize, epoch: u64) -> BadFrame {
     BadFrame { at, torn: !synced_later && (end > bytes.len() || has_lost_block(bytes, at)) }
 }
 
-/// Whether a block of the file from `at` on is nothing but zeros: it was never written.
+/// Returns whether a block of the file from `at` on consists of zeros only, which means that it was
+/// never written.
 fn has_lost_block(bytes: &[u8], at: usize) -> bool {
     let mut start = at;
     while start < bytes.len() {

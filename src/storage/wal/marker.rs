@@ -1,19 +1,21 @@
-//! Which file of the log is the newest, and up to where it was acknowledged, in a file beside them.
+//! The marker: a file beside the log that records which log file is the newest, and up to which
+//! offset it was acknowledged.
 //!
-//! The log alone cannot tell that its newest file is gone, or was cut: that looks like a log that
-//! never was longer. So a marker is written durably when a file is begun, and again, without
-//! waiting for the disk, after each sync. It is never ahead of what is durable: after a power cut
-//! it may be behind, and then less is known.
+//! The log alone cannot show that its newest file is gone or was cut: it would look like a log that
+//! was never longer. So a marker is written durably when a file is started, and again after each
+//! sync, without waiting for the disk. It is never ahead of what is durable; after a power cut it
+//! may be behind, and then less is known.
 //!
 //! ```text
-//! marker = slot slot, each in 512 bytes of its own; the one with the higher count is good, the other is the one before
+//! marker = slot slot, each in 512 bytes of its own; the one with the higher count is valid,
+//!          the other is the previous one
 //! slot   = "ANNALMRK" count:u64 epoch:u64 first_seq:u64 durable:u64 crc32c:u32
 //! ```
 
 use super::frame::BLOCK_BYTES;
 use crc32c::crc32c;
 
-/// The marker's file.
+/// The name of the marker's file.
 pub const NAME: &str = "marker";
 
 const MAGIC: &[u8; 8] = b"ANNALMRK";
@@ -22,18 +24,18 @@ const BODY_BYTES: usize = 40;
 /// What is known to be in the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Marker {
-    /// Counts the times it was written.
+    /// How many times it was written.
     pub(super) count: u64,
-    /// The newest file; none yet if 0.
+    /// The epoch of the newest file; 0 if there is none yet.
     pub(super) epoch: u64,
-    /// The number of its first event.
+    /// The sequence number of its first event.
     pub(super) first_seq: u64,
-    /// Up to where it is durable.
+    /// The offset up to which it is durable.
     pub(super) durable: u64,
 }
 
 impl Marker {
-    /// Where its slot is, and the bytes of that.
+    /// Returns the offset and the bytes of its slot.
     pub(super) fn slot(self) -> (u64, Vec<u8>) {
         let mut bytes = MAGIC.to_vec();
         for number in [self.count, self.epoch, self.first_seq, self.durable] {
@@ -44,7 +46,7 @@ impl Marker {
         ((self.count % 2) * BLOCK_BYTES as u64, bytes)
     }
 
-    /// The whole file, with this in both slots.
+    /// Returns the bytes of the whole file, with this marker in both slots.
     pub(super) fn file(self) -> Vec<u8> {
         let mut file = self.slot().1;
         file.resize(BLOCK_BYTES, 0);
@@ -53,7 +55,7 @@ impl Marker {
         file
     }
 
-    /// The newer of the slots of a file; none if neither is whole.
+    /// Decodes the newer slot of a file; `None` if neither is whole.
     pub(super) fn decode(file: &[u8]) -> Option<Self> {
         file.chunks(BLOCK_BYTES).filter_map(Self::decode_slot).max_by_key(|marker| marker.count)
     }

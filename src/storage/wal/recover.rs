@@ -1,5 +1,5 @@
-//! Reads the log after a stop of any kind: what was acknowledged, whole and once, or a clear
-//! refusal.
+//! Reads the log after a stop of any kind: returns what was acknowledged, complete and once, or
+//! refuses clearly.
 
 use super::disk::LogDisk;
 use super::epoch_of;
@@ -8,35 +8,36 @@ use super::marker::{self, Marker};
 use crate::error::{Error, ErrorKind, Result};
 use std::io;
 
-/// What the log held.
+/// The contents of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// The batches whose events are not in the table, in the order of their numbers.
+    /// The batches whose events are not in the table, in the order of their sequence numbers.
     pub frames: Vec<Frame>,
-    /// The number of the last event that is in the table or in `frames`.
+    /// The sequence number of the last event that is in the table or in `frames`.
     pub last_seq: u64,
-    /// The number of the newest file; 0 if there is none.
+    /// The epoch of the newest file; 0 if there is none.
     pub last_epoch: u64,
     /// The end of the last file, if it was cut off.
     pub torn: Option<TornTail>,
 }
 
-/// What was being written when the machine stopped. Nothing of it was acknowledged.
+/// A frame that was being written when the machine stopped. Nothing of it was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
     /// The file.
     pub file: String,
-    /// Where it begins.
+    /// The offset at which it begins.
     pub at: u64,
-    /// Its length, bytes.
+    /// Its length, in bytes.
     pub bytes: u64,
 }
 
-/// Reads the log of a table whose last event has the number `sealed`. Changes nothing on the disk.
+/// Reads the log of a table whose last event has the sequence number `sealed`. Changes nothing on
+/// the disk.
 ///
 /// # Errors
-/// Events that were acknowledged and are missing or damaged; the message says in which file, where,
-/// and what to do.
+/// Acknowledged events that are missing or damaged; the message says in which file, where, and what
+/// to do.
 pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
     let marker = read_marker(disk)?;
     let files = read_files(disk, marker.epoch)?;
@@ -45,7 +46,7 @@ pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
         Recovered { last_seq: sealed, last_epoch: last_epoch(disk)?, ..Recovered::default() };
     let mut next = sealed + 1;
     for (place, file) in files.iter().enumerate() {
-        // A file that was begun after a stop holds again what older files hold.
+        // A file that was started after a stop contains a copy of what older files contain.
         let void_from = files[place + 1..].iter().map(|later| later.header.first_seq).min();
         if void_from.is_some_and(|void_from| void_from <= file.header.first_seq.max(sealed + 1)) {
             // All of it is in a later file or in the table; only its removal was interrupted.
@@ -85,13 +86,14 @@ struct RecoveredFile {
     bytes: Vec<u8>,
 }
 
-/// Epochs are used once: also those of files that were being made.
+/// Returns the highest epoch ever used. Epochs are used once, including those of files that were
+/// being created.
 fn last_epoch(disk: &impl LogDisk) -> Result<u64> {
     let names = disk.names().map_err(|cause| Error::io("the log", cause))?;
     Ok(names.iter().filter_map(|name| epoch_of(name)).max().unwrap_or_default())
 }
 
-/// What is known to be in the log; nothing, if an earlier version wrote it.
+/// Returns what is known to be in the log; nothing, if an earlier version wrote it.
 fn read_marker(disk: &impl LogDisk) -> Result<Marker> {
     let failed = |cause: io::Error| Error::io(marker::NAME, cause);
     if !disk.names().map_err(failed)?.iter().any(|name| name == marker::NAME) {
@@ -106,7 +108,7 @@ fn read_marker(disk: &impl LogDisk) -> Result<Marker> {
     Marker::decode(&disk.read(marker::NAME).map_err(failed)?).ok_or_else(damaged)
 }
 
-/// The newest file must be there, and be as long as it was when the last batch in it was
+/// Checks that the newest file exists and is as long as it was when its last batch was
 /// acknowledged.
 fn check_newest(files: &[RecoveredFile], marker: Marker) -> Result<()> {
     let advice = "nothing was changed; restore the file from a copy";
@@ -128,7 +130,7 @@ fn check_newest(files: &[RecoveredFile], marker: Marker) -> Result<()> {
     }
 }
 
-/// The files that were ever in use, oldest first. One up to `marked` was in use.
+/// Reads the files that were ever in use, oldest first. Files up to the epoch `marked` were in use.
 fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<RecoveredFile>> {
     let failed = |cause: io::Error| Error::io("the log", cause);
     let mut files: Vec<RecoveredFile> = Vec::new();
@@ -160,7 +162,7 @@ fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<RecoveredFile>> {
     Ok(files)
 }
 
-/// Adds a file's frames; returns the number after that of its last event.
+/// Adds the frames of a file; returns the sequence number after that of its last event.
 fn read_frames(
     file: &RecoveredFile,
     void_from: Option<u64>,
@@ -172,7 +174,7 @@ fn read_frames(
     while let Some(read) = frame_at(&file.bytes, at, file.header.epoch) {
         let (frame, end) = match read {
             Ok(read) => read,
-            // Void as well: whatever it was, the next file begins before it.
+            // This is void as well: whatever it was, the next file begins before it.
             Err(_) if void_from == Some(next) => return Ok(next),
             Err(BadFrame { torn: true, .. }) if void_from.is_none() => {
                 recovered.torn = Some(TornTail {

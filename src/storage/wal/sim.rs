@@ -1,5 +1,5 @@
-//! A disk in memory that loses, tears and reorders what was not synced, fails when told to, and can
-//! be copied.
+//! A simulated disk in memory that loses, tears and reorders writes that were not synced, fails on
+//! demand, and can be copied.
 
 use super::disk::LogDisk;
 use super::frame::BLOCK_BYTES;
@@ -17,11 +17,11 @@ pub(super) struct SimFile {
 
 pub(super) type SharedSimFile = Arc<Mutex<SimFile>>;
 
-/// A name of a file.
+/// The name of a file.
 #[derive(Debug, Clone)]
 struct SimName {
     file: SharedSimFile,
-    /// The name survives any stop.
+    /// Whether the name survives any stop.
     durable: bool,
 }
 
@@ -30,20 +30,21 @@ struct Inner {
     files: BTreeMap<String, SimName>,
     /// Names whose removal is not durable.
     removed: Vec<(String, SharedSimFile)>,
-    /// Operations until the disk fails for good; `None` for never.
+    /// The number of operations until the disk fails for good; `None` for never.
     fuse: Option<u64>,
-    /// Operations done.
+    /// The number of operations done.
     done: u64,
-    /// After a failed sync the pages are gone, and the next sync of that file says all is well.
+    /// The number of syncs until one fails: after that the pages are gone, and the next sync of
+    /// that file reports success.
     failing_sync: Option<u64>,
 }
 
-/// Numbers that a seed decides (splitmix64).
+/// Random numbers that are determined by a seed (splitmix64).
 #[derive(Debug, Clone)]
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -53,7 +54,7 @@ impl Chance {
     }
 }
 
-/// The disk; clones are the same disk.
+/// A simulated disk; clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SimDisk(Arc<Mutex<Inner>>);
 
@@ -75,22 +76,23 @@ impl SimDisk {
         }
     }
 
-    /// Operations done so far.
+    /// Returns the number of operations done so far.
     pub(super) fn done(&self) -> u64 {
         self.inner().done
     }
 
-    /// Lets the machine stop after so many more operations.
+    /// Stops the machine after this many more operations.
     pub(super) fn stop_after(&self, operations: u64) {
         self.inner().fuse = Some(operations);
     }
 
-    /// Lets the sync after so many others fail once.
+    /// Makes one sync fail, after this many others.
     pub(super) fn fail_sync_after(&self, syncs: u64) {
         self.inner().failing_sync = Some(syncs);
     }
 
-    /// What a new machine finds: of what was not synced, any blocks in any order, cut anywhere.
+    /// Returns what a new machine finds: of the writes that were not synced, any blocks in any
+    /// order, cut anywhere.
     pub(super) fn after_power_cut(&self, chance: &mut Chance) -> Self {
         let inner = self.inner();
         let mut files = BTreeMap::new();
@@ -108,7 +110,7 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(Inner { files, ..Inner::default() })))
     }
 
-    /// What a new process finds: everything that was written.
+    /// Returns what a new process finds: everything that was written.
     pub(super) fn after_kill(&self) -> Self {
         let copy = |name: &SimName| SimName {
             file: Arc::new(Mutex::new(lock(&name.file).clone())),
@@ -119,7 +121,7 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(Inner { files, ..Inner::default() })))
     }
 
-    /// The bytes of a file, to damage.
+    /// Changes the bytes of a file, to damage it.
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let inner = self.inner();
         let mut file = lock(&inner.files.get(name).expect("the file").file);
@@ -128,10 +130,10 @@ impl SimDisk {
     }
 }
 
-/// A file of which an arbitrary part of what was not synced got to the disk.
+/// Returns a file of which an arbitrary part of the unsynced writes reached the disk.
 fn cut(file: &SimFile, chance: &mut Chance) -> SimName {
     let mut bytes = file.durable.clone();
-    // What was overwritten in place got there, or did not.
+    // Data that was overwritten in place reached the disk, or did not.
     if file.bytes.get(..bytes.len()).is_some_and(|written| written != bytes) && chance.below(2) == 0
     {
         let length = bytes.len();

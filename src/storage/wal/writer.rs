@@ -6,25 +6,25 @@ use super::marker::{self, Marker};
 use super::{epoch_of, file_name};
 use std::io;
 
-/// The newest file of the log, open for appending. After any error it takes nothing more:
-/// [`LogWriter::rotate`] begins a new file at the first number that is not durable.
+/// The newest file of the log, open for appending. After any error it accepts nothing more:
+/// [`LogWriter::rotate`] starts a new file at the first number that is not durable.
 #[derive(Debug)]
 pub struct LogWriter<D: LogDisk> {
     disk: D,
     epoch: u64,
     file: Option<D::File>,
-    /// Frames that were taken and not written yet.
+    /// Frames that were accepted and not written yet.
     waiting: Vec<u8>,
-    /// Up to where the file is written.
+    /// The offset up to which the file is written.
     written: u64,
-    /// Up to where it is durable.
+    /// The offset up to which it is durable.
     durable: u64,
     marker: Marker,
 }
 
 impl<D: LogDisk> LogWriter<D> {
-    /// A writer that has no file yet; the first is made by [`LogWriter::rotate`], and gets an epoch
-    /// above `last_epoch`.
+    /// Creates a writer that has no file yet; the first one is created by [`LogWriter::rotate`],
+    /// with an epoch above `last_epoch`.
     pub fn new(disk: D, last_epoch: u64) -> Self {
         Self {
             disk,
@@ -37,12 +37,12 @@ impl<D: LogDisk> LogWriter<D> {
         }
     }
 
-    /// Begins a new file whose first event has the number `first_seq`, with `frames` in it. What
-    /// was taken and not synced, and whatever older files hold from that number on, is void. The
-    /// file gets its name when all of it is durable.
+    /// Starts a new file whose first event has the number `first_seq`, with `frames` in it.
+    /// Everything that was accepted and not synced, and whatever older files contain from that
+    /// number on, is void. The file gets its name when all of it is durable.
     ///
     /// # Errors
-    /// A disk that fails; there is no file then, and this may be tried again.
+    /// A disk that fails; then there is no file, and this may be tried again.
     pub fn rotate(&mut self, first_seq: u64, frames: &[Frame]) -> io::Result<()> {
         self.file = None;
         self.waiting.clear();
@@ -67,8 +67,8 @@ impl<D: LogDisk> LogWriter<D> {
         Ok(())
     }
 
-    /// Says durably that this is the newest file: before anything in it is acknowledged, and before
-    /// older ones go.
+    /// Records durably that this is the newest file: before anything in it is acknowledged, and
+    /// before older files are removed.
     fn mark_file(&mut self, first_seq: u64) -> io::Result<()> {
         if self.marker.count == 0 && self.disk.names()?.iter().any(|name| name == marker::NAME) {
             self.marker = Marker::decode(&self.disk.read(marker::NAME)?).unwrap_or_default();
@@ -92,16 +92,16 @@ impl<D: LogDisk> LogWriter<D> {
         Ok(())
     }
 
-    /// Takes a frame; it is durable after the next [`LogWriter::sync`].
+    /// Accepts a frame; it is durable after the next [`LogWriter::sync`].
     pub fn append(&mut self, frame: &Frame) {
         frame.encode(self.epoch, self.durable, &mut self.waiting);
     }
 
-    /// Makes all frames taken durable.
+    /// Makes all accepted frames durable.
     ///
     /// # Errors
     /// A disk that fails, or a file that failed before: the frames are not durable, and the file
-    /// takes nothing more.
+    /// accepts nothing more.
     pub fn sync(&mut self) -> io::Result<()> {
         let mut file =
             self.file.take().ok_or_else(|| io::Error::other("the log's file failed before"))?;
@@ -112,7 +112,7 @@ impl<D: LogDisk> LogWriter<D> {
         self.waiting.clear();
         let marker = Marker { count: self.marker.count + 1, durable: self.durable, ..self.marker };
         let (at, slot) = marker.slot();
-        // What it says is true before and after; if it cannot be written, less is known.
+        // The marker is true before and after this write; if it cannot be written, less is known.
         if self.disk.overwrite(marker::NAME, at, &slot).is_ok() {
             self.marker = marker;
         }
@@ -120,17 +120,17 @@ impl<D: LogDisk> LogWriter<D> {
         Ok(())
     }
 
-    /// Bytes taken and not synced.
+    /// Returns the number of bytes accepted and not synced.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Bytes of the newest file.
+    /// Returns the length of the newest file, in bytes.
     pub fn bytes(&self) -> u64 {
         self.written
     }
 
-    /// The number of the newest file.
+    /// Returns the epoch of the newest file.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -138,8 +138,8 @@ impl<D: LogDisk> LogWriter<D> {
     /// Removes the files before `epoch`, oldest first: all their events are in the table.
     ///
     /// # Errors
-    /// A disk that fails; what is left is removed another time, and holds nothing that is not in
-    /// the table.
+    /// A disk that fails; files that are left will be removed another time, and contain nothing
+    /// that is not in the table.
     pub fn trim(&mut self, epoch: u64) -> io::Result<()> {
         let mut removed = false;
         for name in self.disk.names()? {

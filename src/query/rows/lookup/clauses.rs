@@ -1,5 +1,5 @@
-//! What the index knows of a clause: rows that every match is among, and whether those are exactly
-//! the matches.
+//! What the index knows about a clause: a set of rows that contains every match, and whether that
+//! set is exact.
 
 use crate::error::Result;
 use crate::query::dictionary::vocabulary::Vocabulary;
@@ -11,18 +11,18 @@ use crate::storage::segment::{IndexReader, Segment, TextRows};
 use crate::text::{NeedleTerms, decided_by_shape, words_of};
 use std::ops::Range;
 
-/// Rows that every match is among.
+/// A set of rows that contains every match.
 pub(super) struct ServedRows<'a> {
-    /// A match is in all of these; any row is if there are none.
+    /// Every match is in all of these sets; without sets, every row may match.
     pub(super) required: Vec<RowSet<'a>>,
-    /// Every row that is in all of them matches.
+    /// Whether every row that is in all of them matches.
     pub(super) exact: bool,
-    /// Where that is not so: rows that match for certain, if any are known.
+    /// If not exact: rows that match for certain, if any are known.
     pub(super) sure: Option<RowSet<'a>>,
 }
 
 impl<'a> ServedRows<'a> {
-    /// Whether no row matches.
+    /// Returns whether no row matches.
     fn is_empty(&self) -> bool {
         self.required.iter().any(|docs| docs.size() == 0)
     }
@@ -32,7 +32,7 @@ impl<'a> ServedRows<'a> {
     }
 }
 
-/// Serves clauses from one index, for a range of rows.
+/// Answers clauses from one index, for a range of rows.
 pub(super) struct Server<'a, 'q> {
     index: &'a IndexReader,
     rows: &'q Range<u32>,
@@ -49,7 +49,7 @@ impl<'a, 'q> Server<'a, 'q> {
         Self { index, rows, conditions: Conditions { segment, index, rows, vocabulary } }
     }
 
-    /// The rows that a negated clause excludes, if the index knows them for certain.
+    /// Returns the rows that a negated clause excludes, if the index knows them for certain.
     pub(super) fn excluded(&self, clause: &Clause) -> Result<Option<RowSet<'a>>> {
         let found = match clause {
             Clause::Field(condition) if condition.negated => {
@@ -61,7 +61,7 @@ impl<'a, 'q> Server<'a, 'q> {
         found.filter(|found| found.exact).map(|found| self.one(found)).transpose()
     }
 
-    /// What the index knows of a clause; `None` if nothing.
+    /// Returns what the index knows about a clause; `None` if nothing.
     pub(super) fn serve(&self, clause: &Clause) -> Result<Option<ServedRows<'a>>> {
         match clause {
             Clause::Field(condition) if !condition.negated => self.condition(condition),
@@ -104,7 +104,7 @@ impl<'a, 'q> Server<'a, 'q> {
         Ok(known.then_some(all))
     }
 
-    /// The rows of any of these.
+    /// Returns the union of what is known about several clauses.
     fn any(&self, found: Vec<ServedRows<'a>>) -> Result<ServedRows<'a>> {
         let exact = found.iter().all(|found| found.exact);
         let (mut rows, mut sure): (Vec<u32>, Vec<u32>) = Default::default();
@@ -122,7 +122,7 @@ impl<'a, 'q> Server<'a, 'q> {
         Ok(ServedRows { required: vec![list(rows)], exact, sure })
     }
 
-    /// The rows in question that are in all of these.
+    /// Returns the rows of the range that are in all of these sets.
     fn list(&self, required: Vec<RowSet<'a>>) -> Result<Vec<u32>> {
         let served = required.into_iter().map(Served::of).collect();
         Ok(Intersection::new(served, self.rows.clone())?.take(usize::MAX))
@@ -192,7 +192,7 @@ impl<'a, 'q> Server<'a, 'q> {
         Ok(Some(if any.len() == 1 { any.remove(0) } else { self.any(any)? }))
     }
 
-    /// The rows whose records have all these words.
+    /// Returns the rows whose records have all these words.
     fn wanted(&self, wanted: &[NeedleTerms], exact: bool) -> Result<Option<ServedRows<'a>>> {
         let mut required = Vec::new();
         for wanted in wanted {
@@ -216,13 +216,14 @@ impl<'a, 'q> Server<'a, 'q> {
         Ok((!required.is_empty()).then_some(ServedRows { required, exact, sure: None }))
     }
 
-    /// The rows that a condition has, and whether that is certain.
+    /// Returns the rows that satisfy a condition, and whether that is certain.
     fn condition(&self, condition: &FieldCondition) -> Result<Option<ServedRows<'a>>> {
         Ok(self.conditions.serve(condition)?.map(|(docs, exact)| ServedRows::of(docs, exact)))
     }
 }
 
-/// What posting lists of texts say: rows that match, and rows that may, which have the words too.
+/// Combines the posting lists of texts: rows that match for certain, and rows that may match, which
+/// must also have the words.
 fn of_texts<'a>(texts: TextRows, words: Option<ServedRows<'a>>) -> ServedRows<'a> {
     if texts.maybe.is_empty() {
         return ServedRows::of(RowSet::of(texts.sure), true);

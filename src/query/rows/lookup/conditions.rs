@@ -1,5 +1,5 @@
-//! What the index knows of a condition on a field: by the codes of fields of few values, by posting
-//! lists where there are no codes, by hashes of ids, by the list of amounts.
+//! What the index knows about a condition on a field: by codes for fields with few values, by
+//! posting lists where there are no codes, by hashes of ids, and by the list of amounts.
 
 use crate::error::Result;
 use crate::event::{Field, IndexKind, Value};
@@ -11,14 +11,14 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::ops::Range;
 
-/// More terms than this for one condition are not gathered: the columns are read instead.
+/// If a condition has more terms than this, they are not gathered: the columns are read instead.
 pub(super) const TERMS_MAX: usize = 4_096;
-/// Terms of a field that are looked through to find those in a network.
+/// Maximum number of terms of a field that are searched for those in a network.
 const TERMS_SEEN_MAX: usize = 65_536;
-/// Terms of a condition whose posting lists may lead.
+/// Maximum number of terms of a condition whose posting lists may lead.
 const LEADING_TERMS_MAX: usize = 16;
 
-/// Serves conditions from one index, for a range of rows.
+/// Answers conditions from one index, for a range of rows.
 #[derive(Clone, Copy)]
 pub(in crate::query) struct Conditions<'a, 'q> {
     pub(in crate::query) segment: &'a Segment,
@@ -28,8 +28,8 @@ pub(in crate::query) struct Conditions<'a, 'q> {
 }
 
 impl<'a> Conditions<'a, '_> {
-    /// The rows that a condition has according to the index, and whether that is certain. `None`:
-    /// the index cannot tell.
+    /// Returns the rows that satisfy a condition according to the index, and whether that is
+    /// certain; `None` if the index cannot decide.
     pub(super) fn serve(&self, condition: &FieldCondition) -> Result<Option<(RowSet<'a>, bool)>> {
         let field = condition.field;
         match (field.def().index, &condition.test) {
@@ -81,8 +81,8 @@ impl<'a> Conditions<'a, '_> {
         Ok(found.map(|(rows, certain)| (RowSet::List(in_order(rows, self.rows)), certain)))
     }
 
-    /// The codes that a condition (its negation left aside) is about: `Some(None)` if no row of the
-    /// segment has one of them, `None` if codes do not tell.
+    /// Returns the codes that satisfy a condition (ignoring its negation): `Some(None)` if no row
+    /// of the segment has such a code, `None` if codes do not decide it.
     pub(in crate::query) fn wanted(
         &self,
         condition: &FieldCondition,
@@ -178,15 +178,15 @@ impl<'a> Conditions<'a, '_> {
     }
 }
 
-/// The same from posting lists alone.
+/// Answers the same from posting lists alone.
 fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Option<RowSet<'a>>> {
     match test {
         Test::OneOf(values) => Ok(Some(union(index, field, values)?)),
         Test::Prefix(prefixes) => {
             let mut terms = Vec::new();
             for prefix in prefixes {
-                // A long value's term is its beginning and a hash, so a prefix that reaches into
-                // the hash proves nothing.
+                // The term of a long value is its beginning and a hash, so a prefix that reaches
+                // into the hash proves nothing.
                 let found = if prefix.len() < 1_000 {
                     index.values_with_prefix(field, prefix, TERMS_MAX)?
                 } else {
@@ -225,8 +225,8 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
     }
 }
 
-/// How the text of every address in a network begins: the octets that all share. IPv6 has too many
-/// ways to write one.
+/// Returns how the text of every address in a network begins: the octets that all of them share.
+/// IPv6 has too many notations for that.
 fn shared_text(network: &IpNet) -> String {
     match network {
         IpNet::V4(network) => {

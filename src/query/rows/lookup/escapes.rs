@@ -1,21 +1,21 @@
-//! Whether a text that is not in a record's bytes may stand in its texts all the same, written with
-//! escapes: asked of every record that a substring is looked for in, so it must cost less than
-//! reading the record as JSON.
+//! Decides whether a text that is not in the bytes of a record may still occur in its texts,
+//! written with escapes. This is asked of every record that is searched for a substring, so it must
+//! cost less than parsing the record as JSON.
 
 use crate::query::filter::hiding_escape;
 use memchr::memmem::Finder;
 
-/// How deep JSON in strings in JSON is looked for by its bytes; deeper, escapes have so many
-/// backslashes in a row that [`Hiding::is_possible`] sees them.
+/// How many levels of JSON in strings in JSON are searched by their bytes; deeper escapes have so
+/// many consecutive backslashes that [`Hiding::is_possible`] sees them.
 const LEVELS: usize = 3;
-/// A newline four levels deep has so many backslashes, quotes and backslashes have more.
+/// A newline four levels deep has this many backslashes; quotes and backslashes have more.
 const DEEPER: &[u8] = br"\\\\\\\\";
 
-/// What a text may be hidden by.
+/// How a text may be hidden by escapes.
 pub(super) struct Hiding {
-    /// What a record must hold for anything of the text to be hidden.
+    /// What a record must contain for any part of the text to be hidden.
     escape: Finder<'static>,
-    /// How else the text is written at each level; `None` where there is more than one way.
+    /// How else the text is written at each level; `None` if there is more than one way.
     forms: Option<Vec<Finder<'static>>>,
     unicode: Finder<'static>,
     deeper: Finder<'static>,
@@ -29,8 +29,8 @@ impl Hiding {
             written = written.and_then(|text| escaped(&text));
             forms.extend(written.as_ref().map(|text| Finder::new(text.as_bytes()).into_owned()));
         }
-        // Without a character that must be escaped the forms are the text itself, and only `\u` can
-        // hide it.
+        // Without a character that must be escaped, the forms equal the text itself, and only `\u`
+        // can hide it.
         let several = escaped(text).is_some_and(|form| form != text) && forms.len() == LEVELS;
         Self {
             escape: Finder::new(hiding_escape(text)),
@@ -40,8 +40,8 @@ impl Hiding {
         }
     }
 
-    /// Whether the text may stand in the texts of a record whose bytes do not have it. "No" is
-    /// certain.
+    /// Returns whether the text may occur in the texts of a record whose bytes do not contain it.
+    /// `false` is certain.
     pub(super) fn is_possible(&self, record: &[u8]) -> bool {
         if self.escape.find(record).is_none() {
             return false;
@@ -57,7 +57,8 @@ impl Hiding {
     }
 }
 
-/// A text as it is written within a JSON string without `\u`, if there is one way only.
+/// Returns a text as it is written in a JSON string without `\u`, if there is only one way to write
+/// it.
 fn escaped(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 8);
     for letter in text.chars() {
@@ -69,8 +70,8 @@ fn escaped(text: &str) -> Option<String> {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            // A slash is written with a backslash or without; other controls need `\u`, which is
-            // looked for.
+            // A slash is written with or without a backslash; other controls need `\u`, which is
+            // searched for.
             '/' => return None,
             _ => out.push(letter),
         }
@@ -94,7 +95,7 @@ mod tests {
         assert!(possible("a/b", r#"{"k":"\/"}"#) && possible("plain", r#"{"k":"\u0070lain"}"#));
     }
 
-    /// The text, in JSON in strings in JSON.
+    /// Nests the text as JSON in strings in JSON.
     fn nested(text: &str, levels: usize) -> String {
         let mut value = json!({ "k": format!("before {text} after") });
         for _ in 1..levels {
@@ -104,7 +105,8 @@ mod tests {
     }
 
     proptest! {
-        /// A text that stands in a record, however deep, is in its bytes or may be hidden there.
+        /// Checks that a text that occurs in a record, however deep, is in its bytes or may be
+        /// hidden there.
         #[test]
         fn what_stands_in_a_record_is_never_passed_over(text in r#"["\\\n\t/a日\u{1}]{1,6}"#, levels in 1_usize..7) {
             let record = nested(&text, levels);

@@ -1,17 +1,17 @@
-//! Which words a record has, for certain, in whose texts or bytes a literal stands.
+//! Which words a record certainly has if a literal occurs in its texts or bytes.
 //!
-//! An index has the words of texts as they are read: escapes resolved, folded, each text by itself.
-//! A literal may also stand in the bytes of a record, or in a text that is JSON itself, as it is
-//! written there: then `\n` is two letters of the literal and the end of a word, `\u65e5` is six
-//! letters and one of a word, and `null` is no text at all. What may be read in both ways proves
-//! nothing, and only what is left is looked for.
+//! An index has the words of texts as they are read: with escapes resolved, folded, each text by
+//! itself. But a literal may also occur in the bytes of a record, or in a text that is itself JSON,
+//! as written there: then `\n` is two letters of the literal and the end of a word, `\u65e5` is six
+//! letters and one letter of a word, and `null` is not a text at all. What can be read both ways
+//! proves nothing, and only the rest is searched for.
 
 use crate::text::{Glob, NeedleTerms, fold, melts, words_of};
 
-/// The words of a literal that was not folded, in the bytes or the texts of a record. At an open
-/// end more may go on.
+/// Returns the words of a literal that was not folded, in the bytes or the texts of a record. At an
+/// open end, more text may follow.
 pub(super) fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<NeedleTerms> {
-    // A letter that could melt into its neighbour when the record is folded (kana, Hangul, an
+    // A letter that could merge with its neighbour when the record is folded (kana, Hangul, an
     // accent) proves nothing at an open end; ASCII and ideographs never do.
     let firm = |letter: char| {
         letter.is_ascii() || matches!(letter, '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')
@@ -19,7 +19,7 @@ pub(super) fn raw_words(text: &str, open_left: bool, open_right: bool) -> Vec<Ne
     words_as_written(text, open_left, open_right, &|letter| !firm(letter))
 }
 
-/// The words of the literals of a pattern; `cased` if it was not folded.
+/// Returns the words of the literals of a pattern; `cased` if it was not folded.
 pub(super) fn words_of_glob(glob: &Glob, cased: bool) -> Vec<NeedleTerms> {
     let written = may_be_json(glob);
     let words = |(text, begins, ends): (&str, bool, bool)| match (cased, written) {
@@ -30,7 +30,7 @@ pub(super) fn words_of_glob(glob: &Glob, cased: bool) -> Vec<NeedleTerms> {
     glob.literals().flat_map(words).collect()
 }
 
-/// Whether a text that is JSON, an object or an array, could match.
+/// Returns whether a text that is JSON, an object or an array, could match.
 fn may_be_json(glob: &Glob) -> bool {
     let space = [' ', '\t', '\n', '\r'];
     glob.literals().all(|(text, begins, ends)| {
@@ -40,8 +40,8 @@ fn may_be_json(glob: &Glob) -> bool {
     })
 }
 
-/// The words of a literal that may stand where escapes are not resolved; `melts` tells letters that
-/// prove nothing at an open end.
+/// Returns the words of a literal that may occur where escapes are not resolved; `melts` decides
+/// which letters prove nothing at an open end.
 fn words_as_written(
     text: &str,
     open_left: bool,
@@ -65,7 +65,7 @@ fn words_as_written(
         };
         let mut piece = *piece;
         if cut_left {
-            // The rest of an escape, or of a word.
+            // Skips the rest of an escape, or of a word.
             piece = piece
                 .trim_start_matches(|letter: char| letter.is_ascii_alphanumeric())
                 .trim_start_matches(melts);
@@ -77,12 +77,12 @@ fn words_as_written(
     }
     wanted.sort_unstable();
     wanted.dedup();
-    // As it is written, `null` is no text of a record.
+    // Unquoted, `null` is not a text of a record.
     wanted.retain(|wanted| *wanted != NeedleTerms::Term("null".to_owned()));
     wanted
 }
 
-/// Whether a letter after a backslash may be a part of an escape.
+/// Returns whether a letter after a backslash may be part of an escape.
 fn is_escape(letter: char) -> bool {
     matches!(letter.to_ascii_lowercase(), 'b' | 'f' | 'n' | 'r' | 't' | 'u')
 }
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(within(r"\system\drivers old"), ["drivers", "system"]);
     }
 
-    /// A JSON string of a text, with escapes where `choices` says so.
+    /// Writes a text as a JSON string, with escapes where `choices` says so.
     fn written(text: &str, choices: &[u8]) -> String {
         let mut out = String::from("\"");
         let mut units = [0; 2];
@@ -157,8 +157,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is cut out of a record's bytes, or of JSON within it: its words are words of
-        /// the record.
+        /// Checks that whatever is cut out of a record's bytes, or of JSON within it, has only
+        /// words that are words of the record.
         #[test]
         fn words_of_what_is_written_are_words_of_what_is_read(
             text in "([abnu0/\"\\\\\n\t .-]|日|志|か|\u{3099}|e|\u{301}|ﾞ|각|가|\u{11a8}|ＡＢ|null|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,14}",

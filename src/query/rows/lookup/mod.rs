@@ -1,5 +1,5 @@
-//! Lookup: the rows that match, from posting lists and tables of ids, verified against the columns
-//! and the record where the index cannot tell for certain.
+//! Lookup: finds the matching rows with posting lists and tables of ids, and verifies them against
+//! the columns and the record where the index is not certain.
 
 mod clauses;
 mod conditions;
@@ -23,10 +23,10 @@ pub(in crate::query) use conditions::Conditions;
 use std::ops::Range;
 pub(in crate::query) use verify::{ColumnRow, fields_of};
 
-/// Candidates that are verified first while a page fills; twice as many each time, for a page that
-/// does not fill soon.
+/// Number of candidates that are verified first while a page fills; doubled each time, for a page
+/// that does not fill soon.
 const VERIFY_ROWS: usize = 512;
-/// Candidates that are verified at a time at most.
+/// Maximum number of candidates that are verified at a time.
 const VERIFY_ROWS_MAX: usize = 32_768;
 
 /// A filter prepared against the index of one segment.
@@ -34,14 +34,14 @@ pub(in crate::query) struct Lookup<'a> {
     segment: &'a Segment,
     served: Vec<Served<'a>>,
     residual: Vec<&'a Clause>,
-    /// For each of these, if any are known: rows that have it for certain.
+    /// For each residual clause, the rows that satisfy it for certain, if any are known.
     sure: Vec<Option<RowSet<'a>>>,
     facts: Facts,
 }
 
 impl<'a> Lookup<'a> {
-    /// Asks the index what it knows of the filter's clauses, for the rows in question; `thorough`
-    /// even when one has settled it.
+    /// Asks the index what it knows about the filter's clauses, for the rows in question;
+    /// `thorough` asks about all clauses even when one has already settled it.
     pub(in crate::query) fn prepare(
         segment: &'a Segment,
         index: &'a IndexReader,
@@ -58,7 +58,8 @@ impl<'a> Lookup<'a> {
         }
         let server = Server::new(segment, index, rows, vocabulary);
         for clause in &filter.clauses {
-            // What no row has settles it, unless all rows are to be scanned all the same.
+            // A clause that no row satisfies settles it, unless all rows are going to be scanned
+            // anyway.
             if lookup.facts.absent.is_some() && !thorough {
                 break;
             }
@@ -72,8 +73,8 @@ impl<'a> Lookup<'a> {
         Ok(lookup)
     }
 
-    /// Takes from the index what it knows of a clause. Returns, unless that is all there is to
-    /// know, the rows that have it for certain.
+    /// Takes from the index what it knows about a clause. Returns the rows that satisfy it for
+    /// certain, unless the index settles the clause completely.
     fn ask(
         &mut self,
         server: &Server<'a, '_>,
@@ -97,24 +98,25 @@ impl<'a> Lookup<'a> {
         Ok((!found.exact).then_some(found.sure))
     }
 
-    /// The segment.
+    /// Returns the segment.
     pub(in crate::query) fn segment(&self) -> &'a Segment {
         self.segment
     }
 
-    /// What is known before any row is read.
+    /// Returns what is known before any row is read.
     pub(in crate::query) fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// The first `limit` rows of `rows` that match, or all of them. Adds to `work` what was read to
-    /// verify them.
+    /// Finds the first `limit` rows of `rows` that match, or all of them. Adds what was read for
+    /// verification to `work`.
     pub(in crate::query) fn rows(
         self,
         rows: Range<u32>,
         limit: Option<usize>,
         work: &mut VerifyWork<'_>,
     ) -> Result<Rows> {
+        // No clause narrows anything: all rows match.
         if self.served.is_empty() && self.residual.is_empty() {
             let end = limit
                 .map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
@@ -122,17 +124,20 @@ impl<'a> Lookup<'a> {
         }
         let within = rows.clone();
         let mut candidates = Intersection::new(self.served, rows)?;
+        // The index settles every clause: the intersection is the answer.
         if self.residual.is_empty() {
             let found = candidates.take(limit.unwrap_or(usize::MAX));
             work.pace.step(found.len() as u64)?;
             return Ok(Rows::List(found));
         }
-        // What all clauses that are left have for certain needs no reading.
+        // Rows that satisfy all residual clauses for certain need not be read.
         let sure: Option<Vec<RowSet<'a>>> = self.sure.into_iter().collect();
         let mut sure = sure
             .map(|sure| Intersection::new(sure.into_iter().map(Served::of).collect(), within))
             .transpose()?;
         let mut found = Vec::new();
+        // Small batches while a page fills, since it may be full soon; large ones when all rows are
+        // wanted.
         let mut step = if limit.is_some() { VERIFY_ROWS } else { VERIFY_ROWS_MAX };
         loop {
             let batch = candidates.take(step);
@@ -147,6 +152,7 @@ impl<'a> Lookup<'a> {
             let before = found.len();
             verify::verify(self.segment, &self.residual, &doubtful, &mut found, work)?;
             if !settled.is_empty() {
+                // Verified and certain rows are merged back into ascending order.
                 found.extend(settled);
                 found[before..].sort_unstable();
             }

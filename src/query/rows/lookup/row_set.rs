@@ -1,4 +1,4 @@
-//! Sets of rows as the index gives them, and their intersection in ascending order.
+//! Sets of rows as the index provides them, and their intersection in ascending order.
 
 use crate::error::Result;
 use crate::event::Field;
@@ -8,16 +8,16 @@ use std::ops::Range;
 use tantivy::postings::SegmentPostings;
 use tantivy::{DocSet, TERMINATED};
 
-/// Rows that a clause of the filter has.
+/// Rows that satisfy (or, if negated, do not satisfy) one clause of the filter.
 pub(super) struct Served<'a> {
     pub(super) docs: RowSet<'a>,
     pub(super) negated: bool,
-    /// At most this many rows.
+    /// An upper bound on the number of rows.
     pub(super) size: u32,
 }
 
 impl<'a> Served<'a> {
-    /// Rows that a match is among.
+    /// Creates a required set: every match is one of these rows.
     pub(super) fn of(docs: RowSet<'a>) -> Self {
         Self { size: docs.size(), docs, negated: false }
     }
@@ -27,42 +27,42 @@ impl<'a> Served<'a> {
 pub(super) enum RowSet<'a> {
     /// One posting list.
     Postings(Box<SegmentPostings>),
-    /// Those of any of these, and these rows.
+    /// The union of these posting lists and these rows.
     Union(Vec<SegmentPostings>, Vec<u32>),
-    /// These rows, ascending.
+    /// An ascending list of rows.
     List(Vec<u32>),
-    /// Those whose code is one of these.
+    /// The rows whose code is one of the wanted ones.
     Coded(CodedRows<'a>),
 }
 
-/// Rows by their codes in a field of few values. Asking a row for its code is less than looking for
-/// the row in a posting list, so posting lists are only opened to lead.
+/// Rows by their codes in a field with few values. Reading a row's code is cheaper than looking the
+/// row up in a posting list, so posting lists are opened only when they lead the intersection.
 pub(super) struct CodedRows<'a> {
     pub(super) codes: &'a Codes,
     pub(super) wanted: WantedCodes,
-    /// How many rows of the segment have one of them at most.
+    /// An upper bound on the number of rows of the segment that have one of the codes.
     pub(super) size: u32,
     pub(super) index: &'a IndexReader,
     pub(super) field: Field,
-    /// The terms of the codes, if they are few.
+    /// The terms of the codes, if there are only a few; empty otherwise.
     pub(super) terms: Vec<String>,
 }
 
-/// Which codes count.
+/// Which codes satisfy a condition.
 #[derive(Debug, Clone)]
 pub(in crate::query) enum WantedCodes {
-    /// This one.
+    /// Exactly this one.
     One(u32),
-    /// All from one up to another.
+    /// A contiguous range of codes.
     Range(Range<u32>),
-    /// Those for which there is `true`.
+    /// The codes whose entry is `true`.
     Set(Vec<bool>),
-    /// Those of addresses that were asked for.
+    /// The codes of the requested addresses.
     Addressed(Addressed),
 }
 
 impl WantedCodes {
-    /// Whether a code is one of these.
+    /// Returns whether a code is one of the wanted ones.
     #[inline]
     pub(in crate::query) fn has(&self, code: u32) -> bool {
         match self {
@@ -73,8 +73,9 @@ impl WantedCodes {
         }
     }
 
-    /// Appends the rows of a range that have a code that counts.
+    /// Appends the rows of a range whose code is wanted.
     fn gather(&self, codes: &Codes, rows: Range<u32>, found: &mut Vec<u32>) {
+        // The match is outside the loops, so each loop tests one kind of set.
         let mut row = rows.start;
         match self {
             Self::One(wanted) => codes.each(rows, |code| {
@@ -106,7 +107,7 @@ impl WantedCodes {
 }
 
 impl<'a> RowSet<'a> {
-    /// The rows of any of these posting lists.
+    /// Creates the union of these posting lists.
     pub(super) fn of(mut postings: Vec<SegmentPostings>) -> Self {
         match postings.len() {
             1 => Self::Postings(Box::new(postings.remove(0))),
@@ -114,7 +115,7 @@ impl<'a> RowSet<'a> {
         }
     }
 
-    /// At most how many rows.
+    /// Returns an upper bound on the number of rows.
     pub(super) fn size(&self) -> u32 {
         match self {
             Self::Postings(postings) => postings.size_hint(),
@@ -126,15 +127,18 @@ impl<'a> RowSet<'a> {
         }
     }
 
-    /// The same rows as one ascending walk within `rows`; `leads` if it is the one that proposes
-    /// rows.
+    /// Turns the set into an iterator over its rows within `rows`, in ascending order. `leads` is
+    /// set for the one iterator that proposes rows; the others only confirm them.
     fn walk(self, rows: &Range<u32>, leads: bool) -> Result<RowIterator<'a>> {
         Ok(match self {
             Self::Postings(postings) => RowIterator::Postings(postings),
             Self::List(list) => RowIterator::List { list, at: 0 },
             Self::Union(union, mut list) => {
+                // Several lists are merged into one now, so that the intersection seeks in a single
+                // list.
                 let several = union.len() + usize::from(!list.is_empty()) > 1;
                 for mut postings in union {
+                    // Only the part within the range is read.
                     let mut doc = seek(&mut postings, rows.start);
                     while doc < rows.end {
                         list.push(doc);
@@ -145,6 +149,8 @@ impl<'a> RowSet<'a> {
                 RowIterator::List { list, at: 0 }
             }
             Self::Coded(coded) if leads => {
+                // A rare value has a short posting list, which finds its rows without reading any
+                // codes.
                 let sparse = coded.size <= coded.index.rows() / SPARSE_SHARE;
                 if sparse && !coded.terms.is_empty() {
                     let postings =
@@ -153,6 +159,8 @@ impl<'a> RowSet<'a> {
                         postings.filter_map(Result::transpose).collect::<Result<_>>()?;
                     return RowSet::of(postings).walk(rows, true);
                 }
+                // A frequent value leads by its codes: they are scanned in growing steps, as far as
+                // needed.
                 RowIterator::Gathered {
                     coded,
                     found: Vec::new(),
@@ -162,15 +170,18 @@ impl<'a> RowSet<'a> {
                     step: GATHER_ROWS,
                 }
             }
+            // A set that does not lead only answers whether it has a row, which takes one code.
             Self::Coded(coded) => RowIterator::Coded(coded),
         })
     }
 }
 
-/// Rows of a range in order and once each. Many are marked in a map of the range, which costs less
-/// than sorting them.
+/// Sorts the rows of a range and removes duplicates. When there are many, they are marked in a
+/// bitmap of the range, which is cheaper than sorting.
 pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
     let inside = list.iter().all(|row| rows.contains(row));
+    // A sparse list would leave most of the bitmap empty, and rows outside the range do not fit in
+    // it.
     if list.len() < rows.len() / MAPPED_SHARE || !inside {
         list.sort_unstable();
         list.dedup();
@@ -181,6 +192,7 @@ pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
         let place = row - rows.start;
         map[place as usize / 64] |= 1 << (place % 64);
     }
+    // The set bits are read back from the lowest up, which gives each row once and in order.
     list.clear();
     for (word, first) in map.into_iter().zip((rows.start..).step_by(64)) {
         let mut left = word;
@@ -192,32 +204,32 @@ pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
     list
 }
 
-/// Rows are put in order by a map where they are at least one in so many.
+/// Rows are sorted with a bitmap if there is at least one row in this many.
 const MAPPED_SHARE: usize = 64;
-/// A value that fewer rows than one in so many have leads by its posting list, others by their
+/// A value leads by its posting list if at most one row in this many has it, otherwise by its
 /// codes.
 const SPARSE_SHARE: u32 = 8;
-/// Rows whose codes are looked at first when codes lead; twice as many each time.
+/// Number of rows whose codes are scanned first when codes lead; doubled each time.
 const GATHER_ROWS: u32 = 1_024;
-/// Rows whose codes are looked at in one go at most.
+/// Maximum number of rows whose codes are scanned in one step.
 const GATHER_ROWS_MAX: u32 = 65_536;
 
 fn seek(postings: &mut SegmentPostings, target: u32) -> u32 {
     let here = postings.doc();
-    // A posting list must not be asked to go back.
+    // A posting list must not be asked to move backwards.
     if here >= target { here } else { postings.seek(target) }
 }
 
-/// An ascending walk over rows that can skip ahead.
+/// An ascending iterator over rows that can skip ahead.
 enum RowIterator<'a> {
     Postings(Box<SegmentPostings>),
     List {
         list: Vec<u32>,
         at: usize,
     },
-    /// Asked only whether it has a row.
+    /// Codes that are only asked whether a row is in the set.
     Coded(CodedRows<'a>),
-    /// Rows from codes, some at a time.
+    /// Rows found by scanning codes, one step at a time.
     Gathered {
         coded: CodedRows<'a>,
         found: Vec<u32>,
@@ -229,19 +241,23 @@ enum RowIterator<'a> {
 }
 
 impl RowIterator<'_> {
-    /// The first row at or after `target`; [`TERMINATED`] when there is none. Targets must not
-    /// descend. Of codes that do not lead: `target` or some row after it.
+    /// Returns the first row at or after `target`, or [`TERMINATED`] if there is none. Targets must
+    /// not descend. For codes that do not lead, returns `target` if it is in the set and the row
+    /// after it otherwise.
     #[inline]
     fn seek(&mut self, target: u32) -> u32 {
         match self {
             Self::Postings(postings) => seek(postings, target),
             Self::List { list, at } => skip(list, at, target),
+            // The next row that may be in the set is not searched for: the leader proposes it
+            // anyway.
             Self::Coded(coded) => target + u32::from(!coded.wanted.has(coded.codes.get(target))),
             Self::Gathered { coded, found, at, next, end, step } => loop {
                 let row = skip(found, at, target);
                 if row != TERMINATED {
                     return row;
                 }
+                // Everything found so far lies before the target, so the scan goes on from there.
                 *next = target.max(*next);
                 if *next >= *end {
                     return TERMINATED;
@@ -257,7 +273,8 @@ impl RowIterator<'_> {
     }
 }
 
-/// The first item of an ascending list at or after `target`, from a place on.
+/// Advances `at` to the first item of an ascending list that is at or after `target`, and returns
+/// it.
 #[inline]
 fn skip(list: &[u32], at: &mut usize, target: u32) -> u32 {
     match list.get(*at) {
@@ -265,18 +282,19 @@ fn skip(list: &[u32], at: &mut usize, target: u32) -> u32 {
         Some(_) => {}
         None => return TERMINATED,
     }
-    // Near first: most targets are the next item or one of the next few.
+    // Gallop first: most targets are the next item or one of the next few.
     let mut stride = 1;
     while list.get(*at + stride).is_some_and(|row| *row < target) {
         *at += stride;
         stride *= 2;
     }
+    // The item lies within the last stride, which is searched by bisection.
     let end = list.len().min(*at + stride + 1);
     *at += list[*at..end].partition_point(|row| *row < target);
     list.get(*at).copied().unwrap_or(TERMINATED)
 }
 
-/// The intersection of all served conditions, in ascending order.
+/// The intersection of all sets that the index provides, in ascending order of rows.
 pub(super) struct Intersection<'a> {
     required: Vec<RowIterator<'a>>,
     excluded: Vec<RowIterator<'a>>,
@@ -286,19 +304,20 @@ pub(super) struct Intersection<'a> {
 
 impl<'a> Intersection<'a> {
     pub(super) fn new(mut served: Vec<Served<'a>>, rows: Range<u32>) -> Result<Self> {
-        // The shortest list leads, the others are asked only at its rows.
+        // The smallest set leads; the others are asked only about its rows.
         served.sort_by_key(|served| served.size);
         let (mut required, mut excluded) = (Vec::new(), Vec::new());
         for served in served {
+            // A negated set cannot lead: it says which rows are out, not which are in.
             let walk = served.docs.walk(&rows, !served.negated && required.is_empty())?;
             if served.negated { excluded.push(walk) } else { required.push(walk) }
         }
         Ok(Self { required, excluded, next: rows.start, end: rows.end })
     }
 
-    /// The next rows, at most `limit`.
+    /// Returns the next rows, at most `limit`.
     pub(super) fn take(&mut self, limit: usize) -> Vec<u32> {
-        // One list is all there is to it.
+        // If a single list is all there is and no limit applies, it is the answer.
         if let ([RowIterator::List { list, .. }], [], usize::MAX) =
             (self.required.as_mut_slice(), self.excluded.as_slice(), limit)
         {
@@ -317,6 +336,7 @@ impl<'a> Intersection<'a> {
                 self.next = self.end;
                 break;
             }
+            // Excluded sets are asked last, and only about rows that all required sets have.
             if !self.excluded.iter_mut().any(|walk| walk.seek(row) == row) {
                 rows.push(row);
             }
@@ -325,13 +345,13 @@ impl<'a> Intersection<'a> {
         rows
     }
 
-    /// Whether a row is one of these. Rows must be asked for in ascending order.
+    /// Returns whether a row is in the intersection. Rows must be asked for in ascending order.
     pub(super) fn has(&mut self, row: u32) -> bool {
         self.next = row;
         self.agree() == row
     }
 
-    /// The first row from `next` on that every required walk has.
+    /// Returns the first row from `next` on that every required set has.
     fn agree(&mut self) -> u32 {
         let mut row = self.next;
         'again: loop {
@@ -340,6 +360,8 @@ impl<'a> Intersection<'a> {
                 if found >= self.end {
                     return TERMINATED;
                 }
+                // This set has skipped ahead, so the others must catch up, beginning with the
+                // leader.
                 if found > row {
                     row = found;
                     continue 'again;

@@ -1,5 +1,5 @@
-//! Verification of candidates: the clauses that the index cannot answer, put to the columns and the
-//! record of each row.
+//! Verification of candidates: tests the clauses that the index cannot settle on the columns and
+//! the record of each row.
 
 use crate::decode;
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::query::rows::lookup::escapes::Hiding;
 use crate::storage::segment::Segment;
 use memchr::memmem::Finder;
 
-/// A row of columns that clauses are put to.
+/// A row of columns to be tested.
 #[derive(Debug)]
 pub(in crate::query) struct ColumnRow<'a> {
     pub(in crate::query) columns: &'a Columns,
@@ -29,7 +29,7 @@ impl FilterSubject for ColumnRow<'_> {
     }
 }
 
-/// The columns that clauses look at, each once, in the order of the table of fields.
+/// Returns the columns that clauses need, each once, in the order of the table of fields.
 pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> Vec<Field> {
     fn gather(clause: &Clause, fields: &mut Vec<Field>) {
         match clause {
@@ -48,11 +48,11 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
     fields
 }
 
-/// Candidates up to this many are verified by decoding their records: a page of records for each,
-/// instead of a page of every column and what it takes to set up their readers.
+/// Up to this many candidates are verified by decoding their records: that reads one page of
+/// records for each, instead of one page of every column and the setup of their readers.
 const DECODED_ROWS: usize = 64;
 
-/// Appends to `found` those of `rows` that hold the clauses.
+/// Appends those of `rows` that satisfy the clauses to `found`.
 pub(super) fn verify(
     segment: &Segment,
     clauses: &[&Clause],
@@ -93,12 +93,12 @@ pub(super) fn verify(
     })
 }
 
-/// A record that clauses are put to which ask nothing else.
+/// A record that is tested by clauses that need nothing else.
 struct RawRecord<'a>(&'a str);
 
 impl FilterSubject for RawRecord<'_> {
     fn holds(&self, _: &FieldCondition) -> bool {
-        // Who asks for a field does not come here.
+        // Clauses on fields do not come here.
         false
     }
 
@@ -107,11 +107,11 @@ impl FilterSubject for RawRecord<'_> {
     }
 }
 
-/// So many tests are put to a record one by one; for more its texts are gathered first, once for
-/// all.
+/// Up to this many tests are applied to a record one by one; for more, its texts are extracted
+/// first, once for all of them.
 const TESTS_ALONE: usize = 3;
 
-/// How many tests of the record a clause is made of.
+/// Returns the number of record tests in a clause.
 fn tests_of(clause: &Clause) -> usize {
     match clause {
         Clause::Field(_) | Clause::Record(_) => 1,
@@ -120,10 +120,10 @@ fn tests_of(clause: &Clause) -> usize {
     }
 }
 
-/// Whether a clause that asks for nothing but the record holds.
+/// Returns whether a clause that needs nothing but the record holds.
 fn holds_alone(clause: &Clause, record: &str) -> bool {
     match clause {
-        // Who asks for a field does not come here.
+        // Clauses on fields do not come here.
         Clause::Field(_) => false,
         Clause::Record(test) => test.holds_alone(record),
         Clause::Any(clauses) => clauses.iter().any(|clause| holds_alone(clause, record)),
@@ -132,8 +132,8 @@ fn holds_alone(clause: &Clause, record: &str) -> bool {
     }
 }
 
-/// The same for clauses that ask for nothing but the record, page by page; `false` if the file is
-/// not read so.
+/// Verifies clauses that need nothing but the record, page by page; returns `false` if the file
+/// cannot be read this way.
 fn by_record(
     segment: &Segment,
     clauses: &[&Clause],
@@ -143,7 +143,7 @@ fn by_record(
 ) -> Result<bool> {
     let data = segment.data()?;
     let Some(mut records) = data.records(rows.len())? else { return Ok(false) };
-    // A text that is searched for needs its searcher made once, not once a record.
+    // The searcher of a substring is built once, not once per record.
     let substring = match clauses {
         [Clause::Record(RecordTest::Substring(text))] => {
             Some((Finder::new(text.as_bytes()), Hiding::of(text)))
@@ -160,7 +160,7 @@ fn by_record(
             if there {
                 found.push(*row);
             }
-            // What is not in the bytes may be in the texts, where those were written with escapes.
+            // A text that is not in the bytes may be in the texts, if it was written with escapes.
             if there || !hiding.is_possible(record) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What stays open or unpacked of all segments, within one bound.
+//! What stays open or unpacked of all segments, within one budget.
 
 pub(super) mod open_parts;
 pub(super) mod pages;

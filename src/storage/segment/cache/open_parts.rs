@@ -1,7 +1,7 @@
-//! The parts of segments that are open: footers of Parquet files with their page indexes, indexes
-//! with their dictionaries. They stay open for the next question until together they are larger
-//! than a budget; then those that were not asked for lately are closed, and open again when they
-//! are needed. Who is using one keeps it until done. A small part of the budget is for pages of
+//! The open parts of segments: footers of Parquet files with their page indexes, and indexes with
+//! their dictionaries. They stay open for the next question until together they exceed a budget;
+//! then those that were not used recently are closed, and opened again when they are needed. A part
+//! that is in use is kept until its user is done. A small share of the budget is for pages of
 //! records.
 
 use crate::error::Result;
@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
-/// The budget where nobody sets another, in bytes.
+/// The default budget, in bytes.
 pub const OPEN_BYTES: u64 = 512 << 20;
 
-/// What is open, over all segments of a store.
+/// The open parts of all segments of a store.
 #[derive(Debug)]
 pub struct Opened {
     budget: AtomicU64,
@@ -23,7 +23,7 @@ pub struct Opened {
     pages: Pages,
 }
 
-/// One byte of the budget in so many is for unpacked pages of records.
+/// One byte of the budget in this many is for unpacked pages of records.
 const PAGES_SHARE: u64 = 16;
 
 impl Default for Opened {
@@ -40,22 +40,22 @@ impl Default for Opened {
 /// How much is open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OpenParts {
-    /// Parts: a segment has two, its data file and its index.
+    /// The number of open parts: a segment has two, its data file and its index.
     pub parts: usize,
-    /// Bytes of memory that they take, unpacked pages of records with them. Mapped index files are
-    /// the system's to keep or give up, and not counted.
+    /// The memory that they take, in bytes, including unpacked pages of records. Mapped index files
+    /// can be reclaimed by the system at any time and are not counted.
     pub bytes: u64,
-    /// Bytes that they may take.
+    /// The memory that they may take, in bytes.
     pub budget: u64,
 }
 
 impl Opened {
-    /// Sets how many bytes open parts may take.
+    /// Sets how much memory open parts may take.
     pub fn set_budget(&self, bytes: u64) {
         self.budget.store(bytes, Ordering::Relaxed);
     }
 
-    /// How much is open.
+    /// Returns how much is open.
     pub fn now(&self) -> OpenParts {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         OpenParts {
@@ -65,12 +65,12 @@ impl Opened {
         }
     }
 
-    /// An unpacked page of records, if it is kept.
+    /// Returns an unpacked page of records, if it is cached.
     pub(in crate::storage::segment) fn page(&self, key: PageKey) -> Option<Arc<RecordPage>> {
         self.pages.get(key)
     }
 
-    /// Keeps an unpacked page of records for a while.
+    /// Caches an unpacked page of records.
     pub(in crate::storage::segment) fn keep_page(&self, key: PageKey, page: &Arc<RecordPage>) {
         let budget = self.budget.load(Ordering::Relaxed);
         self.pages.keep(key, page, (budget / PAGES_SHARE) as usize);
@@ -91,7 +91,7 @@ impl Opened {
     }
 
     fn close_some(&self, parts: &mut VecDeque<Weak<dyn Closing>>) {
-        // Each part is spared once if it was asked for since it was last looked at.
+        // Each part is spared once if it was used since it was last examined.
         for _ in 0..2 * parts.len() {
             if self.bytes() <= self.budget.load(Ordering::Relaxed) {
                 break;
@@ -108,16 +108,16 @@ impl Opened {
 }
 
 trait Closing: std::fmt::Debug + Send + Sync {
-    /// Whether it was asked for since this was last called.
+    /// Returns whether the part was used since this was last called.
     fn spared(&self) -> bool;
     fn close(&self);
 }
 
-/// A part that is opened when it is first asked for, and may be closed again.
+/// A part that is opened on first use and may be closed again.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct LazyPart<T> {
     open: RwLock<Option<Arc<T>>>,
-    /// Its size, when it is open.
+    /// Its size while it is open.
     bytes: AtomicU64,
     asked: AtomicBool,
     all: Arc<Opened>,
@@ -138,12 +138,12 @@ impl<T: std::fmt::Debug + Send + Sync + 'static> LazyPart<T> {
         part
     }
 
-    /// Closes the part, so that who asks next opens the file anew.
+    /// Closes the part, so that the next caller opens the file again.
     pub(in crate::storage::segment) fn shut(&self) {
         self.close();
     }
 
-    /// The part; `open` gives it and its size in memory if it is not open.
+    /// Returns the part; if it is not open, `open` provides it with its size in memory.
     pub(in crate::storage::segment) fn get(
         &self,
         open: impl FnOnce() -> Result<(T, u64)>,
@@ -156,7 +156,7 @@ impl<T: std::fmt::Debug + Send + Sync + 'static> LazyPart<T> {
         }
         let (part, bytes) = open()?;
         let mut slot = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have been sooner.
+        // Another thread may have opened it in the meantime.
         if let Some(part) = &*slot {
             return Ok(Arc::clone(part));
         }
@@ -210,8 +210,8 @@ mod tests {
         (0..3).for_each(get);
         (0..3).for_each(get);
         assert_eq!((opens.get(), all.now()), (3, OpenParts { parts: 3, bytes: 300, budget: 300 }));
-        // All were asked for, so the oldest goes; the next one was spared once, and is not again
-        // unless it is asked for.
+        // All were used, so the oldest is closed; the next one was spared once, and is not spared
+        // again unless it is used.
         get(3);
         assert_eq!(all.now().bytes, 300);
         get(1);

@@ -1,6 +1,6 @@
-//! Unpacked pages of records that were read last, over all segments: what a question has verified
-//! it shows next, and a page of a list begins where the one before ended. Bounded in bytes; the
-//! oldest go first.
+//! Recently read, unpacked pages of records of all segments: a question shows what it has just
+//! verified, and a list page begins where the previous one ended. Bounded in bytes; the oldest
+//! pages are dropped first.
 
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(in crate::storage::segment) struct RecordPage {
     pub(in crate::storage::segment) bytes: Vec<u8>,
-    /// Where each record lies in it.
+    /// The range of bytes of each record in the page.
     pub(in crate::storage::segment) places: Vec<Range<u32>>,
 }
 
 impl RecordPage {
-    /// The record at a place.
+    /// Returns the record at an index within the page.
     #[inline]
     pub(in crate::storage::segment) fn record(&self, place: u32) -> &[u8] {
         let place = &self.places[place as usize];
@@ -28,28 +28,28 @@ impl RecordPage {
     }
 }
 
-/// A page's segment, by its serial number, and its first row there.
+/// The serial number of a page's segment, and the page's first row there.
 pub(in crate::storage::segment) type PageKey = (u32, u32);
 
-/// The pages that are kept.
+/// The cached pages.
 #[derive(Debug, Default)]
 pub(in crate::storage::segment) struct Pages(Mutex<CachedPage>);
 
 #[derive(Debug, Default)]
 struct CachedPage {
     pages: HashMap<PageKey, Arc<RecordPage>>,
-    /// In the order in which they came.
+    /// In the order in which they were added.
     order: VecDeque<PageKey>,
     bytes: usize,
 }
 
 impl Pages {
-    /// A page, if it is kept.
+    /// Returns a page, if it is cached.
     pub(in crate::storage::segment) fn get(&self, key: PageKey) -> Option<Arc<RecordPage>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pages.get(&key).cloned()
     }
 
-    /// Keeps a page as long as younger ones leave room for it in `budget` bytes.
+    /// Caches a page for as long as newer ones leave room for it in `budget` bytes.
     pub(in crate::storage::segment) fn keep(
         &self,
         key: PageKey,
@@ -57,7 +57,7 @@ impl Pages {
         budget: usize,
     ) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have been sooner.
+        // Another thread may have added it in the meantime.
         if kept.pages.insert(key, Arc::clone(page)).is_none() {
             kept.order.push_back(key);
             kept.bytes += page.size();
@@ -70,7 +70,7 @@ impl Pages {
         }
     }
 
-    /// Bytes that they take.
+    /// Returns the memory that the pages take, in bytes.
     pub(in crate::storage::segment) fn bytes(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes
     }

@@ -1,11 +1,11 @@
-//! Reads records out of the data file by row, one data page at a time: what a list page needs of a
-//! segment is some records and little else, and setting up a reader of columns costs more than
-//! unpacking the page that holds them.
+//! Reads records out of the data file by row, one data page at a time: a list page needs only a few
+//! records of a segment, and setting up a reader of columns costs more than unpacking the page that
+//! holds them.
 //!
-//! The record column is written in one way only: data pages of version 1, packed by zstd, values as
-//! length and bytes, none absent. Parquet's page index says where each page lies; the head of a
-//! page is a Thrift structure in its compact form (parquet-format, `PageHeader`), of which the
-//! type, the two sizes and the encoding are read.
+//! The record column is always written the same way: data pages of version 1, compressed with zstd,
+//! values as length and bytes, none absent. Parquet's page index gives the offset of each page; the
+//! header of a page is a Thrift structure in the compact protocol (parquet-format, `PageHeader`),
+//! of which the type, the two sizes and the encoding are read.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
@@ -20,8 +20,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Pages above this size, unpacked, are not believed: a page holds about 48 KiB, or one record of
-/// at most a MiB.
+/// Pages above this unpacked size are treated as damaged: a page holds about 48 KiB, or one record
+/// of at most a MiB.
 const PAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Reads the records of one segment.
@@ -33,13 +33,13 @@ pub struct RecordReader<'a> {
     scratch: Scratch,
     /// That page, if it is shared.
     shared: Option<Arc<RecordPage>>,
-    /// Where pages are kept, if they are, and the number of the segment.
+    /// The cache of pages, if there is one, and the serial number of the segment.
     keep: Option<(&'a Opened, u32)>,
     bytes_read: u64,
 }
 
-/// What reading pages needs: a question reads a few of each of many segments, so a thread keeps it
-/// from one to the next.
+/// Buffers for reading pages. A question reads a few pages of each of many segments, so a thread
+/// keeps them from one segment to the next.
 #[derive(Default)]
 struct Scratch {
     unpacker: Option<zstd::bulk::Decompressor<'static>>,
@@ -51,7 +51,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// A page that is kept for the next segment has at most so many bytes.
+/// A page that is kept for the next segment has at most this many bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
 impl Drop for RecordReader<'_> {
@@ -81,7 +81,7 @@ fn damaged(what: &str) -> Error {
 }
 
 impl<'a> RecordReader<'a> {
-    /// A reader of a file; `None` if its record column is written in another way.
+    /// Opens a reader of a file; returns `None` if its record column is written in another way.
     ///
     /// # Errors
     /// None that input can cause.
@@ -117,16 +117,17 @@ impl<'a> RecordReader<'a> {
         }))
     }
 
-    /// The record of a row. Rows in ascending order unpack each page once.
+    /// Returns the record of a row. If rows are read in ascending order, each page is unpacked
+    /// once.
     ///
     /// # Errors
     /// A file that is damaged.
     pub fn record(&mut self, row: u32) -> Result<&str> {
         std::str::from_utf8(self.bytes(row)?)
-            .map_err(|cause| damaged("a record is no text").because(cause))
+            .map_err(|cause| damaged("a record is not valid UTF-8").because(cause))
     }
 
-    /// The bytes of the record of a row.
+    /// Returns the bytes of the record of a row.
     ///
     /// # Errors
     /// A file that is damaged.
@@ -138,7 +139,7 @@ impl<'a> RecordReader<'a> {
         Ok(page.record(row - self.rows.start))
     }
 
-    /// Bytes read from the file so far.
+    /// Returns the number of bytes read from the file so far.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
@@ -184,7 +185,7 @@ impl<'a> RecordReader<'a> {
     }
 }
 
-/// Unpacks a page of so many records.
+/// Unpacks a page with the given number of records.
 fn unpack(
     unpacker: &mut Option<zstd::bulk::Decompressor<'static>>,
     bytes: &Bytes,
@@ -225,13 +226,13 @@ fn unpack(
     Ok(())
 }
 
-/// The unpacked size of a page of records, and its packed bytes.
+/// Parses the header of a page of records; returns the unpacked size and the compressed bytes.
 fn body(page: &Bytes) -> Result<(usize, &[u8])> {
     let mut head = ThriftReader { bytes: page, at: 0 };
-    // Fields 1, 2 and 3: the type of the page (0 is a data page), the unpacked size, the packed
-    // size.
+    // Fields 1, 2 and 3: the type of the page (0 is a data page), the unpacked size, and the
+    // compressed size.
     let [kind, unpacked, packed] = [head.number(1)?, head.number(1)?, head.number(1)?];
-    // Field 4 may be a checksum; field 5 describes the data page: how many values, and their
+    // Field 4 may be a checksum; field 5 describes the data page: the number of values, and their
     // encoding (0 is plain).
     let mut step = head.byte()?;
     if step == 0x15 {
@@ -253,7 +254,7 @@ fn body(page: &Bytes) -> Result<(usize, &[u8])> {
     Ok((unpacked, &page[page.len() - packed..]))
 }
 
-/// Reads Thrift's compact form.
+/// Reads Thrift's compact protocol.
 struct ThriftReader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -278,7 +279,7 @@ impl ThriftReader<'_> {
         Err(damaged("its head"))
     }
 
-    /// The 32-bit number (zigzag) of the field so many after the one before.
+    /// Reads a 32-bit number (zigzag) whose field id is `after` above the previous one.
     fn number(&mut self, after: u8) -> Result<i64> {
         if self.byte()? != (after << 4) | 5 {
             return Err(damaged("its head"));

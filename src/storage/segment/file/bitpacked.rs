@@ -1,22 +1,22 @@
-//! Whole numbers in as few bits as the largest needs, any of them read alone.
+//! Integers packed into as few bits as the largest one needs; each can be read individually.
 
 use crate::error::{Error, Result};
 use tantivy::directory::OwnedBytes;
 use tantivy_bitpacker::{BitPacker, BitUnpacker};
 
-/// The bits that the largest of these needs.
+/// Returns the number of bits that the largest of these values needs.
 pub(in crate::storage::segment) fn bits_of(values: &[u64]) -> u8 {
     let bits = values.iter().max().map_or(0, |max| (64 - max.leading_zeros()) as u8);
-    // Wider numbers cannot be read at any place but a byte's.
+    // Wider numbers can only be read where they begin at a byte boundary.
     if bits > 56 { 64 } else { bits }
 }
 
-/// The bytes that so many numbers take.
+/// Returns the number of bytes that `count` packed numbers take.
 pub(in crate::storage::segment) fn packed_length(count: usize, bits: u8) -> usize {
     (count * usize::from(bits)).div_ceil(8)
 }
 
-/// Appends numbers.
+/// Appends packed numbers.
 pub(in crate::storage::segment) fn pack(values: &[u64], bits: u8, out: &mut Vec<u8>) {
     let mut packer = BitPacker::new();
     for value in values {
@@ -25,11 +25,11 @@ pub(in crate::storage::segment) fn pack(values: &[u64], bits: u8, out: &mut Vec<
     packer.flush(out).expect("writing to memory does not fail");
 }
 
-/// Bytes before the packed numbers: how many there are, the least of them, and the bits of each
-/// above it.
+/// Bytes before the packed numbers: the number of values, the smallest value, and the bits of each
+/// value's difference from it.
 const HEAD: usize = 4 + 8 + 1;
 
-/// Appends a list of numbers that [`Packed`] reads.
+/// Appends a list of numbers that [`PackedNumbers`] reads.
 pub(in crate::storage::segment) fn write_packed(values: &[i64], out: &mut Vec<u8>) {
     let least = values.iter().min().copied().unwrap_or_default();
     let above: Vec<u64> = values.iter().map(|value| value.wrapping_sub(least) as u64).collect();
@@ -40,7 +40,7 @@ pub(in crate::storage::segment) fn write_packed(values: &[i64], out: &mut Vec<u8
     pack(&above, bits, out);
 }
 
-/// A list of numbers in a mapped file.
+/// A list of packed numbers in a mapped file.
 #[derive(Debug, Clone)]
 pub(in crate::storage::segment) struct PackedNumbers {
     count: u32,
@@ -50,14 +50,15 @@ pub(in crate::storage::segment) struct PackedNumbers {
 }
 
 impl PackedNumbers {
-    /// The list that begins here, and what comes after it.
+    /// Splits off the list at the beginning of `bytes`; returns it and what follows.
     ///
     /// # Errors
-    /// Bytes that are no such list.
+    /// Bytes that are not such a list.
     pub(in crate::storage::segment) fn split(bytes: OwnedBytes) -> Result<(Self, OwnedBytes)> {
         let damaged = || {
             Error::corrupt(
-                "a list of numbers in the index is damaged; `annals check --rebuild-index` makes it anew",
+                "a list of numbers in the index is damaged; `annals check --rebuild-index` \
+                 rebuilds it",
             )
         };
         if bytes.len() < HEAD {
@@ -74,18 +75,19 @@ impl PackedNumbers {
         Ok((Self { count, least, unpacker: BitUnpacker::new(bits), bytes }, rest))
     }
 
-    /// How many there are.
+    /// Returns the number of values.
     pub(in crate::storage::segment) fn len(&self) -> u32 {
         self.count
     }
 
-    /// The number at a place, which must be below [`Packed::len`].
+    /// Returns the number at an index, which must be below [`PackedNumbers::len`].
     #[inline]
     pub(in crate::storage::segment) fn get(&self, place: u32) -> i64 {
         self.least.wrapping_add(self.unpacker.get(place, &self.bytes) as i64)
     }
 
-    /// The first place whose number does not come before, in a list in which those come first.
+    /// Returns the index of the first number for which `before` is false, in a list where those for
+    /// which it is true come first.
     pub(in crate::storage::segment) fn partition_point(&self, before: impl Fn(i64) -> bool) -> u32 {
         let (mut low, mut high) = (0, self.count);
         while low < high {
@@ -95,7 +97,7 @@ impl PackedNumbers {
         low
     }
 
-    /// Hands over the numbers from one place up to another, in their order.
+    /// Calls `take` with the numbers of a range of indexes, in order.
     #[inline]
     pub(in crate::storage::segment) fn each(
         &self,

@@ -1,7 +1,8 @@
-//! Many small files as one: a segment's index is written once, synced once and mapped once.
+//! Many small files as one: the index of a segment is written once, synced once and mapped once.
 //!
 //! ```text
-//! "ANNALIDX" │ file │ file │ … │ footer: JSON {"version":1,"files":{name:[offset,length]}} │ footer length u32 │ footer CRC32C u32 │ "ANNALIDX"
+//! "ANNALIDX" │ file │ file │ … │ footer: JSON {"version":1,"files":{name:[offset,length]}}
+//! │ footer length u32 │ footer CRC32C u32 │ "ANNALIDX"
 //! ```
 //! Numbers are little-endian. The bundle is a read-only tantivy directory.
 
@@ -32,7 +33,7 @@ struct Footer {
     files: BTreeMap<String, (u64, u64)>,
 }
 
-/// Collects files into one.
+/// Collects files into a bundle.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct BundleWriter {
     bytes: Vec<u8>,
@@ -67,7 +68,7 @@ pub(in crate::storage::segment) struct Bundle {
 }
 
 impl Bundle {
-    /// Maps the bundle at `path`; what is read of it is what the mark says.
+    /// Maps the bundle at `path`; reads are verified against the checksums of the mark.
     pub(in crate::storage::segment) fn open(
         path: &Path,
         mark: &FileMark,
@@ -105,7 +106,7 @@ impl Bundle {
     fn read(file: &FileSlice) -> Result<Self> {
         let damaged = |what: &str| {
             Error::corrupt(format!(
-                "the index is damaged ({what}); `annals check --rebuild-index` makes it anew"
+                "the index is damaged ({what}); `annals check --rebuild-index` rebuilds it"
             ))
         };
         let length = file.len();
@@ -146,12 +147,12 @@ impl Bundle {
         Ok(Self { files: Arc::new(files) })
     }
 
-    /// The files and their lengths.
+    /// Returns the files and their lengths.
     pub(in crate::storage::segment) fn sizes(&self) -> impl Iterator<Item = (PathBuf, u64)> {
         self.files.iter().map(|(path, file)| (path.clone(), file.len() as u64))
     }
 
-    /// A file of the bundle.
+    /// Returns a file of the bundle.
     pub(in crate::storage::segment) fn file(&self, name: &str) -> Result<FileSlice> {
         self.files
             .get(Path::new(name))
@@ -160,7 +161,7 @@ impl Bundle {
     }
 }
 
-/// A mapped file of which no byte is given out that is not what was written.
+/// A mapped file whose bytes are only handed out after they were verified.
 #[derive(Debug)]
 struct Checked {
     file: FileSlice,

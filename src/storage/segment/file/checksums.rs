@@ -1,10 +1,10 @@
-//! Checksums of a file by blocks of 16 KiB: what is read is compared before it is believed, once
-//! for each block.
+//! Checksums of a file by block of 16 KiB: a block is verified before anything in it is used, once
+//! per process.
 //!
 //! Neither Parquet nor tantivy notices every flipped bit: a changed page may unpack into other
-//! values, a changed posting list into other rows. The SHA-256 of a file finds that, but takes the
-//! whole file; a block takes a few microseconds. A question touches a few hundred bytes of many
-//! parts, so blocks are small: four bytes of checksum each.
+//! values, a changed posting list into other rows. The SHA-256 of a file detects that, but takes
+//! reading the whole file; a block takes a few microseconds. A question reads a few hundred bytes
+//! of many parts, so blocks are small; each costs four bytes of checksum.
 
 use crate::error::{Error, Result};
 use crate::storage::segment::manifest::FileMark;
@@ -14,12 +14,12 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of a block of files that are written now.
+/// The block size of files that are written now.
 pub(in crate::storage::segment) const BLOCK_BYTES: u32 = 16 << 10;
-/// Bytes of a block of files whose manifests do not say.
+/// The block size of files whose manifests do not name one.
 pub(in crate::storage::segment) const OLD_BLOCK_BYTES: u32 = 64 << 10;
 
-/// The checksums (CRC32C) of the blocks of a file, as a text.
+/// Computes the checksums (CRC32C) of the blocks of a file, as text.
 pub(in crate::storage::segment) fn checksums(bytes: &[u8]) -> String {
     let sums: Vec<u8> = bytes
         .chunks(BLOCK_BYTES as usize)
@@ -28,22 +28,21 @@ pub(in crate::storage::segment) fn checksums(bytes: &[u8]) -> String {
     STANDARD.encode(sums)
 }
 
-/// The blocks of a file, and which of them were compared.
+/// The blocks of a file, and which of them were verified.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct Blocks {
     length: u64,
-    /// Bytes of each but the last.
+    /// The size of each block but the last.
     size: u64,
     sums: Vec<u32>,
     seen: Vec<AtomicU64>,
 }
 
 impl Blocks {
-    /// The blocks of a file. Without checksums, as files were written at first, everything is
-    /// believed.
+    /// Creates the blocks of a file. Without checksums, as in the first version of manifests,
+    /// everything is trusted.
     ///
-    /// # Errors
-    /// Checksums that are not those of such a file.
+    /// Checksums that do not fit such a file.
     pub(in crate::storage::segment) fn of(mark: &FileMark) -> Result<Self> {
         let wrong = || Error::corrupt("the manifest's checksums are not those of its file");
         let (length, size) = (mark.bytes, u64::from(mark.block_bytes));
@@ -59,7 +58,8 @@ impl Blocks {
         Ok(Self { length, size, sums, seen })
     }
 
-    /// The whole blocks that a range lies in, if one of them was not compared yet.
+    /// Returns the range of whole blocks that contains a range, if any of them was not verified
+    /// yet.
     pub(in crate::storage::segment) fn span(&self, range: &Range<u64>) -> Option<Range<u64>> {
         if self.sums.is_empty() || range.is_empty() || range.end > self.length {
             return None;
@@ -73,7 +73,7 @@ impl Blocks {
         self.seen[block as usize / 64].load(Ordering::Relaxed) & (1_u64 << (block % 64)) != 0
     }
 
-    /// Compares the blocks of a range that were not compared yet; `read` gives their bytes.
+    /// Verifies the blocks of a range that were not verified yet; `read` provides their bytes.
     ///
     /// # Errors
     /// A block that is not what was written, or cannot be read.
@@ -105,7 +105,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// Every block that is not what was written.
+    /// Returns every block that is not what was written.
     pub(in crate::storage::segment) fn damaged<B: AsRef<[u8]>>(
         &self,
         read: impl Fn(Range<u64>) -> io::Result<B>,

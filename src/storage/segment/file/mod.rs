@@ -1,4 +1,5 @@
-//! Files as such: many parts in one, checksums by block, numbers in few bits.
+//! File formats shared by the parts of a segment: bundles of many parts, checksums by block, and
+//! bit-packed numbers.
 
 pub(super) mod bitpacked;
 pub(super) mod bundle;

@@ -1,4 +1,5 @@
-//! A file that is read at places: every block is compared with its checksum before it is believed.
+//! A file that is read at arbitrary offsets: every block is verified with its checksum before it is
+//! used.
 
 use super::checksums::Blocks;
 use crate::error::{Error, Result};
@@ -14,19 +15,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file that several threads read at their own places; what they get is what was written.
+/// A file that several threads read at independent offsets; the bytes they get are verified.
 #[derive(Debug, Clone)]
 pub struct PositionedFile {
     file: Arc<File>,
     pub(in crate::storage::segment) blocks: Arc<Blocks>,
     health: Arc<Health>,
     pub(in crate::storage::segment) length: u64,
-    /// Bytes read so far.
+    /// The number of bytes read so far.
     pub(in crate::storage::segment) counter: Arc<AtomicU64>,
 }
 
 impl PositionedFile {
-    /// The same file with a count of its own of what is read.
+    /// Returns the same file with a separate count of bytes read.
     pub(in crate::storage::segment) fn counted_apart(&self) -> Self {
         Self { counter: Arc::default(), ..self.clone() }
     }
@@ -37,7 +38,7 @@ impl PositionedFile {
         health: &Arc<Health>,
     ) -> Result<Self> {
         let file = File::open(path).map_err(|cause| match cause.kind() {
-            // Nobody asked for the file by its name: what was stored is lost.
+            // The file was not requested by name: stored data is lost.
             io::ErrorKind::NotFound => {
                 Error::corrupt(format!("{} is missing: a backup may have it", path.display()))
             }
@@ -54,7 +55,7 @@ impl PositionedFile {
         })
     }
 
-    /// The bytes of a range.
+    /// Returns the bytes of a range.
     ///
     /// # Errors
     /// A range beyond the end, or bytes that are not what was written.
@@ -71,7 +72,7 @@ impl PositionedFile {
     fn proved(&self, range: Range<u64>) -> io::Result<Bytes> {
         Ok(match self.blocks.span(&range) {
             None => self.unchecked(range)?,
-            // What is to be compared first is read whole, once.
+            // Blocks that are not verified yet are read whole, once.
             Some(span) => {
                 let bytes = self.unchecked(span.clone())?;
                 let part = |range: Range<u64>| {
@@ -85,7 +86,7 @@ impl PositionedFile {
         })
     }
 
-    /// How many bytes were asked for.
+    /// Returns the number of bytes that were requested.
     pub fn bytes_read(&self) -> u64 {
         self.counter.load(Ordering::Relaxed)
     }
@@ -115,7 +116,7 @@ impl ChunkReader for PositionedFile {
     }
 }
 
-/// A reader with a place of its own.
+/// A reader with its own offset.
 #[derive(Debug)]
 struct PositionedRead {
     file: PositionedFile,

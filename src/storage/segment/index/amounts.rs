@@ -7,8 +7,8 @@ use crate::storage::segment::file::bitpacked::{PackedNumbers, write_packed};
 use std::ops::Range;
 use tantivy::directory::FileSlice;
 
-/// The bytes of the list; `None` if an amount is too large for it, and then the column must be
-/// read.
+/// Writes the list; returns `None` if an amount is too large for it, in which case the column must
+/// be read.
 pub(in crate::storage::segment) fn write_amounts(amounts: &[(u32, Amount)]) -> Option<Vec<u8>> {
     let units: Vec<i64> = amounts
         .iter()
@@ -20,7 +20,7 @@ pub(in crate::storage::segment) fn write_amounts(amounts: &[(u32, Amount)]) -> O
     Some(bytes)
 }
 
-/// The list in a mapped file.
+/// A list of amounts in a mapped file.
 #[derive(Debug)]
 pub struct Amounts {
     rows: PackedNumbers,
@@ -31,7 +31,7 @@ impl Amounts {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || {
             Error::corrupt(
-                "the list of amounts is damaged; `annals check --rebuild-index` makes it anew",
+                "the list of amounts is damaged; `annals check --rebuild-index` rebuilds it",
             )
         };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
@@ -43,7 +43,8 @@ impl Amounts {
         Ok(Self { rows, units })
     }
 
-    /// The rows of a range that have an amount from one bound to another, both included, ascending.
+    /// Returns the rows of a range whose amount is between two bounds, both inclusive, in ascending
+    /// order.
     pub fn between(
         &self,
         range: Range<u32>,
@@ -76,7 +77,7 @@ impl Amounts {
             ..self.rows.partition_point(|row| row < i64::from(range.end))
     }
 
-    /// The rows of a range that have an amount, ascending, with it.
+    /// Returns the rows of a range that have an amount, ascending, with the amount.
     pub fn within(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Amount)> {
         self.places(&range).map(|place| {
             (self.rows.get(place) as u32, Amount::from_units(i128::from(self.units.get(place))))
@@ -84,11 +85,11 @@ impl Amounts {
     }
 }
 
-/// A bound among the numbers that lists have; an error if none of them can be on its other side.
+/// Clamps a bound to the numbers that a list can hold; fails if no number can be within it.
 fn clamped(bound: i128, open: i64) -> Result<i64, ()> {
     match i64::try_from(bound) {
         Ok(bound) => Ok(bound),
-        // Below all for the lower bound, above all for the upper one.
+        // Below all numbers for a lower bound, above all for an upper one: the bound has no effect.
         Err(_) if (bound < 0) == (open == i64::MIN) => Ok(open),
         Err(_) => Err(()),
     }

@@ -1,14 +1,14 @@
-//! The codes of a field of few values, a row each: what counts by value are made of, without a text
-//! or a page of Parquet.
+//! The codes of a field with few values, one per row: counts by value are computed from them,
+//! without a text or a page of Parquet.
 //!
-//! A code is the place of the row's value among the terms of the field, from 1; 0 is no value.
+//! A code is the ordinal of the row's value among the terms of the field, from 1; 0 means no value.
 
 use crate::error::{Error, Result};
 use crate::storage::segment::file::bitpacked::{PackedNumbers, write_packed};
 use std::ops::Range;
 use tantivy::directory::FileSlice;
 
-/// The bytes of a column.
+/// Writes a column of codes.
 pub(in crate::storage::segment) fn write_codes(codes: &[u32]) -> Vec<u8> {
     let codes: Vec<i64> = codes.iter().map(|code| i64::from(*code)).collect();
     let mut bytes = Vec::new();
@@ -16,7 +16,7 @@ pub(in crate::storage::segment) fn write_codes(codes: &[u32]) -> Vec<u8> {
     bytes
 }
 
-/// A column in a mapped file.
+/// A column of codes in a mapped file.
 #[derive(Debug, Clone)]
 pub struct Codes(PackedNumbers);
 
@@ -24,7 +24,7 @@ impl Codes {
     pub(in crate::storage::segment) fn open(file: &FileSlice, rows: u32) -> Result<Self> {
         let damaged = || {
             Error::corrupt(
-                "a column of codes is damaged; `annals check --rebuild-index` makes it anew",
+                "a column of codes is damaged; `annals check --rebuild-index` rebuilds it",
             )
         };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
@@ -35,13 +35,13 @@ impl Codes {
         Ok(Self(codes))
     }
 
-    /// The code of a row.
+    /// Returns the code of a row.
     #[inline]
     pub fn get(&self, row: u32) -> u32 {
         self.0.get(row) as u32
     }
 
-    /// Hands over the codes of a range of rows.
+    /// Calls `take` with the codes of a range of rows.
     #[inline]
     pub fn each(&self, rows: Range<u32>, mut take: impl FnMut(u32)) {
         self.0.each(rows, |code| take(code as u32));

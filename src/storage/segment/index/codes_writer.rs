@@ -1,6 +1,6 @@
-//! The fields of few values, while a segment is written: every value gets a code, and from the
-//! codes come the posting lists (a walk over the rows, sorted by code) and the column of codes that
-//! counts are made of.
+//! The fields with few values while a segment is written: every value gets a code. The codes give
+//! the posting lists (a pass over the rows, sorted by code) and the column that counts are computed
+//! from.
 
 use crate::error::{Error, Result};
 use crate::event::{Columns, Field, FieldKind};
@@ -13,7 +13,7 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(in crate::storage::segment) struct Dimension {
     field: Field,
-    /// The number of each value, from 1; 0 is none.
+    /// The number of each value, from 1; 0 means no value.
     numbers: HashMap<Box<str>, u32>,
     values: Vec<Box<str>>,
     rows: Vec<u32>,
@@ -46,7 +46,7 @@ impl CodesWriter {
         Ok(())
     }
 
-    /// Each field with its values in order.
+    /// Returns each field with its values in order.
     pub(in crate::storage::segment) fn finish(self) -> impl Iterator<Item = CodedField> {
         self.0.into_iter().map(Dimension::finish)
     }
@@ -57,8 +57,8 @@ impl Dimension {
         Self { field, numbers: HashMap::new(), values: Vec::new(), rows: Vec::new() }
     }
 
-    /// Adds rows that have codes of their own; only the values that rows have are asked for, and
-    /// once each.
+    /// Adds rows that have codes of their own; only values that occur in a row are requested, and
+    /// only once each.
     fn add<'a>(&mut self, codes: &[Option<u32>], value: impl Fn(u32) -> &'a str, values: usize) {
         let mut known = vec![0; values];
         self.rows.reserve(codes.len());
@@ -80,17 +80,17 @@ impl Dimension {
         self.rows.push(number);
     }
 
-    /// How many different values there are so far.
+    /// Returns the number of different values so far.
     pub(in crate::storage::segment) fn values(&self) -> usize {
         self.values.len()
     }
 
-    /// How many rows there are so far.
+    /// Returns the number of rows so far.
     pub(in crate::storage::segment) fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// The number of a value.
+    /// Returns the number of a value, assigning one if it is new.
     fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;
@@ -121,8 +121,8 @@ impl Dimension {
     }
 }
 
-/// A field of few values: they ascend, and a row's code is the place of its value among them, from
-/// 1; 0 is none.
+/// A field with few values: the values ascend, and a row's code is the ordinal of its value, from
+/// 1; 0 means no value.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct CodedField {
     pub(in crate::storage::segment) field: Field,
@@ -131,7 +131,8 @@ pub(in crate::storage::segment) struct CodedField {
 }
 
 impl CodedField {
-    /// The rows of each value, ascending: one list after the other, and where each lies in it.
+    /// Returns the rows of each value, ascending: all lists one after the other, and the range of
+    /// each.
     pub(in crate::storage::segment) fn postings(&self) -> (Vec<u32>, Vec<Range<usize>>) {
         let mut ends = vec![0_usize; self.values.len() + 1];
         for code in self.codes.iter().filter(|code| **code > 0) {
@@ -151,7 +152,7 @@ impl CodedField {
         (rows, lists)
     }
 
-    /// The bytes of the column of codes.
+    /// Returns the bytes of the column of codes.
     pub(in crate::storage::segment) fn column(&self) -> Vec<u8> {
         write_codes(&self.codes)
     }

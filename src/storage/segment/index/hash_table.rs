@@ -1,11 +1,12 @@
-//! Which rows may hold an id: a sorted table of (hash, row), packed to about four bytes an entry.
+//! Which rows may have an id: a sorted table of (hash, row), packed to about four bytes an entry.
 //!
 //! Ids are nearly unique, so as terms of a text index they would fill its dictionary (22 bytes and
-//! 2 µs each were measured); here each is a 32-bit hash. Two ids may share a hash, so an answer is
+//! 2 µs each were measured); here each is a 32-bit hash. Two ids may share a hash, so the result is
 //! a list of candidates that the caller verifies against the rows.
 //!
 //! ```text
-//! entries u32 │ directory: for each block of 128: first hash u32, offset u32, bits of a hash gap u8, bits of a row u8 │ blocks
+//! entries u32 │ directory: for each block of 128: first hash u32, offset u32,
+//! │             bits of a hash gap u8, bits of a row u8 │ blocks
 //! block: gaps to the hash before, packed │ rows, packed
 //! ```
 
@@ -18,7 +19,7 @@ use tantivy_bitpacker::BitUnpacker;
 const BLOCK: usize = 128;
 const ENTRY: usize = 4 + 4 + 1 + 1;
 
-/// The hash of an id.
+/// Returns the hash of an id.
 pub(in crate::storage::segment) fn hash_of(id: &str) -> u32 {
     crc32c::crc32c(id.as_bytes())
 }
@@ -61,7 +62,7 @@ impl HashTableBuilder {
     }
 }
 
-/// A table in a mapped file.
+/// A table of hashes in a mapped file.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct HashTable {
     /// The number of entries and the directory.
@@ -75,9 +76,7 @@ pub(in crate::storage::segment) struct HashTable {
 impl HashTable {
     pub(in crate::storage::segment) fn open(file: FileSlice) -> Result<Self> {
         let damaged = || {
-            Error::corrupt(
-                "a table of ids is damaged; `annals check --rebuild-index` makes it anew",
-            )
+            Error::corrupt("a table of ids is damaged; `annals check --rebuild-index` rebuilds it")
         };
         if file.len() < 4 {
             return Err(damaged());
@@ -106,7 +105,7 @@ impl HashTable {
         Ok(table)
     }
 
-    /// The rows whose id may be `id`, ascending.
+    /// Returns the rows whose id may be `id`, ascending.
     ///
     /// # Errors
     /// A table that is damaged.
@@ -116,9 +115,9 @@ impl HashTable {
         Ok(found)
     }
 
-    /// Hands over the rows, ascending, of each of these hashes that has any. The hashes ascend;
-    /// however many there are, no block is unpacked twice but where one hash ends and the next
-    /// begins in it.
+    /// Calls `take` with the rows, ascending, of each of these hashes that has any. The hashes must
+    /// ascend; however many there are, no block is unpacked twice, except where one hash ends and
+    /// the next begins in it.
     ///
     /// # Errors
     /// A table that is damaged.
@@ -131,7 +130,8 @@ impl HashTable {
         let mut from = 0;
         for hash in hashes {
             rows.clear();
-            // The run of a hash may begin in the block before the first one that starts with it.
+            // The entries of a hash may begin in the block before the first one that starts with
+            // it.
             from = self.partition_point(from, |first| first < hash).saturating_sub(1).max(from);
             for block in from..self.blocks {
                 if self.entry(block).0 > hash {
@@ -156,7 +156,7 @@ impl HashTable {
         Ok(())
     }
 
-    /// The first block from `from` on whose first hash does not pass.
+    /// Returns the first block from `from` on for whose first hash `before` is false.
     fn partition_point(&self, from: usize, before: impl Fn(u32) -> bool) -> usize {
         let (mut low, mut high) = (from, self.blocks);
         while low < high {
@@ -177,7 +177,7 @@ impl HashTable {
         if block + 1 == self.blocks { self.entries - block * BLOCK } else { BLOCK }
     }
 
-    /// The hashes and rows of a block.
+    /// Unpacks the hashes and rows of a block.
     fn unpack(&self, block: usize, pairs: &mut Vec<(u32, u32)>) -> Result<()> {
         let (mut hash, offset, gap_bits, row_bits) = self.entry(block);
         let count = self.count(block);
@@ -251,7 +251,7 @@ mod tests {
                 // No two of these short ids collide, so candidates are exact here.
                 prop_assert_eq!(&found, &rows);
             }
-            // All at once it is the same, with some that are not there.
+            // Asking for all of them at once, with some that do not occur, gives the same.
             let mut hashes: Vec<u32> = ids.iter().map(|(id, _)| hash_of(id)).chain([0, 7, u32::MAX]).collect();
             hashes.sort_unstable();
             hashes.dedup();

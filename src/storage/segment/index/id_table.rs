@@ -1,5 +1,5 @@
-//! How a segment finds rows by an id field: by a table of its values where those are short or come
-//! again, as names do, so that it is not much larger than a table of their hashes; and else by
+//! How a segment finds rows by an id field: by a table of its values where those are short or
+//! repeat, as names do, so that it is not much larger than a table of their hashes; otherwise by
 //! hashes.
 
 use crate::error::Result;
@@ -10,13 +10,13 @@ use crate::storage::segment::index::hash_table::{HashTable, HashTableBuilder, ha
 use crate::storage::segment::index::value_table::{ValueTable, write_value_table};
 use std::ops::Range;
 
-/// Values may take so many times the bytes of their hashes, in hundredths: they have prefixes, and
-/// answer for certain.
+/// The table of values may take this many times the bytes of the hashes, in hundredths: values can
+/// be searched by prefix and give certain answers.
 const VALUES_WORTH: usize = 250;
-/// Values that are gathered before it is asked whether they can be worth it.
+/// Number of values that are collected before deciding whether a table of values can pay off.
 const VALUES_TRIED: usize = 16_384;
-/// What a hash takes at most, in bytes; and what is left of a value without what it shares with its
-/// neighbour, in hundredths, if it shares little.
+/// Maximum bytes of a hash; and the share of a value, in hundredths, that is left after removing
+/// what it has in common with its neighbour, if it has little in common.
 const HASH_BYTES: usize = 5;
 const OWN_SHARE: usize = 75;
 
@@ -33,7 +33,7 @@ fn values_file(field: Field) -> String {
 pub(in crate::storage::segment) struct IdsBuilder {
     field: Field,
     hashes: HashTableBuilder,
-    /// The values, as long as they may be worth their bytes, and how many bytes the different ones
+    /// The values, as long as a table of values may pay off, and how many bytes the distinct ones
     /// have.
     values: Option<Dimension>,
     value_bytes: usize,
@@ -41,7 +41,7 @@ pub(in crate::storage::segment) struct IdsBuilder {
 
 impl IdsBuilder {
     pub(in crate::storage::segment) fn new(field: Field) -> Self {
-        // What nobody asks the beginning of is found by its hash as well.
+        // A field that has no prefix search is served by hashes just as well.
         let values =
             field.def().operators.contains(&FilterOperator::Prefix).then(|| Dimension::new(field));
         Self { field, hashes: HashTableBuilder::default(), values, value_bytes: 0 }
@@ -99,7 +99,8 @@ impl Ids {
         }
     }
 
-    /// The rows that may have this id, ascending; [`Ids::are_certain`] says whether they have it.
+    /// Returns the rows that may have this id, ascending; [`Ids::are_certain`] returns whether they
+    /// have it for certain.
     pub(in crate::storage::segment) fn rows_of(&self, id: &str) -> Result<Vec<u32>> {
         match self {
             Self::Hashes(table) => table.candidates(id),
@@ -111,9 +112,9 @@ impl Ids {
         }
     }
 
-    /// For ids that the table does not tell apart: hands over their places among `ids` and the
-    /// rows, ascending, that may have one of them. Each row is handed over once, whatever ids share
-    /// a hash.
+    /// Calls `take`, for ids that the table cannot distinguish, with their indexes in `ids` and the
+    /// rows, ascending, that may have one of them. Each row is handed over once, whichever ids
+    /// share a hash.
     pub(in crate::storage::segment) fn each_rows_of(
         &self,
         ids: &[&str],
@@ -148,13 +149,13 @@ impl Ids {
         }
     }
 
-    /// Whether [`Ids::rows_of`] tells rows for certain.
+    /// Returns whether the rows of [`Ids::rows_of`] are certain.
     pub(in crate::storage::segment) fn are_certain(&self) -> bool {
         matches!(self, Self::Values(_))
     }
 
-    /// Those of `rows` whose id begins with one of these, in any order and perhaps more than once;
-    /// `None` if the table does not tell.
+    /// Returns those of `rows` whose id begins with one of these prefixes, in any order and
+    /// possibly more than once; `None` if the table cannot decide.
     pub(in crate::storage::segment) fn rows_with_prefix(
         &self,
         prefixes: &[String],
@@ -174,8 +175,8 @@ mod tests {
     use super::*;
     use tantivy::directory::FileSlice;
 
-    /// Many different ids with one hash: a checksum is linear, so what does not change it can be
-    /// computed.
+    /// Builds many different ids with one hash: a checksum is linear, so differences that do not
+    /// change it can be computed.
     fn colliding(count: usize) -> Vec<String> {
         const LETTERS: usize = 16;
         let base = [b'p'; LETTERS];
@@ -185,8 +186,8 @@ mod tests {
             (0..LETTERS).map(letter).collect()
         };
         let zero = hash_of(&id(0));
-        // Differences of texts and what they do to the hash, brought to a form in which each has a
-        // leading bit of its own.
+        // The differences between texts and their effect on the hash, reduced to a form in which
+        // each has its own leading bit.
         let mut leading: Vec<(u32, u64)> = Vec::new();
         let mut kernel: Vec<u64> = Vec::new();
         for bit in 0..LETTERS * 4 {

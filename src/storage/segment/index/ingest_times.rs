@@ -1,13 +1,13 @@
-//! When the events of a segment were accepted. Numbers are given in the order of acceptance, so the
-//! time of a number is that of the last change at or before it: one entry for each batch, not for
-//! each event.
+//! When the events of a segment were accepted. Sequence numbers are assigned in the order of
+//! acceptance, so the time of a number is that of the last change at or before it: one entry per
+//! batch, not per event.
 
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::storage::segment::file::bitpacked::{PackedNumbers, write_packed};
 use tantivy::directory::FileSlice;
 
-/// The bytes of a table of (sequence number, ingest time), in any order.
+/// Writes a table of (sequence number, ingest time), given in any order.
 pub(in crate::storage::segment) fn write_accepted(mut accepted: Vec<(u64, i64)>) -> Vec<u8> {
     accepted.sort_unstable();
     accepted.dedup_by(|next, before| next.1 == before.1);
@@ -17,7 +17,7 @@ pub(in crate::storage::segment) fn write_accepted(mut accepted: Vec<(u64, i64)>)
     bytes
 }
 
-/// The table in a mapped file.
+/// A table of ingest times in a mapped file.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct Accepted {
     seqs: PackedNumbers,
@@ -28,7 +28,7 @@ impl Accepted {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || {
             Error::corrupt(
-                "the table of ingest times is damaged; `annals check --rebuild-index` makes it anew",
+                "the table of ingest times is damaged; `annals check --rebuild-index` rebuilds it",
             )
         };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
@@ -40,7 +40,7 @@ impl Accepted {
         Ok(Self { seqs, times })
     }
 
-    /// When the event of this number was accepted.
+    /// Returns when the event with this sequence number was accepted.
     pub(in crate::storage::segment) fn time(&self, seq: u64) -> Timestamp {
         let place = self.seqs.partition_point(|first| first as u64 <= seq);
         Timestamp::from_millis(self.times.get(place.saturating_sub(1)))

@@ -1,10 +1,10 @@
-//! Parts of an index that are opened when they are first asked for.
+//! Parts of an index that are opened on first use.
 
 use crate::error::Result;
 use std::sync::OnceLock;
 use tantivy::directory::FileSlice;
 
-/// A part of the index that is opened when it is first asked for.
+/// A part of the index that is opened on first use.
 pub(super) struct Late<T> {
     file: FileSlice,
     part: OnceLock<T>,

@@ -1,4 +1,4 @@
-//! The index of a segment: posting lists, codes, tables of ids, and what is remembered of them.
+//! The index of a segment: posting lists, codes, tables of ids, and a cache of lookups in them.
 
 pub(super) mod amounts;
 pub(super) mod codes;

@@ -1,6 +1,7 @@
-//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers (of
-//! the fields of few values, and of the words of the records), each row's place in time and its
-//! codes, tables of hashed ids, and the summary. It can always be made anew from the Parquet file.
+//! The index of a segment: tantivy posting lists whose document ids are the Parquet row numbers
+//! (for the fields with few values and the words of the records), the time, sequence number and
+//! codes of each row, tables of hashed ids, and the summary. It can always be rebuilt from the
+//! Parquet file.
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{EventKey, Field, Timestamp};
@@ -46,11 +47,11 @@ pub struct IndexReader {
     rows: u32,
 }
 
-/// The rows of records with a text that was looked for.
+/// The rows of records with a text that was searched for.
 pub struct TextRows {
-    /// Posting lists of records that have it.
+    /// Posting lists of records that have it for certain.
     pub sure: Vec<SegmentPostings>,
-    /// Posting lists of records that may have it; no other record has.
+    /// Posting lists of records that may have it; no other record has it.
     pub maybe: Vec<SegmentPostings>,
 }
 
@@ -60,17 +61,17 @@ impl std::fmt::Debug for TextRows {
     }
 }
 
-/// The times and numbers of the rows.
+/// The times and sequence numbers of the rows.
 enum KeyColumns {
     Packed(PackedNumbers, PackedNumbers),
-    /// As indexes had them at first: two fast fields of tantivy.
+    /// The format of early indexes: two fast fields of tantivy.
     Fast(Arc<dyn ColumnValues<i64>>, Arc<dyn ColumnValues<u64>>),
 }
 
 impl KeyColumns {
     fn open(bundle: &Bundle, reader: &tantivy::SegmentReader) -> Result<Self> {
         let broken =
-            || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+            || "the index cannot be read; `annals check --rebuild-index` rebuilds it".to_owned();
         let Ok(file) = bundle.file(PLACES) else {
             let times = reader
                 .fast_fields()
@@ -112,7 +113,7 @@ impl IndexReader {
 
     fn read(bundle: &Bundle) -> Result<Self> {
         let broken =
-            || "the index cannot be read; `annals check --rebuild-index` makes it anew".to_owned();
+            || "the index cannot be read; `annals check --rebuild-index` rebuilds it".to_owned();
         let index = TantivyIndex::open(bundle.clone()).context(ErrorKind::Corrupt, broken)?;
         let segments = index.searchable_segments().context(ErrorKind::Corrupt, broken)?;
         let [segment] = segments.as_slice() else {
@@ -132,7 +133,7 @@ impl IndexReader {
         for def in id_fields() {
             ids.insert(def.field, Ids::open(bundle, def.field)?);
         }
-        // Indexes that were written before there were words answer without them.
+        // Indexes from before words were indexed answer without them.
         let words = match index.schema().get_field(WORDS) {
             Ok(field) => {
                 let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
@@ -149,7 +150,7 @@ impl IndexReader {
             _ => None,
         };
         let places = KeyColumns::open(bundle, &reader)?;
-        // Indexes that were written before there were these parts answer without them.
+        // Indexes from before these parts existed answer without them.
         let mut codes = ByField::default();
         for def in term_fields() {
             if let Ok(file) = bundle.file(&codes_file(def.field)) {
@@ -174,8 +175,8 @@ impl IndexReader {
         })
     }
 
-    /// The codes of a field, a row each; `None` if the index has none, and then the column must be
-    /// read.
+    /// Returns the codes of a field, one per row; `None` if the index has none, in which case the
+    /// column must be read.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -186,8 +187,8 @@ impl IndexReader {
             .transpose()
     }
 
-    /// Hands over the values of a field that codes stand for, in the order of the codes from 1, and
-    /// how many rows have each.
+    /// Calls `take` with the values of a field in the order of their codes, from 1, and the number
+    /// of rows that have each.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -207,7 +208,7 @@ impl IndexReader {
         Ok(())
     }
 
-    /// The summary, if the index has one.
+    /// Returns the summary, if the index has one.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -220,15 +221,15 @@ impl IndexReader {
         terms.ok_or_else(|| Error::internal(format!("{field} has no posting lists")))
     }
 
-    /// How many values a field has in this segment.
+    /// Returns the number of values that a field has in this segment.
     ///
     /// # Errors
-    /// A field that has no posting lists: a defect.
+    /// A field that does not have posting lists: a defect.
     pub fn values(&self, field: Field) -> Result<u32> {
         Ok(self.dictionary(field)?.num_terms() as u32)
     }
 
-    /// The code of a value and how many rows have it, if any has.
+    /// Returns the code of a value and the number of rows that have it, if any has.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -248,7 +249,7 @@ impl IndexReader {
         })
     }
 
-    /// The codes of the values that begin with `prefix`.
+    /// Returns the codes of the values that begin with `prefix`.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -271,8 +272,8 @@ impl IndexReader {
         Ok(first..end)
     }
 
-    /// When an event of this segment was accepted, by its number; `None` if the index does not
-    /// tell.
+    /// Returns when an event of this segment was accepted, by its sequence number; `None` if the
+    /// index does not know.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -283,7 +284,8 @@ impl IndexReader {
             .transpose()
     }
 
-    /// The amounts; `None` if the index has no list of them, and then the column must be read.
+    /// Returns the amounts; `None` if the index has no list of them, in which case the column must
+    /// be read.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -291,12 +293,12 @@ impl IndexReader {
         self.amounts.as_ref().map(|amounts| amounts.get(Amounts::open)).transpose()
     }
 
-    /// How many rows are indexed.
+    /// Returns the number of indexed rows.
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// The place of a row in its tenant's list.
+    /// Returns the key of a row, which orders it in its tenant's list.
     pub fn key(&self, row: u32) -> EventKey {
         let seq = match &self.places {
             KeyColumns::Packed(_, seqs) => seqs.get(row) as u64,
@@ -305,7 +307,7 @@ impl IndexReader {
         EventKey { time: self.time(row), seq }
     }
 
-    /// The time of a row.
+    /// Returns the time of a row.
     pub fn time(&self, row: u32) -> Timestamp {
         Timestamp::from_millis(match &self.places {
             KeyColumns::Packed(times, _) => times.get(row),
@@ -313,7 +315,7 @@ impl IndexReader {
         })
     }
 
-    /// The posting list of a value, if any row has it.
+    /// Returns the posting list of a value, if any row has it.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -327,7 +329,7 @@ impl IndexReader {
             .context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
     }
 
-    /// How many rows of the segment have a value.
+    /// Returns the number of rows of the segment that have a value.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -341,8 +343,8 @@ impl IndexReader {
             .context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
     }
 
-    /// The values of a field that begin with `prefix`, as terms, at most `limit`; `None` when there
-    /// are more.
+    /// Returns the values of a field that begin with `prefix`, as terms, at most `limit`; `None` if
+    /// there are more.
     ///
     /// # Errors
     /// An index that cannot be read.
@@ -359,13 +361,13 @@ impl IndexReader {
             .context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
     }
 
-    /// The posting list of a term as the dictionary has it.
+    /// Returns the posting list of a term as it is in the dictionary.
     ///
     /// # Errors
     /// An index that cannot be read.
     pub fn postings_of_term(&self, field: Field, term: &str) -> Result<Option<SegmentPostings>> {
-        // A long term is already cut, and cutting is idempotent for terms below the limit; longer
-        // ones were made by us.
+        // Terms up to the limit are the values themselves. A longer one comes from the dictionary,
+        // which already has it in shortened form.
         if term.len() <= TERM_BYTES_MAX {
             return self.postings(field, term);
         }
@@ -382,8 +384,8 @@ impl IndexReader {
         self.ids.get(field).ok_or_else(|| Error::internal(format!("{field} has no table of ids")))
     }
 
-    /// The rows that may have this id, ascending; each is to be verified against the row unless
-    /// [`IndexReader::ids_are_certain`].
+    /// Returns the rows that may have this id, ascending; each must be verified against the row
+    /// unless [`IndexReader::ids_are_certain`].
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
@@ -391,8 +393,8 @@ impl IndexReader {
         self.ids(field)?.rows_of(id)
     }
 
-    /// For ids that are not told apart: hands over their places among `ids` and the rows,
-    /// ascending, that may have one of them, as [`IndexReader::candidates`] does for one id.
+    /// Calls `take`, for ids that the table cannot distinguish, with their indexes in `ids` and the
+    /// rows, ascending, that may have one of them, as [`IndexReader::candidates`] does for one id.
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
@@ -405,7 +407,7 @@ impl IndexReader {
         self.ids(field)?.each_rows_of(ids, take)
     }
 
-    /// Whether the rows of an id of this field are told for certain.
+    /// Returns whether the rows of an id of this field are certain.
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
@@ -413,8 +415,8 @@ impl IndexReader {
         Ok(self.ids(field)?.are_certain())
     }
 
-    /// Those of `rows` whose id begins with one of `prefixes`, in any order and perhaps more than
-    /// once; `None` if the index does not tell.
+    /// Returns those of `rows` whose id begins with one of `prefixes`, in any order and possibly
+    /// more than once; `None` if the index cannot decide.
     ///
     /// # Errors
     /// A field that has no table of ids: a defect.
@@ -427,12 +429,12 @@ impl IndexReader {
         self.ids(field)?.rows_with_prefix(prefixes, rows)
     }
 
-    /// Whether the words of the records are indexed.
+    /// Returns whether the words of the records are indexed.
     pub fn has_words(&self) -> bool {
         self.words.is_some()
     }
 
-    /// The posting list of a word, if any record has it.
+    /// Returns the posting list of a word, if any record has it.
     ///
     /// # Errors
     /// An index that cannot be read, or has no words.
@@ -445,7 +447,7 @@ impl IndexReader {
             .context(ErrorKind::Corrupt, || "cannot read postings of words".to_owned())
     }
 
-    /// The words that begin with `prefix`, at most `limit`; `None` when there are more.
+    /// Returns the words that begin with `prefix`, at most `limit`; `None` if there are more.
     ///
     /// # Errors
     /// An index that cannot be read, or has no words.
@@ -456,8 +458,8 @@ impl IndexReader {
             .context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
     }
 
-    /// The posting lists of the records in which a phrase stands that is more than one token and
-    /// that shapes decide ([`crate::text::decided_by_shape`]); `None` if the index does not tell.
+    /// Returns the posting lists of the records that contain a phrase of more than one token that
+    /// shapes can decide ([`crate::text::decided_by_shape`]); `None` if the index cannot decide.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -466,8 +468,8 @@ impl IndexReader {
         self.text_rows(texts.get(TextTable::open)?.standing(needle)).map(Some)
     }
 
-    /// The posting lists of the records that have a value at a path (folded) that passes a test of
-    /// folded values; `None` if the index does not tell.
+    /// Returns the posting lists of the records that have a value at a path (folded) that passes a
+    /// test of folded values; `None` if the index cannot decide.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -497,8 +499,8 @@ impl IndexReader {
         Ok(TextRows { sure: lists(told.sure)?, maybe: lists(told.maybe)? })
     }
 
-    /// The rows whose record may hold this id (folded) as a word, ascending: all rows of the blocks
-    /// that have it, and those that have it as a value of a field.
+    /// Returns the rows whose record may contain this id (folded) as a word, ascending: all rows of
+    /// the blocks that contain it, and those that have it as the value of a field.
     ///
     /// # Errors
     /// An index that has no words.
@@ -518,12 +520,13 @@ impl IndexReader {
     }
 }
 
-/// The term of a list of rows that the table of texts numbers.
+/// Returns the term of a list of rows that the table of texts refers to by number.
 pub(in crate::storage::segment) fn text_list(number: u32) -> String {
     format!("{number:07}")
 }
 
-/// The terms of a dictionary that begin with `prefix`, at most `limit`; `None` when there are more.
+/// Returns the terms of a dictionary that begin with `prefix`, at most `limit`; `None` if there are
+/// more.
 fn terms_with_prefix(
     inverted: &InvertedIndexReader,
     prefix: &str,

@@ -1,5 +1,5 @@
-//! The time and number of each row: out of the index, or, where that is damaged, out of the Parquet
-//! file.
+//! The time and sequence number of each row: from the index or, if that is damaged, from the
+//! Parquet file.
 
 use crate::error::{Error, Result};
 use crate::event::{EventKey, Field, Timestamp};
@@ -9,19 +9,19 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows that are read at a time.
+/// Number of rows that are read at a time.
 const PART_ROWS: u32 = 65_536;
 
-/// The places of the rows of a segment in their tenants' lists.
+/// The keys of the rows of a segment, which order them in their tenants' lists.
 #[derive(Debug, Clone)]
 pub enum RowKeys {
-    /// As the index has them.
+    /// From the index.
     Index(Arc<IndexReader>),
-    /// As they were read of the Parquet file.
+    /// As read from the Parquet file.
     Columns(Arc<LoadedKeys>),
 }
 
-/// The times and numbers of all rows, in memory.
+/// The times and sequence numbers of all rows, in memory.
 #[derive(Debug, Default)]
 pub struct LoadedKeys {
     times: Vec<Timestamp>,
@@ -29,7 +29,7 @@ pub struct LoadedKeys {
 }
 
 impl RowKeys {
-    /// The place of a row in its tenant's list.
+    /// Returns the key of a row, which orders it in its tenant's list.
     pub fn key(&self, row: u32) -> EventKey {
         match self {
             Self::Index(index) => index.key(row),
@@ -39,7 +39,7 @@ impl RowKeys {
         }
     }
 
-    /// The time of a row.
+    /// Returns the time of a row.
     pub fn time(&self, row: u32) -> Timestamp {
         match self {
             Self::Index(index) => index.time(row),
@@ -47,8 +47,8 @@ impl RowKeys {
         }
     }
 
-    /// The first row of `range` (rows of one tenant) that comes after `key` in the list, `key`
-    /// itself included or not.
+    /// Returns the first row of `range` (rows of one tenant) that comes after `key` in the list,
+    /// with `key` itself included or not.
     pub fn seek(&self, range: &Range<u32>, key: EventKey, inclusive: bool) -> u32 {
         let (mut low, mut high) = (range.start, range.end);
         while low < high {
@@ -62,8 +62,8 @@ impl RowKeys {
 }
 
 impl Segment {
-    /// Those of `rows` whose trace id is one of these, with their times, by reading the columns:
-    /// for when the index is damaged.
+    /// Returns those of `rows` whose trace id is one of these, with their times, by reading the
+    /// columns. This is used if the index is damaged.
     ///
     /// # Errors
     /// A file that is missing or damaged.
@@ -96,7 +96,7 @@ impl Segment {
 }
 
 impl LoadedKeys {
-    /// Reads them, and tells how many bytes they take.
+    /// Reads the keys; returns them with the memory that they take.
     pub(in crate::storage::segment) fn read(segment: &Segment) -> Result<(Self, u64)> {
         let rows = segment.manifest().rows;
         let mut keys = Self {

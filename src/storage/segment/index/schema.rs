@@ -7,13 +7,13 @@ use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions}
 
 pub(super) const TIME: &str = "time";
 pub(super) const SEQ: &str = "seq";
-/// The times and numbers of the rows.
+/// The times and sequence numbers of the rows.
 pub(in crate::storage::segment) const PLACES: &str = "places";
 /// The words of the records.
 pub(in crate::storage::segment) const WORDS: &str = "words";
-/// The table of texts, and the posting lists that it numbers.
+/// The table of texts, and the posting lists that it refers to by number.
 pub(in crate::storage::segment) const TEXTS: &str = "texts";
-/// The table of ids that stand in the records: which blocks of rows have one.
+/// The table of ids that occur in the records: which blocks of rows contain each.
 pub(in crate::storage::segment) const WORD_IDS: &str = "ids.words";
 /// The table of ingest times.
 pub(in crate::storage::segment) const ACCEPTED: &str = "accepted";
@@ -21,7 +21,7 @@ pub(in crate::storage::segment) const ACCEPTED: &str = "accepted";
 pub(in crate::storage::segment) const AMOUNTS: &str = "amounts";
 /// The summary.
 pub(in crate::storage::segment) const SUMMARY: &str = "summary";
-/// Values longer than this, in bytes, are indexed as their beginning and a hash: tantivy drops
+/// Values longer than this, in bytes, are indexed by their beginning and a hash: tantivy drops
 /// terms above 64 KiB.
 pub(super) const TERM_BYTES_MAX: usize = 1024;
 
@@ -37,7 +37,8 @@ pub(in crate::storage::segment) fn codes_file(field: Field) -> String {
     format!("codes.{field}")
 }
 
-/// The tantivy schema: one raw, unscored text field for each field that is found by posting lists.
+/// Returns the tantivy schema: one raw, unscored text field for each field that is found by posting
+/// lists.
 pub(in crate::storage::segment) fn schema() -> Schema {
     let mut builder = Schema::builder();
     let raw = TextFieldIndexing::default()
@@ -57,7 +58,7 @@ pub(in crate::storage::segment) fn schema() -> Schema {
     builder.build()
 }
 
-/// The term under which a value is indexed.
+/// Returns the term under which a value is indexed.
 pub fn term_of(value: &str) -> Cow<'_, str> {
     if value.len() <= TERM_BYTES_MAX {
         return Cow::Borrowed(value);

@@ -1,28 +1,28 @@
-//! What questions have looked up in a segment's dictionaries, for those that ask the same: a
-//! question asks every segment for each of its values, most segments are asked for the same values
-//! again and again, and a dictionary is slower than a table.
+//! A cache of lookups in a segment's dictionaries. A question asks every segment for each of its
+//! values, most segments are asked for the same values again and again, and a dictionary is slower
+//! than a hash table.
 
 use crate::error::Result;
 use crate::event::{FIELDS, Field};
 use hashbrown::{Equivalent, HashMap};
 use std::sync::{PoisonError, RwLock};
 
-/// Values that are remembered of a segment at most; when there are more, all are forgotten and the
-/// frequent ones come back.
+/// Maximum number of values that are cached per segment; when there are more, all are dropped and
+/// the frequent ones come back.
 const REMEMBERED: usize = 512;
-/// Longer values, in bytes, are not remembered.
+/// Values longer than this, in bytes, are not cached.
 const REMEMBERED_BYTES: usize = 128;
 
-/// The code of a value and how many rows have it, if any has.
+/// The code of a value and the number of rows that have it, if any has.
 type TermHit = Option<(u32, u32)>;
 
-/// Values and what was found for them.
+/// Values and the results of looking them up.
 #[derive(Debug, Default)]
 pub(in crate::storage::segment) struct LookedUp {
     values: RwLock<HashMap<(Field, Box<str>), TermHit>>,
 }
 
-/// A value that is asked for.
+/// A value that is looked up.
 #[derive(Hash)]
 struct TermKey<'a>(Field, &'a str);
 
@@ -33,7 +33,7 @@ impl Equivalent<(Field, Box<str>)> for TermKey<'_> {
 }
 
 impl LookedUp {
-    /// What there is of a value, as it was found before or as `find` finds it.
+    /// Returns the result for a value, from the cache or from `find`.
     pub(in crate::storage::segment) fn get(
         &self,
         field: Field,
@@ -57,7 +57,7 @@ impl LookedUp {
     }
 }
 
-/// Something for some of the fields.
+/// One item for each of some of the fields.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct ByField<T>(Vec<Option<T>>);
 

@@ -1,10 +1,13 @@
-//! The values of an id field in their order, and the rows that have each. Where values are short or
-//! come again (names of resources, access keys) this is not much larger than a table of their
-//! hashes, tells rows for certain, and knows what a value begins with.
+//! The values of an id field in order, and the rows that have each. Where values are short or
+//! repeat (names of resources, access keys), this is not much larger than a table of their hashes,
+//! gives certain rows, and supports prefixes.
 //!
 //! ```text
-//! values u32 │ bytes of the values u32 │ for each block of 32 values: where it begins u32, rows of the values before it u32 │ values │ rows, packed
-//! a value: bytes that it shares with the one before (none at the beginning of a block), bytes of its own, rows (LEB128 each) │ its own bytes
+//! values u32 │ bytes of the values u32
+//! │ for each block of 32 values: offset u32, rows of the values before it u32
+//! │ values │ rows, packed
+//! a value: bytes shared with the one before (none at the beginning of a block), bytes of its own,
+//!          rows (LEB128 each) │ its own bytes
 //! ```
 
 use crate::error::{Error, Result};
@@ -17,7 +20,7 @@ const BLOCK: usize = 32;
 const HEAD: usize = 8;
 const ENTRY: usize = 8;
 
-/// The bytes of a table of ascending values; the rows of each are a range of `rows`.
+/// Writes a table of ascending values; the rows of each are a range of `rows`.
 pub(in crate::storage::segment) fn write_value_table(
     values: &[Box<str>],
     rows: &[u32],
@@ -56,7 +59,7 @@ fn write_number(mut number: u32, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// Takes a number off the beginning of `bytes`.
+/// Reads a number from the beginning of `bytes` and advances past it.
 fn read_number(bytes: &mut &[u8]) -> Option<u32> {
     let mut number = 0;
     for shift in (0..32).step_by(7) {
@@ -71,10 +74,10 @@ fn read_number(bytes: &mut &[u8]) -> Option<u32> {
 }
 
 fn damaged() -> Error {
-    Error::corrupt("a table of values is damaged; `annals check --rebuild-index` makes it anew")
+    Error::corrupt("a table of values is damaged; `annals check --rebuild-index` rebuilds it")
 }
 
-/// A table in a mapped file.
+/// A table of values in a mapped file.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct ValueTable {
     /// Everything before the rows.
@@ -149,8 +152,8 @@ impl ValueTable {
         })
     }
 
-    /// Hands over values with the places of their rows, in order, as long as `visit` wants more;
-    /// from a few before the first that does not come before `wanted`.
+    /// Calls `visit` with values and the ranges of their rows, in order, until it returns `false`;
+    /// begins a few values before the first that is not less than `wanted`.
     fn each_from(
         &self,
         wanted: &[u8],
@@ -184,7 +187,7 @@ impl ValueTable {
         Ok(())
     }
 
-    /// The texts from a block on, and the place of its first row.
+    /// Returns the texts from a block on, and the index of its first row.
     fn block(&self, block: usize) -> Result<(&[u8], u32)> {
         let number =
             |at: usize| u32::from_le_bytes(self.head[at..at + 4].try_into().expect("four bytes"));
@@ -199,8 +202,8 @@ impl ValueTable {
     }
 }
 
-/// Takes a value off the beginning of `texts`: the bytes it shares, its own, and how many rows have
-/// it.
+/// Reads a value from the beginning of `texts` and advances past it: the number of bytes that it
+/// shares, its own bytes, and the number of rows that have it.
 fn take_value<'a>(texts: &mut &'a [u8]) -> Option<(usize, &'a [u8], u32)> {
     let (shared, own, rows) = (read_number(texts)?, read_number(texts)?, read_number(texts)?);
     let (own, rest) = texts.split_at_checked(own as usize)?;
@@ -256,7 +259,7 @@ mod tests {
             let mut changed = bytes.clone();
             changed[place] ^= 0xff;
             if let Ok(table) = open(changed) {
-                // Which bytes were meant is for the checksums of the file to tell.
+                // Which bytes were meant is for the checksums of the file to decide.
                 let _ = table.rows_of("web-17", &mut Vec::new());
                 let _ = table.rows_with_prefix("", &(0..u32::MAX), &mut Vec::new());
             }

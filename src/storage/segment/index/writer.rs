@@ -1,7 +1,7 @@
-//! Writes the index of a segment. Its documents are empty: tantivy's term dictionaries and posting
-//! lists are written from the codes and words that were gathered, which are in the order of rows
-//! already, and everything else is a part of the bundle. So tantivy is given one document, and its
-//! count is corrected: a store of nothing would cost six bytes a row.
+//! Writes the index of a segment. Tantivy's term dictionaries and posting lists are written from
+//! the codes and words that were collected, which are already in the order of rows, and everything
+//! else is a part of the bundle. So tantivy is given a single empty document whose count is
+//! corrected afterwards: even an empty document store would cost six bytes a row.
 
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{Amount, Columns, Field};
@@ -31,7 +31,8 @@ use tantivy::{Directory, Index as TantivyIndex, IndexSettings, TantivyDocument};
 
 /// The file with tantivy's list of segments.
 const META: &str = "meta.json";
-/// Memory that tantivy may plan its term table with, in bytes: it gets no terms by documents.
+/// The memory with which tantivy may plan its term table, in bytes: it gets no terms through
+/// documents.
 const MEMORY_BUDGET: usize = 15 << 20;
 
 /// Builds the index of one segment; events are added in the order of their rows.
@@ -50,7 +51,7 @@ pub(in crate::storage::segment) struct IndexBuilder {
     rule: SummaryRule,
 }
 
-/// What the manifest of a segment says of its rows.
+/// What the manifest of a segment says about its rows.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct Contents {
     pub(in crate::storage::segment) tenants: Vec<TenantRows>,
@@ -61,7 +62,7 @@ pub(in crate::storage::segment) struct Contents {
 }
 
 impl IndexBuilder {
-    /// A builder of an index of these fields.
+    /// Creates a builder of an index of these fields.
     pub(in crate::storage::segment) fn new(
         rule: SummaryRule,
         has: impl Fn(Field) -> bool,
@@ -130,7 +131,8 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// The bytes of the index file with the words of the same events, and what is in the segment.
+    /// Returns the bytes of the index file with the words of the same events, and what the segment
+    /// contains.
     pub(in crate::storage::segment) fn finish(
         mut self,
         words: WordsBuilder,
@@ -143,8 +145,8 @@ impl IndexBuilder {
         let words = words.finish();
         write_terms(&index, &self.directory, &fields, &words)
             .context(ErrorKind::Internal, broken)?;
-        // Long values are terms of another order than their own, so such a field is counted by its
-        // column.
+        // The terms of long values are ordered differently from the values, so such a field is
+        // counted by its column.
         let coded: Vec<CodedField> = fields
             .into_iter()
             .filter(|coded| coded.values.iter().all(|value| is_whole(value)))
@@ -165,7 +167,7 @@ impl IndexBuilder {
             metas.list_segment_files().into_iter().chain([PathBuf::from(META)]).collect();
         files.sort_unstable();
         for file in files {
-            // A segment's list names files that this kind of index does not have.
+            // Tantivy's list of a segment's files names some that this kind of index does not have.
             if self.directory.exists(&file).unwrap_or(false) {
                 let bytes = self.directory.open_read(&file).context(ErrorKind::Internal, broken)?;
                 let bytes = bytes.read_bytes().context(ErrorKind::Internal, broken)?;
@@ -200,14 +202,14 @@ impl IndexBuilder {
     }
 }
 
-/// Tantivy's list of segments, of one segment with so many documents.
+/// Rewrites tantivy's list of segments for one segment with `rows` documents.
 fn counted(meta: &[u8], rows: u32) -> serde_json::Result<Vec<u8>> {
     let mut meta: serde_json::Value = serde_json::from_slice(meta)?;
     meta["segments"][0]["max_doc"] = rows.into();
     serde_json::to_vec(&meta)
 }
 
-/// Whether a value is a term as it is.
+/// Returns whether a value equals its term.
 fn is_whole(value: &str) -> bool {
     matches!(term_of(value), Cow::Borrowed(_))
 }

@@ -1,4 +1,4 @@
-//! What the texts of records are found by.
+//! How the texts of records are found: words, and the table of texts.
 
 pub(in crate::storage::segment) mod text_table;
 pub(in crate::storage::segment) mod text_table_writer;

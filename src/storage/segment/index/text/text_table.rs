@@ -1,15 +1,16 @@
-//! The table of texts of a segment: which texts its records hold at which paths, and which list of
-//! rows has each. Phrases and values at paths are looked for in the table, which has each distinct
-//! text once, instead of in the records.
+//! The table of texts of a segment: which texts occur in its records at which paths, and which list
+//! of rows has each. Phrases and values at paths are searched for in the table, which contains each
+//! distinct text once, instead of in the records.
 //!
 //! ```text
 //! groups u32 │ texts u32 │ bytes of paths u32
-//! │ a group each: end of its path u32, end of its texts u32, form u32, list of open rows u32, list of rows with embedded JSON u32
-//! │ a text each: its end u32, list u32 │ paths │ texts
+//! │ for each group: end of its path u32, end of its texts u32, form u32, list of open rows u32,
+//! │                 list of rows with embedded JSON u32
+//! │ for each text: its end u32, list u32 │ paths │ texts
 //! ```
-//! Numbers are little-endian; an end is where the next begins. A list is a number, counted from 1,
-//! of a posting list of the index; 0 is an empty one. The first group has the keys, the second the
-//! rows with values at paths that are not told apart; the others are paths in order.
+//! Numbers are little-endian; an end is where the next item begins. A list is the number, counted
+//! from 1, of a posting list of the index; 0 is an empty one. The first group holds the keys, the
+//! second the rows with values at paths that are not distinguished; the others are paths in order.
 
 use crate::error::{Error, Result};
 use crate::text::{longest_run, stands_in};
@@ -19,21 +20,21 @@ use tantivy::directory::{FileSlice, OwnedBytes};
 
 /// The group of all keys.
 pub(in crate::storage::segment) const KEYS: u32 = 0;
-/// The group of paths that are not told apart.
+/// The group of paths that are not distinguished.
 pub(in crate::storage::segment) const OTHERS: u32 = 1;
 
 const HEAD: usize = 12;
 const GROUP: usize = 20;
 const TEXT: usize = 8;
 
-/// How the texts of a group are kept.
+/// How the texts of a group are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::storage::segment) enum TextStorage {
     /// As they are (folded).
     Whole,
     /// By their shapes.
     Shapes,
-    /// Not at all.
+    /// Not at all; only the rows are known.
     Open,
 }
 
@@ -45,15 +46,15 @@ pub(in crate::storage::segment) type TextList = Option<u32>;
 pub(in crate::storage::segment) struct GroupHead {
     pub(in crate::storage::segment) path: Box<str>,
     pub(in crate::storage::segment) form: TextStorage,
-    /// In order.
+    /// In ascending order.
     pub(in crate::storage::segment) texts: Vec<(Box<str>, TextList)>,
     /// Rows with texts that are not in the table.
     pub(in crate::storage::segment) open: TextList,
-    /// Rows with JSON in a string.
+    /// Rows with embedded JSON in a string.
     pub(in crate::storage::segment) embedded: TextList,
 }
 
-/// The bytes of a table.
+/// Writes a table.
 pub(in crate::storage::segment) fn write_texts(groups: &[GroupHead]) -> Vec<u8> {
     let texts = || groups.iter().flat_map(|group| &group.texts);
     let path_bytes: usize = groups.iter().map(|group| group.path.len()).sum();
@@ -89,7 +90,7 @@ pub(in crate::storage::segment) fn write_texts(groups: &[GroupHead]) -> Vec<u8> 
     bytes
 }
 
-/// A table in a mapped file.
+/// A table of texts in a mapped file.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct TextTable {
     bytes: OwnedBytes,
@@ -99,12 +100,12 @@ pub(in crate::storage::segment) struct TextTable {
     texts_at: usize,
 }
 
-/// Lists of rows that a question is answered from.
+/// Numbers of the lists of rows that answer a question.
 #[derive(Debug, Default)]
 pub(in crate::storage::segment) struct TextMatch {
-    /// Every row of these has it.
+    /// Every row of these lists matches.
     pub(in crate::storage::segment) sure: Vec<u32>,
-    /// Rows of these may have it; no other row has.
+    /// Rows of these lists may match; no other row does.
     pub(in crate::storage::segment) maybe: Vec<u32>,
 }
 
@@ -112,7 +113,7 @@ impl TextTable {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || {
             Error::corrupt(
-                "the table of texts is damaged; `annals check --rebuild-index` makes it anew",
+                "the table of texts is damaged; `annals check --rebuild-index` rebuilds it",
             )
         };
         let bytes = file.read_bytes().map_err(|cause| damaged().because(cause))?;
@@ -129,7 +130,8 @@ impl TextTable {
         Ok(table)
     }
 
-    /// Whether all ends ascend to where the next part begins, within characters nowhere.
+    /// Returns whether all ends ascend to where the next part begins and none lies within a
+    /// character.
     fn is_whole(&self) -> bool {
         let Some(paths) = self
             .bytes
@@ -176,15 +178,15 @@ impl TextTable {
     fn text(&self, text: usize) -> &str {
         let start = if text == 0 { 0 } else { self.of_text(text - 1, 0) };
         let bytes = &self.bytes[self.texts_at + start..self.texts_at + self.of_text(text, 0)];
-        // Looked at when the table was opened.
+        // This was checked when the table was opened.
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// The rows in whose texts a phrase stands that shapes decide and that is more than one token.
+    /// Returns the rows whose texts contain a phrase of more than one token that shapes can decide.
     pub(in crate::storage::segment) fn standing(&self, needle: &str) -> TextMatch {
         let mut told = TextMatch::default();
         let all = &self.bytes[self.texts_at..];
-        // White space of texts is as it was, so the phrase is looked for by a word of it.
+        // The white space of texts is unchanged, so the phrase is searched for by one of its words.
         let word = memmem::Finder::new(longest_run(needle));
         let (mut at, mut text) = (0, 0);
         while let Some(found) = word.find(&all[at..]) {
@@ -199,8 +201,8 @@ impl TextTable {
         told.tidy()
     }
 
-    /// The rows that have a value at a path (folded) that passes a test of folded texts; `None` if
-    /// the table does not tell.
+    /// Returns the rows that have a value at a path (folded) that passes a test of folded texts;
+    /// `None` if the table cannot decide.
     pub(in crate::storage::segment) fn at_path(
         &self,
         path: &str,
@@ -236,8 +238,8 @@ impl TextMatch {
     }
 }
 
-/// The first number of a range from which on something holds; the end of the range if it holds
-/// nowhere.
+/// Returns the first number of a range from which on `holds` is true; the end of the range if it is
+/// true nowhere.
 fn first(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (range.start, range.end);
     while low < high {

@@ -1,9 +1,9 @@
-//! Collects the texts of records by path, while a segment is written: each distinct one once, with
+//! Collects the texts of records by path while a segment is written: each distinct text once, with
 //! the rows that have it.
 //!
-//! A path whose values are few keeps them whole; of others the [`shape`]s are kept, and where even
-//! those are many, only the rows that have any. Texts that stand in the same rows, as most keys of
-//! a kind of record do, share one list of rows.
+//! A path with few values keeps them whole. For other paths the [`shape`]s of the values are kept,
+//! and where even those are too many, only the rows that have any. Texts that occur in the same
+//! rows, as most keys of one kind of record do, share one list of rows.
 
 use crate::storage::segment::index::text::text_table::{
     GroupHead, KEYS, OTHERS, TextList, TextStorage, write_texts,
@@ -12,39 +12,39 @@ use crate::text::{TokenKind, fold, shape, tokens};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use std::hash::BuildHasher;
 
-/// Values of a path that are kept whole.
+/// Maximum number of values of a path that are kept whole.
 const WHOLE_MAX: usize = 2_048;
-/// Values of a path that look like ids and are kept whole: where there are more, each record has
-/// another.
+/// Maximum number of values of a path that look like ids and are kept whole: where there are more,
+/// each record has a different one.
 const IDS_MAX: usize = 64;
-/// Of fewer rows for a value than this, on average, a path's values are not kept whole.
+/// If a path has fewer rows per value than this, on average, its values are not kept whole.
 const ROWS_OF_A_VALUE: usize = 4;
-/// That many are kept whole all the same.
+/// This many values are kept whole in any case.
 const FEW: usize = 16;
-/// Shapes of texts at a path that are kept.
+/// Maximum number of shapes that are kept of the texts at one path.
 const SHAPES_MAX: usize = 1_024;
-/// Longer texts, in bytes, are not kept.
+/// Texts longer than this, in bytes, are not kept.
 const TEXT_BYTES_MAX: usize = 512;
-/// Bytes of texts that are kept of a segment.
+/// Maximum number of bytes of texts that are kept for a segment.
 const BYTES_MAX: usize = 4 << 20;
-/// Paths that are told apart.
+/// Maximum number of paths that are distinguished.
 const PATHS_MAX: usize = 2_048;
 
-/// The entry of a text that needs none.
+/// The entry of a text that does not need one.
 pub(in crate::storage::segment) const NONE: u32 = u32::MAX;
 
-/// The texts at one path; or those of all keys, or of all paths that are not told apart.
+/// The texts at one path, or those of all keys, or those of all paths that are not distinguished.
 #[derive(Debug)]
 struct PathTexts {
     path: Box<str>,
     form: TextStorage,
     whole: HashMap<Box<str>, u32>,
-    /// How many of them look like ids.
+    /// How many of the whole values look like ids.
     ids: usize,
     shapes: HashMap<Box<str>, u32>,
-    /// Rows with a text here that is not kept.
+    /// Rows with a text at this path that is not kept.
     open: Vec<u32>,
-    /// Rows with JSON in a string here.
+    /// Rows with embedded JSON in a string at this path.
     embedded: Vec<u32>,
 }
 
@@ -63,11 +63,11 @@ impl PathTexts {
     }
 }
 
-/// Collects the texts of records, in the order of their rows.
+/// Collects the texts of records in the order of their rows.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct TextsBuilder {
     groups: Vec<PathTexts>,
-    /// The groups by folded path.
+    /// The group of each folded path.
     paths: HashMap<Box<str>, u32>,
     /// The rows of each entry.
     rows: Vec<Vec<u32>>,
@@ -82,22 +82,24 @@ impl Default for TextsBuilder {
     }
 }
 
-/// What a text is kept as.
+/// How a text is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::storage::segment) enum KeptText {
-    /// This entry, or [`NONE`].
+    /// Under this entry, or [`NONE`].
     As(u32),
-    /// It is not kept.
+    /// Not at all; its row is open.
     Not,
 }
 
 impl TextsBuilder {
-    /// The group of a path.
+    /// Returns the group of a path, adding one if the path is new.
     pub(in crate::storage::segment) fn group(&mut self, path: &str) -> u32 {
         let folded = fold(path);
         if let Some(group) = self.paths.get(folded.as_ref()) {
             return *group;
         }
+        // Beyond the limits all paths share one group, so that hostile records cannot grow the
+        // table.
         if self.groups.len() == PATHS_MAX || folded.len() > TEXT_BYTES_MAX {
             return OTHERS;
         }
@@ -107,9 +109,10 @@ impl TextsBuilder {
         group
     }
 
-    /// What a folded text of a group is kept as.
+    /// Returns how a folded text of a group is kept, adding an entry for it if necessary.
     pub(in crate::storage::segment) fn entry(&mut self, group: u32, folded: &str) -> KeptText {
         let place = group as usize;
+        // Paths that are not distinguished keep no texts, only their rows.
         if group == OTHERS {
             return KeptText::Not;
         }
@@ -117,9 +120,12 @@ impl TextsBuilder {
             if let Some(entry) = self.groups[place].whole.get(folded) {
                 return KeptText::As(*entry);
             }
+            // Too long, or the table is full: the row becomes open, so that no match is lost.
             if !self.fits(folded) {
                 return KeptText::Not;
             }
+            // While the path has few values, a new one is kept whole. Ids are limited more
+            // strictly, because they seldom come again.
             let id = is_id(folded);
             if self.groups[place].whole.len() < WHOLE_MAX
                 && !(id && self.groups[place].ids == IDS_MAX)
@@ -129,15 +135,20 @@ impl TextsBuilder {
                 self.groups[place].whole.insert(folded.into(), entry);
                 return KeptText::As(entry);
             }
+            // Too many distinct values: from here on the path keeps shapes. The values that it has
+            // already are converted in `finish_group`.
             self.groups[place].form = TextStorage::Shapes;
         }
+        // A text without a shape contains no phrase that shapes could decide, so it needs no entry.
         let Some(shape) = shape(folded) else { return KeptText::As(NONE) };
         if let Some(entry) = self.groups[place].shapes.get(shape.as_str()) {
             return KeptText::As(*entry);
         }
+        // As above: a row whose text is not kept is open and will be verified.
         if self.groups[place].form == TextStorage::Open || !self.fits(&shape) {
             return KeptText::Not;
         }
+        // Even the shapes are too many: from here on only the rows are kept.
         if self.groups[place].shapes.len() == SHAPES_MAX {
             self.groups[place].form = TextStorage::Open;
             return KeptText::Not;
@@ -147,7 +158,8 @@ impl TextsBuilder {
         KeptText::As(entry)
     }
 
-    /// Adds a row with a text that is one id: no shape tells it.
+    /// Adds a row whose text is a single id. No shape describes an id, so it needs an entry only
+    /// while values are kept whole.
     pub(in crate::storage::segment) fn add_id(&mut self, group: u32, folded: &str, row: u32) {
         let kept = match self.groups[group as usize].form {
             TextStorage::Whole => self.entry(group, folded),
@@ -176,14 +188,15 @@ impl TextsBuilder {
         }
     }
 
-    /// Adds a row that has JSON in a string of a group.
+    /// Adds a row with embedded JSON in a string of a group.
     pub(in crate::storage::segment) fn add_embedded(&mut self, group: u32, row: u32) {
         push(&mut self.groups[group as usize].embedded, row);
     }
 
-    /// The lists of rows, and the bytes of the table of texts.
+    /// Returns the lists of rows, and the bytes of the table of texts.
     pub(in crate::storage::segment) fn finish(self) -> (Vec<Vec<u32>>, Vec<u8>) {
         let Self { mut groups, mut rows, .. } = self;
+        // Readers find a path by binary search. The first two groups are fixed.
         groups[OTHERS as usize + 1..].sort_unstable_by(|left, right| left.path.cmp(&right.path));
         debug_assert!(groups[KEYS as usize].whole.is_empty());
         let mut lists = Lists::default();
@@ -195,9 +208,10 @@ impl TextsBuilder {
     }
 }
 
-/// What is told of a group. Values that were kept whole before they became too many are kept by
-/// their shapes.
+/// Finishes a group and numbers its lists of rows. Values that were kept whole before there were
+/// too many are now kept by their shapes.
 fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) -> GroupHead {
+    // Values that hardly repeat are not worth keeping whole: each has only a few rows.
     let mut values = group.whole.values().map(|entry| rows[*entry as usize].len());
     if group.form == TextStorage::Whole
         && group.whole.len() > FEW.max(values.by_ref().sum::<usize>() / ROWS_OF_A_VALUE)
@@ -213,12 +227,13 @@ fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) 
             group.shapes.into_iter().map(|(shape, entry)| (shape, take(entry))).collect();
         for (text, entry) in group.whole {
             let Some(shape) = shape(&text) else { continue };
-            // Its rows are not in order until all are there.
+            // These rows are not in order until all of them are there; they are sorted below.
             shapes.entry(shape.into()).or_default().extend(take(entry));
         }
         for (shape, mut rows) in shapes {
             rows.sort_unstable();
             rows.dedup();
+            // The shapes are dropped and their rows become open: readers verify them.
             if group.form == TextStorage::Open {
                 group.open.extend(rows);
             } else {
@@ -240,7 +255,7 @@ fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) 
     }
 }
 
-/// Whether a text is one word that looks like an id.
+/// Returns whether a text is a single word that looks like an id.
 fn is_id(folded: &str) -> bool {
     let mut all = 0;
     let mut id = false;
@@ -251,14 +266,14 @@ fn is_id(folded: &str) -> bool {
     all == 1 && id
 }
 
-/// Adds a row once.
+/// Adds a row unless it was the last one added.
 fn push(rows: &mut Vec<u32>, row: u32) {
     if rows.last() != Some(&row) {
         rows.push(row);
     }
 }
 
-/// Distinct lists of rows.
+/// Distinct lists of rows; equal ones are stored once.
 #[derive(Default)]
 struct Lists {
     lists: Vec<Vec<u32>>,

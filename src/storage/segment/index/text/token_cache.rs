@@ -1,40 +1,41 @@
-//! What the keys and values of records are made of, for those that come again: one look into a
-//! table instead of folding and cutting.
+//! A cache of what the keys and values of records consist of, for those that repeat: one table
+//! lookup instead of folding and tokenizing.
 //!
-//! A record names its keys in the order in which one like it did, so the key that followed the last
-//! time is tried first; and a path often has the value that it had before. Both cost a comparison
-//! and no look at all.
+//! A record lists its keys in the same order as a previous one like it, so the key that followed
+//! the last time is tried first; and a path often has the same value as before. Both cost a
+//! comparison and no lookup at all.
 
 use crate::storage::segment::index::text::text_table_writer::KeptText;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 use std::ops::Range;
 
-/// Longer texts, in bytes, are not remembered: they hardly come again.
+/// Texts longer than this, in bytes, are not cached: they rarely repeat.
 const TEXT_BYTES_MAX: usize = 64;
-/// Nor are keys with longer paths.
+/// Keys with longer paths, in bytes, are not cached either.
 const PATH_BYTES_MAX: usize = 256;
-/// Texts that are remembered at most; when there are more, all are forgotten and the frequent ones
-/// come back.
+/// Maximum number of cached texts; when there are more, all are dropped and the frequent ones come
+/// back.
 const TEXTS_MAX: usize = 1 << 15;
-/// No place.
+/// No position.
 const NOWHERE: u32 = u32::MAX;
 
-/// What is known of a text at a path: what it is kept as, and the numbers of its terms.
+/// What is known about a text at a path: how it is kept, and the numbers of its terms.
 #[derive(Debug, Clone)]
 pub(in crate::storage::segment) struct CachedText {
     pub(in crate::storage::segment) kept: KeptText,
     terms: Range<u32>,
 }
 
-/// What is known of a key, by its path; a key with dots in it can have the path of another.
+/// What is known about a key, by its path; a key that contains dots can have the same path as
+/// another.
 #[derive(Debug)]
 struct CachedKey {
     path: Box<str>,
     key: Box<str>,
     group: u32,
     known: CachedText,
-    /// The place of the key that came next the last time.
+    /// The position of the key that followed the last time.
     next: u32,
 }
 
@@ -43,7 +44,7 @@ struct CachedKey {
 struct CachedValues {
     texts: Vec<(Box<str>, CachedText)>,
     places: HashTable<u32>,
-    /// The place of the one that was met last.
+    /// The position of the value that was met last.
     last: u32,
 }
 
@@ -53,12 +54,12 @@ impl Default for CachedValues {
     }
 }
 
-/// Texts that are known.
+/// The cached texts.
 #[derive(Debug)]
 pub(in crate::storage::segment) struct Remembered {
     keys: Vec<CachedKey>,
     places: HashTable<u32>,
-    /// The place of the key that was met last.
+    /// The position of the key that was met last.
     last: u32,
     /// By group.
     values: Vec<CachedValues>,
@@ -83,7 +84,7 @@ impl Default for Remembered {
 }
 
 impl Remembered {
-    /// The group of the path of a key, and what the key is made of.
+    /// Returns the group of a key's path, and what the key consists of.
     pub(in crate::storage::segment) fn key(
         &mut self,
         path: &str,
@@ -108,7 +109,7 @@ impl Remembered {
         Some((found.group, &found.known))
     }
 
-    /// What a value of a group is made of.
+    /// Returns what a value of a group consists of.
     pub(in crate::storage::segment) fn value(
         &mut self,
         group: u32,
@@ -123,12 +124,12 @@ impl Remembered {
         Some(&values.texts[values.last as usize].1)
     }
 
-    /// The numbers of the terms of a text.
+    /// Returns the numbers of the terms of a text.
     pub(in crate::storage::segment) fn terms(&self, known: &CachedText) -> &[u32] {
         &self.terms[known.terms.start as usize..known.terms.end as usize]
     }
 
-    /// Makes room for one more, and takes its terms.
+    /// Makes room for one more text and stores its terms.
     fn known(&mut self, kept: KeptText, terms: &[u32]) -> CachedText {
         if self.count == TEXTS_MAX {
             *self = Self::default();
@@ -139,7 +140,7 @@ impl Remembered {
         CachedText { kept, terms: start..self.terms.len() as u32 }
     }
 
-    /// Remembers a value of a group that is not known.
+    /// Caches a value of a group that is not cached yet.
     pub(in crate::storage::segment) fn add_value(
         &mut self,
         group: u32,
@@ -163,7 +164,7 @@ impl Remembered {
         });
     }
 
-    /// Remembers a key that is not known; another one of the same path is forgotten.
+    /// Caches a key that is not cached yet; another key with the same path is dropped.
     pub(in crate::storage::segment) fn add_key(
         &mut self,
         path: &str,
@@ -198,7 +199,7 @@ impl Remembered {
 mod tests {
     use super::*;
 
-    /// What is known of a key, as group and terms.
+    /// Returns what is known about a key, as group and terms.
     fn key(known: &mut Remembered, path: &str, key: &str) -> Option<(u32, Vec<u32>)> {
         let (group, found) = known.key(path, key).map(|(group, found)| (group, found.clone()))?;
         Some((group, known.terms(&found).to_vec()))
@@ -223,7 +224,7 @@ mod tests {
                 "{path}"
             );
         }
-        // The key `a.b` has the path of `b` in `a`, and other terms.
+        // The key `a.b` has the same path as `b` in `a`, but other terms.
         assert_eq!(key(&mut known, "a.b", "a.b"), None);
         known.add_key("a.b", "a.b", 3, KeptText::Not, &[9]);
         assert_eq!(

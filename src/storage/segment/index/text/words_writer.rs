@@ -1,14 +1,14 @@
-//! The words of the records, for the index: dictionary terms as posting lists, ids as a table of
+//! The words of the records for the index: dictionary terms as posting lists, ids as a table of
 //! hashes.
 //!
-//! A record names a dozen ids, most of them in pieces, and nearly all distinct. As terms they would
-//! fill the dictionary; as (hash, row) pairs they would cost more than all other parts of the
-//! index. So the table says only in which block of rows an id stands: what a tenant's records share
-//! is kept once for a block, and a candidate costs the reading of one block. Ids that are values of
-//! hashed fields are in the tables of those already.
+//! A record contains a dozen ids, most of them in pieces, and nearly all distinct. As terms they
+//! would fill the dictionary; as (hash, row) pairs they would cost more than all other parts of the
+//! index. So the table only records which block of rows contains an id: ids that a tenant's records
+//! have in common are stored once per block, and a candidate costs reading one block. Ids that are
+//! values of hashed fields are already in the tables of those.
 //!
-//! Keys and many values are the same texts in every record, so what a text is made of is remembered
-//! by its path. The texts themselves go to the table of texts.
+//! Keys and many values are the same texts in every record, so what a text consists of is cached by
+//! its path. The texts themselves go to the table of texts.
 
 use crate::event::{Columns, FIELDS, Field, IndexKind};
 use crate::storage::segment::index::hash_table::{HashTableBuilder, hash_of};
@@ -18,19 +18,19 @@ use crate::storage::segment::index::text::token_cache::Remembered;
 use crate::text::{Token, TokenKind, WalkStep, fold, is_lone_id, tokens, walk};
 use hashbrown::HashMap;
 
-/// Rows in a block of the table of ids.
+/// Number of rows in a block of the table of ids.
 pub(in crate::storage::segment) const BLOCK_ROWS: u32 = 64;
 
 /// A term and the rows that have it.
 pub(in crate::storage::segment) type TermRows = (Box<str>, Vec<u32>);
 
-/// What an index has of the texts of records.
+/// What an index stores about the texts of records.
 pub(in crate::storage::segment) struct Words {
     /// The terms in the order of their bytes.
     pub(in crate::storage::segment) terms: Vec<TermRows>,
     /// The bytes of the table of ids.
     pub(in crate::storage::segment) ids: Vec<u8>,
-    /// Lists of rows, which the table of texts numbers.
+    /// Lists of rows, which the table of texts refers to by number.
     pub(in crate::storage::segment) lists: Vec<Vec<u32>>,
     /// The bytes of the table of texts.
     pub(in crate::storage::segment) texts: Vec<u8>,
@@ -42,13 +42,13 @@ struct Posting {
     rows: Vec<u32>,
 }
 
-/// Collects the words of records, in the order of their rows.
+/// Collects the words of records in the order of their rows.
 #[derive(Debug, Default)]
 pub(in crate::storage::segment) struct WordsBuilder {
     numbers: HashMap<Box<str>, u32>,
     postings: Vec<Posting>,
     remembered: Remembered,
-    /// Ids of the block that is being filled.
+    /// The ids of the block that is being filled.
     block: Vec<u32>,
     block_number: u32,
     table: HashTableBuilder,
@@ -58,7 +58,7 @@ pub(in crate::storage::segment) struct WordsBuilder {
     group: u32,
 }
 
-/// The record at a place among events, which is that of a row of the segment.
+/// The record at an index among events, with its row in the segment.
 #[derive(Clone, Copy)]
 struct RecordAt<'a> {
     events: &'a Columns,
@@ -67,7 +67,7 @@ struct RecordAt<'a> {
 }
 
 impl WordsBuilder {
-    /// The words of the records of events, in the order of rows.
+    /// Collects the words of the records of events, in the order of rows.
     pub(in crate::storage::segment) fn of(batches: &[Columns]) -> Self {
         let mut builder = Self::default();
         let places =
@@ -78,7 +78,7 @@ impl WordsBuilder {
         builder
     }
 
-    /// Takes the words of a record.
+    /// Adds the words of a record.
     fn add(&mut self, source: RecordAt<'_>) {
         let RecordAt { events, place, row } = source;
         if row / BLOCK_ROWS != self.block_number {
@@ -149,7 +149,7 @@ impl WordsBuilder {
         add_rows(&mut self.postings, terms, row);
     }
 
-    /// The group of the path of a value: nearly always that of the key before it.
+    /// Returns the group of the path of a value: nearly always that of the key before it.
     fn group_of(&mut self, path: &str) -> u32 {
         if self.path != path {
             self.path.clear();
@@ -159,7 +159,8 @@ impl WordsBuilder {
         self.group
     }
 
-    /// Cuts a folded text into terms, and adds its ids to the block. Returns whether it has none.
+    /// Splits a folded text into terms and adds its ids to the block. Returns whether it contains
+    /// no ids.
     fn cut(&mut self, source: RecordAt<'_>, folded: &str, terms: &mut Vec<u32>) -> bool {
         let mut plain = true;
         terms.clear();
@@ -193,7 +194,7 @@ impl WordsBuilder {
         }
     }
 
-    /// What was collected, for the index.
+    /// Returns what was collected, for the index.
     pub(in crate::storage::segment) fn finish(mut self) -> Words {
         self.close_block();
         let mut terms: Vec<(Box<str>, u32)> = self.numbers.into_iter().collect();
@@ -216,8 +217,8 @@ fn add_rows(postings: &mut [Posting], terms: &[u32], row: u32) {
     }
 }
 
-/// Whether a folded token is the value of a hashed field. Tables of fields are asked for the folded
-/// id, so they have only what folding leaves alone.
+/// Returns whether a folded token is the value of a hashed field. The tables of fields are searched
+/// for the folded id, so they only contain ids that folding does not change.
 fn is_value(RecordAt { events, place, .. }: RecordAt<'_>, token: &str) -> bool {
     let mut fields =
         FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
