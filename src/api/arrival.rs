@@ -23,7 +23,8 @@ use tokio::time::{Instant, Sleep};
 
 /// How long a body may send no byte.
 const STALL: Duration = Duration::from_secs(10);
-/// How long a body may take beyond the time allowed for its bytes.
+/// How long a body may take beyond the time allowed for its bytes, and the most time that bytes
+/// which came faster may save up: a burst does not pay for an hour of trickling.
 const GRACE: Duration = Duration::from_secs(20);
 /// The rate, in bytes per second, at which the rest must arrive.
 const RATE: u64 = 16 << 10;
@@ -101,27 +102,36 @@ struct Arriving {
 }
 
 /// Measures how fast a body arrives while the server waits for it.
-#[derive(Default)]
 struct ArrivalPace {
-    bytes: u64,
-    waited: Duration,
+    /// How much longer the server waits at this moment; bytes that arrive extend it.
+    credit: Duration,
     /// Since when the next bytes have been awaited, and the deadline.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     read: bool,
 }
 
+impl Default for ArrivalPace {
+    fn default() -> Self {
+        Self { credit: GRACE, waiting: None, read: false }
+    }
+}
+
 impl ArrivalPace {
     fn arrived(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
         if let Some((since, _)) = self.waiting.take() {
-            self.waited += since.elapsed();
+            self.waited(since.elapsed());
         }
+        let earned = Duration::from_micros((bytes as u64).saturating_mul(1_000_000) / RATE);
+        self.credit = self.credit.saturating_add(earned).min(GRACE);
+    }
+
+    fn waited(&mut self, time: Duration) {
+        self.credit = self.credit.saturating_sub(time);
     }
 
     /// Returns how long the next bytes may take.
     fn patience(&self) -> Duration {
-        let allowed = GRACE + Duration::from_millis(self.bytes.saturating_mul(1_000) / RATE);
-        allowed.saturating_sub(self.waited).min(STALL)
+        self.credit.min(STALL)
     }
 
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
@@ -189,14 +199,25 @@ mod tests {
         let mut steps = 0;
         while !pace.patience().is_zero() {
             pace.arrived(1);
-            pace.waited += Duration::from_secs(1);
+            pace.waited(Duration::from_secs(1));
             steps += 1;
             assert!(steps < 60, "a byte a second goes on for ever");
+        }
+        // However much came at first.
+        let mut pace = ArrivalPace::default();
+        pace.arrived(62 << 20);
+        for second in 0_u64.. {
+            if pace.patience().is_zero() {
+                break;
+            }
+            pace.arrived(1);
+            pace.waited(Duration::from_secs(1));
+            assert!(second < 60, "a burst pays for a minute of trickling");
         }
         let mut pace = ArrivalPace::default();
         for _ in 0..10_000 {
             pace.arrived(RATE as usize);
-            pace.waited += Duration::from_secs(1);
+            pace.waited(Duration::from_secs(1));
             assert_eq!(pace.patience(), STALL);
         }
     }

@@ -301,12 +301,16 @@ impl Start<'_> {
             beside: Some(Beside::found(self.store, &name)),
             _room: Permit::default(),
         };
+        // A server that is killed again and again must not add up what it recovers each time.
+        let room = BufferRoom::new(self.settings.buffer_bytes);
+        let recovered_bytes = events.iter().map(|event| event.memory()).sum();
+        let all = HeldBatch { last_seq, beside: None, _room: room.take_recovered(recovered_bytes) };
         let intake = Intake::start(Owner {
             last_seq,
             sealed_seq: self.sealed,
             unsealed,
             requests,
-            held: beside.into_iter().map(held).collect(),
+            held: beside.into_iter().map(held).chain([all]).collect(),
             log: Arc::clone(&log),
             clock: Arc::clone(self.clock),
             at_step: self.settings.at_step.clone(),
@@ -315,7 +319,7 @@ impl Start<'_> {
             table,
             intake,
             hasher,
-            room: BufferRoom::new(self.settings.buffer_bytes),
+            room,
             in_work: SegmentsInWork::default(),
             merges: Turns::default(),
             removals: Turns::default(),

@@ -190,6 +190,11 @@ impl<'r> PatternPositions<'r> {
         places
     }
 
+    /// Returns the positions at the beginning of a record.
+    pub(super) fn beginning(&self) -> Vec<u64> {
+        self.patterns.iter().map(PathPattern::start).collect()
+    }
+
     /// Adds other positions to the current ones.
     pub(super) fn be_also(&mut self, others: &[u64]) {
         let here = self.here();

@@ -20,6 +20,8 @@ const NAMES: &[&str] = &["key", "name"];
 const VALUES: &[&str] = &["value", "values"];
 /// Keys of values in base64, whatever their bytes hold.
 const BINARY: &[&str] = &["data_base64", "bytesvalue"];
+/// Keys of values that may be a record of their own, which is decoded as one: paths begin there too.
+const CARRIERS: &[&str] = &["message", "original", "log", "body", "data"];
 /// The length below which no detector matches, except for passwords in URLs; those are not plain
 /// words.
 const DETECTED_MIN: usize = 13;
@@ -187,6 +189,11 @@ impl<'r> Rewriter<'r> {
             }
             form if VALUES.contains(&form) => self.places.be_also(named),
             _ => {}
+        }
+        let last = form.rsplit('.').next().unwrap_or_default();
+        if CARRIERS.contains(&last) {
+            let beginning = self.places.beginning();
+            self.places.be_also(&beginning);
         }
     }
 

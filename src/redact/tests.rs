@@ -368,6 +368,30 @@ fn a_text_that_decodes_as_base64_is_searched_as_a_text_too() {
 }
 
 #[test]
+fn paths_begin_in_a_record_that_another_one_carries() {
+    let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password"]}]}"#);
+    let inner = r#"{"trace_name":"x","request":{"password":"hunter2"}}"#;
+    let text = serde_json::to_string(inner).expect("JSON");
+    for record in [
+        format!(r#"{{"message":{text}}}"#),
+        format!(r#"{{"message":{inner}}}"#),
+        format!(r#"{{"log":{text}}}"#),
+        format!(r#"{{"event":{{"original":{text}}}}}"#),
+        format!(r#"{{"event.original":{text}}}"#),
+        format!(r#"{{"body":{text},"resource":{{}}}}"#),
+        format!(r#"{{"body":{inner}}}"#),
+        format!(r#"{{"attributes":{{"log.record.original":{text}}}}}"#),
+        format!(r#"{{"specversion":"1.0","data":{inner}}}"#),
+        format!(r#"{{"specversion":"1.0","data":{text}}}"#),
+        r#"{"message":"<13>Nov 28 host app: {\"request\":{\"password\":\"hunter2\"}}"}"#.to_owned(),
+    ] {
+        let left = rules.redact(record.as_bytes());
+        let left = String::from_utf8_lossy(&left.bytes);
+        assert!(!left.contains("hunter2"), "{record}: {left}");
+    }
+}
+
+#[test]
 fn wrong_rules_are_refused_by_name() {
     for (rules, says) in [
         ("{", "wrong"),

@@ -108,7 +108,8 @@ pub fn gone(store: &Store, name: &str) -> Error {
 pub fn check_marks(store: &Store) -> Vec<String> {
     let mut wrong = Vec::new();
     for name in store.names(paths::MARKS).unwrap_or_default() {
-        if name == paths::LOG {
+        // These two say that there is a folder; they have no hash of a file.
+        if name == paths::LOG || name == paths::QUARANTINE_MARK {
             continue;
         }
         match read_guarded(store, &name) {

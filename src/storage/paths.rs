@@ -111,6 +111,9 @@ pub fn quarantine_log(first: u64) -> String {
     format!("{QUARANTINE}/{first:020}.log")
 }
 
+/// The mark that says that there is a folder of quarantine, whose own list is lost with the folder.
+pub const QUARANTINE_MARK: &str = "quarantine";
+
 /// Returns the file that records how much of a log of quarantined records is durable.
 pub fn quarantine_length(log: &str) -> Option<String> {
     log.strip_suffix(".log").map(|path| format!("{path}{LENGTH_ENDING}"))

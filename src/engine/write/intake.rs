@@ -240,7 +240,7 @@ pub(in crate::engine) struct HeldBatch {
     pub(in crate::engine) last_seq: u64,
     /// The file that has its records, if they are not in the log itself.
     pub(in crate::engine) beside: Option<Beside>,
-    /// The room it takes in the buffer; batches that were recovered from the log take none.
+    /// The room it takes in the buffer.
     pub(in crate::engine) _room: Permit,
 }
 

@@ -15,11 +15,10 @@ const LIGHT_SHARE: usize = 4;
 /// How often a batch that waits for room asks for a seal again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Room that a batch has taken; dropping it gives the room back. Batches that were recovered from
-/// the log take none.
+/// Room that a batch has taken; dropping it gives the room back.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Permit {
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Vec<OwnedSemaphorePermit>,
 }
 
 /// The room of the buffer, in KiB.
@@ -69,7 +68,7 @@ impl BufferRoom {
         // time.
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, pool.kib);
         if let Ok(permit) = Arc::clone(&pool.free).try_acquire_many_owned(kib) {
-            return Ok(Permit { _room: Some(permit) });
+            return Ok(Permit { _room: vec![permit] });
         }
         let end = Instant::now() + wait;
         let acquire = Arc::clone(&pool.free).acquire_many_owned(kib);
@@ -78,7 +77,7 @@ impl BufferRoom {
             trigger.ask();
             let next = (Instant::now() + ASK_AGAIN).min(end);
             match timeout_at(next, &mut acquire).await {
-                Ok(permit) => return Ok(Permit { _room: permit.ok() }),
+                Ok(permit) => return Ok(Permit { _room: permit.into_iter().collect() }),
                 Err(_) if Instant::now() >= end => {
                     let what = format!(
                         "the write buffer is full ({} MiB are waiting to be written into segments): send it again later",
@@ -89,6 +88,19 @@ impl BufferRoom {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Takes room for what was recovered from the log, as much as there is: nothing is accepted on
+    /// top of it until it is in segments. The room of large batches goes first.
+    pub(in crate::engine) fn take_recovered(&self, bytes: usize) -> Permit {
+        let mut kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        let mut room = Vec::new();
+        for pool in [&self.bulk, &self.light] {
+            let part = kib.min(pool.kib);
+            room.extend(Arc::clone(&pool.free).try_acquire_many_owned(part));
+            kib -= part;
+        }
+        Permit { _room: room }
     }
 
     /// Returns the bytes that are held, if not even small batches find room.
@@ -118,5 +130,23 @@ mod tests {
         drop(all);
         let again = room.take(1 << 30, false, &trigger, wait).await;
         drop((again.expect("given back"), small));
+    }
+
+    #[tokio::test]
+    async fn what_was_recovered_takes_room_until_it_is_sealed() {
+        let trigger = SealTrigger::default();
+        let room = BufferRoom::new(64 << 10);
+        let wait = Duration::from_millis(20);
+        let some = room.take_recovered(10 << 10);
+        room.take(64 << 10, false, &trigger, wait).await.expect_err("not all is free");
+        drop(some);
+        drop(room.take(64 << 10, false, &trigger, wait).await.expect("all is free"));
+        let more_than_all = room.take_recovered(1 << 30);
+        for light in [true, false] {
+            room.take(1, light, &trigger, wait).await.expect_err("nothing is free");
+        }
+        assert!(room.full().is_some());
+        drop(more_than_all);
+        drop(room.take(1, true, &trigger, wait).await.expect("sealed"));
     }
 }

@@ -124,7 +124,12 @@ impl Folder {
                     self.lost.insert(format!("{}: could not be read: {cause}", shown.display())),
                 ),
             },
-            Err(error) if error.kind() == ErrorKind::NotFound && !ours => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && !ours => {
+                if self.store.exists(&paths::mark(paths::QUARANTINE_MARK)) {
+                    let what = "is gone, and the records that were in quarantine with it";
+                    self.lost.insert(format!("{} {what}", shown.display()));
+                }
+            }
             Err(error) => drop(self.lost.insert(error.to_string())),
         }
     }
@@ -167,7 +172,12 @@ impl Folder {
         };
         let bytes = serde_json::to_vec_pretty(&names)
             .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
-        self.store.put(paths::QUARANTINE_FILES, &bytes, PutMode::Replace)
+        self.store.put(paths::QUARANTINE_FILES, &bytes, PutMode::Replace)?;
+        let mark = paths::mark(paths::QUARANTINE_MARK);
+        if self.store.exists(&mark) {
+            return Ok(());
+        }
+        self.store.put(&mark, b"there is a folder of quarantine\n", PutMode::Replace)
     }
 }
 

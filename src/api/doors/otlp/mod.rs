@@ -29,6 +29,8 @@ use serde_json::json;
 /// The limit that the specification recommends, and 64 MiB after decompression. Two bytes of a body
 /// can be an attribute, which explains the growth in memory.
 const BOUNDS: Bounds = Bounds { wire: 64 << 20, unpacked: 64 << 20, growth: 8 };
+/// How many times longer a record is as JSON than in protobuf, mostly: names of fields, and base64.
+const JSON_GROWTH: usize = 2;
 /// The maximum number of log records in a request: each needs memory, however short it is.
 const RECORDS_MAX: usize = 200_000;
 
@@ -132,9 +134,14 @@ async fn take(
         let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
         let take = move |engine: &crate::engine::Engine, body: &mut PackedBody| {
             let request = encoding.parse(&body.whole()?)?;
+            // Every record repeats its resource and scope, so room is taken before they are built: a
+            // few kilobytes may describe gigabytes.
+            let (count, foreseen) = foreseen(&request);
+            body.hold(count, foreseen)?;
             let records = records(&request);
             drop(request);
-            body.hold(records.len(), records.iter().map(|record| record.bytes.len()).sum())?;
+            let built: usize = records.iter().map(|record| record.bytes.len()).sum();
+            body.hold(0, built.saturating_sub(foreseen))?;
             let batch = engine.decode(records, Some(Format::Otlp), &rule);
             Ok((tell_repeats_apart(batch), None, ()))
         };
@@ -154,6 +161,26 @@ fn check_count(records: usize) -> Result<()> {
         ErrorKind::TooLarge,
         format!("a request has at most {RECORDS_MAX} log records: send it in parts"),
     ))
+}
+
+/// Returns how many records a request has, and about how many bytes they will have.
+fn foreseen(request: &ExportLogsServiceRequest) -> (usize, usize) {
+    let (mut count, mut bytes) = (0_usize, 0_usize);
+    for resource in &request.resource_logs {
+        let shared = resource.resource.as_ref().map_or(0, Message::encoded_len);
+        for scope in &resource.scope_logs {
+            let repeated = shared
+                + resource.schema_url.len()
+                + scope.schema_url.len()
+                + scope.scope.as_ref().map_or(0, Message::encoded_len);
+            let own: usize = scope.log_records.iter().map(Message::encoded_len).sum();
+            count += scope.log_records.len();
+            bytes = bytes
+                .saturating_add(scope.log_records.len().saturating_mul(repeated))
+                .saturating_add(own);
+        }
+    }
+    (count, bytes.saturating_mul(JSON_GROWTH))
 }
 
 /// Returns the records of a request, numbered from 1.
