@@ -244,6 +244,15 @@ impl Start<'_> {
         Committer::start(owned, commits)
     }
 
+    /// Creates the buffer's room, of which recovered events have theirs: a server that is killed again
+    /// and again must not add up what it recovers each time.
+    fn room(&self, last_seq: u64, recovered: &[Arc<Event>]) -> (BufferRoom, HeldBatch) {
+        let room = BufferRoom::new(self.settings.buffer_bytes);
+        let bytes = recovered.iter().map(|event| event.memory()).sum();
+        let held = HeldBatch { last_seq, beside: None, _room: room.take_recovered(bytes) };
+        (room, held)
+    }
+
     /// Rewrites the log, starts the threads of the write pipeline, and puts the recovered events
     /// back into their memory.
     fn write_side(
@@ -260,8 +269,7 @@ impl Start<'_> {
         answered.into_iter().for_each(|request| requests.add(request));
         let mut unsealed = Unsealed::default();
         unsealed.extend(&events);
-        let hasher = unsealed.hasher();
-        let last_seq = recovered.last_seq;
+        let (hasher, last_seq) = (unsealed.hasher(), recovered.last_seq);
 
         // Rewrite what was recovered before anything else is logged: see the log's page.
         let now = crate::event::Timestamp::default();
@@ -301,10 +309,7 @@ impl Start<'_> {
             beside: Some(Beside::found(self.store, &name)),
             _room: Permit::default(),
         };
-        // A server that is killed again and again must not add up what it recovers each time.
-        let room = BufferRoom::new(self.settings.buffer_bytes);
-        let recovered_bytes = events.iter().map(|event| event.memory()).sum();
-        let all = HeldBatch { last_seq, beside: None, _room: room.take_recovered(recovered_bytes) };
+        let (room, all) = self.room(last_seq, &events);
         let intake = Intake::start(Owner {
             last_seq,
             sealed_seq: self.sealed,
