@@ -86,7 +86,7 @@ impl Table {
         let context = || format!("the Delta table at {shown}");
         let exists = !store.names(paths::TABLE_LOG)?.is_empty();
         if !exists {
-            refuse_lost_table(store)?;
+            check::refuse_lost_table(store)?;
             if !create {
                 let what = format!(
                     "{shown} has no table yet: its first opening was interrupted; `annals serve` or `annals ingest` finishes it"
@@ -479,20 +479,4 @@ async fn account_of(table: &DeltaTable, last_seq: u64) -> Result<Account> {
         account.add(&file.path(), file.size().cast_unsigned(), rows.unwrap_or_default());
     }
     Ok(account)
-}
-
-/// Refuses to create a table where there are signs of a lost one.
-fn refuse_lost_table(store: &Store) -> Result<()> {
-    let left = |folder: &str| store.names(folder).map(|names| !names.is_empty());
-    let parts = store.names(paths::TABLE)?.into_iter().any(|name| name != "_delta_log");
-    if parts || left(paths::LOG)? {
-        let what = format!(
-            "{} holds events and its Delta log is missing: restore {}/_delta_log from a copy; \
-                 a new table is not created over them",
-            store.path("").display(),
-            paths::TABLE
-        );
-        return Err(Error::corrupt(what));
-    }
-    Ok(())
 }
