@@ -296,6 +296,20 @@ fn otlp_in_json_is_read_as_its_specification_says() {
     );
 }
 
+/// A few kilobytes may describe gigabytes: room is taken before the records are built, so what is
+/// refused here has never been in memory (64 GiB would not fit).
+#[test]
+fn otlp_records_that_repeat_a_large_resource_are_refused_before_they_are_built() {
+    let store = TestStore::new();
+    let resource = json!({ "attributes": [{ "key": "a", "value": { "stringValue": "x".repeat(1_000_000) } }] });
+    let records = vec![json!({ "timeUnixNano": "1772323200000000000" }); 64_000];
+    let body = json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": records }] }] });
+    let (status, _, text) =
+        send(&store, post("/v1/logs?tenant=t", "application/json", body.to_string()));
+    assert_eq!(status, 413, "{text}");
+    assert_eq!(count(&store, "tenant=t"), 0);
+}
+
 #[test]
 fn otlp_requests_are_taken_once_and_refused_in_their_encoding() {
     let store = TestStore::new();

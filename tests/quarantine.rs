@@ -224,6 +224,26 @@ fn retention_and_holds_apply_and_are_recorded() {
 }
 
 #[test]
+fn a_folder_that_is_gone_is_told_by_check_and_by_every_start() {
+    let mut store = TestStore::new();
+    store.post("/api/v1/events?tenant=t", bad(0..10));
+    store.close();
+    let data = store.path().to_string_lossy().into_owned();
+    annals(&["check", "--data", &data]).ok();
+    fs::remove_dir_all(store.path().join("quarantine")).expect("removed");
+    for _ in 0..2 {
+        let checked = annals(&["check", "--data", &data]);
+        assert!(checked.code != 0 && checked.err.contains("is gone"), "{checked:?}");
+        store.reopen();
+        let page = store.get("/api/v1/quarantine?tenant=t");
+        assert!(page["damaged"][0].as_str().is_some_and(|what| what.contains("is gone")), "{page}");
+        // What comes later is kept, and hides nothing.
+        store.post("/api/v1/events?tenant=t", bad(20..30));
+        store.close();
+    }
+}
+
+#[test]
 fn a_damaged_file_stops_no_start_is_named_by_check_and_the_rest_is_answered() {
     let mut store = TestStore::new();
     for number in 0..2 {

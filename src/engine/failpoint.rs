@@ -90,7 +90,7 @@ impl AtFailpoint {
 
 impl fmt::Debug for AtFailpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.0.is_some() { "AtStep(hook)" } else { "AtStep(none)" })
+        out.write_str(if self.0.is_some() { "AtFailpoint(hook)" } else { "AtFailpoint(none)" })
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
+use crate::engine::maintain::turns::Turns;
 use crate::engine::{Core, Engine};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
@@ -24,7 +25,7 @@ pub(in crate::engine) struct InForce {
     /// Its version, for the thread that commits deletions.
     version: Arc<AtomicU64>,
     /// Held while the policy is changed.
-    change: Mutex<()>,
+    change: Turns,
 }
 
 /// A change of how long events are kept.
@@ -50,7 +51,7 @@ impl InForce {
             Marked::Absent => Policy::default(),
         };
         let version = Arc::new(AtomicU64::new(policy.version));
-        Ok(Self { policy: Mutex::new(Arc::new(policy)), version, change: Mutex::default() })
+        Ok(Self { policy: Mutex::new(Arc::new(policy)), version, change: Turns::default() })
     }
 
     pub(in crate::engine) fn get(&self) -> Arc<Policy> {
@@ -147,7 +148,7 @@ impl Engine {
         change: impl FnOnce(&mut Policy) -> Result<()>,
     ) -> Result<Arc<Policy>> {
         let write = self.core.write()?;
-        let _one_at_a_time = self.core.policy.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.core.policy.change.take();
         // A change that was recorded but then failed must be in force before the next one is made.
         self.catch_up()?;
         let mut policy = (*self.policy()).clone();

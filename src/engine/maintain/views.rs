@@ -6,6 +6,7 @@
 
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::engine::failpoint::Failpoint;
+use crate::engine::maintain::turns::Turns;
 use crate::engine::{Core, Engine};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{Marked, Store, paths, put_guarded, read_guarded};
@@ -79,8 +80,8 @@ struct Change {
 #[derive(Debug)]
 pub(in crate::engine) struct Saved {
     views: Mutex<Arc<Views>>,
-    /// Held while the views are changed.
-    change: Mutex<()>,
+    /// Changes are made one at a time.
+    change: Turns,
 }
 
 impl Saved {
@@ -103,7 +104,7 @@ impl Saved {
             }
             Marked::Absent => Views::default(),
         };
-        Ok(Self { views: Mutex::new(Arc::new(views)), change: Mutex::default() })
+        Ok(Self { views: Mutex::new(Arc::new(views)), change: Turns::default() })
     }
 
     fn get(&self) -> Arc<Views> {
@@ -258,7 +259,7 @@ impl Engine {
         change: impl FnOnce(&Views) -> Result<Option<Option<View>>>,
     ) -> Result<()> {
         let saved = &self.core.views;
-        let _one_at_a_time = saved.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = saved.change.take();
         // A change that was recorded but then failed must be made before the next one.
         self.catch_up_with_views()?;
         let views = self.views();
