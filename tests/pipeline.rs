@@ -358,3 +358,26 @@ fn a_full_buffer_refuses_in_time_and_single_events_go_on() {
     assert_eq!(ingest(engine, 10_000..13_000).expect("room again").accepted, 3_000);
     assert_eq!(count(engine), 6_001);
 }
+
+/// A server that is killed before it can seal, again and again, must not add up what it recovers.
+#[test]
+fn what_a_start_finds_in_the_log_takes_room_until_it_is_sealed() {
+    let mut store = TestStore::new();
+    let room_wait = Duration::from_millis(300);
+    let small = |at_step| Settings { buffer_bytes: 4 << 20, room_wait, ..settings(at_step) };
+    store.reopen_with(small(AtFailpoint::default()));
+    ingest(store.engine(), 0..3_000).expect("an empty buffer takes any batch");
+    let cannot_seal = AtFailpoint::new(|step| match step {
+        Failpoint::SealBegun => Err(annals::error::Error::internal("a disk that fails")),
+        _ => Ok(()),
+    });
+    store.reopen_with(small(cannot_seal));
+    let error = in_time("a batch without room", || ingest(store.engine(), 10_000..13_000))
+        .expect_err("what was recovered has the room");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(count(store.engine()), 3_000);
+    store.reopen_with(small(AtFailpoint::default()));
+    store.engine().seal().expect("a seal");
+    assert_eq!(ingest(store.engine(), 10_000..13_000).expect("room again").accepted, 3_000);
+    assert_eq!(count(store.engine()), 6_000);
+}
