@@ -129,6 +129,36 @@ fn damages_of_an_index() -> Vec<IndexDamage> {
 }
 
 #[test]
+fn a_start_names_the_files_of_segments_that_are_gone_before_anybody_asks() {
+    let mut store = filled();
+    let whole = answers(&store);
+    let all = store.engine().snapshot().segments.len();
+    store.close();
+    let indexes = store.path().join("events/_annals/index");
+    std::fs::remove_dir_all(&indexes).expect("damage");
+    store.reopen_with(Settings { compact: false, ..Settings::default() });
+    let (status, body) = ready(&store);
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("degraded")));
+    let what = body["problems"][0]["what"].as_str().expect("a text");
+    assert!(what.starts_with(&format!("the index of {all} segments is damaged")), "{what}");
+    assert_eq!(answers(&store), whole);
+    let snapshot = store.engine().snapshot();
+    snapshot.segments.iter().for_each(|segment| drop(segment.rebuild_index().expect("an index")));
+    let lost = snapshot.segments[0].data_path();
+    drop(snapshot);
+    store.close();
+    std::fs::rename(&lost, lost.with_extension("away")).expect("damage");
+    store.reopen_with(Settings { compact: false, ..Settings::default() });
+    let (_, body) = ready(&store);
+    let what = body["problems"][0]["what"].as_str().expect("a text");
+    assert!(what.starts_with("the data of 1 segments is damaged"), "{what}");
+    store.close();
+    std::fs::rename(lost.with_extension("away"), &lost).expect("mended");
+    store.reopen();
+    assert_eq!(answers(&store), whole);
+}
+
+#[test]
 fn a_damaged_index_changes_no_answer_refuses_no_event_and_is_made_anew() {
     let mut store = filled();
     let whole = answers(&store);

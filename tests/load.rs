@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 
 /// No request may take longer, on the slowest machine: an answer or a refusal.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Resident memory that is not of mapped files, at most.
-const MEMORY_MIB: u64 = 1_536;
+/// Resident memory that is not of mapped files, at most: what intake may take (1.5 GiB), and what
+/// stays open of segments (`--open`, 512 MiB by default).
+const MEMORY_MIB: u64 = 1_536 + 512;
 /// 2026-06-20T00:00:00Z.
 const BASE_MS: u64 = 1_781_913_600_000;
 

@@ -50,7 +50,20 @@ impl Engine {
             problems.extend(write.problems(&self.core));
         }
         problems.extend(self.damage());
+        problems.extend(self.quarantine_damage());
         problems
+    }
+
+    fn quarantine_damage(&self) -> Option<Problem> {
+        let damage = self.core.quarantine.damage();
+        let what = match damage.as_slice() {
+            [] => return None,
+            [first] => first.clone(),
+            [first, more @ ..] => {
+                format!("{first}, and {} more problems; run `annals check` for all", more.len())
+            }
+        };
+        Some(problem(HealthStatus::Degraded, "quarantine", what))
     }
 
     fn damage(&self) -> Option<Problem> {

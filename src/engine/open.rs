@@ -31,7 +31,7 @@ use crate::query::{Scanner, Snapshot};
 use crate::redact::Redactor;
 use crate::storage::segment::Segment;
 use crate::storage::wal::{Frame, LogFolder, LogWriter, MARKER, Recovered, recover};
-use crate::storage::{AccessMode, DataDir, PutMode, Store, Table, paths};
+use crate::storage::{AccessMode, DataDir, Store, Table, TableSegment, paths, put_folder_mark};
 use rayon::prelude::*;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
@@ -156,8 +156,13 @@ fn open_table(
     let table = commits.block_on(Table::open(store, access == AccessMode::Write))?;
     let mut committed = commits.block_on(table.segments())?;
     committed.sort_by(|left, right| left.id.cmp(&right.id));
-    let open =
-        |segment: &crate::storage::TableSegment| Segment::open(store, &segment.id).map(Arc::new);
+    let open = |segment: &TableSegment| {
+        let segment = Segment::open(store, &segment.id)?;
+        if access == AccessMode::Write {
+            segment.check_lengths()?;
+        }
+        Ok(Arc::new(segment))
+    };
     let segments = committed.par_iter().map(open).collect::<Result<_>>()?;
     let sealed = table.last_seq();
     Ok((table, segments, sealed))
@@ -284,13 +289,7 @@ impl Start<'_> {
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
         writer.rotate(first_seq, &frames).map_err(failed)?;
         writer.trim(writer.epoch()).map_err(failed)?;
-        if !self.store.exists(&paths::mark(paths::LOG)) {
-            self.store.put(
-                &paths::mark(paths::LOG),
-                b"the log has a marker\n",
-                PutMode::Replace,
-            )?;
-        }
+        put_folder_mark(self.store, paths::LOG)?;
         // Files that no frame of the log names were never acknowledged: a process died in between.
         Beside::remove_others(self.store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
 

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::segment::{FileMark, Segment};
 use crate::storage::{
-    PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded,
+    PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded, put_version,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -80,7 +80,8 @@ pub fn copy(
     for file in files_to_copy(source, version)? {
         copying.bytes_of(&file.path, &file.bytes)?;
     }
-    copying.file(paths::VERSION_FILE)?;
+    // With the marks of the copy, which has no log.
+    put_version(&target)?;
 
     // Only now is the earlier copy no longer needed.
     prune_log(&target)?;
@@ -197,8 +198,7 @@ impl Copying<'_> {
         loop {
             let list = self.read_if_there(paths::QUARANTINE_FILES)?;
             let mut gone = false;
-            // Files with the length of a log are left out: lengths change meanwhile, and would not
-            // match the copy.
+            // The length of a log is copied with the log.
             for name in self
                 .source
                 .names(paths::QUARANTINE)?
@@ -219,7 +219,13 @@ impl Copying<'_> {
 
     /// Copies a file of quarantine. Returns whether it existed.
     fn quarantined(&self, path: &str) -> Result<bool> {
+        // The length is read first: the log grows, and the copy must have as much as it says.
+        let length = paths::quarantine_length(path);
+        let noted = length.as_deref().map_or(Ok(None), |path| self.read_if_there(path))?;
         let Some(bytes) = self.read_if_there(path)? else { return Ok(false) };
+        if let (Some(path), Some(noted)) = (&length, noted) {
+            self.target.put(path, &noted, PutMode::Replace)?;
+        }
         let there = self.target.read(path);
         // The log was cut short since: the copy has all of it, and more.
         if there.is_ok_and(|there| there.len() > bytes.len() && there.starts_with(&bytes)) {

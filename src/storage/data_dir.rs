@@ -1,16 +1,13 @@
 //! A data directory: its version mark, and the lock that keeps a second process out.
 
-use super::marks::{Marked, accept, changed, gone, put_guarded, read_guarded};
+use super::marks::{Marked, accept, changed, gone, put_guarded, read_guarded, restore_marks};
 use super::paths::{KEY_FILE, LOCK_FILE, REDACTION_FILE, REDACTION_KEY, VERSION_FILE};
 use super::store::{PutMode, Store, create_root};
+use super::version::{check_version, put_version};
 use crate::error::{Context, Error, ErrorKind, Result};
-use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-
-/// The version of the directory's layout that this build reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
 
 /// How a process wants to use a data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +26,6 @@ pub struct DataDir {
     _lock: File,
 }
 
-#[derive(Serialize, Deserialize)]
-struct VersionMark {
-    format: u32,
-}
-
 impl DataDir {
     /// Opens the data directory at `root`, and creates it if it is opened for writing.
     ///
@@ -49,11 +41,12 @@ impl DataDir {
         let store = Store::new(root)?;
         let lock = lock(root, access)?;
         if !mark.exists() {
-            let version = serde_json::to_vec(&VersionMark { format: FORMAT_VERSION })
-                .expect("a number is valid JSON");
-            store.put(VERSION_FILE, &version, PutMode::Replace)?;
+            put_version(&store)?;
         }
         check_version(&store)?;
+        if access == AccessMode::Write {
+            restore_marks(&store)?;
+        }
         let key = key(&store, KEY_FILE, access)?;
         Ok(Self { store, key, _lock: lock })
     }
@@ -216,21 +209,6 @@ fn key(store: &Store, file: &str, access: AccessMode) -> Result<[u8; 32]> {
         put_guarded(store, file, &key)?;
     }
     Ok(key)
-}
-
-fn check_version(store: &Store) -> Result<()> {
-    let path = store.path(VERSION_FILE);
-    let mark: VersionMark = serde_json::from_slice(&store.read(VERSION_FILE)?)
-        .context(ErrorKind::Corrupt, || format!("{} is not a version mark", path.display()))?;
-    if mark.format != FORMAT_VERSION {
-        let what = format!(
-            "{} was written in format {}, this annals reads format {FORMAT_VERSION}: use the annals that wrote it",
-            path.parent().unwrap_or(&path).display(),
-            mark.format,
-        );
-        return Err(Error::new(ErrorKind::Version, what));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

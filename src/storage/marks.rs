@@ -3,11 +3,14 @@
 //!
 //! The hash of a file is stored in a separate file. While a file is being replaced, both hashes are
 //! valid, so that a process that dies in between leaves a file that has one of them. A file from an
-//! earlier version has no hash and is accepted as it is.
+//! earlier version has no hash and is accepted as it is. Two marks have no hash: they say that there
+//! is a folder, whose own list of files would be lost with it. Which marks there must be is in the
+//! [version file](super::version).
 
 use super::marked::{put_marked, read_marked};
 use super::paths;
 use super::store::{PutMode, Store};
+use super::version::{missing_marks, note_mark, put_version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::hex;
 use sha2::{Digest, Sha256};
@@ -55,7 +58,51 @@ pub fn put_guarded(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
     good.push(new.clone());
     put_marked(store, &paths::mark(name), &good)?;
     store.put(name, bytes, PutMode::Replace)?;
-    put_marked(store, &paths::mark(name), &[new])
+    put_marked(store, &paths::mark(name), &[new])?;
+    note_mark(store, name)
+}
+
+/// Returns whether a mark says that there is a folder.
+fn is_of_folder(name: &str) -> bool {
+    [paths::LOG, paths::QUARANTINE_MARK].contains(&name)
+}
+
+/// Writes the mark of a folder, if it does not exist.
+///
+/// # Errors
+/// A disk that fails.
+pub fn put_folder_mark(store: &Store, name: &str) -> Result<()> {
+    debug_assert!(is_of_folder(name), "{name} is a file");
+    if !store.exists(&paths::mark(name)) {
+        store.put(&paths::mark(name), b"this folder must exist\n", PutMode::Replace)?;
+    }
+    note_mark(store, name)
+}
+
+/// Reports marks that are gone, and writes them again for the files as they are now.
+///
+/// # Errors
+/// A disk that fails, or a damaged version file.
+pub(super) fn restore_marks(store: &Store) -> Result<()> {
+    for name in missing_marks(store)? {
+        tracing::warn!("{}", lost(store, &name));
+        match store.read(&name) {
+            _ if is_of_folder(&name) => {}
+            Ok(bytes) => accept(store, &name, &bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // What was removed together with its file is not expected any longer.
+    put_version(store)
+}
+
+fn lost(store: &Store, name: &str) -> String {
+    format!(
+        "{} is gone, so it is unknown whether {} is as annals wrote it; the next start accepts it as it is",
+        store.path(&paths::mark(name)).display(),
+        store.path(name).display()
+    )
 }
 
 /// Accepts the file as it is now as the valid one.
@@ -63,7 +110,8 @@ pub fn put_guarded(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// A disk that fails.
 pub fn accept(store: &Store, name: &str, bytes: &[u8]) -> Result<()> {
-    put_marked(store, &paths::mark(name), &[hash(bytes)])
+    put_marked(store, &paths::mark(name), &[hash(bytes)])?;
+    note_mark(store, name)
 }
 
 /// Reads a small file and returns its state.
@@ -106,10 +154,12 @@ pub fn gone(store: &Store, name: &str) -> Error {
 
 /// Finds the problems of the small files of a data directory.
 pub fn check_marks(store: &Store) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut wrong = match missing_marks(store) {
+        Ok(missing) => missing.iter().map(|name| lost(store, name)).collect(),
+        Err(error) => vec![error.to_string()],
+    };
     for name in store.names(paths::MARKS).unwrap_or_default() {
-        // These two say that there is a folder; they have no hash of a file.
-        if name == paths::LOG || name == paths::QUARANTINE_MARK {
+        if is_of_folder(&name) {
             continue;
         }
         match read_guarded(store, &name) {
@@ -125,6 +175,26 @@ pub fn check_marks(store: &Store) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_that_is_gone_is_noticed_once() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        put_version(&store).expect("a version file");
+        put_guarded(&store, "policy.json", b"one").expect("a file");
+        put_folder_mark(&store, paths::LOG).expect("a mark");
+        assert_eq!(check_marks(&store), Vec::<String>::new());
+        for name in ["policy.json", paths::LOG] {
+            store.remove(&paths::mark(name)).expect("damage");
+        }
+        let wrong = check_marks(&store);
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[0].contains("marks/policy.json is gone"), "{wrong:?}");
+        restore_marks(&store).expect("a start");
+        assert_eq!(check_marks(&store), Vec::<String>::new());
+        store.put("policy.json", b"two", PutMode::Replace).expect("damage");
+        assert_eq!(check_marks(&store).len(), 1, "the mark is there again");
+    }
 
     #[test]
     fn a_change_from_outside_is_seen_and_an_interrupted_write_is_none() {

@@ -15,13 +15,17 @@ pub mod quarantine;
 pub mod segment;
 mod store;
 mod table;
+mod version;
 pub mod wal;
 
-pub use data_dir::{AccessMode, DataDir, FORMAT_VERSION};
-pub use marks::{Marked, accept, changed, check_marks, gone, put_guarded, read_guarded};
+pub use data_dir::{AccessMode, DataDir};
+pub use marks::{
+    Marked, accept, changed, check_marks, gone, put_folder_mark, put_guarded, read_guarded,
+};
 pub use process::{Memory, memory};
 pub use store::{PutMode, Store};
 pub use table::{
     Account, Archived, LogFileCopy, NewSegment, Table, TableLog, TableSegment, check_archives,
     check_log, check_same_history, clear_archives, files_to_copy, prune_log,
 };
+pub use version::put_version;

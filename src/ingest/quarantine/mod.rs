@@ -147,6 +147,13 @@ impl Quarantine {
         Ok(Self { shared, orders: Some(orders), thread: Some(thread) })
     }
 
+    /// Returns the damage that was found when it was opened.
+    pub fn damage(&self) -> Vec<String> {
+        let parts = self.shared.parts();
+        let of_parts = parts.iter().flat_map(|part| part.damage().iter().cloned());
+        self.shared.damage.iter().cloned().chain(of_parts).collect()
+    }
+
     /// Returns the number of records.
     pub fn len(&self) -> u64 {
         self.shared.parts().iter().map(|part| part.records()).sum()

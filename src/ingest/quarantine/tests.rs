@@ -375,6 +375,12 @@ fn what_a_killed_process_left_is_there_and_written_as_a_kept_file() {
         let folder = killed.folder.path().join(paths::QUARANTINE);
         fs::create_dir_all(&folder).expect("a folder");
         fs::write(folder.join(&kept.files()[0]), &log[..end]).expect("written");
+        // Not forced to disk: it may be behind.
+        let length = kept.files()[0].replace(".log", paths::LENGTH_ENDING);
+        let first = TestQuarantine::new(QUARANTINE_BYTES);
+        first.get().keep("a door", NOW, &numbered("t", 0..1)).expect("kept");
+        fs::copy(first.folder.path().join(paths::QUARANTINE).join(&length), folder.join(&length))
+            .expect("copied");
         fs::copy(kept.folder.path().join(paths::QUARANTINE_FILES), folder.join("files.json"))
             .expect("copied");
         killed.reopen();
@@ -542,4 +548,26 @@ fn damage_is_named_stops_nothing_and_takes_only_its_own() {
         );
         kept.get().keep("a door", NOW, &numbered("u", 0..1)).expect("kept");
     }
+}
+
+#[test]
+fn a_log_whose_length_is_lost_is_told() {
+    let mut kept = TestQuarantine::new(QUARANTINE_BYTES);
+    kept.get().keep("a door", NOW, &numbered("t", 0..5)).expect("kept");
+    let folder = kept.folder.path().join(paths::QUARANTINE);
+    let copy = tempfile::tempdir().expect("a temporary directory");
+    let there = copy.path().join(paths::QUARANTINE);
+    fs::create_dir(&there).expect("a folder");
+    for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+        if !entry.file_name().to_string_lossy().ends_with(paths::LENGTH_ENDING) {
+            fs::copy(entry.path(), there.join(entry.file_name())).expect("a copy");
+        }
+    }
+    let store = Store::new(copy.path()).expect("a store");
+    let opened = Quarantine::open(&store, AccessMode::Read, QUARANTINE_BYTES).expect("it opens");
+    let found = opened.check().expect("a check");
+    assert!(found[0].contains("its length is not noted beside it"), "{found:?}");
+    assert_eq!((opened.len(), opened.damage()), (5, found));
+    kept.reopen();
+    assert_eq!(kept.get().damage(), Vec::<String>::new());
 }

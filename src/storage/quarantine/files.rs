@@ -3,7 +3,7 @@
 use super::FIRST_NUMBER;
 use super::part::QuarantineFile;
 use crate::error::{Context, ErrorKind, Result};
-use crate::storage::{PutMode, Store, paths};
+use crate::storage::{PutMode, Store, paths, put_folder_mark};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -90,6 +90,7 @@ impl Folder {
             }
         }
         found.drop_superseded();
+        found.damage.extend(found.parts.iter().filter_map(|part| part.without_length()));
         for path in old {
             let low = found
                 .parts
@@ -173,11 +174,7 @@ impl Folder {
         let bytes = serde_json::to_vec_pretty(&names)
             .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
         self.store.put(paths::QUARANTINE_FILES, &bytes, PutMode::Replace)?;
-        let mark = paths::mark(paths::QUARANTINE_MARK);
-        if self.store.exists(&mark) {
-            return Ok(());
-        }
-        self.store.put(&mark, b"there is a folder of quarantine\n", PutMode::Replace)
+        put_folder_mark(&self.store, paths::QUARANTINE_MARK)
     }
 }
 

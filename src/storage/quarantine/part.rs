@@ -29,6 +29,8 @@ pub struct QuarantineFile {
     /// The number of bytes at its end that do not form a whole block, as an interrupted write
     /// leaves them.
     torn: u64,
+    /// Whether it is a log with records, and nothing says how much of it was durable.
+    unproved: bool,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl QuarantineFile {
             index,
             damage: Vec::new(),
             torn: 0,
+            unproved: false,
         })
     }
 
@@ -89,7 +92,8 @@ impl QuarantineFile {
     /// Opens a log, or a file whose index is damaged: what can be read of it is indexed in memory.
     pub(super) fn scanned(store: &Store, path: &str, numbers: (u64, Option<u64>)) -> Result<Self> {
         // The length is read first, because another process may be appending.
-        let durable = writing::durable_length(store, path)?.unwrap_or_default();
+        let noted = writing::durable_length(store, path)?;
+        let durable = noted.unwrap_or_default();
         let bytes = store.read(path)?;
         let mut scanned = reading::scan(&bytes, numbers.1.is_some());
         let there = bytes.len() as u64;
@@ -108,6 +112,8 @@ impl QuarantineFile {
         )?;
         part.damage = scanned.damage.iter().map(|what| format!("{}: {what}", part.shown)).collect();
         part.torn = scanned.torn;
+        // A process may die between creating the two files; then there is no record yet.
+        part.unproved = numbers.1.is_none() && noted.is_none() && there > HEADER_BYTES as u64;
         Ok(part)
     }
 
@@ -155,6 +161,14 @@ impl QuarantineFile {
     /// write leaves them.
     pub fn torn(&self) -> u64 {
         self.torn
+    }
+
+    /// Returns a description of the missing length of a log, without which nothing tells that the
+    /// log was cut.
+    pub(super) fn without_length(&self) -> Option<String> {
+        self.unproved.then(|| {
+            format!("{}: its length is not noted beside it, so a cut would not show", self.shown)
+        })
     }
 
     /// Returns whether it has an index on disk, and so is complete and never changed.

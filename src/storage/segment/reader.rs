@@ -403,6 +403,32 @@ impl Segment {
         Ok(manifest)
     }
 
+    /// Compares the lengths of the files with the manifest, so that a file that is gone or was cut
+    /// is known before a question needs it. What differs is in [`Segment::damage`] then.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub fn check_lengths(&self) -> Result<()> {
+        let differs = |path: &str, mark: &FileMark| -> Result<Option<String>> {
+            let shown = self.store.path(path);
+            Ok(match self.store.length(path)? {
+                None => Some(format!("{} is missing", shown.display())),
+                Some(bytes) if bytes != mark.bytes => {
+                    Some(format!("{} has {bytes} bytes instead of {}", shown.display(), mark.bytes))
+                }
+                Some(_) => None,
+            })
+        };
+        let manifest = &self.manifest;
+        if let Some(what) = differs(&paths::data(&manifest.date, &manifest.id), &manifest.data)? {
+            self.health.damage_data(&what);
+        }
+        if let Some(what) = differs(&paths::index(&manifest.id), &manifest.index)? {
+            self.health.damage_index(&what);
+        }
+        Ok(())
+    }
+
     /// Reads every byte and compares it with the hashes in the manifest. Returns the problems found
     /// in the data and those found in the index.
     ///

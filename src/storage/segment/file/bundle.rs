@@ -77,6 +77,9 @@ impl Bundle {
         let shown = path.display();
         let folder = path.parent().unwrap_or(Path::new("."));
         let name = path.file_name().map(Path::new).unwrap_or(path);
+        if !path.exists() {
+            return Err(Error::corrupt(format!("{shown} is missing")));
+        }
         let directory = MmapDirectory::open(folder)
             .context(ErrorKind::Unavailable, || format!("cannot open {}", folder.display()))?;
         let file = match directory.open_read(name) {

@@ -1,0 +1,82 @@
+//! The version file of a data directory, `annals.json`: the format of the directory, and which
+//! marks there must be. A mark tells that a file was changed or lost; this tells that a mark was.
+
+use super::paths::{self, VERSION_FILE};
+use super::store::{PutMode, Store};
+use crate::error::{Context, Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The version of the directory's layout that this build reads and writes.
+const FORMAT_VERSION: u32 = 1;
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct VersionFile {
+    format: u32,
+    /// Earlier versions did not list their marks.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    marks: BTreeSet<String>,
+}
+
+fn read(store: &Store) -> Result<VersionFile> {
+    serde_json::from_slice(&store.read(VERSION_FILE)?).context(ErrorKind::Corrupt, || {
+        format!("{} is not a version mark", store.path(VERSION_FILE).display())
+    })
+}
+
+/// Writes the version file, with the marks that there are.
+///
+/// # Errors
+/// A disk that fails.
+pub fn put_version(store: &Store) -> Result<()> {
+    let marks = store.names(paths::MARKS).unwrap_or_default().into_iter().collect();
+    write(store, &VersionFile { format: FORMAT_VERSION, marks })
+}
+
+fn write(store: &Store, version: &VersionFile) -> Result<()> {
+    let bytes = serde_json::to_vec(version)
+        .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
+    store.put(VERSION_FILE, &bytes, PutMode::Replace)
+}
+
+/// Adds a mark, which was just written, to those that there must be.
+///
+/// # Errors
+/// A disk that fails.
+pub(super) fn note_mark(store: &Store, name: &str) -> Result<()> {
+    // A directory that is being prepared or copied gets its version file last.
+    if !store.exists(VERSION_FILE) {
+        return Ok(());
+    }
+    let mut version = read(store)?;
+    if !version.marks.insert(name.to_owned()) {
+        return Ok(());
+    }
+    write(store, &version)
+}
+
+/// Returns the marks that there must be and that are gone.
+///
+/// # Errors
+/// A version file that cannot be read.
+pub(super) fn missing_marks(store: &Store) -> Result<Vec<String>> {
+    let there = store.names(paths::MARKS).unwrap_or_default();
+    Ok(read(store)?.marks.into_iter().filter(|name| !there.contains(name)).collect())
+}
+
+/// Fails unless this build reads the directory's format.
+///
+/// # Errors
+/// A directory of another format, or a damaged version file.
+pub(super) fn check_version(store: &Store) -> Result<()> {
+    let format = read(store)?.format;
+    if format == FORMAT_VERSION {
+        return Ok(());
+    }
+    let path = store.path(VERSION_FILE);
+    let what = format!(
+        "{} was written in format {format}, this annals reads format {FORMAT_VERSION}: use the annals that wrote it",
+        path.parent().unwrap_or(&path).display(),
+    );
+    Err(Error::new(ErrorKind::Version, what))
+}
