@@ -3,6 +3,7 @@
 mod arrivals;
 mod asking;
 mod backup;
+mod circles;
 mod clients;
 mod commands;
 mod compaction;

@@ -50,7 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Lines of code in a file, not counting tests, comments and blank lines.
 const FILE_LINES_MAX: usize = 400;
 
-fn sources() -> Vec<(String, String)> {
+pub(crate) fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("the source folder can be read") {
             let path = entry.expect("the source folder can be read").path();

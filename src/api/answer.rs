@@ -4,7 +4,7 @@
 
 use super::App;
 use super::error::ApiError;
-use super::events::read_json_pairs;
+use super::params::read_json_pairs;
 use crate::calls::Pairs;
 use crate::calls::question::{CALLS, QueryCall, answer_within};
 use axum::body::Body;
@@ -23,7 +23,8 @@ pub(super) fn routes() -> Router<App> {
         };
         let by_body =
             async move |State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body| {
-                respond(app, call, read_json_pairs(url, body).await?, &headers).await
+                let pairs = read_json_pairs(&app, url, body).await?;
+                respond(app, call, pairs, &headers).await
             };
         routes = routes
             .route(call.path(), get(by_url))

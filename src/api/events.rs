@@ -2,8 +2,8 @@
 
 use super::App;
 use super::answer::respond;
-use super::doors::read_body;
 use super::error::ApiError;
+use crate::api::params::read_json_pairs;
 use crate::calls::Pairs;
 use crate::calls::question::{self, QueryCall};
 use crate::error::{Error, Result};
@@ -15,9 +15,6 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
-
-/// The largest JSON filter.
-const QUERY_BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -40,24 +37,8 @@ async fn query(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    respond(app, QueryCall::Events, read_json_pairs(url, body).await?, &headers).await
-}
-
-/// Merges the parameters of a JSON body and of the URL.
-pub(super) async fn read_json_pairs(url: Pairs, body: Body) -> Result<Pairs> {
-    let body = read_body(body, QUERY_BYTES_MAX).await?;
-    let mut pairs = Pairs::from_json(&body)?;
-    pairs.0.extend(url.0);
-    Ok(pairs)
-}
-
-/// Merges them where the body is optional.
-pub(super) async fn read_pairs(url: Pairs, body: Body) -> Result<Pairs> {
-    let body = read_body(body, QUERY_BYTES_MAX).await?;
-    let mut pairs =
-        if body.trim_ascii().is_empty() { Pairs::default() } else { Pairs::from_json(&body)? };
-    pairs.0.extend(url.0);
-    Ok(pairs)
+    let pairs = read_json_pairs(&app, url, body).await?;
+    respond(app, QueryCall::Events, pairs, &headers).await
 }
 
 async fn one(

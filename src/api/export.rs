@@ -8,7 +8,7 @@
 
 use super::App;
 use super::error::ApiError;
-use super::events::read_json_pairs;
+use super::params::read_json_pairs;
 use crate::calls::{Export, Pairs};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -43,7 +43,8 @@ pub(super) fn routes() -> Router<App> {
         let respond = move |app: App, pairs: Pairs| respond(app, *form, pairs);
         let by_url = async move |State(app): State<App>, pairs: Pairs| respond(app, pairs).await;
         let by_body = async move |State(app): State<App>, url: Pairs, body: Body| {
-            respond(app, read_json_pairs(url, body).await?).await
+            let pairs = read_json_pairs(&app, url, body).await?;
+            respond(app, pairs).await
         };
         routes =
             routes.route(&format!("/api/v1/events.{}", form.name()), get(by_url).post(by_body));

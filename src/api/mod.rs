@@ -33,10 +33,9 @@ pub use web::missing as screen_missing;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use admission::Admission;
-use axum::Router;
 use axum::http::{HeaderValue, header};
-use axum::middleware;
 use axum::response::Response;
+use axum::{Router, middleware};
 use error::ApiError;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -56,6 +55,8 @@ pub(crate) struct App {
     exports: Arc<Semaphore>,
     /// Limits the memory that request bodies may need together.
     room: doors::BodyRoom,
+    /// The same for bodies of queries and settings: they are small, and read quickly.
+    query_room: doors::BodyRoom,
     /// The version that the Elasticsearch door reports.
     elastic_version: Arc<str>,
 }
@@ -69,6 +70,7 @@ impl App {
             admission,
             exports,
             room: doors::BodyRoom::default(),
+            query_room: doors::BodyRoom::default(),
             elastic_version: elastic_version.into(),
         }
     }

@@ -5,7 +5,7 @@
 
 use super::App;
 use super::error::ApiError;
-use super::events::read_pairs;
+use super::params::read_pairs;
 use crate::calls::{Pairs, PolicyCall};
 use crate::error::{Error, Result};
 use axum::body::Body;
@@ -32,7 +32,8 @@ async fn show(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiEr
 }
 
 async fn retain(State(app): State<App>, url: Pairs, body: Body) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Retain, read_pairs(url, body).await?).await
+    let pairs = read_pairs(&app, url, body).await?;
+    answer(app, PolicyCall::Retain, pairs).await
 }
 
 async fn run(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
@@ -50,7 +51,8 @@ async fn place(
     url: Pairs,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Place(hold_name(path)?), read_pairs(url, body).await?).await
+    let pairs = read_pairs(&app, url, body).await?;
+    answer(app, PolicyCall::Place(hold_name(path)?), pairs).await
 }
 
 async fn lift(

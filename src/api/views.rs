@@ -4,7 +4,6 @@
 //! not see the view.
 
 use super::App;
-use super::doors::read_body;
 use super::error::ApiError;
 use crate::access::Scope;
 use crate::calls::Pairs;
@@ -115,7 +114,7 @@ async fn save(
     body: Body,
 ) -> Result<Response, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
-    let body = read_body(body, BODY_BYTES_MAX).await?;
+    let body = app.read_body(body, BODY_BYTES_MAX).await?;
     let sent: Sent = serde_json::from_slice(&body)
         .map_err(|cause| Error::invalid("the body is not a view").because(cause))?;
     let view = app.run(move |engine| {

@@ -8,8 +8,9 @@
 //! once its line ending has been written; one that is far longer than any record may be is reported
 //! and skipped. Compressed files are read once, when they have stopped growing.
 
-use super::ingest::{Door, RecordSource, expand};
+use super::destination::Destination;
 use super::output::note;
+use super::sources::{RecordSource, expand};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::ingest::Coding;
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ struct Followed {
 
 /// Follows the files that match the patterns, forever.
 pub(super) fn run(
-    door: &Door<'_>,
+    destination: &Destination<'_>,
     patterns: &[String],
     state: &Path,
     mut heard: impl FnMut(u64),
@@ -87,7 +88,7 @@ pub(super) fn run(
     }
     let known = load(state)?;
     let mut follower =
-        Follower { door, known, files: HashMap::new(), troubled: HashSet::new(), state };
+        Follower { destination, known, files: HashMap::new(), troubled: HashSet::new(), state };
     let mut failing = false;
     loop {
         match follower.round(patterns, &mut heard) {
@@ -143,7 +144,7 @@ fn load(path: &Path) -> Result<Vec<Progress>> {
 }
 
 struct Follower<'a> {
-    door: &'a Door<'a>,
+    destination: &'a Destination<'a>,
     /// Files that were read before and are not being followed (yet).
     known: Vec<Progress>,
     files: HashMap<(u64, u64), Followed>,
@@ -255,13 +256,13 @@ impl Follower<'_> {
             }
         };
         let first_line = followed.read.lines;
-        match self.door.take_bytes(&chunk, &shown, first_line) {
+        match self.destination.take_bytes(&chunk, &shown, first_line) {
             Ok(taken) => heard(taken),
             // When sending to a server, the record has already been reported, and all others of
             // these lines have been sent.
             Err(error)
-                if error.kind() == ErrorKind::TooLarge && matches!(self.door, Door::Remote(..)) => {
-            }
+                if error.kind() == ErrorKind::TooLarge
+                    && matches!(self.destination, Destination::Remote(..)) => {}
             Err(error) => return Err(error),
         }
         let Some(followed) = self.files.get_mut(&key) else { return Ok(false) };
@@ -306,7 +307,7 @@ impl Follower<'_> {
             Some((before, read)) if before == length => {
                 if !read {
                     let source = RecordSource::File(followed.read.path.clone());
-                    match self.door.take_file(&source) {
+                    match self.destination.take_file(&source) {
                         Ok(taken) => heard(taken),
                         // It is truncated, or not a compressed file after all: the complete part is
                         // ingested, and the file is read again if it grows.

@@ -1,28 +1,21 @@
 //! `annals ingest`: sends files, folders, globs or standard input to a data directory or a server.
-//!
-//! A folder may be what a cloud delivers to a bucket: CloudTrail's `AWSLogs/…` or the
-//! `CloudTraces/…` of CTS. Their digest files, which hold hashes and no events, are skipped.
 
+use super::destination::{Destination, say_quarantined};
 use super::follow::{self, default_state};
 use super::output::{line, note};
 use super::remote::Remote;
-use super::send::Sender;
+use super::sources::{RecordSource, expand};
 use super::{AskedPlace, FAILED, OK, Session};
 use crate::calls::{Pairs, parse_format};
-use crate::decode::Format;
-use crate::engine::{Engine, Outcome, Settings};
-use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{RecordSplitter, TenantRule, Unpacked};
+use crate::engine::{Outcome, Settings};
+use crate::error::{Error, Result};
+use crate::ingest::TenantRule;
 use crate::storage::AccessMode;
 use crate::storage::paths::FOLLOW_FILE;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fs::File;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-
-/// Maximum number of quarantined records per file that are reported one by one.
-const NAMED_MAX: usize = 5;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -69,17 +62,19 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let format = parse_format(&args.format)?;
     let rule = TenantRule::new(args.tenant.as_deref(), args.tenant_from.as_deref())?;
     let session = Session::new()?;
-    let door = match (&args.place.data, &args.place.url) {
+    let destination = match (&args.place.data, &args.place.url) {
         // A long-running command maintains the store as a server does.
-        (Some(data), _) if args.follow => Door::Local(
+        (Some(data), _) if args.follow => Destination::Local(
             Box::new(session.open_with(data, AccessMode::Write, Settings::default())?),
             format,
             rule,
         ),
         (Some(data), _) => {
-            Door::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule)
+            Destination::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule)
         }
-        (None, Some(url)) => Door::Remote(Remote::new(&session.runtime, url)?, args.request()),
+        (None, Some(url)) => {
+            Destination::Remote(Remote::new(&session.runtime, url)?, args.request())
+        }
         (None, None) => {
             return Err(Error::parameter("--data", "name a store: --data DIR or --url URL"));
         }
@@ -92,16 +87,18 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
             (None, Some(data)) => data.join(FOLLOW_FILE),
             (None, None) => default_state(&args.words())?,
         };
-        return follow::run(&door, &args.files, &state, |records| progress.inc(records));
+        return follow::run(&destination, &args.files, &state, |records| progress.inc(records));
     }
     let mut total = IngestTotals::default();
     for pattern in &args.files {
         match expand(pattern) {
-            Ok(sources) => sources.iter().for_each(|source| total.add(&door, source, &progress)),
+            Ok(sources) => {
+                sources.iter().for_each(|source| total.add(&destination, source, &progress))
+            }
             Err(error) => total.fail(&error),
         }
     }
-    if let Door::Local(engine, ..) = &door
+    if let Destination::Local(engine, ..) = &destination
         && let Err(error) = engine.seal()
     {
         total.fail(&error);
@@ -142,168 +139,6 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
-/// Where records are sent.
-pub(super) enum Door<'a> {
-    Local(Box<Engine>, Option<Format>, TenantRule),
-    Remote(Remote<'a>, Pairs),
-}
-
-/// Where records come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RecordSource {
-    Stdin,
-    File(PathBuf),
-}
-
-impl std::fmt::Display for RecordSource {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stdin => out.write_str("standard input"),
-            Self::File(path) => write!(out, "{}", path.display()),
-        }
-    }
-}
-
-impl RecordSource {
-    fn open(&self) -> Result<Unpacked<'static>> {
-        match self {
-            Self::Stdin => Unpacked::detect(std::io::stdin(), u64::MAX),
-            Self::File(path) => Unpacked::detect(
-                File::open(path).map_err(|cause| Error::io(path.display(), cause))?,
-                u64::MAX,
-            ),
-        }
-    }
-}
-
-/// Returns the sources that an argument names, in order.
-pub(super) fn expand(pattern: &str) -> Result<Vec<RecordSource>> {
-    if pattern == "-" {
-        return Ok(vec![RecordSource::Stdin]);
-    }
-    let path = Path::new(pattern);
-    let mut files = Vec::new();
-    if path.is_dir() {
-        walk(path, &mut files)?;
-    } else if path.exists() {
-        files.push(path.to_owned());
-    } else if pattern.contains(['*', '?', '[']) {
-        let paths = glob::glob(pattern).map_err(|cause| {
-            Error::parameter("FILE", format!("{pattern:?} is not a valid pattern")).because(cause)
-        })?;
-        files.extend(paths.flatten().filter(|path| path.is_file()));
-    }
-    if files.is_empty() {
-        return Err(Error::new(ErrorKind::NotFound, format!("{pattern}: no such file")));
-    }
-    files.sort_unstable();
-    Ok(files.into_iter().map(RecordSource::File).collect())
-}
-
-/// Returns every file below a folder that may hold records, judging by its extension.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder.display(), cause))?;
-    for entry in entries {
-        let path = entry.map_err(|cause| Error::io(folder.display(), cause))?.path();
-        let named = |endings: &[&str]| {
-            path.extension()
-                .and_then(|ending| ending.to_str())
-                .is_some_and(|ending| endings.contains(&ending))
-        };
-        if path.is_dir() {
-            walk(&path, files)?;
-        } else if is_digest(&path) {
-            continue;
-        } else if named(&["json", "ndjson", "jsonl", "log", "gz", "zst"]) {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Returns whether a file is a digest that a cloud delivers beside its logs:
-/// `…_CloudTrail-Digest_…`, `…_CloudTrace-Digest_…`.
-fn is_digest(path: &Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    name.contains("_CloudTrail-Digest_") || name.contains("_CloudTrace-Digest_")
-}
-
-impl Door<'_> {
-    /// Ingests complete lines and returns how many records there were.
-    ///
-    /// # Errors
-    /// Whatever prevents the records from being durable. The lines can be sent again: records that
-    /// are already stored count as duplicates.
-    pub(super) fn take_bytes(&self, lines: &[u8], shown: &str, first_line: u64) -> Result<u64> {
-        let (outcome, error) = match self {
-            Self::Local(engine, format, rule) => {
-                engine.ingest_stream(lines, *format, rule, shown, |_| {})
-            }
-            Self::Remote(remote, request) => {
-                Sender::new(remote, request, first_line).send(RecordSplitter::new(lines), |_| {})
-            }
-        };
-        say_quarantined(&outcome, shown, first_line);
-        error.map_or_else(
-            || Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()),
-            |error| Err(error.at(shown)),
-        )
-    }
-
-    /// Ingests a whole file, compressed or not.
-    ///
-    /// # Errors
-    /// As [`Door::take_bytes`].
-    pub(super) fn take_file(&self, source: &RecordSource) -> Result<u64> {
-        let (outcome, error) = self.take_source(source, |_| {});
-        say_quarantined(&outcome, &source.to_string(), 0);
-        error.map_or_else(
-            || Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()),
-            |error| Err(error.at(source)),
-        )
-    }
-
-    fn take_source(
-        &self,
-        source: &RecordSource,
-        heard: impl FnMut(&Outcome),
-    ) -> (Outcome, Option<Error>) {
-        match (self, source.open()) {
-            (_, Err(error)) => (Outcome::default(), Some(error)),
-            (Self::Local(engine, format, rule), Ok(input)) => {
-                engine.ingest_stream(input, *format, rule, &source.to_string(), heard)
-            }
-            (Self::Remote(remote, request), Ok(input)) => Sender::new(remote, request, 0)
-                .send(RecordSplitter::new(std::io::BufReader::new(input)), heard),
-        }
-    }
-}
-
-/// Reports the quarantined records one by one, up to a limit.
-fn say_quarantined(outcome: &Outcome, shown: &str, first_line: u64) {
-    let listed = outcome.quarantined.listed();
-    for refused in listed.iter().take(NAMED_MAX) {
-        note(&format!(
-            "{shown}: line {}: quarantined: {}",
-            first_line + refused.line,
-            refused.reason
-        ));
-    }
-    let more = outcome.quarantined.total() - listed.len().min(NAMED_MAX) as u64;
-    if more > 0 {
-        let reasons = outcome
-            .quarantined
-            .reasons()
-            .iter()
-            .take(NAMED_MAX)
-            .map(|of| format!("{}: {}", of.count, of.reason));
-        note(&format!(
-            "{shown}: {more} more records quarantined; of all {}",
-            reasons.collect::<Vec<_>>().join("; ")
-        ));
-    }
-}
-
 #[derive(Default)]
 struct IngestTotals {
     files: u64,
@@ -314,7 +149,12 @@ struct IngestTotals {
 }
 
 impl IngestTotals {
-    fn add(&mut self, door: &Door<'_>, source: &RecordSource, progress: &ProgressBar) {
+    fn add(
+        &mut self,
+        destination: &Destination<'_>,
+        source: &RecordSource,
+        progress: &ProgressBar,
+    ) {
         progress.set_message(source.to_string());
         let before = self.accepted + self.duplicates + self.quarantined;
         let heard = |outcome: &Outcome| {
@@ -322,7 +162,7 @@ impl IngestTotals {
                 before + outcome.accepted + outcome.duplicates + outcome.quarantined.total(),
             )
         };
-        let (outcome, error) = door.take_source(source, heard);
+        let (outcome, error) = destination.take_source(source, heard);
         self.files += 1;
         self.accepted += outcome.accepted;
         self.duplicates += outcome.duplicates;

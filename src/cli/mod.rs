@@ -7,6 +7,7 @@
 mod ask;
 mod backup;
 mod demo;
+mod destination;
 mod export;
 mod filter_args;
 mod follow;
@@ -19,6 +20,7 @@ mod remote;
 mod send;
 mod serve;
 mod sigma;
+mod sources;
 mod stats;
 mod store;
 

@@ -63,7 +63,7 @@ pub use maintain::views::{Seen, View, ViewText, Views};
 pub use settings::Settings;
 pub use status::{PACE_SECONDS, TenantTotals, Vitals};
 pub use watchdog::{Stuck, WatchedPart, Working};
-pub use write::ingest::{Outcome, Receipt};
+pub use write::outcome::{Outcome, Receipt};
 pub use write::refusals::{Refusals, Refused};
 pub use write::requests::RequestKey;
 

@@ -5,6 +5,7 @@ use super::{
     Timestamp, Value,
 };
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::event::field::list_item;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, BooleanBuilder, Decimal128Array, Decimal128Builder, Int64Array,
     Int64Builder, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
@@ -13,11 +14,6 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field as ArrowField, Int32Type, Schema, SchemaRef};
 use std::borrow::Borrow;
 use std::sync::Arc;
-
-/// The element of a list column.
-pub(super) fn list_item() -> ArrowField {
-    ArrowField::new("element", DataType::Utf8, false)
-}
 
 /// Returns the Arrow schema of a segment: one column for each row of [`FIELDS`], in that order.
 pub fn event_schema() -> SchemaRef {

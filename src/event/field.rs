@@ -283,9 +283,14 @@ impl FieldDef {
             FieldKind::Decimal => {
                 DataType::Decimal128(super::AMOUNT_PRECISION, super::AMOUNT_SCALE)
             }
-            FieldKind::List => DataType::List(Arc::new(super::columns::list_item())),
+            FieldKind::List => DataType::List(Arc::new(list_item())),
         }
     }
+}
+
+/// The element of a list column.
+pub(super) fn list_item() -> arrow::datatypes::Field {
+    arrow::datatypes::Field::new("element", DataType::Utf8, false)
 }
 
 #[cfg(test)]

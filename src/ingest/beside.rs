@@ -5,7 +5,7 @@
 //! which every producer waits, therefore writes no more for a large batch than for a small one, and
 //! one frame makes the whole batch accepted or none of it.
 
-use super::logged::encode_event;
+use super::log_record::encode_event;
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::storage::{Store, paths};

@@ -6,10 +6,10 @@
 //!    │  split       cut the stream into records
 //!    ▼
 //!  records
-//!    │  accept      replace secrets, decode, determine the tenant ─────► rejected ──┐
+//!    │  decode      replace secrets, decode, determine the tenant ─────► rejected ──┐
 //!    ▼                                                                              │
 //!  events                                                                           │
-//!    │  known       new, duplicate, or conflict with an accepted event? ────────────┤
+//!    │  dedup       new, duplicate, or conflict with an accepted event? ────────────┤
 //!    ▼                                                                              ▼
 //!  new events                                                                   quarantine
 //!    │  beside      write a large batch into a file of its own beside the log
@@ -18,7 +18,7 @@
 //!  accepted events
 //!    │  buffer      keep them in sorted, immutable parts that queries read
 //!    ▼
-//!  segments         built by `accept::seal`, one per event date
+//!  segments         built by `seal`, one per event date
 //! ```
 //!
 //! This folder holds the steps; it does not run them. The API's doors and the command line call the
@@ -40,25 +40,30 @@
 //! * Memory is bounded. Decompression, documents and the number of records in a document have
 //!   limits that apply before the memory is used.
 
-mod accept;
 mod beside;
 mod buffer;
-mod known;
+mod decode;
+mod dedup;
+mod log_record;
 mod logged;
 mod quarantine;
+mod record;
+mod seal;
 mod split;
 mod unpack;
 
-pub use accept::{DecodedBatch, IncomingRecord, Rejected, TenantRule, decode_records, seal};
 pub use beside::Beside;
 pub use buffer::{Buffered, RowPlan};
-pub use known::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
+pub use decode::{TenantRule, decode_records};
+pub use dedup::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
 pub use quarantine::{
     Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage, Quarantined,
     ReasonCount, kind_of,
 };
-pub use split::{RECORD_BYTES_MAX, RecordSplitter};
+pub use record::{DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
+pub use seal::seal;
+pub use split::RecordSplitter;
 pub use unpack::{Coding, Unpacked};
 
 /// The most records in one batch, and so in one commit, unless a single request has more.

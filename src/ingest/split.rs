@@ -4,7 +4,7 @@
 //! Nothing is lost here: text that is not JSON is returned as a piece too, and the decoder refuses
 //! it with its line number.
 
-use super::accept::IncomingRecord;
+use super::record::IncomingRecord;
 use crate::decode;
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::{SeqAccess, Visitor};
@@ -13,8 +13,6 @@ use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-/// The largest record, in bytes: 1 MiB.
-pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// The largest array, envelope or object over several lines, in bytes: 512 MiB.
 const DOCUMENT_BYTES_MAX: usize = 512 << 20;
 /// The most records in one array or envelope: all of them are in memory at once.

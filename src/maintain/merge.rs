@@ -14,7 +14,7 @@ use hashbrown::DefaultHashBuilder;
 use rayon::prelude::*;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The number of rows that are read and hashed at a time.
 const PART_ROWS: u32 = 16_384;
@@ -29,11 +29,12 @@ pub fn merge(
     segments: &[Arc<Segment>],
     piece: &SegmentPiece,
     summary: SummaryRule,
+    fingerprinter: &Fingerprinter,
 ) -> Result<Option<(SegmentFiles, Fingerprint)>> {
     let first = segments.first().ok_or_else(|| Error::internal("nothing to merge"))?.manifest();
     let parts = segments.par_iter().map(|segment| segment.read_batches(piece.rows_of(segment)?));
     let batches = parts.collect::<Result<Vec<_>>>()?.concat();
-    let fingerprint = Fingerprint::of_batches(&batches)?;
+    let fingerprint = fingerprinter.of_batches(&batches)?;
     if fingerprint.rows == 0 {
         return Ok(None);
     }
@@ -63,40 +64,6 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Returns the fingerprint of events.
-    ///
-    /// # Errors
-    /// None that input can cause.
-    pub fn of(events: &[Event]) -> Result<Self> {
-        let parts = events
-            .par_chunks(PART_ROWS as usize)
-            .map(|events| Self::of_batches(&[event_batch(events)?]));
-        parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
-    }
-
-    /// Returns the fingerprint of the events of some batches, which must have all columns.
-    ///
-    /// # Errors
-    /// If a batch lacks a column.
-    pub fn of_batches(batches: &[RecordBatch]) -> Result<Self> {
-        let parts = batches.par_iter().map(|batch| Ok(Self::of_columns(&Columns::new(batch)?)));
-        parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
-    }
-
-    /// Returns the fingerprint of the events in a segment's file.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn of_segment(segment: &Segment) -> Result<Self> {
-        let parts = parts_of(segment).map(|rows| Self::of_batches(&segment.read_batches(rows)?));
-        parts.try_reduce(Self::default, |left, right| Ok(left.and(right)))
-    }
-
-    fn of_columns(columns: &Columns) -> Self {
-        let sum = (0..columns.rows()).fold(0_u128, |sum, row| sum.wrapping_add(hash(columns, row)));
-        Self { rows: columns.rows() as u64, sum }
-    }
-
     fn and(self, other: Self) -> Self {
         Self { rows: self.rows + other.rows, sum: self.sum.wrapping_add(other.sum) }
     }
@@ -104,6 +71,54 @@ impl Fingerprint {
     /// Returns the number of events.
     pub fn rows(self) -> u64 {
         self.rows
+    }
+}
+
+/// Makes fingerprints. Its two seeds are drawn at random, so only fingerprints of the same one can
+/// be compared, and nobody can prepare events that collide.
+#[derive(Debug, Clone, Default)]
+pub struct Fingerprinter([DefaultHashBuilder; 2]);
+
+impl Fingerprinter {
+    /// Returns the fingerprint of events.
+    ///
+    /// # Errors
+    /// None that input can cause.
+    pub fn of(&self, events: &[Event]) -> Result<Fingerprint> {
+        let parts = events
+            .par_chunks(PART_ROWS as usize)
+            .map(|events| self.of_batches(&[event_batch(events)?]));
+        parts.try_reduce(Fingerprint::default, |left, right| Ok(left.and(right)))
+    }
+
+    /// Returns the fingerprint of the events of some batches, which must have all columns.
+    ///
+    /// # Errors
+    /// If a batch lacks a column.
+    pub fn of_batches(&self, batches: &[RecordBatch]) -> Result<Fingerprint> {
+        let parts = batches.par_iter().map(|batch| Ok(self.of_columns(&Columns::new(batch)?)));
+        parts.try_reduce(Fingerprint::default, |left, right| Ok(left.and(right)))
+    }
+
+    /// Returns the fingerprint of the events in a segment's file.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn of_segment(&self, segment: &Segment) -> Result<Fingerprint> {
+        let parts = parts_of(segment).map(|rows| self.of_batches(&segment.read_batches(rows)?));
+        parts.try_reduce(Fingerprint::default, |left, right| Ok(left.and(right)))
+    }
+
+    fn of_columns(&self, columns: &Columns) -> Fingerprint {
+        let add = |sum: u128, row| sum.wrapping_add(self.hash(columns, row));
+        let sum = (0..columns.rows()).fold(0, add);
+        Fingerprint { rows: columns.rows() as u64, sum }
+    }
+
+    /// Returns the hash of all values of a row.
+    fn hash(&self, columns: &Columns, row: usize) -> u128 {
+        let [high, low] = [0, 1].map(|seed| u128::from(hash(&self.0[seed], columns, row)));
+        (high << 64) | low
     }
 }
 
@@ -115,32 +130,25 @@ fn parts_of(segment: &Segment) -> impl IndexedParallelIterator<Item = Range<u32>
         .map(move |part| part * PART_ROWS..rows.min((part + 1) * PART_ROWS))
 }
 
-/// Returns the hash of all values of a row, with two seeds that were drawn by this process:
-/// fingerprints are only compared within one process.
-fn hash(columns: &Columns, row: usize) -> u128 {
-    static SEEDS: LazyLock<[DefaultHashBuilder; 2]> = LazyLock::new(Default::default);
-    let half = |seed: &DefaultHashBuilder| {
-        let mut hasher = seed.build_hasher();
-        for def in FIELDS {
-            match def.kind {
-                FieldKind::Text | FieldKind::Enum(_) => {
-                    columns.text(def.field, row).hash(&mut hasher)
-                }
-                FieldKind::Bool => columns.flag(def.field, row).hash(&mut hasher),
-                FieldKind::Time => {
-                    columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher)
-                }
-                FieldKind::Integer => columns.seq(row).hash(&mut hasher),
-                FieldKind::Decimal => columns.amount(row).map(Amount::units).hash(&mut hasher),
-                FieldKind::List => {
-                    columns.each_in_list(def.field, row, |item| item.hash(&mut hasher));
-                    "end".hash(&mut hasher);
-                }
+/// Returns the hash of all values of a row with one seed.
+fn hash(seed: &DefaultHashBuilder, columns: &Columns, row: usize) -> u64 {
+    let mut hasher = seed.build_hasher();
+    for def in FIELDS {
+        match def.kind {
+            FieldKind::Text | FieldKind::Enum(_) => columns.text(def.field, row).hash(&mut hasher),
+            FieldKind::Bool => columns.flag(def.field, row).hash(&mut hasher),
+            FieldKind::Time => {
+                columns.time(def.field, row).map(Timestamp::millis).hash(&mut hasher)
+            }
+            FieldKind::Integer => columns.seq(row).hash(&mut hasher),
+            FieldKind::Decimal => columns.amount(row).map(Amount::units).hash(&mut hasher),
+            FieldKind::List => {
+                columns.each_in_list(def.field, row, |item| item.hash(&mut hasher));
+                "end".hash(&mut hasher);
             }
         }
-        u128::from(hasher.finish())
-    };
-    (half(&SEEDS[0]) << 64) | half(&SEEDS[1])
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -165,12 +173,12 @@ mod tests {
 
     #[test]
     fn a_fingerprint_does_not_know_the_order_and_knows_every_value() {
-        let whole = Fingerprint::of(&events()).expect("events");
+        let prints = Fingerprinter::default();
+        let whole = prints.of(&events()).expect("events");
         let mut turned = events();
         turned.reverse();
-        assert_eq!(Fingerprint::of(&turned).expect("events"), whole);
-        let halves =
-            [&turned[..20], &turned[20..]].map(|half| Fingerprint::of(half).expect("events"));
+        assert_eq!(prints.of(&turned).expect("events"), whole);
+        let halves = [&turned[..20], &turned[20..]].map(|half| prints.of(half).expect("events"));
         assert_eq!(halves[0].and(halves[1]), whole);
         let changes: [&dyn Fn(&mut Event); 8] = [
             &|event| event.seq = 99,
@@ -185,7 +193,7 @@ mod tests {
         for (number, change) in changes.into_iter().enumerate() {
             let mut changed = events();
             change(&mut changed[7]);
-            assert_ne!(Fingerprint::of(&changed).expect("events"), whole, "change {number}");
+            assert_ne!(prints.of(&changed).expect("events"), whole, "change {number}");
         }
         for field in Field::texts() {
             let mut changed = events();
@@ -196,7 +204,7 @@ mod tests {
             changed[3].set_opt(field, of_4.as_deref());
             changed[4].set_opt(field, of_3.as_deref());
             assert_ne!(
-                Fingerprint::of(&changed).expect("events"),
+                prints.of(&changed).expect("events"),
                 whole,
                 "{field} of two events exchanged"
             );

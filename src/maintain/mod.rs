@@ -19,7 +19,7 @@ mod stay;
 pub use backup::{BackupReport, copy, prepare};
 pub use choose::{Candidate, SettleOccasion, choose, settle};
 pub use cut::{Most, SegmentPiece, cut, runs_when_cut};
-pub use merge::{Fingerprint, merge};
+pub use merge::{Fingerprint, Fingerprinter, merge};
 pub use orphans::{Orphan, clear_aside, orphans, put_away};
 pub use policy::{FLOOR_DAYS, Hold, Policy};
 pub use stay::{Parted, part, write_left};

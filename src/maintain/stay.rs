@@ -2,7 +2,7 @@
 //! few thousand rows at a time, as a merge reads them; only rows that a hold may cover are turned
 //! into events, one by one.
 
-use super::merge::Fingerprint;
+use super::merge::{Fingerprint, Fingerprinter};
 use crate::error::{Context, ErrorKind, Result};
 use crate::event::{Columns, Event, Field, sorted_batches};
 use crate::storage::segment::{BATCH_ROWS, Segment, SegmentFiles, SegmentOptions, write_batches};
@@ -89,8 +89,9 @@ pub fn write_left(
     date: &str,
     form: SegmentOptions,
     left: &[RecordBatch],
+    fingerprinter: &Fingerprinter,
 ) -> Result<(SegmentFiles, Fingerprint)> {
-    let fingerprint = Fingerprint::of_batches(left)?;
+    let fingerprint = fingerprinter.of_batches(left)?;
     // Filtered dictionaries still name values that no row has any more: sorting numbers the values
     // again.
     let bytes: usize = left

@@ -310,6 +310,22 @@ impl GroupMemory {
     }
 }
 
+/// The work of verifying candidates, and the meter that limits it.
+#[derive(Debug)]
+pub(crate) struct VerifyWork<'b> {
+    /// The number of rows whose columns or records were read.
+    pub(crate) examined: u64,
+    /// The number of bytes read from data files.
+    pub(crate) bytes: u64,
+    pub(super) pace: WorkMeter<'b>,
+}
+
+impl<'b> VerifyWork<'b> {
+    pub(super) fn within(budget: &'b QueryBudget) -> Self {
+        Self { examined: 0, bytes: 0, pace: budget.pace() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

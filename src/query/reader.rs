@@ -2,7 +2,7 @@
 //! and combines the results.
 
 use super::answers::from_summary::Summarized;
-use super::budget::{RUN_WORK, UNBOUNDED, WorkMeter};
+use super::budget::{RUN_WORK, UNBOUNDED};
 use super::rows::events::Rows;
 use super::rows::lookup::Lookup;
 use super::rows::plan::{self, AnswerPath, Choice};
@@ -11,8 +11,8 @@ use super::source::RowSource;
 use super::{Explain, ExplainedRun, Filter, QueryBudget, Snapshot, Threads, filter};
 use crate::access::Scope;
 use crate::error::Result;
-use crate::event::{EventKey, Timestamp};
 use crate::ingest::Buffered;
+use crate::query::{Run, VerifyWork};
 use crate::storage::segment::{Segment, TenantRows};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -20,22 +20,6 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
-
-/// The work of verifying candidates, and the meter that limits it.
-#[derive(Debug)]
-pub(crate) struct VerifyWork<'b> {
-    /// The number of rows whose columns or records were read.
-    pub(crate) examined: u64,
-    /// The number of bytes read from data files.
-    pub(crate) bytes: u64,
-    pub(super) pace: WorkMeter<'b>,
-}
-
-impl<'b> VerifyWork<'b> {
-    fn within(budget: &'b QueryBudget) -> Self {
-        Self { examined: 0, bytes: 0, pace: budget.pace() }
-    }
-}
 
 /// Minimum number of runs that one thread handles in a row when there are many: most take a few
 /// microseconds.
@@ -49,13 +33,6 @@ pub struct SnapshotReader<'a> {
     threads: &'a Threads,
     pub(super) forced: Option<AnswerPath>,
     pub(super) budget: &'a QueryBudget,
-}
-
-/// The rows of one tenant in one segment, or in a part of the buffer, that a question is about.
-#[derive(Debug, Clone)]
-pub(super) struct Run<'a> {
-    pub(super) source: RowSource<'a>,
-    pub(super) tenant: Cow<'a, TenantRows>,
 }
 
 impl<'a> SnapshotReader<'a> {
@@ -365,54 +342,4 @@ fn buffered_rows(
         }
     }
     Ok(Rows::List(found))
-}
-
-impl<'a> Run<'a> {
-    /// Combines the runs of all tenants of a source into one run.
-    pub(super) fn of_all(source: RowSource<'a>, own: &[Run<'a>]) -> Self {
-        let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
-        let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
-        let tenant =
-            TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
-        Self { source, tenant: Cow::Owned(tenant) }
-    }
-
-    /// Returns whether the run has all tenants of its source, so that its rows are in time order
-    /// only within each of them.
-    pub(super) fn is_wide(&self) -> bool {
-        self.tenant.rows == self.source.rows() && self.source.tenants().len() > 1
-    }
-
-    /// Returns the explanation of a run that was answered without reading rows.
-    pub(super) fn step(&self, path: AnswerPath, why: String, started: Instant) -> ExplainedRun {
-        ExplainedRun {
-            segment: self.source.name().to_owned(),
-            tenant: self.tenant.tenant.to_string(),
-            rows: self.tenant.rows,
-            path,
-            why,
-            examined: 0,
-            bytes: 0,
-            matched: 0,
-            micros: started.elapsed().as_micros() as u64,
-        }
-    }
-
-    /// Returns the rows of the tenant that lie in the filter's period.
-    pub(super) fn range(&self, filter: &Filter) -> Result<Range<u32>> {
-        let mut range = self.tenant.range();
-        // No event has sequence number 0, so this key lies after every event of the moment itself.
-        let before = |moment: Timestamp| EventKey { time: moment, seq: 0 };
-        if let Some(to) = filter.to
-            && self.tenant.newest() >= to
-        {
-            range.start = self.source.seek(&range, before(to), false)?;
-        }
-        if let Some(from) = filter.from
-            && self.tenant.oldest() < from
-        {
-            range.end = self.source.seek(&range, before(from), false)?;
-        }
-        Ok(range)
-    }
 }

@@ -83,7 +83,7 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    pub(super) fn places(self) -> Result<SourceKeys<'a>> {
+    pub(super) fn keys(self) -> Result<SourceKeys<'a>> {
         match self {
             Self::Segment(segment) => segment.row_keys().map(SourceKeys::Segment),
             Self::Buffer(buffered) => Ok(SourceKeys::Buffer(buffered)),

@@ -1,8 +1,9 @@
 //! A data directory: its version mark, and the lock that keeps a second process out.
 
+use super::files::PutMode;
 use super::marks::{Marked, accept, changed, gone, put_guarded, read_guarded, restore_marks};
 use super::paths::{KEY_FILE, LOCK_FILE, REDACTION_FILE, REDACTION_KEY, VERSION_FILE};
-use super::store::{PutMode, Store, create_root};
+use super::store::{Store, create_root};
 use super::version::{check_version, put_version};
 use crate::error::{Context, Error, ErrorKind, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};

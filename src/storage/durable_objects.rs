@@ -1,7 +1,7 @@
 //! An `object_store` over the same files: what Delta Lake writes through it is durable when a call
 //! returns.
 
-use super::store::{Files, PutMode, sync_folder};
+use super::files::{Files, PutMode, sync_folder};
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;

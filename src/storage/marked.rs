@@ -1,6 +1,7 @@
 //! Small JSON files that know their own checksum: the JSON, then a line with its CRC32C.
 
-use super::store::{PutMode, Store};
+use super::files::PutMode;
+use super::store::Store;
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

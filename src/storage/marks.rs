@@ -7,9 +7,10 @@
 //! is a folder, whose own list of files would be lost with it. Which marks there must be is in the
 //! [version file](super::version).
 
+use super::files::PutMode;
 use super::marked::{put_marked, read_marked};
 use super::paths;
-use super::store::{PutMode, Store};
+use super::store::Store;
 use super::version::{missing_marks, note_mark, put_version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::hex;

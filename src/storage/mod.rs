@@ -7,6 +7,7 @@
 
 mod data_dir;
 mod durable_objects;
+mod files;
 mod marked;
 mod marks;
 pub mod paths;
@@ -19,11 +20,12 @@ mod version;
 pub mod wal;
 
 pub use data_dir::{AccessMode, DataDir};
+pub use files::PutMode;
 pub use marks::{
     Marked, accept, changed, check_marks, gone, put_folder_mark, put_guarded, read_guarded,
 };
 pub use process::{Memory, memory};
-pub use store::{PutMode, Store};
+pub use store::Store;
 pub use table::{
     Account, Archived, LogFileCopy, NewSegment, Table, TableLog, TableSegment, check_archives,
     check_log, check_same_history, clear_archives, files_to_copy, prune_log,

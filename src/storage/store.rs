@@ -9,26 +9,19 @@ use super::durable_objects::DurableStore;
 use super::segment::Opened;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
+use crate::storage::PutMode;
+use crate::storage::files::{Files, create_folder, sync_folder};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 /// How much of a file that is written in pieces is buffered in memory.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// What to do if the file already exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PutMode {
-    /// Fail: the first writer wins.
-    Create,
-    /// Replace it, atomically.
-    Replace,
-}
 
 /// The files of one data directory. With object storage, the same type will later stand in front of
 /// the bucket and its cache.
@@ -289,84 +282,6 @@ impl Store {
         url::Url::from_directory_path(&path)
             .map_err(|()| Error::invalid(format!("{} cannot be written as a URL", path.display())))
     }
-}
-
-/// Publishes files durably.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    pub(super) temporary: AtomicU64,
-    pub(super) listed: AtomicU64,
-    pub(super) read: AtomicU64,
-}
-
-impl Files {
-    pub(super) fn publish(&self, target: &Path, parts: &[&[u8]], mode: PutMode) -> io::Result<()> {
-        self.publish_with(target, mode, |file| {
-            parts.iter().try_for_each(|part| file.write_all(part))
-        })
-    }
-
-    fn publish_with(
-        &self,
-        target: &Path,
-        mode: PutMode,
-        write: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let folder = target.parent().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder")
-        })?;
-        create_folder(folder)?;
-        let (temporary, mut file) = self.temporary(target)?;
-        let written = (|| {
-            write(&mut file)?;
-            file.sync_all()?;
-            match mode {
-                PutMode::Create => fs::hard_link(&temporary, target),
-                PutMode::Replace => fs::rename(&temporary, target),
-            }
-        })();
-        if written.is_err() || mode == PutMode::Create {
-            // After a rename there is nothing left to remove.
-            let _ = fs::remove_file(&temporary);
-        }
-        written?;
-        sync_folder(folder)
-    }
-
-    /// Creates a new file beside `target`. The `#` and number make `object_store` leave it out of
-    /// its listings too.
-    fn temporary(&self, target: &Path) -> io::Result<(PathBuf, File)> {
-        loop {
-            let number = self.temporary.fetch_add(1, Ordering::Relaxed);
-            let mut name = target.file_name().unwrap_or_default().to_owned();
-            name.push(format!("#{number}"));
-            let path = target.with_file_name(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                // Left over from a process that was killed.
-                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-                opened => return opened.map(|file| (path, file)),
-            }
-        }
-    }
-}
-
-/// Creates a folder and its parents, each of them durable in its parent.
-fn create_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = folder.parent() {
-        create_folder(above)?;
-        match fs::create_dir(folder) {
-            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
-            _ => sync_folder(above)?,
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// Creates a directory for data, durably.

@@ -1,8 +1,9 @@
 //! The version file of a data directory, `annals.json`: the format of the directory, and which
 //! marks there must be. A mark tells that a file was changed or lost; this tells that a mark was.
 
+use super::files::PutMode;
 use super::paths::{self, VERSION_FILE};
-use super::store::{PutMode, Store};
+use super::store::Store;
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

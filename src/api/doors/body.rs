@@ -1,7 +1,7 @@
 //! Request bodies, with limits that apply before memory is used: per body, and for all together.
 
 use super::super::App;
-use super::room::{BodyRoom, TakenRoom};
+use super::room::TakenRoom;
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Coding, DecodedBatch, IncomingRecord, RecordSplitter, Unpacked};
@@ -10,7 +10,6 @@ use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use std::io::{self, BufRead, Read};
-use std::sync::LazyLock;
 
 /// The limits of a door's bodies.
 #[derive(Debug, Clone, Copy)]
@@ -302,13 +301,12 @@ impl<R: BufRead> BufRead for Metered<'_, R> {
     }
 }
 
-/// The room for bodies of queries and settings: they are small, and read quickly.
-static ASKING: LazyLock<BodyRoom> = LazyLock::new(BodyRoom::default);
-
-/// Reads a whole body of at most `limit` bytes that asks or sets something.
-///
-/// # Errors
-/// A larger one, or one that did not arrive; no room for it.
-pub(in super::super) async fn read_body(body: Body, limit: usize) -> Result<Bytes> {
-    collect(body, limit, &mut ASKING.enter()).await
+impl App {
+    /// Reads a whole body of at most `limit` bytes that asks or sets something.
+    ///
+    /// # Errors
+    /// A larger one, or one that did not arrive; no room for it.
+    pub(in super::super) async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes> {
+        collect(body, limit, &mut self.query_room.enter()).await
+    }
 }

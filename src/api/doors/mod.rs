@@ -18,7 +18,6 @@ mod native;
 mod otlp;
 mod room;
 
-pub(super) use body::read_body;
 pub(super) use elastic::root as elastic_root;
 pub(super) use room::BodyRoom;
 

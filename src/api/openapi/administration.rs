@@ -1,6 +1,6 @@
 //! The shapes of what administrators ask and are answered: backups, retention, holds, health.
 
-use super::schemas::*;
+use super::shapes::*;
 use serde_json::{Value as Json, json};
 
 /// What a backup copied.

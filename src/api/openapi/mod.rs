@@ -6,6 +6,7 @@ mod policy;
 mod quarantine;
 mod schemas;
 mod screen;
+mod shapes;
 
 use super::App;
 use crate::calls::question::{CALLS, QueryCall};
@@ -16,21 +17,19 @@ use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json as JsonBody, Router};
-use schemas::reference;
 use serde_json::{Map, Value as Json, json};
-use std::sync::OnceLock;
+use shapes::reference;
+use std::sync::{Arc, OnceLock};
 use utoipa::openapi::OpenApi;
 
 pub(super) fn routes() -> Router<App> {
+    // Made when it is first asked for.
+    let made: Arc<OnceLock<OpenApi>> = Arc::default();
+    let respond = async move || {
+        let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+        (headers, JsonBody(made.get_or_init(document).clone())).into_response()
+    };
     Router::new().route("/api/v1/openapi.json", get(respond))
-}
-
-async fn respond() -> impl IntoResponse {
-    static DOCUMENT: OnceLock<OpenApi> = OnceLock::new();
-    (
-        [(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))],
-        JsonBody(DOCUMENT.get_or_init(document)),
-    )
 }
 
 /// The document. It is read into the types of utoipa, which holds it to OpenAPI's own shape.

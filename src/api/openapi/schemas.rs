@@ -1,6 +1,7 @@
 //! The shapes of bodies and answers, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
 
-use super::administration::*;
+use super::administration::{backup, expired, health, hold, policy, retention_change};
+use super::shapes::*;
 use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use crate::query::PAGE_ROWS_MAX;
 use serde_json::{Map, Value as Json, json};
@@ -65,53 +66,6 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Expired", expired()),
         ("Health", health()),
     ]
-}
-
-pub(super) fn reference(name: &str) -> Json {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-pub(super) fn text() -> Json {
-    json!({ "type": "string" })
-}
-
-pub(super) fn count() -> Json {
-    json!({ "type": "integer", "format": "int64", "minimum": 0 })
-}
-
-pub(super) fn flag() -> Json {
-    json!({ "type": "boolean" })
-}
-
-pub(super) fn moment() -> Json {
-    json!({ "type": "string", "format": "date-time" })
-}
-
-fn decimal() -> Json {
-    json!({ "type": "string", "pattern": "^-?[0-9]+\\.[0-9]{2,8}$", "description": "an exact decimal number" })
-}
-
-pub(super) fn nullable(kind: &str) -> Json {
-    json!({ "type": [kind, "null"] })
-}
-
-pub(super) fn list(items: &Json) -> Json {
-    json!({ "type": "array", "items": items })
-}
-
-pub(super) fn map(values: &Json) -> Json {
-    json!({ "type": "object", "additionalProperties": values })
-}
-
-/// An object of these properties and no others.
-pub(super) fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Json {
-    let names: Vec<&str> = required.iter().map(|(name, _)| *name).collect();
-    let properties: Map<String, Json> = required
-        .iter()
-        .chain(optional)
-        .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
-        .collect();
-    json!({ "type": "object", "required": names, "properties": properties, "additionalProperties": false })
 }
 
 fn value_schema(def: &FieldDef) -> Json {

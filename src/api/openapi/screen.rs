@@ -1,6 +1,6 @@
 //! The calls that the screen needs besides questions: tenants, the state of the store, saved views.
 
-use super::schemas::{count, flag, list, map, moment, nullable, object, text};
+use super::shapes::{count, flag, list, map, moment, nullable, object, text};
 use super::{json_answer, operation, problem, query, reference};
 use serde_json::{Value as Json, json};
 

@@ -8,13 +8,13 @@
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::delta_log::prove_whole;
 use crate::engine::maintain::turns::SegmentWork;
-use crate::engine::write::seal::{put, segment_id};
+use crate::engine::write::seal::put;
 use crate::engine::write::seal_trigger::Wake;
 use crate::engine::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::maintain::{
-    Candidate, Fingerprint, Orphan, SettleOccasion, choose, cut, merge, orphans, put_away,
+    Candidate, Fingerprinter, Orphan, SettleOccasion, choose, cut, merge, orphans, put_away,
     runs_when_cut, settle,
 };
 use crate::query::Snapshot;
@@ -156,11 +156,6 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
     settle(&segments, occasion, runs).into_iter().collect()
 }
 
-/// Returns the id of a segment that is made from others. Numbers below 2¹⁵ belong to seals.
-pub(in crate::engine) fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
-    segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
-}
-
 /// Writes segments that hold the events of `old`, and verifies that they do.
 fn merged(
     core: &Core,
@@ -170,16 +165,17 @@ fn merged(
 ) -> Result<Vec<Arc<Segment>>> {
     let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
     let (mut new, mut rows) = (Vec::new(), 0);
-    let mut number = version;
+    let (fingerprinter, mut number) = (Fingerprinter::default(), version);
     for piece in &cut(old, core.settings.merged)? {
         let id = work.new_id(core, last, &mut number);
-        let Some((files, before)) = merge(&id, old, piece, core.settings.summary)? else {
+        let Some((files, before)) = merge(&id, old, piece, core.settings.summary, &fingerprinter)?
+        else {
             continue;
         };
         put(core.data.store(), &files)?;
         let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
         // Read back from the file: what is compared is what questions will read.
-        let after = Fingerprint::of_segment(&segment)?;
+        let after = fingerprinter.of_segment(&segment)?;
         if before != after {
             let what = format!(
                 "the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}"

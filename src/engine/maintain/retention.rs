@@ -16,7 +16,7 @@ use crate::engine::{Core, Engine, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::Cleared;
-use crate::maintain::{Fingerprint, Hold, Parted, Policy, part, write_left};
+use crate::maintain::{Fingerprinter, Hold, Parted, Policy, part, write_left};
 use crate::query::Filter;
 use crate::storage::segment::{Segment, SegmentOptions};
 use arrow::array::RecordBatch;
@@ -273,10 +273,11 @@ fn put_left(
     let manifest = segment.manifest();
     let id = work.new_id(core, manifest.last_seq, number);
     let form = SegmentOptions { decoders: manifest.decoders, summary: core.settings.summary };
-    let (files, before) = write_left(&id, &manifest.date, form, left)?;
+    let fingerprinter = Fingerprinter::default();
+    let (files, before) = write_left(&id, &manifest.date, form, left, &fingerprinter)?;
     put(core.data.store(), &files)?;
     let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
-    if Fingerprint::of_segment(&segment)? != before {
+    if fingerprinter.of_segment(&segment)? != before {
         return Err(Error::internal(format!(
             "the segment {id} does not hold what is left of {}",
             manifest.id

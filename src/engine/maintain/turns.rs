@@ -3,7 +3,8 @@
 //! holds one while a disk is busy.
 
 use crate::engine::Core;
-use crate::engine::maintain::compact::maintained_id;
+use crate::engine::write::seal::segment_id;
+use crate::event::Timestamp;
 use crate::storage::paths;
 use crate::storage::segment::Segment;
 use std::collections::{HashMap, HashSet};
@@ -174,6 +175,11 @@ impl Drop for SegmentWork<'_> {
             }
         }
     }
+}
+
+/// Returns the id of a segment that is made from others. Numbers below 2¹⁵ belong to seals.
+fn maintained_id(now: Timestamp, last_seq: u64, version: u64) -> String {
+    segment_id(now, last_seq, (1 << 15) | (version % (1 << 15)) as u16)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub(super) mod commit;
 pub(super) mod ingest;
 pub(super) mod intake;
 pub(super) mod log;
+pub(super) mod outcome;
 pub(super) mod refusals;
 pub(super) mod requests;
 pub(super) mod room;

@@ -23,7 +23,7 @@ pub use expire::{Cleared, Clearing};
 pub use kind::kind_of;
 pub use shares::QUARANTINE_BYTES;
 
-use super::accept::Rejected;
+use super::record::Rejected;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::quarantine::{

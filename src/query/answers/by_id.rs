@@ -4,7 +4,7 @@
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Event, EventKey, Field, Timestamp};
-use crate::query::answers::list::{Hit, ListWalk};
+use crate::query::answers::walk::{Hit, ListWalk};
 use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::{Run, SnapshotReader, SortOrder};
@@ -27,9 +27,9 @@ impl<'a> SnapshotReader<'a> {
     pub fn oldest(&self, scope: &Scope, trace_id: &str) -> Result<Option<EventKey>> {
         let (_, hits) = self.hits_of_id(scope, trace_id, SortOrder::Ascending, 1)?;
         // In ascending order, the rank of an event is its key.
-        let key = |(rank, ..): &Hit| EventKey {
-            time: Timestamp::from_millis((rank >> 64) as i64),
-            seq: *rank as u64,
+        let key = |hit: &Hit| EventKey {
+            time: Timestamp::from_millis((hit.rank >> 64) as i64),
+            seq: hit.rank as u64,
         };
         Ok(hits.first().map(key))
     }
@@ -50,10 +50,10 @@ impl<'a> SnapshotReader<'a> {
             if rows.len() == 0 {
                 return Ok(Vec::new());
             }
-            let places = run.source.places()?;
-            let place = runs.iter().position(|other| std::ptr::eq(run, other)).unwrap_or_default();
+            let keys = run.source.keys()?;
+            let run = runs.iter().position(|other| std::ptr::eq(run, other)).unwrap_or_default();
             let mut hits = Vec::with_capacity(rows.len());
-            rows.each(|row| hits.push((walk.rank(places.key(row)), place, row)));
+            rows.each(|row| hits.push(Hit { rank: walk.rank(keys.key(row)), run, row }));
             hits.sort_unstable();
             hits.truncate(most);
             Ok(hits)

@@ -7,10 +7,10 @@
 
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
+use crate::query::answers::group_by::GroupValue;
 use crate::query::answers::interval::Calendar;
-use crate::query::answers::stats::{HAS_AMOUNT, Of};
 use crate::query::dictionary::vocabulary::{Counts, Vocabulary};
-use crate::query::filter::{Clause, Filter};
+use crate::query::filter::{Clause, FieldCondition, Filter};
 use crate::query::rows::lookup::{Conditions, WantedCodes};
 use crate::query::source::RowSource;
 use crate::query::{Bucket, Run};
@@ -32,7 +32,7 @@ pub(in crate::query) struct Summarized<'a> {
 }
 
 /// The totals of the amounts of one value of a field, or of all events without a value.
-pub(in crate::query) type ValueTotal = (Of, AmountTotal);
+pub(in crate::query) type ValueTotal = (GroupValue, AmountTotal);
 
 /// Which combinations of a cube match: for each clause the index of its dimension, whether it is
 /// negated, and its codes.
@@ -198,7 +198,7 @@ impl<'a> Summarized<'a> {
             None => None,
         };
         let others = self.filter.clauses.iter().filter(
-            |clause| !matches!(clause, Clause::Field(condition) if *condition == HAS_AMOUNT),
+            |clause| !matches!(clause, Clause::Field(condition) if *condition == FieldCondition::HAS_AMOUNT),
         );
         let Some(tests) = self.tests(others, SUMS)? else { return Ok(None) };
         let dimensions =
@@ -218,7 +218,9 @@ impl<'a> Summarized<'a> {
         let cells = matching(sums.cells(), |cell, place| sums.code(cell, place), &tests);
         Ok(Some(
             cells
-                .map(|cell| (of(cell).map_or(Of::Nothing, Of::Number), sums.total(cell)))
+                .map(|cell| {
+                    (of(cell).map_or(GroupValue::Nothing, GroupValue::Number), sums.total(cell))
+                })
                 .collect(),
         ))
     }
@@ -261,7 +263,7 @@ impl<'a> Summarized<'a> {
     }
 }
 
-static NO_ROWS: std::ops::Range<u32> = 0..0;
+const NO_ROWS: std::ops::Range<u32> = 0..0;
 
 /// Returns the combinations that pass every test.
 fn matching(

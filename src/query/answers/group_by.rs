@@ -121,3 +121,14 @@ pub(in crate::query) fn value_of(columns: &Columns, field: Field, row: usize) ->
         _ => columns.text(field, row),
     }
 }
+
+/// The value of a group while groups are added up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::query) enum GroupValue {
+    /// No value.
+    Nothing,
+    /// The value with this number in the vocabulary.
+    Number(u32),
+    /// This text.
+    Text(String),
+}

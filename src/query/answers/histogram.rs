@@ -11,7 +11,7 @@ use crate::query::dictionary::vocabulary::SegmentCodes;
 use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::source::SourceKeys;
-use crate::query::{Explain, Run, SnapshotReader};
+use crate::query::{Bucket, Explain, Run, SnapshotReader};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,18 +38,6 @@ pub struct Histogram {
     pub interval: String,
     /// Every bucket from the first to the last that contains an event, including empty ones.
     pub buckets: Vec<Bucket>,
-}
-
-/// A bucket of a histogram.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bucket {
-    /// The start of the bucket.
-    pub start: Timestamp,
-    /// The number of events.
-    pub count: u64,
-    /// The number of events by value of the `by` field; an event without a value counts only in
-    /// `count`.
-    pub by: BTreeMap<String, u64>,
 }
 
 impl SnapshotReader<'_> {
@@ -189,7 +177,7 @@ fn each_bucket(
     calendar: &Calendar,
     mut take: impl FnMut(i64, Range<usize>),
 ) -> Result<()> {
-    let index = run.source.places()?;
+    let index = run.source.keys()?;
     if !run.is_wide() {
         bucket_part(&index, rows, 0..rows.len(), calendar, &mut take);
         return Ok(());

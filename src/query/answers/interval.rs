@@ -1,10 +1,11 @@
 //! Time buckets of fixed width, in UTC or by the wall clock of a time zone.
 
 use crate::error::{Error, Result};
-use crate::event::DAY_MS;
+use crate::event::{DAY_MS, Timestamp};
 use crate::query::filter::parse_duration;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
+use std::collections::BTreeMap;
 
 /// The approximate number of buckets that `interval=auto` makes.
 const BUCKETS_AUTO: i64 = 60;
@@ -143,6 +144,18 @@ impl Calendar {
             .find_map(|minutes| resolve(wall + minutes * MINUTE_MS))
             .unwrap_or(wall)
     }
+}
+
+/// A bucket of a histogram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// The start of the bucket.
+    pub start: Timestamp,
+    /// The number of events.
+    pub count: u64,
+    /// The number of events by value of the `by` field; an event without a value counts only in
+    /// `count`.
+    pub by: BTreeMap<String, u64>,
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 
 use crate::access::Scope;
 use crate::error::{Error, Result};
-use crate::event::{Event, EventKey, Timestamp};
+use crate::event::{Event, Timestamp};
 use crate::query::answers::cursor::{PageCursor, SortOrder};
 use crate::query::answers::top_k::Gathering;
+use crate::query::answers::walk::{Hit, ListWalk, in_rows_order, start_at};
 use crate::query::budget::EVENT_WORK;
 use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
@@ -51,18 +52,6 @@ pub struct EventPage {
     pub prev: Option<PageCursor>,
     /// How the page was found.
     pub explain: Explain,
-}
-
-/// A row that may be on the page: its rank, the index of its run, and its row number. Smaller ranks
-/// come first in the direction of the walk.
-pub(in crate::query) type Hit = (i128, usize, u32);
-
-/// A direction through the list and the position where it starts.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::query) struct ListWalk {
-    pub(in crate::query) order: SortOrder,
-    /// Only events after this one, in the direction of the walk.
-    pub(in crate::query) after: Option<EventKey>,
 }
 
 impl<'a> SnapshotReader<'a> {
@@ -250,11 +239,12 @@ impl<'a> SnapshotReader<'a> {
     fn fetch_some(&self, runs: &[Run<'a>], hits: &[Hit], most: u64) -> Result<Vec<Option<Event>>> {
         let order = in_rows_order(hits);
         let split = |group: &'_ [usize]| {
-            let apart =
-                (hits[group[group.len() - 1]].2 - hits[group[0]].2) as usize / group.len() >= APART;
-            if apart { APART_ROWS } else { Self::rows_together(runs[hits[group[0]].1].source) }
+            let apart = (hits[group[group.len() - 1]].row - hits[group[0]].row) as usize
+                / group.len()
+                >= APART;
+            if apart { APART_ROWS } else { Self::rows_together(runs[hits[group[0]].run].source) }
         };
-        let segments = order.chunk_by(|left, right| hits[*left].1 == hits[*right].1);
+        let segments = order.chunk_by(|left, right| hits[*left].run == hits[*right].run);
         let groups: Vec<&[usize]> = segments.flat_map(|group| group.chunks(split(group))).collect();
         let bytes = AtomicU64::new(0);
         let read = |group: &&[usize]| {
@@ -262,8 +252,8 @@ impl<'a> SnapshotReader<'a> {
                 return Ok(Vec::new());
             }
             self.budget.spend(group.len() as u64 * EVENT_WORK)?;
-            let rows: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
-            let source = runs[hits[group[0]].1].source;
+            let rows: Vec<u32> = group.iter().map(|place| hits[*place].row).collect();
+            let source = runs[hits[group[0]].run].source;
             let found = source.events(&rows)?;
             if found.len() != rows.len() {
                 return Err(Error::corrupt(format!(
@@ -300,15 +290,6 @@ impl<'a> SnapshotReader<'a> {
     }
 }
 
-/// Returns the key at which a list that starts at a moment begins: before every event of that
-/// moment.
-fn start_at(moment: Timestamp, order: SortOrder) -> EventKey {
-    match order {
-        SortOrder::Descending => EventKey { time: moment, seq: u64::MAX },
-        SortOrder::Ascending => EventKey { time: moment, seq: 0 },
-    }
-}
-
 fn first(rows: Rows, limit: usize) -> Vec<u32> {
     match rows {
         Rows::Range(range) => range.take(limit).collect(),
@@ -317,14 +298,6 @@ fn first(rows: Rows, limit: usize) -> Vec<u32> {
             rows
         }
     }
-}
-
-/// Returns the indexes of the hits in the order in which they are read: run by run, and by row
-/// within a run.
-pub(in crate::query) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..hits.len()).collect();
-    order.sort_unstable_by_key(|place| (hits[*place].1, hits[*place].2));
-    order
 }
 
 /// Rows that lie at least this far apart, on average, are on different pages, and unpacking pages
@@ -336,30 +309,3 @@ const TOGETHER_ROWS: u64 = 256;
 const TOGETHER_BYTES: u64 = 4 << 20;
 /// Number of scattered rows that one core reads.
 const APART_ROWS: usize = 13;
-
-impl ListWalk {
-    /// Returns a number that ascends in the direction of the walk.
-    pub(in crate::query) fn rank(self, key: EventKey) -> i128 {
-        let rank = (i128::from(key.time.millis()) << 64) | i128::from(key.seq);
-        match self.order {
-            SortOrder::Descending => -rank,
-            SortOrder::Ascending => rank,
-        }
-    }
-
-    /// Returns a key before every event that the run can have.
-    pub(in crate::query) fn first_time(self, run: &Run<'_>) -> EventKey {
-        match self.order {
-            SortOrder::Descending => EventKey { time: run.tenant.newest(), seq: u64::MAX },
-            SortOrder::Ascending => EventKey { time: run.tenant.oldest(), seq: 0 },
-        }
-    }
-
-    /// Returns whether the run can have an event that the walk reaches.
-    pub(in crate::query) fn reaches(self, run: &Run<'_>) -> bool {
-        self.after.is_none_or(|after| match self.order {
-            SortOrder::Descending => run.tenant.oldest() <= after.time,
-            SortOrder::Ascending => run.tenant.newest() >= after.time,
-        })
-    }
-}

@@ -13,3 +13,4 @@ pub(super) mod list;
 pub(super) mod stats;
 pub(super) mod stream;
 pub(super) mod top_k;
+pub(super) mod walk;

@@ -5,10 +5,10 @@ use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
 use crate::query::answers::from_summary::{Summarized, ValueTotal};
-use crate::query::answers::group_by::By;
+use crate::query::answers::group_by::{By, GroupValue};
 use crate::query::budget::{GroupMemory, QueryBudget};
 use crate::query::dictionary::vocabulary::Vocabulary;
-use crate::query::filter::{Clause, FieldCondition, Filter, Test};
+use crate::query::filter::{Clause, FieldCondition, Filter};
 use crate::query::rows::events::Rows;
 use crate::query::source::RowSource;
 use crate::query::{Explain, Run, SnapshotReader};
@@ -17,10 +17,6 @@ use hashbrown::HashMap;
 /// Sums are kept in two parts so that none can overflow: amounts may have 38 digits, and there may
 /// be many of them.
 const BASE: i128 = 10_i128.pow(18);
-
-/// The condition that all counted events satisfy: they have an amount.
-pub(in crate::query) const HAS_AMOUNT: FieldCondition =
-    FieldCondition { field: Field::Amount, negated: false, test: Test::Present };
 
 /// The totals of the amounts of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +133,7 @@ impl SnapshotReader<'_> {
         // Only events with an amount count, and there are few of them: so this condition leads, and
         // the other conditions are tested on its rows.
         let mut filter = filter.clone();
-        filter.clauses.push(Clause::Field(HAS_AMOUNT));
+        filter.clauses.push(Clause::Field(FieldCondition::HAS_AMOUNT));
         let filter = &filter;
         let summary = |summarized: &Summarized<'_>| match by.as_ref().map(By::field) {
             Some(None) => Ok(None),
@@ -173,19 +169,8 @@ impl SnapshotReader<'_> {
     }
 }
 
-/// The value of a group while groups are added up.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::query) enum Of {
-    /// No value.
-    Nothing,
-    /// The value with this number in the vocabulary.
-    Number(u32),
-    /// This text.
-    Text(String),
-}
-
 /// The groups of one run, or of the cells of its summary.
-type Groups = Vec<(Of, AmountGroup)>;
+type Groups = Vec<(GroupValue, AmountGroup)>;
 
 /// Groups by small numbers.
 #[derive(Debug, Default)]
@@ -220,7 +205,7 @@ struct GroupTotals {
 impl GroupTotals {
     fn add(
         &mut self,
-        of: Of,
+        of: GroupValue,
         group: &AmountGroup,
         by: Option<&By>,
         room: &mut GroupMemory,
@@ -232,11 +217,15 @@ impl GroupTotals {
         Ok(())
     }
 
-    fn join(&mut self, of: Of, group: &AmountGroup) {
+    fn join(&mut self, of: GroupValue, group: &AmountGroup) {
         let total = match of {
-            Of::Number(number) => self.numbered.group(number, || AmountGroup::of(group.min)),
-            Of::Nothing => self.named.entry(None).or_insert_with(|| AmountGroup::of(group.min)),
-            Of::Text(text) => {
+            GroupValue::Number(number) => {
+                self.numbered.group(number, || AmountGroup::of(group.min))
+            }
+            GroupValue::Nothing => {
+                self.named.entry(None).or_insert_with(|| AmountGroup::of(group.min))
+            }
+            GroupValue::Text(text) => {
                 self.named.entry(Some(text)).or_insert_with(|| AmountGroup::of(group.min))
             }
         };
@@ -244,15 +233,15 @@ impl GroupTotals {
     }
 
     /// Returns the memory that a group takes if it is new.
-    fn new_bytes(&self, of: &Of) -> Option<usize> {
+    fn new_bytes(&self, of: &GroupValue) -> Option<usize> {
         match of {
-            Of::Number(number) => {
+            GroupValue::Number(number) => {
                 let there =
                     self.numbered.places.get(*number as usize).is_some_and(|place| *place > 0);
                 (!there).then_some(size_of::<AmountGroup>())
             }
-            Of::Nothing => None,
-            Of::Text(text) => (!self.named.contains_key(&Some(text.clone())))
+            GroupValue::Nothing => None,
+            GroupValue::Text(text) => (!self.named.contains_key(&Some(text.clone())))
                 .then_some(size_of::<AmountGroup>() + text.len()),
         }
     }
@@ -264,7 +253,7 @@ impl GroupTotals {
         let texts =
             field.map(|field| vocabulary.texts(field, numbered.iter().map(|(number, _)| *number)));
         for (text, (_, group)) in texts.into_iter().flatten().zip(numbered) {
-            self.join(Of::Text(text.to_string()), &group);
+            self.join(GroupValue::Text(text.to_string()), &group);
         }
         self.named.into_iter().map(|(value, group)| AmountGroup { value, ..group }).collect()
     }
@@ -327,8 +316,8 @@ fn groups_by_code(
         groups.group(code, || AmountGroup::of(*amount)).add(*amount);
     }
     let of = |code: u32| match &coded {
-        Some(coded) if code > 0 => Of::Number(coded.numbers[code as usize - 1]),
-        _ => Of::Nothing,
+        Some(coded) if code > 0 => GroupValue::Number(coded.numbers[code as usize - 1]),
+        _ => GroupValue::Nothing,
     };
     Ok(Some(groups.groups.into_iter().map(|(code, group)| (of(code), group)).collect()))
 }
@@ -340,12 +329,12 @@ fn groups_by_column(
     budget: &QueryBudget,
 ) -> Result<Groups> {
     let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
-    let mut groups: HashMap<Of, AmountGroup> = HashMap::new();
+    let mut groups: HashMap<GroupValue, AmountGroup> = HashMap::new();
     let mut room = budget.room();
     run.source.each_columns(rows, &fields, &mut budget.pace(), |columns| {
         for row in 0..columns.rows() {
             let Some(amount) = columns.amount(row) else { continue };
-            let mut add = |of: Of, bytes: usize| {
+            let mut add = |of: GroupValue, bytes: usize| {
                 if let Some(by) = by.filter(|_| !groups.contains_key(&of)) {
                     room.take(by, size_of::<AmountGroup>() + bytes)?;
                 }
@@ -353,10 +342,10 @@ fn groups_by_column(
                 Ok(())
             };
             let found = by.map_or(Ok(0), |by| {
-                by.each(&columns, row, |value| add(Of::Text(value.to_owned()), value.len()))
+                by.each(&columns, row, |value| add(GroupValue::Text(value.to_owned()), value.len()))
             })?;
             if found == 0 {
-                add(Of::Nothing, 0)?;
+                add(GroupValue::Nothing, 0)?;
             }
         }
         Ok(())

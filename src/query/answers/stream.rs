@@ -8,7 +8,7 @@ use crate::access::Scope;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
 use crate::query::answers::batch::EventBatch;
-use crate::query::answers::list::{Hit, ListWalk, in_rows_order};
+use crate::query::answers::walk::{Hit, ListWalk, in_rows_order};
 use crate::query::budget::EVENT_WORK;
 use crate::query::filter::Filter;
 use crate::query::rows::events::{self, Rows};
@@ -119,16 +119,16 @@ impl<'a> SnapshotReader<'a> {
                 }
                 next_run += 1;
             }
-            let Some(Reverse((rank, place))) = heads.pop() else { break };
-            let row = sources[place].hits.pop_front().expect("a head has its hit");
-            batch.push((rank, place, row));
+            let Some(Reverse((rank, run))) = heads.pop() else { break };
+            let row = sources[run].hits.pop_front().expect("a head has its hit");
+            batch.push(Hit { rank, run, row });
             if batch.len() == PART * PARTS {
                 total += batch.len() as u64;
                 hand_over(&runs, &batch)?;
                 batch.clear();
             }
-            if let Some(rank) = self.advance(&runs[place], &mut sources[place], filter, walk)? {
-                heads.push(Reverse((rank, place)));
+            if let Some(rank) = self.advance(&runs[run], &mut sources[run], filter, walk)? {
+                heads.push(Reverse((rank, run)));
             }
         }
         total += batch.len() as u64;
@@ -163,7 +163,7 @@ impl<'a> SnapshotReader<'a> {
             source.hits = hits.into();
         }
         let Some(row) = source.hits.front() else { return Ok(None) };
-        Ok(Some(walk.rank(run.source.places()?.key(*row))))
+        Ok(Some(walk.rank(run.source.keys()?.key(*row))))
     }
 
     /// Reads the events of hits with the given `fields`; whole events if none is named.
@@ -173,9 +173,9 @@ impl<'a> SnapshotReader<'a> {
         }
         let order = in_rows_order(hits);
         let mut batch = EventBatch::of(hits.len());
-        for group in order.chunk_by(|left, right| hits[*left].1 == hits[*right].1) {
-            let numbers: Vec<u32> = group.iter().map(|place| hits[*place].2).collect();
-            let source = runs[hits[group[0]].1].source;
+        for group in order.chunk_by(|left, right| hits[*left].run == hits[*right].run) {
+            let numbers: Vec<u32> = group.iter().map(|place| hits[*place].row).collect();
+            let source = runs[hits[group[0]].run].source;
             let places = &mut group.iter().copied();
             let mut found = 0;
             if numbers.len() < events::COLUMNS_ROWS {

@@ -7,7 +7,7 @@
 //! tenants at once.
 
 use crate::error::Result;
-use crate::query::answers::list::{Hit, ListWalk};
+use crate::query::answers::walk::{Hit, ListWalk};
 use crate::query::budget::RUN_WORK;
 use crate::query::rows::events::Rows;
 use crate::query::rows::lookup::Lookup;
@@ -128,7 +128,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
     /// comes before its last row.
     fn is_complete(&self, place: usize) -> bool {
         let first = self.walk.rank(self.walk.first_time(&self.runs[place]));
-        self.best.len() == self.wanted && self.best.peek().is_some_and(|worst| first > worst.0)
+        self.best.len() == self.wanted && self.best.peek().is_some_and(|worst| first > worst.rank)
     }
 
     fn ask(&self, place: usize) -> Result<RunMatches> {
@@ -197,9 +197,9 @@ impl<'r, 'a> Gathering<'r, 'a> {
     fn take(&mut self, found: Vec<RunMatches>) -> Result<()> {
         for (place, rows, step) in found {
             self.steps.push(step);
-            let index = self.runs[place].source.places()?;
+            let index = self.runs[place].source.keys()?;
             for row in rows {
-                self.best.push((self.walk.rank(index.key(row)), place, row));
+                self.best.push(Hit { rank: self.walk.rank(index.key(row)), run: place, row });
                 if self.best.len() > self.wanted {
                     self.best.pop();
                 }

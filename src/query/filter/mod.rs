@@ -5,17 +5,21 @@
 //! negation of one. [`Filter::matches`] defines its meaning; lookup, scan and summary must agree
 //! with it on every event, which a property test checks.
 
+mod builder;
 mod cost;
 mod matches;
 mod parse;
 mod parse_json;
 mod parse_text;
+mod period;
 mod record;
 
+pub use builder::{DEPTH_MAX, VALUES_MAX};
 pub(super) use cost::cost_of;
 pub use matches::{FilterSubject, Probe};
-pub use parse::{DEPTH_MAX, VALUES_MAX, parse_duration, parse_filter};
+pub use parse::parse_filter;
 pub use parse_text::TEXT_BYTES_MAX;
+pub use period::parse_duration;
 pub(super) use record::hiding_escape;
 pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
 
@@ -61,6 +65,12 @@ pub struct FieldCondition {
     pub negated: bool,
     /// The test.
     pub test: Test,
+}
+
+impl FieldCondition {
+    /// The condition that an event has an amount.
+    pub(super) const HAS_AMOUNT: Self =
+        Self { field: Field::Amount, negated: false, test: Test::Present };
 }
 
 /// A test of a value. An absent value fails it.

@@ -5,7 +5,7 @@
 //! (a list of groups that all must hold), `not` (a group or a list of groups, none of which may
 //! hold) and `record` (tests of values by path). All keys of a group must hold.
 
-use super::parse::{Builder, DEPTH_MAX};
+use super::builder::{DEPTH_MAX, FilterBuilder};
 use super::{Clause, Pattern, RecordTest, ValueMatch, ValueTest};
 use crate::error::{Error, Result};
 use crate::text::{Glob, fold};
@@ -45,7 +45,7 @@ fn group(
     if depth > DEPTH_MAX {
         return Err(Error::parameter(place, format!("groups may nest {DEPTH_MAX} levels deep")));
     }
-    let mut builder = Builder::of_group(*values);
+    let mut builder = FilterBuilder::of_group(*values);
     let mut groups = Vec::new();
     for (key, value) in json {
         match key.as_str() {
@@ -99,7 +99,7 @@ fn group(
     }
     // Empty groups count as values too, or a filter of nothing but groups would be unbounded.
     if json.is_empty() {
-        let mut builder = Builder::of_group(*values);
+        let mut builder = FilterBuilder::of_group(*values);
         builder.count(place, "")?;
         *values = builder.into_clauses().1;
     }
@@ -134,7 +134,7 @@ fn scalar(value: &Json) -> Option<String> {
     }
 }
 
-fn record_test(json: &Json, place: &str, builder: &mut Builder) -> Result<Clause> {
+fn record_test(json: &Json, place: &str, builder: &mut FilterBuilder) -> Result<Clause> {
     let Json::Object(test) = json else {
         return Err(Error::parameter(place, "is an object or a list of objects"));
     };

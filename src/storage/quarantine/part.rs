@@ -3,9 +3,10 @@
 use super::entry::decode_block;
 use super::index::{ID_BYTES, Index, QuarantineRow, QuarantineSummary, decode_rows};
 use super::sections::{Section, Trailer};
-use super::{HEADER_BYTES, QuarantineEntry, QuarantineId, TRAILER_BYTES, reading, writing};
+use super::{HEADER_BYTES, QuarantineEntry, QuarantineId, TRAILER_BYTES, reading};
 use crate::error::{Error, Result};
 use crate::storage::Store;
+use crate::storage::quarantine::sections::{durable_length, header};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -86,13 +87,13 @@ impl QuarantineFile {
         let whole = sections
             .iter()
             .all(|section| section.offset.checked_add(section.length).is_some_and(|end| end <= at));
-        (whole && self.read(0, HEADER_BYTES as u64).ok()? == writing::header()).then_some(trailer)
+        (whole && self.read(0, HEADER_BYTES as u64).ok()? == header()).then_some(trailer)
     }
 
     /// Opens a log, or a file whose index is damaged: what can be read of it is indexed in memory.
     pub(super) fn scanned(store: &Store, path: &str, numbers: (u64, Option<u64>)) -> Result<Self> {
         // The length is read first, because another process may be appending.
-        let noted = writing::durable_length(store, path)?;
+        let noted = durable_length(store, path)?;
         let durable = noted.unwrap_or_default();
         let bytes = store.read(path)?;
         let mut scanned = reading::scan(&bytes, numbers.1.is_some());

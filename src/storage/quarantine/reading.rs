@@ -3,10 +3,11 @@
 
 use super::entry::{BlockHeader, decode_block};
 use super::index::Index;
-use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEADER_BYTES, QuarantineEntry, writing};
+use super::{BLOCK_HEADER_BYTES, BLOCK_MAGIC, HEADER_BYTES, QuarantineEntry};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::storage::Store;
+use crate::storage::quarantine::sections::header;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -28,7 +29,7 @@ pub(super) fn scan(bytes: &[u8], whole: bool) -> Scanned {
     if whole {
         scanned.damage.push("its index is not what was written".to_owned());
     }
-    if bytes.get(..HEADER_BYTES) != Some(&writing::header()) {
+    if bytes.get(..HEADER_BYTES) != Some(&header()) {
         scanned
             .damage
             .push("it does not begin as such a file does: it is cut, or overwritten".to_owned());

@@ -1,7 +1,10 @@
 //! The end of a kept file: where its index is, and which numbers the file covers.
 
 use super::bytes::ByteReader;
-use super::{END_MAGIC, TRAILER_BYTES};
+use super::{END_MAGIC, TRAILER_BYTES, VERSION};
+use crate::error::Result;
+use crate::storage::quarantine::{HEADER_BYTES, MAGIC};
+use crate::storage::{Store, paths};
 
 /// A section of the index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,4 +71,33 @@ impl Trailer {
             records: from.u64()?,
         })
     }
+}
+
+/// Returns the first bytes of every file.
+pub(super) fn header() -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..12]);
+    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// Returns how many bytes of a log are durable according to the file beside it.
+///
+/// # Errors
+/// A disk that fails.
+pub(super) fn durable_length(store: &Store, log: &str) -> Result<Option<u64>> {
+    let Some(path) = paths::quarantine_length(log).filter(|path| store.exists(path)) else {
+        return Ok(None);
+    };
+    let bytes = store.read(&path)?;
+    let Some((length, crc)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
+    Ok((crc == crc32c::crc32c(length).to_le_bytes()).then(|| u64::from_le_bytes(*length)))
+}
+
+/// Encodes the length of a log.
+pub(super) fn encode_length(length: u64) -> Vec<u8> {
+    let length = length.to_le_bytes();
+    [&length[..], &crc32c::crc32c(&length).to_le_bytes()].concat()
 }

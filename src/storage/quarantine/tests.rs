@@ -202,7 +202,7 @@ fn what_was_merged_is_left_out() {
     write_kept(&store, range(20, 30), &all[20..]).expect("written");
     write_kept(&store, range(0, 20), &all[..20]).expect("written");
     store
-        .put(&paths::quarantine_log(all[10].seq), &writing::header(), PutMode::Create)
+        .put(&paths::quarantine_log(all[10].seq), &sections::header(), PutMode::Create)
         .expect("written");
     let found = open(&store);
     assert_eq!(found.superseded.len(), 3, "{:?}", found.superseded);

@@ -4,22 +4,13 @@ use super::entry::{BlockHeader, encode_block};
 use super::index::Index;
 use super::part::QuarantineFile;
 use super::sections::{Section, Trailer};
-use super::{BLOCK_BYTES, FILE_BYTES, FILE_RECORDS, HEADER_BYTES, MAGIC, QuarantineEntry, VERSION};
+use super::{BLOCK_BYTES, FILE_BYTES, FILE_RECORDS, HEADER_BYTES, QuarantineEntry};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::quarantine::sections::{encode_length, header};
 use crate::storage::{PutMode, Store, paths};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-
-/// Returns the first bytes of every file.
-pub(super) fn header() -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(MAGIC);
-    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    let crc = crc32c::crc32c(&header[..12]);
-    header[12..].copy_from_slice(&crc.to_le_bytes());
-    header
-}
 
 /// The log that new records are appended to.
 #[derive(Debug)]
@@ -28,24 +19,6 @@ pub struct Appender {
     length: File,
     part: Arc<QuarantineFile>,
     at: u64,
-}
-
-/// Returns how many bytes of a log are durable according to the file beside it.
-///
-/// # Errors
-/// A disk that fails.
-pub(super) fn durable_length(store: &Store, log: &str) -> Result<Option<u64>> {
-    let Some(path) = paths::quarantine_length(log).filter(|path| store.exists(path)) else {
-        return Ok(None);
-    };
-    let bytes = store.read(&path)?;
-    let Some((length, crc)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
-    Ok((crc == crc32c::crc32c(length).to_le_bytes()).then(|| u64::from_le_bytes(*length)))
-}
-
-fn encode_length(length: u64) -> Vec<u8> {
-    let length = length.to_le_bytes();
-    [&length[..], &crc32c::crc32c(&length).to_le_bytes()].concat()
 }
 
 impl Appender {

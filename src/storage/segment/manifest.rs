@@ -5,19 +5,14 @@
 //! them.
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{Timestamp, hex};
-use crate::storage::segment::file::checksums::{BLOCK_BYTES, OLD_BLOCK_BYTES, checksums};
+use crate::event::Timestamp;
+use crate::storage::segment::FileMark;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// The manifest version that this build writes. It also reads earlier ones: version 1 had no
 /// checksums of blocks, version 2 had blocks of 64 KiB, and with version 3 indexes had hashes of
 /// all ids and no tables of values.
 const VERSION: u32 = 4;
-
-fn old_block_bytes() -> u32 {
-    OLD_BLOCK_BYTES
-}
 
 /// What a segment contains and what its files must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,38 +57,6 @@ pub struct TenantRows {
     pub newest: i64,
     /// The time of its oldest event, ms.
     pub oldest: i64,
-}
-
-/// The expected length and checksums of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileMark {
-    /// Its length.
-    pub bytes: u64,
-    /// SHA-256 of its bytes, hexadecimal.
-    pub sha256: String,
-    /// CRC32C of each block of it, little-endian, in base64.
-    #[serde(default)]
-    pub blocks: String,
-    /// The block size.
-    #[serde(default = "old_block_bytes")]
-    pub block_bytes: u32,
-}
-
-impl FileMark {
-    /// Returns whether the mark is that of these bytes.
-    pub fn is_of(&self, bytes: &[u8]) -> bool {
-        self.bytes == bytes.len() as u64 && self.sha256 == hex(&Sha256::digest(bytes))
-    }
-
-    /// Computes the mark of a file with these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.len() as u64,
-            sha256: hex(&Sha256::digest(bytes)),
-            blocks: checksums(bytes),
-            block_bytes: BLOCK_BYTES,
-        }
-    }
 }
 
 impl TenantRows {

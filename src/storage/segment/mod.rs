@@ -49,18 +49,20 @@ mod manifest;
 mod reader;
 mod sizes;
 mod summary;
+mod unindexed;
 mod writer;
 
 pub use cache::open_parts::{OPEN_BYTES, OpenParts, Opened};
 pub use damage::Damage;
 pub use data::record_pages::RecordReader;
+pub use file::checksums::FileMark;
 pub use file::positioned::PositionedFile;
 pub use index::amounts::Amounts;
 pub use index::codes::Codes;
 pub use index::reader::{IndexReader, TextRows};
 pub use index::row_keys::{LoadedKeys, RowKeys};
 pub use index::schema::term_of;
-pub use manifest::{FileMark, Manifest, TenantRows};
+pub use manifest::{Manifest, TenantRows};
 pub use reader::{DamageFindings, DataFile, Segment};
 pub use sizes::Sizes;
 pub use summary::{

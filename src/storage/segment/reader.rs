@@ -1,18 +1,20 @@
 //! Reads segments: rows by number from the Parquet file, everything else from the index.
 
 use super::damage::{Damage, Health};
-use super::manifest::{FileMark, Manifest, TenantRows};
+use super::manifest::{Manifest, TenantRows};
 use super::summary::SummaryRule;
 use super::writer::write_index;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Columns, EventKey, FIELDS, Field};
+use crate::storage::files::PutMode;
 use crate::storage::paths;
 use crate::storage::segment::cache::open_parts::{LazyPart, Opened};
 use crate::storage::segment::data::record_pages::RecordReader;
+use crate::storage::segment::file::checksums::FileMark;
 use crate::storage::segment::file::positioned::PositionedFile;
 use crate::storage::segment::index::reader::IndexReader;
 use crate::storage::segment::index::row_keys::{LoadedKeys, RowKeys};
-use crate::storage::store::{PutMode, Store};
+use crate::storage::store::Store;
 use arrow::array::RecordBatch;
 use hashbrown::HashMap;
 use parquet::arrow::ProjectionMask;
@@ -23,7 +25,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::PageIndexPolicy;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Maximum number of rows decoded at a time…
@@ -85,7 +87,6 @@ impl Segment {
 
     /// Creates the segment of a manifest that is already loaded.
     pub fn new(store: &Store, manifest: Manifest) -> Self {
-        static SERIAL: AtomicU32 = AtomicU32::new(0);
         let opened = store.opened();
         Self {
             health: Health::sound(),
@@ -95,11 +96,11 @@ impl Segment {
             keys: LazyPart::new(opened),
             tenants: OnceLock::new(),
             data: LazyPart::new(opened),
-            serial: Arc::new(SERIAL.fetch_add(1, Ordering::Relaxed)),
+            serial: Arc::new(opened.new_serial()),
         }
     }
 
-    /// Returns a number that no other segment of this process has, for caches of the segment's
+    /// Returns a number that no other segment of the store has, for caches of the segment's
     /// contents; it is dropped when the segment is.
     pub fn serial(&self) -> &Arc<u32> {
         &self.serial
@@ -195,7 +196,7 @@ impl Segment {
     pub fn row_keys(&self) -> Result<RowKeys> {
         match self.sound_index()? {
             Some(index) => Ok(RowKeys::Index(index)),
-            None => self.keys.get(|| LoadedKeys::read(self)).map(RowKeys::Columns),
+            None => self.keys.get(|| self.load_keys()).map(RowKeys::Columns),
         }
     }
 
@@ -523,8 +524,8 @@ impl DataFile {
     /// # Errors
     /// None that input can cause.
     pub fn records(&self, rows: usize) -> Result<Option<RecordReader<'_>>> {
-        let keep = (rows <= KEPT_ROWS).then_some((&*self.opened, self.serial));
-        RecordReader::open(&self.file, &self.metadata, keep)
+        let keep = (rows <= KEPT_ROWS).then_some(self.serial);
+        RecordReader::open(&self.file, &self.metadata, &self.opened, keep)
     }
 }
 

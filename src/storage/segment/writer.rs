@@ -1,11 +1,12 @@
 //! Writes segments: sorted events become one Parquet file, its index and its manifest.
 
-use super::manifest::{FileMark, Manifest, TenantRows};
+use super::manifest::{Manifest, TenantRows};
 use super::summary::SummaryRule;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{
     Columns, Event, FIELDS, Field, FieldDef, FieldKind, IndexKind, event_batch, event_schema,
 };
+use crate::storage::segment::file::checksums::FileMark;
 use crate::storage::segment::index::text::words_writer::WordsBuilder;
 use crate::storage::segment::index::writer::{Contents, IndexBuilder};
 use arrow::array::RecordBatch;

@@ -2,9 +2,10 @@
 
 use super::super::marked::{put_marked, read_marked};
 use super::super::paths;
-use super::super::store::{PutMode, Store};
 use super::account::{Account, sha256};
 use crate::error::{Error, ErrorKind, Result};
+use crate::storage::files::PutMode;
+use crate::storage::store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;

@@ -6,13 +6,14 @@
 //! depends on its contents; without this, it would grow with the number of all commits ever made.
 
 use super::super::paths;
-use super::super::store::{PutMode, Store};
 use super::account::{Account, sha256};
 use super::chain::{Tip, listed};
 use super::checkpoints::{Checkpoint, Checkpoints};
 use super::{INGEST, account_of, delta_table};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{DAY_MS, Timestamp};
+use crate::storage::files::PutMode;
+use crate::storage::store::Store;
 use deltalake::DeltaTable;
 use serde::{Deserialize, Serialize};
 use std::io::Read;

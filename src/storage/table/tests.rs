@@ -1,7 +1,7 @@
 use super::super::segment::{FileMark, TenantRows};
-use super::super::store::PutMode;
 use super::checkpoints::Checkpoints;
 use super::*;
+use crate::storage::files::PutMode;
 use std::fs;
 
 /// A table of segments that have no files: the log is all that is looked at.

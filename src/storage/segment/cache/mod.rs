@@ -2,3 +2,4 @@
 
 pub(super) mod open_parts;
 pub(super) mod pages;
+pub(super) mod scratch;

@@ -6,8 +6,9 @@
 
 use crate::error::Result;
 use crate::storage::segment::cache::pages::{PageKey, Pages, RecordPage};
+use crate::storage::segment::cache::scratch::{PageScratch, ScratchPool};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 /// The default budget, in bytes.
@@ -21,6 +22,9 @@ pub struct Opened {
     /// In the order in which they were opened or spared.
     parts: Mutex<VecDeque<Weak<dyn Closing>>>,
     pages: Pages,
+    scratch: ScratchPool,
+    /// The serial number of the segment that is opened next.
+    next_serial: AtomicU32,
 }
 
 /// One byte of the budget in this many is for unpacked pages of records.
@@ -33,6 +37,8 @@ impl Default for Opened {
             bytes: AtomicU64::new(0),
             parts: Mutex::default(),
             pages: Pages::default(),
+            scratch: ScratchPool::default(),
+            next_serial: AtomicU32::new(0),
         }
     }
 }
@@ -63,6 +69,21 @@ impl Opened {
             bytes: self.bytes(),
             budget: self.budget.load(Ordering::Relaxed),
         }
+    }
+
+    /// Returns a number for a segment that no other segment of the store has.
+    pub(in crate::storage::segment) fn new_serial(&self) -> u32 {
+        self.next_serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns buffers for a reader of records.
+    pub(in crate::storage::segment) fn scratch(&self) -> PageScratch {
+        self.scratch.take()
+    }
+
+    /// Keeps the buffers of a reader for the next one.
+    pub(in crate::storage::segment) fn keep_scratch(&self, scratch: PageScratch) {
+        self.scratch.give_back(scratch);
     }
 
     /// Returns an unpacked page of records, if it is cached.

@@ -11,12 +11,13 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
 use crate::storage::segment::cache::open_parts::Opened;
 use crate::storage::segment::cache::pages::RecordPage;
+use crate::storage::segment::cache::scratch::PageScratch;
+use crate::storage::segment::file::leb128;
 use crate::storage::segment::file::positioned::PositionedFile;
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Compression;
 use parquet::file::page_index::offset_index::PageLocation;
-use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -30,36 +31,19 @@ pub struct RecordReader<'a> {
     groups: Vec<RowGroupPages<'a>>,
     /// The rows of the page that was read last.
     rows: Range<u32>,
-    scratch: Scratch,
+    scratch: PageScratch,
     /// That page, if it is shared.
     shared: Option<Arc<RecordPage>>,
-    /// The cache of pages, if there is one, and the serial number of the segment.
-    keep: Option<(&'a Opened, u32)>,
+    /// The cache of pages.
+    opened: &'a Opened,
+    /// The serial number of the segment, if its pages are cached.
+    keep: Option<u32>,
     bytes_read: u64,
 }
 
-/// Buffers for reading pages. A question reads a few pages of each of many segments, so a thread
-/// keeps them from one segment to the next.
-#[derive(Default)]
-struct Scratch {
-    unpacker: Option<zstd::bulk::Decompressor<'static>>,
-    /// The page that was read last, if it is not shared.
-    page: RecordPage,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// A page that is kept for the next segment has at most this many bytes.
-const KEPT_BYTES_MAX: usize = 1 << 20;
-
 impl Drop for RecordReader<'_> {
     fn drop(&mut self) {
-        let scratch = std::mem::take(&mut self.scratch);
-        if scratch.page.bytes.capacity() <= KEPT_BYTES_MAX {
-            SCRATCH.with(|kept| kept.replace(scratch));
-        }
+        self.opened.keep_scratch(std::mem::take(&mut self.scratch));
     }
 }
 
@@ -88,7 +72,8 @@ impl<'a> RecordReader<'a> {
     pub(in crate::storage::segment) fn open(
         file: &'a PositionedFile,
         metadata: &'a ArrowReaderMetadata,
-        keep: Option<(&'a Opened, u32)>,
+        opened: &'a Opened,
+        keep: Option<u32>,
     ) -> Result<Option<Self>> {
         let metadata = metadata.metadata();
         let Some(index) = metadata.offset_index() else { return Ok(None) };
@@ -110,8 +95,9 @@ impl<'a> RecordReader<'a> {
             file,
             groups,
             rows: 0..0,
-            scratch: SCRATCH.with(RefCell::take),
+            scratch: opened.scratch(),
             shared: None,
+            opened,
             keep,
             bytes_read: 0,
         }))
@@ -161,21 +147,21 @@ impl<'a> RecordReader<'a> {
             .get(number + 1)
             .map_or(group.rows.end, |next| group.rows.start + next.first_row_index as u32);
         self.rows = 0..0;
-        let key = self.keep.map(|(opened, segment)| (opened, (segment, first)));
-        self.shared = key.and_then(|(opened, key)| opened.page(key));
+        let key = self.keep.map(|segment| (segment, first));
+        self.shared = key.and_then(|key| self.opened.page(key));
         if self.shared.is_none() {
             let from = location.offset as u64;
             let bytes = self.file.bytes(from..from + location.compressed_page_size as u64);
             let bytes = bytes.map_err(|cause| damaged("reading").because(cause))?;
             self.bytes_read += bytes.len() as u64;
-            let Scratch { unpacker, page } = &mut self.scratch;
+            let PageScratch { unpacker, page } = &mut self.scratch;
             match key {
                 None => unpack(unpacker, &bytes, (end - first) as usize, page)?,
-                Some((opened, key)) => {
+                Some(key) => {
                     let mut page = RecordPage::default();
                     unpack(unpacker, &bytes, (end - first) as usize, &mut page)?;
                     let page = Arc::new(page);
-                    opened.keep_page(key, &page);
+                    self.opened.keep_page(key, &page);
                     self.shared = Some(page);
                 }
             }
@@ -268,15 +254,10 @@ impl ThriftReader<'_> {
     }
 
     fn varint(&mut self) -> Result<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(damaged("its head"))
+        let mut rest = self.bytes.get(self.at..).unwrap_or_default();
+        let number = leb128::read(&mut rest).ok_or_else(|| damaged("its head"))?;
+        self.at = self.bytes.len() - rest.len();
+        Ok(number)
     }
 
     /// Reads a 32-bit number (zigzag) whose field id is `after` above the previous one.

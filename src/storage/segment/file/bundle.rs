@@ -8,8 +8,7 @@
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::segment::damage::{Health, is_damage};
-use crate::storage::segment::file::checksums::Blocks;
-use crate::storage::segment::manifest::FileMark;
+use crate::storage::segment::file::checksums::{Blocks, FileMark};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;

@@ -7,9 +7,11 @@
 //! of many parts, so blocks are small; each costs four bytes of checksum.
 
 use crate::error::{Error, Result};
-use crate::storage::segment::manifest::FileMark;
+use crate::event::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,6 +121,42 @@ impl Blocks {
 
     fn range(&self, block: u64) -> Range<u64> {
         block * self.size..((block + 1) * self.size).min(self.length)
+    }
+}
+
+fn old_block_bytes() -> u32 {
+    OLD_BLOCK_BYTES
+}
+
+/// The expected length and checksums of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMark {
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, hexadecimal.
+    pub sha256: String,
+    /// CRC32C of each block of it, little-endian, in base64.
+    #[serde(default)]
+    pub blocks: String,
+    /// The block size.
+    #[serde(default = "old_block_bytes")]
+    pub block_bytes: u32,
+}
+
+impl FileMark {
+    /// Returns whether the mark is that of these bytes.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        self.bytes == bytes.len() as u64 && self.sha256 == hex(&Sha256::digest(bytes))
+    }
+
+    /// Computes the mark of a file with these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+            blocks: checksums(bytes),
+            block_bytes: BLOCK_BYTES,
+        }
     }
 }
 

@@ -4,4 +4,5 @@
 pub(super) mod bitpacked;
 pub(super) mod bundle;
 pub(super) mod checksums;
+pub(super) mod leb128;
 pub(super) mod positioned;

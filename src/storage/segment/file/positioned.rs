@@ -4,7 +4,7 @@
 use super::checksums::Blocks;
 use crate::error::{Error, Result};
 use crate::storage::segment::damage::{Health, is_damage};
-use crate::storage::segment::manifest::FileMark;
+use crate::storage::segment::file::checksums::FileMark;
 use bytes::Bytes;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;

@@ -8,6 +8,7 @@ use crate::event::{EventKey, Field, Timestamp};
 use crate::storage::segment::damage::Health;
 use crate::storage::segment::file::bitpacked::PackedNumbers;
 use crate::storage::segment::file::bundle::Bundle;
+use crate::storage::segment::file::checksums::FileMark;
 use crate::storage::segment::index::amounts::Amounts;
 use crate::storage::segment::index::codes::Codes;
 use crate::storage::segment::index::hash_table::HashTable;
@@ -21,7 +22,6 @@ use crate::storage::segment::index::schema::{
 use crate::storage::segment::index::term_cache::{ByField, LookedUp};
 use crate::storage::segment::index::text::text_table::{TextMatch, TextTable};
 use crate::storage::segment::index::text::words_writer::BLOCK_ROWS;
-use crate::storage::segment::manifest::FileMark;
 use crate::storage::segment::summary::SegmentSummary;
 use std::ops::Range;
 use std::path::Path;

@@ -12,6 +12,7 @@
 
 use crate::error::{Error, Result};
 use crate::storage::segment::file::bitpacked::{PackedNumbers, write_packed};
+use crate::storage::segment::file::leb128;
 use std::cmp::Ordering;
 use std::ops::Range;
 use tantivy::directory::{FileSlice, OwnedBytes};
@@ -38,7 +39,7 @@ pub(in crate::storage::segment) fn write_value_table(
             before.iter().zip(value.as_bytes()).take_while(|(left, right)| left == right).count();
         let own = &value.as_bytes()[shared..];
         for number in [shared, own.len(), list.len()] {
-            write_number(number as u32, &mut texts);
+            leb128::write(number as u64, &mut texts);
         }
         texts.extend_from_slice(own);
         before = value.as_bytes();
@@ -49,28 +50,6 @@ pub(in crate::storage::segment) fn write_value_table(
     table.extend_from_slice(&texts);
     write_packed(&rows.iter().map(|row| i64::from(*row)).collect::<Vec<_>>(), &mut table);
     table
-}
-
-fn write_number(mut number: u32, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-/// Reads a number from the beginning of `bytes` and advances past it.
-fn read_number(bytes: &mut &[u8]) -> Option<u32> {
-    let mut number = 0;
-    for shift in (0..32).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u32::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 fn damaged() -> Error {
@@ -205,7 +184,8 @@ impl ValueTable {
 /// Reads a value from the beginning of `texts` and advances past it: the number of bytes that it
 /// shares, its own bytes, and the number of rows that have it.
 fn take_value<'a>(texts: &mut &'a [u8]) -> Option<(usize, &'a [u8], u32)> {
-    let (shared, own, rows) = (read_number(texts)?, read_number(texts)?, read_number(texts)?);
+    let mut number = || u32::try_from(leb128::read(texts)?).ok();
+    let (shared, own, rows) = (number()?, number()?, number()?);
     let (own, rest) = texts.split_at_checked(own as usize)?;
     *texts = rest;
     Some((shared as usize, own, rows))
@@ -237,16 +217,6 @@ mod tests {
 
     fn many() -> BTreeMap<String, Vec<u32>> {
         (0..300).map(|number| (format!("web-{number}"), vec![number, number + 1_000])).collect()
-    }
-
-    #[test]
-    fn numbers_of_any_size_come_back() {
-        for number in [0, 1, 127, 128, 16_383, 16_384, u32::MAX] {
-            let mut bytes = Vec::new();
-            write_number(number, &mut bytes);
-            assert_eq!(read_number(&mut &bytes[..]), Some(number));
-            assert_eq!(read_number(&mut &bytes[..bytes.len() - 1]), None);
-        }
     }
 
     #[test]

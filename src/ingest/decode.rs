@@ -1,56 +1,14 @@
-//! Decodes records into events, and builds segments from accepted events.
+//! Decodes records into events, after secrets were replaced, and determines their tenants.
 
-use super::split::RECORD_BYTES_MAX;
+use super::record::{DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
 use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
-use crate::event::{DAY_MS, Event, clip, row_order};
+use crate::event::{Event, clip};
 use crate::redact::{Redacted, Redactor};
-use crate::storage::segment::{Manifest, SegmentFiles, SegmentOptions, write_segment};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
-
-/// A record as it was received, and its line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IncomingRecord {
-    /// The line on which it began, from 1.
-    pub line: u64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// A record that could not be decoded, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
-    /// The tenant, if it is known.
-    pub tenant: Option<String>,
-    /// The line on which it began.
-    pub line: u64,
-    /// The reason; records that were refused for the same reason share the text.
-    pub reason: Arc<str>,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Whether it decoded, but has the trace id of another record.
-    pub conflict: bool,
-}
-
-impl Rejected {
-    /// Creates the rejection of a record whose trace id belongs to another record.
-    pub fn conflict(event: &Event, line: u64) -> Self {
-        let shown = clip(event.trace_id(), 100);
-        let reason = format!(
-            "trace id {shown} was taken by another record of the same time: a trace id is accepted once"
-        );
-        Self {
-            tenant: Some(event.tenant.to_string()),
-            line,
-            reason: reason.into(),
-            bytes: event.original.as_bytes().to_vec(),
-            conflict: true,
-        }
-    }
-}
 
 /// How the tenant of records is determined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,17 +17,6 @@ pub enum TenantRule {
     Is(String),
     /// Each record names its own tenant, at this path.
     At(String),
-}
-
-/// The outcome of decoding records.
-#[derive(Debug, Default)]
-pub struct DecodedBatch {
-    /// The events, in the order of their records.
-    pub events: Vec<Event>,
-    /// The line on which each event's record began.
-    pub lines: Vec<u64>,
-    /// The records that could not be decoded.
-    pub rejected: Vec<Rejected>,
 }
 
 impl TenantRule {
@@ -123,30 +70,6 @@ pub fn decode_records(
             .map(|record| (record.line, decode_record(record, format, rule, redactor)))
             .collect();
         batch.add(decoded, &mut reasons);
-    }
-}
-
-impl DecodedBatch {
-    fn add(
-        &mut self,
-        decoded: Vec<(u64, Result<Event, Rejected>)>,
-        reasons: &mut HashSet<Arc<str>>,
-    ) {
-        for (line, outcome) in decoded {
-            match outcome {
-                Ok(event) => {
-                    self.events.push(event);
-                    self.lines.push(line);
-                }
-                Err(mut rejected) => {
-                    match reasons.get(&rejected.reason) {
-                        Some(reason) => rejected.reason = Arc::clone(reason),
-                        None => drop(reasons.insert(Arc::clone(&rejected.reason))),
-                    }
-                    self.rejected.push(rejected);
-                }
-            }
-        }
     }
 }
 
@@ -235,43 +158,4 @@ fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Reje
             .filter(|tenant| check_producer(tenant).is_ok()),
     };
     Rejected { tenant, line, reason: clip(&error.to_string(), 500).into(), bytes, conflict: false }
-}
-
-/// Builds segments from accepted events, one per event date. `next_id` names each segment, and
-/// `put` takes its files as soon as they are built, so that the files of thousands of dates are not
-/// in memory at once.
-///
-/// # Errors
-/// The errors of `put`.
-pub fn seal(
-    events: Vec<Arc<Event>>,
-    form: SegmentOptions,
-    mut next_id: impl FnMut() -> String,
-    put: impl Fn(&SegmentFiles) -> Result<()> + Sync,
-) -> Result<Vec<Manifest>> {
-    let mut dates: BTreeMap<String, Vec<Arc<Event>>> = BTreeMap::new();
-    let (mut day, mut date) = (i64::MIN, String::new());
-    for event in events {
-        let event_day = event.time.millis().div_euclid(DAY_MS);
-        if event_day != day {
-            (day, date) = (event_day, event.time.date());
-        }
-        match dates.get_mut(&date) {
-            Some(events) => events.push(event),
-            None => {
-                dates.insert(date.clone(), vec![event]);
-            }
-        }
-    }
-    let named: Vec<(String, String, Vec<Arc<Event>>)> =
-        dates.into_iter().map(|(date, events)| (next_id(), date, events)).collect();
-    named
-        .into_par_iter()
-        .map(|(id, date, mut events)| {
-            events.par_sort_unstable_by(|left, right| row_order(left, right));
-            let files = write_segment(&id, &date, form, &events)?;
-            put(&files)?;
-            Ok(files.manifest)
-        })
-        .collect()
 }

@@ -1,0 +1,84 @@
+//! Records on their way in, and those that were refused.
+
+use crate::event::{Event, clip};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A record as it was received, and its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingRecord {
+    /// The line on which it began, from 1.
+    pub line: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A record that could not be decoded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The tenant, if it is known.
+    pub tenant: Option<String>,
+    /// The line on which it began.
+    pub line: u64,
+    /// The reason; records that were refused for the same reason share the text.
+    pub reason: Arc<str>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Whether it decoded, but has the trace id of another record.
+    pub conflict: bool,
+}
+
+impl Rejected {
+    /// Creates the rejection of a record whose trace id belongs to another record.
+    pub fn conflict(event: &Event, line: u64) -> Self {
+        let shown = clip(event.trace_id(), 100);
+        let reason = format!(
+            "trace id {shown} was taken by another record of the same time: a trace id is accepted once"
+        );
+        Self {
+            tenant: Some(event.tenant.to_string()),
+            line,
+            reason: reason.into(),
+            bytes: event.original.as_bytes().to_vec(),
+            conflict: true,
+        }
+    }
+}
+
+/// The outcome of decoding records.
+#[derive(Debug, Default)]
+pub struct DecodedBatch {
+    /// The events, in the order of their records.
+    pub events: Vec<Event>,
+    /// The line on which each event's record began.
+    pub lines: Vec<u64>,
+    /// The records that could not be decoded.
+    pub rejected: Vec<Rejected>,
+}
+
+impl DecodedBatch {
+    pub(super) fn add(
+        &mut self,
+        decoded: Vec<(u64, Result<Event, Rejected>)>,
+        reasons: &mut HashSet<Arc<str>>,
+    ) {
+        for (line, outcome) in decoded {
+            match outcome {
+                Ok(event) => {
+                    self.events.push(event);
+                    self.lines.push(line);
+                }
+                Err(mut rejected) => {
+                    match reasons.get(&rejected.reason) {
+                        Some(reason) => rejected.reason = Arc::clone(reason),
+                        None => drop(reasons.insert(Arc::clone(&rejected.reason))),
+                    }
+                    self.rejected.push(rejected);
+                }
+            }
+        }
+    }
+}
+
+/// The largest record, in bytes: 1 MiB.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
