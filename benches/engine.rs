@@ -270,7 +270,8 @@ fn count_four_dimensions_30_days(bencher: Bencher<'_, '_>) {
 }
 
 /// Words, phrases, paths and pieces of the records: rare and frequent ones.
-#[divan::bench(args = ["审计整改", "terraform", "\"payment 3124\"", "user.name:svc-backup", "request.description:*整改"])]
+#[divan::bench(args = ["审计整改", "terraform", "\"payment \
+                                            3124\"", "user.name:svc-backup", "request.description:*整改"])]
 fn list_by_text(bencher: Bencher<'_, '_>, text: &str) {
     ask_page(bencher, &coded("text", text));
 }

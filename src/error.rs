@@ -90,8 +90,8 @@ impl Error {
 
     /// Prefixes the message with the location at which the error happened.
     #[must_use]
-    pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+    pub fn at(mut self, location: impl fmt::Display) -> Self {
+        self.message = format!("{location}: {}", self.message);
         self
     }
 

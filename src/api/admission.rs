@@ -45,7 +45,7 @@ impl Admission {
 struct Lane {
     kind: &'static str,
     running: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     wait: Duration,
 }
 
@@ -61,16 +61,16 @@ impl Lane {
         Self {
             kind,
             running: Arc::new(Semaphore::new(running)),
-            places: Arc::new(Semaphore::new(running + waiting)),
+            slots: Arc::new(Semaphore::new(running + waiting)),
             wait,
         }
     }
 
     /// Returns a turn if one is free now.
     fn enter_now(&self) -> Option<QuestionTurn> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let running = Arc::clone(&self.running).try_acquire_owned().ok()?;
-        Some(QuestionTurn { _running: running, _place: place })
+        Some(QuestionTurn { _running: running, _place: slot })
     }
 
     /// Waits for a turn.
@@ -81,9 +81,9 @@ impl Lane {
                 format!("too many {}questions are being answered: ask again later", self.kind),
             )
         };
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| full())?;
         match tokio::time::timeout(self.wait, Arc::clone(&self.running).acquire_owned()).await {
-            Ok(Ok(running)) => Ok(QuestionTurn { _running: running, _place: place }),
+            Ok(Ok(running)) => Ok(QuestionTurn { _running: running, _place: slot }),
             _ => Err(full()),
         }
     }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     /// A place to ask, and its runtime.
-    fn place(settings: Settings) -> (tempfile::TempDir, tokio::runtime::Runtime, App) {
+    fn slot(settings: Settings) -> (tempfile::TempDir, tokio::runtime::Runtime, App) {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let (clock, handle) = (Arc::new(SystemClock), runtime.handle().clone());
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_question_stops_when_its_client_leaves() {
-        let (_folder, runtime, app) = place(Settings::default());
+        let (_folder, runtime, app) = slot(Settings::default());
         let (begun, begins) = channel();
         let (ended, ends) = channel();
         let (begun, ended) = (Mutex::new(begun), Mutex::new(ended));
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_heavy_question_waits_for_its_turn_and_light_ones_do_not() {
         let settings = Settings { question_wait: Duration::from_millis(10), ..Settings::default() };
-        let (_folder, runtime, app) = place(settings);
+        let (_folder, runtime, app) = slot(settings);
         let heavy =
             |_: &Engine, budget: &QueryBudget| budget.work_for_tests(u64::MAX / 2).map(|()| "done");
         runtime.block_on(async {

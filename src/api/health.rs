@@ -32,7 +32,10 @@ fn live_of(stuck: &[Stuck]) -> (StatusCode, Json<Value>) {
     let vital: Vec<Value> = stuck
         .iter()
         .filter(|stuck| stuck.part.is_vital())
-        .map(|stuck| json!({ "part": stuck.part.name(), "seconds": stuck.since.as_secs(), "waiting": stuck.waiting }))
+        .map(|stuck| {
+            json!({ "part": stuck.part.name(), "seconds": stuck.since.as_secs(),
+            "waiting": stuck.waiting })
+        })
         .collect();
     if vital.is_empty() {
         return (StatusCode::OK, Json(json!({ "status": "ok" })));
@@ -45,15 +48,18 @@ async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
     let problems = app.engine.problems();
     let (status, name) = status_of(&problems);
     let shown = |problem: &Problem| {
-        let mut shown = json!({ "part": problem.part, "what": problem.what, "refuses": problem.condition == HealthStatus::Unavailable });
+        let mut shown = json!({ "part": problem.part, "what": problem.what,
+            "refuses": problem.condition == HealthStatus::Unavailable });
         if !problem.segments.is_empty() {
             shown["segments"] = json!(problem.segments);
         }
         shown
     };
     let body = json!({
-        "status": name, "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version, "segments": stats.segments,
-        "events": stats.events, "buffered": stats.buffered, "problems": problems.iter().map(shown).collect::<Vec<_>>(),
+        "status": name, "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version,
+        "segments": stats.segments,
+        "events": stats.events, "buffered": stats.buffered,
+        "problems": problems.iter().map(shown).collect::<Vec<_>>(),
     });
     (status, Json(body))
 }

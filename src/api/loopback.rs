@@ -55,7 +55,8 @@ fn check(request: &Request) -> Result<(), ApiError> {
         .any(|host| !Authority::parse(host).is_some_and(|host| host.is_loopback()))
     {
         return Err(ApiError::forbidden(
-            "the Host header names another machine: until there are credentials, only this machine is served",
+            "the Host header names another machine: until there are credentials, only this machine \
+            is served",
         ));
     }
     let origin = one(headers, header::ORIGIN).map_err(|()| foreign())?;

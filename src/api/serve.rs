@@ -28,9 +28,11 @@ const SEND_BUFFER_BYTES: u32 = 256 << 10;
 /// How long to wait when a connection cannot be accepted, usually for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The answer to a connection beyond the limit.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n\
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: \
+                        application/problem+json\r\nretry-after: 5\r\n\
     content-length: 125\r\nconnection: close\r\n\r\n\
-    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"too many connections are open: try again later\"}\r\n";
+    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"too \
+    many connections are open: try again later\"}\r\n";
 
 /// The address to listen on, and limits.
 #[derive(Debug, Clone)]
@@ -71,7 +73,8 @@ pub async fn serve(
     let address = options.listen;
     if !address.ip().is_loopback() {
         let what = format!(
-            "{address} can be reached from other machines, and there are no credentials yet: anyone could read every tenant. \
+            "{address} can be reached from other machines, and there are no credentials yet: \
+            anyone could read every tenant. \
              Listen on 127.0.0.1 or [::1]"
         );
         return Err(Error::invalid(what));
@@ -94,7 +97,8 @@ pub async fn serve(
     if drained.is_err() {
         let (open, waited) = (connections.len(), options.drain.as_secs());
         tracing::warn!(
-            "{open} requests had not ended {waited} s after the signal to stop; their connections are closed"
+            "{open} requests had not ended {waited} s after the signal to stop; their connections \
+            are closed"
         );
         connections.shutdown().await;
     }

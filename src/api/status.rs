@@ -5,7 +5,7 @@ use super::App;
 use super::error::ApiError;
 use crate::access::Scope;
 use crate::calls::Pairs;
-use crate::engine::{Engine, PACE_SECONDS, Scrubbed, TenantTotals, Vitals};
+use crate::engine::{Engine, PACE_SECONDS, Scrubbed, StoreStatus, TenantTotals};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use axum::extract::State;
@@ -29,7 +29,10 @@ async fn tenants(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Ap
             named.as_slice()
         })?))
     });
-    let shown = |total: &TenantTotals| json!({ "tenant": total.tenant, "events": total.events, "newest": total.newest.to_string(), "oldest": total.oldest.to_string() });
+    let shown = |total: &TenantTotals| {
+        json!({ "tenant": total.tenant, "events": total.events,
+        "newest": total.newest.to_string(), "oldest": total.oldest.to_string() })
+    };
     Ok(Json(json!({ "tenants": totals.await?.iter().map(shown).collect::<Vec<_>>() })))
 }
 
@@ -37,10 +40,10 @@ async fn status(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Api
     if let Some((name, _)) = pairs.0.first() {
         return Err(Error::parameter(name, "unknown parameter; this call takes none").into());
     }
-    Ok(Json(app.run(|engine| shown(engine, &engine.vitals()?)).await?))
+    Ok(Json(app.run(|engine| shown(engine, &engine.status()?)).await?))
 }
 
-fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
+fn shown(engine: &Engine, status: &StoreStatus) -> Result<Value> {
     let (stats, now) = (engine.stats(), engine.clock().now());
     let scrubbed = engine.scrubbed();
     let policy = engine.policy();
@@ -49,44 +52,54 @@ fn shown(engine: &Engine, vitals: &Vitals) -> Result<Value> {
         .taken()
         .iter()
         .map(|(door, taken)| {
-            (door.clone(), json!({ "accepted": taken.accepted, "duplicates": taken.duplicates, "quarantined": taken.quarantined }))
+            (
+                door.clone(),
+                json!({ "accepted": taken.accepted, "duplicates": taken.duplicates,
+                "quarantined": taken.quarantined }),
+            )
         })
         .collect();
-    let lag = vitals.newest.map(|newest| (now.millis() - newest.millis()).max(0) / 1_000);
+    let lag = status.newest.map(|newest| (now.millis() - newest.millis()).max(0) / 1_000);
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "time": now.to_string(),
-        "uptime_seconds": vitals.uptime.as_secs(),
-        "refusing": vitals.refusing,
+        "uptime_seconds": status.uptime.as_secs(),
+        "refusing": status.refusing,
         "table_version": stats.version,
         "segments": stats.segments,
         "events": stats.events,
         "buffered": stats.buffered,
-        "buffered_bytes": vitals.buffered_bytes,
-        "last_seq": vitals.last_seq,
+        "buffered_bytes": status.buffered_bytes,
+        "last_seq": status.last_seq,
         "data_bytes": stats.data_bytes,
         "index_bytes": stats.index_bytes,
-        "wal": { "files": vitals.log.0, "bytes": vitals.log.1 },
+        "wal": { "files": status.log.files, "bytes": status.log.bytes },
         "ingest": {
-            "doors": doors, "window_seconds": PACE_SECONDS, "accepted_in_window": vitals.accepted_lately,
-            "last_accepted": moment(vitals.last_accepted),
+            "doors": doors, "window_seconds": PACE_SECONDS,
+            "accepted_in_window": status.accepted_lately,
+            "last_accepted": moment(status.last_accepted),
         },
-        "last_segment": moment(vitals.last_segment),
+        "last_segment": moment(status.last_segment),
         "scrub": scrub(engine, &scrubbed),
-        "quarantined": vitals.quarantined,
-        "quarantine": { "bytes": vitals.quarantine_bytes.0, "budget_bytes": vitals.quarantine_bytes.1 },
-        "disk": { "free_bytes": vitals.free_bytes, "refused_below_bytes": engine.settings().free_bytes },
+        "quarantined": status.quarantine.records,
+        "quarantine": { "bytes": status.quarantine.bytes, "budget_bytes": status.quarantine.bound },
+        "disk": { "free_bytes": status.free_bytes,
+            "refused_below_bytes": engine.settings().free_bytes },
         "retention": {
-            "version": policy.version, "floor_days": policy.floor_days, "default_days": policy.default_days,
+            "version": policy.version, "floor_days": policy.floor_days,
+            "default_days": policy.default_days,
             "tenants": policy.tenants.len(), "holds": policy.holds.len(),
         },
-        "open": { "parts": vitals.open.parts, "bytes": vitals.open.bytes, "budget_bytes": vitals.open.budget },
-        "memory": vitals.memory.map(|memory| json!({
-            "resident_bytes": memory.resident, "anonymous_bytes": memory.anonymous, "peak_bytes": memory.peak, "open_files": memory.open_files,
+        "open": { "parts": status.open.parts, "bytes": status.open.bytes,
+            "budget_bytes": status.open.budget },
+        "memory": status.memory.map(|memory| json!({
+            "resident_bytes": memory.resident, "anonymous_bytes": memory.anonymous,
+            "peak_bytes": memory.peak, "open_files": memory.open_files,
         })),
         "views": engine.views().all().count(),
         "backups": engine.settings().backups.is_some(),
-        "coverage": { "oldest": moment(vitals.oldest), "newest": moment(vitals.newest), "lag_seconds": lag },
+        "coverage": { "oldest": moment(status.oldest), "newest": moment(status.newest),
+            "lag_seconds": lag },
     }))
 }
 
@@ -102,7 +115,8 @@ fn scrub(engine: &Engine, scrubbed: &Scrubbed) -> Value {
     let complete = compared.len() == snapshot.segments.len();
     let all_since = compared.iter().min().filter(|_| complete).map(Timestamp::to_string);
     json!({
-        "compared": compared.len(), "segments": snapshot.segments.len(), "last": compared.iter().max().map(Timestamp::to_string),
+        "compared": compared.len(), "segments": snapshot.segments.len(),
+        "last": compared.iter().max().map(Timestamp::to_string),
         "all_since": all_since, "bytes": scrubbed.bytes, "damaged": scrubbed.damaged,
     })
 }

@@ -2,8 +2,7 @@
 
 use super::App;
 use super::error::ApiError;
-use crate::calls::Pairs;
-use crate::calls::question;
+use crate::calls::{Pairs, question};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::storage::memory;
@@ -92,7 +91,8 @@ fn write_care_gauges(text: &mut String, engine: &Engine) {
     let mut gauge = |name: &str, help: &str, value: u64| {
         write_gauge(text, &format!("annals_{name}"), help, value);
     };
-    let (scrubbed, damaged) = (engine.scrubbed(), engine.damaged());
+    let (scrubbed, mut damaged) = (engine.scrubbed(), engine.damaged());
+    damaged.retain(|_, damage| !damage.is_only_outdated());
     gauge(
         "scrubbed_segments",
         "Segments verified against their hashes since the start.",
@@ -109,13 +109,13 @@ fn write_care_gauges(text: &mut String, engine: &Engine) {
     gauge("indexes_mended", "Damaged indexes that were rebuilt since the start.", scrubbed.mended);
     let problems = engine.problems();
     gauge("problems", "What /readyz says is wrong.", problems.len() as u64);
-    let (quarantined, quarantine_bytes) = engine.quarantine_size();
-    gauge("quarantined", "Records in quarantine.", quarantined);
-    gauge("quarantine_bytes", "Bytes that the records in quarantine count as.", quarantine_bytes.0);
+    let quarantine = engine.quarantine_usage();
+    gauge("quarantined", "Records in quarantine.", quarantine.records);
+    gauge("quarantine_bytes", "Bytes that the records in quarantine count as.", quarantine.bytes);
     gauge(
         "quarantine_budget_bytes",
         "Limit on the bytes that records in quarantine count as.",
-        quarantine_bytes.1,
+        quarantine.bound,
     );
     gauge("legal_holds", "Legal holds in force.", engine.policy().holds.len() as u64);
 }
@@ -123,14 +123,16 @@ fn write_care_gauges(text: &mut String, engine: &Engine) {
 fn write_counters(text: &mut String, engine: &Engine) {
     let _ = writeln!(
         text,
-        "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE annals_redacted_total counter"
+        "# HELP annals_redacted_total Secrets replaced before they were stored.\n# TYPE \
+        annals_redacted_total counter"
     );
     for (rule, count) in engine.redacted() {
         let _ = writeln!(text, "annals_redacted_total{{rule=\"{rule}\"}} {count}");
     }
     let _ = writeln!(
         text,
-        "# HELP annals_records_total Records that were delivered, by door.\n# TYPE annals_records_total counter"
+        "# HELP annals_records_total Records that were delivered, by door.\n# TYPE \
+        annals_records_total counter"
     );
     for (source, taken) in engine.taken() {
         let source = source.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");

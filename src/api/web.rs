@@ -36,10 +36,13 @@ const INDEX: &str = "/index.html";
 /// The paths of the page besides the root; the page reads from its URL which view to show.
 const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
 /// What the page may do.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
-     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                     font-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for \
+     'script'; trusted-types 'none'";
 /// Browser features that the page never needs.
-const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), payment=(), usb=(), serial=(), \
+const PERMISSIONS: &str = "camera=(), microphone=(), geolocation=(), display-capture=(), \
+                          payment=(), usb=(), serial=(), \
      hid=(), midi=(), screen-wake-lock=(), xr-spatial-tracking=()";
 /// Names of assets contain a hash of their content.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -142,12 +145,15 @@ fn takes_gzip(accepted: &str) -> bool {
 fn without_screen(reason: &str) -> Response {
     let reason = reason.replace('&', "&amp;").replace('<', "&lt;");
     let page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Annals</title></head><body><main>\n\
-         <h1>Annals</h1>\n<p>This server works, and so does its API (<a href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a>), \
+        "<!doctype html>\n<html lang=\"en\"><head><meta \
+        charset=\"utf-8\"><title>Annals</title></head><body><main>\n\
+         <h1>Annals</h1>\n<p>This server works, and so does its API (<a \
+         href=\"/api/v1/openapi.json\">/api/v1/openapi.json</a>), \
          but it was built without the screen: {reason}.</p>\n\
          <p>To get it, install Node.js 20.19 or later with npm, and build again:</p>\n\
          <pre>ANNALS_WEB=required cargo run -- demo</pre>\n\
-         <p lang=\"zh-CN\">服务和接口工作正常，但此程序构建时没有包含页面。请安装 Node.js（20.19 或更高版本）和 npm，然后用上面的命令重新构建。</p>\n\
+         <p lang=\"zh-CN\">服务和接口工作正常，但此程序构建时没有包含页面。请安装 Node.js（20.19 或更高版本）和 \
+         npm，然后用上面的命令重新构建。</p>\n\
          </main></body></html>\n"
     );
     (

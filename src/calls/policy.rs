@@ -67,9 +67,10 @@ impl PolicyCall {
                     Some(_) => return Err(Error::parameter("dry_run", "is true or false")),
                 };
                 let expired = if dry { engine.expirable()? } else { engine.expire()? };
-                Ok(
-                    json!({ "dry_run": dry, "events": expired.events, "held": expired.held, "tenants": expired.tenants, "segments": expired.segments, "quarantined": expired.quarantined, "quarantined_held": expired.quarantined_held }),
-                )
+                Ok(json!({ "dry_run": dry, "events": expired.events, "held": expired.held,
+                        "tenants": expired.tenants, "segments": expired.segments,
+                        "quarantined": expired.quarantined,
+                        "quarantined_held": expired.quarantined_held }))
             }
             Self::Place(name) => {
                 let tenants = pairs.all("tenant").into_iter().map(str::to_owned).collect();
@@ -128,12 +129,14 @@ fn shown(policy: &Policy) -> Value {
         }
         (
             name.clone(),
-            json!({ "tenant": hold.tenants, "filter": filter, "reason": hold.reason, "placed": hold.placed }),
+            json!({ "tenant": hold.tenants, "filter": filter, "reason": hold.reason,
+                "placed": hold.placed }),
         )
     };
     let holds: Map<String, Value> = policy.holds.iter().map(hold).collect();
     json!({
-        "version": policy.version, "floor_days": policy.floor_days, "default_days": days(policy.default_days), "tenants": tenants,
+        "version": policy.version, "floor_days": policy.floor_days,
+        "default_days": days(policy.default_days), "tenants": tenants,
         "holds": holds,
     })
 }

@@ -187,7 +187,8 @@ fn without_lost(snapshot: &Snapshot, scope: &Scope, missing: &mut Vec<Json>) -> 
     for segment in &lost {
         let manifest = segment.manifest();
         for rows in manifest.tenants.iter().filter(|rows| scope.covers(&rows.tenant)) {
-            missing.push(json!({ "segment": manifest.id, "date": manifest.date, "tenant": rows.tenant, "rows": rows.rows }));
+            missing.push(json!({ "segment": manifest.id, "date": manifest.date,
+                "tenant": rows.tenant, "rows": rows.rows }));
         }
     }
     (!lost.is_empty()).then(|| Snapshot { segments: Arc::new(whole), ..snapshot.clone() })
@@ -242,12 +243,18 @@ impl<'a> ParsedQuestion<'a> {
         groups.truncate(size);
         let group = |group: &AmountGroup| {
             json!({
-                "value": group.value, "count": group.count, "sum": group.sum.to_string(), "min": group.min.to_string(),
+                "value": group.value, "count": group.count, "sum": group.sum.to_string(),
+                "min": group.min.to_string(),
                 "max": group.max.to_string(), "avg": group.sum.average(group.count).to_string(),
             })
         };
         let groups: Vec<Json> = groups.iter().map(group).collect();
-        Ok((json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups, "groups_total": total }).into(), explain))
+        Ok((
+            json!({ "field": "amount", "by": by.map(|by| by.to_string()), "groups": groups,
+            "groups_total": total })
+            .into(),
+            explain,
+        ))
     }
 
     fn facets(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
@@ -382,11 +389,14 @@ fn values_json(facet: &Facet) -> Json {
 fn explain_json(explain: &Explain) -> Json {
     let step = |step: &crate::query::ExplainedRun| {
         json!({
-            "segment": step.segment, "tenant": step.tenant, "rows": step.rows, "path": step.path.to_string(), "why": step.why,
-            "examined": step.examined, "matched": step.matched, "bytes": step.bytes, "micros": step.micros,
+            "segment": step.segment, "tenant": step.tenant, "rows": step.rows,
+            "path": step.path.to_string(), "why": step.why,
+            "examined": step.examined, "matched": step.matched, "bytes": step.bytes,
+            "micros": step.micros,
         })
     };
-    json!({ "segments": explain.segments, "untouched": explain.untouched, "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })
+    json!({ "segments": explain.segments, "untouched": explain.untouched,
+        "steps": explain.steps.iter().map(step).collect::<Vec<_>>() })
 }
 
 /// Returns an event by its trace id, with its record. If several events have the id, returns the
@@ -446,7 +456,8 @@ pub fn fields() -> Json {
             _ => def.operators.iter().map(|operator| operator.name()).collect(),
         };
         let mut json = json!({
-            "name": def.name, "cts": (!def.cts.is_empty()).then_some(def.cts), "kind": kind, "operators": operators,
+            "name": def.name, "cts": (!def.cts.is_empty()).then_some(def.cts), "kind": kind,
+            "operators": operators,
             "facet": def.facet, "header": def.header, "label": { "en": def.en, "zh": def.zh },
         });
         if let Some(values) = values {

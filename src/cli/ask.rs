@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 #[derive(Debug, Clone, Args)]
 pub(super) struct QuestionArgs {
     #[command(flatten)]
-    pub(super) place: AskedPlace,
+    pub(super) store: AskedPlace,
     /// The tenant (repeat for several); with --data, all tenants by default
     #[arg(long, value_name = "TENANT")]
     tenant: Vec<String>,
@@ -73,9 +73,8 @@ pub(super) struct CountArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Example:\n  annals facets --data ./audit --tenant acme --fields source,resource_type,level --last 90d"
-)]
+#[command(after_help = "Example:\n  annals facets --data ./audit --tenant acme --fields \
+                 source,resource_type,level --last 90d")]
 pub(super) struct FacetsArgs {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -139,7 +138,7 @@ impl QuestionArgs {
     /// Returns the filter, the tenants and the path.
     pub(super) fn pairs(&self) -> Pairs {
         let mut pairs = Pairs(self.filter.pairs.clone());
-        let all = self.tenant.is_empty() && self.place.data.is_some();
+        let all = self.tenant.is_empty() && self.store.data.is_some();
         pairs.0.extend(self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())));
         if all {
             // Anyone who can read the directory's files is its operator.
@@ -150,7 +149,7 @@ impl QuestionArgs {
     }
 
     pub(super) fn answerer<'a>(&self, session: &'a Session) -> Result<Answerer<'a>> {
-        match (&self.place.data, &self.place.url) {
+        match (&self.store.data, &self.store.url) {
             (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, AccessMode::Read)?))),
             (None, Some(url)) => Ok(Answerer::Remote(Remote::new(&session.runtime, url)?)),
             (None, None) => {

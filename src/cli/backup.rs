@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A backup is a data directory of its own: `annals query --data BACKUP` answers from it, `annals check --data BACKUP` checks it.
+A backup is a data directory of its own: `annals query --data BACKUP` answers from it, `annals \
+check --data BACKUP` checks it.
 A running server makes it below the directory that it was started with (--backups).
 
 Examples:
@@ -20,7 +21,7 @@ Examples:
   annals backup --url http://127.0.0.1:7400 --to monday")]
 pub(super) struct BackupArgs {
     #[command(flatten)]
-    place: AskedPlace,
+    store: AskedPlace,
     /// Directory to write the backup to; for a server's backup, its name
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
@@ -39,7 +40,7 @@ pub(super) struct RestoreArgs {
 
 pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
     let session = Session::new()?;
-    let report = match (&args.place.data, &args.place.url) {
+    let report = match (&args.store.data, &args.store.url) {
         (Some(data), _) => {
             if !data.exists() {
                 return Err(Error::parameter(

@@ -19,6 +19,10 @@ use std::io::{BufReader, Read};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// A filter by event type, event source, resource type and event name.
+const FOUR_DIMENSIONS: &str =
+    "event_type=system&source=ECS&resource_type=ecs&event_name=createServer";
+
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  annals demo --events 1000000")]
 pub(super) struct DemoArgs {
@@ -87,9 +91,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
         note("in another terminal:");
         let base = format!("http://{address}/api/v1");
         for question in [
-            format!(
-                "events?tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=3"
-            ),
+            format!("events?tenant={tenant}&{FOUR_DIMENSIONS}&limit=3"),
             format!("facets?tenant={tenant}&fields=source,level&last=30d"),
             format!("histogram?tenant={tenant}&interval=1d&by=level&last=7d"),
             "count?tenant=*&related_ids=relation:unbind".to_owned(),
@@ -116,9 +118,7 @@ fn show(engine: &Engine) -> Result<String> {
     ask(
         engine,
         QueryCall::Events,
-        &format!(
-            "tenant={tenant}&event_type=system&source=ECS&resource_type=ecs&event_name=createServer&limit=5"
-        ),
+        &format!("tenant={tenant}&{FOUR_DIMENSIONS}&limit=5"),
         |answer| {
             let columns = ["time", "level", "event_name", "resource_name", "operator", "trace_id"];
             let row = |event: &Json| {

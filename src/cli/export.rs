@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Example:
-  annals export --data ./audit --tenant acme --event-name unbindCustomer --last 365d --out unbinds.csv --labels zh --bom")]
+  annals export --data ./audit --tenant acme --event-name unbindCustomer --last 365d --out \
+  unbinds.csv --labels zh --bom")]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     asked: QuestionArgs,

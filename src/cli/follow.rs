@@ -213,7 +213,7 @@ impl Follower<'_> {
                 .known
                 .iter()
                 .position(|read| (read.device, read.inode) == key)
-                .map(|place| self.known.swap_remove(place));
+                .map(|index| self.known.swap_remove(index));
             let fresh = Progress {
                 path: path.clone(),
                 device: key.0,

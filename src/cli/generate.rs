@@ -12,7 +12,8 @@ use std::io::BufWriter;
 The same arguments always give the same bytes.
 
 Example:
-  annals generate --events 1000000 --seed 7 | annals ingest --data ./audit --tenant-from project_id -")]
+  annals generate --events 1000000 --seed 7 | annals ingest --data ./audit --tenant-from \
+  project_id -")]
 pub(super) struct GenerateArgs {
     /// Number of records
     #[arg(long, value_name = "N", default_value_t = 100_000)]

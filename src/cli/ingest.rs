@@ -30,7 +30,7 @@ Examples:
   annals ingest --url http://127.0.0.1:7400 --tenant acme --format cloudtrail trail.json")]
 pub(super) struct IngestArgs {
     #[command(flatten)]
-    place: AskedPlace,
+    store: AskedPlace,
     /// The tenant that owns the records
     #[arg(
         long,
@@ -62,7 +62,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let format = parse_format(&args.format)?;
     let rule = TenantRule::new(args.tenant.as_deref(), args.tenant_from.as_deref())?;
     let session = Session::new()?;
-    let destination = match (&args.place.data, &args.place.url) {
+    let destination = match (&args.store.data, &args.store.url) {
         // A long-running command maintains the store as a server does.
         (Some(data), _) if args.follow => Destination::Local(
             Box::new(session.open_with(data, AccessMode::Write, Settings::default())?),
@@ -81,7 +81,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     };
     let progress = progress_bar();
     if args.follow {
-        let state = match (&args.state, &args.place.data) {
+        let state = match (&args.state, &args.store.data) {
             (Some(state), _) => state.clone(),
             // A new store has ingested nothing yet.
             (None, Some(data)) => data.join(FOLLOW_FILE),
@@ -111,7 +111,7 @@ impl IngestArgs {
     /// Returns what distinguishes one set of followed files from another: the sources and the
     /// destination.
     fn words(&self) -> Vec<String> {
-        self.place
+        self.store
             .url
             .iter()
             .cloned()
@@ -188,7 +188,8 @@ impl IngestTotals {
             ))?;
         } else {
             let json = serde_json::json!({
-                "accepted": self.accepted, "duplicates": self.duplicates, "quarantined": self.quarantined,
+                "accepted": self.accepted, "duplicates": self.duplicates,
+                "quarantined": self.quarantined,
                 "files": self.files, "failed": self.failed,
             });
             line(&json.to_string())?;

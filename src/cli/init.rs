@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A store created with this command redacts from its first record on. src/engine/README.md describes the rules.
+A store created with this command redacts from its first record on. src/engine/README.md describes \
+the rules.
 
 Example:
   annals init --data ./audit --redaction rules.json")]

@@ -59,7 +59,8 @@ const EXAMPLES: &str = "\
 Examples:
   annals demo
   annals generate --events 1000000 | annals ingest --data ./audit --tenant-from project_id -
-  annals query --data ./audit --tenant acme --source ECS --resource-type ecs --event-name deleteServer --last 7d
+  annals query --data ./audit --tenant acme --source ECS --resource-type ecs --event-name \
+  deleteServer --last 7d
   annals facets --data ./audit --tenant acme --fields source,level
   annals serve --data ./audit
 

@@ -64,7 +64,11 @@ pub(super) fn note(text: &str) {
 pub(super) fn printable(text: &str) -> String {
     let unsafe_letter = |letter: char| {
         letter.is_control()
-            || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}' | '\u{2029}')
+            || matches!(
+                letter,
+                '\u{61c}' | '\u{200e}' | '\u{200f}'
+                | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            )
     };
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -12,8 +12,10 @@ use serde_json::Value as Json;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Events are kept for a number of days after their date (UTC); once an hour the server deletes expired ones, unless a hold
-keeps them. No retention may be below the floor (180 days in a new store), and the floor only rises. Changes and deletions
+Events are kept for a number of days after their date (UTC); once an hour the server deletes \
+expired ones, unless a hold
+keeps them. No retention may be below the floor (180 days in a new store), and the floor only \
+rises. Changes and deletions
 are recorded as events of the tenant _annals.
 
 Examples:
@@ -32,12 +34,12 @@ enum RetentionCommand {
     /// Show how long events are kept, and what is held
     Show {
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
     },
     /// Set how many days events are kept: of one tenant, or the default for all others
     Set {
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
         /// The tenant; without it, the default for tenants that have no setting of their own
         #[arg(long)]
         tenant: Option<String>,
@@ -48,7 +50,7 @@ enum RetentionCommand {
     /// Raise the minimum number of days that any tenant's events are kept
     Floor {
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
         /// Number of days
         #[arg(long, value_name = "DAYS")]
         days: u32,
@@ -56,7 +58,7 @@ enum RetentionCommand {
     /// Delete expired events now
     Run {
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
         /// Only report what would be deleted
         #[arg(long)]
         dry_run: bool,
@@ -65,10 +67,12 @@ enum RetentionCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A legal hold is a filter: what matches it is not deleted, whatever its age, until the hold is lifted.
+A legal hold is a filter: what matches it is not deleted, whatever its age, until the hold is \
+lifted.
 
 Examples:
-  annals hold place case-7 --data ./audit --tenant acme --operator alice --from 2026-01-01T00:00:00Z --reason 'court order 7'
+  annals hold place case-7 --data ./audit --tenant acme --operator alice --from \
+  2026-01-01T00:00:00Z --reason 'court order 7'
   annals hold list --data ./audit
   annals hold lift case-7 --data ./audit --reason 'case closed'")]
 pub(super) struct HoldArgs {
@@ -81,14 +85,14 @@ enum HoldCommand {
     /// List the holds
     List {
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
     },
     /// Place a hold
     Place {
         /// Name of the hold
         name: String,
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
         /// Tenant whose events are held; repeat it for several, * for all
         #[arg(long, required = true)]
         tenant: Vec<String>,
@@ -103,7 +107,7 @@ enum HoldCommand {
         /// Name of the hold
         name: String,
         #[command(flatten)]
-        place: AskedPlace,
+        store: AskedPlace,
         /// Reason; it is recorded
         #[arg(long)]
         reason: String,
@@ -111,44 +115,44 @@ enum HoldCommand {
 }
 
 pub(super) fn retention(args: &RetentionArgs) -> Result<u8> {
-    let (place, call, pairs) = match &args.command {
-        RetentionCommand::Show { place } => (place, PolicyCall::Show, Vec::new()),
-        RetentionCommand::Set { place, tenant, days } => {
+    let (store, call, pairs) = match &args.command {
+        RetentionCommand::Show { store } => (store, PolicyCall::Show, Vec::new()),
+        RetentionCommand::Set { store, tenant, days } => {
             let tenant = tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone()));
-            (place, PolicyCall::Retain, tenant.chain([("days".to_owned(), days.clone())]).collect())
+            (store, PolicyCall::Retain, tenant.chain([("days".to_owned(), days.clone())]).collect())
         }
-        RetentionCommand::Floor { place, days } => {
-            (place, PolicyCall::Retain, vec![("floor_days".to_owned(), days.to_string())])
+        RetentionCommand::Floor { store, days } => {
+            (store, PolicyCall::Retain, vec![("floor_days".to_owned(), days.to_string())])
         }
-        RetentionCommand::Run { place, dry_run } => {
-            (place, PolicyCall::Run, vec![("dry_run".to_owned(), dry_run.to_string())])
+        RetentionCommand::Run { store, dry_run } => {
+            (store, PolicyCall::Run, vec![("dry_run".to_owned(), dry_run.to_string())])
         }
     };
-    run(place, &call, pairs).and_then(|answer| say(&answer))
+    run(store, &call, pairs).and_then(|answer| say(&answer))
 }
 
 pub(super) fn hold(args: &HoldArgs) -> Result<u8> {
-    let (place, call, pairs) = match &args.command {
-        HoldCommand::List { place } => (place, PolicyCall::Show, Vec::new()),
-        HoldCommand::Place { name, place, tenant, reason, filter } => {
+    let (store, call, pairs) = match &args.command {
+        HoldCommand::List { store } => (store, PolicyCall::Show, Vec::new()),
+        HoldCommand::Place { name, store, tenant, reason, filter } => {
             let tenants = tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone()));
             let pairs = tenants
                 .chain([("reason".to_owned(), reason.clone())])
                 .chain(filter.pairs.iter().cloned())
                 .collect();
-            (place, PolicyCall::Place(name.clone()), pairs)
+            (store, PolicyCall::Place(name.clone()), pairs)
         }
-        HoldCommand::Lift { name, place, reason } => {
-            (place, PolicyCall::Lift(name.clone()), vec![("reason".to_owned(), reason.clone())])
+        HoldCommand::Lift { name, store, reason } => {
+            (store, PolicyCall::Lift(name.clone()), vec![("reason".to_owned(), reason.clone())])
         }
     };
-    run(place, &call, pairs).and_then(|answer| say(&answer["holds"]))
+    run(store, &call, pairs).and_then(|answer| say(&answer["holds"]))
 }
 
-fn run(place: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
+fn run(store: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
     let session = Session::new()?;
     let pairs = Pairs(pairs);
-    match (&place.data, &place.url) {
+    match (&store.data, &store.url) {
         (Some(data), _) => {
             let access =
                 if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };

@@ -52,7 +52,7 @@ impl RequestBody {
             .lines
             .split_off(middle)
             .into_iter()
-            .map(|(place, line)| (place - end, line))
+            .map(|(index, line)| (index - end, line))
             .collect();
         [self, Self { bytes, lines }]
     }

@@ -30,7 +30,13 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
     /// Elasticsearch version reported to clients; Filebeat refuses servers older than itself
-    #[arg(long, value_name = "VERSION", default_value = ELASTIC_VERSION, value_parser = version, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        default_value = ELASTIC_VERSION,
+        value_parser = version,
+        hide_short_help = true
+    )]
     elastic_version: String,
     /// Seconds that requests may still run after a stop signal, before they are aborted
     #[arg(long, value_name = "SECONDS", default_value_t = DRAIN.as_secs(), hide_short_help = true)]
@@ -39,32 +45,77 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_MAX, hide_short_help = true)]
     connections: usize,
     /// Write segments once this many events have been accepted
-    #[arg(long, value_name = "N", default_value_t = Settings::default().seal_events, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Settings::default().seal_events,
+        hide_short_help = true
+    )]
     seal_events: usize,
     /// Write segments once the oldest accepted event has waited this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().seal_after.as_secs_f64(), hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Settings::default().seal_after.as_secs_f64(),
+        hide_short_help = true
+    )]
     seal_after: f64,
     /// Batches of this many events or more go into a file beside the write-ahead log
-    #[arg(long, value_name = "N", default_value_t = Settings::default().bulk_events, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Settings::default().bulk_events,
+        hide_short_help = true
+    )]
     bulk_events: usize,
     /// MiB of memory for events that wait to be written into segments; beyond it, 503
-    #[arg(long, value_name = "MIB", default_value_t = Settings::default().buffer_bytes >> 20, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = Settings::default().buffer_bytes >> 20,
+        hide_short_help = true
+    )]
     buffer: usize,
     /// Seconds to keep files that merging or retention replaced, for readers of older table
     /// versions
-    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs(), hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Settings::default().replaced_kept.as_secs(),
+        hide_short_help = true
+    )]
     keep_replaced: u64,
     /// MiB of segment footers, dictionaries and unpacked pages to cache between questions
-    #[arg(long, value_name = "MIB", default_value_t = Settings::default().open_bytes >> 20, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = Settings::default().open_bytes >> 20,
+        hide_short_help = true
+    )]
     open: u64,
     /// Seconds that a question may run (then 504); exports have no limit
-    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().question_time.as_secs_f64(), hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Settings::default().question_time.as_secs_f64(),
+        hide_short_help = true
+    )]
     question_timeout: f64,
     /// MiB of disk space that must stay free; below it, ingest is refused
-    #[arg(long, value_name = "MIB", default_value_t = Settings::default().free_bytes >> 20, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = Settings::default().free_bytes >> 20,
+        hide_short_help = true
+    )]
     min_free: u64,
     /// MiB for records that could not be decoded; one tenant may use a quarter of it
-    #[arg(long, value_name = "MIB", default_value_t = Settings::default().quarantine_bytes >> 20, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = Settings::default().quarantine_bytes >> 20,
+        hide_short_help = true
+    )]
     quarantine: u64,
 }
 

@@ -20,7 +20,8 @@ Examples:
   annals sigma data/sigma --data ./audit --tenant acme --last 30d
   annals sigma trail_stopped.yml --show-filter
 
-Rules that use something a filter cannot express are refused by name; the other rules run, and the exit code is 1.")]
+Rules that use something a filter cannot express are refused by name; the other rules run, and the \
+exit code is 1.")]
 pub(super) struct SigmaArgs {
     /// Rule files, or folders of them (.yml, .yaml); - for standard input
     #[arg(required = true, value_name = "RULES")]
@@ -53,7 +54,11 @@ pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
     let mut matched = 0;
     if args.show_filter {
         for Translated { rule, filter } in &rules {
-            line(&json!({ "title": rule.title, "id": rule.id, "level": rule.level, "filter": filter }).to_string())?;
+            line(
+                &json!({ "title": rule.title, "id": rule.id, "level": rule.level,
+                "filter": filter })
+                .to_string(),
+            )?;
         }
     } else if !rules.is_empty() {
         let session = Session::new()?;

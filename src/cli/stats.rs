@@ -9,7 +9,8 @@ use clap::Args;
 
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Example:\n  annals stats --data ./audit --event-name grantQuota --by currency --last 90d"
+    after_help = "Example:\n  annals stats --data ./audit --event-name grantQuota --by currency \
+                 --last 90d"
 )]
 pub(super) struct StatsArgs {
     #[command(flatten)]

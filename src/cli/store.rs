@@ -2,7 +2,7 @@
 
 use super::output::{OutputFormat, line, note, table};
 use super::{OK, Session, UNSOUND};
-use crate::engine::Settings;
+use crate::engine::{Engine, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::AccessMode;
@@ -16,7 +16,8 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  annals inspect --data ./audit\n  annals inspect --data ./audit 01K…\n  annals inspect --data ./audit --sizes"
+    after_help = "Examples:\n  annals inspect --data ./audit\n  annals inspect --data ./audit \
+                 01K…\n  annals inspect --data ./audit --sizes"
 )]
 pub(super) struct InspectArgs {
     /// The data directory
@@ -33,9 +34,8 @@ pub(super) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  annals check --data ./audit\n  annals check --data ./audit --rebuild-index"
-)]
+#[command(after_help = "Examples:\n  annals check --data ./audit\n  annals check --data ./audit \
+                 --rebuild-index")]
 pub(super) struct CheckArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
@@ -56,7 +56,11 @@ pub(super) struct CompactArgs {
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
     /// Seconds to keep replaced files, for readers of older versions of the table
-    #[arg(long, value_name = "SECONDS", default_value_t = Settings::default().replaced_kept.as_secs())]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Settings::default().replaced_kept.as_secs()
+    )]
     keep_replaced: u64,
 }
 
@@ -98,11 +102,17 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
         let newest = manifest.tenants.iter().map(|rows| rows.newest()).max().unwrap_or_default();
         let oldest = manifest.tenants.iter().map(|rows| rows.oldest()).min().unwrap_or_default();
         if form != OutputFormat::Table {
-            line(&json!({
-                "segment": manifest.id, "date": manifest.date, "rows": manifest.rows, "tenants": manifest.tenants.len(),
-                "oldest": oldest.to_string(), "newest": newest.to_string(), "first_seq": manifest.first_seq, "last_seq": manifest.last_seq,
-                "data_bytes": manifest.data.bytes, "index_bytes": manifest.index.bytes, "sha256": manifest.data.sha256,
-            }).to_string())?;
+            line(
+                &json!({
+                    "segment": manifest.id, "date": manifest.date, "rows": manifest.rows,
+                    "tenants": manifest.tenants.len(),
+                    "oldest": oldest.to_string(), "newest": newest.to_string(),
+                    "first_seq": manifest.first_seq, "last_seq": manifest.last_seq,
+                    "data_bytes": manifest.data.bytes, "index_bytes": manifest.index.bytes,
+                    "sha256": manifest.data.sha256,
+                })
+                .to_string(),
+            )?;
             continue;
         }
         rows.push(vec![
@@ -116,34 +126,29 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
             per_row(manifest.index.bytes, manifest.rows),
         ]);
     }
-    if form == OutputFormat::Table {
-        table(
-            &[
-                "segment",
-                "date",
-                "rows",
-                "tenants",
-                "oldest",
-                "newest",
-                "data B/row",
-                "index B/row",
-            ],
-            &rows,
-            &[2, 3, 6, 7],
-        )?;
-        let stats = engine.stats();
-        let events = stats.events.max(1);
-        line(&format!(
-            "{} events in {} segments, table version {}; {} bytes of Parquet and {} of index: {:.0} + {:.0} bytes an event",
-            stats.events,
-            stats.segments,
-            stats.version,
-            stats.data_bytes,
-            stats.index_bytes,
-            stats.data_bytes as f64 / events as f64,
-            stats.index_bytes as f64 / events as f64,
-        ))?;
-    }
+    if form == OutputFormat::Table { show_segments(&engine, &rows) } else { Ok(OK) }
+}
+
+/// Prints a table of the segments, and what they come to.
+fn show_segments(engine: &Engine, rows: &[Vec<String>]) -> Result<u8> {
+    table(
+        &["segment", "date", "rows", "tenants", "oldest", "newest", "data B/row", "index B/row"],
+        rows,
+        &[2, 3, 6, 7],
+    )?;
+    let stats = engine.stats();
+    let events = stats.events.max(1);
+    line(&format!(
+        "{} events in {} segments, table version {}; {} bytes of Parquet and {} of index: \
+            {:.0} + {:.0} bytes an event",
+        stats.events,
+        stats.segments,
+        stats.version,
+        stats.data_bytes,
+        stats.index_bytes,
+        stats.data_bytes as f64 / events as f64,
+        stats.index_bytes as f64 / events as f64,
+    ))?;
     Ok(OK)
 }
 
@@ -162,7 +167,11 @@ fn inspect_sizes(segments: &[Arc<Segment>], form: OutputFormat) -> Result<u8> {
     let per_event = |bytes: u64| bytes as f64 / rows.max(1) as f64;
     if form != OutputFormat::Table {
         for ((file, part), bytes) in &sizes {
-            line(&json!({ "file": file, "part": part, "bytes": bytes, "bytes_per_event": per_event(*bytes) }).to_string())?;
+            line(
+                &json!({ "file": file, "part": part, "bytes": bytes,
+                "bytes_per_event": per_event(*bytes) })
+                .to_string(),
+            )?;
         }
         return Ok(OK);
     }

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Field};
 
 loose_object!(Envelope {
-    id, source, kind = "type", subject, time, data, traceparent, authid, authtype, correlationid, severitytext, severitynumber,
+    id, source, kind = "type", subject, time, data, traceparent, authid, authtype, correlationid,
+    severitytext, severitynumber,
 });
 
 /// Fills the event from a CloudEvent.

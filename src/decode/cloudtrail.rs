@@ -11,12 +11,16 @@ use crate::event::{Event, Field};
 use std::borrow::Cow;
 
 loose_object!(#[serde(rename_all = "camelCase")] Record {
-    event_time, event_source, event_name, event_type, event_category, management_event, user_identity, error_code,
-    error_message, request_parameters, response_elements, read_only, resources, recipient_account_id, api_version,
-    event_id = "eventID", request_id = "requestID", source_ip = "sourceIPAddress", shared_event_id = "sharedEventID",
+    event_time, event_source, event_name, event_type, event_category, management_event,
+    user_identity, error_code,
+    error_message, request_parameters, response_elements, read_only, resources,
+    recipient_account_id, api_version,
+    event_id = "eventID", request_id = "requestID", source_ip = "sourceIPAddress",
+    shared_event_id = "sharedEventID",
 });
 loose_object!(#[serde(rename_all = "camelCase")] Identity {
-    kind = "type", user_name, principal_id, arn, account_id, access_key_id, invoked_by, session_context,
+    kind = "type", user_name, principal_id, arn, account_id, access_key_id, invoked_by,
+    session_context,
 });
 loose_object!(
     #[serde(rename_all = "camelCase")]
@@ -26,7 +30,10 @@ loose_object!(
     #[serde(rename_all = "camelCase")]
     Issuer { user_name }
 );
-loose_object!(#[serde(rename_all = "camelCase")] Resource { kind = "type", arn = "ARN", arn_prefix = "ARNPrefix", account_id });
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Resource { kind = "type", arn = "ARN", arn_prefix = "ARNPrefix", account_id }
+);
 
 /// How many resources of one event are added as related ids.
 const RESOURCES_MAX: usize = 1_000;

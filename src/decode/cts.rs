@@ -17,12 +17,16 @@ use crate::event::{Event, Field, LEVELS, TRACE_TYPES};
 use std::borrow::Cow;
 
 loose_object!(Trace {
-    trace_id, trace_name, trace_rating, trace_status, trace_type, event_type, service_type, resource_type, resource_name,
-    resource_id, user, source_ip, request, response, code, api_version, time, record_time, request_id, operation_id,
-    enterprise_project_id, resource_account_id, read_only, access_key_id, tracker_name, envelope = "cts",
+    trace_id, trace_name, trace_rating, trace_status, trace_type, event_type, service_type,
+    resource_type, resource_name,
+    resource_id, user, source_ip, request, response, code, api_version, time, record_time,
+    request_id, operation_id,
+    enterprise_project_id, resource_account_id, read_only, access_key_id, tracker_name,
+    envelope = "cts",
 });
 loose_object!(User {
-    id, name, user_name, domain, account_id, access_key_id, principal_urn, principal_id, kind = "type", assumed_by = "assumedBy",
+    id, name, user_name, domain, account_id, access_key_id, principal_urn, principal_id,
+    kind = "type", assumed_by = "assumedBy",
 });
 loose_object!(Domain { id, name });
 loose_object!(AssumedBy { user });

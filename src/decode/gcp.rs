@@ -41,7 +41,10 @@ loose_object!(
     Request { caller_ip }
 );
 loose_object!(Status { code });
-loose_object!(#[serde(rename_all = "camelCase")] Resource { kind = "type", labels, name, project_display_name });
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Resource { kind = "type", labels, name, project_display_name }
+);
 loose_object!(Operation { id });
 loose_object!(
     #[serde(rename_all = "camelCase")]

@@ -273,8 +273,8 @@ fn is_date(text: &str) -> bool {
 /// not as line and column.
 pub(super) fn fault(cause: &serde_json::Error) -> Error {
     let text = crate::error::without_values(cause);
-    let place = format!(" at line {} column {}", cause.line(), cause.column());
-    match text.strip_suffix(&place) {
+    let path = format!(" at line {} column {}", cause.line(), cause.column());
+    match text.strip_suffix(&path) {
         Some(what) if cause.line() == 1 => {
             Error::invalid(format!("{what} at byte {}", cause.column()))
         }

@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Field};
 
 loose_object!(#[serde(rename_all = "camelCase")] Audit {
-    audit_id = "auditID", stage, verb, request_uri = "requestURI", user, impersonated_user, source_ips = "sourceIPs",
-    object_ref, response_status, response_object, request_received_timestamp, stage_timestamp, timestamp, metadata,
+    audit_id = "auditID", stage, verb, request_uri = "requestURI", user, impersonated_user,
+    source_ips = "sourceIPs",
+    object_ref, response_status, response_object, request_received_timestamp, stage_timestamp,
+    timestamp, metadata,
 });
 loose_object!(User { username, uid });
 loose_object!(

@@ -8,7 +8,8 @@
 //! quarantine with the reason.
 //!
 //! ```text
-//!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │ cloudevents │ ecs ─► Event
+//!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │
+//! cloudevents │ ecs ─► Event
 //!                                        └──── json: loose values ── related: ids in bodies
 //! ```
 //!

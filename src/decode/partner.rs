@@ -7,9 +7,12 @@
 //! | record | resource type | event names |
 //! |---|---|---|
 //! | `QuotaRecord` | `couponQuota` | `grantCouponQuota`, `recallCouponQuota` |
-//! | `CouponRecordV2` | `coupon` | `issueCoupon`, `recallCoupon`, `unbindRecallCoupon` …, see [`COUPON_OPERATIONS`] |
-//! | `AdjustRecordV3` | `account` | `grantAccountAmount`, `retrieveAccountAmount`, `unbindRetrieveAccountAmount` |
-//! | `AccountChangeRecord` | `account` | `accountChange…`, see [`ACCOUNT_CHANGES`]: the ledger's line of an operation |
+//! | `CouponRecordV2` | `coupon` | `issueCoupon`, `recallCoupon`, `unbindRecallCoupon` …, see
+//! [`COUPON_OPERATIONS`] |
+//! | `AdjustRecordV3` | `account` | `grantAccountAmount`, `retrieveAccountAmount`,
+//! `unbindRetrieveAccountAmount` |
+//! | `AccountChangeRecord` | `account` | `accountChange…`, see [`ACCOUNT_CHANGES`]: the ledger's
+//! line of an operation |
 //! | `BudgetRecordInfo` | `budget` | `setCustomerBudget`, `deleteCustomerBudget` |
 //! | `IssuedCouponQuota` | `couponQuota` | `couponQuotaState`: a state, not an operation |
 //!

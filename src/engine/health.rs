@@ -2,7 +2,7 @@
 //! or for other work, so health is reported even when nothing else is answered.
 
 use super::watchdog::{Stuck, WatchedPart, Working};
-use super::{Core, Engine, WriteSide};
+use super::{Engine, Writer};
 use std::time::Instant;
 
 /// How healthy the store is.
@@ -35,19 +35,19 @@ const NAMED_MAX: usize = 100;
 impl Engine {
     /// Returns the parts that have work but make no progress.
     pub fn stuck(&self) -> Vec<Stuck> {
-        self.core.watchdog.stuck(Instant::now())
+        self.shared.watchdog.stuck(Instant::now())
     }
 
     /// Marks a call as in progress until the returned guard is dropped.
     pub fn begin_call(&self) -> Working {
-        self.core.watchdog.begin(WatchedPart::Calls)
+        self.shared.watchdog.begin(WatchedPart::Calls)
     }
 
     /// Returns every problem of the store.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.stuck().iter().map(stuck).collect();
-        if let Ok(write) = self.core.write() {
-            problems.extend(write.problems(&self.core));
+        if let Some(writer) = &self.writer {
+            problems.extend(writer.problems());
         }
         problems.extend(self.damage());
         problems.extend(self.quarantine_damage());
@@ -55,7 +55,7 @@ impl Engine {
     }
 
     fn quarantine_damage(&self) -> Option<Problem> {
-        let damage = self.core.quarantine.damage();
+        let damage = self.shared.quarantine.damage();
         let what = match damage.as_slice() {
             [] => return None,
             [first] => first.clone(),
@@ -69,13 +69,20 @@ impl Engine {
     fn damage(&self) -> Option<Problem> {
         let damaged = self.damaged();
         let lost = damaged.values().filter(|damage| damage.data.is_some()).count();
+        let outdated = damaged.values().filter(|damage| damage.is_only_outdated()).count();
         let what = match (damaged.len(), lost) {
             (0, _) => return None,
+            (all, _) if all == outdated => format!(
+                "the index of {all} segments is of an earlier version: it is being rebuilt, and \
+                questions are answered without it until then"
+            ),
             (all, 0) => format!(
-                "the index of {all} segments is damaged: it is being rebuilt, and questions are answered without it until then"
+                "the index of {all} segments is damaged: it is being rebuilt, and questions are \
+                answered without it until then"
             ),
             (_, lost) => format!(
-                "the data of {lost} segments is damaged: restore the files from a backup; run `annals check` for details"
+                "the data of {lost} segments is damaged: restore the files from a backup; run \
+                `annals check` for details"
             ),
         };
         let segments = damaged.into_keys().take(NAMED_MAX).collect();
@@ -97,9 +104,9 @@ fn stuck(stuck: &Stuck) -> Problem {
     )
 }
 
-impl WriteSide {
+impl Writer {
     /// Returns the problems that keep the store from accepting events.
-    fn problems(&self, core: &Core) -> Vec<Problem> {
+    fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |condition, part, what: String| problems.push(problem(condition, part, what));
         if self.log.has_failed() {
@@ -121,10 +128,11 @@ impl WriteSide {
             add(
                 HealthStatus::Degraded,
                 "table",
-                "a commit failed, and it is not known yet whether the table has it; the events are safe in the log".to_owned(),
+                "a commit failed, and it is not known yet whether the table has it; the events are \
+                safe in the log".to_owned(),
             );
         }
-        if let Err(error) = Self::check_disk(core) {
+        if let Err(error) = self.check_disk() {
             add(HealthStatus::Unavailable, "disk", error.to_string());
         }
         if let Some(held) = self.room.full() {
@@ -137,7 +145,7 @@ impl WriteSide {
                 ),
             );
         }
-        if core.watchdog.keeps_failing(WatchedPart::Seal) {
+        if self.shared.watchdog.keeps_failing(WatchedPart::Seal) {
             add(
                 HealthStatus::Degraded,
                 "seal",

@@ -61,7 +61,7 @@ pub use maintain::retention::Expired;
 pub use maintain::scrub::Scrubbed;
 pub use maintain::views::{Seen, View, ViewText, Views};
 pub use settings::Settings;
-pub use status::{PACE_SECONDS, TenantTotals, Vitals};
+pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
 pub use watchdog::{Stuck, WatchedPart, Working};
 pub use write::outcome::{Outcome, Receipt};
 pub use write::refusals::{Refusals, Refused};
@@ -93,14 +93,16 @@ use write::seal_trigger::SealTrigger;
 /// An open data directory with everything that runs on it.
 #[derive(Debug)]
 pub struct Engine {
-    core: Arc<Core>,
+    shared: Arc<Shared>,
+    /// What writes, if the directory is open for writing.
+    writer: Option<Arc<Writer>>,
     /// The threads that seal and compact.
     threads: Vec<JoinHandle<()>>,
 }
 
-/// State that the engine and its threads share.
+/// State that readers, the writer and the threads share.
 #[derive(Debug)]
-struct Core {
+struct Shared {
     data: DataDir,
     clock: Arc<dyn Clock>,
     scanner: Scanner,
@@ -118,12 +120,13 @@ struct Core {
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, SourceCounts>>,
     quarantine: Quarantine,
-    write: Option<WriteSide>,
 }
 
-/// State that exists only if the directory is open for writing.
+/// Takes events in, seals them and looks after what is there. It exists only if the directory is
+/// open for writing.
 #[derive(Debug)]
-struct WriteSide {
+struct Writer {
+    shared: Arc<Shared>,
     /// The thread that owns the table.
     table: Committer,
     /// The thread that numbers events.
@@ -147,7 +150,7 @@ struct WriteSide {
     runtime: Handle,
 }
 
-impl Core {
+impl Shared {
     fn count(&self, source: &str, outcome: &Outcome) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         // File names are unbounded, and this map lives as long as the process: late sources share a
@@ -168,21 +171,15 @@ impl Core {
 
     /// Reports that a step is reached to the hook that tests install.
     fn reach(&self, step: Failpoint) -> Result<()> {
-        self.settings.at_step.reach(step)
-    }
-
-    fn write(&self) -> Result<&WriteSide> {
-        self.write
-            .as_ref()
-            .ok_or_else(|| Error::internal("the data directory is open for reading only"))
+        self.settings.at_failpoint.reach(step)
     }
 }
 
 impl Drop for Engine {
     /// Stops the threads. The buffer is not sealed: its events are safe in the log.
     fn drop(&mut self) {
-        if let Ok(write) = self.core.write() {
-            write.trigger.stop();
+        if let Some(writer) = &self.writer {
+            writer.trigger.stop();
         }
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -222,9 +219,14 @@ pub struct StoreStats {
 }
 
 impl Engine {
+    fn writer(&self) -> Result<&Arc<Writer>> {
+        let read_only = || Error::internal("the data directory is open for reading only");
+        self.writer.as_ref().ok_or_else(read_only)
+    }
+
     /// Returns the segments and the buffer as they are now. Events accepted later do not change it.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.core.published.get()
+        self.shared.published.get()
     }
 
     /// Returns a reader of a snapshot; `forced` makes it answer by one path.
@@ -233,27 +235,27 @@ impl Engine {
         snapshot: &'a Snapshot,
         forced: Option<AnswerPath>,
     ) -> SnapshotReader<'a> {
-        SnapshotReader::new(snapshot, &self.core.scanner, &self.core.pools.questions, forced)
+        SnapshotReader::new(snapshot, &self.shared.scanner, &self.shared.pools.questions, forced)
     }
 
     /// Returns the key that signs the cursors of this store.
     pub fn cursor_key(&self) -> [u8; 32] {
-        self.core.data.key()
+        self.shared.data.key()
     }
 
     /// Returns a number that no other opening of this or another store has.
     pub fn opening(&self) -> u64 {
-        self.core.opening
+        self.shared.opening
     }
 
     /// Returns the clock.
     pub fn clock(&self) -> &dyn Clock {
-        self.core.clock.as_ref()
+        self.shared.clock.as_ref()
     }
 
     /// Returns the settings that the store was opened with.
     pub fn settings(&self) -> &Settings {
-        &self.core.settings
+        &self.shared.settings
     }
 
     /// Checks that `rules` are valid redaction rules.
@@ -266,7 +268,7 @@ impl Engine {
 
     /// Returns how often each redaction rule has matched since the start.
     pub fn redacted(&self) -> Vec<(String, u64)> {
-        let found = self.core.redactor.iter().flat_map(Redactor::found);
+        let found = self.shared.redactor.iter().flat_map(Redactor::found);
         found.map(|(rule, count)| (rule.to_owned(), count)).collect()
     }
 
@@ -276,18 +278,18 @@ impl Engine {
     /// # Errors
     /// If the disk fails. Damage is not an error: it is counted and recorded.
     pub fn scrub(&self) -> Result<Scrubbed> {
-        maintain::scrub::Scrubber::default().run(&self.core, self.core.write()?, 1)?;
+        maintain::scrub::Scrubber::default().run(self.writer()?, 1)?;
         Ok(self.scrubbed())
     }
 
     /// Returns what happened to records since the start, by source.
     pub fn taken(&self) -> BTreeMap<String, SourceCounts> {
-        self.core.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns what the scrubber has found since the start.
     pub fn scrubbed(&self) -> Scrubbed {
-        self.core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.scrubbed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Seals the buffer now. When this returns, everything that was accepted before is in the
@@ -296,7 +298,7 @@ impl Engine {
     /// # Errors
     /// If the disk fails; the events stay safe in the log.
     pub fn seal(&self) -> Result<()> {
-        self.core.write()?.seal_now()
+        self.writer()?.seal_now()
     }
 
     /// Seals the buffer as [`Engine::seal`] does, but waits no longer than `limit`. Returns whether
@@ -305,7 +307,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::seal`].
     pub fn seal_within(&self, limit: Duration) -> Result<bool> {
-        self.core.write()?.seal_within(limit)
+        self.writer()?.seal_within(limit)
     }
 
     /// Returns the size of the store.

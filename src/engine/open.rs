@@ -21,7 +21,7 @@ use crate::engine::write::requests::Requests;
 use crate::engine::write::room::{BufferRoom, Permit};
 use crate::engine::write::seal;
 use crate::engine::write::seal_trigger::SealTrigger;
-use crate::engine::{Core, Engine, Settings, WriteSide};
+use crate::engine::{Engine, Settings, Shared, Writer};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{
@@ -85,27 +85,14 @@ impl Engine {
             vocabulary: Arc::default(),
         };
         let published = Arc::new(Published::new(snapshot));
-        let write = match (access, folder) {
-            (AccessMode::Write, Some(folder)) => {
-                let (published, clock, settings) = (&published, &clock, &settings);
-                let start = Start { store, sealed, published, clock, settings };
-                Some(start.write_side(table, commits, folder, logged)?)
-            }
-            _ => {
-                // Dropping a runtime blocks, which is not allowed everywhere this may be called.
-                commits.shutdown_background();
-                None
-            }
-        };
         let scanner = Scanner::new(runtime);
-        let redactor = if write.is_some() { redactor(&data)? } else { None };
+        let redactor = if access == AccessMode::Write { redactor(&data)? } else { None };
         let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
         let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), AcceptRate::new());
-        let watchdog =
-            write.as_ref().map(|write| Arc::clone(&write.trigger.watchdog)).unwrap_or_default();
+        let trigger = Arc::new(SealTrigger::default());
         let opening = RandomState::new().hash_one(clock.now().millis());
-        let core = Core {
+        let shared = Arc::new(Shared {
             data,
             clock,
             scanner,
@@ -116,14 +103,24 @@ impl Engine {
             policy,
             views,
             pace,
-            watchdog,
+            watchdog: Arc::clone(&trigger.watchdog),
             opening,
             scrubbed,
             taken,
             quarantine,
-            write,
+        });
+        let writer = match folder {
+            Some(folder) if access == AccessMode::Write => {
+                let start = Start { shared: &shared, sealed, trigger };
+                Some(Arc::new(start.writer(table, commits, folder, logged)?))
+            }
+            _ => {
+                // Dropping a runtime blocks, which is not allowed everywhere this may be called.
+                commits.shutdown_background();
+                None
+            }
         };
-        let mut engine = Self { core: Arc::new(core), threads: Vec::new() };
+        let mut engine = Self { shared, writer, threads: Vec::new() };
         engine.begin()?;
         Ok(engine)
     }
@@ -131,16 +128,16 @@ impl Engine {
     /// Finishes work that an earlier process left unfinished and starts the threads, if the
     /// directory is open for writing.
     fn begin(&mut self) -> Result<()> {
-        let Some(write) = &self.core.write else { return Ok(()) };
-        write.tend_log(&self.core)?;
-        write.remove_orphans(&self.core)?;
-        self.threads.push(start(&self.core, "annals-seal", seal::run)?);
+        let Some(writer) = self.writer.clone() else { return Ok(()) };
+        writer.tend_log()?;
+        writer.remove_orphans()?;
+        self.threads.push(start(&writer, "annals-seal", seal::run)?);
         self.catch_up()?;
         self.catch_up_with_views()?;
-        if self.core.settings.compact {
-            self.threads.push(start(&self.core, "annals-compact", compact::run)?);
-            self.threads.push(start(&self.core, "annals-keep", housekeeping::run)?);
-            self.threads.push(start(&self.core, "annals-repair", repair::run)?);
+        if self.shared.settings.compact {
+            self.threads.push(start(&writer, "annals-compact", compact::run)?);
+            self.threads.push(start(&writer, "annals-keep", housekeeping::run)?);
+            self.threads.push(start(&writer, "annals-repair", repair::run)?);
         }
         Ok(())
     }
@@ -159,7 +156,7 @@ fn open_table(
     let open = |segment: &TableSegment| {
         let segment = Segment::open(store, &segment.id)?;
         if access == AccessMode::Write {
-            segment.check_lengths()?;
+            segment.look_at_files()?;
         }
         Ok(Arc::new(segment))
     };
@@ -171,8 +168,8 @@ fn open_table(
 /// Returns the redaction rules, if the directory has any.
 fn redactor(data: &DataDir) -> Result<Option<Redactor>> {
     let Some((rules, key)) = data.redaction()? else { return Ok(None) };
-    let place = data.store().path(paths::REDACTION_FILE);
-    Redactor::parse(&rules, key).map(Some).map_err(|error| error.at(place.display()))
+    let file = data.store().path(paths::REDACTION_FILE);
+    Redactor::parse(&rules, key).map(Some).map_err(|error| error.at(file.display()))
 }
 
 /// The part of the log that is not in the table.
@@ -191,7 +188,8 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
     let marker = path.join(MARKER);
     if store.exists(&paths::mark(paths::LOG)) && !marker.exists() {
         return Err(Error::corrupt(format!(
-            "{} is missing, so it is unknown which acknowledged events are not in a segment: restore the folder from a \
+            "{} is missing, so it is unknown which acknowledged events are not in a segment: \
+            restore the folder from a \
              copy, or, if you know it to be complete, remove {} and start again",
             marker.display(),
             store.path(&paths::mark(paths::LOG)).display()
@@ -217,7 +215,8 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
             file = torn.file,
             at = torn.at,
             bytes = torn.bytes,
-            "the write-ahead log ends in an incomplete batch, which was never acknowledged; the batch is cut off"
+            "the write-ahead log ends in an incomplete batch, which was never acknowledged; the \
+            batch is cut off"
         );
     }
     let mut logged = Logged { recovered, ..Logged::default() };
@@ -230,29 +229,31 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
     Ok((logged, Some(folder)))
 }
 
-/// What the write side of an engine is built from.
+/// What a writer is built from.
 struct Start<'a> {
-    store: &'a Store,
+    shared: &'a Arc<Shared>,
     /// The table has every event up to this sequence number.
     sealed: u64,
-    published: &'a Arc<Published>,
-    clock: &'a Arc<dyn Clock>,
-    settings: &'a Settings,
+    trigger: Arc<SealTrigger>,
 }
 
 impl Start<'_> {
     /// Starts the thread that owns the table.
     fn committer(&self, table: Table, commits: Runtime) -> Result<Committer> {
-        let (published, clock) = (Arc::clone(self.published), Arc::clone(self.clock));
-        let (at_step, handle) = (self.settings.at_step.clone(), commits.handle().clone());
-        let owned = Owned::new(table, self.store.clone(), published, clock, at_step, handle);
+        let shared = self.shared;
+        let (published, clock) = (Arc::clone(&shared.published), Arc::clone(&shared.clock));
+        let (at_failpoint, handle) =
+            (shared.settings.at_failpoint.clone(), commits.handle().clone());
+        let store = shared.data.store().clone();
+        let owned = Owned::new(table, store, published, clock, at_failpoint, handle);
         Committer::start(owned, commits)
     }
 
-    /// Creates the buffer's room, of which recovered events have theirs: a server that is killed again
+    /// Creates the buffer's room, of which recovered events have theirs: a server that is killed
+    /// again
     /// and again must not add up what it recovers each time.
     fn room(&self, last_seq: u64, recovered: &[Arc<Event>]) -> (BufferRoom, HeldBatch) {
-        let room = BufferRoom::new(self.settings.buffer_bytes);
+        let room = BufferRoom::new(self.shared.settings.buffer_bytes);
         let bytes = recovered.iter().map(|event| event.memory()).sum();
         let held = HeldBatch { last_seq, beside: None, _room: room.take_recovered(bytes) };
         (room, held)
@@ -260,13 +261,14 @@ impl Start<'_> {
 
     /// Rewrites the log, starts the threads of the write pipeline, and puts the recovered events
     /// back into their memory.
-    fn write_side(
-        &self,
+    fn writer(
+        self,
         table: Table,
         commits: Runtime,
         folder: LogFolder,
         logged: Logged,
-    ) -> Result<WriteSide> {
+    ) -> Result<Writer> {
+        let (shared, store) = (self.shared, self.shared.data.store());
         let runtime = commits.handle().clone();
         let table = self.committer(table, commits)?;
         let Logged { recovered, events, requests: answered, beside } = logged;
@@ -284,28 +286,27 @@ impl Start<'_> {
         let payload =
             LoggedBatch { at: now, requests: &requests.all(), beside: None }.encode::<Event>(&[]);
         frames.insert(0, Frame { first_seq, events: 0, batch: 0, payload });
-        let failed =
-            |cause: std::io::Error| Error::io(self.store.path(paths::LOG).display(), cause);
+        let failed = |cause: std::io::Error| Error::io(store.path(paths::LOG).display(), cause);
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
         writer.rotate(first_seq, &frames).map_err(failed)?;
         writer.trim(writer.epoch()).map_err(failed)?;
-        put_folder_mark(self.store, paths::LOG)?;
+        put_folder_mark(store, paths::LOG)?;
         // Files that no frame of the log names were never acknowledged: a process died in between.
-        Beside::remove_others(self.store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
+        Beside::remove_others(store, &beside.iter().map(|(_, name)| name.as_str()).collect())?;
 
-        let trigger = Arc::new(SealTrigger::default());
+        let trigger = Arc::clone(&self.trigger);
         if !events.is_empty() {
             trigger.added(events.len(), events.iter().map(|event| event.original.len()).sum());
         }
         let log = Arc::new(Log::start(
             writer,
             last_seq,
-            Arc::clone(self.published),
+            Arc::clone(&shared.published),
             Arc::clone(&trigger),
         )?);
         let held = |(last_seq, name): (u64, String)| HeldBatch {
             last_seq,
-            beside: Some(Beside::found(self.store, &name)),
+            beside: Some(Beside::found(store, &name)),
             _room: Permit::default(),
         };
         let (room, all) = self.room(last_seq, &events);
@@ -316,10 +317,11 @@ impl Start<'_> {
             requests,
             held: beside.into_iter().map(held).chain([all]).collect(),
             log: Arc::clone(&log),
-            clock: Arc::clone(self.clock),
-            at_step: self.settings.at_step.clone(),
+            clock: Arc::clone(&shared.clock),
+            at_failpoint: shared.settings.at_failpoint.clone(),
         })?;
-        Ok(WriteSide {
+        Ok(Writer {
+            shared: Arc::clone(shared),
             table,
             intake,
             hasher,
@@ -340,16 +342,12 @@ impl Start<'_> {
 
 /// Starts a background thread that runs `work`.
 fn start(
-    core: &Arc<Core>,
+    writer: &Arc<Writer>,
     name: &str,
-    work: fn(&Core, &WriteSide),
+    work: fn(&Writer),
 ) -> Result<std::thread::JoinHandle<()>> {
-    let core = Arc::clone(core);
-    let run = move || {
-        if let Ok(write) = core.write() {
-            work(&core, write);
-        }
-    };
+    let writer = Arc::clone(writer);
+    let run = move || work(&writer);
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.context(ErrorKind::Unavailable, || "cannot start a thread".to_owned())
 }

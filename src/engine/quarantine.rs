@@ -1,10 +1,12 @@
 //! The quarantine as the engine offers it to surfaces, and its retention.
 
-use super::{Core, Engine};
+use super::{Engine, Shared, Writer};
 use crate::access::SYSTEM_TENANT;
 use crate::error::Result;
 use crate::event::Timestamp;
-use crate::ingest::{Cleared, Clearing, QuarantineAsk, QuarantinePage, Quarantined, ReasonCount};
+use crate::ingest::{
+    Cleared, Clearing, QuarantineAsk, QuarantinePage, QuarantineUsage, Quarantined, ReasonCount,
+};
 use crate::maintain::Policy;
 use serde_json::json;
 
@@ -14,7 +16,7 @@ impl Engine {
     /// # Errors
     /// If `after` names no record, or the disk fails.
     pub fn quarantine(&self, ask: &QuarantineAsk<'_>) -> Result<QuarantinePage> {
-        self.core.quarantine.page(ask)
+        self.shared.quarantine.page(ask)
     }
 
     /// Returns how many records in quarantine were refused for each kind of reason, most frequent
@@ -26,13 +28,12 @@ impl Engine {
         &self,
         ask: &QuarantineAsk<'_>,
     ) -> Result<(Vec<ReasonCount>, Vec<String>)> {
-        self.core.quarantine.reasons(ask)
+        self.shared.quarantine.reasons(ask)
     }
 
-    /// Returns how many records are in quarantine, the bytes they count for, and the limit of
-    /// those.
-    pub fn quarantine_size(&self) -> (u64, (u64, u64)) {
-        (self.core.quarantine.len(), self.core.quarantine.bytes())
+    /// Returns how much is in quarantine.
+    pub fn quarantine_usage(&self) -> QuarantineUsage {
+        self.shared.quarantine.usage()
     }
 
     /// Returns all records in quarantine, newest first: for stores that are known to have few.
@@ -63,19 +64,22 @@ impl Engine {
     }
 }
 
-impl Core {
+impl Shared {
     /// Returns what retention would delete from the quarantine.
     pub(super) fn clearable(&self, policy: &Policy, now: Timestamp) -> Cleared {
         let past = |tenant: Option<&str>, time: Timestamp| past(policy, tenant, time, now);
         self.quarantine.clearable(&Clearing { past: &past, held: &|tenant| held(policy, tenant) })
     }
+}
 
+impl Writer {
     /// Deletes from the quarantine what has expired and is not held, and records the deletion
     /// before and after.
     pub(super) fn clear_quarantine(&self, policy: &Policy, now: Timestamp) -> Result<Cleared> {
         let past = |tenant: Option<&str>, time: Timestamp| past(policy, tenant, time, now);
         let clearing = Clearing { past: &past, held: &|tenant| held(policy, tenant) };
         let cleared = self
+            .shared
             .quarantine
             .clear(&clearing, |cleared| self.record_cleared(policy, cleared, "begun", now))?;
         self.record_cleared(policy, &cleared, "done", now)?;
@@ -92,10 +96,13 @@ impl Core {
         for (tenant, records) in &cleared.tenants {
             let name = tenant.as_deref().unwrap_or_default();
             self.record(json!({
-                "trace_id": format!("delete-quarantined-{name}-{state}-{}", now.millis()), "event_name": "deleteQuarantined",
-                "code": state, "level": "warning", "resource_type": "quarantine", "resource_name": tenant,
+                "trace_id": format!("delete-quarantined-{name}-{state}-{}", now.millis()),
+                "event_name": "deleteQuarantined",
+                "code": state, "level": "warning", "resource_type": "quarantine",
+                "resource_name": tenant,
                 "details": {
-                    "tenant": tenant, "kept_from": policy.kept_from(name, now), "days": policy.days_of(name),
+                    "tenant": tenant, "kept_from": policy.kept_from(name, now),
+                    "days": policy.days_of(name),
                     "policy_version": policy.version, "records": records,
                 },
             }))?;

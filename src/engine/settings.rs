@@ -48,7 +48,7 @@ pub struct Settings {
     /// The most bytes of records that could not be decoded: see [`crate::ingest::Quarantine`].
     pub quarantine_bytes: u64,
     /// The hook that is called at each step of what changes the store: for tests.
-    pub at_step: AtFailpoint,
+    pub at_failpoint: AtFailpoint,
 }
 
 impl Default for Settings {
@@ -74,7 +74,7 @@ impl Default for Settings {
             question_wait: Duration::from_secs(10),
             free_bytes: 256 << 20,
             quarantine_bytes: QUARANTINE_BYTES,
-            at_step: AtFailpoint::default(),
+            at_failpoint: AtFailpoint::default(),
         }
     }
 }

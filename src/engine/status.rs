@@ -2,9 +2,10 @@
 //! covers.
 
 use crate::access::Scope;
-use crate::engine::{Core, Engine};
+use crate::engine::{Engine, Shared, Writer};
 use crate::error::Result;
 use crate::event::Timestamp;
+use crate::ingest::QuarantineUsage;
 use crate::storage::segment::OpenParts;
 use crate::storage::{Memory, memory, paths};
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ pub const PACE_SECONDS: u64 = 60;
 
 /// The state of the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vitals {
+pub struct StoreStatus {
     /// How long the store has been open.
     pub uptime: Duration,
     /// The sequence number of the last event that is shown.
@@ -29,12 +30,10 @@ pub struct Vitals {
     pub last_segment: Option<Timestamp>,
     /// Bytes of records that are not in a segment.
     pub buffered_bytes: u64,
-    /// The number of files of the write-ahead log, and their bytes.
-    pub log: (u64, u64),
-    /// The number of records in quarantine.
-    pub quarantined: u64,
-    /// The bytes that those count for, and the limit.
-    pub quarantine_bytes: (u64, u64),
+    /// The write-ahead log.
+    pub log: LogUsage,
+    /// The quarantine.
+    pub quarantine: QuarantineUsage,
     /// Bytes that are free on the disk.
     pub free_bytes: u64,
     /// The time of the oldest event.
@@ -47,6 +46,15 @@ pub struct Vitals {
     pub open: OpenParts,
     /// The memory of this process; absent where the system does not report it.
     pub memory: Option<Memory>,
+}
+
+/// How much there is of the write-ahead log, with the files beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LogUsage {
+    /// The number of files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// The events of one tenant, in numbers.
@@ -154,23 +162,26 @@ impl Engine {
 
     /// Returns the parts of segments that are open.
     pub fn open_parts(&self) -> OpenParts {
-        self.core.data.store().opened().now()
+        self.shared.data.store().opened().now()
     }
 
     /// Returns the state of the store.
     ///
     /// # Errors
     /// If the data directory cannot be read.
-    pub fn vitals(&self) -> Result<Vitals> {
-        let core = &self.core;
+    pub fn status(&self) -> Result<StoreStatus> {
+        let shared = &self.shared;
         let snapshot = self.snapshot();
-        let (accepted_lately, last_accepted) = core.pace.lately();
+        let (accepted_lately, last_accepted) = shared.pace.lately();
         let parts = snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
         let times =
             || parts.clone().chain(snapshot.buffered().map(|part| part.tenants())).flatten();
-        let refusing = core.refusing();
-        Ok(Vitals {
-            uptime: core.pace.start.elapsed(),
+        let refusing = match &self.writer {
+            Some(writer) => writer.refusing(),
+            None => Some("the data directory is open for reading only".to_owned()),
+        };
+        Ok(StoreStatus {
+            uptime: shared.pace.start.elapsed(),
             last_seq: snapshot.last_seq,
             accepted_lately,
             last_accepted,
@@ -180,10 +191,9 @@ impl Engine {
                 .filter_map(|segment| segment.manifest().written())
                 .max(),
             buffered_bytes: snapshot.buffered().map(|part| part.bytes() as u64).sum(),
-            log: core.log_files()?,
-            quarantined: core.quarantine.len(),
-            quarantine_bytes: core.quarantine.bytes(),
-            free_bytes: core.data.store().free_bytes()?,
+            log: shared.log_usage()?,
+            quarantine: shared.quarantine.usage(),
+            free_bytes: shared.data.store().free_bytes()?,
             oldest: times().map(|tenant| tenant.oldest()).min(),
             newest: times().map(|tenant| tenant.newest()).max(),
             refusing,
@@ -193,35 +203,31 @@ impl Engine {
     }
 }
 
-impl Core {
-    /// Returns the number of files of the write-ahead log, and their bytes.
-    fn log_files(&self) -> Result<(u64, u64)> {
+impl Shared {
+    /// Returns how much there is of the write-ahead log.
+    fn log_usage(&self) -> Result<LogUsage> {
         let store = self.data.store();
-        let mut log = (0, 0);
+        let mut log = LogUsage::default();
         for folder in [paths::LOG, paths::BESIDE] {
             for name in store.names(folder)?.iter().filter(|name| name.contains('.')) {
                 // A file that was removed since it was listed is not counted.
                 if let Some(bytes) = store.length(&format!("{folder}/{name}"))? {
-                    log = (log.0 + 1, log.1 + bytes);
+                    log = LogUsage { files: log.files + 1, bytes: log.bytes + bytes };
                 }
             }
         }
         Ok(log)
     }
+}
 
+impl Writer {
     /// Returns why events are refused, if they are.
     fn refusing(&self) -> Option<String> {
-        let Ok(write) = self.write() else {
-            return Some("the data directory is open for reading only".to_owned());
-        };
         let stopped = || {
-            (!write.intake.is_running())
+            (!self.intake.is_running())
                 .then(|| "the thread that numbers events has ended; restart to recover".to_owned())
         };
-        crate::engine::WriteSide::check_disk(self)
-            .err()
-            .map(|error| error.to_string())
-            .or_else(stopped)
+        self.check_disk().err().map(|error| error.to_string()).or_else(stopped)
     }
 }
 

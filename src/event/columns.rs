@@ -152,9 +152,9 @@ impl Columns {
     /// None that input can cause.
     pub fn of_events<E: Borrow<Event>>(events: &[E], fields: &[Field]) -> Result<Self> {
         let mut columns: Vec<Option<Column>> = FIELDS.iter().map(|_| None).collect();
-        for (place, def) in FIELDS.iter().enumerate().filter(|(_, def)| fields.contains(&def.field))
+        for (index, def) in FIELDS.iter().enumerate().filter(|(_, def)| fields.contains(&def.field))
         {
-            columns[place] = Some(Column::new(def, &column(def, events))?);
+            columns[index] = Some(Column::new(def, &column(def, events))?);
         }
         Ok(Self { columns, rows: events.len() })
     }
@@ -165,9 +165,9 @@ impl Columns {
     /// A column of another type than [`event_schema`] says: the file is not ours.
     pub fn new(batch: &RecordBatch) -> Result<Self> {
         let mut columns: Vec<Option<Column>> = FIELDS.iter().map(|_| None).collect();
-        for (place, def) in FIELDS.iter().enumerate() {
+        for (index, def) in FIELDS.iter().enumerate() {
             if let Some(array) = batch.column_by_name(def.name) {
-                columns[place] = Some(Column::new(def, array)?);
+                columns[index] = Some(Column::new(def, array)?);
             }
         }
         Ok(Self { columns, rows: batch.num_rows() })

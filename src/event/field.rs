@@ -8,42 +8,6 @@ use arrow::datatypes::{DataType, TimeUnit};
 use std::fmt;
 use std::sync::Arc;
 
-/// A field of an event; its number is its index in [`FIELDS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "each is described by its row in FIELDS")]
-pub enum Field {
-    Tenant,
-    Seq,
-    TraceId,
-    Time,
-    RecordTime,
-    IngestTime,
-    TimeSuspect,
-    EventType,
-    Source,
-    ResourceType,
-    EventName,
-    ResourceId,
-    ResourceName,
-    Operator,
-    Level,
-    TraceType,
-    Code,
-    SourceIp,
-    AccessKeyId,
-    RequestId,
-    OperationId,
-    EnterpriseProjectId,
-    TrackerName,
-    ReadOnly,
-    ApiVersion,
-    RelatedIds,
-    Amount,
-    Currency,
-    Format,
-    Original,
-}
-
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
@@ -162,47 +126,63 @@ pub const FORMATS: &[&str] =
     &["cts", "partner", "cloudtrail", "k8s", "gcp", "native", "otlp", "cloudevents", "ecs"];
 
 macro_rules! fields {
-    ($( $field:ident $name:literal $cts:literal $kind:expr, $index:ident $operators:ident $facet:literal $en:literal $zh:literal; )*) => {
+    ($(
+        $field:ident $name:literal $cts:literal $kind:ident $(($values:ident))? $index:ident
+        $operators:ident $facet:literal $en:literal $zh:literal;
+    )*) => {
+        /// A field of an event; its number is its index in [`FIELDS`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each is described by its row in FIELDS")]
+        pub enum Field { $( $field, )* }
+
         /// Every field, in the order of the columns.
         pub const FIELDS: &[FieldDef] = &[ $( FieldDef {
-            field: Field::$field, name: $name, cts: $cts, kind: $kind, index: IndexKind::$index,
-            operators: $operators, facet: $facet, header: $name, en: $en, zh: $zh,
+            field: Field::$field,
+            name: $name,
+            cts: $cts,
+            kind: FieldKind::$kind $(($values))?,
+            index: IndexKind::$index,
+            operators: $operators,
+            facet: $facet,
+            header: $name,
+            en: $en,
+            zh: $zh,
         }, )* ];
     };
 }
 
+// field, name, CTS name, kind, index, operators, whether it is a facet, labels
 fields! {
-    // field name CTS name kind index operators facet labels
-    Tenant              "tenant"                "project_id"            FieldKind::Text,              Rows   NONE     false "Tenant" "租户";
-    Seq                 "seq"                   ""                      FieldKind::Integer,           Order  NONE     false "Sequence" "序号";
-    TraceId             "trace_id"              "trace_id"              FieldKind::Text,              Hash   EXACT    false "Event ID" "事件ID";
-    Time                "time"                  "time"                  FieldKind::Time,              Order  NONE     false "Time" "操作时间";
-    RecordTime          "record_time"           "record_time"           FieldKind::Time,              Column PRESENCE false "Recorded" "记录时间";
-    IngestTime          "ingest_time"           ""                      FieldKind::Time,              Column NONE     false "Accepted" "接收时间";
-    TimeSuspect         "time_suspect"          ""                      FieldKind::Bool,              Term   EXACT    true  "Time suspect" "时间存疑";
-    EventType           "event_type"            "event_type"            FieldKind::Enum(EVENT_TYPES), Term   EXACT    true  "Event type" "事件类型";
-    Source              "source"                "service_type"          FieldKind::Text,              Term   NAMED    true  "Event source" "事件来源";
-    ResourceType        "resource_type"         "resource_type"         FieldKind::Text,              Term   NAMED    true  "Resource type" "资源类型";
-    EventName           "event_name"            "trace_name"            FieldKind::Text,              Term   NAMED    true  "Event name" "事件名称";
-    ResourceId          "resource_id"           "resource_id"           FieldKind::Text,              Hash   NAMED    true  "Resource ID" "资源ID";
-    ResourceName        "resource_name"         "resource_name"         FieldKind::Text,              Hash   NAMED    true  "Resource name" "资源名称";
-    Operator            "operator"              "user"                  FieldKind::Text,              Term   NAMED    true  "Operator" "操作用户";
-    Level               "level"                 "trace_rating"          FieldKind::Enum(LEVELS),      Term   EXACT    true  "Level" "事件级别";
-    TraceType           "trace_type"            "trace_type"            FieldKind::Enum(TRACE_TYPES), Term   EXACT    true  "Trace type" "操作来源";
-    Code                "code"                  "code"                  FieldKind::Text,              Term   NAMED    true  "Code" "返回码";
-    SourceIp            "source_ip"             "source_ip"             FieldKind::Text,              Term   ADDRESS  true  "Source IP" "源IP";
-    AccessKeyId         "access_key_id"         "access_key_id"         FieldKind::Text,              Hash   NAMED    true  "Access key" "访问密钥ID";
-    RequestId           "request_id"            "request_id"            FieldKind::Text,              Hash   NAMED    false "Request ID" "请求ID";
-    OperationId         "operation_id"          "operation_id"          FieldKind::Text,              Hash   NAMED    true  "Operation ID" "操作ID";
-    EnterpriseProjectId "enterprise_project_id" "enterprise_project_id" FieldKind::Text,              Term   NAMED    true  "Enterprise project" "企业项目ID";
-    TrackerName         "tracker_name"          "tracker_name"          FieldKind::Text,              Term   NAMED    true  "Tracker" "追踪器名称";
-    ReadOnly            "read_only"             "read_only"             FieldKind::Bool,              Term   EXACT    true  "Read-only" "是否只读";
-    ApiVersion          "api_version"           "api_version"           FieldKind::Text,              Term   NAMED    true  "API version" "API版本";
-    RelatedIds          "related_ids"           ""                      FieldKind::List,              Hash   EXACT    false "Related IDs" "关联ID";
-    Amount              "amount"                ""                      FieldKind::Decimal,           Column MONEY    false "Amount" "金额";
-    Currency            "currency"              ""                      FieldKind::Text,              Term   NAMED    true  "Currency" "币种";
-    Format              "format"                ""                      FieldKind::Enum(FORMATS),     Term   EXACT    true  "Format" "记录格式";
-    Original            "original"              ""                      FieldKind::Text,              Column NONE     false "Record" "原始记录";
+    Tenant "tenant" "project_id" Text Rows NONE false "Tenant" "租户";
+    Seq "seq" "" Integer Order NONE false "Sequence" "序号";
+    TraceId "trace_id" "trace_id" Text Hash EXACT false "Event ID" "事件ID";
+    Time "time" "time" Time Order NONE false "Time" "操作时间";
+    RecordTime "record_time" "record_time" Time Column PRESENCE false "Recorded" "记录时间";
+    IngestTime "ingest_time" "" Time Column NONE false "Accepted" "接收时间";
+    TimeSuspect "time_suspect" "" Bool Term EXACT true "Time suspect" "时间存疑";
+    EventType "event_type" "event_type" Enum(EVENT_TYPES) Term EXACT true "Event type" "事件类型";
+    Source "source" "service_type" Text Term NAMED true "Event source" "事件来源";
+    ResourceType "resource_type" "resource_type" Text Term NAMED true "Resource type" "资源类型";
+    EventName "event_name" "trace_name" Text Term NAMED true "Event name" "事件名称";
+    ResourceId "resource_id" "resource_id" Text Hash NAMED true "Resource ID" "资源ID";
+    ResourceName "resource_name" "resource_name" Text Hash NAMED true "Resource name" "资源名称";
+    Operator "operator" "user" Text Term NAMED true "Operator" "操作用户";
+    Level "level" "trace_rating" Enum(LEVELS) Term EXACT true "Level" "事件级别";
+    TraceType "trace_type" "trace_type" Enum(TRACE_TYPES) Term EXACT true "Trace type" "操作来源";
+    Code "code" "code" Text Term NAMED true "Code" "返回码";
+    SourceIp "source_ip" "source_ip" Text Term ADDRESS true "Source IP" "源IP";
+    AccessKeyId "access_key_id" "access_key_id" Text Hash NAMED true "Access key" "访问密钥ID";
+    RequestId "request_id" "request_id" Text Hash NAMED false "Request ID" "请求ID";
+    OperationId "operation_id" "operation_id" Text Hash NAMED true "Operation ID" "操作ID";
+    EnterpriseProjectId "enterprise_project_id" "enterprise_project_id" Text Term NAMED true "Enterprise project" "企业项目ID";
+    TrackerName "tracker_name" "tracker_name" Text Term NAMED true "Tracker" "追踪器名称";
+    ReadOnly "read_only" "read_only" Bool Term EXACT true "Read-only" "是否只读";
+    ApiVersion "api_version" "api_version" Text Term NAMED true "API version" "API版本";
+    RelatedIds "related_ids" "" List Hash EXACT false "Related IDs" "关联ID";
+    Amount "amount" "" Decimal Column MONEY false "Amount" "金额";
+    Currency "currency" "" Text Term NAMED true "Currency" "币种";
+    Format "format" "" Enum(FORMATS) Term EXACT true "Format" "记录格式";
+    Original "original" "" Text Column NONE false "Record" "原始记录";
 }
 
 impl Field {
@@ -299,18 +279,18 @@ mod tests {
 
     #[test]
     fn a_field_is_its_place_in_the_table() {
-        for (place, def) in FIELDS.iter().enumerate() {
-            assert_eq!(def.field as usize, place, "{}", def.name);
+        for (position, def) in FIELDS.iter().enumerate() {
+            assert_eq!(def.field as usize, position, "{}", def.name);
             assert_eq!(Field::from_name(def.name), Some(def.field));
         }
     }
 
     #[test]
     fn names_and_labels_are_unique_and_present() {
-        for (place, def) in FIELDS.iter().enumerate() {
+        for (position, def) in FIELDS.iter().enumerate() {
             assert!(!def.en.is_empty() && !def.zh.is_empty() && !def.header.is_empty());
             assert!(
-                FIELDS[..place].iter().all(|other| other.name != def.name
+                FIELDS[..position].iter().all(|other| other.name != def.name
                     && other.zh != def.zh
                     && other.en != def.en)
             );

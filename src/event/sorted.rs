@@ -47,13 +47,13 @@ pub fn sorted_batches(batches: &[RecordBatch], size: usize) -> Result<Vec<Record
             Some(*next - batch.num_rows())
         })
         .collect();
-    let column = |(place, coded): (usize, &Option<CodedColumn>), rows: &[RowPosition]| match coded {
+    let column = |(index, coded): (usize, &Option<CodedColumn>), rows: &[RowPosition]| match coded {
         Some(coded) => coded.take(rows.iter().map(|(batch, row)| starts[*batch] + row)),
         None => {
             let arrays: Vec<&dyn Array> =
-                batches.iter().map(|batch| batch.column(place).as_ref()).collect();
+                batches.iter().map(|batch| batch.column(index).as_ref()).collect();
             interleave(&arrays, rows).context(ErrorKind::Internal, || {
-                format!("cannot put rows of {} together", FIELDS[place].name)
+                format!("cannot put rows of {} together", FIELDS[index].name)
             })
         }
     };
@@ -121,9 +121,9 @@ impl CodedColumn {
         }
         let mut ascending: Vec<usize> = (0..found.len()).collect();
         ascending.sort_unstable_by_key(|number| found[*number].as_bytes());
-        let mut places = vec![0; found.len()];
-        (0..).zip(&ascending).for_each(|(place, number)| places[*number] = place);
-        codes.par_iter_mut().for_each(|code| *code = code.map(|number| places[number as usize]));
+        let mut indexes = vec![0; found.len()];
+        (0..).zip(&ascending).for_each(|(index, number)| indexes[*number] = index);
+        codes.par_iter_mut().for_each(|code| *code = code.map(|number| indexes[number as usize]));
         let values =
             StringArray::from_iter_values(ascending.into_iter().map(|number| found[number]));
         Ok(Self { values: Arc::new(values), codes })
@@ -148,31 +148,56 @@ mod tests {
         #[test]
         fn rows_of_several_batches_come_in_the_order_of_rows(
             rows in proptest::collection::vec(("[abc中]{1,2}", 0_i64..20, proptest::option::of("[xyz]"), proptest::collection::vec("[pq]{1,3}", 0..3)), 0..80),
-            cuts in proptest::collection::vec(0_usize..80, 0..6), size in 1_usize..40,
+            cuts in proptest::collection::vec(0_usize..80, 0..6),
+            size in 1_usize..40,
         ) {
-            let event = |(seq, (tenant, time, name, related)): (u64, (String, i64, Option<String>, Vec<String>))| {
+            let event = |(seq, (tenant, time, name, related)): (
+                u64,
+                (String, i64, Option<String>, Vec<String>),
+            )| {
                 let time = Timestamp::from_millis(time * 1_000 - 7_000);
                 let related_ids = related.iter().map(|id| id.as_str().into()).collect();
-                let mut event = Event { tenant: tenant.into(), seq, time, related_ids, original: format!("{{\"n\":{seq}}}").into(), ..Event::default() };
+                let mut event = Event {
+                    tenant: tenant.into(),
+                    seq,
+                    time,
+                    related_ids,
+                    original: format!("{{\"n\":{seq}}}").into(),
+                    ..Event::default()
+                };
                 event.set_opt(Field::EventName, name.as_deref());
                 event.set(Field::Format, "native");
                 event.set(Field::TraceId, format!("t{seq}"));
                 event
             };
             let mut events: Vec<Event> = (0..).zip(rows).map(event).collect();
-            let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.min(events.len())).chain([0, events.len()]).collect();
+            let mut ends: Vec<usize> = cuts
+                .into_iter()
+                .map(|cut| cut.min(events.len()))
+                .chain([0, events.len()])
+                .collect();
             ends.sort_unstable();
-            let batches: Vec<RecordBatch> = ends.windows(2).map(|pair| event_batch(&events[pair[0]..pair[1]]).expect("a batch")).collect();
+            let batches: Vec<RecordBatch> = ends
+                .windows(2)
+                .map(|pair| event_batch(&events[pair[0]..pair[1]]).expect("a batch"))
+                .collect();
             let sorted = sorted_batches(&batches, size).expect("our own batches");
-            let found: Vec<Event> = sorted.iter().flat_map(|batch| {
-                let columns = Columns::new(batch).expect("our own columns");
-                (0..columns.rows()).map(|row| columns.event(row)).collect::<Vec<_>>()
-            }).collect();
+            let found: Vec<Event> = sorted
+                .iter()
+                .flat_map(|batch| {
+                    let columns = Columns::new(batch).expect("our own columns");
+                    (0..columns.rows()).map(|row| columns.event(row)).collect::<Vec<_>>()
+                })
+                .collect();
             events.sort_unstable_by(row_order);
             prop_assert!(sorted.iter().all(|batch| batch.num_rows() <= size));
             prop_assert_eq!(found, events);
             for batch in &sorted {
-                let names = batch.column(Field::EventName as usize).as_dictionary::<Int32Type>().values().as_string::<i32>();
+                let names = batch
+                    .column(Field::EventName as usize)
+                    .as_dictionary::<Int32Type>()
+                    .values()
+                    .as_string::<i32>();
                 prop_assert!(names.iter().is_sorted() && names.iter().all(|name| name.is_some()));
             }
         }

@@ -141,9 +141,9 @@ impl fmt::Display for Timestamp {
                 // Formatted by hand, because an answer may hold thousands: chrono parses its format
                 // string each time, which costs several times as much.
                 let mut text = *b"0000-00-00T00:00:00.000Z";
-                let mut put = |place: usize, digits: usize, mut number: u32| {
-                    for place in (place..place + digits).rev() {
-                        text[place] = b'0' + (number % 10) as u8;
+                let mut put = |index: usize, digits: usize, mut number: u32| {
+                    for index in (index..index + digits).rev() {
+                        text[index] = b'0' + (number % 10) as u8;
                         number /= 10;
                     }
                 };

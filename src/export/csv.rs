@@ -55,8 +55,8 @@ pub fn formula_safe(cell: &str) -> Cow<'_, str> {
     {
         out.push('\'');
     }
-    for (place, part) in cell.split_inclusive(SEPARATORS).enumerate() {
-        if place > 0 && part.trim_start_matches([' ', '"', '\'']).starts_with(begins_formula) {
+    for (index, part) in cell.split_inclusive(SEPARATORS).enumerate() {
+        if index > 0 && part.trim_start_matches([' ', '"', '\'']).starts_with(begins_formula) {
             out.push('\'');
         }
         out.push_str(part);
@@ -88,9 +88,9 @@ pub(super) fn header(options: &Options) -> Result<Vec<u8>> {
 /// Formats events as lines.
 pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     let mut out = writer(Vec::with_capacity(events.rows() * LINE_BYTES));
-    for place in 0..events.rows() {
+    for index in 0..events.rows() {
         for field in &options.columns {
-            let value = events.value(place, *field);
+            let value = events.value(index, *field);
             // A number stays a number: text that consists only of digits cannot call anything.
             let number = matches!(value, Value::Decimal(_) | Value::Integer(_));
             let cell = cell(value, options);

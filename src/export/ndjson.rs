@@ -11,8 +11,8 @@ use std::io::Write;
 /// Formats events as lines.
 pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    for place in 0..events.rows() {
-        line(&mut out, events, place, options).context(ErrorKind::Internal, cannot_write)?;
+    for index in 0..events.rows() {
+        line(&mut out, events, index, options).context(ErrorKind::Internal, cannot_write)?;
         out.push(b'\n');
     }
     Ok(out)
@@ -27,14 +27,14 @@ pub(super) fn closing(rows: u64) -> String {
 fn line(
     out: &mut impl Write,
     events: &EventBatch,
-    place: usize,
+    index: usize,
     options: &Options,
 ) -> serde_json::Result<()> {
     let mut serializer = serde_json::Serializer::new(out);
     let mut map = serializer.serialize_map(None)?;
     for field in &options.columns {
         let name = Field::name(*field);
-        match events.value(place, *field) {
+        match events.value(index, *field) {
             Value::Absent => {}
             Value::Text(text) => map.serialize_entry(name, text)?,
             Value::Bool(flag) => map.serialize_entry(name, &flag)?,

@@ -33,8 +33,8 @@ impl<W: Write + Send> std::fmt::Debug for ParquetEncoder<W> {
 
 impl<W: Write + Send> ParquetEncoder<W> {
     pub(super) fn new(out: W, options: &Options) -> Result<Self> {
-        let places: Vec<usize> = options.columns.iter().map(|field| *field as usize).collect();
-        let schema = event_schema().project(&places).context(ErrorKind::Internal, cannot_write)?;
+        let indexes: Vec<usize> = options.columns.iter().map(|field| *field as usize).collect();
+        let schema = event_schema().project(&indexes).context(ErrorKind::Internal, cannot_write)?;
         let level = ZstdLevel::try_new(3).context(ErrorKind::Internal, cannot_write)?;
         let properties = WriterProperties::builder()
             .set_created_by(concat!("annals ", env!("CARGO_PKG_VERSION")).to_owned())

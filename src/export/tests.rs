@@ -40,7 +40,8 @@ fn csv_is_quoted_disarmed_and_labelled() {
     assert_eq!(
         String::from_utf8(export(options)).expect("text"),
         "\u{feff}操作时间,事件ID,资源名称,操作用户,金额,关联ID,返回码\r\n\
-         2026-06-30T08:00:00.000+08:00,id-1,'=1+1,\"a \"\"b\"\", c\r\nd\",-5.00,quota:q1 coupon:c1,\r\n"
+         2026-06-30T08:00:00.000+08:00,id-1,'=1+1,\"a \"\"b\"\", c\r\nd\",-5.00,quota:q1 \
+         coupon:c1,\r\n"
     );
     let raw = Options {
         columns: vec![Field::ResourceName],
@@ -72,19 +73,37 @@ proptest! {
     /// Whatever a cell begins with, a spreadsheet sees text; and without the apostrophe it is what
     /// it was.
     #[test]
-    fn no_cell_is_a_formula(start in proptest::sample::select(&["=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠", "x", ""][..]),
-                            before in proptest::sample::select(&["", " ", "\"", "'", "  \""][..]), rest in "[a-z0-9(),\"]{0,8}") {
+    fn no_cell_is_a_formula(
+        start in proptest::sample::select(&["=", "+", "-", "@", "\t", "\r", "\n", "\0", "＝", "＋", "－", "＠", "x", ""][..]),
+        before in proptest::sample::select(&["", " ", "\"", "'", "  \""][..]),
+        rest in "[a-z0-9(),\"]{0,8}",
+    ) {
         let cell = format!("{before}{start}{rest}");
         let mut event = Event::default();
         event.set(Field::ResourceName, &cell);
-        let options = Options { columns: vec![Field::ResourceName], ..Options::new(ExportFormat::Csv) };
+        let options =
+            Options { columns: vec![Field::ResourceName], ..Options::new(ExportFormat::Csv) };
         let mut encoder = Encoder::new(Vec::new(), options).expect("an encoder");
         encoder.write(&encoder.parts().make(&vec![event].into()).expect("a part")).expect("memory");
         let bytes = encoder.finish().expect("memory");
         let mut reader = ::csv::ReaderBuilder::new().from_reader(bytes.as_slice());
-        let found = reader.records().next().map(|record| record.expect("CSV")[0].to_owned()).unwrap_or_default();
+        let found = reader
+            .records()
+            .next()
+            .map(|record| record.expect("CSV")[0].to_owned())
+            .unwrap_or_default();
         let begins = found.trim_start_matches([' ', '"']).chars().next();
-        prop_assert!(!begins.is_some_and(|letter| "=+-@\t\r\n\0＝＋－＠".contains(letter)), "{:?}", found);
-        prop_assert!(found == cell || found.strip_prefix('\'') == Some(&cell), "{:?} {:?}", found, cell);
+        prop_assert!(
+            !begins.is_some_and(|letter| "=+-@\t\r\n\0＝＋－＠".contains(letter)),
+            "{:?}",
+            found
+        );
+        prop_assert!(
+            found == cell || found.strip_prefix('\'') == Some(&cell),
+            "{:?} \
+                {:?}",
+            found,
+            cell
+        );
     }
 }

@@ -13,10 +13,13 @@
 //!
 //! | what | share | shape |
 //! |---|---|---|
-//! | CTS traces | ~ 90 * | `trace_id`, `time`, `record_time` (ms), `user` object, `request` and `response` as JSON texts or `""` |
-//! | … of them OBS data events | ~ 3 of the traces | `event_type` `data`, `trace_type` `ObsSDK` or `ObsAPI`, the rest is `system` |
+//! | CTS traces | ~ 90 * | `trace_id`, `time`, `record_time` (ms), `user` object, `request` and
+//! `response` as JSON texts or `""` |
+//! | … of them OBS data events | ~ 3 of the traces | `event_type` `data`, `trace_type` `ObsSDK` or
+//! `ObsAPI`, the rest is `system` |
 //! | … of them read-only | ~ 30 of the traces * | trace names that start with list, show or get |
-//! | … level normal, warning, incident | 94, 5.5, 0.5 of the traces * | warning has a code 4xx, incident 5xx, and both an `error_code` |
+//! | … level normal, warning, incident | 94, 5.5, 0.5 of the traces * | warning has a code 4xx,
+//! incident 5xx, and both an `error_code` |
 //! | quota grant and recall | ~ 2 | `QuotaRecord`, operation types 10 and 11 |
 //! | coupon operations | ~ 6.5 | `CouponRecordV2`, operation types 1 to 9 * |
 //! | adjust records | ~ 1 | `AdjustRecordV3`, grant, recall and `BEUNBIND` |
@@ -183,8 +186,8 @@ impl Generator {
         // other tenants' records.
         let follows = !self.pending.is_empty()
             && (self.pending.len() >= PENDING_MAX || self.dice.chance(5000));
-        if follows && let Some((place, step)) = self.pending.pop_front() {
-            self.current = place;
+        if follows && let Some((index, step)) = self.pending.pop_front() {
+            self.current = index;
             self.write_step(&step, &occasion, into);
             return true;
         }

@@ -245,11 +245,11 @@ impl Book {
         if self.quotas.is_empty() {
             return self.grant(dice);
         }
-        let place = dice.low(self.quotas.len() as u32) as usize;
-        let quota = self.quotas[place];
+        let index = dice.low(self.quotas.len() as u32) as usize;
+        let quota = self.quotas[index];
         let failed = dice.chance(FAILED_CHANCE);
         if !failed {
-            self.quotas.remove(place);
+            self.quotas.remove(index);
         }
         PartnerRecord::Quota { quota, grants: false, amount: quota.left, failed }
     }
@@ -261,8 +261,8 @@ impl Book {
         if self.coupons.len() >= COUPONS_MAX {
             return self.recall(CouponOperation::ExpiryRecall, dice);
         }
-        let place = dice.low(self.quotas.len() as u32) as usize;
-        let quota = self.quotas[place];
+        let index = dice.low(self.quotas.len() as u32) as usize;
+        let quota = self.quotas[index];
         let wanted = FACES[dice.low(FACES.len() as u32) as usize];
         let amount = if wanted <= quota.left { wanted } else { FACE_MIN };
         let customer_place =
@@ -278,9 +278,9 @@ impl Book {
         let failed = dice.chance(FAILED_CHANCE);
         if !failed {
             self.coupons.push(coupon);
-            self.quotas[place].left -= amount;
-            if self.quotas[place].left < FACE_MIN {
-                self.quotas.remove(place);
+            self.quotas[index].left -= amount;
+            if self.quotas[index].left < FACE_MIN {
+                self.quotas.remove(index);
             }
         }
         PartnerRecord::Coupon { coupon, operation: CouponOperation::Issue, failed }
@@ -292,11 +292,11 @@ impl Book {
         if self.coupons.is_empty() {
             return self.issue(dice);
         }
-        let place = dice.low(self.coupons.len() as u32) as usize;
-        let coupon = self.coupons[place];
+        let index = dice.low(self.coupons.len() as u32) as usize;
+        let coupon = self.coupons[index];
         let failed = dice.chance(FAILED_CHANCE);
         if !failed {
-            self.coupons.remove(place);
+            self.coupons.remove(index);
             if let Some(quota) = self.quotas.iter_mut().find(|quota| quota.key == coupon.quota) {
                 quota.left += coupon.amount;
             }

@@ -79,8 +79,8 @@ impl Weighted {
         let mut scaled: Vec<u128> =
             weights.iter().map(|weight| u128::from(*weight) * count).collect();
         let (mut small, mut large): (Vec<usize>, Vec<usize>) =
-            (0..weights.len()).partition(|place| scaled[*place] < total);
-        let mut cells: Vec<_> = (0..weights.len()).map(|place| (u32::MAX, place as u32)).collect();
+            (0..weights.len()).partition(|index| scaled[*index] < total);
+        let mut cells: Vec<_> = (0..weights.len()).map(|index| (u32::MAX, index as u32)).collect();
         while let (Some(poor), Some(rich)) = (small.pop(), large.last().copied()) {
             cells[poor] = (((scaled[poor] << 32) / total) as u32, rich as u32);
             scaled[rich] -= total - scaled[poor];
@@ -106,8 +106,8 @@ impl Weighted {
     /// Draws an index.
     pub(super) fn pick(&self, dice: &mut Dice) -> usize {
         let bits = dice.bits();
-        let place = (((bits >> 32) * self.cells.len() as u64) >> 32) as usize;
-        let (own, other) = self.cells[place];
-        if (bits as u32) < own { place } else { other as usize }
+        let index = (((bits >> 32) * self.cells.len() as u64) >> 32) as usize;
+        let (own, other) = self.cells[index];
+        if (bits as u32) < own { index } else { other as usize }
     }
 }

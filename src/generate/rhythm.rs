@@ -70,13 +70,13 @@ impl Slots {
         let total = self.until[self.until.len() - 1] as f64;
         // Record n lies somewhere in the n-th of `events` equal parts of the load, so times only go
         // forward.
-        let place = (self.given as f64 + dice.fraction()) / self.events as f64 * total;
+        let index = (self.given as f64 + dice.fraction()) / self.events as f64 * total;
         self.given += 1;
-        while self.hour + 1 < self.until.len() && self.until[self.hour] as f64 <= place {
+        while self.hour + 1 < self.until.len() && self.until[self.hour] as f64 <= index {
             self.hour += 1;
         }
         let before = if self.hour == 0 { 0 } else { self.until[self.hour - 1] };
-        let share = (place - before as f64) / (self.until[self.hour] - before) as f64;
+        let share = (index - before as f64) / (self.until[self.hour] - before) as f64;
         let arrived = self.start + self.hour as i64 * HOUR_MS + (share * HOUR_MS as f64) as i64;
         // Rounding could reach the end itself, which is no longer in the period.
         let arrived = arrived.min(self.end - 1);

@@ -106,7 +106,7 @@ impl Tenant {
         let account = made(|out| push_hex_id(out, key ^ 1));
         let count = FIRST_PERSON + 1 + 600 / (rank + 3);
         let operators: Vec<_> =
-            (0..count).map(|place| operator(key, place, &account, &domain)).collect();
+            (0..count).map(|index| operator(key, index, &account, &domain)).collect();
         Self {
             id: made(|out| push_hex_id(out, key)),
             key,
@@ -193,13 +193,13 @@ impl Tenant {
     }
 }
 
-fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
-    let key = mix(tenant ^ (u64::from(place) << 20) ^ 0x0b);
+fn operator(tenant: u64, index: u32, account: &str, domain: &str) -> Actor {
+    let key = mix(tenant ^ (u64::from(index) << 20) ^ 0x0b);
     let id = made(|out| push_hex_id(out, key));
-    let person = tenant.wrapping_add(u64::from(place) * 7) % (SURNAMES.len() * GIVEN.len()) as u64;
-    let (access, name, kind, urn) = match place {
+    let person = tenant.wrapping_add(u64::from(index) * 7) % (SURNAMES.len() * GIVEN.len()) as u64;
+    let (access, name, kind, urn) = match index {
         0..3 => {
-            let name = SERVICES[place as usize].to_string();
+            let name = SERVICES[index as usize].to_string();
             let urn = format!("iam::{account}:user:{name}");
             (OperatorAccess::Program, name, "User", urn)
         }
@@ -207,8 +207,8 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
             let urn = format!("sts::{account}:assumed-agency:op_svc_cce/cce");
             (OperatorAccess::Service, format!("{domain}/op_svc_cce"), "AssumedAgency", urn)
         }
-        _ if place % 9 == 8 => {
-            let session = format!("{}{}", FEDERATED[person as usize % FEDERATED.len()], place / 9);
+        _ if index % 9 == 8 => {
+            let session = format!("{}{}", FEDERATED[person as usize % FEDERATED.len()], index / 9);
             let urn = format!("sts::{account}:external-user:corp-idp/{session}");
             (OperatorAccess::Person, format!("corp-idp/{session}"), "ExternalUser", urn)
         }
@@ -222,7 +222,7 @@ fn operator(tenant: u64, place: u32, account: &str, domain: &str) -> Actor {
         }
     };
     // The account's own user; CTS writes this boolean as a string.
-    let root = if place == FIRST_PERSON { r#""principal_is_root_user":"true","# } else { "" };
+    let root = if index == FIRST_PERSON { r#""principal_is_root_user":"true","# } else { "" };
     let account = format!(r#""domain":{{"id":"{account}","name":"{domain}"}}"#);
     let user = format!(
         r#""user":{{{account},"id":"{id}","name":"{name}","type":"{kind}","principal_urn":"{urn}",{root}"access_key_id":""#

@@ -49,19 +49,19 @@ pub(super) fn write_any(
     if dice.chance(DATA_CHANCE) {
         return write_data(tenant, occasion, dice, out);
     }
-    let place = vocabulary.pick(dice);
-    let kind = &vocabulary.kinds[place];
+    let index = vocabulary.pick(dice);
+    let kind = &vocabulary.kinds[index];
     let operation = kind.operation(dice);
     let failure = draw_failure(operation.effect, dice);
     let number = match operation.effect {
         // A failed operation changed nothing; a refused creation names the resource it would have
         // created.
-        Effect::Create if failure.is_none() => tenant.create(place, dice),
+        Effect::Create if failure.is_none() => tenant.create(index, dice),
         Effect::Create => u32::MAX - dice.below(1 << 20),
-        Effect::Delete if failure.is_none() => tenant.delete(place, dice),
-        _ => tenant.existing(place, dice),
+        Effect::Delete if failure.is_none() => tenant.delete(index, dice),
+        _ => tenant.existing(index, dice),
     };
-    let key = tenant.resource_key(place, number);
+    let key = tenant.resource_key(index, number);
     let tenant = &*tenant;
     // Programs build servers; they do not deal with invoices and customers.
     let by_person = matches!(kind.shape, RequestShape::Money | RequestShape::Account);

@@ -156,7 +156,8 @@ const CLOUD: &[(&str, &str, &str)] = &[
     (
         "OBS",
         "bucket",
-        "setBucketPolicy setBucketLifecycle setBucketTagging listBuckets getBucketAcl getBucketPolicy",
+        "setBucketPolicy setBucketLifecycle setBucketTagging listBuckets getBucketAcl \
+        getBucketPolicy",
     ),
     (
         "CCE",
@@ -168,7 +169,8 @@ const CLOUD: &[(&str, &str, &str)] = &[
     (
         "RDS",
         "instance",
-        "createInstance deleteInstance modifyInstance restartInstance resizeFlavorOrVolume listInstances",
+        "createInstance deleteInstance modifyInstance restartInstance resizeFlavorOrVolume \
+        listInstances",
     ),
     ("RDS", "instance", "showInstance"),
     ("RDS", "backup", "createManualSnapshot deleteManualSnapshot listBackups"),
@@ -221,7 +223,7 @@ impl OperationCatalog {
             }
         }
         named.retain(|(_, _, names)| !names.is_empty());
-        let weights: Vec<_> = (0..named.len()).map(|place| weight(&named, place)).collect();
+        let weights: Vec<_> = (0..named.len()).map(|index| weight(&named, index)).collect();
         let kinds = named
             .into_iter()
             .map(|(service, resource_type, names)| {
@@ -239,8 +241,8 @@ impl OperationCatalog {
 
 /// Returns the weight of a kind: a service's share is split between its kinds by how many
 /// operations each has.
-fn weight(named: &[(&Service, &str, Vec<&str>)], place: usize) -> u64 {
-    let (service, _, names) = &named[place];
+fn weight(named: &[(&Service, &str, Vec<&str>)], index: usize) -> u64 {
+    let (service, _, names) = &named[index];
     let all: usize =
         named.iter().filter(|other| other.0.0 == service.0).map(|other| other.2.len()).sum();
     service.1 * 1000 * names.len() as u64 / all as u64

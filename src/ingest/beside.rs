@@ -103,7 +103,8 @@ impl Drop for Beside {
         if !self.kept
             && let Err(error) = self.store.remove(&paths::beside(&self.name))
         {
-            tracing::warn!(%error, "a file beside the log is not needed and cannot be removed; the next start tries again");
+            tracing::warn!(%error, "a file beside the log is not needed and cannot be removed; the \
+                                   next start tries again");
         }
     }
 }

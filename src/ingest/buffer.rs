@@ -34,7 +34,7 @@ impl RowPlan {
                 .then_with(|| right.cmp(left))
         });
         let rows: Vec<&Event> =
-            order.iter().map(|place| events[*place as usize].as_ref()).collect();
+            order.iter().map(|index| events[*index as usize].as_ref()).collect();
         Self {
             tenants: tenant_rows(&rows),
             bytes: rows.iter().map(|event| event.original.len()).sum(),
@@ -47,7 +47,7 @@ impl Buffered {
     /// Builds a part from events that have been numbered, in the planned order. Their times must
     /// not have changed since.
     pub fn planned(events: &[Arc<Event>], plan: RowPlan) -> Self {
-        let rows = plan.order.iter().map(|place| Arc::clone(&events[*place as usize])).collect();
+        let rows = plan.order.iter().map(|index| Arc::clone(&events[*index as usize])).collect();
         Self { rows, tenants: plan.tenants, bytes: plan.bytes }
     }
 
@@ -97,8 +97,8 @@ impl Buffered {
 
     /// Returns the row range of a tenant.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
-        let place = self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
-        self.tenants.get(place)
+        let index = self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
+        self.tenants.get(index)
     }
 
     /// Returns the event in a row.
@@ -180,7 +180,7 @@ mod tests {
     fn a_place_is_found_as_in_a_segment() {
         let part = part(&[("a", 9, 9), ("a", 5, 8), ("a", 5, 3), ("a", 1, 1)]);
         let key = |time, seq| EventKey { time: Timestamp::from_millis(time), seq };
-        for (place, inclusive, expected) in [
+        for (index, inclusive, expected) in [
             (key(9, 9), true, 0),
             (key(9, 9), false, 1),
             (key(5, 5), false, 2),
@@ -188,7 +188,7 @@ mod tests {
             (key(0, 0), true, 4),
             (key(10, 0), true, 0),
         ] {
-            assert_eq!(part.seek(&(0..4), place, inclusive), expected, "{place:?} {inclusive}");
+            assert_eq!(part.seek(&(0..4), index, inclusive), expected, "{index:?} {inclusive}");
         }
     }
 }

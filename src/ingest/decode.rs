@@ -34,7 +34,8 @@ impl TenantRule {
             (None, Some(path)) => Ok(Self::At(path.to_owned())),
             (None, None) => Err(Error::parameter(
                 "tenant",
-                "name the tenant of the records: tenant, or tenant_from with a path such as project_id",
+                "name the tenant of the records: tenant, or tenant_from with a path such as \
+                project_id",
             )),
             (Some(_), Some(_)) => {
                 Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other"))

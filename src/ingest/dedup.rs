@@ -44,14 +44,14 @@ pub fn known_events(
     let mut known = vec![DedupVerdict::New; events.len()];
     // Hashes are keyed at random, so that nobody can choose trace ids that collide.
     let mut seen: HashMap<(&str, &str, Timestamp), usize> = HashMap::with_capacity(events.len());
-    for (place, event) in events.iter().enumerate() {
-        let first = *seen.entry((&event.tenant, event.trace_id(), event.time)).or_insert(place);
-        let in_batch = if first == place {
+    for (position, event) in events.iter().enumerate() {
+        let first = *seen.entry((&event.tenant, event.trace_id(), event.time)).or_insert(position);
+        let in_batch = if first == position {
             DedupVerdict::New
         } else {
             likeness(event, &events[first].original)
         };
-        known[place] = in_batch.max(unsealed.known(event));
+        known[position] = in_batch.max(unsealed.known(event));
     }
     let asked = asked(events);
     let ask = |segment: &Arc<Segment>| known_in(segment, events, &asked);
@@ -62,7 +62,10 @@ pub fn known_events(
     } else {
         segments.par_iter().map(ask).collect()
     }?;
-    found.into_iter().flatten().for_each(|(place, found)| known[place] = known[place].max(found));
+    found
+        .into_iter()
+        .flatten()
+        .for_each(|(position, found)| known[position] = known[position].max(found));
     Ok(known)
 }
 
@@ -198,7 +201,7 @@ impl Unsealed {
         let generation = self.newest();
         generation.last_seq = generation.last_seq.max(event.seq);
         match generation.events.entry(hash) {
-            Entry::Vacant(place) => drop(place.insert(Same::One(claimed, event))),
+            Entry::Vacant(position) => drop(position.insert(Same::One(claimed, event))),
             Entry::Occupied(mut same) => same.get_mut().add(claimed, event),
         }
     }
@@ -250,10 +253,10 @@ struct TenantEvents<'a> {
 
 fn asked(events: &[Event]) -> EventsByTenant<'_> {
     let mut asked = EventsByTenant::new();
-    for (place, event) in events.iter().enumerate() {
+    for (position, event) in events.iter().enumerate() {
         let tenant = asked.entry(&*event.tenant).or_default();
-        tenant.all.push((event.time, place));
-        tenant.ids.entry(event.trace_id()).or_default().push((event.time, place));
+        tenant.all.push((event.time, position));
+        tenant.ids.entry(event.trace_id()).or_default().push((event.time, position));
     }
     for tenant in asked.values_mut() {
         tenant.all.sort_unstable();
@@ -272,11 +275,11 @@ impl TenantEvents<'_> {
             let timed = |time: Timestamp| rows.oldest() <= time && time <= rows.newest();
             let wanted =
                 events.iter().filter(|(time, _)| timed(*time) || time.is_suspect(rows.oldest()));
-            return wanted.map(|(_, place)| *place).collect();
+            return wanted.map(|(_, position)| *position).collect();
         }
         let from = events.partition_point(|(time, _)| *time < rows.oldest());
         let to = events.partition_point(|(time, _)| *time <= rows.newest());
-        events[from..to].iter().map(|(_, place)| *place).collect()
+        events[from..to].iter().map(|(_, position)| *position).collect()
     }
 
     /// Returns the events with a trace id.
@@ -317,9 +320,9 @@ fn known_in(
     // A batch has few tenants, but a segment may have many, and there are many segments.
     for (name, of_tenant) in asked {
         let Some(tenant) = segment.tenant(name) else { continue };
-        let places = of_tenant.within(tenant, suspects);
-        if !places.is_empty() {
-            rows.extend(candidates(segment, tenant, events, &places)?);
+        let positions = of_tenant.within(tenant, suspects);
+        if !positions.is_empty() {
+            rows.extend(candidates(segment, tenant, events, &positions)?);
         }
     }
     rows.sort_unstable();
@@ -332,18 +335,19 @@ fn known_in(
             segment,
             rows,
             &[Field::TraceId, Field::Format, Field::TimeSuspect, Field::Original],
-            |columns, place, time, tenant| {
+            |columns, position, time, tenant| {
                 let same =
-                    asked[tenant].of(columns.text(Field::TraceId, place).unwrap_or_default());
-                let original = columns.text(Field::Original, place).unwrap_or_default();
-                let same = match columns.flag(Field::TimeSuspect, place) {
+                    asked[tenant].of(columns.text(Field::TraceId, position).unwrap_or_default());
+                let original = columns.text(Field::Original, position).unwrap_or_default();
+                let same = match columns.flag(Field::TimeSuspect, position) {
                     Some(true) if !any_suspect(same.iter().map(|(time, _)| *time), time) => &[],
-                    Some(true) => claimed(original, columns.text(Field::Format, place))
+                    Some(true) => claimed(original, columns.text(Field::Format, position))
                         .map_or(&[][..], |claimed| at(same, claimed)),
                     _ => at(same, time),
                 };
                 known.extend(
-                    same.iter().map(|(_, place)| (*place, likeness(&events[*place], original))),
+                    same.iter()
+                        .map(|(_, position)| (*position, likeness(&events[*position], original))),
                 );
             },
         )?;
@@ -358,19 +362,19 @@ fn candidates<'a>(
     segment: &Segment,
     tenant: &'a TenantRows,
     events: &[Event],
-    places: &[usize],
+    positions: &[usize],
 ) -> Result<Vec<(u32, &'a str)>> {
     let mut rows = Vec::new();
     if let Some(index) = segment.sound_index()? {
         let found = CandidateRows::new(index, tenant, segment.manifest().suspects > 0)
-            .and_then(|by| by.find(events, places, &mut rows));
+            .and_then(|by| by.find(events, positions, &mut rows));
         match found {
             Ok(()) => return Ok(rows),
-            Err(error) if !segment.index_is_damaged() => return Err(error),
+            Err(error) if !segment.index_is_unusable() => return Err(error),
             Err(_) => rows.clear(),
         }
     }
-    let ids = places.iter().map(|place| events[*place].trace_id()).collect();
+    let ids = positions.iter().map(|position| events[*position].trace_id()).collect();
     let found = segment.rows_with_trace_ids(tenant.range(), &ids)?;
     rows.extend(found.into_iter().map(|(row, _, _)| (row, tenant.tenant.as_ref())));
     Ok(rows)
@@ -386,9 +390,9 @@ fn confirmed<'a>(
     let mut kept = Vec::new();
     for rows in rows.chunks(ID_ROWS) {
         let mut numbers = rows.iter();
-        each_row(segment, rows, &[Field::TraceId], |columns, place, _, tenant| {
+        each_row(segment, rows, &[Field::TraceId], |columns, position, _, tenant| {
             let here = columns
-                .text(Field::TraceId, place)
+                .text(Field::TraceId, position)
                 .is_some_and(|id| !asked[tenant].of(id).is_empty());
             kept.extend(numbers.next().filter(|_| here));
         })?;
@@ -407,10 +411,10 @@ fn each_row<'a>(
     let numbers: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
     let mut rows = rows.iter();
     for columns in segment.read(&numbers, fields, &mut 0)? {
-        for place in 0..columns.rows() {
+        for position in 0..columns.rows() {
             let (row, tenant) =
                 *rows.next().ok_or_else(|| Error::internal("more rows than were asked for"))?;
-            take(&columns, place, keys.time(row), tenant);
+            take(&columns, position, keys.time(row), tenant);
         }
     }
     Ok(())
@@ -440,14 +444,15 @@ impl<'a> CandidateRows<'a> {
     fn find(
         &self,
         events: &[Event],
-        places: &[usize],
+        positions: &[usize],
         found: &mut Vec<(u32, &'a str)>,
     ) -> Result<()> {
         let codes = if self.suspect > 0 { self.index.codes(Field::TimeSuspect)? } else { None };
-        let ids: Vec<&str> = places.iter().map(|place| events[*place].trace_id()).collect();
+        let ids: Vec<&str> =
+            positions.iter().map(|position| events[*position].trace_id()).collect();
         self.index.each_candidates(Field::TraceId, &ids, &mut |which, rows| {
             let mut times: Vec<Timestamp> =
-                which.iter().map(|id| events[places[*id]].time).collect();
+                which.iter().map(|id| events[positions[*id]].time).collect();
             times.sort_unstable();
             let rows =
                 within(rows, self.tenant).iter().filter(|row| self.may_be(**row, codes, &times));

@@ -134,11 +134,11 @@ pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
         return Err(Error::corrupt(broken()));
     }
     let now = Timestamp::from_millis(head.at);
-    let event = |(place, (tenant, format, record)): (usize, (&str, Format, &str))| {
+    let event = |(index, (tenant, format, record)): (usize, (&str, Format, &str))| {
         let mut event = decode(record, Some(format))
             .map_err(|error| Error::corrupt(broken()).because(error))?;
         event.tenant = tenant.into();
-        event.accept(frame.first_seq + place as u64, now);
+        event.accept(frame.first_seq + index as u64, now);
         Ok(event)
     };
     let events =
@@ -235,7 +235,7 @@ mod tests {
         let expected = events
             .iter()
             .enumerate()
-            .filter(|(place, _)| ![0, 7, 499].contains(place))
+            .filter(|(index, _)| ![0, 7, 499].contains(index))
             .map(|(_, event)| &event.original);
         assert!(decoded.events.iter().map(|event| &event.original).eq(expected));
         assert_eq!(

@@ -58,8 +58,8 @@ pub use decode::{TenantRule, decode_records};
 pub use dedup::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
 pub use quarantine::{
-    Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage, Quarantined,
-    ReasonCount, kind_of,
+    Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage,
+    QuarantineUsage, Quarantined, ReasonCount, kind_of,
 };
 pub use record::{DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
 pub use seal::seal;

@@ -33,7 +33,8 @@ impl Rejected {
     pub fn conflict(event: &Event, line: u64) -> Self {
         let shown = clip(event.trace_id(), 100);
         let reason = format!(
-            "trace id {shown} was taken by another record of the same time: a trace id is accepted once"
+            "trace id {shown} was taken by another record of the same time: a trace id is accepted \
+            once"
         );
         Self {
             tenant: Some(event.tenant.to_string()),

@@ -125,7 +125,8 @@ fn target_store(source: &Store, target: &Path) -> Result<Store> {
         return Ok(store);
     }
     // Each store has its own key, which is copied before anything else.
-    let same = matches!((source.read(paths::KEY_FILE), store.read(paths::KEY_FILE)), (Ok(left), Ok(right)) if left == right);
+    let keys = (source.read(paths::KEY_FILE), store.read(paths::KEY_FILE));
+    let same = matches!(keys, (Ok(left), Ok(right)) if left == right);
     let only_segments = || {
         !store.exists(paths::KEY_FILE)
             && store.names(paths::TABLE_LOG).is_ok_and(|names| names.is_empty())
@@ -176,7 +177,8 @@ impl Copying<'_> {
 
     /// Notes that a file of the copy is no longer what was copied.
     fn mending(&self, path: &str) {
-        tracing::warn!(file = %self.target.path(path).display(), "a file of the backup was damaged; it is copied again");
+        tracing::warn!(file = %self.target.path(path).display(), "a file of the backup was \
+            damaged; it is copied again");
         self.mended.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
     }
 

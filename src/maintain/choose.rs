@@ -141,8 +141,8 @@ mod tests {
     }
 
     fn segments(of: &[(&str, u32)]) -> Vec<Candidate> {
-        let candidate = |(place, (date, rows)): (usize, &(&str, u32))| Candidate {
-            id: format!("{place:03}"),
+        let candidate = |(index, (date, rows)): (usize, &(&str, u32))| Candidate {
+            id: format!("{index:03}"),
             date: (*date).to_owned(),
             rows: *rows,
             bytes: u64::from(*rows) * 700,

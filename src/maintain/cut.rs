@@ -26,7 +26,7 @@ pub struct SegmentPiece {
     /// For a tenant that fills several segments: the keys in its list from which on, and before
     /// which, events belong here; each may be open. The bounds are keys and not times, because any
     /// number of events may have the same time.
-    places: Option<(Option<EventKey>, Option<EventKey>)>,
+    positions: Option<(Option<EventKey>, Option<EventKey>)>,
 }
 
 /// The totals of a tenant over several segments.
@@ -71,7 +71,7 @@ fn pieces(
                  pieces: &mut Vec<SegmentPiece>| {
         pieces.extend(
             open.take()
-                .map(|(first, last, ..)| SegmentPiece { tenants: (first, last), places: None }),
+                .map(|(first, last, ..)| SegmentPiece { tenants: (first, last), positions: None }),
         );
     };
     for (tenant, total) in totals(segments) {
@@ -83,13 +83,13 @@ fn pieces(
             for part in 1..=parts {
                 let wanted = (u128::from(total.rows) * u128::from(part) / u128::from(parts)) as u64;
                 let to = if part < parts {
-                    Some(place(&total, wanted, |key| before(tenant, key))?)
+                    Some(position(&total, wanted, |key| before(tenant, key))?)
                 } else {
                     None
                 };
                 pieces.push(SegmentPiece {
                     tenants: (tenant.into(), tenant.into()),
-                    places: Some((from, to)),
+                    positions: Some((from, to)),
                 });
                 from = to;
             }
@@ -115,7 +115,7 @@ fn pieces(
 
 /// Returns the first key in a tenant's list that at least `wanted` of its events precede. It is
 /// found by binary search: first for the time, then for the sequence number among equal times.
-fn place(
+fn position(
     total: &TenantTotal,
     wanted: u64,
     before: impl Fn(EventKey) -> Result<u64>,
@@ -186,7 +186,7 @@ impl SegmentPiece {
             tenants.get(from..to).ok_or_else(|| Error::internal("tenants out of order"))?;
         let (Some(head), Some(tail)) = (inside.first(), inside.last()) else { return Ok(0..0) };
         let mut rows = head.range().start..tail.range().end;
-        if let Some((from, to)) = self.places {
+        if let Some((from, to)) = self.positions {
             let whole = rows.clone();
             // Rows are sorted newest first: the later key bounds the start.
             if let Some(to) = to {
@@ -249,7 +249,7 @@ mod tests {
         };
         let pieces = pieces(segments, most, &before).expect("nothing is read");
         let count = |piece: &SegmentPiece| {
-            let (from, to) = piece.places?;
+            let (from, to) = piece.positions?;
             let tenant = &piece.tenants.0;
             let first = from.map_or(0, |from| before(tenant, from).expect("nothing is read"));
             Some(

@@ -95,7 +95,8 @@ pub fn put_away(
         store.rename(&orphan.path, &aside)?;
         tracing::info!(
             file = %store.path(&aside).display(),
-            "a file that no version of the table names was moved aside; it will be kept for {ASIDE_DAYS} days"
+            "a file that no version of the table names was moved aside; it will be kept for \
+            {ASIDE_DAYS} days"
         );
     }
     Ok(orphans.len())

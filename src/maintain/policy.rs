@@ -180,7 +180,8 @@ impl Policy {
             return Err(Error::parameter(
                 "name",
                 format!(
-                    "a different hold named {name} already exists: holds cannot be changed, place another one"
+                    "a different hold named {name} already exists: holds cannot be changed, place \
+                    another one"
                 ),
             ));
         }

@@ -152,8 +152,8 @@ impl QueryBudget {
             return false;
         };
         let upgrade = state.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(place) = upgrade.and_then(|upgrade| upgrade()) else { return false };
-        *state.upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        let Some(slot) = upgrade.and_then(|upgrade| upgrade()) else { return false };
+        *state.upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(slot);
         state.heavy.store(true, Ordering::Relaxed);
         true
     }
@@ -221,7 +221,8 @@ impl BudgetState {
         if self.ends.is_some_and(|ends| Instant::now() >= ends) {
             let seconds = self.limits.time.unwrap_or_default().as_secs_f64();
             let what = format!(
-                "the question took longer than {seconds} s and was stopped: narrow its period (from, to, last), name fewer tenants, \
+                "the question took longer than {seconds} s and was stopped: narrow its period \
+                (from, to, last), name fewer tenants, \
                  or add a condition on a field, such as source or resource_id"
             );
             return Err(Error::new(ErrorKind::Timeout, what));
@@ -302,7 +303,8 @@ impl GroupMemory {
                 Ok(())
             }
             None => Err(Error::invalid(format!(
-                "counting by {by} comes to more values than fit into {} MiB: narrow the period or the filter, \
+                "counting by {by} comes to more values than fit into {} MiB: narrow the period or \
+                the filter, \
                  or export the events and count them there",
                 self.most.div_ceil(1 << 20)
             ))),

@@ -61,7 +61,7 @@ impl<'a> RowSource<'a> {
 
     /// Calls `ask`, and calls it again without the index if that was found damaged on the way.
     pub(super) fn again<T>(self, ask: impl Fn() -> Result<T>) -> Result<T> {
-        let damaged = || matches!(self, Self::Segment(segment) if segment.index_is_damaged());
+        let damaged = || matches!(self, Self::Segment(segment) if segment.index_is_unusable());
         let before = damaged();
         ask().or_else(|error| if !before && damaged() { ask() } else { Err(error) })
     }

@@ -17,7 +17,12 @@ const DETECTORS: &[(&str, &str)] = &[
     // JSON Web Tokens (RFC 7519), bearer tokens (RFC 6750), and the well-known forms of providers.
     (
         "token",
-        r"\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*|(?i:bearer\s+)[0-9A-Za-z._~+/-]{16,}=*|\b(?:gh[pousr]_[0-9A-Za-z]{36,}|xox[abposr]-[0-9A-Za-z-]{10,}|glpat-[0-9A-Za-z_-]{20,})",
+        concat!(
+            r"\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*",
+            r"|(?i:bearer\s+)[0-9A-Za-z._~+/-]{16,}=*",
+            r"|\b(?:gh[pousr]_[0-9A-Za-z]{36,}|xox[abposr]-[0-9A-Za-z-]{10,}",
+            r"|glpat-[0-9A-Za-z_-]{20,})",
+        ),
     ),
     // Private keys (RFC 7468), complete or truncated.
     ("pem", r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)"),
@@ -48,7 +53,7 @@ impl Detector {
 
 fn is_card(text: &str) -> bool {
     let digits: Vec<u32> = text.chars().filter_map(|letter| letter.to_digit(10)).collect();
-    let double = |(place, digit): (usize, &u32)| match (place % 2, digit * 2) {
+    let double = |(index, digit): (usize, &u32)| match (index % 2, digit * 2) {
         (1, twice) if twice > 9 => twice - 9,
         (1, twice) => twice,
         _ => *digit,

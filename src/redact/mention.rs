@@ -146,7 +146,7 @@ fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let digit = |place: usize| after.get(place).and_then(|byte| char::from(*byte).to_digit(16));
+        let digit = |index: usize| after.get(index).and_then(|byte| char::from(*byte).to_digit(16));
         match (first, digit(0), digit(1)) {
             (b'%', Some(high), Some(low)) => {
                 bytes.push((high * 16 + low) as u8);

@@ -14,7 +14,8 @@
 //! could mean is taken for that key's value.
 //!
 //! ```text
-//!  bytes ─► tape (read to the end) ─┬─ one JSON value ─► rewrite: paths, detectors ─► strings: tape again, base64, mention
+//!  bytes ─► tape (read to the end) ─┬─ one JSON value ─► rewrite: paths, detectors ─► strings:
+//! tape again, base64, mention
 //!                                   └─ anything else ─► keys, if it is truncated; one mask, if not
 //! ```
 
@@ -90,8 +91,8 @@ struct RuleConfig {
 }
 
 impl Redactor {
-    /// Parses rules:
-    /// `{"rules":[{"name":"passwords","paths":["request.password","**.secret"]},{"name":"keys","detector":"access_key"}]}`.
+    /// Parses rules: `{"rules":[{"name":"passwords","paths":["request.password","**.secret"]},
+    /// {"name":"keys","detector":"access_key"}]}`.
     ///
     /// # Errors
     /// Malformed rules; the message names the faulty rule.
@@ -104,8 +105,8 @@ impl Redactor {
             )));
         }
         let (mut rules, mut patterns) = (Vec::with_capacity(config.rules.len()), Vec::new());
-        for (place, rule) in config.rules.into_iter().enumerate() {
-            let (rule, mut paths) = RedactionRule::new(place, rule)?;
+        for (index, rule) in config.rules.into_iter().enumerate() {
+            let (rule, mut paths) = RedactionRule::new(index, rule)?;
             rules.push(rule);
             patterns.append(&mut paths);
         }
@@ -190,7 +191,7 @@ impl Redactor {
     /// Replaces what detectors find in a text; returns `None` if they find nothing.
     fn detected(&self, text: &str) -> Option<String> {
         let mut redacted: Option<String> = None;
-        for (place, rule) in self.rules.iter().enumerate() {
+        for (index, rule) in self.rules.iter().enumerate() {
             let Some(detector) = &rule.detector else { continue };
             let now = redacted.as_deref().unwrap_or(text);
             let found = detector.find(now);
@@ -201,7 +202,7 @@ impl Redactor {
             let mut copied = 0;
             for range in found {
                 next.push_str(&now[copied..range.start]);
-                next.push_str(&self.mask(place, now[range.clone()].as_bytes()));
+                next.push_str(&self.mask(index, now[range.clone()].as_bytes()));
                 copied = range.end;
             }
             next.push_str(&now[copied..]);
@@ -239,7 +240,7 @@ impl Redactor {
 
 impl RedactionRule {
     /// Parses the rule at an index of the list, and the paths that it names.
-    fn new(place: usize, config: RuleConfig) -> Result<(Self, Vec<PathPattern>)> {
+    fn new(index: usize, config: RuleConfig) -> Result<(Self, Vec<PathPattern>)> {
         let RuleConfig { name, paths, detector } = config;
         let wrong =
             |what: String| Err(Error::invalid(format!("rule of redaction {name:?}: {what}")));
@@ -254,7 +255,7 @@ impl RedactionRule {
         }
         let mut patterns = Vec::with_capacity(paths.len());
         for path in &paths {
-            match PathPattern::parse(place, path) {
+            match PathPattern::parse(index, path) {
                 Some(pattern) => patterns.push(pattern),
                 None => {
                     return wrong(format!(

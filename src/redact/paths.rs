@@ -66,13 +66,13 @@ impl PathPattern {
     /// Adds the positions that are reached without a key. A position is a set of bits: bit `n` says
     /// that the first `n` steps may have matched. Steps that are `**` may match nothing, so they
     /// may have matched as well.
-    fn closed(&self, mut place: u64) -> u64 {
+    fn closed(&self, mut index: u64) -> u64 {
         for (number, step) in self.steps.iter().enumerate() {
-            if *step == PathStep::Many && place >> number & 1 == 1 {
-                place |= 2 << number;
+            if *step == PathStep::Many && index >> number & 1 == 1 {
+                index |= 2 << number;
             }
         }
-        place
+        index
     }
 
     fn start(&self) -> u64 {
@@ -86,15 +86,15 @@ impl PathPattern {
 
     /// Returns the position that a key leads to. `*` is any one key, so it matches all of a key
     /// with dots, or any part of it.
-    fn follow(&self, place: u64, key: &str) -> u64 {
-        let (mut place, mut within) = (place, 0_u64);
+    fn follow(&self, index: u64, key: &str) -> u64 {
+        let (mut index, mut within) = (index, 0_u64);
         let mut parts = key.split('.').map(str::trim).filter(|part| !part.is_empty()).peekable();
         // An empty key is a key too.
         let nothing = if parts.peek().is_none() { Some("") } else { None };
         for part in parts.chain(nothing) {
             let (mut next, mut taking) = (within << 1, within);
             for (number, step) in
-                self.steps.iter().enumerate().filter(|(number, _)| place >> number & 1 == 1)
+                self.steps.iter().enumerate().filter(|(number, _)| index >> number & 1 == 1)
             {
                 match step {
                     PathStep::Many => next |= 1 << number,
@@ -106,18 +106,18 @@ impl PathPattern {
                     PathStep::Key(_) => {}
                 }
             }
-            (place, within) = (self.closed(next), taking);
+            (index, within) = (self.closed(next), taking);
         }
-        place
+        index
     }
 
-    fn ends(&self, place: u64) -> bool {
-        place >> self.steps.len() & 1 == 1
+    fn ends(&self, index: u64) -> bool {
+        index >> self.steps.len() & 1 == 1
     }
 
-    fn lead(&self, place: u64) -> Lead {
+    fn lead(&self, index: u64) -> Lead {
         let to_key = (2 << self.last_key) - 1;
-        match place & !(1 << self.steps.len()) {
+        match index & !(1 << self.steps.len()) {
             0 => Lead::Nowhere,
             open if open & !to_key != 0 => Lead::Anywhere,
             _ => Lead::ToKey,
@@ -143,7 +143,8 @@ pub(super) fn key_form(key: &str) -> Cow<'_, str> {
 /// Returns whether a character is invisible when a text is shown.
 pub(super) fn is_unseen(letter: char) -> bool {
     matches!(letter,
-        '\0' | '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        '\0' | '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e01ef}')
 }
 
@@ -151,7 +152,7 @@ pub(super) fn is_unseen(letter: char) -> bool {
 #[derive(Debug)]
 pub(super) struct PatternPositions<'r> {
     patterns: &'r [PathPattern],
-    places: Vec<u64>,
+    indexes: Vec<u64>,
     astray: bool,
 }
 
@@ -160,34 +161,34 @@ impl<'r> PatternPositions<'r> {
     /// pattern may have begun already.
     pub(super) fn new(patterns: &'r [PathPattern], astray: bool) -> Self {
         let start = |pattern: &PathPattern| if astray { pattern.astray() } else { pattern.start() };
-        Self { patterns, places: patterns.iter().map(start).collect(), astray }
+        Self { patterns, indexes: patterns.iter().map(start).collect(), astray }
     }
 
     fn here(&self) -> usize {
-        self.places.len() - self.patterns.len()
+        self.indexes.len() - self.patterns.len()
     }
 
     /// Returns the positions that a key leads to.
     fn after(&self, key: &str) -> impl Iterator<Item = u64> {
         let key = key_form(key);
-        let places = self.patterns.iter().zip(&self.places[self.here()..]);
-        places.map(move |(pattern, place)| {
-            pattern.follow(*place, &key) | if self.astray { pattern.astray() } else { 0 }
+        let indexes = self.patterns.iter().zip(&self.indexes[self.here()..]);
+        indexes.map(move |(pattern, index)| {
+            pattern.follow(*index, &key) | if self.astray { pattern.astray() } else { 0 }
         })
     }
 
     pub(super) fn enter(&mut self, key: &str) {
         let after: Vec<u64> = self.after(key).collect();
-        self.places.extend(after);
+        self.indexes.extend(after);
     }
 
     /// Returns the positions that any of several keys leads to.
     pub(super) fn after_any<'k>(&self, keys: impl Iterator<Item = Cow<'k, str>>) -> Vec<u64> {
-        let mut places = vec![0; self.patterns.len()];
+        let mut indexes = vec![0; self.patterns.len()];
         for key in keys {
-            places.iter_mut().zip(self.after(&key)).for_each(|(place, after)| *place |= after);
+            indexes.iter_mut().zip(self.after(&key)).for_each(|(index, after)| *index |= after);
         }
-        places
+        indexes
     }
 
     /// Returns the positions at the beginning of a record.
@@ -198,31 +199,31 @@ impl<'r> PatternPositions<'r> {
     /// Adds other positions to the current ones.
     pub(super) fn be_also(&mut self, others: &[u64]) {
         let here = self.here();
-        self.places[here..].iter_mut().zip(others).for_each(|(place, other)| *place |= other);
+        self.indexes[here..].iter_mut().zip(others).for_each(|(index, other)| *index |= other);
     }
 
     /// Returns the positions before the last key.
     pub(super) fn above(&self) -> Vec<u64> {
         let above = self.here().saturating_sub(self.patterns.len());
-        self.places[above..above + self.patterns.len()].to_vec()
+        self.indexes[above..above + self.patterns.len()].to_vec()
     }
 
     pub(super) fn leave(&mut self) {
         let here = self.here();
-        self.places.truncate(here);
+        self.indexes.truncate(here);
     }
 
     /// Returns the first pattern that ends here.
     pub(super) fn matched(&self) -> Option<&'r PathPattern> {
-        let mut places = self.patterns.iter().zip(&self.places[self.here()..]);
-        places.find(|(pattern, place)| pattern.ends(**place)).map(|(pattern, _)| pattern)
+        let mut indexes = self.patterns.iter().zip(&self.indexes[self.here()..]);
+        indexes.find(|(pattern, index)| pattern.ends(**index)).map(|(pattern, _)| pattern)
     }
 
     /// Returns the patterns that could still match below, and how.
     pub(super) fn leads(&self) -> impl Iterator<Item = (&'r PathPattern, Lead)> {
-        let places = self.patterns.iter().zip(&self.places[self.here()..]);
-        places
-            .map(|(pattern, place)| (pattern, pattern.lead(*place)))
+        let indexes = self.patterns.iter().zip(&self.indexes[self.here()..]);
+        indexes
+            .map(|(pattern, index)| (pattern, pattern.lead(*index)))
             .filter(|(_, lead)| *lead != Lead::Nowhere)
     }
 }

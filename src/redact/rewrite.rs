@@ -20,7 +20,8 @@ const NAMES: &[&str] = &["key", "name"];
 const VALUES: &[&str] = &["value", "values"];
 /// Keys of values in base64, whatever their bytes hold.
 const BINARY: &[&str] = &["data_base64", "bytesvalue"];
-/// Keys of values that may be a record of their own, which is decoded as one: paths begin there too.
+/// Keys of values that may be a record of their own, which is decoded as one: paths begin there
+/// too.
 const CARRIERS: &[&str] = &["message", "original", "log", "body", "data"];
 /// The length below which no detector matches, except for passwords in URLs; those are not plain
 /// words.
@@ -31,7 +32,7 @@ const MASK: &str = "[redacted]";
 /// Rewrites one record.
 pub(super) struct Rewriter<'r> {
     redactor: &'r Redactor,
-    places: PatternPositions<'r>,
+    indexes: PatternPositions<'r>,
     /// How many objects and arrays enclose the current value.
     level: usize,
     /// How many strings of JSON enclose it.
@@ -79,7 +80,7 @@ impl<'r> Rewriter<'r> {
     pub(super) fn new(redactor: &'r Redactor, astray: bool) -> Self {
         Self {
             redactor,
-            places: PatternPositions::new(&redactor.patterns, astray),
+            indexes: PatternPositions::new(&redactor.patterns, astray),
             level: 0,
             embedded: 0,
         }
@@ -103,19 +104,19 @@ impl<'r> Rewriter<'r> {
         document.out + &json[copied..fault.at] + mark
     }
 
-    fn value(&mut self, document: &mut Document<'_>, place: usize) {
-        let node = document.nodes[place];
+    fn value(&mut self, document: &mut Document<'_>, index: usize) {
+        let node = document.nodes[index];
         let raw = document.raw(node);
-        if let Some(pattern) = self.places.matched().filter(|_| raw != "null") {
+        if let Some(pattern) = self.indexes.matched().filter(|_| raw != "null") {
             let text = self.redactor.mask(pattern.rule, document.text(node).as_bytes());
             return document.replace(node, &text);
         }
         match node.kind {
             TapeTokenKind::Object => {
-                self.within_levels(|rewriter| rewriter.object(document, place))
+                self.within_levels(|rewriter| rewriter.object(document, index))
             }
             TapeTokenKind::Array if !document.masked => {
-                self.within_levels(|rewriter| rewriter.array(document, place))
+                self.within_levels(|rewriter| rewriter.array(document, index))
             }
             _ if document.masked => document.replace(node, MASK),
             TapeTokenKind::Literal => {
@@ -137,19 +138,19 @@ impl<'r> Rewriter<'r> {
         self.level -= 1;
     }
 
-    fn array(&mut self, document: &mut Document<'_>, place: usize) {
-        let end = document.nodes[place].next as usize;
-        let mut item = place + 1;
+    fn array(&mut self, document: &mut Document<'_>, index: usize) {
+        let end = document.nodes[index].next as usize;
+        let mut item = index + 1;
         while item < end {
             self.value(document, item);
             item = document.nodes[item].next as usize;
         }
     }
 
-    fn object(&mut self, document: &mut Document<'_>, place: usize) {
-        let end = document.nodes[place].next as usize;
-        let named = self.named(document, place);
-        let mut member = place + 1;
+    fn object(&mut self, document: &mut Document<'_>, index: usize) {
+        let end = document.nodes[index].next as usize;
+        let named = self.named(document, index);
+        let mut member = index + 1;
         while member < end {
             let (key, value) = (document.nodes[member], member + 1);
             let name = document.text(key).into_owned();
@@ -166,46 +167,46 @@ impl<'r> Rewriter<'r> {
                 }
                 _ => self.value(document, value),
             }
-            self.places.leave();
+            self.indexes.leave();
             member = document.nodes[value].next as usize;
         }
     }
 
     fn enter(&mut self, name: &str, named: &[u64]) {
-        self.places.enter(name);
+        self.indexes.enter(name);
         let form = key_form(name);
         match &*form {
             // CloudEvents' form of event data that is binary.
             "data_base64" => {
-                self.places.leave();
-                let data = self.places.after_any(std::iter::once(Cow::Borrowed("data")));
-                self.places.enter(name);
-                self.places.be_also(&data);
+                self.indexes.leave();
+                let data = self.indexes.after_any(std::iter::once(Cow::Borrowed("data")));
+                self.indexes.enter(name);
+                self.indexes.be_also(&data);
             }
             // OTLP's form of a value that consists of bytes.
             "bytesvalue" => {
-                let above = self.places.above();
-                self.places.be_also(&above);
+                let above = self.indexes.above();
+                self.indexes.be_also(&above);
             }
-            form if VALUES.contains(&form) => self.places.be_also(named),
+            form if VALUES.contains(&form) => self.indexes.be_also(named),
             _ => {}
         }
         let last = form.rsplit('.').next().unwrap_or_default();
         if CARRIERS.contains(&last) {
-            let beginning = self.places.beginning();
-            self.places.be_also(&beginning);
+            let beginning = self.indexes.beginning();
+            self.indexes.be_also(&beginning);
         }
     }
 
     /// Returns the positions that the value of `{"key":"password","value":"x"}` has by its name;
     /// empty if the object is not such a pair.
-    fn named(&self, document: &Document<'_>, place: usize) -> Vec<u64> {
-        let end = document.nodes[place].next as usize;
+    fn named(&self, document: &Document<'_>, index: usize) -> Vec<u64> {
+        let end = document.nodes[index].next as usize;
         if self.redactor.patterns.is_empty() {
             return Vec::new();
         }
         let mut members = Vec::new();
-        let mut member = place + 1;
+        let mut member = index + 1;
         while member + 1 < end {
             members.push((document.nodes[member], document.nodes[member + 1]));
             member = document.nodes[member + 1].next as usize;
@@ -217,7 +218,7 @@ impl<'r> Rewriter<'r> {
         let names = members
             .iter()
             .filter(|(key, value)| value.kind == TapeTokenKind::Text && is_one_of(*key, NAMES));
-        self.places.after_any(names.map(|(_, value)| document.text(*value)))
+        self.indexes.after_any(names.map(|(_, value)| document.text(*value)))
     }
 
     /// Replaces the secrets in a key.
@@ -281,10 +282,10 @@ impl<'r> Rewriter<'r> {
     }
 
     /// Rewrites a value that is bytes in base64.
-    fn binary(&mut self, document: &mut Document<'_>, place: usize) {
-        let node = document.nodes[place];
-        if self.places.matched().is_some() || document.masked {
-            return self.value(document, place);
+    fn binary(&mut self, document: &mut Document<'_>, index: usize) {
+        let node = document.nodes[index];
+        if self.indexes.matched().is_some() || document.masked {
+            return self.value(document, index);
         }
         let text = document.text(node);
         let changed = match base64_bytes(&text) {
@@ -318,7 +319,7 @@ impl<'r> Rewriter<'r> {
             self.hidden(changed.as_deref().unwrap_or(head), |text| self.redactor.finds(text))
         });
         let anywhere = self
-            .places
+            .indexes
             .leads()
             .find(|(_, lead)| *lead == Lead::Anywhere)
             .filter(|_| text.contains([':', '=']));
@@ -338,7 +339,7 @@ impl<'r> Rewriter<'r> {
     /// offset of its end, and the rule.
     fn mentioned(&self, text: &str) -> Option<(usize, usize)> {
         let wanted = |key: &str| {
-            self.places
+            self.indexes
                 .leads()
                 .find(|(pattern, _)| pattern.key() == key)
                 .map(|(pattern, _)| pattern.rule)
@@ -367,7 +368,7 @@ impl<'r> Rewriter<'r> {
 
     /// Returns any rule that could match something here.
     fn any(&self) -> Option<usize> {
-        let rules = self.places.leads().map(|(pattern, _)| pattern.rule);
+        let rules = self.indexes.leads().map(|(pattern, _)| pattern.rule);
         rules.chain(self.redactor.rules.iter().position(|rule| rule.detector.is_some())).next()
     }
 }

@@ -206,7 +206,10 @@ mod tests {
     proptest! {
         /// Everything that serde_json accepts parses completely.
         #[test]
-        fn what_serde_accepts_is_read(json in "[\\[\\]{}\":,\\\\un0-9a 中]{0,40}", deep in 0_usize..9) {
+        fn what_serde_accepts_is_read(
+            json in "[\\[\\]{}\":,\\\\un0-9a 中]{0,40}",
+            deep in 0_usize..9,
+        ) {
             let json = format!("{}{json}{}", "[".repeat(deep), "]".repeat(deep));
             if serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok() {
                 prop_assert_eq!(read(&json, 64).fault, None);

@@ -539,8 +539,8 @@ impl CanaryWriter {
 }
 
 /// The text up to somewhere.
-fn cut(text: &str, place: usize) -> &str {
-    &text[..text.floor_char_boundary(place % (text.len() + 1))]
+fn cut(text: &str, index: usize) -> &str {
+    &text[..text.floor_char_boundary(index % (text.len() + 1))]
 }
 
 /// Whether a text holds the canary, as it is or with escapes undone.
@@ -559,14 +559,26 @@ proptest! {
     /// Where a rule leads to it, no form of a document hides a value; and the same record gives the
     /// same bytes.
     #[test]
-    fn a_value_that_a_rule_names_is_gone_however_it_is_written(random in any::<u64>(), path in 0_usize..4, around in 0_usize..8, place in any::<usize>()) {
-        let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*.pin","a.b.*"]}]}"#);
-        let keys: &[&str] = [&["request", "password"][..], &["x", "y", "secret"], &["users", "bob", "PIN"], &["a", "b", "c"]][path];
+    fn a_value_that_a_rule_names_is_gone_however_it_is_written(
+        random in any::<u64>(),
+        path in 0_usize..4,
+        around in 0_usize..8,
+        index in any::<usize>(),
+    ) {
+        let rules = redactor(
+            r#"{"rules":[{"name":"p","paths":["request.password","**.secret","users.*.pin","a.b.*"]}]}"#,
+        );
+        let keys: &[&str] = [
+            &["request", "password"][..],
+            &["x", "y", "secret"],
+            &["users", "bob", "PIN"],
+            &["a", "b", "c"],
+        ][path];
         let mut writer = CanaryWriter { random, out: String::new() };
         writer.object(keys, 4);
         let whole = writer.out;
         let record = match around {
-            0 => cut(&whole, place).to_owned(),
+            0 => cut(&whole, index).to_owned(),
             1 => format!("{whole} trailing"),
             2 => format!("{{\"b\":1}}{whole}"),
             3 => format!("leading {whole}"),
@@ -577,21 +589,32 @@ proptest! {
         let text = String::from_utf8(redacted.bytes.to_vec()).expect("text stays text");
         prop_assert!(!holds_canary(&text), "{}\n{}", record, text);
         prop_assert_eq!(rules.redact(record.as_bytes()).bytes, redacted.bytes);
-        let refused = String::from_utf8(rules.redact_refused(record.as_bytes()).into_owned()).expect("text stays text");
+        let refused = String::from_utf8(rules.redact_refused(record.as_bytes()).into_owned())
+            .expect("text stays text");
         prop_assert!(!holds_canary(&refused), "{}\n{}", record, refused);
         if around >= 5 {
             prop_assert_eq!(redacted.unreadable_at, None, "{}", record);
-            prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{}\n{}", record, text);
+            prop_assert!(
+                serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(),
+                "{}\n{}",
+                record,
+                text
+            );
         }
     }
 
     /// What no rule means stays, byte for byte.
     #[test]
     fn what_needs_no_redaction_stays(random in any::<u64>()) {
-        let rules = redactor(r#"{"rules":[{"name":"p","paths":["request.password","users.*.pin"]},{"name":"k","detector":"access_key"}]}"#);
+        let rules = redactor(
+            r#"{"rules":[{"name":"p","paths":["request.password","users.*.pin"]},{"name":"k","detector":"access_key"}]}"#,
+        );
         let mut writer = CanaryWriter { random, out: String::new() };
         writer.object(&["x", "password", "y", "pin"], 4);
-        prop_assert_eq!(rules.redact(writer.out.as_bytes()).bytes, Cow::Borrowed(writer.out.as_bytes()));
+        prop_assert_eq!(
+            rules.redact(writer.out.as_bytes()).bytes,
+            Cow::Borrowed(writer.out.as_bytes())
+        );
     }
 
     /// Around a value that is replaced every byte stays.
@@ -607,7 +630,8 @@ proptest! {
         let mut writer = CanaryWriter { random: random ^ 1, out: " ,".to_owned() };
         writer.filling();
         let after = writer.out + "}}";
-        let redacted = without_hashes(&rules.redact(format!("{before}{value}{after}").as_bytes()).bytes);
+        let redacted =
+            without_hashes(&rules.redact(format!("{before}{value}{after}").as_bytes()).bytes);
         prop_assert_eq!(redacted, format!("{before}\"[redacted:p]\"{after}"));
     }
 }

@@ -8,24 +8,24 @@ use serde_json::{Map, Value as Json, json};
 
 /// Returns the selection `name` as a group of the filter language.
 pub(super) fn group(name: &str, selection: &Json) -> Result<Json> {
-    let place = format!("detection.{name}");
+    let location = format!("detection.{name}");
     match selection {
-        Json::Object(fields) => all_of(fields, &place),
-        Json::Array(items) if !items.is_empty() => any_of(items, &place),
-        Json::String(_) | Json::Number(_) => any_of(std::slice::from_ref(selection), &place),
-        _ => Err(refused(place, "is neither a map nor a list")),
+        Json::Object(fields) => all_of(fields, &location),
+        Json::Array(items) if !items.is_empty() => any_of(items, &location),
+        Json::String(_) | Json::Number(_) => any_of(std::slice::from_ref(selection), &location),
+        _ => Err(refused(location, "is neither a map nor a list")),
     }
 }
 
 /// Translates a list: either maps, one of which must hold, or keywords, one of which must occur
 /// anywhere in the record.
-fn any_of(items: &[Json], place: &str) -> Result<Json> {
+fn any_of(items: &[Json], location: &str) -> Result<Json> {
     let mut any = Vec::new();
     let mut keywords = Vec::new();
     for item in items {
         match item {
-            Json::Object(fields) => any.push(all_of(fields, place)?),
-            keyword => keywords.push(anywhere(&text(keyword, place)?)),
+            Json::Object(fields) => any.push(all_of(fields, location)?),
+            keyword => keywords.push(anywhere(&text(keyword, location)?)),
         }
     }
     if !keywords.is_empty() {
@@ -39,16 +39,16 @@ fn anywhere(keyword: &str) -> String {
 }
 
 /// Translates a map: each of its fields must hold.
-fn all_of(fields: &Map<String, Json>, place: &str) -> Result<Json> {
+fn all_of(fields: &Map<String, Json>, location: &str) -> Result<Json> {
     if fields.is_empty() {
-        return Err(refused(place, "has no field"));
+        return Err(refused(location, "has no field"));
     }
     let mut tests = Vec::new();
     let mut not = Vec::new();
     for (key, value) in fields {
-        let place = format!("{place}.{key}");
-        let field = SelectionField::read(key, &place)?;
-        let mut found = field.tests(value, &place)?;
+        let location = format!("{location}.{key}");
+        let field = SelectionField::read(key, &location)?;
+        let mut found = field.tests(value, &location)?;
         if field.negated { not.push(json!({ "record": found })) } else { tests.append(&mut found) }
     }
     let mut group = Map::new();
@@ -89,7 +89,7 @@ struct SelectionField<'a> {
 }
 
 impl<'a> SelectionField<'a> {
-    fn read(key: &'a str, place: &str) -> Result<Self> {
+    fn read(key: &'a str, location: &str) -> Result<Self> {
         let mut parts = key.split('|');
         let path = parts.next().filter(|path| !path.is_empty());
         let mut field = Self {
@@ -129,18 +129,18 @@ impl<'a> SelectionField<'a> {
                 "dotall" if field.comparison == Comparison::Regex => field.flags.push('s'),
                 _ => {
                     return Err(refused(
-                        place,
+                        location,
                         format!("has the modifier {modifier:?}, which no filter can express"),
                     ));
                 }
             }
         }
-        field.checked(place)
+        field.checked(location)
     }
 
     /// Checks that the modifiers go together; unsupported combinations are refused rather than half
     /// done.
-    fn checked(self, place: &str) -> Result<Self> {
+    fn checked(self, location: &str) -> Result<Self> {
         let encoded = self.base64 || self.any_offset;
         let changed = encoded || self.any_dash || self.encoding.is_some();
         let texts = matches!(
@@ -151,35 +151,35 @@ impl<'a> SelectionField<'a> {
                 | Comparison::EndsWith
         );
         if changed && !texts {
-            return Err(refused(place, "changes values that are not plain text"));
+            return Err(refused(location, "changes values that are not plain text"));
         }
         if self.encoding.is_some() && !encoded {
             return Err(refused(
-                place,
+                location,
                 "has a character encoding without base64, which records in JSON cannot hold",
             ));
         }
         if self.any_offset && self.comparison != Comparison::Contains {
-            return Err(refused(place, "has base64offset without contains"));
+            return Err(refused(location, "has base64offset without contains"));
         }
         if self.path.is_none() && self.comparison == Comparison::Exists {
-            return Err(refused(place, "asks whether nothing exists"));
+            return Err(refused(location, "asks whether nothing exists"));
         }
         Ok(self)
     }
 
     /// Returns the tests, all of which must hold.
-    fn tests(&self, value: &Json, place: &str) -> Result<Vec<Json>> {
+    fn tests(&self, value: &Json, location: &str) -> Result<Vec<Json>> {
         let values = match value {
             Json::Array(values) => values.as_slice(),
             single => std::slice::from_ref(single),
         };
         if values.is_empty() {
-            return Err(refused(place, "has no value"));
+            return Err(refused(location, "has no value"));
         }
         if self.comparison == Comparison::Exists {
             let [Json::Bool(exists)] = values else {
-                return Err(refused(place, "is true or false"));
+                return Err(refused(location, "is true or false"));
             };
             return Ok(vec![json!({ "path": self.path, "exists": exists })]);
         }
@@ -187,20 +187,21 @@ impl<'a> SelectionField<'a> {
         if nothing {
             if values.len() > 1 {
                 return Err(refused(
-                    place,
+                    location,
                     "has null among other values: give it a selection of its own",
                 ));
             }
             return Ok(vec![json!({ "path": self.path, "exists": false })]);
         }
-        let texts = values.iter().map(|value| text(value, place)).collect::<Result<Vec<_>>>()?;
-        let each = texts.iter().map(|text| self.forms(text, place)).collect::<Result<Vec<_>>>()?;
+        let texts = values.iter().map(|value| text(value, location)).collect::<Result<Vec<_>>>()?;
+        let each =
+            texts.iter().map(|text| self.forms(text, location)).collect::<Result<Vec<_>>>()?;
         let tests = if self.all { each } else { vec![each.concat()] };
         Ok(tests.into_iter().map(|any| self.test(&any)).collect())
     }
 
     /// Returns the patterns of the filter language that a value is compared with.
-    fn forms(&self, value: &str, place: &str) -> Result<Vec<String>> {
+    fn forms(&self, value: &str, location: &str) -> Result<Vec<String>> {
         let (before, after) = match self.comparison {
             Comparison::Regex if self.flags.is_empty() => return Ok(vec![value.to_owned()]),
             Comparison::Regex => return Ok(vec![format!("(?{}){value}", self.flags)]),
@@ -218,7 +219,7 @@ impl<'a> SelectionField<'a> {
             let encoding = self.encoding.unwrap_or(TextEncoding::Utf8);
             let plain = |value: &String| {
                 WildcardPattern::read(value).plain().ok_or_else(|| {
-                    refused(place, "has a wildcard in a value that is to be encoded")
+                    refused(location, "has a wildcard in a value that is to be encoded")
                 })
             };
             let encoded = wanted.iter().map(|value| {
@@ -258,12 +259,12 @@ impl<'a> SelectionField<'a> {
 }
 
 /// Returns a value's text: Sigma compares numbers and booleans as they are written.
-fn text(value: &Json, place: &str) -> Result<String> {
+fn text(value: &Json, location: &str) -> Result<String> {
     match value {
         Json::String(text) => Ok(text.clone()),
         Json::Number(number) => Ok(number.to_string()),
         Json::Bool(flag) => Ok(flag.to_string()),
-        _ => Err(refused(place, "has a value that is not text, a number, true or false")),
+        _ => Err(refused(location, "has a value that is not text, a number, true or false")),
     }
 }
 

@@ -30,16 +30,19 @@ fn field(text: &str) -> Json {
 fn values_lists_and_maps_join_as_the_specification_says() {
     shows(
         "s:\n  a: x\n  b.c:\n    - 1\n    - true\ncondition: s",
-        &json!({ "record": [{ "path": "a", "like": ["x"] }, { "path": "b.c", "like": ["1", "true"] }] }),
+        &json!({ "record": [{ "path": "a", "like": ["x"] }, { "path": "b.c", "like": ["1",
+            "true"] }] }),
     );
     shows(
         "s:\n  - a: x\n  - b: y\ncondition: s",
-        &json!({ "any": [{ "record": [{ "path": "a", "like": ["x"] }] }, { "record": [{ "path": "b", "like": ["y"] }] }] }),
+        &json!({ "any": [{ "record": [{ "path": "a", "like": ["x"] }] }, { "record": [{ "path": "b",
+            "like": ["y"] }] }] }),
     );
     shows("s:\n  - word\n  - 5\ncondition: s", &json!({ "record": { "like": ["*word*", "*5*"] } }));
     shows(
         "s:\n  a: [012345678901, y, no, on, 1_000, True, 5.00]\ncondition: s",
-        &json!({ "record": [{ "path": "a", "like": ["012345678901", "y", "no", "on", "1_000", "true", "5.0"] }] }),
+        &json!({ "record": [{ "path": "a", "like": ["012345678901", "y", "no", "on", "1_000",
+            "true", "5.0"] }] }),
     );
     shows("s: word\ncondition: s", &json!({ "record": { "like": ["*word*"] } }));
 }

@@ -91,7 +91,8 @@ impl DataDir {
                 rules
             }
             Marked::Changed(rules) => {
-                tracing::warn!(file = %self.store.path(REDACTION_FILE).display(), "the redaction rules changed since the last start");
+                tracing::warn!(file = %self.store.path(REDACTION_FILE).display(), "the redaction \
+                    rules changed since the last start");
                 accept(&self.store, REDACTION_FILE, &rules)?;
                 rules
             }

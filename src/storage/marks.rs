@@ -3,7 +3,8 @@
 //!
 //! The hash of a file is stored in a separate file. While a file is being replaced, both hashes are
 //! valid, so that a process that dies in between leaves a file that has one of them. A file from an
-//! earlier version has no hash and is accepted as it is. Two marks have no hash: they say that there
+//! earlier version has no hash and is accepted as it is. Two marks have no hash: they say that
+//! there
 //! is a folder, whose own list of files would be lost with it. Which marks there must be is in the
 //! [version file](super::version).
 
@@ -100,7 +101,8 @@ pub(super) fn restore_marks(store: &Store) -> Result<()> {
 
 fn lost(store: &Store, name: &str) -> String {
     format!(
-        "{} is gone, so it is unknown whether {} is as annals wrote it; the next start accepts it as it is",
+        "{} is gone, so it is unknown whether {} is as annals wrote it; the next start accepts it \
+        as it is",
         store.path(&paths::mark(name)).display(),
         store.path(name).display()
     )
@@ -138,7 +140,8 @@ pub fn read_guarded(store: &Store, name: &str) -> Result<Marked> {
 /// Returns the error for a file that was changed.
 pub fn changed(store: &Store, name: &str) -> Error {
     Error::corrupt(format!(
-        "{} is not what annals wrote: restore it from a backup, or, if it was changed on purpose, remove {} and start again",
+        "{} is not what annals wrote: restore it from a backup, or, if it was changed on purpose, \
+        remove {} and start again",
         store.path(name).display(),
         store.path(&paths::mark(name)).display()
     ))
@@ -147,7 +150,8 @@ pub fn changed(store: &Store, name: &str) -> Error {
 /// Returns the error for a file that is gone.
 pub fn gone(store: &Store, name: &str) -> Error {
     Error::corrupt(format!(
-        "{} was there and is gone: restore it from a backup, or, if it was removed on purpose, remove {} and start again",
+        "{} was there and is gone: restore it from a backup, or, if it was removed on purpose, \
+        remove {} and start again",
         store.path(name).display(),
         store.path(&paths::mark(name)).display()
     ))

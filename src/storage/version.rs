@@ -76,7 +76,8 @@ pub(super) fn check_version(store: &Store) -> Result<()> {
     }
     let path = store.path(VERSION_FILE);
     let what = format!(
-        "{} was written in format {format}, this annals reads format {FORMAT_VERSION}: use the annals that wrote it",
+        "{} was written in format {format}, this annals reads format {FORMAT_VERSION}: use the \
+        annals that wrote it",
         path.parent().unwrap_or(&path).display(),
     );
     Err(Error::new(ErrorKind::Version, what))

@@ -98,8 +98,8 @@ impl Glob {
     /// with it and whether the value ends with it.
     pub fn literals(&self) -> impl Iterator<Item = (&str, bool, bool)> {
         let last = self.parts.len().saturating_sub(1);
-        self.parts.iter().enumerate().filter_map(move |(place, part)| match part {
-            GlobPart::Text(text) => Some((text.as_str(), place == 0, place == last)),
+        self.parts.iter().enumerate().filter_map(move |(index, part)| match part {
+            GlobPart::Text(text) => Some((text.as_str(), index == 0, index == last)),
             _ => None,
         })
     }
@@ -213,9 +213,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn patterns_mean_what_the_plain_definition_says(pattern in "[ab中*?]{0,8}", value in "[ab中]{0,10}") {
+        fn patterns_mean_what_the_plain_definition_says(
+            pattern in "[ab中*?]{0,8}",
+            value in "[ab中]{0,10}",
+        ) {
             let letters = |text: &str| text.chars().collect::<Vec<_>>();
-            prop_assert_eq!(Glob::parse(&pattern).matches(&value), oracle(&letters(&pattern), &letters(&value)));
+            prop_assert_eq!(
+                Glob::parse(&pattern).matches(&value),
+                oracle(&letters(&pattern), &letters(&value))
+            );
         }
 
         #[test]

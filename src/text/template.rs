@@ -81,7 +81,10 @@ mod tests {
         #[test]
         fn a_phrase_stands_in_a_text_as_in_its_shape(
             text in "([a1 日志ᚠ-]|  |\n|dead|f81d4fae-7dec-11d0-a765-00a0c91e6bf6|dead-beef){0,10}",
-            start in any::<prop::sample::Index>(), length in 1_usize..30, other in "[a日志 -]{1,6}", cut in any::<bool>(),
+            start in any::<prop::sample::Index>(),
+            length in 1_usize..30,
+            other in "[a日志 -]{1,6}",
+            cut in any::<bool>(),
         ) {
             let text = fold(&text).into_owned();
             let letters: Vec<char> = text.chars().collect();
@@ -97,7 +100,15 @@ mod tests {
             let stands = stands_in(&needle, &text);
             match shape(&text) {
                 Some(shape) => {
-                    prop_assert_eq!(stands, stands_in(&needle, &shape), "{:?} {:?} {:?}", needle, text, shape);
+                    prop_assert_eq!(
+                        stands,
+                        stands_in(&needle, &shape),
+                        "{:?} {:?} \
+                                {:?}",
+                        needle,
+                        text,
+                        shape
+                    );
                     prop_assert_eq!(crate::text::template::shape(&shape), Some(shape));
                 }
                 None => prop_assert!(!stands || one_token, "{:?} {:?}", needle, text),

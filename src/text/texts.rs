@@ -79,8 +79,8 @@ impl RecordTexts {
         (start, self.arena.len() as u32)
     }
 
-    fn piece(&self, place: (u32, u32)) -> &str {
-        &self.arena[place.0 as usize..place.1 as usize]
+    fn piece(&self, index: (u32, u32)) -> &str {
+        &self.arena[index.0 as usize..index.1 as usize]
     }
 
     /// Iterates over all texts.

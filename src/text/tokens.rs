@@ -64,13 +64,13 @@ const UUID: usize = 36;
 fn is_uuid_at(text: &str, at: usize) -> bool {
     let Some(piece) = text.as_bytes().get(at..at + UUID) else { return false };
     // The dashes alone nearly always decide.
-    let dash = |place: usize| matches!(place, 8 | 13 | 18 | 23);
+    let dash = |index: usize| matches!(index, 8 | 13 | 18 | 23);
     dash(8)
         && piece[8] == b'-'
         && piece
             .iter()
             .enumerate()
-            .all(|(place, byte)| if dash(place) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
+            .all(|(index, byte)| if dash(index) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
         && !text[..at].chars().next_back().is_some_and(is_word)
         && !text[at + UUID..].chars().next().is_some_and(is_word)
 }
@@ -279,8 +279,11 @@ mod tests {
         /// so.
         #[test]
         fn tokens_find_every_text_that_holds_the_needle(
-            text in "([a1Ａ日志🚀 -]|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,12}", start in any::<prop::sample::Index>(), length in 1_usize..50,
-            other in "[a1日志🚀 -]{1,6}", cut in any::<bool>(),
+            text in "([a1Ａ日志🚀 -]|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,12}",
+            start in any::<prop::sample::Index>(),
+            length in 1_usize..50,
+            other in "[a1日志🚀 -]{1,6}",
+            cut in any::<bool>(),
         ) {
             let text = fold(&text).into_owned();
             // Half of the needles are cut out of the text.
@@ -298,20 +301,40 @@ mod tests {
             }
             let mut found = Vec::new();
             tokens(&text, &mut |token| found.push(token));
-            let has = |text: &str, kind: TokenKind| found.iter().any(|token| token.text == text && token.kind == kind);
-            let all = |wanted: &[NeedleTerms]| wanted.iter().all(|wanted| match wanted {
-                NeedleTerms::Term(term) => has(term, TokenKind::Term),
-                NeedleTerms::Beginning(letter) => found.iter().any(|token| token.text.starts_with(*letter)),
-                NeedleTerms::Id(id) => has(id, TokenKind::Id),
-            });
+            let has = |text: &str, kind: TokenKind| {
+                found.iter().any(|token| token.text == text && token.kind == kind)
+            };
+            let all = |wanted: &[NeedleTerms]| {
+                wanted.iter().all(|wanted| match wanted {
+                    NeedleTerms::Term(term) => has(term, TokenKind::Term),
+                    NeedleTerms::Beginning(letter) => {
+                        found.iter().any(|token| token.text.starts_with(*letter))
+                    }
+                    NeedleTerms::Id(id) => has(id, TokenKind::Id),
+                })
+            };
             let (wanted, exact) = words_of(&needle, false, false);
             let stands = stands_in(&needle, &text);
             prop_assert!(all(&wanted) || !stands, "{:?} {:?} {:?}", needle, text, wanted);
             prop_assert!(!exact || all(&wanted) == stands, "{:?} {:?} {:?}", needle, text, wanted);
             let (wanted, _) = words_of(&needle, true, true);
-            prop_assert!(all(&wanted) || !text.contains(&needle), "{:?} {:?} {:?}", needle, text, wanted);
+            prop_assert!(
+                all(&wanted) || !text.contains(&needle),
+                "{:?} {:?} \
+                        {:?}",
+                needle,
+                text,
+                wanted
+            );
             let (wanted, _) = words_of(&needle, false, true);
-            prop_assert!(all(&wanted) || !text.starts_with(&needle), "{:?} {:?} {:?}", needle, text, wanted);
+            prop_assert!(
+                all(&wanted) || !text.starts_with(&needle),
+                "{:?} {:?} \
+                        {:?}",
+                needle,
+                text,
+                wanted
+            );
         }
     }
 }

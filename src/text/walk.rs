@@ -301,7 +301,13 @@ mod tests {
         fn strings_come_out_as_serde_reads_them(text in "\\PC*", key in "[a-z\"\\\\é中]{0,8}") {
             let record = serde_json::json!({ key: text }).to_string();
             let mut found = String::new();
-            walk(&record, &mut |_, part| if let WalkStep::Text(text) | WalkStep::Embedded(text) = part && found.is_empty() { text.clone_into(&mut found) });
+            walk(&record, &mut |_, part| {
+                if let WalkStep::Text(text) | WalkStep::Embedded(text) = part
+                    && found.is_empty()
+                {
+                    text.clone_into(&mut found)
+                }
+            });
             prop_assert_eq!(found, text);
         }
 

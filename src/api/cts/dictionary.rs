@@ -121,8 +121,13 @@ fn operations(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudge
             operations.entry((service.clone(), resource.clone())).or_default().insert(name.clone());
         }
     }
-    let operation = |((service, resource), names): ((String, String), BTreeSet<String>)| json!({ "service_type": service, "resource_type": resource, "operation_list": names });
-    Ok(json!({ "operations": operations.into_iter().map(operation).collect::<Vec<_>>() }))
+    let operations: Vec<Json> = operations
+        .into_iter()
+        .map(|((service, resource), names)| {
+            json!({ "service_type": service, "resource_type": resource, "operation_list": names })
+        })
+        .collect();
+    Ok(json!({ "operations": operations }))
 }
 
 fn users(engine: &Engine, scope: &Scope, pairs: &Pairs, budget: &QueryBudget) -> Result<Json> {

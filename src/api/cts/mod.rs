@@ -140,14 +140,14 @@ fn after(reader: SnapshotReader<'_>, scope: &Scope, trace_id: &str) -> Result<Pa
 /// Only a page that consists of such rows alone is left as it is.
 fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
     let mut known: HashMap<&str, Option<EventKey>> = HashMap::new();
-    for (place, event) in events.iter().enumerate().rev() {
+    for (index, event) in events.iter().enumerate().rev() {
         let id = event.trace_id();
         let oldest = match known.get(id) {
             Some(oldest) => *oldest,
             None => *known.entry(id).or_insert(reader.oldest(scope, id)?),
         };
         if oldest == Some(event.key()) {
-            return Ok(place + 1);
+            return Ok(index + 1);
         }
     }
     Ok(events.len())

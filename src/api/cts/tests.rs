@@ -110,7 +110,8 @@ fn id(trace: &Json) -> &str {
 
 fn record(id: &str, time: i64) -> Json {
     json!({
-        "trace_id": id, "trace_name": "createServer", "service_type": "ECS", "trace_rating": "normal", "time": time,
+        "trace_id": id, "trace_name": "createServer", "service_type": "ECS",
+        "trace_rating": "normal", "time": time,
         "user": { "name": "ann" },
     })
 }
@@ -224,12 +225,15 @@ fn a_trace_id_is_answered_whatever_else_is_asked() {
 fn filters_select_and_another_projects_traces_are_never_seen() {
     let store = CtsStore::with("project", &[record("a", NOW), record("b", NOW)]);
     let other = json!({
-        "trace_id": "c", "trace_name": "deleteVpc", "service_type": "VPC", "trace_status": "warning", "time": NOW, "event_type": "system",
-        "resource_type": "vpc", "resource_id": "r-1", "resource_name": "Net One", "enterprise_project_id": "ep", "tracker_name": "mine",
+        "trace_id": "c", "trace_name": "deleteVpc", "service_type": "VPC",
+        "trace_status": "warning", "time": NOW, "event_type": "system",
+        "resource_type": "vpc", "resource_id": "r-1", "resource_name": "Net One",
+        "enterprise_project_id": "ep", "tracker_name": "mine",
         "user": { "user_name": "bob+x", "access_key_id": "AK" },
     });
     let data = json!({
-        "trace_id": "d", "trace_name": "getObject", "service_type": "OBS", "trace_type": "ObsAPI", "tracker_name": "t1", "time": NOW,
+        "trace_id": "d", "trace_name": "getObject", "service_type": "OBS", "trace_type": "ObsAPI",
+        "tracker_name": "t1", "time": NOW,
     });
     store.ingest("project", None, &[other.to_string(), data.to_string()]);
     store.ingest("other", None, &[record("z", NOW).to_string()]);
@@ -334,14 +338,19 @@ fn loose_types_of_old_records_become_those_of_the_sdk() {
             .as_str(),
     );
     let expected = json!({
-        "trace_id": "x", "trace_name": "n", "service_type": "S", "trace_status": "Warning", "trace_rating": "warning",
+        "trace_id": "x", "trace_name": "n", "service_type": "S", "trace_status": "Warning",
+        "trace_rating": "warning",
         "time": NOW, "record_time": 1_699_999_999_000_i64, "code": "200", "api_version": "2.0",
-        "request": r#"{"b":12345678901234567890123,"a":" x  y\" "}"#, "response": "[1,2]", "resource_id": "{}", "request_id": "null",
-        "read_only": true, "event_type": "system", "project_id": "project", "domain_id": "d", "extra": { "k": 1 },
+        "request": r#"{"b":12345678901234567890123,"a":" x  y\" "}"#, "response": "[1,2]",
+        "resource_id": "{}", "request_id": "null",
+        "read_only": true, "event_type": "system", "project_id": "project", "domain_id": "d",
+        "extra": { "k": 1 },
         "user": {
-            "name": "ann", "user_name": "ann", "id": "7", "principal_is_root_user": "true", "domain": { "name": "corp" },
+            "name": "ann", "user_name": "ann", "id": "7", "principal_is_root_user": "true",
+            "domain": { "name": "corp" },
             "invoked_by": ["console"],
-            "session_context": { "attributes": { "created_at": "1699999999000", "mfa_authenticated": "false" } },
+            "session_context": { "attributes": { "created_at": "1699999999000",
+                "mfa_authenticated": "false" } },
         },
     });
     assert_eq!(trace, expected);
@@ -373,12 +382,15 @@ fn a_user_is_an_object_or_absent() {
 fn an_envelope_is_opened_and_absent_stays_absent() {
     let trace = CtsStore::trace(
         None,
-        &json!({ "cts": { "trace_name": "n", "service_type": "S", "time": NOW, "trace_type": "ObsSDK" } }).to_string(),
+        &json!({ "cts": { "trace_name": "n", "service_type": "S", "time": NOW,
+            "trace_type": "ObsSDK" } })
+        .to_string(),
     );
     let id = id(&trace).to_owned();
     assert!(id.starts_with("sha256:"), "a trace without an id still has one to page by: {id}");
     let expected = json!({
-        "trace_name": "n", "service_type": "S", "time": NOW, "trace_type": "ObsSDK", "trace_id": id, "event_type": "data",
+        "trace_name": "n", "service_type": "S", "time": NOW, "trace_type": "ObsSDK", "trace_id": id,
+        "event_type": "data",
         "project_id": "project",
     });
     assert_eq!(trace, expected);
@@ -387,22 +399,29 @@ fn an_envelope_is_opened_and_absent_stays_absent() {
 #[test]
 fn records_of_other_formats_are_told_in_the_names_of_cts() {
     let record = json!({
-        "trace_id": "x", "time": NOW, "event_name": "grantQuota", "source": "BSS", "resource_type": "quota", "resource_id": "q-1",
-        "resource_name": "Quota", "operator": "ann", "access_key_id": "AK", "level": "normal", "code": "200", "source_ip": "10.0.0.1",
+        "trace_id": "x", "time": NOW, "event_name": "grantQuota", "source": "BSS",
+        "resource_type": "quota", "resource_id": "q-1",
+        "resource_name": "Quota", "operator": "ann", "access_key_id": "AK", "level": "normal",
+        "code": "200", "source_ip": "10.0.0.1",
         "request_id": "r", "read_only": false, "amount": "5.00", "related_ids": ["coupon:1"],
     });
     let expected = json!({
-        "trace_id": "x", "time": NOW, "record_time": NOW, "trace_name": "grantQuota", "service_type": "BSS", "resource_type": "quota",
-        "resource_id": "q-1", "resource_name": "Quota", "user": { "name": "ann", "user_name": "ann", "access_key_id": "AK" },
-        "trace_rating": "normal", "code": "200", "source_ip": "10.0.0.1", "request_id": "r", "read_only": false, "event_type": "system",
+        "trace_id": "x", "time": NOW, "record_time": NOW, "trace_name": "grantQuota",
+        "service_type": "BSS", "resource_type": "quota",
+        "resource_id": "q-1", "resource_name": "Quota", "user": { "name": "ann", "user_name": "ann",
+            "access_key_id": "AK" },
+        "trace_rating": "normal", "code": "200", "source_ip": "10.0.0.1", "request_id": "r",
+        "read_only": false, "event_type": "system",
         "tracker_name": "system", "project_id": "project",
     });
     assert_eq!(CtsStore::trace(Some(Format::Native), &record.to_string()), expected);
 }
 
 /// The SDK's attributes of a trace that are text.
-const TEXTS: &str = "trace_id trace_name trace_rating trace_type service_type resource_type resource_name resource_id source_ip request \
-    response code api_version message request_id location_info endpoint resource_url enterprise_project_id \
+const TEXTS: &str = "trace_id trace_name trace_rating trace_type service_type resource_type \
+                    resource_name resource_id source_ip request \
+    response code api_version message request_id location_info endpoint resource_url \
+    enterprise_project_id \
     resource_account_id operation_id";
 
 #[test]
@@ -440,7 +459,8 @@ fn every_generated_record_has_the_types_of_the_sdk() {
 #[test]
 fn drop_downs_hold_what_the_events_hold() {
     let trace = |id: &str, service: &str, resource: &str, name: &str, user: &str, time: i64| {
-        json!({ "trace_id": id, "service_type": service, "resource_type": resource, "trace_name": name, "user": { "name": user }, "time": time,
+        json!({ "trace_id": id, "service_type": service, "resource_type": resource,
+            "trace_name": name, "user": { "name": user }, "time": time,
                 "trace_type": "ApiCall", "trace_rating": "normal" })
     };
     let recent = NOW - 1_000;
@@ -457,11 +477,13 @@ fn drop_downs_hold_what_the_events_hold() {
     let get = |path: &str| store.call(path).2;
     assert_eq!(
         get("/v3/project/resources"),
-        json!({ "resources": [{ "service_type": "ECS", "resource": ["disk", "ecs"] }, { "service_type": "VPC", "resource": ["eip"] }] })
+        json!({ "resources": [{ "service_type": "ECS", "resource": ["disk", "ecs"] },
+            { "service_type": "VPC", "resource": ["eip"] }] })
     );
     assert_eq!(
         get("/v3/project/operations?service_type=ECS&resource_type=ecs"),
-        json!({ "operations": [{ "service_type": "ECS", "resource_type": "ecs", "operation_list": ["createServer", "deleteServer"] }] })
+        json!({ "operations": [{ "service_type": "ECS", "resource_type": "ecs",
+            "operation_list": ["createServer", "deleteServer"] }] })
     );
     assert_eq!(get("/v3/project/operations")["operations"].as_array().map(Vec::len), Some(3));
     assert_eq!(

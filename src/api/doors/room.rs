@@ -58,7 +58,7 @@ pub(super) struct TakenRoom {
     room: BodyRoom,
     bytes: u64,
     /// Its number in the queue of large requests, once it has one, and whether it counts as large.
-    place: Option<u64>,
+    ticket: Option<u64>,
     is_large: bool,
     has_turn: bool,
     /// It turned out to be large on a thread where it may not wait without a turn.
@@ -72,7 +72,7 @@ impl BodyRoom {
         TakenRoom {
             room: self.clone(),
             bytes: 0,
-            place: None,
+            ticket: None,
             is_large: false,
             has_turn: false,
             outgrown: false,
@@ -168,8 +168,8 @@ impl TakenRoom {
     fn try_turn(&mut self) -> bool {
         let room = self.room.clone();
         let mut state = room.state();
-        let place = self.place_in_line(&mut state);
-        let first = usize::from(state.line.first() == Some(&place));
+        let ticket = self.place_in_line(&mut state);
+        let first = usize::from(state.line.first() == Some(&ticket));
         if !self.has_turn && state.turns < TURNS + first {
             state.turns += 1;
             self.has_turn = true;
@@ -178,12 +178,12 @@ impl TakenRoom {
     }
 
     fn place_in_line(&mut self, state: &mut RoomState) -> u64 {
-        let place = *self.place.get_or_insert_with(|| {
+        let ticket = *self.ticket.get_or_insert_with(|| {
             state.next += 1;
             state.next
         });
-        state.line.insert(place);
-        place
+        state.line.insert(ticket);
+        ticket
     }
 
     /// Releases some of its room.
@@ -209,11 +209,11 @@ impl TakenRoom {
             self.bytes = total;
             return true;
         }
-        let place = self.place_in_line(&mut state);
+        let ticket = self.place_in_line(&mut state);
         // A request that turns out to be large moves over with all that it holds, once there is
         // room for it.
         let needed = if self.is_large { bytes } else { total };
-        let kept = if state.line.first() == Some(&place) { REQUEST_BYTES_MAX } else { 0 };
+        let kept = if state.line.first() == Some(&ticket) { REQUEST_BYTES_MAX } else { 0 };
         if state.large + needed > LARGE_ROOM + kept {
             return false;
         }
@@ -230,9 +230,9 @@ impl TakenRoom {
 impl Drop for TakenRoom {
     fn drop(&mut self) {
         self.shrink(self.bytes);
-        if let Some(place) = self.place {
+        if let Some(ticket) = self.ticket {
             let mut state = self.room.state();
-            state.line.remove(&place);
+            state.line.remove(&ticket);
             state.turns -= usize::from(self.has_turn);
             drop(state);
             self.room.0.freed.notify_waiters();

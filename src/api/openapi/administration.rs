@@ -51,7 +51,8 @@ pub(super) fn health() -> Json {
 
 /// Days, or the word for no end.
 pub(super) fn days() -> Json {
-    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "type": "string", "enum": ["forever"] }] })
+    json!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 36_525 }, { "type": "string",
+        "enum": ["forever"] }] })
 }
 
 pub(super) fn policy() -> Json {

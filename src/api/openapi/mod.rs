@@ -42,8 +42,10 @@ pub fn document() -> OpenApi {
     let document = json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Annals", "version": env!("CARGO_PKG_VERSION"), "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-            "description": "Audit events: ingest, lists, counts, exports. Every question takes the same filter; unknown parameters are errors.",
+            "title": "Annals", "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "Audit events: ingest, lists, counts, exports. Every question takes the \
+            same filter; unknown parameters are errors.",
         },
         "paths": paths(),
         "components": { "schemas": schemas, "parameters": filter_parameters() },
@@ -62,8 +64,10 @@ fn paths() -> Map<String, Json> {
         add(&format!("{}/query", call.path()), "post", question(*call, Some(()), &answer));
     }
     for form in ExportFormat::ALL {
-        let content = json!({ form.media_type().split(';').next().unwrap_or_default(): { "schema": { "type": "string" } } });
-        let answer = json!({ "description": "everything that matches, streamed; the trailer X-Annals-Rows says how many", "content": content });
+        let media_type = form.media_type().split(';').next().unwrap_or_default();
+        let content = json!({ media_type: { "schema": { "type": "string" } } });
+        let answer = json!({ "description": "everything that matches, streamed; the trailer \
+                                            X-Annals-Rows says how many", "content": content });
         let parameters = refs(export_parameters(*form), true);
         add(
             &format!("/api/v1/events.{}", form.name()),
@@ -78,7 +82,8 @@ fn paths() -> Map<String, Json> {
         );
     }
     add("/api/v1/events", "post", ingest());
-    let id = json!([tenant(), { "name": "trace_id", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }]);
+    let id = json!([tenant(), { "name": "trace_id", "in": "path", "required": true,
+        "schema": { "type": "string", "minLength": 1 } }]);
     add(
         "/api/v1/events/{trace_id}",
         "get",
@@ -153,14 +158,16 @@ fn question(call: QueryCall, body: Option<()>, answer: &Json) -> Json {
         None => operation(&id, summary(call), &refs(own, true), None, answer),
         Some(()) => {
             let content = json!({ "application/json": { "schema": reference("Filter") } });
-            let body = json!({ "required": true, "content": content, "description": "the filter; the call's own parameters may stand here too" });
+            let body = json!({ "required": true, "content": content,
+                "description": "the filter; the call's own parameters may stand here too" });
             operation(&format!("{id}_query"), summary(call), &refs(own, false), Some(&body), answer)
         }
     }
 }
 
 fn problem(description: &str) -> Json {
-    json!({ "description": description, "content": { "application/problem+json": { "schema": reference("Problem") } } })
+    json!({ "description": description,
+        "content": { "application/problem+json": { "schema": reference("Problem") } } })
 }
 
 fn operation(
@@ -188,29 +195,36 @@ fn operation(
 }
 
 fn json_answer(schema: &str) -> Json {
-    json!({ "description": "the answer", "content": { "application/json": { "schema": reference(schema) } } })
+    json!({ "description": "the \
+                           answer",
+                           "content": { "application/json": { "schema": reference(schema) } } })
 }
 
 fn ingest() -> Json {
     let formats: Vec<&str> = ["auto"].iter().chain(crate::event::FORMATS).copied().collect();
     let parameters = json!([
         query("tenant", &json!({ "type": "string" }), "whose records they are"),
-        query("tenant_from", &json!({ "type": "string" }), "the path in each record that says whose it is"),
+        query("tenant_from", &json!({ "type": "string" }),
+            "the path in each record that says whose it is"),
         query(
             "format",
             &json!({ "type": "string", "enum": formats }),
             "the format of the records"
         ),
         {
-            "name": "Idempotency-Key", "in": "header", "required": false, "schema": { "type": "string", "pattern": "^[!-~]{1,100}$" },
-            "description": "names the request: sent again with the same body within a day, it gets the same answer",
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": { "type": "string", "pattern": "^[!-~]{1,100}$" },
+            "description": "names the request: sent again with the same body within a day, it gets \
+            the same answer",
         },
     ]);
     let record = json!({ "type": "object" });
     let body = json!({
-        "required": true, "description": "NDJSON, a JSON array, CloudTrail's {\"Records\":[…]}, CTS's {\"traces\":[…]} or CloudEvents; gzip, zstd or deflate",
+        "required": true, "description": "NDJSON, a JSON array, CloudTrail's {\"Records\":[…]}, \
+        CTS's {\"traces\":[…]} or CloudEvents; gzip, zstd or deflate",
         "content": {
-            "application/json": { "schema": { "anyOf": [record, { "type": "array", "items": record }] } },
+            "application/json": { "schema": { "anyOf": [record, { "type": "array",
+                "items": record }] } },
             "application/x-ndjson": { "schema": { "type": "string" } },
         },
     });
@@ -222,14 +236,16 @@ fn ingest() -> Json {
 }
 
 fn tenant() -> Json {
-    let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^[A-Za-z0-9]{1,40}$|^[*]$" } });
+    let schema = json!({ "type": "array", "minItems": 1, "items": { "type": "string",
+        "pattern": "^[A-Za-z0-9]{1,40}$|^[*]$" } });
     let mut parameter = query("tenant", &schema, "the tenants asked about; * for all");
     parameter["required"] = true.into();
     parameter
 }
 
 fn query(name: &str, schema: &Json, description: &str) -> Json {
-    json!({ "name": name, "in": "query", "required": false, "schema": schema, "description": description })
+    json!({ "name": name, "in": "query", "required": false, "schema": schema,
+        "description": description })
 }
 
 /// The call's own parameters, and the filter's as references.
@@ -253,7 +269,8 @@ fn facet() -> Json {
 
 /// What can be counted by: such a field, or the ids of one kind among the related ids.
 fn counted() -> Json {
-    json!({ "anyOf": [facet(), { "type": "string", "pattern": "^related_ids\\.[A-Za-z0-9_-]{1,64}$" }] })
+    json!({ "anyOf": [facet(), { "type": "string",
+        "pattern": "^related_ids\\.[A-Za-z0-9_-]{1,64}$" }] })
 }
 
 /// Which fields: of a list, those that events have; of facets, those that are counted.
@@ -287,7 +304,8 @@ fn described(name: &str) -> (Json, &'static str) {
         "explain" => (flag(), "say how it was answered"),
         "partial" => (
             flag(),
-            "answer without segments whose data is lost, and name them in `missing`; without it that is an error",
+            "answer without segments whose data is lost, and name them in `missing`; without it \
+            that is an error",
         ),
         "path" => (one_of(&["lookup", "scan"]), "answer by this path instead of the one chosen"),
         "limit" => (
@@ -302,7 +320,8 @@ fn described(name: &str) -> (Json, &'static str) {
             let schema = json!({ "type": "integer", "minimum": 1, "maximum": 100_000 });
             (
                 schema,
-                "cut longer texts to so many letters; the event names its fields that are cut in `cut`",
+                "cut longer texts to so many letters; the event names its fields that are cut in \
+                `cut`",
             )
         }
         "contains" => (

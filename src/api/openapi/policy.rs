@@ -7,7 +7,10 @@ use serde_json::{Value as Json, json};
 pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     let none = json!([]);
     let policy = json_answer("Policy");
-    let body = |schema: &str| json!({ "required": true, "content": { "application/json": { "schema": reference(schema) } } });
+    let body = |schema: &str| {
+        json!({ "required": true,
+        "content": { "application/json": { "schema": reference(schema) } } })
+    };
     add(
         "/api/v1/retention",
         "get",
@@ -38,7 +41,8 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         operation("holds", "How long events are kept, and what is held", &none, None, &policy),
     );
     let name = json!({
-        "name": "name", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,100}$" }, "description": "the hold",
+        "name": "name", "in": "path", "required": true, "schema": { "type": "string",
+            "pattern": "^[A-Za-z0-9._-]{1,100}$" }, "description": "the hold",
     });
     let named = json!([name]);
     let place = "Place a legal hold: the body is a filter with the tenants and the reason";

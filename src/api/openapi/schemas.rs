@@ -61,7 +61,8 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("RetentionChange", retention_change()),
         (
             "HoldRequest",
-            json!({ "type": "object", "required": ["tenant", "reason"], "properties": { "tenant": list(&text()), "reason": text() } }),
+            json!({ "type": "object", "required": ["tenant", "reason"],
+                "properties": { "tenant": list(&text()), "reason": text() } }),
         ),
         ("Expired", expired()),
         ("Health", health()),
@@ -111,7 +112,8 @@ fn page() -> Json {
         &[
             (
                 "events",
-                json!({ "type": "array", "items": reference("ListedEvent"), "maxItems": PAGE_ROWS_MAX }),
+                json!({ "type": "array", "items": reference("ListedEvent"),
+                    "maxItems": PAGE_ROWS_MAX }),
             ),
             ("next_cursor", nullable("string")),
             ("prev_cursor", nullable("string")),
@@ -167,7 +169,8 @@ fn explain() -> Json {
             ("rows", count()),
             (
                 "path",
-                json!({ "type": "string", "enum": ["pruned", "summary", "lookup", "scan", "buffer"] }),
+                json!({ "type": "string", "enum": ["pruned", "summary", "lookup", "scan",
+                    "buffer"] }),
             ),
             ("why", text()),
             ("examined", count()),
@@ -308,17 +311,23 @@ fn filter() -> Json {
         );
     }
     let group = reference("Filter");
-    properties.insert("any".to_owned(), json!({ "type": "array", "minItems": 1, "items": group, "description": "one of these must hold" }));
+    properties.insert(
+        "any".to_owned(),
+        json!({ "type": "array", "minItems": 1, "items": group,
+        "description": "one of these must hold" }),
+    );
     properties.insert(
         "all".to_owned(),
         json!({ "type": "array", "items": group, "description": "all of these must hold" }),
     );
     properties.insert(
         "not".to_owned(),
-        json!({ "anyOf": [group, { "type": "array", "items": group }], "description": "none of these may hold" }),
+        json!({ "anyOf": [group, { "type": "array", "items": group }],
+            "description": "none of these may hold" }),
     );
     properties.insert("record".to_owned(), values_of(&reference("RecordTest")));
-    json!({ "type": "object", "properties": properties, "description": "all keys must hold; several values of one key mean any of them" })
+    json!({ "type": "object", "properties": properties, "description": "all keys must hold; \
+        several values of one key mean any of them" })
 }
 
 fn record_test() -> Json {
@@ -326,7 +335,8 @@ fn record_test() -> Json {
     let mut properties = Map::new();
     properties.insert(
         "path".to_owned(),
-        json!({ "type": "string", "minLength": 1, "description": "keys joined by dots; all texts of the record if absent" }),
+        json!({ "type": "string", "minLength": 1, "description": "keys joined by dots; all texts \
+            of the record if absent" }),
     );
     for name in ["equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr"] {
         properties.insert(name.to_owned(), value.clone());

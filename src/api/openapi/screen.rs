@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 /// Adds the paths.
 pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     let none = json!([]);
-    let tenants = json!({ "type": "array", "items": { "type": "string", "pattern": "^[A-Za-z0-9]{1,40}$|^[*]$" } });
+    let tenants = json!({ "type": "array", "items": { "type": "string",
+        "pattern": "^[A-Za-z0-9]{1,40}$|^[*]$" } });
     let tenant = query("tenant", &tenants, "the tenants asked about; all if none is named");
     let scope = json!([tenant]);
     add(
@@ -37,12 +38,18 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
             &json_answer("Views"),
         ),
     );
+    add_paths_of_a_view(add, &tenant);
+}
 
+fn add_paths_of_a_view(add: &mut impl FnMut(&str, &str, Json), tenant: &Json) {
     let id = json!({
-        "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }, "description": "the view; whoever saves it first chooses",
+        "name": "id", "in": "path", "required": true, "schema": { "type": "string",
+            "pattern": "^[A-Za-z0-9_-]{1,64}$" },
+        "description": "the view; whoever saves it first chooses",
     });
     let seen = json!({
-        "name": "If-Match", "in": "header", "required": false, "schema": { "type": "string", "pattern": "^\"[1-9][0-9]{0,9}\"$|^[*]$" },
+        "name": "If-Match", "in": "header", "required": false, "schema": { "type": "string",
+            "pattern": "^\"[1-9][0-9]{0,9}\"$|^[*]$" },
         "description": "the version that was seen, in quotes",
     });
     let view = json_answer("View");
@@ -51,7 +58,8 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         "get",
         operation("view", "A saved view", &json!([id, tenant]), None, &view),
     );
-    let body = json!({ "required": true, "content": { "application/json": { "schema": reference("ViewText") } } });
+    let body = json!({ "required": true,
+        "content": { "application/json": { "schema": reference("ViewText") } } });
     let mut save = operation(
         "save_view",
         "Save a view, or another version of it",
@@ -91,14 +99,21 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
 }
 
 fn named(letters: u32) -> Json {
-    json!({ "type": "string", "maxLength": letters, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+    json!({ "type": "string", "maxLength": letters,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
 }
 
 fn view_text() -> Json {
     let mut name = named(100);
     name["minLength"] = 1.into();
-    name["pattern"] = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u0020\\u007f-\\u00a0\\s][^\\u0000-\\u001f\\u007f-\\u009f]*$".into();
-    let query = json!({ "type": "string", "maxLength": 8192, "pattern": "^[!\"$-~]*$", "description": "the query of the page's URL" });
+    name["pattern"] = concat!(
+        "^[^\\u0000-\\u001f\\u007f-\\u009f]*",
+        "[^\\u0000-\\u0020\\u007f-\\u00a0\\s]",
+        "[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+    )
+    .into();
+    let query = json!({ "type": "string", "maxLength": 8192, "pattern": "^[!\"$-~]*$",
+        "description": "the query of the page's URL" });
     object(&[("name", name), ("query", query)], &[("owner", named(100))])
 }
 

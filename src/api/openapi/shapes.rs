@@ -23,7 +23,8 @@ pub(super) fn moment() -> Json {
 }
 
 pub(super) fn decimal() -> Json {
-    json!({ "type": "string", "pattern": "^-?[0-9]+\\.[0-9]{2,8}$", "description": "an exact decimal number" })
+    json!({ "type": "string", "pattern": "^-?[0-9]+\\.[0-9]{2,8}$",
+        "description": "an exact decimal number" })
 }
 
 pub(super) fn nullable(kind: &str) -> Json {
@@ -46,5 +47,6 @@ pub(super) fn object(required: &[(&str, Json)], optional: &[(&str, Json)]) -> Js
         .chain(optional)
         .map(|(name, schema)| ((*name).to_owned(), schema.clone()))
         .collect();
-    json!({ "type": "object", "required": names, "properties": properties, "additionalProperties": false })
+    json!({ "type": "object", "required": names, "properties": properties,
+        "additionalProperties": false })
 }

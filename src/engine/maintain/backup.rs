@@ -1,7 +1,7 @@
 //! Backup of a running store, and restore.
 
 use crate::engine::maintain::delta_log::prove_whole;
-use crate::engine::{CheckReport, Engine, Failpoint};
+use crate::engine::{CheckReport, Engine, Failpoint, Writer};
 use crate::error::{Error, Result};
 use crate::maintain::{BackupReport, copy, prepare};
 use serde_json::json;
@@ -15,42 +15,29 @@ impl Engine {
     /// If the target holds something else, or the disk fails; an interrupted copy is finished by
     /// the next one.
     pub fn backup(&self, target: &Path) -> Result<BackupReport> {
-        let write = self.core.write()?;
-        prepare(self.core.data.store(), target)?;
-        self.record_backup(target);
-        write.seal_now()?;
+        let writer = self.writer()?;
+        prepare(self.shared.data.store(), target)?;
+        record_backup(writer, target);
+        writer.seal_now()?;
         // This guard keeps the files of the log in place while they are copied; the snapshot keeps
         // those of segments.
-        let reading = write.log_files.read();
-        let (log, snapshot) = write.table.log_at_rest()?;
+        let reading = writer.log_files.read();
+        let (log, snapshot) = writer.table.log_at_rest()?;
         prove_whole(&log, &snapshot)?;
-        self.core.reach(Failpoint::BackupBegun)?;
+        self.shared.reach(Failpoint::BackupBegun)?;
         // With a checkpoint of exactly this version, a copy needs only a few files of the log,
         // however long that is.
-        write.checkpoint(&self.core, &log)?;
+        writer.checkpoint(&log)?;
         let report = copy(
-            self.core.data.store(),
+            self.shared.data.store(),
             &snapshot.segments,
             log.version(),
             target,
-            self.core.clock.now(),
+            self.shared.clock.now(),
         )?;
         drop(reading);
-        write.archive(&self.core, &log)?;
+        writer.archive(&log)?;
         Ok(report)
-    }
-
-    /// Records that the store is about to be copied, and where to. The copy is made even if that
-    /// fails: a disk that accepts no more records is when a backup is needed most.
-    fn record_backup(&self, target: &Path) {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let recorded = self.core.record(json!({
-            "trace_id": format!("backup-{}-{}", self.core.clock.now().millis(), self.snapshot().last_seq), "event_name": "backUpStore",
-            "resource_type": "backup", "resource_name": name, "details": { "to": target.to_string_lossy() },
-        }));
-        if let Err(error) = recorded {
-            tracing::warn!(%error, "cannot record that a backup is made; it is made all the same");
-        }
     }
 
     /// Copies this store, which is a backup, into a new data directory, and verifies every byte.
@@ -66,11 +53,11 @@ impl Engine {
         }
         let snapshot = self.snapshot();
         copy(
-            self.core.data.store(),
+            self.shared.data.store(),
             &snapshot.segments,
             snapshot.version,
             target,
-            self.core.clock.now(),
+            self.shared.clock.now(),
         )
     }
 
@@ -89,5 +76,20 @@ impl Engine {
                 Err(Error::corrupt(format!("segment {}: {what}", wrong.segment)))
             }
         }
+    }
+}
+
+/// Records that the store is about to be copied, and where to. The copy is made even if that
+/// fails: a disk that accepts no more records is when a backup is needed most.
+fn record_backup(writer: &Writer, target: &Path) {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let recorded = writer.record(json!({
+        "trace_id": format!("backup-{}-{}", writer.shared.clock.now().millis(),
+            writer.shared.published.get().last_seq), "event_name": "backUpStore",
+        "resource_type": "backup", "resource_name": name,
+        "details": { "to": target.to_string_lossy() },
+    }));
+    if let Err(error) = recorded {
+        tracing::warn!(%error, "cannot record that a backup is made; it is made all the same");
     }
 }

@@ -82,7 +82,7 @@ impl Engine {
                         }
                 })
                 .collect(),
-            quarantine: self.core.quarantine.check()?,
+            quarantine: self.shared.quarantine.check()?,
         })
     }
 }
@@ -90,10 +90,10 @@ impl Engine {
 impl Engine {
     /// Returns the problems found in files that belong neither to a segment nor to quarantine.
     fn check_store(&self) -> Result<Vec<String>> {
-        let store = self.core.data.store();
-        let _reading = self.core.write.as_ref().map(|write| write.log_files.read());
-        let mut wrong = match &self.core.write {
-            Some(write) => write.table.check_log()?,
+        let store = self.shared.data.store();
+        let _reading = self.writer.as_ref().map(|writer| writer.log_files.read());
+        let mut wrong = match &self.writer {
+            Some(writer) => writer.table.check_log()?,
             None => commit::runtime()?.block_on(check_log(store)),
         };
         wrong.extend(check_archives(store));

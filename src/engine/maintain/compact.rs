@@ -10,7 +10,7 @@ use crate::engine::maintain::delta_log::prove_whole;
 use crate::engine::maintain::turns::SegmentWork;
 use crate::engine::write::seal::put;
 use crate::engine::write::seal_trigger::Wake;
-use crate::engine::{Core, Engine, WriteSide};
+use crate::engine::{Engine, Shared, Writer};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::maintain::{
@@ -58,30 +58,31 @@ enum Zeal {
 }
 
 /// Runs the thread that compacts, after each seal and when it is quiet, until it is told to stop.
-pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
+pub(in crate::engine) fn run(writer: &Writer) {
     let (mut seals, mut wait) = (0, QUIET);
     loop {
-        let wake = write.trigger.wait_for_another_seal(&mut seals, wait);
+        let wake = writer.trigger.wait_for_another_seal(&mut seals, wait);
         wait = if wake == Wake::Quiet { IDLE } else { QUIET };
-        if let Err(error) = write.tend_log(core) {
-            tracing::error!(%error, "cannot make a checkpoint of the table's log; tried again after the next seal");
+        if let Err(error) = writer.tend_log() {
+            tracing::error!(%error, "cannot make a checkpoint of the table's log; tried again \
+                                    after the next seal");
         }
         let zeal = if wake == Wake::Quiet { Zeal::Quiet } else { Zeal::Usual };
         // Merges for quiet times stop once a seal has ended, so that usual merges come first.
         let before = seals;
-        while !write.trigger.stopping() {
-            match write.compact_once(core, zeal) {
-                Ok(Some(_)) if zeal == Zeal::Quiet && write.trigger.seals() != before => break,
+        while !writer.trigger.stopping() {
+            match writer.compact_once(zeal) {
+                Ok(Some(_)) if zeal == Zeal::Quiet && writer.trigger.seals() != before => break,
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {
                     tracing::error!(%error, "cannot merge segments; they stay as they are");
-                    write.trigger.rest(REST);
+                    writer.trigger.rest(REST);
                     break;
                 }
             }
         }
-        if wake == Wake::Stop || write.trigger.stopping() {
+        if wake == Wake::Stop || writer.trigger.stopping() {
             return;
         }
     }
@@ -93,20 +94,20 @@ impl Engine {
     /// # Errors
     /// If the disk fails; segments then stay as they were.
     pub fn compact(&self) -> Result<Compacted> {
-        let write = self.core.write()?;
+        let writer = self.writer()?;
         let mut done = Compacted::default();
         let mut tidied = Instant::now();
-        while let Some(step) = write.compact_once(&self.core, Zeal::All)? {
+        while let Some(step) = writer.compact_once(Zeal::All)? {
             done.merged += step.merged;
             done.made += step.made;
             // Remove replaced files as the compaction goes on, if nobody reads earlier versions:
             // otherwise a large store would need twice its space.
-            if tidied.elapsed() > self.core.settings.replaced_kept.max(TIDIED) {
-                done.removed += write.remove_orphans(&self.core)?;
+            if tidied.elapsed() > self.shared.settings.replaced_kept.max(TIDIED) {
+                done.removed += writer.remove_orphans()?;
                 tidied = Instant::now();
             }
         }
-        done.removed += write.remove_orphans(&self.core)?;
+        done.removed += writer.remove_orphans()?;
         Ok(done)
     }
 }
@@ -128,13 +129,13 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate> {
 }
 
 /// Returns the ids of the segments to merge next.
-fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
-    let (segments, most) = (candidates(snapshot), core.settings.merged);
+fn chosen(shared: &Shared, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
+    let (segments, most) = (candidates(snapshot), shared.settings.merged);
     let chosen = choose(&segments, most, zeal == Zeal::All);
     if !chosen.is_empty() {
         return chosen.into_iter().collect();
     }
-    let now = core.clock.now();
+    let now = shared.clock.now();
     let occasion = SettleOccasion {
         now: now.millis(),
         today: &now.date(),
@@ -158,7 +159,7 @@ fn chosen(core: &Core, snapshot: &Snapshot, zeal: Zeal) -> HashSet<String> {
 
 /// Writes segments that hold the events of `old`, and verifies that they do.
 fn merged(
-    core: &Core,
+    shared: &Shared,
     work: &mut SegmentWork<'_>,
     old: &[Arc<Segment>],
     version: u64,
@@ -166,19 +167,21 @@ fn merged(
     let last = old.iter().map(|segment| segment.manifest().last_seq).max().unwrap_or_default();
     let (mut new, mut rows) = (Vec::new(), 0);
     let (fingerprinter, mut number) = (Fingerprinter::default(), version);
-    for piece in &cut(old, core.settings.merged)? {
-        let id = work.new_id(core, last, &mut number);
-        let Some((files, before)) = merge(&id, old, piece, core.settings.summary, &fingerprinter)?
+    for piece in &cut(old, shared.settings.merged)? {
+        let id = work.new_id(shared, last, &mut number);
+        let Some((files, before)) =
+            merge(&id, old, piece, shared.settings.summary, &fingerprinter)?
         else {
             continue;
         };
-        put(core.data.store(), &files)?;
-        let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
+        put(shared.data.store(), &files)?;
+        let segment = Arc::new(Segment::new(shared.data.store(), files.manifest));
         // Read back from the file: what is compared is what questions will read.
         let after = fingerprinter.of_segment(&segment)?;
         if before != after {
             let what = format!(
-                "the merged segment {id} does not hold the events of its parts: {before:?}, {after:?}"
+                "the merged segment {id} does not hold the events of its parts: {before:?}, \
+                {after:?}"
             );
             return Err(Error::internal(what));
         }
@@ -192,12 +195,12 @@ fn merged(
     Ok(new)
 }
 
-impl WriteSide {
+impl Writer {
     /// Merges some segments, if any should be. Returns how many were merged, and into how many.
-    fn compact_once(&self, core: &Core, zeal: Zeal) -> Result<Option<Compacted>> {
+    fn compact_once(&self, zeal: Zeal) -> Result<Option<Compacted>> {
         let _turn = self.merges.take();
-        let snapshot = self.settled(core)?;
-        let chosen = chosen(core, &snapshot, zeal);
+        let snapshot = self.settled()?;
+        let chosen = chosen(&self.shared, &snapshot, zeal);
         let old: Vec<Arc<Segment>> = snapshot
             .segments
             .iter()
@@ -207,32 +210,35 @@ impl WriteSide {
         if old.is_empty() {
             return Ok(None);
         }
-        WriteSide::check_disk(core)?;
+        self.check_disk()?;
         let mut work = self.in_work.begin();
         work.hold_all(&old);
-        let new =
-            core.pools.maintenance.install(|| merged(core, &mut work, &old, snapshot.version))?;
+        let new = self
+            .shared
+            .pools
+            .maintenance
+            .install(|| merged(&self.shared, &mut work, &old, snapshot.version))?;
 
-        core.reach(Failpoint::MergeWritten)?;
+        self.shared.reach(Failpoint::MergeWritten)?;
         let made = new.len();
         if self.table.replace(old.clone(), new)?.is_none() {
             // Retention deleted from one of them meanwhile: what was written is removed later as an
             // orphan, and other segments are chosen.
             return Ok(Some(Compacted::default()));
         }
-        self.retire(core, &old)?;
+        self.retire(&old)?;
         Ok(Some(Compacted { merged: old.len(), made, removed: 0 }))
     }
 
     /// Remembers segments that left the table while a reader still has them. Their files get the
     /// current time as modification time, because they are kept for readers of earlier versions
     /// from now on, not from when they were written.
-    pub(in crate::engine) fn retire(&self, core: &Core, old: &[Arc<Segment>]) -> Result<()> {
+    pub(in crate::engine) fn retire(&self, old: &[Arc<Segment>]) -> Result<()> {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|segment| segment.strong_count() > 0);
         retired.extend(old.iter().map(Arc::downgrade));
         drop(retired);
-        let (store, now) = (core.data.store(), core.clock.now());
+        let (store, now) = (self.shared.data.store(), self.shared.clock.now());
         for manifest in old.iter().map(|segment| segment.manifest()) {
             for path in [
                 paths::data(&manifest.date, &manifest.id),
@@ -247,32 +253,33 @@ impl WriteSide {
 
     /// Returns what is in the table, for merging or deleting: after a commit in doubt, the segments
     /// that are shown may not be those of the table, and must not be merged or deleted from.
-    pub(in crate::engine) fn settled(&self, core: &Core) -> Result<Arc<Snapshot>> {
+    pub(in crate::engine) fn settled(&self) -> Result<Arc<Snapshot>> {
         self.table.settle()?;
-        Ok(core.published.get())
+        Ok(self.shared.published.get())
     }
 
     /// Removes or moves aside files of segments that no version needs that anyone may still read,
     /// provided the table is known to be complete. Returns how many.
-    pub(in crate::engine) fn remove_orphans(&self, core: &Core) -> Result<usize> {
+    pub(in crate::engine) fn remove_orphans(&self) -> Result<usize> {
         let _turn = self.removals.take();
-        let Some(mut found) = self.find_orphans(core)?.filter(|found| !found.is_empty()) else {
+        let Some(mut found) = self.find_orphans()?.filter(|found| !found.is_empty()) else {
             return Ok(0);
         };
         // A segment may have been begun, or have entered the table, while the files were listed.
         let Some(needed) = self.needed()? else { return Ok(0) };
         found.retain(|orphan| !needed.has(orphan));
         let taken_out = self.table.removed()?;
-        put_away(core.data.store(), &found, &taken_out, core.clock.now())
+        put_away(self.shared.data.store(), &found, &taken_out, self.shared.clock.now())
     }
 
     /// Returns the files that nothing needs and that were not changed for as long as replaced files
     /// are kept.
-    fn find_orphans(&self, core: &Core) -> Result<Option<Vec<Orphan>>> {
+    fn find_orphans(&self) -> Result<Option<Vec<Orphan>>> {
         let Some(needed) = self.needed()? else { return Ok(None) };
-        let kept = i64::try_from(core.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp::from_millis(core.clock.now().millis().saturating_sub(kept));
-        orphans(core.data.store(), &needed.segments, before).map(Some)
+        let kept =
+            i64::try_from(self.shared.settings.replaced_kept.as_millis()).unwrap_or(i64::MAX);
+        let before = Timestamp::from_millis(self.shared.clock.now().millis().saturating_sub(kept));
+        orphans(self.shared.data.store(), &needed.segments, before).map(Some)
     }
 
     /// Returns the segments that anything may need, or none if the table is not known to be

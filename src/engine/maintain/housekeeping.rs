@@ -2,7 +2,7 @@
 //! and runs the scrubber.
 
 use crate::engine::maintain::scrub::{RUNS, Scrubber};
-use crate::engine::{Core, WriteSide};
+use crate::engine::{Shared, Writer};
 use crate::error::Result;
 use crate::event::{DAY_MS, Timestamp};
 use crate::maintain::clear_aside;
@@ -44,46 +44,47 @@ impl Belief {
 }
 
 /// Runs the housekeeping thread until it is told to stop.
-pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
-    let mut belief = Belief { seen: last_commit(core), doubts: 0 };
+pub(in crate::engine) fn run(writer: &Writer) {
+    let mut belief = Belief { seen: last_commit(&writer.shared), doubts: 0 };
     let mut scrubber = Scrubber::default();
-    write.trigger.rest(FIRST);
-    while !write.trigger.stopping() {
-        if belief.believes(core.clock.now()) {
-            report("delete what has expired", write.expire(core).map(drop));
+    writer.trigger.rest(FIRST);
+    while !writer.trigger.stopping() {
+        if belief.believes(writer.shared.clock.now()) {
+            report("delete what has expired", writer.expire().map(drop));
             // A check that reads the archives must not find one gone; the next run removes them.
-            if let Some(_archiving) = write.log_files.archive() {
+            if let Some(_archiving) = writer.log_files.archive() {
                 report(
                     "remove old archives of the table's log",
-                    clear_archives(core.data.store(), core.clock.now()).map(drop),
+                    clear_archives(writer.shared.data.store(), writer.shared.clock.now()).map(drop),
                 );
             }
             report(
                 "clear what was moved aside",
-                clear_aside(core.data.store(), core.clock.now()).map(drop),
+                clear_aside(writer.shared.data.store(), writer.shared.clock.now()).map(drop),
             );
         } else if belief.doubts == 1 {
             tracing::warn!(
-                "the clock is far ahead of the last trusted time: retention deletes nothing for a day; check the clock"
+                "the clock is far ahead of the last trusted time: retention deletes nothing for a \
+                day; check the clock"
             );
         }
-        report("compare files with their hashes", scrubber.run(core, write, RUNS));
+        report("compare files with their hashes", scrubber.run(writer, RUNS));
         // Files may have to go sooner than in an hour: those are looked for more often.
-        let look = core.settings.replaced_kept.clamp(FIRST, EVERY);
+        let look = writer.shared.settings.replaced_kept.clamp(FIRST, EVERY);
         for _ in 0..EVERY.as_secs() / look.as_secs() {
-            if write.trigger.stopping() {
+            if writer.trigger.stopping() {
                 return;
             }
-            report("remove files that nothing needs", write.remove_orphans(core).map(drop));
-            report("make a checkpoint of the table's log", write.tend_log(core));
-            write.trigger.rest(look);
+            report("remove files that nothing needs", writer.remove_orphans().map(drop));
+            report("make a checkpoint of the table's log", writer.tend_log());
+            writer.trigger.rest(look);
         }
     }
 }
 
 /// Returns when the newest segment was written.
-fn last_commit(core: &Core) -> Timestamp {
-    let snapshot = core.published.get();
+fn last_commit(shared: &Shared) -> Timestamp {
+    let snapshot = shared.published.get();
     snapshot
         .segments
         .iter()

@@ -6,7 +6,7 @@ use crate::access::{SYSTEM_TENANT, Scope};
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::turns::Turns;
-use crate::engine::{Core, Engine};
+use crate::engine::{Engine, Shared, Writer};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::ingest::{IncomingRecord, TenantRule, decode_records};
@@ -45,7 +45,8 @@ impl InForce {
                 .map_err(|error| error.at(store.path(paths::POLICY_FILE).display()))?,
             Marked::Changed(_) => return Err(changed(store, paths::POLICY_FILE)),
             Marked::Gone => {
-                tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the file of the policy is missing; it is rebuilt from the recorded changes");
+                tracing::warn!(file = %store.path(paths::POLICY_FILE).display(), "the file of the \
+                    policy is missing; it is rebuilt from the recorded changes");
                 Policy::default()
             }
             Marked::Absent => Policy::default(),
@@ -72,7 +73,7 @@ impl InForce {
 impl Engine {
     /// Returns how long events are kept, and what is held.
     pub fn policy(&self) -> Arc<Policy> {
-        self.core.policy.get()
+        self.shared.policy.get()
     }
 
     /// Changes how long events are kept. Events that have then expired are deleted by the next run
@@ -113,7 +114,7 @@ impl Engine {
         filter: Vec<(String, String)>,
         reason: &str,
     ) -> Result<Arc<Policy>> {
-        let now = self.core.clock.now();
+        let now = self.shared.clock.now();
         if let Some((name, _)) = filter.iter().find(|(name, _)| name == "last") {
             return Err(Error::parameter(
                 name,
@@ -147,8 +148,8 @@ impl Engine {
         details: &Json,
         change: impl FnOnce(&mut Policy) -> Result<()>,
     ) -> Result<Arc<Policy>> {
-        let write = self.core.write()?;
-        let _turn = self.core.policy.change.take();
+        let writer = self.writer()?;
+        let _turn = self.shared.policy.change.take();
         // A change that was recorded but then failed must be in force before the next one is made.
         self.catch_up()?;
         let mut policy = (*self.policy()).clone();
@@ -158,15 +159,16 @@ impl Engine {
         }
         policy.version += 1;
         let record = json!({
-            "trace_id": trace_id(policy.version), "event_name": what, "resource_type": kind, "resource_name": name, "details": details,
+            "trace_id": trace_id(policy.version), "event_name": what, "resource_type": kind,
+            "resource_name": name, "details": details,
             "policy": policy,
         });
-        self.core.record(record)?;
-        self.core.reach(Failpoint::PolicyRecorded)?;
-        let policy = self.core.enforce(policy)?;
+        writer.record(record)?;
+        self.shared.reach(Failpoint::PolicyRecorded)?;
+        let policy = writer.enforce(policy)?;
         // The committing thread checks the policy right before each deletion, so only a commit that
         // is already running has to be waited for.
-        write.table.settle()?;
+        writer.table.settle()?;
         Ok(policy)
     }
 
@@ -182,7 +184,7 @@ impl Engine {
                 serde_json::from_str(&event.original).context(ErrorKind::Corrupt, || id.clone())?;
             let policy: Policy = serde_json::from_value(record["policy"].clone())
                 .context(ErrorKind::Corrupt, || id.clone())?;
-            self.core.enforce(policy)?;
+            self.writer()?.enforce(policy)?;
         }
     }
 }
@@ -191,17 +193,7 @@ fn trace_id(version: u64) -> String {
     format!("policy-{version}")
 }
 
-impl Core {
-    /// Writes a policy and puts it in force.
-    fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
-        put_guarded(self.data.store(), paths::POLICY_FILE, &policy.encode())?;
-        self.reach(Failpoint::PolicyWritten)?;
-        let policy = Arc::new(policy);
-        self.policy.version.store(policy.version, Ordering::Release);
-        *self.policy.lock() = Arc::clone(&policy);
-        Ok(policy)
-    }
-
+impl Shared {
     /// Returns the holds of a policy with their filters.
     pub(in crate::engine) fn holds(
         policy: &Policy,
@@ -213,11 +205,23 @@ impl Core {
             .map(|hold| Ok((hold, parse_filter(&hold.filter, &[], now)?)))
             .collect()
     }
+}
+
+impl Writer {
+    /// Writes a policy and puts it in force.
+    fn enforce(&self, policy: Policy) -> Result<Arc<Policy>> {
+        put_guarded(self.shared.data.store(), paths::POLICY_FILE, &policy.encode())?;
+        self.shared.reach(Failpoint::PolicyWritten)?;
+        let policy = Arc::new(policy);
+        self.shared.policy.version.store(policy.version, Ordering::Release);
+        *self.shared.policy.lock() = Arc::clone(&policy);
+        Ok(policy)
+    }
 
     /// Records something that was done to the store, as an event of the store's own tenant. It is
     /// durable when this returns.
     pub(in crate::engine) fn record(&self, mut record: Json) -> Result<()> {
-        let now = self.clock.now();
+        let now = self.shared.clock.now();
         for (key, value) in [
             ("time", now.to_string()),
             ("source", "annals".to_owned()),
@@ -241,6 +245,6 @@ impl Core {
                 rejected.reason
             )));
         }
-        self.ingest(batch, "annals", None, self.settings.room_wait).map(drop)
+        self.ingest(batch, "annals", None, self.shared.settings.room_wait).map(drop)
     }
 }

@@ -1,8 +1,8 @@
-//! Repair: an index that was found damaged is rebuilt from the Parquet file, once that is verified.
-//! Until then the segment is answered from its columns.
+//! Repair: an index that was found damaged, or that an earlier version wrote, is rebuilt from the
+//! Parquet file, once that is verified. Until then the segment is answered from its columns.
 
 use crate::engine::maintain::scrub::note_damage;
-use crate::engine::{Core, Engine, WriteSide};
+use crate::engine::{Engine, Writer};
 use crate::error::Result;
 use crate::storage::segment::{Damage, Segment};
 use serde_json::json;
@@ -16,13 +16,13 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(600);
 
 /// Runs the thread that repairs segments, one after the other.
-pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
+pub(in crate::engine) fn run(writer: &Writer) {
     let mut tried = HashMap::new();
-    while !write.trigger.stopping() {
-        if let Err(error) = mend_all(core, write, &mut tried) {
+    while !writer.trigger.stopping() {
+        if let Err(error) = mend_all(writer, &mut tried) {
             tracing::error!(%error, "cannot repair a damaged segment; it will be tried again");
         }
-        write.trigger.rest(LOOK);
+        writer.trigger.rest(LOOK);
     }
 }
 
@@ -40,17 +40,17 @@ impl Engine {
     /// # Errors
     /// If the disk fails.
     pub fn mend(&self) -> Result<usize> {
-        mend_all(&self.core, self.core.write()?, &mut HashMap::new())
+        mend_all(self.writer()?, &mut HashMap::new())
     }
 }
 
-fn mend_all(core: &Core, write: &WriteSide, tried: &mut HashMap<String, Instant>) -> Result<usize> {
+fn mend_all(writer: &Writer, tried: &mut HashMap<String, Instant>) -> Result<usize> {
     let mut mended = 0;
-    let snapshot = core.published.get();
+    let snapshot = writer.shared.published.get();
     for segment in snapshot.segments.iter() {
         let Some(damage) = segment.damage() else { continue };
         let id = &segment.manifest().id;
-        if write.trigger.stopping() {
+        if writer.trigger.stopping() {
             break;
         }
         if tried.get(id).is_some_and(|at| at.elapsed() < AGAIN) {
@@ -59,8 +59,11 @@ fn mend_all(core: &Core, write: &WriteSide, tried: &mut HashMap<String, Instant>
         // Noted before the attempt: one that fails must not be repeated every second.
         tried.insert(id.clone(), Instant::now());
         let said = |what: Option<String>| what.into_iter().collect::<Vec<_>>();
-        note_damage(core, segment, &said(damage.data), &said(damage.index))?;
-        if mend(core, segment)? {
+        let outdated = damage.is_only_outdated();
+        if !outdated {
+            note_damage(writer, segment, &said(damage.data), &said(damage.index))?;
+        }
+        if mend(writer, segment, outdated)? {
             tried.remove(id);
             mended += 1;
         }
@@ -70,26 +73,34 @@ fn mend_all(core: &Core, write: &WriteSide, tried: &mut HashMap<String, Instant>
 }
 
 /// Rebuilds the index of a segment, if its Parquet file is sound. Returns whether it did.
-fn mend(core: &Core, segment: &Arc<Segment>) -> Result<bool> {
+fn mend(writer: &Writer, segment: &Arc<Segment>, outdated: bool) -> Result<bool> {
     let (data, index) = segment.check()?;
-    if !data.is_empty() || index.is_empty() {
+    if !data.is_empty() || (index.is_empty() && !outdated) {
         return Ok(false);
     }
     let manifest = segment.rebuild_index()?;
     let id = manifest.id.clone();
-    let mended = Arc::new(Segment::new(core.data.store(), manifest));
+    let mended = Arc::new(Segment::new(writer.shared.data.store(), manifest));
     mended.index()?;
-    if !core.published.mended(segment, &mended) {
+    if !writer.shared.published.mended(segment, &mended) {
         return Ok(false);
     }
     {
-        let mut scrubbed = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scrubbed = writer.shared.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
         scrubbed.damaged.remove(&id);
         scrubbed.mended += 1;
     }
+    if index.is_empty() {
+        tracing::info!(
+            segment = id,
+            "the index of a segment was of an earlier version and has been rebuilt"
+        );
+        return Ok(true);
+    }
     tracing::info!(segment = id, "the index of a segment was damaged and has been rebuilt");
-    core.record(json!({
-        "trace_id": format!("mend-{id}"), "event_name": "mendDamage", "level": "warning", "resource_type": "segment",
+    writer.record(json!({
+        "trace_id": format!("mend-{id}"), "event_name": "mendDamage", "level": "warning",
+        "resource_type": "segment",
         "resource_id": id, "details": { "segment": id, "index": index },
     }))?;
     Ok(true)

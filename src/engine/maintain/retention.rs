@@ -12,7 +12,7 @@ use crate::access::SYSTEM_TENANT;
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::turns::SegmentWork;
 use crate::engine::write::seal::put;
-use crate::engine::{Core, Engine, WriteSide};
+use crate::engine::{Engine, Shared, Writer};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::Cleared;
@@ -71,7 +71,7 @@ impl Engine {
     /// # Errors
     /// If the disk fails; what was not committed stays.
     pub fn expire(&self) -> Result<Expired> {
-        self.core.write()?.expire(&self.core)
+        self.writer()?.expire()
     }
 
     /// Returns what [`Engine::expire`] would delete now.
@@ -79,7 +79,7 @@ impl Engine {
     /// # Errors
     /// If a segment cannot be read.
     pub fn expirable(&self) -> Result<Expired> {
-        let (policy, now) = (self.policy(), self.core.clock.now());
+        let (policy, now) = (self.policy(), self.shared.clock.now());
         let rule = RetentionRun::of(&policy, now)?;
         let mut expired = Expired::default();
         for segment in self
@@ -90,7 +90,7 @@ impl Engine {
         {
             expired.add(&SegmentFate::of(segment, rule.part(segment, false)?));
         }
-        expired.add_cleared(&self.core.clearable(&policy, now));
+        expired.add_cleared(&self.shared.clearable(&policy, now));
         Ok(expired)
     }
 }
@@ -116,7 +116,7 @@ impl Expired {
 
 impl<'a> RetentionRun<'a> {
     fn of(policy: &'a Policy, now: Timestamp) -> Result<Self> {
-        Ok(Self { policy, holds: Core::holds(policy, now)?, now })
+        Ok(Self { policy, holds: Shared::holds(policy, now)?, now })
     }
 
     /// Returns the tenants of a segment whose events in it have expired.
@@ -150,24 +150,25 @@ impl SegmentFate {
     }
 }
 
-impl WriteSide {
-    pub(in crate::engine) fn expire(&self, core: &Core) -> Result<Expired> {
+impl Writer {
+    pub(in crate::engine) fn expire(&self) -> Result<Expired> {
         let mut expired = Expired::default();
         // If the policy changes during a run, the run starts again with the new one.
-        while !self.expire_by(core, &core.policy.get(), &mut expired)? {
+        while !self.expire_by(&self.shared.policy.get(), &mut expired)? {
             if self.trigger.stopping() {
                 break;
             }
         }
-        expired.add_cleared(&core.clear_quarantine(&core.policy.get(), core.clock.now())?);
+        let (policy, now) = (self.shared.policy.get(), self.shared.clock.now());
+        expired.add_cleared(&self.clear_quarantine(&policy, now)?);
         Ok(expired)
     }
 
     /// Deletes by a policy. Returns false if another came into force before every segment was
     /// looked at.
-    fn expire_by(&self, core: &Core, policy: &Policy, expired: &mut Expired) -> Result<bool> {
-        let rule = RetentionRun::of(policy, core.clock.now())?;
-        let snapshot = self.settled(core)?;
+    fn expire_by(&self, policy: &Policy, expired: &mut Expired) -> Result<bool> {
+        let rule = RetentionRun::of(policy, self.shared.clock.now())?;
+        let snapshot = self.settled()?;
         let mut work = self.in_work.begin();
         let mut batch: Vec<SegmentFate> = Vec::new();
         let mut number = snapshot.version;
@@ -185,7 +186,7 @@ impl WriteSide {
             if tenants.is_empty() || self.all_held().get(id) == Some(&seen()) {
                 continue;
             }
-            let fate = decide(core, &mut work, &rule, segment, &mut number)?;
+            let fate = self.decide(&mut work, &rule, segment, &mut number)?;
             if fate.deleted.is_empty() {
                 expired.add(&fate);
                 self.all_held().insert(id.clone(), seen());
@@ -193,13 +194,13 @@ impl WriteSide {
             }
             batch.push(fate);
             if batch.len() == SEGMENTS_AT_A_TIME {
-                if !self.delete(core, &rule, &batch, expired)? {
+                if !self.delete(&rule, &batch, expired)? {
                     return Ok(false);
                 }
                 batch.clear();
             }
         }
-        Ok(batch.is_empty() || self.delete(core, &rule, &batch, expired)?)
+        Ok(batch.is_empty() || self.delete(&rule, &batch, expired)?)
     }
 
     fn all_held(&self) -> std::sync::MutexGuard<'_, AllHeld> {
@@ -210,113 +211,121 @@ impl WriteSide {
     /// is no longer in force.
     fn delete(
         &self,
-        core: &Core,
         rule: &RetentionRun<'_>,
         fates: &[SegmentFate],
         expired: &mut Expired,
     ) -> Result<bool> {
         let (policy, now) = (rule.policy, rule.now);
-        WriteSide::check_disk(core)?;
-        core.reach(Failpoint::DeletionWritten)?;
-        if core.policy.get().version != policy.version {
+        self.check_disk()?;
+        self.shared.reach(Failpoint::DeletionWritten)?;
+        if self.shared.policy.get().version != policy.version {
             return Ok(false);
         }
-        record(core, policy, fates, "begun", now)?;
-        core.reach(Failpoint::DeletionRecorded)?;
+        self.record_deletion(policy, fates, "begun", now)?;
+        self.shared.reach(Failpoint::DeletionRecorded)?;
         let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
         let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
         // The committing thread checks the policy right before: a hold that is placed after that
         // waits for this one commit.
-        if self.table.delete_if(old.clone(), left, core.policy.still(policy.version))?.is_none() {
-            record(core, policy, fates, "stopped", now)?;
+        if self
+            .table
+            .delete_if(old.clone(), left, self.shared.policy.still(policy.version))?
+            .is_none()
+        {
+            self.record_deletion(policy, fates, "stopped", now)?;
             return Ok(false);
         }
         fates.iter().for_each(|fate| expired.add(fate));
-        self.retire(core, &old)?;
-        record(core, policy, fates, "done", now)?;
+        self.retire(&old)?;
+        self.record_deletion(policy, fates, "done", now)?;
         Ok(true)
     }
-}
 
-/// Decides what happens to a segment, and writes what is left of it, one segment at a time; that is
-/// not in the table yet.
-fn decide(
-    core: &Core,
-    work: &mut SegmentWork<'_>,
-    rule: &RetentionRun<'_>,
-    segment: &Arc<Segment>,
-    number: &mut u64,
-) -> Result<SegmentFate> {
-    let parted = rule.part(segment, true)?;
-    let mut fate = SegmentFate {
-        segment: Arc::clone(segment),
-        left: None,
-        deleted: parted.deleted,
-        held: parted.held,
-    };
-    work.hold(&segment.manifest().id);
-    if !fate.deleted.is_empty() && !parted.left.is_empty() {
-        WriteSide::check_disk(core)?;
-        fate.left = Some(put_left(core, work, segment, &parted.left, number)?);
-    }
-    Ok(fate)
-}
-
-/// Writes what is left of a segment, and verifies it.
-fn put_left(
-    core: &Core,
-    work: &mut SegmentWork<'_>,
-    segment: &Segment,
-    left: &[RecordBatch],
-    number: &mut u64,
-) -> Result<Arc<Segment>> {
-    let manifest = segment.manifest();
-    let id = work.new_id(core, manifest.last_seq, number);
-    let form = SegmentOptions { decoders: manifest.decoders, summary: core.settings.summary };
-    let fingerprinter = Fingerprinter::default();
-    let (files, before) = write_left(&id, &manifest.date, form, left, &fingerprinter)?;
-    put(core.data.store(), &files)?;
-    let segment = Arc::new(Segment::new(core.data.store(), files.manifest));
-    if fingerprinter.of_segment(&segment)? != before {
-        return Err(Error::internal(format!(
-            "the segment {id} does not hold what is left of {}",
-            manifest.id
-        )));
-    }
-    Ok(segment)
-}
-
-/// Records a deletion, one event for each tenant.
-fn record(
-    core: &Core,
-    policy: &Policy,
-    fates: &[SegmentFate],
-    state: &str,
-    now: Timestamp,
-) -> Result<()> {
-    let mut tenants: BTreeMap<&str, (u64, Vec<serde_json::Value>)> = BTreeMap::new();
-    for fate in fates {
-        let manifest = fate.segment.manifest();
-        for (tenant, events) in &fate.deleted {
-            let entry = tenants.entry(tenant).or_default();
-            entry.0 += events;
-            entry.1.push(json!({ "segment": manifest.id, "date": manifest.date, "sha256": manifest.data.sha256, "events": events }));
+    /// Decides what happens to a segment, and writes what is left of it, one segment at a time;
+    /// that is
+    /// not in the table yet.
+    fn decide(
+        &self,
+        work: &mut SegmentWork<'_>,
+        rule: &RetentionRun<'_>,
+        segment: &Arc<Segment>,
+        number: &mut u64,
+    ) -> Result<SegmentFate> {
+        let parted = rule.part(segment, true)?;
+        let mut fate = SegmentFate {
+            segment: Arc::clone(segment),
+            left: None,
+            deleted: parted.deleted,
+            held: parted.held,
+        };
+        work.hold(&segment.manifest().id);
+        if !fate.deleted.is_empty() && !parted.left.is_empty() {
+            self.check_disk()?;
+            fate.left = Some(self.put_left(work, segment, &parted.left, number)?);
         }
+        Ok(fate)
     }
-    for (tenant, (events, segments)) in tenants {
-        let first = segments
-            .first()
-            .map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned())
-            .unwrap_or_default();
-        core.record(json!({
-            "trace_id": format!("delete-{tenant}-{first}-{state}-{}-{}", policy.version, now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
-            "resource_type": "events", "resource_name": tenant,
-            "details": {
-                "tenant": tenant, "kept_from": policy.kept_from(tenant, now), "days": policy.days_of(tenant), "policy_version": policy.version,
-                "events": events, "segments": segments,
-            },
-        }))?;
+
+    /// Writes what is left of a segment, and verifies it.
+    fn put_left(
+        &self,
+        work: &mut SegmentWork<'_>,
+        segment: &Segment,
+        left: &[RecordBatch],
+        number: &mut u64,
+    ) -> Result<Arc<Segment>> {
+        let manifest = segment.manifest();
+        let id = work.new_id(&self.shared, manifest.last_seq, number);
+        let form =
+            SegmentOptions { decoders: manifest.decoders, summary: self.shared.settings.summary };
+        let fingerprinter = Fingerprinter::default();
+        let (files, before) = write_left(&id, &manifest.date, form, left, &fingerprinter)?;
+        put(self.shared.data.store(), &files)?;
+        let segment = Arc::new(Segment::new(self.shared.data.store(), files.manifest));
+        if fingerprinter.of_segment(&segment)? != before {
+            return Err(Error::internal(format!(
+                "the segment {id} does not hold what is left of {}",
+                manifest.id
+            )));
+        }
+        Ok(segment)
     }
-    debug_assert!(fates.iter().all(|fate| !fate.deleted.contains_key(SYSTEM_TENANT)));
-    Ok(())
+
+    /// Records a deletion, one event for each tenant.
+    fn record_deletion(
+        &self,
+        policy: &Policy,
+        fates: &[SegmentFate],
+        state: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut tenants: BTreeMap<&str, (u64, Vec<serde_json::Value>)> = BTreeMap::new();
+        for fate in fates {
+            let manifest = fate.segment.manifest();
+            for (tenant, events) in &fate.deleted {
+                let entry = tenants.entry(tenant).or_default();
+                entry.0 += events;
+                entry.1.push(json!({ "segment": manifest.id, "date": manifest.date,
+                    "sha256": manifest.data.sha256, "events": events }));
+            }
+        }
+        for (tenant, (events, segments)) in tenants {
+            let first = segments
+                .first()
+                .map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned())
+                .unwrap_or_default();
+            self.record(json!({
+                "trace_id": format!("delete-{tenant}-{first}-{state}-{}-{}", policy.version,
+                    now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
+                "resource_type": "events", "resource_name": tenant,
+                "details": {
+                    "tenant": tenant, "kept_from": policy.kept_from(tenant, now),
+                    "days": policy.days_of(tenant), "policy_version": policy.version,
+                    "events": events, "segments": segments,
+                },
+            }))?;
+        }
+        debug_assert!(fates.iter().all(|fate| !fate.deleted.contains_key(SYSTEM_TENANT)));
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@
 //! for years. Damage is logged, counted and recorded as an event of the store's own tenant, once
 //! for each segment.
 
-use crate::engine::{Core, WriteSide};
+use crate::engine::Writer;
 use crate::error::Result;
 use crate::event::Timestamp;
 use crate::storage::segment::Segment;
@@ -45,19 +45,16 @@ pub(in crate::engine) struct Scrubber {
 impl Scrubber {
     /// Reads the segments that have gone unread the longest: as many as it takes to read all within
     /// `runs`.
-    pub(in crate::engine) fn run(
-        &mut self,
-        core: &Core,
-        write: &WriteSide,
-        runs: usize,
-    ) -> Result<()> {
+    pub(in crate::engine) fn run(&mut self, writer: &Writer, runs: usize) -> Result<()> {
+        let shared = &writer.shared;
         self.run += 1;
-        let snapshot = core.published.get();
+        let snapshot = shared.published.get();
         let mut segments: Vec<&Arc<Segment>> = snapshot.segments.iter().collect();
         let there: HashSet<&str> =
             segments.iter().map(|segment| segment.manifest().id.as_str()).collect();
         self.read.retain(|id, _| there.contains(id.as_str()));
-        core.scrubbed
+        shared
+            .scrubbed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .compared
@@ -69,43 +66,44 @@ impl Scrubber {
             )
         });
         for segment in segments.iter().take(segments.len().div_ceil(runs)) {
-            if write.trigger.stopping() {
+            if writer.trigger.stopping() {
                 return Ok(());
             }
-            check(core, segment)?;
+            check(writer, segment)?;
             self.read.insert(segment.manifest().id.clone(), self.run);
-            write.trigger.rest(REST);
+            writer.trigger.rest(REST);
         }
         Ok(())
     }
 }
 
 /// Reads the files of a segment, compares them with their hashes, and counts the result.
-fn check(core: &Core, segment: &Segment) -> Result<()> {
+fn check(writer: &Writer, segment: &Segment) -> Result<()> {
     let manifest = segment.manifest();
     let (data, index) = segment.check()?;
     {
-        let mut scrubbed = core.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scrubbed = writer.shared.scrubbed.lock().unwrap_or_else(PoisonError::into_inner);
         scrubbed.segments += 1;
         scrubbed.bytes += manifest.data.bytes + manifest.index.bytes;
-        scrubbed.compared.insert(manifest.id.clone(), core.clock.now());
+        scrubbed.compared.insert(manifest.id.clone(), writer.shared.clock.now());
         if data.is_empty() && index.is_empty() {
             scrubbed.damaged.remove(&manifest.id);
             return Ok(());
         }
     }
-    note_damage(core, segment, &data, &index)
+    note_damage(writer, segment, &data, &index)
 }
 
 /// Logs and records, once for each segment, that it was found damaged.
 pub(in crate::engine) fn note_damage(
-    core: &Core,
+    writer: &Writer,
     segment: &Segment,
     data: &[String],
     index: &[String],
 ) -> Result<()> {
     let manifest = segment.manifest();
-    let new = core
+    let new = writer
+        .shared
         .scrubbed
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -118,12 +116,14 @@ pub(in crate::engine) fn note_damage(
     tracing::error!(
         segment = manifest.id,
         what,
-        "a segment is damaged: run `annals check` for details; if its data is damaged, restore it from a backup"
+        "a segment is damaged: run `annals check` for details; if its data is damaged, restore it \
+        from a backup"
     );
     let details =
         json!({ "segment": manifest.id, "date": manifest.date, "data": data, "index": index });
-    core.record(json!({
-        "trace_id": format!("damage-{}", manifest.id), "event_name": "findDamage", "level": "incident", "resource_type": "segment",
+    writer.record(json!({
+        "trace_id": format!("damage-{}", manifest.id), "event_name": "findDamage",
+        "level": "incident", "resource_type": "segment",
         "resource_id": manifest.id, "details": details,
     }))
 }

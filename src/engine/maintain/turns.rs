@@ -2,7 +2,7 @@
 //! the ids of segments that are in use. The locks in here are held for a few instructions; no work
 //! holds one while a disk is busy.
 
-use crate::engine::Core;
+use crate::engine::Shared;
 use crate::engine::write::seal::segment_id;
 use crate::event::Timestamp;
 use crate::storage::paths;
@@ -149,14 +149,14 @@ impl SegmentWork<'_> {
     /// a clock may stand still, and the version of the table does not count segments.
     pub(in crate::engine) fn new_id(
         &mut self,
-        core: &Core,
+        shared: &Shared,
         last_seq: u64,
         number: &mut u64,
     ) -> String {
         loop {
-            let id = maintained_id(core.clock.now(), last_seq, *number);
+            let id = maintained_id(shared.clock.now(), last_seq, *number);
             *number += 1;
-            if self.hold(&id) && !core.data.store().exists(&paths::manifest(&id)) {
+            if self.hold(&id) && !shared.data.store().exists(&paths::manifest(&id)) {
                 return id;
             }
         }

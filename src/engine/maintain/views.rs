@@ -7,7 +7,7 @@
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::turns::Turns;
-use crate::engine::{Core, Engine};
+use crate::engine::{Engine, Writer};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{Marked, Store, paths, put_guarded, read_guarded};
 use serde::{Deserialize, Serialize};
@@ -95,11 +95,13 @@ impl Saved {
                 // Every change is recorded as an event before it is made, so all of them can be
                 // made again, from the first.
                 let file = store.path(paths::VIEWS_FILE);
-                tracing::error!(file = %file.display(), "the file of saved views is damaged; it is rebuilt from the recorded changes");
+                tracing::error!(file = %file.display(), "the file of saved views is damaged; it is \
+                                                        rebuilt from the recorded changes");
                 Views::default()
             }
             Marked::Gone => {
-                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the file of saved views is missing; it is rebuilt from the recorded changes");
+                tracing::warn!(file = %store.path(paths::VIEWS_FILE).display(), "the file of saved \
+                    views is missing; it is rebuilt from the recorded changes");
                 Views::default()
             }
             Marked::Absent => Views::default(),
@@ -137,7 +139,8 @@ impl Views {
         match (there, seen) {
             (Some(view), Seen::Version(version)) if view.version != version => {
                 let what = format!(
-                    "the view is at version {}, not {version}: it was changed in between; read it again",
+                    "the view is at version {}, not {version}: it was changed in between; read it \
+                    again",
                     view.version
                 );
                 Err(Error::new(ErrorKind::Outdated, what))
@@ -193,10 +196,17 @@ fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// What becomes of a view.
+enum ViewChange {
+    Nothing,
+    Save(View),
+    Delete,
+}
+
 impl Engine {
     /// Returns the saved views.
     pub fn views(&self) -> Arc<Views> {
-        self.core.views.get()
+        self.shared.views.get()
     }
 
     /// Saves a view: a new one, or another version of the one that was seen. When this returns, it
@@ -208,15 +218,16 @@ impl Engine {
     pub fn save_view(&self, id: &str, text: ViewText, seen: Seen) -> Result<View> {
         check_id(id)?;
         text.check()?;
-        let now = self.core.clock.now().to_string();
+        let now = self.shared.clock.now().to_string();
         let change = move |views: &Views| {
             let there = views.as_seen(id, seen)?;
             match there {
-                Some(view) if view.text == text => return Ok(None),
+                Some(view) if view.text == text => return Ok(ViewChange::Nothing),
                 Some(_) if seen == Seen::Unsaid => {
                     return Err(Error::new(
                         ErrorKind::Exists,
-                        "a view with this id already exists: give the version you have seen in If-Match",
+                        "a view with this id already exists: give the version you have seen in \
+                        If-Match",
                     ));
                 }
                 None if views.views.len() >= VIEWS_MAX => {
@@ -228,7 +239,7 @@ impl Engine {
             }
             let version = there.map_or(0, |view| view.version) + 1;
             let created = there.map_or_else(|| now.clone(), |view| view.created.clone());
-            Ok(Some(Some(View { id: id.to_owned(), text, version, created, changed: now })))
+            Ok(ViewChange::Save(View { id: id.to_owned(), text, version, created, changed: now }))
         };
         self.change_views("saveView", id, change)?;
         self.views().get(id).cloned().ok_or_else(|| {
@@ -245,35 +256,39 @@ impl Engine {
     /// If there is no such view or it has another version than was seen, or if the disk fails.
     pub fn delete_view(&self, id: &str, seen: Seen) -> Result<()> {
         self.change_views("deleteView", id, |views| match views.as_seen(id, seen)? {
-            Some(_) => Ok(Some(None)),
+            Some(_) => Ok(ViewChange::Delete),
             None => Err(Error::new(ErrorKind::NotFound, "there is no such view")),
         })
     }
 
-    /// Records a change and makes it. `change` returns the new state of the view, or none if
-    /// nothing changes.
+    /// Records a change and makes it.
     fn change_views(
         &self,
         what: &str,
         id: &str,
-        change: impl FnOnce(&Views) -> Result<Option<Option<View>>>,
+        change: impl FnOnce(&Views) -> Result<ViewChange>,
     ) -> Result<()> {
-        let saved = &self.core.views;
+        let saved = &self.shared.views;
         let _turn = saved.change.take();
         // A change that was recorded but then failed must be made before the next one.
         self.catch_up_with_views()?;
         let views = self.views();
-        let Some(view) = change(&views)? else { return Ok(()) };
+        let view = match change(&views)? {
+            ViewChange::Nothing => return Ok(()),
+            ViewChange::Save(view) => Some(view),
+            ViewChange::Delete => None,
+        };
         let name = view.as_ref().or_else(|| views.get(id)).map(|view| view.text.name.clone());
         let change = Change { id: id.to_owned(), view };
-        self.core.record(json!({
-            "trace_id": trace_id(views.changes + 1), "event_name": what, "resource_type": "view", "resource_id": id,
+        self.writer()?.record(json!({
+            "trace_id": trace_id(views.changes + 1), "event_name": what, "resource_type": "view",
+            "resource_id": id,
             "resource_name": name, "details": change,
         }))?;
-        self.core.reach(Failpoint::ViewRecorded)?;
+        self.shared.reach(Failpoint::ViewRecorded)?;
         let mut views = (*views).clone();
         views.apply(change);
-        self.core.keep(views)
+        self.writer()?.keep(views)
     }
 
     /// Returns whether the last change in the views was not recorded here: then the file comes from
@@ -306,7 +321,7 @@ impl Engine {
                     .context(ErrorKind::Corrupt, || id.clone())?,
             );
         }
-        if views == *before { Ok(()) } else { self.core.keep(views) }
+        if views == *before { Ok(()) } else { self.writer()?.keep(views) }
     }
 }
 
@@ -314,13 +329,13 @@ fn trace_id(change: u64) -> String {
     format!("view-{change}")
 }
 
-impl Core {
+impl Writer {
     fn keep(&self, views: Views) -> Result<()> {
         let bytes = serde_json::to_vec_pretty(&views)
             .context(ErrorKind::Internal, || "cannot write JSON".to_owned())?;
-        put_guarded(self.data.store(), paths::VIEWS_FILE, &bytes)?;
-        self.reach(Failpoint::ViewWritten)?;
-        *self.views.views.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
+        put_guarded(self.shared.data.store(), paths::VIEWS_FILE, &bytes)?;
+        self.shared.reach(Failpoint::ViewWritten)?;
+        *self.shared.views.views.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
         Ok(())
     }
 }

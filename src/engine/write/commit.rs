@@ -52,7 +52,7 @@ pub(in crate::engine) struct Owned {
     store: Store,
     published: Arc<Published>,
     clock: Arc<dyn Clock>,
-    at_step: AtFailpoint,
+    at_failpoint: AtFailpoint,
     runtime: Handle,
 }
 
@@ -62,10 +62,10 @@ impl Owned {
         store: Store,
         published: Arc<Published>,
         clock: Arc<dyn Clock>,
-        at_step: AtFailpoint,
+        at_failpoint: AtFailpoint,
         runtime: Handle,
     ) -> Self {
-        Self { table, in_doubt: Arc::default(), store, published, clock, at_step, runtime }
+        Self { table, in_doubt: Arc::default(), store, published, clock, at_failpoint, runtime }
     }
 
     /// Adds the segments of a seal, and shows them in place of the part of the buffer that they
@@ -75,8 +75,9 @@ impl Owned {
         let added: Vec<NewSegment<'_>> = new_segments(&segments);
         let committed =
             self.runtime.block_on(self.table.commit(&added, last_seq, self.clock.now()));
-        let committed = committed
-            .and_then(|version| self.at_step.reach(Failpoint::SealCommitted).map(|()| version));
+        let committed = committed.and_then(|version| {
+            self.at_failpoint.reach(Failpoint::SealCommitted).map(|()| version)
+        });
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);
         let version = committed?;
         self.published.sealed(version, last_seq, segments);
@@ -133,7 +134,8 @@ impl Owned {
         committed: Result<u64>,
         step: Failpoint,
     ) -> Result<u64> {
-        let committed = committed.and_then(|version| self.at_step.reach(step).map(|()| version));
+        let committed =
+            committed.and_then(|version| self.at_failpoint.reach(step).map(|()| version));
         // An error does not prove that the commit is absent: it may have reached the table all the
         // same.
         self.in_doubt.store(committed.is_err(), Ordering::Relaxed);

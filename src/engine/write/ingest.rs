@@ -11,7 +11,7 @@ use crate::engine::failpoint::Failpoint;
 use crate::engine::write::intake::{self, LIGHT_EVENTS, NumberedBatch, Offer, Verdict};
 use crate::engine::write::log;
 use crate::engine::write::requests::RequestKey;
-use crate::engine::{Core, Engine, Outcome, WriteSide};
+use crate::engine::{Engine, Outcome, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{
@@ -51,10 +51,10 @@ impl Engine {
         rule: &TenantRule,
     ) -> DecodedBatch {
         let few = records.len() <= LIGHT_EVENTS;
-        let decode = || decode_records(records, format, rule, self.core.redactor.as_ref());
+        let decode = || decode_records(records, format, rule, self.shared.redactor.as_ref());
         // A few records are decoded on this thread: in the pool they would wait behind large
         // batches.
-        if few { decode() } else { self.core.pools.intake.install(decode) }
+        if few { decode() } else { self.shared.pools.intake.install(decode) }
     }
 
     /// Accepts a batch as [`Engine::ingest`] does, for a request that carries an idempotency key:
@@ -68,7 +68,7 @@ impl Engine {
         source: &str,
         request: Option<RequestKey>,
     ) -> Result<Outcome> {
-        self.core.ingest(batch, source, request, self.core.settings.room_wait)
+        self.writer()?.ingest(batch, source, request, self.shared.settings.room_wait)
     }
 
     /// Accepts a batch as [`Engine::ingest_once`] does, without holding a thread while it waits for
@@ -82,22 +82,23 @@ impl Engine {
         source: &'static str,
         request: Option<RequestKey>,
     ) -> Result<Outcome> {
-        let core = Arc::clone(&self.core);
-        let _working = core.watchdog.begin(crate::engine::WatchedPart::Intake);
+        let writer = self.writer()?;
+        let _working = writer.shared.watchdog.begin(crate::engine::WatchedPart::Intake);
         let mut comparing = {
-            let core = Arc::clone(&core);
-            blocking(move || core.compare(batch, source, request)).await?
+            let writer = Arc::clone(writer);
+            blocking(move || writer.compare(batch, source, request)).await?
         };
         loop {
-            match core.hand_over(comparing, core.settings.room_wait).await? {
+            match writer.hand_over(comparing, self.shared.settings.room_wait).await? {
                 Handed::Outdated(again) => {
-                    let core = Arc::clone(&core);
-                    comparing = blocking(move || core.compare_again(*again, source)).await?;
+                    let writer = Arc::clone(writer);
+                    comparing = blocking(move || writer.compare_again(*again, source)).await?;
                 }
                 Handed::Durable(done) if done.needs_disk() => {
-                    return blocking(move || core.finish(*done, source)).await;
+                    let writer = Arc::clone(writer);
+                    return blocking(move || writer.finish(*done, source)).await;
                 }
-                Handed::Durable(done) => return core.finish(*done, source),
+                Handed::Durable(done) => return writer.finish(*done, source),
             }
         }
     }
@@ -116,13 +117,17 @@ impl Engine {
         mut progress: impl FnMut(&Outcome),
     ) -> (Outcome, Option<Error>) {
         let mut total = Outcome::default();
+        let writer = match self.writer() {
+            Ok(writer) => writer,
+            Err(error) => return (total, Some(error)),
+        };
         let mut failed = None;
         let (sender, receiver): (SyncSender<DecodedBatch>, Receiver<DecodedBatch>) =
             sync_channel(1);
         let broken = std::thread::scope(|scope| {
             let producer = scope.spawn(move || self.produce(input, format, rule, &sender));
             for batch in &receiver {
-                match self.core.ingest(batch, source, None, STREAM_ROOM_WAIT) {
+                match writer.ingest(batch, source, None, STREAM_ROOM_WAIT) {
                     Ok(outcome) => total.add(outcome),
                     Err(error) => {
                         failed = Some(error);
@@ -222,7 +227,7 @@ impl DurableBatch {
     }
 }
 
-impl Core {
+impl Writer {
     /// Accepts a batch, and counts its outcome for `source`.
     pub(in crate::engine) fn ingest(
         &self,
@@ -231,10 +236,10 @@ impl Core {
         request: Option<RequestKey>,
         room_wait: Duration,
     ) -> Result<Outcome> {
-        let _working = self.watchdog.begin(crate::engine::WatchedPart::Intake);
+        let _working = self.shared.watchdog.begin(crate::engine::WatchedPart::Intake);
         let mut compared = self.compare(batch, source, request)?;
         loop {
-            match self.write()?.runtime.block_on(self.hand_over(compared, room_wait))? {
+            match self.runtime.block_on(self.hand_over(compared, room_wait))? {
                 Handed::Outdated(again) => compared = self.compare_again(*again, source)?,
                 Handed::Durable(done) => return self.finish(*done, source),
             }
@@ -250,12 +255,11 @@ impl Core {
         source: &str,
         request: Option<RequestKey>,
     ) -> Result<Compared> {
-        let write = self.write()?;
-        WriteSide::check_disk(self)?;
-        let (snapshot, now) = (self.published.get(), self.clock.now());
+        self.check_disk()?;
+        let (snapshot, now) = (self.shared.published.get(), self.shared.clock.now());
         let many = batch.events.len() > LIGHT_EVENTS;
         let compare = || known_events(&batch.events, &Unsealed::default(), &snapshot.segments);
-        let known = if many { self.pools.intake.install(compare) } else { compare() }?;
+        let known = if many { self.shared.pools.intake.install(compare) } else { compare() }?;
         let mut rejected = batch.rejected;
         let (mut events, mut lines) =
             (Vec::with_capacity(batch.events.len()), Vec::with_capacity(batch.events.len()));
@@ -271,18 +275,21 @@ impl Core {
             }
         }
         rejected.sort_by_key(|rejected| rejected.line);
-        self.quarantine.keep(source, now, &rejected)?;
+        self.shared.quarantine.keep(source, now, &rejected)?;
         outcome.refuse(&rejected);
-        let is_bulk = events.len() >= self.settings.bulk_events;
-        let beside =
-            if is_bulk { Some(Beside::write(self.data.store(), now, &events)?) } else { None };
+        let is_bulk = events.len() >= self.shared.settings.bulk_events;
+        let beside = if is_bulk {
+            Some(Beside::write(self.shared.data.store(), now, &events)?)
+        } else {
+            None
+        };
         if is_bulk {
-            self.reach(Failpoint::BesideWritten)?;
+            self.shared.reach(Failpoint::BesideWritten)?;
         }
-        let hashes = events.iter().map(|event| write.hasher.hash(event)).collect();
+        let hashes = events.iter().map(|event| self.hasher.hash(event)).collect();
         let events: Vec<Arc<Event>> = events.into_iter().map(Arc::new).collect();
         let plan = (events.len() > LIGHT_EVENTS)
-            .then(|| self.pools.intake.install(|| RowPlan::of(&events)));
+            .then(|| self.shared.pools.intake.install(|| RowPlan::of(&events)));
         Ok(Compared {
             events,
             hashes,
@@ -297,7 +304,7 @@ impl Core {
 
     /// Compares a batch with the segments that were written since it was last compared.
     fn compare_again(&self, offer: Offer, source: &str) -> Result<Compared> {
-        let snapshot = self.published.get();
+        let snapshot = self.shared.published.get();
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> =
             snapshot.segments.iter().filter(since).map(Arc::clone).collect();
@@ -306,7 +313,7 @@ impl Core {
         let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
         let compare = || known_events(&events, &Unsealed::default(), &segments);
         let known = if events.len() > LIGHT_EVENTS {
-            self.pools.intake.install(compare)
+            self.shared.pools.intake.install(compare)
         } else {
             compare()
         }?;
@@ -336,15 +343,14 @@ impl Core {
     /// Waits for room and for the batch's turn, and then until its new events are durable and
     /// visible.
     async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
-        let write = self.write()?;
         let Compared { events, hashes, plan, lines, compared_seq, outcome, request, beside } =
             compared;
         let bytes = events.iter().map(|event| event.memory()).sum();
         let light = events.len() <= LIGHT_EVENTS && bytes <= LIGHT_BYTES;
-        let room = write.room.take(bytes, light, &write.trigger, room_wait).await?;
+        let room = self.room.take(bytes, light, &self.trigger, room_wait).await?;
         let offer =
             Offer { events, hashes, plan, lines, compared_seq, outcome, request, beside, room };
-        let verdict = answer(write.intake.offer(offer, light)?, intake::ended).await?;
+        let verdict = answer(self.intake.offer(offer, light)?, intake::ended).await?;
         let numbered = match verdict {
             Verdict::Outdated(again) => return Ok(Handed::Outdated(again)),
             Verdict::Numbered(numbered) => *numbered,
@@ -358,24 +364,25 @@ impl Core {
     fn finish(&self, done: DurableBatch, source: &str) -> Result<Outcome> {
         drop(done.unused);
         if !done.conflicts.is_empty() {
-            self.quarantine.keep(source, self.clock.now(), &done.conflicts)?;
+            self.shared.quarantine.keep(source, self.shared.clock.now(), &done.conflicts)?;
         }
-        self.count(source, &done.outcome);
+        self.shared.count(source, &done.outcome);
         Ok(done.outcome)
     }
 }
 
-impl WriteSide {
+impl Writer {
     /// Refuses events when the disk is nearly full, while there is still room to report that.
-    pub(in crate::engine) fn check_disk(core: &Core) -> Result<()> {
-        let free = core.data.store().free_bytes()?;
-        if free >= core.settings.free_bytes {
+    pub(in crate::engine) fn check_disk(&self) -> Result<()> {
+        let free = self.shared.data.store().free_bytes()?;
+        if free >= self.shared.settings.free_bytes {
             return Ok(());
         }
         let what = format!(
-            "the disk has {} MiB left, and nothing is accepted below {} MiB; questions are answered. Free some space and send it again",
+            "the disk has {} MiB left, and nothing is accepted below {} MiB; questions are \
+            answered. Free some space and send it again",
             free >> 20,
-            core.settings.free_bytes >> 20
+            self.shared.settings.free_bytes >> 20
         );
         Err(Error::new(ErrorKind::Unavailable, what))
     }
@@ -390,7 +397,8 @@ async fn answer<T>(answer: oneshot::Receiver<Result<T>>, gone: fn() -> Error) ->
         Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
         Err(_) => {
             let what = format!(
-                "the disk did not answer within {} seconds, so it is not known whether the batch was accepted: send it again, it is not accepted twice",
+                "the disk did not answer within {} seconds, so it is not known whether the batch \
+                was accepted: send it again, it is not accepted twice",
                 ANSWER_WAIT.as_secs()
             );
             Err(Error::new(ErrorKind::Unavailable, what))

@@ -265,7 +265,7 @@ pub(in crate::engine) struct Owner {
     pub(in crate::engine) held: VecDeque<HeldBatch>,
     pub(in crate::engine) log: Arc<Log>,
     pub(in crate::engine) clock: Arc<dyn Clock>,
-    pub(in crate::engine) at_step: AtFailpoint,
+    pub(in crate::engine) at_failpoint: AtFailpoint,
 }
 
 impl Owner {
@@ -308,20 +308,20 @@ impl Owner {
     /// batch's outcome then reports them.
     fn take_out_known(&self, offer: &mut Offer) -> TakenOut {
         let mut out = TakenOut::default();
-        for (place, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
-            let line = offer.lines[place as usize];
+        for (index, (event, hash)) in (0_u32..).zip(offer.events.iter().zip(&offer.hashes)) {
+            let line = offer.lines[index as usize];
             match self.unsealed.known_by(*hash, event) {
                 DedupVerdict::New => continue,
                 DedupVerdict::Duplicate => offer.outcome.duplicate_lines.push(line),
                 DedupVerdict::Conflict => out.conflicts.push(Rejected::conflict(event, line)),
             }
-            out.places.push(place);
+            out.indexes.push(index);
         }
-        if !out.places.is_empty() {
+        if !out.indexes.is_empty() {
             // This is rare: nearly always everything is new, and nothing is moved.
             offer.plan = None;
-            without(&mut offer.events, &out.places);
-            without(&mut offer.hashes, &out.places);
+            without(&mut offer.events, &out.indexes);
+            without(&mut offer.hashes, &out.indexes);
             offer.outcome.refuse(&out.conflicts);
         }
         out
@@ -351,7 +351,7 @@ impl Owner {
         }
         let as_claimed = self.accept(&mut events, &hashes, now)?;
         let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
-        let named = beside.as_ref().map(|beside| (beside, out.places.as_slice()));
+        let named = beside.as_ref().map(|beside| (beside, out.indexes.as_slice()));
         let logged = LoggedBatch { at: now, requests: answered.as_slice(), beside: named };
         let frame = Frame {
             first_seq,
@@ -374,8 +374,10 @@ impl Owner {
         };
         // If the log did not take the frame, its events must be forgotten before anything else is
         // numbered.
-        let taken =
-            self.at_step.reach(Failpoint::Numbered).and_then(|()| self.log.append(frame, batch));
+        let taken = self
+            .at_failpoint
+            .reach(Failpoint::Numbered)
+            .and_then(|()| self.log.append(frame, batch));
         let durable = taken.inspect_err(|_| self.log.fail())?;
         Ok(NumberedBatch { outcome, conflicts, durable, unused })
     }
@@ -452,16 +454,16 @@ impl Owner {
 #[derive(Default)]
 struct TakenOut {
     /// Their indexes in the batch, ascending.
-    places: Vec<u32>,
+    indexes: Vec<u32>,
     conflicts: Vec<Rejected>,
 }
 
 /// Removes the items at these indexes, which must ascend.
-fn without<T>(items: &mut Vec<T>, places: &[u32]) {
-    let (mut place, mut out) = (0, places.iter().copied().peekable());
+fn without<T>(items: &mut Vec<T>, indexes: &[u32]) {
+    let (mut index, mut out) = (0, indexes.iter().copied().peekable());
     items.retain(|_| {
-        let gone = out.next_if_eq(&place).is_some();
-        place += 1;
+        let gone = out.next_if_eq(&index).is_some();
+        index += 1;
         !gone
     });
 }

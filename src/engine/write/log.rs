@@ -214,7 +214,8 @@ impl LogThread {
                 Some(LogOrder::Mend { checkpoint, done }) => drop(done.send(self.mend(checkpoint))),
                 Some(LogOrder::Trim { epoch }) => {
                     if let Err(cause) = self.writer.trim(epoch) {
-                        tracing::warn!(%cause, "cannot remove an old file of the write-ahead log; the next seal tries again");
+                        tracing::warn!(%cause, "cannot remove an old file of the write-ahead log; \
+                                               the next seal tries again");
                     }
                 }
                 Some(LogOrder::Append { .. }) | None => {}
@@ -270,7 +271,8 @@ impl LogThread {
                 }
             }
             Err(cause) => {
-                tracing::error!(%cause, "the write-ahead log failed: no more is written to its current file");
+                tracing::error!(%cause, "the write-ahead log failed: no more is written to its \
+                                        current file");
                 let failed = cause.to_string();
                 // Set the flag before answering: a caller may send the next batch at once.
                 self.failed_with(failed.clone());
@@ -326,7 +328,8 @@ fn failure(cause: &str) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!(
-            "the write-ahead log cannot be written ({cause}): nothing was accepted, send it again later"
+            "the write-ahead log cannot be written ({cause}): nothing was accepted, send it again \
+            later"
         ),
     )
 }

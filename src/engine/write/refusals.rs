@@ -200,7 +200,8 @@ mod tests {
         let written = serde_json::to_value(&all).expect("JSON");
         assert_eq!(written["quarantined"].as_array().map(Vec::len), Some(100));
         assert_eq!(written["quarantined_total"], 153);
-        let reasons = json!([{ "reason": "record is no JSON object", "count": 150 }, { "reason": "expected value at byte …", "count": 3 }]);
+        let reasons = json!([{ "reason": "record is no JSON object", "count": 150 },
+            { "reason": "expected value at byte …", "count": 3 }]);
         assert_eq!(written["quarantined_reasons"], reasons);
         let read: Refusals = serde_json::from_value(written).expect("our own");
         assert_eq!((read.total(), read.reasons(), read.has_more()), (153, all.reasons(), true));

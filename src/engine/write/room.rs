@@ -80,7 +80,8 @@ impl BufferRoom {
                 Ok(permit) => return Ok(Permit { _room: permit.into_iter().collect() }),
                 Err(_) if Instant::now() >= end => {
                     let what = format!(
-                        "the write buffer is full ({} MiB are waiting to be written into segments): send it again later",
+                        "the write buffer is full ({} MiB are waiting to be written into \
+                        segments): send it again later",
                         (pool.kib as usize - pool.free.available_permits()) >> 10
                     );
                     return Err(Error::new(ErrorKind::Unavailable, what));

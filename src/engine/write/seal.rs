@@ -1,9 +1,9 @@
 //! Sealing: the buffer becomes segments of the table, off the request path; then the log is
 //! trimmed. One thread seals.
 
+use crate::engine::Writer;
 use crate::engine::failpoint::Failpoint;
 use crate::engine::write::seal_trigger::Wake;
-use crate::engine::{Core, WriteSide};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::seal;
@@ -17,18 +17,18 @@ use std::time::Duration;
 const REST: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// Runs the thread that seals, until it is told to stop.
-pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
+pub(in crate::engine) fn run(writer: &Writer) {
     let mut rest = Duration::ZERO;
-    let settings = &core.settings;
-    while write.trigger.wait_for_work(
+    let settings = &writer.shared.settings;
+    while writer.trigger.wait_for_work(
         settings.seal_events,
         settings.seal_bytes,
         settings.seal_after,
         rest,
     ) == Wake::Seal
     {
-        let asked = write.trigger.take_asked();
-        let sealed = write.seal(core);
+        let asked = writer.trigger.take_asked();
+        let sealed = writer.seal();
         for done in asked {
             let answer = sealed
                 .as_ref()
@@ -36,13 +36,14 @@ pub(in crate::engine) fn run(core: &Core, write: &WriteSide) {
                 .map_err(|error| Error::new(error.kind(), error.to_string()));
             let _ = done.send(answer);
         }
-        core.watchdog.ended(crate::engine::WatchedPart::Seal, sealed.is_ok());
+        writer.shared.watchdog.ended(crate::engine::WatchedPart::Seal, sealed.is_ok());
         match sealed {
             Ok(()) => rest = Duration::ZERO,
             Err(error) => {
-                tracing::error!(%error, "cannot seal the buffer; its events are safe in the write-ahead log");
+                tracing::error!(%error, "cannot seal the buffer; its events are safe in the \
+                                        write-ahead log");
                 rest = (rest * 2).clamp(REST.0, REST.1);
-                write.trigger.sealed(|| core.published.buffered());
+                writer.trigger.sealed(|| writer.shared.published.buffered());
             }
         }
     }
@@ -52,7 +53,7 @@ fn ended() -> Error {
     Error::internal("the thread that seals has ended; the events are safe in the write-ahead log")
 }
 
-impl WriteSide {
+impl Writer {
     /// Has the buffer sealed. When this returns, everything that was accepted before is in the
     /// table.
     pub(in crate::engine) fn seal_now(&self) -> Result<()> {
@@ -70,29 +71,31 @@ impl WriteSide {
     }
 
     /// Makes segments of everything in the buffer, and removes the log files that held it.
-    fn seal(&self, core: &Core) -> Result<()> {
-        let _working = core.watchdog.begin(crate::engine::WatchedPart::Seal);
+    fn seal(&self) -> Result<()> {
+        let _working = self.shared.watchdog.begin(crate::engine::WatchedPart::Seal);
         self.table.settle()?;
         let begun = self.intake.begin_seal()?;
-        core.reach(Failpoint::SealBegun)?;
+        self.shared.reach(Failpoint::SealBegun)?;
         if !begun.events.is_empty() {
-            self.write_segments(core, begun.events, begun.durable_seq)?;
+            self.write_segments(begun.events, begun.durable_seq)?;
         }
-        core.reach(Failpoint::SealShown)?;
+        self.shared.reach(Failpoint::SealShown)?;
         // The old events are dropped on this thread: freeing many takes a while.
         drop(self.intake.sealed(begun.durable_seq)?);
         self.log.trim(begun.epoch)?;
-        self.trigger.sealed(|| core.published.buffered());
+        self.trigger.sealed(|| self.shared.published.buffered());
         Ok(())
     }
 
     /// Writes events into segments, reads those back, commits them, and shows them.
-    fn write_segments(&self, core: &Core, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
-        let now = core.clock.now();
+    fn write_segments(&self, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
+        let now = self.shared.clock.now();
         let mut number = 0;
-        let form =
-            SegmentOptions { decoders: crate::decode::VERSION, summary: core.settings.summary };
-        let store = core.data.store();
+        let form = SegmentOptions {
+            decoders: crate::decode::VERSION,
+            summary: self.shared.settings.summary,
+        };
+        let store = self.shared.data.store();
         // Ids are held, so that no file of these segments is mistaken for an orphan before the
         // commit.
         let mut work = self.in_work.begin();
@@ -102,9 +105,12 @@ impl WriteSide {
             work.hold(&id);
             id
         };
-        let manifests =
-            core.pools.seal.install(|| seal(events, form, next_id, |files| put(store, files)))?;
-        core.reach(Failpoint::SealWritten)?;
+        let manifests = self
+            .shared
+            .pools
+            .seal
+            .install(|| seal(events, form, next_id, |files| put(store, files)))?;
+        self.shared.reach(Failpoint::SealWritten)?;
         let segments =
             manifests.into_iter().map(|manifest| Arc::new(Segment::new(store, manifest))).collect();
         self.table.seal(segments, last_seq).map(drop)

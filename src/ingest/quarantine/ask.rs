@@ -252,7 +252,7 @@ impl Filling<'_> {
         }
         let rows = part.rows()?;
         let wanted = (0_u32..).zip(&rows).filter(|(_, row)| row.seq < before && chosen.row(row));
-        let wanted: Vec<u32> = wanted.map(|(place, _)| place).collect();
+        let wanted: Vec<u32> = wanted.map(|(index, _)| index).collect();
         for stride in wanted.rchunks(STRIDE) {
             if self.page.records.len() >= self.ask.limit
                 || self.bytes >= PAGE_BYTES

@@ -70,7 +70,7 @@ fn tenant<'a>(summary: &'a QuarantineSummary, row: &QuarantineRow) -> Option<&'a
 fn forecast(part: &QuarantineFile, clearing: &Clearing<'_>, cleared: &mut Cleared) -> Result<bool> {
     let summary = part.summary()?;
     let oldest = Timestamp::from_millis(summary.oldest);
-    let text = |place: u32| summary.text(place).map(AsRef::as_ref);
+    let text = |index: u32| summary.text(index).map(AsRef::as_ref);
     if !summary.counts.iter().any(|count| (clearing.past)(text(count.tenant), oldest)) {
         return Ok(false);
     }

@@ -84,8 +84,10 @@ mod tests {
             ),
             ("duplicate field `a1`", "duplicate field …"),
             (
-                "trace id ab was taken by another record of the same time: a trace id is accepted once",
-                "trace id … was taken by another record of the same time: a trace id is accepted once",
+                "trace id ab was taken by another record of the same time: a trace id is accepted \
+                once",
+                "trace id … was taken by another record of the same time: a trace id is accepted \
+                once",
             ),
             ("quota 8d7e1f00-9a4b-4c1d-8e2f-001122334455: isn't one", "quota …: isn't one"),
             ("native: level: \"cut off in the mid", "native: level: …"),

@@ -53,6 +53,17 @@ pub struct Quarantine {
     thread: Option<JoinHandle<()>>,
 }
 
+/// How much is in quarantine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuarantineUsage {
+    /// The number of records.
+    pub records: u64,
+    /// The bytes that they count as.
+    pub bytes: u64,
+    /// The most bytes that they may count as.
+    pub bound: u64,
+}
+
 /// State shared by readers and the writer.
 #[derive(Debug)]
 struct SharedQuarantine {
@@ -164,9 +175,11 @@ impl Quarantine {
         self.len() == 0
     }
 
-    /// Returns the bytes that the records count as, and the bound on them.
-    pub fn bytes(&self) -> (u64, u64) {
-        self.shared.shares().bytes()
+    /// Returns how much is in it.
+    pub fn usage(&self) -> QuarantineUsage {
+        let records = self.len();
+        let (bytes, bound) = self.shared.shares().bytes();
+        QuarantineUsage { records, bytes, bound }
     }
 
     /// Keeps records. When this returns, they are durable. No lock is needed, and any number of

@@ -87,9 +87,12 @@ impl Shares {
             |tenant| format!("{tenant} has"),
         );
         let what = format!(
-            "quarantine is full: {whose} {} MiB in it, all tenants {} MiB of {} MiB, of which one may have a quarter. The request \
-             holds records that cannot be decoded and was refused; nothing of it is lost if it is sent again. Fix what \
-             delivers them, shorten retention, or give quarantine more room (annals serve --quarantine MIB)",
+            "quarantine is full: {whose} {} MiB in it, all tenants {} MiB of {} MiB, of which one \
+            may have a quarter. The request \
+             holds records that cannot be decoded and was refused; nothing of it is lost if it is \
+             sent again. Fix what \
+             delivers them, shorten retention, or give quarantine more room (annals serve \
+             --quarantine MIB)",
             own >> 20,
             total >> 20,
             bound >> 20

@@ -292,9 +292,10 @@ fn one_tenant_that_is_full_does_not_stop_another() {
     // Three quarters are taken: the rest is for those that have little.
     assert!(fill(&kept, "d").is_some_and(|(filled, _)| (1..10).contains(&filled)));
     assert!(fill(&kept, "e").is_some_and(|(filled, _)| (1..10).contains(&filled)));
-    let (bytes, bound) = kept.get().bytes();
+    let QuarantineUsage { bytes, bound, .. } = kept.get().usage();
     kept.reopen();
-    assert_eq!(kept.get().bytes(), (bytes, bound), "counted anew from the files");
+    let usage = kept.get().usage();
+    assert_eq!((usage.bytes, usage.bound), (bytes, bound), "counted again from the files");
     assert!(fill(&kept, "loud").is_some_and(|(_, error)| error.to_string().contains("full")));
 }
 
@@ -312,7 +313,7 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
     }
     let past = |tenant: Option<&str>, time: Timestamp| tenant != Some("c") && time < NOW;
     let clearing = Clearing { past: &past, held: &|tenant| tenant == Some("b") };
-    let before = kept.get().bytes().0;
+    let before = kept.get().usage().bytes;
     let expected = kept.get().clearable(&clearing);
     assert_eq!((expected.records(), expected.held, kept.get().len()), (20, 10, 50));
     let refused = kept.get().clear(&clearing, |_| Err(Error::internal("it cannot be recorded")));
@@ -324,7 +325,7 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
     });
     let cleared = cleared.expect("cleared");
     assert_eq!((Some(&cleared), &cleared), (told.as_ref(), &expected));
-    let charge = before - kept.get().bytes().0;
+    let charge = before - kept.get().usage().bytes;
     let check = |kept: &TestQuarantine| {
         let (records, _) = pages(kept.get(), &ALL);
         let of = |tenant: &str| {
@@ -336,7 +337,7 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
     check(&kept);
     kept.reopen();
     check(&kept);
-    assert_eq!(before - kept.get().bytes().0, charge, "the room is free again");
+    assert_eq!(before - kept.get().usage().bytes, charge, "the room is free again");
     assert_eq!(
         kept.get()
             .clear(&clearing, |_| Err(Error::internal("nothing to do")))
@@ -354,7 +355,7 @@ fn what_is_past_its_time_goes_and_what_is_held_stays() {
         .get()
         .clear(&Clearing { past: &|_, _| true, held: &|_| false }, |_| Ok(()))
         .expect("cleared");
-    assert_eq!((all.records(), kept.files().len(), kept.get().bytes().0), (21, 0, 0));
+    assert_eq!((all.records(), kept.files().len(), kept.get().usage().bytes), (21, 0, 0));
     kept.reopen();
     assert!(kept.get().is_empty() && kept.get().check().expect("a check").is_empty());
 }
@@ -414,7 +415,11 @@ fn a_disk_that_fails_is_told_and_the_next_records_are_kept() {
     for _ in 0..3 {
         assert!(kept.get().keep("a door", NOW, &numbered("t", 0..5)).is_err());
     }
-    assert_eq!((kept.get().len(), kept.get().bytes().0), (0, 0), "what was not kept takes no room");
+    assert_eq!(
+        (kept.get().len(), kept.get().usage().bytes),
+        (0, 0),
+        "what was not kept takes no room"
+    );
     fs::remove_file(&folder).expect("removed");
     kept.get().keep("a door", NOW, &numbered("t", 0..5)).expect("kept");
     assert_eq!(kept.get().len(), 5);

@@ -41,7 +41,7 @@ pub(super) struct QuarantineWriter {
 #[derive(Debug, Default)]
 struct WriteGroup {
     entries: Vec<QuarantineEntry>,
-    places: HashSet<QuarantineId>,
+    indexes: HashSet<QuarantineId>,
     bytes: u64,
     waiting: Vec<SyncSender<Result<()>>>,
 }
@@ -96,16 +96,16 @@ impl QuarantineWriter {
         let refused = fresh
             .iter()
             .enumerate()
-            .find_map(|(place, entry)| shares.add(entry).err().map(|error| (place, error)));
-        if let Some((place, error)) = refused {
-            fresh[..place].iter().for_each(|entry| shares.remove(entry));
+            .find_map(|(index, entry)| shares.add(entry).err().map(|error| (index, error)));
+        if let Some((index, error)) = refused {
+            fresh[..index].iter().for_each(|entry| shares.remove(entry));
             let _ = done.send(Err(error));
             return;
         }
         drop(shares);
         for entry in fresh {
             group.bytes += entry.charge();
-            group.places.insert(entry.id);
+            group.indexes.insert(entry.id);
             group.entries.push(entry);
         }
         group.waiting.push(done);
@@ -116,7 +116,7 @@ impl QuarantineWriter {
         group: &WriteGroup,
         mut entries: Vec<QuarantineEntry>,
     ) -> Vec<QuarantineEntry> {
-        entries.retain(|entry| !group.places.contains(&entry.id));
+        entries.retain(|entry| !group.indexes.contains(&entry.id));
         for part in self.shared.parts().iter().rev() {
             if entries.is_empty() {
                 break;

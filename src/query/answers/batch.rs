@@ -10,7 +10,7 @@ use std::borrow::Cow;
 pub struct EventBatch {
     parts: Vec<BatchPart>,
     /// For each event, the part that holds it and its row there.
-    places: Vec<(u32, u32)>,
+    indexes: Vec<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -30,15 +30,15 @@ impl BatchPart {
 
 impl From<Vec<Event>> for EventBatch {
     fn from(events: Vec<Event>) -> Self {
-        let places = (0..events.len() as u32).map(|row| (0, row)).collect();
-        Self { parts: vec![BatchPart::Events(events)], places }
+        let indexes = (0..events.len() as u32).map(|row| (0, row)).collect();
+        Self { parts: vec![BatchPart::Events(events)], indexes }
     }
 }
 
 impl EventBatch {
     /// Creates a batch of this many events that are not there yet.
     pub(in crate::query) fn of(rows: usize) -> Self {
-        Self { parts: Vec::new(), places: vec![(u32::MAX, 0); rows] }
+        Self { parts: Vec::new(), indexes: vec![(u32::MAX, 0); rows] }
     }
 
     /// Adds events; `places` are their positions in the order of the list. Returns how many there
@@ -46,9 +46,9 @@ impl EventBatch {
     pub(in crate::query) fn add_events(
         &mut self,
         events: Vec<Event>,
-        places: &mut impl Iterator<Item = usize>,
+        indexes: &mut impl Iterator<Item = usize>,
     ) -> usize {
-        self.add(BatchPart::Events(events), places)
+        self.add(BatchPart::Events(events), indexes)
     }
 
     /// Adds rows of columns; `places` are their positions in the order of the list. Returns how
@@ -56,15 +56,15 @@ impl EventBatch {
     pub(in crate::query) fn add_columns(
         &mut self,
         columns: Columns,
-        places: &mut impl Iterator<Item = usize>,
+        indexes: &mut impl Iterator<Item = usize>,
     ) -> usize {
-        self.add(BatchPart::Columns(columns), places)
+        self.add(BatchPart::Columns(columns), indexes)
     }
 
-    fn add(&mut self, part: BatchPart, places: &mut impl Iterator<Item = usize>) -> usize {
+    fn add(&mut self, part: BatchPart, indexes: &mut impl Iterator<Item = usize>) -> usize {
         let (number, rows) = (self.parts.len() as u32, part.rows());
-        for (row, place) in (0..rows as u32).zip(places) {
-            self.places[place] = (number, row);
+        for (row, index) in (0..rows as u32).zip(indexes) {
+            self.indexes[index] = (number, row);
         }
         self.parts.push(part);
         rows
@@ -72,12 +72,12 @@ impl EventBatch {
 
     /// Returns the number of events.
     pub fn rows(&self) -> usize {
-        self.places.len()
+        self.indexes.len()
     }
 
     /// Returns the value of a requested field of the event at a position.
-    pub fn value(&self, place: usize, field: Field) -> Value<'_> {
-        let (part, row) = self.places[place];
+    pub fn value(&self, index: usize, field: Field) -> Value<'_> {
+        let (part, row) = self.indexes[index];
         match &self.parts[part as usize] {
             BatchPart::Events(events) => events[row as usize].value(field),
             BatchPart::Columns(columns) => columns.value(field, row as usize),
@@ -90,7 +90,7 @@ impl EventBatch {
             BatchPart::Events(events) => Cow::Borrowed(&events[*row as usize]),
             BatchPart::Columns(columns) => Cow::Owned(columns.event(*row as usize)),
         };
-        self.places.iter().map(event).collect()
+        self.indexes.iter().map(event).collect()
     }
 }
 
@@ -111,16 +111,16 @@ mod tests {
         let fields: Vec<Field> = FIELDS.iter().map(|def| def.field).collect();
         let mut batch = EventBatch::of(5);
         assert_eq!(batch.add_events(vec![event(3), event(0)], &mut [3, 0].into_iter()), 2);
-        let mut places = [1, 4, 2].into_iter();
+        let mut indexes = [1, 4, 2].into_iter();
         for seqs in [vec![1], vec![4, 2]] {
             let events: Vec<Event> = seqs.into_iter().map(event).collect();
-            batch.add_columns(Columns::of_events(&events, &fields).expect("columns"), &mut places);
+            batch.add_columns(Columns::of_events(&events, &fields).expect("columns"), &mut indexes);
         }
         let expected: Vec<Event> = (0..5).map(event).collect();
         assert_eq!(batch.events().into_iter().map(Cow::into_owned).collect::<Vec<_>>(), expected);
-        for (place, event) in expected.iter().enumerate() {
+        for (index, event) in expected.iter().enumerate() {
             for field in &fields {
-                assert_eq!(batch.value(place, *field), event.value(*field), "{field}");
+                assert_eq!(batch.value(index, *field), event.value(*field), "{field}");
             }
         }
         assert_eq!(EventBatch::from(expected.clone()).events().len(), batch.rows());

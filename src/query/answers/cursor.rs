@@ -128,7 +128,8 @@ impl Binding {
         let (body, found) = bytes.split_at(BYTES - MARK_BYTES);
         if self.mac(body).verify_truncated_left(found).is_err() {
             return Err(refuse(
-                "was changed or belongs to another question: keep tenant, filter and order while paging",
+                "was changed or belongs to another question: keep tenant, filter and order while \
+                paging",
             ));
         }
         let number =
@@ -175,15 +176,15 @@ mod tests {
             let refused = other.decode(&text, &mut filter.clone()).expect_err("another question");
             assert_eq!(refused.parameter_name(), Some("cursor"));
         }
-        for place in 0..text.len() {
+        for index in 0..text.len() {
             for letter in [b'A', b'B', b'_', b'!'] {
                 let mut bad = text.clone().into_bytes();
-                if bad[place] == letter {
+                if bad[index] == letter {
                     continue;
                 }
-                bad[place] = letter;
+                bad[index] = letter;
                 let bad = String::from_utf8(bad).expect("letters");
-                assert!(own.clone().decode(&bad, &mut filter.clone()).is_err(), "place {place}");
+                assert!(own.clone().decode(&bad, &mut filter.clone()).is_err(), "place {index}");
             }
         }
     }

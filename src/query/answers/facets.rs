@@ -87,13 +87,13 @@ fn facets_of(
         return Ok(counts);
     }
     let mut others = Vec::new();
-    for (place, by) in by.iter().enumerate() {
+    for (index, by) in by.iter().enumerate() {
         match by.field().map(|field| vocabulary.coded(run.source, field)).transpose()?.flatten() {
             Some(coded) => {
                 budget.spend(rows.len() as u64 * VALUE_WORK / 8)?;
-                counts[place].numbers = count_codes(&coded, rows);
+                counts[index].numbers = count_codes(&coded, rows);
             }
-            None => others.push((place, by)),
+            None => others.push((index, by)),
         }
     }
     if !others.is_empty() {
@@ -102,8 +102,8 @@ fn facets_of(
         read.dedup();
         let mut room = budget.room();
         run.source.each_columns(rows, &read, &mut budget.pace(), |columns| {
-            others.iter().try_for_each(|(place, by)| {
-                count_values(&columns, by, &mut counts[*place].texts, &mut room)
+            others.iter().try_for_each(|(index, by)| {
+                count_values(&columns, by, &mut counts[*index].texts, &mut room)
             })
         })?;
     }

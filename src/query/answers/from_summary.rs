@@ -5,13 +5,13 @@
 //! filter and the counts need. The other runs (the ragged ends of a period, small tenants) are
 //! counted row by row, so the totals are exact.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Field, Timestamp};
 use crate::query::answers::group_by::GroupValue;
 use crate::query::answers::interval::Calendar;
 use crate::query::dictionary::vocabulary::{Counts, Vocabulary};
 use crate::query::filter::{Clause, FieldCondition, Filter};
-use crate::query::rows::lookup::{Conditions, WantedCodes};
+use crate::query::rows::lookup::{CodeVerdict, ConditionLookup, WantedCodes};
 use crate::query::source::RowSource;
 use crate::query::{Bucket, Run};
 use crate::storage::segment::{
@@ -34,9 +34,23 @@ pub(in crate::query) struct Summarized<'a> {
 /// The totals of the amounts of one value of a field, or of all events without a value.
 pub(in crate::query) type ValueTotal = (GroupValue, AmountTotal);
 
-/// Which combinations of a cube match: for each clause the index of its dimension, whether it is
-/// negated, and its codes.
-type Tests = Vec<(usize, bool, Option<WantedCodes>)>;
+/// Which combinations of a cube match: those that pass all of these.
+type Tests = Vec<CubeTest>;
+
+/// A test of one dimension of a cube.
+struct CubeTest {
+    /// The index of the dimension.
+    dimension: usize,
+    negated: bool,
+    /// The codes that pass; none if no row has one of them.
+    wanted: Option<WantedCodes>,
+}
+
+impl CubeTest {
+    fn passes(&self, code: u32) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| wanted.has(code)) != self.negated
+    }
+}
 
 impl<'a> Summarized<'a> {
     /// Returns the summary of a run if all of its rows lie in the filter's period; `None` if there
@@ -53,9 +67,6 @@ impl<'a> Summarized<'a> {
             return Ok(None);
         }
         let Some(index) = segment.sound_index()? else { return Ok(None) };
-        if index.summary()?.is_none() {
-            return Ok(None);
-        }
         let unit = if run.is_wide() { segment.manifest().rows } else { run.tenant.first };
         Ok(Some(Self { segment, index, unit, run, filter, vocabulary }))
     }
@@ -65,7 +76,11 @@ impl<'a> Summarized<'a> {
         match self.filter.clauses.as_slice() {
             [] => Ok(Some(u64::from(self.run.tenant.rows))),
             [Clause::Field(condition)] if !KINDS.contains(&condition.field) => {
-                let Some(wanted) = self.conditions().wanted(condition)? else { return Ok(None) };
+                let wanted = match self.conditions().wanted(condition)? {
+                    CodeVerdict::Unknown => return Ok(None),
+                    CodeVerdict::Nothing => None,
+                    CodeVerdict::Codes(wanted) => Some(wanted),
+                };
                 let Some(values) = self.summary()?.values(self.unit, condition.field)? else {
                     return Ok(None);
                 };
@@ -83,7 +98,7 @@ impl<'a> Summarized<'a> {
             _ => {
                 let Some((cube, tests)) = self.kinds()? else { return Ok(None) };
                 Ok(Some(
-                    matching(cube.cells(), |cell, place| cube.code(cell, place), &tests)
+                    matching(cube.cells(), |cell, position| cube.code(cell, position), &tests)
                         .map(|cell| cube.count(cell))
                         .sum(),
                 ))
@@ -110,19 +125,21 @@ impl<'a> Summarized<'a> {
             }
             return Ok(Some(all));
         }
-        let places: Option<Vec<usize>> =
+        let positions: Option<Vec<usize>> =
             fields.iter().map(|field| KINDS.iter().position(|kind| kind == field)).collect();
-        let (Some(places), Some((cube, tests))) = (places, self.kinds()?) else { return Ok(None) };
+        let (Some(positions), Some((cube, tests))) = (positions, self.kinds()?) else {
+            return Ok(None);
+        };
         let cells: Vec<u32> =
-            matching(cube.cells(), |cell, place| cube.code(cell, place), &tests).collect();
-        for (field, place) in fields.iter().zip(places) {
+            matching(cube.cells(), |cell, position| cube.code(cell, position), &tests).collect();
+        for (field, position) in fields.iter().zip(positions) {
             let Some(coded) = self.vocabulary.coded(self.run.source, *field)? else {
                 return Ok(None);
             };
             let mut by_code = vec![0_u64; coded.numbers.len() + 1];
             cells
                 .iter()
-                .for_each(|cell| by_code[cube.code(*cell, place) as usize] += cube.count(*cell));
+                .for_each(|cell| by_code[cube.code(*cell, position) as usize] += cube.count(*cell));
             let counted = (0_usize..).zip(by_code).skip(1).filter(|(_, rows)| *rows > 0);
             all.push(Counts {
                 numbers: counted.map(|(code, rows)| (coded.numbers[code - 1], rows)).collect(),
@@ -140,21 +157,21 @@ impl<'a> Summarized<'a> {
     ) -> Result<Option<Vec<Bucket>>> {
         let by = match by.map(|field| HOURS.iter().position(|hourly| *hourly == field)) {
             Some(None) => return Ok(None),
-            Some(place) => place,
+            Some(position) => position,
             None => None,
         };
         let Some(cube) = self.summary()?.hours(self.unit)? else { return Ok(None) };
         let Some(tests) = self.tests(&self.filter.clauses, HOURS)? else { return Ok(None) };
         let coded = match by {
-            Some(place) => match self.vocabulary.coded(self.run.source, HOURS[place])? {
-                Some(coded) => Some((place, coded)),
+            Some(position) => match self.vocabulary.coded(self.run.source, HOURS[position])? {
+                Some(coded) => Some((position, coded)),
                 None => return Ok(None),
             },
             None => None,
         };
         let mut buckets: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
         let mut last = None;
-        for cell in matching(cube.cells(), |cell, place| cube.code(cell, place), &tests) {
+        for cell in matching(cube.cells(), |cell, position| cube.code(cell, position), &tests) {
             let hour = cube.hour(cell).unwrap_or_default();
             let start = match last {
                 Some((same, start)) if same == hour => start,
@@ -169,15 +186,15 @@ impl<'a> Summarized<'a> {
             last = Some((hour, start));
             let bucket = buckets.entry(start).or_default();
             bucket.0 += cube.count(cell);
-            if let Some((place, _)) = &coded {
-                *bucket.1.entry(cube.code(cell, *place)).or_default() += cube.count(cell);
+            if let Some((position, _)) = &coded {
+                *bucket.1.entry(cube.code(cell, *position)).or_default() += cube.count(cell);
             }
         }
         let text = |code: u32| {
-            let (place, coded) = coded.as_ref()?;
+            let (position, coded) = coded.as_ref()?;
             let number = coded.numbers.get((code as usize).checked_sub(1)?)?;
             self.vocabulary
-                .texts(HOURS[*place], std::iter::once(*number))
+                .texts(HOURS[*position], std::iter::once(*number))
                 .first()
                 .map(ToString::to_string)
         };
@@ -194,28 +211,27 @@ impl<'a> Summarized<'a> {
     pub(in crate::query) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<ValueTotal>>> {
         let by = match by.map(|field| SUMS.iter().position(|summed| *summed == field)) {
             Some(None) => return Ok(None),
-            Some(place) => place,
+            Some(position) => position,
             None => None,
         };
-        let others = self.filter.clauses.iter().filter(
-            |clause| !matches!(clause, Clause::Field(condition) if *condition == FieldCondition::HAS_AMOUNT),
-        );
+        let has_amount = Clause::Field(FieldCondition::HAS_AMOUNT);
+        let others = self.filter.clauses.iter().filter(|clause| **clause != has_amount);
         let Some(tests) = self.tests(others, SUMS)? else { return Ok(None) };
         let dimensions =
-            tests.iter().map(|(place, ..)| *place).chain(by).max().map_or(0, |last| last + 1);
+            tests.iter().map(|test| test.dimension).chain(by).max().map_or(0, |last| last + 1);
         let Some(sums) = self.summary()?.sums(self.unit, dimensions)? else { return Ok(None) };
         let coded = match by {
-            Some(place) => match self.vocabulary.coded(self.run.source, SUMS[place])? {
-                Some(coded) => Some((place, coded)),
+            Some(position) => match self.vocabulary.coded(self.run.source, SUMS[position])? {
+                Some(coded) => Some((position, coded)),
                 None => return Ok(None),
             },
             None => None,
         };
         let of = |cell: u32| {
-            let (place, coded) = coded.as_ref()?;
-            coded.numbers.get((sums.code(cell, *place) as usize).checked_sub(1)?).copied()
+            let (position, coded) = coded.as_ref()?;
+            coded.numbers.get((sums.code(cell, *position) as usize).checked_sub(1)?).copied()
         };
-        let cells = matching(sums.cells(), |cell, place| sums.code(cell, place), &tests);
+        let cells = matching(sums.cells(), |cell, position| sums.code(cell, position), &tests);
         Ok(Some(
             cells
                 .map(|cell| {
@@ -231,11 +247,11 @@ impl<'a> Summarized<'a> {
     }
 
     fn summary(&self) -> Result<&SegmentSummary> {
-        self.index.summary()?.ok_or_else(|| Error::internal("the summary is no longer there"))
+        self.index.summary()
     }
 
-    fn conditions(&self) -> Conditions<'_, '_> {
-        Conditions {
+    fn conditions(&self) -> ConditionLookup<'_, '_> {
+        ConditionLookup {
             segment: self.segment,
             index: &self.index,
             rows: &NO_ROWS,
@@ -253,11 +269,16 @@ impl<'a> Summarized<'a> {
         let mut tests = Vec::new();
         for clause in clauses {
             let Clause::Field(condition) = clause else { return Ok(None) };
-            let Some(place) = dimensions.iter().position(|field| *field == condition.field) else {
+            let Some(dimension) = dimensions.iter().position(|field| *field == condition.field)
+            else {
                 return Ok(None);
             };
-            let Some(wanted) = conditions.wanted(condition)? else { return Ok(None) };
-            tests.push((place, condition.negated, wanted));
+            let wanted = match conditions.wanted(condition)? {
+                CodeVerdict::Unknown => return Ok(None),
+                CodeVerdict::Nothing => None,
+                CodeVerdict::Codes(wanted) => Some(wanted),
+            };
+            tests.push(CubeTest { dimension, negated: condition.negated, wanted });
         }
         Ok(Some(tests))
     }
@@ -271,10 +292,5 @@ fn matching(
     code: impl Fn(u32, usize) -> u32,
     tests: &Tests,
 ) -> impl Iterator<Item = u32> {
-    (0..cells).filter(move |cell| {
-        tests.iter().all(|(place, negated, wanted)| {
-            let code = code(*cell, *place);
-            wanted.as_ref().is_some_and(|wanted| wanted.has(code)) != *negated
-        })
-    })
+    (0..cells).filter(move |cell| tests.iter().all(|test| test.passes(code(*cell, test.dimension))))
 }

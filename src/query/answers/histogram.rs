@@ -182,11 +182,11 @@ fn each_bucket(
         bucket_part(&index, rows, 0..rows.len(), calendar, &mut take);
         return Ok(());
     }
-    let mut place = 0;
+    let mut position = 0;
     for tenant in run.source.tenants() {
-        let end = rows.place_of(tenant.range().end);
-        bucket_part(&index, rows, place..end, calendar, &mut take);
-        place = end;
+        let end = rows.position_of(tenant.range().end);
+        bucket_part(&index, rows, position..end, calendar, &mut take);
+        position = end;
     }
     Ok(())
 }
@@ -198,12 +198,12 @@ fn bucket_part(
     calendar: &Calendar,
     take: &mut dyn FnMut(i64, Range<usize>),
 ) {
-    let (mut place, end) = (part.start, part.end);
-    let time = |place: usize| index.time(rows.at(place)).millis();
-    while place < end {
-        let start = calendar.start(time(place));
+    let (mut position, end) = (part.start, part.end);
+    let time = |position: usize| index.time(rows.at(position)).millis();
+    while position < end {
+        let start = calendar.start(time(position));
         // Most buckets end soon, so the search doubles its stride before it bisects.
-        let (mut low, mut stride) = (place + 1, 1);
+        let (mut low, mut stride) = (position + 1, 1);
         while low + stride < end && time(low + stride) >= start {
             low += stride;
             stride *= 2;
@@ -213,15 +213,15 @@ fn bucket_part(
             let middle = usize::midpoint(low, high);
             if time(middle) >= start { low = middle + 1 } else { high = middle }
         }
-        take(start, place..low);
-        place = low;
+        take(start, position..low);
+        position = low;
     }
 }
 
 fn counts_of(run: &Run<'_>, rows: &Rows, calendar: &Calendar) -> Result<Vec<Bucket>> {
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
-    each_bucket(run, rows, calendar, |start, places| {
-        *counts.entry(start).or_default() += places.len() as u64
+    each_bucket(run, rows, calendar, |start, keys| {
+        *counts.entry(start).or_default() += keys.len() as u64
     })?;
     let bucket = |(start, count)| Bucket {
         start: Timestamp::from_millis(start),
@@ -242,9 +242,9 @@ fn counts_by_code(
     let mut counts: BTreeMap<i64, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
     let mut by_code = vec![0_u64; coded.numbers.len() + 1];
     let mut seen: Vec<u32> = Vec::new();
-    each_bucket(run, rows, calendar, |start, places| {
+    each_bucket(run, rows, calendar, |start, keys| {
         let bucket = counts.entry(start).or_default();
-        bucket.0 += places.len() as u64;
+        bucket.0 += keys.len() as u64;
         let mut add = |code: u32| {
             if by_code[code as usize] == 0 {
                 seen.push(code);
@@ -254,8 +254,8 @@ fn counts_by_code(
         match rows {
             Rows::Range(range) => coded
                 .codes
-                .each(range.start + places.start as u32..range.start + places.end as u32, &mut add),
-            Rows::List(rows) => rows[places].iter().for_each(|row| add(coded.codes.get(*row))),
+                .each(range.start + keys.start as u32..range.start + keys.end as u32, &mut add),
+            Rows::List(rows) => rows[keys].iter().for_each(|row| add(coded.codes.get(*row))),
         }
         for code in seen.drain(..) {
             *bucket.1.entry(code).or_default() += std::mem::take(&mut by_code[code as usize]);

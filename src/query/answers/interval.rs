@@ -252,7 +252,8 @@ mod tests {
         fn buckets_tile_time(
             zone in proptest::sample::select(&["UTC", "America/New_York", "Asia/Beirut", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia"][..]),
             interval in proptest::sample::select(&["7m", "30m", "1h", "3h", "5h", "12h", "1d", "3d", "1w"][..]),
-            millis in 1_300_000_000_000_i64..1_800_000_000_000, later in 0_i64..400_000_000,
+            millis in 1_300_000_000_000_i64..1_800_000_000_000,
+            later in 0_i64..400_000_000,
         ) {
             let calendar = calendar(interval, zone);
             let start = calendar.start(millis);

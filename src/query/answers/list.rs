@@ -8,7 +8,7 @@ use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::query::answers::cursor::{PageCursor, SortOrder};
-use crate::query::answers::top_k::Gathering;
+use crate::query::answers::top_k::TopK;
 use crate::query::answers::walk::{Hit, ListWalk, in_rows_order, start_at};
 use crate::query::budget::EVENT_WORK;
 use crate::query::filter::Filter;
@@ -78,12 +78,12 @@ impl<'a> SnapshotReader<'a> {
         let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
         // If the walk started at a cursor, there are events behind it. If it started at a moment,
         // that may be the beginning of the list, which has to be found out.
-        let behind = |place: Option<PageCursor>| -> Result<Option<PageCursor>> {
-            let Some(place) = place else { return Ok(None) };
-            let from = if place.backward { query.order.reversed() } else { query.order };
+        let behind = |index: Option<PageCursor>| -> Result<Option<PageCursor>> {
+            let Some(index) = index else { return Ok(None) };
+            let from = if index.backward { query.order.reversed() } else { query.order };
             let (found, _, _) =
-                self.walk(scope, filter, ListWalk { order: from, after: Some(place.key) }, 1)?;
-            Ok((!found.is_empty()).then_some(place))
+                self.walk(scope, filter, ListWalk { order: from, after: Some(index.key) }, 1)?;
+            Ok((!found.is_empty()).then_some(index))
         };
         let (next, prev) = match (backward, after.is_some()) {
             (false, false) => (last.filter(|_| more), None),
@@ -105,8 +105,7 @@ impl<'a> SnapshotReader<'a> {
         runs.retain(|run| walk.reaches(run));
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
         let together = scope.named().is_none() && self.forced.is_none();
-        let (mut hits, steps) =
-            Gathering::new(self, filter, walk, limit + 1, &runs).gather(together)?;
+        let (mut hits, steps) = TopK::new(self, filter, walk, limit + 1, &runs).find(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
         let events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
@@ -252,7 +251,7 @@ impl<'a> SnapshotReader<'a> {
                 return Ok(Vec::new());
             }
             self.budget.spend(group.len() as u64 * EVENT_WORK)?;
-            let rows: Vec<u32> = group.iter().map(|place| hits[*place].row).collect();
+            let rows: Vec<u32> = group.iter().map(|index| hits[*index].row).collect();
             let source = runs[hits[group[0]].run].source;
             let found = source.events(&rows)?;
             if found.len() != rows.len() {
@@ -282,8 +281,8 @@ impl<'a> SnapshotReader<'a> {
         let mut events: Vec<Option<Event>> = Vec::new();
         events.resize_with(hits.len(), || None);
         for (group, found) in groups.iter().zip(found) {
-            for (place, event) in group.iter().zip(found) {
-                events[*place] = Some(event);
+            for (index, event) in group.iter().zip(found) {
+                events[*index] = Some(event);
             }
         }
         Ok(events)

@@ -176,22 +176,22 @@ type Groups = Vec<(GroupValue, AmountGroup)>;
 #[derive(Debug, Default)]
 struct NumberedGroups {
     /// The position of each number's group, from 1; 0 if there is none.
-    places: Vec<u32>,
+    positions: Vec<u32>,
     groups: Vec<(u32, AmountGroup)>,
 }
 
 impl NumberedGroups {
     /// Returns the group of a number; a new one is made by `new`.
     fn group(&mut self, number: u32, new: impl FnOnce() -> AmountGroup) -> &mut AmountGroup {
-        if self.places.len() <= number as usize {
-            self.places.resize(number as usize + 1, 0);
+        if self.positions.len() <= number as usize {
+            self.positions.resize(number as usize + 1, 0);
         }
-        let place = &mut self.places[number as usize];
-        if *place == 0 {
+        let position = &mut self.positions[number as usize];
+        if *position == 0 {
             self.groups.push((number, new()));
-            *place = self.groups.len() as u32;
+            *position = self.groups.len() as u32;
         }
-        &mut self.groups[*place as usize - 1].1
+        &mut self.groups[*position as usize - 1].1
     }
 }
 
@@ -236,8 +236,11 @@ impl GroupTotals {
     fn new_bytes(&self, of: &GroupValue) -> Option<usize> {
         match of {
             GroupValue::Number(number) => {
-                let there =
-                    self.numbered.places.get(*number as usize).is_some_and(|place| *place > 0);
+                let there = self
+                    .numbered
+                    .positions
+                    .get(*number as usize)
+                    .is_some_and(|position| *position > 0);
                 (!there).then_some(size_of::<AmountGroup>())
             }
             GroupValue::Nothing => None,
@@ -384,14 +387,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_agree_with_plain_numbers(units in proptest::collection::vec(-10_i128.pow(30)..10_i128.pow(30), 1..20)) {
+        fn sums_agree_with_plain_numbers(
+            units in proptest::collection::vec(-10_i128.pow(30)..10_i128.pow(30), 1..20),
+        ) {
             let mut sum = Sum::default();
             units.iter().for_each(|units| sum.add(Amount::from_units(*units)));
             let total: i128 = units.iter().sum();
             prop_assert_eq!(sum.to_string(), Amount::from_units(total).to_string());
             let count = units.len() as i128;
             let rounded = (total.abs() * 2 + count) / (2 * count) * total.signum();
-            prop_assert_eq!(sum.average(count as u64).to_string(), Amount::from_units(rounded).to_string());
+            prop_assert_eq!(
+                sum.average(count as u64).to_string(),
+                Amount::from_units(rounded).to_string()
+            );
         }
     }
 }

@@ -174,20 +174,20 @@ impl<'a> SnapshotReader<'a> {
         let order = in_rows_order(hits);
         let mut batch = EventBatch::of(hits.len());
         for group in order.chunk_by(|left, right| hits[*left].run == hits[*right].run) {
-            let numbers: Vec<u32> = group.iter().map(|place| hits[*place].row).collect();
+            let numbers: Vec<u32> = group.iter().map(|index| hits[*index].row).collect();
             let source = runs[hits[group[0]].run].source;
-            let places = &mut group.iter().copied();
+            let indexes = &mut group.iter().copied();
             let mut found = 0;
             if numbers.len() < events::COLUMNS_ROWS {
                 self.budget.spend(numbers.len() as u64 * EVENT_WORK)?;
-                found += batch.add_events(source.events(&numbers)?, places);
+                found += batch.add_events(source.events(&numbers)?, indexes);
             } else {
                 source.each_columns(
                     &Rows::List(numbers),
                     fields,
                     &mut self.budget.pace(),
                     |columns| {
-                        found += batch.add_columns(columns, places);
+                        found += batch.add_columns(columns, indexes);
                         Ok(())
                     },
                 )?;

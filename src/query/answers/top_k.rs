@@ -34,7 +34,7 @@ const VERIFIED_AT_ONCE: u32 = 256;
 type RunMatches = (usize, Vec<u32>, ExplainedRun);
 
 /// The state of gathering one page.
-pub(in crate::query) struct Gathering<'r, 'a> {
+pub(in crate::query) struct TopK<'r, 'a> {
     reader: &'r SnapshotReader<'a>,
     filter: &'r Filter,
     walk: ListWalk,
@@ -45,7 +45,7 @@ pub(in crate::query) struct Gathering<'r, 'a> {
     steps: Vec<ExplainedRun>,
 }
 
-impl<'r, 'a> Gathering<'r, 'a> {
+impl<'r, 'a> TopK<'r, 'a> {
     pub(in crate::query) fn new(
         reader: &'r SnapshotReader<'a>,
         filter: &'r Filter,
@@ -58,7 +58,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
 
     /// Returns the first rows in the order of the walk, and how they were found. `together` permits
     /// asking segments for all their tenants at once.
-    pub(in crate::query) fn gather(
+    pub(in crate::query) fn find(
         mut self,
         together: bool,
     ) -> Result<(Vec<Hit>, Vec<ExplainedRun>)> {
@@ -75,19 +75,19 @@ impl<'r, 'a> Gathering<'r, 'a> {
     fn by_run(&mut self, end: usize) -> Result<()> {
         let (mut next, mut step) = (0, 1);
         while next < end && !self.is_complete(next) {
-            let places = next..end.min(next + step);
-            let ask = |place: usize| self.ask(place);
-            let spread = places.len() > RUNS_ALONE;
+            let positions = next..end.min(next + step);
+            let ask = |position: usize| self.ask(position);
+            let spread = positions.len() > RUNS_ALONE;
             let found: Vec<RunMatches> = self.reader.part(spread, || {
-                let places = places.clone();
+                let positions = positions.clone();
                 if spread {
-                    places.into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect()
+                    positions.into_par_iter().with_min_len(RUNS_ALONE).map(ask).collect()
                 } else {
-                    places.map(ask).collect()
+                    positions.map(ask).collect()
                 }
             })?;
             self.take(found)?;
-            next = places.end;
+            next = positions.end;
             step = RUNS_AT_A_TIME.min(step * 2);
         }
         Ok(())
@@ -96,14 +96,14 @@ impl<'r, 'a> Gathering<'r, 'a> {
     /// Asks the runs from an index on, those of one source together.
     fn by_source(&mut self, first: usize) -> Result<()> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for place in first..self.runs.len() {
-            let source = self.runs[place].source;
-            match (source, places.get(source.name())) {
-                (RowSource::Segment(_), Some(group)) => groups[*group].push(place),
+        let mut positions: HashMap<&str, usize> = HashMap::new();
+        for position in first..self.runs.len() {
+            let source = self.runs[position].source;
+            match (source, positions.get(source.name())) {
+                (RowSource::Segment(_), Some(group)) => groups[*group].push(position),
                 _ => {
-                    places.insert(source.name(), groups.len());
-                    groups.push(vec![place]);
+                    positions.insert(source.name(), groups.len());
+                    groups.push(vec![position]);
                 }
             }
         }
@@ -126,15 +126,15 @@ impl<'r, 'a> Gathering<'r, 'a> {
 
     /// Returns whether the page is full and no run from this index on can contain anything that
     /// comes before its last row.
-    fn is_complete(&self, place: usize) -> bool {
-        let first = self.walk.rank(self.walk.first_time(&self.runs[place]));
+    fn is_complete(&self, position: usize) -> bool {
+        let first = self.walk.rank(self.walk.first_time(&self.runs[position]));
         self.best.len() == self.wanted && self.best.peek().is_some_and(|worst| first > worst.rank)
     }
 
-    fn ask(&self, place: usize) -> Result<RunMatches> {
+    fn ask(&self, position: usize) -> Result<RunMatches> {
         let (rows, step) =
-            self.reader.hits(&self.runs[place], self.filter, self.walk, self.wanted)?;
-        Ok((place, rows, step))
+            self.reader.hits(&self.runs[position], self.filter, self.walk, self.wanted)?;
+        Ok((position, rows, step))
     }
 
     /// Asks the runs of one source: at once if that is little work, one by one otherwise.
@@ -173,7 +173,7 @@ impl<'r, 'a> Gathering<'r, 'a> {
                 return Ok(vec![(group[0], rows, step)]);
             }
         }
-        group.iter().map(|place| self.ask(*place)).collect()
+        group.iter().map(|position| self.ask(*position)).collect()
     }
 
     /// Keeps the rows of a source that belong to these runs, lie in the period, and that the walk
@@ -182,8 +182,8 @@ impl<'r, 'a> Gathering<'r, 'a> {
         let mut ranges = Vec::with_capacity(group.len());
         let mut rows = rows.into_vec();
         if !rows.is_empty() {
-            for place in group {
-                ranges.push(self.reader.range_of(&self.runs[*place], self.filter, self.walk)?);
+            for position in group {
+                ranges.push(self.reader.range_of(&self.runs[*position], self.filter, self.walk)?);
             }
         }
         ranges.sort_unstable_by_key(|range| range.start);
@@ -195,11 +195,11 @@ impl<'r, 'a> Gathering<'r, 'a> {
     }
 
     fn take(&mut self, found: Vec<RunMatches>) -> Result<()> {
-        for (place, rows, step) in found {
+        for (position, rows, step) in found {
             self.steps.push(step);
-            let index = self.runs[place].source.keys()?;
+            let index = self.runs[position].source.keys()?;
             for row in rows {
-                self.best.push(Hit { rank: self.walk.rank(index.key(row)), run: place, row });
+                self.best.push(Hit { rank: self.walk.rank(index.key(row)), run: position, row });
                 if self.best.len() > self.wanted {
                     self.best.pop();
                 }

@@ -38,7 +38,7 @@ pub(in crate::query) fn start_at(moment: Timestamp, order: SortOrder) -> EventKe
 /// within a run.
 pub(in crate::query) fn in_rows_order(hits: &[Hit]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..hits.len()).collect();
-    order.sort_unstable_by_key(|place| (hits[*place].run, hits[*place].row));
+    order.sort_unstable_by_key(|index| (hits[*index].run, hits[*index].row));
     order
 }
 

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use std::sync::{Arc, Weak};
 
 /// Maximum number of locations that are kept per field (twelve bytes each).
-const PLACES_MAX: usize = 2 << 20;
+const LOCATIONS_MAX: usize = 2 << 20;
 /// A segment with more values of a field than this is not entered in the table.
 pub(in crate::query) const VALUES_MAX: u32 = 2_048;
 
@@ -38,7 +38,7 @@ impl Default for ValueLocations {
             of: Vec::new(),
             segments: HashMap::new(),
             count: 0,
-            most: PLACES_MAX,
+            most: LOCATIONS_MAX,
             crowded: false,
         }
     }
@@ -66,17 +66,17 @@ impl ValueLocations {
             if self.of.len() <= number {
                 self.of.resize_with(number + 1, Vec::new);
             }
-            let places = &mut self.of[number];
+            let locations = &mut self.of[number];
             // Segments mostly arrive in ascending order.
-            let at = places.partition_point(|place| place.segment < **serial);
-            places.insert(at, ValueLocation { segment: **serial, code, rows: *rows });
+            let at = locations.partition_point(|location| location.segment < **serial);
+            locations.insert(at, ValueLocation { segment: **serial, code, rows: *rows });
         }
     }
 
     fn forget_merged(&mut self) {
         self.segments.retain(|_, life| life.strong_count() > 0);
-        for places in &mut self.of {
-            places.retain(|place| self.segments.contains_key(&place.segment));
+        for locations in &mut self.of {
+            locations.retain(|location| self.segments.contains_key(&location.segment));
         }
         self.count = self.of.iter().map(Vec::len).sum();
     }
@@ -89,9 +89,9 @@ impl ValueLocations {
     /// Returns the code of a value in a segment of the table and the number of rows that have it;
     /// `None` if no row has it.
     pub(in crate::query) fn find(&self, segment: u32, number: u32) -> Option<(u32, u32)> {
-        let places = self.of.get(number as usize)?;
-        let at = places.binary_search_by_key(&segment, |place| place.segment).ok()?;
-        Some((places[at].code, places[at].rows))
+        let locations = self.of.get(number as usize)?;
+        let at = locations.binary_search_by_key(&segment, |location| location.segment).ok()?;
+        Some((locations[at].code, locations[at].rows))
     }
 }
 
@@ -101,38 +101,43 @@ mod tests {
 
     #[test]
     fn values_are_found_in_the_segments_that_have_them() {
-        let mut places = ValueLocations::default();
+        let mut locations = ValueLocations::default();
         let serials: Vec<Arc<u32>> = (0..3).map(Arc::new).collect();
-        places.add(&serials[2], &[7, 0], &[5, 6]);
-        places.add(&serials[0], &[7], &[1]);
+        locations.add(&serials[2], &[7, 0], &[5, 6]);
+        locations.add(&serials[0], &[7], &[1]);
         assert_eq!(
-            (places.find(2, 7), places.find(2, 0), places.find(0, 7)),
+            (locations.find(2, 7), locations.find(2, 0), locations.find(0, 7)),
             (Some((1, 5)), Some((2, 6)), Some((1, 1)))
         );
-        assert_eq!((places.find(0, 0), places.find(1, 7), places.find(2, 900)), (None, None, None));
-        assert!(places.knows(0) && !places.knows(1));
-        places.add(
+        assert_eq!(
+            (locations.find(0, 0), locations.find(1, 7), locations.find(2, 900)),
+            (None, None, None)
+        );
+        assert!(locations.knows(0) && !locations.knows(1));
+        locations.add(
             &Arc::new(9),
             &vec![1; VALUES_MAX as usize + 1],
             &vec![1; VALUES_MAX as usize + 1],
         );
-        assert!(!places.knows(9), "a segment of many values is asked by itself");
+        assert!(!locations.knows(9), "a segment of many values is asked by itself");
     }
 
     #[test]
     fn segments_that_were_merged_are_forgotten_and_what_does_not_fit_is_not_gone_through_again() {
-        let mut places = ValueLocations { most: 10, ..ValueLocations::default() };
+        let mut locations = ValueLocations { most: 10, ..ValueLocations::default() };
         let merged = Arc::new(1);
-        places.add(&merged, &[0, 1, 2, 3], &[1; 4]);
+        locations.add(&merged, &[0, 1, 2, 3], &[1; 4]);
         let alive: Vec<Arc<u32>> = (2..6).map(Arc::new).collect();
-        places.add(&alive[0], &[0, 1, 2, 3], &[1; 4]);
+        locations.add(&alive[0], &[0, 1, 2, 3], &[1; 4]);
         drop(merged);
-        places.add(&alive[1], &[1, 2, 3, 4], &[2; 4]);
-        assert!(!places.knows(1) && places.knows(2) && places.knows(3) && places.count == 8);
-        assert_eq!((places.find(1, 0), places.find(3, 4)), (None, Some((4, 2))));
-        places.add(&alive[2], &[1, 2, 3, 4], &[2; 4]);
-        assert!(places.knows(4) && places.crowded, "it is full of segments that are there");
-        places.add(&alive[3], &[1], &[2]);
-        assert!(!places.knows(5) && places.find(4, 1) == Some((1, 2)));
+        locations.add(&alive[1], &[1, 2, 3, 4], &[2; 4]);
+        assert!(
+            !locations.knows(1) && locations.knows(2) && locations.knows(3) && locations.count == 8
+        );
+        assert_eq!((locations.find(1, 0), locations.find(3, 4)), (None, Some((4, 2))));
+        locations.add(&alive[2], &[1, 2, 3, 4], &[2; 4]);
+        assert!(locations.knows(4) && locations.crowded, "it is full of segments that are there");
+        locations.add(&alive[3], &[1], &[2]);
+        assert!(!locations.knows(5) && locations.find(4, 1) == Some((1, 2)));
     }
 }

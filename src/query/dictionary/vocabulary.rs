@@ -84,7 +84,7 @@ struct FieldValues {
     /// from 1.
     segments: HashMap<u32, Arc<[u32]>>,
     remembered: usize,
-    places: ValueLocations,
+    locations: ValueLocations,
 }
 
 impl FieldValues {
@@ -116,13 +116,24 @@ impl FieldValues {
         self.segments.insert(segment, Arc::clone(numbers));
     }
 
-    /// Returns the location of a value in a segment, if it occurs there; `None` if that is not
-    /// known.
-    fn place(&self, segment: u32, text: &str) -> Option<Option<(u32, u32)>> {
-        self.places
-            .knows(segment)
-            .then(|| self.numbers.get(text).and_then(|number| self.places.find(segment, *number)))
+    /// Returns what is known about a value in a segment.
+    fn verdict(&self, segment: u32, text: &str) -> ValueVerdict {
+        if !self.locations.knows(segment) {
+            return ValueVerdict::Unknown;
+        }
+        let found = self.numbers.get(text).and_then(|number| self.locations.find(segment, *number));
+        found.map_or(ValueVerdict::Nowhere, |(code, rows)| ValueVerdict::At { code, rows })
     }
+}
+
+/// What is known about a value in a segment.
+enum ValueVerdict {
+    /// The segment must be asked.
+    Unknown,
+    /// No row has it.
+    Nowhere,
+    /// It has this code there, and so many rows have it.
+    At { code: u32, rows: u32 },
 }
 
 /// The codes of a field in a segment, and the number that each stands for.
@@ -171,7 +182,7 @@ impl Vocabulary {
         }
         let numbers: Arc<[u32]> = numbers.into();
         values.remember(**segment.serial(), &numbers);
-        values.places.add(segment.serial(), &numbers, &all_rows);
+        values.locations.add(segment.serial(), &numbers, &all_rows);
         Ok(Some(numbers))
     }
 
@@ -183,22 +194,25 @@ impl Vocabulary {
         field: Field,
         value: &str,
     ) -> Result<Option<(u32, u32)>> {
-        let place = || {
+        let verdict = || {
             self.fields[field as usize]
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
-                .place(**segment.serial(), value)
+                .verdict(**segment.serial(), value)
         };
-        if let Some(found) = place() {
-            return Ok(found);
-        }
-        if index.values(field)? <= VALUES_MAX
+        let mut known = verdict();
+        // Entering a segment of few values in the table once is cheaper than asking it each time.
+        if matches!(known, ValueVerdict::Unknown)
+            && index.values(field)? <= VALUES_MAX
             && self.numbers(segment, field)?.is_some()
-            && let Some(found) = place()
         {
-            return Ok(found);
+            known = verdict();
         }
-        index.code_of(field, value)
+        match known {
+            ValueVerdict::Unknown => index.code_of(field, value),
+            ValueVerdict::Nowhere => Ok(None),
+            ValueVerdict::At { code, rows } => Ok(Some((code, rows))),
+        }
     }
 
     /// Returns which codes of a segment stand for one of these texts or for an address in one of

@@ -84,7 +84,13 @@ impl FilterBuilder {
                 let field = Field::from_name(value)
                     .filter(|field| field.def().operators.contains(&FilterOperator::Equal));
                 let field = field.ok_or_else(|| {
-                    Error::parameter(name, format!("{value:?} is not a filter type: event_name, resource_id, resource_name or another field"))
+                    Error::parameter(
+                        name,
+                        format!(
+                            "{value:?} is not a filter type: event_name, \
+                                                   resource_id, resource_name or another field"
+                        ),
+                    )
                 })?;
                 once(name, &mut self.filter_type, field)
             }
@@ -246,8 +252,8 @@ impl FilterBuilder {
     }
 }
 
-fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<()> {
-    match place.replace(value) {
+fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<()> {
+    match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Error::parameter(name, "may be given once")),
     }

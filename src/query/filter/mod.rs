@@ -113,8 +113,8 @@ impl fmt::Display for Clause {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |out: &mut fmt::Formatter<'_>, clauses: &[Self], between: &str| {
             out.write_str("(")?;
-            for (place, clause) in clauses.iter().enumerate() {
-                if place > 0 {
+            for (index, clause) in clauses.iter().enumerate() {
+                if index > 0 {
                     out.write_str(between)?;
                 }
                 write!(out, "{clause}")?;

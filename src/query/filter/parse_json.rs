@@ -38,12 +38,15 @@ pub(super) fn parse_group(text: &str, values: &mut usize) -> Result<Vec<Clause>>
 
 fn group(
     json: &Map<String, Json>,
-    place: &str,
+    parameter: &str,
     depth: usize,
     values: &mut usize,
 ) -> Result<Vec<Clause>> {
     if depth > DEPTH_MAX {
-        return Err(Error::parameter(place, format!("groups may nest {DEPTH_MAX} levels deep")));
+        return Err(Error::parameter(
+            parameter,
+            format!("groups may nest {DEPTH_MAX} levels deep"),
+        ));
     }
     let mut builder = FilterBuilder::of_group(*values);
     let mut groups = Vec::new();
@@ -52,13 +55,13 @@ fn group(
             "any" | "all" | "not" => groups.push((key, value)),
             "record" => {
                 for test in items(value) {
-                    let clause = record_test(test, &format!("{place}.record"), &mut builder)?;
+                    let clause = record_test(test, &format!("{parameter}.record"), &mut builder)?;
                     builder.push(clause);
                 }
             }
             "from" | "to" | "last" | "filter_type" | "filter_value" | "filter" => {
                 return Err(Error::parameter(
-                    format!("{place}.{key}"),
+                    format!("{parameter}.{key}"),
                     "may not stand in a group: give it beside the group",
                 ));
             }
@@ -66,11 +69,11 @@ fn group(
                 for value in items(value) {
                     let value = scalar(value).ok_or_else(|| {
                         Error::parameter(
-                            format!("{place}.{key}"),
+                            format!("{parameter}.{key}"),
                             "is a text, a number, true or false, or a list of those",
                         )
                     })?;
-                    builder.add_condition(key, &value).map_err(|error| within(error, place))?;
+                    builder.add_condition(key, &value).map_err(|error| within(error, parameter))?;
                 }
             }
         }
@@ -78,13 +81,13 @@ fn group(
     let (mut clauses, counted) = builder.into_clauses();
     *values = counted;
     for (key, value) in groups {
-        let place = format!("{place}.{key}");
+        let parameter = format!("{parameter}.{key}");
         let mut members = Vec::new();
         for member in items(value) {
             let Json::Object(member) = member else {
-                return Err(Error::parameter(place, "is a list of objects"));
+                return Err(Error::parameter(parameter, "is a list of objects"));
             };
-            members.push(Clause::All(group(member, &place, depth + 1, values)?));
+            members.push(Clause::All(group(member, &parameter, depth + 1, values)?));
         }
         match key.as_str() {
             "all" => clauses.extend(members),
@@ -92,7 +95,7 @@ fn group(
                 clauses.extend(members.into_iter().map(|member| Clause::Not(Box::new(member))))
             }
             _ if members.is_empty() => {
-                return Err(Error::parameter(place, "is empty: nothing could hold"));
+                return Err(Error::parameter(parameter, "is empty: nothing could hold"));
             }
             _ => clauses.push(Clause::Any(members)),
         }
@@ -100,17 +103,17 @@ fn group(
     // Empty groups count as values too, or a filter of nothing but groups would be unbounded.
     if json.is_empty() {
         let mut builder = FilterBuilder::of_group(*values);
-        builder.count(place, "")?;
+        builder.count(parameter, "")?;
         *values = builder.into_clauses().1;
     }
     Ok(clauses)
 }
 
 /// Prefixes the parameter of an error with its path in the groups.
-fn within(error: Error, place: &str) -> Error {
+fn within(error: Error, parameter: &str) -> Error {
     match error.parameter_name() {
         Some(name) => {
-            let named = format!("{place}.{name}");
+            let named = format!("{parameter}.{name}");
             error.with_parameter(named)
         }
         None => error,
@@ -134,13 +137,13 @@ fn scalar(value: &Json) -> Option<String> {
     }
 }
 
-fn record_test(json: &Json, place: &str, builder: &mut FilterBuilder) -> Result<Clause> {
+fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Result<Clause> {
     let Json::Object(test) = json else {
-        return Err(Error::parameter(place, "is an object or a list of objects"));
+        return Err(Error::parameter(parameter, "is an object or a list of objects"));
     };
     if let Some(unknown) = test.keys().find(|key| !RECORD_KEYS.contains(&key.as_str())) {
         return Err(Error::parameter(
-            format!("{place}.{unknown}"),
+            format!("{parameter}.{unknown}"),
             format!("is none of {}", RECORD_KEYS.join(", ")),
         ));
     }
@@ -148,14 +151,17 @@ fn record_test(json: &Json, place: &str, builder: &mut FilterBuilder) -> Result<
         None | Some(Json::Null) => None,
         Some(Json::String(path)) if !path.is_empty() => Some(fold(path).into_owned()),
         Some(_) => {
-            return Err(Error::parameter(format!("{place}.path"), "is a path such as user.name"));
+            return Err(Error::parameter(
+                format!("{parameter}.path"),
+                "is a path such as user.name",
+            ));
         }
     };
-    let cased = flag(test, "cased", place)?.unwrap_or(false);
+    let cased = flag(test, "cased", parameter)?.unwrap_or(false);
     let mut any = Vec::new();
     for key in &RECORD_KEYS[1..RECORD_KEYS.len() - 2] {
         for value in test.get(*key).map(items).unwrap_or_default() {
-            let named = format!("{place}.{key}");
+            let named = format!("{parameter}.{key}");
             let text = scalar(value).ok_or_else(|| {
                 Error::parameter(&named, "is a text, a number, true or false, or a list of those")
             })?;
@@ -168,22 +174,22 @@ fn record_test(json: &Json, place: &str, builder: &mut FilterBuilder) -> Result<
             any.push(wanted);
         }
     }
-    let exists = flag(test, "exists", place)?;
+    let exists = flag(test, "exists", parameter)?;
     match (exists, any.is_empty()) {
         (None, true) => {
             return Err(Error::parameter(
-                place,
+                parameter,
                 format!("says nothing: give one of {}", RECORD_KEYS[1..].join(", ")),
             ));
         }
         (Some(_), false) => {
             return Err(Error::parameter(
-                format!("{place}.exists"),
+                format!("{parameter}.exists"),
                 "stands alone: a value that is compared exists",
             ));
         }
         (Some(_), true) if path.is_none() => {
-            return Err(Error::parameter(format!("{place}.exists"), "needs a path"));
+            return Err(Error::parameter(format!("{parameter}.exists"), "needs a path"));
         }
         (Some(_), true) => any.push(ValueMatch::Exists),
         (None, false) => {}
@@ -192,11 +198,11 @@ fn record_test(json: &Json, place: &str, builder: &mut FilterBuilder) -> Result<
     Ok(if exists == Some(false) { Clause::Not(Box::new(clause)) } else { clause })
 }
 
-fn flag(test: &Map<String, Json>, key: &str, place: &str) -> Result<Option<bool>> {
+fn flag(test: &Map<String, Json>, key: &str, parameter: &str) -> Result<Option<bool>> {
     match test.get(key) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Bool(flag)) => Ok(Some(*flag)),
-        Some(_) => Err(Error::parameter(format!("{place}.{key}"), "is true or false")),
+        Some(_) => Err(Error::parameter(format!("{parameter}.{key}"), "is true or false")),
     }
 }
 
@@ -225,9 +231,9 @@ mod tests {
         Clause::All(parse_group(&json.to_string(), &mut values).expect("a group")).to_string()
     }
 
-    fn refused(json: &Json, place: &str) {
+    fn refused(json: &Json, parameter: &str) {
         let error = parse_group(&json.to_string(), &mut 0).expect_err("must be refused");
-        assert_eq!(error.parameter_name(), Some(place), "{error}");
+        assert_eq!(error.parameter_name(), Some(parameter), "{error}");
     }
 
     #[test]
@@ -236,16 +242,18 @@ mod tests {
             "source": ["ECS", "VPC"],
             "any": [{ "level": "warning" }, { "operator.prefix": "svc-", "text": "failed" }],
             "not": { "source_ip": "10.0.0.0/8" },
-            "record": [{ "path": "User.Name", "contains": ["X", "y"] }, { "path": "mfa", "exists": false }],
+            "record": [{ "path": "User.Name", "contains": ["X", "y"] }, { "path": "mfa",
+                "exists": false }],
         });
         assert_eq!(
             shown(&group),
-            "(source=ECS|VPC and user.name:*x*|*y* and not mfa:* and ((level=warning) or (operator.prefix=svc- and text=\"failed\")) and not (source_ip=10.0.0.0/8))"
+            "(source=ECS|VPC and user.name:*x*|*y* and not mfa:* and ((level=warning) or \
+            (operator.prefix=svc- and text=\"failed\")) and not (source_ip=10.0.0.0/8))"
         );
     }
 
     #[test]
-    fn wrong_groups_are_named_by_their_place() {
+    fn wrong_groups_are_named_by_their_path() {
         refused(&json!({ "any": [{ "levle": "x" }] }), "filter.any.levle");
         refused(&json!({ "any": [{ "not": { "level": "fatal" } }] }), "filter.any.not.level");
         refused(&json!({ "any": [] }), "filter.any");

@@ -49,7 +49,8 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
         if after.starts_with('"') {
             return Err(Error::parameter(
                 name,
-                "a quote begins within a word: put white space before it, or a backslash within quotes",
+                "a quote begins within a word: put white space before it, or a backslash within \
+                quotes",
             ));
         }
         clauses.push(bare(word));

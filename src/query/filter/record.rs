@@ -92,9 +92,17 @@ impl Pattern {
         built.map_err(|cause| {
             let what = match cause {
                 regex::Error::CompiledTooBig(limit) => {
-                    format!("the regular expression needs more than {limit} bytes: make repetitions smaller")
+                    format!(
+                        "the regular expression needs more than {limit} bytes: make \
+                            repetitions smaller"
+                    )
                 }
-                other => other.to_string().lines().last().unwrap_or_default().replace("error: ", "the regular expression is invalid: "),
+                other => other
+                    .to_string()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .replace("error: ", "the regular expression is invalid: "),
             };
             Error::invalid(what)
         })

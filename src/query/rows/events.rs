@@ -24,15 +24,15 @@ impl Rows {
     }
 
     /// Returns the row at an index, which must be below [`Rows::len`].
-    pub(in crate::query) fn at(&self, place: usize) -> u32 {
+    pub(in crate::query) fn at(&self, position: usize) -> u32 {
         match self {
-            Self::Range(range) => range.start + place as u32,
-            Self::List(rows) => rows[place],
+            Self::Range(range) => range.start + position as u32,
+            Self::List(rows) => rows[position],
         }
     }
 
     /// Returns how many of the rows come before this one.
-    pub(in crate::query) fn place_of(&self, row: u32) -> usize {
+    pub(in crate::query) fn position_of(&self, row: u32) -> usize {
         match self {
             Self::Range(range) => (row.clamp(range.start, range.end) - range.start) as usize,
             Self::List(rows) => rows.partition_point(|other| *other < row),
@@ -127,8 +127,8 @@ pub(in crate::query) fn events_from_index(
     let tenants = &segment.manifest().tenants;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
-        let place = tenants.partition_point(|tenant| tenant.first <= *row).saturating_sub(1);
-        let tenant = tenants.get(place).filter(|tenant| tenant.range().contains(row));
+        let position = tenants.partition_point(|tenant| tenant.first <= *row).saturating_sub(1);
+        let tenant = tenants.get(position).filter(|tenant| tenant.range().contains(row));
         let tenant = tenant.ok_or_else(|| {
             Error::corrupt(format!("row {row} of {} is of no tenant", segment.manifest().id))
         })?;
@@ -140,7 +140,7 @@ pub(in crate::query) fn events_from_index(
             .and_then(|code| flags.get(code).copied())
             .unwrap_or_default();
         let key = index.key(*row);
-        let Some(ingest_time) = index.ingest_time(key.seq)? else { return Ok(None) };
+        let ingest_time = index.ingest_time(key.seq)?;
         let mut event = decode_again(records.record(*row)?, format, &tenant.tenant)?;
         event.tenant = tenant.tenant.clone();
         (event.seq, event.time) = (key.seq, key.time);

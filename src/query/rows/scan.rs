@@ -124,10 +124,10 @@ impl Scanner {
             .build();
 
         // Only the columns that the conditions name, and the row number, are read.
-        let mut places: Vec<usize> =
+        let mut indexes: Vec<usize> =
             fields_of(&filter.clauses).into_iter().map(|field| field as usize).collect();
-        places.push(file_schema.fields().len());
-        let projected = Arc::new(table_schema.table_schema().project(&places)?);
+        indexes.push(file_schema.fields().len());
+        let projected = Arc::new(table_schema.table_schema().project(&indexes)?);
 
         let predicate =
             |schema: &Schema| -> datafusion::error::Result<Option<Arc<dyn PhysicalExpr>>> {
@@ -164,7 +164,7 @@ impl Scanner {
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
                 .with_file(part)
-                .with_projection_indices(Some(places))?
+                .with_projection_indices(Some(indexes))?
                 .build();
         let leaf: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         match predicate(&projected)? {

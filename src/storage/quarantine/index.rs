@@ -66,8 +66,8 @@ pub struct QuarantineSummary {
 
 impl QuarantineSummary {
     /// Returns the text at an index; `None` for an unknown tenant.
-    pub fn text(&self, place: u32) -> Option<&Arc<str>> {
-        self.texts.get(place as usize)
+    pub fn text(&self, index: u32) -> Option<&Arc<str>> {
+        self.texts.get(index as usize)
     }
 
     /// Returns the number of the block that contains a row.
@@ -134,7 +134,7 @@ pub(super) struct Index {
     pub(super) summary: QuarantineSummary,
     pub(super) rows: Vec<QuarantineRow>,
     pub(super) ids: HashMap<QuarantineId, u32>,
-    places: HashMap<Arc<str>, u32>,
+    indexes: HashMap<Arc<str>, u32>,
     counted: HashMap<(u32, u32), usize>,
     /// The bytes that its records are charged with.
     pub(super) charged: u64,
@@ -151,8 +151,8 @@ impl Index {
     }
 
     fn add(&mut self, entry: &QuarantineEntry) {
-        let tenant = entry.tenant.as_ref().map_or(NONE, |tenant| self.place(tenant));
-        let (kind, source) = (self.place(&entry.kind), self.place(&entry.source));
+        let tenant = entry.tenant.as_ref().map_or(NONE, |tenant| self.index(tenant));
+        let (kind, source) = (self.index(&entry.kind), self.index(&entry.source));
         if self.rows.is_empty() {
             (self.summary.oldest, self.summary.newest) = (entry.time, entry.time);
         }
@@ -170,9 +170,9 @@ impl Index {
         self.rows.push(QuarantineRow { seq: entry.seq, time: entry.time, tenant, kind, source });
     }
 
-    fn place(&mut self, text: &Arc<str>) -> u32 {
+    fn index(&mut self, text: &Arc<str>) -> u32 {
         let texts = &mut self.summary.texts;
-        *self.places.entry(Arc::clone(text)).or_insert_with(|| {
+        *self.indexes.entry(Arc::clone(text)).or_insert_with(|| {
             texts.push(Arc::clone(text));
             (texts.len() - 1) as u32
         })

@@ -280,7 +280,7 @@ impl QuarantineFile {
             match search(&ids, id) {
                 Ok(row) => return Ok(Some(row)),
                 Err(0) if low > from => to = low,
-                Err(place) if place as u64 == high - low && high < to => from = high,
+                Err(position) if position as u64 == high - low && high < to => from = high,
                 Err(_) => return Ok(None),
             }
             guess = from.midpoint(to);
@@ -395,11 +395,11 @@ fn read(index: &RwLock<Index>) -> RwLockReadGuard<'_, Index> {
 /// Returns the row of an id among encoded ids, or the number of ids before it.
 fn search(ids: &[u8], id: &QuarantineId) -> Result<u32, usize> {
     let (ids, _) = ids.as_chunks::<ID_BYTES>();
-    let place = ids.partition_point(|entry| entry[..16] < id[..]);
-    match ids.get(place) {
+    let position = ids.partition_point(|entry| entry[..16] < id[..]);
+    match ids.get(position) {
         Some(entry) if entry[..16] == id[..] => {
             Ok(u32::from_le_bytes([entry[16], entry[17], entry[18], entry[19]]))
         }
-        _ => Err(place),
+        _ => Err(position),
     }
 }

@@ -41,9 +41,9 @@ pub(super) fn scan(bytes: &[u8], whole: bool) -> Scanned {
             at = end;
             continue;
         }
-        let magic =
-            memchr::memmem::find_iter(&bytes[at + 1..], BLOCK_MAGIC).map(|place| at + 1 + place);
-        match magic.into_iter().find(|place| block_at(bytes, *place).is_some()) {
+        let magic = memchr::memmem::find_iter(&bytes[at + 1..], BLOCK_MAGIC)
+            .map(|position| at + 1 + position);
+        match magic.into_iter().find(|position| block_at(bytes, *position).is_some()) {
             Some(next) => {
                 scanned.damage.push(format!("bytes {at} to {next} are not what was written"));
                 at = next;

@@ -100,29 +100,29 @@ fn every_flipped_byte_and_every_cut_is_found_and_the_rest_is_answered() {
     let blocks = part.summary().expect("a summary").blocks.len();
     assert!(blocks > 1, "damage to one block must leave others");
     let step = sound.len() / 60 + 1;
-    let places = (0..sound.len()).step_by(step).chain([
+    let positions = (0..sound.len()).step_by(step).chain([
         0,
         8,
         HEADER_BYTES,
         HEADER_BYTES + 5,
         sound.len() - 1,
     ]);
-    for place in places {
+    for position in positions {
         let mut bytes = sound.clone();
-        bytes[place] ^= 0x10;
+        bytes[position] ^= 0x10;
         fs::write(&path, &bytes).expect("written");
         let found = open(&store);
         let part = &found.parts[0];
         let verified = part.verify().expect("it can be read");
         assert!(
             verified.iter().any(|what| what.contains(".kept")),
-            "byte {place} of {}: {verified:?}",
+            "byte {position} of {}: {verified:?}",
             sound.len()
         );
         let rows: Vec<u32> = (0..part.records() as u32).collect();
         let answered = part.entries(&rows, &mut Vec::new()).map_or(0, |entries| entries.len());
         let index = part.summary().is_err();
-        assert!(index || (500..=1_500).contains(&answered), "byte {place}: {answered}");
+        assert!(index || (500..=1_500).contains(&answered), "byte {position}: {answered}");
     }
     for length in (0..sound.len()).step_by(step).chain([sound.len() - 1]) {
         fs::write(&path, &sound[..length]).expect("written");

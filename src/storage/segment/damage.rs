@@ -12,6 +12,15 @@ pub struct Damage {
     pub data: Option<String>,
     /// The damage of its index, which can be rebuilt.
     pub index: Option<String>,
+    /// Whether the index was written by an earlier version: it is sound, and is not used.
+    pub outdated: bool,
+}
+
+impl Damage {
+    /// Returns whether nothing is damaged: the index is of an earlier version.
+    pub fn is_only_outdated(&self) -> bool {
+        self.outdated && self.data.is_none() && self.index.is_none()
+    }
 }
 
 /// Whether the files of one segment were found damaged since it was opened.
@@ -19,6 +28,7 @@ pub struct Damage {
 pub(super) struct Health {
     data: AtomicBool,
     index: AtomicBool,
+    outdated: AtomicBool,
     found: Mutex<Damage>,
 }
 
@@ -27,8 +37,9 @@ impl Health {
         Arc::default()
     }
 
-    pub(super) fn index_is_damaged(&self) -> bool {
-        self.index.load(Ordering::Acquire)
+    /// Returns whether the index is not used: it is damaged or outdated.
+    pub(super) fn index_is_unusable(&self) -> bool {
+        self.index.load(Ordering::Acquire) || self.outdated.load(Ordering::Acquire)
     }
 
     pub(super) fn data_is_damaged(&self) -> bool {
@@ -37,7 +48,7 @@ impl Health {
 
     /// Returns the damage found, if any.
     pub(super) fn damage(&self) -> Option<Damage> {
-        let damaged = self.index_is_damaged() || self.data_is_damaged();
+        let damaged = self.index_is_unusable() || self.data_is_damaged();
         damaged.then(|| self.found.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
@@ -45,6 +56,12 @@ impl Health {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.index.get_or_insert_with(|| what.to_owned());
         self.index.store(true, Ordering::Release);
+    }
+
+    /// Records that the index was written by an earlier version.
+    pub(super) fn outdate_index(&self) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).outdated = true;
+        self.outdated.store(true, Ordering::Release);
     }
 
     pub(super) fn damage_data(&self, what: &str) {
@@ -57,6 +74,7 @@ impl Health {
     pub(super) fn mended(&self) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Damage::default();
         self.index.store(false, Ordering::Release);
+        self.outdated.store(false, Ordering::Release);
         self.data.store(false, Ordering::Release);
     }
 }
@@ -80,8 +98,11 @@ mod tests {
         assert_eq!(health.damage(), None);
         health.damage_index("block 3");
         health.damage_index("block 4");
-        assert_eq!(health.damage(), Some(Damage { data: None, index: Some("block 3".to_owned()) }));
-        assert!(health.index_is_damaged() && !health.data_is_damaged());
+        assert_eq!(
+            health.damage(),
+            Some(Damage { index: Some("block 3".to_owned()), ..Damage::default() })
+        );
+        assert!(health.index_is_unusable() && !health.data_is_damaged());
         health.mended();
         assert_eq!(health.damage(), None);
     }

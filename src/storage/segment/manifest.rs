@@ -4,14 +4,14 @@
 //! Opening a table only reads the manifests; segments themselves are opened when a question needs
 //! them.
 
+use super::earlier::check_version;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::segment::FileMark;
 use serde::{Deserialize, Serialize};
 
-/// The manifest version that this build writes. It also reads earlier ones: version 1 had no
-/// checksums of blocks, version 2 had blocks of 64 KiB, and with version 3 indexes had hashes of
-/// all ids and no tables of values.
+/// The manifest version that this build writes; for the ones it reads, see
+/// [`earlier`](super::earlier).
 const VERSION: u32 = 4;
 
 /// What a segment contains and what its files must be.
@@ -88,8 +88,9 @@ impl Manifest {
 
     /// Returns the rows of a tenant, if it has any here.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
-        let place = self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
-        Some(&self.tenants[place])
+        let position =
+            self.tenants.binary_search_by(|rows| rows.tenant.as_ref().cmp(tenant)).ok()?;
+        Some(&self.tenants[position])
     }
 
     /// Encodes the manifest's file.
@@ -113,13 +114,7 @@ impl Manifest {
         }
         let manifest: Self = serde_json::from_slice(body)
             .context(ErrorKind::Corrupt, || "the manifest is damaged".to_owned())?;
-        if !(1..=VERSION).contains(&manifest.version) {
-            let what = format!(
-                "the manifest has version {}, this annals reads 1 to {VERSION}",
-                manifest.version
-            );
-            return Err(Error::new(ErrorKind::Version, what));
-        }
+        check_version(manifest.version, VERSION)?;
         Ok(manifest)
     }
 }

@@ -41,8 +41,10 @@
 //!   index, with its manifest, atomically replaces the previous one.
 
 mod cache;
+mod check;
 mod damage;
 mod data;
+mod earlier;
 mod file;
 mod index;
 mod manifest;
@@ -53,6 +55,7 @@ mod unindexed;
 mod writer;
 
 pub use cache::open_parts::{OPEN_BYTES, OpenParts, Opened};
+pub use check::DamageFindings;
 pub use damage::Damage;
 pub use data::record_pages::RecordReader;
 pub use file::checksums::FileMark;
@@ -63,7 +66,7 @@ pub use index::reader::{IndexReader, TextRows};
 pub use index::row_keys::{LoadedKeys, RowKeys};
 pub use index::schema::term_of;
 pub use manifest::{Manifest, TenantRows};
-pub use reader::{DamageFindings, DataFile, Segment};
+pub use reader::{DataFile, Segment};
 pub use sizes::Sizes;
 pub use summary::{
     AmountTotal, Cube, HOUR_MS, HOURS, KINDS, SUMS, SegmentSummary, SummaryRule, Sums,

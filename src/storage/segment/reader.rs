@@ -24,7 +24,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::PageIndexPolicy;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -44,15 +44,15 @@ const KEPT_ROWS: usize = 512;
 /// within the store's budget.
 #[derive(Debug)]
 pub struct Segment {
-    manifest: Manifest,
-    store: Store,
-    index: Arc<LazyPart<IndexReader>>,
+    pub(super) manifest: Manifest,
+    pub(super) store: Store,
+    pub(super) index: Arc<LazyPart<IndexReader>>,
     /// The keys of the rows, used if the index is damaged.
     keys: Arc<LazyPart<LoadedKeys>>,
     pub(super) health: Arc<Health>,
     /// The index of each tenant in the manifest.
     tenants: OnceLock<HashMap<Box<str>, u32>>,
-    data: Arc<LazyPart<DataFile>>,
+    pub(super) data: Arc<LazyPart<DataFile>>,
     serial: Arc<u32>,
 }
 
@@ -69,9 +69,6 @@ pub struct DataFile {
 /// The memory that an open index takes besides the checksums of its blocks: readers of twenty
 /// dictionaries and the names of their parts (measured on a store of 121 segments).
 const INDEX_BYTES: u64 = 32 << 10;
-
-/// The problems that [`Segment::check`] found, one line each.
-pub type DamageFindings = Vec<String>;
 
 impl Segment {
     /// Opens the segment with this id; only its manifest is read.
@@ -115,10 +112,14 @@ impl Segment {
     /// them.
     pub fn tenant(&self, tenant: &str) -> Option<&TenantRows> {
         let tenants = &self.manifest.tenants;
-        let places = self.tenants.get_or_init(|| {
-            tenants.iter().zip(0..).map(|(rows, place)| (rows.tenant.clone(), place)).collect()
+        let positions = self.tenants.get_or_init(|| {
+            tenants
+                .iter()
+                .zip(0..)
+                .map(|(rows, position)| (rows.tenant.clone(), position))
+                .collect()
         });
-        places.get(tenant).map(|place| &tenants[*place as usize])
+        positions.get(tenant).map(|position| &tenants[*position as usize])
     }
 
     /// Returns the path of the Parquet file.
@@ -134,9 +135,16 @@ impl Segment {
     /// Returns the index.
     ///
     /// # Errors
-    /// An index that is missing, damaged, or does not belong to this segment.
+    /// An index that is missing, damaged, of another version, or does not belong to this segment.
     pub fn index(&self) -> Result<Arc<IndexReader>> {
         self.index.get(|| {
+            if self.manifest.version != Manifest::VERSION {
+                let what = format!(
+                    "{} was written by an earlier version; it is rebuilt in the background",
+                    self.index_path().display()
+                );
+                return Err(Error::new(ErrorKind::Version, what));
+            }
             let index = IndexReader::open(&self.index_path(), &self.manifest.index, &self.health)?;
             if index.rows() != self.manifest.rows {
                 let what = format!(
@@ -151,22 +159,22 @@ impl Segment {
         })
     }
 
-    /// Returns the index unless it is damaged, in which case the Parquet file must be read.
+    /// Returns the index unless it is damaged or of an earlier version, in which case the Parquet
+    /// file must be read.
     ///
     /// # Errors
     /// The system refuses to open the file.
     pub fn sound_index(&self) -> Result<Option<Arc<IndexReader>>> {
-        if self.index_is_damaged() {
+        if self.index_is_unusable() {
             return Ok(None);
         }
         match self.index() {
             Ok(index) => Ok(Some(index)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Corrupt | ErrorKind::Version | ErrorKind::NotFound
-                ) =>
-            {
+            Err(error) if error.kind() == ErrorKind::Version => {
+                self.health.outdate_index();
+                Ok(None)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
                 self.health.damage_index(&error.to_string());
                 Ok(None)
             }
@@ -174,9 +182,9 @@ impl Segment {
         }
     }
 
-    /// Returns whether the index was found damaged, so that it is not used.
-    pub fn index_is_damaged(&self) -> bool {
-        self.health.index_is_damaged()
+    /// Returns whether the index was found damaged or outdated, so that it is not used.
+    pub fn index_is_unusable(&self) -> bool {
+        self.health.index_is_unusable()
     }
 
     /// Returns the damage found in the files, if any.
@@ -395,6 +403,7 @@ impl Segment {
         let (index, contents) =
             write_index(&self.read_batches(0..self.manifest.rows)?, SummaryRule::default())?;
         let manifest = Manifest {
+            version: Manifest::VERSION,
             index: FileMark::of(&index),
             record_bytes: contents.record_bytes,
             ..self.manifest.clone()
@@ -402,114 +411,6 @@ impl Segment {
         self.store.put(&paths::index(&manifest.id), &index, PutMode::Replace)?;
         self.store.put(&paths::manifest(&manifest.id), &manifest.encode(), PutMode::Replace)?;
         Ok(manifest)
-    }
-
-    /// Compares the lengths of the files with the manifest, so that a file that is gone or was cut
-    /// is known before a question needs it. What differs is in [`Segment::damage`] then.
-    ///
-    /// # Errors
-    /// A disk that fails.
-    pub fn check_lengths(&self) -> Result<()> {
-        let differs = |path: &str, mark: &FileMark| -> Result<Option<String>> {
-            let shown = self.store.path(path);
-            Ok(match self.store.length(path)? {
-                None => Some(format!("{} is missing", shown.display())),
-                Some(bytes) if bytes != mark.bytes => {
-                    Some(format!("{} has {bytes} bytes instead of {}", shown.display(), mark.bytes))
-                }
-                Some(_) => None,
-            })
-        };
-        let manifest = &self.manifest;
-        if let Some(what) = differs(&paths::data(&manifest.date, &manifest.id), &manifest.data)? {
-            self.health.damage_data(&what);
-        }
-        if let Some(what) = differs(&paths::index(&manifest.id), &manifest.index)? {
-            self.health.damage_index(&what);
-        }
-        Ok(())
-    }
-
-    /// Reads every byte and compares it with the hashes in the manifest. Returns the problems found
-    /// in the data and those found in the index.
-    ///
-    /// # Errors
-    /// A disk that fails; damage is a finding, not an error.
-    pub fn check(&self) -> Result<(DamageFindings, DamageFindings)> {
-        let mut data = self.check_file(
-            &self.data_path(),
-            &paths::data(&self.manifest.date, &self.manifest.id),
-            &self.manifest.data,
-        )?;
-        if !data.is_empty() {
-            data.extend(self.damaged_chunks());
-        }
-        let mut index = self.check_file(
-            &self.index_path(),
-            &paths::index(&self.manifest.id),
-            &self.manifest.index,
-        )?;
-        if index.is_empty() {
-            index.extend(self.index().err().map(|error| error.to_string()));
-        }
-        if data.is_empty() && index.is_empty() && self.health.damage().is_some() {
-            // The files were restored, so they are opened again.
-            self.data.shut();
-            self.index.shut();
-            self.health.mended();
-        }
-        if let Some(what) = data.first() {
-            self.health.damage_data(what);
-        }
-        if let Some(what) = index.first() {
-            self.health.damage_index(what);
-        }
-        Ok((data, index))
-    }
-
-    fn check_file(&self, shown: &Path, path: &str, mark: &FileMark) -> Result<DamageFindings> {
-        let bytes = match self.store.read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(vec![format!("{} is missing", shown.display())]);
-            }
-            Err(error) => return Err(error),
-        };
-        if mark.is_of(&bytes) {
-            return Ok(Vec::new());
-        }
-        let what = if bytes.len() as u64 == mark.bytes {
-            "SHA-256 differs".to_owned()
-        } else {
-            format!("{} bytes instead of {}", bytes.len(), mark.bytes)
-        };
-        Ok(vec![format!("{} is damaged: {what}", shown.display())])
-    }
-
-    /// Returns the column chunks that lie in damaged blocks, as far as the footer can still locate
-    /// them.
-    fn damaged_chunks(&self) -> DamageFindings {
-        let path = self.data_path();
-        let Ok(file) = PositionedFile::open(&path, &self.manifest.data, &self.health) else {
-            return Vec::new();
-        };
-        let damaged = file.blocks.damaged(|range| file.unchecked(range));
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Skip);
-        let Ok(metadata) = ArrowReaderMetadata::load(&file, options) else { return Vec::new() };
-        let mut findings = Vec::new();
-        for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
-            for column in group.columns() {
-                let (offset, length) = column.byte_range();
-                if damaged.iter().any(|block| block.start < offset + length && offset < block.end) {
-                    let name = column.column_path().string();
-                    findings.push(format!(
-                        "{}: row group {number}, column {name} may be damaged",
-                        path.display()
-                    ));
-                }
-            }
-        }
-        findings
     }
 }
 

@@ -174,18 +174,18 @@ fn the_manifest_knows_the_rows_of_each_tenant_and_seek_finds_places_in_them() {
         assert_eq!((own[0].time, own[own.len() - 1].time), (tenant.newest(), tenant.oldest()));
         rows += own.len();
         let middle = own[own.len() / 2].key();
-        let place = |after: bool| {
+        let position = |after: bool| {
             own.iter()
                 .filter(|event| event.key() > middle || (after && event.key() == middle))
                 .count() as u32
         };
         assert_eq!(
             written.segment.seek(&range, middle, true).expect("a place"),
-            range.start + place(false)
+            range.start + position(false)
         );
         assert_eq!(
             written.segment.seek(&range, middle, false).expect("a place"),
-            range.start + place(true)
+            range.start + position(true)
         );
         let last = EventKey { time: Timestamp::from_millis(i64::MIN), seq: 0 };
         assert_eq!(written.segment.seek(&range, last, true).expect("a place"), range.end);

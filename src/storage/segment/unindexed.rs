@@ -62,9 +62,9 @@ impl Segment {
             let end = rows.end.min(start.saturating_add(PART_ROWS));
             let mut row = start;
             self.visit_range(start..end, &[Field::Time, Field::TraceId], |columns| {
-                for place in 0..columns.rows() {
+                for index in 0..columns.rows() {
                     if let (Some(id), Some(time)) =
-                        (columns.text(Field::TraceId, place), columns.time(Field::Time, place))
+                        (columns.text(Field::TraceId, index), columns.time(Field::Time, index))
                         && ids.contains(id)
                     {
                         found.push((row, time, id.into()));

@@ -211,11 +211,11 @@ fn column_path(def: &FieldDef) -> ColumnPath {
 }
 
 fn sorting_columns() -> Vec<SortingColumn> {
-    let place = |field: Field| field as i32;
+    let position = |field: Field| field as i32;
     debug_assert_eq!(Field::Tenant.def().index, IndexKind::Rows);
     [(Field::Tenant, false), (Field::Time, true), (Field::Seq, true)]
         .map(|(field, descending)| SortingColumn {
-            column_idx: place(field),
+            column_idx: position(field),
             descending,
             nulls_first: false,
         })

@@ -54,8 +54,10 @@ pub(super) fn add(manifest: &Manifest, now: Timestamp) -> Add {
         |rows: Option<&TenantRows>| rows.map_or_else(String::new, |rows| rows.tenant.to_string());
     let stats = json!({
         "numRecords": manifest.rows,
-        "minValues": { "tenant": tenant(manifest.tenants.first()), "seq": manifest.first_seq, "time": oldest.to_string() },
-        "maxValues": { "tenant": tenant(manifest.tenants.last()), "seq": manifest.last_seq, "time": newest.to_string() },
+        "minValues": { "tenant": tenant(manifest.tenants.first()), "seq": manifest.first_seq,
+            "time": oldest.to_string() },
+        "maxValues": { "tenant": tenant(manifest.tenants.last()), "seq": manifest.last_seq,
+            "time": newest.to_string() },
         "nullCount": { "tenant": 0, "seq": 0, "time": 0 },
     });
     let tags =

@@ -101,7 +101,8 @@ impl Tip {
                 self.last_seq.filter(|before| ingested.saturating_sub(*before) != commit.rows_added)
             {
                 let what = format!(
-                    "commit {version} ends with event {ingested}, the one before it with {before}, and {} events were added",
+                    "commit {version} ends with event {ingested}, the one before it with {before}, \
+                    and {} events were added",
                     commit.rows_added
                 );
                 doubts.push(what);
@@ -122,7 +123,8 @@ impl Tip {
     ) -> Result<()> {
         if !self.sha256.is_empty() && link.previous != self.sha256 {
             let what = format!(
-                "it is not the file that commit {version} was made after: it was emptied, shortened or changed"
+                "it is not the file that commit {version} was made after: it was emptied, \
+                shortened or changed"
             );
             return Err(damaged(store, version - 1, &what));
         }
@@ -202,7 +204,8 @@ impl Commit {
 fn damaged(store: &Store, version: u64, what: &str) -> Error {
     let path = store.path(&paths::table_log(version));
     Error::corrupt(format!(
-        "{} is damaged: {what}; nothing was changed: restore this file, or the store, from a backup",
+        "{} is damaged: {what}; nothing was changed: restore this file, or the store, from a \
+        backup",
         path.display()
     ))
 }
@@ -210,7 +213,8 @@ fn damaged(store: &Store, version: u64, what: &str) -> Error {
 fn missing(store: &Store, version: u64) -> Error {
     let path = store.path(&paths::table_log(version));
     Error::corrupt(format!(
-        "{} is missing, and what it committed with it; nothing was changed: restore this file, or the store, from a backup",
+        "{} is missing, and what it committed with it; nothing was changed: restore this file, or \
+        the store, from a backup",
         path.display()
     ))
 }
@@ -237,8 +241,10 @@ pub(super) fn listed(store: &Store) -> Result<(BTreeSet<u64>, BTreeSet<u64>)> {
 pub(super) fn prove(store: &Store) -> Result<Proof> {
     let (commits, checkpoints) = listed(store)?;
     let newest = commits.last().copied().max(checkpoints.last().copied()).unwrap_or_default();
-    let head: Option<Tip> = read_marked(store, paths::TABLE_HEAD)
-        .map_err(|error| error.at("the record of the newest commit (if the log is known to be whole, remove this file and start again)"))?;
+    let head: Option<Tip> = read_marked(store, paths::TABLE_HEAD).map_err(|error| {
+        error.at("the record of the newest commit (if the log is known to be \
+                                  whole, remove this file and start again)")
+    })?;
     let mut doubts = Vec::new();
     let recorded = Checkpoints::read(store)?;
     doubts.extend_from_slice(&recorded.doubts);

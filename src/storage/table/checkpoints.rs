@@ -49,7 +49,8 @@ pub(super) fn named(store: &Store) -> Result<Option<u64>> {
 
 impl Checkpoints {
     pub(super) fn read(store: &Store) -> Result<Self> {
-        let advice = "the record of proved checkpoints (if the log is known to be whole, remove this file and start again)";
+        let advice = "the record of proved checkpoints (if the log is known to be whole, remove \
+                     this file and start again)";
         Ok(read_marked(store, paths::TABLE_CHECKPOINTS)
             .map_err(|error| error.at(advice))?
             .unwrap_or_default())
@@ -92,7 +93,8 @@ impl Checkpoints {
             let path = paths::table_checkpoint(checkpoint.version);
             let shown = store.path(&path);
             if !there.contains(&checkpoint.version) {
-                tracing::warn!(file = %shown.display(), "a checkpoint of the table is missing; an earlier one is used");
+                tracing::warn!(file = %shown.display(), "a checkpoint of the table is missing; an \
+                                                        earlier one is used");
                 continue;
             }
             if sha256(&store.read(&path)?) != checkpoint.sha256 {
@@ -131,7 +133,8 @@ impl Checkpoints {
         let shown = store.path(paths::LAST_CHECKPOINT);
         match wanted {
             Some(wanted) if hint.as_deref() != Some(wanted) => {
-                tracing::warn!(file = %shown.display(), "the name of the newest checkpoint was missing or changed; it is rewritten");
+                tracing::warn!(file = %shown.display(), "the name of the newest checkpoint was \
+                                                        missing or changed; it is rewritten");
                 store.put(paths::LAST_CHECKPOINT, wanted, PutMode::Replace)
             }
             // All proved checkpoints are gone, and so is the one that it points to.

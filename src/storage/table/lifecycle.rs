@@ -274,7 +274,8 @@ impl TableLog {
     }
 }
 
-/// Removes archives that were written more than `ARCHIVE_DAYS` days ago. Returns the number removed.
+/// Removes archives that were written more than `ARCHIVE_DAYS` days ago. Returns the number
+/// removed.
 ///
 /// # Errors
 /// A disk that fails.

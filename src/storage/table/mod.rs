@@ -89,7 +89,8 @@ impl Table {
             check::refuse_lost_table(store)?;
             if !create {
                 let what = format!(
-                    "{shown} has no table yet: its first opening was interrupted; `annals serve` or `annals ingest` finishes it"
+                    "{shown} has no table yet: its first opening was interrupted; `annals serve` \
+                    or `annals ingest` finishes it"
                 );
                 return Err(Error::new(ErrorKind::NotFound, what));
             }
@@ -112,7 +113,8 @@ impl Table {
         } else if let Some(gone) = checkpoints::named(store)?.filter(|named| !there.contains(named))
         {
             return Err(Error::corrupt(format!(
-                "{} is missing: restore it from a backup, or open the store for writing, which goes on with the checkpoint before it",
+                "{} is missing: restore it from a backup, or open the store for writing, which \
+                goes on with the checkpoint before it",
                 store.path(&paths::table_checkpoint(gone)).display()
             )));
         }
@@ -146,8 +148,10 @@ impl Table {
         let read = account_of(&table, sealed).await?;
         if let Some(account) = tip.account.as_ref().filter(|account| **account != read) {
             return Err(Error::corrupt(format!(
-                "{} gives {} events in {} segments up to number {}, and its last commit says {} in {} up to {}: a checkpoint in it is \
-                 damaged or was not made by annals; nothing was changed: restore the folder from a backup",
+                "{} gives {} events in {} segments up to number {}, and its last commit says {} in \
+                {} up to {}: a checkpoint in it is \
+                 damaged or was not made by annals; nothing was changed: restore the folder from a \
+                 backup",
                 log.display(),
                 read.rows,
                 read.segments,

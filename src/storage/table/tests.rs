@@ -82,18 +82,18 @@ impl TestTable {
     }
 
     /// Opens the table, which must be refused, and returns what is said.
-    fn refused(&self, place: &str) -> String {
+    fn refused(&self, fixture: &str) -> String {
         let said: Vec<String> = [false, true]
             .into_iter()
             .map(|write| match self.open(write) {
-                Ok(table) => panic!("{place}: opened with {:?}", table.account()),
+                Ok(table) => panic!("{fixture}: opened with {:?}", table.account()),
                 Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{place}: {error}");
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{fixture}: {error}");
                     error.to_string()
                 }
             })
             .collect();
-        assert!(!self.check().is_empty(), "{place}: a check says nothing");
+        assert!(!self.check().is_empty(), "{fixture}: a check says nothing");
         said[0].clone()
     }
 
@@ -133,30 +133,30 @@ const DAMAGES: [&str; 5] = ["deleted", "emptied", "halved", "shortened", "flippe
 
 #[test]
 fn every_damage_to_every_commit_is_found_and_named() {
-    let mut place = TestTable::new();
-    let merged = [place.seal(10), place.seal(20), place.seal(30)];
+    let mut fixture = TestTable::new();
+    let merged = [fixture.seal(10), fixture.seal(20), fixture.seal(30)];
     let one = manifest("MERGED", 1, 60);
     let old: Vec<&Manifest> = merged.iter().collect();
-    place
+    fixture
         .runtime
-        .block_on(place.table.replace(&old, &[NewSegment { manifest: &one }], now()))
+        .block_on(fixture.table.replace(&old, &[NewSegment { manifest: &one }], now()))
         .expect("a merge");
     let left = manifest("LEFT", 1, 25);
-    place
+    fixture
         .runtime
-        .block_on(place.table.delete(&[&one], &[NewSegment { manifest: &left }], now()))
+        .block_on(fixture.table.delete(&[&one], &[NewSegment { manifest: &left }], now()))
         .expect("a deletion");
-    place.seals(2);
-    let whole = place.table.account();
+    fixture.seals(2);
+    let whole = fixture.table.account();
     assert_eq!((whole.rows, whole.last_seq, whole.segments), (45, 80, 3));
-    assert_eq!(place.open(false).expect("a sound table").account(), whole);
-    assert_eq!(place.check(), Vec::<String>::new());
-    for version in 0..=place.table.version() {
+    assert_eq!(fixture.open(false).expect("a sound table").account(), whole);
+    assert_eq!(fixture.check(), Vec::<String>::new());
+    for version in 0..=fixture.table.version() {
         for how in DAMAGES {
-            let path = place.store.path(&paths::table_log(version));
+            let path = fixture.store.path(&paths::table_log(version));
             let bytes = fs::read(&path).expect("the commit");
             damage(&path, how);
-            let said = place.refused(&format!("commit {version} {how}"));
+            let said = fixture.refused(&format!("commit {version} {how}"));
             assert!(
                 said.contains(&format!("{version:020}.json")),
                 "commit {version} {how}: {said}"
@@ -164,44 +164,44 @@ fn every_damage_to_every_commit_is_found_and_named() {
             fs::write(&path, bytes).expect("restored");
         }
     }
-    assert_eq!(place.open(true).expect("all restored").account(), whole);
+    assert_eq!(fixture.open(true).expect("all restored").account(), whole);
     // Several at the end: each is missed.
-    let newest = place.table.version();
+    let newest = fixture.table.version();
     for version in [newest - 1, newest] {
         fs::rename(
-            place.store.path(&paths::table_log(version)),
-            place.folder.path().join(version.to_string()),
+            fixture.store.path(&paths::table_log(version)),
+            fixture.folder.path().join(version.to_string()),
         )
         .expect("moved");
     }
     assert!(
-        place.refused("the newest two").contains(&format!("{:020}.json is missing", newest - 1))
+        fixture.refused("the newest two").contains(&format!("{:020}.json is missing", newest - 1))
     );
 }
 
 #[test]
 fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
-    let mut place = TestTable::new();
-    place.seals(5);
-    place.checkpoint();
-    place.seals(5);
-    place.checkpoint();
-    place.seals(3);
-    assert!(place.archive_all() > 0);
-    let whole = place.table.account();
-    let again = |place: &TestTable, what: &str| {
+    let mut fixture = TestTable::new();
+    fixture.seals(5);
+    fixture.checkpoint();
+    fixture.seals(5);
+    fixture.checkpoint();
+    fixture.seals(3);
+    assert!(fixture.archive_all() > 0);
+    let whole = fixture.table.account();
+    let again = |fixture: &TestTable, what: &str| {
         assert_eq!(
-            place.open(false).unwrap_or_else(|error| panic!("{what}: {error}")).account(),
+            fixture.open(false).unwrap_or_else(|error| panic!("{what}: {error}")).account(),
             whole
         )
     };
-    again(&place, "whole");
+    again(&fixture, "whole");
     let files = [paths::table_checkpoint(10), paths::table_checkpoint(5)].into_iter();
     let files = files.chain(
         [paths::TABLE_CHECKPOINTS, paths::TABLE_HEAD, paths::LAST_CHECKPOINT].map(str::to_owned),
     );
     let kept: Vec<(String, Vec<u8>)> =
-        files.map(|path| (path.clone(), place.store.read(&path).expect("a file"))).collect();
+        files.map(|path| (path.clone(), fixture.store.read(&path).expect("a file"))).collect();
     for (path, refused) in [
         (paths::table_checkpoint(10), true),
         (paths::table_checkpoint(5), true),
@@ -209,59 +209,59 @@ fn a_damaged_checkpoint_or_record_is_named_and_a_missing_one_is_done_without() {
         (paths::TABLE_HEAD.to_owned(), true),
         (paths::LAST_CHECKPOINT.to_owned(), false),
     ] {
-        let file = place.store.path(&path);
+        let file = fixture.store.path(&path);
         for how in ["deleted", "emptied", "halved", "flipped"] {
             let what = format!("{path} {how}");
             damage(&file, how);
             if refused && how != "deleted" {
                 let name = path.rsplit('/').next().expect("a name");
-                let said = place.refused(&what);
+                let said = fixture.refused(&what);
                 assert!(said.contains(name), "{what}: {said}");
             } else {
                 // A reader is sent to the newest checkpoint; a writer does without it.
                 if path == paths::table_checkpoint(10) {
-                    let said = place.open(false).expect_err("it is missing").to_string();
+                    let said = fixture.open(false).expect_err("it is missing").to_string();
                     assert!(said.contains("00010.checkpoint.parquet is missing"), "{said}");
                 } else {
-                    again(&place, &what);
+                    again(&fixture, &what);
                 }
-                assert_eq!(place.open(true).expect("for writing").account(), whole, "{what}");
+                assert_eq!(fixture.open(true).expect("for writing").account(), whole, "{what}");
             }
             kept.iter().for_each(|(path, bytes)| {
-                place.store.put(path, bytes, PutMode::Replace).expect("restored")
+                fixture.store.put(path, bytes, PutMode::Replace).expect("restored")
             });
         }
     }
-    again(&place, "restored");
+    again(&fixture, "restored");
     // An archive is evidence: only a check reads it.
-    let archive = place.store.names(paths::TABLE_ARCHIVE).expect("archives").remove(0);
-    damage(&place.store.path(&format!("{}/{archive}", paths::TABLE_ARCHIVE)), "flipped");
-    again(&place, "an archive");
-    assert!(place.check().iter().any(|wrong| wrong.contains(&archive)), "{:?}", place.check());
+    let archive = fixture.store.names(paths::TABLE_ARCHIVE).expect("archives").remove(0);
+    damage(&fixture.store.path(&format!("{}/{archive}", paths::TABLE_ARCHIVE)), "flipped");
+    again(&fixture, "an archive");
+    assert!(fixture.check().iter().any(|wrong| wrong.contains(&archive)), "{:?}", fixture.check());
 }
 
 #[test]
 fn what_a_commit_costs_does_not_go_with_the_number_of_commits() {
-    let mut place = TestTable::new();
+    let mut fixture = TestTable::new();
     let mut costs = Vec::new();
     for round in 0..3 {
-        place.seals(EVERY_TEST);
-        place.checkpoint();
-        place.archive_all();
-        place.seals(1);
-        let before = place.store.work();
-        place.seals(5);
-        let after = place.store.work();
+        fixture.seals(EVERY_TEST);
+        fixture.checkpoint();
+        fixture.archive_all();
+        fixture.seals(1);
+        let before = fixture.store.work();
+        fixture.seals(5);
+        let after = fixture.store.work();
         costs.push((after.0 - before.0, after.1 - before.1));
         assert!(
-            place.commits() <= 2 * (EVERY_TEST + 6) + 1,
+            fixture.commits() <= 2 * (EVERY_TEST + 6) + 1,
             "round {round}: {} commits in the log",
-            place.commits()
+            fixture.commits()
         );
-        let before = place.store.work();
-        let opened = place.open(false).expect("a sound table");
-        let after = place.store.work();
-        assert_eq!(opened.account(), place.table.account());
+        let before = fixture.store.work();
+        let opened = fixture.open(false).expect("a sound table");
+        let after = fixture.store.work();
+        assert_eq!(opened.account(), fixture.table.account());
         costs.push((after.0 - before.0, after.1 - before.1));
     }
     // The first round has one checkpoint only; from the second on, the log is as long as it ever
@@ -279,87 +279,92 @@ const EVERY_TEST: usize = 10;
 
 #[test]
 fn commits_are_archived_whole_and_only_when_they_may_be() {
-    let mut place = TestTable::new();
-    place.seals(6);
+    let mut fixture = TestTable::new();
+    fixture.seals(6);
     let commits: Vec<Vec<u8>> = (0..=6)
-        .map(|version| place.store.read(&paths::table_log(version)).expect("a commit"))
+        .map(|version| fixture.store.read(&paths::table_log(version)).expect("a commit"))
         .collect();
-    place.checkpoint();
-    assert_eq!(place.archive_all(), 0, "one checkpoint is none to rely on");
-    place.seals(4);
-    place.checkpoint();
-    let log = place.table.log();
+    fixture.checkpoint();
+    assert_eq!(fixture.archive_all(), 0, "one checkpoint is none to rely on");
+    fixture.seals(4);
+    fixture.checkpoint();
+    let log = fixture.table.log();
     let young = Timestamp::from_millis(0);
     assert_eq!(log.clean(&log.archive(young).expect("nothing is old enough")).expect("a disk"), 0);
     // The process ends when they are archived, and when some are removed.
     log.archive(much_later()).expect("an archive");
-    assert_eq!(place.commits(), 11);
-    place.store.remove(&paths::table_log(0)).expect("a disk");
+    assert_eq!(fixture.commits(), 11);
+    fixture.store.remove(&paths::table_log(0)).expect("a disk");
     let archived = log.archive(much_later()).expect("what is archived is known");
     assert_eq!(log.clean(&archived).expect("a disk"), 5);
-    let archives = place.store.names(paths::TABLE_ARCHIVE).expect("archives");
+    let archives = fixture.store.names(paths::TABLE_ARCHIVE).expect("archives");
     assert_eq!(archives.len(), 1, "{archives:?}");
-    let read =
-        lifecycle::read_archive(&place.store, &format!("{}/{}", paths::TABLE_ARCHIVE, archives[0]))
-            .expect("an archive");
+    let read = lifecycle::read_archive(
+        &fixture.store,
+        &format!("{}/{}", paths::TABLE_ARCHIVE, archives[0]),
+    )
+    .expect("an archive");
     assert_eq!(read.len(), 6);
     assert!(read.iter().all(|(version, bytes)| commits[*version as usize] == *bytes));
-    assert_eq!(place.open(true).expect("a table").account(), place.table.account());
+    assert_eq!(fixture.open(true).expect("a table").account(), fixture.table.account());
     // It goes on, in the table that was open all the while.
-    place.seals(3);
-    assert_eq!(place.open(false).expect("a table").account(), place.table.account());
+    fixture.seals(3);
+    assert_eq!(fixture.open(false).expect("a table").account(), fixture.table.account());
 }
 
 #[test]
 fn a_checkpoint_that_gives_something_else_is_not_relied_on() {
-    let mut place = TestTable::new();
-    place.seals(3);
-    let log = place.table.log();
-    place.runtime.block_on(log.write_checkpoint()).expect("a checkpoint");
+    let mut fixture = TestTable::new();
+    fixture.seals(3);
+    let log = fixture.table.log();
+    fixture.runtime.block_on(log.write_checkpoint()).expect("a checkpoint");
     // The process ends before it is proved: nothing has changed.
-    assert_eq!(place.open(true).expect("a table").account(), place.table.account());
+    assert_eq!(fixture.open(true).expect("a table").account(), fixture.table.account());
     // A checkpoint of fewer files in its place.
     let small = TestTable::new();
     let other = small.table.log();
     small.runtime.block_on(other.write_checkpoint()).expect("a checkpoint");
     let bytes = small.store.read(&paths::table_checkpoint(0)).expect("the file");
-    place.store.put(&paths::table_checkpoint(3), &bytes, PutMode::Replace).expect("a disk");
-    assert!(place.refused("a foreign checkpoint").contains("_delta_log"));
-    assert!(place.runtime.block_on(log.prove_checkpoint()).is_err());
-    assert!(!place.store.exists(&paths::table_checkpoint(3)), "it is removed");
-    assert_eq!(place.open(true).expect("a table").account(), place.table.account());
+    fixture.store.put(&paths::table_checkpoint(3), &bytes, PutMode::Replace).expect("a disk");
+    assert!(fixture.refused("a foreign checkpoint").contains("_delta_log"));
+    assert!(fixture.runtime.block_on(log.prove_checkpoint()).is_err());
+    assert!(!fixture.store.exists(&paths::table_checkpoint(3)), "it is removed");
+    assert_eq!(fixture.open(true).expect("a table").account(), fixture.table.account());
 }
 
 #[test]
 fn commits_of_others_are_taken_if_they_change_no_data() {
-    let mut place = TestTable::new();
-    place.seals(2);
+    let mut fixture = TestTable::new();
+    fixture.seals(2);
     let foreign = |version: u64, text: &str| {
-        place
+        fixture
             .store
             .put(&paths::table_log(version), text.as_bytes(), PutMode::Create)
             .expect("a commit")
     };
     foreign(3, "{\"commitInfo\":{\"timestamp\":1,\"operation\":\"VACUUM START\"}}\n");
-    assert_eq!(place.open(true).expect("a table").version(), 3);
+    assert_eq!(fixture.open(true).expect("a table").version(), 3);
     // One that is open meanwhile fails once, sees it, and goes on behind it.
     let more = manifest("MORE", 21, 10);
     let added = [NewSegment { manifest: &more }];
-    assert!(place.runtime.block_on(place.table.commit(&added, 30, now())).is_err());
-    assert_eq!(place.runtime.block_on(place.table.commit(&added, 30, now())).expect("a commit"), 4);
-    assert_eq!(place.open(false).expect("a table").account().rows, 30);
+    assert!(fixture.runtime.block_on(fixture.table.commit(&added, 30, now())).is_err());
+    assert_eq!(
+        fixture.runtime.block_on(fixture.table.commit(&added, 30, now())).expect("a commit"),
+        4
+    );
+    assert_eq!(fixture.open(false).expect("a table").account().rows, 30);
     let remove =
         "{\"remove\":{\"path\":\"date=2026-06-30/MORE.parquet\",\"dataChange\":true,\"size\":4}}\n";
-    place.store.put(&paths::table_log(5), remove.as_bytes(), PutMode::Create).expect("a commit");
-    assert!(place.refused("a deletion by another program").contains("not made by annals"));
+    fixture.store.put(&paths::table_log(5), remove.as_bytes(), PutMode::Create).expect("a commit");
+    assert!(fixture.refused("a deletion by another program").contains("not made by annals"));
 }
 
 #[test]
 fn a_log_from_before_there_was_a_chain_is_read_and_goes_on_with_one() {
-    let mut place = TestTable::new();
-    place.seals(4);
+    let mut fixture = TestTable::new();
+    fixture.seals(4);
     let strip = |version: u64| {
-        let bytes = place.store.read(&paths::table_log(version)).expect("a commit");
+        let bytes = fixture.store.read(&paths::table_log(version)).expect("a commit");
         let lines: Vec<String> = String::from_utf8(bytes)
             .expect("text")
             .lines()
@@ -371,39 +376,39 @@ fn a_log_from_before_there_was_a_chain_is_read_and_goes_on_with_one() {
                 action.to_string() + "\n"
             })
             .collect();
-        place
+        fixture
             .store
             .put(&paths::table_log(version), lines.concat().as_bytes(), PutMode::Replace)
             .expect("a disk");
     };
     (0..=4).for_each(strip);
-    place.store.remove(paths::TABLE_HEAD).expect("a disk");
-    place.table = place.open(true).expect("an old table");
-    assert!(place.table.doubts().is_empty());
-    assert_eq!(place.table.account().rows, 40);
-    place.seals(1);
-    assert_eq!(place.open(true).expect("a table").account(), place.table.account());
+    fixture.store.remove(paths::TABLE_HEAD).expect("a disk");
+    fixture.table = fixture.open(true).expect("an old table");
+    assert!(fixture.table.doubts().is_empty());
+    assert_eq!(fixture.table.account().rows, 40);
+    fixture.seals(1);
+    assert_eq!(fixture.open(true).expect("a table").account(), fixture.table.account());
     // What the numbers of old commits say is enough to doubt, so that nothing is removed.
-    let path = place.store.path(&paths::table_log(2));
+    let path = fixture.store.path(&paths::table_log(2));
     let whole = fs::read(&path).expect("the commit");
     let text = String::from_utf8(whole.clone()).expect("text");
     let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"add\"")).collect();
     fs::write(&path, lines.join("\n")).expect("damage");
-    assert!(place.refused("an old commit that lost a file").contains("last commit says"));
+    assert!(fixture.refused("an old commit that lost a file").contains("last commit says"));
     fs::write(&path, whole).expect("restored");
-    assert!(place.open(true).expect("a table").doubts().is_empty());
+    assert!(fixture.open(true).expect("a table").doubts().is_empty());
 }
 
 #[test]
 fn a_copy_of_a_long_log_has_few_files_of_it_and_the_same_table() {
-    let mut place = TestTable::new();
-    place.seals(30);
-    place.checkpoint();
-    place.seals(2);
-    let version = place.table.version();
+    let mut fixture = TestTable::new();
+    fixture.seals(30);
+    fixture.checkpoint();
+    fixture.seals(2);
+    let version = fixture.table.version();
     let copy = tempfile::tempdir().expect("a temporary directory");
     let target = Store::new(copy.path()).expect("a store");
-    let files = files_to_copy(&place.store, version).expect("files");
+    let files = files_to_copy(&fixture.store, version).expect("files");
     assert_eq!(files.len(), 3 + 3 + 1, "a record, a checkpoint, its name; three commits; a head");
     for file in &files {
         target.put(&file.path, &file.bytes, PutMode::Replace).expect("a disk");
@@ -414,26 +419,27 @@ fn a_copy_of_a_long_log_has_few_files_of_it_and_the_same_table() {
         .build()
         .expect("a runtime");
     let open = |store: &Store| runtime.block_on(Table::open(store, false));
-    assert_eq!(open(&target).expect("the copy").account(), place.table.account());
-    check_same_history(&place.store, &target).expect("it is a copy");
+    assert_eq!(open(&target).expect("the copy").account(), fixture.table.account());
+    check_same_history(&fixture.store, &target).expect("it is a copy");
     // The next copy replaces it; at every moment it gives one or the other.
-    let before = place.table.account();
-    place.seals(20);
-    place.checkpoint();
-    place.archive_all();
-    check_same_history(&place.store, &target).expect("an earlier version is found in the archive");
-    for file in files_to_copy(&place.store, place.table.version()).expect("files") {
+    let before = fixture.table.account();
+    fixture.seals(20);
+    fixture.checkpoint();
+    fixture.archive_all();
+    check_same_history(&fixture.store, &target)
+        .expect("an earlier version is found in the archive");
+    for file in files_to_copy(&fixture.store, fixture.table.version()).expect("files") {
         target.put(&file.path, &file.bytes, PutMode::Replace).expect("a disk");
         let account =
             open(&target).unwrap_or_else(|error| panic!("after {}: {error}", file.path)).account();
         assert!(
-            account == before || account == place.table.account(),
+            account == before || account == fixture.table.account(),
             "after {}: {account:?}",
             file.path
         );
     }
     assert!(prune_log(&target).expect("a disk") > 0);
-    assert_eq!(open(&target).expect("the copy").account(), place.table.account());
+    assert_eq!(open(&target).expect("the copy").account(), fixture.table.account());
     assert_eq!(runtime.block_on(check_log(&target)), Vec::<String>::new());
     let other = TestTable::new();
     assert!(check_same_history(&other.store, &target).is_err());

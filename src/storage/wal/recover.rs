@@ -45,9 +45,9 @@ pub fn recover(disk: &impl LogDisk, sealed: u64) -> Result<Recovered> {
     let mut recovered =
         Recovered { last_seq: sealed, last_epoch: last_epoch(disk)?, ..Recovered::default() };
     let mut next = sealed + 1;
-    for (place, file) in files.iter().enumerate() {
+    for (index, file) in files.iter().enumerate() {
         // A file that was started after a stop contains a copy of what older files contain.
-        let void_from = files[place + 1..].iter().map(|later| later.header.first_seq).min();
+        let void_from = files[index + 1..].iter().map(|later| later.header.first_seq).min();
         if void_from.is_some_and(|void_from| void_from <= file.header.first_seq.max(sealed + 1)) {
             // All of it is in a later file or in the table; only its removal was interrupted.
             continue;
@@ -101,7 +101,8 @@ fn read_marker(disk: &impl LogDisk) -> Result<Marker> {
     }
     let damaged = || {
         Error::corrupt(format!(
-            "the file {} is damaged: restore it from a copy, or, if the log is known to be whole, remove it and start again",
+            "the file {} is damaged: restore it from a copy, or, if the log is known to be whole, \
+            remove it and start again",
             marker::NAME
         ))
     };
@@ -118,7 +119,8 @@ fn check_newest(files: &[RecoveredFile], marker: Marker) -> Result<()> {
     let name = super::file_name(marker.epoch);
     match files.iter().find(|file| file.header.epoch == marker.epoch) {
         None => Err(Error::corrupt(format!(
-            "{name} is missing: it had {} bytes of events from number {} on that were acknowledged; {advice}",
+            "{name} is missing: it had {} bytes of events from number {} on that were \
+            acknowledged; {advice}",
             marker.durable, marker.first_seq
         ))),
         Some(file) if (file.bytes.len() as u64) < marker.durable => Err(Error::corrupt(format!(
@@ -146,7 +148,8 @@ fn read_files(disk: &impl LogDisk, marked: u64) -> Result<Vec<RecoveredFile>> {
             }
             HeaderRead::Version(version) => {
                 let what = format!(
-                    "{name} is a log of version {version}, this annals reads version {VERSION}: use the annals that wrote it"
+                    "{name} is a log of version {version}, this annals reads version {VERSION}: \
+                    use the annals that wrote it"
                 );
                 return Err(Error::new(ErrorKind::Version, what));
             }

@@ -4,7 +4,7 @@ use crate::error::ErrorKind;
 
 fn frame(first_seq: u64, events: u32, size: usize) -> Frame {
     let payload =
-        (0..size).map(|place| b'a' + ((place as u64 * 7 + first_seq) % 26) as u8).collect();
+        (0..size).map(|index| b'a' + ((index as u64 * 7 + first_seq) % 26) as u8).collect();
     Frame { first_seq, events, batch: u128::from(first_seq) << 3, payload }
 }
 
@@ -193,12 +193,12 @@ fn count(frames: &[Frame]) -> u64 {
 }
 
 /// The frames behind those that were acknowledged and are not in the table; these must be there.
-fn beyond(acknowledged: &[Frame], sealed: u64, recovered: &[Frame], place: &str) -> Vec<Frame> {
+fn beyond(acknowledged: &[Frame], sealed: u64, recovered: &[Frame], index: &str) -> Vec<Frame> {
     let live: Vec<&Frame> = acknowledged.iter().filter(|frame| frame.first_seq > sealed).collect();
-    assert!(recovered.len() >= live.len(), "{place}: acknowledged and lost");
+    assert!(recovered.len() >= live.len(), "{index}: acknowledged and lost");
     assert!(
         live.iter().zip(recovered).all(|(left, right)| *left == right),
-        "{place}: another order or content"
+        "{index}: another order or content"
     );
     recovered[live.len()..].to_vec()
 }
@@ -211,10 +211,10 @@ fn survive(seed: u64) {
     let mut acknowledged: Vec<Frame> = Vec::new();
     let mut sealed = 0;
     for life in 0..1 + below(4) {
-        let place = format!("seed {seed}, life {life}");
-        let recovered = recover(&disk, sealed).unwrap_or_else(|error| panic!("{place}: {error}"));
-        assert_eq!(recover(&disk, sealed).expect("the same again"), recovered, "{place}");
-        let more = beyond(&acknowledged, sealed, &recovered.frames, &place);
+        let index = format!("seed {seed}, life {life}");
+        let recovered = recover(&disk, sealed).unwrap_or_else(|error| panic!("{index}: {error}"));
+        assert_eq!(recover(&disk, sealed).expect("the same again"), recovered, "{index}");
+        let more = beyond(&acknowledged, sealed, &recovered.frames, &index);
 
         let mut next = recovered.last_seq + 1;
         let mut writer = LogWriter::new(disk.clone(), recovered.last_epoch);

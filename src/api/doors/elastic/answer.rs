@@ -151,7 +151,8 @@ impl IntoResponse for ElasticError {
         log_failure(&self.0, status);
         let cause = json!({ "type": kind, "reason": self.0.to_string() });
         let body = json!({
-            "error": { "root_cause": [cause], "type": kind, "reason": self.0.to_string() }, "status": status.as_u16(),
+            "error": { "root_cause": [cause], "type": kind, "reason": self.0.to_string() },
+            "status": status.as_u16(),
         });
         let mut response = respond(status, body.to_string());
         if status == StatusCode::SERVICE_UNAVAILABLE {

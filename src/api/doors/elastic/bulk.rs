@@ -159,7 +159,8 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         // elasticsearch-py, Fluent Bit, rsyslog, Logstash, syslog-ng.
         let body = "{\"create\":{\"_id\":\"e1\",\"_index\":\"audit-2025\"}}\n{\"a\":1}\n{\"create\":{\"_index\":\"fluent-bit\",\"_type\":\"_doc\"}}\r\n{}\r\n\
-                    {\"index\":{\"_index\": \"system\",\"_type\":\"events\"}}\n{\"b\":\"é\"}\n{\"index\":{\"_id\":null,\"_index\":\"logstash\",\"routing\":null}}\n{\"c\":3}\n\
+                    {\"index\":{\"_index\": \
+                    \"system\",\"_type\":\"events\"}}\n{\"b\":\"é\"}\n{\"index\":{\"_id\":null,\"_index\":\"logstash\",\"routing\":null}}\n{\"c\":3}\n\
                     \n{\"create\":{ }}\n{\"d\":4}";
         assert_eq!(
             parsed(body, Some("of-path")),

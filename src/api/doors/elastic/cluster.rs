@@ -51,7 +51,8 @@ fn ok(body: &serde_json::Value) -> Response {
 
 fn license() -> serde_json::Value {
     // The year 2099: shippers never write to a server without an active license.
-    json!({ "uid": "annals", "type": "basic", "status": "active", "expiry_date_in_millis": 4_102_444_800_000_i64 })
+    json!({ "uid": "annals", "type": "basic", "status": "active",
+        "expiry_date_in_millis": 4_102_444_800_000_i64 })
 }
 
 pub(super) async fn root(State(app): State<App>) -> Response {
@@ -61,9 +62,12 @@ pub(super) async fn root(State(app): State<App>) -> Response {
     ok(&json!({
         "name": "annals", "cluster_name": "annals", "cluster_uuid": uuid,
         "version": {
-            "number": app.elastic_version.as_ref(), "build_flavor": "default", "build_type": "tar", "build_hash": env!("CARGO_PKG_VERSION"),
-            "build_date": "2026-01-01T00:00:00.000Z", "build_snapshot": false, "lucene_version": "9.12.0",
-            "minimum_wire_compatibility_version": "7.17.0", "minimum_index_compatibility_version": "7.0.0",
+            "number": app.elastic_version.as_ref(), "build_flavor": "default", "build_type": "tar",
+            "build_hash": env!("CARGO_PKG_VERSION"),
+            "build_date": "2026-01-01T00:00:00.000Z", "build_snapshot": false,
+            "lucene_version": "9.12.0",
+            "minimum_wire_compatibility_version": "7.17.0",
+            "minimum_index_compatibility_version": "7.0.0",
         },
         "tagline": "You Know, for Search",
     }))
@@ -72,14 +76,17 @@ pub(super) async fn root(State(app): State<App>) -> Response {
 /// Always green: problems are reported by the store's own health endpoints.
 async fn health() -> Response {
     ok(&json!({
-        "cluster_name": "annals", "status": "green", "timed_out": false, "number_of_nodes": 1, "number_of_data_nodes": 1,
-        "active_primary_shards": 1, "active_shards": 1, "relocating_shards": 0, "initializing_shards": 0, "unassigned_shards": 0,
+        "cluster_name": "annals", "status": "green", "timed_out": false, "number_of_nodes": 1,
+        "number_of_data_nodes": 1,
+        "active_primary_shards": 1, "active_shards": 1, "relocating_shards": 0,
+        "initializing_shards": 0, "unassigned_shards": 0,
     }))
 }
 
 /// The only node, under the name by which the client already reaches it.
 async fn nodes(headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let node = json!({ "name": "annals", "roles": ["data", "ingest"], "http": { "publish_address": host, "bound_address": [host] } });
+    let node = json!({ "name": "annals", "roles": ["data", "ingest"],
+        "http": { "publish_address": host, "bound_address": [host] } });
     ok(&json!({ "cluster_name": "annals", "nodes": { "annals": node } }))
 }

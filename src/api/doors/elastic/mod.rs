@@ -157,7 +157,8 @@ async fn document_call(
         StatusCode::from_u16(item.done.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(cause) = &item.done.error {
         let cause = serde_json::to_value(cause).unwrap_or_default();
-        let body = json!({ "error": { "root_cause": [cause], "type": cause["type"], "reason": cause["reason"] }, "status": item.done.status });
+        let body = json!({ "error": { "root_cause": [cause], "type": cause["type"],
+            "reason": cause["reason"] }, "status": item.done.status });
         return Ok(respond(status, body.to_string()));
     }
     // rsyslog would take a `status` key for a failure.

@@ -92,19 +92,19 @@ fn severity(record: &Map<String, Json>) -> Result<i32> {
     };
     let name = name.strip_prefix("SEVERITY_NUMBER_").unwrap_or(name);
     let step = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
-    let place = SEVERITIES.iter().position(|known| *known == &name[..name.len() - step.len()]);
+    let index = SEVERITIES.iter().position(|known| *known == &name[..name.len() - step.len()]);
     let step: i32 = step.parse().unwrap_or(1);
-    Ok(place.map_or_else(
+    Ok(index.map_or_else(
         || name.parse().unwrap_or_default(),
-        |place| place as i32 * 4 + step.clamp(1, 4),
+        |index| index as i32 * 4 + step.clamp(1, 4),
     ))
 }
 
 /// Parses an id of this many bytes; `None` if it is anything else.
 fn id(text: &str, bytes: usize) -> Vec<u8> {
     if text.len() == 2 * bytes {
-        let byte = |place: usize| {
-            text.get(2 * place..2 * place + 2)
+        let byte = |index: usize| {
+            text.get(2 * index..2 * index + 2)
                 .and_then(|digits| u8::from_str_radix(digits, 16).ok())
         };
         return (0..bytes).map(byte).collect::<Option<_>>().unwrap_or_default();
@@ -119,7 +119,8 @@ fn key_value(pair: &Map<String, Json>) -> Result<KeyValue> {
 fn any(value: &Json) -> Result<AnyValue> {
     let wrong = || {
         Error::invalid(
-            "a value is an object of one of stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue, bytesValue",
+            "a value is an object of one of stringValue, boolValue, intValue, doubleValue, \
+            arrayValue, kvlistValue, bytesValue",
         )
     };
     let object = match value {

@@ -134,7 +134,8 @@ async fn take(
         let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
         let take = move |engine: &crate::engine::Engine, body: &mut PackedBody| {
             let request = encoding.parse(&body.whole()?)?;
-            // Every record repeats its resource and scope, so room is taken before they are built: a
+            // Every record repeats its resource and scope, so room is taken before they are built:
+            // a
             // few kilobytes may describe gigabytes.
             let (count, foreseen) = foreseen(&request);
             body.hold(count, foreseen)?;

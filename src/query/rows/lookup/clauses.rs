@@ -4,95 +4,73 @@
 use crate::error::Result;
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::filter::{Clause, FieldCondition, RecordTest, ValueMatch, ValueTest};
-use crate::query::rows::lookup::conditions::{Conditions, TERMS_MAX};
+use crate::query::rows::lookup::conditions::{ConditionLookup, TERMS_MAX};
 use crate::query::rows::lookup::literal::{raw_words, words_of_glob};
-use crate::query::rows::lookup::row_set::{Intersection, RowSet, Served, in_order};
+use crate::query::rows::lookup::row_set::{ClauseRows, Conjunct, Intersection, RowSet, in_order};
 use crate::storage::segment::{IndexReader, Segment, TextRows};
 use crate::text::{NeedleTerms, decided_by_shape, words_of};
 use std::ops::Range;
 
-/// A set of rows that contains every match.
-pub(super) struct ServedRows<'a> {
-    /// Every match is in all of these sets; without sets, every row may match.
-    pub(super) required: Vec<RowSet<'a>>,
-    /// Whether every row that is in all of them matches.
-    pub(super) exact: bool,
-    /// If not exact: rows that match for certain, if any are known.
-    pub(super) sure: Option<RowSet<'a>>,
-}
-
-impl<'a> ServedRows<'a> {
-    /// Returns whether no row matches.
-    fn is_empty(&self) -> bool {
-        self.required.iter().any(|docs| docs.size() == 0)
-    }
-
-    fn of(docs: RowSet<'a>, exact: bool) -> Self {
-        Self { required: vec![docs], exact, sure: None }
-    }
-}
-
 /// Answers clauses from one index, for a range of rows.
-pub(super) struct Server<'a, 'q> {
+pub(super) struct ClauseLookup<'a, 'q> {
     index: &'a IndexReader,
     rows: &'q Range<u32>,
-    conditions: Conditions<'a, 'q>,
+    conditions: ConditionLookup<'a, 'q>,
 }
 
-impl<'a, 'q> Server<'a, 'q> {
+impl<'a, 'q> ClauseLookup<'a, 'q> {
     pub(super) fn new(
         segment: &'a Segment,
         index: &'a IndexReader,
         rows: &'q Range<u32>,
         vocabulary: &'q Vocabulary,
     ) -> Self {
-        Self { index, rows, conditions: Conditions { segment, index, rows, vocabulary } }
+        Self { index, rows, conditions: ConditionLookup { segment, index, rows, vocabulary } }
     }
 
     /// Returns the rows that a negated clause excludes, if the index knows them for certain.
     pub(super) fn excluded(&self, clause: &Clause) -> Result<Option<RowSet<'a>>> {
         let found = match clause {
             Clause::Field(condition) if condition.negated => {
-                self.condition(&FieldCondition { negated: false, ..condition.clone() })?
+                self.conditions.look_up(&FieldCondition { negated: false, ..condition.clone() })?
             }
-            Clause::Not(clause) => self.serve(clause)?,
+            Clause::Not(clause) => self.look_up(clause)?,
             _ => None,
         };
         found.filter(|found| found.exact).map(|found| self.one(found)).transpose()
     }
 
     /// Returns what the index knows about a clause; `None` if nothing.
-    pub(super) fn serve(&self, clause: &Clause) -> Result<Option<ServedRows<'a>>> {
+    pub(super) fn look_up(&self, clause: &Clause) -> Result<Option<ClauseRows<'a>>> {
         match clause {
-            Clause::Field(condition) if !condition.negated => self.condition(condition),
+            Clause::Field(condition) if !condition.negated => self.conditions.look_up(condition),
             Clause::Field(_) | Clause::Not(_) => {
-                let Some(docs) = self.excluded(clause)? else { return Ok(None) };
-                let size = docs.size();
+                let Some(set) = self.excluded(clause)? else { return Ok(None) };
+                let size = set.size();
                 let rest = Intersection::new(
-                    vec![Served { docs, negated: true, size }],
+                    vec![Conjunct { set, negated: true, size }],
                     self.rows.clone(),
                 )?
                 .take(usize::MAX);
-                Ok(Some(ServedRows::of(RowSet::List(rest), true)))
+                Ok(Some(ClauseRows::of(RowSet::List(rest), true)))
             }
-            Clause::Record(_) if !self.index.has_words() => Ok(None),
             Clause::Record(test) => self.record(test),
             Clause::All(clauses) => self.all(clauses),
             Clause::Any(clauses) => {
                 let found = clauses
                     .iter()
-                    .map(|clause| self.serve(clause))
-                    .collect::<Result<Option<Vec<ServedRows<'a>>>>>()?;
+                    .map(|clause| self.look_up(clause))
+                    .collect::<Result<Option<Vec<ClauseRows<'a>>>>>()?;
                 found.map(|found| self.any(found)).transpose()
             }
         }
     }
 
-    fn all(&self, clauses: &[Clause]) -> Result<Option<ServedRows<'a>>> {
-        let mut all = ServedRows { required: Vec::new(), exact: true, sure: None };
+    fn all(&self, clauses: &[Clause]) -> Result<Option<ClauseRows<'a>>> {
+        let mut all = ClauseRows { required: Vec::new(), exact: true, sure: None };
         let mut known = clauses.is_empty();
         for clause in clauses {
-            match self.serve(clause)? {
+            match self.look_up(clause)? {
                 Some(found) => {
                     all.required.extend(found.required);
                     all.exact &= found.exact;
@@ -105,62 +83,59 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     /// Returns the union of what is known about several clauses.
-    fn any(&self, found: Vec<ServedRows<'a>>) -> Result<ServedRows<'a>> {
+    fn any(&self, found: Vec<ClauseRows<'a>>) -> Result<ClauseRows<'a>> {
         let exact = found.iter().all(|found| found.exact);
         let (mut rows, mut sure): (Vec<u32>, Vec<u32>) = Default::default();
         for found in found {
             let these = self.list(found.required)?;
             if found.exact && !exact {
                 sure.extend(&these);
-            } else if let Some(docs) = found.sure {
-                sure.extend(self.list(vec![docs])?);
+            } else if let Some(set) = found.sure {
+                sure.extend(self.list(vec![set])?);
             }
             rows.extend(these);
         }
         let list = |rows| RowSet::List(in_order(rows, self.rows));
         let sure = (!sure.is_empty()).then(|| list(sure));
-        Ok(ServedRows { required: vec![list(rows)], exact, sure })
+        Ok(ClauseRows { required: vec![list(rows)], exact, sure })
     }
 
     /// Returns the rows of the range that are in all of these sets.
     fn list(&self, required: Vec<RowSet<'a>>) -> Result<Vec<u32>> {
-        let served = required.into_iter().map(Served::of).collect();
-        Ok(Intersection::new(served, self.rows.clone())?.take(usize::MAX))
+        let conjuncts = required.into_iter().map(Conjunct::of).collect();
+        Ok(Intersection::new(conjuncts, self.rows.clone())?.take(usize::MAX))
     }
 
-    fn one(&self, mut found: ServedRows<'a>) -> Result<RowSet<'a>> {
+    fn one(&self, mut found: ClauseRows<'a>) -> Result<RowSet<'a>> {
         Ok(match found.required.len() {
             1 => found.required.remove(0),
             _ => RowSet::List(self.list(found.required)?),
         })
     }
 
-    fn record(&self, test: &RecordTest) -> Result<Option<ServedRows<'a>>> {
+    fn record(&self, test: &RecordTest) -> Result<Option<ClauseRows<'a>>> {
         match test {
             RecordTest::Words(needle) => {
                 let (wanted, exact) = words_of(needle, false, false);
                 let words = self.wanted(&wanted, exact)?;
                 if exact
                     || !decided_by_shape(needle)
-                    || words.as_ref().is_some_and(ServedRows::is_empty)
+                    || words.as_ref().is_some_and(ClauseRows::is_empty)
                 {
                     return Ok(words);
                 }
-                match self.index.phrase(needle)? {
-                    Some(texts) => Ok(Some(of_texts(texts, words))),
-                    None => Ok(words),
-                }
+                Ok(Some(of_texts(self.index.phrase(needle)?, words)))
             }
             RecordTest::Substring(text) => self.wanted(&raw_words(text, true, true), false),
             RecordTest::Value(test) => self.values(test),
         }
     }
 
-    fn values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
+    fn values(&self, test: &ValueTest) -> Result<Option<ClauseRows<'a>>> {
         let words = self.words_of_values(test)?;
         if let (Some(path), false) = (&test.path, test.cased)
             && test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
-            && !words.as_ref().is_some_and(ServedRows::is_empty)
+            && !words.as_ref().is_some_and(ClauseRows::is_empty)
         {
             let passes = |text: &str| {
                 test.any
@@ -174,7 +149,7 @@ impl<'a, 'q> Server<'a, 'q> {
         Ok(words)
     }
 
-    fn words_of_values(&self, test: &ValueTest) -> Result<Option<ServedRows<'a>>> {
+    fn words_of_values(&self, test: &ValueTest) -> Result<Option<ClauseRows<'a>>> {
         // The words of the path are words of keys.
         let path =
             test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
@@ -193,7 +168,7 @@ impl<'a, 'q> Server<'a, 'q> {
     }
 
     /// Returns the rows whose records have all these words.
-    fn wanted(&self, wanted: &[NeedleTerms], exact: bool) -> Result<Option<ServedRows<'a>>> {
+    fn wanted(&self, wanted: &[NeedleTerms], exact: bool) -> Result<Option<ClauseRows<'a>>> {
         let mut required = Vec::new();
         for wanted in wanted {
             required.push(match wanted {
@@ -213,24 +188,19 @@ impl<'a, 'q> Server<'a, 'q> {
                 }
             });
         }
-        Ok((!required.is_empty()).then_some(ServedRows { required, exact, sure: None }))
-    }
-
-    /// Returns the rows that satisfy a condition, and whether that is certain.
-    fn condition(&self, condition: &FieldCondition) -> Result<Option<ServedRows<'a>>> {
-        Ok(self.conditions.serve(condition)?.map(|(docs, exact)| ServedRows::of(docs, exact)))
+        Ok((!required.is_empty()).then_some(ClauseRows { required, exact, sure: None }))
     }
 }
 
 /// Combines the posting lists of texts: rows that match for certain, and rows that may match, which
 /// must also have the words.
-fn of_texts<'a>(texts: TextRows, words: Option<ServedRows<'a>>) -> ServedRows<'a> {
+fn of_texts<'a>(texts: TextRows, words: Option<ClauseRows<'a>>) -> ClauseRows<'a> {
     if texts.maybe.is_empty() {
-        return ServedRows::of(RowSet::of(texts.sure), true);
+        return ClauseRows::of(RowSet::of(texts.sure), true);
     }
     let either = RowSet::of(texts.sure.iter().chain(&texts.maybe).cloned().collect());
     let words = words.into_iter().flat_map(|words| words.required);
-    ServedRows {
+    ClauseRows {
         required: std::iter::once(either).chain(words).collect(),
         exact: false,
         sure: Some(RowSet::of(texts.sure)),

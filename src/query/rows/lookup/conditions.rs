@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::event::{Field, IndexKind, Value};
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::filter::{FieldCondition, Test};
-use crate::query::rows::lookup::row_set::{CodedRows, RowSet, WantedCodes, in_order};
+use crate::query::rows::lookup::row_set::{ClauseRows, CodedRows, RowSet, WantedCodes, in_order};
 use crate::storage::segment::{Codes, IndexReader, Segment};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -20,26 +20,36 @@ const LEADING_TERMS_MAX: usize = 16;
 
 /// Answers conditions from one index, for a range of rows.
 #[derive(Clone, Copy)]
-pub(in crate::query) struct Conditions<'a, 'q> {
+pub(in crate::query) struct ConditionLookup<'a, 'q> {
     pub(in crate::query) segment: &'a Segment,
     pub(in crate::query) index: &'a IndexReader,
     pub(in crate::query) rows: &'q Range<u32>,
     pub(in crate::query) vocabulary: &'q Vocabulary,
 }
 
-impl<'a> Conditions<'a, '_> {
-    /// Returns the rows that satisfy a condition according to the index, and whether that is
-    /// certain; `None` if the index cannot decide.
-    pub(super) fn serve(&self, condition: &FieldCondition) -> Result<Option<(RowSet<'a>, bool)>> {
+/// What codes tell about a condition.
+pub(in crate::query) enum CodeVerdict {
+    /// Codes do not decide it.
+    Unknown,
+    /// No row of the segment has a code that satisfies it.
+    Nothing,
+    /// The rows with these codes satisfy it.
+    Codes(WantedCodes),
+}
+
+impl<'a> ConditionLookup<'a, '_> {
+    /// Returns the rows that satisfy a condition according to the index; `None` if the index cannot
+    /// tell.
+    pub(super) fn look_up(&self, condition: &FieldCondition) -> Result<Option<ClauseRows<'a>>> {
         let field = condition.field;
         match (field.def().index, &condition.test) {
             (IndexKind::Term, test) => {
                 if let Some(codes) = self.index.codes(field)?
-                    && let Some(docs) = self.by_code(field, codes, test)?
+                    && let Some(set) = self.by_code(field, codes, test)?
                 {
-                    return Ok(Some((docs, true)));
+                    return Ok(Some(ClauseRows::of(set, true)));
                 }
-                Ok(by_term(self.index, field, test)?.map(|docs| (docs, true)))
+                Ok(by_term(self.index, field, test)?.map(|set| ClauseRows::of(set, true)))
             }
             (IndexKind::Hash, test) => self.by_id(field, test),
             _ if field == Field::Amount => {
@@ -54,13 +64,13 @@ impl<'a> Conditions<'a, '_> {
                         .map(|(row, _)| row)
                         .collect(),
                 };
-                Ok(Some((RowSet::List(found), true)))
+                Ok(Some(ClauseRows::of(RowSet::List(found), true)))
             }
             _ => Ok(None),
         }
     }
 
-    fn by_id(&self, field: Field, test: &Test) -> Result<Option<(RowSet<'a>, bool)>> {
+    fn by_id(&self, field: Field, test: &Test) -> Result<Option<ClauseRows<'a>>> {
         let (index, all) = (self.index, [String::new()]);
         let found = match test {
             Test::OneOf(values) => {
@@ -78,36 +88,33 @@ impl<'a> Conditions<'a, '_> {
             }
             Test::Address(..) | Test::Amounts(_) | Test::Between(..) => None,
         };
-        Ok(found.map(|(rows, certain)| (RowSet::List(in_order(rows, self.rows)), certain)))
+        let list = |rows| RowSet::List(in_order(rows, self.rows));
+        Ok(found.map(|(rows, certain)| ClauseRows::of(list(rows), certain)))
     }
 
-    /// Returns the codes that satisfy a condition (ignoring its negation): `Some(None)` if no row
-    /// of the segment has such a code, `None` if codes do not decide it.
-    pub(in crate::query) fn wanted(
-        &self,
-        condition: &FieldCondition,
-    ) -> Result<Option<Option<WantedCodes>>> {
+    /// Returns the codes that satisfy a condition (ignoring its negation).
+    pub(in crate::query) fn wanted(&self, condition: &FieldCondition) -> Result<CodeVerdict> {
         let field = condition.field;
         if field.def().index != IndexKind::Term {
-            return Ok(None);
+            return Ok(CodeVerdict::Unknown);
         }
-        let Some(codes) = self.index.codes(field)? else { return Ok(None) };
+        let Some(codes) = self.index.codes(field)? else { return Ok(CodeVerdict::Unknown) };
         Ok(match self.by_code(field, codes, &condition.test)? {
-            Some(RowSet::Coded(coded)) => Some(Some(coded.wanted)),
-            Some(_) => Some(None),
-            None => None,
+            Some(RowSet::Coded(coded)) => CodeVerdict::Codes(coded.wanted),
+            Some(_) => CodeVerdict::Nothing,
+            None => CodeVerdict::Unknown,
         })
     }
 
     fn by_code(&self, field: Field, codes: &'a Codes, test: &Test) -> Result<Option<RowSet<'a>>> {
         let index = self.index;
-        let docs = |wanted, size, terms| {
+        let coded = |wanted, size, terms| {
             RowSet::Coded(CodedRows { codes, wanted, size, index, field, terms })
         };
         let all = index.values(field)?;
         Ok(match test {
-            Test::OneOf(values) => self.one_of(field, values, all, docs)?,
-            Test::Present => Some(docs(WantedCodes::Range(1..all + 1), index.rows(), Vec::new())),
+            Test::OneOf(values) => self.one_of(field, values, all, coded)?,
+            Test::Present => Some(coded(WantedCodes::Range(1..all + 1), index.rows(), Vec::new())),
             Test::Prefix(prefixes) => {
                 let ranges = prefixes
                     .iter()
@@ -118,23 +125,23 @@ impl<'a> Conditions<'a, '_> {
                         Some(RowSet::List(Vec::new()))
                     }
                     [range] => {
-                        Some(docs(WantedCodes::Range(range.clone()), index.rows(), Vec::new()))
+                        Some(coded(WantedCodes::Range(range.clone()), index.rows(), Vec::new()))
                     }
                     _ => {
                         let set = (0..=all)
                             .map(|code| ranges.iter().any(|range| range.contains(&code)))
                             .collect();
-                        Some(docs(WantedCodes::Set(set), index.rows(), Vec::new()))
+                        Some(coded(WantedCodes::Set(set), index.rows(), Vec::new()))
                     }
                 }
             }
             Test::Address(values, networks) if networks.is_empty() => {
-                self.one_of(field, values, all, docs)?
+                self.one_of(field, values, all, coded)?
             }
             Test::Address(values, networks) => {
                 let addressed = self.vocabulary.addressed(self.segment, field, values, networks)?;
                 addressed.map(|addressed| {
-                    docs(WantedCodes::Addressed(addressed), index.rows(), Vec::new())
+                    coded(WantedCodes::Addressed(addressed), index.rows(), Vec::new())
                 })
             }
             Test::Amounts(_) | Test::Between(..) => None,
@@ -146,7 +153,7 @@ impl<'a> Conditions<'a, '_> {
         field: Field,
         values: &[String],
         all: u32,
-        docs: impl Fn(WantedCodes, u32, Vec<String>) -> RowSet<'a>,
+        coded: impl Fn(WantedCodes, u32, Vec<String>) -> RowSet<'a>,
     ) -> Result<Option<RowSet<'a>>> {
         let mut found: Vec<(u32, u32, &String)> = Vec::new();
         for value in values {
@@ -174,7 +181,7 @@ impl<'a> Conditions<'a, '_> {
                 WantedCodes::Set(set)
             }
         };
-        Ok(Some(docs(wanted, size, terms)))
+        Ok(Some(coded(wanted, size, terms)))
     }
 }
 

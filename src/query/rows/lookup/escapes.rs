@@ -108,10 +108,16 @@ mod tests {
         /// Checks that a text that occurs in a record, however deep, is in its bytes or may be
         /// hidden there.
         #[test]
-        fn what_stands_in_a_record_is_never_passed_over(text in r#"["\\\n\t/a日\u{1}]{1,6}"#, levels in 1_usize..7) {
+        fn what_stands_in_a_record_is_never_passed_over(
+            text in r#"["\\\n\t/a日\u{1}]{1,6}"#,
+            levels in 1_usize..7,
+        ) {
             let record = nested(&text, levels);
             prop_assert!(serde_json::from_str::<Value>(&record).is_ok());
-            prop_assert!(record.contains(&text) || Hiding::of(&text).is_possible(record.as_bytes()), "{text:?} in {record}");
+            prop_assert!(
+                record.contains(&text) || Hiding::of(&text).is_possible(record.as_bytes()),
+                "{text:?} in {record}"
+            );
         }
     }
 }

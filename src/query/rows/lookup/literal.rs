@@ -50,15 +50,15 @@ fn words_as_written(
 ) -> Vec<NeedleTerms> {
     let mut wanted = Vec::new();
     let pieces: Vec<&str> = text.split('\\').collect();
-    for (place, piece) in pieces.iter().enumerate() {
-        let after = &pieces[place + 1..];
+    for (index, piece) in pieces.iter().enumerate() {
+        let after = &pieces[index + 1..];
         // Only `\u` can stand for a letter; the other escapes are signs and controls, which end a
         // word as the backslash does.
         let cut_right = match after.iter().find_map(|piece| piece.chars().next()) {
             Some(letter) => matches!(letter, 'u' | 'U'),
             None => open_right,
         };
-        let cut_left = if place == 0 {
+        let cut_left = if index == 0 {
             open_left
         } else {
             piece.starts_with(|letter: char| !letter.is_ascii() || is_escape(letter))
@@ -163,32 +163,49 @@ mod tests {
         fn words_of_what_is_written_are_words_of_what_is_read(
             text in "([abnu0/\"\\\\\n\t .-]|日|志|か|\u{3099}|e|\u{301}|ﾞ|각|가|\u{11a8}|ＡＢ|null|f81d4fae-7dec-11d0-a765-00a0c91e6bf6){0,14}",
             choices in proptest::collection::vec(0_u8..6, 1..20),
-            start in any::<prop::sample::Index>(), length in 1_usize..40, deep in any::<bool>(),
+            start in any::<prop::sample::Index>(),
+            length in 1_usize..40,
+            deep in any::<bool>(),
         ) {
             let inner = format!("{{\"k\":[{},null]}}", written(&text, &choices));
-            let record = if deep { format!("{{\"r\":{}}}", written(&inner, &choices)) } else { inner.clone() };
+            let record = if deep {
+                format!("{{\"r\":{}}}", written(&inner, &choices))
+            } else {
+                inner.clone()
+            };
             let mut found = BTreeSet::new();
             walk_parts(&record, &mut |part| {
-                if let crate::text::WalkStep::Key(text) | crate::text::WalkStep::Text(text) | crate::text::WalkStep::Literal(text) = part {
-                    tokens(&fold(text), &mut |token| found.extend([(token.text.to_owned(), token.kind)]));
+                if let crate::text::WalkStep::Key(text)
+                | crate::text::WalkStep::Text(text)
+                | crate::text::WalkStep::Literal(text) = part
+                {
+                    tokens(&fold(text), &mut |token| {
+                        found.extend([(token.text.to_owned(), token.kind)])
+                    });
                 }
             });
             let has = |wanted: &NeedleTerms| match wanted {
                 NeedleTerms::Term(term) => found.contains(&(term.clone(), TokenKind::Term)),
                 NeedleTerms::Id(id) => found.contains(&(id.clone(), TokenKind::Id)),
-                NeedleTerms::Beginning(letter) => found.iter().any(|(text, _)| text.starts_with(*letter)),
+                NeedleTerms::Beginning(letter) => {
+                    found.iter().any(|(text, _)| text.starts_with(*letter))
+                }
             };
             for whole in [&record, &inner] {
                 let letters: Vec<char> = whole.chars().collect();
                 let start = start.index(letters.len());
-                let cut: String = letters[start..letters.len().min(start + length)].iter().collect();
+                let cut: String =
+                    letters[start..letters.len().min(start + length)].iter().collect();
                 for wanted in raw_words(&cut, true, true) {
                     prop_assert!(has(&wanted), "{:?} of {:?} in {}", wanted, cut, record);
                 }
                 let folded: Vec<char> = fold(whole).chars().collect();
                 let end = folded.len().min(start.min(folded.len()) + length);
                 let cut: String = folded[start.min(folded.len())..end].iter().collect();
-                let patterns = [Glob::literal(&cut).anything_before().anything_after(), Glob::literal(&fold(whole))];
+                let patterns = [
+                    Glob::literal(&cut).anything_before().anything_after(),
+                    Glob::literal(&fold(whole)),
+                ];
                 for wanted in patterns.iter().flat_map(|glob| words_of_glob(glob, false)) {
                     prop_assert!(has(&wanted), "{:?} of {:?} in {}", wanted, cut, record);
                 }

@@ -14,12 +14,13 @@ use crate::query::VerifyWork;
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::filter::{Clause, Filter};
 use crate::query::rows::events::Rows;
-use crate::query::rows::lookup::clauses::Server;
+use crate::query::rows::lookup::clauses::ClauseLookup;
+
 pub(in crate::query) use crate::query::rows::lookup::row_set::WantedCodes;
-use crate::query::rows::lookup::row_set::{Intersection, RowSet, Served};
+use crate::query::rows::lookup::row_set::{Conjunct, Intersection, RowSet};
 use crate::query::rows::plan::Facts;
 use crate::storage::segment::{IndexReader, Segment};
-pub(in crate::query) use conditions::Conditions;
+pub(in crate::query) use conditions::{CodeVerdict, ConditionLookup};
 use std::ops::Range;
 pub(in crate::query) use verify::{ColumnRow, fields_of};
 
@@ -32,11 +33,19 @@ const VERIFY_ROWS_MAX: usize = 32_768;
 /// A filter prepared against the index of one segment.
 pub(in crate::query) struct Lookup<'a> {
     segment: &'a Segment,
-    served: Vec<Served<'a>>,
+    conjuncts: Vec<Conjunct<'a>>,
     residual: Vec<&'a Clause>,
     /// For each residual clause, the rows that satisfy it for certain, if any are known.
     sure: Vec<Option<RowSet<'a>>>,
     facts: Facts,
+}
+
+/// What the index tells about a clause.
+enum ClauseVerdict<'a> {
+    /// Which rows satisfy it.
+    Settled,
+    /// Not all: rows must be verified, except those that satisfy it for certain.
+    Residual { sure: Option<RowSet<'a>> },
 }
 
 impl<'a> Lookup<'a> {
@@ -52,18 +61,18 @@ impl<'a> Lookup<'a> {
     ) -> Result<Self> {
         let facts = Facts { rows: rows.len() as u32, ..Facts::default() };
         let mut lookup =
-            Self { segment, served: Vec::new(), residual: Vec::new(), sure: Vec::new(), facts };
+            Self { segment, conjuncts: Vec::new(), residual: Vec::new(), sure: Vec::new(), facts };
         if rows.is_empty() {
             return Ok(lookup);
         }
-        let server = Server::new(segment, index, rows, vocabulary);
+        let clauses = ClauseLookup::new(segment, index, rows, vocabulary);
         for clause in &filter.clauses {
             // A clause that no row satisfies settles it, unless all rows are going to be scanned
             // anyway.
             if lookup.facts.absent.is_some() && !thorough {
                 break;
             }
-            if let Some(sure) = lookup.ask(&server, clause)? {
+            if let ClauseVerdict::Residual { sure } = lookup.ask(&clauses, clause)? {
                 lookup.residual.push(clause);
                 lookup.sure.push(sure);
             }
@@ -73,29 +82,34 @@ impl<'a> Lookup<'a> {
         Ok(lookup)
     }
 
-    /// Takes from the index what it knows about a clause. Returns the rows that satisfy it for
-    /// certain, unless the index settles the clause completely.
+    /// Takes from the index what it knows about a clause.
     fn ask(
         &mut self,
-        server: &Server<'a, '_>,
+        clauses: &ClauseLookup<'a, '_>,
         clause: &'a Clause,
-    ) -> Result<Option<Option<RowSet<'a>>>> {
-        if let Some(docs) = server.excluded(clause)? {
-            let size = docs.size();
-            self.served.push(Served { docs, negated: true, size });
-            return Ok(None);
+    ) -> Result<ClauseVerdict<'a>> {
+        if let Some(set) = clauses.excluded(clause)? {
+            let size = set.size();
+            self.conjuncts.push(Conjunct { set, negated: true, size });
+            return Ok(ClauseVerdict::Settled);
         }
-        let Some(found) = server.serve(clause)? else { return Ok(Some(None)) };
-        for docs in found.required {
-            let size = docs.size();
+        let Some(found) = clauses.look_up(clause)? else {
+            return Ok(ClauseVerdict::Residual { sure: None });
+        };
+        for set in found.required {
+            let size = set.size();
             self.facts.narrowest =
                 Some(self.facts.narrowest.map_or(size, |narrowest| narrowest.min(size)));
             if size == 0 {
                 self.facts.absent.get_or_insert_with(|| clause.to_string());
             }
-            self.served.push(Served { docs, negated: false, size });
+            self.conjuncts.push(Conjunct { set, negated: false, size });
         }
-        Ok((!found.exact).then_some(found.sure))
+        Ok(if found.exact {
+            ClauseVerdict::Settled
+        } else {
+            ClauseVerdict::Residual { sure: found.sure }
+        })
     }
 
     /// Returns the segment.
@@ -117,13 +131,13 @@ impl<'a> Lookup<'a> {
         work: &mut VerifyWork<'_>,
     ) -> Result<Rows> {
         // No clause narrows anything: all rows match.
-        if self.served.is_empty() && self.residual.is_empty() {
+        if self.conjuncts.is_empty() && self.residual.is_empty() {
             let end = limit
                 .map_or(rows.end, |limit| rows.end.min(rows.start.saturating_add(limit as u32)));
             return Ok(Rows::Range(rows.start..end));
         }
         let within = rows.clone();
-        let mut candidates = Intersection::new(self.served, rows)?;
+        let mut candidates = Intersection::new(self.conjuncts, rows)?;
         // The index settles every clause: the intersection is the answer.
         if self.residual.is_empty() {
             let found = candidates.take(limit.unwrap_or(usize::MAX));
@@ -133,7 +147,7 @@ impl<'a> Lookup<'a> {
         // Rows that satisfy all residual clauses for certain need not be read.
         let sure: Option<Vec<RowSet<'a>>> = self.sure.into_iter().collect();
         let mut sure = sure
-            .map(|sure| Intersection::new(sure.into_iter().map(Served::of).collect(), within))
+            .map(|sure| Intersection::new(sure.into_iter().map(Conjunct::of).collect(), within))
             .transpose()?;
         let mut found = Vec::new();
         // Small batches while a page fills, since it may be full soon; large ones when all rows are

@@ -9,17 +9,17 @@ use tantivy::postings::SegmentPostings;
 use tantivy::{DocSet, TERMINATED};
 
 /// Rows that satisfy (or, if negated, do not satisfy) one clause of the filter.
-pub(super) struct Served<'a> {
-    pub(super) docs: RowSet<'a>,
+pub(super) struct Conjunct<'a> {
+    pub(super) set: RowSet<'a>,
     pub(super) negated: bool,
     /// An upper bound on the number of rows.
     pub(super) size: u32,
 }
 
-impl<'a> Served<'a> {
+impl<'a> Conjunct<'a> {
     /// Creates a required set: every match is one of these rows.
-    pub(super) fn of(docs: RowSet<'a>) -> Self {
-        Self { size: docs.size(), docs, negated: false }
+    pub(super) fn of(set: RowSet<'a>) -> Self {
+        Self { size: set.size(), set, negated: false }
     }
 }
 
@@ -189,8 +189,8 @@ pub(super) fn in_order(mut list: Vec<u32>, rows: &Range<u32>) -> Vec<u32> {
     }
     let mut map = vec![0_u64; rows.len().div_ceil(64)];
     for row in &list {
-        let place = row - rows.start;
-        map[place as usize / 64] |= 1 << (place % 64);
+        let position = row - rows.start;
+        map[position as usize / 64] |= 1 << (position % 64);
     }
     // The set bits are read back from the lowest up, which gives each row once and in order.
     list.clear();
@@ -303,14 +303,14 @@ pub(super) struct Intersection<'a> {
 }
 
 impl<'a> Intersection<'a> {
-    pub(super) fn new(mut served: Vec<Served<'a>>, rows: Range<u32>) -> Result<Self> {
+    pub(super) fn new(mut conjuncts: Vec<Conjunct<'a>>, rows: Range<u32>) -> Result<Self> {
         // The smallest set leads; the others are asked only about its rows.
-        served.sort_by_key(|served| served.size);
+        conjuncts.sort_by_key(|conjuncts| conjuncts.size);
         let (mut required, mut excluded) = (Vec::new(), Vec::new());
-        for served in served {
+        for conjuncts in conjuncts {
             // A negated set cannot lead: it says which rows are out, not which are in.
-            let walk = served.docs.walk(&rows, !served.negated && required.is_empty())?;
-            if served.negated { excluded.push(walk) } else { required.push(walk) }
+            let walk = conjuncts.set.walk(&rows, !conjuncts.negated && required.is_empty())?;
+            if conjuncts.negated { excluded.push(walk) } else { required.push(walk) }
         }
         Ok(Self { required, excluded, next: rows.start, end: rows.end })
     }
@@ -369,5 +369,26 @@ impl<'a> Intersection<'a> {
             }
             return row;
         }
+    }
+}
+
+/// A set of rows that contains every match.
+pub(super) struct ClauseRows<'a> {
+    /// Every match is in all of these sets; without sets, every row may match.
+    pub(super) required: Vec<RowSet<'a>>,
+    /// Whether every row that is in all of them matches.
+    pub(super) exact: bool,
+    /// If not exact: rows that match for certain, if any are known.
+    pub(super) sure: Option<RowSet<'a>>,
+}
+
+impl<'a> ClauseRows<'a> {
+    /// Returns whether no row matches.
+    pub(super) fn is_empty(&self) -> bool {
+        self.required.iter().any(|set| set.size() == 0)
+    }
+
+    pub(super) fn of(set: RowSet<'a>, exact: bool) -> Self {
+        Self { required: vec![set], exact, sure: None }
     }
 }

@@ -77,7 +77,7 @@ pub(super) fn verify(
         found.extend(holding.map(|(row, _)| *row));
         return Ok(());
     }
-    let (mut place, cost) = (0, cost_of(clauses.iter().copied()));
+    let (mut index, cost) = (0, cost_of(clauses.iter().copied()));
     let VerifyWork { bytes, pace, .. } = work;
     segment.visit(rows, &fields, bytes, |columns| {
         for row in 0..columns.rows() {
@@ -85,9 +85,9 @@ pub(super) fn verify(
             pace.step(fields.len() as u64 * VALUE_WORK + cost.of(subject.record().len()))?;
             let probe = Probe::new(&subject);
             if clauses.iter().all(|clause| probe.holds(clause)) {
-                found.push(rows[place]);
+                found.push(rows[index]);
             }
-            place += 1;
+            index += 1;
         }
         Ok(())
     })

@@ -221,12 +221,12 @@ mod tests {
         all.set_budget(300);
         let opens = Cell::new(0);
         let parts: Vec<Arc<LazyPart<usize>>> = (0..5).map(|_| LazyPart::new(&all)).collect();
-        let get = |place: usize| {
+        let get = |index: usize| {
             let open = || {
                 opens.set(opens.get() + 1);
-                Ok((place, 100))
+                Ok((index, 100))
             };
-            assert_eq!(*parts[place].get(open).expect("opens"), place);
+            assert_eq!(*parts[index].get(open).expect("opens"), index);
         };
         (0..3).for_each(get);
         (0..3).for_each(get);

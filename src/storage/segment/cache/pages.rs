@@ -12,19 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(in crate::storage::segment) struct RecordPage {
     pub(in crate::storage::segment) bytes: Vec<u8>,
     /// The range of bytes of each record in the page.
-    pub(in crate::storage::segment) places: Vec<Range<u32>>,
+    pub(in crate::storage::segment) ranges: Vec<Range<u32>>,
 }
 
 impl RecordPage {
     /// Returns the record at an index within the page.
     #[inline]
-    pub(in crate::storage::segment) fn record(&self, place: u32) -> &[u8] {
-        let place = &self.places[place as usize];
-        &self.bytes[place.start as usize..place.end as usize]
+    pub(in crate::storage::segment) fn record(&self, index: u32) -> &[u8] {
+        let index = &self.ranges[index as usize];
+        &self.bytes[index.start as usize..index.end as usize]
     }
 
     fn size(&self) -> usize {
-        self.bytes.capacity() + self.places.capacity() * size_of::<Range<u32>>() + 128
+        self.bytes.capacity() + self.ranges.capacity() * size_of::<Range<u32>>() + 128
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     fn the_oldest_pages_go_when_there_is_no_room() {
         let pages = Pages::default();
         let page = |size: usize| {
-            Arc::new(RecordPage { bytes: vec![7; size], places: vec![0..3, 3..size as u32] })
+            Arc::new(RecordPage { bytes: vec![7; size], ranges: vec![0..3, 3..size as u32] })
         };
         let room = 3 * page(1_000).size();
         for number in 0..5 {

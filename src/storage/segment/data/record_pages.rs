@@ -179,7 +179,7 @@ fn unpack(
     into: &mut RecordPage,
 ) -> Result<()> {
     let (size, packed) = body(bytes)?;
-    let RecordPage { bytes: page, places } = into;
+    let RecordPage { bytes: page, ranges } = into;
     page.clear();
     page.reserve(size);
     let unpacker = match unpacker {
@@ -196,17 +196,17 @@ fn unpack(
     if unpacked != size {
         return Err(damaged("its size"));
     }
-    places.clear();
-    places.reserve(records);
+    ranges.clear();
+    ranges.reserve(records);
     let mut at = 0;
     while at < page.len() {
         let length = page.get(at..at + 4).ok_or_else(|| damaged("a length"))?;
         let (start, length) =
             (at + 4, u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
         at = start + length;
-        places.push(start as u32..at as u32);
+        ranges.push(start as u32..at as u32);
     }
-    if at != page.len() || places.len() != records {
+    if at != page.len() || ranges.len() != records {
         return Err(damaged("its records"));
     }
     Ok(())

@@ -82,8 +82,8 @@ impl PackedNumbers {
 
     /// Returns the number at an index, which must be below [`PackedNumbers::len`].
     #[inline]
-    pub(in crate::storage::segment) fn get(&self, place: u32) -> i64 {
-        self.least.wrapping_add(self.unpacker.get(place, &self.bytes) as i64)
+    pub(in crate::storage::segment) fn get(&self, index: u32) -> i64 {
+        self.least.wrapping_add(self.unpacker.get(index, &self.bytes) as i64)
     }
 
     /// Returns the index of the first number for which `before` is false, in a list where those for
@@ -101,14 +101,14 @@ impl PackedNumbers {
     #[inline]
     pub(in crate::storage::segment) fn each(
         &self,
-        places: std::ops::Range<u32>,
+        indexes: std::ops::Range<u32>,
         mut take: impl FnMut(i64),
     ) {
         const STEP: u32 = 256;
         let mut buffer = [0_u64; STEP as usize];
-        let mut start = places.start;
-        while start < places.end {
-            let count = STEP.min(places.end - start) as usize;
+        let mut start = indexes.start;
+        while start < indexes.end {
+            let count = STEP.min(indexes.end - start) as usize;
             self.unpacker.get_range(start, &self.bytes, &mut buffer[..count]);
             buffer[..count].iter().for_each(|above| take(self.least.wrapping_add(*above as i64)));
             start += count as u32;
@@ -123,15 +123,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back(values in proptest::collection::vec(prop_oneof![any::<i64>(), -5_i64..5_000], 0..700), from in 0_usize..700) {
+        fn numbers_come_back(
+            values in proptest::collection::vec(prop_oneof![any::<i64>(), -5_i64..5_000], 0..700),
+            from in 0_usize..700,
+        ) {
             let mut bytes = Vec::new();
             write_packed(&values, &mut bytes);
             bytes.push(77);
             let (list, rest) = PackedNumbers::split(OwnedBytes::new(bytes)).expect("our own list");
             prop_assert_eq!(&rest[..], &[77]);
             prop_assert_eq!(list.len() as usize, values.len());
-            for (place, value) in values.iter().enumerate() {
-                prop_assert_eq!(list.get(place as u32), *value);
+            for (index, value) in values.iter().enumerate() {
+                prop_assert_eq!(list.get(index as u32), *value);
             }
             let from = from.min(values.len());
             let mut read = Vec::new();

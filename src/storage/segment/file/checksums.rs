@@ -18,8 +18,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The block size of files that are written now.
 pub(in crate::storage::segment) const BLOCK_BYTES: u32 = 16 << 10;
-/// The block size of files whose manifests do not name one.
-pub(in crate::storage::segment) const OLD_BLOCK_BYTES: u32 = 64 << 10;
 
 /// Computes the checksums (CRC32C) of the blocks of a file, as text.
 pub(in crate::storage::segment) fn checksums(bytes: &[u8]) -> String {
@@ -124,10 +122,6 @@ impl Blocks {
     }
 }
 
-fn old_block_bytes() -> u32 {
-    OLD_BLOCK_BYTES
-}
-
 /// The expected length and checksums of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMark {
@@ -139,7 +133,7 @@ pub struct FileMark {
     #[serde(default)]
     pub blocks: String,
     /// The block size.
-    #[serde(default = "old_block_bytes")]
+    #[serde(default = "crate::storage::segment::earlier::block_bytes")]
     pub block_bytes: u32,
 }
 
@@ -163,6 +157,7 @@ impl FileMark {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::segment::earlier::BLOCK_BYTES as EARLIER_BLOCK_BYTES;
     use std::cell::Cell;
 
     #[test]
@@ -206,7 +201,9 @@ mod tests {
     fn checksums_of_another_file_are_refused() {
         let mark = FileMark::of(&[1; 70_000]);
         assert!(Blocks::of(&FileMark { bytes: 1_000, ..mark.clone() }).is_err());
-        assert!(Blocks::of(&FileMark { block_bytes: OLD_BLOCK_BYTES, ..mark.clone() }).is_err());
+        assert!(
+            Blocks::of(&FileMark { block_bytes: EARLIER_BLOCK_BYTES, ..mark.clone() }).is_err()
+        );
         assert!(Blocks::of(&FileMark { block_bytes: 0, ..mark.clone() }).is_err());
         assert!(Blocks::of(&FileMark { blocks: "?".to_owned(), ..mark.clone() }).is_err());
         let none =
@@ -222,7 +219,8 @@ mod tests {
         let file = vec![7; 200_000];
         let sums: Vec<u8> =
             file.chunks(64 << 10).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
-        let mark = serde_json::json!({ "bytes": file.len(), "sha256": "", "blocks": STANDARD.encode(sums) });
+        let mark = serde_json::json!({ "bytes": file.len(), "sha256": "",
+            "blocks": STANDARD.encode(sums) });
         let blocks =
             Blocks::of(&serde_json::from_value(mark).expect("an old mark")).expect("its checksums");
         let read = |range: Range<u64>| Ok(file[range.start as usize..range.end as usize].to_vec());

@@ -108,7 +108,7 @@ impl ChunkReader for PositionedFile {
     type T = Box<dyn Read + Send>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
-        Ok(Box::new(io::BufReader::new(PositionedRead { file: self.clone(), place: start })))
+        Ok(Box::new(io::BufReader::new(PositionedRead { file: self.clone(), index: start })))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
@@ -120,15 +120,15 @@ impl ChunkReader for PositionedFile {
 #[derive(Debug)]
 struct PositionedRead {
     file: PositionedFile,
-    place: u64,
+    index: u64,
 }
 
 impl Read for PositionedRead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = (self.place + buffer.len() as u64).min(self.file.length);
-        let bytes = self.file.bytes(self.place..end.max(self.place))?;
+        let end = (self.index + buffer.len() as u64).min(self.file.length);
+        let bytes = self.file.bytes(self.index..end.max(self.index))?;
         buffer[..bytes.len()].copy_from_slice(&bytes);
-        self.place += bytes.len() as u64;
+        self.index += bytes.len() as u64;
         Ok(bytes.len())
     }
 }

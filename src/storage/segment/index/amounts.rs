@@ -59,12 +59,12 @@ impl Amounts {
         else {
             return Vec::new();
         };
-        let places = self.places(&range);
-        let mut wanted = Vec::with_capacity(places.len());
-        self.units.each(places.clone(), |units| wanted.push((least..=most).contains(&units)));
+        let indexes = self.indexes(&range);
+        let mut wanted = Vec::with_capacity(indexes.len());
+        self.units.each(indexes.clone(), |units| wanted.push((least..=most).contains(&units)));
         let mut rows = Vec::new();
         let mut wanted = wanted.into_iter();
-        self.rows.each(places, |row| {
+        self.rows.each(indexes, |row| {
             if wanted.next() == Some(true) {
                 rows.push(row as u32);
             }
@@ -72,15 +72,15 @@ impl Amounts {
         rows
     }
 
-    fn places(&self, range: &Range<u32>) -> Range<u32> {
+    fn indexes(&self, range: &Range<u32>) -> Range<u32> {
         self.rows.partition_point(|row| row < i64::from(range.start))
             ..self.rows.partition_point(|row| row < i64::from(range.end))
     }
 
     /// Returns the rows of a range that have an amount, ascending, with the amount.
     pub fn within(&self, range: Range<u32>) -> impl Iterator<Item = (u32, Amount)> {
-        self.places(&range).map(|place| {
-            (self.rows.get(place) as u32, Amount::from_units(i128::from(self.units.get(place))))
+        self.indexes(&range).map(|index| {
+            (self.rows.get(index) as u32, Amount::from_units(i128::from(self.units.get(index))))
         })
     }
 }

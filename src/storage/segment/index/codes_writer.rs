@@ -145,9 +145,9 @@ impl CodedField {
         let mut rows = vec![0; ends.last().copied().unwrap_or_default()];
         let mut next: Vec<usize> = lists.iter().map(|list| list.start).collect();
         for (row, code) in (0_u32..).zip(&self.codes).filter(|(_, code)| **code > 0) {
-            let place = &mut next[*code as usize - 1];
-            rows[*place] = row;
-            *place += 1;
+            let index = &mut next[*code as usize - 1];
+            rows[*index] = row;
+            *index += 1;
         }
         (rows, lists)
     }

@@ -241,10 +241,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_row_of_an_id_is_a_candidate(ids in proptest::collection::vec(("[a-d]{1,3}", 0_u32..5_000_000), 0..600)) {
+        fn every_row_of_an_id_is_a_candidate(
+            ids in proptest::collection::vec(("[a-d]{1,3}", 0_u32..5_000_000), 0..600),
+        ) {
             let table = table(&ids);
             for (id, _) in &ids {
-                let rows: BTreeSet<u32> = ids.iter().filter(|(other, _)| other == id).map(|(_, row)| *row).collect();
+                let rows: BTreeSet<u32> =
+                    ids.iter().filter(|(other, _)| other == id).map(|(_, row)| *row).collect();
                 let found = table.candidates(id).expect("whole");
                 prop_assert!(found.is_sorted());
                 let found: BTreeSet<u32> = found.into_iter().collect();
@@ -252,12 +255,18 @@ mod tests {
                 prop_assert_eq!(&found, &rows);
             }
             // Asking for all of them at once, with some that do not occur, gives the same.
-            let mut hashes: Vec<u32> = ids.iter().map(|(id, _)| hash_of(id)).chain([0, 7, u32::MAX]).collect();
+            let mut hashes: Vec<u32> =
+                ids.iter().map(|(id, _)| hash_of(id)).chain([0, 7, u32::MAX]).collect();
             hashes.sort_unstable();
             hashes.dedup();
             let mut all = BTreeMap::new();
-            table.each_of(hashes, |hash, rows| drop(all.insert(hash, rows.to_vec()))).expect("whole");
-            let alone: BTreeMap<u32, Vec<u32>> = ids.iter().map(|(id, _)| (hash_of(id), table.candidates(id).expect("whole"))).collect();
+            table
+                .each_of(hashes, |hash, rows| drop(all.insert(hash, rows.to_vec())))
+                .expect("whole");
+            let alone: BTreeMap<u32, Vec<u32>> = ids
+                .iter()
+                .map(|(id, _)| (hash_of(id), table.candidates(id).expect("whole")))
+                .collect();
             prop_assert_eq!(all, alone);
         }
     }

@@ -49,12 +49,12 @@ impl IdsBuilder {
 
     /// Adds the ids of events, which are the rows from `first` on.
     pub(in crate::storage::segment) fn add(&mut self, events: &Columns, first: u32) {
-        for (place, row) in (0..events.rows()).zip(first..) {
+        for (index, row) in (0..events.rows()).zip(first..) {
             if self.field.def().kind == FieldKind::List {
-                events.each_in_list(self.field, place, |item| self.hashes.add(item, row));
+                events.each_in_list(self.field, index, |item| self.hashes.add(item, row));
                 continue;
             }
-            let text = events.text(self.field, place);
+            let text = events.text(self.field, index);
             text.into_iter().for_each(|text| self.hashes.add(text, row));
             if let Some(values) = &mut self.values {
                 let before = values.values();
@@ -120,7 +120,7 @@ impl Ids {
         ids: &[&str],
         take: &mut dyn FnMut(&[usize], &[u32]),
     ) -> Result<()> {
-        let mut places: Vec<usize> = (0..ids.len()).collect();
+        let mut indexes: Vec<usize> = (0..ids.len()).collect();
         match self {
             Self::Hashes(table) => {
                 let mut hashed: Vec<(u32, usize)> =
@@ -130,14 +130,14 @@ impl Ids {
                 let hashes: Vec<u32> = groups.clone().map(|group| group[0].0).collect();
                 table.each_of(hashes, |hash, rows| {
                     let group = groups.find(|group| group[0].0 == hash).unwrap_or_default();
-                    places.clear();
-                    places.extend(group.iter().map(|(_, place)| *place));
-                    take(&places, rows);
+                    indexes.clear();
+                    indexes.extend(group.iter().map(|(_, index)| *index));
+                    take(&indexes, rows);
                 })
             }
             Self::Values(table) => {
-                places.sort_unstable_by_key(|place| ids[*place]);
-                for group in places.chunk_by(|left, right| ids[*left] == ids[*right]) {
+                indexes.sort_unstable_by_key(|index| ids[*index]);
+                for group in indexes.chunk_by(|left, right| ids[*left] == ids[*right]) {
                     let mut found = Vec::new();
                     table.rows_of(ids[group[0]], &mut found)?;
                     if !found.is_empty() {
@@ -182,7 +182,7 @@ mod tests {
         let base = [b'p'; LETTERS];
         let id = |bits: u64| -> String {
             let letter =
-                |place: usize| char::from(base[place] ^ ((bits >> (place * 4)) & 0xf) as u8);
+                |index: usize| char::from(base[index] ^ ((bits >> (index * 4)) & 0xf) as u8);
             (0..LETTERS).map(letter).collect()
         };
         let zero = hash_of(&id(0));
@@ -201,8 +201,8 @@ mod tests {
         }
         let pick = |number: usize| {
             (0..kernel.len())
-                .filter(|place| number >> place & 1 == 1)
-                .fold(0, |bits, place| bits ^ kernel[place])
+                .filter(|index| number >> index & 1 == 1)
+                .fold(0, |bits, index| bits ^ kernel[index])
         };
         (0..count).map(|number| id(pick(number))).collect()
     }
@@ -220,7 +220,7 @@ mod tests {
             asked.iter().map(String::as_str).chain(["not one of them"]).collect();
         let mut handed = Vec::new();
         table
-            .each_rows_of(&asked, &mut |places, rows| handed.push((places.len(), rows.len())))
+            .each_rows_of(&asked, &mut |indexes, rows| handed.push((indexes.len(), rows.len())))
             .expect("whole");
         assert_eq!(handed, [(1_000, 1_000)]);
     }

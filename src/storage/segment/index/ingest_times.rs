@@ -42,8 +42,8 @@ impl Accepted {
 
     /// Returns when the event with this sequence number was accepted.
     pub(in crate::storage::segment) fn time(&self, seq: u64) -> Timestamp {
-        let place = self.seqs.partition_point(|first| first as u64 <= seq);
-        Timestamp::from_millis(self.times.get(place.saturating_sub(1)))
+        let index = self.seqs.partition_point(|first| first as u64 <= seq);
+        Timestamp::from_millis(self.times.get(index.saturating_sub(1)))
     }
 }
 

@@ -16,8 +16,8 @@ use crate::storage::segment::index::id_table::Ids;
 use crate::storage::segment::index::ingest_times::Accepted;
 use crate::storage::segment::index::late::Late;
 use crate::storage::segment::index::schema::{
-    ACCEPTED, AMOUNTS, PLACES, SEQ, SUMMARY, TERM_BYTES_MAX, TEXTS, TIME, WORD_IDS, WORDS,
-    codes_file, id_fields, term_fields, term_of,
+    ACCEPTED, AMOUNTS, KEYS, SUMMARY, TERM_BYTES_MAX, TEXTS, WORD_IDS, WORDS, codes_file,
+    id_fields, term_fields, term_of,
 };
 use crate::storage::segment::index::term_cache::{ByField, LookedUp};
 use crate::storage::segment::index::text::text_table::{TextMatch, TextTable};
@@ -26,7 +26,6 @@ use crate::storage::segment::summary::SegmentSummary;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use tantivy::columnar::ColumnValues;
 use tantivy::postings::SegmentPostings;
 use tantivy::schema::{Field as TermField, IndexRecordOption};
 use tantivy::termdict::TermDictionary;
@@ -36,15 +35,30 @@ use tantivy::{Index as TantivyIndex, InvertedIndexReader, Term};
 pub struct IndexReader {
     terms: ByField<(TermField, Arc<InvertedIndexReader>)>,
     ids: ByField<Ids>,
-    words: Option<(TermField, Arc<InvertedIndexReader>, HashTable)>,
-    texts: Option<(TermField, Arc<InvertedIndexReader>, Late<TextTable>)>,
+    words: WordIndex,
+    texts: TextIndex,
     codes: ByField<Late<Codes>>,
     looked_up: LookedUp,
-    accepted: Option<Late<Accepted>>,
+    accepted: Late<Accepted>,
     amounts: Option<Late<Amounts>>,
-    summary: Option<Late<SegmentSummary>>,
-    places: KeyColumns,
+    summary: Late<SegmentSummary>,
+    keys: KeyColumns,
     rows: u32,
+}
+
+/// The words of the records.
+struct WordIndex {
+    field: TermField,
+    inverted: Arc<InvertedIndexReader>,
+    /// The ids among them, by blocks of rows.
+    ids: HashTable,
+}
+
+/// The texts of the records.
+struct TextIndex {
+    field: TermField,
+    inverted: Arc<InvertedIndexReader>,
+    table: Late<TextTable>,
 }
 
 /// The rows of records with a text that was searched for.
@@ -62,37 +76,25 @@ impl std::fmt::Debug for TextRows {
 }
 
 /// The times and sequence numbers of the rows.
-enum KeyColumns {
-    Packed(PackedNumbers, PackedNumbers),
-    /// The format of early indexes: two fast fields of tantivy.
-    Fast(Arc<dyn ColumnValues<i64>>, Arc<dyn ColumnValues<u64>>),
+struct KeyColumns {
+    times: PackedNumbers,
+    seqs: PackedNumbers,
 }
 
 impl KeyColumns {
-    fn open(bundle: &Bundle, reader: &tantivy::SegmentReader) -> Result<Self> {
-        let broken =
-            || "the index cannot be read; `annals check --rebuild-index` rebuilds it".to_owned();
-        let Ok(file) = bundle.file(PLACES) else {
-            let times = reader
-                .fast_fields()
-                .i64(TIME)
-                .context(ErrorKind::Corrupt, broken)?
-                .first_or_default_col(0);
-            let seqs = reader
-                .fast_fields()
-                .u64(SEQ)
-                .context(ErrorKind::Corrupt, broken)?
-                .first_or_default_col(0);
-            return Ok(Self::Fast(times, seqs));
-        };
-        let (times, rest) =
-            PackedNumbers::split(file.read_bytes().context(ErrorKind::Corrupt, broken)?)?;
+    fn open(bundle: &Bundle, rows: u32) -> Result<Self> {
+        let bytes = bundle.file(KEYS)?.read_bytes().context(ErrorKind::Corrupt, broken)?;
+        let (times, rest) = PackedNumbers::split(bytes)?;
         let (seqs, rest) = PackedNumbers::split(rest)?;
-        if times.len() != reader.max_doc() || seqs.len() != times.len() || !rest.is_empty() {
+        if times.len() != rows || seqs.len() != rows || !rest.is_empty() {
             return Err(Error::corrupt(broken()));
         }
-        Ok(Self::Packed(times, seqs))
+        Ok(Self { times, seqs })
     }
+}
+
+fn broken() -> String {
+    "the index cannot be read; `annals check --rebuild-index` rebuilds it".to_owned()
 }
 
 impl std::fmt::Debug for IndexReader {
@@ -112,8 +114,6 @@ impl IndexReader {
     }
 
     fn read(bundle: &Bundle) -> Result<Self> {
-        let broken =
-            || "the index cannot be read; `annals check --rebuild-index` rebuilds it".to_owned();
         let index = TantivyIndex::open(bundle.clone()).context(ErrorKind::Corrupt, broken)?;
         let segments = index.searchable_segments().context(ErrorKind::Corrupt, broken)?;
         let [segment] = segments.as_slice() else {
@@ -123,43 +123,31 @@ impl IndexReader {
             )));
         };
         let reader = tantivy::SegmentReader::open(segment).context(ErrorKind::Corrupt, broken)?;
+        let inverted = |name: &str| {
+            let field = index.schema().get_field(name).context(ErrorKind::Corrupt, broken)?;
+            let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
+            Ok::<_, Error>((field, inverted))
+        };
         let mut terms = ByField::default();
         for def in term_fields() {
-            let field = index.schema().get_field(def.name).context(ErrorKind::Corrupt, broken)?;
-            let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
-            terms.insert(def.field, (field, inverted));
+            terms.insert(def.field, inverted(def.name)?);
         }
         let mut ids = ByField::default();
         for def in id_fields() {
             ids.insert(def.field, Ids::open(bundle, def.field)?);
         }
-        // Indexes from before words were indexed answer without them.
-        let words = match index.schema().get_field(WORDS) {
-            Ok(field) => {
-                let inverted = reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?;
-                Some((field, inverted, HashTable::open(bundle.file(WORD_IDS)?)?))
-            }
-            Err(_) => None,
-        };
-        let texts = match (index.schema().get_field(TEXTS), bundle.file(TEXTS)) {
-            (Ok(field), Ok(file)) => Some((
-                field,
-                reader.inverted_index(field).context(ErrorKind::Corrupt, broken)?,
-                Late::new(file),
-            )),
-            _ => None,
-        };
-        let places = KeyColumns::open(bundle, &reader)?;
-        // Indexes from before these parts existed answer without them.
+        let (field, lists) = inverted(WORDS)?;
+        let ids_of_words = HashTable::open(bundle.file(WORD_IDS)?)?;
+        let words = WordIndex { field, inverted: lists, ids: ids_of_words };
+        let (field, lists) = inverted(TEXTS)?;
+        let texts = TextIndex { field, inverted: lists, table: Late::new(bundle.file(TEXTS)?) };
+        // A field with a value that is longer than a term may be has no codes.
         let mut codes = ByField::default();
         for def in term_fields() {
             if let Ok(file) = bundle.file(&codes_file(def.field)) {
                 codes.insert(def.field, Late::new(file));
             }
         }
-        let accepted = bundle.file(ACCEPTED).ok().map(Late::new);
-        let amounts = bundle.file(AMOUNTS).ok().map(Late::new);
-        let summary = bundle.file(SUMMARY).ok().map(Late::new);
         Ok(Self {
             terms,
             ids,
@@ -167,16 +155,16 @@ impl IndexReader {
             texts,
             codes,
             looked_up: LookedUp::default(),
-            accepted,
-            amounts,
-            summary,
-            places,
+            accepted: Late::new(bundle.file(ACCEPTED)?),
+            amounts: bundle.file(AMOUNTS).ok().map(Late::new),
+            summary: Late::new(bundle.file(SUMMARY)?),
+            keys: KeyColumns::open(bundle, reader.max_doc())?,
             rows: reader.max_doc(),
         })
     }
 
-    /// Returns the codes of a field, one per row; `None` if the index has none, in which case the
-    /// column must be read.
+    /// Returns the codes of a field, one per row; `None` if it has none in this segment, because a
+    /// value is longer than a term may be: then there are posting lists, and the column.
     ///
     /// # Errors
     /// An index that is damaged.
@@ -208,12 +196,12 @@ impl IndexReader {
         Ok(())
     }
 
-    /// Returns the summary, if the index has one.
+    /// Returns the summary.
     ///
     /// # Errors
     /// An index that is damaged.
-    pub fn summary(&self) -> Result<Option<&SegmentSummary>> {
-        self.summary.as_ref().map(|summary| summary.get(SegmentSummary::open)).transpose()
+    pub fn summary(&self) -> Result<&SegmentSummary> {
+        self.summary.get(SegmentSummary::open)
     }
 
     fn dictionary(&self, field: Field) -> Result<&TermDictionary> {
@@ -237,7 +225,7 @@ impl IndexReader {
         self.looked_up.get(field, value, || {
             let broken = || format!("cannot read the terms of {field}");
             let dictionary = self.dictionary(field)?;
-            let Some(place) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)?
+            let Some(position) = dictionary.term_ord(value).context(ErrorKind::Corrupt, broken)?
             else {
                 return Ok(None);
             };
@@ -245,7 +233,7 @@ impl IndexReader {
                 .get(value)
                 .context(ErrorKind::Corrupt, broken)?
                 .map_or(0, |info| info.doc_freq);
-            Ok(Some((place as u32 + 1, rows)))
+            Ok(Some((position as u32 + 1, rows)))
         })
     }
 
@@ -272,16 +260,12 @@ impl IndexReader {
         Ok(first..end)
     }
 
-    /// Returns when an event of this segment was accepted, by its sequence number; `None` if the
-    /// index does not know.
+    /// Returns when an event of this segment was accepted, by its sequence number.
     ///
     /// # Errors
     /// An index that is damaged.
-    pub fn ingest_time(&self, seq: u64) -> Result<Option<Timestamp>> {
-        self.accepted
-            .as_ref()
-            .map(|accepted| accepted.get(Accepted::open).map(|accepted| accepted.time(seq)))
-            .transpose()
+    pub fn ingest_time(&self, seq: u64) -> Result<Timestamp> {
+        self.accepted.get(Accepted::open).map(|accepted| accepted.time(seq))
     }
 
     /// Returns the amounts; `None` if the index has no list of them, in which case the column must
@@ -300,19 +284,12 @@ impl IndexReader {
 
     /// Returns the key of a row, which orders it in its tenant's list.
     pub fn key(&self, row: u32) -> EventKey {
-        let seq = match &self.places {
-            KeyColumns::Packed(_, seqs) => seqs.get(row) as u64,
-            KeyColumns::Fast(_, seqs) => seqs.get_val(row),
-        };
-        EventKey { time: self.time(row), seq }
+        EventKey { time: self.time(row), seq: self.keys.seqs.get(row) as u64 }
     }
 
     /// Returns the time of a row.
     pub fn time(&self, row: u32) -> Timestamp {
-        Timestamp::from_millis(match &self.places {
-            KeyColumns::Packed(times, _) => times.get(row),
-            KeyColumns::Fast(times, _) => times.get_val(row),
-        })
+        Timestamp::from_millis(self.keys.times.get(row))
     }
 
     /// Returns the posting list of a value, if any row has it.
@@ -429,20 +406,14 @@ impl IndexReader {
         self.ids(field)?.rows_with_prefix(prefixes, rows)
     }
 
-    /// Returns whether the words of the records are indexed.
-    pub fn has_words(&self) -> bool {
-        self.words.is_some()
-    }
-
     /// Returns the posting list of a word, if any record has it.
     ///
     /// # Errors
-    /// An index that cannot be read, or has no words.
+    /// An index that cannot be read.
     pub fn word(&self, word: &str) -> Result<Option<SegmentPostings>> {
-        let (field, inverted, _) =
-            self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
-        let term = Term::from_field_text(*field, word);
-        inverted
+        let term = Term::from_field_text(self.words.field, word);
+        self.words
+            .inverted
             .read_postings(&term, IndexRecordOption::Basic)
             .context(ErrorKind::Corrupt, || "cannot read postings of words".to_owned())
     }
@@ -450,22 +421,19 @@ impl IndexReader {
     /// Returns the words that begin with `prefix`, at most `limit`; `None` if there are more.
     ///
     /// # Errors
-    /// An index that cannot be read, or has no words.
+    /// An index that cannot be read.
     pub fn words_with_prefix(&self, prefix: &str, limit: usize) -> Result<Option<Vec<String>>> {
-        let (_, inverted, _) =
-            self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
-        terms_with_prefix(inverted, prefix, limit)
+        terms_with_prefix(&self.words.inverted, prefix, limit)
             .context(ErrorKind::Corrupt, || "cannot read the words".to_owned())
     }
 
     /// Returns the posting lists of the records that contain a phrase of more than one token that
-    /// shapes can decide ([`crate::text::decided_by_shape`]); `None` if the index cannot decide.
+    /// shapes can decide ([`crate::text::decided_by_shape`]).
     ///
     /// # Errors
     /// An index that is damaged.
-    pub fn phrase(&self, needle: &str) -> Result<Option<TextRows>> {
-        let Some((_, _, texts)) = &self.texts else { return Ok(None) };
-        self.text_rows(texts.get(TextTable::open)?.standing(needle)).map(Some)
+    pub fn phrase(&self, needle: &str) -> Result<TextRows> {
+        self.text_rows(self.texts.table.get(TextTable::open)?.standing(needle))
     }
 
     /// Returns the posting lists of the records that have a value at a path (folded) that passes a
@@ -474,8 +442,8 @@ impl IndexReader {
     /// # Errors
     /// An index that is damaged.
     pub fn value_at(&self, path: &str, passes: impl Fn(&str) -> bool) -> Result<Option<TextRows>> {
-        let Some((_, _, texts)) = &self.texts else { return Ok(None) };
-        texts
+        self.texts
+            .table
             .get(TextTable::open)?
             .at_path(path, passes)
             .map(|told| self.text_rows(told))
@@ -484,11 +452,11 @@ impl IndexReader {
 
     fn text_rows(&self, told: TextMatch) -> Result<TextRows> {
         let broken = || "cannot read postings of texts".to_owned();
-        let (field, inverted, _) =
-            self.texts.as_ref().ok_or_else(|| Error::internal("this index has no texts"))?;
+        let texts = &self.texts;
         let list = |number: u32| {
-            let term = Term::from_field_text(*field, &text_list(number));
-            let postings = inverted
+            let term = Term::from_field_text(texts.field, &text_list(number));
+            let postings = texts
+                .inverted
                 .read_postings(&term, IndexRecordOption::Basic)
                 .context(ErrorKind::Corrupt, broken)?;
             postings.ok_or_else(|| {
@@ -503,11 +471,9 @@ impl IndexReader {
     /// the blocks that contain it, and those that have it as the value of a field.
     ///
     /// # Errors
-    /// An index that has no words.
+    /// An index that is damaged.
     pub fn rows_near_id(&self, id: &str) -> Result<Vec<u32>> {
-        let (_, _, table) =
-            self.words.as_ref().ok_or_else(|| Error::internal("this index has no words"))?;
-        let blocks = table.candidates(id)?.into_iter();
+        let blocks = self.words.ids.candidates(id)?.into_iter();
         let mut rows: Vec<u32> = blocks
             .flat_map(|block| block * BLOCK_ROWS..self.rows.min((block + 1) * BLOCK_ROWS))
             .collect();

@@ -5,10 +5,8 @@ use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 
-pub(super) const TIME: &str = "time";
-pub(super) const SEQ: &str = "seq";
 /// The times and sequence numbers of the rows.
-pub(in crate::storage::segment) const PLACES: &str = "places";
+pub(in crate::storage::segment) const KEYS: &str = "places";
 /// The words of the records.
 pub(in crate::storage::segment) const WORDS: &str = "words";
 /// The table of texts, and the posting lists that it refers to by number.

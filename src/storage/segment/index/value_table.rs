@@ -29,8 +29,8 @@ pub(in crate::storage::segment) fn write_value_table(
 ) -> Vec<u8> {
     let (mut directory, mut texts) = (Vec::new(), Vec::new());
     let mut before: &[u8] = b"";
-    for (place, (value, list)) in values.iter().zip(lists).enumerate() {
-        if place.is_multiple_of(BLOCK) {
+    for (index, (value, list)) in values.iter().zip(lists).enumerate() {
+        if index.is_multiple_of(BLOCK) {
             directory.extend_from_slice(&(texts.len() as u32).to_le_bytes());
             directory.extend_from_slice(&(list.start as u32).to_le_bytes());
             before = b"";
@@ -98,10 +98,10 @@ impl ValueTable {
         value: &str,
         found: &mut Vec<u32>,
     ) -> Result<()> {
-        self.each_from(value.as_bytes(), |other, places| {
+        self.each_from(value.as_bytes(), |other, indexes| {
             let order = other.cmp(value.as_bytes());
             if order == Ordering::Equal {
-                self.rows.each(places, |row| found.push(row as u32));
+                self.rows.each(indexes, |row| found.push(row as u32));
             }
             order == Ordering::Less
         })
@@ -118,9 +118,9 @@ impl ValueTable {
         found: &mut Vec<u32>,
     ) -> Result<()> {
         let prefix = prefix.as_bytes();
-        self.each_from(prefix, |value, places| {
+        self.each_from(prefix, |value, indexes| {
             if value.starts_with(prefix) {
-                self.rows.each(places, |row| {
+                self.rows.each(indexes, |row| {
                     if rows.contains(&(row as u32)) {
                         found.push(row as u32);
                     }
@@ -145,21 +145,21 @@ impl ValueTable {
         }
         let mut value = Vec::new();
         for block in low.saturating_sub(1)..self.blocks {
-            let (mut texts, mut place) = self.block(block)?;
+            let (mut texts, mut index) = self.block(block)?;
             for _ in 0..BLOCK.min(self.values - block * BLOCK) {
                 let (shared, own, rows) = take_value(&mut texts)
                     .filter(|(shared, ..)| *shared <= value.len())
                     .ok_or_else(damaged)?;
                 value.truncate(shared);
                 value.extend_from_slice(own);
-                let end = place
+                let end = index
                     .checked_add(rows)
                     .filter(|end| *end <= self.rows.len())
                     .ok_or_else(damaged)?;
-                if !visit(&value, place..end) {
+                if !visit(&value, index..end) {
                     return Ok(());
                 }
-                place = end;
+                index = end;
             }
             value.clear();
         }
@@ -225,9 +225,9 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(open(bytes[..length].to_vec()).is_err(), "{length}");
         }
-        for place in 0..bytes.len() {
+        for index in 0..bytes.len() {
             let mut changed = bytes.clone();
-            changed[place] ^= 0xff;
+            changed[index] ^= 0xff;
             if let Ok(table) = open(changed) {
                 // Which bytes were meant is for the checksums of the file to decide.
                 let _ = table.rows_of("web-17", &mut Vec::new());
@@ -280,7 +280,13 @@ mod tests {
                 values.entry(value.clone()).or_default().push(row);
             }
             let table = open(write(&values)).expect("our own table");
-            let of = |test: &dyn Fn(u32, &String) -> bool| (0..).zip(&rows).filter(|(row, value)| test(*row, value)).map(|(row, _)| row).collect::<Vec<u32>>();
+            let of = |test: &dyn Fn(u32, &String) -> bool| {
+                (0..)
+                    .zip(&rows)
+                    .filter(|(row, value)| test(*row, value))
+                    .map(|(row, _)| row)
+                    .collect::<Vec<u32>>()
+            };
             let mut found = Vec::new();
             table.rows_of(&asked, &mut found).expect("whole");
             prop_assert_eq!(&found, &of(&|_, value| *value == asked));

@@ -13,7 +13,7 @@ use crate::storage::segment::index::id_table::IdsBuilder;
 use crate::storage::segment::index::ingest_times::write_accepted;
 use crate::storage::segment::index::reader::text_list;
 use crate::storage::segment::index::schema::{
-    ACCEPTED, AMOUNTS, PLACES, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, id_fields, schema,
+    ACCEPTED, AMOUNTS, KEYS, SUMMARY, TEXTS, WORD_IDS, WORDS, codes_file, id_fields, schema,
     term_fields, term_of,
 };
 use crate::storage::segment::index::text::words_writer::{Words, WordsBuilder};
@@ -105,15 +105,15 @@ impl IndexBuilder {
         let first = self.rows;
         self.dimensions.add(events)?;
         self.ids.iter_mut().for_each(|ids| ids.add(events, first));
-        for (place, row) in (0..events.rows()).zip(first..) {
-            self.record_bytes += events.text(Field::Original, place).map_or(0, str::len) as u64;
-            let accepted = events.time(Field::IngestTime, place).unwrap_or_default();
-            self.accepted.push((events.seq(place).unwrap_or_default(), accepted.millis()));
-            self.amounts.extend(events.amount(place).map(|amount| (row, amount)));
-            self.suspects += u32::from(events.flag(Field::TimeSuspect, place) == Some(true));
-            let time = events.time(Field::Time, place).unwrap_or_default().millis();
+        for (position, row) in (0..events.rows()).zip(first..) {
+            self.record_bytes += events.text(Field::Original, position).map_or(0, str::len) as u64;
+            let accepted = events.time(Field::IngestTime, position).unwrap_or_default();
+            self.accepted.push((events.seq(position).unwrap_or_default(), accepted.millis()));
+            self.amounts.extend(events.amount(position).map(|amount| (row, amount)));
+            self.suspects += u32::from(events.flag(Field::TimeSuspect, position) == Some(true));
+            let time = events.time(Field::Time, position).unwrap_or_default().millis();
             self.times.push(time);
-            let tenant = events.text(Field::Tenant, place).unwrap_or_default();
+            let tenant = events.text(Field::Tenant, position).unwrap_or_default();
             match self.tenants.last_mut() {
                 Some(rows) if rows.tenant.as_ref() == tenant => {
                     (rows.rows, rows.oldest) = (rows.rows + 1, time)
@@ -183,13 +183,13 @@ impl IndexBuilder {
         self.ids.into_iter().for_each(|ids| ids.finish(&mut bundle));
         bundle.add(WORD_IDS, &words.ids);
         bundle.add(TEXTS, &words.texts);
-        let mut places = Vec::new();
-        write_packed(&self.times, &mut places);
+        let mut keys = Vec::new();
+        write_packed(&self.times, &mut keys);
         write_packed(
             &self.accepted.iter().map(|(seq, _)| *seq as i64).collect::<Vec<_>>(),
-            &mut places,
+            &mut keys,
         );
-        bundle.add(PLACES, &places);
+        bundle.add(KEYS, &keys);
         let seqs = || self.accepted.iter().map(|(seq, _)| *seq);
         let (first_seq, last_seq) =
             (seqs().min().unwrap_or_default(), seqs().max().unwrap_or_default());

@@ -190,8 +190,8 @@ impl TextTable {
         let word = memmem::Finder::new(longest_run(needle));
         let (mut at, mut text) = (0, 0);
         while let Some(found) = word.find(&all[at..]) {
-            let place = at + found;
-            text = first(text..self.texts, |text| self.of_text(text, 0) > place);
+            let index = at + found;
+            text = first(text..self.texts, |text| self.of_text(text, 0) > index);
             if stands_in(needle, self.text(text)) {
                 told.sure.extend(list_of(self.of_text(text, 1)));
             }

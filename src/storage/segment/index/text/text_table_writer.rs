@@ -111,13 +111,13 @@ impl TextsBuilder {
 
     /// Returns how a folded text of a group is kept, adding an entry for it if necessary.
     pub(in crate::storage::segment) fn entry(&mut self, group: u32, folded: &str) -> KeptText {
-        let place = group as usize;
+        let index = group as usize;
         // Paths that are not distinguished keep no texts, only their rows.
         if group == OTHERS {
             return KeptText::Not;
         }
-        if self.groups[place].form == TextStorage::Whole {
-            if let Some(entry) = self.groups[place].whole.get(folded) {
+        if self.groups[index].form == TextStorage::Whole {
+            if let Some(entry) = self.groups[index].whole.get(folded) {
                 return KeptText::As(*entry);
             }
             // Too long, or the table is full: the row becomes open, so that no match is lost.
@@ -127,34 +127,34 @@ impl TextsBuilder {
             // While the path has few values, a new one is kept whole. Ids are limited more
             // strictly, because they seldom come again.
             let id = is_id(folded);
-            if self.groups[place].whole.len() < WHOLE_MAX
-                && !(id && self.groups[place].ids == IDS_MAX)
+            if self.groups[index].whole.len() < WHOLE_MAX
+                && !(id && self.groups[index].ids == IDS_MAX)
             {
                 let entry = self.add(folded);
-                self.groups[place].ids += usize::from(id);
-                self.groups[place].whole.insert(folded.into(), entry);
+                self.groups[index].ids += usize::from(id);
+                self.groups[index].whole.insert(folded.into(), entry);
                 return KeptText::As(entry);
             }
             // Too many distinct values: from here on the path keeps shapes. The values that it has
             // already are converted in `finish_group`.
-            self.groups[place].form = TextStorage::Shapes;
+            self.groups[index].form = TextStorage::Shapes;
         }
         // A text without a shape contains no phrase that shapes could decide, so it needs no entry.
         let Some(shape) = shape(folded) else { return KeptText::As(NONE) };
-        if let Some(entry) = self.groups[place].shapes.get(shape.as_str()) {
+        if let Some(entry) = self.groups[index].shapes.get(shape.as_str()) {
             return KeptText::As(*entry);
         }
         // As above: a row whose text is not kept is open and will be verified.
-        if self.groups[place].form == TextStorage::Open || !self.fits(&shape) {
+        if self.groups[index].form == TextStorage::Open || !self.fits(&shape) {
             return KeptText::Not;
         }
         // Even the shapes are too many: from here on only the rows are kept.
-        if self.groups[place].shapes.len() == SHAPES_MAX {
-            self.groups[place].form = TextStorage::Open;
+        if self.groups[index].shapes.len() == SHAPES_MAX {
+            self.groups[index].form = TextStorage::Open;
             return KeptText::Not;
         }
         let entry = self.add(&shape);
-        self.groups[place].shapes.insert(shape.into(), entry);
+        self.groups[index].shapes.insert(shape.into(), entry);
         KeptText::As(entry)
     }
 

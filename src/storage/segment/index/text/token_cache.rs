@@ -43,14 +43,14 @@ struct CachedKey {
 #[derive(Debug)]
 struct CachedValues {
     texts: Vec<(Box<str>, CachedText)>,
-    places: HashTable<u32>,
+    indexes: HashTable<u32>,
     /// The position of the value that was met last.
     last: u32,
 }
 
 impl Default for CachedValues {
     fn default() -> Self {
-        Self { texts: Vec::new(), places: HashTable::new(), last: NOWHERE }
+        Self { texts: Vec::new(), indexes: HashTable::new(), last: NOWHERE }
     }
 }
 
@@ -58,7 +58,7 @@ impl Default for CachedValues {
 #[derive(Debug)]
 pub(in crate::storage::segment) struct Remembered {
     keys: Vec<CachedKey>,
-    places: HashTable<u32>,
+    indexes: HashTable<u32>,
     /// The position of the key that was met last.
     last: u32,
     /// By group.
@@ -70,10 +70,10 @@ pub(in crate::storage::segment) struct Remembered {
 
 impl Default for Remembered {
     fn default() -> Self {
-        let (keys, places, values, terms) = Default::default();
+        let (keys, indexes, values, terms) = Default::default();
         Self {
             keys,
-            places,
+            indexes,
             last: NOWHERE,
             values,
             terms,
@@ -92,20 +92,20 @@ impl Remembered {
     ) -> Option<(u32, &CachedText)> {
         let before = std::mem::replace(&mut self.last, NOWHERE);
         let guess = self.keys.get(before as usize).map_or(NOWHERE, |before| before.next);
-        let place = match self.keys.get(guess as usize) {
+        let index = match self.keys.get(guess as usize) {
             Some(guessed) if *guessed.path == *path => guess,
-            _ => *self.places.find(self.hasher.hash_one(path), |place| {
-                *self.keys[*place as usize].path == *path
+            _ => *self.indexes.find(self.hasher.hash_one(path), |index| {
+                *self.keys[*index as usize].path == *path
             })?,
         };
-        if *self.keys[place as usize].key != *key {
+        if *self.keys[index as usize].key != *key {
             return None;
         }
         if let Some(before) = self.keys.get_mut(before as usize) {
-            before.next = place;
+            before.next = index;
         }
-        self.last = place;
-        let found = &self.keys[place as usize];
+        self.last = index;
+        let found = &self.keys[index as usize];
         Some((found.group, &found.known))
     }
 
@@ -117,8 +117,8 @@ impl Remembered {
     ) -> Option<&CachedText> {
         let values = self.values.get_mut(group as usize)?;
         if values.texts.get(values.last as usize).is_none_or(|(last, _)| **last != *text) {
-            values.last = *values.places.find(self.hasher.hash_one(text), |place| {
-                *values.texts[*place as usize].0 == *text
+            values.last = *values.indexes.find(self.hasher.hash_one(text), |index| {
+                *values.texts[*index as usize].0 == *text
             })?;
         }
         Some(&values.texts[values.last as usize].1)
@@ -156,11 +156,11 @@ impl Remembered {
             self.values.resize_with(group as usize + 1, CachedValues::default);
         }
         let Self { values, hasher, .. } = self;
-        let CachedValues { texts, places, .. } = &mut values[group as usize];
-        let place = texts.len() as u32;
+        let CachedValues { texts, indexes, .. } = &mut values[group as usize];
+        let index = texts.len() as u32;
         texts.push((text.into(), known));
-        places.insert_unique(hasher.hash_one(text), place, |place| {
-            hasher.hash_one(&*texts[*place as usize].0)
+        indexes.insert_unique(hasher.hash_one(text), index, |index| {
+            hasher.hash_one(&*texts[*index as usize].0)
         });
     }
 
@@ -183,15 +183,15 @@ impl Remembered {
             known: self.known(kept, terms),
             next: NOWHERE,
         };
-        let Self { keys, places, hasher, .. } = self;
+        let Self { keys, indexes, hasher, .. } = self;
         let hash = hasher.hash_one(path);
-        if let Some(place) = places.find(hash, |place| *keys[*place as usize].path == *path) {
-            keys[*place as usize] = new;
+        if let Some(index) = indexes.find(hash, |index| *keys[*index as usize].path == *path) {
+            keys[*index as usize] = new;
             return;
         }
-        let place = keys.len() as u32;
+        let index = keys.len() as u32;
         keys.push(new);
-        places.insert_unique(hash, place, |place| hasher.hash_one(&*keys[*place as usize].path));
+        indexes.insert_unique(hash, index, |index| hasher.hash_one(&*keys[*index as usize].path));
     }
 }
 

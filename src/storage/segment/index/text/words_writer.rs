@@ -62,7 +62,7 @@ pub(in crate::storage::segment) struct WordsBuilder {
 #[derive(Clone, Copy)]
 struct RecordAt<'a> {
     events: &'a Columns,
-    place: usize,
+    index: usize,
     row: u32,
 }
 
@@ -70,24 +70,24 @@ impl WordsBuilder {
     /// Collects the words of the records of events, in the order of rows.
     pub(in crate::storage::segment) fn of(batches: &[Columns]) -> Self {
         let mut builder = Self::default();
-        let places =
-            batches.iter().flat_map(|events| (0..events.rows()).map(move |place| (events, place)));
-        for ((events, place), row) in places.zip(0..) {
-            builder.add(RecordAt { events, place, row });
+        let indexes =
+            batches.iter().flat_map(|events| (0..events.rows()).map(move |index| (events, index)));
+        for ((events, index), row) in indexes.zip(0..) {
+            builder.add(RecordAt { events, index, row });
         }
         builder
     }
 
     /// Adds the words of a record.
     fn add(&mut self, source: RecordAt<'_>) {
-        let RecordAt { events, place, row } = source;
+        let RecordAt { events, index, row } = source;
         if row / BLOCK_ROWS != self.block_number {
             self.close_block();
             self.block_number = row / BLOCK_ROWS;
         }
         let mut terms = Vec::new();
         walk(
-            events.text(Field::Original, place).unwrap_or_default(),
+            events.text(Field::Original, index).unwrap_or_default(),
             &mut |path, part| match part {
                 WalkStep::Key(key) => self.add_key(source, path, key, &mut terms),
                 WalkStep::Text(text) | WalkStep::Literal(text) => {
@@ -219,8 +219,8 @@ fn add_rows(postings: &mut [Posting], terms: &[u32], row: u32) {
 
 /// Returns whether a folded token is the value of a hashed field. The tables of fields are searched
 /// for the folded id, so they only contain ids that folding does not change.
-fn is_value(RecordAt { events, place, .. }: RecordAt<'_>, token: &str) -> bool {
+fn is_value(RecordAt { events, index, .. }: RecordAt<'_>, token: &str) -> bool {
     let mut fields =
         FIELDS.iter().filter(|def| def.index == IndexKind::Hash && def.field != Field::RelatedIds);
-    fields.any(|def| events.text(def.field, place) == Some(token))
+    fields.any(|def| events.text(def.field, index) == Some(token))
 }

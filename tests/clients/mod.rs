@@ -1,0 +1,4 @@
+//! Who asks from outside: the command line, SDKs, and readers of the table.
+
+mod command_line;
+mod sdks;

@@ -1,0 +1,5 @@
+//! The rules of the house, and the examples of its documents.
+
+mod circles;
+mod readme;
+pub(crate) mod tidy;

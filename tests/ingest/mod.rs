@@ -1,0 +1,11 @@
+//! What comes in: formats, doors, files, redaction, quarantine, and the pipeline that takes it.
+
+mod arrivals;
+mod decode;
+mod doors;
+mod following;
+mod hostile;
+mod pipeline;
+mod quarantine;
+mod redaction;
+pub(crate) mod samples;

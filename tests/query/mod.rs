@@ -1,0 +1,11 @@
+//! What is asked: every answer against an oracle, pages, exports, views, and many askers at once.
+
+mod all_tenants;
+mod exports;
+mod many_questions;
+mod native_api;
+mod oracle;
+mod plans;
+mod sigma;
+mod text;
+mod views;

@@ -1,0 +1,5 @@
+//! What tests stand on: a store in a temporary folder, the real binary, Python.
+
+pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod store;

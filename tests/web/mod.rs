@@ -1,0 +1,3 @@
+//! The screen, in a real browser.
+
+mod screen;
