@@ -181,6 +181,8 @@ pub(super) fn screen_at(url: &str) -> String {
 
 /// How long a shutdown waits for the last events to be written into segments.
 const LAST_SEAL: Duration = Duration::from_secs(20);
+/// How long it then waits for work in the background, such as a merge.
+const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// Serves an engine until a stop signal arrives; calls `ready` with the address.
 pub(super) fn run_server(
@@ -199,10 +201,13 @@ pub(super) fn run_server(
             "the last events are not in segments after {} s; they are safe in the log",
             LAST_SEAL.as_secs()
         ));
-        // The engine's threads end with the process: waiting for a slow disk could take forever.
-        std::mem::forget(engine);
-    } else {
+    }
+    if matches!(sealed, Ok(true)) && engine.stop_within(LAST_WORK) {
         drop(engine);
+    } else {
+        // The engine's threads end with the process: waiting for a slow disk could take forever,
+        // and a merge that is broken off has changed nothing.
+        std::mem::forget(engine);
     }
     // A question that still runs on its own thread has no one left to answer, so the process does
     // not wait for it.

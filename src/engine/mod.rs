@@ -82,7 +82,7 @@ use snapshot::Published;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use write::commit::Committer;
 use write::intake::Intake;
@@ -308,6 +308,22 @@ impl Engine {
     /// As [`Engine::seal`].
     pub fn seal_within(&self, limit: Duration) -> Result<bool> {
         self.writer()?.seal_within(limit)
+    }
+
+    /// Tells the threads to stop, and waits for them no longer than `limit`. Returns whether they
+    /// have ended. A merge that has not ended yet may be broken off with the process: the table
+    /// does not name what it wrote before its commit.
+    pub fn stop_within(&self, limit: Duration) -> bool {
+        let Some(writer) = &self.writer else { return true };
+        writer.trigger.stop();
+        let started = Instant::now();
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            if started.elapsed() >= limit {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
     }
 
     /// Returns the size of the store.

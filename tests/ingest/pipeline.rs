@@ -186,6 +186,26 @@ fn a_backup_a_check_and_retention_do_not_wait_for_a_merge() {
     assert_eq!(ingest(store.engine(), 0..60).expect("known").duplicates, 60);
 }
 
+/// A server that is told to stop does not wait for a merge.
+#[test]
+fn a_merge_that_is_held_up_does_not_hold_up_the_end() {
+    let mut store = TestStore::new();
+    let (hook, gate) = gate(Failpoint::MergeWritten);
+    gate.armed.store(true, Ordering::SeqCst);
+    store.reopen_with(Settings { compact: true, ..settings(hook) });
+    let engine = store.engine();
+    for batch in 0..8 {
+        ingest(engine, batch * 10..batch * 10 + 10).expect("a batch");
+        engine.seal().expect("a seal");
+    }
+    gate.reached.recv_timeout(PATIENCE).expect("a merge in the background");
+    assert!(!in_time("the end", || engine.stop_within(Duration::from_millis(50))));
+    gate.let_go.send(()).expect("somebody waits");
+    assert!(engine.stop_within(PATIENCE));
+    store.reopen();
+    assert_eq!(count(store.engine()), 80);
+}
+
 /// Overlapping batches of all sizes from many threads, while seals and merges run without a pause.
 #[test]
 fn events_that_are_sent_by_many_at_once_are_taken_once() {
