@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
 /// The maximum length of a tenant's name, in bytes.
-pub const TENANT_BYTES_MAX: usize = 128;
+const TENANT_BYTES_MAX: usize = 128;
 /// The maximum number of tenants that one question may name.
 pub const TENANTS_MAX: usize = 200;
 

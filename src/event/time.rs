@@ -47,7 +47,7 @@ impl Timestamp {
     ///
     /// Ten digits are seconds, thirteen milliseconds, sixteen microseconds, nineteen nanoseconds:
     /// real CTS records hold three of the four.
-    pub fn from_number(number: i64) -> Self {
+    fn from_number(number: i64) -> Self {
         let size = number.unsigned_abs();
         Self(match size {
             0..100_000_000_000 => number.saturating_mul(1_000),
@@ -105,7 +105,7 @@ impl Timestamp {
     }
 
     /// Converts to a chrono value, for calendars; `None` beyond the years that chrono supports.
-    pub fn to_chrono(self) -> Option<DateTime<Utc>> {
+    fn to_chrono(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }
 }

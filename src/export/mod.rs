@@ -124,7 +124,7 @@ impl Options {
 
 /// Returns the columns of an export that names none: all of them. CSV omits the record, which would
 /// fill a cell with JSON; it has to be requested by name.
-pub fn default_columns(form: ExportFormat) -> Vec<Field> {
+fn default_columns(form: ExportFormat) -> Vec<Field> {
     FIELDS
         .iter()
         .map(|def| def.field)

@@ -1,7 +1,5 @@
 //! How a question was answered, run by run.
 
-use super::Filter;
-use super::filter::Clause;
 use super::rows::plan::AnswerPath;
 
 /// How one run was answered.
@@ -37,13 +35,4 @@ pub struct Explain {
     pub untouched: usize,
     /// One step for each run that was visited.
     pub steps: Vec<ExplainedRun>,
-}
-
-/// Formats the conditions of a filter as one text, for explanations.
-pub fn describe(filter: &Filter) -> String {
-    if filter.clauses.is_empty() {
-        "everything".to_owned()
-    } else {
-        filter.clauses.iter().map(Clause::to_string).collect::<Vec<_>>().join(" and ")
-    }
 }

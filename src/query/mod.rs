@@ -73,7 +73,7 @@ pub use answers::stream::StreamQuery;
 pub(crate) use budget::VerifyWork;
 pub use budget::{Limits, QueryBudget, StopOnDrop};
 pub use dictionary::vocabulary::Vocabulary;
-pub use explain::{Explain, ExplainedRun, describe};
+pub use explain::{Explain, ExplainedRun};
 pub use filter::Filter;
 pub use reader::SnapshotReader;
 pub use rows::scan::Scanner;

@@ -415,6 +415,14 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
     assert!(faults.is_empty(), "{} faults: {:#?}", faults.len(), &faults[..faults.len().min(10)]);
     let (most, ended_in) = (most.load(Ordering::Relaxed), ended_in.load(Ordering::Relaxed));
     judge(&data, &load);
+    assert!(ended_in < DEADLINE.as_secs(), "the end took {ended_in} s");
+    assert!(most < MEMORY_MIB, "{most} MiB of memory");
+    let what = format!("{seconds} s, {kills} kills: {most} MiB at most; ended in {ended_in} s");
+    report(&load, &what);
+}
+
+/// Says what was done, and that it was enough to try something.
+fn report(load: &Load, what: &str) {
     let (mut single, mut light) =
         (load.single_ms.lock().expect("latencies"), load.light_ms.lock().expect("latencies"));
     let count = load.acknowledged.lock().expect("ids").len;
@@ -423,9 +431,8 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
         "{count} events were acknowledged: nothing was tried"
     );
     crate::durability::kills::said(&format!(
-        "{seconds} s, {kills} kills: {} requests answered, {} of them with 503 or 504; {count} \
-        events acknowledged; single events p50 {} ms, p99 {} ms; counts p50 {} ms, p99 {} ms; \
-        {most} MiB at most; ended in {ended_in} s",
+        "{what}; {} requests answered, {} of them with 503 or 504; {count} events acknowledged; \
+        single events p50 {} ms, p99 {} ms; counts p50 {} ms, p99 {} ms",
         load.answered.load(Ordering::Relaxed),
         load.refused.load(Ordering::Relaxed),
         percentile(&mut single, 50),
@@ -433,6 +440,4 @@ fn every_kind_of_client_at_once_and_kills_in_between() {
         percentile(&mut light, 50),
         percentile(&mut light, 99),
     ));
-    assert!(ended_in < DEADLINE.as_secs(), "the end took {ended_in} s");
-    assert!(most < MEMORY_MIB, "{most} MiB of memory");
 }

@@ -23,7 +23,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// How much all small requests may need together.
 const SMALL_ROOM: u64 = 128 << 20;
 /// How much one request may need.
-pub(super) const REQUEST_BYTES_MAX: u64 = 448 << 20;
+const REQUEST_BYTES_MAX: u64 = 448 << 20;
 /// How much all large requests may need together, besides what is reserved for the first.
 const LARGE_ROOM: u64 = 256 << 20;
 /// How many large bodies are ingested at a time, besides the first: each may hold a thread.

@@ -266,7 +266,7 @@ fn values_of(schema: &Json) -> Json {
 }
 
 /// The schema of a value of an operator.
-pub(super) fn operand(def: &FieldDef, operator: FilterOperator) -> Json {
+fn operand(def: &FieldDef, operator: FilterOperator) -> Json {
     match (operator, def.kind) {
         (FilterOperator::Exists, _) | (_, FieldKind::Bool) => flag(),
         (FilterOperator::Equal | FilterOperator::Not, FieldKind::Enum(values)) => {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// A text that is not there.
 pub(super) const NONE: u32 = u32::MAX;
-pub(super) const ROW_BYTES: usize = 24;
+const ROW_BYTES: usize = 24;
 pub(super) const ID_BYTES: usize = 20;
 
 /// One record of a file.

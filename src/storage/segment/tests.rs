@@ -1,6 +1,6 @@
 //! A segment as a whole: what goes in comes out, damage is found, an index is rebuilt.
 
-use super::{Segment, SegmentOptions, write_segment};
+use super::{IndexReader, Segment, SegmentOptions, write_segment};
 use crate::decode::{VERSION, decode};
 use crate::event::{Event, EventKey, FIELDS, Field, Timestamp, row_order};
 use crate::generate::{Generator, Plan};
@@ -57,6 +57,11 @@ fn all_fields() -> Vec<Field> {
     FIELDS.iter().map(|def| def.field).collect()
 }
 
+fn rows_with(index: &IndexReader, field: Field, value: &str) -> u32 {
+    let postings = index.postings(field, value).expect("terms");
+    postings.map_or(0, |postings| tantivy::DocSet::size_hint(&postings))
+}
+
 #[test]
 fn rows_are_read_back_as_they_were_written_whole_and_in_parts() {
     let written = written(3_000);
@@ -99,11 +104,7 @@ fn a_document_of_the_index_is_a_row_of_the_file() {
             as u32
     };
     for source in ["ECS", "PartnerCenter", "no such source"] {
-        assert_eq!(
-            index.rows_with(Field::Source, source).expect("terms"),
-            with(source),
-            "{source}"
-        );
+        assert_eq!(rows_with(&index, Field::Source, source), with(source), "{source}");
     }
 }
 
@@ -248,8 +249,8 @@ fn values_longer_than_a_term_are_still_found_whole() {
     store.put(&paths::index("01LONG"), &files.index, PutMode::Create).expect("the index file");
     let segment = Segment::new(&store, files.manifest);
     let index = segment.index().expect("the index");
-    assert_eq!(index.rows_with(Field::Operator, &long('a')).expect("terms"), 1);
-    assert_eq!(index.rows_with(Field::Operator, &long('c')).expect("terms"), 0);
+    assert_eq!(rows_with(&index, Field::Operator, &long('a')), 1);
+    assert_eq!(rows_with(&index, Field::Operator, &long('c')), 0);
 }
 
 /// Everything that a segment can be asked, or the first error.

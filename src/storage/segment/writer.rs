@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use std::borrow::Borrow;
 
 /// Rows in a Parquet row group.
-pub(super) const ROW_GROUP_ROWS: usize = 131_072;
+const ROW_GROUP_ROWS: usize = 131_072;
 /// Number of bytes after which a data page is closed. List pages read one page of the record column
 /// for each hit, so it must be small; columns of dictionary codes put tens of thousands of rows
 /// into the same number of bytes.

@@ -306,20 +306,6 @@ impl IndexReader {
             .context(ErrorKind::Corrupt, || format!("cannot read postings of {field}"))
     }
 
-    /// Returns the number of rows of the segment that have a value.
-    ///
-    /// # Errors
-    /// An index that cannot be read.
-    pub fn rows_with(&self, field: Field, value: &str) -> Result<u32> {
-        let Some((term_field, inverted)) = self.terms.get(field) else {
-            return Err(Error::internal(format!("{field} has no posting lists")));
-        };
-        let term = Term::from_field_text(*term_field, &term_of(value));
-        inverted
-            .doc_freq(&term)
-            .context(ErrorKind::Corrupt, || format!("cannot read the terms of {field}"))
-    }
-
     /// Returns the values of a field that begin with `prefix`, as terms, at most `limit`; `None` if
     /// there are more.
     ///

@@ -7,13 +7,13 @@ export const uiWords = messages(
     request: (id: string) => `请求编号 ${id}`, loading: '正在载入', slow: '比平时慢，仍在查询…', stale: '下面是上一次的结果', status: (code: number) => `状态 ${code}`,
     parameter: (name: string) => `条件 ${name}`, remove: (what: string) => `移除条件：${what}`, more: (count: number) => `还有 ${number(count)} 个值，输入文字以搜索`,
     chosen: (count: number) => `已选 ${number(count)}`, all: '全部', exclude: (what: string) => `排除 ${what}`, include: (what: string) => `仅 ${what}`, events: (count: number) => `${number(count)} 条`, copied: '已复制', copyFailed: '浏览器不允许复制',
-    value: '值', count: '条数', excluded: '已排除', failed: '这一部分未能载入',
+    value: '值', count: '条数', excluded: '已排除', failed: '这一部分未能载入', none: '没有',
   },
   {
     close: 'Close', retry: 'Try again', search: 'Search', clear: 'Clear', noMatch: 'No value matches', showTable: 'Show as a table', hideTable: 'Hide the table',
     request: (id: string) => `Request ${id}`, loading: 'Loading', slow: 'Slower than usual, still asking…', stale: 'The earlier result is shown below', status: (code: number) => `Status ${code}`,
     parameter: (name: string) => `Condition ${name}`, remove: (what: string) => `Remove: ${what}`, more: (count: number) => `${number(count)} more values: type to search`,
     chosen: (count: number) => `${number(count)} chosen`, all: 'All', exclude: (what: string) => `Exclude ${what}`, include: (what: string) => `Only ${what}`, events: (count: number) => `${number(count)} events`, copied: 'Copied', copyFailed: 'The browser does not allow copying',
-    value: 'Value', count: 'Count', excluded: 'Excluded', failed: 'This part could not be loaded',
+    value: 'Value', count: 'Count', excluded: 'Excluded', failed: 'This part could not be loaded', none: 'None',
   },
 );

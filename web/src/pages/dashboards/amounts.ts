@@ -7,8 +7,8 @@ import { questionParams, type Question } from '../../lib/api/calls.ts';
 import { send } from '../../lib/api/client.ts';
 import { ApiError } from '../../lib/api/errors.ts';
 import { condition, EMPTY, type Filter } from '../../lib/filter/model.ts';
-import { parseAmount, ZERO, type Amount } from '../quota/decimal.ts';
-import { RETURNS, relatedIds } from '../quota/ledger.ts';
+import { parseAmount, ZERO, type Amount } from '../../lib/partner/decimal.ts';
+import { RETURNS, relatedIds } from '../../lib/partner/ledger.ts';
 import { count, narrow, stats, type Stats } from './questions.ts';
 
 export interface Sum {

@@ -1,5 +1,5 @@
 // How whole numbers of a dashboard are set against each other: shares and changes, computed in whole numbers.
-import { changePermille, permilleLabel } from '../quota/decimal.ts';
+import { changePermille, permilleLabel } from '../../lib/partner/decimal.ts';
 
 /** A share in tenths of a per cent, rounded half up; what is there but tiny says so. */
 export function shareLabel(part: number, whole: number): string {

@@ -1,7 +1,7 @@
 /** The coupons and the further quotas that came out of one quota, each with where it stands now as the events tell. */
 
-import type { Entry } from './ledger.ts';
-import { ZERO, type Amount } from './decimal.ts';
+import type { Entry } from '../../lib/partner/ledger.ts';
+import { ZERO, type Amount } from '../../lib/partner/decimal.ts';
 
 export type CouponStanding = 'out' | 'partly' | 'recalled' | 'unknown';
 

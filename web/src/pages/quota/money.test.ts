@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { heatOf } from '../dashboards/heat.ts';
-import { relationOf } from '../relation/relation.ts';
+import { relationOf } from '../../lib/partner/relation.ts';
 import { couponsOf } from './coupons.ts';
-import { amountLabel, amountText, changePermille, parseAmount, permilleLabel, ratio } from './decimal.ts';
-import { ledgerOf, type LedgerEvent } from './ledger.ts';
-import { rawMember } from './raw.ts';
+import { amountLabel, amountText, changePermille, parseAmount, permilleLabel, ratio } from '../../lib/partner/decimal.ts';
+import { ledgerOf, type LedgerEvent } from '../../lib/partner/ledger.ts';
+import { rawMember } from '../../lib/partner/raw.ts';
 
 const units = (text: string): bigint => parseAmount(text)!;
 let seq = 0;

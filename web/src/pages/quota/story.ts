@@ -1,6 +1,6 @@
 // The life of a quota in a few lines: what happened in a row is one line. And the records that witness an operation.
-import { relatedIds, type Entry } from './ledger.ts';
-import { ZERO, type Amount } from './decimal.ts';
+import { relatedIds, type Entry } from '../../lib/partner/ledger.ts';
+import { ZERO, type Amount } from '../../lib/partner/decimal.ts';
 
 /** Operations of one kind in a row. */
 export interface Run {

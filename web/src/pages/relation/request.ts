@@ -1,7 +1,7 @@
 // What the request of an unbind itself says, read from the record as it came: amounts keep their digits.
 import { event as askEvent } from '../../lib/api/calls.ts';
-import { rawMember } from '../quota/raw.ts';
-import type { Episode } from './relation.ts';
+import { rawMember } from '../../lib/partner/raw.ts';
+import type { Episode } from '../../lib/partner/relation.ts';
 
 export interface Request {
   traceId: string;

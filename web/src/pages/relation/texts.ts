@@ -47,7 +47,6 @@ export const texts = messages(
     signsOf: (have: string, all: string) => `${have}/${all} 类证据`,
     inferred: (days: string) => `推断：平台没有“解除关联”的记录接口。这里把同一客户、申请后 ${days} 天内的各类记录放在一起，不是系统主键。`,
     has: '有',
-    lacks: '缺',
     couponsSum: (count: string, amount: string) => `回收券 ${count} 笔，共 ${amount}`,
     accountSum: (count: string, amount: string) => `账户回收 ${count} 笔，共 ${amount}`,
     requestSays: (amount: string) => `申请中写的券金额 ${amount}`,
@@ -138,7 +137,6 @@ export const texts = messages(
     inferred: (days: string) =>
       `Inferred: the platform has no records of disassociations. Records of the same customer within ${days} days of the request are put together here, not by a key of the system.`,
     has: 'found',
-    lacks: 'missing',
     couponsSum: (count: string, amount: string) => `${count} ${plural(Number(count.replaceAll(',', '')), 'coupon', 'coupons')} recalled, ${amount} in all`,
     accountSum: (count: string, amount: string) => `${count} ${plural(Number(count.replaceAll(',', '')), 'recall', 'recalls')} from the account, ${amount} in all`,
     requestSays: (amount: string) => `The request says coupons of ${amount}`,
@@ -183,23 +181,5 @@ export const texts = messages(
     shown: (shown: string, total: string) => `${shown} of ${total} shown`,
     showMore: (count: string) => `Show ${count} more`,
     timeline: 'What happened',
-  },
-);
-
-/** The kinds of evidence that an unbind leaves. */
-export const signTexts = messages(
-  {
-    request: '解绑申请（CTS）',
-    coupons: '券回收（类型 3）',
-    account: '账户回收（BEUNBIND）',
-    ledgerLine: '账务流水（BEUNBIND）',
-    budget: '预算删除（DELETE）',
-  },
-  {
-    request: 'Request (CTS)',
-    coupons: 'Coupons recalled (type 3)',
-    account: 'Account recalled (BEUNBIND)',
-    ledgerLine: 'Account ledger line (BEUNBIND)',
-    budget: 'Budget deleted (DELETE)',
   },
 );

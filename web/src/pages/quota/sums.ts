@@ -1,46 +1,17 @@
-// The events of a quota, all of them, and what the server adds them up to.
+// What the server adds the events of a quota up to, and the state that a record tells.
 import { ask } from '../../lib/api/client.ts';
 import { questionParams } from '../../lib/api/calls.ts';
-import type { Event, Page } from '../../lib/api/types.ts';
+import type { Page } from '../../lib/api/types.ts';
 import { condition, EMPTY, type Filter } from '../../lib/filter/model.ts';
+import { parseAmount, ZERO, type Amount } from '../../lib/partner/decimal.ts';
+import { RETURNS, type Totals } from '../../lib/partner/ledger.ts';
+import { rawMember } from '../../lib/partner/raw.ts';
 import { stats } from '../dashboards/questions.ts';
-import { parseAmount, ZERO, type Amount } from './decimal.ts';
-import { RETURNS, type LedgerEvent, type Totals } from './ledger.ts';
-import { rawMember } from './raw.ts';
-
-/** Pages are of the most events that the server gives at once; more of them than this are not loaded. */
-const PAGE_ROWS = 1_000;
-export const EVENTS_MAX = 20_000;
-
-export interface Loaded {
-  events: LedgerEvent[];
-  /** How many there are; more than `events` has if there are too many. */
-  total: number;
-  whole: boolean;
-}
 
 /** Everything that names the quota, or that was granted on from it. */
 export function lifeFilter(quota: string): Filter {
   return { ...EMPTY, conditions: [condition('related_ids', 'is', `quota:${quota}`, `parent_quota:${quota}`)] };
 }
-
-/** Events that match, oldest first, up to `EVENTS_MAX`. */
-export async function loadAll(tenant: string, filter: Filter, signal: AbortSignal): Promise<Loaded> {
-  const events: LedgerEvent[] = [];
-  let total = 0;
-  let cursor: string | null = null;
-  do {
-    const paging: [string, string][] = cursor === null ? [['total', 'true']] : [['cursor', cursor]];
-    const params: [string, string][] = [...questionParams({ tenant, filter }), ['order', 'asc'], ['limit', String(PAGE_ROWS)], ...paging];
-    const page: Page = await ask<Page>('/api/v1/events', params, { signal });
-    events.push(...page.events.map(asLedgerEvent));
-    total = page.total ?? total;
-    cursor = page.next_cursor;
-  } while (cursor !== null && events.length < EVENTS_MAX);
-  return { events, total: Math.max(total, events.length), whole: cursor === null };
-}
-
-export const asLedgerEvent = (event: Event): LedgerEvent => event as unknown as LedgerEvent;
 
 /** The sums of the same records as the server makes them, to hold the ledger against. */
 export async function storeSums(tenant: string, quota: string, signal: AbortSignal): Promise<Omit<Totals, 'returnedBy'>> {

@@ -1,7 +1,7 @@
 // Where the pages on quotas and customers lead: to each other, and into the list.
-import { context } from '../../lib/context.svelte.ts';
-import { condition, EMPTY, type Filter } from '../../lib/filter/model.ts';
-import { address } from '../../lib/filter/words.ts';
+import { context } from '../context.svelte.ts';
+import { condition, EMPTY, type Filter } from '../filter/model.ts';
+import { address } from '../filter/words.ts';
 
 export const linkToQuota = (id: string, tenant?: string): string => address('/quota', EMPTY, [...sharedWith(tenant), ['id', id]]);
 export const linkToCustomer = (id: string, tenant?: string): string => address('/relation', EMPTY, [...sharedWith(tenant), ['customer', id]]);

@@ -6,8 +6,8 @@
  * deleted. They are put together here by customer and time: an inference, and the page says so.
  */
 
-import { outcomeOf, relatedIds, type LedgerEvent, type Outcome } from '../quota/ledger.ts';
-import { parseAmount, ZERO, type Amount } from '../quota/decimal.ts';
+import { outcomeOf, relatedIds, type LedgerEvent, type Outcome } from './ledger.ts';
+import { parseAmount, ZERO, type Amount } from './decimal.ts';
 
 /** How long after a request its effects may come and still be put down to it. */
 export const EPISODE_DAYS = 7;
