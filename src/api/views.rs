@@ -7,7 +7,7 @@ use super::App;
 use super::error::ApiError;
 use crate::access::Scope;
 use crate::calls::Pairs;
-use crate::engine::{Engine, Seen, View, ViewText};
+use crate::engine::{Engine, SeenVersion, View, ViewText};
 use crate::error::{Error, ErrorKind, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -62,17 +62,17 @@ fn seen(engine: &Engine, id: &str, pairs: &Pairs) -> Result<View> {
 }
 
 /// Parses the version in `If-Match`.
-fn if_match(headers: &HeaderMap) -> Result<Seen> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(Seen::Unsaid) };
+fn if_match(headers: &HeaderMap) -> Result<SeenVersion> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(SeenVersion::Unsaid) };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
-        return Ok(Seen::Any);
+        return Ok(SeenVersion::Any);
     }
     let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     let version = number.parse().map_err(|_| {
         Error::parameter("If-Match", "must be the version of a view, such as \"3\", or *")
     })?;
-    Ok(Seen::Version(version))
+    Ok(SeenVersion::Version(version))
 }
 
 fn answer(status: StatusCode, view: &View) -> Response {

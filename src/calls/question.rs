@@ -14,7 +14,7 @@ use crate::event::{FIELDS, Field, FieldKind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
 use crate::query::{
-    AmountGroup, Binding, By, Explain, Facet, FacetValue, Filter, HistogramQuery, Interval,
+    AmountGroup, Binding, Explain, Facet, FacetValue, Filter, GroupBy, HistogramQuery, Interval,
     PageCursor, PageQuery, QueryBudget, Snapshot, SnapshotReader, SortOrder, facet_field,
     parse_time_zone,
 };
@@ -235,7 +235,7 @@ impl<'a> ParsedQuestion<'a> {
                 return Err(Error::parameter("field", "amount is the only field with statistics"));
             }
         }
-        let by = self.pairs.one("by")?.map(|name| By::parse("by", name)).transpose()?;
+        let by = self.pairs.one("by")?.map(|name| GroupBy::parse("by", name)).transpose()?;
         let size = self.size(STATS_SIZE_DEFAULT)?;
         let (mut groups, explain) =
             self.reader(engine, snapshot).stats(&self.scope, &self.filter, by.clone())?;
@@ -269,7 +269,7 @@ impl<'a> ParsedQuestion<'a> {
         }
         let mut fields = Vec::new();
         for name in names {
-            let field = By::parse("fields", name)?;
+            let field = GroupBy::parse("fields", name)?;
             if !fields.contains(&field) {
                 fields.push(field);
             }
@@ -290,7 +290,7 @@ impl<'a> ParsedQuestion<'a> {
             .pairs
             .one("field")?
             .ok_or_else(|| Error::parameter("field", "say which field to count"))?;
-        let by = By::parse("field", name)?;
+        let by = GroupBy::parse("field", name)?;
         let size = self.size(20)?;
         let (facets, explain) = self.reader(engine, snapshot).facets(
             &self.scope,
@@ -309,7 +309,7 @@ impl<'a> ParsedQuestion<'a> {
             .pairs
             .one("field")?
             .ok_or_else(|| Error::parameter("field", "say which field to list values of"))?;
-        let by = By::parse("field", name)?;
+        let by = GroupBy::parse("field", name)?;
         let size = self.size(20)?;
         let typed = self.pairs.one("contains")?.unwrap_or_default();
         if typed.len() > CONTAINS_BYTES_MAX {

@@ -59,7 +59,7 @@ pub use maintain::compact::Compacted;
 pub use maintain::policy::Retention;
 pub use maintain::retention::Expired;
 pub use maintain::scrub::Scrubbed;
-pub use maintain::views::{Seen, View, ViewText, Views};
+pub use maintain::views::{SeenVersion, View, ViewText, Views};
 pub use settings::Settings;
 pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
 pub use watchdog::{Stuck, WatchedPart, Working};

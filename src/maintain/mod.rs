@@ -22,4 +22,4 @@ pub use cut::{Most, SegmentPiece, cut, runs_when_cut};
 pub use merge::{Fingerprint, Fingerprinter, merge};
 pub use orphans::{Orphan, clear_aside, orphans, put_away};
 pub use policy::{FLOOR_DAYS, Hold, Policy};
-pub use stay::{Parted, part, write_left};
+pub use stay::{SplitEvents, part, write_left};

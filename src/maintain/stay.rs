@@ -16,7 +16,7 @@ const PART_ROWS: u32 = 16_384;
 
 /// The rows of a segment, separated into those that stay and those that are deleted.
 #[derive(Debug, Default)]
-pub struct Parted {
+pub struct SplitEvents {
     /// The rows that stay, with all columns; empty if they were only to be counted.
     pub left: Vec<RecordBatch>,
     /// Rows that are deleted, by tenant.
@@ -37,8 +37,8 @@ pub fn part(
     may_hold: impl Fn(&str) -> bool,
     held: impl Fn(&Event) -> bool,
     kept: bool,
-) -> Result<Parted> {
-    let mut parted = Parted::default();
+) -> Result<SplitEvents> {
+    let mut parted = SplitEvents::default();
     for tenant in &segment.manifest().tenants {
         let name = tenant.tenant.as_ref();
         let (is_expired, may_hold) = (expired.contains(name), may_hold(name));
@@ -59,7 +59,7 @@ pub fn part(
     Ok(parted)
 }
 
-impl Parted {
+impl SplitEvents {
     /// Returns the rows of a batch of one tenant that are held; the others are counted as deleted.
     fn judge(
         &mut self,

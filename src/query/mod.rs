@@ -63,7 +63,7 @@ pub use answers::batch::EventBatch;
 pub use answers::combinations::Combination;
 pub use answers::cursor::{Binding, PageCursor, SortOrder};
 pub use answers::facets::{Facet, FacetValue};
-pub use answers::group_by::By;
+pub use answers::group_by::GroupBy;
 pub(crate) use answers::group_by::facet_field;
 pub use answers::histogram::{BUCKETS_MAX, Histogram, HistogramQuery};
 pub use answers::interval::{Bucket, Interval, parse_time_zone};

@@ -3,7 +3,7 @@
 
 use crate::support::store::{NOW, TestStore};
 use annals::access::Scope;
-use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, Seen, Settings, ViewText};
+use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, SeenVersion, Settings, ViewText};
 use annals::error::{Error, Result};
 use annals::event::DAY_MS;
 use annals::ingest::{IncomingRecord, TenantRule};
@@ -76,7 +76,7 @@ const ACTS: &[(&str, Act)] = &[
     ("a view", |engine, _| {
         let text =
             ViewText { name: "v".to_owned(), owner: String::new(), query: "tenant=t".to_owned() };
-        engine.save_view("v", text, Seen::Unsaid).map(drop)
+        engine.save_view("v", text, SeenVersion::Unsaid).map(drop)
     }),
     ("a backup", |engine, folder| engine.backup(&folder.join("backup")).map(drop)),
 ];

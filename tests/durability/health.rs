@@ -502,11 +502,17 @@ fn views_that_are_ahead_of_what_was_recorded_are_made_of_what_was() {
         owner: String::new(),
         query: query.to_owned(),
     };
-    store.engine().save_view("a", text("tenant=t"), annals::engine::Seen::Unsaid).expect("saved");
+    store
+        .engine()
+        .save_view("a", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .expect("saved");
     let target = store.path().with_file_name("copy");
     store.engine().backup(&target).expect("a backup");
     let recorded = store.get("/api/v1/views");
-    store.engine().save_view("b", text("tenant=t"), annals::engine::Seen::Unsaid).expect("saved");
+    store
+        .engine()
+        .save_view("b", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .expect("saved");
     // As a backup that copied the file after somebody saved another view.
     std::fs::copy(store.path().join("views.json"), target.join("views.json")).expect("copied");
     store.close();
@@ -514,7 +520,10 @@ fn views_that_are_ahead_of_what_was_recorded_are_made_of_what_was() {
     std::fs::rename(&target, store.path()).expect("restored");
     store.reopen();
     assert_eq!(store.get("/api/v1/views"), recorded);
-    store.engine().save_view("c", text("tenant=t"), annals::engine::Seen::Unsaid).expect("saved");
+    store
+        .engine()
+        .save_view("c", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .expect("saved");
     let views = store.get("/api/v1/views");
     store.reopen();
     assert_eq!(store.get("/api/v1/views"), views, "and what comes next is kept");

@@ -2,7 +2,7 @@
 //! completion, events in part, saved views.
 
 use crate::support::store::{NOW, TestStore};
-use annals::engine::{Seen, ViewText};
+use annals::engine::{SeenVersion, ViewText};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::{Value as Json, json};
@@ -360,14 +360,15 @@ fn there_is_an_end_to_views() {
     for number in 0..1_000 {
         store
             .engine()
-            .save_view(&format!("v{number}"), text(number), Seen::Unsaid)
+            .save_view(&format!("v{number}"), text(number), SeenVersion::Unsaid)
             .expect("a view");
     }
-    let refused = store.engine().save_view("more", text(1), Seen::Unsaid).expect_err("too many");
+    let refused =
+        store.engine().save_view("more", text(1), SeenVersion::Unsaid).expect_err("too many");
     assert!(refused.to_string().contains("1000"), "{refused}");
     store
         .engine()
-        .save_view("v7", text(8), Seen::Version(1))
+        .save_view("v7", text(8), SeenVersion::Version(1))
         .expect("a change of one that is there");
 }
 

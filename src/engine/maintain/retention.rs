@@ -16,7 +16,7 @@ use crate::engine::{Engine, Shared, Writer};
 use crate::error::{Error, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::Cleared;
-use crate::maintain::{Fingerprinter, Hold, Parted, Policy, part, write_left};
+use crate::maintain::{Fingerprinter, Hold, Policy, SplitEvents, part, write_left};
 use crate::query::Filter;
 use crate::storage::segment::{Segment, SegmentOptions};
 use arrow::array::RecordBatch;
@@ -127,7 +127,7 @@ impl<'a> RetentionRun<'a> {
     }
 
     /// Separates the events of a segment that are deleted from those that stay.
-    fn part(&self, segment: &Segment, kept: bool) -> Result<Parted> {
+    fn part(&self, segment: &Segment, kept: bool) -> Result<SplitEvents> {
         let expired: HashSet<&str> = self.expired_tenants(segment).into_iter().collect();
         let may_hold = |tenant: &str| self.holds.iter().any(|(hold, _)| hold.covers(tenant));
         let held = |event: &Event| {
@@ -140,7 +140,7 @@ impl<'a> RetentionRun<'a> {
 }
 
 impl SegmentFate {
-    fn of(segment: &Arc<Segment>, parted: Parted) -> Self {
+    fn of(segment: &Arc<Segment>, parted: SplitEvents) -> Self {
         Self {
             segment: Arc::clone(segment),
             left: None,

@@ -52,7 +52,7 @@ pub struct View {
 
 /// The version of a view that a caller has seen before changing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum SeenVersion {
     /// The caller does not say.
     Unsaid,
     /// This one.
@@ -134,10 +134,10 @@ impl Views {
     }
 
     /// Returns the view that is to be changed, provided the caller has seen its current version.
-    fn as_seen(&self, id: &str, seen: Seen) -> Result<Option<&View>> {
+    fn as_seen(&self, id: &str, seen: SeenVersion) -> Result<Option<&View>> {
         let there = self.views.get(id);
         match (there, seen) {
-            (Some(view), Seen::Version(version)) if view.version != version => {
+            (Some(view), SeenVersion::Version(version)) if view.version != version => {
                 let what = format!(
                     "the view is at version {}, not {version}: it was changed in between; read it \
                     again",
@@ -145,7 +145,7 @@ impl Views {
                 );
                 Err(Error::new(ErrorKind::Outdated, what))
             }
-            (None, Seen::Version(_) | Seen::Any) => {
+            (None, SeenVersion::Version(_) | SeenVersion::Any) => {
                 Err(Error::new(ErrorKind::Outdated, "the view no longer exists"))
             }
             _ => Ok(there),
@@ -215,7 +215,7 @@ impl Engine {
     /// # Errors
     /// If the text is not valid, if the view exists and was not seen or has another version, or if
     /// the disk fails.
-    pub fn save_view(&self, id: &str, text: ViewText, seen: Seen) -> Result<View> {
+    pub fn save_view(&self, id: &str, text: ViewText, seen: SeenVersion) -> Result<View> {
         check_id(id)?;
         text.check()?;
         let now = self.shared.clock.now().to_string();
@@ -223,7 +223,7 @@ impl Engine {
             let there = views.as_seen(id, seen)?;
             match there {
                 Some(view) if view.text == text => return Ok(ViewChange::Nothing),
-                Some(_) if seen == Seen::Unsaid => {
+                Some(_) if seen == SeenVersion::Unsaid => {
                     return Err(Error::new(
                         ErrorKind::Exists,
                         "a view with this id already exists: give the version you have seen in \
@@ -254,7 +254,7 @@ impl Engine {
     ///
     /// # Errors
     /// If there is no such view or it has another version than was seen, or if the disk fails.
-    pub fn delete_view(&self, id: &str, seen: Seen) -> Result<()> {
+    pub fn delete_view(&self, id: &str, seen: SeenVersion) -> Result<()> {
         self.change_views("deleteView", id, |views| match views.as_seen(id, seen)? {
             Some(_) => Ok(ViewChange::Delete),
             None => Err(Error::new(ErrorKind::NotFound, "there is no such view")),
@@ -383,10 +383,10 @@ mod tests {
         };
         let views = Views { changes: 3, views: [("a".to_owned(), view)].into() };
         let kind = |id: &str, seen| views.as_seen(id, seen).err().map(|error| error.kind());
-        assert_eq!(kind("a", Seen::Version(3)), None);
-        assert_eq!(kind("a", Seen::Version(2)), Some(ErrorKind::Outdated));
-        assert_eq!(kind("b", Seen::Version(1)), Some(ErrorKind::Outdated));
-        assert_eq!(kind("b", Seen::Any), Some(ErrorKind::Outdated));
-        assert_eq!(kind("b", Seen::Unsaid), None);
+        assert_eq!(kind("a", SeenVersion::Version(3)), None);
+        assert_eq!(kind("a", SeenVersion::Version(2)), Some(ErrorKind::Outdated));
+        assert_eq!(kind("b", SeenVersion::Version(1)), Some(ErrorKind::Outdated));
+        assert_eq!(kind("b", SeenVersion::Any), Some(ErrorKind::Outdated));
+        assert_eq!(kind("b", SeenVersion::Unsaid), None);
     }
 }

@@ -4,7 +4,7 @@ use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Columns, Field};
 use crate::query::answers::from_summary::Summarized;
-use crate::query::answers::group_by::By;
+use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::{GroupMemory, QueryBudget, VALUE_WORK};
 use crate::query::dictionary::vocabulary::{
     CountTotals, Counts, SegmentCodes, TEXT_OVERHEAD, Vocabulary,
@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facet {
     /// What was counted by.
-    pub by: By,
+    pub by: GroupBy,
     /// Its most frequent values; values with equal counts are in the order of their texts.
     pub values: Vec<FacetValue>,
 }
@@ -39,16 +39,16 @@ impl SnapshotReader<'_> {
     ///
     /// # Errors
     /// A segment that cannot be read.
-    pub fn facets<B: Clone + Into<By>>(
+    pub fn facets<B: Clone + Into<GroupBy>>(
         &self,
         scope: &Scope,
         filter: &Filter,
         by: &[B],
         size: usize,
     ) -> Result<(Vec<Facet>, Explain)> {
-        let by: Vec<By> = by.iter().cloned().map(Into::into).collect();
+        let by: Vec<GroupBy> = by.iter().cloned().map(Into::into).collect();
         let vocabulary = &self.snapshot.vocabulary;
-        let fields: Option<Vec<Field>> = by.iter().map(By::field).collect();
+        let fields: Option<Vec<Field>> = by.iter().map(GroupBy::field).collect();
         let by_rows =
             |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary, self.budget);
         let runs = self.wide_runs(scope, filter);
@@ -65,7 +65,7 @@ impl SnapshotReader<'_> {
                 .try_for_each(|((totals, counts), by)| totals.add(counts, by, &mut room))
         };
         let explain = self.each_run_or(&runs, filter, summary, by_rows, add)?;
-        let facet = |(by, totals): (By, CountTotals)| {
+        let facet = |(by, totals): (GroupBy, CountTotals)| {
             let values = totals.most(vocabulary, by.column(), size).into_iter();
             Facet { by, values: values.map(|(value, count)| FacetValue { value, count }).collect() }
         };
@@ -78,7 +78,7 @@ impl SnapshotReader<'_> {
 fn facets_of(
     run: &Run<'_>,
     rows: &Rows,
-    by: &[By],
+    by: &[GroupBy],
     vocabulary: &Vocabulary,
     budget: &QueryBudget,
 ) -> Result<Vec<Counts>> {
@@ -135,7 +135,7 @@ fn count_codes(coded: &SegmentCodes, rows: &Rows) -> Vec<(u32, u64)> {
 
 fn count_values(
     columns: &Columns,
-    by: &By,
+    by: &GroupBy,
     counts: &mut HashMap<String, u64>,
     room: &mut GroupMemory,
 ) -> Result<()> {
@@ -149,7 +149,7 @@ fn count_values(
         }
         Ok(())
     };
-    if let By::Field(field) = by
+    if let GroupBy::Field(field) = by
         && let Some((codes, values)) = columns.dictionary(*field)
     {
         let mut by_code = vec![0_u64; values.len()];

@@ -10,20 +10,20 @@ const KIND_MAX: usize = 64;
 
 /// What to group by. An event that mentions several ids of a kind belongs to several groups.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum GroupBy {
     /// The values of a field.
     Field(Field),
     /// The ids of one kind in `related_ids`, without the kind.
     Related(Box<str>),
 }
 
-impl From<Field> for By {
+impl From<Field> for GroupBy {
     fn from(field: Field) -> Self {
         Self::Field(field)
     }
 }
 
-impl fmt::Display for By {
+impl fmt::Display for GroupBy {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(field) => field.fmt(out),
@@ -32,7 +32,7 @@ impl fmt::Display for By {
     }
 }
 
-impl By {
+impl GroupBy {
     /// Reads the value of a parameter: a facet field, or `related_ids.KIND`.
     ///
     /// # Errors

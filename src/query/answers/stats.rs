@@ -5,7 +5,7 @@ use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
 use crate::query::answers::from_summary::{Summarized, ValueTotal};
-use crate::query::answers::group_by::{By, GroupValue};
+use crate::query::answers::group_by::{GroupBy, GroupValue};
 use crate::query::budget::{GroupMemory, QueryBudget};
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::filter::{Clause, FieldCondition, Filter};
@@ -126,16 +126,16 @@ impl SnapshotReader<'_> {
         &self,
         scope: &Scope,
         filter: &Filter,
-        by: Option<impl Into<By>>,
+        by: Option<impl Into<GroupBy>>,
     ) -> Result<(Vec<AmountGroup>, Explain)> {
-        let by: Option<By> = by.map(Into::into);
+        let by: Option<GroupBy> = by.map(Into::into);
         let vocabulary = &self.snapshot.vocabulary;
         // Only events with an amount count, and there are few of them: so this condition leads, and
         // the other conditions are tested on its rows.
         let mut filter = filter.clone();
         filter.clauses.push(Clause::Field(FieldCondition::HAS_AMOUNT));
         let filter = &filter;
-        let summary = |summarized: &Summarized<'_>| match by.as_ref().map(By::field) {
+        let summary = |summarized: &Summarized<'_>| match by.as_ref().map(GroupBy::field) {
             Some(None) => Ok(None),
             Some(field) => Ok(summarized.sums(field)?.map(groups_of)),
             None => Ok(summarized.sums(None)?.map(groups_of)),
@@ -161,7 +161,7 @@ impl SnapshotReader<'_> {
         };
         let explain =
             self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
-        let mut groups = totals.finish(by.as_ref().and_then(By::field), vocabulary);
+        let mut groups = totals.finish(by.as_ref().and_then(GroupBy::field), vocabulary);
         groups.sort_unstable_by(|left, right| {
             right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value))
         });
@@ -207,7 +207,7 @@ impl GroupTotals {
         &mut self,
         of: GroupValue,
         group: &AmountGroup,
-        by: Option<&By>,
+        by: Option<&GroupBy>,
         room: &mut GroupMemory,
     ) -> Result<()> {
         if let (Some(by), Some(bytes)) = (by, self.new_bytes(&of)) {
@@ -302,7 +302,7 @@ fn with_amounts(run: &Run<'_>, rows: &Rows) -> Result<Option<Vec<(u32, Amount)>>
 fn groups_by_code(
     run: &Run<'_>,
     amounts: &[(u32, Amount)],
-    by: Option<&By>,
+    by: Option<&GroupBy>,
     vocabulary: &Vocabulary,
 ) -> Result<Option<Groups>> {
     let coded = match by {
@@ -328,10 +328,11 @@ fn groups_by_code(
 fn groups_by_column(
     run: &Run<'_>,
     rows: &Rows,
-    by: Option<&By>,
+    by: Option<&GroupBy>,
     budget: &QueryBudget,
 ) -> Result<Groups> {
-    let fields: Vec<Field> = std::iter::once(Field::Amount).chain(by.map(By::column)).collect();
+    let fields: Vec<Field> =
+        std::iter::once(Field::Amount).chain(by.map(GroupBy::column)).collect();
     let mut groups: HashMap<GroupValue, AmountGroup> = HashMap::new();
     let mut room = budget.room();
     run.source.each_columns(rows, &fields, &mut budget.pace(), |columns| {

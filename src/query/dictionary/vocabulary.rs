@@ -8,7 +8,7 @@
 
 use crate::error::Result;
 use crate::event::{FIELDS, Field, FieldDef, FilterOperator};
-use crate::query::answers::group_by::By;
+use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::GroupMemory;
 use crate::query::dictionary::value_locations::{VALUES_MAX, ValueLocations};
 use crate::query::source::RowSource;
@@ -301,7 +301,7 @@ impl CountTotals {
     pub(in crate::query) fn add(
         &mut self,
         counts: Counts,
-        by: &By,
+        by: &GroupBy,
         room: &mut GroupMemory,
     ) -> Result<()> {
         counts.numbers.into_iter().for_each(|(number, count)| self.add_number(number, count));

@@ -6,13 +6,13 @@ use crate::query::filter::hiding_escape;
 use memchr::memmem::Finder;
 
 /// How many levels of JSON in strings in JSON are searched by their bytes; deeper escapes have so
-/// many consecutive backslashes that [`Hiding::is_possible`] sees them.
+/// many consecutive backslashes that [`EscapeSearch::is_possible`] sees them.
 const LEVELS: usize = 3;
 /// A newline four levels deep has this many backslashes; quotes and backslashes have more.
 const DEEPER: &[u8] = br"\\\\\\\\";
 
 /// How a text may be hidden by escapes.
-pub(super) struct Hiding {
+pub(super) struct EscapeSearch {
     /// What a record must contain for any part of the text to be hidden.
     escape: Finder<'static>,
     /// How else the text is written at each level; `None` if there is more than one way.
@@ -21,7 +21,7 @@ pub(super) struct Hiding {
     deeper: Finder<'static>,
 }
 
-impl Hiding {
+impl EscapeSearch {
     pub(super) fn of(text: &str) -> Self {
         let mut forms = Vec::new();
         let mut written = Some(text.to_owned());
@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn escapes_that_cannot_hide_a_text_are_passed_over() {
-        let possible = |text: &str, record: &str| Hiding::of(text).is_possible(record.as_bytes());
+        let possible =
+            |text: &str, record: &str| EscapeSearch::of(text).is_possible(record.as_bytes());
         let nested = json!({ "request": json!({ "enabled": true }).to_string() }).to_string();
         assert!(!possible("plain", &nested) && !possible("disabled\":true", &nested), "{nested}");
         assert!(possible("enabled\":true", &nested), "it stands in the text of the request");
@@ -115,7 +116,7 @@ mod tests {
             let record = nested(&text, levels);
             prop_assert!(serde_json::from_str::<Value>(&record).is_ok());
             prop_assert!(
-                record.contains(&text) || Hiding::of(&text).is_possible(record.as_bytes()),
+                record.contains(&text) || EscapeSearch::of(&text).is_possible(record.as_bytes()),
                 "{text:?} in {record}"
             );
         }

@@ -8,7 +8,7 @@ use crate::query::VerifyWork;
 use crate::query::budget::{EVENT_WORK, VALUE_WORK};
 use crate::query::filter::{Clause, FieldCondition, FilterSubject, Probe, RecordTest, cost_of};
 use crate::query::rows::events;
-use crate::query::rows::lookup::escapes::Hiding;
+use crate::query::rows::lookup::escapes::EscapeSearch;
 use crate::storage::segment::Segment;
 use memchr::memmem::Finder;
 
@@ -146,7 +146,7 @@ fn by_record(
     // The searcher of a substring is built once, not once per record.
     let substring = match clauses {
         [Clause::Record(RecordTest::Substring(text))] => {
-            Some((Finder::new(text.as_bytes()), Hiding::of(text)))
+            Some((Finder::new(text.as_bytes()), EscapeSearch::of(text)))
         }
         _ => None,
     };

@@ -19,12 +19,12 @@ pub(in crate::storage::segment) fn write_accepted(mut accepted: Vec<(u64, i64)>)
 
 /// A table of ingest times in a mapped file.
 #[derive(Debug)]
-pub(in crate::storage::segment) struct Accepted {
+pub(in crate::storage::segment) struct IngestTimes {
     seqs: PackedNumbers,
     times: PackedNumbers,
 }
 
-impl Accepted {
+impl IngestTimes {
     pub(in crate::storage::segment) fn open(file: &FileSlice) -> Result<Self> {
         let damaged = || {
             Error::corrupt(
@@ -55,7 +55,7 @@ mod tests {
     fn a_number_has_the_time_of_its_batch() {
         // The clock may go back.
         let bytes = write_accepted(vec![(9, 50), (3, 100), (4, 100), (7, 90), (8, 90), (12, 100)]);
-        let table = Accepted::open(&FileSlice::from(bytes)).expect("our own table");
+        let table = IngestTimes::open(&FileSlice::from(bytes)).expect("our own table");
         let time = |seq| table.time(seq).millis();
         assert_eq!([3, 4, 7, 8, 9, 12].map(time), [100, 100, 90, 90, 50, 100]);
         assert_eq!(table.seqs.len(), 4);

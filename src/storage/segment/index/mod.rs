@@ -6,7 +6,7 @@ pub(super) mod codes_writer;
 pub(super) mod hash_table;
 pub(super) mod id_table;
 pub(super) mod ingest_times;
-mod late;
+mod on_demand;
 pub(super) mod reader;
 pub(super) mod row_keys;
 pub(super) mod schema;

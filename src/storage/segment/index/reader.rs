@@ -13,13 +13,13 @@ use crate::storage::segment::index::amounts::Amounts;
 use crate::storage::segment::index::codes::Codes;
 use crate::storage::segment::index::hash_table::HashTable;
 use crate::storage::segment::index::id_table::Ids;
-use crate::storage::segment::index::ingest_times::Accepted;
-use crate::storage::segment::index::late::Late;
+use crate::storage::segment::index::ingest_times::IngestTimes;
+use crate::storage::segment::index::on_demand::OnDemand;
 use crate::storage::segment::index::schema::{
     ACCEPTED, AMOUNTS, KEYS, SUMMARY, TERM_BYTES_MAX, TEXTS, WORD_IDS, WORDS, codes_file,
     id_fields, term_fields, term_of,
 };
-use crate::storage::segment::index::term_cache::{ByField, LookedUp};
+use crate::storage::segment::index::term_cache::{ByField, TermCache};
 use crate::storage::segment::index::text::text_table::{TextMatch, TextTable};
 use crate::storage::segment::index::text::words_writer::BLOCK_ROWS;
 use crate::storage::segment::summary::SegmentSummary;
@@ -37,11 +37,11 @@ pub struct IndexReader {
     ids: ByField<Ids>,
     words: WordIndex,
     texts: TextIndex,
-    codes: ByField<Late<Codes>>,
-    looked_up: LookedUp,
-    accepted: Late<Accepted>,
-    amounts: Option<Late<Amounts>>,
-    summary: Late<SegmentSummary>,
+    codes: ByField<OnDemand<Codes>>,
+    looked_up: TermCache,
+    accepted: OnDemand<IngestTimes>,
+    amounts: Option<OnDemand<Amounts>>,
+    summary: OnDemand<SegmentSummary>,
     keys: KeyColumns,
     rows: u32,
 }
@@ -58,7 +58,7 @@ struct WordIndex {
 struct TextIndex {
     field: TermField,
     inverted: Arc<InvertedIndexReader>,
-    table: Late<TextTable>,
+    table: OnDemand<TextTable>,
 }
 
 /// The rows of records with a text that was searched for.
@@ -140,12 +140,12 @@ impl IndexReader {
         let ids_of_words = HashTable::open(bundle.file(WORD_IDS)?)?;
         let words = WordIndex { field, inverted: lists, ids: ids_of_words };
         let (field, lists) = inverted(TEXTS)?;
-        let texts = TextIndex { field, inverted: lists, table: Late::new(bundle.file(TEXTS)?) };
+        let texts = TextIndex { field, inverted: lists, table: OnDemand::new(bundle.file(TEXTS)?) };
         // A field with a value that is longer than a term may be has no codes.
         let mut codes = ByField::default();
         for def in term_fields() {
             if let Ok(file) = bundle.file(&codes_file(def.field)) {
-                codes.insert(def.field, Late::new(file));
+                codes.insert(def.field, OnDemand::new(file));
             }
         }
         Ok(Self {
@@ -154,10 +154,10 @@ impl IndexReader {
             words,
             texts,
             codes,
-            looked_up: LookedUp::default(),
-            accepted: Late::new(bundle.file(ACCEPTED)?),
-            amounts: bundle.file(AMOUNTS).ok().map(Late::new),
-            summary: Late::new(bundle.file(SUMMARY)?),
+            looked_up: TermCache::default(),
+            accepted: OnDemand::new(bundle.file(ACCEPTED)?),
+            amounts: bundle.file(AMOUNTS).ok().map(OnDemand::new),
+            summary: OnDemand::new(bundle.file(SUMMARY)?),
             keys: KeyColumns::open(bundle, reader.max_doc())?,
             rows: reader.max_doc(),
         })
@@ -265,7 +265,7 @@ impl IndexReader {
     /// # Errors
     /// An index that is damaged.
     pub fn ingest_time(&self, seq: u64) -> Result<Timestamp> {
-        self.accepted.get(Accepted::open).map(|accepted| accepted.time(seq))
+        self.accepted.get(IngestTimes::open).map(|accepted| accepted.time(seq))
     }
 
     /// Returns the amounts; `None` if the index has no list of them, in which case the column must

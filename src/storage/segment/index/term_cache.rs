@@ -18,7 +18,7 @@ type TermHit = Option<(u32, u32)>;
 
 /// Values and the results of looking them up.
 #[derive(Debug, Default)]
-pub(in crate::storage::segment) struct LookedUp {
+pub(in crate::storage::segment) struct TermCache {
     values: RwLock<HashMap<(Field, Box<str>), TermHit>>,
 }
 
@@ -32,7 +32,7 @@ impl Equivalent<(Field, Box<str>)> for TermKey<'_> {
     }
 }
 
-impl LookedUp {
+impl TermCache {
     /// Returns the result for a value, from the cache or from `find`.
     pub(in crate::storage::segment) fn get(
         &self,
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_value_is_looked_up_once_and_never_more_are_remembered_than_there_is_room_for() {
-        let looked_up = LookedUp::default();
+        let looked_up = TermCache::default();
         let finds = Cell::new(0);
         let get = |field: Field, value: &str, found: TermHit| {
             let find = || {

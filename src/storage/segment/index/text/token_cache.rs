@@ -56,7 +56,7 @@ impl Default for CachedValues {
 
 /// The cached texts.
 #[derive(Debug)]
-pub(in crate::storage::segment) struct Remembered {
+pub(in crate::storage::segment) struct TokenCache {
     keys: Vec<CachedKey>,
     indexes: HashTable<u32>,
     /// The position of the key that was met last.
@@ -68,7 +68,7 @@ pub(in crate::storage::segment) struct Remembered {
     hasher: DefaultHashBuilder,
 }
 
-impl Default for Remembered {
+impl Default for TokenCache {
     fn default() -> Self {
         let (keys, indexes, values, terms) = Default::default();
         Self {
@@ -83,7 +83,7 @@ impl Default for Remembered {
     }
 }
 
-impl Remembered {
+impl TokenCache {
     /// Returns the group of a key's path, and what the key consists of.
     pub(in crate::storage::segment) fn key(
         &mut self,
@@ -200,14 +200,14 @@ mod tests {
     use super::*;
 
     /// Returns what is known about a key, as group and terms.
-    fn key(known: &mut Remembered, path: &str, key: &str) -> Option<(u32, Vec<u32>)> {
+    fn key(known: &mut TokenCache, path: &str, key: &str) -> Option<(u32, Vec<u32>)> {
         let (group, found) = known.key(path, key).map(|(group, found)| (group, found.clone()))?;
         Some((group, known.terms(&found).to_vec()))
     }
 
     #[test]
     fn keys_and_values_come_back_in_any_order() {
-        let mut known = Remembered::default();
+        let mut known = TokenCache::default();
         assert!(known.key("a", "a").is_none() && known.value(3, "x").is_none());
         known.add_key("a", "a", 2, KeptText::As(7), &[1]);
         known.add_key("a.b", "b", 3, KeptText::Not, &[1, 2]);
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_forgotten_and_comes_back() {
-        let mut known = Remembered::default();
+        let mut known = TokenCache::default();
         for number in 0..=TEXTS_MAX as u32 {
             known.add_value(number % 5, &number.to_string(), KeptText::As(number), &[number]);
         }

@@ -14,7 +14,7 @@ use crate::event::{Columns, FIELDS, Field, IndexKind};
 use crate::storage::segment::index::hash_table::{HashTableBuilder, hash_of};
 use crate::storage::segment::index::text::text_table::KEYS;
 use crate::storage::segment::index::text::text_table_writer::TextsBuilder;
-use crate::storage::segment::index::text::token_cache::Remembered;
+use crate::storage::segment::index::text::token_cache::TokenCache;
 use crate::text::{Token, TokenKind, WalkStep, fold, is_lone_id, tokens, walk};
 use hashbrown::HashMap;
 
@@ -47,7 +47,7 @@ struct Posting {
 pub(in crate::storage::segment) struct WordsBuilder {
     numbers: HashMap<Box<str>, u32>,
     postings: Vec<Posting>,
-    remembered: Remembered,
+    remembered: TokenCache,
     /// The ids of the block that is being filled.
     block: Vec<u32>,
     block_number: u32,

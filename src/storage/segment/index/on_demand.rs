@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use tantivy::directory::FileSlice;
 
 /// A part of the index that is opened on first use.
-pub(super) struct Late<T> {
+pub(super) struct OnDemand<T> {
     file: FileSlice,
     part: OnceLock<T>,
 }
 
-impl<T> Late<T> {
+impl<T> OnDemand<T> {
     pub(super) fn new(file: FileSlice) -> Self {
         Self { file, part: OnceLock::new() }
     }
