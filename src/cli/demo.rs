@@ -17,6 +17,7 @@ use clap::Args;
 use serde_json::Value as Json;
 use std::io::{BufReader, Read};
 use std::net::SocketAddr;
+use std::time::Duration;
 use std::time::Instant;
 
 /// A filter by event type, event source, resource type and event name.
@@ -85,7 +86,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     } else {
         SocketAddr::new(args.listen.ip(), 0)
     };
-    run_server(session, engine, ServeOptions::at(listen), |address| {
+    // The folder is removed afterwards: nothing may write there any longer.
+    run_server(session, engine, ServeOptions::at(listen), Duration::MAX, |address| {
         note(&format!("serving at http://{address} until Ctrl-C; then the data is deleted"));
         note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
         note("in another terminal:");

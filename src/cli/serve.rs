@@ -163,7 +163,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
         connections: args.connections,
         ..ServeOptions::at(args.listen)
     };
-    run_server(session, engine, options, |address| {
+    run_server(session, engine, options, LAST_WORK, |address| {
         note(&format!("serving {} events of {shown} at http://{address}", stats.events));
         note(&screen_at(&format!("http://{address}/")));
     })
@@ -184,11 +184,13 @@ const LAST_SEAL: Duration = Duration::from_secs(20);
 /// How long it then waits for work in the background, such as a merge.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// Serves an engine until a stop signal arrives; calls `ready` with the address.
+/// Serves an engine until a stop signal arrives; calls `ready` with the address. Work in the
+/// background that has not ended `last_work` after the last seal is broken off.
 pub(super) fn run_server(
     session: Session,
     engine: Engine,
     options: ServeOptions,
+    last_work: Duration,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<u8> {
     let engine = Arc::new(engine);
@@ -202,7 +204,7 @@ pub(super) fn run_server(
             LAST_SEAL.as_secs()
         ));
     }
-    if matches!(sealed, Ok(true)) && engine.stop_within(LAST_WORK) {
+    if matches!(sealed, Ok(true)) && engine.stop_within(last_work) {
         drop(engine);
     } else {
         // The engine's threads end with the process: waiting for a slow disk could take forever,

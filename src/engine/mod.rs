@@ -311,8 +311,8 @@ impl Engine {
     }
 
     /// Tells the threads to stop, and waits for them no longer than `limit`. Returns whether they
-    /// have ended. A merge that has not ended yet may be broken off with the process: the table
-    /// does not name what it wrote before its commit.
+    /// have ended. A merge, or an index that is being rebuilt, may be broken off with the process:
+    /// the table does not name what a merge wrote before its commit, and a start rebuilds again.
     pub fn stop_within(&self, limit: Duration) -> bool {
         let Some(writer) = &self.writer else { return true };
         writer.trigger.stop();

@@ -250,8 +250,7 @@ impl Start<'_> {
     }
 
     /// Creates the buffer's room, of which recovered events have theirs: a server that is killed
-    /// again
-    /// and again must not add up what it recovers each time.
+    /// again and again must not add up what it recovers each time.
     fn room(&self, last_seq: u64, recovered: &[Arc<Event>]) -> (BufferRoom, HeldBatch) {
         let room = BufferRoom::new(self.shared.settings.buffer_bytes);
         let bytes = recovered.iter().map(|event| event.memory()).sum();

@@ -11,7 +11,7 @@
 use super::orphans::{clear_aside, orphans, put_away};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
-use crate::storage::segment::{FileMark, Segment};
+use crate::storage::segment::{FileMark, Manifest, Segment};
 use crate::storage::{
     PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded, put_version,
 };
@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The content of a copy, and what was done to make it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -153,9 +154,28 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    /// Copies the files of a segment that the copy lacks or has damaged.
+    /// Copies the files of a segment that the copy lacks or has damaged. Its index may be rebuilt
+    /// meanwhile, index first and manifest after it: what is copied is what one manifest names.
     fn segment(&self, segment: &Segment) -> Result<()> {
-        let manifest = segment.manifest();
+        let path = paths::manifest(&segment.manifest().id);
+        let mut attempts = 0;
+        loop {
+            let named = self.source.read(&path)?;
+            let copied = self.files_of(&Manifest::decode(&named)?);
+            let changed = self.source.read(&path)? != named;
+            match copied {
+                Ok(()) if !changed => return self.bytes_of(&path, &named),
+                Err(error) if !changed && (error.kind() != ErrorKind::Corrupt || attempts == 5) => {
+                    return Err(error);
+                }
+                _ => attempts += 1,
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Copies the data file and the index that a manifest names.
+    fn files_of(&self, manifest: &Manifest) -> Result<()> {
         for (path, mark) in [
             (paths::data(&manifest.date, &manifest.id), &manifest.data),
             (paths::index(&manifest.id), &manifest.index),
@@ -172,7 +192,7 @@ impl Copying<'_> {
             self.put(&path, &bytes)?;
             self.proved(self.target, &path, &self.target.read_back(&path)?, mark)?;
         }
-        self.file(&paths::manifest(&manifest.id))
+        Ok(())
     }
 
     /// Notes that a file of the copy is no longer what was copied.
@@ -225,15 +245,16 @@ impl Copying<'_> {
         let length = paths::quarantine_length(path);
         let noted = length.as_deref().map_or(Ok(None), |path| self.read_if_there(path))?;
         let Some(bytes) = self.read_if_there(path)? else { return Ok(false) };
+        let there = self.target.read(path);
+        // Otherwise the log was cut short since: the copy has all of it, and more.
+        if !there.is_ok_and(|there| there.len() > bytes.len() && there.starts_with(&bytes)) {
+            self.put_if_other(path, &bytes)?;
+        }
+        // And written last: what it says must be there also if the copy ends here.
         if let (Some(path), Some(noted)) = (&length, noted) {
             self.target.put(path, &noted, PutMode::Replace)?;
         }
-        let there = self.target.read(path);
-        // The log was cut short since: the copy has all of it, and more.
-        if there.is_ok_and(|there| there.len() > bytes.len() && there.starts_with(&bytes)) {
-            return Ok(true);
-        }
-        self.put_if_other(path, &bytes).map(|()| true)
+        Ok(true)
     }
 
     fn read_if_there(&self, path: &str) -> Result<Option<Vec<u8>>> {

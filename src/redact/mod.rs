@@ -14,9 +14,10 @@
 //! could mean is taken for that key's value.
 //!
 //! ```text
-//!  bytes ─► tape (read to the end) ─┬─ one JSON value ─► rewrite: paths, detectors ─► strings:
-//! tape again, base64, mention
-//!                                   └─ anything else ─► keys, if it is truncated; one mask, if not
+//!  bytes ─► tape (read to the end)
+//!             ├─ one JSON value ─► rewrite: paths, detectors
+//!             │                       └─ strings: tape again, base64, mention
+//!             └─ anything else ─► keys, if it is truncated; one mask, if not
 //! ```
 
 mod detect;

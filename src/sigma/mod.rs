@@ -2,9 +2,8 @@
 //!
 //! A rule is YAML (<https://sigmahq.io/sigma-specification>): a log source, named selections of
 //! field values, and a condition over them. [`SigmaRule::filter`] expresses the rule as a group of
-//! the
-//! filter language. Running it is the query layer's work, so a rule means exactly what any filter
-//! means. A part that a filter cannot express is refused by name: a rule that silently meant
+//! the filter language. Running it is the query layer's work, so a rule means exactly what any
+//! filter means. A part that a filter cannot express is refused by name: a rule that silently meant
 //! something else would be worse than none.
 
 mod condition;

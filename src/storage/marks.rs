@@ -3,10 +3,9 @@
 //!
 //! The hash of a file is stored in a separate file. While a file is being replaced, both hashes are
 //! valid, so that a process that dies in between leaves a file that has one of them. A file from an
-//! earlier version has no hash and is accepted as it is. Two marks have no hash: they say that
-//! there
-//! is a folder, whose own list of files would be lost with it. Which marks there must be is in the
-//! [version file](super::version).
+//! earlier version has no hash and is accepted as it is. Two marks have no hash: each says that a
+//! folder exists, whose own list of files would be lost with it. Which marks there must be is in
+//! the [version file](super::version).
 
 use super::files::PutMode;
 use super::marked::{put_marked, read_marked};
@@ -87,7 +86,7 @@ pub fn put_folder_mark(store: &Store, name: &str) -> Result<()> {
 /// A disk that fails, or a damaged version file.
 pub(super) fn restore_marks(store: &Store) -> Result<()> {
     for name in missing_marks(store)? {
-        tracing::warn!("{}", lost(store, &name));
+        tracing::warn!("{}; it is accepted as it is", lost(store, &name));
         match store.read(&name) {
             _ if is_of_folder(&name) => {}
             Ok(bytes) => accept(store, &name, &bytes)?,
@@ -100,12 +99,12 @@ pub(super) fn restore_marks(store: &Store) -> Result<()> {
 }
 
 fn lost(store: &Store, name: &str) -> String {
-    format!(
-        "{} is gone, so it is unknown whether {} is as annals wrote it; the next start accepts it \
-        as it is",
-        store.path(&paths::mark(name)).display(),
-        store.path(name).display()
-    )
+    let (mark, file) = (store.path(&paths::mark(name)), store.path(name));
+    let (mark, file) = (mark.display(), file.display());
+    if !is_of_folder(name) && !store.exists(name) {
+        return format!("{mark} and {file} are gone: restore them from a backup");
+    }
+    format!("{mark} is gone, so it is unknown whether {file} is as annals wrote it")
 }
 
 /// Accepts the file as it is now as the valid one.

@@ -1,7 +1,7 @@
 //! Every path inside a data directory, built and parsed here only.
 //!
 //! ```text
-//! DATA/annals.json                          format version of the directory
+//! DATA/annals.json                          format version of the directory, list of marks
 //! DATA/cursor.key                           key that signs cursors
 //! DATA/redaction.json                       rules for redacting records before they are stored
 //! DATA/redaction.key                        key of the hashes that redaction writes

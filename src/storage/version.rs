@@ -30,7 +30,7 @@ fn read(store: &Store) -> Result<VersionFile> {
 /// # Errors
 /// A disk that fails.
 pub fn put_version(store: &Store) -> Result<()> {
-    let marks = store.names(paths::MARKS).unwrap_or_default().into_iter().collect();
+    let marks = store.names(paths::MARKS)?.into_iter().collect();
     write(store, &VersionFile { format: FORMAT_VERSION, marks })
 }
 
@@ -61,7 +61,7 @@ pub(super) fn note_mark(store: &Store, name: &str) -> Result<()> {
 /// # Errors
 /// A version file that cannot be read.
 pub(super) fn missing_marks(store: &Store) -> Result<Vec<String>> {
-    let there = store.names(paths::MARKS).unwrap_or_default();
+    let there = store.names(paths::MARKS)?;
     Ok(read(store)?.marks.into_iter().filter(|name| !there.contains(name)).collect())
 }
 

@@ -133,6 +133,39 @@ fn damages_of_an_index() -> Vec<IndexDamage> {
 }
 
 #[test]
+fn an_index_that_is_rebuilt_meanwhile_is_no_damage() {
+    let store = filled();
+    let engine = store.engine();
+    let old = engine.snapshot();
+    let segment = &old.segments[0];
+    // Rebuilt as the background does it: another file under the name, and another manifest.
+    let rule = annals::storage::segment::SummaryRule { rows: 1, share: 1 };
+    let form = annals::storage::segment::SegmentOptions {
+        decoders: segment.manifest().decoders,
+        summary: rule,
+    };
+    let batches = segment.read_batches(0..segment.manifest().rows).expect("rows");
+    let manifest = segment.manifest();
+    let files =
+        annals::storage::segment::write_batches(&manifest.id, &manifest.date, form, &batches)
+            .expect("files");
+    assert_ne!(files.manifest.index, manifest.index);
+    std::fs::write(segment.index_path(), &files.index).expect("written");
+    let made = annals::storage::segment::Manifest {
+        index: files.manifest.index.clone(),
+        ..manifest.clone()
+    };
+    let path = store.path().join(format!("events/_annals/segments/{}.json", manifest.id));
+    std::fs::write(path, made.encode()).expect("written");
+    assert_eq!(segment.check().expect("a check"), (Vec::new(), Vec::new()));
+    let copies = tempfile::tempdir().expect("a temporary directory");
+    let copy = copies.path().join("copy");
+    engine.backup(&copy).expect("a backup of what the manifest names");
+    let copied = std::fs::read(copy.join(format!("events/_annals/index/{}.idx", manifest.id)));
+    assert!(made.index.is_of(&copied.expect("the index")));
+}
+
+#[test]
 fn a_start_names_the_files_of_segments_that_are_gone_before_anybody_asks() {
     let mut store = filled();
     let whole = answers(&store);

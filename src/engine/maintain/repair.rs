@@ -47,7 +47,8 @@ impl Engine {
 fn mend_all(writer: &Writer, tried: &mut HashMap<String, Instant>) -> Result<usize> {
     let mut mended = 0;
     let snapshot = writer.shared.published.get();
-    for segment in snapshot.segments.iter() {
+    // The newest first: those are asked for most.
+    for segment in snapshot.segments.iter().rev() {
         let Some(damage) = segment.damage() else { continue };
         let id = &segment.manifest().id;
         if writer.trigger.stopping() {
@@ -59,7 +60,8 @@ fn mend_all(writer: &Writer, tried: &mut HashMap<String, Instant>) -> Result<usi
         // Noted before the attempt: one that fails must not be repeated every second.
         tried.insert(id.clone(), Instant::now());
         let said = |what: Option<String>| what.into_iter().collect::<Vec<_>>();
-        let outdated = damage.is_only_outdated();
+        // Whatever an outdated index is now: it is rebuilt, and was not damaged by anybody.
+        let outdated = damage.outdated && damage.data.is_none();
         if !outdated {
             note_damage(writer, segment, &said(damage.data), &said(damage.index))?;
         }
@@ -78,7 +80,8 @@ fn mend(writer: &Writer, segment: &Arc<Segment>, outdated: bool) -> Result<bool>
     if !data.is_empty() || (index.is_empty() && !outdated) {
         return Ok(false);
     }
-    let manifest = segment.rebuild_index()?;
+    writer.check_disk()?;
+    let manifest = writer.shared.pools.maintenance.install(|| segment.rebuild_index())?;
     let id = manifest.id.clone();
     let mended = Arc::new(Segment::new(writer.shared.data.store(), manifest));
     mended.index()?;
@@ -90,7 +93,7 @@ fn mend(writer: &Writer, segment: &Arc<Segment>, outdated: bool) -> Result<bool>
         scrubbed.damaged.remove(&id);
         scrubbed.mended += 1;
     }
-    if index.is_empty() {
+    if outdated {
         tracing::info!(
             segment = id,
             "the index of a segment was of an earlier version and has been rebuilt"

@@ -242,8 +242,7 @@ impl Writer {
     }
 
     /// Decides what happens to a segment, and writes what is left of it, one segment at a time;
-    /// that is
-    /// not in the table yet.
+    /// that is not in the table yet.
     fn decide(
         &self,
         work: &mut SegmentWork<'_>,

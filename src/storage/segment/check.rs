@@ -9,6 +9,7 @@ use crate::storage::segment::manifest::Manifest;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use std::path::Path;
+use std::time::Duration;
 
 /// The problems that [`Segment::check`] found, one line each.
 pub type DamageFindings = Vec<String>;
@@ -38,7 +39,10 @@ impl Segment {
         if let Some(what) = differs(&paths::data(&manifest.date, &manifest.id), &manifest.data)? {
             self.health.damage_data(&what);
         }
-        if let Some(what) = differs(&paths::index(&manifest.id), &manifest.index)? {
+        // An outdated index is rebuilt whatever it is; if that was broken off, it is another one.
+        if manifest.version == Manifest::VERSION
+            && let Some(what) = differs(&paths::index(&manifest.id), &manifest.index)?
+        {
             self.health.damage_index(&what);
         }
         Ok(())
@@ -67,11 +71,18 @@ impl Segment {
             let error = self.index().err().filter(|error| error.kind() != ErrorKind::Version);
             index.extend(error.map(|error| error.to_string()));
         }
-        if data.is_empty() && index.is_empty() && self.health.damage().is_some() {
+        if !index.is_empty() && self.index_was_rebuilt()? {
+            index.clear();
+        }
+        let damaged = self.health.damage().is_some_and(|damage| !damage.is_only_outdated());
+        if data.is_empty() && index.is_empty() && damaged {
             // The files were restored, so they are opened again.
             self.data.shut();
             self.index.shut();
             self.health.mended();
+            if self.manifest.version != Manifest::VERSION {
+                self.health.outdate_index();
+            }
         }
         if let Some(what) = data.first() {
             self.health.damage_data(what);
@@ -80,6 +91,22 @@ impl Segment {
             self.health.damage_index(what);
         }
         Ok((data, index))
+    }
+
+    /// Returns whether the index is another one since this segment was opened, and sound.
+    fn index_was_rebuilt(&self) -> Result<bool> {
+        let path = paths::manifest(&self.manifest.id);
+        // The index is written before the manifest that names it.
+        for _ in 0..5 {
+            let manifest = self.store.read(&path).and_then(|bytes| Manifest::decode(&bytes));
+            if let Ok(manifest) = manifest
+                && manifest.index != self.manifest.index
+            {
+                return Ok(manifest.index.is_of(&self.store.read(&paths::index(&manifest.id))?));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(false)
     }
 
     fn check_file(&self, shown: &Path, path: &str, mark: &FileMark) -> Result<DamageFindings> {

@@ -19,7 +19,7 @@
 //! * `index` holds what finds rows. Fields with few values have a posting list per value and a
 //!   **code** per row; ids have a table of hashes or, where it pays off, of values; the texts of
 //!   records have words and the table of texts (`index/text`).
-//! * `summary.rs` holds counts and sums per tenant, for questions that cover whole tenants.
+//! * `summary/` holds counts and sums per tenant, for questions that cover whole tenants.
 //! * `file` has the common formats: the bundle, checksums by block, bit-packed numbers.
 //! * `cache` bounds what stays open or unpacked, over all segments of a store.
 //!

@@ -1,4 +1,4 @@
-//! What a segment answers from its columns while its index is damaged.
+//! What a segment answers from its columns while its index is damaged or of an earlier version.
 
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};

@@ -135,8 +135,7 @@ async fn take(
         let take = move |engine: &crate::engine::Engine, body: &mut PackedBody| {
             let request = encoding.parse(&body.whole()?)?;
             // Every record repeats its resource and scope, so room is taken before they are built:
-            // a
-            // few kilobytes may describe gigabytes.
+            // a few kilobytes may describe gigabytes.
             let (count, foreseen) = foreseen(&request);
             body.hold(count, foreseen)?;
             let records = records(&request);

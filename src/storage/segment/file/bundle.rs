@@ -76,7 +76,7 @@ impl Bundle {
         let shown = path.display();
         let folder = path.parent().unwrap_or(Path::new("."));
         let name = path.file_name().map(Path::new).unwrap_or(path);
-        if !path.exists() {
+        if !path.try_exists().map_err(|cause| Error::io(path.display(), cause))? {
             return Err(Error::corrupt(format!("{shown} is missing")));
         }
         let directory = MmapDirectory::open(folder)
