@@ -326,10 +326,18 @@ test("saved views are kept by the server and opened by link", { own: true, secon
   await settled(t);
   await t.page.getByRole("button", { name: /已修改/ }).click();
   await t.page.getByRole("button", { name: /更新/ }).click();
-  await t.page.getByText("已保存").waitFor();
-  assert.equal((await t.api("views")).views[0].version, 2);
+  // The first "saved" may still be shown: the server is asked until it has the change.
+  assert.ok(await comes(t, (views) => views[0].version === 2), "the view was not saved again");
   await t.page.getByRole("button", { name: /删除视图/ }).click();
   await t.page.getByRole("button", { name: "删除", exact: true }).click();
-  await t.page.waitForTimeout(500);
-  assert.equal((await t.api("views")).views.length, 0);
+  assert.ok(await comes(t, (views) => views.length === 0), "the view was not deleted");
 });
+
+/** Whether the saved views come to be so within ten seconds. */
+async function comes(t, so) {
+  for (let turn = 0; turn < 100; turn += 1) {
+    if (so((await t.api("views")).views)) return true;
+    await t.page.waitForTimeout(100);
+  }
+  return false;
+}
