@@ -82,7 +82,7 @@ impl Scope {
     }
 }
 
-/// Checks the name of a tenant: 1 to [`TENANT_BYTES_MAX`] bytes of letters, digits, `_`, `-`, `.`,
+/// Checks the name of a tenant: 1 to 128 bytes of letters, digits, `_`, `-`, `.`,
 /// `:` and `@`, and not `*`.
 ///
 /// # Errors

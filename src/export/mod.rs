@@ -90,7 +90,7 @@ impl Labels {
 pub struct Options {
     /// The format.
     pub form: ExportFormat,
-    /// The columns, in this order; if empty, the [`default_columns`] of the format.
+    /// The columns, in this order; if empty, the default columns of the format.
     pub columns: Vec<Field>,
     /// The header of a CSV file. The other formats keep the native names, because programs read
     /// them.
