@@ -161,7 +161,9 @@ impl Copying<'_> {
         let mut attempts = 0;
         loop {
             let named = self.source.read(&path)?;
-            let copied = self.files_of(&Manifest::decode(&named)?);
+            let manifest = Manifest::decode(&named)
+                .map_err(|error| error.at(self.source.path(&path).display()))?;
+            let copied = self.files_of(&manifest);
             let changed = self.source.read(&path)? != named;
             match copied {
                 Ok(()) if !changed => return self.bytes_of(&path, &named),

@@ -86,7 +86,7 @@ pub fn put_folder_mark(store: &Store, name: &str) -> Result<()> {
 /// A disk that fails, or a damaged version file.
 pub(super) fn restore_marks(store: &Store) -> Result<()> {
     for name in missing_marks(store)? {
-        tracing::warn!("{}; it is accepted as it is", lost(store, &name));
+        tracing::warn!("{}; the start goes on with what is there", lost(store, &name));
         match store.read(&name) {
             _ if is_of_folder(&name) => {}
             Ok(bytes) => accept(store, &name, &bytes)?,

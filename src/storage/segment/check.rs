@@ -11,6 +11,9 @@ use parquet::file::metadata::PageIndexPolicy;
 use std::path::Path;
 use std::time::Duration;
 
+/// An index that was written within this time may be one that is being rebuilt.
+const JUST_NOW: Duration = Duration::from_secs(5);
+
 /// The problems that [`Segment::check`] found, one line each.
 pub type DamageFindings = Vec<String>;
 
@@ -96,15 +99,20 @@ impl Segment {
     /// Returns whether the index is another one since this segment was opened, and sound.
     fn index_was_rebuilt(&self) -> Result<bool> {
         let path = paths::manifest(&self.manifest.id);
-        // The index is written before the manifest that names it.
-        for _ in 0..5 {
+        // The index is written before the manifest that names it: only one that was written just
+        // now is worth waiting for.
+        let written = std::fs::metadata(self.index_path()).and_then(|file| file.modified());
+        let is_new = written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < JUST_NOW));
+        for _ in 0..if is_new { 5 } else { 1 } {
             let manifest = self.store.read(&path).and_then(|bytes| Manifest::decode(&bytes));
             if let Ok(manifest) = manifest
                 && manifest.index != self.manifest.index
             {
                 return Ok(manifest.index.is_of(&self.store.read(&paths::index(&manifest.id))?));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            if is_new {
+                std::thread::sleep(Duration::from_millis(50));
+            }
         }
         Ok(false)
     }
