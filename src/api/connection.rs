@@ -5,6 +5,7 @@
 //! dropped. The deadline for a body is enforced where bodies are read (`arrival`), because there
 //! the client can still be answered.
 
+use super::unroutable::answer_with_body;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -35,6 +36,8 @@ const WRITE: Duration = Duration::from_secs(30);
 const LAST_CALL: Duration = Duration::from_millis(500);
 /// The longest request head; a longer one is answered with 431.
 const HEAD_BYTES_MAX: usize = 128 << 10;
+/// How much of a head is kept for the answer if it is refused.
+const HEAD_NOTED: usize = 2 << 10;
 
 /// What a connection is waiting for. The stream, which waits, shares it with the service, which
 /// knows.
@@ -71,11 +74,16 @@ struct Timed<S> {
     reading: Option<(Pin<Box<Sleep>>, bool)>,
     writing: Option<Pin<Box<Sleep>>>,
     write: Duration,
+    /// The beginning of the request whose head is being read.
+    head: Vec<u8>,
+    /// What is sent instead of hyper's answer to a head that it refuses, and how much was sent.
+    refusal: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Timed<S> {
     fn new(stream: S, phase: Arc<Phase>, write: Duration) -> Self {
-        Self { stream, phase, reading: None, writing: None, write }
+        let head = Vec::new();
+        Self { stream, phase, reading: None, writing: None, write, head, refusal: None }
     }
 
     /// Returns whether a wait for a request has expired.
@@ -93,6 +101,20 @@ impl<S> Timed<S> {
             self.reading = Some((Box::pin(tokio::time::sleep_until(deadline)), begun.is_some()));
         }
         self.reading.as_mut().is_some_and(|(sleep, _)| sleep.as_mut().poll(cx).is_ready())
+    }
+
+    /// Keeps the beginning of a head, for the answer if it is refused.
+    fn note_head(&mut self, bytes: &[u8]) {
+        match self.phase.get() {
+            Wait::Next => {
+                self.head.clear();
+                self.phase.set(Wait::Head(Instant::now()));
+            }
+            Wait::Head(_) => {}
+            Wait::Answer => return,
+        }
+        let room = HEAD_NOTED - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn watched<T>(
@@ -129,8 +151,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
                     "no request came in time",
                 )));
             }
-        } else if buffer.filled().len() > before && matches!(self.phase.get(), Wait::Next) {
-            self.phase.set(Wait::Head(Instant::now()));
+        } else if buffer.filled().len() > before {
+            self.note_head(&buffer.filled()[before..]);
         }
         read
     }
@@ -142,6 +164,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // While a head is being read, hyper writes only its refusal.
+        if self.refusal.is_none() && matches!(self.phase.get(), Wait::Head(_)) {
+            self.refusal = answer_with_body(bytes, &self.head).map(|answer| (answer, 0));
+        }
+        let this = &mut *self;
+        if let Some((answer, sent)) = &mut this.refusal {
+            while *sent < answer.len() {
+                match Pin::new(&mut this.stream).poll_write(cx, &answer[*sent..]) {
+                    Poll::Ready(Ok(written @ 1..)) => *sent += written,
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    other => return self.watched(cx, other),
+                }
+            }
+            return self.watched(cx, Poll::Ready(Ok(bytes.len())));
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watched(cx, written)
     }
@@ -165,6 +202,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if matches!(self.phase.get(), Wait::Head(_)) {
+            let first = parts.iter().find(|part| !part.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |part| part));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.watched(cx, written)
     }

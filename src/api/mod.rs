@@ -23,6 +23,7 @@ mod request_id;
 mod serve;
 mod status;
 mod store;
+mod unroutable;
 mod views;
 mod web;
 
@@ -124,6 +125,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(confine))
+        .layer(middleware::from_fn(unroutable::check_text))
         .layer(middleware::from_fn(loopback::same_machine))
         .layer(middleware::from_fn(arrival::in_time))
         .layer(middleware::from_fn(request_id::number))

@@ -3,6 +3,8 @@
 
 use crate::decode::Format;
 use crate::error::{Error, Result};
+use crate::event::clip;
+use crate::query::filter::repeated_key;
 use serde_json::Value as Json;
 
 /// Keys of a JSON body whose values are groups of clauses; as pairs they become the JSON of
@@ -24,12 +26,15 @@ impl Pairs {
     ///
     /// # Errors
     /// Any other JSON; the message names the key.
-    pub fn from_json(body: &[u8]) -> Result<Self> {
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let refuse = |key: &str| {
             Error::parameter(key, "is a text, a number, true or false, or a list of those")
         };
-        let body: serde_json::Map<String, Json> = serde_json::from_slice(body)
+        let body: serde_json::Map<String, Json> = serde_json::from_slice(bytes)
             .map_err(|cause| Error::invalid("the body is not a JSON object").because(cause))?;
+        if let Some(key) = repeated_key(bytes) {
+            return Err(Error::parameter(clip(&key, 60), "comes twice in one object"));
+        }
         let mut pairs = Vec::new();
         let mut groups = serde_json::Map::new();
         for (key, value) in body {
@@ -38,6 +43,9 @@ impl Pairs {
                 continue;
             }
             let values = match value {
+                Json::Array(values) if values.is_empty() => {
+                    return Err(Error::parameter(key, "is empty: nothing could hold"));
+                }
                 Json::Array(values) => values,
                 Json::Null => continue,
                 value => vec![value],
@@ -99,10 +107,7 @@ impl Pairs {
     pub fn number(&self, name: &str) -> Result<Option<usize>> {
         let parse = |text: &str| {
             text.parse().map_err(|_| {
-                Error::parameter(
-                    name,
-                    format!("{:?} is not a whole number", crate::event::clip(text, 40)),
-                )
+                Error::parameter(name, format!("{:?} is not a whole number", clip(text, 40)))
             })
         };
         self.one(name)?.map(parse).transpose()
@@ -119,9 +124,6 @@ pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
     }
     let known = crate::event::FORMATS.join(", ");
     Format::from_name(name).map(Some).ok_or_else(|| {
-        Error::parameter(
-            "format",
-            format!("{:?} is none of auto, {known}", crate::event::clip(name, 40)),
-        )
+        Error::parameter("format", format!("{:?} is none of auto, {known}", clip(name, 40)))
     })
 }

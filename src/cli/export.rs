@@ -24,7 +24,7 @@ Example:
 pub(super) struct ExportArgs {
     #[command(flatten)]
     asked: QuestionArgs,
-    /// Output file; standard output if absent
+    /// Output file; standard output if absent or -. A pipe or a device is written to
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Columns, separated by commas; all by default (CSV: all except the record)
@@ -101,6 +101,16 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
         let (_, rows) = write(&answerer, form, &pairs, io::stdout(), &ProgressBar::hidden())?;
         return Ok(args.asked.code(rows == Some(0)));
     };
+    if path.as_os_str() == "-" {
+        let (_, rows) = write(&answerer, form, &pairs, io::stdout(), &ProgressBar::hidden())?;
+        return Ok(args.asked.code(rows == Some(0)));
+    }
+    if let Some(special) = open_special(path)? {
+        let (_, rows) = write(&answerer, form, &pairs, special, &ProgressBar::hidden())?;
+        return Ok(args.asked.code(rows == Some(0)));
+    }
+    // A link stays a link, and what it leads to is replaced.
+    let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
     let partial = PathBuf::from(format!("{}.partial", path.display()));
     let broken = || format!("cannot write {}", partial.display());
     let bar = ProgressBar::new_spinner().with_style(
@@ -120,6 +130,17 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
         None => note(&format!("written to {}", path.display())),
     }
     Ok(args.asked.code(rows == Some(0)))
+}
+
+/// Opens what is there under this name and is not a regular file: a pipe or a device is written to,
+/// and never replaced.
+fn open_special(path: &Path) -> Result<Option<File>> {
+    let is_special = path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir());
+    if !is_special {
+        return Ok(None);
+    }
+    let open = File::options().write(true).open(path);
+    open.map(Some).context(ErrorKind::Unavailable, || format!("cannot write {}", path.display()))
 }
 
 /// Writes the export. The number of events is known when it comes from a data directory.

@@ -16,6 +16,7 @@ use crate::ingest::Coding;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -76,14 +77,14 @@ struct Followed {
 /// Follows the files that match the patterns, forever.
 pub(super) fn run(
     destination: &Destination<'_>,
-    patterns: &[String],
+    patterns: &[OsString],
     state: &Path,
     mut heard: impl FnMut(u64),
 ) -> Result<u8> {
-    if let Some(pattern) = patterns.iter().find(|pattern| *pattern == "-") {
+    if patterns.iter().any(|pattern| pattern == "-") {
         return Err(Error::parameter(
             "--follow",
-            format!("{pattern} is standard input, which is followed anyway: name files"),
+            "- is standard input, which is followed anyway: name files",
         ));
     }
     let known = load(state)?;
@@ -154,7 +155,7 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    fn round(&mut self, patterns: &[String], heard: &mut impl FnMut(u64)) -> Result<()> {
+    fn round(&mut self, patterns: &[OsString], heard: &mut impl FnMut(u64)) -> Result<()> {
         self.find(patterns)?;
         let mut keys: Vec<(u64, u64)> = self.files.keys().copied().collect();
         // A renamed file is older than the file that has its name now.
@@ -172,12 +173,12 @@ impl Follower<'_> {
     }
 
     /// Finds the files that match the patterns now.
-    fn find(&mut self, patterns: &[String]) -> Result<()> {
+    fn find(&mut self, patterns: &[OsString]) -> Result<()> {
         let mut there = HashMap::new();
         for pattern in patterns {
             match expand(pattern) {
-                Ok(sources) => {
-                    there.extend(sources.into_iter().filter_map(|source| match source {
+                Ok(found) => {
+                    there.extend(found.sources.into_iter().filter_map(|source| match source {
                         RecordSource::File(path) => Some((identity(&path)?, path)),
                         RecordSource::Stdin => None,
                     }))

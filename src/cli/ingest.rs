@@ -14,8 +14,12 @@ use crate::storage::AccessMode;
 use crate::storage::paths::FOLLOW_FILE;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+
+/// How many files that are passed over are named.
+const PASSED_OVER_NAMED: usize = 5;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -53,9 +57,12 @@ pub(super) struct IngestArgs {
     /// ~/.local/state/annals
     #[arg(long, value_name = "FILE", requires = "follow")]
     state: Option<PathBuf>,
+    /// Exit with 0 even if every record went to quarantine
+    #[arg(long, conflicts_with = "follow")]
+    allow_quarantine: bool,
     /// Files, folders or globs; - is standard input
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<String>,
+    files: Vec<OsString>,
 }
 
 pub(super) fn run(args: &IngestArgs) -> Result<u8> {
@@ -92,8 +99,9 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let mut total = IngestTotals::default();
     for pattern in &args.files {
         match expand(pattern) {
-            Ok(sources) => {
-                sources.iter().for_each(|source| total.add(&destination, source, &progress))
+            Ok(found) => {
+                progress.suspend(|| say_passed_over(&found.passed_over));
+                found.sources.iter().for_each(|source| total.add(&destination, source, &progress))
             }
             Err(error) => total.fail(&error),
         }
@@ -104,7 +112,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
         total.fail(&error);
     }
     progress.finish_and_clear();
-    total.report()
+    total.report(args.allow_quarantine)
 }
 
 impl IngestArgs {
@@ -117,15 +125,30 @@ impl IngestArgs {
             .cloned()
             .chain(self.tenant.clone())
             .chain(self.tenant_from.clone())
-            .chain(self.files.iter().cloned())
+            .chain(self.files.iter().map(|file| file.to_string_lossy().into_owned()))
             .collect()
     }
 
     fn request(&self) -> Pairs {
-        let mut pairs = vec![("format".to_owned(), self.format.clone())];
+        // A file is read in parts, and after a failure perhaps in other parts: whatever is equal is
+        // one record, as in a data directory.
+        let mut pairs = vec![
+            ("format".to_owned(), self.format.clone()),
+            ("repeats".to_owned(), "duplicates".to_owned()),
+        ];
         pairs.extend(self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())));
         pairs.extend(self.tenant_from.iter().map(|path| ("tenant_from".to_owned(), path.clone())));
         Pairs(pairs)
+    }
+}
+
+/// Reports what folders hold that is not read, up to a limit.
+fn say_passed_over(passed_over: &[(PathBuf, &'static str)]) {
+    for (path, why) in passed_over.iter().take(PASSED_OVER_NAMED) {
+        note(&format!("annals: {} is passed over: {why}", path.display()));
+    }
+    if let more @ 1.. = passed_over.len().saturating_sub(PASSED_OVER_NAMED) {
+        note(&format!("annals: {more} more are passed over"));
     }
 }
 
@@ -180,7 +203,7 @@ impl IngestTotals {
         note(&format!("annals: {error}"));
     }
 
-    fn report(&self) -> Result<u8> {
+    fn report(&self, allow_quarantine: bool) -> Result<u8> {
         if std::io::stdout().is_terminal() {
             line(&format!(
                 "{} accepted, {} duplicates, {} quarantined",
@@ -194,6 +217,13 @@ impl IngestTotals {
             });
             line(&json.to_string())?;
         }
-        Ok(if self.failed > 0 { FAILED } else { OK })
+        let useless = self.quarantined > 0 && self.accepted + self.duplicates == 0;
+        if useless && !allow_quarantine {
+            note(
+                "annals: every record went to quarantine: is this the right file, and the right \
+                --format? --allow-quarantine makes this a success",
+            );
+        }
+        Ok(if self.failed > 0 || useless && !allow_quarantine { FAILED } else { OK })
     }
 }

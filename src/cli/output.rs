@@ -114,10 +114,8 @@ pub(super) fn cell(value: Option<&Json>) -> String {
     match value {
         None | Some(Json::Null) => String::new(),
         Some(Json::String(text)) => text.clone(),
-        Some(Json::Array(items)) => {
-            items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(" ")
-        }
-        Some(other) => other.to_string(),
+        // A list stays JSON, so that it can be read back; see `export::csv`.
+        Some(other) => other.to_string().replace(';', "\\u003b"),
     }
 }
 

@@ -14,6 +14,9 @@ use serde_json::{Value as Json, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// How many fields of a rule that finds nothing are looked for.
+const EXPLAINED_MAX: usize = 10;
+
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
@@ -69,7 +72,11 @@ pub(super) fn run(args: &SigmaArgs) -> Result<u8> {
             put(&csv_line(&header.map(str::to_owned).collect::<Vec<_>>())?)?;
         }
         for rule in &rules {
-            matched += list(args, &answerer, rule, form)?;
+            let found = list(args, &answerer, rule, form)?;
+            if found == 0 {
+                explain_nothing(args, &answerer, rule)?;
+            }
+            matched += found;
         }
     }
     if refused > 0 {
@@ -247,6 +254,51 @@ fn list(
         _ => {}
     }
     Ok(count)
+}
+
+/// Notes the fields of a rule that found nothing which no record has, or which are objects: a test
+/// of their text never holds, and that is rarely meant.
+fn explain_nothing(
+    args: &SigmaArgs,
+    answerer: &Answerer<'_>,
+    translated: &Translated,
+) -> Result<()> {
+    let mut paths = Vec::new();
+    gather_paths(&translated.filter, &mut paths);
+    let format = translated.filter.get("format");
+    for path in paths.iter().take(EXPLAINED_MAX) {
+        let any_record = |test: Json| -> Result<bool> {
+            let mut filter = json!({ "record": test });
+            if let Some(format) = format {
+                filter["format"] = format.clone();
+            }
+            let mut pairs = args.asked.pairs();
+            pairs.0.push(pair("filter", &filter));
+            Ok(answerer.ask(QueryCall::Count, &pairs)?["count"].as_u64() > Some(0))
+        };
+        let title = &translated.rule.title;
+        if !any_record(json!({ "path": path, "exists": true }))? {
+            note(&format!("{title}: no record here has the field {path}"));
+        } else if !any_record(json!({ "path": path, "like": "*" }))? {
+            note(&format!("{title}: the field {path} is an object: name a field in it"));
+        }
+    }
+    Ok(())
+}
+
+/// Collects the fields whose values a filter compares, each once.
+fn gather_paths(filter: &Json, paths: &mut Vec<String>) {
+    match filter {
+        Json::Object(members) => {
+            let path = members.get("path").and_then(Json::as_str).map(str::to_owned);
+            let is_compared = members.get("exists") != Some(&Json::Bool(false));
+            paths.extend(path.filter(|path| is_compared && !paths.contains(path)));
+            let inner = members.iter().filter(|(key, _)| *key != "not").map(|(_, value)| value);
+            inner.for_each(|value| gather_paths(value, paths));
+        }
+        Json::Array(items) => items.iter().for_each(|item| gather_paths(item, paths)),
+        _ => {}
+    }
 }
 
 fn named(rule: &SigmaRule) -> Json {

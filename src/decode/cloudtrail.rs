@@ -1,7 +1,8 @@
 //! Events of AWS CloudTrail.
 //!
 //! The operator is a user by name, an assumed role as `role/session`, a federated user as
-//! `issuer/session`, the root user as `root`, or a service by its host name. The resource is the
+//! `issuer/session`, the root user as `root`, or a service by its host name. Users of IAM Identity
+//! Center are named where AWS does, and otherwise by their id in the directory. The resource is the
 //! first of `resources`; most events list none, and then it is the most telling parameter of the
 //! request or response.
 
@@ -14,17 +15,26 @@ loose_object!(#[serde(rename_all = "camelCase")] Record {
     event_time, event_source, event_name, event_type, event_category, management_event,
     user_identity, error_code,
     error_message, request_parameters, response_elements, read_only, resources,
+    additional_event_data, service_event_details, insight_details,
     recipient_account_id, api_version,
     event_id = "eventID", request_id = "requestID", source_ip = "sourceIPAddress",
     shared_event_id = "sharedEventID",
 });
 loose_object!(#[serde(rename_all = "camelCase")] Identity {
     kind = "type", user_name, principal_id, arn, account_id, access_key_id, invoked_by,
-    session_context,
+    session_context, on_behalf_of,
 });
 loose_object!(
     #[serde(rename_all = "camelCase")]
-    Session { session_issuer }
+    Session { session_issuer, on_behalf_of }
+);
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    OnBehalfOf { user_id }
+);
+loose_object!(
+    #[serde(rename_all = "camelCase")]
+    Insight { event_source, event_name, error_code }
 );
 loose_object!(
     #[serde(rename_all = "camelCase")]
@@ -87,8 +97,9 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         ],
     )?;
     event.read_only = record.read_only.flag();
+    fill_insight(record.insight_details, event)?;
     fill_kinds(&record, event)?;
-    fill_identity(record.user_identity, event)?;
+    fill_identity(&record, event)?;
     event.relate(
         "account",
         record.recipient_account_id.text("recipientAccountId")?.unwrap_or_default(),
@@ -104,8 +115,7 @@ fn fill_kinds(record: &Record<'_>, event: &mut Event) -> Result<()> {
         None => record.management_event.flag() == Some(false),
     };
     event.set(Field::EventType, if data { "data" } else { "system" });
-    // A refused sign-in only has a message.
-    let failed = record.error_code.is_some() || record.error_message.is_some();
+    let failed = has_failed(record)?;
     event.set(Field::Level, if failed { "warning" } else { "normal" });
     let trace_type = record.event_type.text("eventType")?.map(|text| match text.as_ref() {
         "AwsApiCall" => "ApiCall",
@@ -117,9 +127,62 @@ fn fill_kinds(record: &Record<'_>, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-fn fill_identity(value: Loose<'_>, event: &mut Event) -> Result<()> {
-    let Some(identity) = value.object::<Identity<'_>>("userIdentity")? else { return Ok(()) };
-    event.set_opt(Field::Operator, operator(&identity).map_err(|error| error.at("userIdentity"))?);
+/// What an Insights event is about stands one level lower than in other events.
+fn fill_insight(value: Loose<'_>, event: &mut Event) -> Result<()> {
+    let Some(insight) = value.object::<Insight<'_>>("insightDetails")? else { return Ok(()) };
+    fill(
+        event,
+        [
+            (Field::Source, "insightDetails.eventSource", insight.event_source),
+            (Field::EventName, "insightDetails.eventName", insight.event_name),
+            (Field::Code, "insightDetails.errorCode", insight.error_code),
+        ],
+    )
+}
+
+/// Returns whether the call failed. Calls tell it by a code; a refused sign-in by a message alone,
+/// or only by `"ConsoleLogin": "Failure"`, `"CheckMfa": "Failure"` in the response, or by
+/// `"CredentialVerification": "Failure"` in the details of the service. Empty texts tell nothing.
+/// An unusual rate of calls, which Insights reports, is no success either.
+fn has_failed(record: &Record<'_>) -> Result<bool> {
+    let told =
+        record.error_code.text("errorCode")?.or(record.error_message.text("errorMessage")?);
+    if told.is_some() || record.insight_details.is_object() {
+        return Ok(true);
+    }
+    let is_sign_in = matches!(
+        record.event_type.text("eventType")?.as_deref(),
+        Some("AwsConsoleSignIn" | "AwsConsoleAction" | "AwsServiceEvent")
+    );
+    let details = [record.response_elements, record.service_event_details];
+    Ok(is_sign_in && details.into_iter().any(names_a_failure))
+}
+
+fn names_a_failure(details: Loose<'_>) -> bool {
+    let mut failed = false;
+    if let Some(json) = details.embedded() {
+        // Details are defined by each service: those that cannot be read tell nothing.
+        let _ = json::each_member(&json, |_, value| {
+            failed |= value.text_lossy().is_some_and(|text| text.eq_ignore_ascii_case("failure"));
+        });
+    }
+    failed
+}
+
+fn fill_identity(record: &Record<'_>, event: &mut Event) -> Result<()> {
+    let identity = record.user_identity.object::<Identity<'_>>("userIdentity")?;
+    let Some(identity) = identity else { return Ok(()) };
+    let person = directory_user(&identity)?;
+    event.relate("user", person.as_deref().unwrap_or_default());
+    let name = match identity.kind.text("userIdentity.type")?.as_deref() {
+        Some("IdentityCenterUser") => name_in_directory(record)?.or(person),
+        _ => None,
+    };
+    let name = match name {
+        Some(name) => Some(name),
+        None => operator(&identity).map_err(|error| error.at("userIdentity"))?,
+    };
+    event.set_opt(Field::Operator, name);
     event.set_opt(Field::AccessKeyId, identity.access_key_id.text("userIdentity.accessKeyId")?);
     event.relate(
         "principal",
@@ -128,6 +191,30 @@ fn fill_identity(value: Loose<'_>, event: &mut Event) -> Result<()> {
     event
         .relate("account", identity.account_id.text("userIdentity.accountId")?.unwrap_or_default());
     Ok(())
+}
+
+/// Returns the id of the user of a directory for whom the call was made.
+fn directory_user<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {
+    let session =
+        identity.session_context.object::<Session<'_>>("sessionContext")?.unwrap_or_default();
+    for user in [identity.on_behalf_of, session.on_behalf_of] {
+        let user = user.object::<OnBehalfOf<'_>>("onBehalfOf")?.unwrap_or_default();
+        if let Some(id) = user.user_id.text("onBehalfOf.userId")? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the name that the user of a directory signed in with; only sign-ins have it.
+fn name_in_directory<'a>(record: &Record<'a>) -> Result<Option<Cow<'a, str>>> {
+    loose_object!(
+        #[serde(rename_all = "PascalCase")]
+        SignIn { user_name }
+    );
+    let data = record.additional_event_data;
+    let sign_in = data.object::<SignIn<'_>>("additionalEventData")?.unwrap_or_default();
+    sign_in.user_name.text("additionalEventData.UserName")
 }
 
 fn operator<'a>(identity: &Identity<'a>) -> Result<Option<Cow<'a, str>>> {

@@ -36,7 +36,7 @@ fn bit(key: &str) -> u32 {
         "notificationConfigName" => FINDING_CONFIG,
         "auditID" => AUDIT_ID,
         "requestURI" | "objectRef" | "verb" | "stage" => AUDIT_DETAIL,
-        "eventSource" => EVENT_SOURCE,
+        "eventSource" | "insightDetails" => EVENT_SOURCE,
         "eventName" | "eventID" | "eventVersion" => EVENT_DETAIL,
         "cts" => CTS_ENVELOPE,
         "trace_name" => TRACE_NAME,

@@ -1,9 +1,11 @@
-//! Documents of log shippers: the fields of Elastic Common Schema, nested or dotted, and what
-//! rsyslog, syslog-ng, Fluent Bit and Vector write by default.
+//! Documents of log shippers, and any other JSON object: the fields of Elastic Common Schema,
+//! nested or dotted, what rsyslog, syslog-ng, Fluent Bit and Vector write by default, and the keys
+//! that programs commonly use.
 //!
-//! A shipper often carries another system's record as text in `message`. If that is a record of a
-//! known format, its decoder produces the event. A document without any time is accepted, flagged
-//! as suspect and filed under its ingest time.
+//! A shipper often carries another system's record: as text in `message`, as EventBridge and
+//! CloudWatch Logs do in `detail` and `message`, or as `aws cloudtrail lookup-events` does in
+//! `CloudTrailEvent`. If that is a record of a known format, its decoder produces the event. A
+//! document without any time is accepted, flagged as suspect and filed under its ingest time.
 //!
 //! A document that arrived through the Elasticsearch door begins with the contents of its action:
 //! `{"_index":"…","_id":"…",…`. Its `_id` is then the event's id, and the index is its source if
@@ -12,20 +14,39 @@
 use super::json::{self, Loose, loose_object};
 use super::paths::Paths;
 use super::severity;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Event, Field, Timestamp};
 
 /// The beginning of a document that has its action written into it.
 const ADDRESSED: &str = "{\"_index\":\"";
 
-loose_object!(Address { index = "_index", id = "_id" });
+/// How far into a record `_source` is searched for, in bytes: what comes before it is short.
+const ENVELOPE_HEAD: usize = 1_024;
+
+loose_object!(Address { index = "_index", id = "_id", source = "_source" });
 
 /// The first path that has a value sets the field.
 const TEXTS: &[(Field, &[&str])] = &[
     (Field::TraceId, &["event.id"]),
     (
         Field::EventName,
-        &["event.action", "action", "event_name", "event", "MSGID", "msgid", "event.type"],
+        &[
+            "event.action",
+            "action",
+            "event_name",
+            "eventName",
+            "EventName",
+            "event",
+            "operation",
+            "operationName",
+            "MSGID",
+            "msgid",
+            "event.type",
+            "event_type",
+            "eventType",
+            "detail-type",
+            "type",
+        ],
     ),
     (
         Field::Source,
@@ -40,6 +61,11 @@ const TEXTS: &[(Field, &[&str])] = &[
             "app-name",
             "appname",
             "ident",
+            "service",
+            "source",
+            "logger",
+            "app",
+            "application",
         ],
     ),
     (Field::ResourceType, &["resource.type", "orchestrator.resource.type", "event.category"]),
@@ -70,18 +96,69 @@ const TEXTS: &[(Field, &[&str])] = &[
     ),
     (
         Field::Operator,
-        &["user.name", "user.email", "user.id", "user", "client.user.name", "source.user.name"],
+        &[
+            "user.name",
+            "user.email",
+            "user.id",
+            "user",
+            "client.user.name",
+            "source.user.name",
+            "username",
+            "userName",
+            "operator",
+            "actor",
+            "actor.name",
+            "principal",
+        ],
     ),
     (Field::Code, &["http.response.status_code", "event.code", "error.code"]),
     (
         Field::SourceIp,
-        &["source.ip", "client.ip", "source.address", "client.address", "fromhost-ip", "SOURCEIP"],
+        &[
+            "source.ip",
+            "client.ip",
+            "source.address",
+            "client.address",
+            "fromhost-ip",
+            "SOURCEIP",
+            "source_ip",
+            "sourceIPAddress",
+            "client_ip",
+            "remote_addr",
+            "ip",
+        ],
     ),
     (Field::RequestId, &["http.request.id", "transaction.id"]),
     (Field::AccessKeyId, &["cloud.access_key.id"]),
 ];
 const TIMES: &[&str] =
     &["@timestamp", "timestamp", "time", "date", "event.start", "timereported", "ISODATE"];
+/// Keys that other programs use for the time. What they hold is not always one, and then it is
+/// passed over.
+const OTHER_TIMES: &[&str] = &[
+    "ts",
+    "datetime",
+    "eventTime",
+    "event_time",
+    "EventTime",
+    "created_at",
+    "createdAt",
+    "creationTime",
+    "CreationTime",
+    "CreationDate",
+    "TimeGenerated",
+    "TimeCreated",
+    "Timestamp",
+    "Time",
+    "_time",
+    "occurred_at",
+    "published",
+    "startTime",
+    "start_time",
+    "logged_at",
+    "asctime",
+    "created",
+];
 const RECORD_TIMES: &[&str] = &["event.created", "event.ingested", "timegenerated"];
 const LEVELS: &[&str] = &[
     "log.level",
@@ -94,15 +171,41 @@ const LEVELS: &[&str] = &[
 ];
 const SYSLOG_LEVELS: &[&str] = &["log.syslog.severity.code", "syslogseverity"];
 /// Where shippers put the record that they carry.
-const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log"];
+const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log", "CloudTrailEvent"];
+// EventBridge puts it there as an object.
+loose_object!(Carrier { detail });
 /// Values of `event.type` for operations that change something.
 const CHANGES: &[&str] = &["creation", "change", "deletion", "admin", "installation"];
 
 /// Fills the event from a document.
+///
+/// What was copied out of Elasticsearch, as elasticdump does, has the document in `_source`.
 pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
+    let head = &record[..record.floor_char_boundary(ENVELOPE_HEAD)];
+    if !head.contains("\"_source\"") {
+        return decode_document(record, event);
+    }
+    let address: Address<'_> = json::parse(record)?;
+    match address.source.raw().filter(|_| address.source.is_object()) {
+        Some(source) => {
+            decode_document(source, event)?;
+            event.set_opt(Field::TraceId, address.id.text("_id")?);
+            Ok(())
+        }
+        None => decode_document(record, event),
+    }
+}
+
+fn decode_document(record: &str, event: &mut Event) -> Result<()> {
     let paths = Paths::of(record)?;
     for value in CARRIED.iter().map(|name| paths.first(&[name])) {
         if super::decode_carried(value?, event)? {
+            return Ok(());
+        }
+    }
+    if record.contains("\"detail\"") {
+        let carrier: Carrier<'_> = json::parse(record)?;
+        if super::decode_carried(carrier.detail, event)? {
             return Ok(());
         }
     }
@@ -111,7 +214,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     }
     event.time = time_of(&paths)?.unwrap_or_default();
     event.record_time =
-        RECORD_TIMES.iter().find_map(|name| time(paths.first(&[name]).ok()?, name).ok().flatten());
+        RECORD_TIMES.iter().find_map(|name| paths.first(&[name]).ok()?.time(name).ok().flatten());
     event.set(Field::EventType, "system");
     event.set(Field::TraceType, "Others");
     let kinds: Vec<_> =
@@ -160,28 +263,16 @@ pub(super) fn fill_address(record: &str, event: &mut Event) -> Result<()> {
 
 fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
     for name in TIMES {
-        if let Some(time) = time(paths.first(&[name])?, name)? {
+        if let Some(time) = paths.first(&[name])?.time(name)? {
+            return Ok(Some(time));
+        }
+    }
+    for name in OTHER_TIMES {
+        if let Some(time) = paths.first(&[name])?.time(name).ok().flatten() {
             return Ok(Some(time));
         }
     }
     Ok(None)
-}
-
-/// Parses a time in any form that records use, or in seconds with a fraction as Fluent Bit writes
-/// it.
-fn time(value: Loose<'_>, name: &str) -> Result<Option<Timestamp>> {
-    let Some(text) = value.text(name)? else { return value.time(name) };
-    let parts = text.split_once('.').filter(|(whole, part)| {
-        whole.parse::<i64>().is_ok() && part.bytes().all(|digit| digit.is_ascii_digit())
-    });
-    let Some((whole, part)) = parts else { return value.time(name) };
-    let millis = |whole: i64, part: &str| {
-        whole.checked_mul(1_000)?.checked_add(format!("{part:0<3}")[..3].parse().ok()?)
-    };
-    let millis = whole.parse().ok().and_then(|whole| millis(whole, part));
-    millis
-        .map(|millis| Some(Timestamp::from_millis(millis)))
-        .ok_or_else(|| Error::invalid("is in no known form").at(name))
 }
 
 fn level(paths: &Paths<'_>) -> Result<&'static str> {
@@ -189,7 +280,8 @@ fn level(paths: &Paths<'_>) -> Result<&'static str> {
         Some(level) => Some(level),
         None => paths.text(SYSLOG_LEVELS)?.as_deref().and_then(severity::of_syslog),
     };
-    let failed = paths.text(&["event.outcome"])?.as_deref() == Some("failure");
+    let outcome = paths.text(&["event.outcome"])?;
+    let failed = outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"));
     Ok(match told {
         Some("normal") | None if failed => "warning",
         Some(level) => level,

@@ -1,8 +1,9 @@
 //! Audit events of Kubernetes (`audit.k8s.io`, v1 and the beta before it).
 //!
-//! One request produces an event for each stage it reaches, all with the same audit id. An event's
-//! id is therefore `auditID/stage`, and the audit id is its request id. If a user impersonates
-//! another, the operator is the user who authenticated; the other is related as
+//! One request produces an event for each stage it reaches, all with the same audit id, and an
+//! aggregated API server logs what it passes on under the same audit id again. An event's id is
+//! therefore `auditID/stage@requestReceivedTimestamp`, and the audit id is its request id. If a
+//! user impersonates another, the operator is the user who authenticated; the other is related as
 //! `impersonated:name`.
 
 use super::json::{self, Loose, fill, loose_object};
@@ -20,7 +21,7 @@ loose_object!(
     #[serde(rename_all = "camelCase")]
     ObjectRef { resource, subresource, namespace, name, uid, api_group, api_version }
 );
-loose_object!(Status { code });
+loose_object!(Status { code, status });
 loose_object!(Object { metadata });
 loose_object!(
     #[serde(rename_all = "camelCase")]
@@ -41,14 +42,11 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
         [(Field::EventName, "verb", audit.verb), (Field::RequestId, "auditID", audit.audit_id)],
     )?;
     let stage = audit.stage.text("stage")?;
+    let received = audit.request_received_timestamp.text("requestReceivedTimestamp")?;
     if let Some(id) = audit.audit_id.text("auditID")? {
-        event.set(
-            Field::TraceId,
-            match &stage {
-                Some(stage) => format!("{id}/{stage}"),
-                None => id.into_owned(),
-            },
-        );
+        let stage = stage.as_deref().map(|stage| format!("/{stage}")).unwrap_or_default();
+        let received = received.map(|time| format!("@{time}")).unwrap_or_default();
+        event.set(Field::TraceId, format!("{id}{stage}{received}"));
     }
     event.set(Field::EventType, "system");
     event.set(Field::TraceType, "ApiCall");
@@ -90,8 +88,11 @@ fn fill_times(audit: &Audit<'_>, event: &mut Event) -> Result<()> {
 fn fill_result(audit: &Audit<'_>, stage: Option<&str>, event: &mut Event) -> Result<()> {
     let status = audit.response_status.object::<Status<'_>>("responseStatus")?.unwrap_or_default();
     let code = status.code.text("responseStatus.code")?;
-    let failed =
-        code.as_deref().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code >= 400);
+    let told = status.status.text("responseStatus.status")?;
+    let failed = match code.as_deref().and_then(|code| code.parse::<u32>().ok()) {
+        Some(code) => code >= 400,
+        None => told.is_some_and(|status| status.eq_ignore_ascii_case("failure")),
+    };
     event.set(
         Field::Level,
         match stage {

@@ -5,11 +5,12 @@
 //! field that it cannot find stays absent. It refuses a record only where guessing would falsify
 //! the list: text that is not a JSON object, a duplicate of a key that it reads, a time or an
 //! amount of money in an unknown form, an operation that it has no name for. Refused records go to
-//! quarantine with the reason.
+//! quarantine with the reason. An object of no format that is known is a document: its fields are
+//! those that the usual keys name, and all of it can be searched.
 //!
 //! ```text
 //!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │
-//! cloudevents │ ecs ─► Event
+//! cloudevents │ ecs │ document ─► Event
 //!                                        └──── json: loose values ── related: ids in bodies
 //! ```
 //!
@@ -44,7 +45,7 @@ use std::borrow::Cow;
 
 /// The version of the decoders. Raise it with every change to what they make of a record: columns
 /// filled by another version are not mixed with what this one decodes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The maximum nesting of objects and arrays in a record.
 pub const DEPTH_MAX: usize = 64;
@@ -76,11 +77,13 @@ pub enum Format {
     CloudEvents,
     /// Documents of log shippers, in Elastic Common Schema as far as they follow it.
     Ecs,
+    /// Any other JSON object.
+    Document,
 }
 
 impl Format {
     /// Every format, in the order of [`crate::event::FORMATS`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Cts,
         Self::Partner,
         Self::CloudTrail,
@@ -90,6 +93,7 @@ impl Format {
         Self::Otlp,
         Self::CloudEvents,
         Self::Ecs,
+        Self::Document,
     ];
 
     /// Returns the name, as in the field `format`.
@@ -104,6 +108,7 @@ impl Format {
             Self::Otlp => "otlp",
             Self::CloudEvents => "cloudevents",
             Self::Ecs => "ecs",
+            Self::Document => "document",
         }
     }
 
@@ -113,7 +118,8 @@ impl Format {
     }
 }
 
-/// Detects the format of a record from its top-level keys; `None` if no decoder knows it.
+/// Detects the format of a record from its top-level keys; `None` if only [`Format::Document`]
+/// fits.
 pub fn detect(record: &str) -> Option<Format> {
     detect::detect(record).ok().flatten()
 }
@@ -125,13 +131,13 @@ pub fn detect(record: &str) -> Option<Format> {
 /// recognized when it is sent again.
 ///
 /// # Errors
-/// A record that is not a JSON object, is nested deeper than [`DEPTH_MAX`], is of an unknown
-/// format, or is refused by its decoder; the message names the field.
+/// A record that is not a JSON object, is nested deeper than [`DEPTH_MAX`], or is refused by its
+/// decoder; the message names the field.
 pub fn decode(record: &str, format: Option<Format>) -> Result<Event> {
     check_shape(record)?;
     let format = match format {
         Some(format) => format,
-        None => detect::detect(record)?.ok_or_else(unknown)?,
+        None => detect::detect(record)?.unwrap_or(Format::Document),
     };
     decode_as(record, format)
 }
@@ -151,12 +157,8 @@ pub fn decode_with_text_at(
     }
     check_shape(record)?;
     let (format, text) = detect::detect_with(record, path)?;
-    let event = decode_as(record, format.ok_or_else(unknown)?)?;
+    let event = decode_as(record, format.unwrap_or(Format::Document))?;
     Ok((event, text.and_then(json::Loose::text_lossy).map(Cow::into_owned)))
-}
-
-fn unknown() -> Error {
-    Error::invalid("record has the keys of no known format")
 }
 
 fn decode_as(record: &str, format: Format) -> Result<Event> {
@@ -182,8 +184,13 @@ fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
         Format::Native => native::decode(record, event),
         Format::Otlp => otlp::decode(record, event),
         Format::CloudEvents => cloudevents::decode(record, event),
-        Format::Ecs => document::decode(record, event),
+        Format::Ecs | Format::Document => document::decode(record, event),
     }
+}
+
+/// Returns whether a format is that of a source, and not of those who pass records on.
+fn is_of_a_cloud(format: Format) -> bool {
+    !matches!(format, Format::Otlp | Format::CloudEvents | Format::Ecs | Format::Document)
 }
 
 /// Fills the event from a record that another one carries, as an object or as JSON in a string.
@@ -191,9 +198,7 @@ fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
 fn decode_carried(value: json::Loose<'_>, event: &mut Event) -> Result<bool> {
     let Some(inner) = value.embedded() else { return Ok(false) };
     let format = match detect::detect(&inner) {
-        Ok(Some(format)) if !matches!(format, Format::Otlp | Format::CloudEvents | Format::Ecs) => {
-            format
-        }
+        Ok(Some(format)) if is_of_a_cloud(format) => format,
         _ => return Ok(false),
     };
     fill(&inner, format, event).map_err(|error| error.at(format.name()))?;

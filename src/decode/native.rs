@@ -75,7 +75,7 @@ fn fill_field(event: &mut Event, field: Field, value: Loose<'_>) -> Result<()> {
 
 fn time(value: Loose<'_>) -> Result<crate::event::Timestamp> {
     let text = value.text("")?.ok_or_else(|| Error::invalid("is no time"))?;
-    json::parse_time(&text)
+    crate::event::Timestamp::parse(&text)
 }
 
 fn fill_text(event: &mut Event, field: Field, value: Loose<'_>) -> Result<()> {

@@ -84,7 +84,8 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     event.set(Field::TraceType, "Others");
     let told = paths.text(&["severityNumber"])?.as_deref().and_then(severity::of_otel);
     let word = paths.text(&["severityText"])?.as_deref().and_then(severity::of_word);
-    let failed = paths.text(&["attributes.event.outcome"])?.as_deref() == Some("failure");
+    let outcome = paths.text(&["attributes.event.outcome"])?;
+    let failed = outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"));
     let level = told.or(word).unwrap_or("normal");
     event.set(Field::Level, if level == "normal" && failed { "warning" } else { level });
     for (kind, name) in [

@@ -62,8 +62,6 @@ loose_object!(Record {
     account_name,
     budget_amount,
     budget_type,
-    partner_corp_name,
-    partner_account_name,
 });
 
 /// The source of every event decoded here, as CTS names the partner centre.
@@ -279,7 +277,8 @@ fn budget<'a>(record: &Record<'a>) -> Result<PartnerRecordKind<'a>> {
         // The vendor's record does not say whose budget it is, because the interface is asked for
         // one customer. Collectors add the id.
         resource_id: ("customer_id", record.customer_id),
-        resource_name: [record.partner_corp_name, record.partner_account_name],
+        // Its only names are those of the partner, and not of the customer.
+        resource_name: [record.customer_name, Loose::default()],
         amount: ("budget_amount", record.budget_amount),
         time: ("operation_time", record.operation_time),
         trace_id: prefixed("budget-record", "id", record.id)?,

@@ -5,11 +5,12 @@ use super::json::{self, Loose};
 use crate::error::{Error, Result};
 use std::collections::{HashMap, HashSet};
 
-/// All values of a record except objects, by the path that leads to them.
+/// All values of a record except objects, by the path that leads to them. A path that is written
+/// nested and flat at once has two values; the first one counts.
 #[derive(Debug, Default)]
 pub(super) struct Paths<'a> {
     values: HashMap<String, Loose<'a>>,
-    /// Paths that occur more than once.
+    /// Paths to keys that occur more than once in one object.
     repeated: HashSet<String>,
 }
 
@@ -26,8 +27,12 @@ impl<'a> Paths<'a> {
 
     fn add(&mut self, above: &str, json: &'a str) -> Result<()> {
         let mut broken = None;
+        let mut keys: HashSet<String> = HashSet::new();
         json::each_member(json, |key, value| {
             let path = if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") };
+            if !keys.insert(key.to_owned()) {
+                self.repeated.insert(path.clone());
+            }
             match value.raw() {
                 // The nesting of objects was checked before any decoder began.
                 Some(inner) if inner.starts_with('{') => {
@@ -36,8 +41,9 @@ impl<'a> Paths<'a> {
                     }
                 }
                 _ => {
-                    if self.values.insert(path.clone(), value).is_some() {
-                        self.repeated.insert(path);
+                    let known = self.values.entry(path).or_insert(value);
+                    if !known.is_some() {
+                        *known = value;
                     }
                 }
             }
@@ -48,10 +54,15 @@ impl<'a> Paths<'a> {
     /// Returns the value at the first of these paths that has one.
     ///
     /// # Errors
-    /// A path that occurs twice: a parser that reads the other value would disagree.
+    /// A key on the path that occurs twice in its object: a parser that reads the other value would
+    /// disagree.
     pub(super) fn first(&self, names: &[&str]) -> Result<Loose<'a>> {
         for name in names {
-            if self.repeated.contains(*name) {
+            let is_below = |above: &String| {
+                name.strip_prefix(above.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if self.repeated.iter().any(is_below) {
                 return Err(Error::invalid(format!("duplicate field `{name}`")));
             }
             if let Some(value) = self.values.get(*name).filter(|value| value.is_some()) {
@@ -93,9 +104,25 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_written_twice_is_refused_where_it_is_read() {
-        let paths = Paths::of(r#"{"user":{"name":"a"},"user.name":"b","x":1}"#).expect("an object");
-        assert!(paths.text(&["user.name"]).is_err());
-        assert_eq!(paths.text(&["x"]).expect("only once").as_deref(), Some("1"));
+    fn a_key_that_is_written_twice_is_refused_where_it_is_read() {
+        for json in [
+            r#"{"user":{"name":"a","name":"a"},"x":1}"#,
+            r#"{"user":{"name":"a"},"user":{"id":"b"},"x":1}"#,
+            r#"{"user.name":"a","user.name":"b","x":1}"#,
+        ] {
+            let paths = Paths::of(json).expect("an object");
+            assert!(paths.text(&["user.name"]).is_err(), "{json}");
+            assert_eq!(paths.text(&["x"]).expect("only once").as_deref(), Some("1"));
+        }
+    }
+
+    #[test]
+    fn a_path_may_be_written_nested_and_flat_at_once() {
+        let paths =
+            Paths::of(r#"{"log.level":"a","log":{"level":"b","x":1},"n":null,"m":{"n":2}}"#)
+                .expect("an object");
+        let text = |name: &str| paths.text(&[name]).expect("no key twice");
+        assert_eq!(text("log.level").as_deref(), Some("a"));
+        assert_eq!(text("log.x").as_deref(), Some("1"));
     }
 }

@@ -31,7 +31,9 @@ enum Meaning {
 #[derive(Default)]
 struct RelatedFindings {
     ids: usize,
-    amount: Option<(u8, Amount)>,
+    /// The best amount that was named; without a value if it cannot be read, because a worse one
+    /// is another amount.
+    amount: Option<(u8, Option<Amount>)>,
     currency: Option<String>,
 }
 
@@ -47,7 +49,7 @@ pub(super) fn relate_bodies(event: &mut Event, bodies: [Loose<'_>; 2]) {
             walk(event, &json, LEVELS, &mut findings);
         }
     }
-    if let Some((_, amount)) = findings.amount {
+    if let Some((_, Some(amount))) = findings.amount {
         event.amount = Some(amount);
         event.set_opt(Field::Currency, findings.currency);
     }
@@ -85,11 +87,10 @@ fn walk(event: &mut Event, json: &str, levels: usize, findings: &mut RelatedFind
     let _ = json::each_member(json, |key, value| match meaning(key) {
         Meaning::Id(kind) => relate(event, kind, value, levels, findings),
         Meaning::Amount(rank) => {
-            let amount = value.text_lossy().and_then(|text| Amount::parse(&text).ok());
-            if let Some(amount) =
-                amount.filter(|_| findings.amount.is_none_or(|(best, _)| rank < best))
+            let text = value.text_lossy();
+            if let Some(text) = text.filter(|_| findings.amount.is_none_or(|(best, _)| rank < best))
             {
-                findings.amount = Some((rank, amount));
+                findings.amount = Some((rank, Amount::parse(&text).ok()));
             }
         }
         Meaning::Currency => {

@@ -33,6 +33,7 @@ impl Amount {
     pub fn parse(text: &str) -> Result<Self> {
         let refuse =
             |why: &str| Error::invalid(format!("amount {:?} {why}", crate::event::clip(text, 40)));
+        let text = text.trim();
         let (mantissa, exponent) = match text.find(['e', 'E']) {
             Some(at) => {
                 let exponent: i32 =

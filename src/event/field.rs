@@ -122,8 +122,18 @@ pub const LEVELS: &[&str] = &["normal", "warning", "incident"];
 pub const TRACE_TYPES: &[&str] =
     &["ApiCall", "ConsoleAction", "SystemAction", "ObsSDK", "ObsAPI", "Others"];
 /// The record formats that have decoders.
-pub const FORMATS: &[&str] =
-    &["cts", "partner", "cloudtrail", "k8s", "gcp", "native", "otlp", "cloudevents", "ecs"];
+pub const FORMATS: &[&str] = &[
+    "cts",
+    "partner",
+    "cloudtrail",
+    "k8s",
+    "gcp",
+    "native",
+    "otlp",
+    "cloudevents",
+    "ecs",
+    "document",
+];
 
 macro_rules! fields {
     ($(

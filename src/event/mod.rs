@@ -4,12 +4,14 @@
 //! trace id or the bytes of their record differ. [`EventKey`] orders them: newest first, and among
 //! equal times the one accepted last first.
 
+mod address;
 mod amount;
 mod columns;
 mod field;
 mod sorted;
 mod time;
 
+pub use address::{parse_address, parse_network};
 pub use amount::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount};
 pub use columns::{Columns, event_batch, event_batch_of, event_schema};
 pub use field::{
@@ -138,7 +140,12 @@ impl Event {
     pub fn set(&mut self, field: Field, text: impl AsRef<str>) {
         debug_assert!(field.def().is_text(), "{field} is not a text field");
         let text = text.as_ref();
-        self.texts[field as usize] = (!text.is_empty()).then(|| text.into());
+        // An address is one value, however it is written; the record keeps its notation.
+        let address = if field == Field::SourceIp { parse_address(text) } else { None };
+        self.texts[field as usize] = match address {
+            Some(address) => Some(address.to_string().into()),
+            None => (!text.is_empty()).then(|| text.into()),
+        };
     }
 
     /// Sets a text field that a record may lack.

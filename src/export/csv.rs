@@ -118,6 +118,16 @@ fn ended(out: Writer<Vec<u8>>) -> Result<Vec<u8>> {
         .map_err(|cause| Error::new(ErrorKind::Internal, cannot_write()).because(cause.to_string()))
 }
 
+/// Returns a list as a JSON array, so that it can be read back: ids hold blanks, commas and line
+/// breaks, and whoever sends an event chooses them.
+fn list_cell(items: &[&str]) -> Cow<'static, str> {
+    if items.is_empty() {
+        return Cow::Borrowed("");
+    }
+    // A semicolon is a separator to some readers, which must find no formula behind it.
+    Cow::Owned(serde_json::to_string(items).unwrap_or_default().replace(';', "\\u003b"))
+}
+
 fn cell<'a>(value: Value<'a>, options: &Options) -> Cow<'a, str> {
     match value {
         Value::Absent => Cow::Borrowed(""),
@@ -126,7 +136,7 @@ fn cell<'a>(value: Value<'a>, options: &Options) -> Cow<'a, str> {
         Value::Time(moment) => Cow::Owned(moment_in(options.time_zone, moment)),
         Value::Integer(number) => Cow::Owned(number.to_string()),
         Value::Decimal(amount) => Cow::Owned(amount.to_string()),
-        Value::List(items) => Cow::Owned(items.iter().collect::<Vec<_>>().join(" ")),
+        Value::List(items) => list_cell(&items.iter().collect::<Vec<_>>()),
     }
 }
 
@@ -153,6 +163,24 @@ mod tests {
             ("\"\"", "\"\""),
         ] {
             assert_eq!(formula_safe(cell), safe, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_can_be_read_back_from_its_cell() {
+        for items in [
+            &["user:NT AUTHORITY\\SYSTEM", "user:x quota:Q-1 customer:C-9"][..],
+            &["a;=1", "b\n+2\t\"", "，"],
+            &[],
+        ] {
+            let cell = list_cell(items);
+            assert_eq!(formula_safe(&cell), cell);
+            let read: Vec<String> = if cell.is_empty() {
+                Vec::new()
+            } else {
+                serde_json::from_str(&cell).expect("JSON")
+            };
+            assert_eq!(read, items);
         }
     }
 

@@ -40,8 +40,8 @@ fn csv_is_quoted_disarmed_and_labelled() {
     assert_eq!(
         String::from_utf8(export(options)).expect("text"),
         "\u{feff}操作时间,事件ID,资源名称,操作用户,金额,关联ID,返回码\r\n\
-         2026-06-30T08:00:00.000+08:00,id-1,'=1+1,\"a \"\"b\"\", c\r\nd\",-5.00,quota:q1 \
-         coupon:c1,\r\n"
+         2026-06-30T08:00:00.000+08:00,id-1,'=1+1,\"a \"\"b\"\", c\r\nd\",-5.00,\
+         \"[\"\"quota:q1\"\",\"\"coupon:c1\"\"]\",\r\n"
     );
     let raw = Options {
         columns: vec![Field::ResourceName],

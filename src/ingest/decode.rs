@@ -1,6 +1,6 @@
 //! Decodes records into events, after secrets were replaced, and determines their tenants.
 
-use super::record::{DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
+use super::record::{CutRecord, DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
 use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
@@ -80,32 +80,33 @@ fn decode_record(
     rule: &TenantRule,
     redactor: Option<&Redactor>,
 ) -> Result<Event, Rejected> {
+    let IncomingRecord { line, cut, .. } = record;
     let Some(redactor) = redactor else {
-        return decode_bytes(&record.bytes, format, rule)
-            .map_err(|error| rejected(record.line, &error, record.bytes, rule));
+        return decode_bytes(&record.bytes, cut, format, rule)
+            .map_err(|error| rejected(line, cut, &error, record.bytes, rule));
     };
     let Redacted { bytes, unreadable_at } = redactor.redact(&record.bytes);
     let outcome = match unreadable_at {
-        None => decode_bytes(&bytes, format, rule),
-        Some(at) => Err(unreadable(&record.bytes, at)),
+        None => decode_bytes(&bytes, cut, format, rule),
+        Some(at) => Err(unreadable(&record.bytes, cut, at)),
     };
     outcome.map_err(|error| {
         let kept = redactor.redact_refused(&record.bytes);
         // The reason may quote the record, so it is computed from the bytes that are kept.
         let error = match unreadable_at {
-            None if kept != bytes => decode_bytes(&kept, format, rule)
+            None if kept != bytes => decode_bytes(&kept, cut, format, rule)
                 .err()
                 .unwrap_or_else(|| Error::invalid("the record was refused")),
             _ => error,
         };
-        rejected(record.line, &error, kept.into_owned(), rule)
+        rejected(line, cut, &error, kept.into_owned(), rule)
     })
 }
 
 /// Returns the reason for refusing a record that is not JSON when only its masked form may be
 /// shown.
-fn unreadable(record: &[u8], at: usize) -> Error {
-    if let Err(error) = check_size(record).and_then(|()| text_of(record).map(drop)) {
+fn unreadable(record: &[u8], cut: Option<CutRecord>, at: usize) -> Error {
+    if let Err(error) = check_size(record, cut).and_then(|()| text_of(record).map(drop)) {
         return error;
     }
     Error::invalid(format!(
@@ -113,14 +114,12 @@ fn unreadable(record: &[u8], at: usize) -> Error {
     ))
 }
 
-fn check_size(record: &[u8]) -> Result<()> {
-    if record.len() <= RECORD_BYTES_MAX {
+fn check_size(record: &[u8], cut: Option<CutRecord>) -> Result<()> {
+    let length = cut.map_or(record.len() as u64, |cut| cut.length);
+    if length <= RECORD_BYTES_MAX as u64 {
         return Ok(());
     }
-    Err(Error::invalid(format!(
-        "the record has {} bytes, more than {RECORD_BYTES_MAX}",
-        record.len()
-    )))
+    Err(Error::invalid(format!("the record has {length} bytes, more than {RECORD_BYTES_MAX}")))
 }
 
 fn text_of(record: &[u8]) -> Result<&str> {
@@ -129,8 +128,13 @@ fn text_of(record: &[u8]) -> Result<&str> {
     })
 }
 
-fn decode_bytes(record: &[u8], format: Option<Format>, rule: &TenantRule) -> Result<Event> {
-    check_size(record)?;
+fn decode_bytes(
+    record: &[u8],
+    cut: Option<CutRecord>,
+    format: Option<Format>,
+    rule: &TenantRule,
+) -> Result<Event> {
+    check_size(record, cut)?;
     let text = text_of(record)?;
     match rule {
         TenantRule::Is(tenant) => {
@@ -149,7 +153,13 @@ fn decode_bytes(record: &[u8], format: Option<Format>, rule: &TenantRule) -> Res
     }
 }
 
-fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Rejected {
+fn rejected(
+    line: u64,
+    cut: Option<CutRecord>,
+    error: &Error,
+    bytes: Vec<u8>,
+    rule: &TenantRule,
+) -> Rejected {
     let tenant = match rule {
         TenantRule::Is(tenant) => Some(tenant.clone()),
         TenantRule::At(path) => std::str::from_utf8(&bytes)
@@ -158,5 +168,6 @@ fn rejected(line: u64, error: &Error, bytes: Vec<u8>, rule: &TenantRule) -> Reje
             .and_then(|text| decode::text_at(text, path))
             .filter(|tenant| check_producer(tenant).is_ok()),
     };
-    Rejected { tenant, line, reason: clip(&error.to_string(), 500).into(), bytes, conflict: false }
+    let reason = clip(&error.to_string(), 500).into();
+    Rejected { tenant, line, reason, bytes, cut: cut.map(Box::new), conflict: false }
 }

@@ -61,7 +61,7 @@ pub use quarantine::{
     Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage,
     QuarantineUsage, Quarantined, ReasonCount, kind_of,
 };
-pub use record::{DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
+pub use record::{CutRecord, DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
 pub use seal::seal;
 pub use split::RecordSplitter;
 pub use unpack::{Coding, Unpacked};

@@ -1,6 +1,7 @@
 //! Records on their way in, and those that were refused.
 
 use crate::event::{Event, clip};
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -9,8 +10,32 @@ use std::sync::Arc;
 pub struct IncomingRecord {
     /// The line on which it began, from 1.
     pub line: u64,
-    /// Its bytes.
+    /// Its bytes; only the first ones if it was cut.
     pub bytes: Vec<u8>,
+    /// What is known of the whole, if it was too long to be kept.
+    pub cut: Option<CutRecord>,
+}
+
+/// A record of which only the beginning was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CutRecord {
+    /// The bytes that it had.
+    pub length: u64,
+    /// The SHA-256 of all of them.
+    pub sha256: [u8; 32],
+}
+
+impl IncomingRecord {
+    /// Creates a record that began on this line.
+    pub fn new(line: u64, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { line, bytes: bytes.into(), cut: None }
+    }
+
+    /// Notes the length and the hash of the whole, if more was read than is kept.
+    pub(super) fn cut_short(mut self, whole: Option<(u64, Sha256)>) -> Self {
+        self.cut = whole.map(|(length, hash)| CutRecord { length, sha256: hash.finalize().into() });
+        self
+    }
 }
 
 /// A record that could not be decoded, and why.
@@ -22,8 +47,10 @@ pub struct Rejected {
     pub line: u64,
     /// The reason; records that were refused for the same reason share the text.
     pub reason: Arc<str>,
-    /// Its bytes.
+    /// Its bytes; only the first ones if it was cut.
     pub bytes: Vec<u8>,
+    /// What is known of the whole, if it was too long to be kept.
+    pub cut: Option<Box<CutRecord>>,
     /// Whether it decoded, but has the trace id of another record.
     pub conflict: bool,
 }
@@ -41,6 +68,7 @@ impl Rejected {
             line,
             reason: reason.into(),
             bytes: event.original.as_bytes().to_vec(),
+            cut: None,
             conflict: true,
         }
     }

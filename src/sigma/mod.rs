@@ -8,6 +8,7 @@
 
 mod condition;
 mod encode;
+mod fields;
 mod selection;
 #[cfg(test)]
 mod tests;
@@ -113,11 +114,17 @@ impl SigmaRule {
                 "correlates several events: rules of single events can be translated",
             ));
         }
+        let detection = &fields::renamed(detection, &self.product());
         let tree = condition::read(detection)?;
         let detected = tree.group(&mut |name| selection::group(name, &detection[name]))?;
         let (format, note) = self.format()?;
         let Some(format) = format else { return Ok((detected, note)) };
         Ok((json!({ "format": format, "all": [detected] }), note))
+    }
+
+    fn product(&self) -> String {
+        let source = self.document.get("logsource").and_then(|source| source.get("product"));
+        source.and_then(Json::as_str).unwrap_or_default().to_lowercase()
     }
 
     /// Returns the record format that the rule's log source corresponds to.

@@ -37,9 +37,7 @@ fn ingest(engine: &Engine, ids: std::ops::Range<u32>) -> Result<()> {
                 id % 3) })
         .to_string()
     };
-    let records = ids
-        .map(|id| IncomingRecord { line: u64::from(id), bytes: record(id).into_bytes() })
-        .collect();
+    let records = ids.map(|id| IncomingRecord::new(u64::from(id), record(id))).collect();
     let rule = TenantRule::new(Some("t"), None)?;
     engine.ingest(engine.decode(records, None, &rule), "test").map(drop)
 }

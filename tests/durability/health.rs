@@ -41,10 +41,8 @@ fn filled() -> TestStore {
     let engine = store.engine();
     let rule = |tenant| annals::ingest::TenantRule::new(Some(tenant), None).expect("a tenant");
     for tenant in ["t", "u"] {
-        let records = (0..EVENTS).map(|number| annals::ingest::IncomingRecord {
-            line: 1 + number as u64,
-            bytes: record(number).into_bytes(),
-        });
+        let records = (0..EVENTS)
+            .map(|number| annals::ingest::IncomingRecord::new(1 + number as u64, record(number)));
         engine
             .ingest(engine.decode(records.collect(), None, &rule(tenant)), "test")
             .expect("a batch");
@@ -513,7 +511,7 @@ fn who_takes_nothing_in_is_not_ready() {
     store.reopen_with(Settings { buffer_bytes: 1, compact: false, ..Settings::default() });
     let outcome = store.engine().ingest(
         store.engine().decode(
-            vec![annals::ingest::IncomingRecord { line: 1, bytes: record(5_000).into_bytes() }],
+            vec![annals::ingest::IncomingRecord::new(1, record(5_000))],
             None,
             &annals::ingest::TenantRule::new(Some("t"), None).expect("a tenant"),
         ),

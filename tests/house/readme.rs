@@ -73,3 +73,54 @@ fn the_json_example_of_the_page_finds_something() {
         );
     }
 }
+
+/// The commands of the tour, each with the output that is shown below it.
+fn tour() -> Vec<(String, String)> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).expect("the page is text");
+    let mut commands: Vec<(String, String)> = Vec::new();
+    for line in blocks(&readme, "console").concat().lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push((command.to_owned(), String::new())),
+            // A command goes on where its last line ends in a backslash.
+            (None, Some((command, shown))) if shown.is_empty() && command.ends_with('\\') => {
+                command.pop();
+                command.push_str(line.trim_start());
+            }
+            (None, Some((_, shown))) => *shown += &format!("{line}\n"),
+            (None, None) => panic!("output before any command: {line}"),
+        }
+    }
+    commands
+}
+
+#[test]
+fn the_tour_runs_as_it_is_written() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let place = folder.path().display().to_string();
+    let binary = crate::support::process::binary();
+    let mut run = 0;
+    for (command, shown) in tour() {
+        // What builds, serves, follows for ever or reads a bucket is tried elsewhere.
+        let elsewhere = ["cargo", "serve", "--follow", "bucket/"];
+        if elsewhere.iter().any(|word| command.contains(word)) {
+            continue;
+        }
+        let words = command
+            .replace("./audit", &format!("{place}/audit"))
+            .replace("/backups/audit", &format!("{place}/copy"))
+            .replace("incidents.csv", &format!("{place}/incidents.csv"))
+            .replacen("annals", &binary, 1);
+        let ran = std::process::Command::new("sh")
+            .args(["-c", &words])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("a shell");
+        let out = String::from_utf8_lossy(&ran.stdout).into_owned();
+        // 3 says that nothing was found.
+        assert!(ran.status.success(), "{command}: {ran:?}");
+        assert!(shown.is_empty() || out == shown, "{command} says:\n{out}");
+        run += 1;
+    }
+    assert!(run > 8, "the tour has commands");
+}

@@ -8,4 +8,5 @@ mod hostile;
 mod pipeline;
 mod quarantine;
 mod redaction;
+mod reports;
 pub(crate) mod samples;

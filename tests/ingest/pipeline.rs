@@ -25,7 +25,7 @@ fn records(ids: Range<u64>) -> Vec<IncomingRecord> {
             "time": NOW - 1_000 + (id as i64) % 900 })
         .to_string()
     };
-    ids.map(|id| IncomingRecord { line: id + 1, bytes: record(id).into_bytes() }).collect()
+    ids.map(|id| IncomingRecord::new(id + 1, record(id))).collect()
 }
 
 fn ingest(engine: &Engine, ids: Range<u64>) -> annals::error::Result<Outcome> {
@@ -156,9 +156,8 @@ fn a_backup_a_check_and_retention_do_not_wait_for_a_merge() {
             .to_string()
     };
     for batch in 0..6 {
-        let records: Vec<IncomingRecord> = (0..5)
-            .map(|id| IncomingRecord { line: 1, bytes: old(batch * 5 + id).into_bytes() })
-            .collect();
+        let records: Vec<IncomingRecord> =
+            (0..5).map(|id| IncomingRecord::new(1, old(batch * 5 + id))).collect();
         let rule = TenantRule::new(Some("gone"), None).expect("a tenant");
         engine.ingest(engine.decode(records, None, &rule), "test").expect("a batch");
         ingest(engine, batch * 10..batch * 10 + 10).expect("a batch");

@@ -21,7 +21,7 @@ fn records(from: u64) -> String {
         record(from + 1, format!("\"{{\\\"password\\\":\\\"{password}\\\"}}\"")),
         record(from + 2, format!("{{\"text\":\"used {key} again\"}}")),
         // What goes to quarantine is redacted too.
-        format!("{{\"password\":\"{password}\",\"of\":\"no known format\"}}\n"),
+        format!("{{\"password\":\"{password}\",\"closed\":\"wrongly\"]\n"),
         format!("no JSON: {key}\n"),
     ]
     .concat()

@@ -24,7 +24,7 @@ const FILES: &[(&str, &str, u64, usize)] = &[
 /// The lines of a sample file.
 pub(crate) fn lines(name: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/samples").join(name);
-    let input = Unpacked::detect(File::open(path).expect("the sample is there"), u64::MAX)
+    let input = Unpacked::detect(File::open(path).expect("the sample is there"), u64::MAX, 23)
         .expect("a stream");
     BufReader::new(input)
         .lines()
@@ -39,7 +39,7 @@ fn all_sample_records_are_taken_in_once_and_found_by_format_and_id() {
     let rule = TenantRule::new(Some("t"), None).expect("a tenant");
     let take = |store: &TestStore, name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/samples").join(name);
-        let input = Unpacked::detect(File::open(path).expect("the sample is there"), u64::MAX)
+        let input = Unpacked::detect(File::open(path).expect("the sample is there"), u64::MAX, 23)
             .expect("a stream");
         let (outcome, error) =
             store.engine().ingest_stream(BufReader::new(input), None, &rule, name, |_| ());

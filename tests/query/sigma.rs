@@ -209,3 +209,27 @@ fn what_cannot_be_translated_is_named_and_the_other_rules_run() {
     let shown: Json = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(shown["filter"]["format"], "cloudtrail");
 }
+
+#[test]
+fn community_names_of_fields_find_their_events() {
+    let reports = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/reports/15-sigma-gcp-and-k8s-fields");
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("data").display().to_string();
+    for input in ["input", "input2"] {
+        let input = reports.join(input).display().to_string();
+        annals(&["ingest", "--data", &data, "--tenant", "t", &input]).ok();
+    }
+    for rule in ["rule-gcp.yml", "rule-gcp-data.yml", "rule-gcp-path.yml", "rule-k8s.yml"] {
+        let rule = reports.join(rule).display().to_string();
+        let out = annals(&["sigma", "--data", &data, "-o", "ndjson", &rule]).ok();
+        assert_eq!(out.lines().count(), 1, "{rule}: {out}");
+    }
+    let rule = folder.path().join("rule.yml");
+    let text = "title: T\nlogsource: {product: gcp, service: gcp.audit}\ndetection:\n  s:\n    \
+        protoPayload|contains: x\n    nowhere.at.all: y\n  condition: s\n";
+    std::fs::write(&rule, text).expect("a file");
+    let ran = annals(&["sigma", "--data", &data, "-o", "ndjson", &rule.display().to_string()]);
+    assert!(ran.err.contains("the field protoPayload is an object"), "{ran:?}");
+    assert!(ran.err.contains("no record here has the field nowhere.at.all"), "{ran:?}");
+}

@@ -132,10 +132,7 @@ impl TestStore {
     }
 
     fn take_unsealed(&self, records: Vec<String>, rule: &TenantRule) -> Outcome {
-        let record = |(line, text): (usize, String)| IncomingRecord {
-            line: line as u64 + 1,
-            bytes: text.into_bytes(),
-        };
+        let record = |(line, text): (usize, String)| IncomingRecord::new(line as u64 + 1, text);
         let records = records.into_iter().enumerate().map(record).collect();
         self.engine().ingest(self.engine().decode(records, None, rule), "test").expect("a batch")
     }

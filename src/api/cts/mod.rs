@@ -17,7 +17,7 @@ use crate::access::Scope;
 use crate::calls::Pairs;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, EventKey, clip};
+use crate::event::{Event, EventKey, Timestamp, clip};
 use crate::query::{PageCursor, PageQuery, QueryBudget, SnapshotReader, SortOrder};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
@@ -100,8 +100,9 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
     let request = Request::read(project, pairs, engine.clock().now())?;
     let snapshot = engine.snapshot();
     let reader = engine.reader(&snapshot, None).within(budget);
-    let (events, more) = match &request.wanted {
-        WantedTraces::One(trace_id) => (reader.get(&request.scope, trace_id, LIMIT_MAX)?, false),
+    let mut marker = None;
+    let events = match &request.wanted {
+        WantedTraces::One(trace_id) => reader.get(&request.scope, trace_id, LIMIT_MAX)?,
         WantedTraces::Page { filter, limit, next } => {
             let cursor =
                 next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
@@ -110,12 +111,17 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
             let page = reader.list(&request.scope, filter, &query)?;
             let (mut events, more) = (page.events, page.next.is_some());
             if more {
-                events.truncate(clear_end(reader, &request.scope, &events)?);
+                marker = match clear_end(reader, &request.scope, &events)? {
+                    Some(end) => {
+                        events.truncate(end);
+                        events.last().map(|event| event.trace_id().to_owned())
+                    }
+                    None => events.last().map(placed),
+                };
             }
-            (events, more)
+            events
         }
     };
-    let marker = events.last().filter(|_| more).map(|event| event.trace_id().to_owned());
     let meta_data = MetaData { count: events.len(), marker };
     let answer = CtsAnswer { traces: events.iter().map(Trace::of).collect(), meta_data };
     serde_json::to_vec(&answer)
@@ -123,22 +129,37 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
 }
 
 /// Returns the cursor after the event with a trace id; if there are several, after the oldest, so
-/// that paging always makes progress.
-fn after(reader: SnapshotReader<'_>, scope: &Scope, trace_id: &str) -> Result<PageCursor> {
-    let key = reader.oldest(scope, trace_id)?.ok_or_else(|| {
-        Error::parameter(
-            "next",
-            format!("no trace of the project has the id {:?}", clip(trace_id, 100)),
-        )
-    })?;
+/// that paging always makes progress. A marker made by [`placed`] names one of them.
+fn after(reader: SnapshotReader<'_>, scope: &Scope, marker: &str) -> Result<PageCursor> {
+    let key = match reader.oldest(scope, marker)? {
+        Some(key) => key,
+        None => place_of(marker).ok_or_else(|| {
+            Error::parameter(
+                "next",
+                format!("no trace of the project has the id {:?}", clip(marker, 100)),
+            )
+        })?,
+    };
     Ok(PageCursor { key, backward: false })
+}
+
+/// Returns the marker of an event that shares its id with an older one: the id and the event's
+/// position in the list.
+fn placed(event: &Event) -> String {
+    let key = event.key();
+    format!("{}@{}.{}", event.trace_id(), key.time.millis(), key.seq)
+}
+
+fn place_of(marker: &str) -> Option<EventKey> {
+    let (time, seq) = marker.rsplit_once('@')?.1.split_once('.')?;
+    Some(EventKey { time: Timestamp::from_millis(time.parse().ok()?), seq: seq.parse().ok()? })
 }
 
 /// Returns how many of these rows a page can have so that its last row's id is a usable marker. If
 /// an older record shares that id, the next page would continue after that record and skip
 /// everything in between; such rows are left for the next page, since pages of CTS may be short.
-/// Only a page that consists of such rows alone is left as it is.
-fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Result<usize> {
+/// `None` if the page consists of such rows alone.
+fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Result<Option<usize>> {
     let mut known: HashMap<&str, Option<EventKey>> = HashMap::new();
     for (index, event) in events.iter().enumerate().rev() {
         let id = event.trace_id();
@@ -147,10 +168,10 @@ fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Res
             None => *known.entry(id).or_insert(reader.oldest(scope, id)?),
         };
         if oldest == Some(event.key()) {
-            return Ok(index + 1);
+            return Ok(Some(index + 1));
         }
     }
-    Ok(events.len())
+    Ok(None)
 }
 
 /// An error to be sent to a client of CTS.

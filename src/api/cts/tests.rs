@@ -50,7 +50,7 @@ impl CtsStore {
         let records: Vec<IncomingRecord> = records
             .iter()
             .zip(1..)
-            .map(|(record, line)| IncomingRecord { line, bytes: record.clone().into_bytes() })
+            .map(|(record, line)| IncomingRecord::new(line, record.clone()))
             .collect();
         let batch = self.engine.decode(records, format, &TenantRule::Is(tenant.to_owned()));
         assert_eq!(batch.rejected, []);

@@ -8,7 +8,7 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::body::{Bounds, PackedBody};
-use super::{TenantPath, required_tenant};
+use super::{TenantPath, required_tenant, tell_repeats_apart};
 use crate::calls::Pairs;
 use crate::decode::Format;
 use crate::engine::Outcome;
@@ -47,7 +47,8 @@ async fn take(
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,
         };
-        Ok((engine.decode(records, Some(Format::CloudEvents), &rule), None, ()))
+        let batch = engine.decode(records, Some(Format::CloudEvents), &rule);
+        Ok((tell_repeats_apart(batch), None, ()))
     });
     let (outcome, ()) = taken.await?;
     Ok(Json(outcome))
@@ -117,32 +118,17 @@ impl Binary {
             record.pop();
             record.push_str(&format!(",\"{name}\":{value}}}"));
         }
-        IncomingRecord { line: 1, bytes: record.into_bytes() }
+        IncomingRecord::new(1, record)
     }
 }
 
 /// Returns a header's value: percent-encoded UTF-8, as the specification requires, or any other
 /// text.
 fn percent_decoded(value: &[u8]) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((first, after)) = rest.split_first() {
-        let code = after
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code {
-            Some(code) => {
-                bytes.push(code);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
+    match percent_encoding::percent_decode(value).decode_utf8() {
+        Ok(text) => text.into_owned(),
+        Err(_) => String::from_utf8_lossy(value).into_owned(),
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| String::from_utf8_lossy(value).into_owned())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::body::{Bounds, PackedBody};
+use super::tell_repeats_apart;
 use crate::decode::Format;
 use crate::error::Error;
 use crate::ingest::TenantRule;
@@ -37,7 +38,8 @@ async fn take(
     let rule = TenantRule::new(Some(&tenant), None)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     app.take_in("Kubernetes audit webhook", body, move |engine, body| {
-        Ok((engine.decode(body.records()?, Some(Format::K8s), &rule), None, ()))
+        let batch = engine.decode(body.records()?, Some(Format::K8s), &rule);
+        Ok((tell_repeats_apart(batch), None, ()))
     })
     .await?;
     Ok(Json(json!({})))

@@ -5,7 +5,7 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::body::{Bounds, PackedBody};
 use super::cloudevents::Binary;
-use super::required_tenant;
+use super::{required_tenant, tell_repeats_apart};
 use crate::calls::{Pairs, parse_format};
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, RequestKey};
@@ -56,28 +56,36 @@ struct IngestAnswer {
     quarantined_more: Option<String>,
 }
 
+/// The names of the parameters.
+const PARAMETERS: &[&str] = &["format", "tenant", "tenant_from", "repeats"];
+
 /// The parameters of `POST /api/v1/events`.
 struct IngestRequest {
     format: Option<Format>,
     rule: TenantRule,
     /// The parameters that distinguish requests, and the request's own key.
     key: Option<String>,
+    /// Whether equal records without ids in one request are events of their own. Readers of files,
+    /// which may read a part of a file again, say that they are not.
+    repeats_are_events: bool,
     /// A CloudEvent whose body is its data.
     binary: Option<Binary>,
 }
 
 impl IngestRequest {
     fn read(pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
-        if let Some((name, _)) = pairs
-            .0
-            .iter()
-            .find(|(name, _)| !["format", "tenant", "tenant_from"].contains(&name.as_str()))
+        if let Some((name, _)) =
+            pairs.0.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str()))
         {
-            return Err(Error::parameter(
-                name,
-                "unknown parameter; this call takes format, tenant and tenant_from",
-            ));
+            let known = PARAMETERS.join(", ");
+            let what = format!("unknown parameter; this call takes {known}");
+            return Err(Error::parameter(name, what));
         }
+        let repeats_are_events = match pairs.one("repeats")? {
+            None | Some("events") => true,
+            Some("duplicates") => false,
+            Some(_) => return Err(Error::parameter("repeats", "is events or duplicates")),
+        };
         let format = parse_format(pairs.one("format")?.unwrap_or("auto"))?;
         let rule = required_tenant(Ok(None), pairs, headers)?;
         let key = match headers.get("idempotency-key") {
@@ -85,7 +93,7 @@ impl IngestRequest {
             None => None,
         };
         let key = key.map(|key| format!("{rule:?} {format:?} {key}"));
-        Ok(Self { format, rule, key, binary: Binary::read(headers) })
+        Ok(Self { format, rule, key, repeats_are_events, binary: Binary::read(headers) })
     }
 
     fn decode(
@@ -98,6 +106,7 @@ impl IngestRequest {
             None => body.records()?,
         };
         let batch = engine.decode(records, self.format, &self.rule);
+        let batch = if self.repeats_are_events { tell_repeats_apart(batch) } else { batch };
         let request =
             self.key.as_ref().map(|key| RequestKey { key: key.clone(), body: digest(&batch) });
         Ok((batch, request))

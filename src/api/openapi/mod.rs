@@ -211,6 +211,12 @@ fn ingest() -> Json {
             &json!({ "type": "string", "enum": formats }),
             "the format of the records"
         ),
+        query(
+            "repeats",
+            &json!({ "type": "string", "enum": ["events", "duplicates"], "default": "events" }),
+            "what equal records without ids in one request are: events of their own, which the \
+            same request sent again repeats, or duplicates of the first"
+        ),
         {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "schema": { "type": "string", "pattern": "^[!-~]{1,100}$" },
@@ -388,7 +394,7 @@ fn filter_parameters() -> Map<String, Json> {
     add(
         "from",
         &json!({ "type": "string", "format": "date-time" }),
-        "the first moment; also 13 digits of milliseconds",
+        "the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970",
     );
     add(
         "to",

@@ -232,7 +232,7 @@ impl Writer {
         if record["level"].is_null() {
             record["level"] = "normal".into();
         }
-        let records = vec![IncomingRecord { line: 1, bytes: record.to_string().into_bytes() }];
+        let records = vec![IncomingRecord::new(1, record.to_string())];
         let batch = decode_records(
             records,
             Some(Format::Native),

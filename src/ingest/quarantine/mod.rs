@@ -253,6 +253,7 @@ fn id(rejected: &Rejected) -> QuarantineId {
         .chain_update((tenant.len() as u64).to_le_bytes())
         .chain_update(tenant)
         .chain_update(&rejected.bytes)
+        .chain_update(rejected.cut.as_ref().map_or(&[][..], |cut| &cut.sha256))
         .finalize();
     let mut id = QuarantineId::default();
     id.copy_from_slice(&digest[..16]);
@@ -266,8 +267,8 @@ fn entry(
     now: Timestamp,
 ) -> QuarantineEntry {
     let bytes = &rejected.bytes;
-    let cut = bytes.len() > HEAD_BYTES;
-    let head = if cut { head_of(bytes) } else { bytes };
+    let is_cut = bytes.len() > HEAD_BYTES;
+    let head = if is_cut { head_of(bytes) } else { bytes };
     QuarantineEntry {
         id,
         // The writer assigns the number.
@@ -278,8 +279,11 @@ fn entry(
         source: Arc::clone(source),
         line: rejected.line,
         reason: Arc::clone(&rejected.reason),
-        length: bytes.len() as u64,
-        sha256: cut.then(|| Sha256::digest(bytes).into()),
+        length: rejected.cut.as_ref().map_or(bytes.len() as u64, |cut| cut.length),
+        sha256: match &rejected.cut {
+            Some(cut) => Some(cut.sha256),
+            None => is_cut.then(|| Sha256::digest(bytes).into()),
+        },
         head: head.to_vec(),
     }
 }

@@ -12,6 +12,7 @@ fn rejected(tenant: &str, text: impl Into<Vec<u8>>) -> Rejected {
         line: 1,
         reason: "record is no JSON object".into(),
         bytes: text.into(),
+        cut: None,
         conflict: false,
     }
 }

@@ -162,6 +162,7 @@ impl<'a> Summarized<'a> {
         };
         let Some(cube) = self.summary()?.hours(self.unit)? else { return Ok(None) };
         let Some(tests) = self.tests(&self.filter.clauses, HOURS)? else { return Ok(None) };
+        // Cells have the codes of this segment; groups need the numbers of the whole store.
         let coded = match by {
             Some(position) => match self.vocabulary.coded(self.run.source, HOURS[position])? {
                 Some(coded) => Some((position, coded)),
@@ -209,14 +210,18 @@ impl<'a> Summarized<'a> {
     /// Returns partial totals of the amounts of the rows that match, each with its value of `by` if
     /// a field is named.
     pub(in crate::query) fn sums(&self, by: Option<Field>) -> Result<Option<Vec<ValueTotal>>> {
+        // The sums are kept by a few fields only; by any other, the rows must be walked.
         let by = match by.map(|field| SUMS.iter().position(|summed| *summed == field)) {
             Some(None) => return Ok(None),
             Some(position) => position,
             None => None,
         };
+        // Every cell has amounts, so the condition that there is one holds for all of them.
         let has_amount = Clause::Field(FieldCondition::HAS_AMOUNT);
         let others = self.filter.clauses.iter().filter(|clause| **clause != has_amount);
         let Some(tests) = self.tests(others, SUMS)? else { return Ok(None) };
+        // The sums are stored twice, with and without the last field: the smaller cube answers if
+        // nothing asks for that field.
         let dimensions =
             tests.iter().map(|test| test.dimension).chain(by).max().map_or(0, |last| last + 1);
         let Some(sums) = self.summary()?.sums(self.unit, dimensions)? else { return Ok(None) };

@@ -7,7 +7,7 @@
 //! table instead of into a dictionary in every segment.
 
 use crate::error::Result;
-use crate::event::{FIELDS, Field, FieldDef, FilterOperator};
+use crate::event::{FIELDS, Field, FieldDef, FilterOperator, parse_address};
 use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::GroupMemory;
 use crate::query::dictionary::value_locations::{VALUES_MAX, ValueLocations};
@@ -100,7 +100,7 @@ impl FieldValues {
         let number = self.texts.len() as u32;
         self.bytes = bytes;
         if self.addressed {
-            self.addresses.push(text.parse().ok());
+            self.addresses.push(parse_address(&text));
         }
         self.texts.push(Arc::clone(&text));
         self.numbers.insert(text, number);

@@ -4,11 +4,12 @@ use super::parse_text::{parse_substring, parse_text};
 use super::period::{parse_duration, parse_time};
 use super::{Clause, FieldCondition, Filter, Test};
 use crate::error::{Error, Result};
-use crate::event::{Amount, FIELDS, Field, FieldKind, FilterOperator, Timestamp};
-use ipnet::IpNet;
+use crate::event::{
+    Amount, FIELDS, Field, FieldKind, FilterOperator, Timestamp, parse_address, parse_network,
+};
 
 /// The maximum number of values in a whole filter.
-pub const VALUES_MAX: usize = 200;
+pub const VALUES_MAX: usize = 1_000;
 
 /// The maximum nesting depth of groups of clauses.
 pub const DEPTH_MAX: usize = 8;
@@ -293,14 +294,20 @@ fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
                 Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
             Ok(Test::Amounts(vec![amount]))
         }
+        // An unset variable of a shell, most likely: it would hold for nothing, in silence.
+        _ if value.is_empty() => Err(Error::parameter(
+            name,
+            "is empty: give a value, or leave it out; .exists=false finds events without one",
+        )),
         _ if field.def().operators.contains(&FilterOperator::Cidr) && value.contains('/') => {
-            let network = value.parse::<IpNet>().map_err(|_| {
+            let network = parse_network(value).ok_or_else(|| {
                 Error::parameter(name, format!("{value:?} is not a network such as 10.0.0.0/8"))
             })?;
             Ok(Test::Address(Vec::new(), vec![network]))
         }
         _ if field.def().operators.contains(&FilterOperator::Cidr) => {
-            Ok(Test::Address(vec![value.to_owned()], Vec::new()))
+            let address = parse_address(value).map(|address| address.to_string());
+            Ok(Test::Address(vec![address.unwrap_or_else(|| value.to_owned())], Vec::new()))
         }
         _ => Ok(Test::OneOf(vec![value.to_owned()])),
     }

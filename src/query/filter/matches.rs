@@ -1,10 +1,9 @@
 //! The meaning of a filter, event by event: the oracle that every faster path is compared with.
 
 use super::{Clause, FieldCondition, Filter, Test};
-use crate::event::{Event, Value};
+use crate::event::{Event, Value, parse_address};
 use crate::text::RecordTexts;
 use std::cell::OnceCell;
-use std::net::IpAddr;
 
 /// An event to be tested, in whatever form it is available.
 pub trait FilterSubject {
@@ -101,7 +100,7 @@ impl Test {
             }
             Self::Address(values, networks) => {
                 values.iter().any(|value| value == text)
-                    || text.parse::<IpAddr>().is_ok_and(|address| {
+                    || parse_address(text).is_some_and(|address| {
                         networks.iter().any(|network| network.contains(&address))
                     })
             }

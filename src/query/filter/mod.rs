@@ -13,6 +13,7 @@ mod parse_json;
 mod parse_text;
 mod period;
 mod record;
+mod repeated_key;
 
 pub use builder::{DEPTH_MAX, VALUES_MAX};
 pub(super) use cost::cost_of;
@@ -22,6 +23,7 @@ pub use parse_text::TEXT_BYTES_MAX;
 pub use period::parse_duration;
 pub(super) use record::hiding_escape;
 pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
+pub(crate) use repeated_key::repeated_key;
 
 use crate::event::{Amount, Field, Timestamp};
 use ipnet::IpNet;

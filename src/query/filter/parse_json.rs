@@ -6,9 +6,12 @@
 //! hold) and `record` (tests of values by path). All keys of a group must hold.
 
 use super::builder::{DEPTH_MAX, FilterBuilder};
+use super::repeated_key::repeated_key;
 use super::{Clause, Pattern, RecordTest, ValueMatch, ValueTest};
 use crate::error::{Error, Result};
+use crate::event::{clip, parse_address, parse_network};
 use crate::text::{Glob, fold};
+use ipnet::IpNet;
 use serde_json::{Map, Value as Json};
 
 /// The keys of a test in `record`.
@@ -33,6 +36,10 @@ const RECORD_KEYS: &[&str] = &[
 pub(super) fn parse_group(text: &str, values: &mut usize) -> Result<Vec<Clause>> {
     let json: Map<String, Json> = serde_json::from_str(text)
         .map_err(|cause| Error::parameter("filter", "is not a JSON object").because(cause))?;
+    if let Some(key) = repeated_key(text.as_bytes()) {
+        let what = format!("the key {:?} comes twice in one object", clip(&key, 60));
+        return Err(Error::parameter("filter", what));
+    }
     group(&json, "filter", 0, values)
 }
 
@@ -54,7 +61,7 @@ fn group(
         match key.as_str() {
             "any" | "all" | "not" => groups.push((key, value)),
             "record" => {
-                for test in items(value) {
+                for test in some_items(value, &format!("{parameter}.record"))? {
                     let clause = record_test(test, &format!("{parameter}.record"), &mut builder)?;
                     builder.push(clause);
                 }
@@ -66,10 +73,11 @@ fn group(
                 ));
             }
             _ => {
-                for value in items(value) {
+                let name = format!("{parameter}.{key}");
+                for value in some_items(value, &name)? {
                     let value = scalar(value).ok_or_else(|| {
                         Error::parameter(
-                            format!("{parameter}.{key}"),
+                            &name,
                             "is a text, a number, true or false, or a list of those",
                         )
                     })?;
@@ -120,6 +128,15 @@ fn within(error: Error, parameter: &str) -> Error {
     }
 }
 
+/// Returns the values of a condition, of which there must be one: with none of them, nothing could
+/// hold.
+fn some_items<'a>(value: &'a Json, parameter: &str) -> Result<&'a [Json]> {
+    match items(value) {
+        [] => Err(Error::parameter(parameter, "is empty: nothing could hold")),
+        items => Ok(items),
+    }
+}
+
 fn items(value: &Json) -> &[Json] {
     match value {
         Json::Array(items) => items,
@@ -160,8 +177,9 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
     let cased = flag(test, "cased", parameter)?.unwrap_or(false);
     let mut any = Vec::new();
     for key in &RECORD_KEYS[1..RECORD_KEYS.len() - 2] {
-        for value in test.get(*key).map(items).unwrap_or_default() {
-            let named = format!("{parameter}.{key}");
+        let named = format!("{parameter}.{key}");
+        let values = test.get(*key).map(|value| some_items(value, &named)).transpose()?;
+        for value in values.unwrap_or_default() {
             let text = scalar(value).ok_or_else(|| {
                 Error::parameter(&named, "is a text, a number, true or false, or a list of those")
             })?;
@@ -172,6 +190,10 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
                 (1..pattern.values()).try_for_each(|_| builder.count(&named, ""))?;
             }
             any.push(wanted);
+            // An IPv6 address has many notations, and only one of them was given.
+            let is_address = matches!(*key, "equals" | "like") && text.contains(':');
+            let address = parse_address(&text).filter(|_| is_address);
+            any.extend(address.map(|address| ValueMatch::Network(IpNet::from(address))));
         }
     }
     let exists = flag(test, "exists", parameter)?;
@@ -215,7 +237,7 @@ fn value_match(key: &str, text: &str, cased: bool) -> Result<ValueMatch> {
         "ends_with" => glob(Glob::literal(text).anything_before()),
         "like" => glob(Glob::parse(text)),
         "regex" => ValueMatch::Pattern(Pattern::parse(text)?),
-        _ => ValueMatch::Network(text.parse().map_err(|_| {
+        _ => ValueMatch::Network(parse_network(text).ok_or_else(|| {
             Error::invalid(format!("{text:?} is not a network such as 10.0.0.0/8"))
         })?),
     })
@@ -271,7 +293,7 @@ mod tests {
         let small = json!({ "record": { "regex": vec!["a.*b"; 200] } });
         assert!(parse_group(&small.to_string(), &mut 0).is_ok());
         let many: Vec<Json> =
-            (0..201).map(|number| json!({ "source": number.to_string() })).collect();
+            (0..1_001).map(|number| json!({ "source": number.to_string() })).collect();
         refused(&json!({ "any": many }), "filter.any.source");
         let mut deep = json!({ "source": "x" });
         for _ in 0..9 {

@@ -18,11 +18,24 @@ pub fn parse_duration(text: &str) -> Option<i64> {
     number.checked_mul(unit)
 }
 
-/// Parses a moment: RFC 3339, or milliseconds since the epoch.
+/// The fewest digits of a number that is a time: fewer would lie before 1973, and are meant as a
+/// year or as milliseconds ago.
+const NUMBER_DIGITS_MIN: usize = 9;
+
+/// Parses a moment in any form that records use.
 pub(super) fn parse_time(name: &str, value: &str) -> Result<Timestamp> {
-    let known = value.len() == 13 || !value.bytes().all(|byte| byte.is_ascii_digit());
-    if !known {
-        return Err(Error::parameter(name, "write RFC 3339, or milliseconds in 13 digits"));
+    // Eight digits are a date.
+    let short = value.len() < NUMBER_DIGITS_MIN && value.len() != 8 && value.parse::<f64>().is_ok();
+    if short {
+        let what = format!("{value:?} is too short for a time: write 2026-03-01T08:00:00Z");
+        return Err(Error::parameter(name, what));
     }
-    Timestamp::parse(value).map_err(|error| Error::parameter(name, error.to_string()))
+    Timestamp::parse(value).map_err(|error| {
+        // In the query of a URL, a plus sign is a blank.
+        let is_blank = value
+            .rsplit_once(' ')
+            .is_some_and(|(time, zone)| Timestamp::parse(&format!("{time}+{zone}")).is_ok());
+        let hint = if is_blank { "; in a URL, + is written as %2B" } else { "" };
+        Error::parameter(name, format!("{error}{hint}"))
+    })
 }

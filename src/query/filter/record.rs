@@ -1,6 +1,7 @@
 //! Tests of the record's text.
 
 use crate::error::{Error, Result};
+use crate::event::parse_address;
 use crate::text::{
     Glob, RecordTextKind, RecordTexts, WalkStep, fold, spaced, stands_in, walk, walk_parts,
 };
@@ -9,7 +10,6 @@ use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
-use std::net::IpAddr;
 
 /// The longest regular expression, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024;
@@ -116,7 +116,7 @@ impl Pattern {
     /// Returns the number of values that it counts as in a filter: a filter of many large
     /// expressions would take hundreds of megabytes.
     pub(super) fn values(&self) -> usize {
-        if self.large { 10 } else { 1 }
+        if self.large { 50 } else { 1 }
     }
 }
 
@@ -230,7 +230,7 @@ impl ValueTest {
             }
             ValueMatch::Pattern(pattern) => pattern.regex.is_match(raw),
             ValueMatch::Network(network) => {
-                raw.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))
+                parse_address(raw).is_some_and(|address| network.contains(&address))
             }
         })
     }

@@ -1,7 +1,9 @@
 //! The grammar of `_bulk`: one line per action, each except `delete` followed by its document.
 
 use crate::error::{Error, ErrorKind, Result, without_values};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -43,29 +45,34 @@ pub(super) struct Action<'a> {
 /// nothing to an append-only store.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Target {
-    #[serde(rename = "_index")]
-    index: Option<Scalar>,
-    #[serde(rename = "_id")]
-    id: Option<Scalar>,
+struct Target<'a> {
+    #[serde(borrow, rename = "_index")]
+    index: Option<Scalar<'a>>,
+    #[serde(borrow, rename = "_id")]
+    id: Option<Scalar<'a>>,
     op_type: Option<String>,
 }
 
-/// Clients write ids as strings and as numbers.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Text(String),
-    Number(serde_json::Number),
+/// A string, or a number with the digits that it was written with: clients write ids as both.
+#[derive(Debug)]
+struct Scalar<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        match raw.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw)
+                .map(|text: String| Self(Cow::Owned(text)))
+                .map_err(D::Error::custom),
+            Some(b'-' | b'0'..=b'9') => Ok(Self(Cow::Borrowed(raw))),
+            _ => Err(D::Error::custom("is neither a string nor a number")),
+        }
+    }
 }
 
-impl Scalar {
-    fn into_text(self) -> Option<String> {
-        let text = match self {
-            Self::Text(text) => text,
-            Self::Number(number) => number.to_string(),
-        };
-        (!text.is_empty()).then_some(text)
+impl<'a> Scalar<'a> {
+    fn into_text(self) -> Option<Cow<'a, str>> {
+        (!self.0.is_empty()).then_some(self.0)
     }
 }
 
@@ -95,25 +102,22 @@ pub(super) fn parse<'a>(body: &'a [u8], path_index: Option<&'a str>) -> Result<V
                 ))
             })?,
         };
-        let index = target
-            .index
-            .and_then(Scalar::into_text)
-            .map(Cow::Owned)
-            .or(path_index.map(Cow::Borrowed));
+        let index = target.index.and_then(Scalar::into_text).or(path_index.map(Cow::Borrowed));
         actions.push(Action {
             operation,
             index,
-            id: target.id.and_then(Scalar::into_text).map(Cow::Owned),
+            id: target.id.and_then(Scalar::into_text),
             document,
         });
     }
     Ok(actions)
 }
 
-fn action(line: &[u8]) -> Result<(BulkOperation, Target)> {
-    let mut named: BTreeMap<String, Target> = serde_json::from_slice(line).map_err(|cause| {
-        Error::invalid("is no object of one action").because(without_values(&cause))
-    })?;
+fn action(line: &[u8]) -> Result<(BulkOperation, Target<'_>)> {
+    let mut named: BTreeMap<String, Target<'_>> =
+        serde_json::from_slice(line).map_err(|cause| {
+            Error::invalid("is no object of one action").because(without_values(&cause))
+        })?;
     let (name, target) = named
         .pop_first()
         .filter(|_| named.is_empty())
@@ -182,6 +186,16 @@ mod tests {
             ]
         );
         assert_eq!(parsed("", None), []);
+    }
+
+    #[test]
+    fn ids_keep_their_digits() {
+        let body = concat!(
+            "{\"index\":{\"_id\":12345678901234567890123}}\n{}\n",
+            "{\"index\":{\"_id\":1.50}}\n{}\n"
+        );
+        let ids: Vec<_> = parsed(body, None).into_iter().map(|(_, _, id, _)| id).collect();
+        assert_eq!(ids, [Some("12345678901234567890123".to_owned()), Some("1.50".to_owned())]);
     }
 
     #[test]

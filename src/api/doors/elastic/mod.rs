@@ -55,6 +55,8 @@ pub(super) fn routes() -> Router<App> {
             .route("/{index}/_bulk", put_post())
             .route("/{index}/_bulk/", put_post())
             .route("/{index}/{kind}/_bulk", put_post())
+            .route("/{index}/_doc/_bulk", put_post())
+            .route("/{index}/_create/_bulk", put_post())
             .route("/{index}/_doc", document())
             .route("/{index}/_doc/", document())
             .route("/{index}/_doc/{id}", document())
@@ -144,6 +146,11 @@ async fn document_call(
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
     let call = BulkCall::read(params, &pairs, &parts.headers)?;
+    if let Some(id) = call.param("id").filter(|id| id.starts_with('_')) {
+        // An interface that is not served, and no document of that name.
+        let what = format!("{} is not supported: send [_bulk], or a document", clip(id, 40));
+        return Err(Error::invalid(what).into());
+    }
     let body = PackedBody::read(&app, &parts.headers, body, BOUNDS).await?;
     let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
@@ -215,7 +222,7 @@ impl BulkRequest {
                 Ok((rule, bytes)) => {
                     let group =
                         wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
-                    group.1.push(IncomingRecord { line, bytes });
+                    group.1.push(IncomingRecord::new(line, bytes));
                 }
                 Err(refusal) => refused = Some(*refusal),
             }
@@ -353,12 +360,36 @@ fn with_address(index: &str, id: Option<&str>, document: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the name of an index without the date that shippers append: `logs-2026.11.23`,
-/// `logs-2026.11`, `logs-2026-11-23`.
+/// `logs-2026.11`, `logs-2026-11-23`, `logs-2026.w47`, also with the number of a rollover after it
+/// (`logs-2026.11.23-000001`).
+///
+/// A year alone is part of the name: `server-2016` and `server-2019` are two owners.
 fn without_date(index: &str) -> &str {
-    let Some((name, date)) = index.split_once("-20") else { return index };
-    let is_date = date.len() >= 2
-        && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
-    if is_date && !name.is_empty() { name } else { index }
+    let bare = match index.rsplit_once('-') {
+        Some((bare, number)) if number.len() == 6 && all_digits(number) => bare,
+        _ => index,
+    };
+    let dates = ["-20", ".20", "_20"].into_iter().flat_map(|start| bare.rmatch_indices(start));
+    let mut dates = dates.map(|(at, _)| at).filter(|at| *at > 0 && is_date(&bare[at + 1..]));
+    dates.next().map_or(index, |at| &bare[..at])
+}
+
+/// Returns whether a text is a year with a month, a week, a date or an hour of a date.
+fn is_date(text: &str) -> bool {
+    let Some((year, rest)) = text.split_at_checked(4) else { return false };
+    let Some(rest) = rest.strip_prefix(['.', '-', '_']) else { return false };
+    let is_number = |part: &str| all_digits(part) && part.len() == 2;
+    let parts: Vec<&str> = rest.split(['.', '-', '_']).collect();
+    let is_week = |part: &str| part.strip_prefix(['w', 'W']).is_some_and(is_number);
+    all_digits(year)
+        && match parts.as_slice() {
+            [week] if is_week(week) => true,
+            parts => parts.len() <= 3 && parts.iter().all(|part| is_number(part)),
+        }
+}
+
+fn all_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -383,10 +414,18 @@ mod tests {
         for (index, name) in [
             ("audit", "audit"),
             ("logstash-2026.11.22", "logstash"),
-            ("audit-2025", "audit"),
+            ("audit-2025", "audit-2025"),
             ("vector-2026-11", "vector"),
             ("team-20th", "team-20th"),
-            ("-2026", "-2026"),
+            ("-2026.11", "-2026.11"),
+            ("server-2016-2026.11.20", "server-2016"),
+            ("app-200-2026.11.20", "app-200"),
+            ("logs-2026.w47", "logs"),
+            ("logs-2026.11.20-000001", "logs"),
+            ("logs-2026.11.20-06", "logs"),
+            ("logs-2026.11.20-eu", "logs-2026.11.20-eu"),
+            ("logs-000001", "logs-000001"),
+            ("logs-2026.é7", "logs-2026.é7"),
         ] {
             assert_eq!(without_date(index), name);
         }

@@ -1,5 +1,8 @@
 //! The protobuf messages of OTLP logs, with the fields that are read.
 //!
+//! Strings are read as bytes, which are encoded alike: one that is not UTF-8 would make the whole
+//! request unreadable.
+//!
 //! Source: opentelemetry-proto 1.x, `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`,
 //! `common/v1/common.proto`.
 
@@ -18,8 +21,8 @@ pub(super) struct ResourceLogs {
     pub(super) resource: Option<Resource>,
     #[prost(message, repeated, tag = "2")]
     pub(super) scope_logs: Vec<ScopeLogs>,
-    #[prost(string, tag = "3")]
-    pub(super) schema_url: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) schema_url: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -36,16 +39,16 @@ pub(super) struct ScopeLogs {
     pub(super) scope: Option<InstrumentationScope>,
     #[prost(message, repeated, tag = "2")]
     pub(super) log_records: Vec<LogRecord>,
-    #[prost(string, tag = "3")]
-    pub(super) schema_url: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) schema_url: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct InstrumentationScope {
-    #[prost(string, tag = "1")]
-    pub(super) name: String,
-    #[prost(string, tag = "2")]
-    pub(super) version: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) name: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) version: Vec<u8>,
     #[prost(message, repeated, tag = "3")]
     pub(super) attributes: Vec<KeyValue>,
     #[prost(uint32, tag = "4")]
@@ -58,8 +61,8 @@ pub(super) struct LogRecord {
     pub(super) time_unix_nano: u64,
     #[prost(int32, tag = "2")]
     pub(super) severity_number: i32,
-    #[prost(string, tag = "3")]
-    pub(super) severity_text: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) severity_text: Vec<u8>,
     #[prost(message, optional, tag = "5")]
     pub(super) body: Option<AnyValue>,
     #[prost(message, repeated, tag = "6")]
@@ -74,14 +77,14 @@ pub(super) struct LogRecord {
     pub(super) span_id: Vec<u8>,
     #[prost(fixed64, tag = "11")]
     pub(super) observed_time_unix_nano: u64,
-    #[prost(string, tag = "12")]
-    pub(super) event_name: String,
+    #[prost(bytes = "vec", tag = "12")]
+    pub(super) event_name: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct KeyValue {
-    #[prost(string, tag = "1")]
-    pub(super) key: String,
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) key: Vec<u8>,
     #[prost(message, optional, tag = "2")]
     pub(super) value: Option<AnyValue>,
 }
@@ -94,8 +97,8 @@ pub(super) struct AnyValue {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum Any {
-    #[prost(string, tag = "1")]
-    String(String),
+    #[prost(bytes = "vec", tag = "1")]
+    String(Vec<u8>),
     #[prost(bool, tag = "2")]
     Bool(bool),
     #[prost(int64, tag = "3")]
@@ -166,7 +169,7 @@ mod tests {
         let logs = |records: &[usize]| ResourceLogs {
             resource: Some(Resource::default()),
             scope_logs: records.iter().map(|records| scope(*records)).collect(),
-            schema_url: "x".to_owned(),
+            schema_url: b"x".to_vec(),
         };
         let request = ExportLogsServiceRequest {
             resource_logs: vec![logs(&[2, 0, 3]), logs(&[]), logs(&[5])],

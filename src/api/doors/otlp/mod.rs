@@ -192,5 +192,5 @@ fn records(request: &ExportLogsServiceRequest) -> Vec<IncomingRecord> {
     });
     let bytes =
         logs.map(|(log, scope, resource)| record::json_of(log, scope, resource).into_bytes());
-    (1..).zip(bytes).map(|(line, bytes)| IncomingRecord { line, bytes }).collect()
+    (1..).zip(bytes).map(|(line, bytes)| IncomingRecord::new(line, bytes)).collect()
 }

@@ -34,8 +34,8 @@ pub(super) fn json_of(record: &LogRecord, scope: &ScopeLogs, resource: &Resource
         },
     );
     add("severityNumber", record.severity_number.into());
-    add("severityText", record.severity_text.as_str().into());
-    add("eventName", record.event_name.as_str().into());
+    add("severityText", text(&record.severity_text));
+    add("eventName", text(&record.event_name));
     add("body", record.body.as_ref().map_or(Json::Null, any));
     attributes(&record.attributes, &mut add);
     add("droppedAttributesCount", record.dropped_attributes_count.into());
@@ -50,11 +50,11 @@ pub(super) fn json_of(record: &LogRecord, scope: &ScopeLogs, resource: &Resource
 fn scope_of(logs: &ScopeLogs) -> Json {
     let Some(scope) = &logs.scope else { return Json::Null };
     let mut object = Map::new();
-    for (name, text) in
+    for (name, bytes) in
         [("name", &scope.name), ("version", &scope.version), ("schemaUrl", &logs.schema_url)]
     {
-        if !text.is_empty() {
-            object.insert(name.to_owned(), text.as_str().into());
+        if !bytes.is_empty() {
+            object.insert(name.to_owned(), text(bytes));
         }
     }
     attributes(&scope.attributes, &mut |name, value| drop(object.insert(name.to_owned(), value)));
@@ -78,7 +78,7 @@ fn resource_of(logs: &ResourceLogs) -> Json {
         }
     }
     if !logs.schema_url.is_empty() {
-        object.insert("schemaUrl".to_owned(), logs.schema_url.as_str().into());
+        object.insert("schemaUrl".to_owned(), text(&logs.schema_url));
     }
     Json::Object(object)
 }
@@ -99,10 +99,11 @@ fn object_of(pairs: &[KeyValue]) -> (Map<String, Json>, Vec<Json>) {
     let (mut object, mut repeated) = (Map::new(), Vec::new());
     for pair in pairs {
         let value = pair.value.as_ref().map_or(Json::Null, any);
-        if object.contains_key(&pair.key) {
-            repeated.push(json!({ "key": pair.key, "value": value }));
+        let key = String::from_utf8_lossy(&pair.key).into_owned();
+        if object.contains_key(&key) {
+            repeated.push(json!({ "key": key, "value": value }));
         } else {
-            object.insert(pair.key.clone(), value);
+            object.insert(key, value);
         }
     }
     (object, repeated)
@@ -111,7 +112,7 @@ fn object_of(pairs: &[KeyValue]) -> (Map<String, Json>, Vec<Json>) {
 fn any(value: &AnyValue) -> Json {
     match &value.value {
         None => Json::Null,
-        Some(Any::String(text)) => text.as_str().into(),
+        Some(Any::String(bytes)) => text(bytes),
         Some(Any::Bool(flag)) => (*flag).into(),
         Some(Any::Int(number)) => (*number).into(),
         // Values that JSON numbers cannot express are written by name.
@@ -128,6 +129,11 @@ fn any(value: &AnyValue) -> Json {
         }
         Some(Any::Bytes(bytes)) => json!({ "bytesValue": STANDARD.encode(bytes) }),
     }
+}
+
+/// Returns a text; bytes that are not UTF-8 become U+FFFD.
+fn text(bytes: &[u8]) -> Json {
+    String::from_utf8_lossy(bytes).into()
 }
 
 /// Returns an id of the right length that is not all zero, in hexadecimal.

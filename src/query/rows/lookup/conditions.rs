@@ -2,13 +2,12 @@
 //! posting lists where there are no codes, by hashes of ids, and by the list of amounts.
 
 use crate::error::Result;
-use crate::event::{Field, IndexKind, Value};
+use crate::event::{Field, IndexKind, Value, parse_address};
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::filter::{FieldCondition, Test};
 use crate::query::rows::lookup::row_set::{ClauseRows, CodedRows, RowSet, WantedCodes, in_order};
 use crate::storage::segment::{Codes, IndexReader, Segment};
 use ipnet::IpNet;
-use std::net::IpAddr;
 use std::ops::Range;
 
 /// If a condition has more terms than this, they are not gathered: the columns are read instead.
@@ -220,7 +219,7 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
                     return Ok(None);
                 };
                 terms.extend(near.into_iter().filter(|term| {
-                    term.parse::<IpAddr>().is_ok_and(|address| network.contains(&address))
+                    parse_address(term).is_some_and(|address| network.contains(&address))
                 }));
             }
             if terms.len() > TERMS_MAX {

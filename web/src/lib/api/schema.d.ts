@@ -612,7 +612,7 @@ export interface components {
              * @description Format 记录格式
              * @enum {string}
              */
-            format: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs";
+            format: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document";
             /**
              * Format: date-time
              * @description Accepted 接收时间
@@ -781,9 +781,9 @@ export interface components {
             event_type?: ("system" | "data") | ("system" | "data")[];
             "event_type.exists"?: boolean | boolean[];
             "event_type.not"?: ("system" | "data") | ("system" | "data")[];
-            format?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs")[];
+            format?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
             "format.exists"?: boolean | boolean[];
-            "format.not"?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs")[];
+            "format.not"?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
             level?: ("normal" | "warning" | "incident") | ("normal" | "warning" | "incident")[];
             "level.exists"?: boolean | boolean[];
             "level.not"?: ("normal" | "warning" | "incident") | ("normal" | "warning" | "incident")[];
@@ -923,7 +923,7 @@ export interface components {
              * @description Format 记录格式
              * @enum {string}
              */
-            format?: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs";
+            format?: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document";
             /**
              * Format: date-time
              * @description Accepted 接收时间
@@ -1376,12 +1376,12 @@ export interface components {
         /** @description the value of filter_type */
         filter_value: string;
         /** @description Format 记录格式 */
-        format: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs")[];
+        format: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
         /** @description Format 记录格式 */
         format_exists: boolean[];
         /** @description Format 记录格式 */
-        format_not: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs")[];
-        /** @description the first moment; also 13 digits of milliseconds */
+        format_not: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
+        /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
         from: string;
         /** @description only so long back from now */
         last: string;
@@ -1658,7 +1658,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -2018,7 +2018,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -2204,7 +2204,9 @@ export interface operations {
                 /** @description the path in each record that says whose it is */
                 tenant_from?: string;
                 /** @description the format of the records */
-                format?: "auto" | "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs";
+                format?: "auto" | "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document";
+                /** @description what equal records without ids in one request are: events of their own, which the same request sent again repeats, or duplicates of the first */
+                repeats?: "events" | "duplicates";
             };
             header?: {
                 /** @description names the request: sent again with the same body within a day, it gets the same answer */
@@ -2381,7 +2383,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -2650,7 +2652,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -2915,7 +2917,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -3340,7 +3342,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -3750,7 +3752,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -4620,7 +4622,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -5089,7 +5091,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];
@@ -5443,7 +5445,7 @@ export interface operations {
                 "format.exists"?: components["parameters"]["format_exists"];
                 /** @description Format 记录格式 */
                 "format.not"?: components["parameters"]["format_not"];
-                /** @description the first moment; also 13 digits of milliseconds */
+                /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
                 from?: components["parameters"]["from"];
                 /** @description only so long back from now */
                 last?: components["parameters"]["last"];

@@ -1,7 +1,10 @@
 //! Timestamps in UTC milliseconds, and every form in which real records write them.
 
+mod parse;
+
 use crate::error::{Error, Result};
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use parse::WrittenTime;
 use std::fmt;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
@@ -42,94 +45,40 @@ impl Timestamp {
         }
     }
 
-    /// Parses a number of seconds, milliseconds, microseconds or nanoseconds; its size tells the
-    /// unit.
-    ///
-    /// Ten digits are seconds, thirteen milliseconds, sixteen microseconds, nineteen nanoseconds:
-    /// real CTS records hold three of the four.
-    fn from_number(number: i64) -> Self {
-        let size = number.unsigned_abs();
-        Self(match size {
-            0..100_000_000_000 => number.saturating_mul(1_000),
-            100_000_000_000..100_000_000_000_000 => number,
-            100_000_000_000_000..100_000_000_000_000_000 => number / 1_000,
-            _ => number / 1_000_000,
-        })
-    }
-
-    /// Parses every form of time that records use: a number as text, RFC 3339, or one of the three
-    /// `GMT+08:00` texts.
-    ///
-    /// A text without a zone is taken as UTC.
+    /// Parses every form of time that records use; `parse.rs` lists them. A text without a zone is
+    /// UTC.
     ///
     /// # Errors
     /// Text in none of these forms.
     pub fn parse(text: &str) -> Result<Self> {
-        Self::parse_in(text, FixedOffset::east_opt(0).expect("zero is a valid offset"))
+        Self::parse_with_date_zone(text, 0)
     }
 
-    /// Parses like [`Timestamp::parse`], with the zone in which a text without a zone is written.
+    /// Parses like [`Timestamp::parse`], but a date without a time of day begins
+    /// `minutes_ahead` of UTC.
     ///
     /// # Errors
     /// Text in none of these forms.
-    pub fn parse_in(text: &str, zone: FixedOffset) -> Result<Self> {
-        let text = text.trim();
-        if let Ok(number) = text.parse::<i64>() {
-            return Ok(Self::from_number(number));
-        }
+    pub fn parse_with_date_zone(text: &str, minutes_ahead: i64) -> Result<Self> {
+        // Most records use this form, and chrono reads it faster.
         if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
             return Ok(Self(moment.timestamp_millis()));
         }
-        let (local, zone) = match text.split_once(" GMT") {
-            Some((local, offset)) => (local, parse_offset(offset).ok_or_else(|| unreadable(text))?),
-            None => (text, zone),
-        };
-        for form in [
-            "%Y/%m/%d %H:%M:%S",
-            "%Y-%m-%d %H:%M:%S%.f",
-            "%m/%d/%Y %H:%M:%S",
-            "%Y-%m-%dT%H:%M:%S%.f",
-            "%Y-%m-%dT%H:%M:%S%.fZ",
-        ] {
-            if let Ok(naive) = NaiveDateTime::parse_from_str(local, form) {
-                return in_zone(naive, zone).ok_or_else(|| unreadable(text));
-            }
+        match parse::parse(text) {
+            Some(WrittenTime::Moment(millis) | WrittenTime::Local(millis)) => Ok(Self(millis)),
+            Some(WrittenTime::Date(millis)) => Ok(Self(millis - minutes_ahead * 60_000)),
+            None => Err(Error::invalid(format!(
+                "{:?} is in no known form: write it as 2026-03-01T08:00:00Z, or as seconds or \
+                milliseconds since 1970",
+                crate::event::clip(text.trim(), 60)
+            ))),
         }
-        if let Ok(date) = NaiveDate::parse_from_str(local, "%Y-%m-%d") {
-            return date
-                .and_hms_opt(0, 0, 0)
-                .and_then(|naive| in_zone(naive, zone))
-                .ok_or_else(|| unreadable(text));
-        }
-        Err(unreadable(text))
     }
 
     /// Converts to a chrono value, for calendars; `None` beyond the years that chrono supports.
     fn to_chrono(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }
-}
-
-fn unreadable(text: &str) -> Error {
-    Error::invalid(format!("time {:?} is in no known form", crate::event::clip(text, 60)))
-}
-
-fn parse_offset(text: &str) -> Option<FixedOffset> {
-    let (hours, minutes) = text.split_once(':').unwrap_or((text, "0"));
-    if hours.is_empty() {
-        return FixedOffset::east_opt(0);
-    }
-    let hours: i32 = hours.parse().ok()?;
-    let minutes: i32 = minutes.parse().ok()?;
-    if !(-24..=24).contains(&hours) || !(0..60).contains(&minutes) {
-        return None;
-    }
-    FixedOffset::east_opt((hours.abs() * 3600 + minutes * 60) * if hours < 0 { -1 } else { 1 })
-}
-
-fn in_zone(naive: NaiveDateTime, zone: FixedOffset) -> Option<Timestamp> {
-    let moment = zone.from_local_datetime(&naive).single()?;
-    Some(Timestamp(moment.timestamp_millis()))
 }
 
 impl fmt::Display for Timestamp {
@@ -187,11 +136,87 @@ mod tests {
 
     #[test]
     fn a_date_is_midnight_in_the_zone_of_its_record() {
-        let east8 = FixedOffset::east_opt(8 * 3600).expect("eight hours are a valid offset");
-        assert_eq!(
-            Timestamp::parse_in("2026-03-01", east8).expect("a date").to_string(),
-            "2026-02-28T16:00:00.000Z"
-        );
+        for text in ["2026-03-01", "20260301", "2026/03/01", "2026-060", "2026-W09-7"] {
+            let moment = Timestamp::parse_with_date_zone(text, 8 * 60).expect("a date");
+            assert_eq!(moment.to_string(), "2026-02-28T16:00:00.000Z", "{text}");
+        }
+    }
+
+    #[test]
+    fn every_iso_8601_form_is_read() {
+        for text in [
+            "2026-03-01T08:00:00+0000",
+            "2026-03-01T08:00Z",
+            "2026-03-01T16:00+08:00",
+            "2026-03-01T16:00:00+08",
+            "2026-03-01T09:00+01:00[Europe/Paris]",
+            "2026-03-01 16:00:00 +0800",
+            "2026-03-01 16:00:00.000000000 +0800 CST",
+            "2026-03-01 08:00:00 UTC",
+            "2026-03-01 08:00:00,000",
+            "2026-03-01T08:00:00,000Z",
+            "20260301T080000Z",
+            "20260301T08Z",
+            "20260301080000",
+            "20260301080000Z",
+            "20260301080000.0Z",
+            "20260301160000+0800",
+            "20260301080000000",
+            "2026-060T08:00:00Z",
+            "2026-W09-7T08:00:00Z",
+            "2026-3-1 8:0:0",
+            " 2026-03-01T08:00:00z ",
+            "2026-03-01T03:00:00-05:00",
+        ] {
+            check(text, "2026-03-01T08:00:00.000Z");
+        }
+        check("2026-02-28T24:00:00Z", "2026-03-01T00:00:00.000Z");
+        check("2026-03-01T08:00:00,9779999Z", "2026-03-01T08:00:00.977Z");
+        check("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn times_of_other_programs_are_read() {
+        for text in [
+            "Sun, 01 Mar 2026 08:00:00 GMT",
+            "Sun, 1 Mar 2026 16:00:00 +0800",
+            "Sun Mar  1 08:00:00 2026",
+            "Sun Mar  1 08:00:00 UTC 2026",
+            "Sun Mar 01 2026 16:00:00 GMT+0800 (China Standard Time)",
+            "01/Mar/2026:08:00:00 +0000",
+            "01-Mar-2026 08:00:00",
+            "1 March 2026 08:00",
+            "March 1, 2026 8:00 AM",
+            "3/1/2026 8:00:00 AM",
+            "03/01/2026 16:00:00 GMT+08:00",
+            "2026/03/01 16:00:00 GMT+8",
+            "/Date(1772352000000)/",
+            "/Date(1772352000000+0800)/",
+        ] {
+            check(text, "2026-03-01T08:00:00.000Z");
+        }
+        check("3/1/2026 12:30:00 AM", "2026-03-01T00:30:00.000Z");
+        check("3/1/2026 12:30:00 pm", "2026-03-01T12:30:00.000Z");
+        check("Sat Feb 29 08:00:00 2020", "2020-02-29T08:00:00.000Z");
+    }
+
+    #[test]
+    fn the_size_of_a_number_tells_its_unit() {
+        for text in [
+            "1793623440.123",
+            "1793623440123",
+            "1793623440123.0",
+            "1.793623440123E12",
+            "1.793623440123e+9",
+            "1793623440123.456",
+            "1793623440123456",
+            "1793623440123456789",
+            "1793623440.1234567890123",
+        ] {
+            check(text, "2026-11-02T12:44:00.123Z");
+        }
+        check("0", "1970-01-01T00:00:00.000Z");
+        check("-1.5", "1969-12-31T23:59:58.500Z");
     }
 
     #[test]
@@ -203,7 +228,24 @@ mod tests {
             "99999999999999999999",
             "2016-12-15 15:27:40 GMT+99:99",
             "2016-12-15 15:27:40 GMT+2147483647",
+            "2016-12-15 15:27:40 GMT999999",
+            "2016-12-15 15:27:40 CST",
+            "2026-03-01T25:00:00Z",
+            "2026-03-01T24:00:01Z",
+            "2026-02-30",
+            "13/01/2026",
+            "3/1/2026 13:00:00 AM",
+            "Sat Feb 29 08:00:00 2026",
+            "2026-03-01T08:00:00Z junk",
+            "2026-03-01T",
+            "2026-03-01T08:00:00.",
+            "/Date()/",
+            "/Date(é)/",
             "1e999999",
+            "1e-999999",
+            "1.2.3",
+            ".",
+            "-",
         ] {
             assert!(Timestamp::parse(text).is_err(), "{text}");
         }

@@ -1,0 +1,180 @@
+//! Requests that never reach a route: heads that are no HTTP, and addresses that are no text.
+//!
+//! Each door has clients that parse errors in its own form, so a refusal has the form of the door
+//! that the path leads to, and says how to write what was meant.
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Characters that may not stand in an address, and how they are written there.
+const ESCAPES: &[(u8, &str)] = &[
+    (b' ', "%20"),
+    (b'"', "%22"),
+    (b'<', "%3C"),
+    (b'>', "%3E"),
+    (b'\\', "%5C"),
+    (b'^', "%5E"),
+    (b'`', "%60"),
+    (b'{', "%7B"),
+    (b'|', "%7C"),
+    (b'}', "%7D"),
+];
+
+/// A refusal in the form of a door.
+struct Refusal {
+    content_type: &'static str,
+    body: String,
+}
+
+impl Refusal {
+    /// Creates the refusal of a request for a path.
+    fn at(path: &str, status: StatusCode, detail: &str, parameter: Option<&str>) -> Self {
+        let code = status.as_u16();
+        let is_elastic = path.starts_with("/es/") || path.contains("/_") || path.contains("_bulk");
+        let is_cts = path.starts_with("/v3/") || path.starts_with("/v1.0/");
+        let mut content_type = "application/json";
+        let body = if is_cts {
+            json!({ "error_code": "CTS.0300", "error_msg": detail })
+        } else if is_elastic {
+            let cause = json!({ "type": "illegal_argument_exception", "reason": detail });
+            let kind = cause["type"].clone();
+            json!({ "status": code,
+                "error": { "root_cause": [cause], "type": kind, "reason": detail } })
+        } else if path.starts_with("/v1/logs") || path.starts_with("/otlp/") {
+            // INVALID_ARGUMENT of google.rpc.Code.
+            json!({ "code": 3, "message": detail })
+        } else {
+            content_type = "application/problem+json";
+            let mut problem = json!({
+                "type": "about:blank",
+                "title": status.canonical_reason().unwrap_or("Error"),
+                "status": code,
+                "detail": detail,
+            });
+            if let Some(parameter) = parameter {
+                problem["parameter"] = parameter.into();
+            }
+            problem
+        };
+        Self { content_type, body: body.to_string() }
+    }
+}
+
+/// Refuses an address whose percent-encoding is not UTF-8: what it asks for cannot be known.
+pub(super) async fn check_text(request: Request, next: Next) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let Some(parameter) = not_utf8(query) else { return next.run(request).await };
+    let detail = format!("{parameter}: its percent-encoding is not UTF-8");
+    let status = StatusCode::BAD_REQUEST;
+    let refusal = Refusal::at(request.uri().path(), status, &detail, Some(&parameter));
+    let content_type = HeaderValue::from_static(refusal.content_type);
+    (status, [(header::CONTENT_TYPE, content_type)], refusal.body).into_response()
+}
+
+/// Returns the name of the first parameter that is not UTF-8.
+fn not_utf8(query: &str) -> Option<String> {
+    if !query.contains('%') {
+        return None;
+    }
+    let is_text = |part: &str| percent_encoding::percent_decode_str(part).decode_utf8().is_ok();
+    let wrong = query.split('&').find(|pair| !is_text(pair))?;
+    let name = wrong.split('=').next().unwrap_or(wrong);
+    Some(percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
+}
+
+/// Returns the answer to a head that hyper refuses, which it would send without a body; `None` if
+/// `sent` is not such an answer. `head` is the beginning of the head.
+pub(super) fn answer_with_body(sent: &[u8], head: &[u8]) -> Option<Vec<u8>> {
+    let status = match sent.get(..12)? {
+        b"HTTP/1.1 400" => StatusCode::BAD_REQUEST,
+        b"HTTP/1.1 414" => StatusCode::URI_TOO_LONG,
+        b"HTTP/1.1 431" => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        _ => return None,
+    };
+    memchr::memmem::find(sent, b"content-length: 0\r\n")?;
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let target = line.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
+    let target = target.strip_suffix(b" HTTP/1.1").unwrap_or(target);
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    let detail = match status {
+        StatusCode::URI_TOO_LONG => {
+            "the address is too long: ask by POST, with the parameters as a JSON body".to_owned()
+        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            "the head of the request is larger than 128 KiB, or has more than 100 headers"
+                .to_owned()
+        }
+        _ => what_is_wrong(target),
+    };
+    let path = String::from_utf8_lossy(path);
+    let refusal = Refusal::at(&path, status, &detail, None);
+    let head = format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: {}\r\ncontent-length: {}\r\n\
+        x-content-type-options: nosniff\r\nx-elastic-product: Elasticsearch\r\n\r\n",
+        refusal.content_type,
+        refusal.body.len()
+    );
+    Some([head.as_bytes(), refusal.body.as_bytes()].concat())
+}
+
+fn what_is_wrong(target: &[u8]) -> String {
+    let wrong = target.iter().find(|byte| {
+        ESCAPES.iter().any(|(known, _)| known == *byte) && !matches!(byte, b'"' | b'{' | b'}')
+    });
+    let wrong = wrong.or_else(|| target.iter().find(|byte| !(0x21..0x7f).contains(*byte)));
+    match wrong {
+        Some(byte) => match ESCAPES.iter().find(|(known, _)| known == byte) {
+            Some((known, escape)) => format!(
+                "the address has the character {:?}: write it as {escape} (curl does it with -G \
+                and --data-urlencode)",
+                char::from(*known)
+            ),
+            None => format!("the address has a byte that is no ASCII: write it as %{byte:02X}"),
+        },
+        None => "the head of the request is not that of HTTP/1.1".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: &str, head: &str) -> Option<String> {
+        let sent = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        answer_with_body(sent.as_bytes(), head.as_bytes())
+            .map(|answer| String::from_utf8(answer).expect("text"))
+    }
+
+    #[test]
+    fn a_refusal_names_the_character_in_the_form_of_its_door() {
+        for (head, parts) in [
+            ("GET /api/v1/count?amount>=5 HTTP/1.1\r\n", &["%3E", "problem+json"][..]),
+            ("GET /api/v1/count?text=a b HTTP/1.1\r\n", &["%20", "problem+json"]),
+            ("GET /v3/p/traces?from=<x HTTP/1.1\r\n", &["%3C", "error_msg", "CTS."]),
+            ("POST /es/t/_bulk?x=| HTTP/1.1\r\n", &["%7C", "root_cause"]),
+            ("POST /v1/logs?x=^ HTTP/1.1\r\n", &["%5E", "\"code\":3"]),
+            ("GET /api/v1/count?text=\u{e9} HTTP/1.1\r\n", &["%C3"]),
+            ("nonsense", &["not that of HTTP/1.1"]),
+        ] {
+            let answer = answered("400 Bad Request", head).expect(head);
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+            assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+            serde_json::from_str::<serde_json::Value>(body).expect("JSON");
+            for part in parts {
+                assert!(answer.contains(part), "{part}: {answer}");
+            }
+        }
+        assert!(answered("414 URI Too Long", "GET /x").expect("it").contains("by POST"));
+        assert!(answered("200 OK", "GET /x").is_none());
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_utf_8_is_named() {
+        assert_eq!(not_utf8("a=%C3%A9&b=%e4%b8%ad+x"), None);
+        assert_eq!(not_utf8("a=1&operator=%ff").as_deref(), Some("operator"));
+        assert_eq!(not_utf8("a=100%"), None);
+    }
+}
