@@ -46,8 +46,9 @@ pub(super) struct IngestArgs {
     /// Path in each record that holds its tenant, such as project_id
     #[arg(long, value_name = "PATH")]
     tenant_from: Option<String>,
-    /// Format of the records: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents
-    /// or ecs
+    /// Format of the records: auto, cts, partner, cloudtrail, k8s, gcp, native, otlp, cloudevents,
+    /// ecs, document, github, gitlab, okta, workspace, m365, azure, ocsf, actiontrail, cloudaudit,
+    /// oci, vault or windows
     #[arg(long, default_value = "auto")]
     format: String,
     /// Follow the files as they are written, one record per line, through rotation and restarts

@@ -6,30 +6,52 @@ use crate::error::Result;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 
-const PROTO_PAYLOAD: u32 = 1;
-const FINDING: u32 = 1 << 1;
-const FINDING_CONFIG: u32 = 1 << 2;
-const AUDIT_ID: u32 = 1 << 3;
-const AUDIT_DETAIL: u32 = 1 << 4;
-const EVENT_SOURCE: u32 = 1 << 5;
-const EVENT_DETAIL: u32 = 1 << 6;
-const CTS_ENVELOPE: u32 = 1 << 7;
-const TRACE_NAME: u32 = 1 << 8;
-const TRACE_ID: u32 = 1 << 9;
-const TRACE_DETAIL: u32 = 1 << 10;
-const EVENT_NAME: u32 = 1 << 11;
-const TIME: u32 = 1 << 12;
-const CHANGE: u32 = 1 << 13;
-const OPERATION: u32 = 1 << 14;
-const SUBJECT: u32 = 1 << 15;
-const QUOTA_STATE: u32 = 1 << 16;
-const SPEC_VERSION: u32 = 1 << 17;
-const TYPE: u32 = 1 << 18;
-const LOG_TIME: u32 = 1 << 19;
-const DOCUMENT: u32 = 1 << 20;
+const PROTO_PAYLOAD: u64 = 1;
+const FINDING: u64 = 1 << 1;
+const FINDING_CONFIG: u64 = 1 << 2;
+const AUDIT_ID: u64 = 1 << 3;
+const AUDIT_DETAIL: u64 = 1 << 4;
+const EVENT_SOURCE: u64 = 1 << 5;
+const EVENT_DETAIL: u64 = 1 << 6;
+const CTS_ENVELOPE: u64 = 1 << 7;
+const TRACE_NAME: u64 = 1 << 8;
+const TRACE_ID: u64 = 1 << 9;
+const TRACE_DETAIL: u64 = 1 << 10;
+const EVENT_NAME: u64 = 1 << 11;
+const TIME: u64 = 1 << 12;
+const CHANGE: u64 = 1 << 13;
+const OPERATION: u64 = 1 << 14;
+const SUBJECT: u64 = 1 << 15;
+const QUOTA_STATE: u64 = 1 << 16;
+const SPEC_VERSION: u64 = 1 << 17;
+const TYPE: u64 = 1 << 18;
+const LOG_TIME: u64 = 1 << 19;
+const DOCUMENT: u64 = 1 << 20;
+const GITHUB: u64 = 1 << 21;
+const ENTITY_TYPE: u64 = 1 << 22;
+const AUTHOR: u64 = 1 << 23;
+const PUBLISHED: u64 = 1 << 24;
+const EVENT_KIND: u64 = 1 << 25;
+const OUTCOME: u64 = 1 << 26;
+const ACTOR: u64 = 1 << 27;
+const EVENTS: u64 = 1 << 28;
+const WORKLOAD: u64 = 1 << 29;
+const OPERATION_WORD: u64 = 1 << 30;
+const OPERATION_NAME: u64 = 1 << 31;
+const AZURE_DETAIL: u64 = 1 << 32;
+const CLASS: u64 = 1 << 33;
+const ALIBABA: u64 = 1 << 34;
+const TENCENT: u64 = 1 << 35;
+const ORACLE: u64 = 1 << 36;
+const AUTH: u64 = 1 << 37;
+const REQUEST: u64 = 1 << 38;
+const EVENT_NUMBER: u64 = 1 << 39;
+const CHANNEL: u64 = 1 << 40;
+const WINDOWS: u64 = 1 << 41;
+const METADATA: u64 = 1 << 42;
 
 /// Returns the bit of a key; 0 if the key says nothing about the format.
-fn bit(key: &str) -> u32 {
+fn bit(key: &str) -> u64 {
     match key {
         "protoPayload" => PROTO_PAYLOAD,
         "finding" => FINDING,
@@ -55,6 +77,28 @@ fn bit(key: &str) -> u32 {
         "type" => TYPE,
         "timeUnixNano" | "observedTimeUnixNano" => LOG_TIME,
         "@timestamp" | "_index" => DOCUMENT,
+        "_document_id" => GITHUB,
+        "entity_type" => ENTITY_TYPE,
+        "author_id" => AUTHOR,
+        "published" => PUBLISHED,
+        "eventType" => EVENT_KIND,
+        "outcome" | "legacyEventType" => OUTCOME,
+        "actor" => ACTOR,
+        "events" => EVENTS,
+        "Workload" | "RecordType" => WORKLOAD,
+        "Operation" | "Operations" => OPERATION_WORD,
+        "operationName" => OPERATION_NAME,
+        "resourceId" | "caller" | "callerIpAddress" | "correlationId" => AZURE_DETAIL,
+        "class_uid" => CLASS,
+        "metadata" => METADATA,
+        "acsRegion" | "eventRW" => ALIBABA,
+        "actionType" | "eventRegion" | "resourceRegion" | "apiErrorCode" => TENCENT,
+        "cloudEventsVersion" => ORACLE,
+        "auth" => AUTH,
+        "request" => REQUEST,
+        "EventID" => EVENT_NUMBER,
+        "Channel" | "SourceName" | "EventRecordID" => CHANNEL,
+        "Event" => WINDOWS,
         _ => 0,
     }
 }
@@ -65,15 +109,15 @@ struct Members<'k>(Option<&'k str>);
 
 /// What a key says about the format.
 enum Evidence {
-    Bit(u32),
+    Bit(u64),
     /// Whether it is the wanted key.
-    Wanted(u32),
+    Wanted(u64),
 }
 
 /// What the keys of a record say.
 #[derive(Default)]
 struct KeyEvidence<'a> {
-    bits: u32,
+    bits: u64,
     /// The value of the wanted key, and how often the key occurs.
     wanted: Option<Loose<'a>>,
     times: usize,
@@ -167,13 +211,16 @@ pub(super) fn detect(record: &str) -> Result<Option<Format>> {
     Ok(format_of(read(record, None)?.bits))
 }
 
-fn format_of(keys: u32) -> Option<Format> {
-    let has = |bits: u32| keys & bits == bits;
+fn format_of(keys: u64) -> Option<Format> {
+    let has = |bits: u64| keys & bits == bits;
     // A key that only one format has takes precedence over keys that several may have.
     match () {
         () if has(SPEC_VERSION | TYPE) => Some(Format::CloudEvents),
         () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),
         () if has(AUDIT_ID | AUDIT_DETAIL) => Some(Format::K8s),
+        () if has(EVENT_SOURCE | TENCENT) => Some(Format::Tencent),
+        () if has(EVENT_SOURCE | ALIBABA) => Some(Format::Alibaba),
+        () if has(ORACLE) => Some(Format::Oracle),
         () if has(EVENT_SOURCE | EVENT_DETAIL) => Some(Format::CloudTrail),
         () if has(TRACE_NAME) || has(TRACE_ID | TRACE_DETAIL) && !has(EVENT_NAME) => {
             Some(Format::Cts)
@@ -184,6 +231,15 @@ fn format_of(keys: u32) -> Option<Format> {
         }
         () if has(CTS_ENVELOPE) => Some(Format::Cts),
         () if has(LOG_TIME) => Some(Format::Otlp),
+        () if has(GITHUB) => Some(Format::GitHub),
+        () if has(CLASS | METADATA) => Some(Format::Ocsf),
+        () if has(ENTITY_TYPE | AUTHOR) => Some(Format::GitLab),
+        () if has(PUBLISHED | EVENT_KIND | OUTCOME) => Some(Format::Okta),
+        () if has(ACTOR | EVENTS) => Some(Format::Workspace),
+        () if has(WORKLOAD | OPERATION_WORD) => Some(Format::Microsoft365),
+        () if has(OPERATION_NAME | AZURE_DETAIL) => Some(Format::Azure),
+        () if has(AUTH | REQUEST | TYPE) => Some(Format::Vault),
+        () if has(EVENT_NUMBER | CHANNEL) || keys == WINDOWS => Some(Format::Windows),
         () if has(DOCUMENT) => Some(Format::Ecs),
         () => None,
     }

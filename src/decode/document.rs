@@ -61,6 +61,8 @@ const TEXTS: &[(Field, &[&str])] = &[
             "app-name",
             "appname",
             "ident",
+            "SYSLOG_IDENTIFIER",
+            "_SYSTEMD_UNIT",
             "service",
             "source",
             "logger",
@@ -92,6 +94,7 @@ const TEXTS: &[(Field, &[&str])] = &[
             "HOST",
             "hostname",
             "fromhost",
+            "_HOSTNAME",
         ],
     ),
     (
@@ -100,14 +103,14 @@ const TEXTS: &[(Field, &[&str])] = &[
             "user.name",
             "user.email",
             "user.id",
+            "actor",
+            "actor.name",
             "user",
             "client.user.name",
             "source.user.name",
             "username",
             "userName",
             "operator",
-            "actor",
-            "actor.name",
             "principal",
         ],
     ),
@@ -136,6 +139,7 @@ const TIMES: &[&str] =
 /// Keys that other programs use for the time. What they hold is not always one, and then it is
 /// passed over.
 const OTHER_TIMES: &[&str] = &[
+    "__REALTIME_TIMESTAMP",
     "ts",
     "datetime",
     "eventTime",

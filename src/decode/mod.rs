@@ -10,7 +10,7 @@
 //!
 //! ```text
 //!  record ─► detect (top-level keys) ─► cts │ partner │ cloudtrail │ k8s │ gcp │ native │ otlp │
-//! cloudevents │ ecs │ document ─► Event
+//! cloudevents │ ecs │ document │ vendors ─► Event
 //!                                        └──── json: loose values ── related: ids in bodies
 //! ```
 //!
@@ -37,6 +37,7 @@ mod partner;
 mod paths;
 mod related;
 mod severity;
+mod vendors;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, hex};
@@ -79,11 +80,35 @@ pub enum Format {
     Ecs,
     /// Any other JSON object.
     Document,
+    /// The audit log of GitHub.
+    GitHub,
+    /// Audit events of GitLab.
+    GitLab,
+    /// The System Log of Okta.
+    Okta,
+    /// Activities of Google Workspace.
+    Workspace,
+    /// The unified audit log of Microsoft 365.
+    Microsoft365,
+    /// Activity, sign-in and audit logs of Azure and Entra.
+    Azure,
+    /// Events in the Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// Events of Alibaba Cloud ActionTrail.
+    Alibaba,
+    /// Events of Tencent CloudAudit.
+    Tencent,
+    /// Audit events of Oracle Cloud.
+    Oracle,
+    /// The audit log of HashiCorp Vault.
+    Vault,
+    /// Event logs of Windows.
+    Windows,
 }
 
 impl Format {
     /// Every format, in the order of [`crate::event::FORMATS`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 22] = [
         Self::Cts,
         Self::Partner,
         Self::CloudTrail,
@@ -94,6 +119,18 @@ impl Format {
         Self::CloudEvents,
         Self::Ecs,
         Self::Document,
+        Self::GitHub,
+        Self::GitLab,
+        Self::Okta,
+        Self::Workspace,
+        Self::Microsoft365,
+        Self::Azure,
+        Self::Ocsf,
+        Self::Alibaba,
+        Self::Tencent,
+        Self::Oracle,
+        Self::Vault,
+        Self::Windows,
     ];
 
     /// Returns the name, as in the field `format`.
@@ -109,6 +146,18 @@ impl Format {
             Self::CloudEvents => "cloudevents",
             Self::Ecs => "ecs",
             Self::Document => "document",
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::Okta => "okta",
+            Self::Workspace => "workspace",
+            Self::Microsoft365 => "m365",
+            Self::Azure => "azure",
+            Self::Ocsf => "ocsf",
+            Self::Alibaba => "actiontrail",
+            Self::Tencent => "cloudaudit",
+            Self::Oracle => "oci",
+            Self::Vault => "vault",
+            Self::Windows => "windows",
         }
     }
 
@@ -169,7 +218,9 @@ fn decode_as(record: &str, format: Format) -> Result<Event> {
     if event.text(Field::TraceId).is_none() {
         event.set(Field::TraceId, hash_id(record));
     }
-    event.set(Field::Format, format.name());
+    if event.text(Field::Format).is_none() {
+        event.set(Field::Format, format.name());
+    }
     Ok(event)
 }
 
@@ -185,6 +236,7 @@ fn fill(record: &str, format: Format, event: &mut Event) -> Result<()> {
         Format::Otlp => otlp::decode(record, event),
         Format::CloudEvents => cloudevents::decode(record, event),
         Format::Ecs | Format::Document => document::decode(record, event),
+        vendor => vendors::decode(record, vendor, event),
     }
 }
 

@@ -40,6 +40,18 @@ impl<'a> Paths<'a> {
                         broken = Some(error);
                     }
                 }
+                // Of a list of objects, the first one is what an event is about.
+                Some(list)
+                    if list.starts_with('[')
+                        && value.items().first().is_some_and(|item| item.is_object()) =>
+                {
+                    let first =
+                        value.items().first().and_then(|item| item.raw()).unwrap_or_default();
+                    if let Err(error) = self.add(&format!("{path}.0"), first) {
+                        broken = Some(error);
+                    }
+                    self.values.entry(path).or_insert(value);
+                }
                 _ => {
                     let known = self.values.entry(path).or_insert(value);
                     if !known.is_some() {

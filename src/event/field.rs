@@ -133,6 +133,18 @@ pub const FORMATS: &[&str] = &[
     "cloudevents",
     "ecs",
     "document",
+    "github",
+    "gitlab",
+    "okta",
+    "workspace",
+    "m365",
+    "azure",
+    "ocsf",
+    "actiontrail",
+    "cloudaudit",
+    "oci",
+    "vault",
+    "windows",
 ];
 
 macro_rules! fields {

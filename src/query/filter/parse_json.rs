@@ -300,7 +300,7 @@ mod tests {
             deep = json!({ "not": deep });
         }
         assert!(parse_group(&deep.to_string(), &mut 0).is_err());
-        let empty: Vec<Json> = vec![json!({}); 500];
+        let empty: Vec<Json> = vec![json!({}); 1_001];
         refused(&json!({ "any": empty }), "filter.any");
     }
 }

@@ -612,7 +612,7 @@ export interface components {
              * @description Format 记录格式
              * @enum {string}
              */
-            format: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document";
+            format: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows";
             /**
              * Format: date-time
              * @description Accepted 接收时间
@@ -781,9 +781,9 @@ export interface components {
             event_type?: ("system" | "data") | ("system" | "data")[];
             "event_type.exists"?: boolean | boolean[];
             "event_type.not"?: ("system" | "data") | ("system" | "data")[];
-            format?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
+            format?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows")[];
             "format.exists"?: boolean | boolean[];
-            "format.not"?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
+            "format.not"?: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows") | ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows")[];
             level?: ("normal" | "warning" | "incident") | ("normal" | "warning" | "incident")[];
             "level.exists"?: boolean | boolean[];
             "level.not"?: ("normal" | "warning" | "incident") | ("normal" | "warning" | "incident")[];
@@ -923,7 +923,7 @@ export interface components {
              * @description Format 记录格式
              * @enum {string}
              */
-            format?: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document";
+            format?: "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows";
             /**
              * Format: date-time
              * @description Accepted 接收时间
@@ -1376,11 +1376,11 @@ export interface components {
         /** @description the value of filter_type */
         filter_value: string;
         /** @description Format 记录格式 */
-        format: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
+        format: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows")[];
         /** @description Format 记录格式 */
         format_exists: boolean[];
         /** @description Format 记录格式 */
-        format_not: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document")[];
+        format_not: ("cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows")[];
         /** @description the first moment: RFC 3339, any form of ISO 8601, or seconds to nanoseconds since 1970 */
         from: string;
         /** @description only so long back from now */
@@ -2204,7 +2204,7 @@ export interface operations {
                 /** @description the path in each record that says whose it is */
                 tenant_from?: string;
                 /** @description the format of the records */
-                format?: "auto" | "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document";
+                format?: "auto" | "cts" | "partner" | "cloudtrail" | "k8s" | "gcp" | "native" | "otlp" | "cloudevents" | "ecs" | "document" | "github" | "gitlab" | "okta" | "workspace" | "m365" | "azure" | "ocsf" | "actiontrail" | "cloudaudit" | "oci" | "vault" | "windows";
                 /** @description what equal records without ids in one request are: events of their own, which the same request sent again repeats, or duplicates of the first */
                 repeats?: "events" | "duplicates";
             };
