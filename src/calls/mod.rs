@@ -4,6 +4,7 @@
 //! Nothing here knows how a call arrives or how its answer is delivered, so both surfaces give the
 //! same answers. No web framework is named in this folder.
 
+mod counts_json;
 pub(crate) mod export;
 mod params;
 mod policy;

@@ -7,6 +7,7 @@
 use crate::access::Scope;
 use crate::calls::Pairs;
 use crate::calls::RawAnswer;
+use crate::calls::counts_json::{ShownBucket, facets_json, top_json};
 use crate::calls::{Projection, Shown};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -14,14 +15,12 @@ use crate::event::{FIELDS, Field, FieldKind, Timestamp};
 use crate::query::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
 use crate::query::{
-    AmountGroup, Binding, Explain, Facet, FacetValue, Filter, GroupBy, HistogramQuery, Interval,
+    AmountGroup, Binding, Explain, FacetValue, Filter, GroupBy, HistogramQuery, Interval,
     PageCursor, PageQuery, QueryBudget, Snapshot, SnapshotReader, SortOrder, facet_field,
     parse_time_zone,
 };
 use crate::text::fold;
-use serde::Serialize;
-use serde_json::{Map, Value as Json, json};
-use std::collections::BTreeMap;
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// Number of events on a page unless `limit` says otherwise.
@@ -280,9 +279,7 @@ impl<'a> ParsedQuestion<'a> {
         let size = self.size(FACET_SIZE_DEFAULT)?;
         let (facets, explain) =
             self.reader(engine, snapshot).facets(&self.scope, &self.filter, &fields, size)?;
-        let facets: Map<String, Json> =
-            facets.iter().map(|facet| (facet.by.to_string(), values_json(facet))).collect();
-        Ok((json!({ "facets": facets }).into(), explain))
+        Ok((facets_json(&facets).into(), explain))
     }
 
     fn top(&self, engine: &Engine, snapshot: &Snapshot) -> Result<(RawAnswer, Explain)> {
@@ -298,8 +295,7 @@ impl<'a> ParsedQuestion<'a> {
             std::slice::from_ref(&by),
             size,
         )?;
-        let values = facets.first().map(values_json).unwrap_or_default();
-        Ok((json!({ "field": by.to_string(), "values": values }).into(), explain))
+        Ok((top_json(&by, facets.first()).into(), explain))
     }
 
     /// Finds the values of a field that contain a text, as completions while it is typed: values
@@ -351,15 +347,8 @@ impl<'a> ParsedQuestion<'a> {
         let query = HistogramQuery { interval, by, time_zone };
         let (histogram, explain) =
             self.reader(engine, snapshot).histogram(&self.scope, &self.filter, &query)?;
-        let buckets: Vec<ShownBucket<'_>> = histogram
-            .buckets
-            .iter()
-            .map(|bucket| ShownBucket {
-                start: bucket.start.to_string(),
-                count: bucket.count,
-                by: by.map(|_| &bucket.by),
-            })
-            .collect();
+        let buckets: Vec<ShownBucket<'_>> =
+            histogram.buckets.iter().map(|bucket| ShownBucket::of(bucket, by.is_some())).collect();
         let time_zone = time_zone.map_or("UTC", |zone| zone.name());
         let about = json!({ "interval": histogram.interval, "time_zone": time_zone });
         Ok((RawAnswer::with_list(about, "buckets", &buckets)?, explain))
@@ -371,19 +360,6 @@ impl<'a> ParsedQuestion<'a> {
             _ => Err(Error::parameter("size", format!("is 1 to {FACET_SIZE_MAX}"))),
         }
     }
-}
-
-/// A bucket of a histogram as it is written.
-#[derive(Serialize)]
-struct ShownBucket<'a> {
-    start: String,
-    count: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<&'a BTreeMap<String, u64>>,
-}
-
-fn values_json(facet: &Facet) -> Json {
-    facet.values.iter().map(|value| json!({ "value": value.value, "count": value.count })).collect()
 }
 
 fn explain_json(explain: &Explain) -> Json {

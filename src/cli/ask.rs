@@ -1,6 +1,7 @@
 //! Commands that ask questions: query, count, facets, top, histogram, explain.
 
 use super::filter_args::FilterArgs;
+use super::nothing;
 use super::output::{OutputFormat, cell, csv_line, line, put, table};
 use super::remote::Remote;
 use super::{AskedPlace, EMPTY, OK, Session};
@@ -161,6 +162,14 @@ impl QuestionArgs {
     pub(super) fn code(&self, empty: bool) -> u8 {
         if empty && self.fail_empty { EMPTY } else { OK }
     }
+
+    /// Ends a question: an empty answer is explained, because it may be due to a misspelt name.
+    fn end(&self, answerer: &Answerer<'_>, empty: bool) -> u8 {
+        if empty {
+            nothing::explain(&self.pairs(), |call, pairs| answerer.ask(call, pairs));
+        }
+        self.code(empty)
+    }
 }
 
 pub(super) fn pair(name: &str, value: impl std::fmt::Display) -> (String, String) {
@@ -189,7 +198,8 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
         let answer = answerer
             .ask(QueryCall::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
         line(&answer.to_string())?;
-        return Ok(args.asked.code(answer["events"].as_array().is_none_or(Vec::is_empty)));
+        let empty = answer["events"].as_array().is_none_or(Vec::is_empty);
+        return Ok(args.asked.end(&answerer, empty));
     }
     let mut left = if args.all { usize::MAX } else { args.limit };
     let mut cursor = args.cursor.clone();
@@ -234,7 +244,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
             super::output::note(&format!("{count} events; more with --cursor {cursor}"));
         }
     }
-    Ok(args.asked.code(count == 0))
+    Ok(args.asked.end(&answerer, count == 0))
 }
 
 pub(super) fn csv_columns(original: bool) -> Vec<&'static str> {
@@ -269,20 +279,22 @@ impl QueryArgs {
 
 pub(super) fn count(args: &CountArgs) -> Result<u8> {
     let session = Session::new()?;
-    let answer = args.asked.answerer(&session)?.ask(QueryCall::Count, &args.asked.pairs())?;
+    let answerer = args.asked.answerer(&session)?;
+    let answer = answerer.ask(QueryCall::Count, &args.asked.pairs())?;
     match OutputFormat::or_default(args.asked.output)? {
         OutputFormat::Table => line(&answer["count"].to_string())?,
         OutputFormat::Csv => put(&format!("count\r\n{}\r\n", answer["count"]))?,
         _ => line(&answer.to_string())?,
     }
-    Ok(args.asked.code(answer["count"] == 0))
+    Ok(args.asked.end(&answerer, answer["count"] == 0))
 }
 
 pub(super) fn facets(args: &FacetsArgs) -> Result<u8> {
     let session = Session::new()?;
     let mut pairs = args.asked.pairs();
     pairs.0.extend([pair("fields", args.fields.join(",")), pair("size", args.size)]);
-    let answer = args.asked.answerer(&session)?.ask(QueryCall::Facets, &pairs)?;
+    let answerer = args.asked.answerer(&session)?;
+    let answer = answerer.ask(QueryCall::Facets, &pairs)?;
     let form = OutputFormat::or_default(args.asked.output)?;
     if form == OutputFormat::Json {
         line(&answer.to_string())?;
@@ -294,14 +306,15 @@ pub(super) fn facets(args: &FacetsArgs) -> Result<u8> {
         }
     }
     print(form, &["field", "value", "count"], &rows)?;
-    Ok(args.asked.code(rows.is_empty()))
+    Ok(args.asked.end(&answerer, rows.is_empty()))
 }
 
 pub(super) fn top(args: &TopArgs) -> Result<u8> {
     let session = Session::new()?;
     let mut pairs = args.asked.pairs();
     pairs.0.extend([pair("field", &args.field), pair("size", args.size)]);
-    let answer = args.asked.answerer(&session)?.ask(QueryCall::Top, &pairs)?;
+    let answerer = args.asked.answerer(&session)?;
+    let answer = answerer.ask(QueryCall::Top, &pairs)?;
     let form = OutputFormat::or_default(args.asked.output)?;
     if form == OutputFormat::Json {
         line(&answer.to_string())?;
@@ -312,7 +325,7 @@ pub(super) fn top(args: &TopArgs) -> Result<u8> {
         .map(|value| vec![cell(value.get("value")), cell(value.get("count"))])
         .collect();
     print(form, &[&args.field, "count"], &rows)?;
-    Ok(args.asked.code(rows.is_empty()))
+    Ok(args.asked.end(&answerer, rows.is_empty()))
 }
 
 pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
@@ -327,9 +340,11 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
         line(&answer.to_string())?;
     }
     let buckets = answer["buckets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // The buckets of a period are there without events too.
+    let empty = buckets.iter().all(|bucket| bucket["count"] == 0);
     if form == OutputFormat::Ndjson {
         put(&buckets.iter().map(|bucket| format!("{bucket}\n")).collect::<String>())?;
-        return Ok(args.asked.code(buckets.is_empty()));
+        return Ok(args.asked.code(empty));
     }
     let most =
         buckets.iter().filter_map(|bucket| bucket["count"].as_u64()).max().unwrap_or(1).max(1);
@@ -347,7 +362,7 @@ pub(super) fn histogram(args: &HistogramArgs) -> Result<u8> {
     });
     let rows: Vec<Vec<String>> = rows.collect();
     print(form, &["start", "count", args.by.as_deref().unwrap_or("")], &rows)?;
-    Ok(args.asked.code(rows.is_empty()))
+    Ok(args.asked.code(empty))
 }
 
 /// Prints rows as a table, as CSV, or as one object per line. JSON has been printed before.

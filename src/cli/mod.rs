@@ -14,6 +14,7 @@ mod follow;
 mod generate;
 mod ingest;
 mod init;
+mod nothing;
 mod output;
 mod policy;
 mod remote;

@@ -294,3 +294,27 @@ fn exit_codes_tell_what_happened() {
     assert_eq!(annals(&["count"]).code, 2);
     assert_eq!(annals(&["demo", "--events", "2000", "--no-serve"]).code, 0);
 }
+
+#[test]
+fn an_empty_answer_says_what_stands_in_its_way() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("data").display().to_string();
+    let record = r#"{"time":"2026-03-01T08:00:00Z","event_name":"login","source":"IAM"}"#;
+    let words = ["ingest", "--data", &data, "--tenant", "acme", "-"];
+    annals_with_input(&words, record.as_bytes()).ok();
+    for (words, hints) in [
+        (&["count", "--source", "iam"][..], &["no event has the source \"iam\"", "\"IAM\""][..]),
+        (&["query", "--event-name", "log*"], &["--event-name-prefix"]),
+        (&["count", "--tenant", "Acme"], &["no events of tenant Acme"]),
+        (&["count", "--to", "2025-01-01"], &["events are from 2026-03-01T08:00:00.000Z"]),
+        (&["facets", "--fields", "source", "--operator", "x"], &["the operator \"x\""]),
+    ] {
+        let ran = annals(&[&[words[0], "--data", &data], &words[1..]].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for hint in hints {
+            assert!(ran.err.contains(hint), "{words:?} does not say {hint:?}: {}", ran.err);
+        }
+    }
+    let found = annals(&["count", "--data", &data, "--last", "9y"]);
+    assert!(found.err.is_empty() && found.out.contains('1'), "{found:?}");
+}

@@ -1,6 +1,7 @@
 //! What is asked: every answer against an oracle, pages, exports, views, and many askers at once.
 
 mod all_tenants;
+mod charts;
 mod exports;
 mod many_questions;
 mod native_api;

@@ -175,7 +175,7 @@ fn pages_facets_and_histograms_have_their_shapes() {
     assert_eq!(facets["facets"]["level"], json!([{ "value": "normal", "count": 25 }]));
     assert_eq!(
         store.get("/api/v1/top?tenant=t&field=event_name&size=1"),
-        json!({ "field": "event_name", "values": [{ "value": "create", "count": 13 }] })
+        json!({ "field": "event_name", "values": [{ "value": "create", "count": 13 }], "without": 0 })
     );
     let histogram = store.get("/api/v1/histogram?tenant=t&interval=10m&by=event_name");
     assert_eq!(histogram["interval"], "10m");

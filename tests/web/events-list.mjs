@@ -218,3 +218,70 @@ test("the newest question wins, whatever order answers come in", { seconds: 90 }
   assert.ok(values.length > 5 && values.every((value) => value === "OBS"), String(values.slice(0, 5)));
   assert.ok(aborted > 0, "the slow question was not given up");
 });
+
+test("the wheel scrolls what it is over, and never the whole application", { seconds: 120 }, async (t) => {
+  for (const [width, height] of [[1440, 900], [1024, 600]]) {
+    await t.page.setViewportSize({ width, height });
+    await t.open("/?tenant=*&last=90d");
+    await loaded(t);
+    // Below this the page is taller than the window, and scrolls.
+    const fits = await t.page.evaluate(() => document.querySelector(".page").getBoundingClientRect().bottom <= innerHeight + 1);
+    for (const part of [".facets", "header", "section.list", "[role=img], canvas, svg", "footer"]) {
+      if ((await t.page.locator(part).count()) === 0) continue;
+      const box = await t.page.locator(part).first().boundingBox();
+      if (!box) continue;
+      await t.page.mouse.move(box.x + box.width / 2, Math.min(box.y + box.height / 2, height - 2));
+      for (let turn = 0; turn < 5; turn += 1) await t.page.mouse.wheel(0, 800);
+      await t.page.waitForTimeout(120);
+      const at = await t.page.evaluate(() => [scrollY, document.documentElement.scrollHeight - innerHeight]);
+      assert.ok(!fits || (at[0] === 0 && at[1] <= 1), `${width}×${height}: the wheel over ${part} scrolled the page to ${at}`);
+      await t.page.evaluate(() => scrollTo(0, 0));
+    }
+    // A box stays beside its label, however far the facets are scrolled.
+    if (width > 1000) {
+      const apart = await t.page.evaluate(() => {
+        const facets = document.querySelector(".facets");
+        facets.scrollTop = facets.scrollHeight;
+        return [...facets.querySelectorAll(".box")].map((box) => getComputedStyle(box).position).filter((position) => position === "static").length;
+      });
+      assert.equal(apart, 0, "the drawn box is positioned by something that does not scroll with it");
+    }
+  }
+});
+
+test("new events cost a few questions, also for who has scrolled down", { own: true, seconds: 120 }, async (t) => {
+  const send = async (from, count) => {
+    const line = (number) => JSON.stringify({ trace_id: `budget-${from + number}`, event_name: "liveEvent", source: "S", time: Date.now() });
+    const body = Array.from({ length: count }, (_, number) => line(number)).join("\n");
+    await t.api("events?tenant=budget", { method: "POST", body: `${body}\n`, headers: { "Content-Type": "application/x-ndjson" } });
+  };
+  await send(0, 300);
+  await t.open("/?tenant=budget&last=1d");
+  await loaded(t);
+  await t.page.getByRole("button", { name: "实时" }).click();
+  await t.page.locator(ROW).first().hover();
+  await t.page.mouse.wheel(0, 3_000);
+  await t.page.waitForTimeout(2_500);
+  const asked = {};
+  t.page.on("request", (request) => {
+    const name = /api\/v1\/(\w+)/.exec(request.url())?.[1];
+    if (name) asked[name] = (asked[name] ?? 0) + 1;
+  });
+  await send(1_000, 3);
+  await t.page.waitForTimeout(6_000);
+  const counts = asked.count ?? 0;
+  assert.ok(counts >= 1 && counts <= 4, `${counts} counts in six seconds: ${JSON.stringify(asked)}`);
+  assert.ok((asked.facets ?? 0) <= 2 && (asked.histogram ?? 0) <= 2, JSON.stringify(asked));
+});
+
+test("every pixel of a row opens its event", { seconds: 90 }, async (t) => {
+  await t.open("/?tenant=*&last=90d");
+  await loaded(t);
+  const box = await t.page.locator(ROW).nth(3).boundingBox();
+  for (let y = 1; y < box.height - 1; y += 3) {
+    await t.page.mouse.click(box.x + 3, box.y + y);
+    await t.page.getByRole("complementary", { name: "事件详情" }).waitFor();
+    await t.page.keyboard.press("Escape");
+    await t.page.getByRole("complementary", { name: "事件详情" }).waitFor({ state: "detached" });
+  }
+});

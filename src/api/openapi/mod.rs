@@ -340,7 +340,8 @@ fn described(name: &str) -> (Json, &'static str) {
             (json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values")
         }
         "interval" => (
-            json!({ "type": "string", "pattern": "^auto$|^[1-9][0-9]{0,3}[smhdw]$" }),
+            json!({ "type": "string",
+                "pattern": "^(auto|month|quarter|year|[1-9][0-9]{0,3}[smhdw])$" }),
             "the width of a bucket",
         ),
         "by" => (facet(), "the field to group by"),

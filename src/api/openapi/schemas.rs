@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         (
             "Facets",
             object(
-                &[("facets", map(&list(&reference("ValueCount"))))],
+                &[("facets", map(&list(&reference("ValueCount")))), ("without", map(&count()))],
                 &[("explain", reference("Explain")), ("missing", missing())],
             ),
         ),
@@ -31,7 +31,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
             "Top",
             object(
                 &[("field", text()), ("values", list(&reference("ValueCount")))],
-                &[("explain", reference("Explain")), ("missing", missing())],
+                &[("without", count()), ("explain", reference("Explain")), ("missing", missing())],
             ),
         ),
         ("Stats", stats()),
@@ -123,7 +123,10 @@ fn page() -> Json {
 }
 
 fn histogram() -> Json {
-    let bucket = object(&[("start", moment()), ("count", count())], &[("by", map(&count()))]);
+    let bucket = object(
+        &[("start", moment()), ("count", count())],
+        &[("by", map(&count())), ("without", count())],
+    );
     object(
         &[("interval", text()), ("time_zone", text()), ("buckets", list(&bucket))],
         &[("explain", reference("Explain")), ("missing", missing())],

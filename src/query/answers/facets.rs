@@ -2,7 +2,7 @@
 
 use crate::access::Scope;
 use crate::error::Result;
-use crate::event::{Columns, Field};
+use crate::event::{Columns, Field, FieldKind};
 use crate::query::answers::from_summary::Summarized;
 use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::{GroupMemory, QueryBudget, VALUE_WORK};
@@ -22,6 +22,8 @@ pub struct Facet {
     pub by: GroupBy,
     /// Its most frequent values; values with equal counts are in the order of their texts.
     pub values: Vec<FacetValue>,
+    /// How many events have no value; unknown for ids, of which an event may have several.
+    pub without: Option<u64>,
 }
 
 /// A value and the number of events that have it.
@@ -34,8 +36,8 @@ pub struct FacetValue {
 }
 
 impl SnapshotReader<'_> {
-    /// Returns the `size` most frequent values of each of `by` among the events that match. Events
-    /// without a value are not counted.
+    /// Returns the `size` most frequent values of each of `by` among the events that match, and how
+    /// many of these have none.
     ///
     /// # Errors
     /// A segment that cannot be read.
@@ -49,15 +51,20 @@ impl SnapshotReader<'_> {
         let by: Vec<GroupBy> = by.iter().cloned().map(Into::into).collect();
         let vocabulary = &self.snapshot.vocabulary;
         let fields: Option<Vec<Field>> = by.iter().map(GroupBy::field).collect();
-        let by_rows =
-            |run: &Run<'_>, rows: Rows| facets_of(run, &rows, &by, vocabulary, self.budget);
+        let by_rows = |run: &Run<'_>, rows: Rows| {
+            let matched = rows.len() as u64;
+            Ok((facets_of(run, &rows, &by, vocabulary, self.budget)?, matched))
+        };
         let runs = self.wide_runs(scope, filter);
         let summary = |summarized: &Summarized<'_>| {
-            fields.as_ref().map_or(Ok(None), |fields| summarized.facets(fields))
+            let Some(fields) = &fields else { return Ok(None) };
+            Ok(summarized.facets(fields)?.zip(summarized.count()?))
         };
+        let mut events = 0;
         let mut totals: Vec<CountTotals> = by.iter().map(|_| CountTotals::default()).collect();
         let mut room = self.budget.room();
-        let add = |counts: Vec<Counts>| {
+        let add = |(counts, matched): (Vec<Counts>, u64)| {
+            events += matched;
             totals
                 .iter_mut()
                 .zip(counts)
@@ -66,8 +73,11 @@ impl SnapshotReader<'_> {
         };
         let explain = self.each_run_or(&runs, filter, summary, by_rows, add)?;
         let facet = |(by, totals): (GroupBy, CountTotals)| {
+            let is_single = !matches!(by.column().def().kind, FieldKind::List);
+            let without = is_single.then(|| events.saturating_sub(totals.sum()));
             let values = totals.most(vocabulary, by.column(), size).into_iter();
-            Facet { by, values: values.map(|(value, count)| FacetValue { value, count }).collect() }
+            let values = values.map(|(value, count)| FacetValue { value, count }).collect();
+            Facet { by, values, without }
         };
         Ok((by.into_iter().zip(totals).map(facet).collect(), explain))
     }

@@ -36,7 +36,8 @@ pub struct HistogramQuery {
 pub struct Histogram {
     /// The width of a bucket, as the parameter `interval` takes it.
     pub interval: String,
-    /// Every bucket from the first to the last that contains an event, including empty ones.
+    /// Every bucket from `from` to `to`, or where these are not given, from the first to the last
+    /// that contains an event.
     pub buckets: Vec<Bucket>,
 }
 
@@ -87,7 +88,7 @@ impl SnapshotReader<'_> {
         Ok((
             Histogram {
                 interval: calendar.interval.text().to_owned(),
-                buckets: fill(totals, &calendar)?,
+                buckets: fill(totals, &calendar, filter)?,
             },
             explain,
         ))
@@ -137,7 +138,25 @@ fn take_room(room: &mut GroupMemory, by: Option<Field>, value: &str) -> Result<(
 /// Memory that a value takes in a bucket besides its text, in bytes.
 const VALUE_BYTES: usize = 48;
 
-fn fill(totals: BTreeMap<i64, Bucket>, calendar: &Calendar) -> Result<Vec<Bucket>> {
+/// Adds the buckets without events: between others, and up to both ends of the period if it has
+/// both.
+fn fill(
+    mut totals: BTreeMap<i64, Bucket>,
+    calendar: &Calendar,
+    filter: &Filter,
+) -> Result<Vec<Bucket>> {
+    if let (Some(from), Some(to)) = (filter.from, filter.to) {
+        check_buckets(
+            to.millis().saturating_sub(from.millis()) / calendar.interval.millis(),
+            &calendar.interval,
+        )?;
+        // The end is exclusive: a bucket that begins there is no part of the period.
+        for end in [from.millis(), to.millis().saturating_sub(1).max(from.millis())] {
+            let start = Timestamp::from_millis(calendar.start(end));
+            let empty = Bucket { start, count: 0, by: BTreeMap::new() };
+            totals.entry(start.millis()).or_insert(empty);
+        }
+    }
     let mut buckets: Vec<Bucket> = Vec::with_capacity(totals.len());
     for (start, bucket) in totals {
         while let Some(last) = buckets.last() {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::event::{DAY_MS, Timestamp};
 use crate::query::filter::parse_duration;
-use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
 
@@ -21,23 +21,39 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// The longest gap that a change of clocks has produced: a day, when Samoa crossed the date line.
 const GAP_MINUTES_MAX: i64 = 25 * 60;
 
-/// The width of a bucket. Buckets begin at multiples of it; weeks begin on Monday.
+/// The intervals of a calendar, and how many months they have.
+const CALENDAR: &[(&str, i64)] = &[("month", 1), ("quarter", 3), ("year", 12)];
+/// The shortest month.
+const MONTH_MS_MIN: i64 = 28 * DAY_MS;
+
+/// The width of a bucket. Buckets begin at multiples of it; weeks begin on Monday, and months,
+/// quarters and years as the calendar says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
     text: String,
+    /// The width, or the shortest width that it can have.
     millis: i64,
+    /// The months of an interval of the calendar; 0 for one of a fixed width.
+    months: i64,
 }
 
 impl Interval {
-    /// Parses `30s`, `5m`, `1h`, `1d` or `2w`.
+    /// Parses `30s`, `5m`, `1h`, `1d`, `2w`, `month`, `quarter` or `year`.
     ///
     /// # Errors
     /// Any other text; the message names the parameter `interval`.
     pub fn parse(text: &str) -> Result<Self> {
-        let millis = parse_duration(text).ok_or_else(|| {
-            Error::parameter("interval", "write a number and s, m, h, d or w, or auto")
+        if let Some((_, months)) = CALENDAR.iter().find(|(name, _)| *name == text) {
+            let millis = months * MONTH_MS_MIN;
+            return Ok(Self { text: text.to_owned(), millis, months: *months });
+        }
+        let millis = parse_duration(text).filter(|_| !text.ends_with('y')).ok_or_else(|| {
+            Error::parameter(
+                "interval",
+                "write a number and s, m, h, d or w, or month, quarter, year or auto",
+            )
         })?;
-        Ok(Self { text: text.to_owned(), millis })
+        Ok(Self { text: text.to_owned(), millis, months: 0 })
     }
 
     /// Chooses an interval that gives a readable number of buckets for a span in milliseconds.
@@ -45,6 +61,7 @@ impl Interval {
         let interval = |text: &&str| Self {
             text: (*text).to_owned(),
             millis: parse_duration(text).expect("the list holds durations"),
+            months: 0,
         };
         let fits = NICE.iter().map(interval).find(|interval| span / interval.millis < BUCKETS_AUTO);
         fits.unwrap_or_else(|| interval(&"52w"))
@@ -61,8 +78,20 @@ impl Interval {
 
     /// Returns the multiple of the width at or before a number of milliseconds on some clock.
     fn floor(&self, millis: i64) -> i64 {
+        if self.months > 0 {
+            return self.floor_by_calendar(millis).unwrap_or(millis);
+        }
         let origin = if self.text.ends_with('w') { MONDAY_MS } else { 0 };
         millis - (millis - origin).rem_euclid(self.millis)
+    }
+
+    fn floor_by_calendar(&self, millis: i64) -> Option<i64> {
+        let date = DateTime::<Utc>::from_timestamp_millis(millis)?.date_naive();
+        let months = i64::from(date.year()) * 12 + i64::from(date.month0());
+        let start = months - months.rem_euclid(self.months);
+        let (year, month) = (start.div_euclid(12), start.rem_euclid(12) + 1);
+        let first = NaiveDate::from_ymd_opt(year.try_into().ok()?, month.try_into().ok()?, 1)?;
+        Some(i64::from(first.to_epoch_days()) * DAY_MS)
     }
 }
 
@@ -106,6 +135,10 @@ impl Calendar {
     /// Returns the start of the bucket after the one that begins at `start`.
     pub(in crate::query) fn next(&self, start: i64) -> i64 {
         let mut probe = start.saturating_add(self.interval.millis);
+        // A month is longer than the shortest one.
+        while self.interval.months > 0 && self.start(probe) <= start {
+            probe = probe.saturating_add(DAY_MS);
+        }
         // When the clocks go back, a bucket is longer than its width.
         for _ in 0..=GAP_MINUTES_MAX {
             let next = self.start(probe);
@@ -161,6 +194,40 @@ pub struct Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn months_quarters_and_years_begin_as_the_calendar_says() {
+        let moment = |text: &str| Timestamp::parse(text).expect("a time").millis();
+        for (interval, zone, at, start, next) in [
+            ("month", "UTC", "2026-02-17T10:00:00Z", "2026-02-01", "2026-03-01"),
+            ("month", "UTC", "2026-12-31T23:59:59Z", "2026-12-01", "2027-01-01"),
+            ("quarter", "UTC", "2026-05-01T00:00:00Z", "2026-04-01", "2026-07-01"),
+            ("year", "UTC", "2024-12-31T23:59:59Z", "2024-01-01", "2025-01-01"),
+            (
+                "month",
+                "Asia/Shanghai",
+                "2026-02-28T16:00:00Z",
+                "2026-02-28T16:00:00Z",
+                "2026-03-31T16:00:00Z",
+            ),
+            (
+                "month",
+                "Europe/Berlin",
+                "2026-03-29T12:00:00Z",
+                "2026-02-28T23:00:00Z",
+                "2026-03-31T22:00:00Z",
+            ),
+        ] {
+            let calendar = Calendar {
+                interval: Interval::parse(interval).expect("an interval"),
+                zone: parse_time_zone(zone).expect("a zone"),
+            };
+            let begun = calendar.start(moment(at));
+            assert_eq!(begun, moment(start), "{interval} {zone} {at}");
+            assert_eq!(calendar.next(begun), moment(next), "{interval} {zone} {at}");
+        }
+        assert!(Interval::parse("1y").is_err() && Interval::parse("months").is_err());
+    }
     use crate::event::Timestamp;
     use proptest::prelude::*;
 

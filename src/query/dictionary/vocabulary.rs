@@ -325,6 +325,11 @@ impl CountTotals {
         self.numbers[number as usize] += count;
     }
 
+    /// Returns the sum of all counts.
+    pub(in crate::query) fn sum(&self) -> u64 {
+        self.numbers.iter().sum::<u64>() + self.texts.values().sum::<u64>()
+    }
+
     /// Returns the `size` most frequent values, equal counts in the order of the text.
     pub(in crate::query) fn most(
         mut self,

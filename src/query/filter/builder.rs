@@ -77,7 +77,10 @@ impl FilterBuilder {
             "to" => once(name, &mut self.to, parse_time(name, value)?),
             "last" => {
                 let ago = parse_duration(value).ok_or_else(|| {
-                    Error::parameter(name, "write a number and s, m, h, d or w, such as 24h")
+                    Error::parameter(
+                        name,
+                        "write a number and s, m, h, d, w or y, such as 24h or 1y",
+                    )
                 })?;
                 once(name, &mut self.last, ago)
             }

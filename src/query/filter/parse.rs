@@ -77,7 +77,7 @@ mod tests {
         refused(&[("from", "2026-01-02T00:00:00Z"), ("to", "2026-01-02T00:00:00Z")], "from");
         refused(&[("from", "tomorrow")], "from");
         refused(&[("from", "2026")], "from");
-        refused(&[("last", "7y")], "last");
+        refused(&[("last", "7q")], "last");
         refused(&[("last", "1h"), ("from", "2026-01-02T00:00:00Z")], "last");
         refused(&[("level.prefix", "n")], "level.prefix");
         refused(&[("amount.min", "much")], "amount.min");

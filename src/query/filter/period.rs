@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 
-/// Parses `90s`, `15m`, `24h`, `7d` or `2w` as milliseconds.
+/// Parses `90s`, `15m`, `24h`, `7d`, `2w` or `1y` (365 days) as milliseconds.
 pub fn parse_duration(text: &str) -> Option<i64> {
     let unit = text.chars().last()?;
     let number: i64 = text.strip_suffix(unit)?.parse().ok().filter(|number| *number > 0)?;
@@ -13,6 +13,7 @@ pub fn parse_duration(text: &str) -> Option<i64> {
         'h' => 3_600_000,
         'd' => 86_400_000,
         'w' => 604_800_000,
+        'y' => 365 * 86_400_000,
         _ => return None,
     };
     number.checked_mul(unit)

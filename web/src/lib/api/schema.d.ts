@@ -727,6 +727,9 @@ export interface components {
                 segment: string;
                 tenant: string;
             }[];
+            without: {
+                [key: string]: number;
+            };
         };
         Fields: {
             fields: {
@@ -873,6 +876,8 @@ export interface components {
                 count: number;
                 /** Format: date-time */
                 start: string;
+                /** Format: int64 */
+                without?: number;
             }[];
             explain?: components["schemas"]["Explain"];
             interval: string;
@@ -1261,6 +1266,8 @@ export interface components {
                 tenant: string;
             }[];
             values: components["schemas"]["ValueCount"][];
+            /** Format: int64 */
+            without?: number;
         };
         ValueCount: {
             /** Format: int64 */

@@ -12,6 +12,9 @@ export class LiveTail {
   fresh = $state(0);
   full = $state(false);
   failed = $state(false);
+  /** Rises whenever the tail finds events that it did not find before. */
+  arrivals = $state(0);
+  #newest = 0;
   #page: Page | null = null;
   readonly #list: EventList;
   #known = new Set<number>();
@@ -67,6 +70,9 @@ export class LiveTail {
       const fresh = page.events.filter((event) => !shown(event));
       this.#page = page;
       if (fresh.length > this.fresh) arrived();
+      const newest = Math.max(0, ...fresh.map((event) => event.seq));
+      if (newest > this.#newest) this.arrivals += 1;
+      this.#newest = Math.max(this.#newest, newest);
       this.fresh = fresh.length;
       this.full = fresh.length > 0 && fresh.length === page.events.length;
       if (fresh.length > 0 && follow()) this.show();
