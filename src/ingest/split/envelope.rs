@@ -85,9 +85,10 @@ fn items_of(text: &str) -> Result<DocumentKind<'_>, TooMany> {
         Parsed::Other => return Ok(DocumentKind::Record),
         Parsed::Broken => return Ok(DocumentKind::Broken),
     };
+    // An event may have a list of items; an envelope has no time of its own.
+    let is_event = envelope.time.is_some();
+    let clouds = [envelope.cloudtrail, envelope.traces];
     let lists = [
-        envelope.cloudtrail,
-        envelope.traces,
         envelope.records,
         envelope.items,
         envelope.entries,
@@ -95,12 +96,19 @@ fn items_of(text: &str) -> Result<DocumentKind<'_>, TooMany> {
         envelope.looked_up,
         envelope.log_events,
     ];
-    let mut lists = lists.into_iter().flatten();
+    let mut lists =
+        clouds.into_iter().chain(lists.map(|list| list.filter(|_| !is_event))).flatten();
     // A document with two lists is not an envelope that we know.
     Ok(match (lists.next(), lists.next()) {
-        (Some(items), None) => DocumentKind::List(items.0),
+        (Some(items), None) if items.0.iter().all(|item| is_composite(item)) => {
+            DocumentKind::List(items.0)
+        }
         _ => DocumentKind::Record,
     })
+}
+
+fn is_composite(item: &RawValue) -> bool {
+    item.get().starts_with(['{', '['])
 }
 
 /// Returns whether a text is an array, or has the key of an envelope near its beginning.
@@ -193,4 +201,15 @@ struct Envelope<'a> {
     /// What a subscription of CloudWatch Logs delivers.
     #[serde(borrow, rename = "logEvents")]
     log_events: Option<Items<'a>>,
+    /// A time of its own, under the usual keys.
+    #[serde(
+        borrow,
+        alias = "timestamp",
+        alias = "@timestamp",
+        alias = "eventTime",
+        alias = "event_time",
+        alias = "date",
+        alias = "ts"
+    )]
+    time: Option<&'a RawValue>,
 }

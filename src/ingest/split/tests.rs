@@ -213,3 +213,17 @@ fn a_string_that_is_never_closed_ends() {
     let pieces = pieces(&input);
     assert_eq!(pieces.last().map(String::as_str), Some("{\"b\":2}"));
 }
+
+#[test]
+fn an_event_with_a_list_is_no_envelope() {
+    for record in [
+        r#"{"time":"2026-03-01T08:00:00Z","type":"order","items":[{"a":1},{"b":2}]}"#,
+        r#"{"name":"x","@timestamp":1,"events":[{"a":1}]}"#,
+        r#"{"name":"x","items":[1,2]}"#,
+        r#"{"items":["a"],"x":1}"#,
+    ] {
+        assert_eq!(pieces(record), [record]);
+    }
+    let envelope = r#"{"kind":"EventList","metadata":{},"items":[{"a":1},{"b":2}]}"#;
+    assert_eq!(pieces(envelope), [r#"{"a":1}"#, r#"{"b":2}"#]);
+}
