@@ -97,7 +97,8 @@ pub(super) fn answer_with_body(sent: &[u8], head: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(sent, b"content-length: 0\r\n")?;
     let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     let target = line.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
-    let target = target.strip_suffix(b" HTTP/1.1").unwrap_or(target);
+    let end = memchr::memmem::rfind(target, b" HTTP/").unwrap_or(target.len());
+    let target = &target[..end];
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let detail = match status {
         StatusCode::URI_TOO_LONG => {
@@ -158,6 +159,7 @@ mod tests {
             ("POST /v1/logs?x=^ HTTP/1.1\r\n", &["%5E", "\"code\":3"]),
             ("GET /api/v1/count?text=\u{e9} HTTP/1.1\r\n", &["%C3"]),
             ("nonsense", &["not that of HTTP/1.1"]),
+            ("GET / HTTP/9.9", &["not that of HTTP/1.1"]),
         ] {
             let answer = answered("400 Bad Request", head).expect(head);
             let (head, body) = answer.split_once("\r\n\r\n").expect("a body");

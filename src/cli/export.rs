@@ -111,12 +111,19 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
     }
     // A link stays a link, and what it leads to is replaced.
     let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
+    if path.is_dir() {
+        return Err(Error::parameter("--out", format!("{} is a folder", path.display())));
+    }
     let partial = PathBuf::from(format!("{}.partial", path.display()));
     let broken = || format!("cannot write {}", partial.display());
     let bar = ProgressBar::new_spinner().with_style(
         ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}")
             .expect("the template is sound"),
     );
+    // Whatever a link of that name leads to is somebody else's.
+    if partial.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+        std::fs::remove_file(&partial).context(ErrorKind::Unavailable, broken)?;
+    }
     let file = File::create(&partial).context(ErrorKind::Unavailable, broken)?;
     let (file, rows) =
         write(&answerer, form, &pairs, file, &bar).inspect_err(|_| bar.finish_and_clear())?;

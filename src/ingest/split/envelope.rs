@@ -87,8 +87,9 @@ fn items_of(text: &str) -> Result<DocumentKind<'_>, TooMany> {
     };
     // An event may have a list of items; an envelope has no time of its own.
     let is_event = envelope.time.is_some();
-    let clouds = [envelope.cloudtrail, envelope.traces];
     let lists = [
+        envelope.cloudtrail,
+        envelope.traces,
         envelope.records,
         envelope.items,
         envelope.entries,
@@ -96,8 +97,7 @@ fn items_of(text: &str) -> Result<DocumentKind<'_>, TooMany> {
         envelope.looked_up,
         envelope.log_events,
     ];
-    let mut lists =
-        clouds.into_iter().chain(lists.map(|list| list.filter(|_| !is_event))).flatten();
+    let mut lists = lists.into_iter().flatten().filter(|_| !is_event);
     // A document with two lists is not an envelope that we know.
     Ok(match (lists.next(), lists.next()) {
         (Some(items), None) if items.0.iter().all(|item| is_composite(item)) => {
@@ -208,6 +208,10 @@ struct Envelope<'a> {
         alias = "@timestamp",
         alias = "eventTime",
         alias = "event_time",
+        alias = "EventTime",
+        alias = "Timestamp",
+        alias = "created_at",
+        alias = "datetime",
         alias = "date",
         alias = "ts"
     )]

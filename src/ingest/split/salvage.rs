@@ -112,24 +112,34 @@ fn list_of(bytes: &[u8]) -> Option<ListItems> {
     let start = list_start(bytes)?;
     let mut list = ListItems { items: Vec::new(), start, end: bytes.len() };
     let mut begin = start;
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let mut open: Vec<u8> = Vec::new();
+    let (mut in_text, mut escaped, mut last) = (false, false, b'[');
     for (at, byte) in bytes.iter().enumerate().skip(start) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_text => escaped = true,
             b'"' => in_text = !in_text,
             _ if in_text => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth > 0 => depth -= 1,
+            // An object begins where none may: the item before it was not closed.
+            b'{' if last == b',' && open.last() == Some(&b'{') => {
+                list.items.extend(trimmed(bytes, begin..at));
+                begin = at;
+                open = vec![*byte];
+            }
+            b'{' | b'[' => open.push(*byte),
+            b'}' | b']' if !open.is_empty() => drop(open.pop()),
             b'}' | b']' => {
                 list.end = at;
                 break;
             }
-            b',' if depth == 0 => {
+            b',' if open.is_empty() => {
                 list.items.extend(trimmed(bytes, begin..at));
                 begin = at + 1;
             }
             _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            last = *byte;
         }
     }
     list.items.extend(trimmed(bytes, begin..list.end));
@@ -162,19 +172,30 @@ fn list_start(bytes: &[u8]) -> Option<usize> {
     (end == ScanEnd::Open && scan.depth() == 2 && !scan.in_text()).then_some(start)
 }
 
-/// Splits a document at its lines: those that are whole objects, and the text between them.
+/// Splits a document at its lines: objects that begin on a line of their own and are whole, and the
+/// text between them.
 fn by_lines(first: u64, bytes: &[u8]) -> Result<Vec<IncomingRecord>> {
     let mut records = Vec::new();
     let mut rest: Option<IncomingRecord> = None;
-    for (line, text) in (first..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
-        if line > first && text.starts_with(b"{") && is_whole(text) {
+    let (mut at, mut line, mut misses) = (0, first, 0);
+    while at < bytes.len() {
+        let text = &bytes[at..];
+        let end = memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+        let may_be_whole = line > first && misses < MISSES_MAX;
+        let whole = if may_be_whole { whole_object(text, end) } else { None };
+        let length = whole.unwrap_or(end);
+        if whole.is_some() {
             records.extend(rest.take());
-            let text = text.trim_ascii();
-            records.extend(records_of(line, text.strip_suffix(b",").unwrap_or(text))?);
+            records.extend(records_of(line, text[..length].trim_ascii())?);
         } else {
+            misses += usize::from(text.starts_with(b"{"));
             let rest = rest.get_or_insert_with(|| IncomingRecord::new(line, b""));
-            rest.bytes.extend_from_slice(text);
+            rest.bytes.extend_from_slice(&text[..end]);
         }
+        line += breaks(&text[..length]);
+        at += length;
+        // A comma behind an object of a list holds nothing.
+        at += usize::from(whole.is_some() && bytes.get(at) == Some(&b','));
     }
     records.extend(rest);
     records.iter_mut().for_each(|record| record.bytes = record.bytes.trim_ascii().to_vec());
@@ -182,4 +203,21 @@ fn by_lines(first: u64, bytes: &[u8]) -> Result<Vec<IncomingRecord>> {
         records.retain(|record| !is_frame(&record.bytes));
     }
     Ok(records)
+}
+
+/// How many objects that turn out not to be whole are looked through to the end of the document.
+const MISSES_MAX: usize = 64;
+
+/// Returns the length of the whole object at the beginning of a text: one on a single line, which
+/// has this length, or one over several lines that begins in the first column, as no object within
+/// another one does.
+fn whole_object(text: &[u8], line: usize) -> Option<usize> {
+    let indent = line - text[..line].trim_ascii_start().len();
+    if text.get(indent) != Some(&b'{') {
+        return None;
+    }
+    match Scan::default().read(&text[indent..]) {
+        ScanEnd::Closed(end) if indent == 0 || indent + end <= line => Some(indent + end),
+        _ => None,
+    }
 }

@@ -227,3 +227,27 @@ fn an_event_with_a_list_is_no_envelope() {
     let envelope = r#"{"kind":"EventList","metadata":{},"items":[{"a":1},{"b":2}]}"#;
     assert_eq!(pieces(envelope), [r#"{"a":1}"#, r#"{"b":2}"#]);
 }
+
+#[test]
+fn documents_over_several_lines_survive_a_cut_before_them() {
+    let good = "{\n  \"b\": [1],\n  \"c\": {}\n}";
+    for cut in ["{\n  \"a\":", "{\n  \"x\": [\n    1,", "{\n  \"x\": [\n    {\"y\": 1},"] {
+        for between in ["\n", ",\n"] {
+            let input = format!("{cut}\n{good}{between}{good}{between}{good}\n{{\"d\":4}}");
+            let pieces = pieces(&input);
+            let whole = pieces.iter().filter(|piece| *piece == good).count();
+            assert_eq!(whole, 3, "{input}: {pieces:?}");
+            assert!(pieces.contains(&"{\"d\":4}".to_owned()), "{pieces:?}");
+        }
+    }
+    let indented = "{\"a\":\"c\",\"tags\":[\n {\"g\":0}\n {\"g\":1}\n {\"g\":2}";
+    let found = pieces(indented);
+    assert_eq!(found.iter().filter(|piece| piece.starts_with("{\"g\"")).count(), 3, "{found:?}");
+}
+
+#[test]
+fn an_item_that_is_not_closed_ends_where_the_next_one_begins() {
+    let input = "{\"Records\":[{\"g\":0},{\"a\":{\"b\":1},{\"g\":1},{\"g\":2}]}";
+    let expected = ["{\"g\":0}", "{\"a\":{\"b\":1},", "{\"g\":1}", "{\"g\":2}"];
+    assert_eq!(pieces(input), expected);
+}
