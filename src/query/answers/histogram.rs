@@ -145,11 +145,11 @@ fn fill(
     calendar: &Calendar,
     filter: &Filter,
 ) -> Result<Vec<Bucket>> {
-    if let (Some(from), Some(to)) = (filter.from, filter.to) {
-        check_buckets(
-            to.millis().saturating_sub(from.millis()) / calendar.interval.millis(),
-            &calendar.interval,
-        )?;
+    let span = |from: Timestamp, to: Timestamp| to.millis().saturating_sub(from.millis());
+    // A period far longer than its events, in narrow buckets, is left to those with events.
+    if let (Some(from), Some(to)) = (filter.from, filter.to)
+        && span(from, to) / calendar.interval.millis() < BUCKETS_MAX
+    {
         // The end is exclusive: a bucket that begins there is no part of the period.
         for end in [from.millis(), to.millis().saturating_sub(1).max(from.millis())] {
             let start = Timestamp::from_millis(calendar.start(end));
