@@ -78,4 +78,8 @@ fn buckets_follow_the_calendar_and_fill_the_period() {
     assert_eq!(counts(&filled), expected(&known));
     let empty = store.get(&format!("/api/v1/histogram?tenant=nobody&interval=quarter&{period}"));
     assert_eq!(counts(&empty), expected(&[("2025-10-01", 0), ("2026-01-01", 0)]));
+    // A period far longer than its events is answered, and not filled.
+    let long = "from=2016-01-01T00:00:00Z&to=2026-12-01T00:00:00Z";
+    let narrow = store.get(&format!("/api/v1/histogram?tenant=t&interval=1h&{long}"));
+    assert_eq!(counts(&narrow).first(), Some(&("2026-01-10".to_owned(), 1)));
 }
