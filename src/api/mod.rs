@@ -119,9 +119,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .merge(web::routes())
         .merge(openapi::routes())
         .merge(cts::routes())
-        .fallback(async || {
-            ApiError::not_found("there is nothing at this path; see /api/v1/openapi.json")
-        })
+        .fallback(web::nothing_here)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(confine))

@@ -3,6 +3,7 @@
 //! Each door has clients that parse errors in its own form, so a refusal has the form of the door
 //! that the path leads to, and says how to write what was meant.
 
+use super::web;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -67,6 +68,10 @@ impl Refusal {
 pub(super) async fn check_text(request: Request, next: Next) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let Some(parameter) = not_utf8(query) else { return next.run(request).await };
+    // The page reads its own address and says there what is wrong with it.
+    if web::is_for_page(&request) {
+        return next.run(request).await;
+    }
     let detail = format!("{parameter}: its percent-encoding is not UTF-8");
     let status = StatusCode::BAD_REQUEST;
     let refusal = Refusal::at(request.uri().path(), status, &detail, Some(&parameter));

@@ -4,12 +4,12 @@
 //! markup: its content security policy says so, and the browser enforces it. The list of files is
 //! in the table that `build.rs` writes.
 
-use super::App;
+use super::{ApiError, App};
 use super::doors::elastic_root;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use sha2::{Digest, Sha256};
@@ -35,6 +35,8 @@ mod built {
 const INDEX: &str = "/index.html";
 /// The paths of the page besides the root; the page reads from its URL which view to show.
 const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
+/// Beginnings of paths that belong to programs.
+const DOORS: &[&str] = &["/api/", "/assets/", "/es/", "/otlp/", "/v1", "/v2/", "/v3/"];
 /// What the page may do.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                      font-src 'self'; connect-src 'self'; \
@@ -65,6 +67,30 @@ pub(super) fn is_page(path: &str) -> bool {
     path == "/" || ROUTES.contains(&path)
 }
 
+/// Returns whether a browser asks for the page.
+pub(super) fn is_for_page(request: &Request) -> bool {
+    is_page(request.uri().path()) && takes_html(request.headers())
+}
+
+/// The answer at a path that nothing has: the page for a browser, which says so in the language
+/// of its user and leads on, and a problem for every other client.
+pub(super) async fn nothing_here(request: Request) -> Response {
+    let path = request.uri().path();
+    let is_door = DOORS.iter().any(|door| path.starts_with(door)) || path.contains("/_");
+    if request.method() != Method::GET || is_door || !takes_html(request.headers()) {
+        let problem = "there is nothing at this path; see /api/v1/openapi.json";
+        return ApiError::not_found(problem).into_response();
+    }
+    let mut response = show_page(request.headers());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+fn takes_html(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("text/html"))
+}
+
 /// Returns why this binary has no screen, if it has none.
 pub fn missing() -> Option<&'static str> {
     built::MISSING
@@ -72,10 +98,8 @@ pub fn missing() -> Option<&'static str> {
 
 /// Browsers ask for the page here; shippers for Elasticsearch ask here what server it is.
 async fn root(app: State<App>, headers: HeaderMap) -> Response {
-    let accepts =
-        headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let mut response =
-        if accepts.contains("text/html") { show_page(&headers) } else { elastic_root(app).await };
+        if takes_html(&headers) { show_page(&headers) } else { elastic_root(app).await };
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     response
 }

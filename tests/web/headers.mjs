@@ -13,6 +13,22 @@ test("every path of the page has the policy, and the stand-in has the same", { d
   }
 });
 
+test("a browser gets the page at a mistyped path, and whatever the query is; programs get a problem", { data: "empty" }, async (t) => {
+  for (const [path, status] of [["/quotas", 404], ["/no/such/view", 404], ["/dashboards?%E0%A4%A=1", 200], ["/?operator=%ff", 200]]) {
+    const answer = await ask(t.server.url, path);
+    assert.equal(answer.status, status, path);
+    assert.match(await answer.text(), /<script/, path);
+    for (const [name, value] of Object.entries(HEADERS)) assert.equal(answer.headers.get(name), value, `${path}: ${name}`);
+    const program = await ask(t.server.url, path, { accept: "*/*" });
+    assert.ok(path === "/?operator=%ff" || path.startsWith("/dash") ? program.status === 400 : program.status === 404, path);
+    assert.match(program.headers.get("content-type"), /problem\+json/, path);
+  }
+  for (const path of ["/api/v1/nothing", "/assets/none.js", "/es/x/_nothing", "/v3/nothing"]) {
+    const answer = await ask(t.server.url, path);
+    assert.ok(answer.status >= 400 && /json/.test(answer.headers.get("content-type")), path);
+  }
+});
+
 test("assets are named by what is in them and kept for ever; the page is asked for anew", { data: "empty" }, async (t) => {
   const page = await ask(t.server.url, "/");
   assert.equal(page.headers.get("cache-control"), "no-cache");
