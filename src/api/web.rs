@@ -4,8 +4,8 @@
 //! markup: its content security policy says so, and the browser enforces it. The list of files is
 //! in the table that `build.rs` writes.
 
-use super::{ApiError, App};
 use super::doors::elastic_root;
+use super::{ApiError, App};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};

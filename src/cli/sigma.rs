@@ -256,8 +256,7 @@ fn list(
     Ok(count)
 }
 
-/// Notes the fields of a rule that found nothing which no record has, or which are objects: a test
-/// of their text never holds, and that is rarely meant.
+/// Notes the fields of a rule that found nothing which no record has: that is rarely meant.
 fn explain_nothing(
     args: &SigmaArgs,
     answerer: &Answerer<'_>,
@@ -279,8 +278,6 @@ fn explain_nothing(
         let title = &translated.rule.title;
         if !any_record(json!({ "path": path, "exists": true }))? {
             note(&format!("{title}: no record here has the field {path}"));
-        } else if !any_record(json!({ "path": path, "like": "*" }))? {
-            note(&format!("{title}: the field {path} is an object: name a field in it"));
         }
     }
     Ok(())

@@ -298,11 +298,14 @@ fn step<'a>(json: &'a str, key: &str) -> Option<json::Loose<'a>> {
     found.filter(|_| count == 1)
 }
 
+/// Why a record is refused that is no object: the forms of text are read before.
+const NO_OBJECT: &str = "record is no JSON object, and no line of auditd, CEF, LEEF, syslog or CRI";
+
 /// Refuses records that are not objects, and records nested too deep to be shown, searched and
 /// exported by programs that recurse.
 fn check_shape(record: &str) -> Result<()> {
     if !record.trim_ascii_start().starts_with('{') {
-        return Err(Error::invalid("record is no JSON object"));
+        return Err(Error::invalid(NO_OBJECT));
     }
     // Most records have fewer brackets in total than may be nested, and counting brackets is faster
     // than computing the nesting.

@@ -59,8 +59,8 @@ fn formats_are_told_by_top_level_keys() {
 #[test]
 fn what_is_no_record_is_refused_with_a_reason() {
     for (record, reason) in [
-        ("", "record is no JSON object"),
-        ("[1]", "record is no JSON object"),
+        ("", NO_OBJECT),
+        ("[1]", NO_OBJECT),
         ("{\"time\":", "EOF while parsing a value at byte 8"),
         (
             r#"{"trace_name":"a","time":"yesterday"}"#,

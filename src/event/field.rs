@@ -207,6 +207,12 @@ fields! {
     Original "original" "" Text Column NONE false "Record" "原始记录";
 }
 
+/// The fields whose values are searched for words beside the record: their names need not stand in
+/// it, since a decoder may give them. The other fields are ids, which are the record's own, and
+/// levels and types, which are asked for by themselves.
+pub const WORD_FIELDS: &[Field] =
+    &[Field::Source, Field::ResourceType, Field::EventName, Field::Operator];
+
 impl Field {
     /// The number of fields.
     pub const COUNT: usize = FIELDS.len();

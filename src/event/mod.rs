@@ -16,7 +16,7 @@ pub use amount::{AMOUNT_PRECISION, AMOUNT_SCALE, Amount};
 pub use columns::{Columns, event_batch, event_batch_of, event_schema};
 pub use field::{
     EVENT_TYPES, FIELDS, FORMATS, Field, FieldDef, FieldKind, FilterOperator, IndexKind, LEVELS,
-    TRACE_TYPES,
+    TRACE_TYPES, WORD_FIELDS,
 };
 pub use sorted::sorted_batches;
 pub use time::{AHEAD_MAX_MS, DAY_MS, EARLIEST_PLAUSIBLE, Timestamp};

@@ -4,7 +4,8 @@ use super::record::{CutRecord, DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, R
 use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
-use crate::event::{Event, clip};
+use crate::event::{Event, Timestamp, clip};
+use crate::ingest::lines::{self, LineContent};
 use crate::redact::{Redacted, Redactor};
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -48,12 +49,13 @@ impl TenantRule {
 const DECODED_AT_A_TIME: usize = 16_384;
 
 /// Decodes records on all cores, keeping their order. `redactor` replaces secrets before anything
-/// else sees the records.
+/// else sees the records; `now` decides the year of times that have none.
 pub fn decode_records(
     records: Vec<IncomingRecord>,
     format: Option<Format>,
     rule: &TenantRule,
     redactor: Option<&Redactor>,
+    now: Timestamp,
 ) -> DecodedBatch {
     let (mut batch, mut reasons): (DecodedBatch, HashSet<Arc<str>>) =
         (DecodedBatch::default(), HashSet::new());
@@ -68,9 +70,38 @@ pub fn decode_records(
         let decoded: Vec<(u64, Result<Event, Rejected>)> = some
             .into_par_iter()
             .with_min_len(256)
-            .map(|record| (record.line, decode_record(record, format, rule, redactor)))
+            .map(|record| (record.line, decode_line(record, format, rule, redactor, now)))
             .collect();
         batch.add(decoded, &mut reasons);
+    }
+}
+
+/// Decodes a record that may be a line of text, which is read as the object that stands for it.
+fn decode_line(
+    record: IncomingRecord,
+    format: Option<Format>,
+    rule: &TenantRule,
+    redactor: Option<&Redactor>,
+    now: Timestamp,
+) -> Result<Event, Rejected> {
+    let is_text = !matches!(record.bytes.first(), None | Some(b'{' | b'['));
+    let may_be_read = is_text && format.is_none() && record.cut.is_none();
+    let content = may_be_read
+        .then(|| std::str::from_utf8(&record.bytes).ok())
+        .flatten()
+        .and_then(|text| lines::read(text, now.millis()));
+    let decode = |text: &str| {
+        let record = IncomingRecord::new(record.line, text);
+        decode_record(record, None, rule, redactor)
+    };
+    match content {
+        None => decode_record(record, format, rule, redactor),
+        Some(LineContent::Object(object)) => decode(&object.to_string()),
+        Some(LineContent::Carrier(carried, object)) => match decode(carried) {
+            // Without a time of its own, it is an event at the time of its line.
+            Ok(event) if event.time != Timestamp::default() => Ok(event),
+            _ => decode(&object.to_string()),
+        },
     }
 }
 

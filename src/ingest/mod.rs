@@ -44,6 +44,7 @@ mod beside;
 mod buffer;
 mod decode;
 mod dedup;
+mod lines;
 mod log_record;
 mod logged;
 mod quarantine;

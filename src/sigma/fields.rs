@@ -31,7 +31,13 @@ fn within(selection: &Json, product: &str) -> Json {
         Json::Object(fields) => {
             let named = |(key, value): (&String, &Json)| {
                 let (field, modifiers) = key.split_at(key.find('|').unwrap_or(key.len()));
-                (format!("{}{modifiers}", path_of(field, product)), value.clone())
+                let value = match value {
+                    Json::String(other) if modifiers.split('|').any(|each| each == "fieldref") => {
+                        path_of(other, product).into()
+                    }
+                    value => value.clone(),
+                };
+                (format!("{}{modifiers}", path_of(field, product)), value)
             };
             Json::Object(fields.iter().map(named).collect())
         }

@@ -69,6 +69,7 @@ enum Comparison {
     EndsWith,
     Regex,
     Network,
+    SameAs,
     Exists,
 }
 
@@ -111,6 +112,9 @@ impl<'a> SelectionField<'a> {
                 "endswith" => field.comparison = Comparison::EndsWith,
                 "re" => field.comparison = Comparison::Regex,
                 "cidr" => field.comparison = Comparison::Network,
+                "fieldref" if field.comparison == Comparison::Whole => {
+                    field.comparison = Comparison::SameAs
+                }
                 "exists" => field.comparison = Comparison::Exists,
                 "all" => field.all = true,
                 "cased" => field.cased = true,
@@ -205,7 +209,9 @@ impl<'a> SelectionField<'a> {
         let (before, after) = match self.comparison {
             Comparison::Regex if self.flags.is_empty() => return Ok(vec![value.to_owned()]),
             Comparison::Regex => return Ok(vec![format!("(?{}){value}", self.flags)]),
-            Comparison::Network | Comparison::Exists => return Ok(vec![value.to_owned()]),
+            Comparison::Network | Comparison::SameAs | Comparison::Exists => {
+                return Ok(vec![value.to_owned()]);
+            }
             Comparison::Whole => (false, false),
             Comparison::Contains => (true, true),
             Comparison::StartsWith => (false, true),
@@ -239,6 +245,7 @@ impl<'a> SelectionField<'a> {
         let key = match self.comparison {
             Comparison::Regex => "regex",
             Comparison::Network => "cidr",
+            Comparison::SameAs => "same_as",
             _ => "like",
         };
         // Objects and arrays count as values for "anything at all".

@@ -66,6 +66,7 @@ fn every_modifier_says_what_it_means() {
     assert_eq!(field("a|re|i|s: 'x'"), json!({ "path": "a", "regex": ["(?is)x"] }));
     assert_eq!(field("a|cidr: 10.0.0.0/8"), json!({ "path": "a", "cidr": ["10.0.0.0/8"] }));
     assert_eq!(field("a|exists: false"), json!({ "path": "a", "exists": false }));
+    assert_eq!(field("a|fieldref: b.c"), json!({ "path": "a", "same_as": ["b.c"] }));
     assert_eq!(field("a: null"), json!({ "path": "a", "exists": false }));
     assert_eq!(field("a: '*'"), json!({ "path": "a", "exists": true }));
     assert_eq!(field("a: ''"), json!({ "path": "a", "like": [""] }));
@@ -139,7 +140,7 @@ fn what_no_filter_can_say_is_refused_by_its_part() {
     refuses("s:\n  a: b\ntimeframe: 5m\ncondition: s", "detection.timeframe");
     for (text, part) in [
         ("a|lt: 5", "a|lt"),
-        ("a|fieldref: b", "a|fieldref"),
+        ("a|contains|fieldref: b", "a|contains|fieldref"),
         ("a|expand: '%x%'", "a|expand"),
         ("a|i: x", "a|i"),
         ("a|wide: x", "a|wide"),

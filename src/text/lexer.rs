@@ -27,6 +27,11 @@ impl<'a> Lexer<'a> {
         Self { json, at: 0 }
     }
 
+    /// Returns what was not read yet.
+    pub fn rest(&self) -> &'a str {
+        self.json.get(self.at..).unwrap_or_default()
+    }
+
     /// Returns the number of bytes read so far.
     pub fn at(&self) -> usize {
         self.at

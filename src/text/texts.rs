@@ -60,7 +60,7 @@ impl RecordTexts {
             WalkStep::Key(key) => (TextKind::Key, key),
             WalkStep::Text(text) | WalkStep::Literal(text) => (TextKind::Value, text),
             WalkStep::Embedded(text) => (TextKind::Embedded, text),
-            WalkStep::Container => (TextKind::Container, ""),
+            WalkStep::Container(_) => (TextKind::Container, ""),
         };
         // A value's path is that of the key before it, except in arrays and below them, where it
         // repeats.

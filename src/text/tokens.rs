@@ -7,6 +7,7 @@
 //! * In a run of wide characters (Chinese, Japanese, symbols …) every two neighbours are a token,
 //!   and so is the last character alone. So one or two of them are found by one token or a range of
 //!   tokens, and longer sequences by all their pairs.
+//! * The parts of names ([`super::name_parts`]) are tokens beside the names.
 
 use super::fold::{Class, class, is_word};
 use std::borrow::Cow;
@@ -51,7 +52,7 @@ pub fn tokens<'a>(folded: &'a str, visit: &mut dyn FnMut(Token<'a>)) {
     }
 }
 
-fn kind_of(word: &str) -> TokenKind {
+pub(super) fn kind_of(word: &str) -> TokenKind {
     let digits = word.len() > SHORT && word.bytes().any(|byte| byte.is_ascii_digit());
     if digits || word.len() > LONG { TokenKind::Id } else { TokenKind::Term }
 }

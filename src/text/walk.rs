@@ -29,8 +29,8 @@ pub enum WalkStep<'a> {
     Literal(&'a str),
     /// A string that is JSON itself; its parts follow.
     Embedded(&'a str),
-    /// An object or an array begins; its parts follow.
-    Container,
+    /// An object or an array begins here, with everything behind it; its parts follow.
+    Container(&'a str),
 }
 
 /// Calls `visit` with every part of a record and the path that leads to it: keys joined by dots;
@@ -117,7 +117,7 @@ impl<'a> Walker<'a> {
         depth: usize,
         visit: &mut dyn FnMut(&str, WalkStep<'_>),
     ) -> Option<()> {
-        visit(&path.text, WalkStep::Container);
+        visit(&path.text, WalkStep::Container(self.0.rest()));
         self.0.step();
         let parent = path.text.len();
         loop {
@@ -150,7 +150,7 @@ impl<'a> Walker<'a> {
         depth: usize,
         visit: &mut dyn FnMut(&str, WalkStep<'_>),
     ) -> Option<()> {
-        visit(&path.text, WalkStep::Container);
+        visit(&path.text, WalkStep::Container(self.0.rest()));
         self.0.step();
         loop {
             match self.0.peek()? {
@@ -167,6 +167,23 @@ impl<'a> Walker<'a> {
     fn string(&mut self) -> Option<Cow<'a, str>> {
         self.0.string().map(Quoted::text)
     }
+}
+
+/// Returns the object or array at the beginning of a text, as it is written.
+pub fn container_at(text: &str) -> &str {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text && depth > 1 => depth -= 1,
+            b'}' | b']' if !in_text => return &text[..=at],
+            _ => {}
+        }
+    }
+    text
 }
 
 /// Returns whether a string is JSON that is worth opening: an object or an array.
@@ -210,7 +227,13 @@ mod tests {
 
     fn parts(record: &str) -> Vec<String> {
         let mut found = Vec::new();
-        walk(record, &mut |path, part| found.push(format!("{path} {part:?}")));
+        walk(record, &mut |path, part| match part {
+            WalkStep::Container(text) => {
+                found.push(format!("{path} Container"));
+                assert!(text.starts_with(['{', '[']) && container_at(text).ends_with(['}', ']']));
+            }
+            part => found.push(format!("{path} {part:?}")),
+        });
         found
     }
 

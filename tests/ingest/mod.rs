@@ -5,6 +5,7 @@ mod decode;
 mod doors;
 mod following;
 mod hostile;
+mod lines;
 mod pipeline;
 mod quarantine;
 mod redaction;

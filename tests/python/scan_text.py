@@ -12,12 +12,16 @@ import unicodedata
 UUID = re.compile(r"(?<![^\W_])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![^\W_])")
 
 
+# Behind each of these letters a part of a name ends.
+PART = re.compile(r"([a-z0-9](?=[A-Z])|[A-Z](?=[A-Z][a-z]))")
+
+
 class Number(str):
     """A number as it was written."""
 
 
 def fold(text):
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def read(text):
@@ -62,13 +66,21 @@ def has_word(text, word):
     return False
 
 
-def matches(raw, folded, query):
+def name_parts(text):
+    """The parts of names such as deleteServer, in lower case."""
+    for run in re.findall(r"[^\W_]+", text):
+        parts = PART.sub(r"\1 ", run).split(" ")
+        if run.isascii() and len(run) <= 96 and len(parts) > 1 and 2 * len(run) >= 5 * len(parts) and re.search("[a-z]", run):
+            yield from (part.lower() for part in parts)
+
+
+def matches(raw, parts, folded, query):
     kind, *arguments = query
     if kind == "substring":
         return arguments[0] in raw
     if kind == "word":
         word = fold(arguments[0])
-        return any(has_word(text, word) for _, text, _ in folded)
+        return any(has_word(text, word) for _, text, _ in folded) or word in parts
     path, value = fold(arguments[0]), fold(arguments[1])
     values = (text for here, text, is_key in folded if here == path and not is_key)
     return any(text.startswith(value) if kind == "prefix" else text == value for text in values)
@@ -77,8 +89,10 @@ def matches(raw, folded, query):
 asked = json.load(sys.stdin)
 found = [[] for _ in asked["queries"]]
 for number, raw in enumerate(asked["records"]):
-    folded = [(fold(path), fold(text), is_key) for path, text, is_key in texts(read(raw))]
+    plain = list(texts(read(raw)))
+    folded = [(fold(path), fold(text), is_key) for path, text, is_key in plain]
+    parts = {part for _, text, _ in plain for part in name_parts(text)}
     for place, query in enumerate(asked["queries"]):
-        if matches(raw, folded, query):
+        if matches(raw, parts, folded, query):
             found[place].append(number)
 json.dump(found, sys.stdout)

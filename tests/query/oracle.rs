@@ -38,7 +38,8 @@ const SCANNED: usize = 3;
 const START: i64 = 1_772_323_200_000;
 
 const TENANTS: &[&str] = &["a", "b", "ab"];
-const WORDS: &[&str] = &["ECS", "VPC", "E", "ECS2", "日志", "日", "x/y", "\u{10ffff}"];
+const WORDS: &[&str] =
+    &["ECS", "VPC", "E", "ECS2", "日志", "日", "x/y", "\u{10ffff}", "grantQuota", "Straße Quota"];
 const ADDRESSES: &[&str] =
     &["10.0.0.1", "10.0.1.1", "192.168.0.7", "fe80::1", "example.com", "::ffff:10.0.0.1"];
 const AMOUNTS: &[&str] = &["0", "1.00", "1.01", "-5", "100000000000.12345678"];
@@ -60,12 +61,21 @@ const PHRASES: &[&str] = &[
     "ﬁ K ｶﾞ 각가\u{11a8} ≮",
     "日\u{e000}志 x\u{e001}y\u{e000}\u{e001}",
     "{\"a\":",
+    "recallCouponQuota EC2Instance34567",
+    "ΟΔΟΣ Straße ısparta",
     "",
 ];
 /// What is looked for in them: whole, in part, in other forms.
 const NEEDLES: &[&str] = &[
     "quota",
     "QUOTA",
+    "coupon",
+    "instance34567",
+    "coupon quota",
+    "οδος",
+    "STRASSE",
+    "strasse quota",
+    "isparta",
     "uot",
     "grant quota",
     "操作",
@@ -227,7 +237,7 @@ fn cut_out(events: &[Event], (event, text, start, length, how): &Cut) -> Option<
     let (cut, cased) = (piece(&letters), how & 2 == 2);
     let test = match how / 4 % 6 {
         0 | 1 => RecordTest::Substring(cut),
-        2 => RecordTest::words(&cut),
+        2 => RecordTest::Words(fold(cut.trim()).split_whitespace().collect::<Vec<_>>().join(" ")),
         3 => value(Glob::literal(whole), cased),
         4 => value(Glob::literal(&cut).anything_before().anything_after(), cased),
         _ if how & 4 == 4 => value(
@@ -243,7 +253,10 @@ fn cut_out(events: &[Event], (event, text, start, length, how): &Cut) -> Option<
             cased,
         ),
     };
-    let clause = Clause::Record(test);
+    let clause = match test {
+        RecordTest::Words(words) if how & 1 == 1 => Clause::words(&words),
+        test => Clause::Record(test),
+    };
     let clause = if how / 24 % 4 == 0 { Clause::Not(Box::new(clause)) } else { clause };
     Some(Filter { clauses: vec![clause], ..Filter::default() })
 }
@@ -374,7 +387,7 @@ fn condition() -> impl Strategy<Value = FieldCondition> {
 
 fn record_test() -> impl Strategy<Value = Clause> {
     let needle = || prop_oneof![3 => proptest::sample::select(NEEDLES), 1 => proptest::sample::select(PHRASES).prop_filter("not empty", |text| !text.is_empty())];
-    let value = (needle(), 0_u8..7, any::<bool>()).prop_map(|(text, kind, cased)| {
+    let value = (needle(), 0_u8..8, any::<bool>()).prop_map(|(text, kind, cased)| {
         let literal = Glob::literal(text);
         let glob = |glob: Glob| ValueMatch::Glob(if cased { glob } else { glob.folded() });
         let wanted = match kind {
@@ -383,6 +396,7 @@ fn record_test() -> impl Strategy<Value = Clause> {
             2 => glob(literal.anything_after()),
             3 => glob(literal.anything_before()),
             4 => glob(Glob::parse("*o?q*")),
+            7 => ValueMatch::SameAs("tags.k".to_owned()),
             5 => ValueMatch::Pattern(Pattern::parse("(?i)[qg]o|日.$").expect("a pattern")),
             _ => glob(literal.anything_before().anything_after()),
         };
@@ -393,7 +407,7 @@ fn record_test() -> impl Strategy<Value = Clause> {
         proptest::sample::select(PATHS_IN).prop_map(|path| fold(path).into_owned()),
     );
     prop_oneof![
-        3 => needle().prop_map(|text| Clause::Record(RecordTest::words(text))),
+        3 => needle().prop_map(Clause::words),
         2 => needle().prop_map(|text| Clause::Record(RecordTest::Substring(text.to_owned()))),
         3 => (path, value).prop_map(|(path, (wanted, cased))| Clause::Record(RecordTest::Value(ValueTest { path, any: vec![wanted], cased }))),
     ]

@@ -229,7 +229,21 @@ fn community_names_of_fields_find_their_events() {
     let text = "title: T\nlogsource: {product: gcp, service: gcp.audit}\ndetection:\n  s:\n    \
         protoPayload|contains: x\n    nowhere.at.all: y\n  condition: s\n";
     std::fs::write(&rule, text).expect("a file");
-    let ran = annals(&["sigma", "--data", &data, "-o", "ndjson", &rule.display().to_string()]);
-    assert!(ran.err.contains("the field protoPayload is an object"), "{ran:?}");
+    let run = || annals(&["sigma", "--data", &data, "-o", "ndjson", &rule.display().to_string()]);
+    let ran = run();
     assert!(ran.err.contains("no record here has the field nowhere.at.all"), "{ran:?}");
+    // An object is compared as it is written, and a field with another.
+    for (test, count) in [
+        X,
+        ("protoPayload|contains: nothing", 0),
+        ("protoPayload.methodName|fieldref: protoPayload.methodName", 1),
+        ("protoPayload.methodName|fieldref: protoPayload.serviceName", 0),
+    ] {
+        let text = format!(
+            "title: T\nlogsource: {{product: gcp, service: gcp.audit}}\ndetection:\n  s:\n    \
+            {test}\n  condition: s\n"
+        );
+        std::fs::write(&rule, text).expect("a file");
+        assert_eq!(run().out.lines().count(), count, "{test}: {:?}", run());
+    }
 }

@@ -341,7 +341,9 @@ fn record_test() -> Json {
         json!({ "type": "string", "minLength": 1, "description": "keys joined by dots; all texts \
             of the record if absent" }),
     );
-    for name in ["equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr"] {
+    for name in
+        ["equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr", "same_as"]
+    {
         properties.insert(name.to_owned(), value.clone());
     }
     properties.insert("exists".to_owned(), flag());

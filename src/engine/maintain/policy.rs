@@ -238,6 +238,7 @@ impl Writer {
             Some(Format::Native),
             &TenantRule::Is(SYSTEM_TENANT.to_owned()),
             None,
+            now,
         );
         if let Some(rejected) = batch.rejected.first() {
             return Err(Error::internal(format!(

@@ -51,7 +51,8 @@ impl Engine {
         rule: &TenantRule,
     ) -> DecodedBatch {
         let few = records.len() <= LIGHT_EVENTS;
-        let decode = || decode_records(records, format, rule, self.shared.redactor.as_ref());
+        let (redactor, now) = (self.shared.redactor.as_ref(), self.shared.clock.now());
+        let decode = || decode_records(records, format, rule, redactor, now);
         // A few records are decoded on this thread: in the pool they would wait behind large
         // batches.
         if few { decode() } else { self.shared.pools.intake.install(decode) }

@@ -12,6 +12,7 @@ mod envelope;
 mod salvage;
 mod scan;
 
+use super::lines::audit_stamp;
 use super::record::{IncomingRecord, RECORD_BYTES_MAX};
 use crate::error::{Error, ErrorKind, Result};
 use salvage::{records_of, salvage};
@@ -25,6 +26,8 @@ use std::io::{self, BufRead};
 const DOCUMENT_BYTES_MAX: usize = 512 << 20;
 /// What some programs write at the beginning of a file in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The most lines of `audit.log` that are taken for one event, in bytes.
+const GROUP_BYTES_MAX: usize = 256 << 10;
 /// How many brackets that broken documents left open are remembered.
 const UNCLOSED_MAX: usize = 1_000;
 
@@ -36,6 +39,8 @@ pub struct RecordSplitter<R> {
     open: Option<OpenDocument>,
     /// How many brackets documents have left open that were cut.
     unclosed: usize,
+    /// Lines of `audit.log` that are one event, which may have more, with its node and stamp.
+    group: Option<(String, IncomingRecord)>,
     ready: VecDeque<IncomingRecord>,
     ended: bool,
 }
@@ -54,7 +59,8 @@ struct OpenDocument {
 impl<R: BufRead> RecordSplitter<R> {
     /// Creates a splitter of `input`.
     pub fn new(input: R) -> Self {
-        Self { input, line: 0, open: None, unclosed: 0, ready: VecDeque::new(), ended: false }
+        let (open, group, ready) = Default::default();
+        Self { input, line: 0, open, unclosed: 0, group, ready, ended: false }
     }
 
     /// Returns the stream that is being split.
@@ -79,7 +85,14 @@ impl<R: BufRead> RecordSplitter<R> {
     }
 
     fn read_line(&mut self) -> Result<()> {
-        let Some(line) = self.next_line()? else {
+        let line = self.next_line()?;
+        if let Some(line) = line.as_ref().filter(|_| self.open.is_none())
+            && self.joins_group(line)
+        {
+            return Ok(());
+        }
+        self.end_group();
+        let Some(line) = line else {
             self.ended = true;
             if let Some(document) = self.open.take() {
                 self.give_up(&document)?;
@@ -98,6 +111,31 @@ impl<R: BufRead> RecordSplitter<R> {
             None => self.begin(&line.bytes)?,
         }
         Ok(())
+    }
+
+    /// Takes a line of `audit.log` to those before it if they are one event, or else as the first
+    /// one of its event; returns `false` for every other line.
+    fn joins_group(&mut self, line: &IncomingRecord) -> bool {
+        let Ok(text) = std::str::from_utf8(line.bytes.trim_ascii()) else { return false };
+        let Some((node, stamp)) = audit_stamp(text).filter(|_| line.cut.is_none()) else {
+            return false;
+        };
+        let name = format!("{}@{stamp}", node.unwrap_or_default());
+        if let Some((of_group, group)) = &mut self.group
+            && *of_group == name
+            && group.bytes.len() + text.len() < GROUP_BYTES_MAX
+        {
+            group.bytes.push(b'\n');
+            group.bytes.extend_from_slice(text.as_bytes());
+            return true;
+        }
+        self.end_group();
+        self.group = Some((name, IncomingRecord::new(line.line, text)));
+        true
+    }
+
+    fn end_group(&mut self) {
+        self.ready.extend(self.group.take().map(|(_, record)| record));
     }
 
     /// Reads up to the next line break, or up to a NUL byte: no text has one, so it fills a hole in

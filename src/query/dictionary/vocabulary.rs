@@ -7,14 +7,15 @@
 //! table instead of into a dictionary in every segment.
 
 use crate::error::Result;
-use crate::event::{FIELDS, Field, FieldDef, FilterOperator, parse_address};
+use crate::event::{FIELDS, Field, FieldDef, FilterOperator, Value, parse_address};
 use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::GroupMemory;
 use crate::query::dictionary::value_locations::{VALUES_MAX, ValueLocations};
+use crate::query::filter::Test;
 use crate::query::source::RowSource;
 use crate::storage::segment::{Codes, IndexReader, Segment};
 use hashbrown::HashMap;
-use ipnet::IpNet;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -31,28 +32,30 @@ const NUMBERS_MAX: usize = 32 << 20;
 #[derive(Debug)]
 pub struct Vocabulary {
     fields: Vec<RwLock<FieldValues>>,
-    /// The addresses of the last question that asked for any.
-    asked: Mutex<Option<AddressMatches>>,
+    /// What the last questions tested values for, the latest first.
+    asked: Mutex<VecDeque<TestedValues>>,
 }
 
-/// Which values are among certain addresses.
+/// The number of tests whose outcomes are kept: those of a question with two phrases.
+const TESTS_KEPT: usize = 8;
+
+/// Which values pass a test.
 #[derive(Debug)]
-struct AddressMatches {
+struct TestedValues {
     field: Field,
-    texts: Vec<String>,
-    networks: Vec<IpNet>,
+    test: Test,
     /// By the number of the value.
     verdicts: Arc<Vec<bool>>,
 }
 
-/// The codes of a segment that stand for requested addresses.
+/// The codes of a segment whose values pass a test.
 #[derive(Debug, Clone)]
-pub(in crate::query) struct Addressed {
+pub(in crate::query) struct TestedCodes {
     numbers: Arc<[u32]>,
     verdicts: Arc<Vec<bool>>,
 }
 
-impl Addressed {
+impl TestedCodes {
     #[inline]
     pub(in crate::query) fn has(&self, code: u32) -> bool {
         code > 0 && self.verdicts[self.numbers[code as usize - 1] as usize]
@@ -114,6 +117,23 @@ impl FieldValues {
         }
         self.remembered += numbers.len();
         self.segments.insert(segment, Arc::clone(numbers));
+    }
+
+    /// Extends the outcomes of a test by those of the values that were added since.
+    fn extend_verdicts(&self, test: &Test, verdicts: &mut Vec<bool>) {
+        let new = verdicts.len()..self.texts.len();
+        let Test::Address(texts, networks) = test else {
+            verdicts.extend(self.texts[new].iter().map(|text| test.holds(Value::Text(text))));
+            return;
+        };
+        // Addresses were parsed before.
+        let inside = |address: &Option<IpAddr>| {
+            address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
+        };
+        verdicts.extend(self.addresses[new].iter().map(inside));
+        for number in texts.iter().filter_map(|text| self.numbers.get(text.as_str())) {
+            verdicts[*number as usize] = true;
+        }
     }
 
     /// Returns what is known about a value in a segment.
@@ -215,49 +235,27 @@ impl Vocabulary {
         }
     }
 
-    /// Returns which codes of a segment stand for one of these texts or for an address in one of
-    /// these networks; `None` if the vocabulary is full.
-    pub(in crate::query) fn addressed(
+    /// Returns the codes of a segment whose values pass a test; `None` if the vocabulary is full.
+    pub(in crate::query) fn tested(
         &self,
         segment: &Segment,
         field: Field,
-        texts: &[String],
-        networks: &[IpNet],
-    ) -> Result<Option<Addressed>> {
+        test: &Test,
+    ) -> Result<Option<TestedCodes>> {
         let Some(numbers) = self.numbers(segment, field)? else { return Ok(None) };
         let values = self.fields[field as usize].read().unwrap_or_else(PoisonError::into_inner);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_this = |asked: &TestedValues| asked.field == field && asked.test == *test;
+        let known = asked.iter().position(is_this).and_then(|index| asked.remove(index));
+        let mut verdicts = known.map(|known| known.verdicts).unwrap_or_default();
         // A question asks this of every segment, and each may have added new values.
-        let known = asked.as_ref().filter(|asked| {
-            asked.field == field
-                && asked.texts == texts
-                && asked.networks == networks
-                && asked.verdicts.len() == values.texts.len()
-        });
-        let verdicts = match known {
-            Some(asked) => Arc::clone(&asked.verdicts),
-            None => {
-                let inside = |address: &Option<IpAddr>| {
-                    address.is_some_and(|address| {
-                        networks.iter().any(|network| network.contains(&address))
-                    })
-                };
-                let mut verdicts: Vec<bool> = values.addresses.iter().map(inside).collect();
-                verdicts.resize(values.texts.len(), false);
-                for number in texts.iter().filter_map(|text| values.numbers.get(text.as_str())) {
-                    verdicts[*number as usize] = true;
-                }
-                let verdicts = Arc::new(verdicts);
-                *asked = Some(AddressMatches {
-                    field,
-                    texts: texts.to_vec(),
-                    networks: networks.to_vec(),
-                    verdicts: Arc::clone(&verdicts),
-                });
-                verdicts
-            }
-        };
-        Ok(Some(Addressed { numbers, verdicts }))
+        if verdicts.len() < values.texts.len() {
+            values.extend_verdicts(test, Arc::make_mut(&mut verdicts));
+        }
+        let tested = TestedCodes { numbers, verdicts: Arc::clone(&verdicts) };
+        asked.push_front(TestedValues { field, test: test.clone(), verdicts });
+        asked.truncate(TESTS_KEPT);
+        Ok(Some(tested))
     }
 
     /// Returns the texts of numbers.

@@ -47,7 +47,12 @@ fn bytes_of(test: &RecordTest) -> u64 {
         RecordTest::Words(_) | RecordTest::Substring(_) => 1,
         RecordTest::Value(ValueTest { any, .. }) => any
             .iter()
-            .map(|wanted| if matches!(wanted, ValueMatch::Pattern(_)) { PATTERN_BYTE } else { 1 })
+            .map(|wanted| match wanted {
+                ValueMatch::Pattern(_) => PATTERN_BYTE,
+                // The record is read twice.
+                ValueMatch::SameAs(_) => 2,
+                _ => 1,
+            })
             .sum(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Clause, FieldCondition, Filter, Test};
 use crate::event::{Event, Value, parse_address};
-use crate::text::RecordTexts;
+use crate::text::{RecordTexts, fold, holds_words};
 use std::cell::OnceCell;
 
 /// An event to be tested, in whatever form it is available.
@@ -104,6 +104,7 @@ impl Test {
                         networks.iter().any(|network| network.contains(&address))
                     })
             }
+            Self::Words(needle) => holds_words(needle, text, &fold(text)),
             Self::Amounts(_) | Self::Between(..) => false,
         }
     }

@@ -25,7 +25,8 @@ pub(super) use record::hiding_escape;
 pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
 pub(crate) use repeated_key::repeated_key;
 
-use crate::event::{Amount, Field, Timestamp};
+use crate::event::{Amount, Field, Timestamp, WORD_FIELDS};
+use crate::text::{fold, spaced};
 use ipnet::IpNet;
 use std::fmt;
 
@@ -86,6 +87,8 @@ pub enum Test {
     Present,
     /// The value is one of these texts, or an address in one of these networks.
     Address(Vec<String>, Vec<IpNet>),
+    /// This word or phrase (folded, spaced) occurs in the value.
+    Words(String),
     /// The value is one of these amounts.
     Amounts(Vec<Amount>),
     /// The value is an amount between these bounds, both inclusive.
@@ -102,6 +105,36 @@ impl Filter {
             test: Test::OneOf(vec![value.into()]),
         }));
         self
+    }
+}
+
+impl Clause {
+    /// Creates the clause for a word or phrase as it was typed: it occurs in the record, or in one
+    /// of the fields that are searched for words.
+    pub fn words(typed: &str) -> Self {
+        let needle = spaced(fold(typed).trim()).into_owned();
+        let in_field = |field: &Field| {
+            let test = Test::Words(needle.clone());
+            Self::Field(FieldCondition { field: *field, negated: false, test })
+        };
+        let in_fields = WORD_FIELDS.iter().map(in_field);
+        let in_record = Self::Record(RecordTest::Words(needle.clone()));
+        Self::Any(std::iter::once(in_record).chain(in_fields).collect())
+    }
+
+    /// Returns the word or phrase of a clause that [`Clause::words`] made.
+    pub(super) fn as_words(&self) -> Option<&str> {
+        let Self::Any(clauses) = self else { return None };
+        let (Self::Record(RecordTest::Words(needle)), in_fields) = clauses.split_first()? else {
+            return None;
+        };
+        let is_same = |(clause, field): (&Self, &Field)| {
+            matches!(clause, Self::Field(FieldCondition { field: this, negated: false, test })
+                if this == field && matches!(test, Test::Words(words) if words == needle))
+        };
+        let are_same =
+            in_fields.len() == WORD_FIELDS.len() && in_fields.iter().zip(WORD_FIELDS).all(is_same);
+        are_same.then_some(needle)
     }
 }
 
@@ -126,6 +159,7 @@ impl fmt::Display for Clause {
         match self {
             Self::Field(condition) => write!(out, "{condition}"),
             Self::Record(test) => write!(out, "{test}"),
+            Self::Any(_) if let Some(words) = self.as_words() => write!(out, "text={words:?}"),
             Self::Any(clauses) => list(out, clauses, " or "),
             Self::All(clauses) => list(out, clauses, " and "),
             Self::Not(clause) => write!(out, "not {clause}"),
@@ -141,6 +175,7 @@ impl fmt::Display for FieldCondition {
             Test::OneOf(values) => write!(out, "{field}{not}={}", values.join("|")),
             Test::Prefix(values) => write!(out, "{field}.prefix{not}={}", values.join("|")),
             Test::Present => write!(out, "{field}.exists={}", !self.negated),
+            Test::Words(words) => write!(out, "{field}.words{not}={words:?}"),
             Test::Address(values, networks) => {
                 let networks = networks.iter().map(ToString::to_string);
                 write!(

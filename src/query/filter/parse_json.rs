@@ -6,6 +6,7 @@
 //! hold) and `record` (tests of values by path). All keys of a group must hold.
 
 use super::builder::{DEPTH_MAX, FilterBuilder};
+use super::parse_text::through_lists;
 use super::repeated_key::repeated_key;
 use super::{Clause, Pattern, RecordTest, ValueMatch, ValueTest};
 use crate::error::{Error, Result};
@@ -24,6 +25,7 @@ const RECORD_KEYS: &[&str] = &[
     "like",
     "regex",
     "cidr",
+    "same_as",
     "exists",
     "cased",
 ];
@@ -164,16 +166,7 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
             format!("is none of {}", RECORD_KEYS.join(", ")),
         ));
     }
-    let path = match test.get("path") {
-        None | Some(Json::Null) => None,
-        Some(Json::String(path)) if !path.is_empty() => Some(fold(path).into_owned()),
-        Some(_) => {
-            return Err(Error::parameter(
-                format!("{parameter}.path"),
-                "is a path such as user.name",
-            ));
-        }
-    };
+    let path = path_of(test, parameter)?;
     let cased = flag(test, "cased", parameter)?.unwrap_or(false);
     let mut any = Vec::new();
     for key in &RECORD_KEYS[1..RECORD_KEYS.len() - 2] {
@@ -196,6 +189,9 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
             any.extend(address.map(|address| ValueMatch::Network(IpNet::from(address))));
         }
     }
+    if path.is_none() && test.contains_key("same_as") {
+        return Err(Error::parameter(format!("{parameter}.same_as"), "needs a path"));
+    }
     let exists = flag(test, "exists", parameter)?;
     match (exists, any.is_empty()) {
         (None, true) => {
@@ -216,8 +212,25 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
         (Some(_), true) => any.push(ValueMatch::Exists),
         (None, false) => {}
     }
-    let clause = Clause::Record(RecordTest::Value(ValueTest { path, any, cased }));
+    let at = |path: Option<String>| {
+        Clause::Record(RecordTest::Value(ValueTest { path, any: any.clone(), cased }))
+    };
+    let clause = match path.as_deref().and_then(through_lists) {
+        Some(through) => Clause::Any(vec![at(path), at(Some(through))]),
+        None => at(path),
+    };
     Ok(if exists == Some(false) { Clause::Not(Box::new(clause)) } else { clause })
+}
+
+/// Returns the path of a test, folded.
+fn path_of(test: &Map<String, Json>, parameter: &str) -> Result<Option<String>> {
+    match test.get("path") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(path)) if !path.is_empty() => Ok(Some(fold(path).into_owned())),
+        Some(_) => {
+            Err(Error::parameter(format!("{parameter}.path"), "is a path such as user.name"))
+        }
+    }
 }
 
 fn flag(test: &Map<String, Json>, key: &str, parameter: &str) -> Result<Option<bool>> {
@@ -237,6 +250,7 @@ fn value_match(key: &str, text: &str, cased: bool) -> Result<ValueMatch> {
         "ends_with" => glob(Glob::literal(text).anything_before()),
         "like" => glob(Glob::parse(text)),
         "regex" => ValueMatch::Pattern(Pattern::parse(text)?),
+        "same_as" => ValueMatch::SameAs(fold(text).into_owned()),
         _ => ValueMatch::Network(parse_network(text).ok_or_else(|| {
             Error::invalid(format!("{text:?} is not a network such as 10.0.0.0/8"))
         })?),

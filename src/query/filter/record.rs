@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::event::parse_address;
 use crate::text::{
-    Glob, RecordTextKind, RecordTexts, WalkStep, fold, spaced, stands_in, walk, walk_parts,
+    Glob, RecordTextKind, RecordTexts, WalkStep, container_at, fold, holds_words, walk, walk_parts,
 };
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
@@ -24,7 +24,8 @@ const PATTERN_NEST_MAX: u32 = 32;
 /// folded.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordTest {
-    /// This word or phrase (folded, spaced) occurs in one of the record's texts.
+    /// This word or phrase (folded, spaced) occurs in one of the record's texts, or it is a part of
+    /// a name there, as `delete` is of `deleteServer`.
     Words(String),
     /// This text occurs, exactly, in the record as received or in one of its texts.
     Substring(String),
@@ -55,6 +56,15 @@ pub enum ValueMatch {
     Pattern(Pattern),
     /// The value is an address in this network.
     Network(IpNet),
+    /// The value is one of those at this path (folded), folded unless the test is cased.
+    SameAs(String),
+}
+
+impl ValueMatch {
+    /// Returns the path whose values the value must be one of.
+    pub(in crate::query) fn other_path(&self) -> Option<&str> {
+        if let Self::SameAs(path) = self { Some(path) } else { None }
+    }
 }
 
 /// A regular expression that runs in linear time and bounded memory.
@@ -133,18 +143,13 @@ impl fmt::Debug for Pattern {
 }
 
 impl RecordTest {
-    /// Creates the test for a word or phrase as it was typed.
-    pub fn words(typed: &str) -> Self {
-        Self::Words(spaced(fold(typed).trim()).into_owned())
-    }
-
     /// Returns whether the record passes. `texts` provides its texts, which are extracted once for
     /// all tests of a record.
     pub fn holds<'a>(&self, record: &str, texts: impl FnOnce() -> &'a RecordTexts) -> bool {
         match self {
             Self::Words(needle) => texts().iter().any(|text| {
                 matches!(text.kind, RecordTextKind::Key | RecordTextKind::Value)
-                    && stands_in(needle, text.folded)
+                    && holds_words(needle, text.raw, text.folded)
             }),
             Self::Substring(wanted) => {
                 memchr::memmem::find(record.as_bytes(), wanted.as_bytes()).is_some()
@@ -175,7 +180,7 @@ impl RecordTest {
                     // Folding never makes an ASCII text longer, and most texts are too short to
                     // match.
                     if !found && (text.len() >= needle.len() || !text.is_ascii()) {
-                        found = stands_in(needle, &fold(text));
+                        found = holds_words(needle, text, &fold(text));
                     }
                 });
                 found
@@ -188,11 +193,12 @@ impl RecordTest {
 impl ValueTest {
     fn holds(&self, texts: &RecordTexts) -> bool {
         texts.iter().any(|text| {
-            self.holds_at(text.path, text.kind, text.raw, || Cow::Borrowed(text.folded))
+            self.holds_at(text.path, text.kind, text.raw, &[], || Cow::Borrowed(text.folded))
         })
     }
 
     fn holds_in(&self, record: &str) -> bool {
+        let others = self.others_in(record);
         let mut found = false;
         walk(record, &mut |path, part| {
             let (kind, text) = match part {
@@ -200,37 +206,70 @@ impl ValueTest {
                 WalkStep::Key(_) => return,
                 WalkStep::Text(text) | WalkStep::Literal(text) => (RecordTextKind::Value, text),
                 WalkStep::Embedded(text) => (RecordTextKind::Embedded, text),
-                WalkStep::Container => (RecordTextKind::Container, ""),
+                WalkStep::Container(text) => (RecordTextKind::Container, text),
             };
-            found = self.holds_at(path, kind, text, || fold(text));
+            found = self.holds_at(path, kind, text, &others, || fold(text));
         });
         found
+    }
+
+    /// Returns the values at the paths that a value is to be the same as.
+    fn others_in(&self, record: &str) -> Vec<String> {
+        let paths: Vec<&str> = self.any.iter().filter_map(ValueMatch::other_path).collect();
+        let mut others = Vec::new();
+        if paths.is_empty() {
+            return others;
+        }
+        walk(record, &mut |path, part| {
+            if let WalkStep::Text(text) | WalkStep::Literal(text) | WalkStep::Embedded(text) = part
+                && paths.iter().any(|wanted| same_path(wanted, path))
+            {
+                let text = if self.cased { Cow::Borrowed(text) } else { fold(text) };
+                others.push(text.into_owned());
+            }
+        });
+        others
     }
 
     fn holds_at<'a>(
         &self,
         path: &str,
         kind: RecordTextKind,
-        raw: &str,
+        raw: &'a str,
+        others: &[String],
         folded: impl Fn() -> Cow<'a, str>,
     ) -> bool {
         let here = match &self.path {
             Some(wanted) => kind != RecordTextKind::Key && same_path(wanted, path),
             None => kind != RecordTextKind::Container,
         };
-        here && self.any.iter().any(|wanted| match wanted {
+        if !here {
+            return false;
+        }
+        // An object or an array is compared as it is written.
+        let whole = OnceCell::new();
+        let raw = || match kind {
+            RecordTextKind::Container => *whole.get_or_init(|| container_at(raw)),
+            _ => raw,
+        };
+        let folded = || match kind {
+            RecordTextKind::Container => fold(raw()),
+            _ => folded(),
+        };
+        self.any.iter().any(|wanted| match wanted {
             ValueMatch::Exists => true,
-            _ if kind == RecordTextKind::Container => false,
             ValueMatch::Glob(glob) => {
                 if self.cased {
-                    glob.matches(raw)
+                    glob.matches(raw())
                 } else {
                     glob.matches(&folded())
                 }
             }
-            ValueMatch::Pattern(pattern) => pattern.regex.is_match(raw),
+            ValueMatch::Pattern(pattern) => pattern.regex.is_match(raw()),
+            ValueMatch::SameAs(_) if self.cased => others.iter().any(|other| other == raw()),
+            ValueMatch::SameAs(_) => others.iter().any(|other| *other == folded()),
             ValueMatch::Network(network) => {
-                parse_address(raw).is_some_and(|address| network.contains(&address))
+                parse_address(raw()).is_some_and(|address| network.contains(&address))
             }
         })
     }
@@ -274,6 +313,7 @@ impl fmt::Display for ValueMatch {
             Self::Glob(glob) => write!(out, "{glob}"),
             Self::Pattern(pattern) => write!(out, "/{}/", pattern.as_str()),
             Self::Network(network) => write!(out, "{network}"),
+            Self::SameAs(path) => write!(out, "({path})"),
         }
     }
 }
@@ -282,7 +322,7 @@ impl fmt::Display for ValueMatch {
 mod tests {
     use super::*;
 
-    const RECORD: &str = r#"{"user":{"name":"Bob 中文用户","mfa":true},"request":"{\"quota_amount\":5000,\"note\":\"\\u64cd\\u4f5c\",\"dir\":\"C:\\\\Temp\"}","tags":["a",{"k":"Ｖ1"}],"none":null,"empty":{}}"#;
+    const RECORD: &str = r#"{"user":{"name":"Bob 中文用户","mfa":true},"request":"{\"quota_amount\":5000,\"note\":\"\\u64cd\\u4f5c\",\"dir\":\"C:\\\\Temp\"}","tags":["a","RunInstances",{"k":"Ｖ1"}],"none":null,"empty":{}}"#;
 
     fn holds(test: &RecordTest) -> bool {
         let texts = RecordTexts::of(RECORD);
@@ -314,8 +354,11 @@ mod tests {
             ("true", true),
             ("null", false),
             ("user name", false),
+            ("inst", false),
+            ("instances", true),
+            ("run instances", false),
         ] {
-            assert_eq!(holds(&RecordTest::words(typed)), expected, "{typed}");
+            assert_eq!(holds(&RecordTest::Words(fold(typed).into_owned())), expected, "{typed}");
         }
     }
 
@@ -348,7 +391,12 @@ mod tests {
             ("empty", ValueMatch::Exists, true),
             ("none", ValueMatch::Exists, false),
             ("nothing", ValueMatch::Exists, false),
-            ("user", glob("*"), false),
+            ("user", glob("*mfa*"), true),
+            ("user", glob("mfa*"), false),
+            ("tags", glob("*[\"a\",*"), true),
+            ("user", ValueMatch::Pattern(Pattern::parse("true}$").expect("a pattern")), true),
+            ("request.note", ValueMatch::SameAs("tags".to_owned()), false),
+            ("tags.k", ValueMatch::SameAs("tags.k".to_owned()), true),
             ("user.name", ValueMatch::Pattern(Pattern::parse("^Bob\\b").expect("a pattern")), true),
             ("user.name", ValueMatch::Pattern(Pattern::parse("^bob").expect("a pattern")), false),
         ] {

@@ -266,7 +266,7 @@ fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
             .reduce(Expr::or)
             .unwrap_or_else(|| lit(false)),
         Test::Present => column.clone().is_not_null(),
-        Test::Address(..) => tested_positive(condition, budget),
+        Test::Address(..) | Test::Words(_) => tested_positive(condition, budget),
         Test::Amounts(values) => {
             column.clone().in_list(values.iter().map(|value| amount(*value)).collect(), false)
         }

@@ -57,6 +57,13 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
             Clause::Record(test) => self.record(test),
             Clause::All(clauses) => self.all(clauses),
             Clause::Any(clauses) => {
+                // The words of fields are words of the records in the index, so a single word is
+                // found in both by one list.
+                if let Some(needle) = clause.as_words()
+                    && let (wanted, true) = words_of(needle, false, false)
+                {
+                    return self.wanted(&wanted, true);
+                }
                 let found = clauses
                     .iter()
                     .map(|clause| self.look_up(clause))
@@ -116,9 +123,10 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
     fn record(&self, test: &RecordTest) -> Result<Option<ClauseRows<'a>>> {
         match test {
             RecordTest::Words(needle) => {
-                let (wanted, exact) = words_of(needle, false, false);
-                let words = self.wanted(&wanted, exact)?;
-                if exact
+                // The index has words of fields too, so a word is no proof of one in the record.
+                let (wanted, is_one_token) = words_of(needle, false, false);
+                let words = self.wanted(&wanted, false)?;
+                if is_one_token
                     || !decided_by_shape(needle)
                     || words.as_ref().is_some_and(ClauseRows::is_empty)
                 {
@@ -158,6 +166,9 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
             let mut wanted = path.clone();
             if let ValueMatch::Glob(glob) = value {
                 wanted.extend(words_of_glob(glob, test.cased));
+            }
+            if let Some(other) = value.other_path() {
+                wanted.extend(words_of(other, false, false).0);
             }
             match self.wanted(&wanted, false)? {
                 Some(found) => any.push(found),

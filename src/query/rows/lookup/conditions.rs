@@ -85,7 +85,7 @@ impl<'a> ConditionLookup<'a, '_> {
             Test::Present => {
                 index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true))
             }
-            Test::Address(..) | Test::Amounts(_) | Test::Between(..) => None,
+            Test::Address(..) | Test::Words(_) | Test::Amounts(_) | Test::Between(..) => None,
         };
         let list = |rows| RowSet::List(in_order(rows, self.rows));
         Ok(found.map(|(rows, certain)| ClauseRows::of(list(rows), certain)))
@@ -137,11 +137,9 @@ impl<'a> ConditionLookup<'a, '_> {
             Test::Address(values, networks) if networks.is_empty() => {
                 self.one_of(field, values, all, coded)?
             }
-            Test::Address(values, networks) => {
-                let addressed = self.vocabulary.addressed(self.segment, field, values, networks)?;
-                addressed.map(|addressed| {
-                    coded(WantedCodes::Addressed(addressed), index.rows(), Vec::new())
-                })
+            Test::Address(..) | Test::Words(_) => {
+                let tested = self.vocabulary.tested(self.segment, field, test)?;
+                tested.map(|tested| coded(WantedCodes::Tested(tested), index.rows(), Vec::new()))
             }
             Test::Amounts(_) | Test::Between(..) => None,
         })
@@ -227,7 +225,7 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
             }
             union_of_terms(index, field, terms).map(Some)
         }
-        Test::Amounts(_) | Test::Between(..) => Ok(None),
+        Test::Words(_) | Test::Amounts(_) | Test::Between(..) => Ok(None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::event::Field;
-use crate::query::dictionary::vocabulary::Addressed;
+use crate::query::dictionary::vocabulary::TestedCodes;
 use crate::storage::segment::{Codes, IndexReader};
 use std::ops::Range;
 use tantivy::postings::SegmentPostings;
@@ -58,7 +58,7 @@ pub(in crate::query) enum WantedCodes {
     /// The codes whose entry is `true`.
     Set(Vec<bool>),
     /// The codes of the requested addresses.
-    Addressed(Addressed),
+    Tested(TestedCodes),
 }
 
 impl WantedCodes {
@@ -69,7 +69,7 @@ impl WantedCodes {
             Self::One(wanted) => *wanted == code,
             Self::Range(range) => range.contains(&code),
             Self::Set(set) => set[code as usize],
-            Self::Addressed(addressed) => addressed.has(code),
+            Self::Tested(tested) => tested.has(code),
         }
     }
 
@@ -96,8 +96,8 @@ impl WantedCodes {
                 }
                 row += 1;
             }),
-            Self::Addressed(addressed) => codes.each(rows, |code| {
-                if addressed.has(code) {
+            Self::Tested(tested) => codes.each(rows, |code| {
+                if tested.has(code) {
                     found.push(row);
                 }
                 row += 1;

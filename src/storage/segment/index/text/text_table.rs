@@ -5,7 +5,7 @@
 //! ```text
 //! groups u32 │ texts u32 │ bytes of paths u32
 //! │ for each group: end of its path u32, end of its texts u32, form u32, list of open rows u32,
-//! │                 list of rows with embedded JSON u32
+//! │                 list of rows with composite values u32
 //! │ for each text: its end u32, list u32 │ paths │ texts
 //! ```
 //! Numbers are little-endian; an end is where the next item begins. A list is the number, counted
@@ -50,8 +50,8 @@ pub(in crate::storage::segment) struct GroupHead {
     pub(in crate::storage::segment) texts: Vec<(Box<str>, TextList)>,
     /// Rows with texts that are not in the table.
     pub(in crate::storage::segment) open: TextList,
-    /// Rows with embedded JSON in a string.
-    pub(in crate::storage::segment) embedded: TextList,
+    /// Rows with an object or an array, or JSON in a string.
+    pub(in crate::storage::segment) composite: TextList,
 }
 
 /// Writes a table.
@@ -75,7 +75,7 @@ pub(in crate::storage::segment) fn write_texts(groups: &[GroupHead]) -> Vec<u8> 
             TextStorage::Shapes => 1,
             TextStorage::Open => 2,
         };
-        [path_end, texts_end, form, list(group.open), list(group.embedded)]
+        [path_end, texts_end, form, list(group.open), list(group.composite)]
             .into_iter()
             .for_each(|each| number(&mut bytes, each));
     }

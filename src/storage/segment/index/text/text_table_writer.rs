@@ -44,8 +44,8 @@ struct PathTexts {
     shapes: HashMap<Box<str>, u32>,
     /// Rows with a text at this path that is not kept.
     open: Vec<u32>,
-    /// Rows with embedded JSON in a string at this path.
-    embedded: Vec<u32>,
+    /// Rows with an object or an array at this path, or JSON in a string.
+    composite: Vec<u32>,
 }
 
 impl PathTexts {
@@ -58,7 +58,7 @@ impl PathTexts {
             ids: 0,
             shapes: HashMap::new(),
             open: Vec::new(),
-            embedded: Vec::new(),
+            composite: Vec::new(),
         }
     }
 }
@@ -188,9 +188,9 @@ impl TextsBuilder {
         }
     }
 
-    /// Adds a row with embedded JSON in a string of a group.
-    pub(in crate::storage::segment) fn add_embedded(&mut self, group: u32, row: u32) {
-        push(&mut self.groups[group as usize].embedded, row);
+    /// Adds a row with an object or an array at the path of a group, or JSON in a string.
+    pub(in crate::storage::segment) fn add_composite(&mut self, group: u32, row: u32) {
+        push(&mut self.groups[group as usize].composite, row);
     }
 
     /// Returns the lists of rows, and the bytes of the table of texts.
@@ -251,7 +251,7 @@ fn finish_group(mut group: PathTexts, rows: &mut [Vec<u32>], lists: &mut Lists) 
         form: group.form,
         texts,
         open: lists.number(group.open),
-        embedded: lists.number(group.embedded),
+        composite: lists.number(group.composite),
     }
 }
 

@@ -9,14 +9,19 @@
 //!
 //! Keys and many values are the same texts in every record, so what a text consists of is cached by
 //! its path. The texts themselves go to the table of texts.
+//!
+//! The words of some fields ([`WORD_FIELDS`]) are words of the record too.
 
-use crate::event::{Columns, FIELDS, Field, IndexKind};
+use crate::event::{Columns, FIELDS, Field, IndexKind, WORD_FIELDS};
 use crate::storage::segment::index::hash_table::{HashTableBuilder, hash_of};
 use crate::storage::segment::index::text::text_table::KEYS;
 use crate::storage::segment::index::text::text_table_writer::TextsBuilder;
 use crate::storage::segment::index::text::token_cache::TokenCache;
-use crate::text::{Token, TokenKind, WalkStep, fold, is_lone_id, tokens, walk};
+use crate::text::{Token, TokenKind, WalkStep, fold, is_lone_id, part_tokens, tokens, walk};
 use hashbrown::HashMap;
+
+/// Maximum number of values of fields whose terms are cached.
+const FIELD_TEXTS_MAX: usize = 1 << 14;
 
 /// Number of rows in a block of the table of ids.
 pub(in crate::storage::segment) const BLOCK_ROWS: u32 = 64;
@@ -53,6 +58,8 @@ pub(in crate::storage::segment) struct WordsBuilder {
     block_number: u32,
     table: HashTableBuilder,
     texts: TextsBuilder,
+    /// The terms of values of fields.
+    field_terms: HashMap<Box<str>, Box<[u32]>>,
     /// The path of the key that was met last, and its group.
     path: String,
     group: u32,
@@ -93,13 +100,31 @@ impl WordsBuilder {
                 WalkStep::Text(text) | WalkStep::Literal(text) => {
                     self.add_value(source, path, text, &mut terms)
                 }
-                WalkStep::Embedded(_) => {
+                // The record itself is at no path.
+                WalkStep::Container(_) if path.is_empty() => {}
+                WalkStep::Embedded(_) | WalkStep::Container(_) => {
                     let group = self.group_of(path);
-                    self.texts.add_embedded(group, row);
+                    self.texts.add_composite(group, row);
                 }
-                WalkStep::Container => {}
             },
         );
+        for field in WORD_FIELDS {
+            self.add_words_of(source, *field, &mut terms);
+        }
+    }
+
+    /// Adds the words of a field, which the record need not have: decoders give names of their own
+    /// to what is a number or nothing there.
+    fn add_words_of(&mut self, source: RecordAt<'_>, field: Field, terms: &mut Vec<u32>) {
+        let Some(text) = source.events.text(field, source.index) else { return };
+        if let Some(known) = self.field_terms.get(text) {
+            add_rows(&mut self.postings, known, source.row);
+            return;
+        }
+        if self.cut(source, text, &fold(text), terms) && self.field_terms.len() < FIELD_TEXTS_MAX {
+            self.field_terms.insert(text.into(), terms.as_slice().into());
+        }
+        add_rows(&mut self.postings, terms, source.row);
     }
 
     fn add_key(&mut self, source: RecordAt<'_>, path: &str, key: &str, terms: &mut Vec<u32>) {
@@ -116,7 +141,7 @@ impl WordsBuilder {
         self.group = self.texts.group(path);
         let folded = fold(key);
         let kept = self.texts.entry(KEYS, &folded);
-        let plain = self.cut(source, &folded, terms);
+        let plain = self.cut(source, key, &folded, terms);
         if plain {
             self.remembered.add_key(path, key, self.group, kept, terms);
         }
@@ -133,6 +158,9 @@ impl WordsBuilder {
             if !is_value(source, &folded) {
                 self.block.push(hash_of(&folded));
             }
+            terms.clear();
+            self.cut_names(source, text, terms);
+            add_rows(&mut self.postings, terms, row);
             return;
         }
         if let Some(known) = self.remembered.value(group, text).cloned() {
@@ -142,7 +170,7 @@ impl WordsBuilder {
         }
         let folded = fold(text);
         let kept = self.texts.entry(group, &folded);
-        if self.cut(source, &folded, terms) {
+        if self.cut(source, text, &folded, terms) {
             self.remembered.add_value(group, text, kept, terms);
         }
         self.texts.add_row(group, kept, row);
@@ -159,21 +187,36 @@ impl WordsBuilder {
         self.group
     }
 
-    /// Splits a folded text into terms and adds its ids to the block. Returns whether it contains
-    /// no ids.
-    fn cut(&mut self, source: RecordAt<'_>, folded: &str, terms: &mut Vec<u32>) -> bool {
+    /// Splits a text, which is given as it is and folded, into terms, and adds its ids to the
+    /// block. Returns whether it contains no ids.
+    fn cut(
+        &mut self,
+        source: RecordAt<'_>,
+        text: &str,
+        folded: &str,
+        terms: &mut Vec<u32>,
+    ) -> bool {
         let mut plain = true;
         terms.clear();
-        tokens(folded, &mut |token: Token<'_>| match token.kind {
-            TokenKind::Term => terms.push(self.number(token.text)),
-            TokenKind::Id => {
-                plain = false;
-                if !is_value(source, token.text) {
-                    self.block.push(hash_of(token.text));
-                }
-            }
-        });
+        tokens(folded, &mut |token| plain &= self.add_token(source, token, terms));
+        self.cut_names(source, text, terms) && plain
+    }
+
+    /// Does the same with the parts of names in a text.
+    fn cut_names(&mut self, source: RecordAt<'_>, text: &str, terms: &mut Vec<u32>) -> bool {
+        let mut plain = true;
+        part_tokens(text, &mut |token| plain &= self.add_token(source, token, terms));
         plain
+    }
+
+    /// Adds a token; returns whether it is a term.
+    fn add_token(&mut self, source: RecordAt<'_>, token: Token<'_>, terms: &mut Vec<u32>) -> bool {
+        match token.kind {
+            TokenKind::Term => terms.push(self.number(token.text)),
+            TokenKind::Id if is_value(source, token.text) => {}
+            TokenKind::Id => self.block.push(hash_of(token.text)),
+        }
+        token.kind == TokenKind::Term
     }
 
     fn number(&mut self, term: &str) -> u32 {

@@ -1,0 +1,82 @@
+//! Reading audit logs that are lines of text: the audit system of Linux, the Common Event Format,
+//! the Log Event Extended Format, syslog with either head, and the logs of containers.
+//!
+//! Every such line becomes one JSON object with the names of Elastic Common Schema, which the
+//! decoder of documents turns into an event. The line itself is kept in it. A line that only wraps
+//! JSON yields that JSON. What is in none of these formats is left to the caller: to call any text
+//! an event would fill a store with stack traces.
+//!
+//! No input makes this fail. It takes time in proportion to the line, does not recurse, and keeps
+//! at most a thousand keys.
+
+mod audit_fields;
+mod audit_types;
+mod auditd;
+mod cef;
+mod cisco;
+mod cri;
+mod ecs_object;
+mod fields;
+mod java_dates;
+mod leef;
+mod logins;
+mod rfc3164;
+mod rfc5424;
+mod syslog;
+mod syslog_header;
+mod text_cursor;
+mod times;
+
+use ecs_object::LineContext;
+use serde_json::{Map, Value};
+use syslog_header::SyslogHeader;
+
+/// What a line of text holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum LineContent<'a> {
+    /// The object that stands for the line.
+    Object(Value),
+    /// JSON that the line carries, which may be a record of its own, and the object that stands for
+    /// the line if it is none.
+    Carrier(&'a str, Value),
+}
+
+/// Reads a line, or the lines of one event of the Linux audit system joined by line feeds.
+///
+/// The present decides the year of times that have none. `None` if the text is of no known form.
+pub(super) fn read(text: &str, now_ms: i64) -> Option<LineContent<'_>> {
+    let line = LineContext { original: text, now_ms };
+    let body = text.trim_end_matches(['\r', '\n']);
+    let body = body.strip_prefix('\u{feff}').unwrap_or(body);
+    let bare = SyslogHeader::default();
+    let object = auditd::read(body, &bare, &line)
+        .or_else(|| cef::read(body, &bare, &line))
+        .or_else(|| leef::read(body, &bare, &line));
+    if let Some(object) = object {
+        return Some(LineContent::Object(object));
+    }
+    cri::read(body, &line).or_else(|| syslog::read(body, &line)).or_else(|| {
+        let object = cef::read(cef::embedded(body)?, &bare, &line)?;
+        Some(LineContent::Object(object))
+    })
+}
+
+/// Returns the node and the stamp of a line of `audit.log`, such as `1700000000.123:456`. Adjacent
+/// lines with the same node and stamp are one event.
+pub(super) fn audit_stamp(line: &str) -> Option<(Option<&str>, &str)> {
+    auditd::stamp(line)
+}
+
+/// Returns the JSON object that a text is, without blanks around it.
+fn carried_json(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_object = text.starts_with('{')
+        && text.ends_with('}')
+        && serde_json::from_str::<Map<String, Value>>(text).is_ok();
+    is_object.then_some(text)
+}
+
+#[cfg(test)]
+mod auditd_tests;
+#[cfg(test)]
+mod tests;
