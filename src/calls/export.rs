@@ -4,15 +4,25 @@ use super::Pairs;
 use crate::access::Scope;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::export::{Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
+use crate::export::{Digits, Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
 use crate::query::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
 use crate::query::{EventBatch, Filter, QueryBudget, SortOrder, StreamQuery, parse_time_zone};
 use std::io::Write;
 
 /// The parameters of an export besides those of the filter.
-pub(crate) const PARAMETERS: &[&str] =
-    &["tenant", "path", "order", "columns", "labels", "time_zone", "bom", "formulas", "closing"];
+pub(crate) const PARAMETERS: &[&str] = &[
+    "tenant",
+    "path",
+    "order",
+    "columns",
+    "labels",
+    "time_zone",
+    "bom",
+    "formulas",
+    "digits",
+    "closing",
+];
 
 /// An export as it was requested.
 #[derive(Debug)]
@@ -51,6 +61,10 @@ impl Export {
             bom: only("bom", &[ExportFormat::Csv]).and_then(|_| pairs.flag("bom"))?,
             formulas: only("formulas", &[ExportFormat::Csv])?
                 .map(Formulas::parse)
+                .transpose()?
+                .unwrap_or_default(),
+            digits: only("digits", &[ExportFormat::Csv])?
+                .map(Digits::parse)
                 .transpose()?
                 .unwrap_or_default(),
             closing: only("closing", &[ExportFormat::Ndjson])

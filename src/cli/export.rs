@@ -43,6 +43,10 @@ pub(super) struct ExportArgs {
     /// are
     #[arg(long)]
     formulas: Option<String>,
+    /// plain: CSV cells as they are; text: ids of digits as ="…", so that spreadsheets do not round
+    /// them
+    #[arg(long)]
+    digits: Option<String>,
     /// End an NDJSON file with a record that states the number of events
     #[arg(long)]
     closing: bool,
@@ -78,9 +82,12 @@ impl ExportArgs {
         if !self.columns.is_empty() {
             pairs.0.push(pair("columns", self.columns.join(",")));
         }
-        for (name, value) in
-            [("labels", &self.labels), ("time_zone", &self.time_zone), ("formulas", &self.formulas)]
-        {
+        for (name, value) in [
+            ("labels", &self.labels),
+            ("time_zone", &self.time_zone),
+            ("formulas", &self.formulas),
+            ("digits", &self.digits),
+        ] {
             pairs.0.extend(value.as_ref().map(|value| pair(name, value)));
         }
         for (name, flag) in [("bom", self.bom), ("closing", self.closing)] {

@@ -32,6 +32,48 @@ impl Formulas {
     }
 }
 
+/// How to write texts that a spreadsheet would take for a number and change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digits {
+    /// As they are: programs read them.
+    #[default]
+    Plain,
+    /// As `="…"`, which spreadsheets show as the text: an id of 19 digits stays what it is, where it
+    /// would be rounded to 15 of them.
+    Text,
+}
+
+impl Digits {
+    /// Parses `plain` or `text`.
+    ///
+    /// # Errors
+    /// Any other text; the message names the parameter `digits`.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text {
+            "plain" => Ok(Self::Plain),
+            "text" => Ok(Self::Text),
+            _ => Err(Error::parameter("digits", "is plain or text")),
+        }
+    }
+}
+
+/// From so many digits on, spreadsheets show a number in scientific notation.
+const DIGITS_SHOWN: usize = 12;
+
+/// Returns whether a spreadsheet would change a text because it looks like a number: many digits,
+/// zeros before others, or an exponent as in `1E5`.
+fn is_changed_number(cell: &str) -> bool {
+    let all_digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match cell.split_once(['e', 'E']) {
+        Some((number, exponent)) => all_digits(number) && all_digits(exponent),
+        None => {
+            let has_zeros = cell.len() > 1 && cell.starts_with('0');
+            all_digits(cell) && (cell.len() >= DIGITS_SHOWN || has_zeros)
+        }
+    }
+}
+
 /// Characters after which a reader may begin another cell although the cell is quoted: a reader
 /// that uses `;` or a tab as the separator sees no quote at the beginning of the cell, and then a
 /// line break ends the row as well.
@@ -99,6 +141,14 @@ pub(super) fn lines(events: &EventBatch, options: &Options) -> Result<Vec<u8>> {
             } else {
                 Cow::Borrowed(&*cell)
             };
+            let is_decimal = matches!(value, Value::Decimal(_));
+            let cell = if options.digits == Digits::Text && !is_decimal && is_changed_number(&cell)
+            {
+                // Digits alone cannot call anything, so this formula is only a text.
+                Cow::Owned(format!("=\"{cell}\""))
+            } else {
+                cell
+            };
             out.write_field(cell.as_bytes()).context(ErrorKind::Internal, cannot_write)?;
         }
         out.write_record(None::<&[u8]>).context(ErrorKind::Internal, cannot_write)?;
@@ -143,6 +193,17 @@ fn cell<'a>(value: Value<'a>, options: &Options) -> Cow<'a, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_that_look_like_numbers_are_told() {
+        for cell in ["1234567890123456789", "123456789012", "007", "00", "1E5", "12e3"] {
+            assert!(is_changed_number(cell), "{cell}");
+        }
+        for cell in ["", "0", "7", "12345678901", "1.5", "1E", "E5", "a1", "-1234567890123", "١٢"]
+        {
+            assert!(!is_changed_number(cell), "{cell}");
+        }
+    }
 
     #[test]
     fn nothing_in_a_cell_is_a_formula_to_any_reader() {

@@ -8,7 +8,7 @@ mod csv;
 mod ndjson;
 mod parquet;
 
-pub use csv::{Formulas, formula_safe};
+pub use csv::{Digits, Formulas, formula_safe};
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{FIELDS, Field, Timestamp};
@@ -101,6 +101,8 @@ pub struct Options {
     pub bom: bool,
     /// How to treat CSV cells that a spreadsheet would take for formulas.
     pub formulas: Formulas,
+    /// How to write CSV cells that a spreadsheet would take for numbers and change.
+    pub digits: Digits,
     /// Whether an NDJSON file ends with a record of the number of events: a file without it is
     /// incomplete.
     pub closing: bool,
@@ -117,6 +119,7 @@ impl Options {
             time_zone: Tz::UTC,
             bom: false,
             formulas,
+            digits: Digits::default(),
             closing: false,
         }
     }

@@ -46,6 +46,7 @@ fn csv_is_quoted_disarmed_and_labelled() {
     let raw = Options {
         columns: vec![Field::ResourceName],
         formulas: Formulas::Raw,
+        digits: Digits::Plain,
         ..Options::new(ExportFormat::Csv)
     };
     assert_eq!(export(raw), b"resource_name\r\n=1+1\r\n");

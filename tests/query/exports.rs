@@ -185,6 +185,36 @@ fn csv_is_safe_in_spreadsheets_and_speaks_the_readers_language() {
 }
 
 #[test]
+fn ids_of_digits_survive_a_spreadsheet_if_asked() {
+    let store = TestStore::new();
+    let ids = ["1234567890123456789", "000123", "1E5", "ecs-1", "42"];
+    let record = |id: &&str| {
+        json!({ "trace_id": id, "event_name": "e", "time": 1_772_323_200_000_i64,
+            "amount": "1234567890123.5" })
+        .to_string()
+    };
+    store.ingest("t", &ids.iter().map(record).collect::<Vec<_>>());
+    for (digits, expected) in [
+        ("plain", ids.map(str::to_owned)),
+        (
+            "text",
+            ids.map(|id| {
+                if matches!(id, "ecs-1" | "42") { id.to_owned() } else { format!("=\"{id}\"") }
+            }),
+        ),
+    ] {
+        let path = format!("/api/v1/events.csv?tenant=t&columns=trace_id,amount&digits={digits}");
+        let (bytes, _) = export(&store, &path);
+        let mut rows: Vec<Vec<String>> = csv_rows(&bytes).1;
+        rows.sort();
+        let mut expected = expected.to_vec();
+        expected.sort();
+        assert_eq!(rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>(), expected);
+        assert!(rows.iter().all(|row| row[1].starts_with("1234567890123.5")), "{rows:?}");
+    }
+}
+
+#[test]
 fn wrong_choices_are_refused_by_name_before_anything_is_sent() {
     let store = store();
     for (path, parameter) in [
@@ -195,6 +225,8 @@ fn wrong_choices_are_refused_by_name_before_anything_is_sent() {
         ("events.ndjson?tenant=t&bom=true", "bom"),
         ("events.parquet?tenant=t&time_zone=Asia/Shanghai", "time_zone"),
         ("events.csv?tenant=t&formulas=maybe", "formulas"),
+        ("events.csv?tenant=t&digits=maybe", "digits"),
+        ("events.ndjson?tenant=t&digits=text", "digits"),
         ("events.csv?tenant=t&limit=5", "limit"),
         ("events.csv", "tenant"),
     ] {

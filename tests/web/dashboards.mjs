@@ -199,7 +199,8 @@ test("a block that fails says so, leaves the others and can be tried again", asy
   await t.page.route(/\/api\/v1\/histogram/, (route) => (broken ? route.abort() : route.continue()));
   await t.page.route(/\/api\/v1\/top\?.*field=operator/, (route) => (broken ? route.fulfill({ status: 500, contentType: "application/problem+json", body: '{"detail":"planted","status":500}' }) : route.continue()));
   await t.open(`/dashboards?tenant=*&${period(30)}`);
-  await block(t, zh.volume).getByRole("alert").waitFor();
+  await t.page.getByRole("alert").filter({ hasText: "连接不到服务器" }).waitFor();
+  await block(t, zh.volume).locator("[data-away]").waitFor();
   await block(t, zh.operators).getByRole("alert").waitFor();
   await block(t, zh.sources).locator("tbody tr").first().waitFor();
   await block(t, "事件").locator(".figure").waitFor();
@@ -207,6 +208,62 @@ test("a block that fails says so, leaves the others and can be tried again", asy
   await block(t, zh.operators).getByRole("button", { name: "重试" }).click();
   await block(t, zh.operators).locator("tbody tr").first().waitFor();
   assert.equal(await block(t, zh.operators).getByRole("alert").count(), 0);
+});
+
+test("a condition that cannot be asked: every block says so, and none waits for ever", async (t) => {
+  await t.open(`/dashboards?tenant=*&${period(30)}&nonsense=1`);
+  const said = t.page.locator("main section").filter({ has: t.page.locator("[data-not-asked]") });
+  await said.first().waitFor();
+  assert.equal(await said.count(), await t.page.locator("main section").count());
+  assert.equal(await t.page.locator("main .skeleton").count(), 0);
+  assert.match(await said.first().innerText(), /没有查询：.*nonsense/);
+  await t.axe();
+});
+
+test("a large change is said as a factor, one from nothing as such, and no axis shows another number than its tick's", { locale: "en-US", seconds: 120 }, async (t) => {
+  await t.page.addInitScript(() => {
+    window.drawn = [];
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) { window.drawn.push({ text, y: Math.round(y) }); return write.apply(this, arguments); };
+  });
+  const now = new Date(to - 30 * DAY).toISOString();
+  await t.page.route(/\/api\/v1\/count/, (route) => {
+    const params = new URL(route.request().url()).searchParams;
+    const current = params.get("from") === now;
+    const count = params.has("related_ids") ? (current ? 7 : 0) : params.has("level") ? (current ? 999_999 : 1_000_000) : current ? 3_349_000 : 2_000;
+    return route.fulfill({ json: { count } });
+  });
+  await t.page.route(/\/api\/v1\/histogram/, async (route) => {
+    const answer = await route.fetch();
+    const json = await answer.json();
+    return route.fulfill({ response: answer, json: { ...json, buckets: json.buckets.map((bucket, at) => ({ ...bucket, count: at === 1 ? 2_300 : 40, by: { normal: at === 1 ? 2_300 : 40 } })) } });
+  });
+  await t.open(`/dashboards?tenant=*&${period(30)}`);
+  await settled(t);
+  const change = async (name) => (await block(t, name).locator(".change").innerText()).trim();
+  assert.equal(await change("Events"), "▲ 1,674.5 times before: 2,000");
+  assert.equal(await change("Unbind records"), "▲ from 0 before");
+  assert.equal(await change("Incidents"), "▼ >−0.1% before: 1,000,000");
+  await t.page.waitForFunction(() => window.drawn.some(({ text }) => text === "2.25K"));
+  const labels = await t.page.evaluate(() => window.drawn.filter(({ text }) => /^[\d.,]+[KM]?$/.test(text)));
+  const value = ({ text }) => Number(text.replace(/[,KM]/g, "")) * (text.endsWith("K") ? 1e3 : 1);
+  const ticks = [...new Map(labels.map((label) => [value(label), label.y])).entries()].sort((left, right) => left[0] - right[0]);
+  assert.ok(ticks.length > 4, JSON.stringify(ticks));
+  const step = ticks[1][0] - ticks[0][0];
+  for (const [at, [number]] of ticks.entries()) assert.equal(number, ticks[0][0] + at * step, "ticks stand at equal distances, and so do their numbers");
+});
+
+test("last month is compared with the month before it", { seconds: 90 }, async (t) => {
+  await t.open("/dashboards?tenant=*&tz=America/New_York&from=2026-10-01T04:00:00.000Z&to=2026-11-01T04:00:00.000Z");
+  await t.page.getByText("对比前一周期 2026-09-01 00:00 至 2026-10-01 00:00").waitFor();
+  await t.page.getByRole("button", { name: /^时间范围/ }).click();
+  await t.page.getByRole("button", { name: "上月" }).click();
+  // Both begin at the first of a month, at midnight.
+  const said = await t.page.locator(".sub").innerText();
+  const [from, until, before, end] = said.match(/\d{4}-\d\d-\d\d \d\d:\d\d/g);
+  for (const moment of [from, until, before, end]) assert.match(moment, /-01 00:00$/);
+  assert.equal(end, from);
+  assert.equal((12 + Number(from.slice(5, 7)) - Number(before.slice(5, 7))) % 12, 1, said);
 });
 
 test("refreshing keeps what is shown until the new answer is there", async (t) => {

@@ -145,6 +145,93 @@ test("pin events and compare them", { data: "special", seconds: 90 }, async (t) 
   await dialog.waitFor({ state: "detached" });
 });
 
+test("pinned events outlive a reload, another question and a link; what is gone is said", { data: "special", seconds: 120 }, async (t) => {
+  await t.open("/?tenant=*&resource_id=changed");
+  await loaded(t);
+  const rows = t.page.locator('[role=row][data-seq] [data-column="0"]');
+  for (const at of [0, 1]) {
+    await rows.nth(at).click();
+    await drawer(t).getByRole("button", { name: "固定以对比" }).click();
+  }
+  assert.equal(params(t).get("pins").split(",").length, 2);
+  await t.page.reload();
+  const dialog = t.page.getByRole("dialog", { name: "对比事件" });
+  const compare = async (count) => {
+    await drawer(t).getByRole("button", { name: `对比 ${count} 条` }).click();
+    await dialog.locator("tbody tr.differs").first().waitFor();
+    const text = await dialog.innerText();
+    await t.page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    return text;
+  };
+  assert.match(await compare(2), /size/);
+  assert.ok(await drawer(t).getByRole("button", { name: "取消固定" }).isVisible());
+  // Other conditions and a related question keep them.
+  await tab(t, "相关");
+  await drawer(t).locator(".panel ul a").first().click();
+  await drawer(t).getByRole("button", { name: "对比 2 条" }).waitFor();
+  // The two are of one tenant; a link finds them in whatever is shown.
+  const pins = params(t).get("pins");
+  const found = await find(t, "tenant=odd&resource_name=bare");
+  await t.open(`/?tenant=odd&event=${encodeURIComponent(found.trace_id)}&seq=${found.seq}&pins=${encodeURIComponent(`${pins},odd:999999:nowhere,odd:1:x,%zz,:::,${pins}`)}`);
+  t.allow(/404/);
+  await drawer(t).getByRole("button", { name: "对比 3 条" }).waitFor();
+  assert.match(await compare(3), /有 1 条固定的事件找不到/);
+  await drawer(t).getByRole("button", { name: "对比 3 条" }).click();
+  await dialog.getByRole("button", { name: "取消固定 3" }).click();
+  await t.page.waitForFunction((text) => new URL(location.href).searchParams.get("pins") === text, pins);
+});
+
+for (const locale of ["en-US", "zh-CN"]) {
+  const chinese = locale === "zh-CN";
+  test(`an event whose time cannot be is marked in the list and explained, ${locale}`, { own: true, data: "empty", locale, seconds: 90 }, async (t) => {
+    const record = (id, time) => JSON.stringify({ trace_id: id, trace_name: "odd", service_type: "ECS", resource_type: "ecs", resource_id: "same", trace_rating: "normal", user: { name: "li" }, time });
+    const lines = [record("none", undefined), record("first", 1), record("far", 99_999_999_999_999), record("sound", Date.now() - 60_000)];
+    await t.api("events?tenant=suspects", { method: "POST", body: `${lines.join("\n")}\n`, headers: { "Content-Type": "application/x-ndjson" } });
+    await t.open("/?tenant=suspects");
+    await loaded(t);
+    const { events } = await t.api("events?tenant=suspects&fields=trace_id,seq,time_suspect");
+    assert.equal(events.filter((event) => event.time_suspect).length, 3);
+    for (const { seq, time_suspect } of events) assert.equal(await t.page.locator(`[data-seq="${seq}"] [data-suspect]`).count(), time_suspect ? 1 : 0);
+    const mark = t.page.locator("[role=row] [data-suspect]").first();
+    assert.match(await mark.innerText(), chinese ? /⚠ 接收时间/ : /⚠ time received/);
+    assert.match(await mark.getAttribute("title"), chinese ? /按接收时间归档和排序/ : /sorted under the time it was received/);
+    // Neither the time nor its mark is cut.
+    assert.ok(await t.page.locator('[role=row][data-seq] [data-column="0"]').evaluateAll((cells) => cells.every((cell) => cell.scrollWidth <= cell.clientWidth)));
+    await t.axe();
+    await t.shot(`events-suspect-${locale}`);
+    const far = events.find((event) => event.trace_id === "far");
+    await t.page.locator(`[data-seq="${far.seq}"] [data-column="0"]`).click();
+    const detail = t.page.getByRole("complementary", { name: chinese ? "事件详情" : "Event" });
+    await detail.locator(".warn").filter({ hasText: chinese ? "可能排在另一天的事件之间" : "may stand among events of another day" }).waitFor();
+    assert.equal(await detail.locator("dl [data-suspect]").count(), 1);
+    await t.axe();
+    await t.open("/?tenant=suspects&mode=pages");
+    await t.page.locator("table [data-suspect]").first().waitFor();
+    assert.equal(await t.page.locator("table [data-suspect]").count(), 3);
+  });
+
+  test(`at 1,024 px no button's text lies over another part, ${locale}`, { own: true, data: "empty", locale, viewport: { width: 1024, height: 768 }, seconds: 90 }, async (t) => {
+    const record = { trace_id: "long", trace_name: "applyUnbindOrSwitchCooperation".repeat(10), service_type: "ECS", resource_type: "ecs", trace_rating: "incident", user: { name: "li" }, time: Date.now() };
+    await t.api("events?tenant=long", { method: "POST", body: `${JSON.stringify(record)}\n`, headers: { "Content-Type": "application/x-ndjson" } });
+    /** Buttons that are narrower than what they say. */
+    const tight = (within) => t.page.locator(`${within} button:visible`).evaluateAll((all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1 && !one.querySelector(".ellipsis")).map((one) => `${one.innerText}: ${one.scrollWidth} in ${one.clientWidth}`));
+    await t.open("/?tenant=long&event=long");
+    const header = t.page.locator("dialog header");
+    await header.locator("h2 bdi").first().waitFor();
+    assert.deepEqual(await tight("dialog"), []);
+    const title = await header.locator("h2").boundingBox();
+    const back = await header.getByRole("button").first().boundingBox();
+    assert.ok(back.x + back.width <= title.x + 0.5 && title.width > 200, JSON.stringify({ back, title }));
+    await t.shot(`events-drawer-1024-${locale}`);
+    await t.open("/?tenant=long");
+    await loaded(t);
+    await t.page.locator(".total strong").waitFor();
+    assert.deepEqual(await tight("main"), []);
+    await t.shot(`events-1024-${locale}`);
+  });
+}
+
 test("below 1100 px it is modal: focus stays in it, keys walk, Escape returns", { viewport: { width: 900, height: 700 }, seconds: 90 }, async (t) => {
   await t.open("/?tenant=*&last=90d");
   await loaded(t);

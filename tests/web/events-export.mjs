@@ -42,11 +42,24 @@ test("CSV for a spreadsheet: count, header, zone, BOM", { seconds: 120 }, async 
   assert.match(name, /^annals-all-\d{8}T\d{6}Z\.csv$/);
   assert.deepEqual([...bytes.subarray(0, 3)], [0xef, 0xbb, 0xbf]);
   const rows = csv(bytes.subarray(3).toString());
-  assert.deepEqual(rows[0], ["操作时间", "事件名称", "操作用户"]);
+  // The event's id goes along, by which what a row says can be proved.
+  assert.deepEqual(rows[0], ["操作时间", "事件名称", "操作用户", "事件ID"]);
+  const { events } = await t.api("events?tenant=*&last=30d&source=ECS&limit=1&fields=trace_id");
+  assert.ok(rows.slice(1, 20).some((row) => row[3] === events[0].trace_id));
+  assert.match(await dialog(t).locator("[data-hint]").innerText(), /19 位/);
   assert.equal(rows.length - 1, announced);
   assert.match(rows[1][0], /\+08:00$/);
   assert.match(await dialog(t).locator(".done code").last().innerText(), /^[0-9a-f]{64}$/);
   await t.shot("events-export");
+});
+
+test("ids of digits are written as texts, if asked", { data: "special", own: true, seconds: 120 }, async (t) => {
+  const line = JSON.stringify({ trace_id: "1234567890123456789", trace_name: "e", service_type: "ECS", resource_type: "ecs", trace_type: "ApiCall", trace_rating: "normal", user: { name: "li" }, time: Date.now() });
+  await t.api("events?tenant=digits", { method: "POST", body: `${line}\n`, headers: { "Content-Type": "application/x-ndjson" } });
+  await opened(t, "tenant=digits&cols=time,event_name");
+  await dialog(t).getByLabel(/编号按文本写入/).check();
+  const rows = csv((await saved(t)).bytes.subarray(3).toString());
+  assert.equal(rows[1][2], '="1234567890123456789"');
 });
 
 test("NDJSON and Parquet, whole", { seconds: 180 }, async (t) => {

@@ -82,6 +82,47 @@ test("a long list: few nodes, a short spacer, both ends, and no row lost in betw
   assert.equal(await t.page.locator(`[data-seq="${wanted[0]}"]`).getAttribute("aria-rowindex"), "2");
 });
 
+test("Home and End leave an address that shows the place they went to, by key and by button", { seconds: 120 }, async (t) => {
+  const question = `tenant=*&from=${new Date(Date.now() - 30 * 86_400_000).toISOString()}`;
+  const wanted = await all(t, question);
+  const { events } = await t.api(`events?${question}&limit=1000&fields=time,seq`);
+  const at = () => new URL(t.page.url()).searchParams.get("at");
+  const seen = (seq) => t.page.locator(`[data-seq="${seq}"]`).waitFor({ timeout: 20_000 });
+  await t.open(`/?${question}&at=${events[700].time}`);
+  await loaded(t);
+  await t.page.locator("[role=grid]").focus();
+  await t.page.keyboard.press("Home");
+  await seen(wanted[0]);
+  await t.page.waitForFunction(() => !new URL(location.href).searchParams.has("at"));
+  await t.page.reload();
+  await loaded(t);
+  await seen(wanted[0]);
+  await t.page.locator("[role=grid]").focus();
+  await t.page.keyboard.press("End");
+  await seen(wanted.at(-1));
+  await t.page.waitForFunction(() => new URL(location.href).searchParams.has("at"));
+  const end = at();
+  await t.page.reload();
+  await loaded(t);
+  await seen(wanted.at(-1));
+  assert.equal(at(), end);
+  // A copied link says the place too.
+  await t.page.getByRole("button", { name: "复制链接" }).click();
+  await t.page.getByRole("menuitem").first().click();
+  await t.page.getByText("链接已复制").waitFor();
+  assert.equal(new URL(await t.page.evaluate(() => navigator.clipboard.readText())).searchParams.get("at"), end);
+  await t.page.getByRole("button", { name: "最新" }).click();
+  await seen(wanted[0]);
+  await t.page.waitForFunction(() => !new URL(location.href).searchParams.has("at"));
+  // Asking again keeps the place that the address names.
+  await t.open(`/?${question}&at=${events[700].time}`);
+  await loaded(t);
+  await t.page.getByRole("button", { name: "查询", exact: true }).click();
+  await t.page.waitForTimeout(500);
+  await loaded(t);
+  await seen(events[700].seq);
+});
+
 test("a page that is put in before moves no row", { seconds: 120 }, async (t) => {
   const { events } = await t.api("events?tenant=*&last=90d&limit=1000&fields=time,seq");
   const middle = events[700];

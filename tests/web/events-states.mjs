@@ -82,6 +82,46 @@ test("the server dies and comes back: rows stay, the page says so and goes on by
   await total(t, count);
 });
 
+test("the server is away: one banner of the page, quiet words in its parts, one way to try again", { own: true, seconds: 120 }, async (t) => {
+  t.allow(/ERR_|Failed to load|502|500/);
+  await t.open("/?tenant=*&last=90d");
+  await loaded(t);
+  await t.page.locator('section[aria-label="事件级别"] li .name').first().waitFor({ timeout: 30_000 });
+  await t.server.kill();
+  await t.page.locator('section[aria-label="事件级别"] li .name').first().click();
+  // List, facets, total and histogram.
+  await t.page.waitForFunction(() => document.querySelectorAll("[data-away]").length === 4, null, { timeout: 30_000 });
+  assert.equal(await t.page.getByRole("alert").count(), 1);
+  assert.match(await t.page.getByRole("alert").innerText(), /连接不到服务器/);
+  assert.equal(await t.page.getByRole("button", { name: "重试" }).count(), 1);
+  assert.ok(await t.page.evaluate(() => document.documentElement.scrollHeight <= innerHeight), "the banner pushes nothing out of the window");
+  await t.axe({ within: ".away" });
+  await t.server.restart();
+  await t.page.getByRole("button", { name: "重试" }).click({ timeout: 5_000 }).catch(() => {});
+  await t.page.waitForFunction(() => !document.querySelector("[role=alert], [data-away]"), null, { timeout: 60_000 });
+  const { count } = await t.api("count?tenant=*&last=90d&level=normal");
+  await total(t, count);
+});
+
+test("a condition that cannot be asked: list, facets and histogram say so, and none waits for ever", { seconds: 60 }, async (t) => {
+  await t.open("/?tenant=*&last=90d&nonsense=1");
+  await t.page.waitForFunction(() => document.querySelectorAll("[data-not-asked]").length === 3);
+  for (const part of ["aside.facets", ".timeline", "section.list"]) assert.match(await t.page.locator(part).locator("[data-not-asked]").innerText(), /没有查询：.*nonsense/);
+  assert.equal(await t.page.locator(".skeleton, .timeline .wait").count(), 0);
+  assert.equal(await t.page.locator('aside[aria-busy="true"]').count(), 0);
+  await t.axe();
+  // What was asked before stays, dimmed, and is not said to be the answer.
+  await t.open("/?tenant=*&last=90d");
+  await loaded(t);
+  await t.page.locator(".total strong").waitFor({ timeout: 30_000 });
+  await t.page.evaluate(() => { history.pushState(null, "", "/?tenant=*&last=90d&nonsense=1"); dispatchEvent(new PopStateEvent("popstate")); });
+  await t.page.locator(".timeline [data-not-asked]").waitFor();
+  assert.ok(await t.page.locator("[role=grid].dimmed").count());
+  assert.equal(await t.page.locator(".total strong").count(), 0, "the former count is no answer to this question");
+  await t.page.getByRole("button", { name: "分页模式" }).click();
+  await t.page.locator(".paged [data-not-asked]").waitFor();
+});
+
 test("reload, Back and Forward show the same", { seconds: 90 }, async (t) => {
   await t.open("/?tenant=*&last=90d");
   await loaded(t);

@@ -1,6 +1,7 @@
 // Where the screen begins.
 import { mount } from 'svelte';
 import './app.css';
+import './print.css';
 import App from './App.svelte';
 
 const target = document.getElementById('app');

@@ -352,6 +352,10 @@ fn described(name: &str) -> (Json, &'static str) {
         "formulas" => {
             (one_of(&["safe", "raw"]), "whether cells that look like formulas are disarmed")
         }
+        "digits" => (
+            one_of(&["plain", "text"]),
+            "how ids that a spreadsheet would take for numbers are written: text writes =\"…\"",
+        ),
         "closing" => (flag(), "end in a record that says how many there were"),
         other => unreachable!("{other} has no description: a test asks for every parameter"),
     }
@@ -359,7 +363,7 @@ fn described(name: &str) -> (Json, &'static str) {
 
 fn export_parameters(form: ExportFormat) -> Vec<Json> {
     let has = |name: &&str| match *name {
-        "labels" | "bom" | "formulas" => form == ExportFormat::Csv,
+        "labels" | "bom" | "formulas" | "digits" => form == ExportFormat::Csv,
         "closing" => form == ExportFormat::Ndjson,
         "time_zone" => form != ExportFormat::Parquet,
         _ => true,

@@ -28,7 +28,7 @@ class Context {
 
   chooseTenant(tenant: string): void {
     tenantChoice.value = tenant;
-    router.set({ tenant, event: null, at: null });
+    router.set({ tenant, event: null, seq: null, tab: null, at: null });
   }
 
   chooseZone(zone: string): void {

@@ -17,6 +17,11 @@ class Theme {
     }
   }
 
+  /** Paper has colours of its own. */
+  redraw(): void {
+    this.drawn += 1;
+  }
+
   get choice(): ThemeChoice {
     return this.#choice.value;
   }

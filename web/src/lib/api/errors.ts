@@ -38,6 +38,8 @@ function troubleOf(status: number): Trouble {
   if (status === 404) return 'not-found';
   if (status === 409 || status === 412) return 'conflict';
   if (status === 429 || status === 503) return 'busy';
+  // What stands between says that it does not reach the server.
+  if (status === 502) return 'network';
   return status >= 500 ? 'server' : 'refused';
 }
 

@@ -1,5 +1,6 @@
 // A question that follows what it is made of: asked when its key changes, the former request aborted, so that the newest
 // question wins whatever order answers come in. The former answer stays while the next is on its way, and after an error.
+import { away } from './away.svelte.ts';
 import { asApiError, isAbort, type ApiError } from './errors.ts';
 
 /** Milliseconds after which a request counts as slow and the reader is told. */
@@ -22,6 +23,8 @@ export class Query<T> {
   error: ApiError | null = $state.raw(null);
   loading = $state(false);
   slow = $state(false);
+  /** Nothing is asked, because there is no key: nothing is on its way either. */
+  idle = $state(false);
   /** The key that `data` answers. */
   answered: string | null = $state.raw(null);
   #key: string | null = $state.raw(null);
@@ -35,7 +38,7 @@ export class Query<T> {
     $effect(() => {
       const key = options.key();
       this.#attempt = 0;
-      if (key === null) this.#stop();
+      if (key === null) this.#rest();
       else void this.#run(key);
     });
     $effect(() => {
@@ -44,7 +47,10 @@ export class Query<T> {
       const timer = setInterval(() => { if (!document.hidden && !this.loading && !this.error) this.again(); }, every);
       return () => clearInterval(timer);
     });
-    $effect(() => () => this.#stop());
+    $effect(() => () => {
+      this.#stop();
+      away.report(this.error, null, this.#again);
+    });
   }
 
   /** Whether `data` answers an earlier question than the one that is asked now. */
@@ -54,12 +60,26 @@ export class Query<T> {
 
   /** Nothing to show yet. */
   get first(): boolean {
-    return this.data === undefined && this.error === null;
+    return this.data === undefined && this.error === null && !this.idle;
   }
 
   /** Asks the same question again. */
   again(): void {
     if (this.#key !== null) void this.#run(this.#key);
+  }
+
+  readonly #again = (): void => this.again();
+
+  #fail(error: ApiError | null): void {
+    away.report(this.error, error, this.#again);
+    this.error = error;
+  }
+
+  #rest(): void {
+    this.#stop();
+    this.#fail(null);
+    this.#key = null;
+    this.idle = true;
   }
 
   #stop(): void {
@@ -75,6 +95,7 @@ export class Query<T> {
     const abort = new AbortController();
     this.#abort = abort;
     this.#key = key;
+    this.idle = false;
     this.loading = true;
     const slow = setTimeout(() => { if (this.#abort === abort) this.slow = true; }, SLOW_MS);
     try {
@@ -82,11 +103,11 @@ export class Query<T> {
       if (this.#abort !== abort) return;
       this.data = data;
       this.answered = key;
-      this.error = null;
+      this.#fail(null);
       this.#attempt = 0;
     } catch (cause) {
       if (this.#abort !== abort || isAbort(cause)) return;
-      this.error = asApiError(cause);
+      this.#fail(asApiError(cause));
       this.#retryLater();
     } finally {
       clearTimeout(slow);

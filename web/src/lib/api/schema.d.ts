@@ -1094,6 +1094,7 @@ export interface components {
             /** @description keys joined by dots; all texts of the record if absent */
             path?: string;
             regex?: string | string[];
+            same_as?: string | string[];
             starts_with?: string | string[];
         };
         RetentionChange: {
@@ -2314,6 +2315,8 @@ export interface operations {
                 bom?: boolean;
                 /** @description whether cells that look like formulas are disarmed */
                 formulas?: "safe" | "raw";
+                /** @description how ids that a spreadsheet would take for numbers are written: text writes ="…" */
+                digits?: "plain" | "text";
                 /** @description Access key 访问密钥ID */
                 access_key_id?: components["parameters"]["access_key_id"];
                 /** @description Access key 访问密钥ID */

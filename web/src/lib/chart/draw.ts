@@ -46,11 +46,6 @@ function tickText(ms: number, zone: string, span: number): string {
   return span < 120_000 ? text.slice(11, 19) : text.slice(11, 16);
 }
 
-/** A number on an axis: short. */
-export function short(value: number, tag: string): string {
-  return new Intl.NumberFormat(tag, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
-}
-
 /** Options that every chart has. */
 export const COMMON: Partial<uPlot.Options> = {
   legend: { show: false },

@@ -13,6 +13,8 @@ export interface ExportOptions {
   labels: 'name' | 'en' | 'zh';
   zone: string;
   formulas: 'safe' | 'raw';
+  /** Whether ids that a spreadsheet would take for numbers are written as texts. */
+  digits: 'plain' | 'text';
   bom: boolean;
   order: 'desc' | 'asc';
 }
@@ -32,10 +34,10 @@ export interface Exported {
 
 /** The parameters of an export. */
 export function exportParams(question: Question, options: ExportOptions): [string, string][] {
-  const { form, columns, labels, zone, formulas, bom, order } = options;
+  const { form, columns, labels, zone, formulas, digits, bom, order } = options;
   const params: [string, string][] = [...questionParams(question), ['columns', columns.join(',')], ['order', order]];
   if (form !== 'parquet') params.push(['time_zone', zone]);
-  if (form === 'csv') params.push(['labels', labels], ['formulas', formulas], ['bom', String(bom)]);
+  if (form === 'csv') params.push(['labels', labels], ['formulas', formulas], ['digits', digits], ['bom', String(bom)]);
   if (form === 'ndjson') params.push(['closing', 'true']);
   return params;
 }

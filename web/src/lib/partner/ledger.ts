@@ -16,6 +16,7 @@ export interface LedgerEvent {
   seq: number;
   trace_id: string;
   time: string;
+  time_suspect?: boolean;
   format?: string | undefined;
   event_name?: string | undefined;
   resource_type?: string | undefined;

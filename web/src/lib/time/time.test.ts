@@ -1,6 +1,7 @@
 // Clocks: the same answers whatever zone the machine is in; changes of clocks are said, not guessed away.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { calendarExtent, extentBefore } from './calendar.ts';
 import { parseDuration, parseMoment } from './parse.ts';
 import { extentOf, fixedPeriod, momentMs, pinned } from './period.ts';
 import { momentOf, offsetOf, showTime, wallOf, zoneLabel } from './zone.ts';
@@ -73,4 +74,52 @@ test('periods', () => {
   assert.equal(momentMs('2026-01-01T00:00:00Z'), 1767225600000);
   assert.deepEqual(extentOf({ kind: 'last', last: '1h' }, NOW), { from: NOW - 36e5, to: null });
   assert.deepEqual(pinned({ kind: 'last', last: '1h' }, NOW), fixedPeriod(NOW - 36e5, NOW));
+});
+
+const iso = (extent: { from: number | null; to: number | null } | null): (string | null)[] => [extent?.from, extent?.to].map((ms) => (ms == null ? null : new Date(ms).toISOString()));
+/** The period before two wall clock times of a zone, as wall clock times. */
+const before = (zone: string, from: string, to: string): string => {
+  const ms = (typed: string): number => {
+    const parsed = parseMoment(typed, zone, NOW);
+    assert.ok('ms' in parsed, typed);
+    return parsed.ms;
+  };
+  const found = extentBefore({ from: ms(from), to: ms(to) }, zone)!;
+  assert.equal(found.to, ms(from), 'it ends where the other begins');
+  return `${showTime(found.from, zone, 'minute')} – ${showTime(found.to, zone, 'minute')}`;
+};
+
+test('stretches of the calendar, by the wall clock of the zone', () => {
+  assert.deepEqual(iso(calendarExtent('Asia/Shanghai', 'month', 1, NOW)), ['2026-09-30T16:00:00.000Z', '2026-10-31T16:00:00.000Z']);
+  assert.deepEqual(iso(calendarExtent('UTC', 'month', 11, NOW)), ['2025-12-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z']);
+  assert.deepEqual(iso(calendarExtent('UTC', 'year', 0, NOW)), ['2026-01-01T00:00:00.000Z', '2027-01-01T00:00:00.000Z']);
+  assert.deepEqual(iso(calendarExtent('America/New_York', 'day', 21, NOW)), ['2026-11-01T04:00:00.000Z', '2026-11-02T05:00:00.000Z'], 'a day of 25 hours');
+});
+
+test('a calendar month is compared with the calendar month before it, and so are other stretches', () => {
+  for (const zone of ['Asia/Shanghai', 'UTC', 'America/New_York', 'Europe/Berlin', 'America/Sao_Paulo', 'Africa/Cairo']) {
+    assert.equal(before(zone, '2026-10-01 00:00', '2026-11-01 00:00'), '2026-09-01 00:00 – 2026-10-01 00:00', zone);
+    assert.equal(before(zone, '2026-03-01 00:00', '2026-04-01 00:00'), '2026-02-01 00:00 – 2026-03-01 00:00', zone);
+    assert.equal(before(zone, '2026-04-01 00:00', '2026-05-01 00:00'), '2026-03-01 00:00 – 2026-04-01 00:00', zone);
+    assert.equal(before(zone, '2026-01-01 00:00', '2026-02-01 00:00'), '2025-12-01 00:00 – 2026-01-01 00:00', zone);
+    // A quarter, two months, a year, a leap year.
+    assert.equal(before(zone, '2026-04-01 00:00', '2026-07-01 00:00'), '2026-01-01 00:00 – 2026-04-01 00:00', zone);
+    assert.equal(before(zone, '2026-03-01 00:00', '2026-05-01 00:00'), '2026-01-01 00:00 – 2026-03-01 00:00', zone);
+    assert.equal(before(zone, '2026-01-01 00:00', '2027-01-01 00:00'), '2025-01-01 00:00 – 2026-01-01 00:00', zone);
+    assert.equal(before(zone, '2025-01-01 00:00', '2026-01-01 00:00'), '2024-01-01 00:00 – 2025-01-01 00:00', zone);
+    // Days keep their number and their midnights, also where clocks change between them.
+    assert.equal(before(zone, '2026-03-08 00:00', '2026-03-09 00:00'), '2026-03-07 00:00 – 2026-03-08 00:00', zone);
+    assert.equal(before(zone, '2026-03-29 00:00', '2026-04-05 00:00'), '2026-03-22 00:00 – 2026-03-29 00:00', zone);
+    assert.equal(before(zone, '2026-10-25 00:00', '2026-10-26 00:00'), '2026-10-24 00:00 – 2026-10-25 00:00', zone);
+  }
+  // In a zone where midnight itself is skipped, the day begins an hour later.
+  assert.equal(before('America/Sao_Paulo', '2018-11-04 01:00', '2018-11-05 00:00'), '2018-11-03 00:00 – 2018-11-04 01:00');
+  // Anything else: the same span before.
+  assert.equal(before('Asia/Shanghai', '2026-10-01 00:00', '2026-10-31 23:00'), '2026-08-31 01:00 – 2026-10-01 00:00');
+  assert.deepEqual(extentBefore({ from: 100, to: 150 }, 'UTC'), { from: 50, to: 100 });
+  const month = { from: Date.parse('2026-10-01T00:00:00Z'), to: Date.parse('2026-11-01T00:00:00Z') };
+  assert.deepEqual(iso(extentBefore(month, null)), ['2026-08-31T00:00:00.000Z', '2026-10-01T00:00:00.000Z']);
+  // Months of one zone are none of another.
+  assert.deepEqual(iso(extentBefore(month, 'Asia/Shanghai')), ['2026-08-31T00:00:00.000Z', '2026-10-01T00:00:00.000Z']);
+  assert.equal(extentBefore({ from: null, to: 5 }, 'UTC'), null);
 });

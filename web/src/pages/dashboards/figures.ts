@@ -10,9 +10,24 @@ export function shareLabel(part: number, whole: number): string {
   return `${permille / 10n}.${permille % 10n}%`;
 }
 
-/** The change from the period before, and which way it points. */
-export function changeOf(now: number, before: number): { text: string; way: 'up' | 'down' | 'same' } | null {
-  const permille = changePermille(BigInt(now), BigInt(before));
-  if (permille === null) return null;
-  return { text: permilleLabel(permille), way: now > before ? 'up' : now < before ? 'down' : 'same' };
+/** From this many times as much on, a change is said as a factor: as a per cent it would be a number nobody reads. */
+const TIMES_FROM = 10;
+
+/**
+ * The change from the period before, and which way it points: `percent` in words, `times` as a decimal, or from nothing at
+ * all. Null where there was nothing and is nothing. What is there but tiny says so, and so does what is nearly all.
+ */
+export type Change = { way: 'up' | 'down' | 'same' } & ({ percent: string } | { times: string } | { fromNone: true });
+
+export function changeOf(now: number, before: number): Change | null {
+  if (before === 0) return now === 0 ? null : { way: 'up', fromNone: true };
+  if (now >= TIMES_FROM * before) {
+    const tenths = (20n * BigInt(now) + BigInt(before)) / (2n * BigInt(before));
+    return { way: 'up', times: tenths % 10n === 0n ? String(tenths / 10n) : `${tenths / 10n}.${tenths % 10n}` };
+  }
+  const permille = changePermille(BigInt(now), BigInt(before))!;
+  if (now === before) return { way: 'same', percent: permilleLabel(permille) };
+  if (permille === 0n) return now > before ? { way: 'up', percent: '<+0.1%' } : { way: 'down', percent: '>−0.1%' };
+  if (now > 0 && permille === -1000n) return { way: 'down', percent: '<−99.9%' };
+  return { way: now > before ? 'up' : 'down', percent: permilleLabel(permille) };
 }

@@ -5,7 +5,10 @@ import { context } from '../../lib/context.svelte.ts';
 import { address } from '../../lib/filter/words.ts';
 import { condition, add, valuesOf, withPeriod, type Filter } from '../../lib/filter/model.ts';
 import type { ValueCount } from '../../lib/api/types.ts';
+import type { Extent } from '../../lib/time/calendar.ts';
 import { fixedPeriod } from '../../lib/time/period.ts';
+
+export type { Extent };
 
 /** A group of `GET /stats`. Sums are decimal text; `value` is null where events have no value, or nothing was grouped by. */
 export interface StatsGroup {
@@ -19,18 +22,7 @@ export interface Stats {
   groups_total: number;
 }
 
-/** A period as two moments; null where it is open. */
-export interface Extent {
-  from: number | null;
-  to: number | null;
-}
-
 export const within = (filter: Filter, { from, to }: Extent): Filter => withPeriod(filter, fixedPeriod(from, to));
-
-/** The period of the same length before; null where the period is open. */
-export function extentBefore({ from, to }: Extent): Extent | null {
-  return from === null || to === null ? null : { from: from - (to - from), to: from };
-}
 
 /**
  * The filter with a field narrowed to some values: to those that it allows already, if it names any. Null if none is left,

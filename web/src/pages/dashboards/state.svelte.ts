@@ -7,8 +7,9 @@ import { fromPairs } from '../../lib/filter/url.ts';
 import { address } from '../../lib/filter/words.ts';
 import type { Filter } from '../../lib/filter/model.ts';
 import { pairsOf, router } from '../../lib/router.svelte.ts';
+import { extentBefore } from '../../lib/time/calendar.ts';
 import { extentOf, type Period } from '../../lib/time/period.ts';
-import { extentBefore, within, type Extent } from './questions.ts';
+import { within, type Extent } from './questions.ts';
 
 const MINUTE = 60_000;
 export const DEFAULT_LAST = '30d';
@@ -26,7 +27,8 @@ export class DashboardState {
     const { from, to } = extentOf(this.period, this.#minute);
     return this.period.kind === 'last' ? { from, to: this.#minute } : { from, to };
   });
-  readonly before: Extent | null = $derived(extentBefore(this.extent));
+  /** A span that counts back from now is no stretch of a calendar, where it may happen to end. */
+  readonly before: Extent | null = $derived(extentBefore(this.extent, this.period.kind === 'fixed' ? context.zone : null));
   /** The filter with the two moments in the place of the period. */
   readonly asked: Filter = $derived(within(this.filter, this.extent));
   readonly askedBefore: Filter | null = $derived(this.before && within(this.filter, this.before));

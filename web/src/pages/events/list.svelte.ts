@@ -21,7 +21,7 @@ const ROWS_MAX = 1_000;
 const CUT = 256;
 const SLOW_MS = 1_200;
 /** Fields that the list itself needs. */
-const NEEDED = ['trace_id', 'seq', 'time', 'tenant'];
+export const NEEDED = ['trace_id', 'seq', 'time', 'time_suspect', 'tenant'];
 
 interface Loaded {
   events: Event[];

@@ -20,9 +20,12 @@ export class LiveTail {
   #known = new Set<number>();
   #knownFor: string | null = null;
 
-  /** `follow` says whether new rows may be put in now; `arrived` hears that there are some. */
-  constructor(list: EventList, follow: () => boolean, arrived: () => void) {
+  readonly #shown: () => void;
+
+  /** `shown` hears that the newest events were put in; `follow` says whether new rows may be put in now; `arrived` hears that there are some. */
+  constructor(list: EventList, shown: () => void, follow: () => boolean, arrived: () => void) {
     this.#list = list;
+    this.#shown = shown;
     $effect(() => {
       if (!this.on) {
         this.fresh = 0;
@@ -44,7 +47,10 @@ export class LiveTail {
 
   /** Shows what is new. */
   show(): void {
-    if (this.#page) this.#list.adopt(this.#page);
+    if (this.#page) {
+      this.#list.adopt(this.#page);
+      this.#shown();
+    }
     this.#remember(this.#page?.events ?? []);
     this.#page = null;
     this.fresh = 0;

@@ -9,7 +9,7 @@ import { Persisted, isBoolean, oneOf } from '$lib/persisted.svelte.ts';
 import type { Order } from './list.svelte.ts';
 
 /** Parameters of the address that belong to the page and not to the filter. */
-const OWN = ['tenant', 'tz', 'lang', 'cols', 'sort', 'event', 'seq', 'tab', 'view', 'at', 'mode'];
+const OWN = ['tenant', 'tz', 'lang', 'cols', 'sort', 'event', 'seq', 'tab', 'view', 'at', 'pins', 'mode'];
 
 class PageState {
   readonly filter: Filter = $derived(router.path === '/' ? fromPairs(pairsOf(router.search)) : EMPTY);

@@ -60,7 +60,7 @@ export async function pairOf(event: Event, signal: AbortSignal): Promise<Pair | 
   const time = Date.parse(event.time);
   const filter = withPeriod(add(resource, condition('event_name', 'is', name)), fixedPeriod(time - PAIR_MS, time + PAIR_MS));
   const question = { tenant: event.tenant, filter };
-  const FIELDS: [string, string] = ['fields', 'trace_id,seq,time,tenant,event_name,level,code'];
+  const FIELDS: [string, string] = ['fields', 'trace_id,seq,time,time_suspect,tenant,event_name,level,code'];
   const moment = event.time;
   const [later, earlier] = await Promise.all([
     api.events(question, [['order', 'asc'], ['around', moment], ['limit', '20'], FIELDS], signal),

@@ -1,0 +1,35 @@
+// A server that cannot be reached is one trouble, however many parts of a page run into it: it is said once, above the page,
+// with one way to try again. Each part then only says quietly that it has nothing newer.
+import { untrack } from 'svelte';
+import type { ApiError } from './errors.ts';
+
+class Away {
+  #parts: ReadonlyMap<ApiError, () => void> = $state.raw(new Map());
+
+  /** The trouble, while there is any. */
+  readonly error: ApiError | null = $derived(this.#parts.keys().next().value ?? null);
+
+  /** Whether the page says this error, so that its part need not. */
+  has(error: ApiError): boolean {
+    return this.#parts.has(error);
+  }
+
+  /** Puts a part's error in the place of its former one; `again` asks for that part anew. */
+  report(former: ApiError | null, error: ApiError | null, again: () => void): void {
+    untrack(() => {
+      const away = error?.trouble === 'network';
+      if (!away && (former === null || !this.#parts.has(former))) return;
+      const parts = new Map(this.#parts);
+      if (former !== null) parts.delete(former);
+      if (away) parts.set(error, again);
+      this.#parts = parts;
+    });
+  }
+
+  /** Asks for all parts again. */
+  again(): void {
+    for (const again of this.#parts.values()) again();
+  }
+}
+
+export const away = new Away();
