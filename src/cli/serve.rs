@@ -4,8 +4,8 @@ use super::output::note;
 use super::{OK, Session};
 use crate::api::{CONNECTIONS_MAX, DRAIN, ELASTIC_VERSION, ServeOptions, screen_missing, serve};
 use crate::engine::{Engine, Settings};
-use crate::error::{Error, Result};
-use crate::storage::AccessMode;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{AccessMode, DataDir};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,12 +17,15 @@ use std::time::Duration;
 There are no credentials yet, so only a loopback address is accepted.
 
 Example:
-  annals serve --data ./audit --listen 127.0.0.1:7400
+  annals serve --data ./audit --create --listen 127.0.0.1:7400
   curl 'http://127.0.0.1:7400/api/v1/count?tenant=*&level=warning'")]
 pub(super) struct ServeArgs {
-    /// The data directory; created if it does not exist
+    /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
     data: PathBuf,
+    /// Make a store there if the directory is missing or empty
+    #[arg(long)]
+    create: bool,
     /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
@@ -153,6 +156,17 @@ fn version(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
+    // A mistyped directory would be served as an empty store, and questions would find nothing.
+    if !args.create && !DataDir::is_at(&args.data) {
+        let place = args.data.display();
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "{place} is not a store: annals init --data {place} makes one, and annals serve \
+                --create makes and serves it"
+            ),
+        ));
+    }
     let session = Session::new()?;
     let engine = session.open_with(&args.data, AccessMode::Write, args.settings()?)?;
     let stats = engine.stats();

@@ -38,8 +38,8 @@ pub enum Digits {
     /// As they are: programs read them.
     #[default]
     Plain,
-    /// As `="…"`, which spreadsheets show as the text: an id of 19 digits stays what it is, where it
-    /// would be rounded to 15 of them.
+    /// As `="…"`, which spreadsheets show as the text: an id of 19 digits stays what it is, where
+    /// it would be rounded to 15 of them.
     Text,
 }
 

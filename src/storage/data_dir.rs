@@ -59,7 +59,7 @@ impl DataDir {
     pub fn prepare(root: &Path, redaction: Option<&[u8]>) -> Result<()> {
         let exists =
             |what: &str| Err(Error::new(ErrorKind::Exists, format!("{} {what}", root.display())));
-        if root.join(VERSION_FILE).exists() {
+        if Self::is_at(root) {
             return exists(
                 "is a data directory already: change its redaction.json and start it again",
             );
@@ -73,6 +73,11 @@ impl DataDir {
             }
             done => done,
         }
+    }
+
+    /// Returns whether a directory is a data directory.
+    pub fn is_at(root: &Path) -> bool {
+        root.join(VERSION_FILE).exists()
     }
 
     /// Returns the redaction rules and their key, if there are rules. The key is created when it is

@@ -223,8 +223,22 @@ fn a_second_process_is_told_which_one_has_the_directory() {
 #[test]
 fn a_server_that_anyone_could_reach_is_not_started() {
     let place = Place::new();
-    annals(&["serve", "--data", &place.data(), "--listen", "0.0.0.0:0"])
+    annals(&["serve", "--data", &place.data(), "--create", "--listen", "0.0.0.0:0"])
         .refused(1, &["0.0.0.0", "credentials"]);
+}
+
+#[test]
+fn a_mistyped_directory_is_not_served_as_an_empty_store() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let folder = place.path().join("tpyo");
+    for is_there in [false, true] {
+        if is_there {
+            std::fs::create_dir(&folder).expect("a folder");
+        }
+        annals(&["serve", "--data", &folder.to_string_lossy(), "--listen", "127.0.0.1:0"])
+            .refused(1, &["is not a store", "annals init", "--create"]);
+    }
+    assert_eq!(std::fs::read_dir(&folder).expect("the folder").count(), 0, "nothing was made");
 }
 
 #[test]

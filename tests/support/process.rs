@@ -99,7 +99,7 @@ impl Server {
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--create", "--listen", "127.0.0.1:0"])
             .args(flags)
             .arg("--data")
             .arg(data);

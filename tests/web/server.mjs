@@ -73,7 +73,7 @@ export function ownStore(data) {
  * @returns {Promise<{url: string, folder: string, process: import("node:child_process").ChildProcess, kill: () => Promise<void>, restart: () => Promise<void>}>}
  */
 export async function serve(folder, port = 0, flags = []) {
-  const child = spawn(BINARY, ["serve", "--data", folder, "--listen", `127.0.0.1:${port}`, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(BINARY, ["serve", "--data", folder, "--create", "--listen", `127.0.0.1:${port}`, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
   running.add(child);
   const gone = new Promise((resolve) => child.once("exit", resolve));
   const url = await new Promise((resolve, reject) => {
