@@ -9,6 +9,7 @@ pub(crate) mod export;
 mod params;
 mod policy;
 mod projection;
+mod quarantine;
 pub mod question;
 mod raw_answer;
 
@@ -17,4 +18,5 @@ pub use params::Pairs;
 pub(crate) use params::parse_format;
 pub use policy::PolicyCall;
 pub(crate) use projection::{Projection, Shown};
+pub use quarantine::QuarantineCall;
 pub(crate) use raw_answer::RawAnswer;

@@ -71,6 +71,20 @@ impl Pairs {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
+    /// Checks that no name but these is given.
+    ///
+    /// # Errors
+    /// Another name; the message lists the known ones.
+    pub fn only(&self, allowed: &[&str]) -> Result<()> {
+        match self.0.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {
+            Some((name, _)) => Err(Error::parameter(
+                name,
+                format!("unknown parameter; this call takes {}", allowed.join(", ")),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Returns all values of a name.
     pub fn all(&self, name: &str) -> Vec<&str> {
         self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()

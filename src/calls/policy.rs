@@ -42,30 +42,15 @@ impl PolicyCall {
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
     pub fn answer(&self, engine: &Engine, pairs: &Pairs) -> Result<Value> {
-        let only = |allowed: &[&str]| match pairs
-            .0
-            .iter()
-            .find(|(name, _)| !allowed.contains(&name.as_str()))
-        {
-            Some((name, _)) => Err(Error::parameter(
-                name,
-                format!("unknown parameter; this call takes {}", allowed.join(", ")),
-            )),
-            None => Ok(()),
-        };
         match self {
-            Self::Show => only(&[]).map(|()| shown(&engine.policy())),
+            Self::Show => pairs.only(&[]).map(|()| shown(&engine.policy())),
             Self::Retain => {
-                only(&["tenant", "days", "floor_days"])?;
+                pairs.only(&["tenant", "days", "floor_days"])?;
                 Ok(shown(&*engine.set_retention(&retention(pairs)?)?))
             }
             Self::Run => {
-                only(&["dry_run"])?;
-                let dry = match pairs.one("dry_run")? {
-                    None | Some("false") => false,
-                    Some("true") => true,
-                    Some(_) => return Err(Error::parameter("dry_run", "is true or false")),
-                };
+                pairs.only(&["dry_run"])?;
+                let dry = pairs.flag("dry_run")?;
                 let expired = if dry { engine.expirable()? } else { engine.expire()? };
                 Ok(json!({ "dry_run": dry, "events": expired.events, "held": expired.held,
                         "tenants": expired.tenants, "segments": expired.segments,
@@ -88,7 +73,7 @@ impl PolicyCall {
                 )?))
             }
             Self::Lift(name) => {
-                only(&["reason"])?;
+                pairs.only(&["reason"])?;
                 Ok(shown(&*engine.lift_hold(name, pairs.one("reason")?.unwrap_or_default())?))
             }
         }

@@ -17,6 +17,7 @@ mod init;
 mod nothing;
 mod output;
 mod policy;
+mod quarantine;
 mod remote;
 mod send;
 mod serve;
@@ -25,12 +26,14 @@ mod sources;
 mod stats;
 mod store;
 
+use crate::calls::Pairs;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{AccessMode, DataDir};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -107,6 +110,8 @@ enum Command {
     Retention(policy::RetentionArgs),
     /// Manage legal holds, which keep events whatever their age
     Hold(policy::HoldArgs),
+    /// List records that could not be decoded, count them by reason, or decode them again
+    Quarantine(quarantine::QuarantineArgs),
     /// Merge small segments and remove files that are no longer needed
     Compact(store::CompactArgs),
     /// Verify every stored byte against its hash; rebuild indexes
@@ -128,6 +133,32 @@ struct AskedPlace {
     /// The server's address, such as http://127.0.0.1:7400
     #[arg(long, value_name = "URL", env = "ANNALS_URL")]
     url: Option<String>,
+}
+
+impl AskedPlace {
+    /// Makes a call: `answer` on the store itself, which is opened with this access, or the route
+    /// at the server.
+    fn call(
+        &self,
+        session: &Session,
+        access: AccessMode,
+        (method, path): (&str, &str),
+        pairs: &Pairs,
+        answer: impl FnOnce(&Engine) -> Result<Json>,
+    ) -> Result<Json> {
+        match (&self.data, &self.url) {
+            (Some(data), _) if !data.exists() => {
+                Err(Error::parameter("--data", format!("there is nothing at {}", data.display())))
+            }
+            (Some(data), _) => answer(&session.open(data, access)?),
+            (None, Some(url)) => {
+                remote::Remote::new(&session.runtime, url)?.call(method, path, pairs)
+            }
+            (None, None) => {
+                Err(Error::parameter("--data", "name a store: --data DIR or --url URL"))
+            }
+        }
+    }
 }
 
 /// The runtime that a command needs.
@@ -242,6 +273,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Restore(args) => backup::restore(&args),
         Command::Retention(args) => policy::retention(&args),
         Command::Hold(args) => policy::hold(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
         Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),
         Command::Completions { shell } => {

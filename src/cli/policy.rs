@@ -2,10 +2,9 @@
 
 use super::filter_args::FilterArgs;
 use super::output::line;
-use super::remote::Remote;
 use super::{AskedPlace, OK, Session};
 use crate::calls::{Pairs, PolicyCall};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::storage::AccessMode;
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
@@ -150,26 +149,12 @@ pub(super) fn hold(args: &HoldArgs) -> Result<u8> {
 }
 
 fn run(store: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
-    let session = Session::new()?;
+    let access = if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };
+    let (method, path) = call.route();
     let pairs = Pairs(pairs);
-    match (&store.data, &store.url) {
-        (Some(data), _) => {
-            let access =
-                if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };
-            if !data.exists() {
-                return Err(Error::parameter(
-                    "--data",
-                    format!("there is nothing at {}", data.display()),
-                ));
-            }
-            call.answer(&session.open(data, access)?, &pairs)
-        }
-        (None, Some(url)) => {
-            let (method, path) = call.route();
-            Remote::new(&session.runtime, url)?.call(method, &path, &pairs)
-        }
-        (None, None) => Err(Error::parameter("--data", "name a store: --data DIR or --url URL")),
-    }
+    store.call(&Session::new()?, access, (method, &path), &pairs, |engine| {
+        call.answer(engine, &pairs)
+    })
 }
 
 fn say(answer: &Json) -> Result<u8> {

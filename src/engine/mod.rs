@@ -40,6 +40,7 @@
 //!   they are made. Opening (`open`) makes the recorded changes that are missing; a deletion that
 //!   was cut short is repeated by the next run of retention.
 
+mod decode_again;
 mod failpoint;
 mod health;
 mod maintain;
@@ -52,6 +53,7 @@ mod status;
 mod watchdog;
 mod write;
 
+pub use decode_again::{DecodeAgain, DecodedAgain};
 pub use failpoint::{AtFailpoint, Failpoint};
 pub use health::{HealthStatus, Problem};
 pub use maintain::check::{CheckReport, SegmentReport};

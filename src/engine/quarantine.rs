@@ -121,6 +121,6 @@ fn past(policy: &Policy, tenant: Option<&str>, time: Timestamp, now: Timestamp) 
 /// Returns whether a hold keeps a record. The record could not be decoded, so no filter can tell
 /// whether it matches: a hold keeps every record of its tenants, and every record whose tenant is
 /// unknown.
-fn held(policy: &Policy, tenant: Option<&str>) -> bool {
+pub(super) fn held(policy: &Policy, tenant: Option<&str>) -> bool {
     policy.holds.values().any(|hold| tenant.is_none_or(|tenant| hold.covers(tenant)))
 }

@@ -59,7 +59,7 @@ pub use decode::{TenantRule, decode_records};
 pub use dedup::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
 pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
 pub use quarantine::{
-    Cleared, Clearing, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage,
+    Cleared, Clearing, EntryPage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage,
     QuarantineUsage, Quarantined, ReasonCount, kind_of,
 };
 pub use record::{CutRecord, DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};

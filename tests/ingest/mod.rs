@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod decode;
+mod decode_again;
 mod doors;
 mod following;
 mod hostile;

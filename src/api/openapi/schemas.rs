@@ -51,6 +51,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Fields", fields()),
         ("Outcome", outcome()),
         ("Quarantine", quarantine()),
+        ("QuarantineDecoded", super::quarantine::decoded()),
         ("QuarantineReasons", quarantine_reasons()),
         ("Problem", problem()),
         ("Filter", filter()),

@@ -96,6 +96,18 @@ pub struct QuarantinePage {
     pub damaged: Vec<String>,
 }
 
+/// A page of records as they are stored.
+#[derive(Debug, Default)]
+pub struct EntryPage {
+    /// The records, newest first.
+    pub entries: Vec<QuarantineEntry>,
+    /// Where the next page begins, if there is one: unlike the id of a record, it stays valid when
+    /// records are removed.
+    pub next: Option<String>,
+    /// Files or blocks that could not be read.
+    pub damaged: Vec<String>,
+}
+
 /// The number of records that were refused for one kind of reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReasonCount {
@@ -186,13 +198,29 @@ impl Quarantine {
     /// # Errors
     /// An `after` that names no record; a disk that fails. Damaged parts are reported and left out.
     pub fn page(&self, ask: &QuarantineAsk<'_>) -> Result<QuarantinePage> {
-        let parts = self.shared.parts();
-        let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
-        let (reasons, damaged) = self.reasons(ask)?;
+        let EntryPage { entries, mut next, mut damaged } = self.entries(ask)?;
+        let (reasons, unread) = self.reasons(ask)?;
+        damaged.extend(unread);
+        damaged.sort();
+        damaged.dedup();
         let total =
             ask.substring.is_none().then(|| reasons.iter().map(|reason| reason.count).sum());
-        let page = QuarantinePage { total, damaged, ..QuarantinePage::default() };
-        let mut filling = Filling { ask, page, bytes: 0, read: 0, full: false };
+        let records: Vec<Quarantined> = entries.iter().map(shown).collect();
+        if ask.substring.is_none() {
+            next = next.and_then(|_| records.last().map(|record| record.id.clone()));
+        }
+        Ok(QuarantinePage { total, records, next, damaged })
+    }
+
+    /// Returns a page of records as they are stored, newest first.
+    ///
+    /// # Errors
+    /// As [`Quarantine::page`].
+    pub fn entries(&self, ask: &QuarantineAsk<'_>) -> Result<EntryPage> {
+        let parts = self.shared.parts();
+        let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
+        let mut filling =
+            Filling { ask, page: EntryPage::default(), bytes: 0, read: 0, full: false };
         for part in parts.iter().rev().filter(|part| part.numbers().0 < before) {
             if let Err(error) = filling.add(part, before) {
                 filling.page.damaged.push(error.to_string());
@@ -201,10 +229,7 @@ impl Quarantine {
                 break;
             }
         }
-        let mut page = filling.page;
-        page.damaged.sort();
-        page.damaged.dedup();
-        Ok(page)
+        Ok(filling.page)
     }
 
     /// Counts the matching records by kind of reason, most frequent first, and returns what could
@@ -236,7 +261,7 @@ impl Quarantine {
 /// A page that is being filled.
 struct Filling<'a> {
     ask: &'a QuarantineAsk<'a>,
-    page: QuarantinePage,
+    page: EntryPage,
     bytes: usize,
     read: usize,
     full: bool,
@@ -254,7 +279,7 @@ impl Filling<'_> {
         let wanted = (0_u32..).zip(&rows).filter(|(_, row)| row.seq < before && chosen.row(row));
         let wanted: Vec<u32> = wanted.map(|(index, _)| index).collect();
         for stride in wanted.rchunks(STRIDE) {
-            if self.page.records.len() >= self.ask.limit
+            if self.page.entries.len() >= self.ask.limit
                 || self.bytes >= PAGE_BYTES
                 || self.read >= SEARCH_BYTES
             {
@@ -262,7 +287,7 @@ impl Filling<'_> {
                 return Ok(());
             }
             for entry in part.entries(stride, &mut self.page.damaged)?.into_iter().rev() {
-                self.add_entry(&entry);
+                self.add_entry(entry);
                 if self.full {
                     return Ok(());
                 }
@@ -271,8 +296,8 @@ impl Filling<'_> {
         Ok(())
     }
 
-    fn add_entry(&mut self, entry: &QuarantineEntry) {
-        if self.page.records.len() >= self.ask.limit || self.bytes >= PAGE_BYTES {
+    fn add_entry(&mut self, entry: QuarantineEntry) {
+        if self.page.entries.len() >= self.ask.limit || self.bytes >= PAGE_BYTES {
             // When searching for a text, this record may not match; the next page finds out.
             self.stop(entry.seq);
             return;
@@ -284,15 +309,13 @@ impl Filling<'_> {
             }
         }
         self.bytes += entry.head.len().min(HEAD_BYTES);
-        self.page.records.push(shown(entry));
+        self.page.entries.push(entry);
     }
 
     /// Ends the page: the record of this number is the first candidate for the next page.
     fn stop(&mut self, seq: u64) {
         self.full = true;
-        let searched = self.ask.substring.is_some().then(|| format!("@{}", seq + 1));
-        self.page.next =
-            searched.or_else(|| self.page.records.last().map(|record| record.id.clone()));
+        self.page.next = Some(format!("@{}", seq + 1));
     }
 }
 

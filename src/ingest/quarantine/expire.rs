@@ -1,17 +1,14 @@
 //! Retention in quarantine: deletes expired records unless they are held.
 
-use super::tidy::merge_neighbours;
-use super::writer::WriterOrder;
 use super::{Quarantine, SharedQuarantine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::event::Timestamp;
 use crate::storage::quarantine::{
-    QuarantineEntry, QuarantineFile, QuarantineRow, QuarantineSummary, write_kept,
+    QuarantineEntry, QuarantineFile, QuarantineRow, QuarantineSummary,
 };
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Decides which records are deleted.
 #[derive(Clone, Copy)]
@@ -105,71 +102,23 @@ impl Quarantine {
         clearing: &Clearing<'_>,
         begun: impl FnOnce(&Cleared) -> Result<()>,
     ) -> Result<Cleared> {
-        if self.shared.rewriting.swap(true, Ordering::AcqRel) {
-            return Err(Error::new(ErrorKind::Unavailable, "quarantine is being cleared already"));
-        }
-        let cleared = self.clear_alone(clearing, begun);
-        self.shared.rewriting.store(false, Ordering::Release);
-        cleared
-    }
-
-    fn clear_alone(
-        &self,
-        clearing: &Clearing<'_>,
-        begun: impl FnOnce(&Cleared) -> Result<()>,
-    ) -> Result<Cleared> {
-        let (mut cleared, mut parts) = self.shared.clearable(clearing);
-        if parts.is_empty() {
-            return Ok(cleared);
-        }
-        if parts.iter().any(|part| !part.is_kept()) {
-            // Records in the log are deleted too, so it is closed first.
-            self.ordered(|done| WriterOrder::Close { done })?;
-            (cleared, parts) = self.shared.clearable(clearing);
-        }
-        begun(&cleared)?;
-        parts
-            .iter()
-            .filter(|part| part.is_kept())
-            .try_for_each(|part| self.rewrite(part, clearing))?;
-        let parts = self.shared.parts();
-        let (merged, gone) = merge_neighbours(&self.shared.folder, parts.to_vec())?;
-        if !gone.is_empty() {
-            let old = parts
-                .iter()
-                .filter(|part| gone.iter().any(|path| path == part.path()))
-                .cloned()
-                .collect();
-            let new = merged
-                .into_iter()
-                .filter(|part| !parts.iter().any(|old| Arc::ptr_eq(old, part)))
-                .collect();
-            self.exchange(old, new)?;
-        }
-        Ok(cleared)
-    }
-
-    /// Rewrites a file without the deleted records.
-    fn rewrite(&self, part: &Arc<QuarantineFile>, clearing: &Clearing<'_>) -> Result<()> {
-        let stays = |entry: &QuarantineEntry| {
-            fate(clearing, entry.tenant.as_deref(), entry.time) != RecordFate::Goes
-        };
-        let (left, gone): (Vec<QuarantineEntry>, Vec<QuarantineEntry>) =
-            part.all()?.into_iter().partition(stays);
-        let new = if left.is_empty() {
-            Vec::new()
-        } else {
-            // The new file has the same name; readers of the old one still have it open.
-            vec![Arc::new(write_kept(self.shared.folder.store(), part.numbers(), &left)?)]
-        };
-        self.exchange(vec![Arc::clone(part)], new)?;
-        let mut shares = self.shared.shares();
-        gone.iter().for_each(|entry| shares.remove(entry));
-        Ok(())
-    }
-
-    fn exchange(&self, old: Vec<Arc<QuarantineFile>>, new: Vec<Arc<QuarantineFile>>) -> Result<()> {
-        self.ordered(|done| WriterOrder::Exchange { old, new, done })
+        self.alone(|| {
+            let (mut cleared, mut parts) = self.shared.clearable(clearing);
+            if parts.is_empty() {
+                return Ok(cleared);
+            }
+            if parts.iter().any(|part| !part.is_kept()) {
+                // Records in the log are deleted too, so it is closed first.
+                self.close_log()?;
+                (cleared, parts) = self.shared.clearable(clearing);
+            }
+            begun(&cleared)?;
+            let goes = |entry: &QuarantineEntry| {
+                fate(clearing, entry.tenant.as_deref(), entry.time) == RecordFate::Goes
+            };
+            self.rewrite(&parts, &goes)?;
+            Ok(cleared)
+        })
     }
 }
 

@@ -11,6 +11,7 @@
 mod ask;
 mod expire;
 mod kind;
+mod rewrite;
 mod shares;
 mod tidy;
 mod writer;
@@ -18,7 +19,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{QuarantineAsk, QuarantinePage, Quarantined, ReasonCount};
+pub use ask::{EntryPage, QuarantineAsk, QuarantinePage, Quarantined, ReasonCount};
 pub use expire::{Cleared, Clearing};
 pub use kind::kind_of;
 pub use shares::QUARANTINE_BYTES;
