@@ -25,36 +25,48 @@ pub(super) struct Sender<'a> {
     passed: Option<Error>,
 }
 
-/// Records that form one request: one per line, and for each the offset of its end and its line
-/// number in the source.
+/// Records that form one request.
 #[derive(Default)]
 struct RequestBody {
     bytes: Vec<u8>,
-    lines: Vec<(usize, u64)>,
+    records: Vec<SentRecord>,
+}
+
+/// Where a record is in a request and in its source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct SentRecord {
+    /// The offset of its end in the request.
+    end: usize,
+    /// How many lines it has in the request.
+    rows: u64,
+    /// Its line number in the source.
+    line: u64,
 }
 
 impl RequestBody {
     fn add(&mut self, record: &[u8], line: u64) {
-        // A record becomes one line: a line break within it is white space between tokens.
-        self.bytes.extend(
-            record.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
-        );
+        // A line break within JSON is white space between tokens. The lines of an event that is
+        // text are joined again by the server.
+        let is_json = record.starts_with(b"{") || record.starts_with(b"[");
+        let written = |byte: &u8| match byte {
+            b'\r' | b'\n' if is_json => b' ',
+            byte => *byte,
+        };
+        let start = self.bytes.len();
+        self.bytes.extend(record.iter().map(written));
         self.bytes.push(b'\n');
-        self.lines.push((self.bytes.len(), line));
+        let rows = self.bytes[start..].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.records.push(SentRecord { end: self.bytes.len(), rows, line });
     }
 
     /// Splits the records into two bodies; there are at least two records.
     fn halves(mut self) -> [Self; 2] {
-        let middle = self.lines.len() / 2;
-        let end = self.lines[middle - 1].0;
+        let middle = self.records.len() / 2;
+        let end = self.records[middle - 1].end;
         let bytes = self.bytes.split_off(end);
-        let lines = self
-            .lines
-            .split_off(middle)
-            .into_iter()
-            .map(|(index, line)| (index - end, line))
-            .collect();
-        [self, Self { bytes, lines }]
+        let mut records = self.records.split_off(middle);
+        records.iter_mut().for_each(|record| record.end -= end);
+        [self, Self { bytes, records }]
     }
 }
 
@@ -97,14 +109,15 @@ impl<'a> Sender<'a> {
         let mut left = vec![body];
         while let Some(body) = left.pop() {
             match self.remote.post_patiently("/api/v1/events", self.request, body.bytes.clone()) {
-                Ok(answer) => self.add(&answer, &body.lines),
+                Ok(answer) => self.add(&answer, &body.records),
                 Err(error) if error.kind() != ErrorKind::TooLarge => return Err(error),
-                Err(_) if body.lines.len() > 1 => {
+                Err(_) if body.records.len() > 1 => {
                     let [first, second] = body.halves();
                     left.extend([second, first]);
                 }
                 Err(error) => {
-                    let (length, line) = body.lines.first().copied().unwrap_or_default();
+                    let SentRecord { end: length, line, .. } =
+                        body.records.first().copied().unwrap_or_default();
                     let error = error
                         .at(format!("line {}, a record of {length} bytes", self.first_line + line));
                     note(&format!("annals: {error}; it is skipped"));
@@ -115,13 +128,23 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn add(&mut self, answer: &Json, lines: &[(usize, u64)]) {
+    fn add(&mut self, answer: &Json, records: &[SentRecord]) {
         self.total.accepted += answer["accepted"].as_u64().unwrap_or_default();
         self.total.duplicates += answer["duplicates"].as_u64().unwrap_or_default();
         // Line numbers in the answer count lines of the request's body; these count lines of the
         // source.
-        let line = |line: u64| {
-            lines.get((line as usize).saturating_sub(1)).map_or(line, |(_, line)| *line)
+        let mut first_row = 1;
+        let rows: Vec<(u64, u64)> = records
+            .iter()
+            .map(|record| {
+                let row = first_row;
+                first_row += record.rows;
+                (row, record.line)
+            })
+            .collect();
+        let line = |row: u64| {
+            let behind = rows.partition_point(|(first, _)| *first <= row);
+            rows[..behind].last().map_or(row, |(_, line)| *line)
         };
         self.total
             .quarantined
@@ -139,11 +162,23 @@ mod tests {
         for (record, line) in [("{\"a\":\n1}", 1), ("{}", 3), ("{\"long\":2}", 4)] {
             body.add(record.as_bytes(), line);
         }
+        let record = |end, line| SentRecord { end, rows: 1, line };
         let [first, second] = body.halves();
-        assert_eq!((first.bytes.as_slice(), first.lines), (&b"{\"a\": 1}\n"[..], vec![(9, 1)]));
         assert_eq!(
-            (second.bytes.as_slice(), second.lines),
-            (&b"{}\n{\"long\":2}\n"[..], vec![(3, 3), (14, 4)])
+            (first.bytes.as_slice(), first.records),
+            (&b"{\"a\": 1}\n"[..], vec![record(9, 1)])
         );
+        assert_eq!(
+            (second.bytes.as_slice(), second.records),
+            (&b"{}\n{\"long\":2}\n"[..], vec![record(3, 3), record(14, 4)])
+        );
+    }
+
+    #[test]
+    fn the_lines_of_a_text_event_stay_lines() {
+        let mut body = RequestBody::default();
+        body.add(b"type=A msg=audit(1.1:1):\ntype=B msg=audit(1.1:1):", 7);
+        assert_eq!(body.bytes, b"type=A msg=audit(1.1:1):\ntype=B msg=audit(1.1:1):\n");
+        assert_eq!(body.records, [SentRecord { end: 50, rows: 2, line: 7 }]);
     }
 }

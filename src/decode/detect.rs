@@ -49,6 +49,14 @@ const EVENT_NUMBER: u64 = 1 << 39;
 const CHANNEL: u64 = 1 << 40;
 const WINDOWS: u64 = 1 << 41;
 const METADATA: u64 = 1 << 42;
+const ACTIVITY: u64 = 1 << 43;
+const ACTIVITY_DETAIL: u64 = 1 << 44;
+const ORACLE_LOGGING: u64 = 1 << 45;
+const DATA: u64 = 1 << 46;
+const EVTX: u64 = 1 << 47;
+const ACTION: u64 = 1 << 48;
+const GITHUB_SCOPE: u64 = 1 << 49;
+const GITHUB_DETAIL: u64 = 1 << 50;
 
 /// Returns the bit of a key; 0 if the key says nothing about the format.
 fn bit(key: &str) -> u64 {
@@ -99,6 +107,14 @@ fn bit(key: &str) -> u64 {
         "EventID" => EVENT_NUMBER,
         "Channel" | "SourceName" | "EventRecordID" => CHANNEL,
         "Event" => WINDOWS,
+        "EventId" => EVTX,
+        "activityDateTime" | "createdDateTime" => ACTIVITY,
+        "activityDisplayName" | "conditionalAccessStatus" | "isInteractive" => ACTIVITY_DETAIL,
+        "oracle" => ORACLE_LOGGING,
+        "data" => DATA,
+        "action" => ACTION,
+        "org" | "business" | "repo" => GITHUB_SCOPE,
+        "actor_location" | "actor_id" | "actor_ip" => GITHUB_DETAIL,
         _ => 0,
     }
 }
@@ -215,6 +231,7 @@ fn format_of(keys: u64) -> Option<Format> {
     let has = |bits: u64| keys & bits == bits;
     // A key that only one format has takes precedence over keys that several may have.
     match () {
+        () if has(SPEC_VERSION | ORACLE_LOGGING | DATA) => Some(Format::Oracle),
         () if has(SPEC_VERSION | TYPE) => Some(Format::CloudEvents),
         () if has(PROTO_PAYLOAD) || has(FINDING | FINDING_CONFIG) => Some(Format::Gcp),
         () if has(AUDIT_ID | AUDIT_DETAIL) => Some(Format::K8s),
@@ -231,15 +248,21 @@ fn format_of(keys: u64) -> Option<Format> {
         }
         () if has(CTS_ENVELOPE) => Some(Format::Cts),
         () if has(LOG_TIME) => Some(Format::Otlp),
-        () if has(GITHUB) => Some(Format::GitHub),
+        () if has(GITHUB) || has(ACTION | ACTOR | GITHUB_SCOPE | GITHUB_DETAIL) => {
+            Some(Format::GitHub)
+        }
         () if has(CLASS | METADATA) => Some(Format::Ocsf),
         () if has(ENTITY_TYPE | AUTHOR) => Some(Format::GitLab),
         () if has(PUBLISHED | EVENT_KIND | OUTCOME) => Some(Format::Okta),
         () if has(ACTOR | EVENTS) => Some(Format::Workspace),
         () if has(WORKLOAD | OPERATION_WORD) => Some(Format::Microsoft365),
-        () if has(OPERATION_NAME | AZURE_DETAIL) => Some(Format::Azure),
+        () if has(OPERATION_NAME | AZURE_DETAIL) || has(ACTIVITY | ACTIVITY_DETAIL) => {
+            Some(Format::Azure)
+        }
         () if has(AUTH | REQUEST | TYPE) => Some(Format::Vault),
-        () if has(EVENT_NUMBER | CHANNEL) || keys == WINDOWS => Some(Format::Windows),
+        () if has(EVENT_NUMBER | CHANNEL) || has(EVTX | CHANNEL) || keys == WINDOWS => {
+            Some(Format::Windows)
+        }
         () if has(DOCUMENT) => Some(Format::Ecs),
         () => None,
     }

@@ -77,6 +77,7 @@ const TEXTS: &[(Field, &[&str])] = &[
             "resource.id",
             "cloud.resource_id",
             "orchestrator.resource.id",
+            "user.target.id",
             "cloud.instance.id",
             "host.id",
             "file.path",
@@ -87,6 +88,7 @@ const TEXTS: &[(Field, &[&str])] = &[
         &[
             "resource.name",
             "orchestrator.resource.name",
+            "user.target.name",
             "cloud.instance.name",
             "host.name",
             "host.hostname",
@@ -175,9 +177,18 @@ const LEVELS: &[&str] = &[
 ];
 const SYSLOG_LEVELS: &[&str] = &["log.syslog.severity.code", "syslogseverity"];
 /// Where shippers put the record that they carry.
-const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log", "CloudTrailEvent"];
-// EventBridge puts it there as an object.
-loose_object!(Carrier { detail });
+const CARRIED: &[&str] = &[
+    "event.original",
+    "message",
+    "MESSAGE",
+    "log",
+    "CloudTrailEvent",
+    // ActionTrail's delivery to Log Service, and the answers of CloudAudit.
+    "event",
+    "CloudAuditEvent",
+];
+// EventBridge and Oracle Logging put it there as an object.
+loose_object!(Carrier { detail, log_content = "logContent" });
 /// Values of `event.type` for operations that change something.
 const CHANGES: &[&str] = &["creation", "change", "deletion", "admin", "installation"];
 
@@ -207,15 +218,18 @@ fn decode_document(record: &str, event: &mut Event) -> Result<()> {
             return Ok(());
         }
     }
-    if record.contains("\"detail\"") {
+    if record.contains("\"detail\"") || record.contains("\"logContent\"") {
         let carrier: Carrier<'_> = json::parse(record)?;
-        if super::decode_carried(carrier.detail, event)? {
-            return Ok(());
+        for carried in [carrier.detail, carrier.log_content] {
+            if super::decode_carried(carried, event)? {
+                return Ok(());
+            }
         }
     }
     for (field, names) in TEXTS {
         event.set_opt(*field, paths.text(names)?.filter(|text| text != "-"));
     }
+    super::vendors::fill_winlog(&paths, event)?;
     event.time = time_of(&paths)?.unwrap_or_default();
     event.record_time =
         RECORD_TIMES.iter().find_map(|name| paths.first(&[name]).ok()?.time(name).ok().flatten());
@@ -285,7 +299,9 @@ fn level(paths: &Paths<'_>) -> Result<&'static str> {
         None => paths.text(SYSLOG_LEVELS)?.as_deref().and_then(severity::of_syslog),
     };
     let outcome = paths.text(&["event.outcome"])?;
-    let failed = outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"));
+    let audited = paths.text(&["AUDIT_FIELD_RES"])?;
+    let failed = outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"))
+        || audited.is_some_and(|result| matches!(result.as_str(), "failed" | "0" | "no"));
     Ok(match told {
         Some("normal") | None if failed => "warning",
         Some(level) => level,

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// How far the zone of Huawei Cloud's dates is ahead of UTC.
-const UTC_8_MINUTES: i64 = 8 * 60;
+pub(super) const UTC_8_MINUTES: i64 = 8 * 60;
 
 /// Declares an object of a record by the keys that are read. Other keys are skipped, and a key that
 /// is read may occur only once.
@@ -114,6 +114,19 @@ impl<'a> Loose<'a> {
     pub(super) fn time_of_huawei(self, key: &str) -> Result<Option<Timestamp>> {
         match self.text(key)? {
             Some(text) => Timestamp::parse_with_date_zone(&text, UTC_8_MINUTES)
+                .map(Some)
+                .map_err(|error| error.at(key)),
+            None => self.time(key),
+        }
+    }
+
+    /// Returns the time; one without a zone is `minutes_ahead` of UTC.
+    ///
+    /// # Errors
+    /// As [`Loose::time`].
+    pub(super) fn time_in_zone(self, key: &str, minutes_ahead: i64) -> Result<Option<Timestamp>> {
+        match self.text(key)? {
+            Some(text) => Timestamp::parse_local(&text, minutes_ahead)
                 .map(Some)
                 .map_err(|error| error.at(key)),
             None => self.time(key),

@@ -4,7 +4,7 @@ use super::record::{CutRecord, DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, R
 use crate::access::check_producer;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
-use crate::event::{Event, Timestamp, clip};
+use crate::event::{Event, Field, Timestamp, clip};
 use crate::ingest::lines::{self, LineContent};
 use crate::redact::{Redacted, Redactor};
 use rayon::prelude::*;
@@ -90,19 +90,38 @@ fn decode_line(
         .then(|| std::str::from_utf8(&record.bytes).ok())
         .flatten()
         .and_then(|text| lines::read(text, now.millis()));
-    let decode = |text: &str| {
-        let record = IncomingRecord::new(record.line, text);
-        decode_record(record, None, rule, redactor)
-    };
+    let decode =
+        |text: &str| decode_record(IncomingRecord::new(record.line, text), None, rule, redactor);
     match content {
         None => decode_record(record, format, rule, redactor),
         Some(LineContent::Object(object)) => decode(&object.to_string()),
-        Some(LineContent::Carrier(carried, object)) => match decode(carried) {
-            // Without a time of its own, it is an event at the time of its line.
-            Ok(event) if event.time != Timestamp::default() => Ok(event),
-            _ => decode(&object.to_string()),
-        },
+        Some(LineContent::Carrier(carried, object)) => {
+            let line = String::from_utf8_lossy(&record.bytes);
+            let with = |members: &[&str]| lines::with_head(carried, &line, &object, members);
+            match decode(&with(&[])) {
+                // It has an id of its own, so it is the same record however it came.
+                Ok(event) if !event.trace_id().starts_with(decode::HASH_ID) => decode(carried),
+                Ok(event) => {
+                    let has = |member: &&str| object.get(*member).is_some();
+                    let missing = missing_of(&event).into_iter().filter(has).collect::<Vec<_>>();
+                    if missing.is_empty() { Ok(event) } else { decode(&with(&missing)) }
+                }
+                Err(_) => decode(&object.to_string()),
+            }
+        }
     }
+}
+
+/// Returns the members that tell what an event does not: its time, what it is of, and where.
+fn missing_of(event: &Event) -> Vec<&'static str> {
+    [
+        ("@timestamp", event.time == Timestamp::default()),
+        ("service", event.text(Field::Source).is_none()),
+        ("host", event.text(Field::ResourceName).is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(member, is_missing)| is_missing.then_some(member))
+    .collect()
 }
 
 fn decode_record(

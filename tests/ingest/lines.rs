@@ -63,7 +63,7 @@ fn records_of_the_linux_audit_system_are_joined_by_their_stamp() {
                 "2013-03-28T12:55:53.159Z",
                 "pam:authentication",
                 "auditd",
-                "root",
+                "1000",
                 "warning",
                 "10.0.0.9"
             ],
@@ -71,7 +71,7 @@ fn records_of_the_linux_audit_system_are_joined_by_their_stamp() {
         ]
     );
     assert_eq!(lines.count("text=sshd_config"), 1);
-    assert_eq!(lines.count("trace_id=1364481363.243:24287"), 1);
+    assert_eq!(lines.count("substring=1364481363.243:24287"), 1);
     assert_eq!(lines.count("substring=type%3DCWD%20msg"), 1, "the lines are kept as they came");
     let again = lines.0.post("/api/v1/events?tenant=t", AUDITD);
     assert_eq!((&again["accepted"], &again["duplicates"]), (&0.into(), &2.into()), "{again}");
@@ -119,10 +119,10 @@ fn syslog_lines_are_events_and_carry_records() {
     assert_eq!(
         lines.told(),
         [
-            ["2026-11-28T09:59:59.000Z", "grant", "", "dora", "normal", ""],
+            ["2026-11-28T09:59:59.000Z", "grant", "gateway", "dora", "normal", ""],
             ["2026-11-28T10:00:01.000Z", "ssh_login", "sshd", "oracle", "warning", "10.9.8.7"],
             ["2026-11-28T10:00:02.003Z", "su", "su", "lonvick", "incident", ""],
-            ["2026-11-28T10:00:04.000Z", "", "gateway", "", "normal", ""],
+            ["2026-11-28T10:00:04.000Z", "no time of its own", "gateway", "", "normal", "",],
         ]
     );
 }
@@ -145,4 +145,119 @@ fn other_text_is_kept_with_what_would_be_read() {
     for form in ["JSON", "CEF", "auditd", "syslog"] {
         assert!(reason.contains(form), "{reason}");
     }
+}
+
+/// The lines of two events as two processors write them at once.
+const MIXED: &str = "\
+type=SYSCALL msg=audit(1795860000.001:1): success=yes auid=1000 comm=\"a\"
+type=SYSCALL msg=audit(1795860000.001:2): success=no exit=-13 auid=1001 comm=\"b\"
+type=PATH msg=audit(1795860000.001:1): item=0 name=\"/etc/passwd\" nametype=NORMAL
+type=PATH msg=audit(1795860000.001:2): item=0 name=\"/etc/shadow\" nametype=NORMAL
+type=EOE msg=audit(1795860000.001:1):
+type=EOE msg=audit(1795860000.001:2):
+";
+
+#[test]
+fn mixed_lines_of_audit_events_are_put_in_order() {
+    for text in [MIXED.to_owned(), format!("\u{feff}{MIXED}"), MIXED.replace('\n', "\n\n")] {
+        let lines = Lines::take(&text);
+        assert_eq!(lines.told().len(), 2, "{text}");
+        assert_eq!((lines.count("operator=1000&text=passwd"), lines.count("text=shadow")), (1, 1));
+        assert_eq!(lines.count("operator=1001&text=passwd"), 0);
+    }
+}
+
+#[test]
+fn no_part_of_an_audit_event_that_was_torn_apart_is_lost() {
+    let rows: Vec<&str> = AUDITD.lines().collect();
+    for cut in 1..rows.len() {
+        let lines = Lines::take(&(rows[..cut].join("\n") + "\n"));
+        let answer = lines.0.post("/api/v1/events?tenant=t", rows[cut..].join("\n") + "\n");
+        assert_eq!(answer["quarantined"], serde_json::json!([]), "{answer}");
+        let found = lines.count("text=shadowman") + lines.count("text=sshd_config");
+        assert!(found >= 2, "cut at {cut}: {found}");
+    }
+    let head = "<14>Nov 28 10:00:00 web1 audispd: node=web1 ";
+    let relayed: String = rows.iter().map(|row| format!("{head}{row}\n")).collect();
+    assert_eq!(Lines::take(&relayed).told().len(), rows.len());
+}
+
+#[test]
+fn a_json_line_that_was_cut_takes_no_text_line_with_it() {
+    let text: String =
+        (0..50).map(|number| format!("Nov 28 10:00:00 h a: line {number}\n")).collect();
+    for cut in ["{\"time\":\"2026-11-28T10:00:00Z\",\"msg\":\"cut he", "{\"a\":", "[\"", "{\"a"] {
+        let store = TestStore::new();
+        let body = format!("{{\"a\":1}}\n{cut}\n{text}{AUDITD}{CEF}{{\"a\":2}}\n");
+        let answer = store.post("/api/v1/events?tenant=t", body);
+        assert_eq!(
+            (&answer["accepted"], &answer["quarantined_total"]),
+            (&serde_json::json!(56), &serde_json::json!(1)),
+            "{cut}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn equal_json_in_different_lines_is_different_records() {
+    let json =
+        "{\"time\":\"2026-11-28T10:00:00Z\",\"user\":\"bob\",\"msg\":\"login failed\",\"n\":1.0}";
+    let first = format!("2026-11-28T10:00:00.100000000Z stdout F {json}\n");
+    let second = format!("2026-11-28T10:00:00.900000000Z stdout F {json}\n");
+    let relayed = format!("<134>1 2026-11-28T10:00:03Z api gateway 1 - - {json}\n");
+    let lines = Lines::take(&format!("{first}{second}{relayed}"));
+    assert_eq!(lines.count("operator=bob&text=login"), 3);
+    assert_eq!(lines.count("resource_name=api"), 1, "the host of the head");
+    let again = lines.0.post("/api/v1/events?tenant=t", first);
+    assert_eq!((&again["accepted"], &again["duplicates"]), (&0.into(), &1.into()));
+    // A record with an id of its own is the same one, however it came.
+    let own =
+        "{\"event\":{\"id\":\"e1\"},\"@timestamp\":\"2026-11-28T10:00:00Z\",\"message\":\"m\"}";
+    let answer = lines.0.post(
+        "/api/v1/events?tenant=t",
+        format!("2026-11-28T10:00:01Z stdout F {own}\n2026-11-28T10:00:02Z stderr F {own}\n"),
+    );
+    assert_eq!((&answer["accepted"], &answer["duplicates"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn heads_of_relays_and_of_qradar_are_passed_over() {
+    let cef = "CEF:0|v|p|1|2|n|5|suser=kim src=10.0.0.1 msg=hello there world";
+    let leef =
+        "LEEF:2.0|Lancope|StealthWatch|1.0|41|^|src=10.0.0.1^usrName=kim^msg=some words here";
+    for head in [
+        "<134>1 2026-11-28T10:00:00Z host ",
+        "<13>1 2019-01-18T11:07:53.520+07:00 192.168.1.1 ",
+        "<134>Nov 28 10:00:00 relay Nov 28 09:59:59 host ",
+        "<134>Nov 28 10:00:00 10.0.0.9 <134>Nov 28 10:00:00 host ",
+        "<134>Nov 28 10:00:00 host myapp ",
+        "2026-11-28 10:00:00 unusual head ",
+    ] {
+        for text in [cef, leef] {
+            let lines = Lines::take(&format!("{head}{text}\n"));
+            assert_eq!(lines.count("operator=kim&source_ip=10.0.0.1"), 1, "{head}{text}");
+        }
+    }
+}
+
+#[test]
+fn what_a_stranger_types_forges_no_address() {
+    let lines = Lines::take(
+        "Nov 28 10:00:00 web1 sshd[123]: Disconnected from invalid user x 6.6.6.6 port 1 10.0.0.1 port 22 [preauth]\n\
+        Nov 28 10:00:01 web1 sshd[123]: Connection closed by invalid user a b 10.0.0.1 port 22 [preauth]\n",
+    );
+    let told: Vec<_> = lines.told().into_iter().map(|[_, _, _, who, _, ip]| (who, ip)).collect();
+    let from = |who: &str| (who.to_owned(), "10.0.0.1".to_owned());
+    assert_eq!(told, [from("x 6.6.6.6 port 1"), from("a b")]);
+}
+
+#[test]
+fn a_session_of_a_firewall_has_several_events() {
+    let head = "<134>Nov 28 10:00:00 gate CEF:0|Fortinet|Fortigate|v7|";
+    let lines = Lines::take(&format!(
+        "{head}13|traffic:forward|3|externalId=402 src=10.0.0.2 act=accept\n\
+        {head}28|utm:app-ctrl|3|externalId=402 src=10.0.0.2 act=pass\n\
+        {head}17|utm:webfilter|4|externalId=402 src=10.0.0.2 act=blocked suser=bob\n"
+    ));
+    assert_eq!((lines.told().len(), lines.count("operator=bob&event_name=blocked")), (3, 1));
 }

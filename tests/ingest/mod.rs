@@ -12,3 +12,4 @@ mod quarantine;
 mod redaction;
 mod reports;
 pub(crate) mod samples;
+mod vendors;

@@ -1,32 +1,54 @@
 //! Audit records of other clouds and services, each described by a table: where it has what an
 //! event has, and where it tells that something failed.
 //!
-//! The tables follow the vendors' pages: GitHub (audit log events), GitLab (audit event schema),
-//! Okta (System Log API), Google Workspace (Reports API), Microsoft 365 (Office 365 Management
-//! Activity API), Azure (activity log and Entra log schemas), OCSF 1.x, Alibaba Cloud (ActionTrail
-//! event structure), Tencent Cloud (CloudAudit), Oracle Cloud (Audit log schema), HashiCorp Vault
-//! (audit device entry format) and Windows (winevent as evtx_dump and NXLog write it). An actor is
-//! who did it, a target what or whom it was done to, as in OCSF.
+//! The tables follow the vendors' pages, which each file names. An actor is who did it, a target
+//! what or whom it was done to, as in OCSF.
 
-mod tables;
+mod clouds;
+mod code_hosts;
+mod directories;
+mod microsoft;
+mod neutral;
+mod table;
+mod windows;
 
-use super::json::Loose;
 use super::paths::Paths;
 use super::{Format, document, severity};
 use crate::error::Result;
 use crate::event::{Event, Field, Timestamp};
-use tables::VENDORS;
+use table::Vendor;
+
+pub(super) use windows::fill_winlog;
+
+/// Returns the descriptions of all vendors.
+fn vendors() -> impl Iterator<Item = &'static Vendor> {
+    let tables = [
+        clouds::CLOUDS,
+        code_hosts::CODE_HOSTS,
+        directories::DIRECTORIES,
+        microsoft::MICROSOFT,
+        neutral::NEUTRAL,
+    ];
+    tables.into_iter().flatten()
+}
 
 /// Fills the event from a record of one of the vendors; as any document, if it has no name where
 /// that vendor's records have it.
 pub(super) fn decode(record: &str, format: Format, event: &mut Event) -> Result<()> {
     let paths = Paths::of(record)?;
-    let vendor = VENDORS.iter().find(|vendor| vendor.format == format);
-    let Some(vendor) = vendor else { return document::decode(record, event) };
+    let Some(vendor) = vendors().find(|vendor| vendor.format == format) else {
+        return document::decode(record, event);
+    };
+    for name in vendor.carried {
+        if super::decode_carried(paths.first(&[name])?, event)? {
+            return Ok(());
+        }
+    }
     let text = |path: &str| -> Result<Option<String>> { paths.text(&[path]) };
     for (field, names) in vendor.texts {
-        event.set_opt(*field, paths.text(names)?);
+        event.set_opt(*field, first_text(&paths, names, vendor.nothing)?);
     }
+    let mut failed = (vendor.refine)(&paths, event)?;
     if event.text(Field::EventName).is_none() {
         // It only has some keys of that vendor.
         let original = std::mem::take(&mut event.original);
@@ -38,14 +60,13 @@ pub(super) fn decode(record: &str, format: Format, event: &mut Event) -> Result<
     if event.text(Field::Source).is_none() {
         event.set(Field::Source, vendor.source);
     }
-    event.time = time_of(&paths, vendor.times)?;
+    event.time = time_of(&paths, vendor)?;
     event.set(Field::EventType, "system");
     event.set(Field::TraceType, "Others");
     if !vendor.reading.0.is_empty() {
         let told = text(vendor.reading.0)?;
         event.read_only = told.map(|word| word.eq_ignore_ascii_case(vendor.reading.1));
     }
-    let mut failed = false;
     for (path, failure) in vendor.failed {
         failed |= text(path)?.is_some_and(|text| failure.is_told_by(&text));
     }
@@ -64,11 +85,21 @@ pub(super) fn decode(record: &str, format: Format, event: &mut Event) -> Result<
     Ok(())
 }
 
-/// Returns the first time; none claims 1970, and is filed under its arrival.
-fn time_of(paths: &Paths<'_>, names: &[&str]) -> Result<Timestamp> {
+/// Returns the first text that stands for a value.
+fn first_text(paths: &Paths<'_>, names: &[&str], nothing: &[&str]) -> Result<Option<String>> {
     for name in names {
-        let value: Loose<'_> = paths.first(&[name])?;
-        if let Some(time) = value.time(name)? {
+        let text = paths.text(&[name])?;
+        if let Some(text) = text.filter(|text| !nothing.contains(&text.as_str())) {
+            return Ok(Some(text));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the first time; none claims 1970, and is filed under its arrival.
+fn time_of(paths: &Paths<'_>, vendor: &Vendor) -> Result<Timestamp> {
+    for name in vendor.times {
+        if let Some(time) = paths.first(&[name])?.time_in_zone(name, vendor.zone_minutes)? {
             return Ok(time);
         }
     }

@@ -75,6 +75,17 @@ impl Timestamp {
         }
     }
 
+    /// Parses like [`Timestamp::parse`], but a text without a zone is `minutes_ahead` of UTC.
+    ///
+    /// # Errors
+    /// Text in none of these forms.
+    pub fn parse_local(text: &str, minutes_ahead: i64) -> Result<Self> {
+        match parse::parse(text) {
+            Some(WrittenTime::Local(millis)) => Ok(Self(millis - minutes_ahead * 60_000)),
+            _ => Self::parse_with_date_zone(text, minutes_ahead),
+        }
+    }
+
     /// Converts to a chrono value, for calendars; `None` beyond the years that chrono supports.
     fn to_chrono(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)

@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 
 /// What stands between the pairs of the kernel and those of the daemon.
 const GROUP_SEPARATOR: char = '\u{1d}';
+/// The same as rsyslog writes it.
+const ESCAPED_SEPARATOR: &str = "#035";
 /// Keys whose unquoted values are hexadecimal digits, beside the arguments of a program.
 const ENCODED: [&str; 16] = [
     "name",
@@ -88,7 +90,9 @@ fn time_of(stamp: &str) -> Option<DateTime<Utc>> {
 
 /// Returns the pairs of what comes after the stamp, at most this many, with decoded values.
 pub(super) fn pairs_of<'a>(name: &str, body: &'a str, most: usize) -> Vec<(&'a str, String)> {
-    let (of_kernel, of_daemon) = body.split_once(GROUP_SEPARATOR).unwrap_or((body, ""));
+    let escaped = || body.split_once(ESCAPED_SEPARATOR).filter(|(_, rest)| is_of_daemon(rest));
+    let parts = body.split_once(GROUP_SEPARATOR).or_else(escaped);
+    let (of_kernel, of_daemon) = parts.unwrap_or((body, ""));
     let (before, of_program) = of_kernel.split_once("msg='").unwrap_or((of_kernel, ""));
     // Quotes inside belong to the program; the last one ends its part.
     let (of_program, after) = of_program.rsplit_once('\'').unwrap_or((of_program, ""));
@@ -98,6 +102,12 @@ pub(super) fn pairs_of<'a>(name: &str, body: &'a str, most: usize) -> Vec<(&'a s
         .take(most)
         .map(|(key, value)| (key, decoded(name, key, value)))
         .collect()
+}
+
+/// Returns whether a text begins with a key of the daemon, which are in capitals.
+fn is_of_daemon(text: &str) -> bool {
+    let key = text.split('=').next().unwrap_or_default();
+    !key.is_empty() && key.len() < text.len() && key.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// The pairs of a text; words without a value are passed over.
@@ -117,7 +127,7 @@ impl<'a> Iterator for WrittenPairs<'a> {
             }
             let key = cursor.take_while(is_key);
             if !key.is_empty() && cursor.skip("=").is_some() {
-                return Some((key, value(cursor)));
+                return Some((key, value(key, cursor)));
             }
             // A character that no key has is passed over, and with it the rest of its word.
             cursor.take_while(|found| !is_between(found));
@@ -133,7 +143,7 @@ fn is_key(found: char) -> bool {
     found.is_ascii_alphanumeric() || matches!(found, '_' | '-' | '.' | '[' | ']')
 }
 
-fn value<'a>(cursor: &mut TextCursor<'a>) -> WrittenValue<'a> {
+fn value<'a>(key: &str, cursor: &mut TextCursor<'a>) -> WrittenValue<'a> {
     for (begin, end) in [("\"", '"'), ("'", '\''), ("{", '}')] {
         if cursor.skip(begin).is_some() {
             let text = cursor.take_while(|found| found != end);
@@ -143,10 +153,25 @@ fn value<'a>(cursor: &mut TextCursor<'a>) -> WrittenValue<'a> {
     }
     // A security context may have categories behind a comma, so a comma ends a value only as
     // programs write it, before a blank.
-    let text = cursor.take_while(|found| !found.is_ascii_whitespace());
+    let begin = cursor.rest;
+    let mut text = cursor.take_while(|found| !found.is_ascii_whitespace());
+    // Programs that manage accounts write `op=adding user to group id=1000`.
+    while key == "op" && is_plain_word(first_word(cursor.rest)) {
+        cursor.gap();
+        cursor.take_while(|found| !found.is_ascii_whitespace());
+        text = &begin[..begin.len() - cursor.rest.len()];
+    }
     // `(null)` and `(none)` are values by themselves.
     let ends: &[char] = if text.starts_with('(') { &[',', '\''] } else { &[',', '\'', ')'] };
     WrittenValue { text: text.trim_end_matches(ends), is_quoted: false }
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_ascii_whitespace().next().unwrap_or_default()
+}
+
+fn is_plain_word(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
 }
 
 fn decoded(name: &str, key: &str, value: WrittenValue<'_>) -> String {

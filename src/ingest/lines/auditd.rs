@@ -5,6 +5,9 @@
 //! one, says what happened; the others add arguments, paths and addresses. The action is what the
 //! program calls its operation, or else the type of the main record. All keys are kept under
 //! `auditd.data.<type>`; a type that occurs more than once has a list of objects there.
+//!
+//! The stamp is no id of the event: where its lines were torn apart, by another event's lines in
+//! between, the end of a file or a relay, each part is an event, and none may be lost for it.
 
 use super::audit_fields::{AuditHead, bytes_of, pairs_of};
 use super::audit_types::{category_of, is_account_change, is_addition, name_of};
@@ -204,13 +207,11 @@ pub(super) fn read(text: &str, header: &SyslogHeader<'_>, line: &LineContext<'_>
     object.set_text("event.action", Some(&event.action()));
     object.set_text("event.outcome", event.outcome());
     object.set("event.provider", "auditd");
-    match head.node {
-        Some(node) => object.set("event.id", format!("{node}@{}", head.stamp)),
-        None => object.set("event.id", head.stamp),
-    }
     if let Some(category) = event.category() {
         object.set("event.category", vec![category]);
     }
+    let exit = event.text("exit").filter(|exit| exit.starts_with('-'));
+    object.set_text("error.code", exit);
     object.set_time(head.time());
     put_user(&event, &mut object);
     put_addresses(&event, &mut object);
@@ -222,21 +223,27 @@ pub(super) fn read(text: &str, header: &SyslogHeader<'_>, line: &LineContext<'_>
     Some(object.into_value())
 }
 
-/// Sets who did it, by name if the line has one.
+/// Programs that act as another user: the account that they name is the one they change to.
+const CHANGING_USER: [&str; 6] = ["su", "sudo", "doas", "pkexec", "runuser", "sg"];
+
+/// Sets who did it, by name if the line has one, and to whom.
+///
+/// Who logged in is in `auid`. Many events name an account beside it: whom a change is made to,
+/// whom a program changes to, or else the same user by name.
 fn put_user(event: &AuditEvent<'_>, object: &mut EcsObject) {
     let account = event.text("acct");
-    let is_target = is_account_change(&event.main().name);
     let name = |key: &str| {
         event.text(key).filter(|name| *name != "unset" && !name.starts_with("unknown("))
     };
     let id = |key: &str| event.text(key).filter(|id| !UNSET_ID.contains(id));
-    if is_target {
+    let program = event.text("exe").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    let is_login_known = name("AUID").is_some() || id("auid").is_some();
+    let changes_user = CHANGING_USER.contains(&program) && is_login_known;
+    if is_account_change(&event.main().name) || changes_user {
         object.set_text("user.target.name", account);
-    } else {
+    } else if account.is_some() {
         object.set_text("user.name", account);
-        if account.is_some() {
-            return;
-        }
+        return;
     }
     // Name and number must be those of one user: who logged in, or else who the process runs as.
     for (name, id) in [(name("AUID"), id("auid")), (name("UID"), id("uid"))] {

@@ -35,9 +35,9 @@ fn the_example_of_the_security_guide() {
             "action": "syscall",
             "outcome": "failure",
             "provider": "auditd",
-            "id": "1364481363.243:24287",
             "category": ["file"]
         },
+        "error": {"code": "-13"},
         "@timestamp": "2013-03-28T14:36:03.243Z",
         "user": {"id": "1000"},
         "process": {
@@ -84,7 +84,6 @@ fn a_login_that_failed() {
             "action": "pam:authentication",
             "outcome": "failure",
             "provider": "auditd",
-            "id": "web-1@1364475353.159:24270",
             "category": ["authentication"]
         },
         "@timestamp": "2013-03-28T12:55:53.159Z",
@@ -146,7 +145,7 @@ fn what_lines_tell() {
         (
             "type=ADD_USER msg=audit(1.5:1): pid=1 uid=0 auid=1000 msg='op=adding user \
              acct=\"bob\" exe=\"/usr/sbin/useradd\" hostname=? addr=? terminal=pts/0 res=success'",
-            "adding success - 1000 bob -",
+            "adding user success - 1000 bob -",
         ),
         (
             "type=USER_CMD msg=audit(1.5:1): pid=1 uid=1000 auid=1000 msg='cwd=\"/\" \

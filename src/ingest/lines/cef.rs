@@ -4,19 +4,19 @@
 //!
 //! The keys of the extension dictionary that have a meaning in ECS are translated; all keys are
 //! kept under `cef.extensions`. A custom field is two keys, `cs1=…` and `cs1Label=…`, and is also
-//! kept by its label. The action is what the device did (`act`); most products leave it out, and
-//! then it is the name of the event.
+//! kept by its label. `externalId` is no id of the event: firewalls put that of a session there.
+//! The action is what the device did (`act`); most products leave it out, and then it is the name
+//! of the event.
 
 use super::ecs_object::{EcsObject, LineContext, is_address, level_of_ten, outcome_of};
-use super::fields::{blank_separated, header_fields, without_escapes};
+use super::fields::{behind_head, blank_separated, header_fields, without_escapes};
 use super::syslog_header::SyslogHeader;
 use super::times;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 /// Keys that mean the same as a field of ECS; the first one that has a value sets the field.
-const TEXTS: [(&str, &[&str]); 14] = [
-    ("event.id", &["externalId"]),
+const TEXTS: [(&str, &[&str]); 13] = [
     ("event.reason", &["reason"]),
     ("message", &["msg", "message"]),
     ("user.name", &["suser", "sourceUserName"]),
@@ -34,8 +34,6 @@ const TEXTS: [(&str, &[&str]); 14] = [
 const TIMES: [&str; 6] = ["rt", "deviceReceiptTime", "end", "endTime", "start", "startTime"];
 const PORTS: [(&str, &[&str]); 2] =
     [("source.port", &["spt", "sourcePort"]), ("destination.port", &["dpt", "destinationPort"])];
-/// How far into a line whose head is unknown the format is searched for, in bytes.
-const HEAD_MAX: usize = 256;
 
 /// The extension of a line: its keys and what they hold.
 struct CefExtension {
@@ -74,12 +72,7 @@ impl CefExtension {
 
 /// Returns the part of a line that is in this format, if its head is of no known form.
 pub(super) fn embedded(line: &str) -> Option<&str> {
-    let head = &line[..line.floor_char_boundary(HEAD_MAX)];
-    let begin = ["CEF:0|", "CEF: 0|", "CEF:1|"]
-        .iter()
-        .filter_map(|sign| head.find(sign))
-        .find(|begin| line[..*begin].ends_with([' ', '\t']))?;
-    Some(&line[begin..])
+    behind_head(line, &["CEF:0|", "CEF: 0|", "CEF:1|"])
 }
 
 /// Reads a message in this format.

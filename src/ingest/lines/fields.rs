@@ -104,6 +104,19 @@ pub(super) fn without_escapes(text: &str) -> Cow<'_, str> {
     Cow::Owned(resolved)
 }
 
+/// How far into a line a format behind an unknown head is searched for, in bytes.
+const HEAD_MAX: usize = 256;
+
+/// Returns what follows a head of any form, from the first of these signs on that begins a word.
+pub(super) fn behind_head<'a>(line: &'a str, signs: &[&str]) -> Option<&'a str> {
+    let head = &line[..line.floor_char_boundary(HEAD_MAX)];
+    let begin = signs
+        .iter()
+        .filter_map(|sign| head.find(sign))
+        .find(|begin| line[..*begin].ends_with([' ', '\t']))?;
+    Some(&line[begin..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@
 //! what people paste has blanks, so both are accepted where no tab is.
 
 use super::ecs_object::{EcsObject, LineContext, is_address, level_of_ten, outcome_of};
-use super::fields::{blank_separated, header_fields, separated_by};
+use super::fields::{behind_head, blank_separated, header_fields, separated_by};
 use super::syslog_header::SyslogHeader;
 use super::{java_dates, times};
 use chrono::{DateTime, Utc};
@@ -73,6 +73,11 @@ impl LeefAttributes {
             .and_then(|form| java_dates::of_pattern(form, time, now_ms));
         by_pattern.or_else(|| times::of_text(time, now_ms))
     }
+}
+
+/// Returns the part of a line that is in this format, if its head is of no known form.
+pub(super) fn embedded(line: &str) -> Option<&str> {
+    behind_head(line, &["LEEF:1.0|", "LEEF:2.0|", "LEEF:1|", "LEEF:2|"])
 }
 
 /// Reads a message in this format.

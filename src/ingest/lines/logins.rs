@@ -93,8 +93,11 @@ fn ssh(message: &str) -> Option<LoginFact<'_>> {
     let fact = LoginFact { action: "ssh_disconnect", ..LoginFact::default() };
     match is_of_user {
         Some(rest) => {
-            let (name, address) = rest.split_once(' ')?;
-            Some(at(address, LoginFact { user: Some(name), ..fact }))
+            // The name may hold anything, so the address is the last one.
+            let (before, port) = rest.rsplit_once(" port ")?;
+            let (name, address) = before.rsplit_once(' ')?;
+            let port = port.split_ascii_whitespace().next().and_then(|port| port.parse().ok());
+            Some(LoginFact { user: Some(name), address: Some(address), port, ..fact })
         }
         None => Some(at(rest, fact)),
     }

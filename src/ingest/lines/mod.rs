@@ -55,10 +55,45 @@ pub(super) fn read(text: &str, now_ms: i64) -> Option<LineContent<'_>> {
     if let Some(object) = object {
         return Some(LineContent::Object(object));
     }
-    cri::read(body, &line).or_else(|| syslog::read(body, &line)).or_else(|| {
-        let object = cef::read(cef::embedded(body)?, &bare, &line)?;
-        Some(LineContent::Object(object))
-    })
+    let read = cri::read(body, &line).or_else(|| syslog::read(body, &line));
+    read.or_else(|| Some(LineContent::Object(behind_any_head(body, &bare, &line)?)))
+}
+
+/// Reads CEF or LEEF behind a head of any form.
+fn behind_any_head(text: &str, header: &SyslogHeader<'_>, line: &LineContext<'_>) -> Option<Value> {
+    let cef = cef::embedded(text).and_then(|text| cef::read(text, header, line));
+    cef.or_else(|| leef::read(leef::embedded(text)?, header, line))
+}
+
+/// Returns whether a line has one of the forms that are read.
+pub(super) fn is_line(text: &str) -> bool {
+    // No line of a JSON document begins like one, except inside a string.
+    let may_begin = |first: char| first.is_ascii_alphanumeric() || first == '<';
+    text.starts_with(may_begin) && read(text, 0).is_some()
+}
+
+/// Returns the JSON object that a line carries, with the head of the line, so that equal objects of
+/// different lines are different records, and with those of these members of the line's own object
+/// that it does not have.
+pub(super) fn with_head(carried: &str, line: &str, object: &Value, members: &[&str]) -> String {
+    let known: Map<String, Value> = serde_json::from_str(carried).unwrap_or_default();
+    let head = line.split_once(carried).map_or("", |(head, _)| head.trim_end());
+    let mut added = Map::new();
+    added.insert("line_head".to_owned(), head.into());
+    for member in members {
+        if let Some(value) = object.get(*member) {
+            added.insert((*member).to_owned(), value.clone());
+        }
+    }
+    added.retain(|key, _| !known.contains_key(key));
+    if added.is_empty() {
+        return carried.to_owned();
+    }
+    // What is there is kept byte for byte.
+    let added = Value::Object(added).to_string();
+    let separator = if known.is_empty() { "" } else { "," };
+    let open = carried.strip_suffix('}').unwrap_or(carried);
+    format!("{open}{separator}{}", &added[1..])
 }
 
 /// Returns the node and the stamp of a line of `audit.log`, such as `1700000000.123:456`. Adjacent

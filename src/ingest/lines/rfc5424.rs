@@ -20,9 +20,17 @@ pub(super) fn read(body: &str) -> Option<SyslogHeader<'_>> {
     }
     cursor.skip(" ")?;
     header.host = value(cursor.word()?);
-    header.program = value(cursor.word()?);
-    header.process_id = value(cursor.word()?);
-    header.message_id = value(cursor.word()?);
+    let mut parts = [None; 3];
+    for part in &mut parts {
+        // QRadar's documents put LEEF behind the host.
+        let rest = cursor.rest.trim_start();
+        if rest.starts_with("LEEF:") || rest.starts_with("CEF:") {
+            header.message = rest;
+            return Some(header);
+        }
+        *part = value(cursor.word()?);
+    }
+    [header.program, header.process_id, header.message_id] = parts;
     if cursor.skip("-").is_none()
         && let Some(parameters) = structured_data(&mut cursor)
     {

@@ -7,7 +7,9 @@
 
 use super::ecs_object::{EcsObject, LineContext};
 use super::syslog_header::SyslogHeader;
-use super::{LineContent, auditd, carried_json, cef, cisco, leef, logins, rfc3164, rfc5424};
+use super::{
+    LineContent, auditd, behind_any_head, carried_json, cef, cisco, leef, logins, rfc3164, rfc5424,
+};
 use serde_json::Value;
 
 /// What marks a message of Common Event Expression, which is JSON.
@@ -24,6 +26,7 @@ pub(super) fn read<'a>(body: &'a str, line: &LineContext<'_>) -> Option<LineCont
     let object = cef::read(message, &header, line)
         .or_else(|| leef::read(message, &header, line))
         .or_else(|| auditd::read(auditd::behind_kernel_time(message), &header, line))
+        .or_else(|| behind_any_head(message, &header, line))
         .unwrap_or_else(|| plain(&header, line));
     Some(LineContent::Object(object))
 }

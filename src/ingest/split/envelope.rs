@@ -1,7 +1,7 @@
 //! The records in one JSON document: the items of an array, of an envelope, or the document itself.
 
 use super::scan::is_too_deep;
-use crate::decode;
+use crate::decode::{self, Format};
 use crate::error::{Error, ErrorKind};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -97,14 +97,31 @@ fn items_of(text: &str) -> Result<DocumentKind<'_>, TooMany> {
         envelope.looked_up,
         envelope.log_events,
     ];
-    let mut lists = lists.into_iter().flatten().filter(|_| !is_event);
+    let mut answers = Vec::new();
+    for answer in [envelope.value, envelope.data].into_iter().flatten() {
+        answers.extend(known_records(answer.get())?);
+    }
+    let mut lists = lists.into_iter().flatten().chain(answers).filter(|_| !is_event);
     // A document with two lists is not an envelope that we know.
     Ok(match (lists.next(), lists.next()) {
         (Some(items), None) if items.0.iter().all(|item| is_composite(item)) => {
             DocumentKind::List(items.0)
         }
+        (None, _) if !is_event && envelope.response.is_some() => {
+            // One level deeper: what the interfaces of Tencent Cloud answer.
+            let answer = envelope.response.map_or("", RawValue::get);
+            if answer.contains(RESPONSE) { DocumentKind::Record } else { items_of(answer)? }
+        }
         _ => DocumentKind::Record,
     })
+}
+
+/// Returns the items of a list whose name is too common to tell by itself: only if the first one is
+/// of a known format.
+fn known_records(text: &str) -> Result<Option<Items<'_>>, TooMany> {
+    let Parsed::Value(items) = parse::<Items<'_>>(text)? else { return Ok(None) };
+    let format = items.0.first().and_then(|item| decode::detect(item.get()));
+    Ok(format.filter(|format| *format != Format::Ecs).map(|_| items))
 }
 
 fn is_composite(item: &RawValue) -> bool {
@@ -177,7 +194,15 @@ pub(super) const ENVELOPES: &[&str] = &[
     "\"events\"",
     "\"Events\"",
     "\"logEvents\"",
+    // Answers of Microsoft Graph and Azure, of Oracle Cloud, and of Tencent Cloud.
+    "\"value\":[",
+    "\"value\": [",
+    "\"data\":[",
+    "\"data\": [",
+    RESPONSE,
 ];
+/// The key of an answer of Tencent Cloud.
+const RESPONSE: &str = "\"Response\"";
 /// How far into a value the key of an envelope is searched for, in bytes.
 pub(super) const ENVELOPE_HEAD: usize = 4_096;
 
@@ -201,6 +226,12 @@ struct Envelope<'a> {
     /// What a subscription of CloudWatch Logs delivers.
     #[serde(borrow, rename = "logEvents")]
     log_events: Option<Items<'a>>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Response")]
+    response: Option<&'a RawValue>,
     /// A time of its own, under the usual keys.
     #[serde(
         borrow,

@@ -12,7 +12,7 @@ mod envelope;
 mod salvage;
 mod scan;
 
-use super::lines::audit_stamp;
+use super::lines::{audit_stamp, is_line};
 use super::record::{IncomingRecord, RECORD_BYTES_MAX};
 use crate::error::{Error, ErrorKind, Result};
 use salvage::{records_of, salvage};
@@ -28,6 +28,8 @@ const DOCUMENT_BYTES_MAX: usize = 512 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The most lines of `audit.log` that are taken for one event, in bytes.
 const GROUP_BYTES_MAX: usize = 256 << 10;
+/// The most events of `audit.log` whose lines are being collected.
+const GROUPS_MAX: usize = 16;
 /// How many brackets that broken documents left open are remembered.
 const UNCLOSED_MAX: usize = 1_000;
 
@@ -39,10 +41,16 @@ pub struct RecordSplitter<R> {
     open: Option<OpenDocument>,
     /// How many brackets documents have left open that were cut.
     unclosed: usize,
-    /// Lines of `audit.log` that are one event, which may have more, with its node and stamp.
-    group: Option<(String, IncomingRecord)>,
+    /// Lines of `audit.log` that are one event, which may have more, with its node and stamp: the
+    /// oldest event first. Processors that work at once mix the lines of their events.
+    groups: VecDeque<(String, IncomingRecord)>,
     ready: VecDeque<IncomingRecord>,
     ended: bool,
+}
+
+/// Returns whether a line is a record of text, which no document goes on with.
+fn is_text_line(line: &IncomingRecord) -> bool {
+    line.cut.is_none() && std::str::from_utf8(&line.bytes).is_ok_and(is_line)
 }
 
 /// A document that has begun.
@@ -59,8 +67,8 @@ struct OpenDocument {
 impl<R: BufRead> RecordSplitter<R> {
     /// Creates a splitter of `input`.
     pub fn new(input: R) -> Self {
-        let (open, group, ready) = Default::default();
-        Self { input, line: 0, open, unclosed: 0, group, ready, ended: false }
+        let (open, groups, ready) = Default::default();
+        Self { input, line: 0, open, unclosed: 0, groups, ready, ended: false }
     }
 
     /// Returns the stream that is being split.
@@ -91,7 +99,7 @@ impl<R: BufRead> RecordSplitter<R> {
         {
             return Ok(());
         }
-        self.end_group();
+        self.end_groups(0);
         let Some(line) = line else {
             self.ended = true;
             if let Some(document) = self.open.take() {
@@ -101,7 +109,8 @@ impl<R: BufRead> RecordSplitter<R> {
         };
         if let Some(document) = self.open.take() {
             let first = line.bytes.trim_ascii_start().first();
-            if first.is_none_or(|first| !document.scan.is_cut_before(*first)) {
+            let is_cut = |first: &u8| document.scan.is_cut_before(*first) || is_text_line(&line);
+            if !first.is_some_and(is_cut) {
                 return self.read_document(document, &line.bytes);
             }
             self.give_up(&document)?;
@@ -113,29 +122,36 @@ impl<R: BufRead> RecordSplitter<R> {
         Ok(())
     }
 
-    /// Takes a line of `audit.log` to those before it if they are one event, or else as the first
-    /// one of its event; returns `false` for every other line.
+    /// Adds a line of `audit.log` to those of its event; returns `false` for every other line that
+    /// is not blank.
     fn joins_group(&mut self, line: &IncomingRecord) -> bool {
         let Ok(text) = std::str::from_utf8(line.bytes.trim_ascii()) else { return false };
+        if text.is_empty() {
+            return !self.groups.is_empty();
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let Some((node, stamp)) = audit_stamp(text).filter(|_| line.cut.is_none()) else {
             return false;
         };
         let name = format!("{}@{stamp}", node.unwrap_or_default());
-        if let Some((of_group, group)) = &mut self.group
-            && *of_group == name
-            && group.bytes.len() + text.len() < GROUP_BYTES_MAX
-        {
+        let fits = |(of_group, group): &&mut (String, IncomingRecord)| {
+            *of_group == name && group.bytes.len() + text.len() < GROUP_BYTES_MAX
+        };
+        if let Some((_, group)) = self.groups.iter_mut().rfind(fits) {
             group.bytes.push(b'\n');
             group.bytes.extend_from_slice(text.as_bytes());
             return true;
         }
-        self.end_group();
-        self.group = Some((name, IncomingRecord::new(line.line, text)));
+        self.end_groups(GROUPS_MAX - 1);
+        self.groups.push_back((name, IncomingRecord::new(line.line, text)));
         true
     }
 
-    fn end_group(&mut self) {
-        self.ready.extend(self.group.take().map(|(_, record)| record));
+    /// Ends the oldest events until at most `left` are left.
+    fn end_groups(&mut self, left: usize) {
+        while self.groups.len() > left {
+            self.ready.extend(self.groups.pop_front().map(|(_, record)| record));
+        }
     }
 
     /// Reads up to the next line break, or up to a NUL byte: no text has one, so it fills a hole in

@@ -224,6 +224,24 @@ fn an_event_with_a_list_is_no_envelope() {
     ] {
         assert_eq!(pieces(record), [record]);
     }
+    for record in [
+        r#"{"value":[{"a":1},{"b":2}]}"#,
+        r#"{"data":[{"@timestamp":1,"message":"m"}]}"#,
+        r#"{"Response":{"TotalCount":1}}"#,
+        r#"{"Response":{"Response":{"Events":[{"a":1}]}}}"#,
+        r#"{"value":[],"name":"x"}"#,
+    ] {
+        assert_eq!(pieces(record), [record]);
+    }
+    let known = r#"{"operationName":"o","caller":"c"}"#;
+    for envelope in [
+        format!("{{\"@odata.context\":\"x\",\"value\":[{known},{known}]}}"),
+        format!("{{\"data\":[{known},{known}],\"opc-next-page\":null}}"),
+        format!("{{\"Response\":{{\"Events\":[{known},{known}],\"ListOver\":true}}}}"),
+        format!("{{\"records\":[{known},{known}],\"data\":{{\"a\":1}},\"x\": {{\"data\":[]}}}}"),
+    ] {
+        assert_eq!(pieces(&envelope), [known, known], "{envelope}");
+    }
     let envelope = r#"{"kind":"EventList","metadata":{},"items":[{"a":1},{"b":2}]}"#;
     assert_eq!(pieces(envelope), [r#"{"a":1}"#, r#"{"b":2}"#]);
 }
