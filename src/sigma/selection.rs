@@ -5,6 +5,7 @@ use super::encode::{TextEncoding, base64, base64_at_any_offset, dashes};
 use super::refused;
 use crate::error::Result;
 use serde_json::{Map, Value as Json, json};
+use unicode_normalization::is_nfkc;
 
 /// Returns the selection `name` as a group of the filter language.
 pub(super) fn group(name: &str, selection: &Json) -> Result<Json> {
@@ -105,17 +106,24 @@ impl<'a> SelectionField<'a> {
             any_offset: false,
             flags: String::new(),
         };
+        let mut compared: Option<&str> = None;
         for modifier in parts {
-            match modifier {
-                "contains" => field.comparison = Comparison::Contains,
-                "startswith" => field.comparison = Comparison::StartsWith,
-                "endswith" => field.comparison = Comparison::EndsWith,
-                "re" => field.comparison = Comparison::Regex,
-                "cidr" => field.comparison = Comparison::Network,
-                "fieldref" if field.comparison == Comparison::Whole => {
-                    field.comparison = Comparison::SameAs
+            if let Some(comparison) = comparison_of(modifier) {
+                if let Some(other) = compared.replace(modifier) {
+                    return Err(refused(
+                        location,
+                        format!("has {modifier:?} behind {other:?}: one of them would be ignored"),
+                    ));
                 }
-                "exists" => field.comparison = Comparison::Exists,
+                field.comparison = comparison;
+                continue;
+            }
+            if field.encoding.is_some()
+                && matches!(modifier, "wide" | "utf16le" | "utf16be" | "utf16")
+            {
+                return Err(refused(location, "has two character encodings"));
+            }
+            match modifier {
                 "all" => field.all = true,
                 "cased" => field.cased = true,
                 "neq" => field.negated = true,
@@ -147,14 +155,7 @@ impl<'a> SelectionField<'a> {
     fn checked(self, location: &str) -> Result<Self> {
         let encoded = self.base64 || self.any_offset;
         let changed = encoded || self.any_dash || self.encoding.is_some();
-        let texts = matches!(
-            self.comparison,
-            Comparison::Whole
-                | Comparison::Contains
-                | Comparison::StartsWith
-                | Comparison::EndsWith
-        );
-        if changed && !texts {
+        if changed && !self.compares_texts() {
             return Err(refused(location, "changes values that are not plain text"));
         }
         if self.encoding.is_some() && !encoded {
@@ -162,6 +163,9 @@ impl<'a> SelectionField<'a> {
                 location,
                 "has a character encoding without base64, which records in JSON cannot hold",
             ));
+        }
+        if self.base64 && self.any_offset {
+            return Err(refused(location, "has base64 and base64offset"));
         }
         if self.any_offset && self.comparison != Comparison::Contains {
             return Err(refused(location, "has base64offset without contains"));
@@ -189,6 +193,9 @@ impl<'a> SelectionField<'a> {
         }
         let nothing = values.iter().any(Json::is_null);
         if nothing {
+            if self.comparison != Comparison::Whole {
+                return Err(refused(location, "compares null as a text"));
+            }
             if values.len() > 1 {
                 return Err(refused(
                     location,
@@ -198,14 +205,31 @@ impl<'a> SelectionField<'a> {
             return Ok(vec![json!({ "path": self.path, "exists": false })]);
         }
         let texts = values.iter().map(|value| text(value, location)).collect::<Result<Vec<_>>>()?;
-        let each =
-            texts.iter().map(|text| self.forms(text, location)).collect::<Result<Vec<_>>>()?;
+        // Filters fold compatibility forms (`ˢ` is `s`), Sigma only ignores case.
+        let as_regex = self.path.is_some()
+            && !self.cased
+            && self.compares_texts()
+            && texts.iter().any(|text| !is_nfkc(text));
+        let mut each = Vec::new();
+        for text in &texts {
+            each.push(self.forms(text, as_regex, location)?);
+        }
         let tests = if self.all { each } else { vec![each.concat()] };
-        Ok(tests.into_iter().map(|any| self.test(&any)).collect())
+        Ok(tests.into_iter().map(|any| self.test(&any, as_regex)).collect())
+    }
+
+    fn compares_texts(&self) -> bool {
+        matches!(
+            self.comparison,
+            Comparison::Whole
+                | Comparison::Contains
+                | Comparison::StartsWith
+                | Comparison::EndsWith
+        )
     }
 
     /// Returns the patterns of the filter language that a value is compared with.
-    fn forms(&self, value: &str, location: &str) -> Result<Vec<String>> {
+    fn forms(&self, value: &str, as_regex: bool, location: &str) -> Result<Vec<String>> {
         let (before, after) = match self.comparison {
             Comparison::Regex if self.flags.is_empty() => return Ok(vec![value.to_owned()]),
             Comparison::Regex => return Ok(vec![format!("(?{}){value}", self.flags)]),
@@ -238,11 +262,16 @@ impl<'a> SelectionField<'a> {
             });
             wanted = encoded.collect::<Result<Vec<_>>>()?.concat();
         }
-        Ok(wanted.iter().map(|value| WildcardPattern::read(value).like(before, after)).collect())
+        let pattern = |value: &String| {
+            let pattern = WildcardPattern::read(value);
+            if as_regex { pattern.regex(before, after) } else { pattern.like(before, after) }
+        };
+        Ok(wanted.iter().map(pattern).collect())
     }
 
-    fn test(&self, any: &[String]) -> Json {
+    fn test(&self, any: &[String], as_regex: bool) -> Json {
         let key = match self.comparison {
+            _ if as_regex => "regex",
             Comparison::Regex => "regex",
             Comparison::Network => "cidr",
             Comparison::SameAs => "same_as",
@@ -263,6 +292,20 @@ impl<'a> SelectionField<'a> {
         }
         Json::Object(test)
     }
+}
+
+/// Returns how a modifier has values compared, if it does.
+fn comparison_of(modifier: &str) -> Option<Comparison> {
+    Some(match modifier {
+        "contains" => Comparison::Contains,
+        "startswith" => Comparison::StartsWith,
+        "endswith" => Comparison::EndsWith,
+        "re" => Comparison::Regex,
+        "cidr" => Comparison::Network,
+        "fieldref" => Comparison::SameAs,
+        "exists" => Comparison::Exists,
+        _ => return None,
+    })
 }
 
 /// Returns a value's text: Sigma compares numbers and booleans as they are written.
@@ -305,6 +348,25 @@ impl WildcardPattern {
             .iter()
             .map(|letter| if let Letter::Plain(letter) = letter { Some(*letter) } else { None })
             .collect()
+    }
+
+    /// Returns a regular expression that ignores case and nothing else, and allows any text before
+    /// or after the value.
+    fn regex(&self, before: bool, after: bool) -> String {
+        let mut expression = String::from(if before { "(?is)" } else { "(?is)^" });
+        for letter in &self.0 {
+            match letter {
+                Letter::Wild('*') => expression.push_str(".*"),
+                Letter::Wild(_) => expression.push('.'),
+                Letter::Plain(letter) => {
+                    expression.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4])));
+                }
+            }
+        }
+        if !after {
+            expression.push('$');
+        }
+        expression
     }
 
     /// Returns a pattern of the filter language that allows any text before or after the value.

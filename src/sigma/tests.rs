@@ -220,3 +220,34 @@ fn several_rules_stand_in_one_file_and_log_sources_are_formats() {
     assert_eq!(found[2].0["format"], Json::Null);
     assert!(found[2].1.as_ref().expect("a note").contains("windows/security"));
 }
+
+#[test]
+fn no_modifier_is_ignored() {
+    for key in [
+        "a|fieldref|contains",
+        "a|re|contains",
+        "a|re|i|endswith",
+        "a|startswith|endswith",
+        "a|fieldref|re",
+        "a|cidr|contains",
+        "a|exists|contains",
+        "a|wide|utf16be|base64",
+        "a|base64|base64offset|contains",
+    ] {
+        refuses(&format!("s:\n  {key}: b\ncondition: s"), &format!("detection.s.{key}"));
+    }
+    for key in ["a|contains", "a|re"] {
+        refuses(&format!("s:\n  {key}: null\ncondition: s"), &format!("detection.s.{key}"));
+    }
+}
+
+/// A filter takes `ˢ` for `s`; a rule that looks for such letters means only them.
+#[test]
+fn compatibility_forms_are_not_folded() {
+    assert_eq!(
+        field("a|contains:\n    - 'ˢ'\n    - 'r?g.*x'"),
+        json!({ "path": "a", "regex": ["(?is)ˢ", "(?is)r.g\\..*x"] })
+    );
+    assert_eq!(field("a: 'x\u{a0}y'"), json!({ "path": "a", "regex": ["(?is)^x\u{a0}y$"] }));
+    assert_eq!(field("a|startswith: '®'"), json!({ "path": "a", "like": ["®*"] }));
+}

@@ -295,6 +295,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/quarantine/decode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Decode records again: what decodes becomes events and leaves quarantine */
+        post: operations["quarantine_decode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/quarantine/reasons": {
         parameters: {
             query?: never;
@@ -1072,6 +1089,27 @@ export interface components {
                 time: string;
             }[];
             total: number | null;
+        };
+        QuarantineDecoded: {
+            /** Format: int64 */
+            accepted: number;
+            /** Format: int64 */
+            cut: number;
+            damaged?: string[];
+            dry_run: boolean;
+            /** Format: int64 */
+            duplicates: number;
+            /** Format: int64 */
+            held: number;
+            next: string | null;
+            /** Format: int64 */
+            records: number;
+            /** Format: int64 */
+            refused: number;
+            /** Format: int64 */
+            removed: number;
+            /** Format: int64 */
+            without_tenant: number;
         };
         QuarantineReasons: {
             damaged?: string[];
@@ -4248,6 +4286,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Quarantine"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    quarantine_decode: {
+        parameters: {
+            query: {
+                /** @description the tenants asked about; * for all */
+                tenant: string[];
+                /** @description that came at or after this */
+                from?: string;
+                /** @description that came before this */
+                to?: string;
+                /** @description of this kind of reason */
+                reason?: string;
+                /** @description from this door or file */
+                source?: string;
+                /** @description with this text in what is kept of them */
+                substring?: string;
+                /** @description the format of the records; `auto` tells it by the record */
+                format?: string;
+                /** @description the tenant of records whose tenant is unknown */
+                unknown_tenant?: string;
+                /** @description the path of the tenant in records whose tenant is unknown; not with `unknown_tenant` */
+                tenant_from?: string;
+                /** @description whether nothing is changed */
+                dry_run?: boolean;
+                /** @description the most records of this call; it also ends after ten seconds, and `next` goes on */
+                limit?: number;
+                /** @description what the call before said is next */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineDecoded"];
                 };
             };
             /** @description a parameter is wrong, and named */
