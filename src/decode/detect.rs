@@ -57,6 +57,8 @@ const EVTX: u64 = 1 << 47;
 const ACTION: u64 = 1 << 48;
 const GITHUB_SCOPE: u64 = 1 << 49;
 const GITHUB_DETAIL: u64 = 1 << 50;
+const CREATED: u64 = 1 << 51;
+const TIME_CREATED: u64 = 1 << 52;
 
 /// Returns the bit of a key; 0 if the key says nothing about the format.
 fn bit(key: &str) -> u64 {
@@ -111,6 +113,8 @@ fn bit(key: &str) -> u64 {
         "activityDateTime" | "createdDateTime" => ACTIVITY,
         "activityDisplayName" | "conditionalAccessStatus" | "isInteractive" => ACTIVITY_DETAIL,
         "oracle" => ORACLE_LOGGING,
+        "created_at" => CREATED,
+        "TimeCreated" => TIME_CREATED,
         "data" => DATA,
         "action" => ACTION,
         "org" | "business" | "repo" => GITHUB_SCOPE,
@@ -248,7 +252,7 @@ fn format_of(keys: u64) -> Option<Format> {
         }
         () if has(CTS_ENVELOPE) => Some(Format::Cts),
         () if has(LOG_TIME) => Some(Format::Otlp),
-        () if has(GITHUB) || has(ACTION | ACTOR | GITHUB_SCOPE | GITHUB_DETAIL) => {
+        () if has(GITHUB) || has(ACTION | ACTOR | GITHUB_SCOPE | GITHUB_DETAIL | CREATED) => {
             Some(Format::GitHub)
         }
         () if has(CLASS | METADATA) => Some(Format::Ocsf),
@@ -260,7 +264,10 @@ fn format_of(keys: u64) -> Option<Format> {
             Some(Format::Azure)
         }
         () if has(AUTH | REQUEST | TYPE) => Some(Format::Vault),
-        () if has(EVENT_NUMBER | CHANNEL) || has(EVTX | CHANNEL) || keys == WINDOWS => {
+        () if has(EVENT_NUMBER | CHANNEL)
+            || has(EVTX | CHANNEL | TIME_CREATED)
+            || keys == WINDOWS =>
+        {
             Some(Format::Windows)
         }
         () if has(DOCUMENT) => Some(Format::Ecs),

@@ -177,18 +177,13 @@ const LEVELS: &[&str] = &[
 ];
 const SYSLOG_LEVELS: &[&str] = &["log.syslog.severity.code", "syslogseverity"];
 /// Where shippers put the record that they carry.
-const CARRIED: &[&str] = &[
-    "event.original",
-    "message",
-    "MESSAGE",
-    "log",
-    "CloudTrailEvent",
-    // ActionTrail's delivery to Log Service, and the answers of CloudAudit.
-    "event",
-    "CloudAuditEvent",
-];
-// EventBridge and Oracle Logging put it there as an object.
-loose_object!(Carrier { detail, log_content = "logContent" });
+const CARRIED: &[&str] = &["event.original", "message", "MESSAGE", "log", "CloudTrailEvent"];
+/// Where ActionTrail's delivery to Log Service and the answers of CloudAudit put it. Other records
+/// have other things there, so what is refused is only a value.
+const MAY_CARRY: &[&str] = &["event", "CloudAuditEvent"];
+// EventBridge puts it there as an object, and so does Oracle Logging.
+loose_object!(Carrier { detail });
+loose_object!(Logging { log_content = "logContent" });
 /// Values of `event.type` for operations that change something.
 const CHANGES: &[&str] = &["creation", "change", "deletion", "admin", "installation"];
 
@@ -218,13 +213,22 @@ fn decode_document(record: &str, event: &mut Event) -> Result<()> {
             return Ok(());
         }
     }
-    if record.contains("\"detail\"") || record.contains("\"logContent\"") {
-        let carrier: Carrier<'_> = json::parse(record)?;
-        for carried in [carrier.detail, carrier.log_content] {
-            if super::decode_carried(carried, event)? {
-                return Ok(());
-            }
+    for value in MAY_CARRY.iter().map(|name| paths.first(&[name])) {
+        if super::decode_if_carried(value?, event) {
+            return Ok(());
         }
+    }
+    if record.contains("\"detail\"") {
+        let carrier: Carrier<'_> = json::parse(record)?;
+        if super::decode_carried(carrier.detail, event)? {
+            return Ok(());
+        }
+    }
+    if record.contains("\"logContent\"")
+        && let Ok(Logging { log_content }) = json::parse(record)
+        && super::decode_if_carried(log_content, event)
+    {
+        return Ok(());
     }
     for (field, names) in TEXTS {
         event.set_opt(*field, paths.text(names)?.filter(|text| text != "-"));
@@ -279,7 +283,7 @@ pub(super) fn fill_address(record: &str, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
-fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
+pub(super) fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
     for name in TIMES {
         if let Some(time) = paths.first(&[name])?.time(name)? {
             return Ok(Some(time));

@@ -46,7 +46,7 @@ use std::borrow::Cow;
 
 /// The version of the decoders. Raise it with every change to what they make of a record: columns
 /// filled by another version are not mixed with what this one decodes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The maximum nesting of objects and arrays in a record.
 pub const DEPTH_MAX: usize = 64;
@@ -249,12 +249,28 @@ fn is_of_a_cloud(format: Format) -> bool {
 /// Returns `false` and fills nothing if what it carries is not a record of a cloud's own format.
 fn decode_carried(value: json::Loose<'_>, event: &mut Event) -> Result<bool> {
     let Some(inner) = value.embedded() else { return Ok(false) };
+    // Brackets in a string were not counted with those of the record.
+    if depth(inner.as_bytes()) > DEPTH_MAX {
+        return Ok(false);
+    }
     let format = match detect::detect(&inner) {
         Ok(Some(format)) if is_of_a_cloud(format) => format,
         _ => return Ok(false),
     };
     fill(&inner, format, event).map_err(|error| error.at(format.name()))?;
+    // The format is that of the record as it came, which is how it is decoded again.
+    event.set(Field::Format, "");
     Ok(true)
+}
+
+/// As [`decode_carried`], where a record that is refused is only a value like others.
+fn decode_if_carried(value: json::Loose<'_>, event: &mut Event) -> bool {
+    let before = event.clone();
+    let is_carried = decode_carried(value, event).unwrap_or(false);
+    if !is_carried {
+        *event = before;
+    }
+    is_carried
 }
 
 /// Returns the text at a path of the record, such as `project_id`, `user.domain.id` or

@@ -403,3 +403,40 @@ fn entering_a_container_is_not_reading() {
     assert_eq!(read_only(r#","subresource":"log""#), Some(true));
     assert_eq!(read_only(r#","subresource":"exec""#), Some(false));
 }
+
+/// Brackets in a string are not counted with those of the record, so what a record carries is
+/// checked again.
+#[test]
+fn what_a_record_carries_is_not_nested_deeper_either() {
+    let deep = format!("{}1{}", "{\\\"a\\\":".repeat(30_000), "}".repeat(30_000));
+    for record in [
+        format!("{{\"EventID\":1,\"Channel\":\"x\",\"Payload\":\"{deep}\"}}"),
+        format!(
+            "{{\"message\":\"{{\\\"Workload\\\":1,\\\"Operation\\\":\\\"x\\\",\\\"d\\\":{deep}}}\"}}"
+        ),
+    ] {
+        decode(&record, None).expect("an event");
+    }
+}
+
+#[test]
+fn ordinary_documents_stay_documents_and_keep_their_time() {
+    for record in [
+        r#"{"action":"delete","actor":"bob","actor_ip":"1.2.3.4","org":"acme","timestamp":"2026-11-28T10:00:00Z"}"#,
+        r#"{"EventId":"e-9","Channel":"mobile","UserName":"bob","Action":"transfer","Timestamp":"2026-11-28T10:00:00Z"}"#,
+        r#"{"event":"{\"event_name\":\"x\",\"time\":\"garbage\"}","time":"2026-11-28T10:00:00Z"}"#,
+        r#"{"createdDateTime":"2026-11-28T10:00:00Z","isInteractive":true}"#,
+    ] {
+        let event = decode(record, None).expect("an event");
+        assert_eq!(event.text(Field::Format), Some("document"), "{record}");
+    }
+    for record in [
+        r#"{"action":"delete","actor":"bob","actor_ip":"1.2.3.4","org":"acme","created_at":"?","timestamp":"2026-11-28T10:00:00Z"}"#,
+    ] {
+        assert!(decode(record, None).is_err(), "its own time is wrong: {record}");
+    }
+    let event =
+        decode(r#"{"operationName":"o","caller":"c","timestamp":"2026-11-28T10:00:00Z"}"#, None)
+            .expect("an event");
+    assert_eq!(event.time.to_string(), "2026-11-28T10:00:00.000Z");
+}

@@ -6,13 +6,14 @@
 //! duplicates and removes it.
 
 use super::quarantine::held;
-use super::{Engine, Outcome};
+use super::{Engine, Outcome, Writer};
 use crate::access::check_producer;
 use crate::decode::Format;
 use crate::error::Result;
-use crate::event::hex;
+use crate::event::{DAY_MS, Timestamp, hex};
 use crate::ingest::{
     DecodedBatch, IncomingRecord, QuarantineAsk, RecordSplitter, Rejected, TenantRule,
+    decode_records,
 };
 use crate::storage::quarantine::{QuarantineEntry, QuarantineId};
 use serde::Serialize;
@@ -52,7 +53,7 @@ pub struct DecodedAgain {
     pub accepted: u64,
     /// How many events were stored already.
     pub duplicates: u64,
-    /// How many records could not be decoded this time either.
+    /// How many records, or parts of them, could not be decoded this time either.
     pub refused: u64,
     /// How many records cannot be decoded because only their beginning is kept.
     pub cut: u64,
@@ -69,10 +70,17 @@ pub struct DecodedAgain {
     pub damaged: Vec<String>,
 }
 
-/// The records of a page that are decoded under one rule.
+/// The records of a page that are decoded under one rule, and as of one day: the day of arrival
+/// decides the year of times that have none.
 struct SameRule<'a> {
     rule: TenantRule,
     entries: Vec<&'a QuarantineEntry>,
+}
+
+/// A record in quarantine of which every part is an event now.
+struct BecameEvents {
+    id: QuarantineId,
+    tenant: Option<Arc<str>>,
 }
 
 impl Engine {
@@ -87,7 +95,7 @@ impl Engine {
         let begun = Instant::now();
         let mut done = DecodedAgain { dry_run: again.dry_run, ..DecodedAgain::default() };
         let mut after = again.ask.after.map(str::to_owned);
-        let mut became_events: HashSet<QuarantineId> = HashSet::new();
+        let mut became_events: Vec<BecameEvents> = Vec::new();
         loop {
             let left = again.ask.limit - done.records as usize;
             let ask = QuarantineAsk {
@@ -110,83 +118,93 @@ impl Engine {
         done.next = after;
         done.damaged.sort();
         done.damaged.dedup();
-        if let Some(first) = became_events.iter().min() {
-            // Recorded before anything is removed, as every deletion is. Two calls may end within a
-            // millisecond, but never with the same records.
-            let now = self.shared.clock.now().millis();
-            writer.record(json!({
-                "trace_id": format!("decode-quarantined-{}-{now}", hex(first)),
-                "event_name": "decodeQuarantined", "resource_type": "quarantine",
-                "details": { "format": again.format.map_or("auto", Format::name), "outcome": done,
-                    "leaving": became_events.len() },
-            }))?;
-            done.removed = self.shared.quarantine.remove(&became_events)?;
-        }
+        self.take_out(writer, again, &became_events, &mut done)?;
         Ok(done)
     }
 
-    /// Decodes and accepts records under one rule. Returns the ids of those that may leave
-    /// quarantine.
+    /// Takes records that became events out of quarantine, unless a hold keeps them now.
+    fn take_out(
+        &self,
+        writer: &Writer,
+        again: &DecodeAgain<'_>,
+        became_events: &[BecameEvents],
+        done: &mut DecodedAgain,
+    ) -> Result<()> {
+        let policy = self.policy();
+        let leaves: HashSet<QuarantineId> = became_events
+            .iter()
+            .filter(|record| !held(&policy, record.tenant.as_deref()))
+            .map(|record| record.id)
+            .collect();
+        done.held = (became_events.len() - leaves.len()) as u64;
+        let Some(first) = leaves.iter().min() else { return Ok(()) };
+        // Recorded before anything is removed, as every deletion is. Two calls may end within a
+        // millisecond, but never with the same records.
+        let now = self.shared.clock.now().millis();
+        writer.record(json!({
+            "trace_id": format!("decode-quarantined-{}-{now}", hex(first)),
+            "event_name": "decodeQuarantined", "resource_type": "quarantine",
+            "details": { "format": again.format.map_or("auto", Format::name), "outcome": done,
+                "leaving": leaves.len() },
+        }))?;
+        done.removed = self.shared.quarantine.remove(&leaves)?;
+        Ok(())
+    }
+
+    /// Decodes and accepts records under one rule. Returns those that may leave quarantine.
     fn decode_same(
         &self,
         same: &SameRule<'_>,
         again: &DecodeAgain<'_>,
         done: &mut DecodedAgain,
-    ) -> Result<Vec<QuarantineId>> {
-        let (records, pieces) = same.split()?;
-        let mut batch = self.decode(records, again.format, &same.rule);
+    ) -> Result<Vec<BecameEvents>> {
+        let records = same.split()?;
+        let arrived = same.entries.first().map_or(0, |entry| entry.time);
+        let mut batch = decode_records(
+            records,
+            again.format,
+            &same.rule,
+            self.shared.redactor.as_ref(),
+            Timestamp::from_millis(arrived),
+        );
         let rejected = std::mem::take(&mut batch.rejected);
-        let mut stays: HashSet<u64> = rejected
-            .iter()
-            .map(|rejected| rejected.line)
-            .filter(|line| pieces[*line as usize - 1] == 1)
-            .collect();
+        let decoded: HashSet<u64> = batch.lines.iter().copied().collect();
+        // A record of which nothing decodes stays as it is. Of one that holds several, those that
+        // are refused again are kept on their own.
+        let (pieces, mut stays): (Vec<Rejected>, HashSet<u64>) = {
+            let (pieces, whole): (Vec<Rejected>, Vec<Rejected>) =
+                rejected.into_iter().partition(|rejected| decoded.contains(&rejected.line));
+            (pieces, whole.iter().map(|rejected| rejected.line).collect())
+        };
+        done.refused += pieces.len() as u64;
         if again.dry_run {
             done.accepted += batch.events.len() as u64;
             done.refused += stays.len() as u64;
             return Ok(Vec::new());
         }
-        // Of a record that holds several, those that are refused again are kept on their own.
-        self.keep_pieces(same, &pieces, rejected)?;
+        self.keep_pieces(same, pieces)?;
         let outcome = self.accept_again(batch)?;
         done.accepted += outcome.accepted;
         done.duplicates += outcome.duplicates;
         // A conflict has a trace id that another record has; it is in quarantine again.
         stays.extend(outcome.quarantined.listed().iter().map(|refused| refused.line));
         done.refused += stays.len() as u64;
-        let policy = self.policy();
-        let mut leaves = Vec::new();
-        for (line, entry) in (1_u64..).zip(&same.entries) {
-            if stays.contains(&line) {
-                continue;
-            }
-            if held(&policy, entry.tenant.as_deref()) {
-                done.held += 1;
-            } else {
-                leaves.push(entry.id);
-            }
-        }
-        Ok(leaves)
+        let leaves = (1_u64..).zip(&same.entries).filter(|(line, _)| !stays.contains(line));
+        Ok(leaves
+            .map(|(_, entry)| BecameEvents { id: entry.id, tenant: entry.tenant.clone() })
+            .collect())
     }
 
     fn accept_again(&self, batch: DecodedBatch) -> Result<Outcome> {
         if batch.events.is_empty() { Ok(Outcome::default()) } else { self.ingest(batch, SOURCE) }
     }
 
-    fn keep_pieces(
-        &self,
-        same: &SameRule<'_>,
-        pieces: &[usize],
-        rejected: Vec<Rejected>,
-    ) -> Result<()> {
+    fn keep_pieces(&self, same: &SameRule<'_>, pieces: Vec<Rejected>) -> Result<()> {
         let now = self.shared.clock.now();
-        for mut rejected in rejected {
-            let index = rejected.line as usize - 1;
-            if pieces[index] > 1 {
-                let entry = same.entries[index];
-                rejected.line = entry.line;
-                self.shared.quarantine.keep(&entry.source, now, &[rejected])?;
-            }
+        for mut piece in pieces {
+            let entry = same.entries[piece.line as usize - 1];
+            piece.line = entry.line;
+            self.shared.quarantine.keep(&entry.source, now, &[piece])?;
         }
         Ok(())
     }
@@ -200,19 +218,25 @@ impl DecodedAgain {
         entries: &'a [QuarantineEntry],
         unknown: Option<&TenantRule>,
     ) -> Vec<SameRule<'a>> {
-        let mut groups: BTreeMap<Option<&Arc<str>>, Vec<&QuarantineEntry>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Option<&Arc<str>>, i64), Vec<&QuarantineEntry>> = BTreeMap::new();
         for entry in entries {
             if entry.length > entry.head.len() as u64 {
                 self.cut += 1;
             } else {
-                groups.entry(entry.tenant.as_ref()).or_default().push(entry);
+                let day = entry.time.div_euclid(DAY_MS);
+                groups.entry((entry.tenant.as_ref(), day)).or_default().push(entry);
             }
         }
         let mut same = Vec::new();
-        for (tenant, entries) in groups {
-            let named = tenant.filter(|tenant| check_producer(tenant).is_ok());
-            let rule = named.map(|tenant| TenantRule::Is(tenant.to_string()));
-            match rule.or_else(|| unknown.cloned()) {
+        for ((tenant, _), entries) in groups {
+            let rule = match tenant {
+                // What is of the system itself is no event of anybody.
+                Some(tenant) => {
+                    check_producer(tenant).ok().map(|tenant| TenantRule::Is(tenant.to_owned()))
+                }
+                None => unknown.cloned(),
+            };
+            match rule {
                 Some(rule) => same.push(SameRule { rule, entries }),
                 None => self.without_tenant += entries.len() as u64,
             }
@@ -222,10 +246,10 @@ impl DecodedAgain {
 }
 
 impl SameRule<'_> {
-    /// Splits the records as a stream of them would be today, and returns how many each holds. The
-    /// line of each is the number of the record in quarantine that it is from, from 1.
-    fn split(&self) -> Result<(Vec<IncomingRecord>, Vec<usize>)> {
-        let (mut records, mut pieces) = (Vec::new(), Vec::new());
+    /// Splits the records as a stream of them would be today. The line of each is the number of
+    /// the record in quarantine that it is from, from 1.
+    fn split(&self) -> Result<Vec<IncomingRecord>> {
+        let mut records = Vec::new();
         for (line, entry) in (1_u64..).zip(&self.entries) {
             let before = records.len();
             let mut splitter = RecordSplitter::new(entry.head.as_slice());
@@ -236,8 +260,7 @@ impl SameRule<'_> {
                 // Nothing but blanks today: it stays what it is.
                 records.push(IncomingRecord::new(line, entry.head.clone()));
             }
-            pieces.push(records.len() - before);
         }
-        Ok((records, pieces))
+        Ok(records)
     }
 }

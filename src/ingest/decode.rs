@@ -100,22 +100,39 @@ fn decode_line(
             let with = |members: &[&str]| lines::with_head(carried, &line, &object, members);
             match decode(&with(&[])) {
                 // It has an id of its own, so it is the same record however it came.
-                Ok(event) if !event.trace_id().starts_with(decode::HASH_ID) => decode(carried),
+                Ok(event) if has_own_id(&event) && has_time(&event) => decode(carried),
                 Ok(event) => {
                     let has = |member: &&str| object.get(*member).is_some();
                     let missing = missing_of(&event).into_iter().filter(has).collect::<Vec<_>>();
-                    if missing.is_empty() { Ok(event) } else { decode(&with(&missing)) }
+                    let told = match missing.is_empty() {
+                        true => Ok(event),
+                        false => decode(&with(&missing)),
+                    };
+                    // A format that has its time elsewhere does not see that of the line.
+                    match told {
+                        Ok(event) if has_time(&event) || !has(&"@timestamp") => Ok(event),
+                        _ => decode(&object.to_string()),
+                    }
                 }
-                Err(_) => decode(&object.to_string()),
+                // With the head it may have become too large.
+                Err(_) => decode(carried).or_else(|_| decode(&object.to_string())),
             }
         }
     }
 }
 
+fn has_own_id(event: &Event) -> bool {
+    !event.trace_id().starts_with(decode::HASH_ID)
+}
+
+fn has_time(event: &Event) -> bool {
+    event.time != Timestamp::default()
+}
+
 /// Returns the members that tell what an event does not: its time, what it is of, and where.
 fn missing_of(event: &Event) -> Vec<&'static str> {
     [
-        ("@timestamp", event.time == Timestamp::default()),
+        ("@timestamp", !has_time(event)),
         ("service", event.text(Field::Source).is_none()),
         ("host", event.text(Field::ResourceName).is_none()),
     ]

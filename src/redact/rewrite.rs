@@ -22,12 +22,33 @@ const VALUES: &[&str] = &["value", "values"];
 const BINARY: &[&str] = &["data_base64", "bytesvalue"];
 /// Keys of values that may be a record of their own, which is decoded as one: paths begin there
 /// too.
-const CARRIERS: &[&str] = &["message", "original", "log", "body", "data"];
+const CARRIERS: &[&str] = &[
+    "message",
+    "original",
+    "log",
+    "body",
+    "data",
+    "detail",
+    "event",
+    "cloudtrailevent",
+    "cloudauditevent",
+    "auditdata",
+    "logcontent",
+];
 /// The length below which no detector matches, except for passwords in URLs; those are not plain
 /// words.
 const DETECTED_MIN: usize = 13;
 /// Replaces a value of a record that does not parse completely.
 const MASK: &str = "[redacted]";
+
+/// Returns whether a text is `[redacted:RULE:HASH]`.
+fn is_replacement(text: &str) -> bool {
+    let inner = text.strip_prefix("[redacted:").and_then(|rest| rest.strip_suffix(']'));
+    inner.and_then(|inner| inner.rsplit_once(':')).is_some_and(|(rule, hash)| {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        !rule.contains(['[', ']', ':']) && hash.len() == 16 && hash.bytes().all(is_digit)
+    })
+}
 
 /// Rewrites one record.
 pub(super) struct Rewriter<'r> {
@@ -108,6 +129,10 @@ impl<'r> Rewriter<'r> {
         let node = document.nodes[index];
         let raw = document.raw(node);
         if let Some(pattern) = self.indexes.matched().filter(|_| raw != "null") {
+            // What is replaced already, as in a record that is decoded again, keeps its hash.
+            if is_replacement(&document.text(node)) {
+                return;
+            }
             let text = self.redactor.mask(pattern.rule, document.text(node).as_bytes());
             return document.replace(node, &text);
         }

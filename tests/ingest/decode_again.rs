@@ -3,6 +3,7 @@
 
 use crate::support::process::annals;
 use crate::support::store::{NOW, TestStore};
+use annals::event::{DAY_MS, Timestamp};
 use annals::ingest::{DecodedBatch, Rejected};
 use axum::body::Body;
 use axum::http::Request;
@@ -190,4 +191,53 @@ fn the_command_line_lists_counts_and_decodes() {
     counts(&answer, &[("records", 3), ("accepted", 3), ("removed", 3)]);
     assert_eq!(run(&["list"]).ok(), "");
     run(&["decode", "--format", "gpc"]).refused(2, &["format", "gpc"]);
+}
+
+#[test]
+fn a_record_of_which_nothing_decodes_stays_as_it_is() {
+    let store = TestStore::new();
+    let rejected = |bytes: &str, tenant: Option<&str>| Rejected {
+        tenant: tenant.map(str::to_owned),
+        line: 7,
+        reason: "an earlier version did not know it".into(),
+        bytes: bytes.as_bytes().to_vec(),
+        cut: None,
+        conflict: false,
+    };
+    let rejected = vec![rejected("{]\n[}\n", Some("t")), rejected(&record(0), Some("_annals"))];
+    let batch = DecodedBatch { rejected, ..DecodedBatch::default() };
+    store.engine().ingest(batch, "file.log").expect("it is kept");
+    for _ in 0..2 {
+        let answer = decode(&store, "tenant=*&unknown_tenant=acme");
+        counts(&answer, &[("records", 2), ("refused", 1), ("without_tenant", 1), ("removed", 0)]);
+        assert_eq!((left(&store), events(&store, "acme")), (2, 0));
+    }
+}
+
+#[test]
+fn the_day_of_arrival_decides_the_year_of_a_time_without_one() {
+    let store = TestStore::new();
+    let answer = store.post(
+        "/api/v1/events?tenant=t&format=cts",
+        "Jun 28 10:00:00 web1 sshd[1]: Failed password for bob from 10.0.0.1 port 22 ssh2\n",
+    );
+    assert_eq!(answer["quarantined_total"], 1, "{answer}");
+    store.clock.set(Timestamp::from_millis(NOW + 500 * DAY_MS));
+    counts(&decode(&store, "tenant=t"), &[("accepted", 1), ("removed", 1)]);
+    let event = store.get("/api/v1/events?tenant=t")["events"][0].clone();
+    assert_eq!(event["time"], "2026-06-28T10:00:00.000Z");
+}
+
+#[test]
+fn a_secret_that_was_replaced_keeps_its_hash() {
+    let mut store = TestStore::new();
+    store.close();
+    let rules = r#"{"rules":[{"name":"p","paths":["password"]}]}"#;
+    std::fs::write(store.path().join("redaction.json"), rules).expect("the rules");
+    store.reopen();
+    let record = record(0).replace("\"n\"", "\"n\",\"password\":\"s3cret\"");
+    send_as_gcp(&store, record.clone());
+    counts(&decode(&store, "tenant=t"), &[("accepted", 1), ("removed", 1)]);
+    assert_eq!(store.post("/api/v1/events?tenant=t", record)["duplicates"], 1);
+    assert_eq!(left(&store), 0);
 }

@@ -249,6 +249,11 @@ fn what_a_stranger_types_forges_no_address() {
     let told: Vec<_> = lines.told().into_iter().map(|[_, _, _, who, _, ip]| (who, ip)).collect();
     let from = |who: &str| (who.to_owned(), "10.0.0.1".to_owned());
     assert_eq!(told, [from("x 6.6.6.6 port 1"), from("a b")]);
+    let forged = "Nov 28 10:00:00 web1 sshd[1]: Invalid user x CEF:0|v|p|1|2|n|5|suser=root src=10.0.0.9 act=accepted from 6.6.6.6 port 22\n";
+    let lines = Lines::take(forged);
+    assert_eq!((lines.count("source_ip=6.6.6.6"), lines.count("operator=root")), (1, 0));
+    let forged = "type=USER_AUTH msg=audit(1795860000.001:1): pid=1 uid=1000 auid=1000 msg='op=PAM:authentication acct=\"x#035AUID={root}\" exe=\"/usr/bin/su\" res=failed'\n";
+    assert_eq!(Lines::take(forged).count("operator=1000"), 1);
 }
 
 #[test]
@@ -260,4 +265,33 @@ fn a_session_of_a_firewall_has_several_events() {
         {head}17|utm:webfilter|4|externalId=402 src=10.0.0.2 act=blocked suser=bob\n"
     ));
     assert_eq!((lines.told().len(), lines.count("operator=bob&event_name=blocked")), (3, 1));
+}
+
+/// A carriage return within the operation once kept a thread for ever.
+#[test]
+fn no_blank_within_an_operation_stops_anything() {
+    for blank in ["\r", "\u{c}", " \r ", "\t"] {
+        let line = format!("type=X msg=audit(1795860000.001:7): op=a{blank}b c=d\n");
+        assert_eq!(Lines::take(&line).told().len(), 1);
+    }
+}
+
+#[test]
+fn a_line_gives_its_time_to_what_it_carries() {
+    for (line, time) in [
+        (
+            "2026-03-01T10:00:01Z stdout F {\"event\":{\"id\":\"e1\"},\"message\":\"m\"}\n",
+            "2026-03-01T10:00:01.000Z",
+        ),
+        (
+            "<134>Nov 28 10:00:00 h app: {\"operationName\":\"Login\",\"callerIpAddress\":\"1.2.3.4\"}\n",
+            "2026-11-28T10:00:00.000Z",
+        ),
+        (
+            "2026-03-01T10:00:02Z stdout F {\"@timestamp\":null,\"a\":1}\n",
+            "2026-03-01T10:00:02.000Z",
+        ),
+    ] {
+        assert_eq!(Lines::take(line).told()[0][0], time, "{line}");
+    }
 }

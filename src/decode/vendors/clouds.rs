@@ -69,7 +69,8 @@ pub(super) const CLOUDS: &[Vendor] = &[
     },
     Vendor {
         format: Format::Oracle,
-        times: &["eventTime", "time"],
+        times: &["eventTime"],
+        other_times: &["time"],
         texts: &[
             (Field::TraceId, &["eventId", "eventID", "id"]),
             (Field::EventName, &["data.eventName", "eventName", "eventType", "type"]),

@@ -40,7 +40,8 @@ pub(super) const CODE_HOSTS: &[Vendor] = &[
     },
     Vendor {
         format: Format::GitLab,
-        times: &["created_at", "time"],
+        times: &["created_at"],
+        other_times: &["time"],
         texts: &[
             (Field::TraceId, &["id"]),
             (

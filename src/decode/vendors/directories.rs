@@ -58,7 +58,7 @@ fn read_parameters(paths: &Paths<'_>, event: &mut Event) -> Result<bool> {
     let listed = paths.first(&["events.0.parameters"])?.items();
     let mut parameters: Vec<(String, String)> = Vec::new();
     for inner in listed.into_iter().filter_map(Loose::raw) {
-        let parameter = Paths::of(inner)?;
+        let Ok(parameter) = Paths::of(inner) else { continue };
         if let (Some(name), Some(value)) = (parameter.text(&["name"])?, parameter.text(&["value"])?)
         {
             parameters.push((name.to_ascii_lowercase(), value));

@@ -40,14 +40,8 @@ pub(super) const MICROSOFT: &[Vendor] = &[
     },
     Vendor {
         format: Format::Azure,
-        times: &[
-            "time",
-            "eventTimestamp",
-            "properties.createdDateTime",
-            "submissionTimestamp",
-            "activityDateTime",
-            "createdDateTime",
-        ],
+        times: &["time", "eventTimestamp", "properties.createdDateTime", "submissionTimestamp"],
+        other_times: &["activityDateTime", "createdDateTime"],
         texts: &[
             (Field::TraceId, &["eventDataId", "properties.eventDataId", "properties.id", "id"]),
             (Field::EventName, &["operationName.value", "operationName", "activityDisplayName"]),
@@ -145,11 +139,11 @@ pub(super) const MICROSOFT: &[Vendor] = &[
             "Event.System.TimeCreated.#attributes.SystemTime",
             "Event.System.TimeCreated.SystemTime",
             "EventTime",
-            "Event.System.TimeCreated.@SystemTime",
             "UtcTime",
             "TimeCreated",
             "@timestamp",
         ],
+        other_times: &["Event.System.TimeCreated.@SystemTime"],
         texts: &[
             (
                 Field::EventName,

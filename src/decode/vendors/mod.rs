@@ -40,7 +40,7 @@ pub(super) fn decode(record: &str, format: Format, event: &mut Event) -> Result<
         return document::decode(record, event);
     };
     for name in vendor.carried {
-        if super::decode_carried(paths.first(&[name])?, event)? {
+        if super::decode_if_carried(paths.first(&[name])?, event) {
             return Ok(());
         }
     }
@@ -48,7 +48,7 @@ pub(super) fn decode(record: &str, format: Format, event: &mut Event) -> Result<
     for (field, names) in vendor.texts {
         event.set_opt(*field, first_text(&paths, names, vendor.nothing)?);
     }
-    let mut failed = (vendor.refine)(&paths, event)?;
+    let mut failed = (vendor.refine)(&paths, event).unwrap_or(false);
     if event.text(Field::EventName).is_none() {
         // It only has some keys of that vendor.
         let original = std::mem::take(&mut event.original);
@@ -103,7 +103,14 @@ fn time_of(paths: &Paths<'_>, vendor: &Vendor) -> Result<Timestamp> {
             return Ok(time);
         }
     }
-    Ok(Timestamp::default())
+    // Elsewhere it may be as in any document; what is no time there is passed over.
+    for name in vendor.other_times {
+        let time = paths.first(&[name])?.time_in_zone(name, vendor.zone_minutes);
+        if let Some(time) = time.ok().flatten() {
+            return Ok(time);
+        }
+    }
+    Ok(document::time_of(paths).ok().flatten().unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(super) struct Vendor {
     /// Where another record may be carried, which then counts, as an object or as text.
     pub(super) carried: &'static [&'static str],
     pub(super) times: &'static [&'static str],
+    /// Where else the time may be; what is no time is passed over there.
+    pub(super) other_times: &'static [&'static str],
     /// How many minutes the zone of times that name none is ahead of UTC.
     pub(super) zone_minutes: i64,
     pub(super) texts: &'static [(Field, &'static [&'static str])],
@@ -35,6 +37,7 @@ pub(super) const VENDOR: Vendor = Vendor {
     format: Format::Document,
     carried: &[],
     times: &[],
+    other_times: &[],
     zone_minutes: 0,
     texts: &[],
     nothing: &[],

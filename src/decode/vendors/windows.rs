@@ -6,6 +6,7 @@
 
 use crate::decode::json::Loose;
 use crate::decode::paths::Paths;
+use crate::decode::{DEPTH_MAX, depth};
 use crate::error::Result;
 use crate::event::{Event, Field};
 
@@ -32,8 +33,8 @@ struct EventData<'a> {
 impl<'a> EventData<'a> {
     fn of(paths: &'a Paths<'a>) -> Result<Self> {
         let listed = match paths.first(&["Payload"])?.embedded() {
-            Some(payload) => Self::listed(&payload)?,
-            None => Vec::new(),
+            Some(payload) if depth(payload.as_bytes()) <= DEPTH_MAX => Self::listed(&payload)?,
+            _ => Vec::new(),
         };
         Ok(Self { paths, listed })
     }

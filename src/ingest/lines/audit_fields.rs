@@ -90,7 +90,7 @@ fn time_of(stamp: &str) -> Option<DateTime<Utc>> {
 
 /// Returns the pairs of what comes after the stamp, at most this many, with decoded values.
 pub(super) fn pairs_of<'a>(name: &str, body: &'a str, most: usize) -> Vec<(&'a str, String)> {
-    let escaped = || body.split_once(ESCAPED_SEPARATOR).filter(|(_, rest)| is_of_daemon(rest));
+    let escaped = || body.rsplit_once(ESCAPED_SEPARATOR).filter(|(_, rest)| is_of_daemon(rest));
     let parts = body.split_once(GROUP_SEPARATOR).or_else(escaped);
     let (of_kernel, of_daemon) = parts.unwrap_or((body, ""));
     let (before, of_program) = of_kernel.split_once("msg='").unwrap_or((of_kernel, ""));
@@ -104,8 +104,12 @@ pub(super) fn pairs_of<'a>(name: &str, body: &'a str, most: usize) -> Vec<(&'a s
         .collect()
 }
 
-/// Returns whether a text begins with a key of the daemon, which are in capitals.
+/// Returns whether a text begins with a key of the daemon, which are in capitals, and not within a
+/// quoted value: whoever chose that could forge a pair.
 fn is_of_daemon(text: &str) -> bool {
+    if text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 || text.contains('\'') {
+        return false;
+    }
     let key = text.split('=').next().unwrap_or_default();
     !key.is_empty() && key.len() < text.len() && key.bytes().all(|byte| byte.is_ascii_uppercase())
 }
@@ -157,7 +161,7 @@ fn value<'a>(key: &str, cursor: &mut TextCursor<'a>) -> WrittenValue<'a> {
     let mut text = cursor.take_while(|found| !found.is_ascii_whitespace());
     // Programs that manage accounts write `op=adding user to group id=1000`.
     while key == "op" && is_plain_word(first_word(cursor.rest)) {
-        cursor.gap();
+        cursor.take_while(|found| found.is_ascii_whitespace());
         cursor.take_while(|found| !found.is_ascii_whitespace());
         text = &begin[..begin.len() - cursor.rest.len()];
     }

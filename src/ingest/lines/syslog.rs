@@ -26,7 +26,11 @@ pub(super) fn read<'a>(body: &'a str, line: &LineContext<'_>) -> Option<LineCont
     let object = cef::read(message, &header, line)
         .or_else(|| leef::read(message, &header, line))
         .or_else(|| auditd::read(auditd::behind_kernel_time(message), &header, line))
-        .or_else(|| behind_any_head(message, &header, line))
+        .or_else(|| {
+            // What a known program says may quote what strangers typed.
+            let is_relayed = header.program.is_none();
+            is_relayed.then(|| behind_any_head(message, &header, line)).flatten()
+        })
         .unwrap_or_else(|| plain(&header, line));
     Some(LineContent::Object(object))
 }

@@ -35,8 +35,11 @@ impl Quarantine {
     fn parts_with(&self, ids: &[QuarantineId]) -> Result<Vec<Arc<QuarantineFile>>> {
         let mut parts = Vec::new();
         for part in self.shared.parts().iter().filter(|part| part.damage().is_empty()) {
-            if part.find(ids)?.iter().any(Option::is_some) {
-                parts.push(Arc::clone(part));
+            match part.find(ids) {
+                Ok(found) if found.iter().any(Option::is_some) => parts.push(Arc::clone(part)),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => stays_whole(&error),
+                Err(error) => return Err(error),
             }
         }
         Ok(parts)
@@ -69,7 +72,11 @@ impl Quarantine {
     ) -> Result<u64> {
         let mut removed = 0;
         for part in parts.iter().filter(|part| part.is_kept()) {
-            removed += self.rewrite_part(part, goes)?;
+            match self.rewrite_part(part, goes) {
+                Ok(gone) => removed += gone,
+                Err(error) if error.kind() == ErrorKind::Corrupt => stays_whole(&error),
+                Err(error) => return Err(error),
+            }
         }
         self.merge_small()?;
         Ok(removed)
@@ -109,4 +116,9 @@ impl Quarantine {
     fn exchange(&self, old: Vec<Arc<QuarantineFile>>, new: Vec<Arc<QuarantineFile>>) -> Result<()> {
         self.ordered(|done| WriterOrder::Exchange { old, new, done })
     }
+}
+
+/// Says that nothing is removed from a damaged file.
+fn stays_whole(error: &Error) {
+    tracing::warn!(%error, "nothing is removed from a damaged quarantine file");
 }

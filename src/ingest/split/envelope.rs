@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// The most records in one array or envelope: all of them are in memory at once.
 pub(super) const DOCUMENT_RECORDS_MAX: usize = 1_000_000;
@@ -97,31 +98,47 @@ fn items_of(text: &str) -> Result<DocumentKind<'_>, TooMany> {
         envelope.looked_up,
         envelope.log_events,
     ];
-    let mut answers = Vec::new();
-    for answer in [envelope.value, envelope.data].into_iter().flatten() {
-        answers.extend(known_records(answer.get())?);
-    }
+    let answer = envelope.value.or(envelope.data).filter(|_| !is_event && is_answer(text));
+    let answers = answer.and_then(|answer| known_records(answer.get()));
     let mut lists = lists.into_iter().flatten().chain(answers).filter(|_| !is_event);
     // A document with two lists is not an envelope that we know.
     Ok(match (lists.next(), lists.next()) {
         (Some(items), None) if items.0.iter().all(|item| is_composite(item)) => {
             DocumentKind::List(items.0)
         }
-        (None, _) if !is_event && envelope.response.is_some() => {
-            // One level deeper: what the interfaces of Tencent Cloud answer.
-            let answer = envelope.response.map_or("", RawValue::get);
-            if answer.contains(RESPONSE) { DocumentKind::Record } else { items_of(answer)? }
-        }
+        (None, _) if is_answer(text) => match envelope.response.map(|answer| answer.get()) {
+            // What the interfaces of Tencent Cloud answer.
+            Some(answer) => match parse::<TencentAnswer<'_>>(answer)? {
+                Parsed::Value(TencentAnswer { events })
+                    if events.0.iter().all(|item| is_composite(item)) =>
+                {
+                    DocumentKind::List(events.0)
+                }
+                _ => DocumentKind::Record,
+            },
+            None => DocumentKind::Record,
+        },
         _ => DocumentKind::Record,
     })
 }
 
-/// Returns the items of a list whose name is too common to tell by itself: only if the first one is
+/// Returns whether an object has nothing but a list and how to get the next one.
+fn is_answer(text: &str) -> bool {
+    let is_of_answer = |key: &String| {
+        let key = key.as_str();
+        ANSWER_KEYS.contains(&key) || key.starts_with("@odata.") || key.starts_with("opc-")
+    };
+    let members: Result<HashMap<String, &RawValue>, _> = serde_json::from_str(text);
+    members.is_ok_and(|members| members.keys().all(is_of_answer))
+}
+
+/// Returns the items of a list whose name is too common to tell by itself: only if all of them are
 /// of a known format.
-fn known_records(text: &str) -> Result<Option<Items<'_>>, TooMany> {
-    let Parsed::Value(items) = parse::<Items<'_>>(text)? else { return Ok(None) };
-    let format = items.0.first().and_then(|item| decode::detect(item.get()));
-    Ok(format.filter(|format| *format != Format::Ecs).map(|_| items))
+fn known_records(text: &str) -> Option<Items<'_>> {
+    let Ok(Parsed::Value(items)) = parse::<Items<'_>>(text) else { return None };
+    let is_known =
+        |item: &&RawValue| decode::detect(item.get()).is_some_and(|format| format != Format::Ecs);
+    (!items.0.is_empty() && items.0.iter().all(is_known)).then_some(items)
 }
 
 fn is_composite(item: &RawValue) -> bool {
@@ -201,10 +218,18 @@ pub(super) const ENVELOPES: &[&str] = &[
     "\"data\": [",
     RESPONSE,
 ];
+/// What an answer has beside its records.
+const ANSWER_KEYS: &[&str] = &["value", "data", "Response", "nextLink"];
 /// The key of an answer of Tencent Cloud.
 const RESPONSE: &str = "\"Response\"";
 /// How far into a value the key of an envelope is searched for, in bytes.
 pub(super) const ENVELOPE_HEAD: usize = 4_096;
+
+#[derive(Deserialize)]
+struct TencentAnswer<'a> {
+    #[serde(borrow, rename = "Events")]
+    events: Items<'a>,
+}
 
 #[derive(Deserialize)]
 struct Envelope<'a> {

@@ -230,6 +230,10 @@ fn an_event_with_a_list_is_no_envelope() {
         r#"{"Response":{"TotalCount":1}}"#,
         r#"{"Response":{"Response":{"Events":[{"a":1}]}}}"#,
         r#"{"value":[],"name":"x"}"#,
+        r#"{"Request":{"user":"bob"},"Response":[{"id":1},{"id":2}]}"#,
+        r#"{"Response":{"items":[{"a":1}]}}"#,
+        r#"{"createdAt":"2026","actor":"bob","data":[{"EventID":1,"Channel":"x"}]}"#,
+        r#"{"value":[{"operationName":"o","caller":"c"},{"a":1}]}"#,
     ] {
         assert_eq!(pieces(record), [record]);
     }
