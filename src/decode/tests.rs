@@ -430,11 +430,8 @@ fn ordinary_documents_stay_documents_and_keep_their_time() {
         let event = decode(record, None).expect("an event");
         assert_eq!(event.text(Field::Format), Some("document"), "{record}");
     }
-    for record in [
-        r#"{"action":"delete","actor":"bob","actor_ip":"1.2.3.4","org":"acme","created_at":"?","timestamp":"2026-11-28T10:00:00Z"}"#,
-    ] {
-        assert!(decode(record, None).is_err(), "its own time is wrong: {record}");
-    }
+    let wrong = r#"{"action":"delete","actor":"bob","actor_ip":"1.2.3.4","org":"acme","created_at":"?","timestamp":"2026-11-28T10:00:00Z"}"#;
+    assert!(decode(wrong, None).is_err(), "its own time is wrong");
     let event =
         decode(r#"{"operationName":"o","caller":"c","timestamp":"2026-11-28T10:00:00Z"}"#, None)
             .expect("an event");
