@@ -15,7 +15,7 @@ from load import END
 from shapes import Count, Export, Facets, Histogram, One, Page, Sums, Top
 
 FACETS = ["source", "resource_type", "event_name", "level", "source_ip"]
-WORDS = ["rollback", "pipeline", "patch", "terraform", "capacity", "release", "window", "failed"]
+WORDS = ["rollback", "pipeline", "patch", "terraform", "capacity", "release", "window", "after"]
 PHRASES = ["rollback after failed deploy", "monthly patch window", "created by pipeline", "scale out for release", "capacity test"]
 CHINESE = ["华北生产集群扩容", "测试服务器回收", "双十一压测环境", "等保测评加固", "月度补丁"]
 # Frequent texts that begin and end within words, so that no word of theirs can be looked up.
