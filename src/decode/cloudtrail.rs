@@ -16,7 +16,7 @@ loose_object!(#[serde(rename_all = "camelCase")] Record {
     user_identity, error_code,
     error_message, request_parameters, response_elements, read_only, resources,
     additional_event_data, service_event_details, insight_details,
-    recipient_account_id, api_version,
+    recipient_account_id, api_version, aws_region,
     event_id = "eventID", request_id = "requestID", source_ip = "sourceIPAddress",
     shared_event_id = "sharedEventID",
 });
@@ -94,6 +94,7 @@ pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
             (Field::RequestId, "requestID", record.request_id),
             (Field::Code, "errorCode", record.error_code),
             (Field::ApiVersion, "apiVersion", record.api_version),
+            (Field::Region, "awsRegion", record.aws_region),
         ],
     )?;
     event.read_only = record.read_only.flag();

@@ -135,6 +135,7 @@ const TEXTS: &[(Field, &[&str])] = &[
     ),
     (Field::RequestId, &["http.request.id", "transaction.id"]),
     (Field::AccessKeyId, &["cloud.access_key.id"]),
+    (Field::Region, &["cloud.region", "region", "awsRegion", "aws_region", "region_id"]),
 ];
 const TIMES: &[&str] =
     &["@timestamp", "timestamp", "time", "date", "event.start", "timereported", "ISODATE"];

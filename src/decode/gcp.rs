@@ -45,6 +45,7 @@ loose_object!(
     #[serde(rename_all = "camelCase")]
     Resource { kind = "type", labels, name, project_display_name }
 );
+loose_object!(Labels { region, location, zone });
 loose_object!(Operation { id });
 loose_object!(
     #[serde(rename_all = "camelCase")]
@@ -88,7 +89,21 @@ fn decode_entry(entry: &Entry<'_>, event: &mut Event) -> Result<()> {
 
     let resource = entry.resource.object::<Resource<'_>>("resource")?.unwrap_or_default();
     event.set_opt(Field::ResourceType, resource.kind.text("resource.type")?);
+    fill_region(resource.labels, event)?;
     fill_resource_id(resource.labels, event)
+}
+
+/// The region is a label of the resource; a zone is its region and a letter, as `us-central1-a`.
+fn fill_region(labels: Loose<'_>, event: &mut Event) -> Result<()> {
+    let labels = labels.object::<Labels<'_>>("resource.labels").ok().flatten().unwrap_or_default();
+    let named = labels.region.text("region")?.or(labels.location.text("location")?);
+    let Some(place) = named.or(labels.zone.text("zone")?) else { return Ok(()) };
+    let region = match place.rsplit_once('-') {
+        Some((region, zone)) if zone.len() == 1 && region.contains('-') => region,
+        _ => &place,
+    };
+    event.set(Field::Region, region);
+    Ok(())
 }
 
 fn decode_finding(entry: &Entry<'_>, finding: &Finding<'_>, event: &mut Event) -> Result<()> {

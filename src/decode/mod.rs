@@ -46,7 +46,7 @@ use std::borrow::Cow;
 
 /// The version of the decoders. Raise it with every change to what they make of a record: columns
 /// filled by another version are not mixed with what this one decodes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The maximum nesting of objects and arrays in a record.
 pub const DEPTH_MAX: usize = 64;

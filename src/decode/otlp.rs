@@ -65,6 +65,7 @@ const TEXTS: &[(Field, &[&str])] = &[
     ),
     (Field::RequestId, &["attributes.http.request.id", "attributes.request.id"]),
     (Field::ApiVersion, &["resource.attributes.service.version"]),
+    (Field::Region, &["resource.attributes.cloud.region", "attributes.cloud.region"]),
 ];
 
 /// Fills the event from a log record.

@@ -174,6 +174,8 @@ macro_rules! fields {
 }
 
 // field, name, CTS name, kind, index, operators, whether it is a facet, labels
+//
+// A new field comes last: files of earlier versions are read by the positions of their columns.
 fields! {
     Tenant "tenant" "project_id" Text Rows NONE false "Tenant" "租户";
     Seq "seq" "" Integer Order NONE false "Sequence" "序号";
@@ -205,6 +207,7 @@ fields! {
     Currency "currency" "" Text Term NAMED true "Currency" "币种";
     Format "format" "" Enum(FORMATS) Term EXACT true "Format" "记录格式";
     Original "original" "" Text Column NONE false "Record" "原始记录";
+    Region "region" "" Text Term NAMED true "Region" "区域";
 }
 
 /// The fields whose values are searched for words beside the record: their names need not stand in

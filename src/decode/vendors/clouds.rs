@@ -25,6 +25,7 @@ pub(super) const CLOUDS: &[Vendor] = &[
             (Field::RequestId, &["requestId"]),
             (Field::AccessKeyId, &["userIdentity.accessKeyId"]),
             (Field::ApiVersion, &["apiVersion"]),
+            (Field::Region, &["acsRegion"]),
         ],
         source: "aliyun",
         failed: &[("errorCode", FailureSign::AllBut(&["", "0", "200", "Success"]))],
@@ -51,6 +52,7 @@ pub(super) const CLOUDS: &[Vendor] = &[
             (Field::RequestId, &["requestID", "requestId"]),
             (Field::AccessKeyId, &["userIdentity.secretId"]),
             (Field::ApiVersion, &["apiVersion"]),
+            (Field::Region, &["eventRegion", "EventRegion", "resourceRegion", "ResourceRegion"]),
         ],
         source: "tencentcloud",
         // Times are those of Beijing, and say no zone.

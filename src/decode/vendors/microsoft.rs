@@ -129,7 +129,7 @@ pub(super) const MICROSOFT: &[Vendor] = &[
         ],
         nothing: &["None"],
         levels: &["level"],
-        refine: name_sign_in,
+        refine: refine_azure,
         related: &[("account", "subscriptionId"), ("account", "tenantId")],
         ..VENDOR
     },
@@ -190,8 +190,12 @@ pub(super) const MICROSOFT: &[Vendor] = &[
     },
 ];
 
-/// Names a sign-in of Microsoft Graph, which has no name, as diagnostic settings name it.
-fn name_sign_in(paths: &Paths<'_>, event: &mut Event) -> Result<bool> {
+/// Names a sign-in of Microsoft Graph, which has no name, as diagnostic settings name it, and sets
+/// the region.
+fn refine_azure(paths: &Paths<'_>, event: &mut Event) -> Result<bool> {
+    // Sign-ins have the country there, in two letters.
+    let place = paths.text(&["location", "resourceLocation"])?;
+    event.set_opt(Field::Region, place.filter(|place| place.len() > 2));
     if event.text(Field::EventName).is_none() && paths.first(&["status.errorCode"])?.is_some() {
         event.set(Field::EventName, "Sign-in activity");
         if event.text(Field::Source).is_none() {

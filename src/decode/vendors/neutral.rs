@@ -22,6 +22,7 @@ pub(super) const NEUTRAL: &[Vendor] = &[
             (Field::SourceIp, &["src_endpoint.ip"]),
             (Field::Code, &["status_code", "api.response.code", "api.response.error"]),
             (Field::RequestId, &["api.request.uid", "metadata.correlation_uid"]),
+            (Field::Region, &["cloud.region", "resources.0.region"]),
         ],
         source: "ocsf",
         failed: &[

@@ -11,7 +11,7 @@ use crate::query::VerifyWork;
 use crate::query::budget::{QueryBudget, VALUE_WORK};
 use crate::query::filter::{Clause, FieldCondition, Filter, FilterSubject, Probe, Test, cost_of};
 use crate::query::rows::events::Rows;
-use crate::query::rows::lookup::{ColumnRow, fields_of};
+use crate::query::rows::lookup::{ColumnRow, fields_of, verify};
 use crate::storage::segment::{PositionedFile, Segment};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Field as ArrowField, Int64Type, Schema};
@@ -44,6 +44,8 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 const ROW: &str = "_row";
+/// How many rows are verified at a time by our own reader.
+const PART_ROWS: usize = 65_536;
 
 /// Runs scans. It holds the DataFusion session and the runtime that its streams need.
 #[derive(Clone)]
@@ -77,6 +79,9 @@ impl Scanner {
         work: &mut VerifyWork<'_>,
     ) -> Result<Rows> {
         let broken = || format!("cannot scan {}", segment.data_path().display());
+        if segment.lacks(&fields_of(&filter.clauses))? {
+            return by_columns(segment, filter, rows, limit, work);
+        }
         let budget = work.pace.budget().clone();
         let (plan, file) =
             self.plan(segment, filter, &rows, &budget).context(ErrorKind::Internal, broken)?;
@@ -172,6 +177,28 @@ impl Scanner {
             None => Ok((leaf, file)),
         }
     }
+}
+
+/// Finds the matching rows in a file of an earlier version, which lacks a column in question: our
+/// own reader makes it of the records.
+fn by_columns(
+    segment: &Segment,
+    filter: &Filter,
+    rows: Range<u32>,
+    limit: Option<usize>,
+    work: &mut VerifyWork<'_>,
+) -> Result<Rows> {
+    let clauses: Vec<&Clause> = filter.clauses.iter().collect();
+    let rows: Vec<u32> = rows.collect();
+    let (mut found, limit) = (Vec::new(), limit.unwrap_or(usize::MAX));
+    for part in rows.chunks(PART_ROWS) {
+        if found.len() >= limit {
+            break;
+        }
+        verify(segment, &clauses, part, &mut found, work)?;
+    }
+    found.truncate(limit);
+    Ok(Rows::List(found))
 }
 
 fn row_numbers(batch: &RecordBatch) -> Result<Vec<u32>> {

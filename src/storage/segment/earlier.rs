@@ -1,9 +1,10 @@
 //! What reads manifests of earlier versions. Version 1 had no checksums of blocks, version 2 had
 //! blocks of 64 KiB, with version 3 indexes had hashes of all ids and no tables of values, and with
-//! version 4 they had no parts of names and no words of fields.
+//! version 4 they had no parts of names and no words of fields, and with version 5 no regions.
 //!
-//! Parquet files are the same in all versions. An index of an earlier version is not read: its
-//! segment is answered from the Parquet file until the index is rebuilt, and the manifest with it.
+//! Parquet files differ in the columns that were added (`data::added_columns`). An index of an
+//! earlier version is not read: its segment is answered from the Parquet file until the index is
+//! rebuilt, and the manifest with it.
 
 use crate::error::{Error, ErrorKind, Result};
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// The manifest version that this build writes; for the ones it reads, see
 /// [`earlier`](super::earlier).
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// What a segment contains and what its files must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

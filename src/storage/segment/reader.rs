@@ -9,6 +9,7 @@ use crate::event::{Columns, EventKey, FIELDS, Field};
 use crate::storage::files::PutMode;
 use crate::storage::paths;
 use crate::storage::segment::cache::open_parts::{LazyPart, Opened};
+use crate::storage::segment::data::added_columns::{ColumnPlan, lacking};
 use crate::storage::segment::data::record_pages::RecordReader;
 use crate::storage::segment::file::checksums::FileMark;
 use crate::storage::segment::file::positioned::PositionedFile;
@@ -17,10 +18,9 @@ use crate::storage::segment::index::row_keys::{LoadedKeys, RowKeys};
 use crate::storage::store::Store;
 use arrow::array::RecordBatch;
 use hashbrown::HashMap;
-use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
 use std::ops::Range;
@@ -260,6 +260,16 @@ impl Segment {
         opened.inspect_err(|error| self.doubt_data(error))
     }
 
+    /// Returns whether the Parquet file lacks the column of one of these fields, because the
+    /// version that wrote it did not have the field. Readers of ours get it nevertheless.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn lacks(&self, fields: &[Field]) -> Result<bool> {
+        let data = self.data()?;
+        Ok(!lacking(data.metadata.parquet_schema(), fields).is_empty())
+    }
+
     /// Records that the Parquet file is damaged, if that is what a read error means.
     fn doubt_data(&self, error: &Error) {
         if error.kind() == ErrorKind::Corrupt {
@@ -334,10 +344,7 @@ impl Segment {
             RowSelector::select(rows.len()),
         ]);
         let (reader, _) = self.reader(selection, &fields, WHOLE_ROWS)?;
-        let batches = reader.collect::<std::result::Result<Vec<RecordBatch>, _>>();
-        let batches =
-            batches.context(ErrorKind::Corrupt, || self.data_path().display().to_string());
-        let batches = batches.inspect_err(|error| self.doubt_data(error))?;
+        let batches = reader.collect::<Result<Vec<RecordBatch>>>()?;
         match batches.iter().map(RecordBatch::num_rows).sum::<usize>() {
             read if read == rows.len() => Ok(batches),
             read => Err(Error::corrupt(format!(
@@ -354,13 +361,9 @@ impl Segment {
         bytes: &mut u64,
         mut take: impl FnMut(Columns) -> Result<()>,
     ) -> Result<()> {
-        let path = || self.data_path().display().to_string();
         let (reader, counter) = self.reader(selection, fields, READ_ROWS)?;
         for batch in reader {
-            let batch = batch
-                .context(ErrorKind::Corrupt, path)
-                .inspect_err(|error| self.doubt_data(error))?;
-            take(Columns::new(&batch)?)?;
+            take(Columns::new(&batch?)?)?;
         }
         *bytes += counter.load(Ordering::Relaxed);
         Ok(())
@@ -373,7 +376,7 @@ impl Segment {
         selection: RowSelection,
         fields: &[Field],
         most: u64,
-    ) -> Result<(ParquetRecordBatchReader, Arc<AtomicU64>)> {
+    ) -> Result<(impl Iterator<Item = Result<RecordBatch>>, Arc<AtomicU64>)> {
         let data = self.data()?;
         let file = data.file();
         let counter = Arc::clone(&file.counter);
@@ -381,18 +384,17 @@ impl Segment {
         let rows = (READ_BYTES / record.max(1)).clamp(16, most) as usize;
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
-        let mask = ProjectionMask::roots(
-            builder.parquet_schema(),
-            fields.iter().map(|field| *field as usize),
-        );
-        let builder =
-            builder.with_projection(mask).with_row_selection(selection).with_batch_size(rows);
-        Ok((
-            builder
-                .build()
-                .context(ErrorKind::Corrupt, || self.data_path().display().to_string())?,
-            counter,
-        ))
+        let plan = ColumnPlan::new(builder.parquet_schema(), fields);
+        let builder = builder
+            .with_projection(plan.mask.clone())
+            .with_row_selection(selection)
+            .with_batch_size(rows);
+        let path = || self.data_path().display().to_string();
+        let batches = builder.build().context(ErrorKind::Corrupt, path)?.map(move |batch| {
+            let batch = batch.context(ErrorKind::Corrupt, path);
+            plan.complete(batch.inspect_err(|error| self.doubt_data(error))?)
+        });
+        Ok((batches, counter))
     }
 
     /// Rebuilds the index from the Parquet file, and the manifest with it.

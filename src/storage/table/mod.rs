@@ -16,6 +16,7 @@ mod copying;
 mod lifecycle;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 pub use account::Account;
 pub use check::{check_archives, check_log};
@@ -37,7 +38,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableBuilder};
 use futures::TryStreamExt;
 use serde_json::{Value as Json, json};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// The application id of the `txn` actions of ingest.
 const INGEST: &str = "annals/ingest";
@@ -121,9 +122,12 @@ impl Table {
         let mut table = delta_table(store)?;
         table.load().await.context(ErrorKind::Corrupt, context)?;
         let head_behind = proof.head_behind;
-        let table = Self::proved(store, table, proof).await?;
-        if create && head_behind {
-            chain::put_head(store, &table.tip)?;
+        let mut table = Self::proved(store, table, proof).await?;
+        if create {
+            if head_behind {
+                chain::put_head(store, &table.tip)?;
+            }
+            table.add_new_columns().await?;
         }
         Ok(table)
     }
@@ -360,26 +364,6 @@ impl Table {
             }
             _ => Ok(self.version()),
         }
-    }
-
-    /// Allows removals from a table of before there was retention, whose properties forbid them.
-    async fn allow_deletion(&mut self) -> Result<()> {
-        let context = || "the Delta table".to_owned();
-        if !self
-            .table
-            .snapshot()
-            .context(ErrorKind::Corrupt, context)?
-            .table_config()
-            .append_only
-            .unwrap_or(false)
-        {
-            return Ok(());
-        }
-        let properties = HashMap::from([("delta.appendOnly".to_owned(), "false".to_owned())]);
-        let changed = self.table.clone().set_tbl_properties().with_properties(properties);
-        let changed = changed.with_commit_properties(self.linked(self.account()));
-        self.table = changed.await.context(ErrorKind::Unavailable, context)?;
-        self.follow()
     }
 
     fn maintenance(&self, account: Account, now: Timestamp) -> CommitProperties {

@@ -27,7 +27,7 @@ const KNOWN: FieldInfo[] = [
   row('tracker_name', '追踪器名称', 'Tracker', NAMED, true), row('read_only', '是否只读', 'Read-only', EXACT, true, 'bool'),
   row('api_version', 'API版本', 'API version', NAMED, true), row('related_ids', '关联ID', 'Related IDs', EXACT, false, 'list'),
   row('amount', '金额', 'Amount', ['=', 'not', 'exists', 'range'], false, 'decimal'), row('currency', '币种', 'Currency', NAMED, true),
-  row('format', '记录格式', 'Format', EXACT, true, 'enum'), row('original', '原始记录', 'Record', [], false),
+  row('format', '记录格式', 'Format', EXACT, true, 'enum'), row('original', '原始记录', 'Record', [], false), row('region', '区域', 'Region', NAMED, true),
 ];
 
 class Fields {

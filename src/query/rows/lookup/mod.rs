@@ -22,7 +22,7 @@ use crate::query::rows::plan::Facts;
 use crate::storage::segment::{IndexReader, Segment};
 pub(in crate::query) use conditions::{CodeVerdict, ConditionLookup};
 use std::ops::Range;
-pub(in crate::query) use verify::{ColumnRow, fields_of};
+pub(in crate::query) use verify::{ColumnRow, fields_of, verify};
 
 /// Number of candidates that are verified first while a page fills; doubled each time, for a page
 /// that does not fill soon.
@@ -164,7 +164,7 @@ impl<'a> Lookup<'a> {
                 None => (Vec::new(), batch),
             };
             let before = found.len();
-            verify::verify(self.segment, &self.residual, &doubtful, &mut found, work)?;
+            verify(self.segment, &self.residual, &doubtful, &mut found, work)?;
             if !settled.is_empty() {
                 // Verified and certain rows are merged back into ascending order.
                 found.extend(settled);

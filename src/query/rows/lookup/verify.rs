@@ -53,7 +53,7 @@ pub(in crate::query) fn fields_of<'a>(clauses: impl IntoIterator<Item = &'a Clau
 const DECODED_ROWS: usize = 64;
 
 /// Appends those of `rows` that satisfy the clauses to `found`.
-pub(super) fn verify(
+pub(in crate::query) fn verify(
     segment: &Segment,
     clauses: &[&Clause],
     rows: &[u32],

@@ -1,3 +1,4 @@
 //! The Parquet file of a segment.
 
+pub(super) mod added_columns;
 pub(super) mod record_pages;

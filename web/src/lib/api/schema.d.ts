@@ -655,6 +655,8 @@ export interface components {
              * @description Recorded 记录时间
              */
             record_time?: string;
+            /** @description Region 区域 */
+            region?: string;
             /** @description Related IDs 关联ID */
             related_ids: string[];
             /** @description Request ID 请求ID */
@@ -822,6 +824,10 @@ export interface components {
             "read_only.not"?: boolean | boolean[];
             record?: components["schemas"]["RecordTest"] | components["schemas"]["RecordTest"][];
             "record_time.exists"?: boolean | boolean[];
+            region?: string | string[];
+            "region.exists"?: boolean | boolean[];
+            "region.not"?: string | string[];
+            "region.prefix"?: string | string[];
             related_ids?: string | string[];
             "related_ids.exists"?: boolean | boolean[];
             "related_ids.not"?: string | string[];
@@ -969,6 +975,8 @@ export interface components {
              * @description Recorded 记录时间
              */
             record_time?: string;
+            /** @description Region 区域 */
+            region?: string;
             /** @description Related IDs 关联ID */
             related_ids?: string[];
             /** @description Request ID 请求ID */
@@ -1461,6 +1469,14 @@ export interface components {
         read_only_not: boolean[];
         /** @description Recorded 记录时间 */
         record_time_exists: boolean[];
+        /** @description Region 区域 */
+        region: string[];
+        /** @description Region 区域 */
+        region_exists: boolean[];
+        /** @description Region 区域 */
+        region_not: string[];
+        /** @description Region 区域 */
+        region_prefix: string[];
         /** @description Related IDs 关联ID */
         related_ids: string[];
         /** @description Related IDs 关联ID */
@@ -1738,6 +1754,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -1983,7 +2007,7 @@ export interface operations {
                 /** @description with the records */
                 original?: boolean;
                 /** @description only these fields of each event */
-                fields?: ("tenant" | "seq" | "trace_id" | "time" | "record_time" | "ingest_time" | "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "request_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "related_ids" | "amount" | "currency" | "format" | "original")[];
+                fields?: ("tenant" | "seq" | "trace_id" | "time" | "record_time" | "ingest_time" | "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "request_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "related_ids" | "amount" | "currency" | "format" | "original" | "region")[];
                 /** @description cut longer texts to so many letters; the event names its fields that are cut in `cut` */
                 cut?: number;
                 /** @description with the number of all that match */
@@ -2098,6 +2122,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -2465,6 +2497,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -2734,6 +2774,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -2999,6 +3047,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -3165,7 +3221,7 @@ export interface operations {
                 /** @description with the records */
                 original?: boolean;
                 /** @description only these fields of each event */
-                fields?: ("tenant" | "seq" | "trace_id" | "time" | "record_time" | "ingest_time" | "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "request_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "related_ids" | "amount" | "currency" | "format" | "original")[];
+                fields?: ("tenant" | "seq" | "trace_id" | "time" | "record_time" | "ingest_time" | "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "request_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "related_ids" | "amount" | "currency" | "format" | "original" | "region")[];
                 /** @description cut longer texts to so many letters; the event names its fields that are cut in `cut` */
                 cut?: number;
                 /** @description with the number of all that match */
@@ -3311,7 +3367,7 @@ export interface operations {
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the fields to count by */
-                fields: (("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format") | string)[];
+                fields: (("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format" | "region") | string)[];
                 /** @description how many values */
                 size?: number;
                 /** @description Access key 访问密钥ID */
@@ -3424,6 +3480,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -3580,7 +3644,7 @@ export interface operations {
                 /** @description answer by this path instead of the one chosen */
                 path?: "lookup" | "scan";
                 /** @description the fields to count by */
-                fields: (("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format") | string)[];
+                fields: (("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format" | "region") | string)[];
                 /** @description how many values */
                 size?: number;
             };
@@ -3721,7 +3785,7 @@ export interface operations {
                 /** @description the width of a bucket */
                 interval?: string;
                 /** @description the field to group by */
-                by?: "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format";
+                by?: "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format" | "region";
                 /** @description a zone of the IANA database, such as Asia/Shanghai */
                 time_zone?: string;
                 /** @description Access key 访问密钥ID */
@@ -3834,6 +3898,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -3992,7 +4064,7 @@ export interface operations {
                 /** @description the width of a bucket */
                 interval?: string;
                 /** @description the field to group by */
-                by?: "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format";
+                by?: "time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format" | "region";
                 /** @description a zone of the IANA database, such as Asia/Shanghai */
                 time_zone?: string;
             };
@@ -4672,7 +4744,7 @@ export interface operations {
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
                 field?: string;
                 /** @description the field to group by, or the kind of related ids */
-                by?: ("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format") | string;
+                by?: ("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format" | "region") | string;
                 /** @description how many values */
                 size?: number;
                 /** @description Access key 访问密钥ID */
@@ -4785,6 +4857,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -4943,7 +5023,7 @@ export interface operations {
                 /** @description the field to count by, or related_ids.KIND; of stats, amount */
                 field?: string;
                 /** @description the field to group by, or the kind of related ids */
-                by?: ("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format") | string;
+                by?: ("time_suspect" | "event_type" | "source" | "resource_type" | "event_name" | "resource_id" | "resource_name" | "operator" | "level" | "trace_type" | "code" | "source_ip" | "access_key_id" | "operation_id" | "enterprise_project_id" | "tracker_name" | "read_only" | "api_version" | "currency" | "format" | "region") | string;
                 /** @description how many values */
                 size?: number;
             };
@@ -5254,6 +5334,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */
@@ -5608,6 +5696,14 @@ export interface operations {
                 "read_only.not"?: components["parameters"]["read_only_not"];
                 /** @description Recorded 记录时间 */
                 "record_time.exists"?: components["parameters"]["record_time_exists"];
+                /** @description Region 区域 */
+                region?: components["parameters"]["region"];
+                /** @description Region 区域 */
+                "region.exists"?: components["parameters"]["region_exists"];
+                /** @description Region 区域 */
+                "region.not"?: components["parameters"]["region_not"];
+                /** @description Region 区域 */
+                "region.prefix"?: components["parameters"]["region_prefix"];
                 /** @description Related IDs 关联ID */
                 related_ids?: components["parameters"]["related_ids"];
                 /** @description Related IDs 关联ID */

@@ -16,7 +16,7 @@ const NAME = /^[a-z][a-z0-9_]*$/;
 const FIELD_NAMES = new Set([
   'trace_id', 'record_time', 'time_suspect', 'event_type', 'source', 'resource_type', 'event_name', 'resource_id', 'resource_name', 'operator', 'level',
   'trace_type', 'code', 'source_ip', 'access_key_id', 'request_id', 'operation_id', 'enterprise_project_id', 'tracker_name', 'read_only', 'api_version',
-  'related_ids', 'amount', 'currency', 'format', 'text', 'substring', 'filter',
+  'related_ids', 'amount', 'currency', 'format', 'region', 'text', 'substring', 'filter',
 ]);
 
 /** The pairs of a filter in an address. */
