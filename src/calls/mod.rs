@@ -6,10 +6,12 @@
 
 mod counts_json;
 pub(crate) mod export;
+mod hints;
 mod params;
 mod policy;
 mod projection;
 mod quarantine;
+mod query_call;
 pub mod question;
 mod raw_answer;
 

@@ -4,10 +4,12 @@
 //! The command line asks the same questions through this module, so `-o json` prints what HTTP
 //! answers.
 
+pub use super::query_call::{CALLS, QueryCall};
 use crate::access::Scope;
 use crate::calls::Pairs;
 use crate::calls::RawAnswer;
 use crate::calls::counts_json::{ShownBucket, facets_json, top_json};
+use crate::calls::hints::hints;
 use crate::calls::{Projection, Shown};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,69 +39,6 @@ const FACET_SIZE_MAX: usize = 10_000;
 const OTHERS_MAX: usize = 50;
 /// The maximum number of fields in one `facets` call.
 const FACET_FIELDS_MAX: usize = 20;
-
-/// A call that asks a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueryCall {
-    /// `GET /api/v1/events`.
-    Events,
-    /// `GET /api/v1/count`.
-    Count,
-    /// `GET /api/v1/facets`.
-    Facets,
-    /// `GET /api/v1/histogram`.
-    Histogram,
-    /// `GET /api/v1/top`.
-    Top,
-    /// `GET /api/v1/stats`.
-    Stats,
-    /// `GET /api/v1/values`.
-    Values,
-}
-
-/// All calls that ask a question.
-pub const CALLS: &[QueryCall] = &[
-    QueryCall::Events,
-    QueryCall::Count,
-    QueryCall::Histogram,
-    QueryCall::Facets,
-    QueryCall::Top,
-    QueryCall::Stats,
-    QueryCall::Values,
-];
-
-impl QueryCall {
-    /// Returns the path of the call.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Events => "/api/v1/events",
-            Self::Count => "/api/v1/count",
-            Self::Facets => "/api/v1/facets",
-            Self::Histogram => "/api/v1/histogram",
-            Self::Top => "/api/v1/top",
-            Self::Stats => "/api/v1/stats",
-            Self::Values => "/api/v1/values",
-        }
-    }
-
-    /// Returns its parameters besides those of the filter.
-    pub(crate) fn parameters(self) -> &'static [&'static str] {
-        match self {
-            Self::Events => &[
-                "tenant", "explain", "partial", "path", "limit", "order", "cursor", "around",
-                "original", "fields", "cut", "total",
-            ],
-            Self::Count => &["tenant", "explain", "partial", "path"],
-            Self::Facets => &["tenant", "explain", "partial", "path", "fields", "size"],
-            Self::Histogram => {
-                &["tenant", "explain", "partial", "path", "interval", "by", "time_zone"]
-            }
-            Self::Top => &["tenant", "explain", "partial", "path", "field", "size"],
-            Self::Stats => &["tenant", "explain", "partial", "path", "field", "by", "size"],
-            Self::Values => &["tenant", "explain", "partial", "path", "field", "contains", "size"],
-        }
-    }
-}
 
 /// A parsed question.
 struct ParsedQuestion<'a> {
@@ -223,6 +162,17 @@ impl<'a> ParsedQuestion<'a> {
         let mut answer = RawAnswer::with_list(cursors, "events", &events)?;
         if self.pairs.flag("total")? {
             answer.set("total", reader.count(&self.scope, &filter)?.0.into());
+        }
+        // A page within a list, or up to a moment, may be empty and the list not.
+        let is_whole = query.cursor.is_none() && around.is_none();
+        let wants_hints = self.pairs.one("hints")?.is_none() || self.pairs.flag("hints")?;
+        if events.is_empty() && is_whole && wants_hints {
+            answer.set(
+                "hints",
+                hints(self.pairs, &|call, pairs, budget| {
+                    answer_within(engine, call, pairs, budget)?.into_json()
+                }),
+            );
         }
         Ok((answer, page.explain))
     }

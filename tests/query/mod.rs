@@ -3,6 +3,7 @@
 mod all_tenants;
 mod charts;
 mod exports;
+mod hints;
 mod many_questions;
 mod native_api;
 mod oracle;

@@ -18,6 +18,17 @@ test("nothing found: the period, and how many there were without each condition"
   await total(t, count);
 });
 
+test("nothing found: what would match is offered, and taken with one click", { seconds: 90 }, async (t) => {
+  const top = await t.api("top?tenant=*&last=90d&field=event_name&size=1");
+  const [{ value: name, count }] = top.values;
+  await t.open(`/?tenant=*&last=90d&event_name=${name.toUpperCase()}`);
+  await t.page.getByText("没有符合条件的事件").waitFor({ timeout: 30_000 });
+  const all = await t.api(`count?tenant=*&event_name=${name}`);
+  await t.page.getByRole("button", { name: new RegExp(`改为“.*${name}”：${all.count.toLocaleString("en")} 条`) }).click();
+  await total(t, count);
+  assert.equal(new URL(t.page.url()).searchParams.get("event_name"), name);
+});
+
 test("an empty store says what to do", { data: "empty", seconds: 60 }, async (t) => {
   await t.open("/");
   await t.page.getByText("这里还没有事件").waitFor();

@@ -335,6 +335,10 @@ fn described(name: &str) -> (Json, &'static str) {
             "a text that the values contain, in any case",
         ),
         "total" => (flag(), "with the number of all that match"),
+        "hints" => (
+            json!({ "type": "boolean", "default": true }),
+            "if nothing matches, with what would match instead",
+        ),
         "field" => (text(), "the field to count by, or related_ids.KIND; of stats, amount"),
         "size" => {
             (json!({ "type": "integer", "minimum": 1, "maximum": 10_000 }), "how many values")

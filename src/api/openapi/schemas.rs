@@ -119,7 +119,28 @@ fn page() -> Json {
             ("next_cursor", nullable("string")),
             ("prev_cursor", nullable("string")),
         ],
-        &[("total", count()), ("explain", reference("Explain")), ("missing", missing())],
+        &[
+            ("total", count()),
+            ("hints", list(&hint())),
+            ("explain", reference("Explain")),
+            ("missing", missing()),
+        ],
+    )
+}
+
+/// Why a list is empty, and what would find something.
+fn hint() -> Json {
+    let offer = object(&[("parameter", text()), ("value", text()), ("count", count())], &[]);
+    let reasons = ["no_events", "period", "no_match", "together"];
+    object(
+        &[("reason", json!({ "type": "string", "enum": reasons })), ("message", text())],
+        &[
+            ("parameter", text()),
+            ("value", text()),
+            ("instead", list(&offer)),
+            ("first", moment()),
+            ("last", moment()),
+        ],
     )
 }
 

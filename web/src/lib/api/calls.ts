@@ -2,7 +2,7 @@
 import { toParams } from '../filter/url.ts';
 import type { Filter } from '../filter/model.ts';
 import { ask, type Params } from './client.ts';
-import type { Event, Facets, FieldInfo, Histogram, Page, TenantInfo, Values, View } from './types.ts';
+import type { Event, Facets, FieldInfo, Hint, Histogram, Page, TenantInfo, Values, View } from './types.ts';
 
 /** What a question is about: whose events, and which. */
 export interface Question {
@@ -23,7 +23,15 @@ export const keyOf = (question: Question): string => JSON.stringify(questionPara
 const call = <T>(path: string) => (question: Question, more: Params, signal: AbortSignal): Promise<T> =>
   ask<T>(`/api/v1/${path}`, [...questionParams(question), ...more], { signal });
 
-export const events = call<Page>('events');
+const page = call<Page>('events');
+/** Hints are asked for by themselves: an empty list need not wait for them. */
+export const events: typeof page = (question, more, signal) => page(question, [...more, ['hints', 'false']], signal);
+
+/** What would match where nothing does. */
+export async function hints(question: Question, signal: AbortSignal): Promise<Hint[]> {
+  return (await page(question, [['limit', '1'], ['fields', 'time']], signal)).hints ?? [];
+}
+
 export const histogram = call<Histogram>('histogram');
 export const facets = call<Facets>('facets');
 export const values = call<Values>('values');

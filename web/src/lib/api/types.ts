@@ -22,6 +22,16 @@ export interface Page {
   next_cursor: string | null;
   prev_cursor: string | null;
   total?: number;
+  /** If there are none: why, and what would match. */
+  hints?: Hint[];
+}
+
+/** Why a list is empty: what a condition that finds nothing could be instead. */
+export interface Hint {
+  reason: string;
+  parameter?: string;
+  value?: string;
+  instead?: { parameter: string; value: string; count: number }[];
 }
 
 export interface ValueCount {
