@@ -144,9 +144,10 @@ def load(annals, data, events, seed, batch, connections, folder, settle):
 
 def freshness(annals, server, seed, tenant="freshness-probe"):
     """From sending one record to having counted it: the worst of ten, in milliseconds."""
-    made = subprocess.run(
-        [annals, "generate", "--events", "10", "--seed", str(seed + 7_919)], stdout=subprocess.PIPE, check=True
-    ).stdout.splitlines()
+    process = generate(annals, 10, seed + 7_919, subprocess.PIPE)
+    made = process.communicate()[0].splitlines()
+    if process.returncode != 0:
+        sys.exit("annals generate failed")
     connection, worst = server.connect(), 0.0
     for number, record in enumerate(made, 1):
         started = time.perf_counter()

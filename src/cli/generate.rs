@@ -1,7 +1,8 @@
 //! `annals generate`.
 
 use super::OK;
-use crate::error::{Context, ErrorKind, Result};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{DAY_MS, Timestamp};
 use crate::generate::{Plan, generate};
 use clap::Args;
@@ -9,7 +10,7 @@ use std::io::BufWriter;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The same arguments always give the same bytes.
+The same arguments give the same bytes: on any day with --end, otherwise on the same day (UTC).
 
 Example:
   annals generate --events 1000000 --seed 7 | annals ingest --data ./audit --tenant-from \
@@ -27,7 +28,7 @@ pub(super) struct GenerateArgs {
     /// Number of days that the records cover
     #[arg(long, default_value_t = 120)]
     days: u32,
-    /// End of the period [default: 2026-06-30T00:00:00Z]
+    /// End of the period [default: the last midnight, UTC]
     #[arg(long, value_name = "TIME")]
     end: Option<String>,
 }
@@ -37,9 +38,10 @@ pub(super) fn run(args: &GenerateArgs) -> Result<u8> {
         Plan { events: args.events, seed: args.seed, tenants: args.tenants, ..Plan::default() };
     let end = match &args.end {
         Some(end) => Timestamp::parse(end)
-            .map_err(|error| crate::error::Error::parameter("--end", error.to_string()))?
+            .map_err(|error| Error::parameter("--end", error.to_string()))?
             .millis(),
-        None => plan.start_ms + i64::from(plan.days) * DAY_MS,
+        // Questions about the last few days find something, and nothing lies in the future.
+        None => SystemClock.now().millis().div_euclid(DAY_MS) * DAY_MS,
     };
     plan.days = args.days;
     plan.start_ms = end - i64::from(args.days) * DAY_MS;

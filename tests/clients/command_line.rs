@@ -2,8 +2,13 @@
 //! server.
 
 use crate::support::process::{Server, annals, annals_with_input};
+use annals::clock::{Clock, SystemClock};
+use annals::event::{DAY_MS, Timestamp};
 use serde_json::{Value as Json, json};
 use std::path::Path;
+
+/// The end of the generated period: every run asks about the same days.
+const END: &str = "2026-06-30T00:00:00Z";
 
 struct Place {
     folder: tempfile::TempDir,
@@ -13,8 +18,8 @@ impl Place {
     /// Generated records, taken in through a pipe.
     fn new() -> Self {
         let place = Self { folder: tempfile::tempdir().expect("a temporary directory") };
-        let records =
-            annals(&["generate", "--events", "600", "--tenants", "3", "--days", "3"]).ok();
+        let size = ["--events", "600", "--tenants", "3", "--days", "3"];
+        let records = annals(&[&["generate", "--end", END], &size[..]].concat()).ok();
         assert_eq!(records.lines().count(), 600);
         let answer = annals_with_input(
             &["ingest", "--data", &place.data(), "--tenant-from", "project_id", "-"],
@@ -40,9 +45,27 @@ impl Place {
 
 #[test]
 fn the_same_seed_gives_the_same_records() {
-    let generate = |seed: &str| annals(&["generate", "--events", "200", "--seed", seed]).ok();
+    let generate =
+        |seed: &str| annals(&["generate", "--events", "200", "--seed", seed, "--end", END]).ok();
     assert_eq!(generate("5"), generate("5"));
     assert_ne!(generate("5"), generate("6"));
+}
+
+#[test]
+fn generated_records_end_at_the_last_midnight() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("data").display().to_string();
+    let before = SystemClock.now().millis();
+    let records = annals(&["generate", "--events", "2000", "--days", "2"]).ok();
+    let words = ["ingest", "--data", &data, "--tenant-from", "project_id", "-"];
+    annals_with_input(&words, records.as_bytes()).ok();
+    let newest = annals(&["query", "--data", &data, "--limit", "1"]).ok();
+    let newest: Json = serde_json::from_str(&newest).expect("JSON");
+    let newest = Timestamp::parse(newest["time"].as_str().expect("a time")).expect("a time");
+    let midnight = before.div_euclid(DAY_MS) * DAY_MS;
+    // The day may end while this runs.
+    let latest = midnight + DAY_MS;
+    assert!((midnight - DAY_MS / 2..=latest).contains(&newest.millis()), "{newest}");
 }
 
 #[test]

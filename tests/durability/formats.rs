@@ -3,8 +3,9 @@
 //!
 //! `fixtures/store_of_first_index.tar.gz` was made by the version before there were codes,
 //! summaries and lists of amounts in an index, with `annals generate --events 60 --tenants 2 --days
-//! 1` and `annals ingest --tenant-from project_id`; `fixtures/store_before_regions.tar.gz` by the
-//! last version whose events had no region, of twelve CloudTrail records and one of our own form.
+//! 1 --end 2026-06-30T00:00:00Z` and `annals ingest --tenant-from project_id`;
+//! `fixtures/store_before_regions.tar.gz` by the last version whose events had no region, of twelve
+//! CloudTrail records and one of our own form.
 
 use crate::support::process::{Server, annals};
 use serde_json::Value as Json;

@@ -379,7 +379,8 @@ fn a_million_rows_come_out_exactly_and_in_constant_memory() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let data = folder.path().join("data").to_string_lossy().into_owned();
     let out = folder.path().join("out.csv").to_string_lossy().into_owned();
-    let mut generate = start(&["generate", "--events", &MANY.to_string()]);
+    let mut generate =
+        start(&["generate", "--events", &MANY.to_string(), "--end", "2026-06-30T00:00:00Z"]);
     let records = generate.stdout.take().expect("a pipe");
     let ingest = Command::new(env!("CARGO_BIN_EXE_annals"))
         .args(["ingest", "--data", &data, "--tenant-from", "project_id", "-"])

@@ -169,8 +169,8 @@ fn heavy_questions_leave_the_server_to_others_and_stop_when_their_clients_leave(
     let folder = tempfile::tempdir().expect("a temporary directory");
     let data = folder.path().join("data");
     let shown = data.display().to_string();
-    let records =
-        crate::support::process::annals(&["generate", "--events", "20000", "--seed", "7"]).ok();
+    let made = ["generate", "--events", "20000", "--seed", "7", "--end", "2026-06-30T00:00:00Z"];
+    let records = crate::support::process::annals(&made).ok();
     annals_with_input(&["ingest", "--data", &shown, "--tenant", "t", "-"], records.as_bytes()).ok();
     let server = Server::start(&data);
     let mut asking = Vec::new();
