@@ -45,6 +45,9 @@ pub struct ServeOptions {
     pub drain: Duration,
     /// The maximum number of connections; further ones are refused.
     pub connections: usize,
+    /// Stops the server once it says true, in place of SIGINT and SIGTERM: for callers that listen
+    /// for signals themselves.
+    pub stop: Option<watch::Receiver<bool>>,
 }
 
 impl ServeOptions {
@@ -55,6 +58,7 @@ impl ServeOptions {
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
+            stop: None,
         }
     }
 }
@@ -82,7 +86,7 @@ pub async fn serve(
     let cannot = || format!("cannot listen on {address}");
     let listener = listen(address).context(ErrorKind::Unavailable, cannot)?;
     let bound = listener.local_addr().context(ErrorKind::Unavailable, cannot)?;
-    let stop = stop_signal()?;
+    let stop = stop_signal(options.stop)?;
     ready(bound);
     // The routes are built once and shared by all connections.
     let router = router_as(engine, &options.elastic_version).with_state(());
@@ -153,16 +157,23 @@ fn refuse(stream: &TcpStream) {
 
 /// Completes when a stop signal arrives. Signals are caught from now on, not only once the future
 /// is awaited: a caller that learns the address may stop the server immediately.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+fn stop_signal(told: Option<watch::Receiver<bool>>) -> Result<impl Future<Output = ()>> {
     let listen = |kind| {
         signal(kind).context(ErrorKind::Unavailable, || "cannot listen for signals".to_owned())
     };
-    let (mut interrupted, mut terminated) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let signals = match &told {
+        Some(_) => None,
+        None => Some((listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?)),
+    };
     Ok(async move {
-        tokio::select! {
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
+        if let Some(mut told) = told {
+            // A caller that is gone can no longer be waited for.
+            let _ = told.wait_for(|stopped| *stopped).await;
+        } else if let Some((mut interrupted, mut terminated)) = signals {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            }
         }
     })
 }

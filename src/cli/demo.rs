@@ -2,7 +2,7 @@
 
 use super::output::{line, note, table};
 use super::serve::{run_server, screen_at};
-use super::{OK, Session};
+use super::{FAILED, OK, Session, stop};
 use crate::api::ServeOptions;
 use crate::calls::Pairs;
 use crate::calls::question::{QueryCall, answer};
@@ -19,6 +19,7 @@ use std::io::{BufReader, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// A filter by event type, event source, resource type and event name.
 const FOUR_DIMENSIONS: &str =
@@ -40,6 +41,8 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     let session = Session::new()?;
+    // From here on, whatever ends this also removes the folder.
+    let stop = stop::listen(&session.runtime)?;
     let folder = tempfile::Builder::new()
         .prefix("annals-demo-")
         .tempdir()
@@ -56,7 +59,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     let started = Instant::now();
     let rule = TenantRule::new(None, Some("project_id"))?;
     let (outcome, error) = engine.ingest_stream(
-        BufReader::with_capacity(1 << 18, DemoRecords::new(&plan)),
+        BufReader::with_capacity(1 << 18, DemoRecords::new(&plan, stop.clone())),
         None,
         &rule,
         "demo",
@@ -64,6 +67,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     );
     if let Some(error) = error {
         return Err(error);
+    }
+    if *stop.borrow() {
+        return stopped();
     }
     engine.seal()?;
     let stats = engine.stats();
@@ -77,6 +83,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
         data.display(),
     ))?;
     let tenant = show(&engine)?;
+    if *stop.borrow() {
+        return stopped();
+    }
     if args.no_serve {
         return Ok(OK);
     }
@@ -86,8 +95,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     } else {
         SocketAddr::new(args.listen.ip(), 0)
     };
+    let options = ServeOptions { stop: Some(stop), ..ServeOptions::at(listen) };
     // The folder is removed afterwards: nothing may write there any longer.
-    run_server(session, engine, ServeOptions::at(listen), Duration::MAX, |address| {
+    run_server(session, engine, options, Duration::MAX, |address| {
         note(&format!("serving at http://{address} until Ctrl-C; then the data is deleted"));
         note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
         note("in another terminal:");
@@ -106,6 +116,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
             SystemClock.now().millis()
         ));
     })
+}
+
+/// Ends a demo that was asked to stop before it served; the folder goes with it.
+fn stopped() -> Result<u8> {
+    note("annals: stopped; the data is deleted");
+    Ok(FAILED)
 }
 
 /// Asks a few questions about the largest tenant and shows the answers. Returns the tenant.
@@ -188,16 +204,17 @@ fn ask(
     line("")
 }
 
-/// A stream of generated records, one per line.
+/// A stream of generated records, one per line. It ends early when the demo is asked to stop.
 struct DemoRecords {
     generator: Generator,
+    stop: watch::Receiver<bool>,
     line: String,
     read: usize,
 }
 
 impl DemoRecords {
-    fn new(plan: &Plan) -> Self {
-        Self { generator: Generator::new(plan), line: String::new(), read: 0 }
+    fn new(plan: &Plan, stop: watch::Receiver<bool>) -> Self {
+        Self { generator: Generator::new(plan), stop, line: String::new(), read: 0 }
     }
 }
 
@@ -206,6 +223,9 @@ impl Read for DemoRecords {
         if self.read == self.line.len() {
             self.line.clear();
             self.read = 0;
+            if *self.stop.borrow() {
+                return Ok(0);
+            }
             while self.line.len() < buffer.len() && self.generator.next_record(&mut self.line) {
                 self.line.push('\n');
             }

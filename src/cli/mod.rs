@@ -24,6 +24,7 @@ mod serve;
 mod sigma;
 mod sources;
 mod stats;
+mod stop;
 mod store;
 
 use crate::calls::Pairs;
