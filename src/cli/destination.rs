@@ -9,6 +9,7 @@ use crate::decode::Format;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, Result};
 use crate::ingest::{RecordSplitter, TenantRule};
+use indicatif::ProgressBar;
 
 /// Maximum number of quarantined records per file that are reported one by one.
 const NAMED_MAX: usize = 5;
@@ -46,7 +47,7 @@ impl Destination<'_> {
     /// # Errors
     /// As [`Destination::take_bytes`].
     pub(super) fn take_file(&self, source: &RecordSource) -> Result<u64> {
-        let (outcome, error) = self.take_source(source, |_| {});
+        let (outcome, error) = self.take_source(source, &ProgressBar::hidden(), |_| {});
         say_quarantined(&outcome, &source.to_string(), 0);
         error.map_or_else(
             || Ok(outcome.accepted + outcome.duplicates + outcome.quarantined.total()),
@@ -54,12 +55,15 @@ impl Destination<'_> {
         )
     }
 
+    /// Ingests a source. The bar advances by the bytes that are read, and `heard` is called now and
+    /// then with what has been taken in.
     pub(super) fn take_source(
         &self,
         source: &RecordSource,
+        bar: &ProgressBar,
         heard: impl FnMut(&Outcome),
     ) -> (Outcome, Option<Error>) {
-        match (self, source.open()) {
+        match (self, source.open(bar)) {
             (_, Err(error)) => (Outcome::default(), Some(error)),
             (Self::Local(engine, format, rule), Ok(input)) => {
                 engine.ingest_stream(input, *format, rule, &source.to_string(), heard)

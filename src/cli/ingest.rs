@@ -3,6 +3,7 @@
 use super::destination::{Destination, say_quarantined};
 use super::follow::{self, default_state};
 use super::output::{line, note};
+use super::progress::{IngestProgress, follow_bar};
 use super::remote::Remote;
 use super::sources::{RecordSource, expand};
 use super::{AskedPlace, FAILED, OK, Session};
@@ -13,7 +14,6 @@ use crate::ingest::TenantRule;
 use crate::storage::AccessMode;
 use crate::storage::paths::FOLLOW_FILE;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -87,7 +87,6 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
             return Err(Error::parameter("--data", "name a store: --data DIR or --url URL"));
         }
     };
-    let progress = progress_bar();
     if args.follow {
         let state = match (&args.state, &args.store.data) {
             (Some(state), _) => state.clone(),
@@ -95,24 +94,29 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
             (None, Some(data)) => data.join(FOLLOW_FILE),
             (None, None) => default_state(&args.words())?,
         };
-        return follow::run(&destination, &args.files, &state, |records| progress.inc(records));
+        let bar = follow_bar();
+        return follow::run(&destination, &args.files, &state, |records| bar.inc(records));
     }
     let mut total = IngestTotals::default();
+    let mut sources = Vec::new();
     for pattern in &args.files {
         match expand(pattern) {
             Ok(found) => {
-                progress.suspend(|| say_passed_over(&found.passed_over));
-                found.sources.iter().for_each(|source| total.add(&destination, source, &progress))
+                say_passed_over(&found.passed_over);
+                sources.extend(found.sources);
             }
             Err(error) => total.fail(&error),
         }
     }
+    let mut progress = IngestProgress::of(&sources);
+    sources.iter().for_each(|source| total.add(&destination, source, &mut progress));
+    progress.bar.set_message("writing segments");
     if let Destination::Local(engine, ..) = &destination
         && let Err(error) = engine.seal()
     {
         total.fail(&error);
     }
-    progress.finish_and_clear();
+    progress.bar.finish_and_clear();
     total.report(args.allow_quarantine)
 }
 
@@ -153,16 +157,6 @@ fn say_passed_over(passed_over: &[(PathBuf, &'static str)]) {
     }
 }
 
-fn progress_bar() -> ProgressBar {
-    // Progress is drawn on standard error, and only if that is a terminal.
-    let style =
-        ProgressStyle::with_template("{spinner} {human_pos} records, {per_sec} {elapsed} {msg}")
-            .expect("the template is valid");
-    let bar = ProgressBar::new_spinner().with_style(style);
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    bar
-}
-
 #[derive(Default)]
 struct IngestTotals {
     files: u64,
@@ -177,21 +171,22 @@ impl IngestTotals {
         &mut self,
         destination: &Destination<'_>,
         source: &RecordSource,
-        progress: &ProgressBar,
+        progress: &mut IngestProgress,
     ) {
-        progress.set_message(source.to_string());
+        progress.bar.set_message(source.to_string());
         let before = self.accepted + self.duplicates + self.quarantined;
         let heard = |outcome: &Outcome| {
-            progress.set_position(
+            progress.has_taken(
                 before + outcome.accepted + outcome.duplicates + outcome.quarantined.total(),
             )
         };
-        let (outcome, error) = destination.take_source(source, heard);
+        let (outcome, error) = destination.take_source(source, &progress.bar, heard);
+        progress.finish(source);
         self.files += 1;
         self.accepted += outcome.accepted;
         self.duplicates += outcome.duplicates;
         self.quarantined += outcome.quarantined.total();
-        progress.suspend(|| {
+        progress.bar.suspend(|| {
             say_quarantined(&outcome, &source.to_string(), 0);
             if let Some(error) = error {
                 self.fail(&error.at(source));

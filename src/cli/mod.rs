@@ -17,6 +17,7 @@ mod init;
 mod nothing;
 mod output;
 mod policy;
+mod progress;
 mod quarantine;
 mod remote;
 mod send;

@@ -7,6 +7,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::Unpacked;
 use crate::storage::paths::VERSION_FILE;
+use indicatif::ProgressBar;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -40,14 +41,29 @@ impl std::fmt::Display for RecordSource {
 }
 
 impl RecordSource {
-    pub(super) fn open(&self) -> Result<Unpacked<'static>> {
+    /// Opens the source. What is read of it, before it is unpacked, advances the bar: a bufferful
+    /// at a time, which costs nothing.
+    pub(super) fn open(&self, bar: &ProgressBar) -> Result<Unpacked<'static>> {
         match self {
-            Self::Stdin => Unpacked::detect(std::io::stdin(), u64::MAX, WINDOW_LOG_MAX),
-            Self::File(path) => Unpacked::detect(
-                File::open(path).map_err(|cause| Error::io(path.display(), cause))?,
-                u64::MAX,
-                WINDOW_LOG_MAX,
-            ),
+            Self::Stdin => {
+                Unpacked::detect(bar.wrap_read(std::io::stdin()), u64::MAX, WINDOW_LOG_MAX)
+            }
+            Self::File(path) => {
+                let file = File::open(path).map_err(|cause| Error::io(path.display(), cause))?;
+                Unpacked::detect(bar.wrap_read(file), u64::MAX, WINDOW_LOG_MAX)
+            }
+        }
+    }
+
+    /// Returns how many bytes there are to read, if that is known before the end.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Stdin => None,
+            // What cannot be opened has nothing to read.
+            Self::File(path) => match path.metadata() {
+                Ok(metadata) => metadata.is_file().then_some(metadata.len()),
+                Err(_) => Some(0),
+            },
         }
     }
 }
@@ -217,7 +233,26 @@ fn begins_like_records(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::without_rotation;
+    use super::{RecordSource, without_rotation};
+    use indicatif::ProgressBar;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn progress_is_counted_in_bytes_of_the_disk() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().join("records.json.gz");
+        let file = std::fs::File::create(&path).expect("a file");
+        let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+        packed.write_all("{\"a\":1}\n".repeat(50_000).as_bytes()).expect("a file");
+        packed.finish().expect("a file");
+        let source = RecordSource::File(path.clone());
+        let length = path.metadata().expect("a file").len();
+        assert_eq!(source.bytes(), Some(length));
+        let (bar, mut unpacked) = (ProgressBar::hidden(), Vec::new());
+        source.open(&bar).expect("it opens").read_to_end(&mut unpacked).expect("it is sound");
+        assert_eq!((bar.position(), unpacked.len()), (length, 400_000));
+        assert_eq!(RecordSource::Stdin.bytes(), None);
+    }
 
     #[test]
     fn rotated_files_keep_their_endings() {
