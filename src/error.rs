@@ -140,7 +140,11 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|cause| cause.as_ref() as _)
+    }
+}
 
 /// Returns what a JSON parser says, without the values that it quotes: they may be secret, and
 /// messages reach readers that records do not.
@@ -178,6 +182,17 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_tells_its_cause_once_and_leads_to_it() {
+        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let said = pipe.to_string();
+        let inner = Error::new(ErrorKind::Unavailable, "cannot write").because(pipe);
+        let outer = Error::internal("failed").because(inner);
+        assert_eq!(outer.to_string(), format!("failed: cannot write: {said}"));
+        let source = |error: &dyn std::error::Error| error.source().map(ToString::to_string);
+        assert_eq!(source(&outer), Some(format!("cannot write: {said}")));
+    }
 
     #[test]
     fn a_parsers_words_are_told_without_values() {
