@@ -1,15 +1,15 @@
-//! Commands that ask questions: query, count, facets, top, histogram, explain.
+//! Commands that ask for figures: count, facets, top, histogram; and what every question has.
 
 use super::filter_args::FilterArgs;
 use super::nothing;
-use super::output::{OutputFormat, cell, csv_line, line, put, table};
+use super::output::{OutputFormat, cell, csv_line, line, put};
 use super::remote::Remote;
+use super::table::table;
 use super::{AskedPlace, EMPTY, OK, Session};
 use crate::calls::Pairs;
 use crate::calls::question::{self, QueryCall};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-pub(super) use crate::query::PAGE_ROWS_MAX;
 use crate::storage::AccessMode;
 use clap::Args;
 use serde_json::Value as Json;
@@ -33,37 +33,6 @@ pub(super) struct QuestionArgs {
     /// Force an access path: lookup or scan
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     path: Option<String>,
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Example:
-  annals query --data ./audit --tenant acme --event-type system --source ECS --resource-type ecs \\
-    --filter-type resource_name --filter-value web-1 --level warning --last 30d --limit 20")]
-pub(super) struct QueryArgs {
-    #[command(flatten)]
-    asked: QuestionArgs,
-    /// Maximum number of events to list
-    #[arg(long, value_name = "N", default_value_t = question::PAGE_ROWS_DEFAULT)]
-    limit: usize,
-    /// List all matching events
-    #[arg(long, conflicts_with_all = ["limit", "cursor"])]
-    all: bool,
-    /// desc (newest first) or asc
-    #[arg(long, default_value = "desc")]
-    order: String,
-    /// Continue after the page that gave this cursor
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Start at this time
-    #[arg(long, value_name = "TIME", conflicts_with = "cursor")]
-    around: Option<String>,
-    /// Also print how many events match in total
-    #[arg(long)]
-    total: bool,
-    /// Include the record of each event (not in tables)
-    #[arg(long)]
-    original: bool,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -149,6 +118,11 @@ impl QuestionArgs {
         pairs
     }
 
+    /// Returns whether all events of the answer belong to one tenant, which is named.
+    pub(super) fn names_one_tenant(&self) -> bool {
+        self.tenant.len() == 1 && self.tenant[0] != "*"
+    }
+
     pub(super) fn answerer<'a>(&self, session: &'a Session) -> Result<Answerer<'a>> {
         match (&self.store.data, &self.store.url) {
             (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, AccessMode::Read)?))),
@@ -164,7 +138,7 @@ impl QuestionArgs {
     }
 
     /// Ends a question: an empty answer is explained, because it may be due to a misspelt name.
-    fn end(&self, answerer: &Answerer<'_>, empty: bool) -> u8 {
+    pub(super) fn end(&self, answerer: &Answerer<'_>, empty: bool) -> u8 {
         if empty {
             nothing::explain(&self.pairs(), |call, pairs| answerer.ask(call, pairs));
         }
@@ -174,107 +148,6 @@ impl QuestionArgs {
 
 pub(super) fn pair(name: &str, value: impl std::fmt::Display) -> (String, String) {
     (name.to_owned(), format!("{value}"))
-}
-
-/// The columns of a list on a terminal.
-pub(super) const LIST: &[&str] = &[
-    "time",
-    "level",
-    "source",
-    "resource_type",
-    "event_name",
-    "resource_name",
-    "resource_id",
-    "operator",
-    "code",
-    "trace_id",
-];
-
-pub(super) fn query(args: &QueryArgs) -> Result<u8> {
-    let session = Session::new()?;
-    let answerer = args.asked.answerer(&session)?;
-    let form = OutputFormat::or_default(args.asked.output)?;
-    if form == OutputFormat::Json {
-        let answer = answerer
-            .ask(QueryCall::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
-        line(&answer.to_string())?;
-        let empty = answer["events"].as_array().is_none_or(Vec::is_empty);
-        return Ok(args.asked.end(&answerer, empty));
-    }
-    let mut left = if args.all { usize::MAX } else { args.limit };
-    let mut cursor = args.cursor.clone();
-    let tenants: &[&str] = if args.asked.tenant.len() == 1 { &[] } else { &["tenant"] };
-    let columns = [tenants, LIST].concat();
-    let mut rows = Vec::new();
-    let mut count = 0_usize;
-    if form == OutputFormat::Csv {
-        put(&csv_line(
-            &csv_columns(args.original).iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(),
-        )?)?;
-    }
-    loop {
-        let answer = answerer.ask(
-            QueryCall::Events,
-            &args.page(left.min(PAGE_ROWS_MAX), cursor.as_deref(), cursor.is_none()),
-        )?;
-        let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
-        count += events.len();
-        left = left.saturating_sub(events.len());
-        match form {
-            OutputFormat::Table => rows.extend(events.iter().map(|event| {
-                columns.iter().map(|name| cell(event.get(*name))).collect::<Vec<_>>()
-            })),
-            OutputFormat::Csv => put(&events
-                .iter()
-                .map(|event| csv_line(&csv_event(event, args.original)))
-                .collect::<Result<String>>()?)?,
-            _ => put(&events.iter().map(|event| format!("{event}\n")).collect::<String>())?,
-        }
-        if let Some(total) = answer["total"].as_u64() {
-            super::output::note(&format!("{total} events match"));
-        }
-        cursor = answer["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() || left == 0 {
-            break;
-        }
-    }
-    if form == OutputFormat::Table {
-        table(&columns, &rows, &[])?;
-        if let Some(cursor) = cursor {
-            super::output::note(&format!("{count} events; more with --cursor {cursor}"));
-        }
-    }
-    Ok(args.asked.end(&answerer, count == 0))
-}
-
-pub(super) fn csv_columns(original: bool) -> Vec<&'static str> {
-    crate::event::FIELDS
-        .iter()
-        .filter(|def| original || def.field != crate::event::Field::Original)
-        .map(|def| def.header)
-        .collect()
-}
-
-pub(super) fn csv_event(event: &Json, original: bool) -> Vec<String> {
-    csv_columns(original).iter().map(|name| cell(event.get(*name))).collect()
-}
-
-impl QueryArgs {
-    fn page(&self, limit: usize, cursor: Option<&str>, first: bool) -> Pairs {
-        let mut pairs = self.asked.pairs();
-        pairs.0.extend([pair("limit", limit), pair("order", &self.order)]);
-        pairs.0.extend(cursor.map(|cursor| pair("cursor", cursor)));
-        if first {
-            pairs.0.extend(self.around.as_ref().map(|around| pair("around", around)));
-        }
-        if self.total && first {
-            pairs.0.push(pair("total", true));
-        }
-        if self.original {
-            pairs.0.push(pair("original", true));
-        }
-        pairs
-    }
 }
 
 pub(super) fn count(args: &CountArgs) -> Result<u8> {
@@ -393,31 +266,4 @@ pub(super) fn print(form: OutputFormat, headers: &[&str], rows: &[Vec<String>]) 
             line(&Json::Object(object).to_string())
         }),
     }
-}
-
-pub(super) fn explain(args: &QueryArgs) -> Result<u8> {
-    let session = Session::new()?;
-    let mut pairs = args.page(args.limit, args.cursor.as_deref(), true);
-    pairs.0.push(pair("explain", true));
-    let answer = args.asked.answerer(&session)?.ask(QueryCall::Events, &pairs)?;
-    let explain = &answer["explain"];
-    if OutputFormat::or_default(args.asked.output)? != OutputFormat::Table {
-        line(&explain.to_string())?;
-        return Ok(OK);
-    }
-    let columns =
-        ["segment", "tenant", "rows", "path", "examined", "matched", "bytes", "micros", "why"];
-    let steps = explain["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let rows: Vec<Vec<String>> = steps
-        .iter()
-        .map(|step| columns.iter().map(|column| cell(step.get(*column))).collect())
-        .collect();
-    table(&columns, &rows, &[2, 4, 5, 6, 7])?;
-    line(&format!(
-        "{} segments, {} untouched, {} looked at",
-        explain["segments"],
-        explain["untouched"],
-        rows.len()
-    ))?;
-    Ok(OK)
 }

@@ -1,7 +1,9 @@
 //! `annals demo`: the main workflow on sample data, from scratch.
 
-use super::output::{line, note, table};
+use super::output::{line, note, put};
+use super::query::list_shape;
 use super::serve::{run_server, screen_at};
+use super::table::table;
 use super::{FAILED, OK, Session, stop};
 use crate::api::ServeOptions;
 use crate::calls::Pairs;
@@ -98,24 +100,27 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     let options = ServeOptions { stop: Some(stop), ..ServeOptions::at(listen) };
     // The folder is removed afterwards: nothing may write there any longer.
     run_server(session, engine, options, Duration::MAX, |address| {
-        note(&format!("serving at http://{address} until Ctrl-C; then the data is deleted"));
-        note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
-        note("in another terminal:");
-        let base = format!("http://{address}/api/v1");
-        for question in [
-            format!("events?tenant={tenant}&{FOUR_DIMENSIONS}&limit=3"),
-            format!("facets?tenant={tenant}&fields=source,level&last=30d"),
-            format!("histogram?tenant={tenant}&interval=1d&by=level&last=7d"),
-            "count?tenant=*&related_ids=relation:unbind".to_owned(),
-        ] {
-            note(&format!("  curl '{base}/{question}'"));
-        }
-        note(&format!(
-            "  curl 'http://{address}/v3/{tenant}/traces?trace_type=system&limit=3&from={}&to={}'",
-            plan.start_ms,
-            SystemClock.now().millis()
-        ));
+        say_what_to_ask(address, &tenant, plan.start_ms);
     })
+}
+
+/// Says where the demo is served and what may be asked there about a tenant.
+fn say_what_to_ask(address: SocketAddr, tenant: &str, start_ms: i64) {
+    note(&format!("serving at http://{address} until Ctrl-C; then the data is deleted"));
+    note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
+    note("in another terminal:");
+    let base = format!("http://{address}/api/v1");
+    for question in [
+        format!("events?tenant={tenant}&{FOUR_DIMENSIONS}&limit=3"),
+        format!("facets?tenant={tenant}&fields=source,level&last=30d"),
+        format!("histogram?tenant={tenant}&interval=1d&by=level&last=7d"),
+        "count?tenant=*&related_ids=relation:unbind".to_owned(),
+    ] {
+        note(&format!("  curl '{base}/{question}'"));
+    }
+    let period = format!("from={start_ms}&to={}", SystemClock.now().millis());
+    let traces = format!("http://{address}/v3/{tenant}/traces?trace_type=system&limit=3");
+    note(&format!("  curl '{traces}&{period}'"));
 }
 
 /// Ends a demo that was asked to stop before it served; the folder goes with it.
@@ -145,14 +150,8 @@ fn show(engine: &Engine) -> Result<String> {
                     .map(|column| super::output::cell(event.get(*column)))
                     .collect::<Vec<_>>()
             };
-            table(
-                &columns,
-                &answer["events"]
-                    .as_array()
-                    .map(|events| events.iter().map(row).collect::<Vec<_>>())
-                    .unwrap_or_default(),
-                &[],
-            )
+            let events = answer["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+            put(&list_shape(&columns).fit(&events.iter().map(row).collect::<Vec<_>>()).text)
         },
     )?;
     ask(engine, QueryCall::Count, &format!("tenant={tenant}&level=warning&last=30d"), |answer| {

@@ -6,6 +6,7 @@
 use super::Session;
 use super::ask::{Answerer, QuestionArgs, pair};
 use super::output::note;
+use super::query::field_name;
 use crate::calls::{Export, Pairs};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::ExportFormat;
@@ -28,7 +29,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Columns, separated by commas; all by default (CSV: all except the record)
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, visible_alias = "fields", value_delimiter = ',', value_parser = field_name)]
     columns: Vec<String>,
     /// Style of the CSV header: name, en or zh
     #[arg(long)]

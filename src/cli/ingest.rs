@@ -2,7 +2,7 @@
 
 use super::destination::{Destination, say_quarantined};
 use super::follow::{self, default_state};
-use super::output::{line, note};
+use super::output::{line, note, printable};
 use super::progress::{IngestProgress, follow_bar};
 use super::remote::Remote;
 use super::sources::{RecordSource, expand};
@@ -173,7 +173,7 @@ impl IngestTotals {
         source: &RecordSource,
         progress: &mut IngestProgress,
     ) {
-        progress.bar.set_message(source.to_string());
+        progress.bar.set_message(printable(&source.to_string()));
         let before = self.accepted + self.duplicates + self.quarantined;
         let heard = |outcome: &Outcome| {
             progress.has_taken(

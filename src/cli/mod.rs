@@ -16,9 +16,11 @@ mod ingest;
 mod init;
 mod nothing;
 mod output;
+mod pager;
 mod policy;
 mod progress;
 mod quarantine;
+mod query;
 mod remote;
 mod send;
 mod serve;
@@ -27,6 +29,7 @@ mod sources;
 mod stats;
 mod stop;
 mod store;
+mod table;
 
 use crate::calls::Pairs;
 use crate::clock::SystemClock;
@@ -83,7 +86,7 @@ enum Command {
     /// Ingest records: NDJSON, JSON arrays, CloudTrail and CTS files, gzip, zstd
     Ingest(ingest::IngestArgs),
     /// List events, newest first
-    Query(ask::QueryArgs),
+    Query(query::QueryArgs),
     /// Count events
     Count(ask::CountArgs),
     /// Count events by the values of fields
@@ -97,7 +100,7 @@ enum Command {
     /// Export all matching events to a file: CSV, NDJSON or Parquet
     Export(export::ExportArgs),
     /// Show how a list is answered, segment by segment
-    Explain(ask::QueryArgs),
+    Explain(query::QueryArgs),
     /// Find the events that match Sigma detection rules
     Sigma(sigma::SigmaArgs),
     /// Generate realistic sample records on standard output
@@ -260,14 +263,14 @@ fn run(command: Command) -> Result<u8> {
         Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Ingest(args) => ingest::run(&args),
-        Command::Query(args) => ask::query(&args),
+        Command::Query(args) => query::query(&args),
         Command::Count(args) => ask::count(&args),
         Command::Facets(args) => ask::facets(&args),
         Command::Top(args) => ask::top(&args),
         Command::Histogram(args) => ask::histogram(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Export(args) => export::run(&args),
-        Command::Explain(args) => ask::explain(&args),
+        Command::Explain(args) => query::explain(&args),
         Command::Sigma(args) => sigma::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => store::inspect(&args),

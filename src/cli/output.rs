@@ -2,8 +2,6 @@
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::formula_safe;
-use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 
@@ -85,28 +83,20 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-/// Formats rows as a table under headers. Numeric columns are right-aligned.
-pub(super) fn table(headers: &[&str], rows: &[Vec<String>], numbers: &[usize]) -> Result<()> {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some((_, width)) = console::Term::stdout().size_checked() {
-        table.set_width(width.max(60));
-    } else {
-        table.set_content_arrangement(ContentArrangement::Disabled);
+/// Returns the columns and lines of the terminal that standard output is. `COLUMNS` and `LINES`
+/// replace what it says of itself.
+pub(super) fn terminal_size() -> Option<(usize, usize)> {
+    let out = console::Term::stdout();
+    if !out.is_term() {
+        return None;
     }
-    table.set_header(
-        headers.iter().map(|header| Cell::new(header.to_uppercase())).collect::<Vec<_>>(),
-    );
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
-    }
-    for number in numbers {
-        if let Some(column) = table.column_mut(*number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    put(&text)
+    // A terminal that does not know its size is taken for the usual one.
+    let (height, width) = out.size_checked().unwrap_or((24, 80));
+    let set = |name: &str, measured: u16| {
+        let set = std::env::var(name).ok().and_then(|set| set.parse::<usize>().ok());
+        set.filter(|set| *set > 0).unwrap_or_else(|| usize::from(measured))
+    };
+    Some((set("COLUMNS", width), set("LINES", height)))
 }
 
 /// Formats a value for a cell.

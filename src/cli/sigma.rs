@@ -1,12 +1,14 @@
 //! `annals sigma`: runs Sigma detection rules over a store and lists the events that match.
 
-use super::ask::{Answerer, LIST, PAGE_ROWS_MAX, QuestionArgs, csv_columns, csv_event, pair};
-use super::output::{OutputFormat, cell, csv_line, line, note, put, table};
+use super::ask::{Answerer, QuestionArgs, pair};
+use super::output::{OutputFormat, cell, csv_line, line, note, put};
+use super::query::{LIST, csv_columns, csv_event, list_shape};
 use super::{FAILED, OK, Session};
 use crate::calls::Pairs;
 use crate::calls::question::QueryCall;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::query::PAGE_ROWS_MAX;
 use crate::query::filter::parse_filter;
 use crate::sigma::{RULE_BYTES_MAX, SigmaRule, read_rules};
 use clap::Args;
@@ -241,7 +243,9 @@ fn list(
                     .iter()
                     .map(|event| columns.iter().map(|name| cell(event.get(*name))).collect())
                     .collect();
-                table(&columns, &rows, &[])?;
+                let fitted = list_shape(&columns).fit(&rows);
+                put(&fitted.text)?;
+                fitted.say_what_is_missing("-o ndjson shows all");
             }
             line("")?;
         }

@@ -1,6 +1,7 @@
 //! `annals inspect` and `annals check`.
 
-use super::output::{OutputFormat, line, note, table};
+use super::output::{OutputFormat, line, note, put};
+use super::table::{LongCells, TableShape, table};
 use super::{OK, Session, UNSOUND};
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, ErrorKind, Result};
@@ -131,11 +132,18 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<u8> {
 
 /// Prints a table of the segments, and what they come to.
 fn show_segments(engine: &Engine, rows: &[Vec<String>]) -> Result<u8> {
-    table(
-        &["segment", "date", "rows", "tenants", "oldest", "newest", "data B/row", "index B/row"],
-        rows,
-        &[2, 3, 6, 7],
-    )?;
+    let headers =
+        ["segment", "date", "rows", "tenants", "oldest", "newest", "data B/row", "index B/row"];
+    let shape = TableShape {
+        headers: &headers,
+        numbers: &[2, 3, 6, 7],
+        core: &["segment", "date", "rows", "data B/row", "index B/row"],
+        spare: &["tenants", "oldest", "newest"],
+        long: LongCells::Wrap,
+    };
+    let fitted = shape.fit(rows);
+    put(&fitted.text)?;
+    fitted.say_what_is_missing("-o ndjson shows all");
     let stats = engine.stats();
     let events = stats.events.max(1);
     line(&format!(
@@ -235,11 +243,16 @@ fn inspect_segment(segment: &Segment, form: OutputFormat) -> Result<u8> {
             short(rows.newest()),
         ]
     };
-    table(
-        &["tenant", "first row", "rows", "oldest", "newest"],
-        &manifest.tenants.iter().map(row).collect::<Vec<_>>(),
-        &[1, 2],
-    )?;
+    let shape = TableShape {
+        headers: &["tenant", "first row", "rows", "oldest", "newest"],
+        numbers: &[1, 2],
+        core: &["tenant", "rows", "oldest"],
+        spare: &["newest", "first row"],
+        long: LongCells::Wrap,
+    };
+    let fitted = shape.fit(&manifest.tenants.iter().map(row).collect::<Vec<_>>());
+    put(&fitted.text)?;
+    fitted.say_what_is_missing("-o ndjson shows all");
     line(&format!(
         "\n{} {}\n{} {}",
         manifest.data.sha256,
