@@ -1,11 +1,13 @@
 //! The command line: the main job from records to answers, in every form, by directory and by
 //! server.
 
-use crate::support::process::{Server, annals, annals_with_input};
+use crate::support::process::{Server, annals, annals_with_input, binary};
 use annals::clock::{Clock, SystemClock};
 use annals::event::{DAY_MS, Timestamp};
 use serde_json::{Value as Json, json};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The end of the generated period: every run asks about the same days.
 const END: &str = "2026-06-30T00:00:00Z";
@@ -316,6 +318,94 @@ fn exit_codes_tell_what_happened() {
     assert_eq!(code(&["count", "--from", "yesterday"]), 2);
     assert_eq!(annals(&["count"]).code, 2);
     assert_eq!(annals(&["demo", "--events", "2000", "--no-serve"]).code, 0);
+}
+
+#[test]
+fn fields_choose_columns_and_their_order_in_every_form() {
+    let place = Place::new();
+    let ask = |form: &str, fields: &str| {
+        place.ask(&["query", "--limit", "1", "--fields", fields, "-o", form])
+    };
+    let event = place.json(&["query", "--limit", "1"])["events"][0].clone();
+    let text = |name: &str| event[name].as_str().expect(name).to_owned();
+    let (time, id, level) = (text("time"), text("trace_id"), text("level"));
+    let fields = "trace_id,time,level,time";
+    assert_eq!(ask("csv", fields), format!("trace_id,time,level\r\n{id},{time},{level}\r\n"));
+    let object = format!(r#"{{"trace_id":"{id}","time":"{time}","level":"{level}"}}"#);
+    assert_eq!(ask("ndjson", fields), format!("{object}\n"));
+    assert!(ask("json", fields).starts_with(&format!(r#"{{"events":[{object}],"#)));
+    let words: Vec<String> = ask("table", fields).split_whitespace().map(str::to_owned).collect();
+    assert_eq!(words, ["TRACE_ID", "TIME", "LEVEL", &id, &time, &level]);
+    // The record comes last, unless it is named.
+    let with = ["query", "--limit", "1", "--fields", "level", "--original"];
+    assert!(place.ask(&with).starts_with(&format!(r#"{{"level":"{level}","original":"#)));
+    let exported = place.ask(&["export", "-o", "csv", "--fields", "level,time"]);
+    assert!(exported.starts_with("level,time\r\n"), "{exported}");
+    let data = place.data();
+    for command in [&["query"][..], &["export", "-o", "csv"]] {
+        let words = [command, &["--data", &data, "--fields", "time,sauce"]].concat();
+        let refused = annals(&words);
+        assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{refused:?}");
+        for word in ["sauce", "tenant, seq, trace_id, time,", "related_ids"] {
+            assert!(refused.err.contains(word), "{command:?} does not name {word}: {refused:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let place = Place::new();
+    let data = place.data();
+    for words in ["query --all", "query --all -o csv", "export -o ndjson", "generate"] {
+        let store = if words == "generate" { String::new() } else { format!("--data {data}") };
+        let command = format!("{{ {} {words} {store}; echo ended $? >&2; }} | head -n 1", binary());
+        let ran = Command::new("sh").args(["-c", &command]).output().expect("a shell");
+        assert_eq!(String::from_utf8_lossy(&ran.stderr), "ended 0\n", "{words}");
+        assert_eq!(ran.stdout.iter().filter(|byte| **byte == b'\n').count(), 1, "{words}");
+    }
+}
+
+#[test]
+fn a_demo_that_is_asked_to_stop_leaves_nothing() {
+    // Before it serves, and while it does.
+    for (signal, events, line) in [
+        ("HUP", "2000000", None),
+        ("TERM", "2000000", None),
+        ("INT", "2000000", None),
+        ("HUP", "2000", Some("serving at")),
+        ("TERM", "2000", Some("serving at")),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let left = || std::fs::read_dir(folder.path()).expect("a folder").count();
+        let mut demo = Command::new(binary())
+            .args(["demo", "--events", events, "--listen", "127.0.0.1:0"])
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut said = BufReader::new(demo.stderr.take().expect("a pipe")).lines();
+        match line {
+            Some(line) => {
+                let serves = said.by_ref().flatten().any(|said| said.starts_with(line));
+                assert!(serves && left() == 1, "it serves");
+            }
+            // The store is there as soon as there is a folder in the folder.
+            None => {
+                while left() == 0 && demo.try_wait().is_ok_and(|ended| ended.is_none()) {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+            }
+        }
+        let signalled =
+            Command::new("kill").args([&format!("-{signal}"), &demo.id().to_string()]).status();
+        assert!(signalled.is_ok_and(|status| status.success()));
+        // It may have more to say than fits into a pipe.
+        let rest: Vec<String> = said.map_while(Result::ok).collect();
+        let status = demo.wait().expect("it ends");
+        assert_eq!(left(), 0, "{signal} {events}: {rest:?}");
+        assert_eq!(status.code(), Some(if line.is_some() { 0 } else { 1 }), "{signal}: {rest:?}");
+    }
 }
 
 #[test]
