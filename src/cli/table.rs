@@ -233,8 +233,8 @@ mod tests {
     fn the_least_important_columns_are_left_out() {
         for (width, left_out) in [
             (200, &[][..]),
-            (112, &[]),
-            (104, &["code"]),
+            (103, &[]),
+            (100, &["code"]),
             (80, &["trace_id"]),
             (60, &["trace_id", "code"]),
             (44, &["event_name", "trace_id"]),
