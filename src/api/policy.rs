@@ -1,5 +1,5 @@
-//! `/api/v1/retention` and `/api/v1/holds`: how long events are kept, and what is kept whatever its
-//! age.
+//! `/api/v1/retention`, `/api/v1/holds` and `/api/v1/tenants`: how long events are kept, what is
+//! kept whatever its age, which tenants there are, and what a tenant refuses.
 //!
 //! The command line makes the same calls through [`PolicyCall`].
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use serde_json::Value;
 
@@ -21,6 +21,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/retention/run", post(run))
         .route("/api/v1/holds", get(show))
         .route("/api/v1/holds/{name}", put(place).delete(lift))
+        .route("/api/v1/tenants", get(tenants))
+        .route("/api/v1/tenants/{name}", patch(set_tenant))
 }
 
 async fn answer(app: App, call: PolicyCall, pairs: Pairs) -> Result<Json<Value>, ApiError> {
@@ -40,7 +42,8 @@ async fn run(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiErr
     answer(app, PolicyCall::Run, pairs).await
 }
 
-fn hold_name(path: Result<Path<String>, PathRejection>) -> Result<String> {
+/// Returns the last part of the path, which names a hold or a tenant.
+fn named(path: Result<Path<String>, PathRejection>) -> Result<String> {
     path.map(|Path(name)| name)
         .map_err(|cause| Error::parameter("name", "is not UTF-8 text").because(cause))
 }
@@ -52,7 +55,7 @@ async fn place(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let pairs = read_pairs(&app, url, body).await?;
-    answer(app, PolicyCall::Place(hold_name(path)?), pairs).await
+    answer(app, PolicyCall::Place(named(path)?), pairs).await
 }
 
 async fn lift(
@@ -60,5 +63,19 @@ async fn lift(
     path: Result<Path<String>, PathRejection>,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Lift(hold_name(path)?), pairs).await
+    answer(app, PolicyCall::Lift(named(path)?), pairs).await
+}
+
+async fn tenants(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    answer(app, PolicyCall::Tenants, pairs).await
+}
+
+async fn set_tenant(
+    State(app): State<App>,
+    path: Result<Path<String>, PathRejection>,
+    url: Pairs,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let pairs = read_pairs(&app, url, body).await?;
+    answer(app, PolicyCall::Tenant(named(path)?), pairs).await
 }

@@ -1,11 +1,9 @@
-//! `GET /api/v1/status`, the state of the store, and `GET /api/v1/tenants`, the tenants that have
-//! events.
+//! `GET /api/v1/status`, the state of the store.
 
 use super::App;
 use super::error::ApiError;
-use crate::access::Scope;
 use crate::calls::Pairs;
-use crate::engine::{Engine, PACE_SECONDS, Scrubbed, StoreStatus, TenantTotals};
+use crate::engine::{Engine, PACE_SECONDS, Scrubbed, StoreStatus};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use axum::extract::State;
@@ -14,26 +12,7 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/api/v1/status", get(status)).route("/api/v1/tenants", get(tenants))
-}
-
-async fn tenants(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    let totals = app.run(move |engine| {
-        if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
-            return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
-        }
-        let named = pairs.all("tenant");
-        Ok(engine.tenants(&Scope::of_operator(if named.is_empty() {
-            &["*"]
-        } else {
-            named.as_slice()
-        })?))
-    });
-    let shown = |total: &TenantTotals| {
-        json!({ "tenant": total.tenant, "events": total.events,
-        "newest": total.newest.to_string(), "oldest": total.oldest.to_string() })
-    };
-    Ok(Json(json!({ "tenants": totals.await?.iter().map(shown).collect::<Vec<_>>() })))
+    Router::new().route("/api/v1/status", get(status))
 }
 
 async fn status(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {

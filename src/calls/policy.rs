@@ -1,8 +1,9 @@
-//! Calls about retention and holds: how long events are kept, and what is kept regardless of its
-//! age.
+//! Calls about retention, holds and tenants: how long events are kept, what is kept regardless of
+//! its age, and what a tenant refuses.
 
 use super::Pairs;
-use crate::engine::{Engine, Retention};
+use crate::access::Scope;
+use crate::engine::{Engine, Retention, TenantTotals};
 use crate::error::{Error, Result};
 use crate::maintain::Policy;
 use serde_json::{Map, Value, json};
@@ -23,6 +24,10 @@ pub enum PolicyCall {
     Place(String),
     /// Lift a hold: `reason`.
     Lift(String),
+    /// List the tenants that have events, or these of them.
+    Tenants,
+    /// Set what a tenant does with `undated` records.
+    Tenant(String),
 }
 
 impl PolicyCall {
@@ -34,6 +39,8 @@ impl PolicyCall {
             Self::Run => ("POST", "/api/v1/retention/run".to_owned()),
             Self::Place(name) => ("PUT", format!("/api/v1/holds/{name}")),
             Self::Lift(name) => ("DELETE", format!("/api/v1/holds/{name}")),
+            Self::Tenants => ("GET", "/api/v1/tenants".to_owned()),
+            Self::Tenant(name) => ("PATCH", format!("/api/v1/tenants/{name}")),
         }
     }
 
@@ -76,6 +83,17 @@ impl PolicyCall {
                 pairs.only(&["reason"])?;
                 Ok(shown(&*engine.lift_hold(name, pairs.one("reason")?.unwrap_or_default())?))
             }
+            Self::Tenants => tenants(engine, pairs),
+            Self::Tenant(name) => {
+                pairs.only(&["undated"])?;
+                let accepted = match pairs.one("undated")? {
+                    Some("accept") => true,
+                    Some("refuse") => false,
+                    _ => return Err(Error::parameter("undated", "is accept or refuse")),
+                };
+                let policy = engine.set_undated(name, accepted)?;
+                Ok(json!({ "tenant": name, "undated": undated(&policy, name) }))
+            }
         }
     }
 }
@@ -101,6 +119,24 @@ fn retention(pairs: &Pairs) -> Result<Retention> {
     }
 }
 
+fn tenants(engine: &Engine, pairs: &Pairs) -> Result<Value> {
+    pairs.only(&["tenant"])?;
+    let named = pairs.all("tenant");
+    let scope = Scope::of_operator(if named.is_empty() { &["*"] } else { named.as_slice() })?;
+    let policy = engine.policy();
+    let shown = |total: &TenantTotals| {
+        json!({ "tenant": total.tenant, "events": total.events,
+            "newest": total.newest.to_string(), "oldest": total.oldest.to_string(),
+            "undated": undated(&policy, &total.tenant) })
+    };
+    Ok(json!({ "tenants": engine.tenants(&scope).iter().map(shown).collect::<Vec<_>>() }))
+}
+
+/// Says what a tenant does with records without a time.
+fn undated(policy: &Policy, tenant: &str) -> &'static str {
+    if policy.refusing_undated.contains(tenant) { "refuse" } else { "accept" }
+}
+
 /// Formats the policy as the API shows it: days as numbers, or the word for no limit.
 fn shown(policy: &Policy) -> Value {
     let days = |days: Option<u32>| days.map_or_else(|| Value::from(FOREVER), Value::from);
@@ -122,6 +158,6 @@ fn shown(policy: &Policy) -> Value {
     json!({
         "version": policy.version, "floor_days": policy.floor_days,
         "default_days": days(policy.default_days), "tenants": tenants,
-        "holds": holds,
+        "holds": holds, "refusing_undated": policy.refusing_undated,
     })
 }

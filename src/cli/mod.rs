@@ -115,6 +115,8 @@ enum Command {
     Retention(policy::RetentionArgs),
     /// Manage legal holds, which keep events whatever their age
     Hold(policy::HoldArgs),
+    /// List tenants, or change the settings of one
+    Tenant(policy::TenantArgs),
     /// List records that could not be decoded, count them by reason, or decode them again
     Quarantine(quarantine::QuarantineArgs),
     /// Merge small segments and remove files that are no longer needed
@@ -278,6 +280,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Restore(args) => backup::restore(&args),
         Command::Retention(args) => policy::retention(&args),
         Command::Hold(args) => policy::hold(&args),
+        Command::Tenant(args) => policy::tenant(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),

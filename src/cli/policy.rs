@@ -1,4 +1,4 @@
-//! `annals retention` and `annals hold`.
+//! `annals retention`, `annals hold` and `annals tenant`.
 
 use super::filter_args::FilterArgs;
 use super::output::line;
@@ -61,6 +61,38 @@ enum RetentionCommand {
         /// Only report what would be deleted
         #[arg(long)]
         dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tenants need no creation: they are there with their first event.
+
+Examples:
+  annals tenant list --data ./audit
+  annals tenant set acme --data ./audit --undated refuse")]
+pub(super) struct TenantArgs {
+    #[command(subcommand)]
+    command: TenantCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TenantCommand {
+    /// List the tenants that have events
+    List {
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+    /// Change the settings of a tenant
+    Set {
+        /// Name of the tenant
+        name: String,
+        #[command(flatten)]
+        store: AskedPlace,
+        /// What becomes of JSON objects without a time: accept files them under their arrival,
+        /// flagged; refuse puts them into quarantine
+        #[arg(long, value_name = "WHAT", value_parser = ["accept", "refuse"])]
+        undated: String,
     },
 }
 
@@ -148,8 +180,21 @@ pub(super) fn hold(args: &HoldArgs) -> Result<u8> {
     run(store, &call, pairs).and_then(|answer| say(&answer["holds"]))
 }
 
+pub(super) fn tenant(args: &TenantArgs) -> Result<u8> {
+    match &args.command {
+        TenantCommand::List { store } => {
+            run(store, &PolicyCall::Tenants, Vec::new()).and_then(|answer| say(&answer["tenants"]))
+        }
+        TenantCommand::Set { name, store, undated } => {
+            let pairs = vec![("undated".to_owned(), undated.clone())];
+            run(store, &PolicyCall::Tenant(name.clone()), pairs).and_then(|answer| say(&answer))
+        }
+    }
+}
+
 fn run(store: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {
-    let access = if *call == PolicyCall::Show { AccessMode::Read } else { AccessMode::Write };
+    let reads = matches!(call, PolicyCall::Show | PolicyCall::Tenants);
+    let access = if reads { AccessMode::Read } else { AccessMode::Write };
     let (method, path) = call.route();
     let pairs = Pairs(pairs);
     store.call(&Session::new()?, access, (method, &path), &pairs, |engine| {

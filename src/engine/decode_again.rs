@@ -167,6 +167,7 @@ impl Engine {
             self.shared.redactor.as_ref(),
             Timestamp::from_millis(arrived),
         );
+        batch.refuse_undated(&self.policy().refusing_undated);
         let rejected = std::mem::take(&mut batch.rejected);
         let decoded: HashSet<u64> = batch.lines.iter().copied().collect();
         // A record of which nothing decodes stays as it is. Of one that holds several, those that

@@ -1,8 +1,8 @@
 //! Records on their way in, and those that were refused.
 
-use crate::event::{Event, clip};
+use crate::event::{Event, Timestamp, clip};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// A record as it was received, and its line.
@@ -86,6 +86,34 @@ pub struct DecodedBatch {
 }
 
 impl DecodedBatch {
+    /// Refuses records without a time for tenants that want none.
+    pub fn refuse_undated(&mut self, refusing: &BTreeSet<String>) {
+        let is_refused = |event: &Event| {
+            event.time == Timestamp::default() && refusing.contains(event.tenant.as_ref())
+        };
+        if refusing.is_empty() || !self.events.iter().any(is_refused) {
+            return;
+        }
+        let reason: Arc<str> = "has no time, and its tenant refuses records without one".into();
+        let events = std::mem::take(&mut self.events);
+        let lines = std::mem::take(&mut self.lines);
+        for (event, line) in events.into_iter().zip(lines) {
+            if is_refused(&event) {
+                self.rejected.push(Rejected {
+                    tenant: Some(event.tenant.to_string()),
+                    line,
+                    reason: Arc::clone(&reason),
+                    bytes: event.original.as_bytes().to_vec(),
+                    cut: None,
+                    conflict: false,
+                });
+            } else {
+                self.events.push(event);
+                self.lines.push(line);
+            }
+        }
+    }
+
     pub(super) fn add(
         &mut self,
         decoded: Vec<(u64, Result<Event, Rejected>)>,

@@ -5,11 +5,11 @@
 //! legal hold is a filter: events that match it are not deleted, neither by age nor by anyone,
 //! until the hold is lifted. Every change makes a new version of the whole policy.
 
-use crate::access::{SYSTEM_TENANT, check_tenant};
+use crate::access::{SYSTEM_TENANT, check_producer, check_tenant};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{DAY_MS, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The floor of a new store, in days: six months, which China's Cybersecurity Law (article 21)
 /// requires for logs.
@@ -32,6 +32,9 @@ pub struct Policy {
     pub tenants: BTreeMap<String, Option<u32>>,
     /// Legal holds by name.
     pub holds: BTreeMap<String, Hold>,
+    /// Tenants that take no record without a time.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub refusing_undated: BTreeSet<String>,
 }
 
 /// A legal hold.
@@ -55,6 +58,7 @@ impl Default for Policy {
             default_days: None,
             tenants: BTreeMap::new(),
             holds: BTreeMap::new(),
+            refusing_undated: BTreeSet::new(),
         }
     }
 }
@@ -122,6 +126,20 @@ impl Policy {
             Some(tenant) => {
                 self.tenants.insert(check_tenant(tenant)?.to_owned(), days);
             }
+        }
+        Ok(())
+    }
+
+    /// Sets whether a tenant takes records without a time.
+    ///
+    /// # Errors
+    /// A name that is not a tenant's.
+    pub fn set_undated(&mut self, tenant: &str, accepted: bool) -> Result<()> {
+        let tenant = check_producer(tenant)?;
+        if accepted {
+            self.refusing_undated.remove(tenant);
+        } else {
+            self.refusing_undated.insert(tenant.to_owned());
         }
         Ok(())
     }

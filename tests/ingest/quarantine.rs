@@ -295,3 +295,48 @@ fn a_backup_has_it_and_a_restored_store_too() {
     store.reopen();
     assert_eq!(store.get(COUNT)["total"], 30);
 }
+
+#[test]
+fn a_tenant_may_refuse_what_has_no_time() {
+    let store = TestStore::new();
+    let batch = "{\"what\":\"a\"}\n{\"time\":\"2026-06-01T00:00:00Z\",\"what\":\"b\"}\n";
+    let post = |tenant: &str| store.post(&format!("/api/v1/events?tenant={tenant}"), batch);
+    assert_eq!(post("open")["accepted"], 2);
+    let patch = |name: &str, body: &str| {
+        let request = Request::patch(format!("/api/v1/tenants/{name}"))
+            .body(Body::from(body.to_owned()))
+            .expect("a request");
+        let (status, _, body) = store.send(request);
+        (status.as_u16(), serde_json::from_slice::<Json>(&body).expect("JSON"))
+    };
+    let (status, set) = patch("strict", r#"{"undated":"refuse"}"#);
+    assert_eq!((status, &set["undated"]), (200, &json!("refuse")));
+    let answer = post("strict");
+    assert_eq!(answer["accepted"], 1, "{answer}");
+    assert_eq!(answer["quarantined"][0]["line"], 1);
+    let reason = answer["quarantined"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("has no time"), "{reason}");
+    assert_eq!(post("open")["duplicates"], 2, "only the tenant that says so");
+    let tenants = store.get("/api/v1/tenants");
+    let shown: Vec<(&str, &str)> = tenants["tenants"]
+        .as_array()
+        .expect("tenants")
+        .iter()
+        .filter_map(|tenant| Some((tenant["tenant"].as_str()?, tenant["undated"].as_str()?)))
+        .filter(|(tenant, _)| *tenant != "_annals")
+        .collect();
+    assert_eq!(shown, [("open", "accept"), ("strict", "refuse")]);
+    // Decoded again it stays, until the tenant takes such records.
+    let again = || store.post("/api/v1/quarantine/decode?tenant=strict", String::new());
+    assert_eq!(again()["accepted"], 0);
+    assert_eq!(patch("strict", r#"{"undated":"accept"}"#).0, 200);
+    assert_eq!(again()["accepted"], 1);
+    for (name, body) in [
+        ("strict", r#"{"undated":"maybe"}"#),
+        ("strict", "{}"),
+        ("strict", r#"{"days":3}"#),
+        ("_annals", r#"{"undated":"refuse"}"#),
+    ] {
+        assert_eq!(patch(name, body).0, 400, "{name} {body}");
+    }
+}

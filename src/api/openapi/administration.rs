@@ -63,9 +63,24 @@ pub(super) fn policy() -> Json {
             ("default_days", days()),
             ("tenants", map(&days())),
             ("holds", map(&reference("Hold"))),
+            ("refusing_undated", list(&text())),
         ],
         &[],
     )
+}
+
+/// What a tenant does with JSON objects without a time: file them under their arrival, flagged, or
+/// put them into quarantine.
+pub(super) fn undated() -> Json {
+    json!({ "type": "string", "enum": ["accept", "refuse"] })
+}
+
+pub(super) fn tenant_settings() -> Json {
+    object(&[("undated", undated())], &[])
+}
+
+pub(super) fn tenant_changed() -> Json {
+    object(&[("tenant", text()), ("undated", undated())], &[])
 }
 
 pub(super) fn hold() -> Json {

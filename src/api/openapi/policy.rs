@@ -44,7 +44,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         "name": "name", "in": "path", "required": true, "schema": { "type": "string",
             "pattern": "^[A-Za-z0-9._-]{1,100}$" }, "description": "the hold",
     });
-    let named = json!([name]);
+    let named = json!([name.clone()]);
     let place = "Place a legal hold: the body is a filter with the tenants and the reason";
     add(
         "/api/v1/holds/{name}",
@@ -52,7 +52,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         operation("place_hold", place, &named, Some(&body("HoldRequest")), &policy),
     );
     let lift = json!([
-        name,
+        name.clone(),
         query(
             "reason",
             &json!({ "type": "string", "minLength": 1, "maxLength": 2000 }),
@@ -63,5 +63,18 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         "/api/v1/holds/{name}",
         "delete",
         operation("lift_hold", "Lift a legal hold", &lift, None, &policy),
+    );
+    let mut tenant = name;
+    tenant["description"] = "the tenant".into();
+    add(
+        "/api/v1/tenants/{name}",
+        "patch",
+        operation(
+            "set_tenant",
+            "Set whether a tenant takes JSON objects without a time",
+            &json!([tenant]),
+            Some(&body("TenantSettings")),
+            &json_answer("TenantChanged"),
+        ),
     );
 }

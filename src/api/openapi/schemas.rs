@@ -1,6 +1,8 @@
 //! The shapes of bodies and answers, as JSON Schema (2020-12, the dialect of OpenAPI 3.1).
 
-use super::administration::{backup, expired, health, hold, policy, retention_change};
+use super::administration::{
+    backup, expired, health, hold, policy, retention_change, tenant_changed, tenant_settings,
+};
 use super::shapes::*;
 use crate::event::{FIELDS, FieldDef, FieldKind, FilterOperator};
 use crate::query::PAGE_ROWS_MAX;
@@ -60,6 +62,8 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
         ("Policy", policy()),
         ("Hold", hold()),
         ("RetentionChange", retention_change()),
+        ("TenantSettings", tenant_settings()),
+        ("TenantChanged", tenant_changed()),
         (
             "HoldRequest",
             json!({ "type": "object", "required": ["tenant", "reason"],

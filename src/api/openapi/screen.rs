@@ -1,5 +1,6 @@
 //! The calls that the screen needs besides questions: tenants, the state of the store, saved views.
 
+use super::administration::undated;
 use super::shapes::{count, flag, list, map, moment, nullable, object, text};
 use super::{json_answer, operation, problem, query, reference};
 use serde_json::{Value as Json, json};
@@ -86,7 +87,13 @@ fn add_paths_of_a_view(add: &mut impl FnMut(&str, &str, Json), tenant: &Json) {
 /// The shapes of their bodies and answers.
 pub(super) fn schemas() -> Vec<(&'static str, Json)> {
     let tenant = object(
-        &[("tenant", text()), ("events", count()), ("newest", moment()), ("oldest", moment())],
+        &[
+            ("tenant", text()),
+            ("events", count()),
+            ("newest", moment()),
+            ("oldest", moment()),
+            ("undated", undated()),
+        ],
         &[],
     );
     vec![

@@ -103,6 +103,18 @@ impl Engine {
         }
     }
 
+    /// Sets whether a tenant takes records without a time, which are filed under their arrival and
+    /// flagged, or refuses them, which puts them into quarantine.
+    ///
+    /// # Errors
+    /// If the name is not a tenant's, or the disk fails.
+    pub fn set_undated(&self, tenant: &str, accepted: bool) -> Result<Arc<Policy>> {
+        let details = json!({ "undated": if accepted { "accept" } else { "refuse" } });
+        self.change_policy("setTenant", "tenant", tenant, &details, |policy| {
+            policy.set_undated(tenant, accepted)
+        })
+    }
+
     /// Places a legal hold. Once this returns, nothing that matches it is deleted.
     ///
     /// # Errors

@@ -55,7 +55,9 @@ impl Engine {
         let decode = || decode_records(records, format, rule, redactor, now);
         // A few records are decoded on this thread: in the pool they would wait behind large
         // batches.
-        if few { decode() } else { self.shared.pools.intake.install(decode) }
+        let mut batch = if few { decode() } else { self.shared.pools.intake.install(decode) };
+        batch.refuse_undated(&self.policy().refusing_undated);
+        batch
     }
 
     /// Accepts a batch as [`Engine::ingest`] does, for a request that carries an idempotency key:
