@@ -60,6 +60,8 @@ pub(crate) struct App {
     query_room: doors::BodyRoom,
     /// The version that the Elasticsearch door reports.
     elastic_version: Arc<str>,
+    /// What the markers of CTS's lists were given for.
+    page_ends: Arc<cts::PageEnds>,
 }
 
 impl App {
@@ -73,6 +75,7 @@ impl App {
             room: doors::BodyRoom::default(),
             query_room: doors::BodyRoom::default(),
             elastic_version: elastic_version.into(),
+            page_ends: Arc::default(),
         }
     }
 

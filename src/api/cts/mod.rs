@@ -6,6 +6,7 @@
 //! continue after a trace id, errors are `{"error_code", "error_msg"}`.
 
 mod dictionary;
+mod ends;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -25,10 +26,12 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+pub(super) use ends::PageEnds;
 use request::{LIMIT_MAX, Request, WantedTraces};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
+use std::sync::Arc;
 use trace::Trace;
 
 /// Without a charset, Python's `requests` (and so Huawei's SDK) guesses one, and guesses wrong for
@@ -80,7 +83,9 @@ async fn traces(
     pairs: Pairs,
 ) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
-    let body = app.ask(move |engine, budget| answer(engine, &project, &pairs, budget)).await?;
+    let ends = Arc::clone(&app.page_ends);
+    let body =
+        app.ask(move |engine, budget| answer(engine, &ends, (&project, &pairs), budget)).await?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
 }
 
@@ -96,7 +101,12 @@ struct MetaData {
     marker: Option<String>,
 }
 
-fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -> Result<Vec<u8>> {
+fn answer(
+    engine: &Engine,
+    ends: &PageEnds,
+    (project, pairs): (&str, &Pairs),
+    budget: &QueryBudget,
+) -> Result<Vec<u8>> {
     let request = Request::read(project, pairs, engine.clock().now())?;
     let snapshot = engine.snapshot();
     let reader = engine.reader(&snapshot, None).within(budget);
@@ -104,8 +114,11 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
     let events = match &request.wanted {
         WantedTraces::One(trace_id) => reader.get(&request.scope, trace_id, LIMIT_MAX)?,
         WantedTraces::Page { filter, limit, next } => {
-            let cursor =
-                next.as_deref().map(|next| after(reader, &request.scope, next)).transpose()?;
+            let after = |next: &str| match ends.find(project, pairs, next) {
+                Some(key) => Ok(PageCursor { key, backward: false }),
+                None => after(reader, &request.scope, next),
+            };
+            let cursor = next.as_deref().map(after).transpose()?;
             let query =
                 PageQuery { limit: *limit, order: SortOrder::Descending, cursor, around: None };
             let page = reader.list(&request.scope, filter, &query)?;
@@ -118,6 +131,12 @@ fn answer(engine: &Engine, project: &str, pairs: &Pairs, budget: &QueryBudget) -
                     }
                     None => events.last().map(placed),
                 };
+            }
+            if let (Some(marker), Some(last)) = (&marker, events.last()) {
+                // Clients that work out `next` themselves take the id in any case.
+                for marker in [marker.as_str(), last.trace_id()] {
+                    ends.note(project, pairs, marker, last.key());
+                }
             }
             events
         }

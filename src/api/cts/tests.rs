@@ -197,6 +197,32 @@ fn no_trace_is_passed_over_where_a_page_would_end_with_a_shared_id() {
 }
 
 #[test]
+fn a_marker_means_the_trace_that_it_was_given_for() {
+    let times = [("a", 9), ("b", 8), ("c", 7), ("x", 6), ("d", 5)];
+    let store = CtsStore::with("project", &times.map(|(id, ago)| record(id, NOW - ago)));
+    assert_eq!(store.ask("limit=2")["meta_data"]["marker"], "x");
+    // Meanwhile an older trace with this id comes.
+    store.ingest("project", None, &[record("x", NOW - 10).to_string()]);
+    assert_eq!(store.ids("limit=3&next=x"), ["c", "b", "a"]);
+    // The same id in a list of its own is any trace of the project.
+    assert_eq!(store.ids("next=x&user=ann"), [""; 0]);
+}
+
+#[test]
+fn a_list_goes_on_after_a_trace_that_has_left() {
+    let old = NOW - 200 * 86_400_000;
+    let store = CtsStore::with("project", &[record("a", old), record("b", NOW - 1)]);
+    let query = format!("limit=1&from={}&to={}", old - 1, NOW + 1);
+    store.ingest("project", None, &[record("c", old + 1).to_string()]);
+    assert_eq!(store.ask(&format!("{query}&next=b"))["meta_data"]["marker"], "c");
+    store.engine.seal().expect("a commit");
+    let days = crate::engine::Retention::Days(Some("project".to_owned()), Some(180));
+    store.engine.set_retention(&days).expect("a policy");
+    assert_eq!(store.engine.expire().expect("what is past goes").events, 2);
+    assert_eq!(store.ids(&format!("{query}&next=c")), [""; 0]);
+}
+
+#[test]
 fn from_and_to_are_exclusive_and_this_very_millisecond_counts_by_default() {
     let store = CtsStore::with(
         "project",
