@@ -11,3 +11,4 @@ mod plans;
 mod sigma;
 mod text;
 mod views;
+mod walks;

@@ -207,7 +207,8 @@ impl Quarantine {
             ask.substring.is_none().then(|| reasons.iter().map(|reason| reason.count).sum());
         let records: Vec<Quarantined> = entries.iter().map(shown).collect();
         if ask.substring.is_none() {
-            next = next.and_then(|_| records.last().map(|record| record.id.clone()));
+            // Its number, and not its id: the record may have left when the next page is asked for.
+            next = next.and_then(|_| entries.last().map(|entry| format!("@{}", entry.seq)));
         }
         Ok(QuarantinePage { total, records, next, damaged })
     }

@@ -6,7 +6,7 @@
 
 use crate::access::Scope;
 use crate::error::{Error, Result};
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, EventKey, Timestamp};
 use crate::query::answers::cursor::{PageCursor, SortOrder};
 use crate::query::answers::top_k::TopK;
 use crate::query::answers::walk::{Hit, ListWalk, in_rows_order, start_at};
@@ -72,8 +72,11 @@ impl<'a> SnapshotReader<'a> {
         if backward {
             events.reverse();
         }
-        let cursor = |event: Option<&Event>, backward| {
-            event.map(|event| PageCursor { key: event.key(), backward })
+        // A page that has become empty, because what was on it has left, still has neighbours.
+        let edge = |turned| after.filter(|_| turned).map(|key| before(key, order));
+        let cursor = |event: Option<&Event>, backward_from| {
+            let key = event.map(Event::key).or(edge(backward_from != backward));
+            key.map(|key| PageCursor { key, backward: backward_from })
         };
         let (first, last) = (cursor(events.first(), true), cursor(events.last(), false));
         // If the walk started at a cursor, there are events behind it. If it started at a moment,
@@ -287,6 +290,16 @@ impl<'a> SnapshotReader<'a> {
         }
         Ok(events)
     }
+}
+
+/// Returns the position just before a key in this order, so that a walk the other way meets the
+/// event of the key itself.
+fn before(key: EventKey, order: SortOrder) -> EventKey {
+    let seq = match order {
+        SortOrder::Descending => key.seq.saturating_sub(1),
+        SortOrder::Ascending => key.seq.saturating_add(1),
+    };
+    EventKey { seq, ..key }
 }
 
 fn first(rows: Rows, limit: usize) -> Vec<u32> {
