@@ -8,8 +8,9 @@
 //! document without any time is accepted, flagged as suspect and filed under its ingest time.
 //!
 //! A document that arrived through the Elasticsearch door begins with the contents of its action:
-//! `{"_index":"…","_id":"…",…`. Its `_id` is then the event's id, and the index is its source if
-//! the document names none. No document can have these keys by itself: Elasticsearch refuses them.
+//! `{"_index":"…","_id":"…",…`. Its `_id` is then the event's id, together with the name of the
+//! index that it belongs to if the door wrote one (`_id_of`), and the index is its source if the
+//! document names none. No document can have these keys by itself: Elasticsearch refuses them.
 
 use super::json::{self, Loose, loose_object};
 use super::paths::Paths;
@@ -23,7 +24,7 @@ const ADDRESSED: &str = "{\"_index\":\"";
 /// How far into a record `_source` is searched for, in bytes: what comes before it is short.
 const ENVELOPE_HEAD: usize = 1_024;
 
-loose_object!(Address { index = "_index", id = "_id", source = "_source" });
+loose_object!(Address { index = "_index", id = "_id", of = "_id_of", source = "_source" });
 
 /// The first path that has a value sets the field.
 const TEXTS: &[(Field, &[&str])] = &[
@@ -271,13 +272,23 @@ fn decode_document(record: &str, event: &mut Event) -> Result<()> {
     Ok(())
 }
 
+/// Returns the trace id of a document whose index shares its tenant with others. The name of an
+/// index has no slash.
+pub(crate) fn joined_id(of: &str, id: &str) -> String {
+    format!("{of}/{id}")
+}
+
 /// Returns the action of a document, if it is written into the document.
 pub(super) fn fill_address(record: &str, event: &mut Event) -> Result<()> {
     if !record.starts_with(ADDRESSED) {
         return Ok(());
     }
     let address: Address<'_> = json::parse(record)?;
-    event.set_opt(Field::TraceId, address.id.text("_id")?);
+    let id = address.id.text("_id")?;
+    match address.of.text("_id_of")? {
+        Some(of) => event.set_opt(Field::TraceId, id.map(|id| joined_id(&of, &id))),
+        None => event.set_opt(Field::TraceId, id),
+    }
     if event.text(Field::Source).is_none() {
         event.set_opt(Field::Source, address.index.text("_index")?);
     }

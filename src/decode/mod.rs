@@ -39,6 +39,8 @@ mod related;
 mod severity;
 mod vendors;
 
+pub(crate) use document::joined_id;
+
 use crate::error::{Error, Result};
 use crate::event::{Event, Field, hex};
 use sha2::{Digest, Sha256};

@@ -121,8 +121,8 @@ fn a_bulk_answer_is_what_shippers_search_as_text() {
     assert_eq!(count(&store, "tenant=t&time_suspect=true"), 1);
     assert_eq!(get(&store, "/api/v1/quarantine?tenant=t")["total"], 2);
     assert_eq!(
-        get(&store, "/api/v1/events/1?tenant=t")["original"],
-        "{\"_index\":\"a\",\"_id\":\"1\",\"@timestamp\":\"2026-03-01T00:00:00Z\"}"
+        get(&store, "/api/v1/events/a%2F1?tenant=t")["original"],
+        "{\"_index\":\"a\",\"_id\":\"1\",\"_id_of\":\"a\",\"@timestamp\":\"2026-03-01T00:00:00Z\"}"
     );
 }
 
@@ -210,6 +210,49 @@ fn whose_documents_they_are_is_said_by_path_parameter_header_or_index() {
     ] {
         assert_eq!(count(&store, &format!("tenant={tenant}")), expected, "{tenant}");
     }
+}
+
+#[test]
+fn ids_are_those_of_an_index_without_its_date() {
+    let store = TestStore::new();
+    let body = |index: &str, note: &str| {
+        format!(
+            "{{\"create\":{{\"_index\":\"{index}\",\"_id\":\"7\"}}}}\n\
+             {{\"@timestamp\":\"2026-03-01T00:00:00Z\",\"note\":\"{note}\"}}\n"
+        )
+    };
+    // Where several indices share a tenant, and where the index is the tenant.
+    for (path, tenant) in
+        [("/es/t/_bulk", Some("t")), ("/_bulk?tenant=u", Some("u")), ("/_bulk", None)]
+    {
+        for (index, note, expected) in [
+            ("app-2026.11.01", "a", 201),
+            ("audit", "a", 201),
+            ("app-2026.11.01", "a", 200),
+            ("app-2026.11.02", "b", 409),
+            ("app", "b", 409),
+            ("audit", "b", 409),
+            ("audit-2026.11.01", "b", 409),
+            ("other", "b", 201),
+        ] {
+            let answer: Json =
+                serde_json::from_str(&bulk(&store, path, &body(index, note))).expect("JSON");
+            let item = &answer["items"][0]["create"];
+            assert_eq!(item["status"], expected, "{path} {index} {note}: {item}");
+            assert_eq!((&item["_id"], &item["_index"]), (&json!("7"), &json!(index)));
+        }
+        for index in ["app", "audit", "other"] {
+            let event = match tenant {
+                Some(tenant) => format!("{index}%2F7?tenant={tenant}"),
+                None => format!("7?tenant={index}"),
+            };
+            get(&store, &format!("/api/v1/events/{event}"));
+        }
+    }
+    // The index that is named like the tenant keeps its plain ids also where the tenant is named.
+    let again = bulk(&store, "/_bulk?tenant=app", &body("app-2026.11.01", "a"));
+    assert!(again.contains("\"noop\""), "{again}");
+    assert_eq!(count(&store, "tenant=*"), 9);
 }
 
 #[test]

@@ -75,7 +75,7 @@ body = {"document" if kind[-1] in "89" else "body": {"@timestamp": "2025-03-01T0
 same(client.index(index="audit", id="one", **body)["result"], "created", "a document")
 same(client.index(index="audit", id="one", **body)["result"], "noop", "the same document")
 same(client.create(index="audit", id="two", **body)["result"], "created", "a document that must be new")
-same(store.ask("/api/v1/events/one")["event_name"], "single", "found by its id")
+same(store.ask("/api/v1/events/audit%2Fone")["event_name"], "single", "found by its id, which is that of its index")
 
 # Not what an append-only store does.
 for call in (lambda: client.delete(index="audit", id="one"), lambda: client.update(index="audit", id="one", body={"doc": {}})):

@@ -5,6 +5,11 @@
 //! anything else (`ecs`). The contents of its action are written into the record:
 //! `{"_index":"…","_id":"…",` and then the document's own bytes.
 //!
+//! An `_id` belongs to its index without the date at its end: `app-2026.11.01` and `app-2026.11.02`
+//! have their ids together, `app` and `audit` each have their own. Where the index is the tenant,
+//! `_id` is the trace id. Where the request names the tenant, which several indices may share, the
+//! record has that name as `_id_of` too, and the trace id is both: `app/7`.
+//!
 //! The store is append-only. `index` and `create` add a document. The same document under the same
 //! id is a duplicate (`noop`, not an error). Another document under that id is a conflict (409) and
 //! is kept in quarantine. `update` and `delete` are refused. A document that cannot be decoded is
@@ -19,6 +24,7 @@ use super::body::{Bounds, PackedBody};
 use super::{tell_repeats_apart, tenant_rule};
 use crate::access::check_producer;
 use crate::calls::Pairs;
+use crate::decode::joined_id;
 use crate::engine::{Engine, Outcome, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::clip;
@@ -260,7 +266,12 @@ impl BulkRequest {
         let known: HashSet<u64> = outcome.duplicate_lines.iter().copied().collect();
         let item = |(line, action): (u64, BulkAction)| {
             let BulkAction { operation, index, id, refused: refusal } = action;
-            let id = ids.remove(&line).or(id);
+            // The client knows its document by its own id, which may be a part of the trace id.
+            let own = |trace_id: String| match &id {
+                Some(id) if trace_id == joined_id(without_date(&index), id) => id.clone(),
+                _ => trace_id,
+            };
+            let id = ids.remove(&line).map(own).or(id);
             let done = match (refusal, refused.get(&line)) {
                 (Some(refusal), _) => refusal,
                 (None, Some(refused)) if refused.conflict => {
@@ -340,16 +351,25 @@ fn addressed(
             }
         },
     };
+    // Indices that share a tenant have ids of their own.
+    let name = without_date(index);
+    let shared = !matches!(&rule, TenantRule::Is(tenant) if tenant == name);
+    let id = id.map(|id| (id, shared.then_some(name)));
     Ok((rule, with_address(index, id, action.document)))
 }
 
 /// Returns the document with the contents of its action in front; its own bytes do not change.
-fn with_address(index: &str, id: Option<&str>, document: &[u8]) -> Vec<u8> {
+///
+/// An id may come with the name of the index that it belongs to.
+fn with_address(index: &str, id: Option<(&str, Option<&str>)>, document: &[u8]) -> Vec<u8> {
     // A document that is not an object is kept as it is, and the decoder refuses it.
     let Some(rest) = document.strip_prefix(b"{") else { return document.to_vec() };
     let mut record = format!("{{\"_index\":{}", json!(index));
-    if let Some(id) = id {
+    if let Some((id, of)) = id {
         record.push_str(&format!(",\"_id\":{}", json!(id)));
+        if let Some(of) = of {
+            record.push_str(&format!(",\"_id_of\":{}", json!(of)));
+        }
     }
     let mut record = record.into_bytes();
     if rest.trim_ascii() != b"}" {
@@ -402,8 +422,12 @@ mod tests {
             String::from_utf8(with_address("i", id, document.as_bytes())).expect("text")
         };
         assert_eq!(
-            text(Some("a\"b"), "{ \"x\": 1.50 }"),
+            text(Some(("a\"b", None)), "{ \"x\": 1.50 }"),
             "{\"_index\":\"i\",\"_id\":\"a\\\"b\", \"x\": 1.50 }"
+        );
+        assert_eq!(
+            text(Some(("a", Some("i"))), "{}"),
+            "{\"_index\":\"i\",\"_id\":\"a\",\"_id_of\":\"i\"}"
         );
         assert_eq!(text(None, "{ }"), "{\"_index\":\"i\" }");
         assert_eq!(text(None, "[1]"), "[1]");
