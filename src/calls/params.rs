@@ -102,14 +102,15 @@ impl Pairs {
         }
     }
 
-    /// Returns the flag of a name, or false if it is not given.
+    /// Returns the flag of a name, or false if it is not given. A name without a value is refused:
+    /// it cannot be told from a value that a script left empty.
     ///
     /// # Errors
     /// A value other than `true` and `false`.
     pub fn flag(&self, name: &str) -> Result<bool> {
         match self.one(name)? {
             None | Some("false") => Ok(false),
-            Some("true" | "") => Ok(true),
+            Some("true") => Ok(true),
             Some(_) => Err(Error::parameter(name, "is true or false")),
         }
     }
@@ -140,4 +141,21 @@ pub(crate) fn parse_format(name: &str) -> Result<Option<Format>> {
     Format::from_name(name).map(Some).ok_or_else(|| {
         Error::parameter("format", format!("{:?} is none of auto, {known}", clip(name, 40)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_without_a_value_is_refused_by_its_name() {
+        let flag = |query: &str| Pairs::from_query(query).flag("dry_run");
+        assert!(flag("dry_run=true").expect("a flag"));
+        assert!(!flag("dry_run=false").expect("a flag"));
+        assert!(!flag("").expect("no flag"));
+        for query in ["dry_run=", "dry_run", "dry_run=1", "dry_run=true&dry_run=true"] {
+            let error = flag(query).expect_err(query);
+            assert_eq!(error.parameter_name(), Some("dry_run"), "{query}");
+        }
+    }
 }

@@ -118,6 +118,9 @@ const PATHS_IN: &[&str] = &[
     "tags",
     "tags.k",
     "tags.n",
+    "tags.1.k",
+    "tags.0",
+    "tags.0.1.k",
     "source",
     "nowhere",
 ];
@@ -307,6 +310,11 @@ fn record() -> impl Strategy<Value = Json> {
                         json!({ TEXT: [note, tag, null, true, "1.50", { "note": inner }] });
                     record["request"] = json!({ TEXT: { "日\n\"k": { TEXT: { "inner": innermost,
                     "note": tag } }, "none": null } });
+                }
+                // Numbers that are keys, and items of lists within lists.
+                5 => {
+                    record["tags"] = json!([[[{ "k": note }], { "1": { "k": inner } }],
+                { "0": [tag, { "1": [{ "k": tag, "n": number }] }] }])
                 }
                 4 => {
                     record["tags"] = json!({ "k": { CUT: { "note": note, "n": number } },

@@ -261,3 +261,49 @@ fn the_table_of_texts_tells_what_the_records_tell() {
     let examined: u64 = steps.iter().map(|step| step.examined).sum();
     assert!(examined < 100, "a phrase is told by the table, but {examined} records were read");
 }
+
+#[test]
+fn a_number_in_a_path_is_a_key_or_an_item_of_a_list_on_every_path() {
+    let store = TestStore::new();
+    let tags = [
+        json!([[{ "b": "nested lists" }]]),
+        json!({ "0": { "1": { "b": "keys" } } }),
+        json!([{ "1": { "b": "an item and a key" } }]),
+        json!({ "0": [{ "b": "a key and an item" }] }),
+        json!({ "0": { "b": "one key alone" } }),
+    ];
+    let records: Vec<String> = (0..)
+        .zip(&tags)
+        .map(|(id, tags)| {
+            json!({ "event_name": "n", "trace_id": format!("t{id}"), "time": NOW, "tags": tags })
+                .to_string()
+        })
+        .collect();
+    store.ingest("t", &records);
+    for (typed, expected) in [
+        ("tags.0.1.b:\"nested lists\"", 1),
+        ("tags.0.1.b:keys", 1),
+        ("tags.0.1.b:\"an item and a key\"", 1),
+        ("tags.0.1.b:\"a key and an item\"", 1),
+        ("tags.0.1.b:*", 5),
+        ("tags.7.b:nested*", 1),
+        ("tags.0.b:one*", 1),
+        ("tags.7.b:one*", 0),
+    ] {
+        let (path, value) = typed.split_once(':').expect("a path");
+        let like = json!({ "record": { "path": path, "like": value.replace('"', "") } });
+        for pairs in [("text", typed.to_owned()), ("filter", like.to_string())] {
+            let pairs = Pairs(vec![(pairs.0.to_owned(), pairs.1)]);
+            let filter = parse_filter(&pairs.0, &[], store.clock.now()).expect(typed);
+            let matching = store.everything().iter().filter(|event| filter.matches(event)).count();
+            assert_eq!(matching, expected, "{pairs:?}");
+            for path in [AnswerPath::Lookup, AnswerPath::Scan] {
+                let snapshot = store.engine().snapshot();
+                let reader = store.engine().reader(&snapshot, Some(path));
+                let scope = Scope::of_operator(&["t"]).expect("a scope");
+                let (count, _) = reader.count(&scope, &filter).expect("a count");
+                assert_eq!(count as usize, expected, "{pairs:?} by {path:?}");
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! hold) and `record` (tests of values by path). All keys of a group must hold.
 
 use super::builder::{DEPTH_MAX, FilterBuilder};
-use super::parse_text::through_lists;
+use super::parse_text::{check_path, paths_through_lists};
 use super::repeated_key::repeated_key;
 use super::{Clause, Pattern, RecordTest, ValueMatch, ValueTest};
 use crate::error::{Error, Result};
@@ -177,6 +177,9 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
                 Error::parameter(&named, "is a text, a number, true or false, or a list of those")
             })?;
             builder.count(&named, &text)?;
+            if *key == "same_as" {
+                check_path(&named, &text)?;
+            }
             let wanted =
                 value_match(key, &text, cased).map_err(|error| error.with_parameter(&named))?;
             if let ValueMatch::Pattern(pattern) = &wanted {
@@ -215,9 +218,11 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
     let at = |path: Option<String>| {
         Clause::Record(RecordTest::Value(ValueTest { path, any: any.clone(), cased }))
     };
-    let clause = match path.as_deref().and_then(through_lists) {
-        Some(through) => Clause::Any(vec![at(path), at(Some(through))]),
-        None => at(path),
+    let others = path.as_deref().map(paths_through_lists).unwrap_or_default();
+    let clause = if others.is_empty() {
+        at(path)
+    } else {
+        Clause::Any(std::iter::once(path).chain(others.into_iter().map(Some)).map(at).collect())
     };
     Ok(if exists == Some(false) { Clause::Not(Box::new(clause)) } else { clause })
 }
@@ -226,7 +231,10 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
 fn path_of(test: &Map<String, Json>, parameter: &str) -> Result<Option<String>> {
     match test.get("path") {
         None | Some(Json::Null) => Ok(None),
-        Some(Json::String(path)) if !path.is_empty() => Ok(Some(fold(path).into_owned())),
+        Some(Json::String(path)) if !path.is_empty() => {
+            check_path(&format!("{parameter}.path"), path)?;
+            Ok(Some(fold(path).into_owned()))
+        }
         Some(_) => {
             Err(Error::parameter(format!("{parameter}.path"), "is a path such as user.name"))
         }
@@ -296,6 +304,14 @@ mod tests {
         refused(&json!({ "any": ["x"] }), "filter.any");
         refused(&json!({ "not": { "from": 1 } }), "filter.not.from");
         refused(&json!({ "record": { "path": "a" } }), "filter.record");
+        for path in ["a..b", ".0", "a."] {
+            refused(&json!({ "record": { "path": path, "equals": 1 } }), "filter.record.path");
+            refused(&json!({ "record": { "path": path, "exists": true } }), "filter.record.path");
+            refused(
+                &json!({ "record": { "path": "a", "same_as": path } }),
+                "filter.record.same_as",
+            );
+        }
         refused(&json!({ "record": { "path": "a", "is": 1 } }), "filter.record.is");
         refused(&json!({ "record": { "path": "a", "regex": "(" } }), "filter.record.regex");
         refused(&json!({ "record": { "path": "a", "cidr": "x" } }), "filter.record.cidr");

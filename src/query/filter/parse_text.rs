@@ -3,6 +3,7 @@
 
 use super::{Clause, RecordTest, ValueMatch, ValueTest};
 use crate::error::{Error, Result};
+use crate::event::clip;
 use crate::text::{Glob, fold};
 
 /// The longest `text` and `substring`, in bytes.
@@ -14,16 +15,19 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 /// longer word. `path:value` matches if the value at the path equals it; `*` stands for any text,
 /// and quotes take it literally. It also matches where the query itself occurs literally in the
 /// record, so that `arn:aws:iam::1:user/x` and `12:30:00` need no quotes. Signs around a word that
-/// come from a record's JSON (`"request_id": "…",`) are passed over.
+/// come from a record's JSON (`"request_id": "…",`) are passed over, and so is a `null` there,
+/// which is no text.
 ///
 /// # Errors
-/// A text that is empty or too long, or an unclosed quote; `name` is the parameter.
+/// A text that is empty or too long, an unclosed quote, or a path with an empty key; `name` is the
+/// parameter.
 pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
     check_length(name, typed)?;
     if typed.trim().is_empty() {
         return Err(Error::parameter(name, "is empty"));
     }
     let mut clauses = Vec::new();
+    let mut after_key = false;
     let mut rest = typed.trim_start();
     while let Some(first) = rest.chars().next() {
         if first == '"' {
@@ -32,6 +36,7 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
                 return Err(Error::parameter(name, "a quoted phrase is empty"));
             }
             clauses.push(Clause::words(&phrase));
+            after_key = false;
             rest = after.trim_start();
             continue;
         }
@@ -40,6 +45,7 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
         let (word, after) = rest.split_at(end);
         // What was pasted from a record comes with the signs that stood between its texts.
         if is_between_texts(word) {
+            after_key = word.ends_with(':');
             rest = after.trim_start();
             continue;
         }
@@ -48,18 +54,24 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
             && after.starts_with('"')
         {
             let (value, after) = quoted(name, after)?;
+            check_path(name, path)?;
             clauses.push(value_at(path, Glob::literal(&value)));
             rest = after.trim_start();
             continue;
         }
-        if after.starts_with('"') {
+        // The value of a key, with the quote of the next key behind it.
+        let bare_word = without_signs(word.trim_end_matches(is_opening));
+        if after.starts_with('"') && !word.ends_with(is_opening) {
             return Err(Error::parameter(
                 name,
                 "a quote begins within a word: put white space before it, or a backslash within \
                 quotes",
             ));
         }
-        clauses.push(bare(without_signs(word)));
+        let is_value = std::mem::take(&mut after_key) || word.starts_with(':');
+        if !(is_value && bare_word == "null") {
+            clauses.push(bare(name, bare_word)?);
+        }
         rest = after.trim_start();
     }
     if clauses.is_empty() {
@@ -71,6 +83,11 @@ pub(super) fn parse_text(name: &str, typed: &str) -> Result<Vec<Clause>> {
 /// Returns whether a word has only signs that stand between the texts of a record.
 fn is_between_texts(word: &str) -> bool {
     word.bytes().all(|byte| b"{}[](),;:".contains(&byte))
+}
+
+/// Returns whether a sign ends a text of a record, so that a quote may follow it at once.
+fn is_opening(sign: char) -> bool {
+    ",;:{[(".contains(sign)
 }
 
 /// Returns a word without signs around it that are not its own: commas, and brackets that it does
@@ -137,10 +154,11 @@ fn quoted<'a>(name: &str, rest: &'a str) -> Result<(String, &'a str)> {
     Err(Error::parameter(name, "a quote is not closed"))
 }
 
-fn bare(word: &str) -> Clause {
+fn bare(name: &str, word: &str) -> Result<Clause> {
     let literal = Clause::words(word);
-    match word.split_once(':') {
+    Ok(match word.split_once(':') {
         Some((path, value)) if !path.is_empty() && !value.is_empty() => {
+            check_path(name, path)?;
             // Only `*` is special here, and quotes make it literal.
             let glob = Glob::parse(&value.replace('\\', r"\\").replace('?', r"\?"));
             // A pattern is not expected to occur literally in the record.
@@ -151,7 +169,23 @@ fn bare(word: &str) -> Clause {
             }
         }
         _ => literal,
+    })
+}
+
+/// Fails if a path has an empty key: nothing can be meant by it.
+///
+/// # Errors
+/// Such a path; `name` is the parameter.
+pub(super) fn check_path(name: &str, path: &str) -> Result<()> {
+    if path.split('.').any(str::is_empty) {
+        let path = clip(path, 100);
+        let what = format!(
+            "the path {path:?} has an empty key: leave out the dot, or put what is no path within \
+             quotes"
+        );
+        return Err(Error::parameter(name, what));
     }
+    Ok(())
 }
 
 fn value_at(path: &str, glob: Glob) -> Clause {
@@ -161,19 +195,42 @@ fn value_at(path: &str, glob: Glob) -> Clause {
         let (path, any) = (Some(fold(path).into_owned()), vec![wanted.clone()]);
         Clause::Record(RecordTest::Value(ValueTest { path, any, cased: false }))
     };
-    match through_lists(path) {
-        None => at(path),
-        Some(through) => Clause::Any(vec![at(path), at(&through)]),
+    match &paths_through_lists(path)[..] {
+        [] => at(path),
+        others => {
+            let paths = std::iter::once(path).chain(others.iter().map(String::as_str));
+            Clause::Any(paths.map(at).collect())
+        }
     }
 }
 
-/// Returns a path without the numbers in it, which other programs write for items of lists; `None`
-/// if it has none, or nothing else.
-pub(super) fn through_lists(path: &str) -> Option<String> {
-    let is_number = |key: &&str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
-    let keys: Vec<&str> = path.split('.').filter(|key| !is_number(key)).collect();
-    let has_numbers = keys.len() < path.split('.').count();
-    (has_numbers && !keys.is_empty()).then(|| keys.join("."))
+/// The most numbers in a path of which each may be a key or the number of an item.
+const NUMBERS_MAX: usize = 4;
+
+/// Returns a path without numbers in it, which other programs write for items of lists. A number
+/// may also be a key, so all ways to read the path are returned besides the path itself; if there
+/// are very many numbers, only the one without any. None if it has nothing else.
+pub(super) fn paths_through_lists(path: &str) -> Vec<String> {
+    let is_number = |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+    let keys: Vec<&str> = path.split('.').collect();
+    let numbers: Vec<usize> = (0..keys.len()).filter(|at| is_number(keys[*at])).collect();
+    if numbers.is_empty() || numbers.len() == keys.len() {
+        return Vec::new();
+    }
+    let all: u32 = if numbers.len() > NUMBERS_MAX { 1 } else { (1 << numbers.len()) - 1 };
+    let without = |left_out: u32| {
+        let stays = |at: &usize| match numbers.iter().position(|number| number == at) {
+            Some(_) if numbers.len() > NUMBERS_MAX => false,
+            Some(place) => left_out & (1 << place) == 0,
+            None => true,
+        };
+        let keys: Vec<&str> = (0..keys.len()).filter(stays).map(|at| keys[at]).collect();
+        keys.join(".")
+    };
+    let mut paths: Vec<String> = (1..=all).map(without).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 #[cfg(test)]
@@ -202,10 +259,21 @@ mod tests {
         assert_eq!(shown("a.b:x* c:*"), ["a.b:x*", "c:*"]);
         assert_eq!(shown("a.0.b:x* 5:y*"), ["(a.0.b:x* or a.b:x*)", "5:y*"]);
         assert_eq!(shown(r#""say \"hi\" C:\\x""#), [r#"text="say \"hi\" c:\\x""#]);
+        assert_eq!(
+            shown("a.0.1.b:x*"),
+            ["(a.0.1.b:x* or a.0.b:x* or a.1.b:x* or a.b:x*)"],
+            "each number is an item of a list or a key"
+        );
         assert_eq!(shown("a: :b"), ["text=\"a\"", "text=\"b\""]);
         assert_eq!(shown("\"id\": \"x-1\","), ["text=\"id\"", "text=\"x-1\""]);
         assert_eq!(shown("{\"id\":\"x\"}]"), ["text=\"id\"", "text=\"x\""]);
         assert_eq!(shown("(quota, f(x) a[1]),"), ["quota", "f(x)", "a[1]"].map(quoted_text));
+        assert_eq!(shown(r#""code":200,"x""#), ["code", "200", "x"].map(quoted_text));
+        assert_eq!(
+            shown(r#"{"a":1.5,"b":[true,"c"],"d":null,"e":{"f":-1},"g": null}"#),
+            ["a", "1.5", "b", "true", "c", "d", "e", "f", "-1", "g"].map(quoted_text)
+        );
+        assert_eq!(shown("null a:null,")[0], quoted_text("null"));
         assert_eq!(shown("{}"), ["text=\"{}\""]);
         assert!(shown("::1, fe80::")[0].contains("text=\"::1\""));
     }
@@ -214,6 +282,12 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         for typed in ["", "  ", "\"open", "a\"b\"", "\"\"", "a:\"x", &"x".repeat(1025)] {
             assert_eq!(parse_text("text", typed).expect_err(typed).parameter_name(), Some("text"));
+        }
+        for path in ["a..b", ".0", "a.", ".", "a...1.b"] {
+            for typed in [format!("{path}:x"), format!("{path}:x*"), format!("{path}:\"x y\"")] {
+                let error = parse_text("text", &typed).expect_err(&typed);
+                assert!(error.to_string().contains(&format!("{path:?}")), "{typed}: {error}");
+            }
         }
         assert!(parse_substring("substring", "").is_err());
         assert!(parse_substring("substring", &"x".repeat(1024)).is_ok());
