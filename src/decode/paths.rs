@@ -40,27 +40,31 @@ impl<'a> Paths<'a> {
                         broken = Some(error);
                     }
                 }
-                // Of a list of objects, the first one is what an event is about.
-                Some(list)
-                    if list.starts_with('[')
-                        && value.items().first().is_some_and(|item| item.is_object()) =>
-                {
-                    let first =
-                        value.items().first().and_then(|item| item.raw()).unwrap_or_default();
-                    if let Err(error) = self.add(&format!("{path}.0"), first) {
-                        broken = Some(error);
-                    }
-                    self.values.entry(path).or_insert(value);
-                }
-                _ => {
-                    let known = self.values.entry(path).or_insert(value);
-                    if !known.is_some() {
-                        *known = value;
+                Some(list) if list.starts_with('[') => {
+                    let first = value.items().first().filter(|item| item.is_object()).copied();
+                    match first.and_then(Loose::raw) {
+                        // Of a list of objects, the first one is what an event is about.
+                        Some(item) => {
+                            if let Err(error) = self.add(&format!("{path}.0"), item) {
+                                broken = Some(error);
+                            }
+                            self.values.entry(path).or_insert(value);
+                        }
+                        None => self.keep(path, value),
                     }
                 }
+                _ => self.keep(path, value),
             }
         })?;
         broken.map_or(Ok(()), Err)
+    }
+
+    /// Keeps a value, unless the path has one already.
+    fn keep(&mut self, path: String, value: Loose<'a>) {
+        let known = self.values.entry(path).or_insert(value);
+        if !known.is_some() {
+            *known = value;
+        }
     }
 
     /// Returns the value at the first of these paths that has one.

@@ -7,6 +7,7 @@ use super::store::Store;
 use crate::error::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// The version of the directory's layout that this build reads and writes.
 const FORMAT_VERSION: u32 = 1;
@@ -40,6 +41,10 @@ fn write(store: &Store, version: &VersionFile) -> Result<()> {
     store.put(VERSION_FILE, &bytes, PutMode::Replace)
 }
 
+/// Held while a mark is added: two files of one directory may be written at once, and each adds its
+/// own to what it read.
+static ADDING: Mutex<()> = Mutex::new(());
+
 /// Adds a mark, which was just written, to those that there must be.
 ///
 /// # Errors
@@ -49,6 +54,7 @@ pub(super) fn note_mark(store: &Store, name: &str) -> Result<()> {
     if !store.exists(VERSION_FILE) {
         return Ok(());
     }
+    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut version = read(store)?;
     if !version.marks.insert(name.to_owned()) {
         return Ok(());
@@ -81,4 +87,27 @@ pub(super) fn check_version(store: &Store) -> Result<()> {
         path.parent().unwrap_or(&path).display(),
     );
     Err(Error::new(ErrorKind::Version, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_are_added_at_once_are_all_there() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let store = Store::new(folder.path()).expect("a store");
+        put_version(&store).expect("a version file");
+        let add = |thread: usize| {
+            for number in 0..20 {
+                note_mark(&store, &format!("{thread}-{number}")).expect("a mark");
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                scope.spawn(move || add(thread));
+            }
+        });
+        assert_eq!(read(&store).expect("a version file").marks.len(), 80);
+    }
 }
