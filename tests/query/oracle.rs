@@ -264,6 +264,38 @@ fn cut_out(events: &[Event], (event, text, start, length, how): &Cut) -> Option<
     Some(Filter { clauses: vec![clause], ..Filter::default() })
 }
 
+/// Adds what the sender's own fields say, in one of several shapes.
+fn add_payload(
+    record: &mut Json,
+    id: u32,
+    (note, inner, tag, number): (&'static str, &'static str, &'static str, u32),
+) {
+    match id % 6 {
+        0 => record["request"] = json!({ "note": note, "inner": { "note": inner } }),
+        // As cloud services write it: JSON within a string, and within that again.
+        1 => {
+            record["request"] = json!({ TEXT: { "note": note,
+                "inner": { TEXT: { "note": inner } } } })
+        }
+        2 => record["tags"] = json!([tag, { "k": note, "n": number }, null]),
+        3 => {
+            let innermost = json!({ TEXT: [note, tag, null, true, "1.50", { "note": inner }] });
+            record["request"] = json!({ TEXT: { "日\n\"k": { TEXT: { "inner": innermost,
+                    "note": tag } }, "none": null } });
+        }
+        // Numbers that are keys, and items of lists within lists.
+        5 => {
+            record["tags"] = json!([[[{ "k": note }], { "1": { "k": inner } }],
+                { "0": [tag, { "1": [{ "k": tag, "n": number }] }] }])
+        }
+        4 => {
+            record["tags"] = json!({ "k": { CUT: { "note": note, "n": number } },
+                "a\tb/": tag })
+        }
+        _ => {}
+    }
+}
+
 /// A record in our own field names.
 fn record() -> impl Strategy<Value = Json> {
     let texts = (
@@ -296,32 +328,7 @@ fn record() -> impl Strategy<Value = Json> {
                 "event_name": texts.0.unwrap_or("none"), "trace_id": format!("t{id}"),
                 "related_ids": kinds.4,
             });
-            let (note, inner, tag, number) = payload;
-            match id % 6 {
-                0 => record["request"] = json!({ "note": note, "inner": { "note": inner } }),
-                // As cloud services write it: JSON within a string, and within that again.
-                1 => {
-                    record["request"] = json!({ TEXT: { "note": note,
-                "inner": { TEXT: { "note": inner } } } })
-                }
-                2 => record["tags"] = json!([tag, { "k": note, "n": number }, null]),
-                3 => {
-                    let innermost =
-                        json!({ TEXT: [note, tag, null, true, "1.50", { "note": inner }] });
-                    record["request"] = json!({ TEXT: { "日\n\"k": { TEXT: { "inner": innermost,
-                    "note": tag } }, "none": null } });
-                }
-                // Numbers that are keys, and items of lists within lists.
-                5 => {
-                    record["tags"] = json!([[[{ "k": note }], { "1": { "k": inner } }],
-                { "0": [tag, { "1": [{ "k": tag, "n": number }] }] }])
-                }
-                4 => {
-                    record["tags"] = json!({ "k": { CUT: { "note": note, "n": number } },
-                "a\tb/": tag })
-                }
-                _ => {}
-            }
+            add_payload(&mut record, id, payload);
             let fields = [
                 ("source", texts.1),
                 ("resource_type", texts.2),
