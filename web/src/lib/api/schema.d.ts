@@ -432,6 +432,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Set whether a tenant takes JSON objects without a time */
+        patch: operations["set_tenant"];
+        trace?: never;
+    };
     "/api/v1/top": {
         parameters: {
             query?: never;
@@ -1044,6 +1061,23 @@ export interface components {
         Page: {
             events: components["schemas"]["ListedEvent"][];
             explain?: components["schemas"]["Explain"];
+            hints?: {
+                /** Format: date-time */
+                first?: string;
+                instead?: {
+                    /** Format: int64 */
+                    count: number;
+                    parameter: string;
+                    value: string;
+                }[];
+                /** Format: date-time */
+                last?: string;
+                message: string;
+                parameter?: string;
+                /** @enum {string} */
+                reason: "no_events" | "period" | "no_match" | "together";
+                value?: string;
+            }[];
             missing?: {
                 date: string;
                 /** Format: int64 */
@@ -1063,6 +1097,7 @@ export interface components {
             holds: {
                 [key: string]: components["schemas"]["Hold"];
             };
+            refusing_undated: string[];
             tenants: {
                 [key: string]: number | "forever";
             };
@@ -1291,6 +1326,15 @@ export interface components {
                 files: number;
             };
         };
+        TenantChanged: {
+            tenant: string;
+            /** @enum {string} */
+            undated: "accept" | "refuse";
+        };
+        TenantSettings: {
+            /** @enum {string} */
+            undated: "accept" | "refuse";
+        };
         Tenants: {
             tenants: {
                 /** Format: int64 */
@@ -1300,6 +1344,8 @@ export interface components {
                 /** Format: date-time */
                 oldest: string;
                 tenant: string;
+                /** @enum {string} */
+                undated: "accept" | "refuse";
             }[];
         };
         Top: {
@@ -2012,6 +2058,8 @@ export interface operations {
                 cut?: number;
                 /** @description with the number of all that match */
                 total?: boolean;
+                /** @description if nothing matches, with what would match instead */
+                hints?: boolean;
                 /** @description Access key 访问密钥ID */
                 access_key_id?: components["parameters"]["access_key_id"];
                 /** @description Access key 访问密钥ID */
@@ -3226,6 +3274,8 @@ export interface operations {
                 cut?: number;
                 /** @description with the number of all that match */
                 total?: boolean;
+                /** @description if nothing matches, with what would match instead */
+                hints?: boolean;
             };
             header?: never;
             path?: never;
@@ -5182,6 +5232,78 @@ export interface operations {
             };
             /** @description there is nothing of that name */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the tenant */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantSettings"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantChanged"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the body is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
