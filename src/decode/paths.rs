@@ -88,6 +88,17 @@ impl<'a> Paths<'a> {
         Ok(Loose::default())
     }
 
+    /// Returns the names of the members of the object at a path, except of those that are empty
+    /// objects.
+    pub(super) fn names_below(&self, above: &str) -> HashSet<&str> {
+        let mut names = HashSet::new();
+        for path in self.values.keys() {
+            let rest = path.strip_prefix(above).and_then(|rest| rest.strip_prefix('.'));
+            names.extend(rest.and_then(|rest| rest.split('.').next()));
+        }
+        names
+    }
+
     /// Returns the text at the first of these paths that has one; for an array, its first item.
     ///
     /// # Errors

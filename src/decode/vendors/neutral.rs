@@ -2,7 +2,9 @@
 
 use super::table::{FailureSign, VENDOR, Vendor};
 use crate::decode::Format;
-use crate::event::Field;
+use crate::decode::paths::Paths;
+use crate::error::Result;
+use crate::event::{Event, Field};
 
 pub(super) const NEUTRAL: &[Vendor] = &[
     Vendor {
@@ -52,8 +54,22 @@ pub(super) const NEUTRAL: &[Vendor] = &[
         ],
         source: "vault",
         failed: &[("error", FailureSign::AllBut(&[""]))],
+        refine: is_answer_of_vault_an_error,
         related: &[("user", "auth.entity_id"), ("namespace", "request.namespace.path")],
         reading: ("request.operation", "read"),
         ..VENDOR
     },
 ];
+
+/// Returns whether the answer of Vault is an error although the entry has none, as that to a login
+/// with a wrong password is. Vault itself tells such answers by their data (`Response.IsError`):
+/// they have nothing but the error, or the error and `data`. A secret may have a key of that name.
+fn is_answer_of_vault_an_error(paths: &Paths<'_>, _: &mut Event) -> Result<bool> {
+    let errors = paths.first(&["response.data.errors"])?;
+    let is_told = match errors.is_composite() {
+        true => !errors.items().is_empty(),
+        false => paths.text(&["response.data.error"])?.is_some(),
+    };
+    let names = paths.names_below("response.data");
+    Ok(is_told && names.iter().all(|name| matches!(*name, "error" | "errors" | "data")))
+}

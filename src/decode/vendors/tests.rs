@@ -130,3 +130,70 @@ fn some_keys_of_a_vendor_make_no_record_of_it() {
     assert_eq!(event.text(Field::Format), Some("document"));
     assert_eq!(event.text(Field::EventName), Some("note"));
 }
+
+#[test]
+fn an_answer_of_vault_that_is_only_an_error_is_a_failure() {
+    for (data, level) in [
+        (r#"{"error":"hmac-sha256:1"}"#, "warning"),
+        (r#"{"error":"hmac-sha256:1","data":{"a":{"b":1}}}"#, "warning"),
+        (r#"{"errors":["hmac-sha256:1"]}"#, "warning"),
+        (r#"{"error":"hmac-sha256:1","error_count":1}"#, "normal"),
+        (r#"{"errors":[]}"#, "normal"),
+        (r#"{"errors":"hmac-sha256:1"}"#, "normal"),
+        (r#"{"error":null}"#, "normal"),
+        (r#"{"error":""}"#, "normal"),
+        (r#"{"data":{"error":"hmac-sha256:1"}}"#, "normal"),
+        ("{}", "normal"),
+        ("null", "normal"),
+    ] {
+        let record = format!(
+            r#"{{"time":"2026-03-01T08:00:00Z","type":"response","auth":{{}},"request":{{"id":"r1","operation":"update","path":"auth/approle/login"}},"response":{{"data":{data}}}}}"#
+        );
+        let event = decode(&record, None).expect("a record");
+        assert_eq!(event.text(Field::Format), Some("vault"), "{data}");
+        assert_eq!(event.text(Field::Level), Some(level), "{data}");
+    }
+}
+
+#[test]
+fn an_activity_of_workspace_is_called_after_its_primary_event_and_relates_the_others() {
+    let activity = |events: &str| {
+        format!(
+            r#"{{"kind":"admin#reports#activity","id":{{"time":"2026-03-01T08:00:00Z","uniqueQualifier":"1","applicationName":"drive","customerId":"C1"}},"actor":{{"email":"ann@example.com"}},"events":[{events}]}}"#
+        )
+    };
+    let moved = |name: &str, doc: &str, more: &str| {
+        format!(
+            r#"{{"type":"access","name":"{name}","parameters":[{{"name":"doc_id","value":"{doc}"}}{more}]}}"#
+        )
+    };
+    let primary = r#",{"name":"primary_event","boolValue":true}"#;
+    let target = r#",{"name":"target_user","value":"bob@example.com"}"#;
+    let (first, second) = (moved("move", "d1", ""), moved("share", "d2", target));
+    let third = moved("view", "d3", primary);
+    for (events, name, id, related) in [
+        (
+            vec![&first, &second],
+            "move",
+            "d1",
+            &["account:C1", "target:bob@example.com", "resource:d2"][..],
+        ),
+        (
+            vec![&first, &second, &third],
+            "view",
+            "d3",
+            &["account:C1", "target:bob@example.com", "resource:d1", "resource:d2"],
+        ),
+        (vec![&first, &"7".to_owned(), &"null".to_owned()], "move", "d1", &["account:C1"]),
+    ] {
+        let events: Vec<&str> = events.into_iter().map(String::as_str).collect();
+        let event = decode(&activity(&events.join(",")), None).expect("a record");
+        assert_eq!(event.text(Field::EventName), Some(name));
+        assert_eq!(event.text(Field::ResourceId), Some(id));
+        let mut told: Vec<&str> = event.related_ids.iter().map(|id| &**id).collect();
+        told.sort_unstable();
+        let mut related = related.to_vec();
+        related.sort_unstable();
+        assert_eq!(told, related, "{name}");
+    }
+}
