@@ -13,6 +13,7 @@
 //! document names none. No document can have these keys by itself: Elasticsearch refuses them.
 
 use super::json::{self, Loose, loose_object};
+use super::login_documents;
 use super::paths::Paths;
 use super::severity;
 use crate::error::Result;
@@ -236,6 +237,7 @@ fn decode_document(record: &str, event: &mut Event) -> Result<()> {
         event.set_opt(*field, paths.text(names)?.filter(|text| text != "-"));
     }
     super::vendors::fill_winlog(&paths, event)?;
+    let is_failed_login = login_documents::fill(&paths, event);
     event.time = time_of(&paths)?.unwrap_or_default();
     event.record_time =
         RECORD_TIMES.iter().find_map(|name| paths.first(&[name]).ok()?.time(name).ok().flatten());
@@ -248,7 +250,7 @@ fn decode_document(record: &str, event: &mut Event) -> Result<()> {
         () if kinds.iter().any(|kind| kind == "access") => Some(true),
         () => None,
     };
-    event.set(Field::Level, level(&paths)?);
+    event.set(Field::Level, level(&paths, is_failed_login)?);
     for (kind, names) in [
         ("user", &["user.id"][..]),
         ("account", &["cloud.account.id"]),
@@ -309,14 +311,15 @@ pub(super) fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
     Ok(None)
 }
 
-fn level(paths: &Paths<'_>) -> Result<&'static str> {
+fn level(paths: &Paths<'_>, is_failed: bool) -> Result<&'static str> {
     let told = match paths.text(LEVELS)?.as_deref().and_then(severity::of_word) {
         Some(level) => Some(level),
         None => paths.text(SYSLOG_LEVELS)?.as_deref().and_then(severity::of_syslog),
     };
     let outcome = paths.text(&["event.outcome"])?;
     let audited = paths.text(&["AUDIT_FIELD_RES"])?;
-    let failed = outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"))
+    let failed = is_failed
+        || outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"))
         || audited.is_some_and(|result| matches!(result.as_str(), "failed" | "0" | "no"));
     Ok(match told {
         Some("normal") | None if failed => "warning",

@@ -31,6 +31,8 @@ mod document;
 mod gcp;
 mod json;
 mod k8s;
+mod login_documents;
+pub(crate) mod logins;
 mod native;
 mod otlp;
 mod partner;

@@ -8,8 +8,9 @@
 use super::ecs_object::{EcsObject, LineContext};
 use super::syslog_header::SyslogHeader;
 use super::{
-    LineContent, auditd, behind_any_head, carried_json, cef, cisco, leef, logins, rfc3164, rfc5424,
+    LineContent, auditd, behind_any_head, carried_json, cef, cisco, leef, rfc3164, rfc5424,
 };
+use crate::decode::logins;
 use serde_json::Value;
 
 /// What marks a message of Common Event Expression, which is JSON.
@@ -21,7 +22,7 @@ pub(super) fn read<'a>(body: &'a str, line: &LineContext<'_>) -> Option<LineCont
     let message = header.message.trim_start();
     let payload = message.strip_prefix(CEE_COOKIE).unwrap_or(message);
     if let Some(json) = carried_json(payload) {
-        return Some(LineContent::Carrier(json, plain(&header, line)));
+        return Some(LineContent::Carrier(json.into(), plain(&header, line)));
     }
     let object = cef::read(message, &header, line)
         .or_else(|| leef::read(message, &header, line))
@@ -39,7 +40,7 @@ pub(super) fn read<'a>(body: &'a str, line: &LineContext<'_>) -> Option<LineCont
 fn plain(header: &SyslogHeader<'_>, line: &LineContext<'_>) -> Value {
     let mut object = EcsObject::of(line.original);
     let cisco = cisco::mnemonic(header);
-    logins::put(header.program.unwrap_or_default(), header.message, &mut object);
+    put_login(header, &mut object);
     object.set_text("event.action", header.message_id);
     if let Some(cisco) = &cisco {
         cisco.put(&mut object);
@@ -50,6 +51,23 @@ fn plain(header: &SyslogHeader<'_>, line: &LineContext<'_>) -> Value {
     header.put_program(&mut object);
     object.set_text("message", Some(header.message));
     object.into_value()
+}
+
+/// Sets what the message tells of a login or of the use of another user's rights.
+fn put_login(header: &SyslogHeader<'_>, object: &mut EcsObject) {
+    let Some(fact) = logins::read(header.program.unwrap_or_default(), header.message) else {
+        return;
+    };
+    object.set("event.action", fact.action);
+    object.set_text("event.outcome", fact.outcome);
+    object.set_text("user.name", fact.user);
+    object.set_text("user.target.name", fact.target);
+    object.set_address("source", fact.address);
+    if let Some(port) = fact.port {
+        object.set("source.port", port);
+    }
+    object.set_text("process.command_line", fact.command);
+    object.set_text("process.working_directory", fact.directory);
 }
 
 #[cfg(test)]
