@@ -97,10 +97,10 @@ fn decode_line(
         Some(LineContent::Object(object)) => decode(&object.to_string()),
         Some(LineContent::Carrier(carried, object)) => {
             let line = String::from_utf8_lossy(&record.bytes);
-            let with = |members: &[&str]| lines::with_head(carried, &line, &object, members);
+            let with = |members: &[&str]| lines::with_head(&carried, &line, &object, members);
             match decode(&with(&[])) {
                 // It has an id of its own, so it is the same record however it came.
-                Ok(event) if has_own_id(&event) && has_time(&event) => decode(carried),
+                Ok(event) if has_own_id(&event) && has_time(&event) => decode(&carried),
                 Ok(event) => {
                     let has = |member: &&str| object.get(*member).is_some();
                     let missing = missing_of(&event).into_iter().filter(has).collect::<Vec<_>>();
@@ -115,7 +115,7 @@ fn decode_line(
                     }
                 }
                 // With the head it may have become too large.
-                Err(_) => decode(carried).or_else(|_| decode(&object.to_string())),
+                Err(_) => decode(&carried).or_else(|_| decode(&object.to_string())),
             }
         }
     }

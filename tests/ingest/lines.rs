@@ -136,6 +136,28 @@ fn lines_of_containers_are_unwrapped() {
     assert_eq!(lines.count("text=container"), 1);
 }
 
+/// What containerd writes of two long lines, one of which another stream interrupts.
+const PARTS: &str = "\
+2026-11-28T10:00:05.1Z stdout P {\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"level\":\"Metadata\",\"auditID\":\"a-1\",\"stage\":\"ResponseComplete\",\"requestURI\":\"/api/v1/pods\",\"verb\":\"li
+2026-11-28T10:00:05.2Z stderr F plain words
+2026-11-28T10:00:05.3Z stdout F st\",\"user\":{\"username\":\"eve\"},\"requestReceivedTimestamp\":\"2026-11-28T10:00:05.000000Z\",\"stageTimestamp\":\"2026-11-28T10:00:05.100000Z\"}
+2026-11-28T10:00:06.1Z stdout P the long s
+2026-11-28T10:00:06.2Z stdout F tory
+2026-11-28T10:00:07.1Z stdout P never ended
+";
+
+#[test]
+fn parts_of_a_line_of_a_container_are_one_event() {
+    let lines = Lines::take(PARTS);
+    assert_eq!((lines.told().len(), lines.count("format=k8s&operator=eve")), (4, 1));
+    assert_eq!((lines.count("text=story"), lines.count("text=ended")), (1, 1));
+    for kept in ["10:00:06.1Z", "10:00:06.2Z", "stdout%20P%20the%20long%20s", "stdout%20F%20tory"] {
+        assert_eq!(lines.count(&format!("substring={kept}")), 1, "{kept}");
+    }
+    let again = lines.0.post("/api/v1/events?tenant=t", PARTS);
+    assert_eq!((&again["accepted"], &again["duplicates"]), (&0.into(), &4.into()), "{again}");
+}
+
 #[test]
 fn other_text_is_kept_with_what_would_be_read() {
     let store = TestStore::new();

@@ -19,7 +19,6 @@ mod ecs_object;
 mod fields;
 mod java_dates;
 mod leef;
-mod logins;
 mod rfc3164;
 mod rfc5424;
 mod syslog;
@@ -27,8 +26,11 @@ mod syslog_header;
 mod text_cursor;
 mod times;
 
+pub(super) use cri::ContainerLine;
+
 use ecs_object::LineContext;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use syslog_header::SyslogHeader;
 
 /// What a line of text holds.
@@ -38,10 +40,11 @@ pub(super) enum LineContent<'a> {
     Object(Value),
     /// JSON that the line carries, which may be a record of its own, and the object that stands for
     /// the line if it is none.
-    Carrier(&'a str, Value),
+    Carrier(Cow<'a, str>, Value),
 }
 
-/// Reads a line, or the lines of one event of the Linux audit system joined by line feeds.
+/// Reads a line, or lines joined by line feeds: those of one event of the Linux audit system, or the
+/// parts of a line of a container.
 ///
 /// The present decides the year of times that have none. `None` if the text is of no known form.
 pub(super) fn read(text: &str, now_ms: i64) -> Option<LineContent<'_>> {
@@ -77,7 +80,10 @@ pub(super) fn is_line(text: &str) -> bool {
 /// that it does not have.
 pub(super) fn with_head(carried: &str, line: &str, object: &Value, members: &[&str]) -> String {
     let known: Map<String, Value> = serde_json::from_str(carried).unwrap_or_default();
-    let head = line.split_once(carried).map_or("", |(head, _)| head.trim_end());
+    let head = match line.split_once(carried) {
+        Some((head, _)) => head.trim_end().to_owned(),
+        None => cri::heads(line.trim_end_matches(['\r', '\n'])).unwrap_or_default(),
+    };
     let mut added = Map::new();
     added.insert("line_head".to_owned(), head.into());
     for member in members {

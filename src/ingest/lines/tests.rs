@@ -1,6 +1,7 @@
 //! What holds for all formats: other text is left alone, and nothing makes the reading fail.
 
 use super::{LineContent, audit_stamp, read};
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 /// 2026-11-29T02:00:00Z
@@ -116,11 +117,30 @@ fn nothing_makes_the_reading_fail() {
                 read_count += 1;
                 assert_eq!(object["event"]["original"], line.as_str());
             }
-            Some(LineContent::Carrier(json, _)) => assert!(line.contains(json), "{line}"),
+            Some(LineContent::Carrier(Cow::Borrowed(json), _)) => {
+                assert!(line.contains(json), "{line}");
+            }
+            Some(LineContent::Carrier(Cow::Owned(_), _)) => assert!(line.contains('\n'), "{line}"),
             None => {}
         }
     }
     assert!(read_count > MUTATIONS / 50, "only {read_count} lines were read");
+}
+
+#[test]
+fn bytes_of_any_kind_stop_nothing() {
+    let mut shuffler = Shuffler(0x2545_f491_4f6c_dd1d);
+    for _ in 0..MUTATIONS / 10 {
+        let begin = FRAGMENTS[shuffler.below(FRAGMENTS.len())].as_bytes();
+        let noise = (0..shuffler.below(64)).map(|_| shuffler.below(256));
+        let bytes: Vec<u8> = begin
+            .iter()
+            .copied()
+            .chain(noise.map(|byte| u8::try_from(byte).expect("below 256")))
+            .collect();
+        read(&String::from_utf8_lossy(&bytes), NOW_MS);
+        read(&bytes.iter().map(|byte| char::from(*byte)).collect::<String>(), NOW_MS);
+    }
 }
 
 #[test]
@@ -175,6 +195,7 @@ fn long_lines_take_time_in_proportion() {
         ("<13>Oct 11 22:14:15 h sshd: Failed password for ", " from "),
         ("<13>Oct 11 22:14:15 h sudo: a : ", " ; "),
         ("2016-10-06T00:17:09Z stdout F ", "{\"a\":"),
+        ("2016-10-06T00:17:09Z stdout P a", "\n2016-10-06T00:17:09Z stdout P b"),
         ("", "<13>"),
         ("", "9"),
     ] {

@@ -9,12 +9,14 @@
 //! marks, record separators (RFC 7464) and the NUL bytes of holes.
 
 mod envelope;
+mod parts;
 mod salvage;
 mod scan;
 
 use super::lines::{audit_stamp, is_line};
 use super::record::{IncomingRecord, RECORD_BYTES_MAX};
 use crate::error::{Error, ErrorKind, Result};
+use parts::ContainerParts;
 use salvage::{records_of, salvage};
 use scan::{Scan, ScanEnd};
 use serde::de::IgnoredAny;
@@ -44,6 +46,8 @@ pub struct RecordSplitter<R> {
     /// Lines of `audit.log` that are one event, which may have more, with its node and stamp: the
     /// oldest event first. Processors that work at once mix the lines of their events.
     groups: VecDeque<(String, IncomingRecord)>,
+    /// Lines of containers that go on.
+    parts: ContainerParts,
     ready: VecDeque<IncomingRecord>,
     ended: bool,
 }
@@ -67,8 +71,8 @@ struct OpenDocument {
 impl<R: BufRead> RecordSplitter<R> {
     /// Creates a splitter of `input`.
     pub fn new(input: R) -> Self {
-        let (open, groups, ready) = Default::default();
-        Self { input, line: 0, open, unclosed: 0, groups, ready, ended: false }
+        let (open, groups, parts, ready) = Default::default();
+        Self { input, line: 0, open, unclosed: 0, groups, parts, ready, ended: false }
     }
 
     /// Returns the stream that is being split.
@@ -95,10 +99,11 @@ impl<R: BufRead> RecordSplitter<R> {
     fn read_line(&mut self) -> Result<()> {
         let line = self.next_line()?;
         if let Some(line) = line.as_ref().filter(|_| self.open.is_none())
-            && self.joins_group(line)
+            && (self.parts.take(line, &mut self.ready) || self.joins_group(line))
         {
             return Ok(());
         }
+        self.parts.end(&mut self.ready);
         self.end_groups(0);
         let Some(line) = line else {
             self.ended = true;
@@ -114,6 +119,9 @@ impl<R: BufRead> RecordSplitter<R> {
                 return self.read_document(document, &line.bytes);
             }
             self.give_up(&document)?;
+            if self.parts.take(&line, &mut self.ready) || self.joins_group(&line) {
+                return Ok(());
+            }
         }
         match line.cut {
             Some(_) => self.ready.push_back(line),
@@ -127,7 +135,7 @@ impl<R: BufRead> RecordSplitter<R> {
     fn joins_group(&mut self, line: &IncomingRecord) -> bool {
         let Ok(text) = std::str::from_utf8(line.bytes.trim_ascii()) else { return false };
         if text.is_empty() {
-            return !self.groups.is_empty();
+            return !self.groups.is_empty() || !self.parts.is_empty();
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let Some((node, stamp)) = audit_stamp(text).filter(|_| line.cut.is_none()) else {

@@ -273,3 +273,87 @@ fn an_item_that_is_not_closed_ends_where_the_next_one_begins() {
     let expected = ["{\"g\":0}", "{\"a\":{\"b\":1},", "{\"g\":1}", "{\"g\":2}"];
     assert_eq!(pieces(input), expected);
 }
+
+const PART: &str = "2026-03-01T10:00:00.1Z stdout P ";
+const LAST: &str = "2026-03-01T10:00:00.2Z stdout F ";
+
+#[test]
+fn parts_of_a_line_of_a_container_are_one_record() {
+    let parts = format!("{PART}a \n{PART}b\n{LAST}c\n");
+    for (input, expected) in [
+        (parts.clone(), vec![(1, parts.trim_end().to_owned())]),
+        (format!("\u{feff}{parts}"), vec![(1, parts.trim_end().to_owned())]),
+        (parts.replace("b\n", "b\n\n"), vec![(1, parts.trim_end().to_owned())]),
+        // An empty last part ends a line as well.
+        (
+            format!("{PART}a\n{}\n", LAST.trim_end()),
+            vec![(1, format!("{PART}a\n{}", LAST.trim_end()))],
+        ),
+        // What is between the parts of one stream is of the other.
+        (
+            format!(
+                "{PART}a\n{}x\n{}y\n{LAST}b\n{}z\n",
+                LAST.replace("out", "err"),
+                PART.replace("out", "err"),
+                LAST.replace("out", "err"),
+            ),
+            vec![
+                (2, format!("{}x", LAST.replace("out", "err"))),
+                (1, format!("{PART}a\n{LAST}b")),
+                (3, format!("{}y\n{}z", PART.replace("out", "err"), LAST.replace("out", "err"))),
+            ],
+        ),
+    ] {
+        assert_eq!(split(&input), expected, "{input}");
+    }
+}
+
+#[test]
+fn parts_without_a_last_one_stay_as_they_came() {
+    for (input, expected) in [
+        (format!("{PART}a\n{PART}b\n"), vec![(1, format!("{PART}a")), (2, format!("{PART}b"))]),
+        (
+            format!("{PART}a\nother\n{LAST}b\n"),
+            vec![(1, format!("{PART}a")), (2, "other".to_owned()), (3, format!("{LAST}b"))],
+        ),
+        (
+            format!("{PART}a\n{{\"x\":1}}\n"),
+            vec![(1, format!("{PART}a")), (2, "{\"x\":1}".to_owned())],
+        ),
+        (
+            format!("{{\"x\":\n{PART}a\n{LAST}b\n"),
+            vec![(1, "{\"x\":".to_owned()), (2, format!("{PART}a\n{LAST}b"))],
+        ),
+    ] {
+        assert_eq!(split(&input), expected, "{input}");
+    }
+}
+
+#[test]
+fn parts_are_joined_up_to_the_size_of_a_record() {
+    let count = |open: &str, size: usize, close: &str| {
+        let part = format!("{PART}{}\n", "x".repeat(16_000));
+        let body = part.repeat(size / part.len());
+        split(&format!("{PART}{open}\n{body}{LAST}{close}\n{PART}a\n{LAST}b\n")).len()
+    };
+    assert_eq!(count("", 200_000, ""), 2);
+    assert_eq!(count("{\"a\":\"", 1_000_000, "\"}"), 2);
+    // Text is in its event twice, and what is longer than a record stays apart up to its end.
+    assert_eq!(count("", 1_000_000, ""), 62 + 3);
+    assert_eq!(count("{\"a\":\"", 1_100_000, "\"}"), 68 + 3);
+}
+
+#[test]
+fn no_part_is_lost_wherever_a_batch_ends() {
+    let text = format!("{PART}a\n{PART}{{b\n{LAST}c\n{LAST}d\n{PART}e\nx\n{LAST}f\n");
+    for cut in 0..=text.len() {
+        let pieces: Vec<String> = [&text[..cut], &text[cut..]]
+            .iter()
+            .flat_map(|batch| split(batch))
+            .map(|(_, record)| record)
+            .collect();
+        let kept: String = pieces.concat().split_ascii_whitespace().collect();
+        let all: String = text.split_ascii_whitespace().collect();
+        assert_eq!(kept, all, "{cut}");
+    }
+}
