@@ -17,9 +17,10 @@
 //! `related_ids` holds every id that a record names, as `kind:id`. Kinds: `quota`, `parent_quota`,
 //! `coupon`, `customer`, `reseller`, `order`, `job`, `trade`, `transaction` (partner centre and
 //! mission events of CTS); `account`, `user`, `assumed_by` (the party that acted as the operator);
-//! `resource`, `principal`, `shared_event` (CloudTrail); `namespace`, `uid`, `impersonated`
-//! (Kubernetes); `project`, `operation` (Google Cloud); `event`, `trace`, `span`, `session`,
-//! `instance`, `host`, `ip`, `hash`, `target` (CloudEvents, OpenTelemetry, Elastic Common Schema).
+//! `resource` (also Workspace), `principal`, `shared_event` (CloudTrail); `namespace`, `uid`,
+//! `impersonated` (Kubernetes); `project`, `operation` (Google Cloud); `event`, `trace`, `span`,
+//! `session`, `instance`, `host`, `ip`, `hash`, `target` (CloudEvents, OpenTelemetry, Elastic
+//! Common Schema).
 //! `relation:unbind` marks everything that the end of a customer's association with a partner
 //! caused, whichever interface reported it.
 

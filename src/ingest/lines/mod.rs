@@ -43,8 +43,8 @@ pub(super) enum LineContent<'a> {
     Carrier(Cow<'a, str>, Value),
 }
 
-/// Reads a line, or lines joined by line feeds: those of one event of the Linux audit system, or the
-/// parts of a line of a container.
+/// Reads a line, or lines joined by line feeds: those of one event of the Linux audit system, or
+/// the parts of a line of a container.
 ///
 /// The present decides the year of times that have none. `None` if the text is of no known form.
 pub(super) fn read(text: &str, now_ms: i64) -> Option<LineContent<'_>> {
