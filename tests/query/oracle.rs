@@ -232,10 +232,15 @@ fn cut_out(events: &[Event], (event, text, start, length, how): &Cut) -> Option<
         let start = start.index(letters.len() + 1);
         letters[start..letters.len().min(start + length)].iter().collect()
     };
-    let at_path = (how & 1 == 1 && !path.is_empty()).then(|| fold(path).into_owned());
+    // One path is tested in another way than several.
+    let others = ["nowhere", "tags.k", "request.note"].into_iter().take(usize::from(how / 8 % 4));
+    let at_paths = match how & 1 == 1 && !path.is_empty() {
+        true => others.chain([&*fold(path)]).map(str::to_owned).collect(),
+        false => Vec::new(),
+    };
     let value = |glob: Glob, cased: bool| {
         let any = vec![ValueMatch::Glob(if cased { glob } else { glob.folded() })];
-        RecordTest::Value(ValueTest { path: at_path.clone(), any, cased })
+        RecordTest::Value(ValueTest { paths: at_paths.clone(), any, cased })
     };
     let (cut, cased) = (piece(&letters), how & 2 == 2);
     let test = match how / 4 % 6 {
@@ -417,14 +422,20 @@ fn record_test() -> impl Strategy<Value = Clause> {
         };
         (wanted, cased)
     });
-    let path = proptest::option::weighted(
-        0.8,
-        proptest::sample::select(PATHS_IN).prop_map(|path| fold(path).into_owned()),
-    );
+    let paths = prop_oneof![
+        1 => Just(Vec::new()),
+        3 => proptest::sample::select(PATHS_IN).prop_map(|path| vec![path]),
+        2 => proptest::sample::subsequence(PATHS_IN, 2..=4),
+    ]
+    .prop_map(|paths| paths.iter().map(|path| fold(path).into_owned()).collect());
     prop_oneof![
         3 => needle().prop_map(Clause::words),
         2 => needle().prop_map(|text| Clause::Record(RecordTest::Substring(text.to_owned()))),
-        3 => (path, value).prop_map(|(path, (wanted, cased))| Clause::Record(RecordTest::Value(ValueTest { path, any: vec![wanted], cased }))),
+        3 => (paths, proptest::collection::vec(value, 1..3)).prop_map(|(paths, values)| {
+            let cased = values[0].1;
+            let any = values.into_iter().map(|(wanted, _)| wanted).collect();
+            Clause::Record(RecordTest::Value(ValueTest { paths, any, cased }))
+        }),
     ]
 }
 

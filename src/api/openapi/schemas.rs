@@ -361,11 +361,13 @@ fn filter() -> Json {
 
 fn record_test() -> Json {
     let value = values_of(&json!({ "type": "string", "maxLength": 1000 }));
+    let path = json!({ "type": "string", "minLength": 1 });
     let mut properties = Map::new();
     properties.insert(
         "path".to_owned(),
-        json!({ "type": "string", "minLength": 1, "description": "keys joined by dots; all texts \
-            of the record if absent" }),
+        json!({ "anyOf": [path, { "type": "array", "items": path, "minItems": 1, "maxItems": 16,
+            "uniqueItems": true }], "description": "keys joined by dots; of several, the value at \
+            any counts; all texts of the record if absent" }),
     );
     for name in
         ["equals", "contains", "starts_with", "ends_with", "like", "regex", "cidr", "same_as"]

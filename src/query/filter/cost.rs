@@ -79,7 +79,7 @@ fn narrows(clause: &Clause) -> bool {
     match clause {
         Clause::Field(condition) => !condition.negated,
         Clause::Record(RecordTest::Value(test)) => {
-            test.path.is_some()
+            !test.paths.is_empty()
                 || test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
         }
         Clause::Record(_) => true,

@@ -30,6 +30,10 @@ const RECORD_KEYS: &[&str] = &[
     "cased",
 ];
 
+/// The maximum number of paths that a test in `record` may have. They are few so that they need not
+/// count as values: each is looked up once, however many values are compared there.
+const PATHS_MAX: usize = 16;
+
 /// Parses the parameter `filter`: a group that narrows the whole filter. Adds the number of its
 /// values to `values`.
 ///
@@ -166,7 +170,7 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
             format!("is none of {}", RECORD_KEYS.join(", ")),
         ));
     }
-    let path = path_of(test, parameter)?;
+    let paths = paths_of(test, parameter)?;
     let cased = flag(test, "cased", parameter)?.unwrap_or(false);
     let mut any = Vec::new();
     for key in &RECORD_KEYS[1..RECORD_KEYS.len() - 2] {
@@ -192,7 +196,7 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
             any.extend(address.map(|address| ValueMatch::Network(IpNet::from(address))));
         }
     }
-    if path.is_none() && test.contains_key("same_as") {
+    if paths.is_empty() && test.contains_key("same_as") {
         return Err(Error::parameter(format!("{parameter}.same_as"), "needs a path"));
     }
     let exists = flag(test, "exists", parameter)?;
@@ -209,36 +213,47 @@ fn record_test(json: &Json, parameter: &str, builder: &mut FilterBuilder) -> Res
                 "stands alone: a value that is compared exists",
             ));
         }
-        (Some(_), true) if path.is_none() => {
+        (Some(_), true) if paths.is_empty() => {
             return Err(Error::parameter(format!("{parameter}.exists"), "needs a path"));
         }
         (Some(_), true) => any.push(ValueMatch::Exists),
         (None, false) => {}
     }
-    let at = |path: Option<String>| {
-        Clause::Record(RecordTest::Value(ValueTest { path, any: any.clone(), cased }))
-    };
-    let others = path.as_deref().map(paths_through_lists).unwrap_or_default();
-    let clause = if others.is_empty() {
-        at(path)
-    } else {
-        Clause::Any(std::iter::once(path).chain(others.into_iter().map(Some)).map(at).collect())
-    };
+    let clause = Clause::Record(RecordTest::Value(ValueTest { paths, any, cased }));
     Ok(if exists == Some(false) { Clause::Not(Box::new(clause)) } else { clause })
 }
 
-/// Returns the path of a test, folded.
-fn path_of(test: &Map<String, Json>, parameter: &str) -> Result<Option<String>> {
-    match test.get("path") {
-        None | Some(Json::Null) => Ok(None),
-        Some(Json::String(path)) if !path.is_empty() => {
-            check_path(&format!("{parameter}.path"), path)?;
-            Ok(Some(fold(path).into_owned()))
+/// Returns the paths of a test, folded, and those that lead through the lists which they number.
+fn paths_of(test: &Map<String, Json>, parameter: &str) -> Result<Vec<String>> {
+    let refused = |what: &str| Err(Error::parameter(format!("{parameter}.path"), what));
+    let given = match test.get("path") {
+        None | Some(Json::Null) => return Ok(Vec::new()),
+        Some(Json::Array(paths)) if paths.is_empty() => {
+            return refused("is an empty list: leave it out to ask all texts of the record");
         }
-        Some(_) => {
-            Err(Error::parameter(format!("{parameter}.path"), "is a path such as user.name"))
+        Some(Json::Array(paths)) if paths.len() > PATHS_MAX => {
+            return refused(&format!("may have at most {PATHS_MAX} paths"));
+        }
+        Some(path) => items(path),
+    };
+    let mut paths: Vec<String> = Vec::new();
+    for path in given {
+        let Some(path) = path.as_str().filter(|path| !path.is_empty()) else {
+            return refused("is a path such as user.name, or a list of paths");
+        };
+        check_path(&format!("{parameter}.path"), path)?;
+        let folded = fold(path).into_owned();
+        if paths.contains(&folded) {
+            return refused(&format!("has {:?} twice (case does not matter)", clip(path, 60)));
+        }
+        paths.push(folded);
+    }
+    for through in paths.iter().flat_map(|path| paths_through_lists(path)).collect::<Vec<_>>() {
+        if !paths.contains(&through) {
+            paths.push(through);
         }
     }
+    Ok(paths)
 }
 
 fn flag(test: &Map<String, Json>, key: &str, parameter: &str) -> Result<Option<bool>> {
@@ -294,6 +309,35 @@ mod tests {
             "(source=ECS|VPC and user.name:*x*|*y* and not mfa:* and ((level=warning) or \
             (operator.prefix=svc- and text=\"failed\")) and not (source_ip=10.0.0.0/8))"
         );
+    }
+
+    #[test]
+    fn several_paths_are_one_test() {
+        let shown =
+            |path: &Json| shown(&json!({ "record": { "path": path, "equals": ["x", "y"] } }));
+        assert_eq!(shown(&json!("A.b")), "(a.b:x|y)");
+        assert_eq!(shown(&json!(["A.b"])), "(a.b:x|y)");
+        assert_eq!(shown(&json!(["A.b", "c:d|e"])), r#"(["a.b", "c:d|e"]:x|y)"#);
+        // A number may be a key or an item of a list.
+        assert_eq!(shown(&json!("a.0.b")), r#"(["a.0.b", "a.b"]:x|y)"#);
+        assert_eq!(shown(&json!(["a.0.b", "a.b"])), r#"(["a.0.b", "a.b"]:x|y)"#);
+        for path in [json!([]), json!(["a", "A"]), json!(["a", ""]), json!(["a", 1]), json!({})] {
+            let test = json!({ "record": { "path": path, "equals": "x" } });
+            refused(&test, "filter.record.path");
+        }
+        let numbered = |count: usize| {
+            let paths: Vec<String> = (0..count).map(|number| format!("a{number}")).collect();
+            json!({ "record": { "path": paths, "equals": vec!["x"; 1_000] } })
+        };
+        assert!(parse_group(&numbered(16).to_string(), &mut 0).is_ok());
+        refused(&numbered(17), "filter.record.path");
+        // What is shown differs where the meaning does, which cursors rely on.
+        let canonical = |paths: Json| {
+            let text = json!({ "record": { "path": paths, "equals": "x" } }).to_string();
+            let clauses = parse_group(&text, &mut 0).expect("a group");
+            crate::query::filter::Filter { clauses, ..Default::default() }.canonical()
+        };
+        assert_ne!(canonical(json!(["a", "b"])), canonical(json!("a\", \"b")));
     }
 
     #[test]

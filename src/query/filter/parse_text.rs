@@ -191,17 +191,10 @@ pub(super) fn check_path(name: &str, path: &str) -> Result<()> {
 fn value_at(path: &str, glob: Glob) -> Clause {
     let wanted =
         if glob.is_anything() { ValueMatch::Exists } else { ValueMatch::Glob(glob.folded()) };
-    let at = |path: &str| {
-        let (path, any) = (Some(fold(path).into_owned()), vec![wanted.clone()]);
-        Clause::Record(RecordTest::Value(ValueTest { path, any, cased: false }))
-    };
-    match &paths_through_lists(path)[..] {
-        [] => at(path),
-        others => {
-            let paths = std::iter::once(path).chain(others.iter().map(String::as_str));
-            Clause::Any(paths.map(at).collect())
-        }
-    }
+    let path = fold(path).into_owned();
+    let through = paths_through_lists(&path);
+    let paths = std::iter::once(path).chain(through).collect();
+    Clause::Record(RecordTest::Value(ValueTest { paths, any: vec![wanted], cased: false }))
 }
 
 /// The most numbers in a path of which each may be a key or the number of an item.
@@ -257,11 +250,11 @@ mod tests {
         );
         assert_eq!(shown("user.name:\"a b*\""), [r"user.name:a b\*"]);
         assert_eq!(shown("a.b:x* c:*"), ["a.b:x*", "c:*"]);
-        assert_eq!(shown("a.0.b:x* 5:y*"), ["(a.0.b:x* or a.b:x*)", "5:y*"]);
+        assert_eq!(shown("a.0.b:x* 5:y*"), [r#"["a.0.b", "a.b"]:x*"#, "5:y*"]);
         assert_eq!(shown(r#""say \"hi\" C:\\x""#), [r#"text="say \"hi\" c:\\x""#]);
         assert_eq!(
             shown("a.0.1.b:x*"),
-            ["(a.0.1.b:x* or a.0.b:x* or a.1.b:x* or a.b:x*)"],
+            [r#"["a.0.1.b", "a.0.b", "a.1.b", "a.b"]:x*"#],
             "each number is an item of a list or a key"
         );
         assert_eq!(shown("a: :b"), ["text=\"a\"", "text=\"b\""]);

@@ -33,12 +33,12 @@ pub enum RecordTest {
     Value(ValueTest),
 }
 
-/// A test of the values at a path, or of all texts of the record.
+/// A test of the values at some paths, or of all texts of the record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueTest {
-    /// The path (folded): keys joined by dots, with arrays passed through. If absent, all texts of
-    /// the record, including its keys.
-    pub path: Option<String>,
+    /// The paths (folded), each of them keys joined by dots, with arrays passed through: the value
+    /// at any of them counts. If there are none, all texts of the record, including its keys.
+    pub paths: Vec<String>,
     /// The value must match any of these.
     pub any: Vec<ValueMatch>,
     /// Whether case and width matter. Regular expressions define that themselves.
@@ -156,8 +156,8 @@ impl RecordTest {
                     || (escapes_could_hide(record, wanted)
                         && texts().iter().any(|text| text.raw.contains(wanted.as_str())))
             }
-            // Walking to one path is faster than folding and keeping all texts of the record.
-            Self::Value(test) if test.path.is_some() => test.holds_in(record),
+            // Walking to the paths is faster than folding and keeping all texts of the record.
+            Self::Value(test) if !test.paths.is_empty() => test.holds_in(record),
             Self::Value(test) => test.holds(texts()),
         }
     }
@@ -239,9 +239,10 @@ impl ValueTest {
         others: &[String],
         folded: impl Fn() -> Cow<'a, str>,
     ) -> bool {
-        let here = match &self.path {
-            Some(wanted) => kind != RecordTextKind::Key && same_path(wanted, path),
-            None => kind != RecordTextKind::Container,
+        let here = if self.paths.is_empty() {
+            kind != RecordTextKind::Container
+        } else {
+            kind != RecordTextKind::Key && self.paths.iter().any(|wanted| same_path(wanted, path))
         };
         if !here {
             return false;
@@ -300,7 +301,13 @@ impl fmt::Display for RecordTest {
             Self::Substring(text) => write!(out, "substring={text:?}"),
             Self::Value(test) => {
                 let any: Vec<String> = test.any.iter().map(ToString::to_string).collect();
-                write!(out, "{}:{}", test.path.as_deref().unwrap_or("(anywhere)"), any.join("|"))
+                let any = any.join("|");
+                match test.paths.as_slice() {
+                    [] => write!(out, "(anywhere):{any}"),
+                    [path] => write!(out, "{path}:{any}"),
+                    // A path may contain any sign, so several are told apart by their quotes.
+                    paths => write!(out, "{paths:?}:{any}"),
+                }
             }
         }
     }
@@ -331,7 +338,7 @@ mod tests {
 
     fn value(path: &str, wanted: ValueMatch) -> bool {
         holds(&RecordTest::Value(ValueTest {
-            path: Some(fold(path).into_owned()),
+            paths: vec![fold(path).into_owned()],
             any: vec![wanted],
             cased: false,
         }))

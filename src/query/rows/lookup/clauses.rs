@@ -141,7 +141,8 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
 
     fn values(&self, test: &ValueTest) -> Result<Option<ClauseRows<'a>>> {
         let words = self.words_of_values(test)?;
-        if let (Some(path), false) = (&test.path, test.cased)
+        if !test.cased
+            && !test.paths.is_empty()
             && test.any.iter().all(|wanted| matches!(wanted, ValueMatch::Glob(_)))
             && !words.as_ref().is_some_and(ClauseRows::is_empty)
         {
@@ -150,20 +151,58 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
                     .iter()
                     .any(|wanted| matches!(wanted, ValueMatch::Glob(glob) if glob.matches(text)))
             };
-            if let Some(texts) = self.index.value_at(path, passes)? {
+            if let Some(texts) = self.values_at(&test.paths, passes)? {
                 return Ok(Some(of_texts(texts, words)));
             }
         }
         Ok(words)
     }
 
+    /// Returns what the index knows of values at any of these paths; `None` unless it can decide
+    /// for each.
+    fn values_at(
+        &self,
+        paths: &[String],
+        passes: impl Fn(&str) -> bool,
+    ) -> Result<Option<TextRows>> {
+        let mut all = TextRows { sure: Vec::new(), maybe: Vec::new() };
+        for path in paths {
+            let Some(found) = self.index.value_at(path, &passes)? else { return Ok(None) };
+            all.sure.extend(found.sure);
+            all.maybe.extend(found.maybe);
+        }
+        Ok(Some(all))
+    }
+
     fn words_of_values(&self, test: &ValueTest) -> Result<Option<ClauseRows<'a>>> {
-        // The words of the path are words of keys.
-        let path =
-            test.path.as_ref().map(|path| words_of(path, false, false).0).unwrap_or_default();
+        // The words of a path are words of keys.
+        let path = match test.paths.as_slice() {
+            [] => Vec::new(),
+            [path] => words_of(path, false, false).0,
+            // Each path with each value would be a product: rows that have the words of one of the
+            // paths and those of one of the values are few enough.
+            paths => {
+                let values = self.words_at(&[], test)?;
+                let Some(mut found) = self.words_of_paths(paths)? else { return Ok(values) };
+                found.required.extend(values.into_iter().flat_map(|values| values.required));
+                return Ok(Some(found));
+            }
+        };
+        self.words_at(&path, test)
+    }
+
+    /// Returns the rows whose records have all words of one of these paths.
+    fn words_of_paths(&self, paths: &[String]) -> Result<Option<ClauseRows<'a>>> {
+        let words = |path: &String| self.wanted(&words_of(path, false, false).0, false);
+        let found = paths.iter().map(words).collect::<Result<Option<Vec<_>>>>()?;
+        found.map(|found| self.any(found)).transpose()
+    }
+
+    /// Returns the rows whose records have the words of the path and those of one of the values.
+    fn words_at(&self, path: &[NeedleTerms], test: &ValueTest) -> Result<Option<ClauseRows<'a>>> {
         let mut any = Vec::new();
         for value in &test.any {
-            let mut wanted = path.clone();
+            let mut wanted = path.to_vec();
             if let ValueMatch::Glob(glob) = value {
                 wanted.extend(words_of_glob(glob, test.cased));
             }

@@ -1172,8 +1172,8 @@ export interface components {
             equals?: string | string[];
             exists?: boolean;
             like?: string | string[];
-            /** @description keys joined by dots; all texts of the record if absent */
-            path?: string;
+            /** @description keys joined by dots; of several, the value at any counts; all texts of the record if absent */
+            path?: string | string[];
             regex?: string | string[];
             same_as?: string | string[];
             starts_with?: string | string[];
