@@ -105,6 +105,13 @@ fn translated(args: &SigmaArgs) -> Result<(Vec<Translated>, usize)> {
             }
         };
         for rule in read {
+            let rule = match rule {
+                Ok(rule) => rule,
+                Err(error) => {
+                    refuse(&path, &error.to_string());
+                    continue;
+                }
+            };
             match rule.filter().and_then(understood) {
                 Ok((filter, about)) => {
                     if let Some(about) = about {
@@ -281,19 +288,23 @@ fn explain_nothing(
         };
         let title = &translated.rule.title;
         if !any_record(json!({ "path": path, "exists": true }))? {
-            note(&format!("{title}: no record here has the field {path}"));
+            let named = path.get(0).unwrap_or(path).as_str().unwrap_or_default();
+            note(&format!("{title}: no record here has the field {named}"));
         }
     }
     Ok(())
 }
 
-/// Collects the fields whose values a filter compares, each once.
-fn gather_paths(filter: &Json, paths: &mut Vec<String>) {
+/// Collects the paths whose values a filter compares, as a test has them, each once. Of several, the
+/// first is the one that the rule names.
+fn gather_paths(filter: &Json, paths: &mut Vec<Json>) {
     match filter {
         Json::Object(members) => {
-            let path = members.get("path").and_then(Json::as_str).map(str::to_owned);
+            let path = members.get("path").filter(|path| path.is_string() || path.is_array());
             let is_compared = members.get("exists") != Some(&Json::Bool(false));
-            paths.extend(path.filter(|path| is_compared && !paths.contains(path)));
+            if let Some(path) = path.filter(|path| is_compared && !paths.contains(path)) {
+                paths.push(path.clone());
+            }
             let inner = members.iter().filter(|(key, _)| *key != "not").map(|(_, value)| value);
             inner.for_each(|value| gather_paths(value, paths));
         }

@@ -12,8 +12,11 @@ mod fields;
 mod selection;
 #[cfg(test)]
 mod tests;
+mod wildcard;
+mod yaml;
 
 use crate::error::{Error, Result};
+use fields::FieldNames;
 use serde_json::{Map, Value as Json, json};
 
 /// The largest rule file, in bytes.
@@ -49,39 +52,34 @@ const FORMATS: &[(&str, &str, &str)] = &[
     ("huaweicloud", "partner", "partner"),
 ];
 
-/// Parses the rules of a YAML file, one per document.
+/// Parses the rules of a YAML file, one per document. A document that is malformed or no rule does
+/// not keep the others from being read.
 ///
 /// # Errors
-/// YAML that is malformed, larger than [`RULE_BYTES_MAX`], or not a rule.
-pub fn read_rules(yaml: &str) -> Result<Vec<SigmaRule>> {
+/// A file that is larger than [`RULE_BYTES_MAX`] or holds no document; in the list, YAML that is
+/// malformed or not a rule.
+pub fn read_rules(yaml: &str) -> Result<Vec<Result<SigmaRule>>> {
     if yaml.len() > RULE_BYTES_MAX {
         return Err(Error::invalid(format!(
             "a file of rules may have at most {RULE_BYTES_MAX} bytes"
         )));
     }
-    // Values are compared as they are written: account numbers begin with zeros, and "no" is a
-    // country.
-    let options = serde_saphyr::options! {
-        strict_booleans: true,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-    };
-    let documents: Vec<Json> =
-        serde_saphyr::from_multiple_with_options(yaml, options).map_err(|cause| {
-            Error::invalid(format!(
-                "is no YAML: {}",
-                cause.to_string().lines().next().unwrap_or_default()
-            ))
-        })?;
-    let rules: Vec<SigmaRule> = documents
+    let documents: Vec<Result<Json>> = yaml::documents(yaml)
         .into_iter()
-        .filter(|document| !document.is_null())
-        .map(SigmaRule::new)
-        .collect::<Result<_>>()?;
-    if rules.is_empty() {
+        .map(yaml::parse)
+        .filter(|document| !matches!(document, Ok(Json::Null)))
+        .collect();
+    if documents.is_empty() {
         return Err(Error::invalid("holds no rule"));
     }
-    Ok(rules)
+    let is_only = documents.len() == 1;
+    let numbered = |(place, document): (usize, Result<Json>)| {
+        document.and_then(SigmaRule::new).map_err(|error| match is_only {
+            true => error,
+            false => Error::invalid(format!("document {} {error}", place + 1)),
+        })
+    };
+    Ok(documents.into_iter().enumerate().map(numbered).collect())
 }
 
 impl SigmaRule {
@@ -123,28 +121,27 @@ impl SigmaRule {
                 "correlates several events: rules of single events can be translated",
             ));
         }
-        let detection = &fields::renamed(detection, &self.product());
+        let names = FieldNames::of(&self.source("product"), &self.source("service"), detection);
         let tree = condition::read(detection)?;
-        let detected = tree.group(&mut |name| selection::group(name, &detection[name]))?;
+        let detected = tree.group(&mut |name| selection::group(name, &detection[name], &names))?;
         let (format, note) = self.format()?;
         let Some(format) = format else { return Ok((detected, note)) };
         Ok((json!({ "format": format, "all": [detected] }), note))
     }
 
-    fn product(&self) -> String {
-        let source = self.document.get("logsource").and_then(|source| source.get("product"));
+    /// Returns a part of the rule's log source, in lower case.
+    fn source(&self, part: &str) -> String {
+        let source = self.document.get("logsource").and_then(|source| source.get(part));
         source.and_then(Json::as_str).unwrap_or_default().to_lowercase()
     }
 
     /// Returns the record format that the rule's log source corresponds to.
     fn format(&self) -> Result<(Option<&'static str>, Option<String>)> {
-        let source = match self.document.get("logsource") {
-            Some(Json::Object(source)) => source,
-            _ => return Err(refused("logsource", "is missing or not a map")),
-        };
-        let text =
-            |key: &str| source.get(key).and_then(Json::as_str).unwrap_or_default().to_lowercase();
-        let (product, service, category) = (text("product"), text("service"), text("category"));
+        if !self.document.get("logsource").is_some_and(Json::is_object) {
+            return Err(refused("logsource", "is missing or not a map"));
+        }
+        let [product, service, category] =
+            ["product", "service", "category"].map(|part| self.source(part));
         let service = if product == "kubernetes" && service.is_empty() {
             "audit".to_owned()
         } else {

@@ -2,30 +2,34 @@
 //! (`userAgent|contains|all`).
 
 use super::encode::{TextEncoding, base64, base64_at_any_offset, dashes};
+use super::fields::FieldNames;
 use super::refused;
+use super::wildcard::WildcardPattern;
 use crate::error::Result;
 use serde_json::{Map, Value as Json, json};
 use unicode_normalization::is_nfkc;
 
 /// Returns the selection `name` as a group of the filter language.
-pub(super) fn group(name: &str, selection: &Json) -> Result<Json> {
+pub(super) fn group(name: &str, selection: &Json, names: &FieldNames) -> Result<Json> {
     let location = format!("detection.{name}");
     match selection {
-        Json::Object(fields) => all_of(fields, &location),
-        Json::Array(items) if !items.is_empty() => any_of(items, &location),
-        Json::String(_) | Json::Number(_) => any_of(std::slice::from_ref(selection), &location),
+        Json::Object(fields) => all_of(fields, names, &location),
+        Json::Array(items) if !items.is_empty() => any_of(items, names, &location),
+        Json::String(_) | Json::Number(_) => {
+            any_of(std::slice::from_ref(selection), names, &location)
+        }
         _ => Err(refused(location, "is neither a map nor a list")),
     }
 }
 
 /// Translates a list: either maps, one of which must hold, or keywords, one of which must occur
 /// anywhere in the record.
-fn any_of(items: &[Json], location: &str) -> Result<Json> {
+fn any_of(items: &[Json], names: &FieldNames, location: &str) -> Result<Json> {
     let mut any = Vec::new();
     let mut keywords = Vec::new();
     for item in items {
         match item {
-            Json::Object(fields) => any.push(all_of(fields, location)?),
+            Json::Object(fields) => any.push(all_of(fields, names, location)?),
             keyword => keywords.push(anywhere(&text(keyword, location)?)),
         }
     }
@@ -40,25 +44,46 @@ fn anywhere(keyword: &str) -> String {
 }
 
 /// Translates a map: each of its fields must hold.
-fn all_of(fields: &Map<String, Json>, location: &str) -> Result<Json> {
+fn all_of(fields: &Map<String, Json>, names: &FieldNames, location: &str) -> Result<Json> {
     if fields.is_empty() {
         return Err(refused(location, "has no field"));
     }
+    let names = names.within(fields);
     let mut tests = Vec::new();
+    let mut all = Vec::new();
     let mut not = Vec::new();
     for (key, value) in fields {
         let location = format!("{location}.{key}");
-        let field = SelectionField::read(key, &location)?;
+        let field = SelectionField::read(key, &names, &location)?;
         let mut found = field.tests(value, &location)?;
-        if field.negated { not.push(json!({ "record": found })) } else { tests.append(&mut found) }
-    }
-    let mut group = Map::new();
-    for (key, members) in [("record", tests), ("not", not)] {
-        if !members.is_empty() {
-            group.insert(key.to_owned(), Json::Array(members));
+        let otherwise = field.otherwise(value, &location)?;
+        match (field.negated, otherwise.is_empty()) {
+            (true, _) => {
+                not.push(json!({ "record": found }));
+                not.extend(otherwise.into_iter().map(|test| json!({ "record": test })));
+            }
+            (false, true) => tests.append(&mut found),
+            (false, false) => {
+                let any: Vec<Json> = std::iter::once(json!({ "record": found }))
+                    .chain(otherwise.into_iter().map(|test| json!({ "record": test })))
+                    .collect();
+                all.push(json!({ "any": any }));
+            }
         }
     }
-    Ok(Json::Object(group))
+    // Groups nest only so deep: a single one needs no level of its own.
+    if let [only] = &mut all[..] {
+        return Ok(with(with(only.take(), "record", tests), "not", not));
+    }
+    Ok(with(with(with(json!({}), "record", tests), "all", all), "not", not))
+}
+
+/// Returns a group with these members under a key, unless there are none.
+fn with(mut group: Json, key: &str, members: Vec<Json>) -> Json {
+    if !members.is_empty() {
+        group[key] = Json::Array(members);
+    }
+    group
 }
 
 /// How a value is compared.
@@ -77,8 +102,9 @@ enum Comparison {
 /// A field with its modifiers.
 #[derive(Debug)]
 struct SelectionField<'a> {
-    /// The path; `None` for keywords.
-    path: Option<&'a str>,
+    /// The name; `None` for keywords.
+    name: Option<&'a str>,
+    names: &'a FieldNames,
     comparison: Comparison,
     all: bool,
     cased: bool,
@@ -91,12 +117,13 @@ struct SelectionField<'a> {
 }
 
 impl<'a> SelectionField<'a> {
-    fn read(key: &'a str, location: &str) -> Result<Self> {
+    fn read(key: &'a str, names: &'a FieldNames, location: &str) -> Result<Self> {
         let mut parts = key.split('|');
-        let path = parts.next().filter(|path| !path.is_empty());
+        let name = parts.next().filter(|name| !name.is_empty());
         let mut field = Self {
-            path,
-            comparison: if path.is_some() { Comparison::Whole } else { Comparison::Contains },
+            name,
+            names,
+            comparison: if name.is_some() { Comparison::Whole } else { Comparison::Contains },
             all: false,
             cased: false,
             negated: false,
@@ -170,7 +197,7 @@ impl<'a> SelectionField<'a> {
         if self.any_offset && self.comparison != Comparison::Contains {
             return Err(refused(location, "has base64offset without contains"));
         }
-        if self.path.is_none() && self.comparison == Comparison::Exists {
+        if self.name.is_none() && self.comparison == Comparison::Exists {
             return Err(refused(location, "asks whether nothing exists"));
         }
         Ok(self)
@@ -178,10 +205,7 @@ impl<'a> SelectionField<'a> {
 
     /// Returns the tests, all of which must hold.
     fn tests(&self, value: &Json, location: &str) -> Result<Vec<Json>> {
-        let values = match value {
-            Json::Array(values) => values.as_slice(),
-            single => std::slice::from_ref(single),
-        };
+        let values = listed(value);
         if values.is_empty() {
             return Err(refused(location, "has no value"));
         }
@@ -189,7 +213,7 @@ impl<'a> SelectionField<'a> {
             let [Json::Bool(exists)] = values else {
                 return Err(refused(location, "is true or false"));
             };
-            return Ok(vec![json!({ "path": self.path, "exists": exists })]);
+            return Ok(vec![json!({ "path": self.path(), "exists": exists })]);
         }
         let nothing = values.iter().any(Json::is_null);
         if nothing {
@@ -202,11 +226,11 @@ impl<'a> SelectionField<'a> {
                     "has null among other values: give it a selection of its own",
                 ));
             }
-            return Ok(vec![json!({ "path": self.path, "exists": false })]);
+            return Ok(vec![json!({ "path": self.path(), "exists": false })]);
         }
         let texts = values.iter().map(|value| text(value, location)).collect::<Result<Vec<_>>>()?;
         // Filters fold compatibility forms (`ˢ` is `s`), Sigma only ignores case.
-        let as_regex = self.path.is_some()
+        let as_regex = self.name.is_some()
             && !self.cased
             && self.compares_texts()
             && texts.iter().any(|text| !is_nfkc(text));
@@ -216,6 +240,25 @@ impl<'a> SelectionField<'a> {
         }
         let tests = if self.all { each } else { vec![each.concat()] };
         Ok(tests.into_iter().map(|any| self.test(&any, as_regex)).collect())
+    }
+
+    /// Returns other tests that mean the same as one of the tests of whole values.
+    fn otherwise(&self, value: &Json, location: &str) -> Result<Vec<Json>> {
+        let is_plain = !self.cased && !self.all && !self.base64 && !self.any_dash;
+        let (Some(name), Comparison::Whole, true) = (self.name, self.comparison, is_plain) else {
+            return Ok(Vec::new());
+        };
+        let mut others = Vec::new();
+        for value in listed(value).iter().filter(|value| !value.is_null()) {
+            others.extend(self.names.otherwise(name, &text(value, location)?));
+        }
+        Ok(others)
+    }
+
+    /// Returns where the field may stand: a path, or several.
+    fn path(&self) -> Json {
+        let mut paths = self.names.paths_of(self.name.unwrap_or_default());
+        if paths.len() == 1 { paths.remove(0).into() } else { json!(paths) }
     }
 
     fn compares_texts(&self) -> bool {
@@ -233,9 +276,8 @@ impl<'a> SelectionField<'a> {
         let (before, after) = match self.comparison {
             Comparison::Regex if self.flags.is_empty() => return Ok(vec![value.to_owned()]),
             Comparison::Regex => return Ok(vec![format!("(?{}){value}", self.flags)]),
-            Comparison::Network | Comparison::SameAs | Comparison::Exists => {
-                return Ok(vec![value.to_owned()]);
-            }
+            Comparison::Network | Comparison::Exists => return Ok(vec![value.to_owned()]),
+            Comparison::SameAs => return Ok(self.names.paths_of(value)),
             Comparison::Whole => (false, false),
             Comparison::Contains => (true, true),
             Comparison::StartsWith => (false, true),
@@ -278,19 +320,24 @@ impl<'a> SelectionField<'a> {
             _ => "like",
         };
         // Objects and arrays count as values for "anything at all".
-        if let (Some(path), "like", true) =
-            (self.path, key, any.iter().any(|pattern| pattern == "*"))
-        {
-            return json!({ "path": path, "exists": true });
+        if self.name.is_some() && key == "like" && any.iter().any(|pattern| pattern == "*") {
+            return json!({ "path": self.path(), "exists": true });
         }
         let mut test = Map::from_iter([(key.to_owned(), json!(any))]);
-        if let Some(path) = self.path {
-            test.insert("path".to_owned(), json!(path));
+        if self.name.is_some() {
+            test.insert("path".to_owned(), self.path());
         }
         if self.cased {
             test.insert("cased".to_owned(), json!(true));
         }
         Json::Object(test)
+    }
+}
+
+fn listed(value: &Json) -> &[Json] {
+    match value {
+        Json::Array(values) => values,
+        single => std::slice::from_ref(single),
     }
 }
 
@@ -315,81 +362,5 @@ fn text(value: &Json, location: &str) -> Result<String> {
         Json::Number(number) => Ok(number.to_string()),
         Json::Bool(flag) => Ok(flag.to_string()),
         _ => Err(refused(location, "has a value that is not text, a number, true or false")),
-    }
-}
-
-/// A value with Sigma's wildcards: `*`, `?`, and `\` before one of them or before another `\`.
-struct WildcardPattern(Vec<Letter>);
-
-enum Letter {
-    Plain(char),
-    Wild(char),
-}
-
-impl WildcardPattern {
-    fn read(value: &str) -> Self {
-        let mut letters = Vec::new();
-        let mut rest = value.chars().peekable();
-        while let Some(letter) = rest.next() {
-            letters.push(match letter {
-                '*' | '?' => Letter::Wild(letter),
-                '\\' => Letter::Plain(
-                    rest.next_if(|next| matches!(next, '*' | '?' | '\\')).unwrap_or('\\'),
-                ),
-                _ => Letter::Plain(letter),
-            });
-        }
-        Self(letters)
-    }
-
-    /// Returns the text, if it has no wildcard.
-    fn plain(&self) -> Option<String> {
-        self.0
-            .iter()
-            .map(|letter| if let Letter::Plain(letter) = letter { Some(*letter) } else { None })
-            .collect()
-    }
-
-    /// Returns a regular expression that ignores case and nothing else, and allows any text before
-    /// or after the value.
-    fn regex(&self, before: bool, after: bool) -> String {
-        let mut expression = String::from(if before { "(?is)" } else { "(?is)^" });
-        for letter in &self.0 {
-            match letter {
-                Letter::Wild('*') => expression.push_str(".*"),
-                Letter::Wild(_) => expression.push('.'),
-                Letter::Plain(letter) => {
-                    expression.push_str(&regex::escape(letter.encode_utf8(&mut [0; 4])));
-                }
-            }
-        }
-        if !after {
-            expression.push('$');
-        }
-        expression
-    }
-
-    /// Returns a pattern of the filter language that allows any text before or after the value.
-    fn like(&self, before: bool, after: bool) -> String {
-        let mut pattern = String::new();
-        let many = |pattern: &mut String, wanted: bool, there: bool| {
-            if wanted && !there {
-                pattern.push('*');
-            }
-        };
-        many(&mut pattern, before, matches!(self.0.first(), Some(Letter::Wild('*'))));
-        for letter in &self.0 {
-            match letter {
-                Letter::Wild(letter) => pattern.push(*letter),
-                Letter::Plain(letter) => {
-                    if matches!(letter, '*' | '?' | '\\') {
-                        pattern.push('\\');
-                    }
-                    pattern.push(*letter);
-                }
-            }
-        }
-        many(&mut pattern, after, matches!(self.0.last(), Some(Letter::Wild('*'))));
-        pattern
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 fn filter(detection: &str) -> Result<Json> {
     let detection: String = detection.trim().lines().map(|line| format!("  {line}\n")).collect();
     let rule = format!("title: t\nlogsource:\n  category: any\ndetection:\n{detection}");
-    read_rules(&rule)?.remove(0).filter().map(|(filter, _)| filter)
+    read_rules(&rule)?.remove(0)?.filter().map(|(filter, _)| filter)
 }
 
 fn shows(detection: &str, expected: &Json) {
@@ -40,9 +40,9 @@ fn values_lists_and_maps_join_as_the_specification_says() {
     );
     shows("s:\n  - word\n  - 5\ncondition: s", &json!({ "record": { "like": ["*word*", "*5*"] } }));
     shows(
-        "s:\n  a: [012345678901, y, no, on, 1_000, True, 5.00]\ncondition: s",
+        "s:\n  a: [012345678901, y, no, on, 1_000, True, 5.00, 1e3, 0x1F, -0.50]\ncondition: s",
         &json!({ "record": [{ "path": "a", "like": ["012345678901", "y", "no", "on", "1_000",
-            "true", "5.0"] }] }),
+            "true", "5.00", "1e3", "0x1F", "-0.50"] }] }),
     );
     shows("s: word\ncondition: s", &json!({ "record": { "like": ["*word*"] } }));
 }
@@ -161,7 +161,8 @@ fn what_no_filter_can_say_is_refused_by_its_part() {
 #[test]
 fn what_is_not_a_rule_is_refused() {
     let broken = |rule: &str| {
-        read_rules(rule).and_then(|rules| rules[0].filter()).expect_err("must be refused")
+        let filter = |mut rules: Vec<Result<SigmaRule>>| rules.remove(0)?.filter();
+        read_rules(rule).and_then(filter).expect_err("must be refused")
     };
     assert_eq!(
         broken("title: t\ncorrelation:\n  type: event_count").parameter_name(),
@@ -211,7 +212,10 @@ fn several_rules_stand_in_one_file_and_log_sources_are_formats() {
     ];
     let yaml = sources.iter().map(|source| rule("t", source)).collect::<Vec<_>>().join("---\n");
     let rules = read_rules(&yaml).expect("four rules");
-    let found: Vec<_> = rules.iter().map(|rule| rule.filter().expect("a filter")).collect();
+    let found: Vec<_> = rules
+        .iter()
+        .map(|rule| rule.as_ref().expect("a rule").filter().expect("a filter"))
+        .collect();
     assert_eq!(
         found[0].0,
         json!({ "format": "cloudtrail", "all": [{ "record": [{ "path": "a", "like": ["b"] }] }] })

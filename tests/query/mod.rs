@@ -9,6 +9,7 @@ mod native_api;
 mod oracle;
 mod plans;
 mod sigma;
+mod sigma_sources;
 mod text;
 mod views;
 mod walks;
