@@ -295,8 +295,8 @@ fn explain_nothing(
     Ok(())
 }
 
-/// Collects the paths whose values a filter compares, as its tests have them, each once. Of several,
-/// the first is the one that the rule names.
+/// Collects the paths whose values a filter compares, as its tests have them, each once. Of
+/// several, the first is the one that the rule names.
 fn gather_paths(filter: &Json, paths: &mut Vec<Json>) {
     match filter {
         Json::Object(members) => {
