@@ -6,6 +6,7 @@
 
 mod ask;
 mod backup;
+mod config;
 mod demo;
 mod destination;
 mod export;
@@ -36,7 +37,7 @@ use crate::clock::SystemClock;
 use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{AccessMode, DataDir};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
@@ -83,6 +84,8 @@ enum Command {
     Init(init::InitArgs),
     /// Serve a data directory over HTTP
     Serve(serve::ServeArgs),
+    /// Check a configuration file of serve, or print one with every setting
+    Config(config::ConfigArgs),
     /// Ingest records: NDJSON, JSON arrays, CloudTrail and CTS files, gzip, zstd
     Ingest(ingest::IngestArgs),
     /// List events, newest first
@@ -205,7 +208,12 @@ impl Session {
 
 /// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match config::command(std::env::args_os()) {
+        Ok(command) => {
+            Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        }
+        Err(error) => return fail(&error),
+    };
     // Libraries log every table version at length; only warnings and errors are worth a line.
     // A log that no one reads any more must not stop the server.
     let log = tracing_subscriber::fmt()
@@ -264,6 +272,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Ingest(args) => ingest::run(&args),
         Command::Query(args) => query::query(&args),
         Command::Count(args) => ask::count(&args),

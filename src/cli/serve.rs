@@ -20,8 +20,11 @@ Example:
   annals serve --data ./audit --create --listen 127.0.0.1:7400
   curl 'http://127.0.0.1:7400/api/v1/count?tenant=*&level=warning'")]
 pub(super) struct ServeArgs {
+    /// TOML file with settings: every flag by its name, with _ for -; see annals config --help
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The data directory
-    #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
+    #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Make a store there if the directory is missing or empty
     #[arg(long)]

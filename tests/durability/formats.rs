@@ -100,7 +100,7 @@ fn events_of_before_regions_have_theirs() {
         let commit = std::fs::read_to_string(file.path()).unwrap_or_default();
         commit.lines().any(|action| action.contains("metaData") && action.contains("region"))
     };
-    assert!(commits.map(names_region).any(|names| names));
+    assert!(commits.into_iter().any(names_region));
 }
 
 #[test]
