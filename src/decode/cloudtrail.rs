@@ -18,7 +18,7 @@ loose_object!(#[serde(rename_all = "camelCase")] Record {
     additional_event_data, service_event_details, insight_details,
     recipient_account_id, api_version, aws_region,
     event_id = "eventID", request_id = "requestID", source_ip = "sourceIPAddress",
-    shared_event_id = "sharedEventID",
+    shared_event_id = "sharedEventID", timestamp = "@timestamp",
 });
 loose_object!(#[serde(rename_all = "camelCase")] Identity {
     kind = "type", user_name, principal_id, arn, account_id, access_key_id, invoked_by,
@@ -58,6 +58,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("secretId", "AWS::SecretsManager::Secret"),
     ("keyId", "AWS::KMS::Key"),
     ("dBInstanceIdentifier", "AWS::RDS::DBInstance"),
+    ("dBClusterIdentifier", "AWS::RDS::DBCluster"),
     ("dBSnapshotIdentifier", "AWS::RDS::DBSnapshot"),
     ("snapshotId", "AWS::EC2::Snapshot"),
     ("volumeId", "AWS::EC2::Volume"),
@@ -73,6 +74,8 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("internetGatewayId", "AWS::EC2::InternetGateway"),
     ("subnetId", "AWS::EC2::Subnet"),
     ("vpcId", "AWS::EC2::VPC"),
+    ("guardrailIdentifier", "AWS::Bedrock::Guardrail"),
+    ("resourceArn", ""),
     ("resourceId", ""),
     ("name", ""),
 ];
@@ -80,10 +83,12 @@ const PARAMETERS: &[(&str, &str)] = &[
 /// Fills the event from a record.
 pub(super) fn decode(record: &str, event: &mut Event) -> Result<()> {
     let record: Record<'_> = json::parse(record)?;
-    event.time = record
-        .event_time
-        .time("eventTime")?
-        .ok_or_else(|| Error::invalid("eventTime: is missing"))?;
+    // Logstash moves the time of every record there.
+    let time = match record.event_time.time("eventTime")? {
+        Some(time) => Some(time),
+        None => record.timestamp.time("@timestamp")?,
+    };
+    event.time = time.ok_or_else(|| Error::invalid("eventTime: is missing"))?;
     fill(
         event,
         [

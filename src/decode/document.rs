@@ -116,6 +116,15 @@ const TEXTS: &[(Field, &[&str])] = &[
             "userName",
             "operator",
             "principal",
+            "actor.user.email",
+            "actor.user.name",
+            "actor.email",
+            "actor.displayName",
+            "actor.id",
+            "actor_email",
+            "ActorEmail",
+            "user_email",
+            "userEmail",
         ],
     ),
     (Field::Code, &["http.response.status_code", "event.code", "error.code"]),
@@ -133,6 +142,15 @@ const TEXTS: &[(Field, &[&str])] = &[
             "client_ip",
             "remote_addr",
             "ip",
+            "actor.ip",
+            "actor_ip",
+            "ActorIP",
+            "sourceIP",
+            "client.ipAddress",
+            "context.ip_address",
+            "ip_address",
+            "ipAddress",
+            "clientIp",
         ],
     ),
     (Field::RequestId, &["http.request.id", "transaction.id"]),
@@ -167,6 +185,19 @@ const OTHER_TIMES: &[&str] = &[
     "logged_at",
     "asctime",
     "created",
+    "When",
+    "Datetime",
+    "date_create",
+    "createdDateTime",
+    "generatedDateTime",
+    "CreatedAt",
+    "creationDate",
+    "created_time",
+    "event_timestamp",
+    "EVENT_TIMESTAMP",
+    "TIMESTAMP_DERIVED",
+    "messageTime",
+    "unixTime",
 ];
 const RECORD_TIMES: &[&str] = &["event.created", "event.ingested", "timegenerated"];
 const LEVELS: &[&str] = &[
@@ -187,6 +218,23 @@ const MAY_CARRY: &[&str] = &["event", "CloudAuditEvent"];
 // EventBridge puts it there as an object, and so does Oracle Logging.
 loose_object!(Carrier { detail });
 loose_object!(Logging { log_content = "logContent" });
+/// Where programs say how something ended, and their words for a failure…
+const OUTCOMES: &[&str] =
+    &["event.outcome", "outcome", "outcome.result", "result", "status", "action_result"];
+const FAILURES: &[&str] = &[
+    "failure",
+    "failed",
+    "fail",
+    "denied",
+    "forbidden",
+    "unauthorized",
+    "unsuccessful",
+    "rejected",
+];
+/// …and where they say whether it went well.
+const SUCCESSES: &[&str] = &["success", "IS_SUCCESS", "succeeded"];
+/// Words that programs write where they have no value.
+const PLACEHOLDERS: &[&str] = &["-", "<null>", "N/A"];
 /// Values of `event.type` for operations that change something.
 const CHANGES: &[&str] = &["creation", "change", "deletion", "admin", "installation"];
 
@@ -234,7 +282,13 @@ fn decode_document(record: &str, event: &mut Event) -> Result<()> {
         return Ok(());
     }
     for (field, names) in TEXTS {
-        event.set_opt(*field, paths.text(names)?.filter(|text| text != "-"));
+        for name in *names {
+            let text = paths.text(&[name])?.filter(|text| !is_placeholder(text));
+            if text.is_some() {
+                event.set_opt(*field, text);
+                break;
+            }
+        }
     }
     super::vendors::fill_winlog(&paths, event)?;
     let is_failed_login = login_documents::fill(&paths, event);
@@ -311,15 +365,32 @@ pub(super) fn time_of(paths: &Paths<'_>) -> Result<Option<Timestamp>> {
     Ok(None)
 }
 
+/// Returns whether a text stands for no value.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    PLACEHOLDERS.contains(&text)
+}
+
+/// Returns whether a document says itself that something failed.
+fn says_failed(paths: &Paths<'_>) -> Result<bool> {
+    let is = |words: &[&str], text: &str| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    for (names, words) in [(OUTCOMES, FAILURES), (SUCCESSES, &["false", "no"])] {
+        for name in names {
+            if paths.text(&[name])?.is_some_and(|text| is(words, &text)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn level(paths: &Paths<'_>, is_failed: bool) -> Result<&'static str> {
     let told = match paths.text(LEVELS)?.as_deref().and_then(severity::of_word) {
         Some(level) => Some(level),
         None => paths.text(SYSLOG_LEVELS)?.as_deref().and_then(severity::of_syslog),
     };
-    let outcome = paths.text(&["event.outcome"])?;
     let audited = paths.text(&["AUDIT_FIELD_RES"])?;
     let failed = is_failed
-        || outcome.is_some_and(|outcome| outcome.eq_ignore_ascii_case("failure"))
+        || says_failed(paths)?
         || audited.is_some_and(|result| matches!(result.as_str(), "failed" | "0" | "no"));
     Ok(match told {
         Some("normal") | None if failed => "warning",

@@ -91,6 +91,8 @@ impl LoginProgram {
     /// Returns the program that logs under this name, which may be a path.
     fn of(name: &str) -> Option<Self> {
         let name = name.rsplit('/').next().unwrap_or_default();
+        // Old versions of PAM write `sshd(pam_unix)`.
+        let name = name.strip_suffix("(pam_unix)").unwrap_or(name);
         // gdm writes `gdm-password]`.
         let name = name.trim_end_matches(']').to_ascii_lowercase();
         Some(match name.as_str() {
@@ -113,7 +115,7 @@ pub(super) fn is_known(program: &str) -> bool {
 /// Reads the message of this program, if it is one of those that are known.
 pub(crate) fn read<'a>(program: &str, message: &'a str) -> Option<LoginFact<'a>> {
     let program = LoginProgram::of(program)?;
-    let message = message.trim();
+    let message = unrepeated(message.trim());
     let fact = pam(message).or_else(|| match program {
         LoginProgram::Ssh => ssh(message),
         LoginProgram::Sudo => sudo(message),
@@ -126,6 +128,14 @@ pub(crate) fn read<'a>(program: &str, message: &'a str) -> Option<LoginFact<'a>>
     let user = fact.user.filter(some);
     let target = fact.target.filter(|target| some(target) && Some(*target) != user);
     Some(LoginFact { user, target, address: fact.address.filter(some), ..fact })
+}
+
+/// Returns what a syslog daemon says was repeated: `message repeated 5 times: [ … ]`.
+fn unrepeated(message: &str) -> &str {
+    message
+        .strip_prefix("message repeated ")
+        .and_then(|rest| rest.split_once(" times: [ ")?.1.strip_suffix(']'))
+        .map_or(message, str::trim)
 }
 
 /// Reads the messages of OpenSSH.
@@ -167,8 +177,12 @@ fn ssh(message: &str) -> Option<LoginFact<'_>> {
 fn ssh_disconnect(message: &str) -> Option<LoginFact<'_>> {
     let fact = LoginFact { action: "ssh_disconnect", ..LoginFact::default() };
     if let Some(rest) = message.strip_prefix("Received disconnect from ") {
-        // The reason at the end is the other side's.
-        return at(rest, fact);
+        // The reason at the end is the other side's; old versions put it right behind the address.
+        let end = rest.find(' ').unwrap_or(rest.len());
+        return match rest[..end].strip_suffix(':') {
+            Some(address) => at(address, fact),
+            None => at(rest, fact),
+        };
     }
     let leaving = ["Disconnected from ", "Connection closed by ", "Connection reset by "];
     let rest = leaving.iter().find_map(|begin| message.strip_prefix(begin))?;
@@ -286,6 +300,15 @@ fn su(message: &str) -> Option<LoginFact<'_>> {
 
 /// Reads the messages of PAM modules, which begin with the module: `pam_unix(sshd:session): `.
 fn pam(message: &str) -> Option<LoginFact<'_>> {
+    // Old versions name the module with the program, and OpenSSH counts further failures.
+    let counted = message.strip_prefix("PAM ").and_then(|rest| {
+        let (count, rest) = rest.split_once(" more authentication failure")?;
+        count.parse::<u32>().ok()?;
+        rest.trim_start_matches('s').strip_prefix("; ")
+    });
+    if let Some(rest) = counted.or_else(|| message.strip_prefix("authentication failure; ")) {
+        return pam_failure(rest);
+    }
     if !message.starts_with("pam_") {
         return None;
     }

@@ -41,9 +41,9 @@ pub(super) const MICROSOFT: &[Vendor] = &[
     Vendor {
         format: Format::Azure,
         times: &["time", "eventTimestamp", "properties.createdDateTime", "submissionTimestamp"],
-        other_times: &["activityDateTime", "createdDateTime"],
+        other_times: &["activityDateTime", "createdDateTime", "timeStamp"],
         texts: &[
-            (Field::TraceId, &["eventDataId", "properties.eventDataId", "properties.id", "id"]),
+            (Field::TraceId, &["eventDataId", "properties.eventDataId"]),
             (Field::EventName, &["operationName.value", "operationName", "activityDisplayName"]),
             (Field::Source, &["resourceProviderName.value", "category.value", "category"]),
             (
@@ -65,6 +65,19 @@ pub(super) const MICROSOFT: &[Vendor] = &[
                     "identity.claims.name",
                     "identity.claims.appid",
                     "identity.authorization.evidence.principalId",
+                    "identity.claim.upn",
+                    "identity.claim.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
+                    "identity.claim.oid",
+                    "identity.claim.appid",
+                    "identity.requester.upn",
+                    "identity.requester.objectId",
+                    "identity.requester.appId",
+                    "properties.Actor.UPN",
+                    "properties.Actor.ApplicationName",
+                    "properties.userId",
+                    "properties.UserPrincipalObjectID",
+                    "UserPrincipalObjectID",
+                    "properties.appId",
                     "identity",
                 ],
             ),
@@ -98,6 +111,10 @@ pub(super) const MICROSOFT: &[Vendor] = &[
                     "ipAddress",
                     "properties.initiatedBy.user.ipAddress",
                     "initiatedBy.user.ipAddress",
+                    "properties.clientIp",
+                    "properties.clientIP",
+                    "identity.claims.ipaddr",
+                    "claims.ipaddr",
                 ],
             ),
             (
@@ -106,6 +123,10 @@ pub(super) const MICROSOFT: &[Vendor] = &[
                     "properties.status.errorCode",
                     "status.errorCode",
                     "subStatus.value",
+                    "properties.httpStatusCode",
+                    "properties.responseStatusCode",
+                    "responseStatusCode",
+                    "statusCode",
                     "resultSignature",
                     "resultType",
                 ],
@@ -126,8 +147,15 @@ pub(super) const MICROSOFT: &[Vendor] = &[
             ),
             // Sign-ins give the number of an error.
             ("resultType", FailureSign::From(1)),
+            // A request may be refused and its logging a success.
+            ("properties.httpStatusCode", FailureSign::From(400)),
+            ("properties.responseStatusCode", FailureSign::From(400)),
+            ("responseStatusCode", FailureSign::From(400)),
+            ("statusCode", FailureSign::From(400)),
         ],
-        nothing: &["None"],
+        // Kubernetes writes its audit events through Azure Monitor as text.
+        carried: &["properties.log"],
+        nothing: &["None", "See Actor details in properties"],
         levels: &["level"],
         refine: refine_azure,
         related: &[("account", "subscriptionId"), ("account", "tenantId")],
@@ -138,8 +166,9 @@ pub(super) const MICROSOFT: &[Vendor] = &[
         times: &[
             "Event.System.TimeCreated.#attributes.SystemTime",
             "Event.System.TimeCreated.SystemTime",
-            "EventTime",
+            // Sysmon's own time is UTC; NXLog's `EventTime` is that of the host.
             "UtcTime",
+            "EventTime",
             "TimeCreated",
             "@timestamp",
         ],
@@ -179,6 +208,7 @@ pub(super) const MICROSOFT: &[Vendor] = &[
         ],
         nothing: &["-"],
         levels: &["Severity"],
+        zone: windows::zone_minutes,
         refine: windows::refine,
         related: &[
             ("host", "Event.System.Computer"),
@@ -191,11 +221,17 @@ pub(super) const MICROSOFT: &[Vendor] = &[
 ];
 
 /// Names a sign-in of Microsoft Graph, which has no name, as diagnostic settings name it, and sets
-/// the region.
+/// the region and the id.
 fn refine_azure(paths: &Paths<'_>, event: &mut Event) -> Result<bool> {
     // Sign-ins have the country there, in two letters.
     let place = paths.text(&["location", "resourceLocation"])?;
     event.set_opt(Field::Region, place.filter(|place| place.len() > 2));
+    // Records of Key Vault have the address of what was asked for there.
+    let id = paths.text(&["properties.id", "id"])?.unwrap_or_default();
+    let field = if id.contains("://") { Field::ResourceName } else { Field::TraceId };
+    if event.text(field).is_none() {
+        event.set(field, id);
+    }
     if event.text(Field::EventName).is_none() && paths.first(&["status.errorCode"])?.is_some() {
         event.set(Field::EventName, "Sign-in activity");
         if event.text(Field::Source).is_none() {

@@ -89,7 +89,9 @@ pub(super) fn decode(record: &str, format: Format, event: &mut Event) -> Result<
 fn first_text(paths: &Paths<'_>, names: &[&str], nothing: &[&str]) -> Result<Option<String>> {
     for name in names {
         let text = paths.text(&[name])?;
-        if let Some(text) = text.filter(|text| !nothing.contains(&text.as_str())) {
+        let is_value =
+            |text: &String| !nothing.contains(&text.as_str()) && !document::is_placeholder(text);
+        if let Some(text) = text.filter(is_value) {
             return Ok(Some(text));
         }
     }
@@ -98,14 +100,17 @@ fn first_text(paths: &Paths<'_>, names: &[&str], nothing: &[&str]) -> Result<Opt
 
 /// Returns the first time; none claims 1970, and is filed under its arrival.
 fn time_of(paths: &Paths<'_>, vendor: &Vendor) -> Result<Timestamp> {
+    let zone = (vendor.zone)(paths)?.unwrap_or(vendor.zone_minutes);
     for name in vendor.times {
-        if let Some(time) = paths.first(&[name])?.time_in_zone(name, vendor.zone_minutes)? {
+        // A name that says it is UTC is believed.
+        let zone = if name.starts_with("Utc") { 0 } else { zone };
+        if let Some(time) = paths.first(&[name])?.time_in_zone(name, zone)? {
             return Ok(time);
         }
     }
     // Elsewhere it may be as in any document; what is no time there is passed over.
     for name in vendor.other_times {
-        let time = paths.first(&[name])?.time_in_zone(name, vendor.zone_minutes);
+        let time = paths.first(&[name])?.time_in_zone(name, zone);
         if let Some(time) = time.ok().flatten() {
             return Ok(time);
         }

@@ -16,6 +16,8 @@ pub(super) struct Vendor {
     pub(super) other_times: &'static [&'static str],
     /// How many minutes the zone of times that name none is ahead of UTC.
     pub(super) zone_minutes: i64,
+    /// The same, where the record itself tells it.
+    pub(super) zone: fn(&Paths<'_>) -> Result<Option<i64>>,
     pub(super) texts: &'static [(Field, &'static [&'static str])],
     /// Words that stand for no value.
     pub(super) nothing: &'static [&'static str],
@@ -39,6 +41,7 @@ pub(super) const VENDOR: Vendor = Vendor {
     times: &[],
     other_times: &[],
     zone_minutes: 0,
+    zone: |_| Ok(None),
     texts: &[],
     nothing: &[],
     source: "",
@@ -68,9 +71,16 @@ impl FailureSign {
             Self::Words(words) => words.iter().any(is),
             Self::AllBut(words) => !words.iter().any(is),
             Self::From(least) => text.parse::<u32>().is_ok_and(|number| number >= *least),
-            Self::Bit(bit) => number_of(text).is_some_and(|number| number & bit != 0),
+            Self::Bit(bit) => number_of(text).is_some_and(|number| rounded(number) & bit != 0),
         }
     }
+}
+
+/// Programs that keep numbers as doubles write them a few hundred off; the low bits mean nothing
+/// here.
+fn rounded(number: u64) -> u64 {
+    const LOW: u64 = 0xffff;
+    number.wrapping_add(LOW / 2 + 1) & !LOW
 }
 
 fn number_of(text: &str) -> Option<u64> {

@@ -131,7 +131,8 @@ fn put_translated(extension: &CefExtension, object: &mut EcsObject) {
     // The version 6 addresses are custom fields whose numbers the dictionary fixes.
     let address = |keys: &[&str]| extension.text(keys).filter(|text| is_address(text));
     object.set_text("source.ip", address(&["src", "sourceAddress"]).or(address(&["c6a2"])));
-    object.set_text("source.address", extension.text(&["src", "shost", "sourceHostName"]));
+    object.set_text("source.address", extension.text(&["src"]));
+    object.set_text("source.domain", extension.text(&["shost", "sourceHostName"]));
     let destination = address(&["dst", "destinationAddress"]).or(address(&["c6a3"]));
     object.set_text("destination.ip", destination);
     let destination = extension.text(&["dst", "dhost", "destinationHostName"]);
