@@ -40,6 +40,11 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
         "get",
         operation("holds", "How long events are kept, and what is held", &none, None, &policy),
     );
+    add_named(add, &policy, &body);
+}
+
+/// Adds the paths of one hold and of one tenant.
+fn add_named(add: &mut impl FnMut(&str, &str, Json), policy: &Json, body: &dyn Fn(&str) -> Json) {
     let name = json!({
         "name": "name", "in": "path", "required": true, "schema": { "type": "string",
             "pattern": "^[A-Za-z0-9._-]{1,100}$" }, "description": "the hold",
@@ -49,7 +54,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     add(
         "/api/v1/holds/{name}",
         "put",
-        operation("place_hold", place, &named, Some(&body("HoldRequest")), &policy),
+        operation("place_hold", place, &named, Some(&body("HoldRequest")), policy),
     );
     let lift = json!([
         name.clone(),
@@ -62,7 +67,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     add(
         "/api/v1/holds/{name}",
         "delete",
-        operation("lift_hold", "Lift a legal hold", &lift, None, &policy),
+        operation("lift_hold", "Lift a legal hold", &lift, None, policy),
     );
     let mut tenant = name;
     tenant["description"] = "the tenant".into();
