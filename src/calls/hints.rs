@@ -93,11 +93,13 @@ fn add_hints(asker: &Asker<'_>, pairs: &Pairs, hints: &mut Vec<Json>) -> Result<
         .filter(|(name, _)| is_condition(name))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
+    let mut is_of_period = false;
     if pairs.0.iter().any(|(name, _)| PERIOD.contains(&name.as_str())) {
         let (found, (first, last)) = match asker.edges(&conditions)? {
             Some(edges) if !conditions.is_empty() => ("events that match", edges),
             _ => ("events", (first, last)),
         };
+        is_of_period = found != "events";
         let message = format!(
             "{found} are from {} to {}",
             first.as_str().unwrap_or_default(),
@@ -105,7 +107,7 @@ fn add_hints(asker: &Asker<'_>, pairs: &Pairs, hints: &mut Vec<Json>) -> Result<
         );
         hints.push(json!({ "reason": "period", "first": first, "last": last, "message": message }));
     }
-    let mut each_matches = conditions.len() > 1;
+    let mut each_matches = conditions.len() > 1 && !is_of_period;
     for (name, value) in conditions.iter().take(CONDITIONS_MAX) {
         if asker.count(name, value)? > 0 {
             continue;

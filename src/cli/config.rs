@@ -1,14 +1,15 @@
 //! The configuration of `annals serve`: every flag may also stand in a TOML file, under its name
-//! with `_` for `-`, or in the environment, as `ANNALS_` and its name. A flag beats the environment,
-//! the environment beats the file, and the file beats the default.
+//! with `_` for `-`, or in the environment, as `ANNALS_` and its name. A flag beats the
+//! environment, the environment beats the file, and the file beats the default.
 //!
 //! The table of flags is the only list of settings: the file and the environment are checked
 //! against it, so that a misspelt key or a value that a flag would refuse is an error here, too.
 
 use super::output::line;
+use super::serve::ServeArgs;
 use super::{Cli, OK};
 use crate::error::{Error, Result};
-use clap::{Arg, ArgAction, Args, Command, CommandFactory, Subcommand};
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -52,6 +53,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<u8> {
     match &args.command {
         ConfigCommand::Check { file } => {
             let settings = read(file)?;
+            check_together(file)?;
             line(&format!("sound: {} settings", settings.len()))?;
         }
         ConfigCommand::Example => {
@@ -81,6 +83,22 @@ pub(super) fn command(words: impl Iterator<Item = OsString>) -> Result<Command> 
         }
         serve
     }))
+}
+
+/// Checks what one value alone does not show, as a start would.
+fn check_together(file: &Path) -> Result<()> {
+    let refused = |what: String| {
+        Error::parameter("--config", format!("{}: {}", file.display(), what.trim_end()))
+    };
+    // The data directory may come by a flag.
+    let words: Vec<OsString> =
+        ["annals", SERVE, "--data", ".", "--config"].iter().map(OsString::from).collect();
+    let words = [words, vec![file.into()]].concat();
+    let matches = command(words.iter().cloned())?.try_get_matches_from(words);
+    let matches = matches.map_err(|error| refused(error.to_string()))?;
+    let Some(matches) = matches.subcommand_matches(SERVE) else { return Ok(()) };
+    let args = ServeArgs::from_arg_matches(matches).map_err(|error| refused(error.to_string()))?;
+    args.settings().map(drop).map_err(|error| refused(error.to_string()))
 }
 
 fn with_variables(command: Command) -> Command {
@@ -261,6 +279,10 @@ mod tests {
             assert!(error.contains(named), "{text}: {error}");
         }
         assert!(read(Path::new("/nowhere/annals.toml")).is_err());
+        let negative = file("seal_after = -1");
+        let error = check_together(negative.path()).expect_err("no number of seconds");
+        assert!(error.to_string().contains("--seal-after"), "{error}");
+        check_together(file("seal_after = 1").path()).expect("a number of seconds");
     }
 
     #[test]

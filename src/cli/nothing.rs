@@ -5,6 +5,7 @@ use super::output::note;
 use crate::calls::Pairs;
 use crate::calls::question::QueryCall;
 use crate::error::Result;
+use crate::event::{FIELDS, FilterOperator};
 use serde_json::Value as Json;
 
 /// Notes what stands in the way of an answer. Trouble with a hint is no trouble with the answer.
@@ -36,7 +37,7 @@ fn said(hint: &Json, pairs: &Pairs) -> String {
                 names.join(", ")
             ),
         },
-        Some("no_match") if value.contains('*') && parameter != "text" => format!(
+        Some("no_match") if value.contains('*') && has_prefix(parameter) => format!(
             "no event has the {parameter} {value:?}; * is an ordinary character there, \
             {}-prefix finds beginnings",
             flag(parameter)
@@ -45,6 +46,12 @@ fn said(hint: &Json, pairs: &Pairs) -> String {
         Some("no_match") => format!("no event has the {parameter} {value:?}"),
         _ => hint["message"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// Returns whether a parameter is a field that may be asked for by its beginning.
+fn has_prefix(parameter: &str) -> bool {
+    let field = FIELDS.iter().find(|def| def.name == parameter);
+    field.is_some_and(|def| def.operators.contains(&FilterOperator::Prefix))
 }
 
 /// Says what would find something, and how much.

@@ -220,7 +220,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
             .ask(QueryCall::Events, &args.page(args.limit, args.cursor.as_deref(), true))?;
         line(&json(&OrderedAnswer { fields: &fields, answer: &answer }))?;
         let empty = answer["events"].as_array().is_none_or(Vec::is_empty);
-        return Ok(args.asked.end(&answerer, empty));
+        return Ok(args.end(&answerer, empty));
     }
     let mut printer = EventPrinter::new(args, form, &fields);
     printer.header()?;
@@ -229,7 +229,7 @@ pub(super) fn query(args: &QueryArgs) -> Result<u8> {
     if let Some(cursor) = cursor.filter(|_| form == OutputFormat::Table) {
         note(&format!("{count} events; more with --cursor {cursor}"));
     }
-    Ok(args.asked.end(&answerer, count == 0))
+    Ok(args.end(&answerer, count == 0))
 }
 
 /// Asks for pages until there are enough events. Returns the cursor of what follows, and how many
@@ -274,6 +274,17 @@ pub(super) fn csv_event(event: &Json, original: bool) -> Vec<String> {
 }
 
 impl QueryArgs {
+    /// Ends a list. Behind a cursor, or from a moment on, it may be empty and others match.
+    fn end(&self, answerer: &Answerer<'_>, empty: bool) -> u8 {
+        if self.cursor.is_none() && self.around.is_none() {
+            return self.asked.end(answerer, empty);
+        }
+        if empty {
+            note("annals: the list has no more events here");
+        }
+        self.asked.code(empty)
+    }
+
     /// Returns the fields that were asked for, each once, and the record if that was, too.
     fn fields(&self) -> Vec<&str> {
         let mut fields = Vec::new();

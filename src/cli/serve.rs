@@ -126,7 +126,7 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    fn settings(&self) -> Result<Settings> {
+    pub(super) fn settings(&self) -> Result<Settings> {
         let seconds = |flag: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds).map_err(|cause| {
                 Error::parameter(flag, "must be a number of seconds").because(cause)

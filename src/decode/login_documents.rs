@@ -2,8 +2,8 @@
 //! syslog-ng and Fluent Bit, and Filebeat's documents that no pipeline has read.
 //!
 //! A program is what journald or the shipper says it is. Any user can write under the name of
-//! `sshd`, so where a record also has the name that the kernel knows, both must be known, and what
-//! is not of root must have one.
+//! `sshd`, and name a program so, so where a record has both names, both must be known. What is not
+//! of root is believed only of `sudo` and `su`, which run for their users.
 
 use super::json::Loose;
 use super::logins;
@@ -25,6 +25,11 @@ const PROGRAMS: [&str; 12] = [
     "_COMM",
     "journald.process.name",
 ];
+/// Where records have the user that the program runs for.
+const USERS: [&str; 4] = ["_UID", "journald.uid", "journald.user.id", "user.id"];
+/// Programs that run for their users, and may still be believed.
+const SETUID_PROGRAMS: [&str; 6] =
+    ["/usr/bin/sudo", "/bin/sudo", "/usr/local/bin/sudo", "/usr/bin/su", "/bin/su", "/sbin/su"];
 /// Where the message is.
 const MESSAGES: [&str; 3] = ["MESSAGE", "message", "msg"];
 
@@ -40,7 +45,8 @@ pub(super) fn fill(paths: &Paths<'_>, event: &mut Event) -> bool {
     if !programs.all(|name| logins::is_known(bare_name(&name))) || text("event.action").is_some() {
         return false;
     }
-    let is_forgeable = text("_COMM").is_none() && text("_UID").is_some_and(|user| user != "0");
+    let is_of_root = USERS.iter().filter_map(|name| text(name)).all(|user| user == "0");
+    let is_forgeable = !is_of_root && !is_setuid(&program, text);
     let message = MESSAGES.iter().find_map(|name| message_of(paths.first(&[name]).ok()?));
     let (false, Some(message)) = (is_forgeable, message) else { return false };
     let Some(fact) = logins::read(&program, &message) else { return false };
@@ -51,6 +57,17 @@ pub(super) fn fill(paths: &Paths<'_>, event: &mut Event) -> bool {
     event.set_opt(Field::ResourceName, fact.target);
     event.relate("target", fact.target.unwrap_or_default());
     fact.outcome == Some("failure")
+}
+
+/// Returns whether a program that runs for a user is the one it says it is. journald has its path
+/// beside the name that the kernel knows; a record without it was made shorter by a shipper.
+fn is_setuid(program: &str, text: impl Fn(&str) -> Option<String>) -> bool {
+    let is_one = |name: &str| matches!(name, "sudo" | "su");
+    let is_path = match text("_EXE").or_else(|| text("process.executable")) {
+        Some(path) => SETUID_PROGRAMS.contains(&path.as_str()),
+        None => text("_COMM").is_some_and(|name| is_one(&name)),
+    };
+    is_one(program) && is_path
 }
 
 /// Returns the name in `sshd[7]:`.
@@ -106,6 +123,10 @@ mod tests {
         for members in [
             r#""SYSLOG_IDENTIFIER":"sshd","_COMM":"logger","_UID":"0""#,
             r#""SYSLOG_IDENTIFIER":"sshd","_UID":"1000""#,
+            r#""SYSLOG_IDENTIFIER":"sshd","_COMM":"sshd","_UID":"1000""#,
+            r#""SYSLOG_IDENTIFIER":"sudo","_COMM":"sudo","_EXE":"/tmp/sudo","_UID":"1000""#,
+            r#""SYSLOG_IDENTIFIER":"sshd","_COMM":"sudo","_EXE":"/usr/bin/sudo","_UID":"1000""#,
+            r#""syslog":{"identifier":"sshd"},"journald":{"uid":1000}"#,
             r#""syslog":{"identifier":"sshd"},"process":{"name":"logger"}"#,
             r#""process":{"name":"nginx"}"#,
             r#""programname":"sshd","programname2":"x","process.name":"app""#,
@@ -114,6 +135,11 @@ mod tests {
             let record = format!(r#"{{{members},"MESSAGE":"{FAILED}"}}"#);
             assert_eq!(told(&record), "- - - - normal", "{record}");
         }
+        // It is of a user, whoever is named in it.
+        let record = format!(
+            r#"{{"syslog":{{"identifier":"sshd"}},"user":{{"id":"1000"}},"MESSAGE":"{FAILED}"}}"#
+        );
+        assert_eq!(told(&record), "- 1000 - - normal");
         let read = format!(
             r#"{{"event":{{"action":"login"}},"user":{{"name":"a"}},"process":{{"name":"sshd"}},"message":"{FAILED}"}}"#
         );

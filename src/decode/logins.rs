@@ -116,7 +116,7 @@ pub(super) fn is_known(program: &str) -> bool {
 pub(crate) fn read<'a>(program: &str, message: &'a str) -> Option<LoginFact<'a>> {
     let program = LoginProgram::of(program)?;
     let message = unrepeated(message.trim());
-    let fact = pam(message).or_else(|| match program {
+    let fact = pam(message, program).or_else(|| match program {
         LoginProgram::Ssh => ssh(message),
         LoginProgram::Sudo => sudo(message),
         LoginProgram::Su => su(message),
@@ -144,7 +144,7 @@ fn ssh(message: &str) -> Option<LoginFact<'_>> {
     let login =
         |outcome| LoginFact { action: "ssh_login", outcome: Some(outcome), ..LoginFact::default() };
     if let Some(rest) = message.strip_prefix("Accepted ") {
-        let (_method, rest) = rest.split_once(" for ")?;
+        let rest = behind_method(rest)?;
         // Who got in has an account, whose name has no blanks; what follows may quote a key.
         return match quotes_a_certificate(rest) {
             true => Some(from_whom_at(rest, rest.find(" from ")?, login("success"))),
@@ -152,7 +152,7 @@ fn ssh(message: &str) -> Option<LoginFact<'_>> {
         };
     }
     if let Some(rest) = message.strip_prefix("Failed ") {
-        let (_method, rest) = rest.split_once(" for ")?;
+        let rest = behind_method(rest)?;
         // Both the name and the id of a certificate are whatever a stranger sent.
         return match quotes_a_certificate(rest) && rest.matches(" from ").count() > 1 {
             true => Some(login("failure")),
@@ -171,6 +171,13 @@ fn ssh(message: &str) -> Option<LoginFact<'_>> {
         return from_whom(who, login("failure"));
     }
     ssh_disconnect(message)
+}
+
+/// Returns what follows `publickey for `. Other messages begin with the same word and quote texts
+/// of strangers: `Accepted certificate ID "…" (serial 0) signed by …`.
+fn behind_method(text: &str) -> Option<&str> {
+    let (_method, rest) = text.split_once(' ')?;
+    rest.strip_prefix("for ")
 }
 
 /// Reads the messages of OpenSSH about the end of a connection.
@@ -299,7 +306,7 @@ fn su(message: &str) -> Option<LoginFact<'_>> {
 }
 
 /// Reads the messages of PAM modules, which begin with the module: `pam_unix(sshd:session): `.
-fn pam(message: &str) -> Option<LoginFact<'_>> {
+fn pam(message: &str, program: LoginProgram) -> Option<LoginFact<'_>> {
     // Old versions name the module with the program, and OpenSSH counts further failures.
     let counted = message.strip_prefix("PAM ").and_then(|rest| {
         let (count, rest) = rest.split_once(" more authentication failure")?;
@@ -307,7 +314,7 @@ fn pam(message: &str) -> Option<LoginFact<'_>> {
         rest.trim_start_matches('s').strip_prefix("; ")
     });
     if let Some(rest) = counted.or_else(|| message.strip_prefix("authentication failure; ")) {
-        return pam_failure(rest);
+        return pam_failure(rest, program);
     }
     if !message.starts_with("pam_") {
         return None;
@@ -321,11 +328,20 @@ fn pam(message: &str) -> Option<LoginFact<'_>> {
             return Some(session(rest, action));
         }
     }
-    pam_failure(rest.strip_prefix("authentication failure; ")?)
+    pam_failure(rest.strip_prefix("authentication failure; ")?, program)
 }
 
 /// Reads `logname= uid=0 euid=0 tty=ssh ruser= rhost=10.0.0.1  user=root`.
-fn pam_failure(text: &str) -> Option<LoginFact<'_>> {
+fn pam_failure(text: &str, program: LoginProgram) -> Option<LoginFact<'_>> {
+    let failure =
+        LoginFact { action: "authentication", outcome: Some("failure"), ..LoginFact::default() };
+    // Names may be what a stranger typed, with further pairs in them. OpenSSH has only the last
+    // one.
+    let is_twice = |key: &&str| text.matches(*key).count() > 1;
+    let may_be_forged = [" ruser=", " rhost=", " user="].iter().any(is_twice);
+    if may_be_forged && program != LoginProgram::Ssh {
+        return Some(failure);
+    }
     // The user is last, and may be any text.
     let (pairs, user) = match text.split_once(" user=") {
         Some((pairs, user)) => (pairs, Some(user.trim())),
@@ -340,14 +356,7 @@ fn pam_failure(text: &str) -> Option<LoginFact<'_>> {
     let (local, address) = (value("ruser"), value("rhost"));
     // Who asks on the machine itself is known; over the network it is a claim.
     let actor = local.filter(|_| address.is_none()).or(user);
-    Some(LoginFact {
-        action: "authentication",
-        outcome: Some("failure"),
-        user: actor,
-        target: user,
-        address,
-        ..LoginFact::default()
-    })
+    Some(LoginFact { user: actor, target: user, address, ..failure })
 }
 
 /// Reads `root(uid=0) by alice(uid=1000)`. Without a name after `by`, the user did it.
@@ -386,7 +395,12 @@ fn login(message: &str) -> Option<LoginFact<'_>> {
     let failed = ["FAILED LOGIN ", "TOO MANY LOGIN TRIES "];
     let rest = failed.iter().find_map(|begin| message.strip_prefix(begin))?;
     // The place comes first; the name is what a stranger typed.
-    let (_count, rest) = rest.split_once("FROM ")?;
+    let (count, rest) = rest.split_once("FROM ")?;
+    // Another `login` puts the name first.
+    let is_count = |text: &str| text.is_empty() || text.parse::<u32>().is_ok();
+    if !is_count(count.trim().trim_matches(['(', ')'])) && count.trim() != "SESSION" {
+        return None;
+    }
     let (from, rest) = rest.split_once(" FOR ")?;
     let (user, _reason) = rest.rsplit_once(", ")?;
     let user = Some(user).filter(|user| *user != "(unknown)");
@@ -567,6 +581,14 @@ mod tests {
         ] {
             assert_eq!(facts("sshd-session", message), expected, "{message}");
         }
+        let typed = "pam_unix(vsftpd:auth): authentication failure; logname= uid=0 euid=0 tty=ftp \
+                     ruser=x rhost=6.6.6.6 user=root rhost=10.0.0.1";
+        assert_eq!(facts("vsftpd", typed), "authentication failure - - -");
+        let forged = "Accepted certificate ID \"x for root from 6.6.6.6 port 22 ssh2\" (serial 0) \
+                      signed by CA ED25519 SHA256:a found at /home/eve/.ssh/authorized_keys:1";
+        assert_eq!(facts("sshd", forged), "- - - - -");
+        let other = "FAILED LOGIN (1) on '/dev/pts/0' FOR 'x FROM 6.6.6.6 FOR root', no";
+        assert_eq!(facts("login", other), "- - - - -");
         assert_eq!(
             facts("systemd-logind", "New session 3 of user alice."),
             "session_opened success alice - -"

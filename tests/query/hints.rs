@@ -58,6 +58,9 @@ fn an_answer_without_events_offers_what_has_some() {
     let period = hints("source=IAM&to=2026-03-02T00:00:00Z");
     assert_eq!(period[0]["reason"], "period");
     assert_eq!(period[0]["first"], "2026-03-03T08:00:00.000Z");
+    let outside = hints("source=IAM&operator=ann&to=2026-03-02T00:00:00Z");
+    assert_eq!(outside.len(), 1, "{outside:?}");
+    assert_eq!(outside[0]["reason"], "period");
     let together = hints("source=IAM&operator=bob");
     assert_eq!(together[0]["reason"], "together");
     assert_eq!(hints("text=secretName")[0]["instead"], json!([]), "another tenant's");

@@ -225,12 +225,15 @@ pub(super) const MICROSOFT: &[Vendor] = &[
 fn refine_azure(paths: &Paths<'_>, event: &mut Event) -> Result<bool> {
     // Sign-ins have the country there, in two letters.
     let place = paths.text(&["location", "resourceLocation"])?;
-    event.set_opt(Field::Region, place.filter(|place| place.len() > 2));
-    // Records of Key Vault have the address of what was asked for there.
-    let id = paths.text(&["properties.id", "id"])?.unwrap_or_default();
-    let field = if id.contains("://") { Field::ResourceName } else { Field::TraceId };
-    if event.text(field).is_none() {
-        event.set(field, id);
+    let is_value = |text: &String| text.len() > 2 && text != "None";
+    event.set_opt(Field::Region, place.filter(is_value));
+    for name in ["properties.id", "id"] {
+        let id = paths.text(&[name])?.filter(is_value).unwrap_or_default();
+        // Records of Key Vault have the address of what was asked for there.
+        let field = if id.contains("://") { Field::ResourceName } else { Field::TraceId };
+        if event.text(field).is_none() {
+            event.set(field, id);
+        }
     }
     if event.text(Field::EventName).is_none() && paths.first(&["status.errorCode"])?.is_some() {
         event.set(Field::EventName, "Sign-in activity");

@@ -22,7 +22,8 @@ const LOGONS: &[&str] = &[
 const ACCOUNT_CHANGES: std::ops::RangeInclusive<u32> = 4_720..=4_767;
 /// The step between time zones.
 const QUARTER_SECONDS: i64 = 15 * 60;
-/// How long an event is on its way from one shipper to the next, at most, if its zone is to be told.
+/// How long an event is on its way from one shipper to the next, at most, if its zone is to be
+/// told.
 const SHIPPING_SECONDS: i64 = 120;
 /// Where an event names the other side of a connection.
 const ADDRESSES: &[&str] = &["IpAddress", "ClientAddress", "SourceAddress", "SourceIp"];
@@ -70,8 +71,9 @@ impl<'a> EventData<'a> {
     }
 }
 
-/// Returns how many minutes the host's time is ahead of UTC. NXLog writes `EventReceivedTime` in it,
-/// and a shipper adds `@timestamp`, in UTC, seconds later; zones are apart by quarters of an hour.
+/// Returns how many minutes the host's time is ahead of UTC. NXLog writes `EventReceivedTime` in
+/// it, and a shipper adds `@timestamp`, in UTC, seconds later; zones are apart by quarters of an
+/// hour.
 pub(super) fn zone_minutes(paths: &Paths<'_>) -> Result<Option<i64>> {
     let time = |name: &str| -> Result<Option<Timestamp>> {
         Ok(paths.first(&[name])?.time_in_zone(name, 0).ok().flatten())

@@ -20,7 +20,7 @@ pub(in crate::ingest) struct ContainerLine<'a> {
     pub(in crate::ingest) stream: &'a str,
     /// Whether it goes on in another line.
     pub(in crate::ingest) is_partial: bool,
-    time: DateTime<Utc>,
+    pub(in crate::ingest) time: DateTime<Utc>,
     pub(in crate::ingest) message: &'a str,
 }
 

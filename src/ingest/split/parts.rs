@@ -1,16 +1,20 @@
 //! Lines of containers that were written in parts, which are joined to one record.
 //!
 //! Parts of `stdout` and `stderr` may be mixed. Parts whose last one does not come, or comes too
-//! late, stay apart, as they came.
+//! late, or is older, stay apart, as they came.
 
 use super::super::lines::ContainerLine;
 use super::super::record::{IncomingRecord, RECORD_BYTES_MAX};
+use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
 use std::collections::{HashMap, VecDeque};
 
 /// The most text that is joined, in bytes. JSON may be as long as a record; but what stands for
 /// text has it twice, as it came and joined, and longer where it has characters to be escaped.
 const TEXT_BYTES_MAX: usize = RECORD_BYTES_MAX / 4;
+/// The longest time between two parts, in milliseconds. They are written at once, but a program may
+/// pause within a line.
+const PAUSE_MS: i64 = 60_000;
 /// How far into a line its stream is searched for: no time is longer.
 const HEAD_BYTES_MAX: usize = 64;
 
@@ -19,6 +23,8 @@ const HEAD_BYTES_MAX: usize = 64;
 struct StreamParts {
     parts: Vec<IncomingRecord>,
     bytes: usize,
+    /// When the last one was written.
+    last: Option<DateTime<Utc>>,
     /// Whether there were more than a record may have, so that the rest stays apart as well.
     is_too_long: bool,
 }
@@ -44,6 +50,12 @@ impl ContainerParts {
             return true;
         }
         let mut stream = self.0.remove(read.stream).unwrap_or_default();
+        if !stream.is_continued_at(read.time) {
+            // It is of another container, or of another run: nothing of it was the beginning.
+            stream.give_up(ready);
+            stream = StreamParts::default();
+        }
+        stream.last = Some(read.time);
         stream.bytes += record.bytes.len() + 1;
         stream.parts.push(record);
         stream.is_too_long |= stream.bytes > RECORD_BYTES_MAX;
@@ -71,6 +83,12 @@ impl ContainerParts {
 }
 
 impl StreamParts {
+    /// Returns whether what was written then can belong to the parts that have come.
+    fn is_continued_at(&self, time: DateTime<Utc>) -> bool {
+        let since = self.last.map(|last| (time - last).num_milliseconds());
+        since.is_none_or(|since| (0..=PAUSE_MS).contains(&since))
+    }
+
     fn give_up(&mut self, ready: &mut VecDeque<IncomingRecord>) {
         ready.extend(self.parts.drain(..).map(apart));
     }

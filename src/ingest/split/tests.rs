@@ -330,6 +330,17 @@ fn parts_without_a_last_one_stay_as_they_came() {
 }
 
 #[test]
+fn parts_are_not_joined_with_what_is_older_or_much_later() {
+    for time in ["09:00:00Z", "10:00:00.05Z", "10:01:00.2Z", "23:00:00Z"] {
+        let other = format!("2026-03-01T{time} stdout F b");
+        let expected = [(1, format!("{PART}a")), (2, other.clone())];
+        assert_eq!(split(&format!("{PART}a\n{other}\n")), expected, "{time}");
+    }
+    let paused = "2026-03-01T10:00:59Z stdout F b";
+    assert_eq!(split(&format!("{PART}a\n{paused}\n")), [(1, format!("{PART}a\n{paused}"))]);
+}
+
+#[test]
 fn parts_are_joined_up_to_the_size_of_a_record() {
     let count = |open: &str, size: usize, close: &str| {
         let part = format!("{PART}{}\n", "x".repeat(16_000));

@@ -333,6 +333,13 @@ fn addressed(
             format!("the name of the index is longer than {INDEX_BYTES_MAX} bytes"),
         ));
     }
+    // It stands before the id of a document where indices share a tenant.
+    if index.contains('/') {
+        return Err(refuse(
+            "invalid_index_name_exception",
+            "the name of an index has no slash".to_owned(),
+        ));
+    }
     if id.is_some_and(|id| id.len() > ID_BYTES_MAX) {
         return Err(refuse(
             "illegal_argument_exception",
