@@ -183,6 +183,8 @@ fn operation(
             "200": answer,
             "400": problem("a parameter is wrong, and named"),
             "404": problem("there is nothing of that name"),
+            "414": problem("the address is too long: ask by POST"),
+            "431": problem("the head of the request is too large"),
             "503": problem("try again later"),
             "504": problem("it took longer than it may: ask for less"),
         },
