@@ -377,7 +377,9 @@ fn a_demo_that_is_asked_to_stop_leaves_nothing() {
     ] {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let left = || std::fs::read_dir(folder.path()).expect("a folder").count();
-        let mut demo = Command::new(binary())
+        // Whoever runs the tests under nohup has them ignore SIGHUP, and so what they start.
+        let mut demo = Command::new("env")
+            .args(["--default-signal=HUP", &binary()])
             .args(["demo", "--events", events, "--listen", "127.0.0.1:0"])
             .env("TMPDIR", folder.path())
             .stdout(Stdio::null())

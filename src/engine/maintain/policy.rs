@@ -213,8 +213,12 @@ impl Shared {
     ) -> Result<Vec<(&Hold, Filter)>> {
         policy
             .holds
-            .values()
-            .map(|hold| Ok((hold, parse_filter(&hold.filter, &[], now)?)))
+            .iter()
+            .map(|(name, hold)| {
+                // An earlier version may have taken what this one refuses.
+                let filter = parse_filter(&hold.filter, &[], now);
+                Ok((hold, filter.map_err(|error| error.at(format!("the hold {name}")))?))
+            })
             .collect()
     }
 }
