@@ -73,7 +73,7 @@ fn tenants_are_told_with_what_they_have_sealed_or_not() {
     let row = |tenant: &str, events: u64, minutes: i64| {
         let time = |millis| annals::event::Timestamp::from_millis(millis).to_string();
         json!({ "tenant": tenant, "events": events, "newest": time(NOW),
-            "oldest": time(NOW - minutes * 60_000) })
+            "oldest": time(NOW - minutes * 60_000), "undated": "accept" })
     };
     assert_eq!(
         store.get("/api/v1/tenants"),
