@@ -357,7 +357,8 @@ impl Tide {
     /// Lets a record leave quarantine: its tenant is named now.
     fn decode_again(&self, record: &Json) {
         let text = record["record"].as_str().expect("a text");
-        let (_, note) = text.split_once("\"note\":\"").expect("a note");
+        // What is in conflict with an event may be there in another form.
+        let Some((_, note)) = text.split_once("\"note\":\"") else { return };
         let word = note.split('"').next().unwrap_or_default();
         let path = format!("/api/v1/quarantine/decode?tenant=*&unknown_tenant=t&substring={word}");
         self.send(Request::post(path).body(Body::empty()).expect("a request"));
@@ -370,7 +371,6 @@ impl Tide {
 }
 
 #[test]
-#[ignore = "it failed once, and why is not known yet"]
 fn quarantined_records_are_listed_once_while_some_are_decoded() {
     let change = prop_oneof![2 => (0_usize..90).prop_map(Some), 1 => Just(None)];
     let changes = proptest::collection::vec(change, 1..30);
