@@ -138,14 +138,12 @@ impl Engine {
             .collect();
         done.held = (became_events.len() - leaves.len()) as u64;
         let Some(first) = leaves.iter().min() else { return Ok(()) };
-        // Recorded before anything is removed, as every deletion is. Two calls may end within a
-        // millisecond, but never with the same records.
-        let now = self.shared.clock.now().millis();
+        // Recorded before anything is removed, as every deletion is. It has no id of its own: a
+        // record may leave, come again and leave again within a millisecond.
         writer.record(json!({
-            "trace_id": format!("decode-quarantined-{}-{now}", hex(first)),
             "event_name": "decodeQuarantined", "resource_type": "quarantine",
             "details": { "format": again.format.map_or("auto", Format::name), "outcome": done,
-                "leaving": leaves.len() },
+                "first": hex(first), "leaving": leaves.len() },
         }))?;
         done.removed = self.shared.quarantine.remove(&leaves)?;
         Ok(())

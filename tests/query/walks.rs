@@ -357,12 +357,55 @@ impl Tide {
     /// Lets a record leave quarantine: its tenant is named now.
     fn decode_again(&self, record: &Json) {
         let text = record["record"].as_str().expect("a text");
-        // What is in conflict with an event may be there in another form.
-        let Some((_, note)) = text.split_once("\"note\":\"") else { return };
+        let (_, note) = text.split_once("\"note\":\"").expect("a note");
         let word = note.split('"').next().unwrap_or_default();
         let path = format!("/api/v1/quarantine/decode?tenant=*&unknown_tenant=t&substring={word}");
         self.send(Request::post(path).body(Body::empty()).expect("a request"));
     }
+
+    fn in_quarantine(&self) -> BTreeSet<String> {
+        let all = self.store.engine().quarantined().expect("a list");
+        all.into_iter().map(|record| record.id).collect()
+    }
+}
+
+#[test]
+fn quarantined_records_are_listed_once_while_some_are_decoded() {
+    let change = prop_oneof![2 => (0_usize..90).prop_map(Some), 1 => Just(None)];
+    let changes = proptest::collection::vec(change, 1..30);
+    let first = proptest::collection::vec(0_usize..90, 0..40);
+    run(3, (first, changes, any::<bool>()), |(first, changes, searched)| {
+        let tide = Tide::new(&[], vec![Change::Nothing]);
+        tide.refuse(&first);
+        let mut at = 0;
+        for limit in LIMITS {
+            let search = if searched { "&substring=note" } else { "" };
+            let path = format!("/api/v1/quarantine?tenant=*&limit={limit}{search}");
+            let (mut stayed, mut listed) = (tide.in_quarantine(), Vec::new());
+            let mut page = tide.get(&path);
+            loop {
+                let records = page["records"].as_array().expect("a list");
+                listed.extend(records.iter().map(|record| record["id"].to_string()));
+                let Some(next) = page["next"].as_str() else { break };
+                match (changes[at % changes.len()], records.last()) {
+                    (Some(number), _) => tide.refuse(&[number, number + at]),
+                    (None, Some(last)) => tide.decode_again(last),
+                    (None, None) => {}
+                }
+                at += 1;
+                // A record that leaves and comes again is another one.
+                stayed = &stayed & &tide.in_quarantine();
+                page = tide.get(&format!("{path}&after={next}"));
+                prop_assert!(listed.len() < PAGES_MAX, "the walk ends");
+            }
+            let once: BTreeSet<&String> = listed.iter().collect();
+            prop_assert_eq!(once.len(), listed.len(), "none twice");
+            let missed: Vec<_> =
+                stayed.iter().filter(|id| !once.contains(&format!("{id:?}"))).collect();
+            prop_assert!(missed.is_empty(), "missed {:?}", missed);
+        }
+        Ok(())
+    });
 }
 
 #[test]
