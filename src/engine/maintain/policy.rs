@@ -262,6 +262,14 @@ impl Writer {
                 rejected.reason
             )));
         }
-        self.ingest(batch, "annals", None, self.shared.settings.room_wait).map(drop)
+        let outcome = self.ingest(batch, "annals", None, self.shared.settings.room_wait)?;
+        // What is in quarantine is no record: the deed must not go on without one.
+        match outcome.quarantined.listed().first() {
+            Some(refused) => Err(Error::internal(format!(
+                "what was to be done could not be recorded: {}",
+                refused.reason
+            ))),
+            None => Ok(()),
+        }
     }
 }
