@@ -341,7 +341,10 @@ pub(super) fn fill_address(record: &str, event: &mut Event) -> Result<()> {
     }
     let address: Address<'_> = json::parse(record)?;
     let id = address.id.text("_id")?;
-    match address.of.text("_id_of")? {
+    // A member of the document that has this name stands behind the id.
+    let before_id = format!("{{\"_index\":{},\"_id_of\":", address.index.raw().unwrap_or_default());
+    let of = address.of.text("_id_of").ok().flatten().filter(|_| record.starts_with(&before_id));
+    match of {
         Some(of) => event.set_opt(Field::TraceId, id.map(|id| joined_id(&of, &id))),
         None => event.set_opt(Field::TraceId, id),
     }

@@ -122,7 +122,7 @@ fn a_bulk_answer_is_what_shippers_search_as_text() {
     assert_eq!(get(&store, "/api/v1/quarantine?tenant=t")["total"], 2);
     assert_eq!(
         get(&store, "/api/v1/events/a%2F1?tenant=t")["original"],
-        "{\"_index\":\"a\",\"_id\":\"1\",\"_id_of\":\"a\",\"@timestamp\":\"2026-03-01T00:00:00Z\"}"
+        "{\"_index\":\"a\",\"_id_of\":\"a\",\"_id\":\"1\",\"@timestamp\":\"2026-03-01T00:00:00Z\"}"
     );
 }
 
@@ -253,6 +253,11 @@ fn ids_are_those_of_an_index_without_its_date() {
     let again = bulk(&store, "/_bulk?tenant=app", &body("app-2026.11.01", "a"));
     assert!(again.contains("\"noop\""), "{again}");
     assert_eq!(count(&store, "tenant=*"), 9);
+    // A member of a document that is named like it is only a member.
+    let named = "{\"create\":{\"_index\":\"own\",\"_id\":\"9\"}}\n{\"_id_of\":\"x\"}\n";
+    let answer: Json = serde_json::from_str(&bulk(&store, "/_bulk", named)).expect("JSON");
+    assert_eq!(answer["items"][0]["create"]["_id"], "9");
+    assert_eq!(store.get("/api/v1/events/9?tenant=own")["trace_id"], "9");
 }
 
 #[test]

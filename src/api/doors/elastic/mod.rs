@@ -373,10 +373,11 @@ fn with_address(index: &str, id: Option<(&str, Option<&str>)>, document: &[u8]) 
     let Some(rest) = document.strip_prefix(b"{") else { return document.to_vec() };
     let mut record = format!("{{\"_index\":{}", json!(index));
     if let Some((id, of)) = id {
-        record.push_str(&format!(",\"_id\":{}", json!(id)));
+        // It stands before the id, where no member of the document can.
         if let Some(of) = of {
             record.push_str(&format!(",\"_id_of\":{}", json!(of)));
         }
+        record.push_str(&format!(",\"_id\":{}", json!(id)));
     }
     let mut record = record.into_bytes();
     if rest.trim_ascii() != b"}" {
@@ -434,7 +435,7 @@ mod tests {
         );
         assert_eq!(
             text(Some(("a", Some("i"))), "{}"),
-            "{\"_index\":\"i\",\"_id\":\"a\",\"_id_of\":\"i\"}"
+            "{\"_index\":\"i\",\"_id_of\":\"i\",\"_id\":\"a\"}"
         );
         assert_eq!(text(None, "{ }"), "{\"_index\":\"i\" }");
         assert_eq!(text(None, "[1]"), "[1]");
