@@ -48,14 +48,23 @@ fn named(path: Result<Path<String>, PathRejection>) -> Result<String> {
         .map_err(|cause| Error::parameter("name", "is not UTF-8 text").because(cause))
 }
 
+/// Makes a change to what the path names.
+async fn change(
+    (app, path): (App, Result<Path<String>, PathRejection>),
+    (url, body): (Pairs, Body),
+    call: fn(String) -> PolicyCall,
+) -> Result<Json<Value>, ApiError> {
+    let pairs = read_pairs(&app, url, body).await?;
+    answer(app, call(named(path)?), pairs).await
+}
+
 async fn place(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
     url: Pairs,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let pairs = read_pairs(&app, url, body).await?;
-    answer(app, PolicyCall::Place(named(path)?), pairs).await
+    change((app, path), (url, body), PolicyCall::Place).await
 }
 
 async fn lift(
@@ -76,6 +85,5 @@ async fn set_tenant(
     url: Pairs,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let pairs = read_pairs(&app, url, body).await?;
-    answer(app, PolicyCall::Tenant(named(path)?), pairs).await
+    change((app, path), (url, body), PolicyCall::Tenant).await
 }

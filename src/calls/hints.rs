@@ -21,6 +21,9 @@ const WORK: u64 = 100_000_000;
 /// The parameters that make the period.
 const PERIOD: &[&str] = &["from", "to", "last"];
 
+/// The parameters that are a condition together.
+const BY_TYPE: &[&str] = &["filter_type", "filter_value"];
+
 /// What answers a call.
 pub(super) type Answering<'a> = dyn Fn(QueryCall, &Pairs, &QueryBudget) -> Result<Json> + 'a;
 
@@ -87,11 +90,14 @@ fn add_hints(asker: &Asker<'_>, pairs: &Pairs, hints: &mut Vec<Json>) -> Result<
     };
     let own = QueryCall::Events.parameters();
     let is_condition = |name: &str| !own.contains(&name) && !PERIOD.contains(&name);
+    // A filter type names the field of the filter value, and neither stands alone.
+    let by_type = pairs.one("filter_type")?.zip(pairs.one("filter_value")?);
     let conditions: Vec<(&str, &str)> = pairs
         .0
         .iter()
-        .filter(|(name, _)| is_condition(name))
+        .filter(|(name, _)| is_condition(name) && !BY_TYPE.contains(&name.as_str()))
         .map(|(name, value)| (name.as_str(), value.as_str()))
+        .chain(by_type)
         .collect();
     let mut is_of_period = false;
     if pairs.0.iter().any(|(name, _)| PERIOD.contains(&name.as_str())) {

@@ -48,6 +48,8 @@ fn an_answer_without_events_offers_what_has_some() {
         [("event_name", "recallCouponQuotas", 2), ("substring", "recallCouponQ", 2)]
     );
     assert_eq!(offers(&hints("text=backdone")[0]), [("substring", "backdone", 1)]);
+    let by_type = hints("filter_type=event_name&filter_value=recallcoupon");
+    assert_eq!(offers(&by_type[0]), offers(&names[0]));
     // What is offered finds what it says.
     for query in ["event_name=recallcoupon", "text=recallCouponQ", "source=partner*"] {
         for (parameter, value, count) in offers(&hints(query)[0]) {
