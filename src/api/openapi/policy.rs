@@ -71,6 +71,7 @@ fn add_named(add: &mut impl FnMut(&str, &str, Json), policy: &Json, body: &dyn F
     );
     let mut tenant = name;
     tenant["description"] = "the tenant".into();
+    tenant["schema"]["pattern"] = "^[A-Za-z0-9_.:@-]{1,128}$".into();
     add(
         "/api/v1/tenants/{name}",
         "patch",
