@@ -3,12 +3,17 @@
 //! Between requests a client may be silent for [`IDLE`]. From its first byte, the head of a request
 //! must be complete within [`HEAD`]. A client that reads nothing of its answer for [`WRITE`] is
 //! dropped. The deadline for a body is enforced where bodies are read (`arrival`), because there
-//! the client can still be answered.
+//! the client can still be answered. A TLS handshake must be complete within [`HEAD`], counted from
+//! the beginning of the connection; after it, all of this is the same.
 
+use super::peer::{Peer, PeerCertificate};
+use super::proxy::TrustedProxies;
+use super::tls::TlsContext;
 use super::unroutable::answer_with_body;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -17,11 +22,13 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
@@ -38,6 +45,25 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 const HEAD_BYTES_MAX: usize = 128 << 10;
 /// How much of a head is kept for the answer if it is refused.
 const HEAD_NOTED: usize = 2 << 10;
+/// Tells browsers to use TLS for a year; sent with answers over TLS.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// What all connections share.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    pub(super) router: Router,
+    /// `None` for plain HTTP.
+    pub(super) tls: Option<TlsContext>,
+    pub(super) proxies: TrustedProxies,
+}
+
+/// The other end of a connection.
+#[derive(Debug)]
+struct FarEnd {
+    address: SocketAddr,
+    is_tls: bool,
+    certificate: Option<Arc<PeerCertificate>>,
+}
 
 /// What a connection is waiting for. The stream, which waits, shares it with the service, which
 /// knows.
@@ -247,6 +273,22 @@ impl Drop for Answered {
 struct Routes {
     router: TowerToHyperService<Router>,
     phase: Arc<Phase>,
+    served: Arc<Served>,
+    far: FarEnd,
+}
+
+impl Routes {
+    fn peer(&self, request: &Request<Incoming>) -> Peer {
+        let FarEnd { address, is_tls, .. } = self.far;
+        let caller = self.served.proxies.caller(address, request.headers());
+        Peer {
+            address,
+            client: caller.client,
+            is_tls: caller.is_tls.unwrap_or(is_tls),
+            forwarded_host: caller.host,
+            certificate: self.far.certificate.clone(),
+        }
+    }
 }
 
 impl Service<Request<Incoming>> for Routes {
@@ -254,23 +296,53 @@ impl Service<Request<Incoming>> for Routes {
     type Error = std::convert::Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.phase.set(Wait::Answer);
+        let peer = self.peer(&request);
+        request.extensions_mut().insert(peer);
         let (answer, phase) = (self.router.call(request), Arc::clone(&self.phase));
+        let is_tls = self.far.is_tls;
         Box::pin(async move {
-            let answer: Response = answer.await?;
+            let mut answer: Response = answer.await?;
+            if is_tls {
+                answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+            }
             Ok(answer.map(|body| Answered { body, phase }))
         })
     }
 }
 
 /// Serves a connection to its end or, after `stop`, to the end of its current request.
-pub(super) async fn serve<S>(stream: S, router: Router, mut stop: watch::Receiver<bool>)
+pub(super) async fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    served: Arc<Served>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let far = FarEnd { address, is_tls: served.tls.is_some(), certificate: None };
+    let Some(tls) = &served.tls else { return exchange(stream, far, served, stop).await };
+    let last_call = async {
+        let _ = stop.wait_for(|stop| *stop).await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    // A handshake has much state, which a connection needs no longer after it.
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HEAD, Box::pin(tls.handshake(stream))) => shaken,
+        () = last_call => return,
+    };
+    let Ok(Some(shaken)) = shaken else { return };
+    let far = FarEnd { certificate: shaken.certificate, ..far };
+    exchange(shaken.stream, far, Arc::clone(&served), stop).await;
+}
+
+/// Answers the requests of a connection.
+async fn exchange<S>(stream: S, far: FarEnd, served: Arc<Served>, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let phase = Arc::new(Phase::default());
-    let routes = Routes { router: TowerToHyperService::new(router), phase: Arc::clone(&phase) };
+    let router = TowerToHyperService::new(served.router.clone());
+    let routes = Routes { router, phase: Arc::clone(&phase), served, far };
     let stream = TokioIo::new(Timed::new(stream, Arc::clone(&phase), WRITE));
     // A client may close its sending half after its request. Whether it still reads the answer
     // shows when the answer is written.
@@ -326,5 +398,115 @@ mod tests {
         let waited =
             tokio::time::timeout(Duration::from_millis(20), timed.read_exact(&mut byte)).await;
         assert!(waited.is_err());
+    }
+
+    /// What a handler is told of its caller, over connections of these two settings.
+    async fn told(trusted: &str, headers: &str) -> String {
+        use axum::{Extension, routing::get};
+        let told = get(async |Extension(peer): Extension<Peer>| format!("{peer:?}"));
+        let served = Arc::new(Served {
+            router: Router::new().route("/", told),
+            tls: None,
+            proxies: TrustedProxies::new(&[trusted.parse().expect("a block")]),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (_stopping, stop) = watch::channel(false);
+        let asking = async {
+            let mut stream = TcpStream::connect(address).await.expect("it is taken");
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
+            stream.write_all(head.as_bytes()).await.expect("it is taken");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("an answer");
+            answer
+        };
+        let serving = async {
+            let (stream, from) = listener.accept().await.expect("a client");
+            serve(stream, from, served, stop).await;
+        };
+        tokio::join!(asking, serving).0
+    }
+
+    #[tokio::test]
+    async fn a_handler_is_told_who_calls_through_a_trusted_proxy_only() {
+        let headers = "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n\
+            X-Forwarded-Host: logs.example\r\n";
+        let answer = told("127.0.0.1/32", headers).await;
+        for part in
+            ["address: 127.0.0.1:", "client: 203.0.113.7", "is_tls: true", "\"logs.example\""]
+        {
+            assert!(answer.contains(part), "{part}: {answer}");
+        }
+        // TLS ended at the proxy, which sets a policy of its own.
+        assert!(!answer.to_lowercase().contains("strict-transport-security"), "{answer}");
+        let answer = told("10.0.0.0/8", headers).await;
+        for part in ["client: 127.0.0.1,", "is_tls: false", "forwarded_host: None"] {
+            assert!(answer.contains(part), "{part}: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_is_told_the_verified_certificate() {
+        use axum::{Extension, routing::get};
+        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+        use rustls::pki_types::{PrivateKeyDer, ServerName};
+
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
+        let authority = authority.expect("an authority");
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, "shipper");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a file");
+            path
+        };
+        let files = crate::api::TlsFiles {
+            cert: file("cert.pem", certificate.pem()),
+            key: file("key.pem", key.serialize_pem()),
+            client_ca: Some(file("ca.pem", authority.pem())),
+        };
+        let told = get(async |Extension(peer): Extension<Peer>| format!("{peer:?}"));
+        let served = Arc::new(Served {
+            router: Router::new().route("/", told),
+            tls: Some(TlsContext::new(files).expect("sound files")),
+            proxies: TrustedProxies::default(),
+        });
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
+        let own = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let config =
+            config.with_client_auth_cert(vec![certificate.der().clone()], own).expect("a key");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (_stopping, stop) = watch::channel(false);
+        let asking = async {
+            let stream = TcpStream::connect(address).await.expect("it is taken");
+            let name = ServerName::try_from("localhost").expect("a name");
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+            let mut stream = connector.connect(name, stream).await.expect("a handshake");
+            let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            stream.write_all(head).await.expect("it is taken");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("an answer");
+            answer
+        };
+        let serving = async {
+            let (stream, from) = listener.accept().await.expect("a client");
+            serve(stream, from, served, stop).await;
+        };
+        let (answer, ()) = tokio::join!(asking, serving);
+        for part in ["is_tls: true", "common_name: Some(\"shipper\")", "dns: [\"localhost\"]"] {
+            assert!(answer.contains(part), "{part}: {answer}");
+        }
     }
 }

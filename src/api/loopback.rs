@@ -1,10 +1,12 @@
-//! Restricts the server to this machine: until credentials exist, every caller that reaches the
-//! server is the operator.
+//! Which requests are refused whatever they ask for: those of foreign pages and, without
+//! credentials, those for other machines.
 //!
-//! The server listens on loopback. A foreign page could still make a browser on this machine send
-//! requests to it, so
-//! * a request names a loopback host, and nothing that only looks like one;
-//! * a request from a page comes from this server's own page: `Origin` is this server, and
+//! Without credentials every caller that reaches the server is the operator, so it serves this
+//! machine only; with them it serves every host. In both cases a foreign page could make a browser
+//! send requests to it, so
+//! * without credentials a request names a loopback host, and nothing that only looks like one;
+//! * a request from a page comes from this server's own page: `Origin` is this server (the host
+//!   that a trusted proxy names, if one does; over TLS a page that came over TLS), and
 //!   `Sec-Fetch-Site` is `same-origin` or `none` (what a user typed). Links from elsewhere lead to
 //!   the screen's pages and nowhere else;
 //! * what a page writes has a content type that pages can send to their own server only: a form or
@@ -13,8 +15,9 @@
 //! Programs send none of these headers, and may send bodies of any type.
 
 use crate::api::error::ApiError;
+use crate::api::peer::Peer;
 use crate::api::web;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -36,31 +39,40 @@ const TYPES: &[&str] = &[
     "application/octet-stream",
 ];
 
-/// Refuses requests for another host, and those of foreign pages.
-pub(in crate::api) async fn same_machine(request: Request, next: Next) -> Response {
-    match check(&request) {
+/// Refuses requests of foreign pages and, without credentials, those for another host.
+pub(in crate::api) async fn own_pages(
+    State(credentials): State<bool>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match check(credentials, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-fn check(request: &Request) -> Result<(), ApiError> {
+fn check(credentials: bool, request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
     let host = one(headers, header::HOST)
         .map_err(|()| ApiError::forbidden("there are several Host headers"))?;
     let named = [host, request.uri().authority().map(|authority| authority.as_str())];
-    if named
-        .into_iter()
-        .flatten()
-        .any(|host| !Authority::parse(host).is_some_and(|host| host.is_loopback()))
-    {
-        return Err(ApiError::forbidden(
+    let is_served = |host: &str| {
+        Authority::parse(host)
+            .is_some_and(|host| if credentials { host.is_name() } else { host.is_loopback() })
+    };
+    if !named.into_iter().flatten().all(is_served) {
+        return Err(ApiError::forbidden(if credentials {
+            "the Host header is not a host"
+        } else {
             "the Host header names another machine: until there are credentials, only this machine \
-            is served",
-        ));
+            is served"
+        }));
     }
     let origin = one(headers, header::ORIGIN).map_err(|()| foreign())?;
-    let own = |origin: &str| host.is_some_and(|host| is_own(origin, host));
+    let peer = request.extensions().get::<Peer>();
+    let addressed = peer.and_then(|peer| peer.forwarded_host.as_deref()).or(host);
+    let is_tls = peer.is_some_and(|peer| peer.is_tls);
+    let own = |origin: &str| addressed.is_some_and(|host| is_own(origin, host, is_tls));
     if origin.is_some_and(|origin| !own(origin)) {
         return Err(foreign());
     }
@@ -112,12 +124,13 @@ fn is_typed(value: Option<&HeaderValue>) -> bool {
         || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
-/// Returns whether an origin is this server, which was addressed as `host`.
-fn is_own(origin: &str, host: &str) -> bool {
+/// Returns whether an origin is this server, which was addressed as `host`. A page that came
+/// without TLS may be anybody's, so over TLS it is foreign.
+fn is_own(origin: &str, host: &str, is_tls: bool) -> bool {
     let Some((scheme, origin)) = origin.split_once("://") else { return false };
     let default = match scheme {
-        "http" => 80,
-        // Before a proxy on this machine.
+        "http" if !is_tls => 80,
+        // Without TLS here: before a proxy on this machine.
         "https" => 443,
         _ => return false,
     };
@@ -130,14 +143,14 @@ fn is_own(origin: &str, host: &str) -> bool {
 
 /// A host and perhaps a port, with nothing else about it.
 #[derive(Debug, Clone, Copy)]
-struct Authority<'a> {
+pub(super) struct Authority<'a> {
     /// With the brackets of an IPv6 address.
     name: &'a str,
     port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let end = match text.starts_with('[') {
             true => text.find(']')? + 1,
             false => text.find(':').unwrap_or(text.len()),
@@ -153,6 +166,18 @@ impl<'a> Authority<'a> {
             _ => return None,
         };
         Some(Self { name, port })
+    }
+
+    /// Returns whether this is an address in brackets or a name of letters that names have.
+    pub(super) fn is_name(self) -> bool {
+        match self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
+            None => {
+                let is_letter =
+                    |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+                !self.name.is_empty() && self.name.bytes().all(is_letter)
+            }
+        }
     }
 
     fn is_loopback(self) -> bool {
@@ -172,12 +197,20 @@ mod tests {
     use axum::body::Body;
 
     fn status(method: &str, path: &str, headers: &[(&str, &str)], body: &'static str) -> u16 {
+        decided(false, &request(method, path, headers, body))
+    }
+
+    fn decided(credentials: bool, request: &Request) -> u16 {
+        check(credentials, request)
+            .map_or_else(|error| error.into_response().status().as_u16(), |()| 200)
+    }
+
+    fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &'static str) -> Request {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body)).expect("a request");
-        check(&request).map_or_else(|error| error.into_response().status().as_u16(), |()| 200)
+        request.body(Body::from(body)).expect("a request")
     }
 
     #[test]
@@ -219,6 +252,50 @@ mod tests {
         }
         assert_eq!(status("GET", "/", &[("host", "localhost"), ("host", "localhost")], ""), 403);
         assert_eq!(status("GET", "http://evil.example/", &[("host", "localhost")], ""), 403);
+    }
+
+    #[test]
+    fn with_credentials_any_host_is_served_and_a_page_is_of_the_host_it_calls() {
+        let peer = |is_tls, host: Option<&str>| Peer {
+            address: "127.0.0.1:1".parse().expect("an address"),
+            client: "127.0.0.1".parse().expect("an address"),
+            is_tls,
+            forwarded_host: host.map(Into::into),
+            certificate: None,
+        };
+        let asked = |peer: Peer, headers: &[(&str, &str)]| {
+            let mut request = request("GET", "/api/v1/count", headers, "");
+            request.extensions_mut().insert(peer);
+            decided(true, &request)
+        };
+        for host in ["logs.example", "logs.example:8443", "[2001:db8::1]:1", "10.0.0.1"] {
+            assert_eq!(asked(peer(true, None), &[("host", host)]), 200, "{host}");
+        }
+        for host in ["", "a b", "a/b", "a@b", "[::1", "[x]", "a:b", "中"] {
+            assert_eq!(asked(peer(true, None), &[("host", host)]), 403, "{host}");
+        }
+        let host = ("host", "logs.example");
+        for (is_tls, origin, expected) in [
+            (true, "https://logs.example", 200),
+            (true, "https://logs.example:443", 200),
+            (true, "http://logs.example", 403),
+            (true, "https://logs.example:8443", 403),
+            (true, "https://evil.example", 403),
+            (false, "http://logs.example", 200),
+            // TLS that ends before this server, at a proxy that it was not told of.
+            (false, "https://logs.example", 200),
+            (false, "http://evil.example", 403),
+        ] {
+            let headers = [host, ("origin", origin)];
+            assert_eq!(asked(peer(is_tls, None), &headers), expected, "{is_tls} {origin}");
+        }
+        // The host that a trusted proxy names, and no longer its own name for this server.
+        for (origin, expected) in [("https://a.example", 200), ("https://logs.example", 403)] {
+            let headers = [host, ("origin", origin)];
+            assert_eq!(asked(peer(true, Some("a.example")), &headers), expected, "{origin}");
+        }
+        let cross = [host, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors")];
+        assert_eq!(asked(peer(true, None), &cross), 403);
     }
 
     #[test]

@@ -17,18 +17,22 @@ mod health;
 mod loopback;
 mod openapi;
 mod params;
+mod peer;
 mod policy;
+mod proxy;
 mod quarantine;
 mod request_id;
 mod serve;
 mod status;
 mod store;
+mod tls;
 mod unroutable;
 mod views;
 mod web;
 
 pub use openapi::document as openapi_document;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
+pub use tls::TlsFiles;
 pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
@@ -104,6 +108,11 @@ pub fn router(engine: Arc<Engine>) -> Router {
 /// Builds all routes with another Elasticsearch version: Filebeat refuses servers older than
 /// itself.
 pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
+    router_for(engine, elastic_version, false)
+}
+
+/// Builds all routes; whether callers must have a credential decides which hosts are served.
+fn router_for(engine: Arc<Engine>, elastic_version: &str, credentials: bool) -> Router {
     let app = App::new(engine, elastic_version);
     // Parquet is compressed already, and what fits in one packet gains nothing.
     let worth = SizeAbove::new(COMPRESS_BYTES_MIN)
@@ -127,7 +136,7 @@ pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::map_response(confine))
         .layer(middleware::from_fn(unroutable::check_text))
-        .layer(middleware::from_fn(loopback::same_machine))
+        .layer(middleware::from_fn_with_state(credentials, loopback::own_pages))
         .layer(middleware::from_fn(arrival::in_time))
         .layer(middleware::from_fn(request_id::number))
         .with_state(app)

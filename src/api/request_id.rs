@@ -1,7 +1,8 @@
 //! Request ids: taken from the client's `X-Request-Id` or created here, returned with the answer,
 //! and added to everything logged meanwhile, so that a user who sees an error can point the
-//! operator to its log lines.
+//! operator to its log lines. The caller is added to them, too.
 
+use super::peer::Peer;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -20,7 +21,8 @@ pub(in crate::api) async fn number(request: Request, next: Next) -> Response {
         .and_then(|value| value.to_str().ok())
         .filter(|text| is_plain(text));
     let number = said.map_or_else(made, str::to_owned);
-    let span = tracing::error_span!("request", id = %number);
+    let peer = request.extensions().get::<Peer>().map(tracing::field::display);
+    let span = tracing::error_span!("request", id = %number, peer);
     let mut response = next.run(request).instrument(span).await;
     if let Ok(value) = HeaderValue::from_str(&number) {
         response.headers_mut().insert(HEADER, value);

@@ -1,10 +1,13 @@
 //! The server: listens, reports its address, and stops when asked to, once its requests are done or
 //! the drain time is over.
 
-use super::{ELASTIC_VERSION, connection, router_as};
+use super::connection::{self, Served};
+use super::proxy::TrustedProxies;
+use super::tls::{self, TlsContext, TlsFiles};
+use super::{ELASTIC_VERSION, router_for};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
-use axum::Router;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,8 +40,16 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: \
 /// The address to listen on, and limits.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// The address, which must be loopback until there are credentials. Port 0 picks a free port.
+    /// The address. One that other machines reach needs `credentials`, and `tls` or `proxies`. Port
+    /// 0 picks a free port.
     pub listen: SocketAddr,
+    /// Serves HTTPS with these files, and nothing else. Default: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The proxies whose `Forwarded` and `X-Forwarded-…` headers are believed. Default: none.
+    pub proxies: Vec<IpNet>,
+    /// Whether callers must have a credential. Without, every caller is the operator, and only this
+    /// machine is served.
+    pub credentials: bool,
     /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
     /// How long requests may take after a stop signal before they are aborted.
@@ -55,6 +66,9 @@ impl ServeOptions {
     pub fn at(listen: SocketAddr) -> Self {
         Self {
             listen,
+            tls: None,
+            proxies: Vec::new(),
+            credentials: false,
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
@@ -68,30 +82,30 @@ impl ServeOptions {
 /// accepted. Blocking calls may continue after this returns.
 ///
 /// # Errors
-/// An address that is not loopback or not free.
+/// An address that is not free, or that other machines reach without what that needs; files of TLS
+/// that cannot be used.
 pub async fn serve(
     engine: Arc<Engine>,
     options: ServeOptions,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<()> {
     let address = options.listen;
-    if !address.ip().is_loopback() {
-        let what = format!(
-            "{address} can be reached from other machines, and there are no credentials yet: \
-            anyone could read every tenant. \
-             Listen on 127.0.0.1 or [::1]"
-        );
-        return Err(Error::invalid(what));
-    }
+    check_reach(&options)?;
+    let tls = options.tls.clone().map(TlsContext::new).transpose()?;
     let cannot = || format!("cannot listen on {address}");
     let listener = listen(address).context(ErrorKind::Unavailable, cannot)?;
     let bound = listener.local_addr().context(ErrorKind::Unavailable, cannot)?;
     let stop = stop_signal(options.stop)?;
     ready(bound);
+    let mut beside = JoinSet::new();
+    if let Some(tls) = &tls {
+        beside.spawn(tls.clone().keep_current());
+    }
     // The routes are built once and shared by all connections.
-    let router = router_as(engine, &options.elastic_version).with_state(());
+    let router = router_for(engine, &options.elastic_version, options.credentials).with_state(());
+    let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
     let (stopping, told) = watch::channel(false);
-    let mut connections = accept_until(stop, &listener, &router, &told, options.connections).await;
+    let mut connections = accept_until(stop, &listener, &served, &told, options.connections).await;
     drop(listener);
     stopping.send_replace(true);
     let drained = tokio::time::timeout(options.drain, async {
@@ -109,6 +123,32 @@ pub async fn serve(
     Ok(())
 }
 
+/// Checks that an address that other machines reach is one for callers who are known, over
+/// connections that nobody reads along.
+fn check_reach(options: &ServeOptions) -> Result<()> {
+    if options.listen.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let is_private = options.tls.is_some() || !options.proxies.is_empty();
+    let missing = match (options.credentials, is_private) {
+        (true, true) => return Ok(()),
+        (false, true) => "callers have no credentials here: anyone could read every tenant",
+        (true, false) => {
+            "nothing is encrypted: name a certificate (--tls-cert, --tls-key), or the proxy that \
+            speaks TLS for this server (--behind-proxy)"
+        }
+        (false, false) => {
+            "callers have no credentials here, so anyone could read every tenant, and nothing is \
+            encrypted (--tls-cert and --tls-key, or --behind-proxy)"
+        }
+    };
+    let advice = if options.credentials { "" } else { ". Listen on 127.0.0.1 or [::1]" };
+    let address = options.listen;
+    Err(Error::invalid(format!(
+        "{address} can be reached from other machines, and {missing}{advice}"
+    )))
+}
+
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -121,7 +161,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 async fn accept_until(
     stop: impl Future<Output = ()>,
     listener: &TcpListener,
-    router: &Router,
+    served: &Arc<Served>,
     told: &watch::Receiver<bool>,
     connections_max: usize,
 ) -> JoinSet<()> {
@@ -133,12 +173,16 @@ async fn accept_until(
             () = &mut stop => return connections,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() >= connections_max => refuse(&stream),
-                Ok((stream, _)) => {
+                Ok((stream, _)) if connections.len() >= connections_max => match served.tls {
+                    Some(_) => tls::refuse(&stream),
+                    None => refuse(&stream),
+                },
+                Ok((stream, address)) => {
                     // Answers are written in one piece: waiting for more to send would only delay
                     // them.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(connection::serve(stream, router.clone(), told.clone()));
+                    let (served, told) = (Arc::clone(served), told.clone());
+                    connections.spawn(connection::serve(stream, address, served, told));
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
@@ -146,13 +190,9 @@ async fn accept_until(
     }
 }
 
-/// Answers that there are too many connections, as far as the client's system accepts it
-/// immediately.
+/// Answers that there are too many connections.
 fn refuse(stream: &TcpStream) {
-    let _ = stream.try_write(REFUSAL);
-    // Reads what the client has sent first: closing a socket with unread bytes resets the
-    // connection, and the answer would be lost.
-    let _ = stream.try_read(&mut [0; 4_096]);
+    tls::answer_and_close(stream, REFUSAL);
 }
 
 /// Completes when a stop signal arrives. Signals are caught from now on, not only once the future

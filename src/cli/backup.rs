@@ -53,7 +53,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
         }
         (None, Some(url)) => {
             let name = args.to.to_string_lossy().into_owned();
-            Remote::new(&session.runtime, url)?.post(
+            Remote::new(&session.runtime, url, args.store.ca.as_deref())?.post(
                 "/api/v1/backups",
                 &Pairs(vec![("name".to_owned(), name)]),
                 Vec::new(),

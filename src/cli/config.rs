@@ -20,6 +20,8 @@ const SERVE: &str = "serve";
 const CONFIG: &str = "config";
 /// What the variables begin with.
 const PREFIX: &str = "ANNALS_";
+/// Values in the example of settings for which the name of the value is none.
+const EXAMPLES: &[(&str, &str)] = &[("behind-proxy", "127.0.0.1,::1")];
 /// Files above this size are no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -98,7 +100,8 @@ fn check_together(file: &Path) -> Result<()> {
     let matches = matches.map_err(|error| refused(error.to_string()))?;
     let Some(matches) = matches.subcommand_matches(SERVE) else { return Ok(()) };
     let args = ServeArgs::from_arg_matches(matches).map_err(|error| refused(error.to_string()))?;
-    args.settings().map(drop).map_err(|error| refused(error.to_string()))
+    args.settings().map_err(|error| refused(error.to_string()))?;
+    args.options().map(drop).map_err(|error| refused(error.to_string()))
 }
 
 fn with_variables(command: Command) -> Command {
@@ -217,6 +220,11 @@ fn described(arg: &Arg) -> String {
         _ if is_flag => "false".to_owned(),
         Some(text) if text.parse::<f64>().is_ok() => text,
         Some(text) => format!("{text:?}"),
+        None if let Some((_, value)) =
+            EXAMPLES.iter().find(|(flag, _)| arg.get_long() == Some(flag)) =>
+        {
+            format!("{value:?}")
+        }
         None => {
             let names = arg.get_value_names().and_then(|names| names.first());
             format!("{:?}", names.map_or("…", |name| name.as_str()))

@@ -81,7 +81,8 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
             Destination::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule)
         }
         (None, Some(url)) => {
-            Destination::Remote(Remote::new(&session.runtime, url)?, args.request())
+            let remote = Remote::new(&session.runtime, url, args.store.ca.as_deref())?;
+            Destination::Remote(remote, args.request())
         }
         (None, None) => {
             return Err(Error::parameter("--data", "name a store: --data DIR or --url URL"));

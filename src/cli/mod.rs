@@ -6,6 +6,7 @@
 
 mod ask;
 mod backup;
+mod cert;
 mod config;
 mod demo;
 mod destination;
@@ -15,6 +16,7 @@ mod follow;
 mod generate;
 mod ingest;
 mod init;
+mod network;
 mod nothing;
 mod output;
 mod pager;
@@ -82,8 +84,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Create a store, with rules of redaction, before its first start
     Init(init::InitArgs),
-    /// Serve a data directory over HTTP
+    /// Serve a data directory over HTTP or HTTPS
     Serve(serve::ServeArgs),
+    /// Make a certificate for trials of serve over HTTPS
+    Cert(cert::CertArgs),
     /// Check a configuration file of serve, or print one with every setting
     Config(config::ConfigArgs),
     /// Ingest records: NDJSON, JSON arrays, CloudTrail and CTS files, gzip, zstd
@@ -135,14 +139,17 @@ enum Command {
 
 /// Where the answer comes from.
 #[derive(Debug, Clone, Args)]
-#[group(id = "where", multiple = false)]
 struct AskedPlace {
     /// The data directory
-    #[arg(long, value_name = "DIR", env = "ANNALS_DATA")]
+    #[arg(long, value_name = "DIR", env = "ANNALS_DATA", conflicts_with = "url")]
     data: Option<PathBuf>,
     /// The server's address, such as http://127.0.0.1:7400
     #[arg(long, value_name = "URL", env = "ANNALS_URL")]
     url: Option<String>,
+    /// Trust a server's certificate if one of these authorities has signed it (PEM), instead of
+    /// those that the system trusts
+    #[arg(long, value_name = "FILE", env = "ANNALS_CA", hide_short_help = true)]
+    ca: Option<PathBuf>,
 }
 
 impl AskedPlace {
@@ -162,7 +169,8 @@ impl AskedPlace {
             }
             (Some(data), _) => answer(&session.open(data, access)?),
             (None, Some(url)) => {
-                remote::Remote::new(&session.runtime, url)?.call(method, path, pairs)
+                let remote = remote::Remote::new(&session.runtime, url, self.ca.as_deref())?;
+                remote.call(method, path, pairs)
             }
             (None, None) => {
                 Err(Error::parameter("--data", "name a store: --data DIR or --url URL"))
@@ -272,6 +280,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Cert(args) => cert::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Ingest(args) => ingest::run(&args),
         Command::Query(args) => query::query(&args),

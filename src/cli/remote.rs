@@ -2,9 +2,10 @@
 
 use crate::calls::Pairs;
 use crate::error::{Context, Error, ErrorKind, Result};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, Method, StatusCode};
 use serde_json::Value as Json;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -20,16 +21,21 @@ pub(super) struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    pub(super) fn new(runtime: &'a Runtime, url: &str) -> Result<Self> {
-        let parsed = url::Url::parse(url).ok().filter(|parsed| parsed.scheme() == "http");
-        if parsed.is_none() {
+    /// Names a server. Its certificate must be signed by an authority in the file `ca`, or, without
+    /// one, by an authority that the system trusts.
+    pub(super) fn new(runtime: &'a Runtime, url: &str, ca: Option<&Path>) -> Result<Self> {
+        let parsed = url::Url::parse(url).ok();
+        if !parsed.is_some_and(|parsed| matches!(parsed.scheme(), "http" | "https")) {
             return Err(Error::parameter(
                 "--url",
                 format!("{url:?} is not an address such as http://127.0.0.1:7400"),
             ));
         }
-        let client = Client::builder()
-            .no_proxy()
+        let mut builder = Client::builder().no_proxy();
+        if let Some(ca) = ca {
+            builder = trusting(builder, ca)?;
+        }
+        let client = builder
             .build()
             .context(ErrorKind::Unavailable, || "cannot start a client".to_owned())?;
         Ok(Self { runtime, url: url.trim_end_matches('/').to_owned(), client })
@@ -86,10 +92,7 @@ impl<'a> Remote<'a> {
         let lost = || format!("the answer from {} broke off and is incomplete", self.url);
         let mut response = self.runtime.block_on(async {
             let request = self.client.get(format!("{}{path}?{}", self.url, pairs.to_query()));
-            request
-                .send()
-                .await
-                .context(ErrorKind::Unavailable, || format!("no answer from {}", self.url))
+            request.send().await.map_err(|cause| self.unanswered(cause))
         })?;
         if !response.status().is_success() {
             let status = response.status();
@@ -113,10 +116,30 @@ impl<'a> Remote<'a> {
         }
     }
 
+    /// Says why there was no answer.
+    fn unanswered(&self, cause: reqwest::Error) -> Error {
+        let mut source = std::error::Error::source(&cause);
+        let mut is_unknown = false;
+        while let Some(inner) = source {
+            let text = inner.to_string();
+            // An authority may have the name of one that is trusted, so there are several errors.
+            is_unknown |= text.contains("invalid peer certificate")
+                && !["expired", "not valid for name"].iter().any(|other| text.contains(other));
+            source = inner.source();
+        }
+        let advice = if is_unknown {
+            " (if its certificate is that of a private authority, --ca FILE names it)"
+        } else {
+            ""
+        };
+        let what = format!("no answer from {}{advice}", self.url);
+        Error::new(ErrorKind::Unavailable, what).because(cause)
+    }
+
     fn exchange(&self, request: reqwest::RequestBuilder) -> Result<(StatusCode, Json)> {
         let lost = || format!("no answer from {}", self.url);
         self.runtime.block_on(async {
-            let response = request.send().await.context(ErrorKind::Unavailable, lost)?;
+            let response = request.send().await.map_err(|cause| self.unanswered(cause))?;
             let status = response.status();
             let body = response.bytes().await.context(ErrorKind::Unavailable, lost)?;
             let json: Json = serde_json::from_slice(&body)
@@ -126,6 +149,19 @@ impl<'a> Remote<'a> {
             Ok((status, json))
         })
     }
+}
+
+/// Trusts the authorities in a file, and no others.
+fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder> {
+    let shown = file.display();
+    let refused = |what: &str| Error::parameter("--ca", format!("{shown} {what}"));
+    let pem = std::fs::read(file).map_err(|cause| refused("cannot be read").because(cause))?;
+    let certificates =
+        Certificate::from_pem_bundle(&pem).map_err(|cause| refused("is not PEM").because(cause))?;
+    if certificates.is_empty() {
+        return Err(refused("has no certificate (PEM)"));
+    }
+    Ok(builder.tls_certs_only(certificates))
 }
 
 /// Converts a problem details document into an error.

@@ -1,5 +1,6 @@
 //! `annals serve`.
 
+use super::network::NetworkArgs;
 use super::output::note;
 use super::{OK, Session};
 use crate::api::{CONNECTIONS_MAX, DRAIN, ELASTIC_VERSION, ServeOptions, screen_missing, serve};
@@ -14,11 +15,14 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-There are no credentials yet, so only a loopback address is accepted.
+There are no credentials yet, so only a loopback address is accepted. data/deploy/README.md says \
+how to run it as a service.
 
-Example:
+Examples:
   annals serve --data ./audit --create --listen 127.0.0.1:7400
-  curl 'http://127.0.0.1:7400/api/v1/count?tenant=*&level=warning'")]
+  curl 'http://127.0.0.1:7400/api/v1/count?tenant=*&level=warning'
+  annals cert --out ./tls
+  annals serve --data ./audit --tls-cert tls/cert.pem --tls-key tls/key.pem")]
 pub(super) struct ServeArgs {
     /// TOML file with settings: every flag by its name, with _ for -; see annals config --help
     #[arg(long, value_name = "FILE")]
@@ -32,6 +36,8 @@ pub(super) struct ServeArgs {
     /// Address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
     listen: SocketAddr,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Allow `annals backup --url` to write backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -126,6 +132,16 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// Returns how to serve.
+    pub(super) fn options(&self) -> Result<ServeOptions> {
+        Ok(ServeOptions {
+            elastic_version: self.elastic_version.clone(),
+            drain: Duration::from_secs(self.drain),
+            connections: self.connections,
+            ..self.network.options(self.listen)?
+        })
+    }
+
     pub(super) fn settings(&self) -> Result<Settings> {
         let seconds = |flag: &str, seconds: f64| {
             Duration::try_from_secs_f64(seconds).map_err(|cause| {
@@ -170,19 +186,15 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
             ),
         ));
     }
+    let options = args.options()?;
     let session = Session::new()?;
     let engine = session.open_with(&args.data, AccessMode::Write, args.settings()?)?;
     let stats = engine.stats();
     let shown = args.data.display().to_string();
-    let options = ServeOptions {
-        elastic_version: args.elastic_version.clone(),
-        drain: Duration::from_secs(args.drain),
-        connections: args.connections,
-        ..ServeOptions::at(args.listen)
-    };
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     run_server(session, engine, options, LAST_WORK, |address| {
-        note(&format!("serving {} events of {shown} at http://{address}", stats.events));
-        note(&screen_at(&format!("http://{address}/")));
+        note(&format!("serving {} events of {shown} at {scheme}://{address}", stats.events));
+        note(&screen_at(&format!("{scheme}://{address}/")));
     })
 }
 

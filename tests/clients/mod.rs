@@ -3,3 +3,4 @@
 mod command_line;
 mod sdks;
 mod terminal;
+mod tls;

@@ -27,7 +27,7 @@ pub(crate) fn annals(words: &[&str]) -> Ran {
 /// Runs `annals` with these words and this standard input.
 pub(crate) fn annals_with_input(words: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::new(binary());
-    command.args(words).env_remove("ANNALS_DATA").env_remove("ANNALS_URL");
+    command.args(words).env_remove("ANNALS_DATA").env_remove("ANNALS_URL").env_remove("ANNALS_CA");
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -116,7 +116,7 @@ impl Server {
                 .trim()
                 .rsplit(' ')
                 .next()
-                .filter(|word| line.starts_with("serving ") && word.starts_with("http://"))
+                .filter(|word| line.starts_with("serving ") && word.starts_with("http"))
             {
                 let url = url.to_owned();
                 #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
