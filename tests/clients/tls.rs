@@ -179,6 +179,64 @@ fn half_handshakes_are_connections_and_do_not_hold_up_the_end() {
 }
 
 #[test]
+fn after_the_handshake_every_wait_ends_as_it_does_without() {
+    let fixture = Fixture::new(&["--connections", "2", "--drain", "3"]);
+    let ca = fixture.folder.path().join("authority.pem");
+    std::fs::write(&ca, fixture.authority.pem()).expect("a file");
+    let records = fixture.folder.path().join("records.ndjson");
+    let padding = "x".repeat(4_000);
+    let lines = (0..5_000).map(|number| {
+        format!("{{\"trace_id\":\"e{number}\",\"trace_name\":\"n\",\"time\":1772323200000,\"request\":\"{padding}\"}}\n")
+    });
+    std::fs::write(&records, lines.collect::<String>()).expect("a file");
+    let place = ["--url", &fixture.server.url, "--ca", text(&ca), "--tenant", "t"];
+    annals(&[&["ingest"], &place[..], &[text(&records)]].concat()).ok();
+
+    // Half a head.
+    let mut half = fixture.dial();
+    half.0.write_all(b"GET /livez HTTP/1.1\r\nHost: local").expect("it is taken");
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    let _ = half.0.read_to_end(&mut rest);
+    let ended = began.elapsed();
+    assert!((HEAD / 2..3 * HEAD).contains(&ended) && rest.is_empty(), "{ended:?} {rest:?}");
+    drop(half);
+
+    // Exports that nobody reads take all connections, and lose them.
+    let export = b"GET /api/v1/events.ndjson?tenant=t HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let stalled = || {
+        let mut stream = Secured::dial(fixture.address(), &fixture.config()).ok()?;
+        stream.0.write_all(export).expect("it is taken");
+        stream.0.read_exact(&mut [0; 12]).expect("an answer");
+        Some(stream)
+    };
+    let begin = || {
+        let began = Instant::now();
+        loop {
+            // What has just ended may still be counted.
+            if let Some(stream) = stalled() {
+                return stream;
+            }
+            assert!(began.elapsed() < PATIENCE, "connections that ended are still counted");
+        }
+    };
+    let open = [begin(), begin()];
+    let began = Instant::now();
+    Secured::dial(fixture.address(), &fixture.config()).err().expect("there are two already");
+    while Secured::dial(fixture.address(), &fixture.config()).is_err() {
+        assert!(began.elapsed() < PATIENCE, "they are kept for ever");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(began.elapsed() > HEAD, "they ended for another reason: {:?}", began.elapsed());
+    drop(open);
+    let again = begin();
+    let began = Instant::now();
+    fixture.server.stop();
+    assert!(began.elapsed() < 3 * HEAD, "{:?}", began.elapsed());
+    drop(again);
+}
+
+#[test]
 fn a_new_certificate_is_for_new_connections() {
     let fixture = Fixture::new(&[]);
     let mut before = fixture.dial();
