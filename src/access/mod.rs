@@ -4,6 +4,10 @@
 //! There are no credentials yet; until then, anyone with access to the server (loopback only) or to
 //! the data directory is the operator, and names the tenants that a question is about.
 
+mod actor;
+
+pub use actor::Actor;
+
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 

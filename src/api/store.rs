@@ -2,6 +2,7 @@
 
 use super::App;
 use super::error::ApiError;
+use crate::access::Actor;
 use crate::calls::{Pairs, question};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -42,7 +43,7 @@ async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Api
         let root = root.ok_or_else(|| {
             Error::invalid("this server makes no backups: start it with --backups DIR")
         })?;
-        engine.backup(&root.join(name))
+        engine.backup(&Actor::operator(), &root.join(name))
     });
     Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
 }

@@ -5,7 +5,7 @@
 
 use super::App;
 use super::error::ApiError;
-use crate::access::Scope;
+use crate::access::{Actor, Scope};
 use crate::calls::Pairs;
 use crate::engine::{Engine, SeenVersion, View, ViewText};
 use crate::error::{Error, ErrorKind, Result};
@@ -123,6 +123,7 @@ async fn save(
             return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
         }
         engine.save_view(
+            &Actor::operator(),
             &id,
             ViewText { name: sent.name, owner: sent.owner, query: sent.query },
             version,
@@ -139,7 +140,9 @@ async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
-    app.run(move |engine| seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&id, version)))
-        .await?;
+    app.run(move |engine| {
+        seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&Actor::operator(), &id, version))
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }

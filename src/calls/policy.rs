@@ -2,7 +2,7 @@
 //! its age, and what a tenant refuses.
 
 use super::Pairs;
-use crate::access::Scope;
+use crate::access::{Actor, Scope};
 use crate::engine::{Engine, Retention, TenantTotals};
 use crate::error::{Error, Result};
 use crate::maintain::Policy;
@@ -53,12 +53,13 @@ impl PolicyCall {
             Self::Show => pairs.only(&[]).map(|()| shown(&engine.policy())),
             Self::Retain => {
                 pairs.only(&["tenant", "days", "floor_days"])?;
-                Ok(shown(&*engine.set_retention(&retention(pairs)?)?))
+                Ok(shown(&*engine.set_retention(&Actor::operator(), &retention(pairs)?)?))
             }
             Self::Run => {
                 pairs.only(&["dry_run"])?;
                 let dry = pairs.flag("dry_run")?;
-                let expired = if dry { engine.expirable()? } else { engine.expire()? };
+                let expired =
+                    if dry { engine.expirable()? } else { engine.expire(&Actor::operator())? };
                 Ok(json!({ "dry_run": dry, "events": expired.events, "held": expired.held,
                         "tenants": expired.tenants, "segments": expired.segments,
                         "quarantined": expired.quarantined,
@@ -73,6 +74,7 @@ impl PolicyCall {
                     .cloned()
                     .collect();
                 Ok(shown(&*engine.place_hold(
+                    &Actor::operator(),
                     name,
                     tenants,
                     filter,
@@ -81,7 +83,11 @@ impl PolicyCall {
             }
             Self::Lift(name) => {
                 pairs.only(&["reason"])?;
-                Ok(shown(&*engine.lift_hold(name, pairs.one("reason")?.unwrap_or_default())?))
+                Ok(shown(&*engine.lift_hold(
+                    &Actor::operator(),
+                    name,
+                    pairs.one("reason")?.unwrap_or_default(),
+                )?))
             }
             Self::Tenants => tenants(engine, pairs),
             Self::Tenant(name) => {
@@ -91,7 +97,7 @@ impl PolicyCall {
                     Some("refuse") => false,
                     _ => return Err(Error::parameter("undated", "is accept or refuse")),
                 };
-                let policy = engine.set_undated(name, accepted)?;
+                let policy = engine.set_undated(&Actor::operator(), name, accepted)?;
                 Ok(json!({ "tenant": name, "undated": undated(&policy, name) }))
             }
         }

@@ -1,7 +1,7 @@
 //! Calls about quarantine: which records could not be decoded, why, and decoding them again.
 
 use super::{Pairs, parse_format};
-use crate::access::Scope;
+use crate::access::{Actor, Scope};
 use crate::engine::{DecodeAgain, Engine};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -69,12 +69,15 @@ impl QuarantineCall {
             Self::Decode => {
                 pairs.only(&[FILTER, PAGED, DECODED].concat())?;
                 asked(pairs, AGAIN, |ask| {
-                    let done = engine.decode_again(&DecodeAgain {
-                        ask: *ask,
-                        format: pairs.one("format")?.map_or(Ok(None), parse_format)?,
-                        unknown: unknown(pairs)?,
-                        dry_run: pairs.flag("dry_run")?,
-                    })?;
+                    let done = engine.decode_again(
+                        &Actor::operator(),
+                        &DecodeAgain {
+                            ask: *ask,
+                            format: pairs.one("format")?.map_or(Ok(None), parse_format)?,
+                            unknown: unknown(pairs)?,
+                            dry_run: pairs.flag("dry_run")?,
+                        },
+                    )?;
                     Ok(json!(done))
                 })
             }

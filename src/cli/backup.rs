@@ -3,6 +3,7 @@
 use super::output::{line, note};
 use super::remote::Remote;
 use super::{AskedPlace, OK, Session};
+use crate::access::Actor;
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::storage::AccessMode;
@@ -48,8 +49,10 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
                     format!("there is nothing at {}", data.display()),
                 ));
             }
-            serde_json::to_value(session.open(data, AccessMode::Write)?.backup(&args.to)?)
-                .unwrap_or_default()
+            serde_json::to_value(
+                session.open(data, AccessMode::Write)?.backup(&Actor::operator(), &args.to)?,
+            )
+            .unwrap_or_default()
         }
         (None, Some(url)) => {
             let name = args.to.to_string_lossy().into_owned();

@@ -7,7 +7,7 @@
 
 use super::quarantine::held;
 use super::{Engine, Outcome, Writer};
-use crate::access::check_producer;
+use crate::access::{Actor, check_producer};
 use crate::decode::Format;
 use crate::error::Result;
 use crate::event::{DAY_MS, Timestamp, hex};
@@ -90,7 +90,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::ingest`] and [`Engine::quarantine`]; records of earlier pages are events then,
     /// and the next call removes them from quarantine.
-    pub fn decode_again(&self, again: &DecodeAgain<'_>) -> Result<DecodedAgain> {
+    pub fn decode_again(&self, actor: &Actor, again: &DecodeAgain<'_>) -> Result<DecodedAgain> {
         let writer = self.writer()?;
         let begun = Instant::now();
         let mut done = DecodedAgain { dry_run: again.dry_run, ..DecodedAgain::default() };
@@ -118,13 +118,14 @@ impl Engine {
         done.next = after;
         done.damaged.sort();
         done.damaged.dedup();
-        self.take_out(writer, again, &became_events, &mut done)?;
+        self.take_out(actor, writer, again, &became_events, &mut done)?;
         Ok(done)
     }
 
     /// Takes records that became events out of quarantine, unless a hold keeps them now.
     fn take_out(
         &self,
+        actor: &Actor,
         writer: &Writer,
         again: &DecodeAgain<'_>,
         became_events: &[BecameEvents],
@@ -140,11 +141,12 @@ impl Engine {
         let Some(first) = leaves.iter().min() else { return Ok(()) };
         // Recorded before anything is removed, as every deletion is. It has no id of its own: a
         // record may leave, come again and leave again within a millisecond.
-        writer.record(json!({
+        let record = json!({
             "event_name": "decodeQuarantined", "resource_type": "quarantine",
             "details": { "format": again.format.map_or("auto", Format::name), "outcome": done,
                 "first": hex(first), "leaving": leaves.len() },
-        }))?;
+        });
+        writer.record_deed(actor, record)?;
         done.removed = self.shared.quarantine.remove(&leaves)?;
         Ok(())
     }

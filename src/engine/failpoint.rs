@@ -30,14 +30,10 @@ pub enum Failpoint {
     DeletionRecorded,
     /// The deletion is committed but not shown.
     DeletionCommitted,
-    /// A change of the policy is recorded but not in force.
-    PolicyRecorded,
-    /// The change of the policy is written but not in force.
-    PolicyWritten,
-    /// A change of a saved view is recorded but not made.
-    ViewRecorded,
-    /// The change of the saved view is written but not shown.
-    ViewWritten,
+    /// A change of administrative state (the policy, a saved view) is recorded but not made.
+    AdminRecorded,
+    /// The change of administrative state is in its file but not shown.
+    AdminWritten,
     /// A checkpoint of the table's log is written, but nothing relies on it yet.
     CheckpointWritten,
     /// The checkpoint was read back, compared and recorded.
@@ -62,10 +58,8 @@ impl Failpoint {
         Self::DeletionWritten,
         Self::DeletionRecorded,
         Self::DeletionCommitted,
-        Self::PolicyRecorded,
-        Self::PolicyWritten,
-        Self::ViewRecorded,
-        Self::ViewWritten,
+        Self::AdminRecorded,
+        Self::AdminWritten,
         Self::CheckpointWritten,
         Self::CheckpointProved,
         Self::CommitsArchived,

@@ -36,9 +36,9 @@
 //! * No thread of a request holds a lock while a disk works.
 //! * After a commit whose outcome is unknown, the table is read again before anything is sealed,
 //!   merged or deleted.
-//! * Changes of the policy, changes of saved views, and deletions are recorded as events before
-//!   they are made. Opening (`open`) makes the recorded changes that are missing; a deletion that
-//!   was cut short is repeated by the next run of retention.
+//! * Changes of administrative state (the policy, saved views) and deletions are recorded as events
+//!   before they are made. Opening (`open`) makes the recorded changes that are missing; a deletion
+//!   that was cut short is repeated by the next run of retention.
 
 mod decode_again;
 mod failpoint;
@@ -56,12 +56,14 @@ mod write;
 pub use decode_again::{DecodeAgain, DecodedAgain};
 pub use failpoint::{AtFailpoint, Failpoint};
 pub use health::{HealthStatus, Problem};
+pub use maintain::admin::Deed;
 pub use maintain::check::{CheckReport, SegmentReport};
 pub use maintain::compact::Compacted;
 pub use maintain::policy::Retention;
 pub use maintain::retention::Expired;
+pub use maintain::saved_views::{View, ViewText, Views};
 pub use maintain::scrub::Scrubbed;
-pub use maintain::views::{SeenVersion, View, ViewText, Views};
+pub use maintain::views::SeenVersion;
 pub use settings::Settings;
 pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
 pub use watchdog::{Stuck, WatchedPart, Working};
@@ -77,7 +79,7 @@ use crate::query::{Scanner, Snapshot, SnapshotReader};
 use crate::redact::Redactor;
 use crate::storage::DataDir;
 use crate::storage::segment::Segment;
-use maintain::policy::InForce;
+use maintain::admin::Administration;
 use maintain::turns::{LogFiles, SegmentsInWork, Turns};
 use pools::Pools;
 use snapshot::Published;
@@ -112,8 +114,7 @@ struct Shared {
     pools: Pools,
     redactor: Option<Redactor>,
     published: Arc<Published>,
-    policy: InForce,
-    views: maintain::views::Saved,
+    admin: Administration,
     pace: status::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
     /// Drawn at random when the directory was opened, so that a value handed out by another store,

@@ -8,9 +8,8 @@
 
 use super::pools::Pools;
 use crate::clock::Clock;
-use crate::engine::maintain::policy::InForce;
+use crate::engine::maintain::admin::Administration;
 use crate::engine::maintain::turns::{LogFiles, SegmentsInWork, Turns};
-use crate::engine::maintain::views::Saved;
 use crate::engine::maintain::{compact, housekeeping, repair};
 use crate::engine::snapshot::Published;
 use crate::engine::status::AcceptRate;
@@ -87,7 +86,7 @@ impl Engine {
         let published = Arc::new(Published::new(snapshot));
         let scanner = Scanner::new(runtime);
         let redactor = if access == AccessMode::Write { redactor(&data)? } else { None };
-        let (policy, views) = (InForce::read(data.store())?, Saved::read(data.store())?);
+        let admin = Administration::open(data.store())?;
         let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), AcceptRate::new());
         let trigger = Arc::new(SealTrigger::default());
@@ -100,8 +99,7 @@ impl Engine {
             pools: Pools::new()?,
             redactor,
             published,
-            policy,
-            views,
+            admin,
             pace,
             watchdog: Arc::clone(&trigger.watchdog),
             opening,
@@ -125,15 +123,14 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Finishes work that an earlier process left unfinished and starts the threads, if the
-    /// directory is open for writing.
+    /// Shows the administrative state. If the directory is open for writing, finishes work that an
+    /// earlier process left unfinished, and starts the threads.
     fn begin(&mut self) -> Result<()> {
-        let Some(writer) = self.writer.clone() else { return Ok(()) };
+        let Some(writer) = self.writer.clone() else { return self.begin_admin() };
         writer.tend_log()?;
         writer.remove_orphans()?;
         self.threads.push(start(&writer, "annals-seal", seal::run)?);
-        self.catch_up()?;
-        self.catch_up_with_views()?;
+        self.begin_admin()?;
         if self.shared.settings.compact {
             self.threads.push(start(&writer, "annals-compact", compact::run)?);
             self.threads.push(start(&writer, "annals-keep", housekeeping::run)?);

@@ -1,7 +1,7 @@
 //! The quarantine as the engine offers it to surfaces, and its retention.
 
 use super::{Engine, Shared, Writer};
-use crate::access::SYSTEM_TENANT;
+use crate::access::{Actor, SYSTEM_TENANT};
 use crate::error::Result;
 use crate::event::Timestamp;
 use crate::ingest::{
@@ -75,19 +75,24 @@ impl Shared {
 impl Writer {
     /// Deletes from the quarantine what has expired and is not held, and records the deletion
     /// before and after.
-    pub(super) fn clear_quarantine(&self, policy: &Policy, now: Timestamp) -> Result<Cleared> {
+    pub(super) fn clear_quarantine(
+        &self,
+        actor: &Actor,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Cleared> {
         let past = |tenant: Option<&str>, time: Timestamp| past(policy, tenant, time, now);
         let clearing = Clearing { past: &past, held: &|tenant| held(policy, tenant) };
-        let cleared = self
-            .shared
-            .quarantine
-            .clear(&clearing, |cleared| self.record_cleared(policy, cleared, "begun", now))?;
-        self.record_cleared(policy, &cleared, "done", now)?;
+        let cleared = self.shared.quarantine.clear(&clearing, |cleared| {
+            self.record_cleared(actor, policy, cleared, "begun", now)
+        })?;
+        self.record_cleared(actor, policy, &cleared, "done", now)?;
         Ok(cleared)
     }
 
     fn record_cleared(
         &self,
+        actor: &Actor,
         policy: &Policy,
         cleared: &Cleared,
         state: &str,
@@ -95,7 +100,7 @@ impl Writer {
     ) -> Result<()> {
         for (tenant, records) in &cleared.tenants {
             let name = tenant.as_deref().unwrap_or_default();
-            self.record(json!({
+            let record = json!({
                 "trace_id": format!("delete-quarantined-{name}-{state}-{}", now.millis()),
                 "event_name": "deleteQuarantined",
                 "code": state, "level": "warning", "resource_type": "quarantine",
@@ -105,7 +110,8 @@ impl Writer {
                     "days": policy.days_of(name),
                     "policy_version": policy.version, "records": records,
                 },
-            }))?;
+            });
+            self.record_deed(actor, record)?;
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub(super) enum OperatorAccess {
 
 /// A user, program or service that acts for a tenant.
 #[derive(Debug)]
-pub(super) struct Actor {
+pub(super) struct GeneratedOperator {
     pub(super) access: OperatorAccess,
     pub(super) name: String,
     /// The user's id, 32 hexadecimal digits.
@@ -87,7 +87,7 @@ pub(super) struct Tenant {
     pub(super) region: &'static str,
     /// The name of the account.
     pub(super) domain: String,
-    operators: Vec<Actor>,
+    operators: Vec<GeneratedOperator>,
     operator_pick: Weighted,
     /// Enterprise projects besides "0".
     projects: [String; 3],
@@ -121,18 +121,18 @@ impl Tenant {
     }
 
     /// Returns one of the operators; a few programs act most.
-    pub(super) fn operator(&self, dice: &mut Dice) -> &Actor {
+    pub(super) fn operator(&self, dice: &mut Dice) -> &GeneratedOperator {
         &self.operators[self.operator_pick.pick(dice)]
     }
 
     /// Returns one of the few people who deal with money, partners and customers.
-    pub(super) fn person(&self, dice: &mut Dice) -> &Actor {
+    pub(super) fn person(&self, dice: &mut Dice) -> &GeneratedOperator {
         let people = self.officers();
         &people[dice.low(people.len() as u32) as usize]
     }
 
     /// Returns the people who deal with money, partners and customers: at least one.
-    pub(super) fn officers(&self) -> &[Actor] {
+    pub(super) fn officers(&self) -> &[GeneratedOperator] {
         let last = self.operators.len().min(FIRST_PERSON as usize + OFFICERS_MAX);
         &self.operators[FIRST_PERSON as usize..last]
     }
@@ -193,7 +193,7 @@ impl Tenant {
     }
 }
 
-fn operator(tenant: u64, index: u32, account: &str, domain: &str) -> Actor {
+fn operator(tenant: u64, index: u32, account: &str, domain: &str) -> GeneratedOperator {
     let key = mix(tenant ^ (u64::from(index) << 20) ^ 0x0b);
     let id = made(|out| push_hex_id(out, key));
     let person = tenant.wrapping_add(u64::from(index) * 7) % (SURNAMES.len() * GIVEN.len()) as u64;
@@ -227,7 +227,7 @@ fn operator(tenant: u64, index: u32, account: &str, domain: &str) -> Actor {
     let user = format!(
         r#""user":{{{account},"id":"{id}","name":"{name}","type":"{kind}","principal_urn":"{urn}",{root}"access_key_id":""#
     );
-    Actor { access, name, id, user, key, ips: addresses(tenant, key) }
+    GeneratedOperator { access, name, id, user, key, ips: addresses(tenant, key) }
 }
 
 /// Returns the office's address first, which all people of a tenant share with their neighbours,
@@ -263,7 +263,7 @@ fn push_block(out: &mut String, key: u64) {
     out.push('.');
 }
 
-impl Actor {
+impl GeneratedOperator {
     /// Appends the id of the key used: a program's is permanent, a console session has its own for
     /// the day.
     pub(super) fn push_access_key(&self, day: i64, out: &mut String) {

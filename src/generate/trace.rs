@@ -4,7 +4,7 @@ use super::RecordContext;
 use super::body::{self, EventSubject, Failure};
 use super::partner::Leaving;
 use super::pick::Dice;
-use super::tenant::{Actor, OperatorAccess, Tenant};
+use super::tenant::{GeneratedOperator, OperatorAccess, Tenant};
 use super::text::{push_amount, push_hex_id, push_int, push_millis, push_uuid, push_uuid_of};
 use super::vocabulary::{Effect, OperationCatalog, RequestShape};
 
@@ -232,7 +232,7 @@ fn push_level(failure: Option<&Failure>, out: &mut String) {
 }
 
 /// Appends the trace type and the address it came from.
-fn push_origin(operator: &Actor, dice: &mut Dice, out: &mut String) {
+fn push_origin(operator: &GeneratedOperator, dice: &mut Dice, out: &mut String) {
     let roll = dice.below(10_000);
     out.push_str(match operator.access {
         OperatorAccess::Service => r#","trace_type":"SystemAction""#,
@@ -243,7 +243,7 @@ fn push_origin(operator: &Actor, dice: &mut Dice, out: &mut String) {
     push_source_ip(operator, dice, out);
 }
 
-fn push_source_ip(operator: &Actor, dice: &mut Dice, out: &mut String) {
+fn push_source_ip(operator: &GeneratedOperator, dice: &mut Dice, out: &mut String) {
     out.push_str(r#","source_ip":""#);
     // A cloud service acts from inside, so CTS names no address.
     if operator.access != OperatorAccess::Service {
@@ -260,7 +260,7 @@ fn push_tenant(tenant: &Tenant, dice: &mut Dice, out: &mut String) {
     out.push('"');
 }
 
-fn push_user(operator: &Actor, day: i64, out: &mut String) {
+fn push_user(operator: &GeneratedOperator, day: i64, out: &mut String) {
     out.push_str(&operator.user);
     operator.push_access_key(day, out);
     out.push_str(r#""}"#);

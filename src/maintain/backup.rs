@@ -1,19 +1,21 @@
 //! Backups of a store. A backup is a complete data directory, which the next backup adds to.
 //!
 //! A copy holds one version of the table: its segments, the newest proved checkpoint of the table's
-//! log with what follows it, the quarantine, and the keys. Files that are already there are read,
-//! compared with their hashes, and copied again if they are damaged. Missing files are copied, and
-//! compared before and after they are written. The log of the table is written last: an interrupted
-//! copy still is the copy it was before, and is finished by the next one. Files of segments that
-//! are no longer in the table (merged, or deleted by retention) are moved aside in the copy and
-//! deleted after a month.
+//! log with what follows it, the quarantine, the administrative state, and the keys. Files that are
+//! already there are read, compared with their hashes, and copied again if they are damaged.
+//! Missing files are copied, and compared before and after they are written. The log of the table
+//! is written last: an interrupted copy still is the copy it was before, and is finished by the
+//! next one. Files of segments that are no longer in the table (merged, or deleted by retention)
+//! are moved aside in the copy and deleted after a month.
 
 use super::orphans::{clear_aside, orphans, put_away};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
+use crate::storage::admin::{AdminFile, AdminSnapshot, AdminState, put_admin};
 use crate::storage::segment::{FileMark, Manifest, Segment};
 use crate::storage::{
     PutMode, Store, check_same_history, files_to_copy, paths, prune_log, put_guarded, put_version,
+    raise_version, remove_guarded,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -46,14 +48,15 @@ pub struct BackupReport {
     pub removed: u64,
 }
 
-/// Copies a version of a store into the directory `target`, which must be missing, empty, or an
-/// earlier copy of the same store.
+/// Copies a version of a store, with its administrative state, into the directory `target`, which
+/// must be missing, empty, or an earlier copy of the same store.
 ///
 /// # Errors
 /// If the directory holds something else, a file does not match its hash, or the disk fails.
 pub fn copy(
     source: &Store,
     segments: &[Arc<Segment>],
+    admin: &AdminSnapshot,
     version: u64,
     target: &Path,
     now: Timestamp,
@@ -71,13 +74,14 @@ pub fn copy(
     copying.file(paths::KEY_FILE)?;
     segments.par_iter().try_for_each(|segment| copying.segment(segment))?;
     copying.quarantine()?;
-    for path in [paths::REDACTION_FILE, paths::REDACTION_KEY, paths::VIEWS_FILE] {
+    for path in [paths::REDACTION_FILE, paths::REDACTION_KEY] {
         if source.exists(path) {
             let bytes = source.read(path)?;
             put_guarded(&target, path, &bytes)?;
-            copying.count(&bytes);
+            copying.count(bytes.len() as u64);
         }
     }
+    copying.admin(admin)?;
     for file in files_to_copy(source, version)? {
         copying.bytes_of(&file.path, &file.bytes)?;
     }
@@ -197,6 +201,29 @@ impl Copying<'_> {
         Ok(())
     }
 
+    /// Writes the administrative state, unless the copy has the same one. What earlier versions
+    /// have copied of it is in there.
+    fn admin(&self, state: &AdminSnapshot) -> Result<()> {
+        raise_version(self.target)?;
+        match AdminFile::open(self.target) {
+            Ok(Some(there)) if *there.snapshot() == *state => {
+                self.kept.fetch_add(1, Ordering::Relaxed);
+            }
+            there => {
+                match there {
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        self.mending(paths::ADMIN_FILE);
+                    }
+                    there => drop(there?),
+                }
+                let bytes = put_admin(self.target, state)?;
+                self.count(bytes);
+            }
+        }
+        remove_guarded(self.target, paths::POLICY_FILE)?;
+        remove_guarded(self.target, paths::VIEWS_FILE)
+    }
+
     /// Notes that a file of the copy is no longer what was copied.
     fn mending(&self, path: &str) {
         tracing::warn!(file = %self.target.path(path).display(), "a file of the backup was \
@@ -305,12 +332,12 @@ impl Copying<'_> {
 
     fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
         self.target.put(path, bytes, PutMode::Replace)?;
-        self.count(bytes);
+        self.count(bytes.len() as u64);
         Ok(())
     }
 
-    fn count(&self, bytes: &[u8]) {
+    fn count(&self, bytes: u64) {
         self.copied.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }

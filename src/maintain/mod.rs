@@ -21,5 +21,5 @@ pub use choose::{Candidate, SettleOccasion, choose, settle};
 pub use cut::{Most, SegmentPiece, cut, runs_when_cut};
 pub use merge::{Fingerprint, Fingerprinter, merge};
 pub use orphans::{Orphan, clear_aside, orphans, put_away};
-pub use policy::{FLOOR_DAYS, Hold, Policy};
+pub use policy::{FLOOR_DAYS, Hold, POLICY_KEY, Policy};
 pub use stay::{SplitEvents, part, write_left};

@@ -8,12 +8,15 @@
 use crate::access::{SYSTEM_TENANT, check_producer, check_tenant};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{DAY_MS, Timestamp};
+use crate::storage::admin::{AdminSnapshot, RecordChange, RecordKind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The floor of a new store, in days: six months, which China's Cybersecurity Law (article 21)
 /// requires for logs.
 pub const FLOOR_DAYS: u32 = 180;
+/// The key of the one record of its kind.
+pub const POLICY_KEY: &str = "policy";
 /// The most days that can be set: a hundred years.
 const DAYS_MAX: u32 = 36_525;
 /// The most legal holds.
@@ -71,7 +74,7 @@ impl Hold {
 }
 
 impl Policy {
-    /// Reads what [`Policy::encode`] wrote.
+    /// Reads the file in which earlier versions kept the policy.
     ///
     /// # Errors
     /// If it is anything else: a policy that cannot be read must not be taken for an empty one.
@@ -80,9 +83,23 @@ impl Policy {
             .context(ErrorKind::Corrupt, || "the retention policy cannot be read".to_owned())
     }
 
-    /// Returns the policy as JSON.
-    pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).expect("texts and numbers are valid JSON")
+    /// Returns the policy of an administrative state; that of a new store if there is none.
+    ///
+    /// # Errors
+    /// A record that is no policy.
+    pub fn of(state: &AdminSnapshot) -> Result<Self> {
+        let Some(record) = state.get(RecordKind::Policy, POLICY_KEY) else {
+            return Ok(Self::default());
+        };
+        serde_json::from_value(record.body.clone())
+            .context(ErrorKind::Corrupt, || "the retention policy cannot be read".to_owned())
+    }
+
+    /// Returns the record of administrative state that holds the policy.
+    pub fn record(&self) -> RecordChange {
+        let body = serde_json::to_value(self).expect("texts and numbers are valid JSON");
+        let (kind, key) = (RecordKind::Policy, POLICY_KEY.to_owned());
+        RecordChange { kind, key, body: Some(body), secret: None }
     }
 
     /// Returns for how many days events of a tenant are kept; `None` is for ever. What the store
@@ -265,7 +282,9 @@ mod tests {
         ] {
             assert_eq!(policy.is_expired(tenant, date, NOW), expired, "{tenant} {date}");
         }
-        assert_eq!(Policy::decode(&policy.encode()).expect("our own"), policy);
+        let state = AdminSnapshot::default().with(&[policy.record()]).expect("a state");
+        assert_eq!(Policy::of(&state).expect("our own"), policy);
+        assert_eq!(Policy::of(&AdminSnapshot::default()).expect("none"), Policy::default());
         assert!(Policy::decode(b"{}").is_err() && Policy::decode(b"").is_err());
     }
 

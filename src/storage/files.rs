@@ -30,6 +30,15 @@ impl Files {
         })
     }
 
+    /// Publishes a file that only its owner may read.
+    pub(super) fn publish_private(&self, target: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.publish_with(target, PutMode::Replace, |file| {
+            use std::os::unix::fs::PermissionsExt;
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+            file.write_all(bytes)
+        })
+    }
+
     pub(super) fn publish_with(
         &self,
         target: &Path,

@@ -1,11 +1,12 @@
-//! The hashes of small files that others may read or write: policy, saved views, keys, redaction
-//! rules.
+//! The hashes of small files that others may read or write: keys, redaction rules, and the policy
+//! and saved views of earlier versions.
 //!
 //! The hash of a file is stored in a separate file. While a file is being replaced, both hashes are
 //! valid, so that a process that dies in between leaves a file that has one of them. A file from an
 //! earlier version has no hash and is accepted as it is. Two marks have no hash: each says that a
-//! folder exists, whose own list of files would be lost with it. Which marks there must be is in
-//! the [version file](super::version).
+//! folder exists, whose own list of files would be lost with it. One has the hash of a state
+//! instead of a file's ([`super::admin`]). Which marks there must be is in the
+//! [version file](super::version).
 
 use super::files::PutMode;
 use super::marked::{put_marked, read_marked};
@@ -68,6 +69,11 @@ fn is_of_folder(name: &str) -> bool {
     [paths::LOG, paths::QUARANTINE_MARK].contains(&name)
 }
 
+/// Returns whether a mark holds something else than the hash of its file.
+fn is_of_its_own(name: &str) -> bool {
+    is_of_folder(name) || name == paths::ADMIN_FILE
+}
+
 /// Writes the mark of a folder, if it does not exist.
 ///
 /// # Errors
@@ -88,7 +94,7 @@ pub(super) fn restore_marks(store: &Store) -> Result<()> {
     for name in missing_marks(store)? {
         tracing::warn!("{}; the start goes on with what is there", lost(store, &name));
         match store.read(&name) {
-            _ if is_of_folder(&name) => {}
+            _ if is_of_its_own(&name) => {}
             Ok(bytes) => accept(store, &name, &bytes)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -136,6 +142,19 @@ pub fn read_guarded(store: &Store, name: &str) -> Result<Marked> {
     }
 }
 
+/// Removes a small file with its mark, if they exist. It is no longer expected then.
+///
+/// # Errors
+/// A disk that fails.
+pub fn remove_guarded(store: &Store, name: &str) -> Result<()> {
+    if store.exists(name) || store.exists(&paths::mark(name)) {
+        store.remove(name)?;
+        store.remove(&paths::mark(name))?;
+        put_version(store)?;
+    }
+    Ok(())
+}
+
 /// Returns the error for a file that was changed.
 pub fn changed(store: &Store, name: &str) -> Error {
     Error::corrupt(format!(
@@ -163,7 +182,7 @@ pub fn check_marks(store: &Store) -> Vec<String> {
         Err(error) => vec![error.to_string()],
     };
     for name in store.names(paths::MARKS).unwrap_or_default() {
-        if is_of_folder(&name) {
+        if is_of_its_own(&name) {
             continue;
         }
         match read_guarded(store, &name) {

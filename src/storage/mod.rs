@@ -1,10 +1,11 @@
-//! Everything that accesses a disk: the durable store, the data directory, segments and the Delta
-//! table.
+//! Everything that accesses a disk: the durable store, the data directory, administrative state,
+//! segments and the Delta table.
 //!
 //! **Invariant:** when a call of this module that writes returns, its data survives a power cut.
 //! Files are written under a temporary name, synced, published by one rename or link, and then
 //! their directory is synced.
 
+pub mod admin;
 mod data_dir;
 mod durable_objects;
 mod files;
@@ -23,6 +24,7 @@ pub use data_dir::{AccessMode, DataDir};
 pub use files::PutMode;
 pub use marks::{
     Marked, accept, changed, check_marks, gone, put_folder_mark, put_guarded, read_guarded,
+    remove_guarded,
 };
 pub use process::{Memory, memory};
 pub use store::Store;
@@ -30,4 +32,4 @@ pub use table::{
     Account, Archived, LogFileCopy, NewSegment, Table, TableLog, TableSegment, check_archives,
     check_log, check_same_history, clear_archives, files_to_copy, prune_log,
 };
-pub use version::put_version;
+pub use version::{put_version, raise_version};

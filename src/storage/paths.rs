@@ -5,10 +5,12 @@
 //! DATA/cursor.key                           key that signs cursors
 //! DATA/redaction.json                       rules for redacting records before they are stored
 //! DATA/redaction.key                        key of the hashes that redaction writes
-//! DATA/policy.json                          retention of events, and legal holds
-//! DATA/views.json                           saved views of the screen
+//! DATA/admin.redb                           policy, saved views and other administrative records
+//! DATA/policy.json                          retention and legal holds, from earlier versions
+//! DATA/views.json                           saved views of the screen, from earlier versions
 //! DATA/follow.json                          how far followed files were read
 //! DATA/marks/NAME                           the hash that the file NAME of the directory must have
+//!                                           (of admin.redb: the hash of the state in it)
 //! DATA/LOCK                                 lock of the process that has the directory open
 //! DATA/events/_delta_log/…                  the Delta table's log
 //! DATA/events/date=2026-06-30/ID.parquet    the events of a segment
@@ -37,9 +39,11 @@ pub const KEY_FILE: &str = "cursor.key";
 pub const REDACTION_FILE: &str = "redaction.json";
 /// The redaction key, 32 random bytes.
 pub const REDACTION_KEY: &str = "redaction.key";
-/// The retention policy and legal holds.
+/// Administrative state: a redb database that only its owner may read.
+pub const ADMIN_FILE: &str = "admin.redb";
+/// The retention policy and legal holds, as earlier versions kept them.
 pub const POLICY_FILE: &str = "policy.json";
-/// Saved views of the screen.
+/// Saved views of the screen, as earlier versions kept them.
 pub const VIEWS_FILE: &str = "views.json";
 /// The offsets up to which followed files were read into the store.
 pub const FOLLOW_FILE: &str = "follow.json";

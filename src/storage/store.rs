@@ -89,6 +89,18 @@ impl Store {
             .map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
     }
 
+    /// Writes a whole file that only its owner may read, replacing what was there. When this
+    /// returns, it is durable.
+    ///
+    /// # Errors
+    /// A full or failing disk.
+    pub fn put_private(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let target = self.path(path);
+        self.files
+            .publish_private(&target, bytes)
+            .map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
+    }
+
     /// Writes a new file piece by piece, so that it is never in memory as a whole. When this
     /// returns, the file is durable.
     ///

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The version of the directory's layout that this build reads and writes.
-const FORMAT_VERSION: u32 = 1;
+/// The version of the directory's layout that this build writes. Since 2 the policy is in
+/// `admin.redb`: an earlier annals, which would not see it there, refuses the directory.
+const FORMAT_VERSION: u32 = 2;
+/// The earliest version that this build reads. Opening for writing raises it.
+const EARLIEST_FORMAT: u32 = 1;
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct VersionFile {
@@ -26,13 +29,34 @@ fn read(store: &Store) -> Result<VersionFile> {
     })
 }
 
-/// Writes the version file, with the marks that there are.
+/// Writes the version file, with the marks that there are. The format of a directory that has one
+/// stays as it is.
 ///
 /// # Errors
-/// A disk that fails.
+/// A disk that fails, or a damaged version file.
 pub fn put_version(store: &Store) -> Result<()> {
+    let there = store.exists(VERSION_FILE).then(|| read(store)).transpose()?;
+    let format = there.map_or(FORMAT_VERSION, |version| version.format);
     let marks = store.names(paths::MARKS)?.into_iter().collect();
-    write(store, &VersionFile { format: FORMAT_VERSION, marks })
+    write(store, &VersionFile { format, marks })
+}
+
+/// Raises the format of a directory to the one that this build writes, so that no earlier annals
+/// opens it any more. A directory that has no version file yet is left alone.
+///
+/// # Errors
+/// A disk that fails, or a damaged version file.
+pub fn raise_version(store: &Store) -> Result<()> {
+    if !store.exists(VERSION_FILE) {
+        return Ok(());
+    }
+    let _adding = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut version = read(store)?;
+    if version.format == FORMAT_VERSION {
+        return Ok(());
+    }
+    version.format = FORMAT_VERSION;
+    write(store, &version)
 }
 
 fn write(store: &Store, version: &VersionFile) -> Result<()> {
@@ -77,13 +101,13 @@ pub(super) fn missing_marks(store: &Store) -> Result<Vec<String>> {
 /// A directory of another format, or a damaged version file.
 pub(super) fn check_version(store: &Store) -> Result<()> {
     let format = read(store)?.format;
-    if format == FORMAT_VERSION {
+    if (EARLIEST_FORMAT..=FORMAT_VERSION).contains(&format) {
         return Ok(());
     }
     let path = store.path(VERSION_FILE);
     let what = format!(
-        "{} was written in format {format}, this annals reads format {FORMAT_VERSION}: use the \
-        annals that wrote it",
+        "{} was written in format {format}, this annals reads formats {EARLIEST_FORMAT} to \
+        {FORMAT_VERSION}: use the annals that wrote it",
         path.parent().unwrap_or(&path).display(),
     );
     Err(Error::new(ErrorKind::Version, what))

@@ -7,6 +7,7 @@
 
 use crate::support::python::{run, serve};
 use crate::support::store::{NOW, TestStore};
+use annals::access::Actor;
 use annals::generate::{Generator, Plan};
 use serde_json::{Value as Json, json};
 use std::path::Path;
@@ -66,7 +67,7 @@ fn python_reads_the_delta_table_when_its_old_commits_are_archived() {
         store.clock.set(annals::event::Timestamp::from_millis(NOW + 400 * annals::event::DAY_MS));
         store
             .engine()
-            .backup(&folder.path().join("copy"))
+            .backup(&Actor::operator(), &folder.path().join("copy"))
             .expect("a backup, and a checkpoint with it");
     }
     let events = store.everything().len();

@@ -2,8 +2,14 @@
 //! something.
 
 use crate::support::process::{Server, annals, annals_with_input};
+use crate::support::store::TestStore;
+use annals::access::Actor;
+use annals::clock::Clock;
+use annals::engine::{Engine, Retention, SeenVersion, ViewText};
+use annals::storage::AccessMode;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 struct Place {
     folder: tempfile::TempDir,
@@ -262,4 +268,37 @@ fn files_by_age(table: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort_by_key(|file| file.metadata().and_then(|file| file.modified()).expect("a time"));
     files.into_iter().map(|file| file.path()).collect()
+}
+
+#[test]
+fn a_backup_has_the_policy_and_the_views_and_damage_to_them_is_mended() {
+    let (store, place) = (TestStore::new(), Place::new());
+    let (operator, target) = (Actor::operator(), place.path("copy"));
+    let text = ViewText { name: "v".to_owned(), owner: String::new(), query: String::new() };
+    let engine = store.engine();
+    engine.set_retention(&operator, &Retention::Days(None, Some(365))).expect("days");
+    engine.save_view(&operator, "v", text, SeenVersion::Unsaid).expect("a view");
+    let open = |access| {
+        let clock: Arc<dyn Clock> = Arc::clone(&store.clock) as _;
+        Engine::open(&target, access, clock, store.runtime.handle().clone()).expect("it opens")
+    };
+    let kept = || {
+        engine.backup(&operator, &target).expect("a backup");
+        let copy = open(AccessMode::Read);
+        copy.prove().expect("it is sound");
+        assert_eq!(*copy.admin(), *engine.admin());
+        (copy.policy().default_days, copy.views().get("v").map(|view| view.version))
+    };
+    assert_eq!(kept(), (Some(365), Some(1)));
+    engine.set_retention(&operator, &Retention::Days(None, Some(200))).expect("days");
+    assert_eq!(kept(), (Some(200), Some(1)));
+    let file = target.join("admin.redb");
+    std::fs::write(&file, "damage").expect("damage");
+    let mended = engine.backup(&operator, &target).expect("a backup").mended;
+    assert_eq!(mended, ["admin.redb"]);
+    // A copy is restored by opening it, and has nothing to catch up with.
+    let restored = open(AccessMode::Write);
+    assert_eq!(*restored.admin(), *engine.admin());
+    let hold = restored.place_hold(&operator, "h", vec!["t".to_owned()], Vec::new(), "case");
+    assert_eq!(hold.expect("a hold").version, 3);
 }

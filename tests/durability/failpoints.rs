@@ -2,7 +2,7 @@
 //! acknowledged is lost, nothing is doubled, and what was begun can be done again.
 
 use crate::support::store::{NOW, TestStore};
-use annals::access::Scope;
+use annals::access::{Actor, Scope};
 use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, SeenVersion, Settings, ViewText};
 use annals::error::{Error, Result};
 use annals::event::DAY_MS;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How a step ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,7 @@ const ACTS: &[(&str, Act)] = &[
     ("a hold", |engine, _| {
         engine
             .place_hold(
+                &Actor::operator(),
                 "h",
                 vec!["t".to_owned()],
                 vec![("operator".to_owned(), "o1".to_owned())],
@@ -69,14 +70,18 @@ const ACTS: &[(&str, Act)] = &[
             )
             .map(drop)
     }),
-    ("a retention", |engine, _| engine.set_retention(&Retention::Days(None, Some(200))).map(drop)),
-    ("a deletion", |engine, _| engine.expire().map(drop)),
+    ("a retention", |engine, _| {
+        engine.set_retention(&Actor::operator(), &Retention::Days(None, Some(200))).map(drop)
+    }),
+    ("a deletion", |engine, _| engine.expire(&Actor::operator()).map(drop)),
     ("a view", |engine, _| {
         let text =
             ViewText { name: "v".to_owned(), owner: String::new(), query: "tenant=t".to_owned() };
-        engine.save_view("v", text, SeenVersion::Unsaid).map(drop)
+        engine.save_view(&Actor::operator(), "v", text, SeenVersion::Unsaid).map(drop)
     }),
-    ("a backup", |engine, folder| engine.backup(&folder.join("backup")).map(drop)),
+    ("a backup", |engine, folder| {
+        engine.backup(&Actor::operator(), &folder.join("backup")).map(drop)
+    }),
 ];
 
 fn ids(engine: &Engine) -> Vec<u32> {
@@ -114,13 +119,15 @@ fn check(engine: &Engine, acknowledged: u32, place: &str) {
     assert!(engine.check(false).expect("a check").is_sound(), "{place}: unsound");
 }
 
-fn play(step: Failpoint, end: End) {
-    let place = format!("{end:?} at {step:?}");
-    let armed = Arc::new(AtomicBool::new(true));
+/// Plays everything; the step ends so when it is reached after it went well `before` times.
+fn play(step: Failpoint, before: usize, end: End) {
+    let place = format!("{end:?} at {step:?} after {before}");
+    let (armed, passed) = (Arc::new(AtomicBool::new(true)), AtomicUsize::new(0));
     let hook = {
         let armed = Arc::clone(&armed);
         AtFailpoint::new(move |reached| {
-            match reached == step && armed.swap(false, Ordering::SeqCst) {
+            let here = reached == step && passed.fetch_add(1, Ordering::SeqCst) >= before;
+            match here && armed.swap(false, Ordering::SeqCst) {
                 false => Ok(()),
                 true if end == End::Fails => {
                     Err(Error::internal("the step fails, as the test wants it"))
@@ -151,12 +158,14 @@ fn play(step: Failpoint, end: End) {
     assert!(!armed.load(Ordering::SeqCst), "{place}: the step was never reached");
     let wanted: Vec<u32> = (0..84).filter(|id| !goes(*id)).collect();
     store.engine().seal().expect("a commit");
-    store.engine().expire().expect("a run");
+    store.engine().expire(&Actor::operator()).expect("a run");
     assert_eq!(ids(store.engine()), wanted, "{place}");
     for _ in 0..2 {
         store.reopen();
         assert_eq!(ids(store.engine()), wanted, "{place}, after another start");
         assert_eq!(store.engine().policy().holds.len(), 1, "{place}");
+        let versions = (store.engine().admin().version(), store.engine().policy().version);
+        assert_eq!(versions, (3, 2), "{place}: each change was made once");
         let views: Vec<u64> = store.engine().views().all().map(|view| view.version).collect();
         assert_eq!(views, [1], "{place}");
     }
@@ -169,12 +178,24 @@ fn play(step: Failpoint, end: End) {
     backup.expect("the backup opens").prove().expect("the backup is sound");
 }
 
+/// Plays each step at its first time, and those of administrative state at each change of it: a
+/// hold, a retention, a view.
+fn play_all(end: End) {
+    for step in Failpoint::ALL {
+        let times = match step {
+            Failpoint::AdminRecorded | Failpoint::AdminWritten => 3,
+            _ => 1,
+        };
+        (0..times).for_each(|before| play(*step, before, end));
+    }
+}
+
 #[test]
 fn failing_at_each_named_step_loses_and_doubles_nothing() {
-    Failpoint::ALL.iter().for_each(|step| play(*step, End::Fails));
+    play_all(End::Fails);
 }
 
 #[test]
 fn dying_at_each_named_step_loses_and_doubles_nothing() {
-    Failpoint::ALL.iter().for_each(|step| play(*step, End::Dies));
+    play_all(End::Dies);
 }

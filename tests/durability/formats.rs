@@ -5,12 +5,18 @@
 //! summaries and lists of amounts in an index, with `annals generate --events 60 --tenants 2 --days
 //! 1 --end 2026-06-30T00:00:00Z` and `annals ingest --tenant-from project_id`;
 //! `fixtures/store_before_regions.tar.gz` by the last version whose events had no region, of twelve
-//! CloudTrail records and one of our own form.
+//! CloudTrail records and one of our own form;
+//! `fixtures/store_before_admin.tar.gz` by the last version that kept the policy and saved views in
+//! files of JSON, with two changes of retention, a hold, and three changes of two views.
 
 use crate::support::process::{Server, annals};
-use serde_json::Value as Json;
+use annals::clock::{Clock, SystemClock};
+use annals::engine::Engine;
+use annals::storage::AccessMode;
+use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const QUESTIONS: &[&[&str]] = &[
@@ -146,4 +152,92 @@ fn a_store_of_the_first_index_answers_as_one_of_today() {
     for words in QUESTIONS {
         assert_eq!(ask("old", words), ask("new", words), "{words:?} of the rebuilt index");
     }
+}
+
+/// Returns the policy and the views of a store.
+fn administered(store: &str) -> (Json, Json) {
+    let policy = annals(&["retention", "show", "--data", store]).ok();
+    let clock = Arc::new(SystemClock) as Arc<dyn Clock>;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let handle = runtime.handle().clone();
+    let engine = Engine::open(Path::new(store), AccessMode::Read, clock, handle).expect("it opens");
+    let views: Vec<Json> = engine.views().all().map(|view| json!(view)).collect();
+    (serde_json::from_str(&policy).expect("JSON"), json!(views))
+}
+
+/// Opens a store for writing and closes it.
+fn start(store: &str) {
+    annals(&["tenant", "set", "none", "--data", store, "--undated", "accept"]).ok();
+}
+
+#[test]
+fn a_policy_and_views_of_before_one_file_of_administrative_state_are_carried_over() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let files = |store: &str| {
+        ["policy.json", "views.json", "marks/policy.json", "marks/views.json", "admin.redb"]
+            .map(|name| Path::new(&path(store)).join(name).exists())
+    };
+    unpack("store_before_admin.tar.gz", &path("old"));
+    let before = std::fs::read(Path::new(&path("old")).join("annals.json")).expect("a version");
+    let (policy, views) = administered(&path("old"));
+    assert_eq!((&policy["version"], &policy["default_days"]), (&json!(3), &json!(400)));
+    assert_eq!(policy["tenants"], json!({ "t": 365 }));
+    assert_eq!(policy["holds"]["case-7"]["reason"], "court order 7");
+    let seen: Vec<_> = views.as_array().expect("a list").iter().collect();
+    assert_eq!((seen.len(), &seen[0]["id"], &seen[0]["version"]), (2, &json!("a"), &json!(2)));
+    assert_eq!(files("old"), [true, true, true, true, false], "a reader changes nothing");
+    assert_eq!(
+        std::fs::read(Path::new(&path("old")).join("annals.json")).expect("a version"),
+        before
+    );
+    let copied = |name: &str| {
+        unpack("store_before_admin.tar.gz", &path(name));
+        path(name)
+    };
+
+    start(&path("old"));
+    assert_eq!(administered(&path("old")), (policy.clone(), views.clone()));
+    assert_eq!(files("old"), [false, false, false, false, true]);
+    let version = std::fs::read_to_string(Path::new(&path("old")).join("annals.json"));
+    let version: Json = serde_json::from_str(&version.expect("a version")).expect("JSON");
+    assert_eq!(version["format"], 2, "an earlier annals would not see the policy");
+    assert!(annals(&["check", "--data", &path("old")]).ok().starts_with("sound"));
+
+    // A process that died after the file was there and before the earlier ones were removed: what
+    // they hold does not count any more.
+    let half = copied("half");
+    annals(&["hold", "lift", "case-7", "--data", &path("old"), "--reason", "closed"]).ok();
+    let lifted = administered(&path("old"));
+    assert_eq!((&lifted.0["version"], &lifted.0["holds"]), (&json!(4), &json!({})));
+    for name in ["policy.json", "views.json"] {
+        let file = Path::new(&half).join(name);
+        std::fs::copy(&file, Path::new(&path("old")).join(name)).expect("copied");
+    }
+    assert_eq!(administered(&path("old")), lifted);
+    start(&path("old"));
+    assert_eq!(administered(&path("old")), lifted);
+    assert_eq!(files("old"), [false, false, false, false, true]);
+
+    // What was recorded is carried out first; a file that is lost is made of what was recorded.
+    for lost in [&["policy.json"][..], &["views.json"], &["policy.json", "views.json"]] {
+        let store = copied(&format!("lost-{}", lost.join("-")));
+        lost.iter().for_each(|name| {
+            std::fs::remove_file(Path::new(&store).join(name)).expect("it is there");
+        });
+        assert_eq!(administered(&store), (policy.clone(), views.clone()), "read, {lost:?} is lost");
+        start(&store);
+        assert_eq!(administered(&store), (policy.clone(), views.clone()), "{lost:?} is lost");
+    }
+    // And so is the file of today, of earlier changes and of later ones.
+    std::fs::remove_file(Path::new(&path("old")).join("admin.redb")).expect("it is there");
+    start(&path("old"));
+    assert_eq!(administered(&path("old")), lifted);
+
+    // A policy that was changed from outside is not carried over.
+    let store = copied("damaged");
+    std::fs::write(Path::new(&store).join("policy.json"), "{}").expect("damage");
+    annals(&["retention", "set", "--data", &store, "--days", "200"])
+        .refused(3, &["policy.json", "from a backup"]);
+    assert!(!Path::new(&store).join("admin.redb").exists());
 }

@@ -2,6 +2,7 @@
 //! not theirs.
 
 use crate::support::store::{NOW, TestStore};
+use annals::access::Actor;
 use annals::api::router;
 use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, Settings};
 use annals::event::DAY_MS;
@@ -158,7 +159,7 @@ fn an_index_that_is_rebuilt_meanwhile_is_no_damage() {
     assert_eq!(segment.check().expect("a check"), (Vec::new(), Vec::new()));
     let copies = tempfile::tempdir().expect("a temporary directory");
     let copy = copies.path().join("copy");
-    engine.backup(&copy).expect("a backup of what the manifest names");
+    engine.backup(&Actor::operator(), &copy).expect("a backup of what the manifest names");
     let copied = std::fs::read(copy.join(format!("events/_annals/index/{}.idx", manifest.id)));
     assert!(made.index.is_of(&copied.expect("the index")));
 }
@@ -374,14 +375,18 @@ fn a_hold_does_not_wait_for_a_backup_or_a_merge() {
         std::thread::scope(|threads| {
             let working = threads.spawn(|| {
                 if backup {
-                    engine.backup(&target).map(|_| ())
+                    engine.backup(&Actor::operator(), &target).map(|_| ())
                 } else {
                     engine.compact().map(|_| ())
                 }
             });
             at_failpoint.recv_timeout(PATIENCE).expect("the step is reached");
-            engine.place_hold("case", vec!["t".to_owned()], Vec::new(), "court").expect("a hold");
-            engine.set_retention(&Retention::Days(None, Some(200))).expect("days");
+            engine
+                .place_hold(&Actor::operator(), "case", vec!["t".to_owned()], Vec::new(), "court")
+                .expect("a hold");
+            engine
+                .set_retention(&Actor::operator(), &Retention::Days(None, Some(200)))
+                .expect("days");
             assert!(!hung.load(Ordering::Relaxed), "the hold is placed while {step:?} goes on");
             // Each step that comes finds nobody to wait for.
             drop(release);
@@ -409,6 +414,7 @@ fn a_hold_that_is_placed_while_events_are_being_deleted_holds() {
             hooked.seen.lock().expect("one at a time").push(at);
             if let (true, Some(engine)) = (first, hooked.engine.get().and_then(Weak::upgrade)) {
                 engine.place_hold(
+                    &Actor::operator(),
                     "case",
                     vec!["t".to_owned()],
                     vec![("source".to_owned(), "s".to_owned())],
@@ -418,8 +424,11 @@ fn a_hold_that_is_placed_while_events_are_being_deleted_holds() {
             Ok(())
         })));
         hook.engine.set(Arc::downgrade(store.engine())).expect("once");
-        store.engine().set_retention(&Retention::Days(None, Some(180))).expect("the floor");
-        let expired = store.engine().expire().expect("a run");
+        store
+            .engine()
+            .set_retention(&Actor::operator(), &Retention::Days(None, Some(180)))
+            .expect("the floor");
+        let expired = store.engine().expire(&Actor::operator()).expect("a run");
         assert_eq!((expired.events, expired.held), (60, 20), "{step:?}: the hold holds");
         assert_eq!(store.get("/api/v1/count?tenant=t")["count"], 20, "{step:?}");
         assert_eq!(store.get("/api/v1/count?tenant=t&source=s")["count"], 20, "{step:?}");
@@ -437,14 +446,17 @@ fn what_is_held_of_a_segment_keeps_every_value() {
     };
     let before = held(&store);
     let filter = vec![("source_ip".to_owned(), "10.0.0.3".to_owned())];
-    store.engine().place_hold("case", vec!["t".to_owned()], filter, "court").expect("a hold");
     store
         .engine()
-        .set_retention(&Retention::Days(Some("t".to_owned()), Some(180)))
+        .place_hold(&Actor::operator(), "case", vec!["t".to_owned()], filter, "court")
+        .expect("a hold");
+    store
+        .engine()
+        .set_retention(&Actor::operator(), &Retention::Days(Some("t".to_owned()), Some(180)))
         .expect("the floor");
     store.clock.set(annals::event::Timestamp::from_millis(NOW + 300 * DAY_MS));
     let forecast = store.engine().expirable().expect("a forecast");
-    let expired = store.engine().expire().expect("a run");
+    let expired = store.engine().expire(&Actor::operator()).expect("a run");
     assert_eq!(expired, forecast);
     assert_eq!(held(&store)["events"], before["events"]);
     assert_eq!(expired.held, before["events"].as_array().expect("events").len() as u64);
@@ -526,7 +538,7 @@ fn who_takes_nothing_in_is_not_ready() {
 }
 
 #[test]
-fn views_that_are_ahead_of_what_was_recorded_are_made_of_what_was() {
+fn administrative_state_that_is_ahead_of_what_was_recorded_is_made_of_what_was() {
     let mut store = TestStore::new();
     let text = |query: &str| annals::engine::ViewText {
         name: "n".to_owned(),
@@ -535,25 +547,27 @@ fn views_that_are_ahead_of_what_was_recorded_are_made_of_what_was() {
     };
     store
         .engine()
-        .save_view("a", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .save_view(&Actor::operator(), "a", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
         .expect("saved");
     let target = store.path().with_file_name("copy");
-    store.engine().backup(&target).expect("a backup");
+    store.engine().backup(&Actor::operator(), &target).expect("a backup");
     let recorded = store.get("/api/v1/views");
     store
         .engine()
-        .save_view("b", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .save_view(&Actor::operator(), "b", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
         .expect("saved");
     // As a backup that copied the file after somebody saved another view.
-    std::fs::copy(store.path().join("views.json"), target.join("views.json")).expect("copied");
     store.close();
+    for name in ["admin.redb", "marks/admin.redb"] {
+        std::fs::copy(store.path().join(name), target.join(name)).expect("copied");
+    }
     std::fs::remove_dir_all(store.path()).expect("gone");
     std::fs::rename(&target, store.path()).expect("restored");
     store.reopen();
     assert_eq!(store.get("/api/v1/views"), recorded);
     store
         .engine()
-        .save_view("c", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .save_view(&Actor::operator(), "c", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
         .expect("saved");
     let views = store.get("/api/v1/views");
     store.reopen();

@@ -1,5 +1,6 @@
 //! What must stay true: kills, power cuts, full and failing disks, damage, retention, backups, load.
 
+mod admin;
 mod backup;
 mod compaction;
 mod connections;

@@ -3,7 +3,7 @@
 
 use crate::support::process::{Server, annals};
 use crate::support::store::{NOW, TestStore, all_pages};
-use annals::access::Scope;
+use annals::access::{Actor, Scope};
 use annals::engine::Retention;
 use annals::event::{DAY_MS, Timestamp};
 use annals::query::{Filter, SortOrder};
@@ -69,17 +69,19 @@ fn what_is_past_its_time_goes_for_its_tenant_alone() {
     let mut store = filled();
     let engine = store.engine();
     assert_eq!(
-        engine.expire().expect("nothing to do").events,
+        engine.expire(&Actor::operator()).expect("nothing to do").events,
         0,
         "without a policy everything is kept"
     );
     engine
-        .set_retention(&Retention::Days(Some("a".to_owned()), Some(365)))
+        .set_retention(&Actor::operator(), &Retention::Days(Some("a".to_owned()), Some(365)))
         .expect("above the floor");
-    engine.set_retention(&Retention::Days(Some("b".to_owned()), Some(180))).expect("the floor");
+    engine
+        .set_retention(&Actor::operator(), &Retention::Days(Some("b".to_owned()), Some(180)))
+        .expect("the floor");
     let expected = engine.expirable().expect("a forecast");
     assert_eq!(ids(&store, "a"), set(ALL), "a forecast deletes nothing");
-    let expired = store.engine().expire().expect("a run");
+    let expired = store.engine().expire(&Actor::operator()).expect("a run");
     assert_eq!(expired, expected);
     assert_eq!((expired.events, expired.held, expired.segments), (6, 0, 2));
     assert_eq!(
@@ -94,7 +96,11 @@ fn what_is_past_its_time_goes_for_its_tenant_alone() {
         assert!(store.engine().check(false).expect("a check").is_sound());
     };
     check(&store);
-    assert_eq!(store.engine().expire().expect("a run").events, 0, "a second run has nothing to do");
+    assert_eq!(
+        store.engine().expire(&Actor::operator()).expect("a run").events,
+        0,
+        "a second run has nothing to do"
+    );
     store.reopen();
     check(&store);
     let done: Vec<Json> = recorded(&store)
@@ -123,32 +129,40 @@ fn what_is_past_its_time_goes_for_its_tenant_alone() {
     );
     // What was deleted may come again: it is taken, and goes again.
     assert_eq!(store.ingest("b", &[record("old-ann", 200, "ann").to_string()]).accepted, 1);
-    assert_eq!(store.engine().expire().expect("a run").events, 1);
+    assert_eq!(store.engine().expire(&Actor::operator()).expect("a run").events, 1);
 }
 
 #[test]
 fn a_hold_beats_retention_until_it_is_lifted() {
     let store = filled();
     let engine = store.engine();
-    engine.set_retention(&Retention::Days(None, Some(180))).expect("the floor");
+    engine.set_retention(&Actor::operator(), &Retention::Days(None, Some(180))).expect("the floor");
     let filter = vec![("operator".to_owned(), "ann".to_owned())];
     engine
-        .place_hold("case-7", vec!["a".to_owned(), "b".to_owned()], filter, "court order 7")
+        .place_hold(
+            &Actor::operator(),
+            "case-7",
+            vec!["a".to_owned(), "b".to_owned()],
+            filter,
+            "court order 7",
+        )
         .expect("a hold");
-    let expired = engine.expire().expect("a run");
+    let expired = engine.expire(&Actor::operator()).expect("a run");
     assert_eq!((expired.events, expired.held), (8, 4));
     assert_eq!(ids(&store, "a"), set(&["new-ann", "new-bob", "old-ann", "older-ann"]));
     assert_eq!(ids(&store, "c"), set(&ALL[..2]));
-    assert_eq!(engine.expire().expect("a run").events, 0);
+    assert_eq!(engine.expire(&Actor::operator()).expect("a run").events, 0);
     // Merged segments keep what is held, and a hold on everything of a tenant holds everything.
-    engine.place_hold("all-of-b", vec!["b".to_owned()], Vec::new(), "audit").expect("a hold");
+    engine
+        .place_hold(&Actor::operator(), "all-of-b", vec!["b".to_owned()], Vec::new(), "audit")
+        .expect("a hold");
     engine.compact().expect("segments merge");
-    engine.lift_hold("case-7", "closed").expect("there is one");
-    assert_eq!(engine.expire().expect("a run").events, 2, "of a");
+    engine.lift_hold(&Actor::operator(), "case-7", "closed").expect("there is one");
+    assert_eq!(engine.expire(&Actor::operator()).expect("a run").events, 2, "of a");
     assert_eq!(ids(&store, "a"), set(&ALL[..2]));
     assert_eq!(ids(&store, "b"), set(&["new-ann", "new-bob", "old-ann", "older-ann"]));
-    engine.lift_hold("all-of-b", "over").expect("there is one");
-    assert_eq!(engine.expire().expect("a run").events, 2);
+    engine.lift_hold(&Actor::operator(), "all-of-b", "over").expect("there is one");
+    assert_eq!(engine.expire(&Actor::operator()).expect("a run").events, 2);
     let names: Vec<String> = recorded(&store)
         .iter()
         .map(|record| record["event_name"].as_str().unwrap_or_default().to_owned())
@@ -169,36 +183,98 @@ fn a_hold_beats_retention_until_it_is_lifted() {
 #[test]
 fn a_change_that_was_recorded_and_not_put_in_force_is_at_the_next_start() {
     let mut store = filled();
-    let policy = store.path().join("policy.json");
-    store.engine().set_retention(&Retention::Days(None, Some(365))).expect("above the floor");
-    let first = std::fs::read(&policy).expect("a policy");
-    store.engine().set_retention(&Retention::Days(None, Some(200))).expect("above the floor");
-    // As if the process had died between the two: its hash is written with it.
-    std::fs::remove_file(store.path().join("marks/policy.json")).expect("there is a hash");
-    std::fs::write(&policy, &first).expect("the policy can be written");
+    let files = ["admin.redb", "marks/admin.redb"].map(|name| store.path().join(name));
+    store
+        .engine()
+        .set_retention(&Actor::operator(), &Retention::Days(None, Some(365)))
+        .expect("above the floor");
+    store.close();
+    let first = files.each_ref().map(|file| std::fs::read(file).expect("a file"));
     store.reopen();
+    let bob = Actor { name: "bob".to_owned(), source_ip: Some("10.1.2.3".to_owned()) };
+    store.engine().set_retention(&bob, &Retention::Days(None, Some(200))).expect("above the floor");
+    // As if the process had died between the two.
+    store.close();
+    for (file, bytes) in files.iter().zip(&first) {
+        std::fs::write(file, bytes).expect("the file can be written");
+    }
+    let in_force =
+        |store: &TestStore| (store.engine().policy().version, store.engine().policy().default_days);
+    store.reopen();
+    assert_eq!(in_force(&store), (2, Some(200)));
+    store.close();
+    std::fs::remove_file(&files[0]).expect("there is one");
+    store.reopen();
+    assert_eq!(in_force(&store), (2, Some(200)), "even if the file is lost");
+    store.close();
+    files.iter().for_each(|file| std::fs::remove_file(file).expect("there is one"));
+    store.reopen();
+    assert_eq!(in_force(&store), (2, Some(200)), "and its mark");
+    let changes = recorded(&store);
+    let seen: Vec<[&Json; 4]> = changes
+        .iter()
+        .map(|change| {
+            let days = &change["policy"]["default_days"];
+            [&change["trace_id"], &change["operator"], &change["source_ip"], days]
+        })
+        .collect();
+    let (operator, bob) = (json!("operator"), json!("bob"));
+    let ids = [json!("admin-1"), json!("admin-2")];
+    let (address, days) = (json!("10.1.2.3"), [json!(365), json!(200)]);
     assert_eq!(
-        (store.engine().policy().version, store.engine().policy().default_days),
-        (2, Some(200))
+        seen,
+        [[&ids[0], &operator, &Json::Null, &days[0]], [&ids[1], &bob, &address, &days[1]]]
     );
-    std::fs::remove_file(&policy).expect("there is one");
+    assert_eq!(changes[1]["changes"][0]["kind"], "policy");
+}
+
+#[test]
+fn a_policy_that_is_damaged_is_never_taken_for_an_empty_one() {
+    let mut store = filled();
+    let file = store.path().join("admin.redb");
+    store
+        .engine()
+        .set_retention(&Actor::operator(), &Retention::Days(None, Some(365)))
+        .expect("above the floor");
+    store.close();
+    let data = store.path().to_string_lossy().into_owned();
+    let sound = std::fs::read(&file).expect("a file");
+    for damaged in [&sound[..sound.len() / 2], b"", b"{}", &[0; 8_192]] {
+        std::fs::write(&file, damaged).expect("damage");
+        for words in [&["retention", "show"][..], &["retention", "set", "--days", "200"]] {
+            annals(&[words, &["--data", &data]].concat())
+                .refused(3, &["admin.redb", "is damaged", "from a backup"]);
+        }
+    }
+    std::fs::write(&file, &sound).expect("mended");
+    // A store that is running finds it by a check, and goes on.
     store.reopen();
-    assert_eq!(store.engine().policy().version, 2, "even if the file is lost");
+    let mut damaged = sound.clone();
+    damaged[70] ^= 1;
+    std::fs::write(&file, &damaged).expect("damage");
+    let found = store.engine().check(false).expect("a check").store;
+    assert!(found.len() == 1 && found[0].contains("admin.redb"), "{found:?}");
+    assert_eq!(store.engine().policy().default_days, Some(365));
+    std::fs::write(&file, &sound).expect("mended");
+    assert!(store.engine().check(false).expect("a check").is_sound());
 }
 
 #[test]
 fn readers_and_a_disk_that_fails_half_way_lose_nothing() {
     let mut store = filled();
     let snapshot = store.engine().snapshot();
-    store.engine().set_retention(&Retention::Days(None, Some(180))).expect("the floor");
+    store
+        .engine()
+        .set_retention(&Actor::operator(), &Retention::Days(None, Some(180)))
+        .expect("the floor");
     // A commit that cannot be written: something stands in its place.
     let log = store.path().join("events/_delta_log");
     let next = log.join(format!("{:020}.json", store.engine().stats().version + 1));
     std::fs::create_dir(&next).expect("a folder in the way");
-    assert!(store.engine().expire().is_err());
+    assert!(store.engine().expire(&Actor::operator()).is_err());
     std::fs::remove_dir(&next).expect("the folder goes");
     assert_eq!(ids(&store, "a"), set(ALL), "nothing is gone that was not committed");
-    assert_eq!(store.engine().expire().expect("a run").events, 12);
+    assert_eq!(store.engine().expire(&Actor::operator()).expect("a run").events, 12);
     // A reader that began before still sees everything, though files are removed.
     store.engine().compact().expect("files are removed");
     let scope = Scope::of_operator(&["a"]).expect("a tenant");
@@ -349,7 +425,10 @@ fn the_scrubber_finds_damage_that_no_question_has_met() {
 #[test]
 fn a_table_that_was_made_append_only_lets_retention_delete() {
     let mut store = filled();
-    store.engine().set_retention(&Retention::Days(None, Some(180))).expect("the floor");
+    store
+        .engine()
+        .set_retention(&Actor::operator(), &Retention::Days(None, Some(180)))
+        .expect("the floor");
     let version = store.engine().stats().version;
     store.close();
     let log = store.path().join("events/_delta_log");
@@ -364,7 +443,7 @@ fn a_table_that_was_made_append_only_lets_retention_delete() {
     std::fs::write(log.join(format!("{:020}.json", version + 1)), metadata.to_string() + "\n")
         .expect("a commit");
     store.reopen();
-    assert_eq!(store.engine().expire().expect("a run").events, 12);
+    assert_eq!(store.engine().expire(&Actor::operator()).expect("a run").events, 12);
     store.reopen();
     assert_eq!(ids(&store, "a"), set(&ALL[..2]));
 }

@@ -34,6 +34,7 @@ const BESIDE: &[(&str, &[&str])] = &[
 /// Foreign crates and the modules that may name them.
 const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["storage"]),
+    ("redb", &["storage/admin"]),
     ("deltalake", &["storage/table"]),
     ("tantivy", &["storage/segment", "query/rows/lookup"]),
     ("parquet", &["storage/segment", "query/rows/scan", "export"]),

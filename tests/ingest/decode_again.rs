@@ -3,6 +3,7 @@
 
 use crate::support::process::annals;
 use crate::support::store::{NOW, TestStore};
+use annals::access::Actor;
 use annals::event::{DAY_MS, Timestamp};
 use annals::ingest::{DecodedBatch, Rejected};
 use axum::body::Body;
@@ -119,11 +120,14 @@ fn held_records_become_events_and_stay_and_cut_ones_cannot_be_decoded() {
         record(0).replace("\"ECS\"", &format!("\"ECS\",\"text\":\"{}\"", "x".repeat(70_000)));
     send_as_gcp(&store, long + &records(1..4));
     let filter = vec![("operator".to_owned(), "ann".to_owned())];
-    store.engine().place_hold("case", vec!["t".to_owned()], filter, "a case").expect("a hold");
+    store
+        .engine()
+        .place_hold(&Actor::operator(), "case", vec!["t".to_owned()], filter, "a case")
+        .expect("a hold");
     let held = decode(&store, "tenant=t");
     counts(&held, &[("accepted", 3), ("cut", 1), ("held", 3), ("removed", 0)]);
     assert_eq!((left(&store), events(&store, "t")), (4, 3));
-    store.engine().lift_hold("case", "closed").expect("there is one");
+    store.engine().lift_hold(&Actor::operator(), "case", "closed").expect("there is one");
     counts(&decode(&store, "tenant=t"), &[("duplicates", 3), ("cut", 1), ("removed", 3)]);
     assert_eq!((left(&store), events(&store, "t")), (1, 3));
 }

@@ -2,7 +2,7 @@
 //! commits interleave, an event is taken once.
 
 use crate::support::store::{NOW, TestStore};
-use annals::access::Scope;
+use annals::access::{Actor, Scope};
 use annals::engine::{AtFailpoint, Engine, Failpoint, Outcome, RequestKey, Retention, Settings};
 use annals::error::ErrorKind;
 use annals::event::DAY_MS;
@@ -163,17 +163,23 @@ fn a_backup_a_check_and_retention_do_not_wait_for_a_merge() {
         ingest(engine, batch * 10..batch * 10 + 10).expect("a batch");
         engine.seal().expect("a seal");
     }
-    engine.set_retention(&Retention::Days(Some("gone".to_owned()), Some(180))).expect("the floor");
+    engine
+        .set_retention(&Actor::operator(), &Retention::Days(Some("gone".to_owned()), Some(180)))
+        .expect("the floor");
     let copies = tempfile::tempdir().expect("a temporary directory");
     gate.armed.store(true, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let merge = scope.spawn(|| engine.compact());
         gate.reached.recv_timeout(PATIENCE).expect("a merge");
         let copied =
-            in_time("a backup", || engine.backup(&copies.path().join("copy"))).expect("a backup");
+            in_time("a backup", || engine.backup(&Actor::operator(), &copies.path().join("copy")))
+                .expect("a backup");
         assert!(copied.events >= 90, "{copied:?}");
         assert!(in_time("a check", || engine.check(false)).expect("a check").is_sound());
-        assert_eq!(in_time("retention", || engine.expire()).expect("a run").events, 30);
+        assert_eq!(
+            in_time("retention", || engine.expire(&Actor::operator())).expect("a run").events,
+            30
+        );
         gate.let_go.send(()).expect("somebody waits");
         merge.join().expect("no panic").expect("it goes on with what is left");
     });

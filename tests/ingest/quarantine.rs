@@ -3,6 +3,7 @@
 
 use crate::support::process::annals;
 use crate::support::store::{NOW, TestStore};
+use annals::access::Actor;
 use annals::engine::{Retention, Settings};
 use annals::event::{DAY_MS, Timestamp};
 use axum::body::Body;
@@ -195,10 +196,13 @@ fn retention_and_holds_apply_and_are_recorded() {
     }
     store.reopen();
     let engine = store.engine();
-    engine.set_retention(&Retention::Days(None, Some(365))).expect("above the floor");
+    engine
+        .set_retention(&Actor::operator(), &Retention::Days(None, Some(365)))
+        .expect("above the floor");
     let filter = vec![("operator".to_owned(), "ann".to_owned())];
     engine
         .place_hold(
+            &Actor::operator(),
             "case",
             vec!["b".to_owned()],
             filter,
@@ -206,7 +210,7 @@ fn retention_and_holds_apply_and_are_recorded() {
         )
         .expect("a hold");
     let expected = engine.expirable().expect("a forecast");
-    let expired = engine.expire().expect("a run");
+    let expired = engine.expire(&Actor::operator()).expect("a run");
     assert_eq!(expired, expected);
     assert_eq!((expired.quarantined, expired.quarantined_held, expired.events), (10, 10, 0));
     let total =
@@ -218,8 +222,8 @@ fn retention_and_holds_apply_and_are_recorded() {
     let recorded: Vec<_> =
         recorded["events"].as_array().expect("a list").iter().map(shown).collect();
     assert_eq!(recorded, [(json!("a"), json!("begun")), (json!("a"), json!("done"))]);
-    store.engine().lift_hold("case", "closed").expect("there is one");
-    assert_eq!(store.engine().expire().expect("a run").quarantined, 10);
+    store.engine().lift_hold(&Actor::operator(), "case", "closed").expect("there is one");
+    assert_eq!(store.engine().expire(&Actor::operator()).expect("a run").quarantined, 10);
     assert!(store.engine().check(false).expect("a check").is_sound());
 }
 
@@ -281,7 +285,7 @@ fn a_backup_has_it_and_a_restored_store_too() {
     let backup = store.path().with_file_name("backup");
     for number in 0..3 {
         store.post("/api/v1/events?tenant=t", bad(10 * number..10 * (number + 1)));
-        store.engine().backup(&backup).expect("a copy");
+        store.engine().backup(&Actor::operator(), &backup).expect("a copy");
         if number == 1 {
             store.reopen();
         }

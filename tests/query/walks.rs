@@ -3,6 +3,7 @@
 //! twice, and the order holds, at every limit.
 
 use crate::support::store::{NOW, TestStore};
+use annals::access::Actor;
 use annals::api::router;
 use annals::engine::Retention;
 use annals::event::{DAY_MS, Event};
@@ -107,8 +108,8 @@ impl Tide {
             Change::Merge => drop(engine.compact().expect("a merge")),
             Change::Expire(tenant) => {
                 let days = Retention::Days(Some(TENANTS[*tenant].to_owned()), Some(180));
-                engine.set_retention(&days).expect("a policy");
-                engine.expire().expect("what is past goes");
+                engine.set_retention(&Actor::operator(), &days).expect("a policy");
+                engine.expire(&Actor::operator()).expect("what is past goes");
             }
             Change::Nothing => {}
         }

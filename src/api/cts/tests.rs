@@ -1,5 +1,6 @@
 //! The façade as its clients see it: whole requests to the router over a small store.
 
+use crate::access::Actor;
 use crate::api::router;
 use crate::clock::ManualClock;
 use crate::decode::Format;
@@ -217,8 +218,8 @@ fn a_list_goes_on_after_a_trace_that_has_left() {
     assert_eq!(store.ask(&format!("{query}&next=b"))["meta_data"]["marker"], "c");
     store.engine.seal().expect("a commit");
     let days = crate::engine::Retention::Days(Some("project".to_owned()), Some(180));
-    store.engine.set_retention(&days).expect("a policy");
-    assert_eq!(store.engine.expire().expect("what is past goes").events, 2);
+    store.engine.set_retention(&Actor::operator(), &days).expect("a policy");
+    assert_eq!(store.engine.expire(&Actor::operator()).expect("what is past goes").events, 2);
     assert_eq!(store.ids(&format!("{query}&next=c")), [""; 0]);
 }
 

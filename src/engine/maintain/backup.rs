@@ -1,5 +1,6 @@
 //! Backup of a running store, and restore.
 
+use crate::access::Actor;
 use crate::engine::maintain::delta_log::prove_whole;
 use crate::engine::{CheckReport, Engine, Failpoint, Writer};
 use crate::error::{Error, Result};
@@ -14,10 +15,12 @@ impl Engine {
     /// # Errors
     /// If the target holds something else, or the disk fails; an interrupted copy is finished by
     /// the next one.
-    pub fn backup(&self, target: &Path) -> Result<BackupReport> {
+    pub fn backup(&self, actor: &Actor, target: &Path) -> Result<BackupReport> {
         let writer = self.writer()?;
         prepare(self.shared.data.store(), target)?;
-        record_backup(writer, target);
+        record_backup(actor, writer, target);
+        // Before the seal: the copy has the event of each change that is in its state.
+        let admin = self.admin();
         writer.seal_now()?;
         // This guard keeps the files of the log in place while they are copied; the snapshot keeps
         // those of segments.
@@ -31,6 +34,7 @@ impl Engine {
         let report = copy(
             self.shared.data.store(),
             &snapshot.segments,
+            &admin,
             log.version(),
             target,
             self.shared.clock.now(),
@@ -55,6 +59,7 @@ impl Engine {
         copy(
             self.shared.data.store(),
             &snapshot.segments,
+            &self.admin(),
             snapshot.version,
             target,
             self.shared.clock.now(),
@@ -81,15 +86,15 @@ impl Engine {
 
 /// Records that the store is about to be copied, and where to. The copy is made even if that
 /// fails: a disk that accepts no more records is when a backup is needed most.
-fn record_backup(writer: &Writer, target: &Path) {
+fn record_backup(actor: &Actor, writer: &Writer, target: &Path) {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let recorded = writer.record(json!({
+    let record = json!({
         "trace_id": format!("backup-{}-{}", writer.shared.clock.now().millis(),
             writer.shared.published.get().last_seq), "event_name": "backUpStore",
         "resource_type": "backup", "resource_name": name,
         "details": { "to": target.to_string_lossy() },
-    }));
-    if let Err(error) = recorded {
+    });
+    if let Err(error) = writer.record_deed(actor, record) {
         tracing::warn!(%error, "cannot record that a backup is made; it is made all the same");
     }
 }

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::write::commit;
 use crate::error::Result;
+use crate::storage::admin::AdminFile;
 use crate::storage::segment::Segment;
 use crate::storage::{check_archives, check_log, check_marks};
 use rayon::prelude::*;
@@ -52,9 +53,9 @@ impl CheckReport {
 
 impl Engine {
     /// Reads every file of every segment and of quarantine, and compares it with its hash. Also
-    /// follows the table's log, and compares its checkpoints, its archives and the small files of
-    /// the directory with their hashes. `rebuild` rebuilds every index, damaged or not, whose
-    /// Parquet file is sound.
+    /// follows the table's log, and compares its checkpoints, its archives, the
+    /// administrative state and the small files of the directory with their hashes. `rebuild`
+    /// rebuilds every index, damaged or not, whose Parquet file is sound.
     ///
     /// # Errors
     /// If the disk fails. Damage is not an error: it is reported.
@@ -98,6 +99,7 @@ impl Engine {
         };
         wrong.extend(check_archives(store));
         wrong.extend(check_marks(store));
+        wrong.extend(self.shared.admin.file().map(AdminFile::check).unwrap_or_default());
         Ok(wrong)
     }
 }

@@ -1,6 +1,7 @@
 //! The housekeeping thread: once an hour it applies retention, removes files that nothing needs,
 //! and runs the scrubber.
 
+use crate::access::Actor;
 use crate::engine::maintain::scrub::{RUNS, Scrubber};
 use crate::engine::{Shared, Writer};
 use crate::error::Result;
@@ -50,7 +51,7 @@ pub(in crate::engine) fn run(writer: &Writer) {
     writer.trigger.rest(FIRST);
     while !writer.trigger.stopping() {
         if belief.believes(writer.shared.clock.now()) {
-            report("delete what has expired", writer.expire().map(drop));
+            report("delete what has expired", writer.expire(&Actor::store()).map(drop));
             // A check that reads the archives must not find one gone; the next run removes them.
             if let Some(_archiving) = writer.log_files.archive() {
                 report(

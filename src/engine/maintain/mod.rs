@@ -8,9 +8,10 @@
 //!   removed.
 //! * `repair` rebuilds indexes that a question, a batch or the scrubber has found damaged.
 //!
-//! On request: `backup` copies a running store, `check` verifies all of it, `policy` changes
-//! retention and legal holds, and `views` the saved views of the screen. `delta_log` makes
-//! checkpoints of the table's log and archives old commits.
+//! On request: `backup` copies a running store, and `check` verifies all of it. `admin` changes
+//! administrative state: `policy` retention and legal holds, `views` the saved views of the screen;
+//! `carry_over` reads what earlier versions kept of it. `delta_log` makes checkpoints of the
+//! table's log and archives old commits.
 //!
 //! How it stays out of the way:
 //!
@@ -24,12 +25,14 @@
 //!   has it in hand, and the shown segments add up to what the table's last commit says. Files of
 //!   segments that the log does not name as removed are moved aside for a month instead.
 //! * What administrators and retention do is recorded as events of the tenant `_annals`, before it
-//!   is done. A change of the policy or of a view that was recorded but not made is made at the
-//!   next start.
+//!   is done. A change of administrative state that was recorded but not made is made at the next
+//!   start.
 //! * The thread that commits a deletion checks the version of the policy right before: a legal hold
 //!   waits for one commit at most.
 
+pub(super) mod admin;
 pub(super) mod backup;
+mod carry_over;
 pub(super) mod check;
 pub(super) mod compact;
 pub(super) mod delta_log;
@@ -37,6 +40,7 @@ pub(super) mod housekeeping;
 pub(super) mod policy;
 pub(super) mod repair;
 pub(super) mod retention;
+pub(super) mod saved_views;
 pub(super) mod scrub;
 pub(super) mod turns;
 pub(super) mod views;

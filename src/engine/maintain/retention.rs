@@ -8,7 +8,7 @@
 //! The policy is read again by the thread that commits, right before the commit: a hold that was
 //! placed meanwhile stops the deletion.
 
-use crate::access::SYSTEM_TENANT;
+use crate::access::{Actor, SYSTEM_TENANT};
 use crate::engine::failpoint::Failpoint;
 use crate::engine::maintain::turns::SegmentWork;
 use crate::engine::write::seal::put;
@@ -58,8 +58,9 @@ struct SegmentFate {
     held: u64,
 }
 
-/// The policy that a run applies.
+/// The policy that a run applies, and who asked for it.
 struct RetentionRun<'a> {
+    actor: &'a Actor,
     policy: &'a Policy,
     holds: Vec<(&'a Hold, Filter)>,
     now: Timestamp,
@@ -70,8 +71,8 @@ impl Engine {
     ///
     /// # Errors
     /// If the disk fails; what was not committed stays.
-    pub fn expire(&self) -> Result<Expired> {
-        self.writer()?.expire()
+    pub fn expire(&self, actor: &Actor) -> Result<Expired> {
+        self.writer()?.expire(actor)
     }
 
     /// Returns what [`Engine::expire`] would delete now.
@@ -80,7 +81,8 @@ impl Engine {
     /// If a segment cannot be read.
     pub fn expirable(&self) -> Result<Expired> {
         let (policy, now) = (self.policy(), self.shared.clock.now());
-        let rule = RetentionRun::of(&policy, now)?;
+        let actor = Actor::store();
+        let rule = RetentionRun::of(&actor, &policy, now)?;
         let mut expired = Expired::default();
         for segment in self
             .snapshot()
@@ -115,8 +117,8 @@ impl Expired {
 }
 
 impl<'a> RetentionRun<'a> {
-    fn of(policy: &'a Policy, now: Timestamp) -> Result<Self> {
-        Ok(Self { policy, holds: Shared::holds(policy, now)?, now })
+    fn of(actor: &'a Actor, policy: &'a Policy, now: Timestamp) -> Result<Self> {
+        Ok(Self { actor, policy, holds: Shared::holds(policy, now)?, now })
     }
 
     /// Returns the tenants of a segment whose events in it have expired.
@@ -151,23 +153,23 @@ impl SegmentFate {
 }
 
 impl Writer {
-    pub(in crate::engine) fn expire(&self) -> Result<Expired> {
+    pub(in crate::engine) fn expire(&self, actor: &Actor) -> Result<Expired> {
         let mut expired = Expired::default();
         // If the policy changes during a run, the run starts again with the new one.
-        while !self.expire_by(&self.shared.policy.get(), &mut expired)? {
+        while !self.expire_by(actor, &self.shared.admin.policy(), &mut expired)? {
             if self.trigger.stopping() {
                 break;
             }
         }
-        let (policy, now) = (self.shared.policy.get(), self.shared.clock.now());
-        expired.add_cleared(&self.clear_quarantine(&policy, now)?);
+        let (policy, now) = (self.shared.admin.policy(), self.shared.clock.now());
+        expired.add_cleared(&self.clear_quarantine(actor, &policy, now)?);
         Ok(expired)
     }
 
     /// Deletes by a policy. Returns false if another came into force before every segment was
     /// looked at.
-    fn expire_by(&self, policy: &Policy, expired: &mut Expired) -> Result<bool> {
-        let rule = RetentionRun::of(policy, self.shared.clock.now())?;
+    fn expire_by(&self, actor: &Actor, policy: &Policy, expired: &mut Expired) -> Result<bool> {
+        let rule = RetentionRun::of(actor, policy, self.shared.clock.now())?;
         let snapshot = self.settled()?;
         let mut work = self.in_work.begin();
         let mut batch: Vec<SegmentFate> = Vec::new();
@@ -215,13 +217,13 @@ impl Writer {
         fates: &[SegmentFate],
         expired: &mut Expired,
     ) -> Result<bool> {
-        let (policy, now) = (rule.policy, rule.now);
+        let policy = rule.policy;
         self.check_disk()?;
         self.shared.reach(Failpoint::DeletionWritten)?;
-        if self.shared.policy.get().version != policy.version {
+        if self.shared.admin.policy().version != policy.version {
             return Ok(false);
         }
-        self.record_deletion(policy, fates, "begun", now)?;
+        self.record_deletion(rule, fates, "begun")?;
         self.shared.reach(Failpoint::DeletionRecorded)?;
         let old: Vec<Arc<Segment>> = fates.iter().map(|fate| Arc::clone(&fate.segment)).collect();
         let left = fates.iter().filter_map(|fate| fate.left.clone()).collect();
@@ -229,15 +231,15 @@ impl Writer {
         // waits for this one commit.
         if self
             .table
-            .delete_if(old.clone(), left, self.shared.policy.still(policy.version))?
+            .delete_if(old.clone(), left, self.shared.admin.still(policy.version))?
             .is_none()
         {
-            self.record_deletion(policy, fates, "stopped", now)?;
+            self.record_deletion(rule, fates, "stopped")?;
             return Ok(false);
         }
         fates.iter().for_each(|fate| expired.add(fate));
         self.retire(&old)?;
-        self.record_deletion(policy, fates, "done", now)?;
+        self.record_deletion(rule, fates, "done")?;
         Ok(true)
     }
 
@@ -293,11 +295,11 @@ impl Writer {
     /// Records a deletion, one event for each tenant.
     fn record_deletion(
         &self,
-        policy: &Policy,
+        rule: &RetentionRun<'_>,
         fates: &[SegmentFate],
         state: &str,
-        now: Timestamp,
     ) -> Result<()> {
+        let (policy, now) = (rule.policy, rule.now);
         let mut tenants: BTreeMap<&str, (u64, Vec<serde_json::Value>)> = BTreeMap::new();
         for fate in fates {
             let manifest = fate.segment.manifest();
@@ -313,7 +315,7 @@ impl Writer {
                 .first()
                 .map(|segment| segment["segment"].as_str().unwrap_or_default().to_owned())
                 .unwrap_or_default();
-            self.record(json!({
+            let record = json!({
                 "trace_id": format!("delete-{tenant}-{first}-{state}-{}-{}", policy.version,
                     now.millis()), "event_name": "deleteEvents", "code": state, "level": "warning",
                 "resource_type": "events", "resource_name": tenant,
@@ -322,7 +324,8 @@ impl Writer {
                     "days": policy.days_of(tenant), "policy_version": policy.version,
                     "events": events, "segments": segments,
                 },
-            }))?;
+            });
+            self.record_deed(rule.actor, record)?;
         }
         debug_assert!(fates.iter().all(|fate| !fate.deleted.contains_key(SYSTEM_TENANT)));
         Ok(())

@@ -1,0 +1,23 @@
+//! Who makes a call, for the records about it.
+
+/// Who makes a call that changes the store. It is recorded with what was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The name under which the call is recorded.
+    pub name: String,
+    /// The address it came from, if it came over a network.
+    pub source_ip: Option<String>,
+}
+
+impl Actor {
+    /// Returns whoever holds the files of the store, or calls a server that asks for no
+    /// credentials.
+    pub fn operator() -> Self {
+        Self { name: "operator".to_owned(), source_ip: None }
+    }
+
+    /// Returns the store itself, for what it does in the background.
+    pub fn store() -> Self {
+        Self { name: "annals".to_owned(), source_ip: None }
+    }
+}

@@ -1,0 +1,83 @@
+//! Saved views as they are kept: each is a record of the administrative state.
+
+use crate::error::{Context, ErrorKind, Result};
+use crate::storage::admin::{AdminRecord, AdminSnapshot, RecordChange, RecordKind};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The part of a view that its author writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewText {
+    /// What people call it.
+    pub name: String,
+    /// The owner, as the author states it; there are no credentials yet.
+    #[serde(default)]
+    pub owner: String,
+    /// The query of the page's URL, without the question mark.
+    pub query: String,
+}
+
+/// A saved view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Its name in the API.
+    pub id: String,
+    /// Its name, owner and query.
+    #[serde(flatten)]
+    pub text: ViewText,
+    /// Starts at 1 and grows by one with each change.
+    pub version: u64,
+    /// When it was first saved.
+    pub created: String,
+    /// When it was last changed.
+    pub changed: String,
+}
+
+/// All views.
+#[derive(Debug, Clone, Default)]
+pub struct Views {
+    /// Each with the record that it was read from.
+    views: BTreeMap<String, (Arc<AdminRecord>, Arc<View>)>,
+}
+
+impl Views {
+    /// Returns how many there are.
+    pub(super) fn count(&self) -> usize {
+        self.views.len()
+    }
+
+    /// Reads the views of a state. Those that are the same in `earlier` are taken from there.
+    pub(super) fn of(state: &AdminSnapshot, earlier: &Self) -> Result<Self> {
+        let read = |(id, record): (&str, &Arc<AdminRecord>)| {
+            let view = match earlier.views.get(id) {
+                Some((there, view)) if Arc::ptr_eq(there, record) => Arc::clone(view),
+                _ => Arc::new(
+                    serde_json::from_value(record.body.clone())
+                        .context(ErrorKind::Corrupt, || format!("the saved view {id}"))?,
+                ),
+            };
+            Ok((id.to_owned(), (Arc::clone(record), view)))
+        };
+        Ok(Self { views: state.all(RecordKind::View).map(read).collect::<Result<_>>()? })
+    }
+
+    /// Returns a view by its id.
+    pub fn get(&self, id: &str) -> Option<&View> {
+        self.views.get(id).map(|(_, view)| &**view)
+    }
+
+    /// Returns every view, in the order of ids.
+    pub fn all(&self) -> impl Iterator<Item = &View> {
+        self.views.values().map(|(_, view)| &**view)
+    }
+}
+
+impl View {
+    /// Returns the record that the view is kept in.
+    pub(super) fn record(&self) -> RecordChange {
+        let body = serde_json::to_value(self).expect("texts and numbers are valid JSON");
+        let (kind, key) = (RecordKind::View, self.id.clone());
+        RecordChange { kind, key, body: Some(body), secret: None }
+    }
+}
