@@ -4,7 +4,7 @@
 //! The table says up to which sequence number events are in segments. Every later event that was
 //! acknowledged is in the log; it is decoded again and put back into the buffer, so questions see
 //! it from the first moment. For writing, the log is then rewritten into a new file, and work that
-//! was recorded but not finished (policy changes, saved views) is completed.
+//! was recorded but not finished (changes of administrative state) is completed.
 
 use super::pools::Pools;
 use crate::clock::Clock;

@@ -145,7 +145,7 @@ impl Engine {
 
     /// Changes administrative state, and records who did what. `change` gets the newest state and
     /// returns the changes; if there are none, nothing is recorded. They are durable when this
-    /// returns.
+    /// returns. The policy and views have calls of their own, which count their versions.
     ///
     /// # Errors
     /// What `change` returns; a disk that fails. What was recorded and then failed is made by the
