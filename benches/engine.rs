@@ -12,9 +12,9 @@ use annals::decode::{self, Format, decode};
 use annals::engine::Engine;
 use annals::event::{Columns, DAY_MS, Event, FIELDS, Field, IndexKind, Timestamp, row_order};
 use annals::export::{Encoder, ExportFormat, Options};
+use annals::filter::parse_filter;
 use annals::generate::{Generator, Plan, generate};
 use annals::ingest::TenantRule;
-use annals::query::filter::parse_filter;
 use annals::query::{
     EventBatch, Filter, HistogramQuery, Interval, PageQuery, SnapshotReader, StreamQuery,
 };

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// The request or input is wrong; sending it again unchanged fails again.
     Invalid,
+    /// The caller is known and may not do this.
+    Forbidden,
     /// What was named does not exist, or is not visible to this caller.
     NotFound,
     /// The request is larger than a limit allows.

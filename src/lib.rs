@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod export;
+pub mod filter;
 pub mod generate;
 pub mod ingest;
 pub mod maintain;

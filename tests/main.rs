@@ -1,5 +1,6 @@
 //! All integration tests in one binary: linking the engine once is slow enough.
 
+mod access;
 mod clients;
 mod durability;
 mod house;

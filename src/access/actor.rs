@@ -1,5 +1,8 @@
 //! Who makes a call, for the records about it.
 
+/// The name of the operator in records of what was done.
+pub const OPERATOR: &str = "operator";
+
 /// Who makes a call that changes the store. It is recorded with what was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
@@ -13,7 +16,7 @@ impl Actor {
     /// Returns whoever holds the files of the store, or calls a server that asks for no
     /// credentials.
     pub fn operator() -> Self {
-        Self { name: "operator".to_owned(), source_ip: None }
+        Self { name: OPERATOR.to_owned(), source_ip: None }
     }
 
     /// Returns the store itself, for what it does in the background.

@@ -185,7 +185,7 @@ mod tests {
         let (clock, handle) = (Arc::new(SystemClock), runtime.handle().clone());
         let engine = Engine::open_with(folder.path(), AccessMode::Write, clock, handle, settings)
             .expect("an engine");
-        let app = App::new(Arc::new(engine), "8.0.0");
+        let app = App::new(Arc::new(engine), &crate::api::RouterOptions::default());
         (folder, runtime, app)
     }
 

@@ -5,8 +5,9 @@
 use super::App;
 use super::error::ApiError;
 use super::params::read_json_pairs;
+use crate::access::Caller;
 use crate::calls::Pairs;
-use crate::calls::question::{CALLS, QueryCall, answer_within};
+use crate::calls::question::{Asked, CALLS, QueryCall, answer_within};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -18,14 +19,20 @@ use sha2::{Digest, Sha256};
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
     for call in CALLS.iter().copied().filter(|call| *call != QueryCall::Events) {
-        let by_url = async move |State(app): State<App>, pairs: Pairs, headers: HeaderMap| {
-            respond(app, call, pairs, &headers).await
+        let by_url = async move |State(app): State<App>,
+                                 caller: Caller,
+                                 pairs: Pairs,
+                                 headers: HeaderMap| {
+            respond(app, caller, (call, pairs), &headers).await
         };
-        let by_body =
-            async move |State(app): State<App>, url: Pairs, headers: HeaderMap, body: Body| {
-                let pairs = read_json_pairs(&app, url, body).await?;
-                respond(app, call, pairs, &headers).await
-            };
+        let by_body = async move |State(app): State<App>,
+                                  caller: Caller,
+                                  url: Pairs,
+                                  headers: HeaderMap,
+                                  body: Body| {
+            let pairs = read_json_pairs(&app, url, body).await?;
+            respond(app, caller, (call, pairs), &headers).await
+        };
         routes = routes
             .route(call.path(), get(by_url))
             .route(&format!("{}/query", call.path()), post(by_body));
@@ -37,33 +44,39 @@ pub(super) fn routes() -> Router<App> {
 /// at this table version.
 pub(super) async fn respond(
     app: App,
-    call: QueryCall,
-    pairs: Pairs,
+    caller: Caller,
+    (call, pairs): (QueryCall, Pairs),
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
-    let tag = entity_tag(&app, call, &pairs);
+    let tag = entity_tag(&app, &caller, call, &pairs);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if let (Some(tag), Some(known)) = (&tag, known)
         && known.split(',').any(|known| known.trim() == tag)
     {
         return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), Some(tag)));
     }
-    let answer = app.ask(move |engine, budget| answer_within(engine, call, &pairs, budget)).await?;
+    let answer = app.ask(move |engine, budget| {
+        answer_within(engine, &caller, Asked { call, pairs: &pairs }, budget)
+    });
+    let answer = answer.await?;
     Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
 }
 
-/// Returns the tag of an answer: it identifies the question, the table version and the buffer. A
-/// question relative to the current time is never the same twice.
-fn entity_tag(app: &App, call: QueryCall, pairs: &Pairs) -> Option<String> {
+/// Returns the tag of an answer: it identifies the question, who asks, and the events that there
+/// are of the tenants asked about; what happens to others does not change it. A question relative
+/// to the current time is never the same twice.
+fn entity_tag(app: &App, caller: &Caller, call: QueryCall, pairs: &Pairs) -> Option<String> {
     if pairs.0.iter().any(|(name, _)| name == "last" || name == "explain" || name == "partial") {
         return None;
     }
-    let snapshot = app.engine.snapshot();
+    // A wrong question has no answer to be tagged.
+    let scope = caller.scope(&pairs.all("tenant")).ok()?;
     // Another store, or a backup of this one, may have the same numbers for other events.
-    let shown = (app.engine.opening(), snapshot.version, snapshot.last_seq);
+    let shown = (app.engine.opening(), app.engine.state_of(&scope)?);
     let digest = Sha256::digest(format!(
-        "{} {shown:?} {} {:?}",
+        "{} {shown:?} {} {} {:?}",
         env!("CARGO_PKG_VERSION"),
+        scope.canonical(),
         call.path(),
         pairs.0
     ));

@@ -42,6 +42,10 @@ impl ApiError {
         }
     }
 
+    pub(super) fn unauthorized(detail: &str) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, detail: detail.to_owned(), parameter: None }
+    }
+
     pub(super) fn forbidden(detail: &str) -> Self {
         Self { status: StatusCode::FORBIDDEN, detail: detail.to_owned(), parameter: None }
     }
@@ -51,6 +55,7 @@ impl ApiError {
 pub(super) fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Mismatch => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Exists => StatusCode::CONFLICT,

@@ -3,6 +3,7 @@
 use super::App;
 use super::answer::respond;
 use super::error::ApiError;
+use crate::access::Caller;
 use crate::api::params::read_json_pairs;
 use crate::calls::Pairs;
 use crate::calls::question::{self, QueryCall};
@@ -25,30 +26,33 @@ pub(super) fn routes() -> Router<App> {
 
 async fn list(
     State(app): State<App>,
+    caller: Caller,
     pairs: Pairs,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    respond(app, QueryCall::Events, pairs, &headers).await
+    respond(app, caller, (QueryCall::Events, pairs), &headers).await
 }
 
 async fn query(
     State(app): State<App>,
+    caller: Caller,
     url: Pairs,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let pairs = read_json_pairs(&app, url, body).await?;
-    respond(app, QueryCall::Events, pairs, &headers).await
+    respond(app, caller, (QueryCall::Events, pairs), &headers).await
 }
 
 async fn one(
     State(app): State<App>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
     let Path(trace_id) =
         path.map_err(|cause| Error::parameter("trace_id", "is not UTF-8 text").because(cause))?;
-    Ok(Json(
-        app.ask(move |engine, budget| question::event(engine, &trace_id, &pairs, budget)).await?,
-    ))
+    let event = app
+        .ask(move |engine, budget| question::event(engine, &caller, (&trace_id, &pairs), budget));
+    Ok(Json(event.await?))
 }

@@ -9,6 +9,7 @@
 use super::App;
 use super::error::ApiError;
 use super::params::read_json_pairs;
+use crate::access::Caller;
 use crate::calls::{Export, Pairs};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -40,12 +41,16 @@ const PAUSE_MAX: Duration = Duration::from_millis(20);
 pub(super) fn routes() -> Router<App> {
     let mut routes = Router::new();
     for form in ExportFormat::ALL {
-        let respond = move |app: App, pairs: Pairs| respond(app, *form, pairs);
-        let by_url = async move |State(app): State<App>, pairs: Pairs| respond(app, pairs).await;
-        let by_body = async move |State(app): State<App>, url: Pairs, body: Body| {
-            let pairs = read_json_pairs(&app, url, body).await?;
-            respond(app, pairs).await
+        let respond =
+            move |app: App, caller: Caller, pairs: Pairs| respond(app, caller, *form, pairs);
+        let by_url = async move |State(app): State<App>, caller: Caller, pairs: Pairs| {
+            respond(app, caller, pairs).await
         };
+        let by_body =
+            async move |State(app): State<App>, caller: Caller, url: Pairs, body: Body| {
+                let pairs = read_json_pairs(&app, url, body).await?;
+                respond(app, caller, pairs).await
+            };
         routes =
             routes.route(&format!("/api/v1/events.{}", form.name()), get(by_url).post(by_body));
     }
@@ -54,7 +59,12 @@ pub(super) fn routes() -> Router<App> {
 
 type BodyPiece = Result<Frame<Bytes>, io::Error>;
 
-async fn respond(app: App, form: ExportFormat, pairs: Pairs) -> Result<Response, ApiError> {
+async fn respond(
+    app: App,
+    caller: Caller,
+    form: ExportFormat,
+    pairs: Pairs,
+) -> Result<Response, ApiError> {
     let permit = app.exports.clone().try_acquire_owned();
     let permit = permit.map_err(|_| {
         Error::new(
@@ -63,7 +73,7 @@ async fn respond(app: App, form: ExportFormat, pairs: Pairs) -> Result<Response,
         )
     })?;
     let name = file_name(&pairs, form);
-    let export = app.ask(move |engine, _| Export::read(engine, form, &pairs)).await?;
+    let export = app.ask(move |engine, _| Export::read(engine, &caller, form, &pairs)).await?;
     let (sender, receiver) = mpsc::channel::<BodyPiece>(PIECES_WAITING);
     let engine = app.engine.clone();
     let budget = QueryBudget::new(Limits::heavy(None));

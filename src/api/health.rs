@@ -5,11 +5,12 @@
 //! exactly those may be what is wrong.
 
 use super::App;
+use crate::access::{Caller, Permission};
 use crate::engine::{HealthStatus, Problem, Stuck};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 
 pub(super) fn routes() -> Router<App> {
@@ -43,10 +44,17 @@ fn live_of(stuck: &[Stuck]) -> (StatusCode, Json<Value>) {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "stuck", "stuck": vital })))
 }
 
-async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
-    let stats = app.engine.stats();
+async fn ready(
+    State(app): State<App>,
+    caller: Option<Extension<Caller>>,
+) -> (StatusCode, Json<Value>) {
     let problems = app.engine.problems();
     let (status, name) = status_of(&problems);
+    // Who merely balances load need not know what is stored here.
+    if !caller.is_some_and(|Extension(caller)| caller.may(Permission::ManageStore)) {
+        return (status, Json(json!({ "status": name })));
+    }
+    let stats = app.engine.stats();
     let shown = |problem: &Problem| {
         let mut shown = json!({ "part": problem.part, "what": problem.what,
             "refuses": problem.condition == HealthStatus::Unavailable });

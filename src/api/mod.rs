@@ -7,6 +7,7 @@
 mod admission;
 mod answer;
 mod arrival;
+mod auth;
 mod connection;
 mod cts;
 mod doors;
@@ -19,8 +20,10 @@ mod openapi;
 mod params;
 mod peer;
 mod policy;
+mod principals;
 mod proxy;
 mod quarantine;
+mod refusal;
 mod request_id;
 mod serve;
 mod status;
@@ -30,6 +33,7 @@ mod unroutable;
 mod views;
 mod web;
 
+pub use auth::route_needs;
 pub use openapi::document as openapi_document;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use tls::TlsFiles;
@@ -64,12 +68,16 @@ pub(crate) struct App {
     query_room: doors::BodyRoom,
     /// The version that the Elasticsearch door reports.
     elastic_version: Arc<str>,
+    /// Whether callers must say who they are.
+    credentials: bool,
+    /// The sessions of the screen.
+    sessions: Arc<auth::Sessions>,
     /// What the markers of CTS's lists were given for.
     page_ends: Arc<cts::PageEnds>,
 }
 
 impl App {
-    fn new(engine: Arc<Engine>, elastic_version: &str) -> Self {
+    fn new(engine: Arc<Engine>, options: &RouterOptions) -> Self {
         let (admission, exports) =
             (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
         Self {
@@ -78,7 +86,9 @@ impl App {
             exports,
             room: doors::BodyRoom::default(),
             query_room: doors::BodyRoom::default(),
-            elastic_version: elastic_version.into(),
+            elastic_version: options.elastic_version.as_str().into(),
+            credentials: options.credentials,
+            sessions: Arc::default(),
             page_ends: Arc::default(),
         }
     }
@@ -100,20 +110,29 @@ impl App {
 /// The Elasticsearch version reported by default: it satisfies shippers of versions 7 and 8.
 pub const ELASTIC_VERSION: &str = "8.19.99";
 
-/// Builds all routes over an engine.
+/// How the routes answer.
+#[derive(Debug, Clone)]
+pub struct RouterOptions {
+    /// The version that the Elasticsearch door reports: Filebeat refuses servers older than itself.
+    pub elastic_version: String,
+    /// Whether callers must say who they are. Without, every caller is the operator.
+    pub credentials: bool,
+}
+
+impl Default for RouterOptions {
+    fn default() -> Self {
+        Self { elastic_version: ELASTIC_VERSION.to_owned(), credentials: false }
+    }
+}
+
+/// Builds all routes over an engine; every caller is the operator.
 pub fn router(engine: Arc<Engine>) -> Router {
-    router_as(engine, ELASTIC_VERSION)
+    router_with(engine, &RouterOptions::default())
 }
 
-/// Builds all routes with another Elasticsearch version: Filebeat refuses servers older than
-/// itself.
-pub fn router_as(engine: Arc<Engine>, elastic_version: &str) -> Router {
-    router_for(engine, elastic_version, false)
-}
-
-/// Builds all routes; whether callers must have a credential decides which hosts are served.
-fn router_for(engine: Arc<Engine>, elastic_version: &str, credentials: bool) -> Router {
-    let app = App::new(engine, elastic_version);
+/// Builds all routes over an engine.
+pub fn router_with(engine: Arc<Engine>, options: &RouterOptions) -> Router {
+    let app = App::new(engine, options);
     // Parquet is compressed already, and what fits in one packet gains nothing.
     let worth = SizeAbove::new(COMPRESS_BYTES_MIN)
         .and(NotForContentType::const_new("application/vnd.apache.parquet"));
@@ -126,6 +145,8 @@ fn router_for(engine: Arc<Engine>, elastic_version: &str, credentials: bool) -> 
         .merge(quarantine::routes())
         .merge(health::routes())
         .merge(policy::routes())
+        .merge(principals::routes())
+        .merge(auth::routes())
         .merge(status::routes())
         .merge(views::routes())
         .merge(web::routes())
@@ -134,9 +155,10 @@ fn router_for(engine: Arc<Engine>, elastic_version: &str, credentials: bool) -> 
         .fallback(web::nothing_here)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(CompressionLayer::new().compress_when(worth))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::authorize))
         .layer(middleware::map_response(confine))
         .layer(middleware::from_fn(unroutable::check_text))
-        .layer(middleware::from_fn_with_state(credentials, loopback::own_pages))
+        .layer(middleware::from_fn_with_state(options.credentials, loopback::own_pages))
         .layer(middleware::from_fn(arrival::in_time))
         .layer(middleware::from_fn(request_id::number))
         .with_state(app)

@@ -6,6 +6,7 @@
 use super::App;
 use super::error::ApiError;
 use super::params::read_pairs;
+use crate::access::Caller;
 use crate::calls::{Pairs, PolicyCall};
 use crate::error::{Error, Result};
 use axum::body::Body;
@@ -25,21 +26,39 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/tenants/{name}", patch(set_tenant))
 }
 
-async fn answer(app: App, call: PolicyCall, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    Ok(Json(app.run(move |engine| call.answer(engine, &pairs)).await?))
+async fn answer(
+    app: App,
+    caller: Caller,
+    call: PolicyCall,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(app.run(move |engine| call.answer(engine, &caller, &pairs)).await?))
 }
 
-async fn show(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Show, pairs).await
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    answer(app, caller, PolicyCall::Show, pairs).await
 }
 
-async fn retain(State(app): State<App>, url: Pairs, body: Body) -> Result<Json<Value>, ApiError> {
+async fn retain(
+    State(app): State<App>,
+    caller: Caller,
+    url: Pairs,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
     let pairs = read_pairs(&app, url, body).await?;
-    answer(app, PolicyCall::Retain, pairs).await
+    answer(app, caller, PolicyCall::Retain, pairs).await
 }
 
-async fn run(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Run, pairs).await
+async fn run(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    answer(app, caller, PolicyCall::Run, pairs).await
 }
 
 /// Returns the last part of the path, which names a hold or a tenant.
@@ -50,40 +69,48 @@ fn named(path: Result<Path<String>, PathRejection>) -> Result<String> {
 
 /// Makes a change to what the path names.
 async fn change(
-    (app, path): (App, Result<Path<String>, PathRejection>),
+    (app, caller): (App, Caller),
+    path: Result<Path<String>, PathRejection>,
     (url, body): (Pairs, Body),
     call: fn(String) -> PolicyCall,
 ) -> Result<Json<Value>, ApiError> {
     let pairs = read_pairs(&app, url, body).await?;
-    answer(app, call(named(path)?), pairs).await
+    answer(app, caller, call(named(path)?), pairs).await
 }
 
 async fn place(
     State(app): State<App>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     url: Pairs,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    change((app, path), (url, body), PolicyCall::Place).await
+    change((app, caller), path, (url, body), PolicyCall::Place).await
 }
 
 async fn lift(
     State(app): State<App>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Lift(named(path)?), pairs).await
+    answer(app, caller, PolicyCall::Lift(named(path)?), pairs).await
 }
 
-async fn tenants(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    answer(app, PolicyCall::Tenants, pairs).await
+async fn tenants(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    answer(app, caller, PolicyCall::Tenants, pairs).await
 }
 
 async fn set_tenant(
     State(app): State<App>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     url: Pairs,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    change((app, path), (url, body), PolicyCall::Tenant).await
+    change((app, caller), path, (url, body), PolicyCall::Tenant).await
 }

@@ -7,6 +7,7 @@
 use super::App;
 use super::error::ApiError;
 use super::params::read_pairs;
+use crate::access::Caller;
 use crate::calls::{Pairs, QuarantineCall};
 use axum::body::Body;
 use axum::extract::State;
@@ -21,19 +22,37 @@ pub(super) fn routes() -> Router<App> {
         .route(QuarantineCall::Decode.route().1, post(decode))
 }
 
-async fn answer(app: App, call: QuarantineCall, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    Ok(Json(app.run(move |engine| call.answer(engine, &pairs)).await?))
+async fn answer(
+    app: App,
+    caller: Caller,
+    call: QuarantineCall,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(app.run(move |engine| call.answer(engine, &caller, &pairs)).await?))
 }
 
-async fn records(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    answer(app, QuarantineCall::List, pairs).await
+async fn records(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    answer(app, caller, QuarantineCall::List, pairs).await
 }
 
-async fn reasons(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    answer(app, QuarantineCall::Reasons, pairs).await
+async fn reasons(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    answer(app, caller, QuarantineCall::Reasons, pairs).await
 }
 
-async fn decode(State(app): State<App>, url: Pairs, body: Body) -> Result<Json<Value>, ApiError> {
+async fn decode(
+    State(app): State<App>,
+    caller: Caller,
+    url: Pairs,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
     let pairs = read_pairs(&app, url, body).await?;
-    answer(app, QuarantineCall::Decode, pairs).await
+    answer(app, caller, QuarantineCall::Decode, pairs).await
 }

@@ -4,7 +4,7 @@
 use super::connection::{self, Served};
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
-use super::{ELASTIC_VERSION, router_for};
+use super::{ELASTIC_VERSION, RouterOptions, router_with};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
@@ -102,7 +102,11 @@ pub async fn serve(
         beside.spawn(tls.clone().keep_current());
     }
     // The routes are built once and shared by all connections.
-    let router = router_for(engine, &options.elastic_version, options.credentials).with_state(());
+    let routes = RouterOptions {
+        elastic_version: options.elastic_version.clone(),
+        credentials: options.credentials,
+    };
+    let router = router_with(engine, &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
     let (stopping, told) = watch::channel(false);
     let mut connections = accept_until(stop, &listener, &served, &told, options.connections).await;

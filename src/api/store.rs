@@ -2,7 +2,7 @@
 
 use super::App;
 use super::error::ApiError;
-use crate::access::Actor;
+use crate::access::Caller;
 use crate::calls::{Pairs, question};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -24,7 +24,11 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// Creates a backup, or adds to it, below the directory that the server was started with.
-async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+async fn backup(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
     let report = app.run(move |engine| {
         if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "name") {
             return Err(Error::parameter(name, "unknown parameter; this call takes name"));
@@ -43,7 +47,7 @@ async fn backup(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, Api
         let root = root.ok_or_else(|| {
             Error::invalid("this server makes no backups: start it with --backups DIR")
         })?;
-        engine.backup(&Actor::operator(), &root.join(name))
+        engine.backup(&caller.actor(), &root.join(name))
     });
     Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
 }

@@ -3,12 +3,12 @@
 //! Each door has clients that parse errors in its own form, so a refusal has the form of the door
 //! that the path leads to, and says how to write what was meant.
 
+use super::refusal::Refusal;
 use super::web;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
 /// Characters that may not stand in an address, and how they are written there.
 const ESCAPES: &[(u8, &str)] = &[
@@ -24,46 +24,6 @@ const ESCAPES: &[(u8, &str)] = &[
     (b'}', "%7D"),
 ];
 
-/// A refusal in the form of a door.
-struct Refusal {
-    content_type: &'static str,
-    body: String,
-}
-
-impl Refusal {
-    /// Creates the refusal of a request for a path.
-    fn at(path: &str, status: StatusCode, detail: &str, parameter: Option<&str>) -> Self {
-        let code = status.as_u16();
-        let is_elastic = path.starts_with("/es/") || path.contains("/_") || path.contains("_bulk");
-        let is_cts = path.starts_with("/v3/") || path.starts_with("/v1.0/");
-        let mut content_type = "application/json";
-        let body = if is_cts {
-            json!({ "error_code": "CTS.0300", "error_msg": detail })
-        } else if is_elastic {
-            let cause = json!({ "type": "illegal_argument_exception", "reason": detail });
-            let kind = cause["type"].clone();
-            json!({ "status": code,
-                "error": { "root_cause": [cause], "type": kind, "reason": detail } })
-        } else if path.starts_with("/v1/logs") || path.starts_with("/otlp/") {
-            // INVALID_ARGUMENT of google.rpc.Code.
-            json!({ "code": 3, "message": detail })
-        } else {
-            content_type = "application/problem+json";
-            let mut problem = json!({
-                "type": "about:blank",
-                "title": status.canonical_reason().unwrap_or("Error"),
-                "status": code,
-                "detail": detail,
-            });
-            if let Some(parameter) = parameter {
-                problem["parameter"] = parameter.into();
-            }
-            problem
-        };
-        Self { content_type, body: body.to_string() }
-    }
-}
-
 /// Refuses an address whose percent-encoding is not UTF-8: what it asks for cannot be known.
 pub(super) async fn check_text(request: Request, next: Next) -> Response {
     let query = request.uri().query().unwrap_or_default();
@@ -74,9 +34,7 @@ pub(super) async fn check_text(request: Request, next: Next) -> Response {
     }
     let detail = format!("{parameter}: its percent-encoding is not UTF-8");
     let status = StatusCode::BAD_REQUEST;
-    let refusal = Refusal::at(request.uri().path(), status, &detail, Some(&parameter));
-    let content_type = HeaderValue::from_static(refusal.content_type);
-    (status, [(header::CONTENT_TYPE, content_type)], refusal.body).into_response()
+    Refusal::at(request.uri().path(), status, &detail, Some(&parameter)).into_response()
 }
 
 /// Returns the name of the first parameter that is not UTF-8.

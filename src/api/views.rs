@@ -5,7 +5,7 @@
 
 use super::App;
 use super::error::ApiError;
-use crate::access::{Actor, Scope};
+use crate::access::{Caller, Permission, Scope};
 use crate::calls::Pairs;
 use crate::engine::{Engine, SeenVersion, View, ViewText};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,26 +39,52 @@ struct Sent {
 }
 
 /// Returns which views are visible: those of the named tenants, or all if none is named.
-fn scope(pairs: &Pairs) -> Result<Scope> {
+fn scope(caller: &Caller, pairs: &Pairs) -> Result<Scope> {
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
         return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
     }
     let tenants = pairs.all("tenant");
-    Scope::of_operator(if tenants.is_empty() { &["*"] } else { tenants.as_slice() })
+    caller.scope(if tenants.is_empty() { &["*"] } else { tenants.as_slice() })
 }
 
-fn covers(scope: &Scope, view: &View) -> bool {
+/// Returns whether a caller sees a view: its own, and those about tenants that it may ask about.
+fn sees(caller: &Caller, scope: &Scope, view: &View) -> bool {
     let question = Pairs::from_query(&view.text.query);
     let tenants = question.all("tenant");
-    scope.named().is_none()
+    let is_own = caller.grant().is_some() && view.text.owner == caller.name();
+    is_own
+        || scope.named().is_none()
         || !tenants.is_empty() && tenants.iter().all(|tenant| scope.covers(tenant))
 }
 
+/// Fails if a view names a tenant that whoever saves it may not ask about: others of that tenant
+/// would see the view.
+fn check_tenants(scope: &Scope, query: &str) -> Result<()> {
+    let question = Pairs::from_query(query);
+    let named = question.all("tenant");
+    let mut others = named.iter().filter(|tenant| **tenant != "*" && !scope.covers(tenant));
+    if scope.named().is_none() || others.next().is_none() {
+        return Ok(());
+    }
+    let what = "names a tenant that is not one of yours";
+    Err(Error::new(ErrorKind::Forbidden, what).with_parameter("query"))
+}
+
 /// Returns a view if it exists and is visible.
-fn seen(engine: &Engine, id: &str, pairs: &Pairs) -> Result<View> {
-    let scope = scope(pairs)?;
-    let view = engine.views().get(id).filter(|view| covers(&scope, view)).cloned();
+fn seen(engine: &Engine, caller: &Caller, id: &str, pairs: &Pairs) -> Result<View> {
+    let scope = scope(caller, pairs)?;
+    let view = engine.views().get(id).filter(|view| sees(caller, &scope, view)).cloned();
     view.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such view"))
+}
+
+/// Fails unless a caller may change a view that there is: its own, or any as administrator of its
+/// tenants.
+fn check_owner(caller: &Caller, view: &View) -> Result<()> {
+    let is_own = caller.grant().is_none() || view.text.owner == caller.name();
+    if is_own || caller.may(Permission::ManageTenant) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Forbidden, "the view is somebody else's: save another one"))
 }
 
 /// Parses the version in `If-Match`.
@@ -95,19 +121,29 @@ fn id_of(path: ViewId) -> Result<String> {
         .map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))
 }
 
-async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
-    let scope = scope(&pairs)?;
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    let scope = scope(&caller, &pairs)?;
     let views = app.engine.views();
-    let views: Vec<&View> = views.all().filter(|view| covers(&scope, view)).collect();
+    let views: Vec<&View> = views.all().filter(|view| sees(&caller, &scope, view)).collect();
     Ok(Json(json!({ "views": views })))
 }
 
-async fn one(State(app): State<App>, path: ViewId, pairs: Pairs) -> Result<Response, ApiError> {
-    Ok(answer(StatusCode::OK, &seen(&app.engine, &id_of(path)?, &pairs)?))
+async fn one(
+    State(app): State<App>,
+    caller: Caller,
+    path: ViewId,
+    pairs: Pairs,
+) -> Result<Response, ApiError> {
+    Ok(answer(StatusCode::OK, &seen(&app.engine, &caller, &id_of(path)?, &pairs)?))
 }
 
 async fn save(
     State(app): State<App>,
+    caller: Caller,
     path: ViewId,
     pairs: Pairs,
     headers: HeaderMap,
@@ -118,16 +154,24 @@ async fn save(
     let sent: Sent = serde_json::from_slice(&body)
         .map_err(|cause| Error::invalid("the body is not a view").because(cause))?;
     let view = app.run(move |engine| {
-        let scope = scope(&pairs)?;
-        if engine.views().get(&id).is_some_and(|view| !covers(&scope, view)) {
-            return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
+        let scope = scope(&caller, &pairs)?;
+        let views = engine.views();
+        let there = views.get(&id);
+        if let Some(view) = there {
+            if !sees(&caller, &scope, view) {
+                return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
+            }
+            check_owner(&caller, view)?;
         }
-        engine.save_view(
-            &Actor::operator(),
-            &id,
-            ViewText { name: sent.name, owner: sent.owner, query: sent.query },
-            version,
-        )
+        check_tenants(&scope, &sent.query)?;
+        // Who has a name need not say it, and a view stays its owner's.
+        let owner = match (caller.grant(), there) {
+            (None, _) => sent.owner,
+            (Some(_), Some(view)) => view.text.owner.clone(),
+            (Some(_), None) => caller.name().to_owned(),
+        };
+        let text = ViewText { name: sent.name, owner, query: sent.query };
+        engine.save_view(&caller.actor(), &id, text, version)
     });
     let view = view.await?;
     Ok(answer(if view.version == 1 { StatusCode::CREATED } else { StatusCode::OK }, &view))
@@ -135,14 +179,17 @@ async fn save(
 
 async fn delete(
     State(app): State<App>,
+    caller: Caller,
     path: ViewId,
     pairs: Pairs,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
-    app.run(move |engine| {
-        seen(engine, &id, &pairs).and_then(|_| engine.delete_view(&Actor::operator(), &id, version))
-    })
-    .await?;
+    let deleted = app.run(move |engine| {
+        seen(engine, &caller, &id, &pairs)
+            .and_then(|view| check_owner(&caller, &view))
+            .and_then(|()| engine.delete_view(&caller.actor(), &id, version))
+    });
+    deleted.await?;
     Ok(StatusCode::NO_CONTENT)
 }

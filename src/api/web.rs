@@ -34,9 +34,9 @@ mod built {
 /// The file that is served for every path of the page.
 const INDEX: &str = "/index.html";
 /// The paths of the page besides the root; the page reads from its URL which view to show.
-const ROUTES: &[&str] = &["/dashboards", "/quota", "/relation", "/store"];
+const ROUTES: &[&str] = &["/access", "/dashboards", "/quota", "/relation", "/store"];
 /// Beginnings of paths that belong to programs.
-const DOORS: &[&str] = &["/api/", "/assets/", "/es/", "/otlp/", "/v1", "/v2/", "/v3/"];
+const DOORS: &[&str] = &["/api/", "/assets/", "/auth/", "/es/", "/otlp/", "/v1", "/v2/", "/v3/"];
 /// What the page may do.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                      font-src 'self'; connect-src 'self'; \
@@ -67,6 +67,11 @@ pub(super) fn is_page(path: &str) -> bool {
     path == "/" || ROUTES.contains(&path)
 }
 
+/// Returns whether a route is one of the screen's own files, which anybody may read.
+pub(super) fn is_public(route: &str) -> bool {
+    ROUTES.contains(&route) || built::FILES.iter().any(|file| file.path == route)
+}
+
 /// Returns whether a browser asks for the page.
 pub(super) fn is_for_page(request: &Request) -> bool {
     is_page(request.uri().path()) && takes_html(request.headers())
@@ -86,7 +91,8 @@ pub(super) async fn nothing_here(request: Request) -> Response {
     response
 }
 
-fn takes_html(headers: &HeaderMap) -> bool {
+/// Returns whether a client takes pages, as browsers do.
+pub(super) fn takes_html(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accepted.is_some_and(|accepted| accepted.contains("text/html"))
 }

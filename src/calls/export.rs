@@ -1,11 +1,11 @@
 //! An export request: which events, in which format and order.
 
 use super::Pairs;
-use crate::access::Scope;
+use crate::access::{Caller, Scope};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::export::{Digits, Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
-use crate::query::filter::parse_filter;
+use crate::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
 use crate::query::{EventBatch, Filter, QueryBudget, SortOrder, StreamQuery, parse_time_zone};
 use std::io::Write;
@@ -39,7 +39,12 @@ impl Export {
     ///
     /// # Errors
     /// A parameter that is wrong or that the format does not have, by name.
-    pub(crate) fn read(engine: &Engine, form: ExportFormat, pairs: &Pairs) -> Result<Self> {
+    pub(crate) fn read(
+        engine: &Engine,
+        caller: &Caller,
+        form: ExportFormat,
+        pairs: &Pairs,
+    ) -> Result<Self> {
         let only = |name: &str, forms: &[ExportFormat]| match pairs.one(name)? {
             Some(_) if !forms.contains(&form) => Err(Error::parameter(
                 name,
@@ -71,9 +76,13 @@ impl Export {
                 .and_then(|_| pairs.flag("closing"))?,
             ..Options::new(form)
         };
+        let scope = caller.scope(&pairs.all("tenant"))?;
+        let filter = parse_filter(&pairs.0, PARAMETERS, engine.clock().now())?;
+        // What the caller may not ask is refused now: an answer that has begun can only break off.
+        scope.narrow(&filter)?;
         Ok(Self {
-            scope: Scope::of_operator(&pairs.all("tenant"))?,
-            filter: parse_filter(&pairs.0, PARAMETERS, engine.clock().now())?,
+            scope,
+            filter,
             order: pairs.one("order")?.map(SortOrder::parse).transpose()?.unwrap_or_default(),
             forced: pairs.one("path")?.map(AnswerPath::parse).transpose()?,
             options,

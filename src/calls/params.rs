@@ -4,7 +4,7 @@
 use crate::decode::Format;
 use crate::error::{Error, Result};
 use crate::event::clip;
-use crate::query::filter::repeated_key;
+use crate::filter::repeated_key;
 use serde_json::Value as Json;
 
 /// Keys of a JSON body whose values are groups of clauses; as pairs they become the JSON of

@@ -2,10 +2,10 @@
 //! its age, and what a tenant refuses.
 
 use super::Pairs;
-use crate::access::{Actor, Scope};
+use crate::access::{Caller, Permission};
 use crate::engine::{Engine, Retention, TenantTotals};
-use crate::error::{Error, Result};
-use crate::maintain::Policy;
+use crate::error::{Error, ErrorKind, Result};
+use crate::maintain::{Hold, Policy};
 use serde_json::{Map, Value, json};
 
 /// The value of a number of days that means no limit.
@@ -48,48 +48,55 @@ impl PolicyCall {
     ///
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
-    pub fn answer(&self, engine: &Engine, pairs: &Pairs) -> Result<Value> {
+    pub fn answer(&self, engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
         match self {
-            Self::Show => pairs.only(&[]).map(|()| shown(&engine.policy())),
+            Self::Show => pairs.only(&[]).and_then(|()| shown(&engine.policy(), caller)),
             Self::Retain => {
                 pairs.only(&["tenant", "days", "floor_days"])?;
-                Ok(shown(&*engine.set_retention(&Actor::operator(), &retention(pairs)?)?))
+                let change = retention(pairs)?;
+                match &change {
+                    Retention::Days(Some(tenant), _) => check_owner(caller, tenant)?,
+                    _ => caller.check_store(Permission::ManageStore)?,
+                }
+                shown(&*engine.set_retention(&caller.actor(), &change)?, caller)
             }
             Self::Run => {
                 pairs.only(&["dry_run"])?;
                 let dry = pairs.flag("dry_run")?;
                 let expired =
-                    if dry { engine.expirable()? } else { engine.expire(&Actor::operator())? };
+                    if dry { engine.expirable()? } else { engine.expire(&caller.actor())? };
                 Ok(json!({ "dry_run": dry, "events": expired.events, "held": expired.held,
                         "tenants": expired.tenants, "segments": expired.segments,
                         "quarantined": expired.quarantined,
                         "quarantined_held": expired.quarantined_held }))
             }
             Self::Place(name) => {
-                let tenants = pairs.all("tenant").into_iter().map(str::to_owned).collect();
+                let tenants = pairs.all("tenant");
+                tenants.iter().try_for_each(|tenant| check_owner(caller, tenant))?;
+                let tenants = tenants.into_iter().map(str::to_owned).collect();
                 let filter = pairs
                     .0
                     .iter()
                     .filter(|(name, _)| name != "tenant" && name != "reason")
                     .cloned()
                     .collect();
-                Ok(shown(&*engine.place_hold(
-                    &Actor::operator(),
-                    name,
-                    tenants,
-                    filter,
-                    pairs.one("reason")?.unwrap_or_default(),
-                )?))
+                let reason = pairs.one("reason")?.unwrap_or_default();
+                shown(&*engine.place_hold(&caller.actor(), name, tenants, filter, reason)?, caller)
             }
             Self::Lift(name) => {
                 pairs.only(&["reason"])?;
-                Ok(shown(&*engine.lift_hold(
-                    &Actor::operator(),
-                    name,
-                    pairs.one("reason")?.unwrap_or_default(),
-                )?))
+                let is_others = |hold: &Hold| {
+                    hold.tenants.iter().any(|tenant| check_owner(caller, tenant).is_err())
+                };
+                // A hold of another tenant is none, as far as the caller can see.
+                if engine.policy().holds.get(name).is_some_and(is_others) {
+                    let what = "there is no hold with this name";
+                    return Err(Error::new(ErrorKind::NotFound, what));
+                }
+                let reason = pairs.one("reason")?.unwrap_or_default();
+                shown(&*engine.lift_hold(&caller.actor(), name, reason)?, caller)
             }
-            Self::Tenants => tenants(engine, pairs),
+            Self::Tenants => tenants(engine, caller, pairs),
             Self::Tenant(name) => {
                 pairs.only(&["undated"])?;
                 let accepted = match pairs.one("undated")? {
@@ -97,7 +104,8 @@ impl PolicyCall {
                     Some("refuse") => false,
                     _ => return Err(Error::parameter("undated", "is accept or refuse")),
                 };
-                let policy = engine.set_undated(&Actor::operator(), name, accepted)?;
+                check_owner(caller, name)?;
+                let policy = engine.set_undated(&caller.actor(), name, accepted)?;
                 Ok(json!({ "tenant": name, "undated": undated(&policy, name) }))
             }
         }
@@ -125,17 +133,25 @@ fn retention(pairs: &Pairs) -> Result<Retention> {
     }
 }
 
-fn tenants(engine: &Engine, pairs: &Pairs) -> Result<Value> {
+/// Fails unless the caller may change a setting of a tenant: who runs the store may for any, `*`
+/// included.
+fn check_owner(caller: &Caller, tenant: &str) -> Result<()> {
+    match caller.may(Permission::ManageStore) {
+        true => Ok(()),
+        false => caller.check(Permission::ManageTenant, tenant),
+    }
+}
+
+fn tenants(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
     pairs.only(&["tenant"])?;
-    let named = pairs.all("tenant");
-    let scope = Scope::of_operator(if named.is_empty() { &["*"] } else { named.as_slice() })?;
+    let scope = caller.scope_or_all(&pairs.all("tenant"))?;
     let policy = engine.policy();
     let shown = |total: &TenantTotals| {
         json!({ "tenant": total.tenant, "events": total.events,
             "newest": total.newest.to_string(), "oldest": total.oldest.to_string(),
             "undated": undated(&policy, &total.tenant) })
     };
-    Ok(json!({ "tenants": engine.tenants(&scope).iter().map(shown).collect::<Vec<_>>() }))
+    Ok(json!({ "tenants": engine.tenants(&scope)?.iter().map(shown).collect::<Vec<_>>() }))
 }
 
 /// Says what a tenant does with records without a time.
@@ -143,12 +159,27 @@ fn undated(policy: &Policy, tenant: &str) -> &'static str {
     if policy.refusing_undated.contains(tenant) { "refuse" } else { "accept" }
 }
 
-/// Formats the policy as the API shows it: days as numbers, or the word for no limit.
-fn shown(policy: &Policy) -> Value {
+/// Formats the policy as the API shows it: days as numbers, or the word for no limit. A caller sees
+/// what is about its own tenants.
+fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
+    let sees_all = caller.may(Permission::ManageStore) || caller.may(Permission::ManageAccess);
+    let scope = match sees_all {
+        true => None,
+        false => Some(caller.scope_or_all(&[])?),
+    };
+    let sees = |tenant: &str| match &scope {
+        None => true,
+        Some(scope) if tenant == "*" => scope.named().is_none(),
+        Some(scope) => scope.covers(tenant),
+    };
     let days = |days: Option<u32>| days.map_or_else(|| Value::from(FOREVER), Value::from);
-    let tenants: Map<String, Value> =
-        policy.tenants.iter().map(|(tenant, own)| (tenant.clone(), days(*own))).collect();
-    let hold = |(name, hold): (&String, &crate::maintain::Hold)| {
+    let tenants: Map<String, Value> = policy
+        .tenants
+        .iter()
+        .filter(|(tenant, _)| sees(tenant))
+        .map(|(tenant, own)| (tenant.clone(), days(*own)))
+        .collect();
+    let hold = |(name, hold): (&String, &Hold)| {
         let mut filter = Map::new();
         for (name, value) in &hold.filter {
             let values = filter.entry(name.clone()).or_insert_with(|| json!([]));
@@ -160,10 +191,13 @@ fn shown(policy: &Policy) -> Value {
                 "placed": hold.placed }),
         )
     };
-    let holds: Map<String, Value> = policy.holds.iter().map(hold).collect();
-    json!({
+    let visible = |(_, hold): &(&String, &Hold)| hold.tenants.iter().any(|tenant| sees(tenant));
+    let holds: Map<String, Value> = policy.holds.iter().filter(visible).map(hold).collect();
+    let refusing: Vec<&String> =
+        policy.refusing_undated.iter().filter(|tenant| sees(tenant)).collect();
+    Ok(json!({
         "version": policy.version, "floor_days": policy.floor_days,
         "default_days": days(policy.default_days), "tenants": tenants,
-        "holds": holds, "refusing_undated": policy.refusing_undated,
-    })
+        "holds": holds, "refusing_undated": refusing,
+    }))
 }

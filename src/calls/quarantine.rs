@@ -1,7 +1,7 @@
 //! Calls about quarantine: which records could not be decoded, why, and decoding them again.
 
 use super::{Pairs, parse_format};
-use crate::access::{Actor, Scope};
+use crate::access::{Caller, Permission};
 use crate::engine::{DecodeAgain, Engine};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -46,11 +46,11 @@ impl QuarantineCall {
     ///
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
-    pub fn answer(self, engine: &Engine, pairs: &Pairs) -> Result<Value> {
+    pub fn answer(self, engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
         match self {
             Self::List => {
                 pairs.only(&[FILTER, PAGED].concat())?;
-                asked(pairs, ROWS, |ask| {
+                asked((caller, pairs), ROWS, |ask| {
                     let page = engine.quarantine(ask)?;
                     Ok(with_damage(
                         json!({ "total": page.total, "records": page.records, "next": page.next }),
@@ -60,7 +60,7 @@ impl QuarantineCall {
             }
             Self::Reasons => {
                 pairs.only(FILTER)?;
-                asked(pairs, ROWS, |ask| {
+                asked((caller, pairs), ROWS, |ask| {
                     let (reasons, damaged) = engine.quarantine_reasons(ask)?;
                     let total: u64 = reasons.iter().map(|reason| reason.count).sum();
                     Ok(with_damage(json!({ "total": total, "reasons": reasons }), damaged))
@@ -68,13 +68,13 @@ impl QuarantineCall {
             }
             Self::Decode => {
                 pairs.only(&[FILTER, PAGED, DECODED].concat())?;
-                asked(pairs, AGAIN, |ask| {
+                asked((caller, pairs), AGAIN, |ask| {
                     let done = engine.decode_again(
-                        &Actor::operator(),
+                        &caller.actor(),
                         &DecodeAgain {
                             ask: *ask,
                             format: pairs.one("format")?.map_or(Ok(None), parse_format)?,
-                            unknown: unknown(pairs)?,
+                            unknown: unknown(caller, pairs)?,
                             dry_run: pairs.flag("dry_run")?,
                         },
                     )?;
@@ -86,7 +86,7 @@ impl QuarantineCall {
 }
 
 /// Returns the rule for records whose tenant is unknown, if there is one.
-fn unknown(pairs: &Pairs) -> Result<Option<TenantRule>> {
+fn unknown(caller: &Caller, pairs: &Pairs) -> Result<Option<TenantRule>> {
     let (tenant, path) = (pairs.one("unknown_tenant")?, pairs.one("tenant_from")?);
     if tenant.is_none() && path.is_none() {
         return Ok(None);
@@ -95,12 +95,15 @@ fn unknown(pairs: &Pairs) -> Result<Option<TenantRule>> {
         let at = if path.is_none() { "unknown_tenant" } else { "tenant_from" };
         error.with_parameter(at)
     };
+    if let Some(tenant) = tenant {
+        caller.check(Permission::DecodeQuarantine, tenant)?;
+    }
     TenantRule::new(tenant, path).map(Some).map_err(named)
 }
 
 /// Builds the selection from the parameters; `limits` are its default and its maximum.
 fn asked(
-    pairs: &Pairs,
+    (caller, pairs): (&Caller, &Pairs),
     limits: (usize, usize),
     ask: impl FnOnce(&QuarantineAsk<'_>) -> Result<Value>,
 ) -> Result<Value> {
@@ -115,7 +118,8 @@ fn asked(
             format!("must be a text of 1 to {SUBSTRING_BYTES_MAX} bytes"),
         ));
     }
-    let scope = Scope::of_operator(&pairs.all("tenant"))?;
+    let scope = caller.scope(&pairs.all("tenant"))?;
+    scope.check_whole("records that could not be decoded")?;
     // Only the operator may see records whose tenant is unknown.
     let tenant = |tenant: Option<&str>| {
         tenant.map_or(scope.named().is_none(), |tenant| scope.covers(tenant))

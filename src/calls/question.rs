@@ -5,7 +5,7 @@
 //! answers.
 
 pub use super::query_call::{CALLS, QueryCall};
-use crate::access::Scope;
+use crate::access::{Caller, Scope};
 use crate::calls::Pairs;
 use crate::calls::RawAnswer;
 use crate::calls::counts_json::{ShownBucket, facets_json, top_json};
@@ -14,7 +14,7 @@ use crate::calls::{Projection, Shown};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{FIELDS, Field, FieldKind, Timestamp};
-use crate::query::filter::parse_filter;
+use crate::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
 use crate::query::{
     AmountGroup, Binding, Explain, FacetValue, Filter, GroupBy, HistogramQuery, Interval,
@@ -43,18 +43,27 @@ const FACET_FIELDS_MAX: usize = 20;
 /// A parsed question.
 struct ParsedQuestion<'a> {
     pairs: &'a Pairs,
+    caller: &'a Caller,
     budget: &'a QueryBudget,
     scope: Scope,
     filter: Filter,
     forced: Option<AnswerPath>,
 }
 
-/// Answers a call.
+/// Answers a call of the operator.
 ///
 /// # Errors
 /// A parameter that is wrong, by name; a segment that cannot be read.
 pub fn answer(engine: &Engine, call: QueryCall, pairs: &Pairs) -> Result<Json> {
-    answer_within(engine, call, pairs, &QueryBudget::default())?.into_json()
+    let asked = Asked { call, pairs };
+    answer_within(engine, &Caller::operator(), asked, &QueryBudget::default())?.into_json()
+}
+
+/// A call with its parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) call: QueryCall,
+    pub(crate) pairs: &'a Pairs,
 }
 
 /// Answers a call within a budget, for callers that write the answer without inspecting it.
@@ -63,17 +72,23 @@ pub fn answer(engine: &Engine, call: QueryCall, pairs: &Pairs) -> Result<Json> {
 /// As [`answer`], or the budget is used up.
 pub(crate) fn answer_within(
     engine: &Engine,
-    call: QueryCall,
-    pairs: &Pairs,
+    caller: &Caller,
+    asked: Asked<'_>,
     budget: &QueryBudget,
 ) -> Result<RawAnswer> {
+    let Asked { call, pairs } = asked;
     let question = ParsedQuestion {
         pairs,
+        caller,
         budget,
-        scope: Scope::of_operator(&pairs.all("tenant"))?,
+        scope: caller.scope(&pairs.all("tenant"))?,
         filter: parse_filter(&pairs.0, call.parameters(), engine.clock().now())?,
         forced: pairs.one("path")?.map(AnswerPath::parse).transpose()?,
     };
+    let wants_explain = pairs.flag("explain")?;
+    if wants_explain {
+        question.scope.check_whole("how its events are found")?;
+    }
     let mut snapshot = engine.snapshot();
     question.reader(engine, &snapshot).foresee(&question.scope, &question.filter)?;
     let mut missing = pairs.flag("partial")?.then(Vec::new);
@@ -90,7 +105,7 @@ pub(crate) fn answer_within(
     if let Some(missing) = missing {
         answer.set("missing", missing.into());
     }
-    if pairs.flag("explain")? {
+    if wants_explain {
         answer.set("explain", explain_json(&explain));
     }
     Ok(answer)
@@ -170,7 +185,7 @@ impl<'a> ParsedQuestion<'a> {
             answer.set(
                 "hints",
                 hints(self.pairs, &|call, pairs, budget| {
-                    answer_within(engine, call, pairs, budget)?.into_json()
+                    answer_within(engine, self.caller, Asked { call, pairs }, budget)?.into_json()
                 }),
             );
         }
@@ -333,11 +348,11 @@ fn explain_json(explain: &Explain) -> Json {
 /// that is used up.
 pub(crate) fn event(
     engine: &Engine,
-    trace_id: &str,
-    pairs: &Pairs,
+    caller: &Caller,
+    (trace_id, pairs): (&str, &Pairs),
     budget: &QueryBudget,
 ) -> Result<Json> {
-    let scope = Scope::of_operator(&pairs.all("tenant"))?;
+    let scope = caller.scope(&pairs.all("tenant"))?;
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| name != "tenant") {
         return Err(Error::parameter(name, "unknown parameter; this call takes tenant"));
     }

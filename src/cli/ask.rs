@@ -126,10 +126,7 @@ impl QuestionArgs {
     pub(super) fn answerer<'a>(&self, session: &'a Session) -> Result<Answerer<'a>> {
         match (&self.store.data, &self.store.url) {
             (Some(data), _) => Ok(Answerer::Local(Box::new(session.open(data, AccessMode::Read)?))),
-            (None, Some(url)) => {
-                let ca = self.store.ca.as_deref();
-                Ok(Answerer::Remote(Remote::new(&session.runtime, url, ca)?))
-            }
+            (None, Some(url)) => Ok(Answerer::Remote(self.store.remote(session, url)?)),
             (None, None) => {
                 Err(Error::parameter("--data", "name a store: --data DIR or --url URL"))
             }

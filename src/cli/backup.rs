@@ -1,7 +1,6 @@
 //! `annals backup` and `annals restore`.
 
 use super::output::{line, note};
-use super::remote::Remote;
 use super::{AskedPlace, OK, Session};
 use crate::access::Actor;
 use crate::calls::Pairs;
@@ -56,7 +55,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
         }
         (None, Some(url)) => {
             let name = args.to.to_string_lossy().into_owned();
-            Remote::new(&session.runtime, url, args.store.ca.as_deref())?.post(
+            args.store.remote(&session, url)?.post(
                 "/api/v1/backups",
                 &Pairs(vec![("name".to_owned(), name)]),
                 Vec::new(),

@@ -7,6 +7,7 @@ use super::Session;
 use super::ask::{Answerer, QuestionArgs, pair};
 use super::output::note;
 use super::query::field_name;
+use crate::access::Caller;
 use crate::calls::{Export, Pairs};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::ExportFormat;
@@ -170,7 +171,7 @@ fn write<W: Write + Send>(
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let rows = match answerer {
         Answerer::Local(engine) => {
-            let (_, rows) = Export::read(engine, form, pairs)?.write(
+            let (_, rows) = Export::read(engine, &Caller::operator(), form, pairs)?.write(
                 engine,
                 &QueryBudget::default(),
                 &mut out,

@@ -4,7 +4,6 @@ use super::destination::{Destination, say_quarantined};
 use super::follow::{self, default_state};
 use super::output::{line, note, printable};
 use super::progress::{IngestProgress, follow_bar};
-use super::remote::Remote;
 use super::sources::{RecordSource, expand};
 use super::{AskedPlace, FAILED, OK, Session};
 use crate::calls::{Pairs, parse_format};
@@ -81,7 +80,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
             Destination::Local(Box::new(session.open(data, AccessMode::Write)?), format, rule)
         }
         (None, Some(url)) => {
-            let remote = Remote::new(&session.runtime, url, args.store.ca.as_deref())?;
+            let remote = args.store.remote(&session, url)?;
             Destination::Remote(remote, args.request())
         }
         (None, None) => {

@@ -21,6 +21,7 @@ mod nothing;
 mod output;
 mod pager;
 mod policy;
+mod principals;
 mod progress;
 mod quarantine;
 mod query;
@@ -82,7 +83,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 check failed, 4 nothing matched (with
 enum Command {
     /// Build a sample store in a temporary directory, ask it a few questions, and serve it
     Demo(demo::DemoArgs),
-    /// Create a store, with rules of redaction, before its first start
+    /// Create a store with its first administrator, before its first start
     Init(init::InitArgs),
     /// Serve a data directory over HTTP or HTTPS
     Serve(serve::ServeArgs),
@@ -124,6 +125,10 @@ enum Command {
     Hold(policy::HoldArgs),
     /// List tenants, or change the settings of one
     Tenant(policy::TenantArgs),
+    /// Manage principals: people and programs that may make calls
+    Principal(principals::PrincipalArgs),
+    /// Make, list and revoke the tokens of principals
+    Token(principals::TokenArgs),
     /// List records that could not be decoded, count them by reason, or decode them again
     Quarantine(quarantine::QuarantineArgs),
     /// Merge small segments and remove files that are no longer needed
@@ -143,13 +148,16 @@ struct AskedPlace {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA", conflicts_with = "url")]
     data: Option<PathBuf>,
-    /// The server's address, such as http://127.0.0.1:7400
+    /// The server's address, such as http://127.0.0.1:7400 or https://logs.example
     #[arg(long, value_name = "URL", env = "ANNALS_URL")]
     url: Option<String>,
     /// Trust a server's certificate if one of these authorities has signed it (PEM), instead of
     /// those that the system trusts
     #[arg(long, value_name = "FILE", env = "ANNALS_CA", hide_short_help = true)]
     ca: Option<PathBuf>,
+    /// Token for the server; better given as $ANNALS_TOKEN, which other users do not see
+    #[arg(long, value_name = "TOKEN", env = "ANNALS_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 impl AskedPlace {
@@ -163,19 +171,42 @@ impl AskedPlace {
         pairs: &Pairs,
         answer: impl FnOnce(&Engine) -> Result<Json>,
     ) -> Result<Json> {
+        self.answer(session, access, answer, |remote| remote.call(method, path, pairs))
+    }
+
+    /// Makes a call with JSON as its body; no body if it is null.
+    fn call_with(
+        &self,
+        session: &Session,
+        access: AccessMode,
+        (method, path): (&str, &str),
+        body: &Json,
+        answer: impl FnOnce(&Engine) -> Result<Json>,
+    ) -> Result<Json> {
+        self.answer(session, access, answer, |remote| remote.call_with(method, path, body))
+    }
+
+    fn answer(
+        &self,
+        session: &Session,
+        access: AccessMode,
+        answer: impl FnOnce(&Engine) -> Result<Json>,
+        ask: impl FnOnce(&remote::Remote<'_>) -> Result<Json>,
+    ) -> Result<Json> {
         match (&self.data, &self.url) {
             (Some(data), _) if !data.exists() => {
                 Err(Error::parameter("--data", format!("there is nothing at {}", data.display())))
             }
             (Some(data), _) => answer(&session.open(data, access)?),
-            (None, Some(url)) => {
-                let remote = remote::Remote::new(&session.runtime, url, self.ca.as_deref())?;
-                remote.call(method, path, pairs)
-            }
+            (None, Some(url)) => ask(&self.remote(session, url)?),
             (None, None) => {
                 Err(Error::parameter("--data", "name a store: --data DIR or --url URL"))
             }
         }
+    }
+
+    fn remote<'a>(&self, session: &'a Session, url: &str) -> Result<remote::Remote<'a>> {
+        remote::Remote::new(&session.runtime, url, self.ca.as_deref(), self.token.as_deref())
     }
 }
 
@@ -299,6 +330,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Retention(args) => policy::retention(&args),
         Command::Hold(args) => policy::hold(&args),
         Command::Tenant(args) => policy::tenant(&args),
+        Command::Principal(args) => principals::principal(&args),
+        Command::Token(args) => principals::token(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),

@@ -7,9 +7,6 @@ use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-/// Whether callers must have a credential. Until they can, only loopback addresses are served.
-const CREDENTIALS: bool = false;
-
 #[derive(Debug, Clone, Args)]
 pub(super) struct NetworkArgs {
     /// Serve HTTPS with this certificate (PEM, with the chain to its authority); read again when
@@ -27,9 +24,18 @@ pub(super) struct NetworkArgs {
     /// addresses or blocks such as 10.0.0.0/8, separated by commas
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = block)]
     behind_proxy: Vec<IpNet>,
+    /// Ask no caller for a credential: every caller on this machine is the operator. Only for
+    /// loopback addresses
+    #[arg(long, value_name = "none", value_parser = ["none"])]
+    auth: Option<String>,
 }
 
 impl NetworkArgs {
+    /// Returns whether callers need a credential if there are principals that can have one.
+    pub(super) fn wants_credentials(&self) -> bool {
+        self.auth.is_none()
+    }
+
     /// Returns how to serve at an address.
     ///
     /// # Errors
@@ -51,12 +57,7 @@ impl NetworkArgs {
             }
             (None, None) => None,
         };
-        Ok(ServeOptions {
-            tls,
-            proxies: self.behind_proxy.clone(),
-            credentials: CREDENTIALS,
-            ..ServeOptions::at(listen)
-        })
+        Ok(ServeOptions { tls, proxies: self.behind_proxy.clone(), ..ServeOptions::at(listen) })
     }
 }
 

@@ -3,6 +3,7 @@
 use super::filter_args::FilterArgs;
 use super::output::line;
 use super::{AskedPlace, OK, Session};
+use crate::access::Caller;
 use crate::calls::{Pairs, PolicyCall};
 use crate::error::Result;
 use crate::storage::AccessMode;
@@ -198,7 +199,7 @@ fn run(store: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> R
     let (method, path) = call.route();
     let pairs = Pairs(pairs);
     store.call(&Session::new()?, access, (method, &path), &pairs, |engine| {
-        call.answer(engine, &pairs)
+        call.answer(engine, &Caller::operator(), &pairs)
     })
 }
 

@@ -3,6 +3,7 @@
 use super::ask::print;
 use super::output::{OutputFormat, cell, line, note, put};
 use super::{AskedPlace, OK, Session};
+use crate::access::Caller;
 use crate::calls::{Pairs, QuarantineCall};
 use crate::error::Result;
 use crate::storage::AccessMode;
@@ -122,7 +123,7 @@ impl ChosenRecords {
             if call == QuarantineCall::Decode { AccessMode::Write } else { AccessMode::Read };
         let pairs = Pairs(pairs);
         self.store.call(&Session::new()?, access, call.route(), &pairs, |engine| {
-            call.answer(engine, &pairs)
+            call.answer(engine, &Caller::operator(), &pairs)
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::calls::Pairs;
 use crate::error::{Context, Error, ErrorKind, Result};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, StatusCode};
 use serde_json::Value as Json;
 use std::io::Write;
@@ -22,19 +24,29 @@ pub(super) struct Remote<'a> {
 
 impl<'a> Remote<'a> {
     /// Names a server. Its certificate must be signed by an authority in the file `ca`, or, without
-    /// one, by an authority that the system trusts.
-    pub(super) fn new(runtime: &'a Runtime, url: &str, ca: Option<&Path>) -> Result<Self> {
-        let parsed = url::Url::parse(url).ok();
-        if !parsed.is_some_and(|parsed| matches!(parsed.scheme(), "http" | "https")) {
-            return Err(Error::parameter(
-                "--url",
-                format!("{url:?} is not an address such as http://127.0.0.1:7400"),
-            ));
+    /// one, by an authority that the system trusts. The token, if there is one, goes with every
+    /// request, and to no other server.
+    pub(super) fn new(
+        runtime: &'a Runtime,
+        url: &str,
+        ca: Option<&Path>,
+        token: Option<&str>,
+    ) -> Result<Self> {
+        let known = |parsed: &url::Url| matches!(parsed.scheme(), "http" | "https");
+        let parsed = url::Url::parse(url).ok().filter(known).ok_or_else(|| {
+            let what = format!("{url:?} is not an address such as http://127.0.0.1:7400");
+            Error::parameter("--url", what)
+        })?;
+        let mut builder = Client::builder().no_proxy().redirect(Policy::none());
+        if let Some(token) = token {
+            builder = builder.default_headers(bearer(token)?);
         }
-        let mut builder = Client::builder().no_proxy();
-        if let Some(ca) = ca {
-            builder = trusting(builder, ca)?;
-        }
+        let builder = match (parsed.scheme() == "https", ca) {
+            (true, Some(ca)) => trusting(builder, ca)?,
+            (true, None) => builder,
+            // Plain HTTP works on a system that trusts nobody, too.
+            (false, _) => builder.tls_certs_only([]),
+        };
         let client = builder
             .build()
             .context(ErrorKind::Unavailable, || "cannot start a client".to_owned())?;
@@ -56,6 +68,18 @@ impl<'a> Remote<'a> {
         let method = Method::from_bytes(method.as_bytes())
             .context(ErrorKind::Internal, || format!("{method} is not an HTTP method"))?;
         self.send(self.client.request(method, format!("{}{path}?{}", self.url, pairs.to_query())))
+    }
+
+    /// Sends a request with JSON as its body; without a body if it is null. An answer without a
+    /// body is null.
+    pub(super) fn call_with(&self, method: &str, path: &str, body: &Json) -> Result<Json> {
+        let method = Method::from_bytes(method.as_bytes())
+            .context(ErrorKind::Internal, || format!("{method} is not an HTTP method"))?;
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if !body.is_null() {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        self.send(request)
     }
 
     /// Sends a `POST` request, and sends it again when the server has no room. This is safe: the
@@ -142,6 +166,9 @@ impl<'a> Remote<'a> {
             let response = request.send().await.map_err(|cause| self.unanswered(cause))?;
             let status = response.status();
             let body = response.bytes().await.context(ErrorKind::Unavailable, lost)?;
+            if status == StatusCode::NO_CONTENT {
+                return Ok((status, Json::Null));
+            }
             let json: Json = serde_json::from_slice(&body)
                 .context(ErrorKind::Unavailable, || {
                     format!("{} is not an Annals server", self.url)
@@ -162,6 +189,14 @@ fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder> {
         return Err(refused("has no certificate (PEM)"));
     }
     Ok(builder.tls_certs_only(certificates))
+}
+
+/// Returns the header that sends a token.
+fn bearer(token: &str) -> Result<HeaderMap> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+        .map_err(|_| Error::parameter("--token", "is not a token: it has other characters"))?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
 }
 
 /// Converts a problem details document into an error.

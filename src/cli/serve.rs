@@ -15,8 +15,9 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-There are no credentials yet, so only a loopback address is accepted. data/deploy/README.md says \
-how to run it as a service.
+Once the store has principals (annals init), every caller needs a credential. An address that \
+other machines reach is accepted
+only then, and with TLS or behind a proxy. data/deploy/README.md says how to run it as a service.
 
 Examples:
   annals serve --data ./audit --create --listen 127.0.0.1:7400
@@ -174,6 +175,10 @@ fn version(text: &str) -> Result<String, String> {
     }
 }
 
+/// What is said of a server that asks for no credentials.
+const OPEN: &str =
+    "every caller on this machine is an administrator; annals init adds the first principal";
+
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     // A mistyped directory would be served as an empty store, and questions would find nothing.
     if !args.create && !DataDir::is_at(&args.data) {
@@ -189,12 +194,17 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let options = args.options()?;
     let session = Session::new()?;
     let engine = session.open_with(&args.data, AccessMode::Write, args.settings()?)?;
+    let credentials = args.network.wants_credentials() && !engine.directory().is_empty();
+    let options = ServeOptions { credentials, ..options };
     let stats = engine.stats();
     let shown = args.data.display().to_string();
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     run_server(session, engine, options, LAST_WORK, |address| {
         note(&format!("serving {} events of {shown} at {scheme}://{address}", stats.events));
         note(&screen_at(&format!("{scheme}://{address}/")));
+        if !credentials {
+            note(OPEN);
+        }
     })
 }
 

@@ -40,6 +40,7 @@
 //!   before they are made. Opening (`open`) makes the recorded changes that are missing; a deletion
 //!   that was cut short is repeated by the next run of retention.
 
+mod access;
 mod decode_again;
 mod failpoint;
 mod health;

@@ -9,6 +9,7 @@
 use super::pools::Pools;
 use crate::clock::Clock;
 use crate::engine::maintain::admin::Administration;
+use crate::engine::maintain::directory::credentials_key;
 use crate::engine::maintain::turns::{LogFiles, SegmentsInWork, Turns};
 use crate::engine::maintain::{compact, housekeeping, repair};
 use crate::engine::snapshot::Published;
@@ -86,7 +87,7 @@ impl Engine {
         let published = Arc::new(Published::new(snapshot));
         let scanner = Scanner::new(runtime);
         let redactor = if access == AccessMode::Write { redactor(&data)? } else { None };
-        let admin = Administration::open(data.store())?;
+        let admin = Administration::open(data.store(), credentials_key(&data.key()))?;
         let quarantine = Quarantine::open(store, access, settings.quarantine_bytes)?;
         let (scrubbed, taken, pace) = (Mutex::default(), Mutex::default(), AcceptRate::new());
         let trigger = Arc::new(SealTrigger::default());

@@ -3,9 +3,11 @@
 
 use crate::access::Scope;
 use crate::engine::{Engine, Shared, Writer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Timestamp;
+use crate::filter::Filter;
 use crate::ingest::QuarantineUsage;
+use crate::query::{PageQuery, Snapshot, SortOrder};
 use crate::storage::segment::OpenParts;
 use crate::storage::{Memory, memory, paths};
 use std::collections::HashMap;
@@ -132,7 +134,10 @@ impl Seconds {
 
 impl Engine {
     /// Returns the tenants of a scope that have events, those with the most first.
-    pub fn tenants(&self, scope: &Scope) -> Vec<TenantTotals> {
+    ///
+    /// # Errors
+    /// A segment that cannot be read: where only some events are visible, those are counted.
+    pub fn tenants(&self, scope: &Scope) -> Result<Vec<TenantTotals>> {
         let snapshot = self.snapshot();
         let segments =
             snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
@@ -154,10 +159,68 @@ impl Engine {
             total.oldest = total.oldest.min(rows.oldest());
         }
         let mut totals: Vec<TenantTotals> = totals.into_values().collect();
+        if scope.is_restricted() {
+            totals = self.visible_totals(&snapshot, scope, totals)?;
+        }
         totals.sort_unstable_by(|left, right| {
             right.events.cmp(&left.events).then_with(|| left.tenant.cmp(&right.tenant))
         });
-        totals
+        Ok(totals)
+    }
+
+    /// Returns a text that changes whenever what a scope shows may have changed, and does not
+    /// change for what happens to tenants outside it; `None` if it would tell of events that the
+    /// scope does not show.
+    pub fn state_of(&self, scope: &Scope) -> Option<String> {
+        if scope.is_restricted() {
+            return None;
+        }
+        let snapshot = self.snapshot();
+        let named = scope.named().filter(|_| scope.is_of_principal());
+        let Some(tenants) = named else {
+            return Some(format!("{} {}", snapshot.version, snapshot.last_seq));
+        };
+        let mut state = String::new();
+        for tenant in tenants {
+            let of_segments = snapshot.segments.iter().filter_map(|segment| segment.tenant(tenant));
+            let of_buffer = snapshot.buffered().filter_map(|part| part.tenant(tenant));
+            let (mut events, mut ends) = (0, (i64::MAX, i64::MIN));
+            for rows in of_segments.chain(of_buffer) {
+                events += u64::from(rows.rows);
+                ends = (ends.0.min(rows.oldest), ends.1.max(rows.newest));
+            }
+            state.push_str(&format!("{} {tenant} {events} {ends:?} ", tenant.len()));
+        }
+        // Retention may take as many events as have come since, between the oldest and the newest.
+        Some(format!("{state}{}", self.policy().version))
+    }
+
+    /// Replaces the totals of tenants by those of the events that the scope shows; tenants without
+    /// any are left out.
+    fn visible_totals(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        totals: Vec<TenantTotals>,
+    ) -> Result<Vec<TenantTotals>> {
+        let (reader, all) = (self.reader(snapshot, None), Filter::default());
+        let mut visible = Vec::new();
+        for total in totals {
+            let scope = scope.only(&total.tenant);
+            let (events, _) = reader.count(&scope, &all)?;
+            let end = |order| {
+                let query = PageQuery { limit: 1, order, ..PageQuery::default() };
+                Ok::<_, Error>(
+                    reader.list(&scope, &all, &query)?.events.first().map(|event| event.time),
+                )
+            };
+            if let (Some(oldest), Some(newest)) =
+                (end(SortOrder::Ascending)?, end(SortOrder::Descending)?)
+            {
+                visible.push(TenantTotals { events, oldest, newest, ..total });
+            }
+        }
+        Ok(visible)
     }
 
     /// Returns the parts of segments that are open.

@@ -227,6 +227,8 @@ impl Event {
             Field::ReadOnly => self.read_only.map_or(Value::Absent, Value::Bool),
             Field::RelatedIds => Value::List(List::Texts(&self.related_ids)),
             Field::Amount => self.amount.map_or(Value::Absent, Value::Decimal),
+            // Withheld from who may not see it; no record is empty.
+            Field::Original if self.original.is_empty() => Value::Absent,
             Field::Original => Value::Text(&self.original),
             _ => self.text(field).map_or(Value::Absent, Value::Text),
         }

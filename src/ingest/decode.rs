@@ -8,7 +8,7 @@ use crate::event::{Event, Field, Timestamp, clip};
 use crate::ingest::lines::{self, LineContent};
 use crate::redact::{Redacted, Redactor};
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// How the tenant of records is determined.
@@ -18,6 +18,8 @@ pub enum TenantRule {
     Is(String),
     /// Each record names its own tenant, at this path.
     At(String),
+    /// Each record names its own tenant, at this path, and it is one of these.
+    Among(String, Arc<BTreeSet<String>>),
 }
 
 impl TenantRule {
@@ -41,6 +43,14 @@ impl TenantRule {
             (Some(_), Some(_)) => {
                 Err(Error::parameter("tenant_from", "tenant and tenant_from exclude each other"))
             }
+        }
+    }
+
+    /// Returns whether a record may belong to a tenant.
+    fn permits(&self, tenant: &str) -> bool {
+        match self {
+            Self::Is(_) | Self::At(_) => true,
+            Self::Among(_, tenants) => tenants.contains(tenant),
         }
     }
 }
@@ -209,11 +219,17 @@ fn decode_bytes(
             event.tenant = tenant.as_str().into();
             Ok(event)
         }
-        TenantRule::At(path) => {
+        TenantRule::At(path) | TenantRule::Among(path, _) => {
             let (mut event, tenant) = decode::decode_with_text_at(text, format, path)?;
             let tenant = tenant
                 .ok_or_else(|| Error::invalid(format!("the record has no tenant at {path}")))?;
             check_producer(&tenant)?;
+            if !rule.permits(&tenant) {
+                let shown = clip(&tenant, 40);
+                return Err(Error::invalid(format!(
+                    "whoever delivered the record may not deliver for its tenant {shown:?}"
+                )));
+            }
             event.tenant = tenant.into();
             Ok(event)
         }
@@ -229,11 +245,11 @@ fn rejected(
 ) -> Rejected {
     let tenant = match rule {
         TenantRule::Is(tenant) => Some(tenant.clone()),
-        TenantRule::At(path) => std::str::from_utf8(&bytes)
+        TenantRule::At(path) | TenantRule::Among(path, _) => std::str::from_utf8(&bytes)
             .ok()
             .filter(|text| text.len() <= RECORD_BYTES_MAX)
             .and_then(|text| decode::text_at(text, path))
-            .filter(|tenant| check_producer(tenant).is_ok()),
+            .filter(|tenant| check_producer(tenant).is_ok() && rule.permits(tenant)),
     };
     let reason = clip(&error.to_string(), 500).into();
     Rejected { tenant, line, reason, bytes, cut: cut.map(Box::new), conflict: false }

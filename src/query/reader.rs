@@ -8,9 +8,10 @@ use super::rows::lookup::Lookup;
 use super::rows::plan::{self, AnswerPath, Choice};
 use super::rows::scan::Scanner;
 use super::source::RowSource;
-use super::{Explain, ExplainedRun, Filter, QueryBudget, Snapshot, Threads, filter};
-use crate::access::Scope;
+use super::{Explain, ExplainedRun, QueryBudget, Snapshot, Threads};
+use crate::access::{Scope, ScopedFilter};
 use crate::error::Result;
+use crate::filter::{self, Filter};
 use crate::ingest::Buffered;
 use crate::query::{Run, VerifyWork};
 use crate::storage::segment::{Segment, TenantRows};
@@ -64,8 +65,9 @@ impl<'a> SnapshotReader<'a> {
             total += rows;
             Ok(())
         };
+        let filter = &scope.narrow(filter)?;
         let explain = self.each_run_or(
-            &self.wide_runs(scope, filter),
+            &self.wide_runs(filter),
             filter,
             |summarized| summarized.count(),
             count,
@@ -79,11 +81,12 @@ impl<'a> SnapshotReader<'a> {
     ///
     /// The budget is that of a light question and too small.
     pub fn foresee(&self, scope: &Scope, filter: &Filter) -> Result<()> {
+        let filter = &scope.narrow(filter)?;
         if !filter.reads_all_records() {
             return self.budget.check();
         }
         let sizes = self
-            .runs(scope, filter)
+            .runs(filter)
             .into_iter()
             .map(|run| (run.tenant.rows, run.source.record_bytes(run.tenant.rows)));
         let (rows, bytes) =
@@ -92,8 +95,8 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// Returns the runs that may have events in the scope and period, according to their manifests.
-    pub(super) fn runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
-        let mut runs = Vec::new();
+    pub(super) fn runs(&self, filter: &ScopedFilter<'_>) -> Vec<Run<'a>> {
+        let (scope, mut runs) = (filter.scope(), Vec::new());
         for source in self.snapshot.sources() {
             let mut add = |tenant: &'a TenantRows| {
                 let inside = filter.from.is_none_or(|from| tenant.newest() >= from)
@@ -106,7 +109,11 @@ impl<'a> SnapshotReader<'a> {
                 Some(names) => {
                     names.iter().filter_map(|name| source.tenant(name)).for_each(&mut add)
                 }
-                None => source.tenants().iter().for_each(&mut add),
+                None => source
+                    .tenants()
+                    .iter()
+                    .filter(|rows| scope.covers(&rows.tenant))
+                    .for_each(&mut add),
             }
         }
         runs
@@ -114,9 +121,9 @@ impl<'a> SnapshotReader<'a> {
 
     /// Returns the same runs for questions that do not depend on the order of rows: when all
     /// tenants are asked about and the period covers all of a segment, the segment is a single run.
-    pub(super) fn wide_runs(&self, scope: &Scope, filter: &Filter) -> Vec<Run<'a>> {
-        let runs = self.runs(scope, filter);
-        if scope.named().is_some() {
+    pub(super) fn wide_runs(&self, filter: &ScopedFilter<'_>) -> Vec<Run<'a>> {
+        let runs = self.runs(filter);
+        if filter.scope().named().is_some() {
             return runs;
         }
         let mut wide = Vec::new();
@@ -169,7 +176,7 @@ impl<'a> SnapshotReader<'a> {
     pub(super) fn each_run<T: Send>(
         &self,
         runs: &[Run<'a>],
-        filter: &Filter,
+        filter: &ScopedFilter<'_>,
         make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
         add: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<Explain> {
@@ -180,7 +187,7 @@ impl<'a> SnapshotReader<'a> {
     pub(super) fn each_run_or<T: Send>(
         &self,
         runs: &[Run<'a>],
-        filter: &Filter,
+        filter: &ScopedFilter<'_>,
         summary: impl Fn(&Summarized<'_>) -> Result<Option<T>> + Sync,
         make: impl Fn(&Run<'a>, Rows) -> Result<T> + Sync,
         add: impl FnMut(T) -> Result<()> + Send,

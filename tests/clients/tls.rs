@@ -467,6 +467,19 @@ fn a_certificate_for_trials_is_trusted_where_one_says_so() {
 }
 
 #[test]
+fn plain_http_needs_no_authority() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::start(folder.path());
+    // A system that trusts nobody, such as a bare container.
+    let count = |url: &str| {
+        annals_with("SSL_CERT_FILE", "/dev/null", &["count", "--url", url, "--tenant", "t"])
+    };
+    count(&server.url).ok();
+    count(&server.url.replace("http", "https")).refused(1, &[]);
+    server.stop();
+}
+
+#[test]
 fn settings_of_the_network_are_read_from_the_file_and_the_environment() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let authority = TestAuthority::new("authority");

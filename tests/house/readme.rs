@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 fn filter_page() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/query/filter/README.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/filter/README.md");
     fs::read_to_string(page).expect("the page is text")
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// [`BESIDE`], and from below.
 const FLOORS: &[&[&str]] = &[
     &["error", "clock", "event", "decode", "generate", "text", "redact"],
-    &["sigma"],
+    &["sigma", "filter"],
     &["storage"],
     &["access"],
     &["ingest", "maintain"],

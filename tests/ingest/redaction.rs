@@ -209,7 +209,7 @@ fn no_form_of_a_record_hides_a_secret_by_any_door() {
     annals(&["init", "--data", &shown, "--redaction", &file]).ok();
     annals(&["init", "--data", &shown, "--redaction", &file])
         .refused(1, &["is a data directory already"]);
-    let server = Server::start(&data);
+    let server = Server::start_with(&data, &["--auth", "none"]);
     for (path, body) in deliveries(SECRETS[0]) {
         let kind = if path.contains("_bulk") { "application/x-ndjson" } else { "application/json" };
         let kind = if path.contains("cloudevents") { "application/cloudevents+json" } else { kind };
@@ -248,7 +248,9 @@ fn a_directory_that_holds_only_rules_becomes_a_store() {
     annals_with_input(&["ingest", "--data", &data, "--tenant", "t", "-"], records(0).as_bytes())
         .ok();
     assert_eq!(holds_secret(folder.path()), None);
-    annals(&["init", "--data", &data]).refused(1, &["is a data directory already"]);
+    let rules = folder.path().join("redaction.json");
+    annals(&["init", "--data", &data, "--redaction", &rules.to_string_lossy()])
+        .refused(1, &["is a data directory already"]);
     let wrong = folder.path().join("wrong.json");
     std::fs::write(&wrong, "{\"rules\":[{\"name\":\"x\"}]}").expect("rules");
     let new = folder.path().join("new").to_string_lossy().into_owned();

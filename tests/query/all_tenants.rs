@@ -5,7 +5,7 @@
 use crate::support::store::{NOW, TestStore, all_pages};
 use annals::access::Scope;
 use annals::event::{Event, Field, Timestamp};
-use annals::query::filter::{Clause, FieldCondition, RecordTest, Test};
+use annals::filter::{Clause, FieldCondition, RecordTest, Test};
 use annals::query::{Filter, PageQuery, SortOrder};
 use serde_json::{Value as Json, json};
 

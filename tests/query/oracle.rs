@@ -6,9 +6,7 @@
 use crate::support::store::{TestStore, all_pages};
 use annals::access::Scope;
 use annals::event::{Event, Field, Timestamp};
-use annals::query::filter::{
-    Clause, FieldCondition, Pattern, RecordTest, Test, ValueMatch, ValueTest,
-};
+use annals::filter::{Clause, FieldCondition, Pattern, RecordTest, Test, ValueMatch, ValueTest};
 use annals::query::rows::plan::AnswerPath;
 use annals::query::{
     EventBatch, Filter, HistogramQuery, Interval, SnapshotReader, SortOrder, StreamQuery,

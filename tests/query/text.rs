@@ -8,7 +8,7 @@ use annals::access::Scope;
 use annals::calls::Pairs;
 use annals::clock::Clock;
 use annals::event::Timestamp;
-use annals::query::filter::{Clause, parse_filter};
+use annals::filter::{Clause, parse_filter};
 use annals::query::rows::plan::AnswerPath;
 use annals::query::{Filter, SortOrder};
 use serde_json::{Value as Json, json};

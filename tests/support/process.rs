@@ -27,7 +27,10 @@ pub(crate) fn annals(words: &[&str]) -> Ran {
 /// Runs `annals` with these words and this standard input.
 pub(crate) fn annals_with_input(words: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::new(binary());
-    command.args(words).env_remove("ANNALS_DATA").env_remove("ANNALS_URL").env_remove("ANNALS_CA");
+    command.args(words);
+    for name in ["DATA", "URL", "CA", "TOKEN", "ADMIN_TOKEN"] {
+        command.env_remove(format!("ANNALS_{name}"));
+    }
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

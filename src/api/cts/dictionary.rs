@@ -1,11 +1,11 @@
 //! The drop-downs of CTS's console, as its v3 API returns them: which services, resource types,
 //! operations and users occur.
 //!
-//! In CTS they are fixed lists; here they are exactly what the tenant's events contain. Until
-//! credentials exist, a domain id names a tenant just as a project id does.
+//! In CTS they are fixed lists; here they are exactly what the tenant's events contain. A domain id
+//! names a tenant just as a project id does.
 
 use super::{App, CONTENT_TYPE, CtsError};
-use crate::access::{Scope, check_tenant};
+use crate::access::{Caller, Scope, check_tenant};
 use crate::calls::Pairs;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -31,10 +31,12 @@ pub(super) fn routes() -> Router<App> {
         [("resources", resources), ("operations", operations), ("user-resources", users)];
     let mut routes = Router::new();
     for (name, question) in questions {
-        let respond =
-            async move |State(app): State<App>,
-                        project: Result<Path<String>, PathRejection>,
-                        pairs: Pairs| { respond(app, question, project, pairs).await };
+        let respond = async move |State(app): State<App>,
+                                  caller: Caller,
+                                  project: Result<Path<String>, PathRejection>,
+                                  pairs: Pairs| {
+            respond(app, caller, question, (project, pairs)).await
+        };
         routes = routes.route(&format!("/v3/{{project_id}}/{name}"), get(respond));
     }
     routes
@@ -42,16 +44,16 @@ pub(super) fn routes() -> Router<App> {
 
 async fn respond(
     app: App,
+    caller: Caller,
     question: DictionaryQuestion,
-    project: Result<Path<String>, PathRejection>,
-    pairs: Pairs,
+    (project, pairs): (Result<Path<String>, PathRejection>, Pairs),
 ) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let answer = app.ask(move |engine, budget| {
         let tenant = check_tenant(&project).map_err(|_| {
             Error::parameter("project_id", format!("{:?} is not a project id", clip(&project, 40)))
         })?;
-        question(engine, &Scope::of_operator(&[tenant])?, &pairs, budget)
+        question(engine, &caller.scope(&[tenant])?, &pairs, budget)
     });
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], answer.await?.to_string()).into_response())
 }

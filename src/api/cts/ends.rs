@@ -39,8 +39,8 @@ impl fmt::Debug for PageEnds {
 
 impl PageEnds {
     /// Remembers that a page of this list ended with this event and has this marker.
-    pub(super) fn note(&self, project: &str, pairs: &Pairs, marker: &str, key: EventKey) {
-        let id = end_id(project, pairs, marker);
+    pub(super) fn note(&self, list: &str, pairs: &Pairs, marker: &str, key: EventKey) {
+        let id = end_id(list, pairs, marker);
         let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if ends.keys.insert(id, key).is_some() {
             return;
@@ -54,17 +54,17 @@ impl PageEnds {
     }
 
     /// Returns the event that this marker of this list was last given for.
-    pub(super) fn find(&self, project: &str, pairs: &Pairs, marker: &str) -> Option<EventKey> {
-        let id = end_id(project, pairs, marker);
+    pub(super) fn find(&self, list: &str, pairs: &Pairs, marker: &str) -> Option<EventKey> {
+        let id = end_id(list, pairs, marker);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys.get(&id).copied()
     }
 }
 
-fn end_id(project: &str, pairs: &Pairs, marker: &str) -> EndId {
+fn end_id(list: &str, pairs: &Pairs, marker: &str) -> EndId {
     let mut question: Vec<_> =
         pairs.0.iter().filter(|(name, _)| !OF_PAGE.contains(&name.as_str())).collect();
     question.sort_unstable();
-    Sha256::digest(format!("{:?}", (project, question, marker))).into()
+    Sha256::digest(format!("{:?}", (list, question, marker))).into()
 }
 
 #[cfg(test)]

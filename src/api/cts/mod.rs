@@ -14,7 +14,7 @@ mod trace;
 
 use super::App;
 use super::error::ApiError;
-use crate::access::Scope;
+use crate::access::{Caller, Scope};
 use crate::calls::Pairs;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +39,8 @@ use trace::Trace;
 const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
 /// "Query failed": what CTS answers to a query that it cannot interpret.
 const QUERY_FAILED: &str = "CTS.0300";
+/// "Authentication failed or no permission".
+const FORBIDDEN: &str = "CTS.0002";
 /// "Failed to read data".
 const READ_FAILED: &str = "CTS.0005";
 
@@ -59,6 +61,7 @@ const OLD_TRACKER: &str = "system";
 /// The list of v1 and v2: management events.
 async fn old_traces(
     State(app): State<App>,
+    caller: Caller,
     path: Result<Path<(String, String)>, PathRejection>,
     pairs: Pairs,
 ) -> Result<Response, CtsError> {
@@ -74,18 +77,22 @@ async fn old_traces(
     if let Some((name, _)) = pairs.0.iter().find(|(name, _)| NEW_IN_V3.contains(&name.as_str())) {
         return Err(Error::parameter(name, "came with v3: ask /v3/{project_id}/traces").into());
     }
-    traces(State(app), Ok(Path(project)), pairs).await
+    traces(State(app), caller, Ok(Path(project)), pairs).await
 }
 
 async fn traces(
     State(app): State<App>,
+    caller: Caller,
     project: Result<Path<String>, PathRejection>,
     pairs: Pairs,
 ) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let ends = Arc::clone(&app.page_ends);
-    let body =
-        app.ask(move |engine, budget| answer(engine, &ends, (&project, &pairs), budget)).await?;
+    let body = app.ask(move |engine, budget| {
+        let request = Request::read(&caller, (&project, &pairs), engine.clock().now())?;
+        answer(engine, &ends, (&request, &pairs), budget)
+    });
+    let body = body.await?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
 }
 
@@ -104,17 +111,18 @@ struct MetaData {
 fn answer(
     engine: &Engine,
     ends: &PageEnds,
-    (project, pairs): (&str, &Pairs),
+    (request, pairs): (&Request, &Pairs),
     budget: &QueryBudget,
 ) -> Result<Vec<u8>> {
-    let request = Request::read(project, pairs, engine.clock().now())?;
+    // A marker that was given to one caller tells another nothing.
+    let list = request.scope.canonical();
     let snapshot = engine.snapshot();
     let reader = engine.reader(&snapshot, None).within(budget);
     let mut marker = None;
     let events = match &request.wanted {
         WantedTraces::One(trace_id) => reader.get(&request.scope, trace_id, LIMIT_MAX)?,
         WantedTraces::Page { filter, limit, next } => {
-            let after = |next: &str| match ends.find(project, pairs, next) {
+            let after = |next: &str| match ends.find(&list, pairs, next) {
                 Some(key) => Ok(PageCursor { key, backward: false }),
                 None => after(reader, &request.scope, next),
             };
@@ -135,7 +143,7 @@ fn answer(
             if let (Some(marker), Some(last)) = (&marker, events.last()) {
                 // Clients that work out `next` themselves take the id in any case.
                 for marker in [marker.as_str(), last.trace_id()] {
-                    ends.note(project, pairs, marker, last.key());
+                    ends.note(&list, pairs, marker, last.key());
                 }
             }
             events
@@ -207,14 +215,19 @@ impl IntoResponse for CtsError {
     fn into_response(self) -> Response {
         let message = self.0.to_string();
         let wrong_question = self.0.kind() == ErrorKind::Invalid;
+        let forbidden = self.0.kind() == ErrorKind::Forbidden;
         // The native answer has the status of the kind, and says when to try again.
         let mut response = ApiError::from(self.0).into_response();
-        if !wrong_question && !response.status().is_server_error() {
+        if !wrong_question && !forbidden && !response.status().is_server_error() {
             // To a client of CTS, 404 means that the project's tracker does not exist; here a file
             // of the store is missing.
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         }
-        let code = if wrong_question { QUERY_FAILED } else { READ_FAILED };
+        let code = match (forbidden, wrong_question) {
+            (true, _) => FORBIDDEN,
+            (_, true) => QUERY_FAILED,
+            _ => READ_FAILED,
+        };
         let (mut head, _) = response.into_parts();
         head.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(CONTENT_TYPE));
         let body = json!({ "error_code": code, "error_msg": message }).to_string();

@@ -1,6 +1,6 @@
 //! Parses the parameters of `GET /v3/{project_id}/traces` into a question for the engine.
 
-use crate::access::{Scope, check_tenant};
+use crate::access::{Caller, Scope, check_tenant};
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::event::{FIELDS, Field, LEVELS, Timestamp, clip};
@@ -60,12 +60,16 @@ impl Request {
     ///
     /// # Errors
     /// A parameter that is unknown, repeated or has a wrong value; the error names it.
-    pub(super) fn read(project: &str, pairs: &Pairs, now: Timestamp) -> Result<Self> {
+    pub(super) fn read(
+        caller: &Caller,
+        (project, pairs): (&str, &Pairs),
+        now: Timestamp,
+    ) -> Result<Self> {
         // `*` is a scope but not a tenant.
         let project = check_tenant(project).map_err(|_| {
             Error::parameter("project_id", format!("{:?} is not a project id", clip(project, 40)))
         })?;
-        let scope = Scope::of_operator(&[project])?;
+        let scope = caller.scope(&[project])?;
         let given = given(pairs)?;
         let data = match given.one("trace_type")? {
             None | Some("system") => false,
@@ -173,7 +177,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     fn read(query: &str) -> Result<Request> {
-        Request::read("project", &Pairs::from_query(query), NOW)
+        Request::read(&Caller::operator(), ("project", &Pairs::from_query(query)), NOW)
     }
 
     fn page(query: &str) -> Filter {
@@ -264,7 +268,8 @@ mod tests {
             assert_eq!(error.parameter_name(), Some(parameter), "{query}: {error}");
         }
         for project in ["*", "", "a/b", "a b"] {
-            let error = Request::read(project, &Pairs::default(), NOW).expect_err(project);
+            let error = Request::read(&Caller::operator(), (project, &Pairs::default()), NOW)
+                .expect_err(project);
             assert_eq!(error.parameter_name(), Some("project_id"), "{project}");
         }
     }

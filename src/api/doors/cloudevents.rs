@@ -9,6 +9,7 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant, tell_repeats_apart};
+use crate::access::Caller;
 use crate::calls::Pairs;
 use crate::decode::Format;
 use crate::engine::Outcome;
@@ -34,12 +35,13 @@ fn door() -> MethodRouter<App> {
 
 async fn take(
     State(app): State<App>,
+    caller: Caller,
     path: TenantPath,
     pairs: Pairs,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Outcome>, ApiError> {
-    let rule = required_tenant(path, &pairs, &headers)?;
+    let rule = required_tenant(&caller, path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
     let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
     let taken = app.take_in("CloudEvents", body, move |engine, body| {

@@ -8,6 +8,7 @@ use super::super::App;
 use super::super::error::ApiError;
 use super::body::{Bounds, PackedBody};
 use super::tell_repeats_apart;
+use crate::access::{Caller, Permission};
 use crate::decode::Format;
 use crate::error::Error;
 use crate::ingest::TenantRule;
@@ -29,12 +30,14 @@ pub(super) fn routes() -> Router<App> {
 
 async fn take(
     State(app): State<App>,
+    caller: Caller,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let Path(tenant) =
         path.map_err(|cause| Error::parameter("tenant", "is not UTF-8 text").because(cause))?;
+    caller.check(Permission::Ingest, &tenant)?;
     let rule = TenantRule::new(Some(&tenant), None)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     app.take_in("Kubernetes audit webhook", body, move |engine, body| {

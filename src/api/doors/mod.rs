@@ -7,8 +7,9 @@
 //! of them retry later.
 //!
 //! The tenant of the records is determined by the first of these: the door's path, `tenant=` or
-//! `tenant_from=` in the URL, the header `X-Annals-Tenant`. If none is given, the Elasticsearch
-//! door uses the name of the index without its date.
+//! `tenant_from=` in the URL, the header `X-Annals-Tenant`, the only tenant of the caller. If none
+//! is given, the Elasticsearch door uses the name of the index without its date. A caller delivers
+//! for its own tenants only.
 
 mod body;
 mod cloudevents;
@@ -22,6 +23,7 @@ pub(super) use elastic::root as elastic_root;
 pub(super) use room::BodyRoom;
 
 use super::App;
+use crate::access::{Caller, Permission};
 use crate::calls::Pairs;
 use crate::decode::{self, Format};
 use crate::error::{Error, Result};
@@ -32,6 +34,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::HeaderMap;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The header by which clients that cannot change their URL name the tenant.
 const TENANT_HEADER: &str = "x-annals-tenant";
@@ -47,6 +50,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// Determines the tenant of a request's records; `None` if the request does not name one.
 fn tenant_rule(
+    caller: &Caller,
     path: Option<&str>,
     pairs: &Pairs,
     headers: &HeaderMap,
@@ -54,20 +58,34 @@ fn tenant_rule(
     let (named, from) = (pairs.one("tenant")?, pairs.one("tenant_from")?);
     let header = headers.get(TENANT_HEADER).map(|value| value.to_str().unwrap_or_default());
     let tenant = path.or(named).or(header.filter(|_| from.is_none()));
+    let tenant = tenant.or(caller.only_tenant().filter(|_| from.is_none()));
     if tenant.is_none() && from.is_none() {
         return Ok(None);
     }
-    TenantRule::new(tenant, from).map(Some)
+    if let Some(tenant) = tenant {
+        caller.check(Permission::Ingest, tenant)?;
+    }
+    let rule = match (TenantRule::new(tenant, from)?, caller.deliverable()) {
+        (TenantRule::At(path), Some(own)) => TenantRule::Among(path, Arc::new(own.clone())),
+        (rule, _) => rule,
+    };
+    Ok(Some(rule))
 }
 
 /// The path of a door, which may name the tenant.
 type TenantPath = std::result::Result<Option<Path<String>>, PathRejection>;
 
 /// Determines the tenant for doors that require one.
-fn required_tenant(path: TenantPath, pairs: &Pairs, headers: &HeaderMap) -> Result<TenantRule> {
+fn required_tenant(
+    caller: &Caller,
+    path: TenantPath,
+    pairs: &Pairs,
+    headers: &HeaderMap,
+) -> Result<TenantRule> {
     let path =
         path.map_err(|cause| Error::parameter("tenant", "is not UTF-8 text").because(cause))?;
-    match tenant_rule(path.as_ref().map(|Path(tenant)| tenant.as_str()), pairs, headers)? {
+    let path = path.as_ref().map(|Path(tenant)| tenant.as_str());
+    match tenant_rule(caller, path, pairs, headers)? {
         Some(rule) => Ok(rule),
         None => TenantRule::new(None, None),
     }

@@ -6,6 +6,7 @@ use super::super::error::ApiError;
 use super::body::{Bounds, PackedBody};
 use super::cloudevents::Binary;
 use super::{required_tenant, tell_repeats_apart};
+use crate::access::Caller;
 use crate::calls::{Pairs, parse_format};
 use crate::decode::Format;
 use crate::engine::{Engine, Outcome, RequestKey};
@@ -25,15 +26,16 @@ pub(super) fn routes() -> Router<App> {
 
 async fn ingest(
     State(app): State<App>,
+    caller: Caller,
     pairs: Pairs,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<IngestAnswer>, ApiError> {
-    let request = IngestRequest::read(&pairs, &headers)?;
+    let request = IngestRequest::read(&caller, &pairs, &headers)?;
     let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
     let of_tenant = match &request.rule {
         TenantRule::Is(tenant) => tenant.clone(),
-        TenantRule::At(_) => "*".to_owned(),
+        TenantRule::At(_) | TenantRule::Among(..) => "*".to_owned(),
     };
     let decode = move |engine: &Engine, body: &mut PackedBody| {
         let (batch, key) = request.decode(engine, body)?;
@@ -73,7 +75,7 @@ struct IngestRequest {
 }
 
 impl IngestRequest {
-    fn read(pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
+    fn read(caller: &Caller, pairs: &Pairs, headers: &HeaderMap) -> Result<Self> {
         if let Some((name, _)) =
             pairs.0.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str()))
         {
@@ -87,12 +89,13 @@ impl IngestRequest {
             Some(_) => return Err(Error::parameter("repeats", "is events or duplicates")),
         };
         let format = parse_format(pairs.one("format")?.unwrap_or("auto"))?;
-        let rule = required_tenant(Ok(None), pairs, headers)?;
+        let rule = required_tenant(caller, Ok(None), pairs, headers)?;
         let key = match headers.get("idempotency-key") {
             Some(value) => Some(idempotency_key(value.to_str().unwrap_or_default())?),
             None => None,
         };
-        let key = key.map(|key| format!("{rule:?} {format:?} {key}"));
+        // Two principals may happen to take the same key.
+        let key = key.map(|key| format!("{} {rule:?} {format:?} {key}", caller.name()));
         Ok(Self { format, rule, key, repeats_are_events, binary: Binary::read(headers) })
     }
 

@@ -1,6 +1,7 @@
 //! `GET /api/v1/openapi.json`: the native API as OpenAPI 3.1, made from the table of fields and the
 //! calls themselves.
 
+mod access;
 mod administration;
 mod policy;
 mod quarantine;
@@ -37,6 +38,7 @@ pub fn document() -> OpenApi {
     let schemas: Map<String, Json> = schemas::all()
         .into_iter()
         .chain(screen::schemas())
+        .chain(access::schemas())
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect();
     let document = json!({
@@ -44,11 +46,13 @@ pub fn document() -> OpenApi {
         "info": {
             "title": "Annals", "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-            "description": "Audit events: ingest, lists, counts, exports. Every question takes the \
-            same filter; unknown parameters are errors.",
+            "description": "Audit events. Unknown parameters are errors; questions share a filter.",
         },
         "paths": paths(),
-        "components": { "schemas": schemas, "parameters": filter_parameters() },
+        "components": { "schemas": schemas, "parameters": filter_parameters(),
+            "securitySchemes": access::schemes() },
+        // A server without principals asks for none.
+        "security": access::accepted(),
     });
     serde_json::from_value(document).expect("the document is OpenAPI, a test says")
 }
@@ -113,6 +117,7 @@ fn paths() -> Map<String, Json> {
     );
     policy::add_paths(&mut add);
     screen::add_paths(&mut add);
+    access::add_paths(&mut add);
     for path in ["/livez", "/readyz"] {
         add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
     }
@@ -182,6 +187,8 @@ fn operation(
         "responses": {
             "200": answer,
             "400": problem("a parameter is wrong, and named"),
+            "401": problem("a credential is missing, or is none"),
+            "403": problem("the caller may not do or see this"),
             "404": problem("there is nothing of that name"),
             "414": problem("the address is too long: ask by POST"),
             "431": problem("the head of the request is too large"),

@@ -5,9 +5,10 @@
 //! the changed records, but not their secrets. Readers share what is shown and wait for none of
 //! this.
 
-use crate::access::{Actor, SYSTEM_TENANT, Scope};
+use crate::access::{Actor, Directory, SYSTEM_TENANT, Scope};
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
+use crate::engine::maintain::directory::directory_of;
 use crate::engine::maintain::saved_views::Views;
 use crate::engine::maintain::turns::Turns;
 use crate::engine::{Engine, Writer};
@@ -65,6 +66,8 @@ pub(in crate::engine) struct Administration {
     settled_version: AtomicU64,
     /// Held while the state is changed.
     change: Turns,
+    /// The key of tokens and hashed fields.
+    key: [u8; 32],
 }
 
 /// A state, and what is read from it all the time.
@@ -73,12 +76,13 @@ struct ShownState {
     state: Arc<AdminSnapshot>,
     policy: Arc<Policy>,
     views: Arc<Views>,
+    directory: Arc<Directory>,
 }
 
 impl Administration {
     /// Opens the administrative state of a data directory. What it shows is empty until
     /// [`Engine::begin_admin`].
-    pub(in crate::engine) fn open(store: &Store) -> Result<Self> {
+    pub(in crate::engine) fn open(store: &Store, key: [u8; 32]) -> Result<Self> {
         let opened = AdminFile::open(store)?;
         Ok(Self {
             file: opened.map_or_else(OnceLock::new, OnceLock::from),
@@ -86,6 +90,7 @@ impl Administration {
             policy_version: Arc::default(),
             settled_version: AtomicU64::new(0),
             change: Turns::default(),
+            key,
         })
     }
 
@@ -96,6 +101,11 @@ impl Administration {
     /// Returns the policy in force.
     pub(in crate::engine) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.shown().policy)
+    }
+
+    /// Returns the principals and tokens.
+    pub(in crate::engine) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.shown().directory)
     }
 
     /// Returns a function that tells whether the policy of a version is still in force.
@@ -122,7 +132,8 @@ impl Administration {
         };
         let views = Arc::new(Views::of(&state, &now.views)?);
         self.policy_version.store(policy.version, Ordering::Release);
-        *self.shown() = ShownState { state, policy, views };
+        let directory = Arc::new(directory_of(self.key, &state, &now.directory));
+        *self.shown() = ShownState { state, policy, views, directory };
         Ok(())
     }
 }

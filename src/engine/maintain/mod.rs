@@ -36,6 +36,7 @@ mod carry_over;
 pub(super) mod check;
 pub(super) mod compact;
 pub(super) mod delta_log;
+pub(super) mod directory;
 pub(super) mod housekeeping;
 pub(super) mod policy;
 pub(super) mod repair;

@@ -6,9 +6,8 @@ use crate::engine::maintain::admin::Deed;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
+use crate::filter::{Filter, parse_filter};
 use crate::maintain::{Hold, Policy};
-use crate::query::Filter;
-use crate::query::filter::parse_filter;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 

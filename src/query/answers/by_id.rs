@@ -4,8 +4,8 @@
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Event, EventKey, Field, Timestamp};
+use crate::filter::Filter;
 use crate::query::answers::walk::{Hit, ListWalk};
-use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::{Run, SnapshotReader, SortOrder};
 use std::collections::BinaryHeap;
@@ -17,7 +17,9 @@ impl<'a> SnapshotReader<'a> {
     /// A segment that cannot be read.
     pub fn get(&self, scope: &Scope, trace_id: &str, most: usize) -> Result<Vec<Event>> {
         let (runs, hits) = self.hits_of_id(scope, trace_id, SortOrder::Descending, most)?;
-        self.fetch(&runs, &hits)
+        let mut events = self.fetch(&runs, &hits)?;
+        events.iter_mut().for_each(|event| scope.mask(event));
+        Ok(events)
     }
 
     /// Returns the position in the list of the oldest event with a trace id.
@@ -43,8 +45,9 @@ impl<'a> SnapshotReader<'a> {
         most: usize,
     ) -> Result<(Vec<Run<'a>>, Vec<Hit>)> {
         let filter = Filter::default().and_equal(Field::TraceId, trace_id);
+        let filter = &scope.narrow(&filter)?;
         let walk = ListWalk { order, after: None };
-        let runs = self.wide_runs(scope, &filter);
+        let runs = self.wide_runs(filter);
         let mut best: BinaryHeap<Hit> = BinaryHeap::new();
         let find = |run: &Run<'a>, rows: Rows| {
             if rows.len() == 0 {
@@ -58,7 +61,7 @@ impl<'a> SnapshotReader<'a> {
             hits.truncate(most);
             Ok(hits)
         };
-        self.each_run(&runs, &filter, find, |hits| {
+        self.each_run(&runs, filter, find, |hits| {
             for hit in hits {
                 best.push(hit);
                 if best.len() > most {

@@ -3,9 +3,9 @@
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{Columns, Field};
+use crate::filter::Filter;
 use crate::query::budget::GroupMemory;
 use crate::query::dictionary::vocabulary::{SegmentCodes, Vocabulary};
-use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::{Explain, Run, SnapshotReader};
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +25,8 @@ impl SnapshotReader<'_> {
         filter: &Filter,
         fields: &[Field],
     ) -> Result<(BTreeMap<Combination, u64>, Explain)> {
+        fields.iter().try_for_each(|field| scope.check_field(*field))?;
+        let filter = &scope.narrow(filter)?;
         let vocabulary = &self.snapshot.vocabulary;
         let find = |run: &Run<'_>, rows: Rows| {
             let mut counts = BTreeMap::new();
@@ -42,7 +44,7 @@ impl SnapshotReader<'_> {
                 add_to(&mut totals, &mut room, fields, values, count)
             })
         };
-        let explain = self.each_run(&self.wide_runs(scope, filter), filter, find, add)?;
+        let explain = self.each_run(&self.wide_runs(filter), filter, find, add)?;
         Ok((totals, explain))
     }
 }

@@ -9,7 +9,7 @@
 use crate::access::Scope;
 use crate::error::{Error, Result};
 use crate::event::{EventKey, Timestamp};
-use crate::query::filter::Filter;
+use crate::filter::Filter;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};

@@ -3,13 +3,13 @@
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{Columns, Field, FieldKind};
+use crate::filter::Filter;
 use crate::query::answers::from_summary::Summarized;
 use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::{GroupMemory, QueryBudget, VALUE_WORK};
 use crate::query::dictionary::vocabulary::{
     CountTotals, Counts, SegmentCodes, TEXT_OVERHEAD, Vocabulary,
 };
-use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::{Explain, Run, SnapshotReader};
 use arrow::array::Array;
@@ -49,13 +49,15 @@ impl SnapshotReader<'_> {
         size: usize,
     ) -> Result<(Vec<Facet>, Explain)> {
         let by: Vec<GroupBy> = by.iter().cloned().map(Into::into).collect();
+        by.iter().try_for_each(|by| scope.check_field(by.column()))?;
+        let filter = &scope.narrow(filter)?;
         let vocabulary = &self.snapshot.vocabulary;
         let fields: Option<Vec<Field>> = by.iter().map(GroupBy::field).collect();
         let by_rows = |run: &Run<'_>, rows: Rows| {
             let matched = rows.len() as u64;
             Ok((facets_of(run, &rows, &by, vocabulary, self.budget)?, matched))
         };
-        let runs = self.wide_runs(scope, filter);
+        let runs = self.wide_runs(filter);
         let summary = |summarized: &Summarized<'_>| {
             let Some(fields) = &fields else { return Ok(None) };
             Ok(summarized.facets(fields)?.zip(summarized.count()?))

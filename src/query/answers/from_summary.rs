@@ -7,10 +7,10 @@
 
 use crate::error::Result;
 use crate::event::{Field, Timestamp};
+use crate::filter::{Clause, FieldCondition, Filter};
 use crate::query::answers::group_by::GroupValue;
 use crate::query::answers::interval::Calendar;
 use crate::query::dictionary::vocabulary::{Counts, Vocabulary};
-use crate::query::filter::{Clause, FieldCondition, Filter};
 use crate::query::rows::lookup::{CodeVerdict, ConditionLookup, WantedCodes};
 use crate::query::source::RowSource;
 use crate::query::{Bucket, Run};

@@ -1,14 +1,14 @@
 //! Histograms: exact counts over time.
 
-use crate::access::Scope;
+use crate::access::{Scope, ScopedFilter};
 use crate::error::{Error, Result};
 use crate::event::{Field, Timestamp};
+use crate::filter::Filter;
 use crate::query::answers::from_summary::Summarized;
 use crate::query::answers::group_by::value_of;
 use crate::query::answers::interval::{Calendar, Interval};
 use crate::query::budget::{GroupMemory, QueryBudget, VALUE_WORK};
 use crate::query::dictionary::vocabulary::SegmentCodes;
-use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::source::SourceKeys;
 use crate::query::{Bucket, Explain, Run, SnapshotReader};
@@ -52,7 +52,9 @@ impl SnapshotReader<'_> {
         filter: &Filter,
         query: &HistogramQuery,
     ) -> Result<(Histogram, Explain)> {
-        let (first, last) = self.extent(scope, filter);
+        query.by.map_or(Ok(()), |field| scope.check_field(field))?;
+        let (asked, filter) = (filter, &scope.narrow(filter)?);
+        let (first, last) = self.extent(filter)?;
         let span = last.saturating_sub(first);
         let interval = query.interval.clone().unwrap_or_else(|| Interval::auto(span));
         // The period may cut the first and the last bucket; both still count.
@@ -83,25 +85,29 @@ impl SnapshotReader<'_> {
                 .into_iter()
                 .try_for_each(|bucket| add_to(&mut totals, bucket, query.by, &mut room))
         };
-        let explain =
-            self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
+        let explain = self.each_run_or(&self.wide_runs(filter), filter, summary, by_rows, add)?;
         Ok((
             Histogram {
                 interval: calendar.interval.text().to_owned(),
-                buckets: fill(totals, &calendar, filter)?,
+                // Empty buckets are those of the period that was asked for: the scope's own
+                // ends say nothing about events.
+                buckets: fill(totals, &calendar, asked)?,
             },
             explain,
         ))
     }
 
     /// Returns the first and last moment that events in scope and period can have, in milliseconds.
-    fn extent(&self, scope: &Scope, filter: &Filter) -> (i64, i64) {
-        let runs = self.runs(scope, filter);
+    fn extent(&self, filter: &ScopedFilter<'_>) -> Result<(i64, i64)> {
+        if filter.scope().is_restricted() {
+            return self.extent_of_visible(filter);
+        }
+        let runs = self.runs(filter);
         let first = runs.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
         let last = runs.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
         let first = filter.from.map_or(first, |from| first.max(from.millis()));
         let last = filter.to.map_or(last, |to| last.min(to.millis()));
-        (first, last.max(first))
+        Ok((first, last.max(first)))
     }
 }
 

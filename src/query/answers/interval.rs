@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::event::{DAY_MS, Timestamp};
-use crate::query::filter::parse_duration;
+use crate::filter::parse_duration;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;

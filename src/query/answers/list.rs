@@ -4,14 +4,14 @@
 //! events that arrive later change neither what was shown nor what comes next. Runs are visited in
 //! the order of the list, and only as long as one of them can still contain an event of the page.
 
-use crate::access::Scope;
+use crate::access::{Scope, ScopedFilter};
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKey, Timestamp};
+use crate::filter::Filter;
 use crate::query::answers::cursor::{PageCursor, SortOrder};
 use crate::query::answers::top_k::TopK;
 use crate::query::answers::walk::{Hit, ListWalk, in_rows_order, start_at};
 use crate::query::budget::EVENT_WORK;
-use crate::query::filter::Filter;
 use crate::query::rows::events::Rows;
 use crate::query::source::RowSource;
 use crate::query::{Explain, ExplainedRun, Run, SnapshotReader};
@@ -63,12 +63,13 @@ impl<'a> SnapshotReader<'a> {
         if !(1..=PAGE_ROWS_MAX).contains(&query.limit) {
             return Err(Error::parameter("limit", format!("is 1 to {PAGE_ROWS_MAX}")));
         }
+        let filter = &scope.narrow(filter)?;
         let backward = query.cursor.is_some_and(|cursor| cursor.backward);
         let order = if backward { query.order.reversed() } else { query.order };
         let start = query.around.map(|moment| start_at(moment, query.order));
         let after = query.cursor.map(|cursor| cursor.key).or(start);
         let (mut events, more, explain) =
-            self.walk(scope, filter, ListWalk { order, after }, query.limit)?;
+            self.walk(filter, ListWalk { order, after }, query.limit)?;
         if backward {
             events.reverse();
         }
@@ -85,7 +86,7 @@ impl<'a> SnapshotReader<'a> {
             let Some(index) = index else { return Ok(None) };
             let from = if index.backward { query.order.reversed() } else { query.order };
             let (found, _, _) =
-                self.walk(scope, filter, ListWalk { order: from, after: Some(index.key) }, 1)?;
+                self.walk(filter, ListWalk { order: from, after: Some(index.key) }, 1)?;
             Ok((!found.is_empty()).then_some(index))
         };
         let (next, prev) = match (backward, after.is_some()) {
@@ -99,21 +100,37 @@ impl<'a> SnapshotReader<'a> {
     /// Returns the first `limit` events of a walk, whether there are more, and how they were found.
     fn walk(
         &self,
-        scope: &Scope,
-        filter: &Filter,
+        filter: &ScopedFilter<'_>,
         walk: ListWalk,
         limit: usize,
     ) -> Result<(Vec<Event>, bool, Explain)> {
-        let mut runs = self.runs(scope, filter);
+        let mut runs = self.runs(filter);
         runs.retain(|run| walk.reaches(run));
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
-        let together = scope.named().is_none() && self.forced.is_none();
+        let together = filter.scope().named().is_none() && self.forced.is_none();
         let (mut hits, steps) = TopK::new(self, filter, walk, limit + 1, &runs).find(together)?;
         let more = hits.len() > limit;
         hits.truncate(limit);
-        let events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
+        let mut events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
         let more = more || events.len() < hits.len();
+        events.iter_mut().for_each(|event| filter.scope().mask(event));
         Ok((events, more, self.explain(&runs, steps)))
+    }
+
+    /// Returns the first and last moment of the events that the scope shows in the filter's period,
+    /// in milliseconds. When tenants' rows begin and end would tell of rows outside the scope.
+    pub(in crate::query) fn extent_of_visible(
+        &self,
+        filter: &ScopedFilter<'_>,
+    ) -> Result<(i64, i64)> {
+        let period = Filter { from: filter.from, to: filter.to, ..Filter::default() };
+        let visible = &filter.scope().narrow(&period)?;
+        let end = |order| -> Result<Option<i64>> {
+            let (found, _, _) = self.walk(visible, ListWalk { order, after: None }, 1)?;
+            Ok(found.first().map(|event| event.time.millis()))
+        };
+        let first = end(SortOrder::Ascending)?.unwrap_or_default();
+        Ok((first, end(SortOrder::Descending)?.unwrap_or(first)))
     }
 
     /// Finds the first `limit` rows of a run in the direction of the walk.

@@ -4,11 +4,11 @@
 use crate::access::Scope;
 use crate::error::Result;
 use crate::event::{AMOUNT_SCALE, Amount, Field};
+use crate::filter::{Clause, FieldCondition, Filter};
 use crate::query::answers::from_summary::{Summarized, ValueTotal};
 use crate::query::answers::group_by::{GroupBy, GroupValue};
 use crate::query::budget::{GroupMemory, QueryBudget};
 use crate::query::dictionary::vocabulary::Vocabulary;
-use crate::query::filter::{Clause, FieldCondition, Filter};
 use crate::query::rows::events::Rows;
 use crate::query::source::RowSource;
 use crate::query::{Explain, Run, SnapshotReader};
@@ -129,12 +129,12 @@ impl SnapshotReader<'_> {
         by: Option<impl Into<GroupBy>>,
     ) -> Result<(Vec<AmountGroup>, Explain)> {
         let by: Option<GroupBy> = by.map(Into::into);
+        scope.check_field(Field::Amount)?;
+        by.iter().try_for_each(|by| scope.check_field(by.column()))?;
         let vocabulary = &self.snapshot.vocabulary;
         // Only events with an amount count, and there are few of them: so this condition leads, and
         // the other conditions are tested on its rows.
-        let mut filter = filter.clone();
-        filter.clauses.push(Clause::Field(FieldCondition::HAS_AMOUNT));
-        let filter = &filter;
+        let filter = &scope.narrow(filter)?.and(Clause::Field(FieldCondition::HAS_AMOUNT));
         let summary = |summarized: &Summarized<'_>| match by.as_ref().map(GroupBy::field) {
             Some(None) => Ok(None),
             Some(field) => Ok(summarized.sums(field)?.map(groups_of)),
@@ -159,8 +159,7 @@ impl SnapshotReader<'_> {
                 .into_iter()
                 .try_for_each(|(of, group)| totals.add(of, &group, by.as_ref(), &mut room))
         };
-        let explain =
-            self.each_run_or(&self.wide_runs(scope, filter), filter, summary, by_rows, add)?;
+        let explain = self.each_run_or(&self.wide_runs(filter), filter, summary, by_rows, add)?;
         let mut groups = totals.finish(by.as_ref().and_then(GroupBy::field), vocabulary);
         groups.sort_unstable_by(|left, right| {
             right.count.cmp(&left.count).then_with(|| left.value.cmp(&right.value))

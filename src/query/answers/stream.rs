@@ -4,13 +4,13 @@
 //! next hits when the previous ones have been delivered. So nothing is searched twice, and at most
 //! one chunk of row numbers per run is held. A stream sees one snapshot from beginning to end.
 
-use crate::access::Scope;
+use crate::access::{Scope, ScopedFilter};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Field;
+use crate::filter::Filter;
 use crate::query::answers::batch::EventBatch;
 use crate::query::answers::walk::{Hit, ListWalk, in_rows_order};
 use crate::query::budget::EVENT_WORK;
-use crate::query::filter::Filter;
 use crate::query::rows::events::{self, Rows};
 use crate::query::{Run, SnapshotReader, SortOrder};
 use rayon::prelude::*;
@@ -60,14 +60,15 @@ impl<'a> SnapshotReader<'a> {
         make: impl Fn(EventBatch) -> Result<T> + Sync,
         take: impl FnMut(T) -> Result<()>,
     ) -> Result<u64> {
-        let make = &make;
+        let (make, filter) = (&make, &scope.narrow(filter)?);
         std::thread::scope(|threads| {
             // At most one finished round waits to be taken.
             let (sender, receiver) = sync_channel::<Vec<T>>(0);
             let making =
                 Builder::new().name("stream".to_owned()).spawn_scoped(threads, move || {
-                    self.each_round(scope, filter, query.order, |runs, hits| {
-                        let make = |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields)?);
+                    self.each_round(filter, query.order, |runs, hits| {
+                        let make =
+                            |hits: &[Hit]| make(self.batch_of(runs, hits, &query.fields, scope)?);
                         let parts: Vec<T> =
                             self.part(true, || hits.par_chunks(PART).map(make).collect())?;
                         // The send fails only if the receiver failed, which reports its own error.
@@ -88,13 +89,12 @@ impl<'a> SnapshotReader<'a> {
     /// Finds every event that matches, in the order of the list, and hands over a round at a time.
     fn each_round(
         &self,
-        scope: &Scope,
-        filter: &Filter,
+        filter: &ScopedFilter<'_>,
         order: SortOrder,
         mut hand_over: impl FnMut(&[Run<'a>], &[Hit]) -> Result<()>,
     ) -> Result<u64> {
         let walk = ListWalk { order, after: None };
-        let mut runs = self.runs(scope, filter);
+        let mut runs = self.runs(filter);
         runs.sort_by_key(|run| walk.rank(walk.first_time(run)));
         let mut sources: Vec<StreamedRun> = runs
             .iter()
@@ -167,9 +167,17 @@ impl<'a> SnapshotReader<'a> {
     }
 
     /// Reads the events of hits with the given `fields`; whole events if none is named.
-    fn batch_of(&self, runs: &[Run<'a>], hits: &[Hit], fields: &[Field]) -> Result<EventBatch> {
-        if fields.is_empty() || fields.contains(&Field::Original) {
-            return Ok(self.fetch(runs, hits)?.into());
+    fn batch_of(
+        &self,
+        runs: &[Run<'a>],
+        hits: &[Hit],
+        fields: &[Field],
+        scope: &Scope,
+    ) -> Result<EventBatch> {
+        if fields.is_empty() || fields.contains(&Field::Original) || scope.is_masked() {
+            let mut events = self.fetch(runs, hits)?;
+            events.iter_mut().for_each(|event| scope.mask(event));
+            return Ok(events.into());
         }
         let order = in_rows_order(hits);
         let mut batch = EventBatch::of(hits.len());

@@ -6,6 +6,7 @@
 //! number of runs, whole segments are asked: a segment with no or few matches answers for all its
 //! tenants at once.
 
+use crate::access::ScopedFilter;
 use crate::error::Result;
 use crate::query::answers::walk::{Hit, ListWalk};
 use crate::query::budget::RUN_WORK;
@@ -13,7 +14,7 @@ use crate::query::rows::events::Rows;
 use crate::query::rows::lookup::Lookup;
 use crate::query::rows::plan::Choice;
 use crate::query::source::RowSource;
-use crate::query::{ExplainedRun, Filter, Run, SnapshotReader};
+use crate::query::{ExplainedRun, Run, SnapshotReader};
 use rayon::prelude::*;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
@@ -36,7 +37,7 @@ type RunMatches = (usize, Vec<u32>, ExplainedRun);
 /// The state of gathering one page.
 pub(in crate::query) struct TopK<'r, 'a> {
     reader: &'r SnapshotReader<'a>,
-    filter: &'r Filter,
+    filter: &'r ScopedFilter<'r>,
     walk: ListWalk,
     wanted: usize,
     /// In the order of the walk.
@@ -48,7 +49,7 @@ pub(in crate::query) struct TopK<'r, 'a> {
 impl<'r, 'a> TopK<'r, 'a> {
     pub(in crate::query) fn new(
         reader: &'r SnapshotReader<'a>,
-        filter: &'r Filter,
+        filter: &'r ScopedFilter<'r>,
         walk: ListWalk,
         wanted: usize,
         runs: &'r [Run<'a>],

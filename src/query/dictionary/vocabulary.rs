@@ -8,10 +8,10 @@
 
 use crate::error::Result;
 use crate::event::{FIELDS, Field, FieldDef, FilterOperator, Value, parse_address};
+use crate::filter::Test;
 use crate::query::answers::group_by::GroupBy;
 use crate::query::budget::GroupMemory;
 use crate::query::dictionary::value_locations::{VALUES_MAX, ValueLocations};
-use crate::query::filter::Test;
 use crate::query::source::RowSource;
 use crate::storage::segment::{Codes, IndexReader, Segment};
 use hashbrown::HashMap;

@@ -7,9 +7,9 @@
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, event_schema};
+use crate::filter::{Clause, FieldCondition, Filter, FilterSubject, Probe, Test, cost_of};
 use crate::query::VerifyWork;
 use crate::query::budget::{QueryBudget, VALUE_WORK};
-use crate::query::filter::{Clause, FieldCondition, Filter, FilterSubject, Probe, Test, cost_of};
 use crate::query::rows::events::Rows;
 use crate::query::rows::lookup::{ColumnRow, fields_of, verify};
 use crate::storage::segment::{PositionedFile, Segment};

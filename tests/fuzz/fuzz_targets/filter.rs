@@ -6,7 +6,7 @@
 use annals::decode::decode;
 use annals::event::{Event, Timestamp};
 use annals::query::Filter;
-use annals::query::filter::parse_filter;
+use annals::filter::parse_filter;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 

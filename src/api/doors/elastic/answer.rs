@@ -141,6 +141,7 @@ impl IntoResponse for ElasticError {
                 "illegal_argument_exception"
             }
             ErrorKind::NotFound => "index_not_found_exception",
+            ErrorKind::Forbidden => "security_exception",
             ErrorKind::TooLarge => "content_too_long_exception",
             ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => {
                 "es_rejected_execution_exception"

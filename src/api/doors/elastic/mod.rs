@@ -22,7 +22,7 @@ mod cluster;
 use super::super::App;
 use super::body::{Bounds, PackedBody};
 use super::{tell_repeats_apart, tenant_rule};
-use crate::access::check_producer;
+use crate::access::{Caller, Permission, check_producer};
 use crate::calls::Pairs;
 use crate::decode::joined_id;
 use crate::engine::{Engine, Outcome, Refused};
@@ -93,10 +93,12 @@ async fn as_elasticsearch(mut response: Response) -> Response {
 struct BulkCall {
     params: HashMap<String, String>,
     rule: Option<TenantRule>,
+    caller: Caller,
 }
 
 impl BulkCall {
     fn read(
+        caller: Caller,
         params: Result<RawPathParams, RawPathParamsRejection>,
         pairs: &Pairs,
         headers: &HeaderMap,
@@ -105,8 +107,8 @@ impl BulkCall {
             params.map_err(|cause| Error::invalid("the path is not UTF-8 text").because(cause))?;
         let params: HashMap<String, String> =
             params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let rule = tenant_rule(params.get("tenant").map(String::as_str), pairs, headers)?;
-        Ok(Self { params, rule })
+        let rule = tenant_rule(&caller, params.get("tenant").map(String::as_str), pairs, headers)?;
+        Ok(Self { params, rule, caller })
     }
 
     fn param(&self, name: &str) -> Option<&str> {
@@ -116,19 +118,20 @@ impl BulkCall {
 
 async fn bulk_call(
     State(app): State<App>,
+    caller: Caller,
     params: Result<RawPathParams, RawPathParamsRejection>,
     pairs: Pairs,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ElasticError> {
     let started = Instant::now();
-    let call = BulkCall::read(params, &pairs, &headers)?;
+    let call = BulkCall::read(caller, params, &pairs, &headers)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
     let items = take(&app, body, move |engine, body| {
         let whole = body.whole()?;
         let actions = bulk::parse(&whole, call.param("index"))?;
         body.hold(actions.len(), whole.len())?;
-        Ok(BulkRequest::of(engine, &actions, call.rule.as_ref()))
+        Ok(BulkRequest::of(engine, &actions, &call))
     });
     let items = items.await?;
     let answer = BulkAnswer {
@@ -146,12 +149,13 @@ async fn append_only() -> ElasticError {
 /// Ingests one document: the answer is that of its action, without the action around it.
 async fn document_call(
     State(app): State<App>,
+    caller: Caller,
     params: Result<RawPathParams, RawPathParamsRejection>,
     pairs: Pairs,
     request: Request,
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
-    let call = BulkCall::read(params, &pairs, &parts.headers)?;
+    let call = BulkCall::read(caller, params, &pairs, &parts.headers)?;
     if let Some(id) = call.param("id").filter(|id| id.starts_with('_')) {
         // An interface that is not served, and no document of that name.
         let what = format!("{} is not supported: send [_bulk], or a document", clip(id, 40));
@@ -163,7 +167,7 @@ async fn document_call(
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
         let action =
             Action { operation: BulkOperation::Index, index, id, document: whole.trim_ascii() };
-        Ok(BulkRequest::of(engine, &[action], call.rule.as_ref()))
+        Ok(BulkRequest::of(engine, &[action], &call))
     });
     let item = items.await?.pop().ok_or_else(|| Error::internal("a document without an answer"))?;
     let status =
@@ -219,12 +223,12 @@ struct BulkAction {
 }
 
 impl BulkRequest {
-    fn of(engine: &Engine, actions: &[Action<'_>], rule: Option<&TenantRule>) -> Self {
+    fn of(engine: &Engine, actions: &[Action<'_>], call: &BulkCall) -> Self {
         let mut asked = Vec::with_capacity(actions.len());
         let mut wanted: BTreeMap<String, (TenantRule, Vec<IncomingRecord>)> = BTreeMap::new();
         for (line, action) in (1..).zip(actions) {
             let mut refused = None;
-            match addressed(action, rule) {
+            match addressed(action, call) {
                 Ok((rule, bytes)) => {
                     let group =
                         wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
@@ -306,7 +310,7 @@ fn in_order(batch: DecodedBatch) -> DecodedBatch {
 /// Returns the record of an action and its tenant.
 fn addressed(
     action: &Action<'_>,
-    rule: Option<&TenantRule>,
+    call: &BulkCall,
 ) -> Result<(TenantRule, Vec<u8>), Box<ItemResult>> {
     let id = action.id.as_deref();
     let shown = action.index.as_deref().unwrap_or_default();
@@ -346,7 +350,7 @@ fn addressed(
             format!("_id is longer than {ID_BYTES_MAX} bytes"),
         ));
     }
-    let rule = match rule {
+    let rule = match &call.rule {
         Some(rule) => rule.clone(),
         None => match check_producer(without_date(index)) {
             Ok(tenant) => TenantRule::Is(tenant.to_owned()),
@@ -358,6 +362,13 @@ fn addressed(
             }
         },
     };
+    if let TenantRule::Is(tenant) = &rule
+        && let Err(error) = call.caller.check(Permission::Ingest, tenant)
+    {
+        let (index, id) = (clip(shown, 100), id.map(|id| clip(id, 100)));
+        let refused = ItemResult::refused(index, id, 403, "security_exception", error.to_string());
+        return Err(Box::new(refused));
+    }
     // Indices that share a tenant have ids of their own.
     let name = without_date(index);
     let shared = !matches!(&rule, TenantRule::Is(tenant) if tenant == name);

@@ -12,6 +12,7 @@ use super::super::App;
 use super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
 use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant, tell_repeats_apart};
+use crate::access::Caller;
 use crate::calls::Pairs;
 use crate::decode::Format;
 use crate::error::{Error, ErrorKind, Result};
@@ -95,10 +96,12 @@ impl OtlpEncoding {
     fn error(self, error: &Error) -> Response {
         let status = status_of(error.kind());
         log_failure(error, status);
-        // Codes of gRPC: INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, UNAVAILABLE, INTERNAL.
+        // Codes of gRPC: INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED,
+        // UNAVAILABLE, INTERNAL.
         let code = match error.kind() {
             ErrorKind::Invalid | ErrorKind::Mismatch | ErrorKind::Exists | ErrorKind::Outdated => 3,
             ErrorKind::NotFound => 5,
+            ErrorKind::Forbidden => 7,
             ErrorKind::TooLarge => 8,
             ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => 14,
             ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => 13,
@@ -120,6 +123,7 @@ impl OtlpEncoding {
 
 async fn take(
     State(app): State<App>,
+    caller: Caller,
     path: TenantPath,
     pairs: Pairs,
     headers: HeaderMap,
@@ -130,7 +134,7 @@ async fn take(
         return OtlpEncoding::Json.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, 3, what);
     };
     let taken = async {
-        let rule = required_tenant(path, &pairs, &headers)?;
+        let rule = required_tenant(&caller, path, &pairs, &headers)?;
         let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
         let take = move |engine: &crate::engine::Engine, body: &mut PackedBody| {
             let request = encoding.parse(&body.whole()?)?;

@@ -2,8 +2,8 @@
 //! set is exact.
 
 use crate::error::Result;
+use crate::filter::{Clause, FieldCondition, RecordTest, ValueMatch, ValueTest};
 use crate::query::dictionary::vocabulary::Vocabulary;
-use crate::query::filter::{Clause, FieldCondition, RecordTest, ValueMatch, ValueTest};
 use crate::query::rows::lookup::conditions::{ConditionLookup, TERMS_MAX};
 use crate::query::rows::lookup::literal::{raw_words, words_of_glob};
 use crate::query::rows::lookup::row_set::{ClauseRows, Conjunct, Intersection, RowSet, in_order};

@@ -3,8 +3,8 @@
 
 use crate::error::Result;
 use crate::event::{Field, IndexKind, Value, parse_address};
+use crate::filter::{FieldCondition, Test};
 use crate::query::dictionary::vocabulary::Vocabulary;
-use crate::query::filter::{FieldCondition, Test};
 use crate::query::rows::lookup::row_set::{ClauseRows, CodedRows, RowSet, WantedCodes, in_order};
 use crate::storage::segment::{Codes, IndexReader, Segment};
 use ipnet::IpNet;

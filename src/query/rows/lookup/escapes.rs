@@ -2,7 +2,7 @@
 //! written with escapes. This is asked of every record that is searched for a substring, so it must
 //! cost less than parsing the record as JSON.
 
-use crate::query::filter::hiding_escape;
+use crate::filter::hiding_escape;
 use memchr::memmem::Finder;
 
 /// How many levels of JSON in strings in JSON are searched by their bytes; deeper escapes have so

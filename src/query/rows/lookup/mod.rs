@@ -10,9 +10,9 @@ mod verify;
 
 use crate::error::Result;
 use crate::event::Field;
+use crate::filter::{Clause, Filter};
 use crate::query::VerifyWork;
 use crate::query::dictionary::vocabulary::Vocabulary;
-use crate::query::filter::{Clause, Filter};
 use crate::query::rows::events::Rows;
 use crate::query::rows::lookup::clauses::ClauseLookup;
 

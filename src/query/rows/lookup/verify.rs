@@ -4,9 +4,9 @@
 use crate::decode;
 use crate::error::Result;
 use crate::event::{Columns, Field};
+use crate::filter::{Clause, FieldCondition, FilterSubject, Probe, RecordTest, cost_of};
 use crate::query::VerifyWork;
 use crate::query::budget::{EVENT_WORK, VALUE_WORK};
-use crate::query::filter::{Clause, FieldCondition, FilterSubject, Probe, RecordTest, cost_of};
 use crate::query::rows::events;
 use crate::query::rows::lookup::escapes::EscapeSearch;
 use crate::storage::segment::Segment;

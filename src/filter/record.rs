@@ -62,7 +62,7 @@ pub enum ValueMatch {
 
 impl ValueMatch {
     /// Returns the path whose values the value must be one of.
-    pub(in crate::query) fn other_path(&self) -> Option<&str> {
+    pub(crate) fn other_path(&self) -> Option<&str> {
         if let Self::SameAs(path) = self { Some(path) } else { None }
     }
 }
@@ -166,7 +166,7 @@ impl RecordTest {
 impl RecordTest {
     /// Tests a record that few or no other tests are applied to: its texts are examined as they are
     /// met and not kept.
-    pub(in crate::query) fn holds_alone(&self, record: &str) -> bool {
+    pub(crate) fn holds_alone(&self, record: &str) -> bool {
         let kept = OnceCell::new();
         match self {
             Self::Words(needle) => {
@@ -284,7 +284,7 @@ fn escapes_could_hide(record: &str, wanted: &str) -> bool {
 
 /// Returns what a record must contain for a text to occur in its texts but not in its bytes. Short
 /// escapes stand only for quotes, slashes and controls; `\u` can stand for anything.
-pub(in crate::query) fn hiding_escape(wanted: &str) -> &'static [u8] {
+pub(crate) fn hiding_escape(wanted: &str) -> &'static [u8] {
     let escapable =
         wanted.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'/') || byte.is_ascii_control());
     if escapable { b"\\" } else { b"\\u" }

@@ -16,12 +16,12 @@ mod record;
 mod repeated_key;
 
 pub use builder::{DEPTH_MAX, VALUES_MAX};
-pub(super) use cost::cost_of;
+pub(crate) use cost::cost_of;
 pub use matches::{FilterSubject, Probe};
 pub use parse::parse_filter;
 pub use parse_text::TEXT_BYTES_MAX;
 pub use period::parse_duration;
-pub(super) use record::hiding_escape;
+pub(crate) use record::hiding_escape;
 pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
 pub(crate) use repeated_key::repeated_key;
 
@@ -72,7 +72,7 @@ pub struct FieldCondition {
 
 impl FieldCondition {
     /// The condition that an event has an amount.
-    pub(super) const HAS_AMOUNT: Self =
+    pub(crate) const HAS_AMOUNT: Self =
         Self { field: Field::Amount, negated: false, test: Test::Present };
 }
 
@@ -123,7 +123,7 @@ impl Clause {
     }
 
     /// Returns the word or phrase of a clause that [`Clause::words`] made.
-    pub(super) fn as_words(&self) -> Option<&str> {
+    pub(crate) fn as_words(&self) -> Option<&str> {
         let Self::Any(clauses) = self else { return None };
         let (Self::Record(RecordTest::Words(needle)), in_fields) = clauses.split_first()? else {
             return None;

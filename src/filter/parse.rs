@@ -33,7 +33,7 @@ pub fn parse_filter(pairs: &[(String, String)], own: &[&str], now: Timestamp) ->
 mod tests {
     use super::*;
     use crate::event::Field;
-    use crate::query::filter::{Clause, FieldCondition, Test, VALUES_MAX};
+    use crate::filter::{Clause, FieldCondition, Test, VALUES_MAX};
 
     fn parse(query: &[(&str, &str)]) -> Result<Filter> {
         let pairs: Vec<_> =

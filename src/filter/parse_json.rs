@@ -335,7 +335,7 @@ mod tests {
         let canonical = |paths: Json| {
             let text = json!({ "record": { "path": paths, "equals": "x" } }).to_string();
             let clauses = parse_group(&text, &mut 0).expect("a group");
-            crate::query::filter::Filter { clauses, ..Default::default() }.canonical()
+            crate::filter::Filter { clauses, ..Default::default() }.canonical()
         };
         assert_ne!(canonical(json!(["a", "b"])), canonical(json!("a\", \"b")));
     }

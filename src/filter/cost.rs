@@ -12,25 +12,25 @@ const PATTERN_BYTE: u64 = 4;
 
 /// The cost of testing an event against a filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::query) struct Cost {
+pub(crate) struct Cost {
     event: u64,
     byte: u64,
 }
 
 impl Cost {
     /// Returns the cost for an event whose record has `record` bytes.
-    pub(in crate::query) fn of(self, record: usize) -> u64 {
+    pub(crate) fn of(self, record: usize) -> u64 {
         self.of_all(1, record as u64)
     }
 
     /// Returns the cost for a number of events whose records have `records` bytes together.
-    pub(in crate::query) fn of_all(self, events: u64, records: u64) -> u64 {
+    pub(crate) fn of_all(self, events: u64, records: u64) -> u64 {
         events.saturating_mul(self.event).saturating_add(records.saturating_mul(self.byte))
     }
 }
 
 /// Returns the cost of testing an event against clauses.
-pub(in crate::query) fn cost_of<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> Cost {
+pub(crate) fn cost_of<'a>(clauses: impl IntoIterator<Item = &'a Clause>) -> Cost {
     let add =
         |sum: Cost, next: Cost| Cost { event: sum.event + next.event, byte: sum.byte + next.byte };
     let cost = |clause: &Clause| match clause {
@@ -60,7 +60,7 @@ fn bytes_of(test: &RecordTest) -> u64 {
 impl Filter {
     /// Returns whether every record in question must be read because no condition lets an index
     /// narrow them down.
-    pub(in crate::query) fn reads_all_records(&self) -> bool {
+    pub(crate) fn reads_all_records(&self) -> bool {
         self.clauses.iter().any(asks_record) && !self.clauses.iter().any(narrows)
     }
 }

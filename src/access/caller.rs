@@ -1,0 +1,273 @@
+//! Who makes a call, and what it may do and see.
+
+use super::actor::{Actor, OPERATOR};
+use super::principal::Grant;
+use super::role::Permission;
+use super::scope::{Scope, Tenants};
+use super::tenant::{SYSTEM_TENANT, check_producer, check_tenant};
+use crate::error::{Error, ErrorKind, Result};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Who makes a call.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    power: Power,
+    /// The address that the call came from, if it came over a network.
+    address: Option<IpAddr>,
+}
+
+#[derive(Debug, Clone)]
+enum Power {
+    /// Who holds the files of the store, or calls a server without credentials: everything.
+    Operator,
+    /// A principal with a credential.
+    Principal(Arc<Grant>),
+}
+
+impl Caller {
+    /// The operator: who holds the files of the store, or calls a server without credentials.
+    pub fn operator() -> Self {
+        Self { power: Power::Operator, address: None }
+    }
+
+    /// A principal that has shown a credential.
+    pub(super) fn principal(grant: Arc<Grant>) -> Self {
+        Self { power: Power::Principal(grant), address: None }
+    }
+
+    /// Returns the same caller with the address that it calls from.
+    #[must_use]
+    pub fn at(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// Returns the caller's name.
+    pub fn name(&self) -> &str {
+        match &self.power {
+            Power::Operator => OPERATOR,
+            Power::Principal(grant) => &grant.name,
+        }
+    }
+
+    /// Returns the caller as what it does is recorded.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            name: self.name().to_owned(),
+            source_ip: self.address.map(|address| address.to_string()),
+        }
+    }
+
+    /// Returns the address that the call came from.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Returns what the principal was granted; `None` for the operator.
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.power {
+            Power::Operator => None,
+            Power::Principal(grant) => Some(grant),
+        }
+    }
+
+    /// Returns whether the caller may do something, for at least one tenant.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.grant().is_none_or(|grant| grant.may(permission))
+    }
+
+    /// Returns the scope of a question about these tenants; `*` is all that the caller may see but
+    /// the store's own. A caller of one tenant need not name it.
+    ///
+    /// # Errors
+    /// No tenant, an invalid name, or one that the caller may not ask about; the message names the
+    /// parameter `tenant`.
+    pub fn scope(&self, names: &[&str]) -> Result<Scope> {
+        let Some(grant) = self.grant() else { return Scope::of_operator(names) };
+        if names.contains(&SYSTEM_TENANT) {
+            return trail(grant, names);
+        }
+        if !grant.may(Permission::Read) {
+            return default_scope(grant, names);
+        }
+        let tenants = match (names, &grant.tenants) {
+            ([], Tenants::Named(own)) if own.len() == 1 => grant.tenants.clone(),
+            ([], _) => {
+                return Err(Error::parameter(
+                    "tenant",
+                    "say which of your tenants (repeat it for several, `*` for all of them)",
+                ));
+            }
+            (names, _) if names.contains(&"*") => grant.tenants.clone(),
+            (names, _) => {
+                let named = Tenants::parse(names)?;
+                names.iter().try_for_each(|name| grant.check_tenant(name))?;
+                named
+            }
+        };
+        let scope = Scope::of_principal(&grant.name, tenants);
+        Ok(scope.restricted(grant.rows.clone(), grant.masks.clone()))
+    }
+
+    /// Returns the scope of a list of tenants: those that are named or, if none is, all that the
+    /// caller has anything to do with.
+    ///
+    /// # Errors
+    /// As [`Caller::scope`].
+    pub fn scope_or_all(&self, names: &[&str]) -> Result<Scope> {
+        let names = if names.is_empty() { &["*"] } else { names };
+        match self.grant() {
+            // Who runs the store or grants access must know which tenants there are.
+            Some(grant)
+                if grant.may(Permission::ManageStore) || grant.may(Permission::ManageAccess) =>
+            {
+                Scope::of_operator(names)
+            }
+            _ => self.scope(names),
+        }
+    }
+
+    /// Fails unless the caller may do something for a tenant.
+    ///
+    /// # Errors
+    /// Another tenant, or no such permission.
+    pub fn check(&self, permission: Permission, tenant: &str) -> Result<()> {
+        let Some(grant) = self.grant() else { return Ok(()) };
+        if !grant.may(permission) {
+            return Err(forbidden());
+        }
+        grant.check_tenant(tenant)
+    }
+
+    /// Fails unless the caller may do something for the whole store.
+    ///
+    /// # Errors
+    /// No such permission.
+    pub fn check_store(&self, permission: Permission) -> Result<()> {
+        if self.may(permission) { Ok(()) } else { Err(forbidden()) }
+    }
+
+    /// Returns the tenant that records belong to if the request does not say: that of a caller with
+    /// one tenant.
+    pub fn only_tenant(&self) -> Option<&str> {
+        match &self.grant()?.tenants {
+            Tenants::Named(own) if own.len() == 1 => own.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// Returns the tenants that the caller may deliver records for; `None` if for all but the
+    /// store's own.
+    pub fn deliverable(&self) -> Option<&BTreeSet<String>> {
+        match &self.grant()?.tenants {
+            Tenants::All => None,
+            Tenants::Named(own) => Some(own),
+        }
+    }
+
+    /// Returns whether the caller may deliver records for a tenant.
+    pub fn may_deliver(&self, tenant: &str) -> bool {
+        check_producer(tenant).is_ok() && self.check(Permission::Ingest, tenant).is_ok()
+    }
+}
+
+fn forbidden() -> Error {
+    Error::new(ErrorKind::Forbidden, "your roles do not permit this")
+}
+
+/// Returns the scope of the store's own tenant, which stands alone: other tenants' restrictions are
+/// not its own.
+fn trail(grant: &Grant, names: &[&str]) -> Result<Scope> {
+    if names.iter().any(|name| *name != SYSTEM_TENANT) {
+        return Err(Error::parameter("tenant", format!("ask about {SYSTEM_TENANT} by itself")));
+    }
+    if !grant.may(Permission::ReadTrail) {
+        return grant.check_tenant(SYSTEM_TENANT).and(Err(forbidden()));
+    }
+    Ok(Scope::of_principal(&grant.name, Tenants::parse(&[SYSTEM_TENANT])?))
+}
+
+/// Returns the scope of a caller that reads no events of tenants: the trail, if it reads that.
+fn default_scope(grant: &Grant, names: &[&str]) -> Result<Scope> {
+    if !grant.may(Permission::ReadTrail) {
+        return Err(forbidden());
+    }
+    match names {
+        [] => trail(grant, &[SYSTEM_TENANT]),
+        // All of its tenants, of which it reads none.
+        ["*"] => Ok(Scope::of_principal(&grant.name, Tenants::Named(Default::default()))),
+        names => {
+            names.iter().try_for_each(|name| check_tenant(name).map(drop))?;
+            Err(forbidden().with_parameter("tenant"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Principal;
+    use serde_json::json;
+
+    fn caller(roles: &[&str], tenants: &[&str]) -> Caller {
+        let body = json!({ "name": "p", "roles": roles, "tenants": tenants });
+        let principal: Principal = serde_json::from_value(body).expect("a principal");
+        Caller::principal(Arc::new(principal.grant([0; 32]).expect("a grant")))
+    }
+
+    fn kind(scope: Result<Scope>) -> Option<ErrorKind> {
+        scope.err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn a_scope_has_no_more_than_the_callers_own_tenants() {
+        let two = caller(&["reader"], &["a", "b"]);
+        let covers =
+            |names: &[&str], tenant: &str| two.scope(names).expect("a scope").covers(tenant);
+        assert!(covers(&["*"], "a") && covers(&["*"], "b") && !covers(&["*"], "c"));
+        assert!(covers(&["a"], "a") && !covers(&["a"], "b"));
+        assert_eq!(kind(two.scope(&[])), Some(ErrorKind::Invalid), "which of the two?");
+        for names in [&["c"][..], &["a", "c"], &["_annals"], &["*", "_annals"], &["A"]] {
+            let kind = kind(two.scope(names)).expect("refused");
+            assert!(matches!(kind, ErrorKind::Forbidden | ErrorKind::Invalid), "{names:?}");
+        }
+        let one = caller(&["reader"], &["a"]);
+        assert!(one.scope(&[]).expect("its tenant").covers("a"));
+        let all = caller(&["reader"], &["*"]).scope(&["*"]).expect("all");
+        assert!(all.covers("anything") && !all.covers(SYSTEM_TENANT));
+    }
+
+    #[test]
+    fn the_trail_is_read_by_its_role_alone_and_by_its_name() {
+        let audit = caller(&["audit_administrator"], &[]);
+        assert!(audit.scope(&[]).expect("the trail").covers(SYSTEM_TENANT));
+        assert!(!audit.scope(&["*"]).expect("nothing").covers(SYSTEM_TENANT));
+        assert_eq!(kind(audit.scope(&["a"])), Some(ErrorKind::Forbidden));
+        let both = caller(&["audit_administrator", "auditor"], &["a"]);
+        assert!(!both.scope(&["*"]).expect("its tenant").covers(SYSTEM_TENANT));
+        assert!(both.scope(&[SYSTEM_TENANT]).expect("the trail").covers(SYSTEM_TENANT));
+        assert_eq!(kind(both.scope(&["a", SYSTEM_TENANT])), Some(ErrorKind::Invalid));
+        for role in ["system_administrator", "security_administrator"] {
+            let caller = caller(&[role], &[]);
+            for names in [&[][..], &["*"], &["a"], &[SYSTEM_TENANT]] {
+                assert_eq!(
+                    kind(caller.scope(names)),
+                    Some(ErrorKind::Forbidden),
+                    "{role} {names:?}"
+                );
+            }
+            assert!(caller.scope_or_all(&[]).expect("the list of tenants").covers("a"));
+        }
+    }
+
+    #[test]
+    fn who_delivers_records_delivers_them_for_its_tenants() {
+        let caller = caller(&["ingest"], &["a"]);
+        assert!(caller.may_deliver("a") && !caller.may_deliver("b"));
+        assert!(!caller.may_deliver(SYSTEM_TENANT) && caller.only_tenant() == Some("a"));
+        assert_eq!(kind(caller.scope(&["a"])), Some(ErrorKind::Forbidden), "and reads nothing");
+        assert!(Caller::operator().may_deliver("any"));
+        assert!(!Caller::operator().may_deliver(SYSTEM_TENANT));
+    }
+}

@@ -1,0 +1,274 @@
+//! The directory: all principals and tokens, ready to be asked on every call.
+
+use super::caller::Caller;
+use super::principal::{Grant, Principal};
+use super::role::Role;
+use super::token::{TokenHash, is_mistyped, token_hash};
+use crate::error::{Context, ErrorKind, Result};
+use crate::event::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// What is known of a token besides its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// Whose it is.
+    pub principal: String,
+    /// When it was made, and by whom.
+    pub created: String,
+    /// The principal that made it.
+    pub created_by: String,
+    /// When it ends; never, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// What it is for, as whoever made it says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+#[derive(Debug)]
+struct TokenEntry {
+    id: String,
+    grant: Arc<Grant>,
+    expires: Option<Timestamp>,
+    used: Arc<AtomicI64>,
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenRefusal {
+    /// Its checksum is wrong.
+    Mistyped,
+    /// There is no such token (any more).
+    Unknown,
+    /// Its time is over.
+    Expired,
+}
+
+/// All principals and tokens.
+#[derive(Debug, Default)]
+pub struct Directory {
+    key: [u8; 32],
+    /// How many principals there are, whether they could be read or not.
+    records: usize,
+    principals: BTreeMap<String, Arc<Grant>>,
+    tokens: HashMap<TokenHash, TokenEntry>,
+    /// The hash of each token, by its id.
+    hashes: HashMap<String, TokenHash>,
+    /// Principals by the names in client certificates.
+    certificates: HashMap<String, Arc<Grant>>,
+    /// When each token was last used, by its id; kept when the directory is read again.
+    used: HashMap<String, Arc<AtomicI64>>,
+}
+
+/// How often the last use of a token is noted, in milliseconds: it is for people to see which
+/// tokens nothing uses any more.
+const USED_STEP_MS: i64 = 1_000;
+
+impl Directory {
+    /// Reads principals and tokens, given with their keys in the store, bodies, and the tokens'
+    /// hashes. `earlier` is the directory before the change that made this reading necessary.
+    ///
+    /// A record that this version cannot read lets nobody in; it is logged.
+    pub fn of<'a>(
+        key: [u8; 32],
+        principals: impl IntoIterator<Item = (&'a str, &'a Json)>,
+        tokens: impl IntoIterator<Item = (&'a str, &'a Json, Option<&'a [u8]>)>,
+        earlier: &Self,
+    ) -> Self {
+        let mut directory = Self { key, ..Self::default() };
+        for (name, body) in principals {
+            directory.records += 1;
+            match read_principal(body, key) {
+                Ok(grant) => {
+                    let grant = Arc::new(grant);
+                    for certificate in &grant.principal().certificates {
+                        directory.certificates.insert(certificate.clone(), Arc::clone(&grant));
+                    }
+                    directory.principals.insert(name.to_owned(), grant);
+                }
+                Err(error) => {
+                    tracing::error!(%error, name, "a principal cannot be read: it is not let in");
+                }
+            }
+        }
+        for (id, body, hash) in tokens {
+            let used = earlier.used.get(id).cloned().unwrap_or_default();
+            directory.used.insert(id.to_owned(), Arc::clone(&used));
+            let (principal, expires) = match read_token(body) {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!(%error, id, "a token cannot be read: it is not accepted");
+                    continue;
+                }
+            };
+            // A token whose hash was lost, or whose principal is gone, is none.
+            let hash = hash.and_then(|hash| TokenHash::try_from(hash).ok());
+            let grant = directory.principals.get(&principal).cloned();
+            if let (Some(hash), Some(grant)) = (hash, grant) {
+                let entry = TokenEntry { id: id.to_owned(), grant, expires, used };
+                directory.tokens.insert(hash, entry);
+                directory.hashes.insert(id.to_owned(), hash);
+            }
+        }
+        directory
+    }
+
+    /// Returns whether there are no principals, be it ones that cannot be read.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Returns whether somebody may grant access: without, nobody could ever be let in.
+    pub fn has_security_administrator(&self) -> bool {
+        self.principals.values().any(|grant| grant.roles().contains(&Role::SecurityAdministrator))
+    }
+
+    /// Returns the principals, in the order of names.
+    pub fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.principals.values().map(|grant| grant.principal())
+    }
+
+    /// Returns a principal by its name.
+    pub fn get(&self, name: &str) -> Option<&Principal> {
+        self.principals.get(name).map(|grant| grant.principal())
+    }
+
+    /// Returns when a token was last used since the start.
+    pub fn last_used(&self, id: &str) -> Option<Timestamp> {
+        let used = self.used.get(id)?.load(Ordering::Relaxed);
+        (used > 0).then(|| Timestamp::from_millis(used))
+    }
+
+    /// Returns the caller that a token stands for, and the token's id.
+    ///
+    /// # Errors
+    /// Why it stands for nobody.
+    pub fn by_token(&self, text: &str, now: Timestamp) -> Result<(Caller, &str), TokenRefusal> {
+        if is_mistyped(text) {
+            return Err(TokenRefusal::Mistyped);
+        }
+        // The token is found by a hash with a secret key. How long that takes tells nothing about
+        // other tokens, because nobody outside can choose the hash.
+        let hash = token_hash(&self.key, text);
+        let token = self.tokens.get(&hash).ok_or(TokenRefusal::Unknown)?;
+        let caller = token.caller(now).ok_or(TokenRefusal::Expired)?;
+        Ok((caller, &token.id))
+    }
+
+    /// Returns the principal that has a name in certificates.
+    pub fn of_certificate(&self, name: &str) -> Option<&Principal> {
+        self.certificates.get(name).map(|grant| grant.principal())
+    }
+
+    /// Returns the caller that a client certificate with these names stands for; none if they stand
+    /// for several.
+    pub fn by_certificate<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<Caller> {
+        let mut grants = names.into_iter().filter_map(|name| self.certificates.get(name));
+        let first = grants.next()?;
+        let is_one = grants.all(|other| Arc::ptr_eq(first, other));
+        is_one.then(|| Caller::principal(Arc::clone(first)))
+    }
+
+    /// Returns the caller that the token with this id stands for, if it still stands for one.
+    pub fn by_token_id(&self, id: &str, now: Timestamp) -> Option<Caller> {
+        self.tokens.get(self.hashes.get(id)?)?.caller(now)
+    }
+}
+
+impl TokenEntry {
+    /// Returns the caller, unless the token has expired.
+    fn caller(&self, now: Timestamp) -> Option<Caller> {
+        if self.expires.is_some_and(|expires| expires <= now) {
+            return None;
+        }
+        if now.millis() - self.used.load(Ordering::Relaxed) >= USED_STEP_MS {
+            self.used.store(now.millis(), Ordering::Relaxed);
+        }
+        Some(Caller::principal(Arc::clone(&self.grant)))
+    }
+}
+
+fn read_principal(body: &Json, key: [u8; 32]) -> Result<Grant> {
+    let principal: Principal = serde_json::from_value(body.clone())
+        .context(ErrorKind::Corrupt, || "it has other settings".to_owned())?;
+    principal.grant(key)
+}
+
+/// Reads whose a token is, and when it ends.
+fn read_token(body: &Json) -> Result<(String, Option<Timestamp>)> {
+    let record: TokenRecord = serde_json::from_value(body.clone())
+        .context(ErrorKind::Corrupt, || "it has other settings".to_owned())?;
+    let expires = record.expires.as_deref().map(Timestamp::parse).transpose()?;
+    Ok((record.principal, expires))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::ApiToken;
+    use serde_json::json;
+
+    const KEY: [u8; 32] = [5; 32];
+
+    #[test]
+    fn a_token_stands_for_its_principal_until_it_ends() {
+        let token = ApiToken::new().expect("a token");
+        let hash = token_hash(&KEY, token.reveal());
+        let reader = json!({ "name": "r", "roles": ["reader"], "tenants": ["a"] });
+        let at = |time: &str| Timestamp::parse(time).expect("a time");
+        let record = |principal: &str| {
+            json!({ "principal": principal, "created": "2026-01-01T00:00:00.000Z",
+                "created_by": "s", "expires": "2026-02-01T00:00:00.000Z" })
+        };
+        let directory = |record: &Json, hash: Option<&[u8]>| {
+            Directory::of(KEY, [("r", &reader)], [("t", record, hash)], &Directory::default())
+        };
+        let refusal = |directory: &Directory, text: &str, time: &str| {
+            directory.by_token(text, at(time)).map(|(caller, _)| caller.name().to_owned()).err()
+        };
+        let (good, before) = (directory(&record("r"), Some(&hash)), "2026-01-31T23:59:59.999Z");
+        assert_eq!(refusal(&good, token.reveal(), before), None);
+        assert_eq!(good.last_used("t"), Some(at(before)));
+        let expired = Some(TokenRefusal::Expired);
+        assert_eq!(refusal(&good, token.reveal(), "2026-02-01T00:00:00.000Z"), expired);
+        let other = ApiToken::new().expect("a token");
+        assert_eq!(refusal(&good, other.reveal(), before), Some(TokenRefusal::Unknown));
+        let cut = &token.reveal()[..token.reveal().len() - 1];
+        assert_eq!(refusal(&good, cut, before), Some(TokenRefusal::Mistyped));
+        // Of a principal that is gone, or without its hash, it stands for nobody.
+        for gone in [directory(&record("x"), Some(&hash)), directory(&record("r"), None)] {
+            assert_eq!(refusal(&gone, token.reveal(), before), Some(TokenRefusal::Unknown));
+        }
+    }
+
+    #[test]
+    fn a_certificate_stands_for_the_one_principal_that_all_its_names_lead_to() {
+        let principal = |name: &str, certificates: &[&str]| {
+            json!({ "name": name, "roles": ["ingest"], "tenants": ["a"],
+                "certificates": certificates })
+        };
+        let (one, two) = (principal("one", &["cn-1", "spiffe://a/1"]), principal("two", &["cn-2"]));
+        let principals = [("one", &one), ("two", &two)];
+        let directory = Directory::of(KEY, principals, [], &Directory::default());
+        let name = |names: &[&str]| {
+            let caller = directory.by_certificate(names.iter().copied());
+            caller.map(|caller| caller.name().to_owned())
+        };
+        assert_eq!(name(&["cn-1", "unknown", "spiffe://a/1"]).as_deref(), Some("one"));
+        assert_eq!(name(&["cn-2"]).as_deref(), Some("two"));
+        assert_eq!(name(&["cn-1", "cn-2"]), None);
+        assert_eq!(name(&[]), None);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_lets_nobody_in() {
+        let (none, body) = (Directory::default(), json!({ "name": "r", "roles": ["unheard_of"] }));
+        let directory = Directory::of(KEY, [("r", &body)], [], &none);
+        assert!(directory.get("r").is_none() && !directory.is_empty());
+        assert!(none.is_empty());
+    }
+}

@@ -1,0 +1,273 @@
+//! Masks: fields of which a principal sees nothing, a keyed hash, or the last four characters.
+//!
+//! What is masked cannot be asked about either: a filter, a count or a group by a masked field is
+//! refused, and so are searches of the record's text, in which its values stand. The record itself
+//! is withheld.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, FIELDS, Field, FieldKind, hex};
+use crate::filter::{Clause, Filter};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How a field is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mask {
+    /// The field is absent.
+    Hide,
+    /// The value is replaced by a hash with the store's key: equal values stay equal.
+    Hash,
+    /// All but the last four characters are replaced by `*`; a value of eight characters or less is
+    /// replaced whole, because four would give away too much of it.
+    Last4,
+}
+
+/// How many hexadecimal digits of a hash are shown: 64 bits, enough to tell values apart.
+const HASH_DIGITS: usize = 16;
+/// How many characters a value must have for its last four to be shown.
+const LAST4_MIN: usize = 9;
+
+/// The masked fields of a principal.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Masks {
+    fields: BTreeMap<Field, Mask>,
+    key: [u8; 32],
+}
+
+impl fmt::Debug for Masks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_map().entries(&self.fields).finish()
+    }
+}
+
+/// Returns whether a field can be masked: texts and lists can, except those that say where an event
+/// belongs and which it is.
+fn can_be_masked(field: Field) -> bool {
+    let kept = [Field::Tenant, Field::TraceId, Field::Original, Field::Format];
+    let def = field.def();
+    match def.kind {
+        FieldKind::Text | FieldKind::List => !kept.contains(&field),
+        _ => field == Field::Amount,
+    }
+}
+
+impl Masks {
+    /// Reads masks by the names of their fields. `key` is that of the hashes.
+    ///
+    /// # Errors
+    /// A name that is not a field's, or a field that cannot be masked in this way; the message
+    /// names the parameter `masks`.
+    pub(super) fn of(named: &BTreeMap<String, Mask>, key: [u8; 32]) -> Result<Self> {
+        let mut fields = BTreeMap::new();
+        for (name, mask) in named {
+            let field = Field::from_name(name).filter(|field| can_be_masked(*field));
+            let field = field.ok_or_else(|| {
+                Error::parameter("masks", format!("{name:?} is not a field that can be masked"))
+            })?;
+            if field == Field::Amount && *mask != Mask::Hide {
+                return Err(Error::parameter("masks", "an amount can only be hidden"));
+            }
+            fields.insert(field, *mask);
+        }
+        Ok(Self { fields, key })
+    }
+
+    /// Returns whether nothing is masked.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Returns the masked fields.
+    pub fn fields(&self) -> impl Iterator<Item = (Field, Mask)> {
+        self.fields.iter().map(|(field, mask)| (*field, *mask))
+    }
+
+    /// Fails if a field may not be asked about.
+    ///
+    /// # Errors
+    /// A masked field, and the record's text if anything is masked.
+    pub fn check_field(&self, field: Field) -> Result<()> {
+        let withheld = field == Field::Original && !self.is_empty();
+        if !withheld && !self.fields.contains_key(&field) {
+            return Ok(());
+        }
+        let what = format!("{field} is masked for you: it cannot be asked about");
+        Err(Error::new(ErrorKind::Forbidden, what).with_parameter(field.def().name))
+    }
+
+    /// Fails if a filter asks about what is masked.
+    pub(super) fn check(&self, filter: &Filter) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        filter.clauses.iter().try_for_each(|clause| self.check_clause(clause))
+    }
+
+    fn check_clause(&self, clause: &Clause) -> Result<()> {
+        match clause {
+            Clause::Field(condition) => self.check_field(condition.field),
+            Clause::Record(_) => {
+                let masked: Vec<&str> = self.fields.keys().map(|field| field.def().name).collect();
+                let what = format!(
+                    "{} {} masked for you, so the text of records cannot be searched: filter by \
+                    other fields",
+                    masked.join(", "),
+                    if masked.len() == 1 { "is" } else { "are" },
+                );
+                Err(Error::new(ErrorKind::Forbidden, what).with_parameter("text"))
+            }
+            Clause::Any(clauses) | Clause::All(clauses) => {
+                clauses.iter().try_for_each(|clause| self.check_clause(clause))
+            }
+            Clause::Not(clause) => self.check_clause(clause),
+        }
+    }
+
+    /// Masks an event and withholds its record.
+    pub fn apply(&self, event: &mut Event) {
+        if self.is_empty() {
+            return;
+        }
+        event.original = Box::default();
+        for (field, mask) in &self.fields {
+            match field {
+                Field::Amount => event.amount = None,
+                Field::RelatedIds => {
+                    let ids = std::mem::take(&mut event.related_ids);
+                    event.related_ids = ids
+                        .iter()
+                        .filter_map(|id| {
+                            let (kind, id) = id.split_once(':').unwrap_or(("", id));
+                            Some(format!("{kind}:{}", self.masked(*field, *mask, id)?).into())
+                        })
+                        .collect();
+                }
+                _ => {
+                    let masked =
+                        event.text(*field).and_then(|value| self.masked(*field, *mask, value));
+                    event.set(*field, masked.unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    fn masked(&self, field: Field, mask: Mask, value: &str) -> Option<String> {
+        match mask {
+            Mask::Hide => None,
+            Mask::Hash => {
+                let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key)
+                    .expect("a key of any length will do");
+                // The field is hashed too: equal values of two fields are not to be linked.
+                mac.update(field.def().name.as_bytes());
+                mac.update(&[0]);
+                mac.update(value.as_bytes());
+                let mut digits = hex(&mac.finalize().into_bytes());
+                digits.truncate(HASH_DIGITS);
+                Some(format!("hash:{digits}"))
+            }
+            Mask::Last4 => {
+                let letters = value.chars().count();
+                let hidden = if letters < LAST4_MIN { letters } else { letters - 4 };
+                Some("*".repeat(hidden) + &value.chars().skip(hidden).collect::<String>())
+            }
+        }
+    }
+
+    /// Returns a text that is the same for equal masks and differs for different ones.
+    pub(super) fn canonical(&self) -> String {
+        format!("{:?}", self.fields)
+    }
+}
+
+/// Returns the names of the fields that can be masked.
+pub fn maskable() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().filter(|def| can_be_masked(def.field)).map(|def| def.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Amount, Timestamp};
+    use crate::filter::parse_filter;
+
+    fn masks(named: &[(&str, Mask)]) -> Result<Masks> {
+        let named = named.iter().map(|(name, mask)| ((*name).to_owned(), *mask)).collect();
+        Masks::of(&named, [7; 32])
+    }
+
+    fn event() -> Event {
+        let mut event = Event::default();
+        event.set(Field::TraceId, "t");
+        event.set(Field::SourceIp, "192.168.10.24");
+        event.set(Field::Operator, "zhang");
+        event.relate("customer", "4f7d2a9b11");
+        event.amount = Some(Amount::parse("3.50").expect("an amount"));
+        event.original = "{\"ip\":\"192.168.10.24\"}".into();
+        event
+    }
+
+    #[test]
+    fn a_masked_event_has_neither_the_value_nor_the_record() {
+        let all = [Mask::Hide, Mask::Hash, Mask::Last4].map(|mask| {
+            let mut event = event();
+            masks(&[("source_ip", mask), ("related_ids", mask)]).expect("masks").apply(&mut event);
+            assert_eq!(&*event.original, "");
+            assert_eq!(event.text(Field::Operator), Some("zhang"));
+            (event.text(Field::SourceIp).map(str::to_owned), event.related_ids)
+        });
+        assert_eq!(all[0], (None, Vec::new()));
+        let hash = all[1].0.as_deref().expect("a hash");
+        assert!(hash.starts_with("hash:") && hash.len() == 5 + HASH_DIGITS, "{hash}");
+        assert_eq!(all[2].0.as_deref(), Some("*********0.24"));
+        assert_eq!(all[2].1, [Box::from("customer:******9b11")]);
+    }
+
+    #[test]
+    fn a_short_value_is_masked_whole() {
+        let mut event = event();
+        masks(&[("operator", Mask::Last4), ("amount", Mask::Hide)])
+            .expect("masks")
+            .apply(&mut event);
+        assert_eq!((event.text(Field::Operator), event.amount), (Some("*****"), None));
+    }
+
+    #[test]
+    fn what_is_masked_cannot_be_asked_about_at_any_depth() {
+        let masks = masks(&[("source_ip", Mask::Hide)]).expect("masks");
+        let refused = |pairs: &[(&str, &str)]| {
+            let pairs: Vec<(String, String)> = pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            let filter = parse_filter(&pairs, &[], Timestamp::default()).expect("a filter");
+            masks.check(&filter).err().map(|error| error.kind())
+        };
+        let forbidden = Some(ErrorKind::Forbidden);
+        for pairs in [
+            [("source_ip", "10.0.0.1")],
+            [("source_ip.not", "10.0.0.1")],
+            [("source_ip.exists", "true")],
+            [("source_ip.prefix", "10.")],
+            [("text", "zhang")],
+            [("substring", "10.0")],
+            [("filter", r#"{"any":[{"level":"normal"},{"not":{"source_ip":"10.0.0.1"}}]}"#)],
+        ] {
+            assert_eq!(refused(&pairs), forbidden, "{pairs:?}");
+        }
+        assert_eq!(refused(&[("operator", "zhang")]), None);
+        assert!(masks.check_field(Field::Original).is_err());
+    }
+
+    #[test]
+    fn only_what_can_be_masked_is() {
+        for name in ["tenant", "trace_id", "time", "original", "nonsense"] {
+            assert!(masks(&[(name, Mask::Hide)]).is_err(), "{name}");
+        }
+        assert!(masks(&[("amount", Mask::Hash)]).is_err());
+        assert!(maskable().any(|name| name == "source_ip"));
+    }
+}

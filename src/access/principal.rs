@@ -1,0 +1,279 @@
+//! Principals: people and programs that may make calls, and what each may do and see.
+
+use super::mask::{Mask, Masks};
+use super::role::{Permission, Role, conflict};
+use super::scope::Tenants;
+use super::tenant::{SYSTEM_TENANT, TENANTS_MAX};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::filter::{Filter, parse_filter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The most characters of a principal's name.
+const NAME_LETTERS_MAX: usize = 100;
+/// The most names in certificates.
+const CERTIFICATES_MAX: usize = 20;
+/// Names that mean something else where a principal is named.
+const RESERVED: &[&str] = &["token", "operator", "annals"];
+
+/// A principal as it is stored, set and shown.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Principal {
+    /// Its name, by which calls about it name it.
+    #[serde(default)]
+    pub name: String,
+    /// What it may do.
+    #[serde(default)]
+    pub roles: BTreeSet<Role>,
+    /// The tenants for which it may do it; `*` is all but the store's own.
+    #[serde(default)]
+    pub tenants: BTreeSet<String>,
+    /// A filter: it sees only events that match. Everything, if empty.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub rows: Map<String, Json>,
+    /// Fields that it does not see as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub masks: BTreeMap<String, Mask>,
+    /// Names in client certificates that stand for it: a common name, a DNS name, a URI, a mail
+    /// address, or `sha256:` and the hash of a certificate.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub certificates: BTreeSet<String>,
+    /// It sees only events from this moment on, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// It sees only events before this moment, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// A principal whose settings were read, as calls use it.
+#[derive(Debug)]
+pub struct Grant {
+    /// Its name.
+    pub(super) name: Arc<str>,
+    roles: BTreeSet<Role>,
+    permissions: BTreeSet<Permission>,
+    /// Its tenants, without the store's own.
+    pub(super) tenants: Tenants,
+    /// The events and fields that it sees, if not all.
+    pub(super) rows: Option<Arc<Filter>>,
+    pub(super) masks: Option<Arc<Masks>>,
+    principal: Principal,
+}
+
+impl Principal {
+    /// Checks a principal, and reads its settings. `key` is that of hashed fields.
+    ///
+    /// # Errors
+    /// A setting that is wrong, by its name.
+    pub fn grant(&self, key: [u8; 32]) -> Result<Grant> {
+        check_name(&self.name)?;
+        if self.roles.is_empty() {
+            return Err(Error::parameter("roles", "name at least one role"));
+        }
+        if let Some(conflict) = conflict(&self.roles) {
+            return Err(Error::parameter("roles", conflict));
+        }
+        let permissions: BTreeSet<Permission> =
+            self.roles.iter().flat_map(|role| role.permissions()).copied().collect();
+        let of_tenants = permissions.iter().any(|permission| is_of_tenants(*permission));
+        if of_tenants && self.tenants.is_empty() {
+            return Err(Error::parameter("tenants", "name the tenants that the roles are for"));
+        }
+        if self.tenants.len() > TENANTS_MAX {
+            return Err(Error::parameter("tenants", format!("names at most {TENANTS_MAX}")));
+        }
+        if self.tenants.contains(SYSTEM_TENANT) {
+            return Err(Error::parameter(
+                "tenants",
+                format!("{SYSTEM_TENANT} is read by the role {}", Role::AuditAdministrator),
+            ));
+        }
+        if self.certificates.len() > CERTIFICATES_MAX
+            || self.certificates.iter().any(|name| !is_certificate_name(name))
+        {
+            return Err(Error::parameter(
+                "certificates",
+                format!("are at most {CERTIFICATES_MAX} names of 1 to 255 visible characters"),
+            ));
+        }
+        let names: Vec<&str> = self.tenants.iter().map(String::as_str).collect();
+        let tenants = Tenants::parse(&names).map_err(|error| error.with_parameter("tenants"))?;
+        let rows = self.visible_rows()?;
+        let masks = Masks::of(&self.masks, key)?;
+        let writes = permissions.contains(&Permission::ManageTenant);
+        if writes && (rows.is_some() || !masks.is_empty()) {
+            return Err(Error::parameter(
+                "roles",
+                format!(
+                    "{} decides about all events of a tenant, and so sees all of them",
+                    Role::TenantAdministrator
+                ),
+            ));
+        }
+        Ok(Grant {
+            name: self.name.as_str().into(),
+            roles: self.roles.clone(),
+            permissions,
+            tenants,
+            rows: rows.map(Arc::new),
+            masks: (!masks.is_empty()).then(|| Arc::new(masks)),
+            principal: self.clone(),
+        })
+    }
+
+    fn visible_rows(&self) -> Result<Option<Filter>> {
+        let mut pairs = Vec::new();
+        if !self.rows.is_empty() {
+            let rows = Json::Object(self.rows.clone()).to_string();
+            pairs.push(("filter".to_owned(), rows));
+        }
+        for (name, moment) in [("from", &self.from), ("to", &self.to)] {
+            if let Some(moment) = moment {
+                pairs.push((name.to_owned(), moment.clone()));
+            }
+        }
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let named = |error: Error| match error.parameter_name() {
+            Some("from" | "to") => error,
+            _ => error.with_parameter("rows"),
+        };
+        parse_filter(&pairs, &[], Timestamp::default()).map(Some).map_err(named)
+    }
+}
+
+/// Returns whether a text can be a name in a certificate.
+fn is_certificate_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
+/// Returns whether a permission is one for named tenants.
+fn is_of_tenants(permission: Permission) -> bool {
+    !matches!(
+        permission,
+        Permission::ManageStore | Permission::ManageAccess | Permission::ReadTrail
+    )
+}
+
+/// Checks the name of a principal: 1 to 100 letters, digits or any of `- _ . @`.
+///
+/// # Errors
+/// Any other name; the message names the parameter `name`.
+pub fn check_name(name: &str) -> Result<()> {
+    // Names of people are their addresses or accounts. Other scripts would make names possible that
+    // look alike, and a colon would end the name in HTTP Basic.
+    let plain =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '@');
+    if name.is_empty() || name.len() > NAME_LETTERS_MAX || !name.chars().all(plain) {
+        return Err(Error::parameter(
+            "name",
+            format!("is 1 to {NAME_LETTERS_MAX} ASCII letters, digits or any of - _ . @"),
+        ));
+    }
+    if RESERVED.contains(&name) {
+        return Err(Error::parameter("name", format!("{name} is reserved: choose another")));
+    }
+    Ok(())
+}
+
+impl Grant {
+    /// Returns the principal as it was set.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Returns the roles.
+    pub fn roles(&self) -> &BTreeSet<Role> {
+        &self.roles
+    }
+
+    /// Returns whether a role permits something.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+
+    /// Fails unless a tenant is one of its tenants.
+    pub(super) fn check_tenant(&self, tenant: &str) -> Result<()> {
+        if self.tenants.covers(tenant) {
+            return Ok(());
+        }
+        // The same whether or not there is such a tenant.
+        let shown = crate::event::clip(tenant, 40);
+        let what = format!("{shown:?} is not one of your tenants");
+        Err(Error::new(ErrorKind::Forbidden, what).with_parameter("tenant"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn wrong(body: Json) -> Option<String> {
+        let principal: Principal = serde_json::from_value(body).expect("a principal");
+        let error = principal.grant([0; 32]).err()?;
+        Some(error.parameter_name().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn what_a_principal_may_see_is_checked_when_it_is_set() {
+        let good = json!({ "name": "li@example.com", "roles": ["auditor"], "tenants": ["a", "b"],
+            "rows": { "source": "ECS", "any": [{ "level": "warning" }] },
+            "masks": { "source_ip": "hash" }, "from": "2026-01-01T00:00:00Z" });
+        assert_eq!(wrong(good), None);
+        for (body, parameter) in [
+            (json!({ "name": "", "roles": ["reader"], "tenants": ["a"] }), "name"),
+            (json!({ "name": "a:b", "roles": ["reader"], "tenants": ["a"] }), "name"),
+            (json!({ "name": "аdmin", "roles": ["reader"], "tenants": ["a"] }), "name"),
+            (json!({ "name": "token", "roles": ["reader"], "tenants": ["a"] }), "name"),
+            (json!({ "name": "n", "tenants": ["a"] }), "roles"),
+            (json!({ "name": "n", "roles": ["reader"] }), "tenants"),
+            (json!({ "name": "n", "roles": ["reader"], "tenants": ["_annals"] }), "tenants"),
+            (json!({ "name": "n", "roles": ["reader"], "tenants": ["a b"] }), "tenants"),
+            (
+                json!({ "name": "n", "roles": ["reader", "security_administrator"],
+                    "tenants": ["a"] }),
+                "roles",
+            ),
+            (
+                json!({ "name": "n", "roles": ["reader"], "tenants": ["a"],
+                    "rows": { "sauce": "x" } }),
+                "rows",
+            ),
+            (
+                json!({ "name": "n", "roles": ["reader"], "tenants": ["a"],
+                    "masks": { "time": "hide" } }),
+                "masks",
+            ),
+            (
+                json!({ "name": "n", "roles": ["reader"], "tenants": ["a"], "from": "tomorrow" }),
+                "from",
+            ),
+            (
+                json!({ "name": "n", "roles": ["tenant_administrator"], "tenants": ["a"],
+                    "masks": { "source_ip": "hide" } }),
+                "roles",
+            ),
+        ] {
+            assert_eq!(wrong(body.clone()).as_deref(), Some(parameter), "{body}");
+        }
+        assert_eq!(wrong(json!({ "name": "n", "roles": ["system_administrator"] })), None);
+    }
+
+    #[test]
+    fn an_unknown_role_or_setting_is_refused() {
+        for body in [
+            json!({ "name": "n", "roles": ["god"] }),
+            json!({ "name": "n", "roles": ["reader"], "tenant": "a" }),
+            json!({ "name": "n", "roles": ["reader"], "masks": { "source_ip": "blur" } }),
+        ] {
+            assert!(serde_json::from_value::<Principal>(body.clone()).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Who calls, and whether the route is for them: the first thing that happens to a request once its
+//! route is known.
+//!
+//! A request without a credential, or with one that nobody has, is refused before anything of it is
+//! read: 401, with what to send. A caller whose roles do not permit the call gets 403. Which
+//! tenants, events and fields a permitted caller sees, its [`Scope`](crate::access::Scope) says.
+
+mod credential;
+mod permissions;
+mod sessions;
+mod sign_in;
+
+use super::App;
+use super::peer::Peer;
+use super::refusal::Refusal;
+use super::web;
+use crate::access::{Caller, Directory, TokenRefusal};
+use crate::event::Timestamp;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use credential::PresentedOf;
+pub use permissions::route_needs;
+use permissions::{Need, need_of};
+pub(in crate::api) use sessions::Sessions;
+pub(in crate::api) use sign_in::routes;
+
+/// How to send a credential, for clients that wait to be told.
+const CHALLENGES: [&str; 3] =
+    [r#"Basic realm="annals", charset="UTF-8""#, r#"ApiKey"#, r#"Bearer realm="annals""#];
+
+/// Why a request is refused.
+struct CallRefusal {
+    status: StatusCode,
+    detail: String,
+}
+
+impl CallRefusal {
+    fn unauthorized(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
+    }
+}
+
+/// Finds out who calls, and lets through what they may call.
+pub(in crate::api) async fn authorize(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match caller_of(&app, &request) {
+        Ok(caller) => {
+            let address = peer(&request).map(|peer| peer.client);
+            if let Some(caller) = caller {
+                let caller = caller.at(address);
+                request.extensions_mut().insert(caller);
+            }
+            next.run(request).await
+        }
+        Err(refused) => {
+            let is_page = request.headers().contains_key("sec-fetch-mode");
+            let refusal = Refusal::at(request.uri().path(), refused.status, &refused.detail, None);
+            let mut response = refusal.into_response();
+            // A browser would ask its user for a name and password; the page has its own form.
+            if refused.status == StatusCode::UNAUTHORIZED && !is_page {
+                for challenge in CHALLENGES {
+                    let value = HeaderValue::from_static(challenge);
+                    response.headers_mut().append(header::WWW_AUTHENTICATE, value);
+                }
+            }
+            response
+        }
+    }
+}
+
+/// Returns the caller of a request that may be answered; `None` if anybody may call it and nobody
+/// said who they are.
+fn caller_of(app: &App, request: &Request) -> Result<Option<Caller>, CallRefusal> {
+    let need = need(request)?;
+    let caller = if app.credentials { authenticate(app, request) } else { Ok(None) };
+    if !app.credentials {
+        return Ok(Some(Caller::operator()));
+    }
+    if need == Need::Nothing {
+        // What anybody may call does not fail for a credential that is not needed.
+        return Ok(caller.unwrap_or_default());
+    }
+    let caller = caller?.ok_or_else(|| {
+        CallRefusal::unauthorized("send a credential: Authorization: Bearer and a token")
+    })?;
+    match need {
+        Need::OneOf(permissions)
+            if !permissions.iter().any(|permission| caller.may(*permission)) =>
+        {
+            Err(CallRefusal {
+                status: StatusCode::FORBIDDEN,
+                detail: "your roles do not permit this".to_owned(),
+            })
+        }
+        _ => Ok(Some(caller)),
+    }
+}
+
+fn need(request: &Request) -> Result<Need, CallRefusal> {
+    let Some(route) = request.extensions().get::<MatchedPath>() else {
+        // There is nothing at this path. A browser gets the page, which says so.
+        return Ok(if web::takes_html(request.headers()) {
+            Need::Nothing
+        } else {
+            Need::Credential
+        });
+    };
+    if web::is_public(route.as_str()) {
+        return Ok(Need::Nothing);
+    }
+    match need_of(request.method(), route.as_str()) {
+        Some(Need::PageOrCredential) if web::is_for_page(request) => Ok(Need::Nothing),
+        Some(Need::PageOrCredential) => Ok(Need::Credential),
+        Some(need) => Ok(need),
+        None => {
+            tracing::error!(route = route.as_str(), "a route has no row in the permissions");
+            Err(CallRefusal {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                detail: "it is not decided who may call this".to_owned(),
+            })
+        }
+    }
+}
+
+/// Returns the principal whose credential was sent, if one was: in a header or, by the screen, as
+/// the cookie of a session.
+fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefusal> {
+    let headers = request.headers();
+    let presented = credential::read(headers).map_err(CallRefusal::unauthorized)?;
+    let (directory, now) = (app.engine.directory(), app.engine.clock().now());
+    let Some(presented) = presented else {
+        let Some(value) = session_value(headers) else {
+            return Ok(peer(request).and_then(|peer| of_certificate(&directory, peer)));
+        };
+        check_own_page(request)?;
+        let caller = app.sessions.caller(value, &directory, now);
+        return caller
+            .map(Some)
+            .ok_or_else(|| CallRefusal::unauthorized("the session has ended: sign in again"));
+    };
+    let (caller, id) = caller_of_token(&directory, &presented.token, now)?;
+    let is_own = match &presented.of {
+        None => true,
+        Some(PresentedOf::Principal(name)) => name == caller.name(),
+        Some(PresentedOf::Token(other)) => other == id,
+    };
+    if !is_own {
+        return Err(CallRefusal::unauthorized("the token is not that of the name sent with it"));
+    }
+    Ok(Some(caller))
+}
+
+/// Returns what is known of the other end.
+fn peer(request: &Request) -> Option<&Peer> {
+    request.extensions().get::<Peer>()
+}
+
+/// Returns the caller that a client certificate stands for.
+fn of_certificate(directory: &Directory, peer: &Peer) -> Option<Caller> {
+    let certificate = peer.certificate.as_ref()?;
+    let hash = format!("sha256:{}", certificate.sha256);
+    let names = certificate.common_name.iter().chain(&certificate.dns);
+    let names = names.chain(&certificate.uris).chain(&certificate.emails).chain([&hash]);
+    directory.by_certificate(names.map(String::as_str))
+}
+
+/// Returns the caller that a token stands for, and the token's id.
+fn caller_of_token<'a>(
+    directory: &'a Directory,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Caller, &'a str), CallRefusal> {
+    directory.by_token(token, now).map_err(|refusal| {
+        CallRefusal::unauthorized(match refusal {
+            TokenRefusal::Mistyped => "the token is mistyped or cut off: its checksum is wrong",
+            TokenRefusal::Unknown => "there is no such token, or it was withdrawn",
+            TokenRefusal::Expired => "the token has expired",
+        })
+    })
+}
+
+/// Returns the value of the session's cookie; none if there are several, of which one may have been
+/// planted.
+fn session_value(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut values = cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .filter(|(name, _)| *name == sessions::COOKIE);
+    let (_, value) = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// Fails unless what changes something comes from this server's own page. A browser says where a
+/// request comes from, and `same_machine` has refused those from elsewhere; a request with a
+/// session's cookie that does not say is from no page.
+fn check_own_page(request: &Request) -> Result<(), CallRefusal> {
+    let headers = request.headers();
+    let says = headers.contains_key(header::ORIGIN)
+        || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    if request.method().is_safe() || says {
+        return Ok(());
+    }
+    let detail = "a session is for this server's own page: send a token".to_owned();
+    Err(CallRefusal { status: StatusCode::FORBIDDEN, detail })
+}
+
+/// The caller of a route that needs a credential.
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        // `authorize` lets no request through to a route that asks, without having found it out.
+        let missing = StatusCode::INTERNAL_SERVER_ERROR;
+        parts.extensions.get::<Self>().cloned().ok_or(missing)
+    }
+}

@@ -1,0 +1,181 @@
+//! Which permission each route needs: the whole of it in one table.
+//!
+//! A route that has no row here is refused to everyone, so that a new route is not open by being
+//! forgotten.
+
+use crate::access::Permission::{
+    self, DecodeQuarantine, Export, Ingest, ManageAccess, ManageStore, ManageTenant, Read,
+    ReadQuarantine, ReadTrail,
+};
+use axum::http::Method;
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing: anyone may call it.
+    Nothing,
+    /// The page needs nothing; programs need a credential.
+    PageOrCredential,
+    /// A credential of any principal.
+    Credential,
+    /// One of these permissions. For which tenants, the call itself looks.
+    OneOf(&'static [Permission]),
+}
+
+use Need::{Credential, Nothing, OneOf, PageOrCredential};
+
+/// Methods, path and need. `GET` stands for `HEAD` too.
+type Row = (&'static str, &'static str, Need);
+
+const QUESTION: Need = OneOf(&[Read, ReadTrail]);
+const EXPORT: Need = OneOf(&[Export, ReadTrail]);
+const DELIVER: Need = OneOf(&[Ingest]);
+const POLICY: Need = OneOf(&[Read, ManageTenant, ManageStore, ManageAccess]);
+const TENANT: Need = OneOf(&[ManageTenant, ManageStore]);
+const STORE: Need = OneOf(&[ManageStore]);
+const ACCESS: Need = OneOf(&[ManageAccess]);
+
+/// Routes below `/es/{tenant}` are those without that beginning.
+const ELASTIC_PREFIX: &str = "/es/{tenant}";
+
+/// The routes, but those of the screen's files.
+const ROUTES: &[Row] = &[
+    ("GET", "/", PageOrCredential),
+    ("GET", "/livez", Nothing),
+    ("GET", "/readyz", Nothing),
+    ("GET", "/api/v1/livez", Nothing),
+    ("GET", "/api/v1/readyz", Nothing),
+    ("GET", "/api/v1/openapi.json", Nothing),
+    ("GET", "/metrics", STORE),
+    ("GET", "/api/v1/metrics", STORE),
+    ("GET", "/api/v1/status", STORE),
+    ("POST", "/api/v1/backups", STORE),
+    ("POST", "/auth/login", Nothing),
+    ("POST", "/auth/logout", Nothing),
+    ("GET", "/api/v1/me", Credential),
+    ("GET", "/api/v1/fields", Credential),
+    // Questions.
+    ("GET", "/api/v1/events", QUESTION),
+    ("POST", "/api/v1/events/query", QUESTION),
+    ("GET", "/api/v1/events/{trace_id}", QUESTION),
+    ("GET", "/api/v1/count", QUESTION),
+    ("POST", "/api/v1/count/query", QUESTION),
+    ("GET", "/api/v1/facets", QUESTION),
+    ("POST", "/api/v1/facets/query", QUESTION),
+    ("GET", "/api/v1/histogram", QUESTION),
+    ("POST", "/api/v1/histogram/query", QUESTION),
+    ("GET", "/api/v1/top", QUESTION),
+    ("POST", "/api/v1/top/query", QUESTION),
+    ("GET", "/api/v1/stats", QUESTION),
+    ("POST", "/api/v1/stats/query", QUESTION),
+    ("GET", "/api/v1/values", QUESTION),
+    ("POST", "/api/v1/values/query", QUESTION),
+    ("GET, POST", "/api/v1/events.csv", EXPORT),
+    ("GET, POST", "/api/v1/events.ndjson", EXPORT),
+    ("GET, POST", "/api/v1/events.parquet", EXPORT),
+    ("GET", "/api/v1/views", QUESTION),
+    ("GET, PUT, DELETE", "/api/v1/views/{id}", QUESTION),
+    // Administration.
+    ("GET", "/api/v1/quarantine", OneOf(&[ReadQuarantine])),
+    ("GET", "/api/v1/quarantine/reasons", OneOf(&[ReadQuarantine])),
+    ("POST", "/api/v1/quarantine/decode", OneOf(&[DecodeQuarantine])),
+    ("GET", "/api/v1/retention", POLICY),
+    ("PUT", "/api/v1/retention", TENANT),
+    ("POST", "/api/v1/retention/run", STORE),
+    ("GET", "/api/v1/holds", POLICY),
+    ("PUT, DELETE", "/api/v1/holds/{name}", TENANT),
+    ("GET", "/api/v1/tenants", OneOf(&[Read, ReadTrail, ManageTenant, ManageStore, ManageAccess])),
+    ("PATCH", "/api/v1/tenants/{name}", TENANT),
+    ("GET, POST", "/api/v1/principals", ACCESS),
+    ("GET, PATCH, DELETE", "/api/v1/principals/{name}", ACCESS),
+    ("GET, POST", "/api/v1/principals/{name}/tokens", ACCESS),
+    ("DELETE", "/api/v1/principals/{name}/tokens/{id}", ACCESS),
+    ("GET", "/api/v1/sessions", ACCESS),
+    ("DELETE", "/api/v1/sessions/{id}", ACCESS),
+    // Doors.
+    ("POST", "/api/v1/events", DELIVER),
+    ("POST", "/v1/logs", DELIVER),
+    ("POST", "/otlp/{tenant}/v1/logs", DELIVER),
+    ("POST, OPTIONS", "/cloudevents", DELIVER),
+    ("POST, OPTIONS", "/cloudevents/{tenant}", DELIVER),
+    ("POST", "/k8s/audit/{tenant}", DELIVER),
+    ("POST, PUT", "/_bulk", DELIVER),
+    ("POST, PUT", "/_bulk/", DELIVER),
+    ("POST, PUT", "/{index}/_bulk", DELIVER),
+    ("POST, PUT", "/{index}/_bulk/", DELIVER),
+    ("POST, PUT", "/{index}/{kind}/_bulk", DELIVER),
+    ("POST, PUT", "/{index}/_doc/_bulk", DELIVER),
+    ("POST, PUT", "/{index}/_create/_bulk", DELIVER),
+    ("POST, PUT, DELETE", "/{index}/_doc", DELIVER),
+    ("POST, PUT, DELETE", "/{index}/_doc/", DELIVER),
+    ("POST, PUT, DELETE", "/{index}/_doc/{id}", DELIVER),
+    ("POST, PUT, DELETE", "/{index}/_create/{id}", DELIVER),
+    ("POST", "/{index}/_update/{id}", DELIVER),
+    // What shippers ask before they write tells nothing about the store.
+    ("GET", "/es/{tenant}/", Credential),
+    ("GET", "/_license", Credential),
+    ("GET", "/_xpack", Credential),
+    ("GET", "/_cluster/health", Credential),
+    ("GET", "/_cat/health", Credential),
+    ("GET", "/_nodes/http", Credential),
+    ("GET", "/_nodes/_all/http", Credential),
+    ("GET, PUT, POST", "/_ilm/policy/{name}", Credential),
+    ("GET, PUT, POST", "/_index_template/{name}", Credential),
+    ("GET, PUT, POST", "/_component_template/{name}", Credential),
+    ("GET, PUT, POST", "/_template/{name}", Credential),
+    ("GET, PUT, POST", "/_ingest/pipeline/{name}", Credential),
+    ("GET, PUT, POST", "/_data_stream/{name}", Credential),
+    // The façade of CTS.
+    ("GET", "/v3/{project_id}/traces", QUESTION),
+    ("GET", "/v3/{project_id}/resources", QUESTION),
+    ("GET", "/v3/{project_id}/operations", QUESTION),
+    ("GET", "/v3/{project_id}/user-resources", QUESTION),
+    ("GET", "/v2.0/{project_id}/{tracker_name}/trace", QUESTION),
+    ("GET", "/v1.0/{project_id}/{tracker_name}/trace", QUESTION),
+];
+
+/// Returns the method and path of every route that programs call.
+pub fn route_needs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().flat_map(|(methods, path, _)| methods.split(", ").map(|method| (method, *path)))
+}
+
+/// Returns what a route needs: `None` if it has no row. A method that a path does not take needs a
+/// credential, before it is told so.
+pub(super) fn need_of(method: &Method, path: &str) -> Option<Need> {
+    let path = match path.strip_prefix(ELASTIC_PREFIX) {
+        Some("" | "/") => "/es/{tenant}/",
+        Some(rest) => rest,
+        None => path,
+    };
+    let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+    let mut rows = ROUTES.iter().filter(|(_, known, _)| *known == path).peekable();
+    rows.peek()?;
+    let row = rows.find(|(methods, _, _)| methods.split(", ").any(|known| known == method));
+    Some(row.map_or(Credential, |(_, _, need)| *need))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_method_of_a_path_has_one_row() {
+        let mut seen = HashSet::new();
+        for (methods, path, _) in ROUTES {
+            for method in methods.split(", ") {
+                assert!(seen.insert((method, path)), "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_route_without_a_row_needs_what_nobody_has() {
+        assert_eq!(need_of(&Method::GET, "/api/v1/secrets"), None);
+        assert_eq!(need_of(&Method::HEAD, "/api/v1/events"), Some(QUESTION));
+        assert_eq!(need_of(&Method::POST, "/api/v1/events"), Some(DELIVER));
+        assert_eq!(need_of(&Method::PUT, "/api/v1/events"), Some(Credential));
+        assert_eq!(need_of(&Method::PUT, "/es/{tenant}/_bulk"), Some(DELIVER));
+        assert_eq!(need_of(&Method::GET, "/es/{tenant}"), Some(Credential));
+    }
+}

@@ -1,0 +1,101 @@
+//! `/auth/login` and `/auth/logout`, by which the screen signs in and out, and `/api/v1/sessions`,
+//! by which administrators see and end sessions.
+
+use super::super::App;
+use super::super::error::ApiError;
+use super::super::peer::Peer;
+use super::sessions::{COOKIE, UserSession};
+use super::{caller_of_token, session_value};
+use crate::access::Caller;
+use crate::calls::{Pairs, me};
+use crate::error::{Error, ErrorKind, Result};
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Extension, Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The largest body of a sign-in.
+const BODY_BYTES_MAX: usize = 4 << 10;
+
+pub(in crate::api) fn routes() -> Router<App> {
+    Router::new()
+        .route("/auth/login", post(sign_in))
+        .route("/auth/logout", post(sign_out))
+        .route("/api/v1/sessions", get(list))
+        .route("/api/v1/sessions/{id}", delete(end))
+}
+
+/// What a user signs in with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    token: String,
+}
+
+async fn sign_in(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let body = app.read_body(body, BODY_BYTES_MAX).await?;
+    if !app.credentials {
+        return Ok(Json(me(&Caller::operator())).into_response());
+    }
+    // The cause is left out: it would quote what may be a token.
+    let sent: SignIn = serde_json::from_slice(&body)
+        .map_err(|_| Error::invalid("the body is not an object with a token"))?;
+    let now = app.engine.clock().now();
+    let directory = app.engine.directory();
+    let (caller, id) = caller_of_token(&directory, sent.token.trim(), now)
+        .map_err(|refused| ApiError::unauthorized(&refused.detail))?;
+    let peer = peer.map(|Extension(peer)| peer);
+    let caller = caller.at(peer.as_ref().map(|peer| peer.client));
+    let value = app.sessions.begin(&caller, id, now)?;
+    let secure = if peer.is_some_and(|peer| peer.is_tls) { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}");
+    Ok(with_cookie(Json(me(&caller)).into_response(), &cookie))
+}
+
+/// Ends the session; without one, nothing is left to do.
+async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    if let Some(value) = session_value(&headers) {
+        app.sessions.end(value);
+    }
+    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    with_cookie(StatusCode::NO_CONTENT.into_response(), &gone)
+}
+
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        headers.insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn list(State(app): State<App>, pairs: Pairs) -> Result<Json<Value>, ApiError> {
+    pairs.only(&[])?;
+    let all = app.sessions.all(app.engine.clock().now());
+    let shown: Vec<Value> = all.iter().map(UserSession::shown).collect();
+    Ok(Json(json!({ "sessions": shown })))
+}
+
+async fn end(
+    State(app): State<App>,
+    path: std::result::Result<Path<String>, PathRejection>,
+    pairs: Pairs,
+) -> Result<StatusCode, ApiError> {
+    pairs.only(&[])?;
+    let Path(id) =
+        path.map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))?;
+    if app.sessions.end_by_id(&id) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Error::new(ErrorKind::NotFound, "there is no such session").into())
+}

@@ -1,0 +1,245 @@
+//! The calls about who may see and do what: principals, tokens, sessions, signing in.
+
+use super::shapes::{flag, list, map, moment, object, text};
+use super::{json_answer, operation, problem, reference};
+use crate::access::{Role, maskable};
+use serde_json::{Map, Value as Json, json};
+
+/// The ways of sending a credential.
+pub(super) fn schemes() -> Json {
+    json!({
+        "bearer": { "type": "http", "scheme": "bearer" },
+        "basic": { "type": "http", "scheme": "basic" },
+        "auth_token": { "type": "apiKey", "in": "header", "name": "X-Auth-Token" },
+        "session": { "type": "apiKey", "in": "cookie", "name": "annals_session" },
+    })
+}
+
+/// Any of them will do; a server without principals asks for none.
+pub(super) fn accepted() -> Json {
+    json!([{}, { "bearer": [] }, { "basic": [] }, { "auth_token": [] }, { "session": [] }])
+}
+
+/// Adds the paths.
+pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
+    let none = json!([]);
+    let me = json_answer("Caller");
+    add(
+        "/api/v1/me",
+        "get",
+        operation("me", "Who one is, and what one may do and see", &none, None, &me),
+    );
+    let mut sign_in = operation(
+        "sign_in",
+        "Begin a session of the screen: the answer sets its cookie",
+        &none,
+        Some(&body("SignIn")),
+        &me,
+    );
+    sign_in["security"] = json!([{}]);
+    add("/auth/login", "post", sign_in);
+    let mut sign_out = gone(operation("sign_out", "End the session", &none, None, &me));
+    sign_out["security"] = json!([{}]);
+    add("/auth/logout", "post", sign_out);
+    let sessions = json_answer("Sessions");
+    add(
+        "/api/v1/sessions",
+        "get",
+        operation("sessions", "The sessions that go on", &none, None, &sessions),
+    );
+    let id = json!([in_path("id", "^[0-9a-f]{16}$", "the session")]);
+    add(
+        "/api/v1/sessions/{id}",
+        "delete",
+        gone(operation("end_session", "End a session", &id, None, &me)),
+    );
+    add_principals(add);
+    add_tokens(add);
+}
+
+fn name() -> Json {
+    in_path("name", "^[A-Za-z0-9._@-]{1,100}$", "the principal")
+}
+
+fn add_principals(add: &mut impl FnMut(&str, &str, Json)) {
+    let (all, one) = ("/api/v1/principals", "/api/v1/principals/{name}");
+    let (none, named) = (json!([]), json!([name()]));
+    let answer = json_answer("Principal");
+    let listed = json_answer("Principals");
+    add(all, "get", operation("principals", "The principals", &none, None, &listed));
+    let text = "Create a principal";
+    let sent = body("NewPrincipal");
+    add(
+        all,
+        "post",
+        created(operation("create_principal", text, &none, Some(&sent), &answer), &answer),
+    );
+    add(one, "get", operation("principal", "A principal", &named, None, &answer));
+    let text = "Change some settings of a principal; null removes one";
+    let sent = body("PrincipalChange");
+    let mut change = operation("change_principal", text, &named, Some(&sent), &answer);
+    change["responses"]["409"] = problem("a certificate stands for another principal already");
+    change["responses"]["412"] = problem("somebody else has changed it meanwhile");
+    add(one, "patch", change);
+    let text = "Remove a principal, with its tokens";
+    add(one, "delete", gone(operation("remove_principal", text, &named, None, &answer)));
+}
+
+fn add_tokens(add: &mut impl FnMut(&str, &str, Json)) {
+    let (all, one) = ("/api/v1/principals/{name}/tokens", "/api/v1/principals/{name}/tokens/{id}");
+    let named = json!([name()]);
+    let listed = json_answer("Tokens");
+    add(all, "get", operation("tokens", "The tokens of a principal", &named, None, &listed));
+    let answer = json_answer("NewToken");
+    let text = "Make a token of a principal; it is shown this once";
+    let mut sent = body("TokenRequest");
+    sent["required"] = false.into();
+    add(
+        all,
+        "post",
+        created(operation("create_token", text, &named, Some(&sent), &answer), &answer),
+    );
+    let id = in_path("id", "^[0-9a-z]{12}$", "the token");
+    let both = json!([name(), id]);
+    let text = "Withdraw a token";
+    add(one, "delete", gone(operation("remove_token", text, &both, None, &answer)));
+}
+
+fn in_path(name: &str, pattern: &str, description: &str) -> Json {
+    json!({ "name": name, "in": "path", "required": true, "description": description,
+        "schema": { "type": "string", "pattern": pattern } })
+}
+
+fn body(schema: &str) -> Json {
+    json!({ "required": true,
+        "content": { "application/json": { "schema": reference(schema) } } })
+}
+
+/// An operation that answers 201, or 409 for a name that is taken.
+fn created(mut operation: Json, answer: &Json) -> Json {
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.remove("200");
+        responses.insert("201".to_owned(), answer.clone());
+        responses.insert("409".to_owned(), problem("the name is taken"));
+    }
+    operation
+}
+
+/// An operation that answers 204.
+fn gone(mut operation: Json) -> Json {
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.remove("200");
+        responses.insert("204".to_owned(), json!({ "description": "it is done" }));
+    }
+    operation
+}
+
+/// The shapes of their bodies and answers.
+pub(super) fn schemas() -> Vec<(&'static str, Json)> {
+    let session = object(
+        &[
+            ("id", text()),
+            ("principal", text()),
+            ("token", text()),
+            ("created", moment()),
+            ("last_used", moment()),
+            ("address", json!({ "type": ["string", "null"] })),
+        ],
+        &[],
+    );
+    let last_used = json!({ "type": ["string", "null"], "format": "date-time",
+        "description": "since the start of the server" });
+    let token = object(
+        &[
+            ("id", text()),
+            ("principal", text()),
+            ("created", moment()),
+            ("created_by", text()),
+            ("last_used", last_used),
+        ],
+        &[("expires", moment()), ("note", text())],
+    );
+    let new_token = object(
+        &[
+            ("id", text()),
+            ("token", text()),
+            ("expires", json!({ "type": ["string", "null"], "format": "date-time" })),
+        ],
+        &[],
+    );
+    let request = object(
+        &[],
+        &[
+            (
+                "expires_in",
+                json!({ "type": "string", "pattern": "^([1-9][0-9]{0,3}[smhdwy]|never)$",
+                    "default": "90d" }),
+            ),
+            ("note", json!({ "type": "string", "maxLength": 200, "pattern": "^[ -~]*$" })),
+        ],
+    );
+    vec![
+        ("Caller", caller()),
+        ("Principal", object(&settings(true), &settings(false))),
+        ("NewPrincipal", object(&settings(true), &settings(false))),
+        ("PrincipalChange", change()),
+        ("Principals", object(&[("principals", list(&reference("Principal")))], &[])),
+        ("Tokens", object(&[("tokens", list(&token))], &[])),
+        ("NewToken", new_token),
+        ("TokenRequest", request),
+        ("Sessions", object(&[("sessions", list(&session))], &[])),
+        ("SignIn", object(&[("token", json!({ "type": "string", "maxLength": 1024 }))], &[])),
+    ]
+}
+
+/// The settings of a principal: those that it must have, or the others.
+fn settings(required: bool) -> Vec<(&'static str, Json)> {
+    let roles: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+    let roles = json!({ "type": "array", "minItems": 1, "uniqueItems": true,
+        "items": { "type": "string", "enum": roles } });
+    if required {
+        let name = json!({ "type": "string", "pattern": "^[A-Za-z0-9._@-]{1,100}$" });
+        let tenants = json!({ "type": "array", "uniqueItems": true, "maxItems": 200,
+            "items": { "type": "string", "pattern": "^[A-Za-z0-9]{1,40}$|^[*]$" } });
+        return vec![("name", name), ("roles", roles), ("tenants", tenants)];
+    }
+    let mask = json!({ "type": "string", "enum": ["hide", "hash", "last4"] });
+    let masks: Map<String, Json> =
+        maskable().map(|field| (field.to_owned(), mask.clone())).collect();
+    vec![
+        (
+            "rows",
+            json!({ "type": "object", "description": "a filter: only events that match are seen" }),
+        ),
+        ("masks", json!({ "type": "object", "properties": masks, "additionalProperties": false })),
+        ("from", moment()),
+        ("to", moment()),
+        (
+            "certificates",
+            json!({ "type": "array", "uniqueItems": true, "maxItems": 20,
+                "items": { "type": "string", "pattern": "^[!-~]{1,255}$" } }),
+        ),
+    ]
+}
+
+/// Changes of a principal: any setting but the name, or null.
+fn change() -> Json {
+    let optional: Vec<(&str, Json)> = settings(true)
+        .into_iter()
+        .chain(settings(false))
+        .filter(|(name, _)| *name != "name")
+        .map(|(name, schema)| (name, json!({ "anyOf": [schema, { "type": "null" }] })))
+        .collect();
+    object(&[], &optional)
+}
+
+fn caller() -> Json {
+    let mut required = settings(true);
+    required.push(("credentials", flag()));
+    let mut optional = settings(false);
+    // What is set was checked when it was set; what is shown need not be restricted again.
+    optional.iter_mut().filter(|(name, _)| *name == "masks").for_each(|(_, schema)| {
+        *schema = map(&text());
+    });
+    object(&required, &optional)
+}

@@ -1,0 +1,67 @@
+//! Refusals that do not come from a door itself, in the form that clients of the door parse.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// A refusal in the form of a door.
+pub(in crate::api) struct Refusal {
+    status: StatusCode,
+    pub(in crate::api) content_type: &'static str,
+    pub(in crate::api) body: String,
+}
+
+/// What each door calls a refusal: the code of CTS, the type of Elasticsearch, the number of gRPC.
+fn codes(status: StatusCode) -> (&'static str, &'static str, u8) {
+    match status {
+        StatusCode::UNAUTHORIZED => ("APIGW.0301", "security_exception", 16),
+        StatusCode::FORBIDDEN => ("CTS.0002", "security_exception", 7),
+        StatusCode::SERVICE_UNAVAILABLE => ("CTS.0005", "es_rejected_execution_exception", 14),
+        status if status.is_server_error() => ("CTS.0005", "exception", 13),
+        _ => ("CTS.0300", "illegal_argument_exception", 3),
+    }
+}
+
+impl Refusal {
+    /// Creates the refusal of a request for a path.
+    pub(in crate::api) fn at(
+        path: &str,
+        status: StatusCode,
+        detail: &str,
+        parameter: Option<&str>,
+    ) -> Self {
+        let is_elastic = path.starts_with("/es/") || path.contains("/_") || path.contains("_bulk");
+        let is_cts = ["/v3/", "/v2.0/", "/v1.0/"].iter().any(|start| path.starts_with(start));
+        let (cts, elastic, grpc) = codes(status);
+        let mut content_type = "application/json";
+        let body = if is_cts {
+            json!({ "error_code": cts, "error_msg": detail })
+        } else if is_elastic {
+            let cause = json!({ "type": elastic, "reason": detail });
+            json!({ "status": status.as_u16(),
+                "error": { "root_cause": [cause], "type": elastic, "reason": detail } })
+        } else if path.starts_with("/v1/logs") || path.starts_with("/otlp/") {
+            json!({ "code": grpc, "message": detail })
+        } else {
+            content_type = "application/problem+json";
+            let mut problem = json!({
+                "type": "about:blank",
+                "title": status.canonical_reason().unwrap_or("Error"),
+                "status": status.as_u16(),
+                "detail": detail,
+            });
+            if let Some(parameter) = parameter {
+                problem["parameter"] = parameter.into();
+            }
+            problem
+        };
+        Self { status, content_type, body: body.to_string() }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static(self.content_type);
+        (self.status, [(header::CONTENT_TYPE, content_type)], self.body).into_response()
+    }
+}

@@ -1,0 +1,194 @@
+//! Calls about principals and their tokens: who may do what, and with which credentials.
+
+use crate::access::{ApiToken, Caller, OPERATOR, Principal, TokenRecord};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use crate::filter::parse_duration;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+/// How long a token is valid unless it is said otherwise.
+const EXPIRES_IN: &str = "90d";
+/// The value of `expires_in` for a token that does not expire.
+const NEVER: &str = "never";
+/// The most characters of a note.
+const NOTE_LETTERS_MAX: usize = 200;
+
+/// A call about principals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrincipalCall {
+    /// List the principals.
+    List,
+    /// Show one.
+    Show(String),
+    /// Create one.
+    Create,
+    /// Change some settings of one; a setting that is null is removed.
+    Change(String),
+    /// Remove one, with its tokens.
+    Remove(String),
+    /// List the tokens of one.
+    Tokens(String),
+    /// Make a token for one, which is shown once.
+    CreateToken(String),
+    /// Withdraw a token of one.
+    RemoveToken(String, String),
+}
+
+/// The body of a call that makes a token.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedToken {
+    #[serde(default)]
+    expires_in: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
+impl PrincipalCall {
+    /// Returns the method and path over HTTP.
+    pub fn route(&self) -> (&'static str, String) {
+        const ALL: &str = "/api/v1/principals";
+        match self {
+            Self::List => ("GET", ALL.to_owned()),
+            Self::Create => ("POST", ALL.to_owned()),
+            Self::Show(name) => ("GET", format!("{ALL}/{name}")),
+            Self::Change(name) => ("PATCH", format!("{ALL}/{name}")),
+            Self::Remove(name) => ("DELETE", format!("{ALL}/{name}")),
+            Self::Tokens(name) => ("GET", format!("{ALL}/{name}/tokens")),
+            Self::CreateToken(name) => ("POST", format!("{ALL}/{name}/tokens")),
+            Self::RemoveToken(name, id) => ("DELETE", format!("{ALL}/{name}/tokens/{id}")),
+        }
+    }
+
+    /// Carries out the call. `body` is the JSON that came with it, null if none did.
+    ///
+    /// # Errors
+    /// A setting that is wrong, by its name; a principal that exists or does not; a disk that
+    /// fails.
+    pub fn answer(&self, engine: &Engine, caller: &Caller, body: Json) -> Result<Json> {
+        match self {
+            Self::List => {
+                let directory = engine.directory();
+                let principals: Vec<Json> =
+                    directory.principals().map(|principal| json!(principal)).collect();
+                Ok(json!({ "principals": principals }))
+            }
+            Self::Show(name) => principal(engine, name).map(|principal| json!(principal)),
+            Self::Create => {
+                let principal: Principal = parse(body)?;
+                Ok(json!(engine.create_principal(caller, &principal)?))
+            }
+            Self::Change(name) => {
+                let changes: Map<String, Json> = parse(body)?;
+                let changed = engine
+                    .change_principal(caller, name, |principal| with_changes(principal, changes));
+                Ok(json!(changed?))
+            }
+            Self::Remove(name) => {
+                engine.remove_principal(caller, name)?;
+                Ok(Json::Null)
+            }
+            Self::Tokens(name) => {
+                principal(engine, name)?;
+                Ok(json!({ "tokens": tokens(engine, name)? }))
+            }
+            Self::CreateToken(name) => {
+                let wanted = if body.is_null() { WantedToken::default() } else { parse(body)? };
+                create_token(engine, caller, name, wanted)
+            }
+            Self::RemoveToken(name, id) => {
+                engine.remove_token(caller, name, id)?;
+                Ok(Json::Null)
+            }
+        }
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: Json) -> Result<T> {
+    serde_json::from_value(body).map_err(|cause| {
+        let what = format!("the body is not what this call takes: {cause}");
+        Error::invalid(what)
+    })
+}
+
+fn principal(engine: &Engine, name: &str) -> Result<Principal> {
+    let missing = || Error::new(ErrorKind::NotFound, "there is no such principal");
+    engine.directory().get(name).cloned().ok_or_else(missing)
+}
+
+/// Returns a principal with some settings changed.
+fn with_changes(principal: &Principal, changes: Map<String, Json>) -> Result<Principal> {
+    let mut settings = match serde_json::to_value(principal) {
+        Ok(Json::Object(settings)) => settings,
+        _ => return Err(Error::internal("a principal is not an object")),
+    };
+    for (name, value) in changes {
+        match value {
+            // Its tokens and what it did are known by its name.
+            _ if name == "name" => {
+                return Err(Error::parameter(
+                    "name",
+                    "cannot be changed: create another principal",
+                ));
+            }
+            Json::Null => settings.remove(&name),
+            value => settings.insert(name, value),
+        };
+    }
+    parse(Json::Object(settings))
+}
+
+fn create_token(engine: &Engine, caller: &Caller, name: &str, wanted: WantedToken) -> Result<Json> {
+    let plain = |text: &str| !text.chars().any(char::is_control);
+    if wanted.note.chars().count() > NOTE_LETTERS_MAX || !plain(&wanted.note) {
+        return Err(Error::parameter(
+            "note",
+            format!("is at most {NOTE_LETTERS_MAX} characters, without control characters"),
+        ));
+    }
+    let now = engine.clock().now();
+    let expires = match wanted.expires_in.as_deref().unwrap_or(EXPIRES_IN) {
+        NEVER => None,
+        text => {
+            let length = parse_duration(text).filter(|length| *length > 0).ok_or_else(|| {
+                Error::parameter("expires_in", format!("is a time such as 90d or 12h, or {NEVER}"))
+            })?;
+            Some(Timestamp::from_millis(now.millis().saturating_add(length)).to_string())
+        }
+    };
+    let token = ApiToken::new()?;
+    let record = TokenRecord {
+        principal: name.to_owned(),
+        created: now.to_string(),
+        created_by: caller.name().to_owned(),
+        expires: expires.clone(),
+        note: wanted.note,
+    };
+    engine.add_token(caller, &token, &record)?;
+    Ok(json!({ "id": token.id(), "token": token.reveal(), "expires": expires }))
+}
+
+fn tokens(engine: &Engine, name: &str) -> Result<Vec<Json>> {
+    let directory = engine.directory();
+    let mut shown = Vec::new();
+    for (id, record) in engine.tokens_of(name)? {
+        let mut token = json!(record);
+        token["id"] = id.as_str().into();
+        token["last_used"] = directory.last_used(&id).map(|time| time.to_string()).into();
+        shown.push(token);
+    }
+    Ok(shown)
+}
+
+/// Returns who a caller is, and what it may do and see.
+pub fn me(caller: &Caller) -> Json {
+    let Some(grant) = caller.grant() else {
+        return json!({ "name": OPERATOR, "roles": crate::access::Role::ALL, "tenants": ["*"],
+            "credentials": false });
+    };
+    let mut me = json!(grant.principal());
+    me["credentials"] = true.into();
+    me
+}

@@ -1,0 +1,250 @@
+//! `annals principal` and `annals token`: who may do what, and with which credentials.
+
+use super::output::{line, note};
+use super::{AskedPlace, OK, Session};
+use crate::access::Caller;
+use crate::calls::PrincipalCall;
+use crate::error::{Error, Result};
+use crate::storage::AccessMode;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value as Json, json};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A principal is a person or a program. Its roles say what it may do, its tenants for whom:
+  ingest                  deliver records
+  reader                  ask about events
+  auditor                 read, export, and see quarantine
+  tenant_administrator    what an auditor does, and retention, holds and intake of its tenants
+  system_administrator    state, metrics, backups and retention of the store; no events
+  security_administrator  principals and tokens; no events
+  audit_administrator     the store's own tenant, _annals: what was done, and by whom
+
+Examples:
+  annals principal create li@example.com --url https://annals:7400 --role auditor --tenant acme
+  annals principal create shipper --data ./audit --role ingest --tenant acme
+  annals principal create audit-firm --data ./audit --role auditor --tenant acme \
+  --rows '{\"source\":[\"IAM\",\"BSS\"]}' --mask source_ip=hash --from 2026-01-01T00:00:00Z
+  annals principal change li@example.com --data ./audit --tenant acme --tenant umbrella
+  annals principal remove shipper --data ./audit")]
+pub(super) struct PrincipalArgs {
+    #[command(subcommand)]
+    command: PrincipalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PrincipalCommand {
+    /// List the principals
+    List {
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+    /// Show one
+    Show {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+    /// Create one
+    Create {
+        /// Its name: letters, digits or any of - _ . @
+        name: String,
+        #[command(flatten)]
+        store: AskedPlace,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Change what is given; the rest stays as it is
+    Change {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        store: AskedPlace,
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// Setting to remove: rows, masks, from or to
+        #[arg(long, value_name = "SETTING", value_parser = ["rows", "masks", "from", "to"])]
+        without: Vec<String>,
+    },
+    /// Remove one, with its tokens
+    Remove {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SettingsArgs {
+    /// Role; repeat it for several
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<String>,
+    /// Tenant; repeat it for several, * for all
+    #[arg(long, value_name = "TENANT")]
+    tenant: Vec<String>,
+    /// Filter as JSON: only events that match are seen
+    #[arg(long, value_name = "JSON")]
+    rows: Option<String>,
+    /// Field that is not seen as it is: FIELD=hide, FIELD=hash or FIELD=last4
+    #[arg(long, value_name = "FIELD=HOW")]
+    mask: Vec<String>,
+    /// Only events from this moment on are seen (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only events before this moment are seen (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A token stands for its principal. It is shown once, when it is made; the store keeps only a hash
+of it. Programs send it as Authorization: Bearer TOKEN, as the password of HTTP Basic, as
+X-Auth-Token, or as Elasticsearch's ApiKey.
+
+Examples:
+  annals token create shipper --data ./audit > shipper.token
+  annals token create li@example.com --data ./audit --expires-in 30d --note laptop
+  annals token list shipper --data ./audit
+  annals token revoke shipper k3v9x0q2m1ba --data ./audit")]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token, and print it
+    Create {
+        /// The principal that it stands for
+        principal: String,
+        #[command(flatten)]
+        store: AskedPlace,
+        /// How long it is valid, such as 12h, 90d or 1y, or never
+        #[arg(long, value_name = "TIME", default_value = "90d")]
+        expires_in: String,
+        /// What it is for
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// List the tokens of a principal, without their secrets
+    List {
+        /// The principal
+        principal: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+    /// Withdraw a token; it is no longer accepted
+    Revoke {
+        /// The principal
+        principal: String,
+        /// The token's id
+        id: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+}
+
+impl SettingsArgs {
+    fn body(&self) -> Result<Map<String, Json>> {
+        let mut body = Map::new();
+        if !self.role.is_empty() {
+            body.insert("roles".to_owned(), json!(self.role));
+        }
+        if !self.tenant.is_empty() {
+            body.insert("tenants".to_owned(), json!(self.tenant));
+        }
+        if let Some(rows) = &self.rows {
+            let rows: Json = serde_json::from_str(rows)
+                .map_err(|cause| Error::parameter("--rows", format!("is not JSON: {cause}")))?;
+            body.insert("rows".to_owned(), rows);
+        }
+        let mut masks = Map::new();
+        for mask in &self.mask {
+            let (field, how) = mask.split_once('=').ok_or_else(|| {
+                Error::parameter("--mask", format!("{mask:?} is not FIELD=hide, hash or last4"))
+            })?;
+            masks.insert(field.to_owned(), how.into());
+        }
+        if !masks.is_empty() {
+            body.insert("masks".to_owned(), masks.into());
+        }
+        for (name, moment) in [("from", &self.from), ("to", &self.to)] {
+            if let Some(moment) = moment {
+                body.insert(name.to_owned(), moment.as_str().into());
+            }
+        }
+        Ok(body)
+    }
+}
+
+pub(super) fn principal(args: &PrincipalArgs) -> Result<u8> {
+    let (store, call, body) = match &args.command {
+        PrincipalCommand::List { store } => (store, PrincipalCall::List, Json::Null),
+        PrincipalCommand::Show { name, store } => {
+            (store, PrincipalCall::Show(name.clone()), Json::Null)
+        }
+        PrincipalCommand::Create { name, store, settings } => {
+            let mut body = settings.body()?;
+            body.insert("name".to_owned(), name.as_str().into());
+            (store, PrincipalCall::Create, body.into())
+        }
+        PrincipalCommand::Change { name, store, settings, without } => {
+            let mut body = settings.body()?;
+            body.extend(without.iter().map(|setting| (setting.clone(), Json::Null)));
+            (store, PrincipalCall::Change(name.clone()), body.into())
+        }
+        PrincipalCommand::Remove { name, store } => {
+            (store, PrincipalCall::Remove(name.clone()), Json::Null)
+        }
+    };
+    let answer = run(store, &call, body)?;
+    match &call {
+        PrincipalCall::Remove(name) => note(&format!("{name} is removed")),
+        PrincipalCall::List => line(&pretty(&answer["principals"]))?,
+        _ => line(&pretty(&answer))?,
+    }
+    Ok(OK)
+}
+
+pub(super) fn token(args: &TokenArgs) -> Result<u8> {
+    match &args.command {
+        TokenCommand::Create { principal, store, expires_in, note: text } => {
+            let body = json!({ "expires_in": expires_in, "note": text });
+            let made = run(store, &PrincipalCall::CreateToken(principal.clone()), body)?;
+            let until = made["expires"].as_str().map_or_else(
+                || "does not expire".to_owned(),
+                |expires| format!("is valid until {expires}"),
+            );
+            let id = made["id"].as_str().unwrap_or_default();
+            note(&format!("the token {id} of {principal} {until}; it is shown only now:"));
+            line(made["token"].as_str().unwrap_or_default())?;
+        }
+        TokenCommand::List { principal, store } => {
+            let answer = run(store, &PrincipalCall::Tokens(principal.clone()), Json::Null)?;
+            line(&pretty(&answer["tokens"]))?;
+        }
+        TokenCommand::Revoke { principal, id, store } => {
+            let call = PrincipalCall::RemoveToken(principal.clone(), id.clone());
+            run(store, &call, Json::Null)?;
+            note(&format!("the token {id} of {principal} is no longer accepted"));
+        }
+    }
+    Ok(OK)
+}
+
+fn run(store: &AskedPlace, call: &PrincipalCall, body: Json) -> Result<Json> {
+    let reads =
+        matches!(call, PrincipalCall::List | PrincipalCall::Show(_) | PrincipalCall::Tokens(_));
+    let access = if reads { AccessMode::Read } else { AccessMode::Write };
+    let (method, path) = call.route();
+    store.call_with(&Session::new()?, access, (method, &path), &body, |engine| {
+        call.answer(engine, &Caller::operator(), body.clone())
+    })
+}
+
+fn pretty(answer: &Json) -> String {
+    serde_json::to_string_pretty(answer).unwrap_or_default()
+}

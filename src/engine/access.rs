@@ -1,0 +1,219 @@
+//! Principals and their tokens: what the administrative state says of them, and changes of it.
+
+use crate::access::{ApiToken, Caller, Directory, Principal, Role, TokenRecord, token_hash};
+use crate::engine::Engine;
+use crate::engine::maintain::admin::Deed;
+use crate::engine::maintain::directory::credentials_key;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::admin::{AdminSnapshot, RecordChange, RecordKind};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+
+/// The most principals of a store, and the most tokens of a principal.
+const PRINCIPALS_MAX: usize = 10_000;
+const TOKENS_MAX: usize = 100;
+
+impl Engine {
+    /// Returns the principals and tokens.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.shared.admin.directory()
+    }
+
+    fn credentials_key(&self) -> [u8; 32] {
+        credentials_key(&self.cursor_key())
+    }
+
+    /// Fails if a certificate of a principal is another's already.
+    fn check_certificates(&self, principal: &Principal) -> Result<()> {
+        let directory = self.directory();
+        for name in &principal.certificates {
+            if directory.of_certificate(name).is_some_and(|other| other.name != principal.name) {
+                let what = format!("{name:?} stands for another principal already");
+                return Err(Error::new(ErrorKind::Exists, what).with_parameter("certificates"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a principal. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// A setting that is wrong, by its name; a principal of that name; a disk that fails.
+    pub fn create_principal(&self, caller: &Caller, principal: &Principal) -> Result<Principal> {
+        principal.grant(self.credentials_key())?;
+        let name = principal.name.as_str();
+        let deed = deed("createPrincipal", "principal", name, None, json!(principal));
+        self.change_admin(&caller.actor(), &deed, |state| {
+            if state.get(RecordKind::Principal, name).is_some() {
+                let what = "there is a principal of this name: change it, or take another name";
+                return Err(Error::new(ErrorKind::Exists, what));
+            }
+            self.check_certificates(principal)?;
+            if state.all(RecordKind::Principal).count() >= PRINCIPALS_MAX {
+                return Err(Error::invalid(format!(
+                    "there are already {PRINCIPALS_MAX} principals"
+                )));
+            }
+            Ok(vec![put(RecordKind::Principal, name, json!(principal), None)])
+        })?;
+        Ok(principal.clone())
+    }
+
+    /// Changes a principal. What it may do and see changes with its next call.
+    ///
+    /// # Errors
+    /// As [`Engine::create_principal`]; no such principal; the caller itself; the last principal
+    /// that may grant access.
+    pub fn change_principal(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: impl FnOnce(&Principal) -> Result<Principal>,
+    ) -> Result<Principal> {
+        check_other(caller, name)?;
+        let before = self.directory().get(name).cloned().ok_or_else(no_principal)?;
+        let after = change(&before)?;
+        after.grant(self.credentials_key())?;
+        let details = json!({ "before": before, "after": after });
+        let deed = deed("changePrincipal", "principal", name, None, details);
+        self.change_admin(&caller.actor(), &deed, |state| {
+            let there = state.get(RecordKind::Principal, name).ok_or_else(no_principal)?;
+            if there.body != json!(before) {
+                let what = "somebody else has changed this principal meanwhile: try again";
+                return Err(Error::new(ErrorKind::Outdated, what));
+            }
+            if before == after {
+                return Ok(Vec::new());
+            }
+            self.check_certificates(&after)?;
+            if !after.roles.contains(&Role::SecurityAdministrator) {
+                check_not_last(state, name)?;
+            }
+            Ok(vec![put(RecordKind::Principal, name, json!(after), None)])
+        })?;
+        Ok(after)
+    }
+
+    /// Removes a principal and its tokens, which are no longer accepted when this returns.
+    ///
+    /// # Errors
+    /// No such principal; the caller itself; the last principal that may grant access; a disk that
+    /// fails.
+    pub fn remove_principal(&self, caller: &Caller, name: &str) -> Result<()> {
+        check_other(caller, name)?;
+        let deed = deed("removePrincipal", "principal", name, None, json!({}));
+        self.change_admin(&caller.actor(), &deed, |state| {
+            state.get(RecordKind::Principal, name).ok_or_else(no_principal)?;
+            check_not_last(state, name)?;
+            let tokens = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
+            let removed = tokens.map(|(id, _)| (RecordKind::Token, id));
+            let removed = removed.chain([(RecordKind::Principal, name)]);
+            Ok(removed.map(|(kind, key)| remove(kind, key)).collect())
+        })?;
+        Ok(())
+    }
+
+    /// Stores a token of a principal, as its hash.
+    ///
+    /// # Errors
+    /// No such principal; too many tokens; a disk that fails.
+    pub fn add_token(&self, caller: &Caller, token: &ApiToken, record: &TokenRecord) -> Result<()> {
+        let (id, name) = (token.id(), record.principal.as_str());
+        let hash = token_hash(&self.credentials_key(), token.reveal());
+        let deed = deed("createToken", "token", name, Some(id), json!(record));
+        self.change_admin(&caller.actor(), &deed, |state| {
+            state.get(RecordKind::Principal, name).ok_or_else(no_principal)?;
+            let own = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
+            if own.count() >= TOKENS_MAX {
+                return Err(Error::invalid(format!(
+                    "{name} already has {TOKENS_MAX} tokens: withdraw one first"
+                )));
+            }
+            // A text that somebody chose may be the token of somebody else.
+            if state.all(RecordKind::Token).any(|(_, token)| token.secret.as_deref() == Some(&hash))
+            {
+                return Err(Error::new(ErrorKind::Exists, "this token is in use: choose another"));
+            }
+            Ok(vec![put(RecordKind::Token, id, json!(record), Some(hash.to_vec()))])
+        })?;
+        Ok(())
+    }
+
+    /// Returns the tokens of a principal, by their ids.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn tokens_of(&self, name: &str) -> Result<Vec<(String, TokenRecord)>> {
+        let state = self.admin();
+        let own = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
+        own.map(|(id, token)| {
+            let record = serde_json::from_value(token.body.clone()).map_err(|cause| {
+                Error::corrupt(format!("the token {id} cannot be read")).because(cause)
+            });
+            Ok((id.to_owned(), record?))
+        })
+        .collect()
+    }
+
+    /// Withdraws a token of a principal: it is no longer accepted when this returns.
+    ///
+    /// # Errors
+    /// No such token; a disk that fails.
+    pub fn remove_token(&self, caller: &Caller, name: &str, id: &str) -> Result<()> {
+        let deed = deed("removeToken", "token", name, Some(id), json!({}));
+        self.change_admin(&caller.actor(), &deed, |state| {
+            let own = state.get(RecordKind::Token, id).filter(|token| is_of(&token.body, name));
+            own.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such token"))?;
+            Ok(vec![remove(RecordKind::Token, id)])
+        })?;
+        Ok(())
+    }
+}
+
+fn deed<'a>(
+    event_name: &'a str,
+    resource_type: &'a str,
+    name: &'a str,
+    id: Option<&'a str>,
+    details: Json,
+) -> Deed<'a> {
+    Deed { event_name, resource_type, resource_id: id, resource_name: Some(name), details }
+}
+
+fn put(kind: RecordKind, key: &str, body: Json, secret: Option<Vec<u8>>) -> RecordChange {
+    RecordChange { kind, key: key.to_owned(), body: Some(body), secret }
+}
+
+fn remove(kind: RecordKind, key: &str) -> RecordChange {
+    RecordChange { kind, key: key.to_owned(), body: None, secret: None }
+}
+
+fn is_of(token: &Json, principal: &str) -> bool {
+    token["principal"] == principal
+}
+
+fn no_principal() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such principal")
+}
+
+/// Fails if a principal would change itself: what it may do is decided by others.
+fn check_other(caller: &Caller, name: &str) -> Result<()> {
+    if caller.grant().is_none() || caller.name() != name {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Forbidden, "nobody changes or removes himself: ask another"))
+}
+
+/// Fails if a principal is the last one that may grant access.
+fn check_not_last(state: &AdminSnapshot, name: &str) -> Result<()> {
+    let role = Role::SecurityAdministrator.name();
+    let grants = |body: &Json| {
+        body["roles"].as_array().is_some_and(|roles| roles.iter().any(|own| own == role))
+    };
+    let mut others = state.all(RecordKind::Principal).filter(|(other, _)| *other != name);
+    let is_one = state.get(RecordKind::Principal, name).is_some_and(|own| grants(&own.body));
+    if !is_one || others.any(|(_, other)| grants(&other.body)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{name} is the last {role}: create another one first")))
+}

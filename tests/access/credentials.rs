@@ -1,0 +1,200 @@
+//! Credentials: the forms in which a token is accepted, and the many in which it is not.
+
+use super::server::Guarded;
+use axum::body::Body;
+use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+fn reader(name: &str) -> serde_json::Value {
+    json!({ "name": name, "roles": ["reader"], "tenants": ["t"] })
+}
+
+fn with(name: &str, value: &str) -> Request<Body> {
+    Request::get("/api/v1/count?tenant=t")
+        .header("host", "localhost")
+        .header(name, value)
+        .body(Body::empty())
+        .expect("a request")
+}
+
+#[test]
+fn a_token_is_accepted_in_every_form_that_clients_send() {
+    let server = Guarded::new();
+    let token = server.principal(&reader("li"));
+    let id = token.split('_').nth(1).expect("an id");
+    let basic = |name: &str| format!("Basic {}", STANDARD.encode(format!("{name}:{token}")));
+    let key = format!("ApiKey {}", STANDARD.encode(format!("{id}:{token}")));
+    for (name, value) in [
+        ("authorization", format!("Bearer {token}")),
+        ("authorization", basic("li")),
+        ("authorization", basic("token")),
+        ("authorization", key),
+        ("x-auth-token", token.clone()),
+    ] {
+        let answer = server.send(with(name, &value));
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (200, json!({ "count": 0 })),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn without_a_good_credential_nothing_is_answered_and_nothing_is_told() {
+    let server = Guarded::new();
+    server.store.ingest(
+        "t",
+        &[json!({ "trace_id": "x", "event_name": "n", "source": "s",
+        "time": "2026-06-01T00:00:00Z" })
+        .to_string()],
+    );
+    let (token, other) = (server.principal(&reader("li")), server.principal(&reader("wang")));
+    let (id, other_id) = (token.split('_').nth(1).expect("an id"), other.split('_').nth(1));
+    let encoded = |name: &str| STANDARD.encode(format!("{name}:{token}"));
+    let mistyped = format!("{}x", &token[..token.len() - 1]);
+    for (name, value) in [
+        ("x-nothing", String::new()),
+        ("authorization", String::new()),
+        ("authorization", "Bearer".to_owned()),
+        ("authorization", "Bearer x".to_owned()),
+        ("authorization", format!("Bearer {mistyped}")),
+        ("authorization", format!("Bearer {}", token.to_uppercase())),
+        ("authorization", format!("Bearer {token} {token}")),
+        ("authorization", format!("Token {token}")),
+        ("authorization", format!("Basic {}", encoded("wang"))),
+        ("authorization", format!("Basic {}", encoded(""))),
+        ("authorization", format!("Basic {}", STANDARD.encode(format!("li:{id}")))),
+        ("authorization", format!("ApiKey {}", encoded(other_id.expect("an id")))),
+        ("authorization", format!("ApiKey {token}")),
+        ("x-auth-token", mistyped.clone()),
+        ("cookie", format!("session={token}")),
+    ] {
+        let answer = server.send(with(name, &value));
+        assert_eq!(answer.status, 401, "{name}: {value}");
+        assert!(answer.headers.contains_key("www-authenticate"), "{name}: {value}");
+        let text = answer.text();
+        assert!(!text.contains("count") && !text.contains(&token[20..40]), "{text}");
+    }
+    // Two credentials are none, though one of them is good.
+    let both = Request::get("/api/v1/count?tenant=t")
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {token}"))
+        .header("x-auth-token", &other);
+    assert_eq!(server.send(both.body(Body::empty()).expect("a request")).status, 401);
+}
+
+#[test]
+fn a_browser_is_not_asked_for_a_name_and_password() {
+    let server = Guarded::new();
+    let request = Request::get("/api/v1/me")
+        .header("host", "localhost")
+        .header("sec-fetch-site", "same-origin")
+        .header("sec-fetch-mode", "cors")
+        .header("sec-fetch-dest", "empty");
+    let answer = server.send(request.body(Body::empty()).expect("a request"));
+    assert_eq!(answer.status, 401);
+    assert!(!answer.headers.contains_key("www-authenticate"));
+}
+
+#[test]
+fn a_refusal_has_the_form_of_its_door() {
+    let server = Guarded::new();
+    let token = server.principal(&reader("li"));
+    for (method, path, pointers) in [
+        ("GET", "/api/v1/count", &["/status", "/title", "/detail"][..]),
+        ("POST", "/_bulk", &["/error/type", "/error/root_cause/0/type", "/status"]),
+        ("POST", "/es/t/_bulk", &["/error/type"]),
+        ("POST", "/v1/logs", &["/code", "/message"]),
+        ("GET", "/v3/t/traces", &["/error_code", "/error_msg"]),
+        ("GET", "/v2.0/t/system/trace", &["/error_code"]),
+    ] {
+        let answer = server.call(None, method, path, Body::empty());
+        assert_eq!(answer.status, 401, "{path}");
+        for pointer in pointers {
+            assert!(
+                answer.json().pointer(pointer).is_some(),
+                "{path} {pointer}: {}",
+                answer.text()
+            );
+        }
+    }
+    for (method, path, code) in [
+        ("POST", "/es/t/_bulk", "/error/type"),
+        ("POST", "/otlp/t/v1/logs", "/code"),
+        ("GET", "/v3/other/traces", "/error_code"),
+    ] {
+        let answer = server.call(Some(&token), method, path, Body::empty());
+        assert_eq!(answer.status, 403, "{path}: {}", answer.text());
+        let codes = [json!("security_exception"), json!(7), json!("CTS.0002")];
+        assert!(codes.contains(answer.json().pointer(code).expect(code)), "{}", answer.text());
+    }
+}
+
+#[test]
+fn a_token_ends_when_it_expires_is_withdrawn_or_its_principal_is_removed() {
+    let server = Guarded::new();
+    let admin = server.principal(&json!({ "name": "sec", "roles": ["security_administrator"] }));
+    let first = server.principal(&reader("li"));
+    let second = server.token("li", &json!({ "expires_in": "1d", "note": "of one day" }));
+    let status = |token: &str| server.get(token, "/api/v1/count?tenant=t").status.as_u16();
+    assert_eq!((status(&first), status(&second)), (200, 200));
+    let tokens = server.json(&admin, "/api/v1/principals/li/tokens");
+    let tokens = tokens["tokens"].as_array().expect("tokens").clone();
+    assert_eq!(tokens.len(), 2);
+    assert!(tokens.iter().all(|token| token["last_used"].is_string()), "{tokens:?}");
+
+    let now = crate::support::store::NOW;
+    server.store.clock.set(annals::event::Timestamp::from_millis(now + 86_400_000));
+    assert_eq!((status(&first), status(&second)), (200, 401));
+
+    let id = first.split('_').nth(1).expect("an id");
+    let path = format!("/api/v1/principals/li/tokens/{id}");
+    assert_eq!(server.call(Some(&admin), "DELETE", &path, Body::empty()).status, 204);
+    assert_eq!(server.call(Some(&admin), "DELETE", &path, Body::empty()).status, 404);
+    assert_eq!(status(&first), 401);
+
+    let third = server.token("li", &json!({ "expires_in": "never" }));
+    assert_eq!(status(&third), 200);
+    let removed = server.call(Some(&admin), "DELETE", "/api/v1/principals/li", Body::empty());
+    assert_eq!((removed.status.as_u16(), status(&third)), (204, 401));
+    // Somebody else of the same name does not get the tokens of the first.
+    server.principal(&reader("li"));
+    assert_eq!(status(&third), 401);
+}
+
+#[test]
+fn no_secret_is_in_any_file_event_or_answer() {
+    let mut server = Guarded::new();
+    let admin = server.principal(&json!({ "name": "sec", "roles": ["security_administrator"] }));
+    let audit = server.principal(&json!({ "name": "aud", "roles": ["audit_administrator"] }));
+    let token = server.principal(&reader("li"));
+    let secret = token.split('_').nth(2).expect("a secret").to_owned();
+    let trail = server.json(&audit, "/api/v1/events?tenant=_annals&original=true&limit=100");
+    assert!(trail["events"].as_array().is_some_and(|events| events.len() >= 6), "{trail}");
+    for path in ["/api/v1/principals", "/api/v1/principals/li", "/api/v1/principals/li/tokens"] {
+        assert!(!server.get(&admin, path).text().contains(&secret), "{path}");
+    }
+    assert!(!trail.to_string().contains(&secret));
+    server.store.engine().seal().expect("a commit");
+    server.store.close();
+    let mut files = vec![server.store.path()];
+    let mut read = 0;
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).expect("a folder");
+            files.extend(entries.map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let bytes = std::fs::read(&path).expect("a file");
+        read += bytes.len();
+        assert!(
+            memchr::memmem::find(&bytes, secret.as_bytes()).is_none(),
+            "{} has the secret of a token",
+            path.display()
+        );
+    }
+    assert!(read > 10_000, "the scan read {read} bytes");
+}

@@ -1,0 +1,9 @@
+//! Who may see and do what: credentials, roles, scopes.
+
+mod credentials;
+mod first_start;
+mod matrix;
+mod principals;
+mod scopes;
+mod server;
+mod sessions;
