@@ -6,7 +6,7 @@ import { defineConfig } from 'vite';
 const server = process.env['ANNALS_URL'] ?? 'http://127.0.0.1:7400';
 // The server refuses pages of other origins, so the proxy speaks in its name.
 const proxy = Object.fromEntries(
-  ['/api', '/livez', '/readyz', '/metrics'].map((path) => [path, { target: server, changeOrigin: true, headers: { origin: server } }]),
+  ['/api', '/auth', '/livez', '/readyz', '/metrics'].map((path) => [path, { target: server, changeOrigin: true, headers: { origin: server } }]),
 );
 
 export default defineConfig({

@@ -17,7 +17,7 @@ export const HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 };
 /** The paths that the page is at. */
-export const ROUTES = ["/", "/dashboards", "/quota", "/relation", "/store"];
+export const ROUTES = ["/", "/access", "/dashboards", "/quota", "/relation", "/store"];
 const KINDS = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png" };
 
 /** Answers with the files of `folder`, and with what `server.url` says for everything else. */

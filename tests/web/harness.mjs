@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import { front } from "./front.mjs";
-import { ownStore, serve, store } from "./server.mjs";
+import { init, ownStore, serve, store } from "./server.mjs";
 
 export { assert };
 export { attacks, ODD_BODY } from "./corpus.mjs";
@@ -44,12 +44,14 @@ async function startedBrowser() {
 }
 
 /** A server of its own, or that of all tests with this data. With ANNALS_WEB_DIST the page comes from that folder. */
-async function served(data, own, flags) {
+async function served(data, own, { flags, principals }) {
   if (!own && shared.has(data)) return shared.get(data);
-  const server = await serve(own ? ownStore(data) : store(data), 0, flags);
+  const folder = own ? ownStore(data) : store(data);
+  const token = own && principals ? init(folder) : null;
+  const server = await serve(folder, 0, flags);
   const dist = process.env.ANNALS_WEB_DIST;
   const page = dist ? await front(dist, server) : { url: server.url, close() {} };
-  const all = { server, page };
+  const all = { server, page, token };
   if (!own) shared.set(data, all);
   return all;
 }
@@ -93,7 +95,7 @@ class Watch {
 /** Runs one test; throws what is wrong. */
 export async function runTest({ name, file, options, body }) {
   const { data = "generated", own = false, locale = "zh-CN", timezoneId = "Asia/Shanghai", colorScheme = "light" } = options;
-  const { server, page: at } = await served(data === false ? "empty" : data, own, options.flags);
+  const { server, page: at, token } = await served(data === false ? "empty" : data, own, options);
   const context = await (await startedBrowser()).newContext({
     locale, timezoneId, colorScheme, viewport: options.viewport ?? { width: 1440, height: 900 }, acceptDownloads: true,
     permissions: ["clipboard-read", "clipboard-write"], ...options.context,
@@ -103,15 +105,15 @@ export async function runTest({ name, file, options, body }) {
   const page = await context.newPage();
   page.setDefaultTimeout(ACTION_MS);
   const t = {
-    page, context, server, url: at.url,
+    page, context, server, token, url: at.url,
     /** Goes to a path of the page and waits until it shows something. */
     open: async (path, on = page) => {
       await on.goto(new URL(path, at.url).href);
       await on.locator("main").first().waitFor();
     },
-    /** What the native API says, such as `t.api("count?tenant=*")`; a status other than 2xx throws. */
+    /** What the native API says, such as `t.api("count?tenant=*")`, to the administrator if there is one; a status other than 2xx throws. */
     api: async (path, init) => {
-      const answer = await fetch(`${server.url}/api/v1/${path}`, init);
+      const answer = await fetch(`${server.url}/api/v1/${path}`, { ...init, headers: { ...(token === null ? {} : { authorization: `Bearer ${token}` }), ...init?.headers } });
       const text = await answer.text();
       if (!answer.ok) throw new Error(`${answer.status} ${path}: ${text}`);
       return text === "" ? null : JSON.parse(text);

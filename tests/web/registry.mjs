@@ -5,6 +5,7 @@
  * @typedef {object} Options
  * @property {string|false} [data]   the store: "generated" (default), "special" (corpus.mjs), "empty"
  * @property {boolean} [own]         a server and a copy of the data for this test alone: it may change and kill it
+ * @property {boolean} [principals]  with `own`: the store has an administrator and asks who calls; `t.token` is its token
  * @property {string[]} [flags]    more flags of `annals serve`, with `own`
  * @property {string} [locale]       of the browser, "zh-CN" (default) or "en-US"
  * @property {string} [timezoneId]   of the browser, "Asia/Shanghai" by default

@@ -1,7 +1,7 @@
 // Stores with data in them, and the real binary that serves them.
 
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { specialRecords } from "./corpus.mjs";
@@ -57,6 +57,12 @@ export function store(data) {
     made.set(data, folder);
   }
   return made.get(data);
+}
+
+/** Gives a store its first administrator, so that it asks who calls; answers the administrator's token. */
+export function init(folder) {
+  annals(["init", "--data", folder]);
+  return readFileSync(join(folder, "first-admin-token"), "utf8").trim();
 }
 
 let copies = 0;

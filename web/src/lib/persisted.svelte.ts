@@ -32,6 +32,15 @@ export class Persisted<T> {
   }
 }
 
+/** Forgets what is remembered under these names; what is shown stays until the page is loaded again. */
+export function forget(...keys: string[]): void {
+  try {
+    for (const key of keys) localStorage.removeItem(`annals.${key}`);
+  } catch {
+    // Nothing is remembered.
+  }
+}
+
 /** A check for one of a few texts. */
 export function oneOf<const T extends string>(...known: T[]): (stored: unknown) => stored is T {
   return (stored): stored is T => typeof stored === 'string' && (known as string[]).includes(stored);

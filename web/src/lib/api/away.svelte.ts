@@ -1,13 +1,13 @@
-// A server that cannot be reached is one trouble, however many parts of a page run into it: it is said once, above the page,
-// with one way to try again. Each part then only says quietly that it has nothing newer.
+// A server that cannot be reached, and a session that ended, are one trouble each, however many parts of a page run into it:
+// it is said once, above the page, with one way out. Each part then only says quietly that it has nothing newer.
 import { untrack } from 'svelte';
 import type { ApiError } from './errors.ts';
 
 class Away {
   #parts: ReadonlyMap<ApiError, () => void> = $state.raw(new Map());
 
-  /** The trouble, while there is any. */
-  readonly error: ApiError | null = $derived(this.#parts.keys().next().value ?? null);
+  /** What keeps the server from being reached, while there is any. */
+  readonly error: ApiError | null = $derived([...this.#parts.keys()].find((error) => error.trouble === 'network') ?? null);
 
   /** Whether the page says this error, so that its part need not. */
   has(error: ApiError): boolean {
@@ -17,7 +17,7 @@ class Away {
   /** Puts a part's error in the place of its former one; `again` asks for that part anew. */
   report(former: ApiError | null, error: ApiError | null, again: () => void): void {
     untrack(() => {
-      const away = error?.trouble === 'network';
+      const away = error?.trouble === 'network' || error?.trouble === 'signed-out';
       if (!away && (former === null || !this.#parts.has(former))) return;
       const parts = new Map(this.#parts);
       if (former !== null) parts.delete(former);

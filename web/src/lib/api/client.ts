@@ -5,10 +5,22 @@ export type Params = Iterable<readonly [string, string]>;
 
 export interface RequestOptions {
   signal?: AbortSignal;
-  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Sent as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
+  /** That nobody is signed in is an answer, and no reason to ask the reader to sign in. */
+  anonymous?: boolean;
+}
+
+let signedOut: ((changes: boolean) => Promise<boolean>) | null = null;
+
+/**
+ * Sets what is done when the server does not know who asks; it is told whether something was to be changed, which somebody
+ * waits for, and answers whether to ask again.
+ */
+export function onSignedOut(handler: (changes: boolean) => Promise<boolean>): void {
+  signedOut = handler;
 }
 
 /** The longest address that is asked as such; a longer question goes as JSON to `…/query`. */
@@ -26,8 +38,21 @@ function requestNumber(): string {
   return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Asks; answers what the server sent, or throws an `ApiError` (or the signal's abort). */
+/**
+ * Asks; answers what the server sent, or throws an `ApiError` (or the signal's abort). A question that comes after the end
+ * of a session waits until one has signed in again.
+ */
 export async function send(path: string, params: Params = [], options: RequestOptions = {}): Promise<Response> {
+  try {
+    return await sendOnce(path, params, options);
+  } catch (cause) {
+    if (options.anonymous || !(cause instanceof ApiError) || cause.status !== 401 || signedOut === null) throw cause;
+    if (!(await signedOut(options.method !== undefined && options.method !== 'GET'))) throw cause;
+    return sendOnce(path, params, options);
+  }
+}
+
+async function sendOnce(path: string, params: Params, options: RequestOptions): Promise<Response> {
   const requestId = requestNumber();
   let address = addressOf(path, params);
   let { method = 'GET', body } = options;

@@ -2,7 +2,7 @@
 // (RFC 9457): status, what is wrong, and which parameter.
 import { messages } from '../i18n/index.svelte.ts';
 
-export type Trouble = 'network' | 'refused' | 'not-found' | 'denied' | 'conflict' | 'busy' | 'server' | 'cut' | 'answer';
+export type Trouble = 'network' | 'refused' | 'not-found' | 'signed-out' | 'denied' | 'conflict' | 'busy' | 'server' | 'cut' | 'answer';
 
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -34,7 +34,8 @@ export function asApiError(error: unknown): ApiError {
 }
 
 function troubleOf(status: number): Trouble {
-  if (status === 401 || status === 403) return 'denied';
+  if (status === 401) return 'signed-out';
+  if (status === 403) return 'denied';
   if (status === 404) return 'not-found';
   if (status === 409 || status === 412) return 'conflict';
   if (status === 429 || status === 503) return 'busy';
@@ -67,7 +68,8 @@ const words = messages(
     network: '连接不到服务器。请确认 annals serve 仍在运行；恢复后会自动重试。',
     refused: '服务器不接受这个条件。请改正标出的条件后再试。',
     'not-found': '没有找到。它可能已过保留期，或属于另一租户。',
-    denied: '没有权限，或会话已过期。条件已保留，重新登录后可继续。',
+    'signed-out': '会话已结束。条件已保留，重新登录后可继续。',
+    denied: '您的角色不允许。需要这项权限，请联系安全管理员。',
     conflict: '已被他人更改。请重新载入后再保存。',
     busy: '服务器正忙。稍后会自动重试，也可立即重试。',
     server: '服务器出错。请重试；仍失败时，把请求编号交给管理员。',
@@ -78,7 +80,8 @@ const words = messages(
     network: 'The server cannot be reached. Check that annals serve is running; the page tries again by itself.',
     refused: 'The server does not take this condition. Correct the one that is marked and try again.',
     'not-found': 'Not found. It may be past its retention, or belong to another tenant.',
-    denied: 'Not allowed, or the session has ended. The conditions are kept; sign in again and go on.',
+    'signed-out': 'The session has ended. The conditions are kept; sign in again and go on.',
+    denied: 'Your roles do not permit it. If you need it, ask a security administrator.',
     conflict: 'Somebody else has changed it. Load it again before you save.',
     busy: 'The server is busy. The page tries again by itself; you can also try now.',
     server: 'The server failed. Try again; if it fails again, give the request number to the operator.',

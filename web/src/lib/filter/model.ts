@@ -1,6 +1,6 @@
 // The one filter of the screen. Chips, pickers, the address and the parameters of every request are made from this
 // model and read back into it; nothing else keeps conditions. Values of one condition mean any of them, conditions must
-// all hold: the server's own rules (see "The filter language" in the src/query/filter/README.md).
+// all hold: the server's own rules (see "The filter language" in the src/filter/README.md).
 import { ALL_TIME, type Period } from '../time/period.ts';
 
 /** How a condition asks. `absent` covers the empty text: a record that says "" has no value. */

@@ -3,14 +3,14 @@ import { messages } from '../i18n/index.svelte.ts';
 
 export const shellWords = messages(
   {
-    events: '事件', dashboards: '仪表盘', quota: '额度', relation: '客户关系', store: '存储', nav: '主导航', skip: '跳到内容',
-    tenant: '租户', allTenants: '全部租户', tenantHint: '租户名称', zone: '时区', language: 'English', languageLabel: 'Switch to English', theme: '主题', system: '跟随系统', light: '浅色', dark: '深色', help: '键盘与帮助', menu: '菜单',
+    events: '事件', dashboards: '仪表盘', quota: '额度', relation: '客户关系', store: '存储', access: '访问权限', trail: '审计轨迹', nav: '主导航', skip: '跳到内容',
+    tenant: '租户', allTenants: '全部租户', ownTenants: '我的全部租户', tenantHint: '租户名称', zone: '时区', language: 'English', languageLabel: 'Switch to English', theme: '主题', system: '跟随系统', light: '浅色', dark: '深色', help: '键盘与帮助', menu: '菜单',
     period: '时间范围', conditions: '条件', noConditions: '无', printedAt: '打印于', browserZone: '浏览器时区', missing: '没有这个页面', toEvents: '打开事件列表', failed: '页面未能载入', reload: '重新载入',
     letters: '启用单字母快捷键', keysTitle: '键盘', filterTitle: '条件怎么写',
   },
   {
-    events: 'Events', dashboards: 'Dashboards', quota: 'Quotas', relation: 'Customers', store: 'Store', nav: 'Main', skip: 'Skip to content',
-    tenant: 'Tenant', allTenants: 'All tenants', tenantHint: 'Name of a tenant', zone: 'Time zone', language: '中文', languageLabel: '切换到中文', theme: 'Theme', system: 'As the system', light: 'Light', dark: 'Dark', help: 'Keyboard and help', menu: 'Menu',
+    events: 'Events', dashboards: 'Dashboards', quota: 'Quotas', relation: 'Customers', store: 'Store', access: 'Access', trail: 'Trail', nav: 'Main', skip: 'Skip to content',
+    tenant: 'Tenant', allTenants: 'All tenants', ownTenants: 'All my tenants', tenantHint: 'Name of a tenant', zone: 'Time zone', language: '中文', languageLabel: '切换到中文', theme: 'Theme', system: 'As the system', light: 'Light', dark: 'Dark', help: 'Keyboard and help', menu: 'Menu',
     period: 'Period', conditions: 'Conditions', noConditions: 'none', printedAt: 'printed', browserZone: 'Zone of this browser', missing: 'There is no such page', toEvents: 'Open the event list', failed: 'The page could not be loaded', reload: 'Load again',
     letters: 'Single-letter keys are on', keysTitle: 'Keyboard', filterTitle: 'Writing conditions',
   },

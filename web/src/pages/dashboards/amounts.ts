@@ -3,9 +3,11 @@
 // A record of a quota names the partner that holds it; a record of a coupon names only its quota. So coupons are added up by
 // quota, and each quota is put down to the partner that its grant names, whenever that was. A quota whose grant is not in the
 // store stays a row of its own: its partner is not known, and is not guessed.
+import { session } from '../../lib/access/session.svelte.ts';
 import { questionParams, type Question } from '../../lib/api/calls.ts';
-import { send } from '../../lib/api/client.ts';
+import { ask, send } from '../../lib/api/client.ts';
 import { ApiError } from '../../lib/api/errors.ts';
+import type { Page } from '../../lib/api/types.ts';
 import { condition, EMPTY, type Filter } from '../../lib/filter/model.ts';
 import { parseAmount, ZERO, type Amount } from '../../lib/partner/decimal.ts';
 import { RETURNS, relatedIds } from '../../lib/partner/ledger.ts';
@@ -163,11 +165,32 @@ async function holdersOf(tenant: string, signal: AbortSignal): Promise<Holders |
   return holders;
 }
 
-/** All records that match, a few columns of each, proved to be whole by the stream's closing record. */
-async function rowsOfRecords(question: Question, columns: string[], signal: AbortSignal): Promise<Record<string, unknown>[]> {
+type Row = Record<string, unknown>;
+/** The most events that the server gives at once. */
+const PAGE_ROWS = 1_000;
+
+/** All records that match, a few columns of each: as an export, or page by page for those who do not export. */
+function rowsOfRecords(question: Question, columns: string[], signal: AbortSignal): Promise<Row[]> {
+  return session.rights.has('export') ? exportedRows(question, columns, signal) : pagedRows(question, columns, signal);
+}
+
+async function pagedRows(question: Question, columns: string[], signal: AbortSignal): Promise<Row[]> {
+  const rows: Row[] = [];
+  let cursor: string | null = null;
+  do {
+    const place: [string, string][] = cursor === null ? [] : [['cursor', cursor]];
+    const page: Page = await ask<Page>('/api/v1/events', [...questionParams(question), ['fields', columns.join(',')], ['limit', String(PAGE_ROWS)], ['hints', 'false'], ...place], { signal });
+    rows.push(...page.events);
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+  return rows;
+}
+
+/** Proved to be whole by the stream's closing record. */
+async function exportedRows(question: Question, columns: string[], signal: AbortSignal): Promise<Row[]> {
   const params: [string, string][] = [...questionParams(question), ['columns', columns.join(',')], ['closing', 'true']];
   const text = await (await send('/api/v1/events.ndjson', params, { signal })).text();
-  const rows = text.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+  const rows = text.trimEnd().split('\n').map((line) => JSON.parse(line) as Row);
   const closing = rows.pop()?.['annals_export'] as { complete?: boolean; rows?: number } | undefined;
   if (closing?.complete !== true || closing.rows !== rows.length) throw new ApiError('cut', 'the records did not come whole');
   return rows;

@@ -4,10 +4,14 @@ import * as api from '$lib/api/calls.ts';
 import type { ValueCount } from '$lib/api/types.ts';
 import { Query } from '$lib/api/query.svelte.ts';
 import { only, valuesOf, withoutField } from '$lib/filter/model.ts';
+import { maskOf } from '$lib/access/rights.ts';
+import { session } from '$lib/access/session.svelte.ts';
 import { page } from './state.svelte.ts';
 
 /** The fields that are counted, in the order of the side bar. */
 export const FACETS = ['level', 'event_type', 'source', 'resource_type', 'event_name', 'operator', 'source_ip', 'trace_type', 'code', 'format'] as const;
+/** Those of them that may be counted: what is masked may not be told apart. */
+export const countedFacets = (): readonly string[] => FACETS.filter((field) => maskOf(session.me, field) === null);
 /** Values of a field that are asked for; when there are more, the rest is found by searching. */
 export const FACET_SIZE = 200;
 
@@ -25,21 +29,22 @@ async function withAsked(counted: ValueCount[], field: string, question: api.Que
 /** Counts of all fields under the page's question; `wait` lets the list go first. */
 export function facetQuery(wait: () => Promise<void>): Query<FacetCounts> {
   return new Query<FacetCounts>({
-    key: () => page.key,
+    key: () => (page.key === null ? null : page.key + countedFacets().join()),
     ask: async (signal) => {
       const { question } = page;
       await wait();
       signal.throwIfAborted();
-      const own = FACETS.filter((field) => question.filter.conditions.some((one) => one.field === field && !one.paused));
-      const others = FACETS.filter((field) => !own.includes(field));
+      const counted = countedFacets();
+      const own = counted.filter((field) => question.filter.conditions.some((one) => one.field === field && !one.paused));
+      const others = counted.filter((field) => !own.includes(field));
       const ask = async (filter: typeof question.filter, names: readonly string[]): Promise<FacetCounts> => {
         if (names.length === 0) return {};
         return (await api.facets({ ...question, filter }, [['fields', names.join(',')], ['size', String(FACET_SIZE)]], signal)).facets;
       };
       const answers = await Promise.all([ask(question.filter, others), ...own.map(async (field) => {
         const rest = withoutField(question.filter, field);
-        const counted = await ask(rest, [field]);
-        return { [field]: await withAsked(counted[field] ?? [], field, question, signal) };
+        const answer = await ask(rest, [field]);
+        return { [field]: await withAsked(answer[field] ?? [], field, question, signal) };
       })]);
       return Object.assign({}, ...answers) as FacetCounts;
     },

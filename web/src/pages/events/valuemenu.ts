@@ -1,4 +1,6 @@
 // What can be done with a value, wherever it stands: list, drawer, record. One list for all places.
+import { maskOf } from '$lib/access/rights.ts';
+import { session } from '$lib/access/session.svelte.ts';
 import { announce } from '$lib/announce.svelte.ts';
 import { copyText } from '$lib/copy.ts';
 import { fields } from '$lib/fields.svelte.ts';
@@ -23,7 +25,7 @@ export interface Pointed {
 }
 
 export function valueItems({ field, value, cut }: Pointed, filter: Filter, change: (filter: Filter) => void, open: (() => void) | null): (Item | null)[] {
-  const operators = fields.get(field)?.operators ?? [];
+  const operators = maskOf(session.me, field) === null ? (fields.get(field)?.operators ?? []) : [];
   const items: (Item | null)[] = [];
   if (open) items.push({ text: words().openEvent, icon: 'open', run: open });
   if (value === null) {

@@ -1,4 +1,5 @@
 // What was done to the store, as the tenant `_annals` records it.
+import { session } from '../../lib/access/session.svelte.ts';
 import { ask } from '../../lib/api/client.ts';
 import { context } from '../../lib/context.svelte.ts';
 import type { Event, Page } from '../../lib/api/types.ts';
@@ -10,7 +11,8 @@ import { questionParams } from '../../lib/api/calls.ts';
 export const SYSTEM = '_annals';
 
 /** What was recorded about an action: its event, or that nothing changed. */
-export type Recorded = { kind: 'event'; traceId: string } | { kind: 'none' } | { kind: 'missing' };
+/** `unseen`: it was recorded, and who did it does not read the trail. */
+export type Recorded = { kind: 'event'; traceId: string } | { kind: 'none' } | { kind: 'missing' } | { kind: 'unseen' };
 
 const ofSystem = (): [string, string][] => [['tenant', SYSTEM], ...context.shared.filter(([name]) => name !== 'tenant')];
 
@@ -23,13 +25,15 @@ export const linkToRecord = (traceId: string): string =>
 /** The record of a change that made this version of the policy; none if the version is the one from before. */
 export async function recordOfVersion(version: number, before: number): Promise<Recorded> {
   if (version === before) return { kind: 'none' };
-  const traceId = `policy-${version}`;
-  const { count } = await ask<{ count: number }>('/api/v1/count', [['tenant', SYSTEM], ['trace_id', traceId]]);
-  return count > 0 ? { kind: 'event', traceId } : { kind: 'missing' };
+  if (!session.rights.has('trail')) return { kind: 'unseen' };
+  const { events } = await ask<Page>('/api/v1/events', [['tenant', SYSTEM], ['text', `policy.version:${version}`], ['limit', '1'], ['hints', 'false']]);
+  const traceId = events[0]?.trace_id;
+  return traceId === undefined ? { kind: 'missing' } : { kind: 'event', traceId };
 }
 
 /** The newest record of an event name since a moment. */
 export async function recordSince(eventName: string, since: number): Promise<Recorded> {
+  if (!session.rights.has('trail')) return { kind: 'unseen' };
   const filter = { conditions: [condition('event_name', 'is', eventName)], period: { kind: 'fixed', from: new Date(since - 5_000).toISOString(), to: null } } as const;
   const { events } = await ask<Page>('/api/v1/events', [...questionParams({ tenant: SYSTEM, filter }), ['limit', '1']]);
   const traceId = events[0]?.trace_id;

@@ -1,4 +1,6 @@
 // What an event is related to, by name: each relation is a filter, which can be counted, seen and gone back from.
+import { maskOf } from '$lib/access/rights.ts';
+import { session } from '$lib/access/session.svelte.ts';
 import * as api from '$lib/api/calls.ts';
 import { EMPTY, add, condition, withPeriod, type Filter } from '$lib/filter/model.ts';
 import { fieldText, type Event } from '$lib/api/types.ts';
@@ -19,12 +21,15 @@ export const RELATIONS_FIRST = 15;
 
 const asked = (...conditions: ReturnType<typeof condition>[]): Filter => conditions.reduce(add, EMPTY);
 
+/** The value by which others are found; a masked one is not the value. */
+const known = (event: Event, field: string): string | null => (maskOf(session.me, field) === null ? fieldText(event, field) : null);
+
 /** The condition by which the events of a resource are found: its id, or its name and type. */
 export function resourceFilter(event: Event): Filter | null {
-  const id = fieldText(event, 'resource_id');
+  const id = known(event, 'resource_id');
   if (id !== null) return asked(condition('resource_id', 'is', id));
-  const name = fieldText(event, 'resource_name');
-  const type = fieldText(event, 'resource_type');
+  const name = known(event, 'resource_name');
+  const type = known(event, 'resource_type');
   return name === null ? null : asked(condition('resource_name', 'is', name), ...(type === null ? [] : [condition('resource_type', 'is', type)]));
 }
 
@@ -33,14 +38,14 @@ export function relationsOf(event: Event): Relation[] {
   const words = drawerWords();
   const relations: Relation[] = [];
   const put = (key: string, label: string, filter: Filter | null): void => { if (filter) relations.push({ key, label, filter }); };
-  const request = fieldText(event, 'request_id');
-  const operator = fieldText(event, 'operator');
+  const request = known(event, 'request_id');
+  const operator = known(event, 'operator');
   const time = Date.parse(event.time);
   put('request', words.sameRequest, request === null ? null : asked(condition('request_id', 'is', request)));
   put('resource', words.sameResource, resourceFilter(event));
   // The end is not included, so five minutes and the last millisecond.
   put('operator', words.sameOperator, operator === null ? null : withPeriod(asked(condition('operator', 'is', operator)), fixedPeriod(time - 5 * MINUTE, time + 5 * MINUTE + 1)));
-  for (const id of event.related_ids ?? []) {
+  for (const id of maskOf(session.me, 'related_ids') === null ? (event.related_ids ?? []) : []) {
     const cut = id.indexOf(':');
     put(id, words.sameRelated(kindWord(id.slice(0, cut)), id.slice(cut + 1)), asked(condition('related_ids', 'is', id)));
   }
@@ -55,7 +60,7 @@ export interface Pair {
 /** The other event of an asynchronous operation: same name and resource, nearest in time, within an hour. */
 export async function pairOf(event: Event, signal: AbortSignal): Promise<Pair | null> {
   const resource = resourceFilter(event);
-  const name = fieldText(event, 'event_name');
+  const name = known(event, 'event_name');
   if (!resource || name === null) return null;
   const time = Date.parse(event.time);
   const filter = withPeriod(add(resource, condition('event_name', 'is', name)), fixedPeriod(time - PAIR_MS, time + PAIR_MS));

@@ -1,0 +1,29 @@
+// The calls of access control.
+import { ask } from '../api/client.ts';
+import type { Grant, Me, NewToken, OpenSession, Patch, Principal, Token } from './types.ts';
+
+const principalPath = (name: string): string => `/api/v1/principals/${encodeURIComponent(name)}`;
+
+/** Who asks. A 401 is the answer "nobody", so nobody is asked to sign in because of it. */
+export const me = (): Promise<Me> => ask<Me>('/api/v1/me', [], { anonymous: true });
+export const login = (token: string): Promise<Me> => ask<Me>('/auth/login', [], { method: 'POST', body: { token }, anonymous: true });
+export const logout = (): Promise<void> => ask('/auth/logout', [], { method: 'POST', anonymous: true });
+
+export async function principals(signal: AbortSignal): Promise<Principal[]> {
+  return (await ask<{ principals: Principal[] }>('/api/v1/principals', [], { signal })).principals;
+}
+export const createPrincipal = (name: string, grant: Grant): Promise<unknown> => ask('/api/v1/principals', [], { method: 'POST', body: { name, ...grant } });
+export const changePrincipal = (name: string, patch: Patch): Promise<unknown> => ask(principalPath(name), [], { method: 'PATCH', body: patch });
+export const removePrincipal = (name: string): Promise<void> => ask(principalPath(name), [], { method: 'DELETE' });
+
+export async function tokens(name: string, signal: AbortSignal): Promise<Token[]> {
+  return (await ask<{ tokens: Token[] }>(`${principalPath(name)}/tokens`, [], { signal })).tokens;
+}
+export const createToken = (name: string, expiresIn: string, note: string): Promise<NewToken> =>
+  ask<NewToken>(`${principalPath(name)}/tokens`, [], { method: 'POST', body: { expires_in: expiresIn, note } });
+export const revokeToken = (name: string, id: string): Promise<void> => ask(`${principalPath(name)}/tokens/${encodeURIComponent(id)}`, [], { method: 'DELETE' });
+
+export async function sessions(signal: AbortSignal): Promise<OpenSession[]> {
+  return (await ask<{ sessions: OpenSession[] }>('/api/v1/sessions', [], { signal })).sessions;
+}
+export const endSession = (id: string): Promise<void> => ask(`/api/v1/sessions/${encodeURIComponent(id)}`, [], { method: 'DELETE' });

@@ -1,0 +1,65 @@
+// Who asks, and what they may see: what the calls of access control take and answer. Written by hand for as long as the
+// server's OpenAPI document, of which schema.d.ts is made, does not have them.
+
+/** What a principal may do. A server may know more of them than this page. */
+export type Role = 'ingest' | 'reader' | 'auditor' | 'tenant_administrator' | 'system_administrator' | 'security_administrator' | 'audit_administrator';
+
+/** How a field is masked: left out, replaced by a hash, or by its last four characters. */
+export type Mask = 'hide' | 'hash' | 'last4';
+
+/** A filter in JSON, as `POST …/query` takes it. */
+export type Rows = Record<string, unknown>;
+
+/** What a principal may see of what the roles permit. */
+export interface Grant {
+  roles: string[];
+  /** Names of tenants, or `*` for all. */
+  tenants: string[];
+  /** Only events that match this filter. */
+  rows?: Rows;
+  masks?: Record<string, Mask>;
+  /** Only events of this period; RFC 3339. */
+  from?: string;
+  to?: string;
+}
+
+/** `GET /api/v1/me`, and what signing in answers. */
+export interface Me extends Grant {
+  name: string;
+  /** Whether the server asks who one is. If not, every caller is `operator` and may do everything. */
+  credentials: boolean;
+}
+
+export interface Principal extends Grant {
+  name: string;
+}
+
+/** What `PATCH /api/v1/principals/{name}` takes: null removes a setting, what is left out stays. */
+export type Patch = { [K in keyof Grant]?: Grant[K] | null };
+
+export interface Token {
+  id: string;
+  principal: string;
+  created: string;
+  created_by: string;
+  expires?: string | null;
+  note?: string | null;
+  last_used: string | null;
+}
+
+/** A token that was just made. The server keeps only a hash of it, so this is the one time that it is seen. */
+export interface NewToken {
+  id: string;
+  token: string;
+  expires: string | null;
+}
+
+export interface OpenSession {
+  id: string;
+  principal: string;
+  /** The id of the token that it began with. */
+  token?: string;
+  created: string;
+  last_used: string;
+  address: string | null;
+}
