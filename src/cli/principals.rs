@@ -200,7 +200,7 @@ pub(super) fn principal(args: &PrincipalArgs) -> Result<u8> {
             (store, PrincipalCall::Remove(name.clone()), Json::Null)
         }
     };
-    let answer = run(store, &call, body)?;
+    let answer = run(store, &call, &body)?;
     match &call {
         PrincipalCall::Remove(name) => note(&format!("{name} is removed")),
         PrincipalCall::List => line(&pretty(&answer["principals"]))?,
@@ -213,7 +213,7 @@ pub(super) fn token(args: &TokenArgs) -> Result<u8> {
     match &args.command {
         TokenCommand::Create { principal, store, expires_in, note: text } => {
             let body = json!({ "expires_in": expires_in, "note": text });
-            let made = run(store, &PrincipalCall::CreateToken(principal.clone()), body)?;
+            let made = run(store, &PrincipalCall::CreateToken(principal.clone()), &body)?;
             let until = made["expires"].as_str().map_or_else(
                 || "does not expire".to_owned(),
                 |expires| format!("is valid until {expires}"),
@@ -223,24 +223,24 @@ pub(super) fn token(args: &TokenArgs) -> Result<u8> {
             line(made["token"].as_str().unwrap_or_default())?;
         }
         TokenCommand::List { principal, store } => {
-            let answer = run(store, &PrincipalCall::Tokens(principal.clone()), Json::Null)?;
+            let answer = run(store, &PrincipalCall::Tokens(principal.clone()), &Json::Null)?;
             line(&pretty(&answer["tokens"]))?;
         }
         TokenCommand::Revoke { principal, id, store } => {
             let call = PrincipalCall::RemoveToken(principal.clone(), id.clone());
-            run(store, &call, Json::Null)?;
+            run(store, &call, &Json::Null)?;
             note(&format!("the token {id} of {principal} is no longer accepted"));
         }
     }
     Ok(OK)
 }
 
-fn run(store: &AskedPlace, call: &PrincipalCall, body: Json) -> Result<Json> {
+fn run(store: &AskedPlace, call: &PrincipalCall, body: &Json) -> Result<Json> {
     let reads =
         matches!(call, PrincipalCall::List | PrincipalCall::Show(_) | PrincipalCall::Tokens(_));
     let access = if reads { AccessMode::Read } else { AccessMode::Write };
     let (method, path) = call.route();
-    store.call_with(&Session::new()?, access, (method, &path), &body, |engine| {
+    store.call_with(&Session::new()?, access, (method, &path), body, |engine| {
         call.answer(engine, &Caller::operator(), body.clone())
     })
 }

@@ -131,14 +131,14 @@ fn written() -> (Place, Arc<AdminSnapshot>, [Vec<u8>; 2]) {
 
 /// Asserts that damaged bytes are refused, or hold the same state. Returns whether they are
 /// refused.
-fn is_refused(place: &Place, bad: Vec<u8>, state: &AdminSnapshot, what: &str) -> bool {
-    match decoded(bad.clone()) {
+fn is_refused(place: &Place, bad: &[u8], state: &AdminSnapshot, what: &str) -> bool {
+    match decoded(bad.to_owned()) {
         Err(_) => true,
         Ok(found) if found == *state => false,
         // Then it is the state before, whose commit redb falls back to: the mark knows.
         Ok(found) => {
             assert!(found.version() < state.version(), "{what}: {found:?}");
-            place.store.put(ADMIN_FILE, &bad, PutMode::Replace).expect("damage");
+            place.store.put(ADMIN_FILE, bad, PutMode::Replace).expect("damage");
             place.refused();
             true
         }
@@ -161,7 +161,7 @@ fn no_damage_is_taken_for_another_state() {
             for flip in [1_u8 << (at % 8), 0xff] {
                 let mut bad = whole.clone();
                 bad[at] ^= flip;
-                match is_refused(&place, bad, &state, &format!("byte {at}")) {
+                match is_refused(&place, &bad, &state, &format!("byte {at}")) {
                     true => refused += 1,
                     false => same += 1,
                 }
@@ -170,7 +170,7 @@ fn no_damage_is_taken_for_another_state() {
         assert!(refused > 200 && same > 0, "{refused} were refused, {same} are the same");
         for length in (0..whole.len()).step_by(997).chain([1, 2, 319, 4_095, whole.len() - 1]) {
             let cut = whole[..length].to_vec();
-            assert!(is_refused(&place, cut, &state, &format!("cut to {length} bytes")));
+            assert!(is_refused(&place, &cut, &state, &format!("cut to {length} bytes")));
         }
     }
     for other in [&b"{}"[..], &[0; 4_096], &[0xff; 100_000]] {
