@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Caller {
     power: Power,
+    /// The id of the token that the caller has shown, itself or to begin its session.
+    token: Option<Arc<str>>,
     /// The address that the call came from, if it came over a network.
     address: Option<IpAddr>,
 }
@@ -29,12 +31,23 @@ enum Power {
 impl Caller {
     /// The operator: who holds the files of the store, or calls a server without credentials.
     pub fn operator() -> Self {
-        Self { power: Power::Operator, address: None }
+        Self { power: Power::Operator, token: None, address: None }
     }
 
     /// A principal that has shown a credential.
     pub(super) fn principal(grant: Arc<Grant>) -> Self {
-        Self { power: Power::Principal(grant), address: None }
+        Self { power: Power::Principal(grant), token: None, address: None }
+    }
+
+    /// Returns the same caller with the id of the token that it has shown.
+    #[must_use]
+    pub(super) fn with_token(self, id: &Arc<str>) -> Self {
+        Self { token: Some(Arc::clone(id)), ..self }
+    }
+
+    /// Returns the id of the token that the caller has shown; none for a certificate.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// Returns the same caller with the address that it calls from.

@@ -9,6 +9,7 @@ use crate::event::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -31,7 +32,7 @@ pub struct TokenRecord {
 
 #[derive(Debug)]
 struct TokenEntry {
-    id: String,
+    id: Arc<str>,
     grant: Arc<Grant>,
     expires: Option<Timestamp>,
     used: Arc<AtomicI64>,
@@ -49,7 +50,7 @@ pub enum TokenRefusal {
 }
 
 /// All principals and tokens.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Directory {
     key: [u8; 32],
     /// How many principals there are, whether they could be read or not.
@@ -62,6 +63,13 @@ pub struct Directory {
     certificates: HashMap<String, Arc<Grant>>,
     /// When each token was last used, by its id; kept when the directory is read again.
     used: HashMap<String, Arc<AtomicI64>>,
+}
+
+/// Without the key and the hashes.
+impl fmt::Debug for Directory {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Directory of {} principals, {} tokens", self.records, self.tokens.len())
+    }
 }
 
 /// How often the last use of a token is noted, in milliseconds: it is for people to see which
@@ -109,7 +117,7 @@ impl Directory {
             let hash = hash.and_then(|hash| TokenHash::try_from(hash).ok());
             let grant = directory.principals.get(&principal).cloned();
             if let (Some(hash), Some(grant)) = (hash, grant) {
-                let entry = TokenEntry { id: id.to_owned(), grant, expires, used };
+                let entry = TokenEntry { id: id.into(), grant, expires, used };
                 directory.tokens.insert(hash, entry);
                 directory.hashes.insert(id.to_owned(), hash);
             }
@@ -159,6 +167,13 @@ impl Directory {
         Ok((caller, &token.id))
     }
 
+    /// Returns whether a caller's credential still stands for what it stood for.
+    pub fn is_current(&self, caller: &Caller, now: Timestamp) -> bool {
+        let Some(grant) = caller.grant() else { return true };
+        let is_same = self.get(&grant.principal().name) == Some(grant.principal());
+        is_same && caller.token().is_none_or(|id| self.by_token_id(id, now).is_some())
+    }
+
     /// Returns the principal that has a name in certificates.
     pub fn of_certificate(&self, name: &str) -> Option<&Principal> {
         self.certificates.get(name).map(|grant| grant.principal())
@@ -166,8 +181,8 @@ impl Directory {
 
     /// Returns the caller that a client certificate with these names stands for; none if they stand
     /// for several.
-    pub fn by_certificate<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<Caller> {
-        let mut grants = names.into_iter().filter_map(|name| self.certificates.get(name));
+    pub fn by_certificate(&self, names: impl IntoIterator<Item = String>) -> Option<Caller> {
+        let mut grants = names.into_iter().filter_map(|name| self.certificates.get(&name));
         let first = grants.next()?;
         let is_one = grants.all(|other| Arc::ptr_eq(first, other));
         is_one.then(|| Caller::principal(Arc::clone(first)))
@@ -188,7 +203,7 @@ impl TokenEntry {
         if now.millis() - self.used.load(Ordering::Relaxed) >= USED_STEP_MS {
             self.used.store(now.millis(), Ordering::Relaxed);
         }
-        Some(Caller::principal(Arc::clone(&self.grant)))
+        Some(Caller::principal(Arc::clone(&self.grant)).with_token(&self.id))
     }
 }
 
@@ -251,16 +266,17 @@ mod tests {
             json!({ "name": name, "roles": ["ingest"], "tenants": ["a"],
                 "certificates": certificates })
         };
-        let (one, two) = (principal("one", &["cn-1", "spiffe://a/1"]), principal("two", &["cn-2"]));
+        let (one, two) =
+            (principal("one", &["cn:1", "uri:spiffe://a/1"]), principal("two", &["cn:2"]));
         let principals = [("one", &one), ("two", &two)];
         let directory = Directory::of(KEY, principals, [], &Directory::default());
         let name = |names: &[&str]| {
-            let caller = directory.by_certificate(names.iter().copied());
+            let caller = directory.by_certificate(names.iter().map(|name| (*name).to_owned()));
             caller.map(|caller| caller.name().to_owned())
         };
-        assert_eq!(name(&["cn-1", "unknown", "spiffe://a/1"]).as_deref(), Some("one"));
-        assert_eq!(name(&["cn-2"]).as_deref(), Some("two"));
-        assert_eq!(name(&["cn-1", "cn-2"]), None);
+        assert_eq!(name(&["cn:1", "dns:1", "uri:spiffe://a/1"]).as_deref(), Some("one"));
+        assert_eq!(name(&["cn:2"]).as_deref(), Some("two"));
+        assert_eq!(name(&["cn:1", "cn:2"]), None);
         assert_eq!(name(&[]), None);
     }
 

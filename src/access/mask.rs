@@ -4,9 +4,10 @@
 //! refused, and so are searches of the record's text, in which its values stand. The record itself
 //! is withheld.
 
+use crate::decode::HASH_ID;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, FIELDS, Field, FieldKind, hex};
-use crate::filter::{Clause, Filter};
+use crate::filter::{Clause, Filter, Test};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -61,7 +62,7 @@ impl Masks {
     /// # Errors
     /// A name that is not a field's, or a field that cannot be masked in this way; the message
     /// names the parameter `masks`.
-    pub(super) fn of(named: &BTreeMap<String, Mask>, key: [u8; 32]) -> Result<Self> {
+    pub(super) fn of(named: &BTreeMap<String, Mask>, holder: &str, key: [u8; 32]) -> Result<Self> {
         let mut fields = BTreeMap::new();
         for (name, mask) in named {
             let field = Field::from_name(name).filter(|field| can_be_masked(*field));
@@ -73,7 +74,8 @@ impl Masks {
             }
             fields.insert(field, *mask);
         }
-        Ok(Self { fields, key })
+        // Two principals cannot put together what each sees.
+        Ok(Self { fields, key: hmac(&key, holder.as_bytes()) })
     }
 
     /// Returns whether nothing is masked.
@@ -109,6 +111,9 @@ impl Masks {
 
     fn check_clause(&self, clause: &Clause) -> Result<()> {
         match clause {
+            Clause::Field(condition) if condition.field == Field::TraceId => {
+                check_id(&condition.test)
+            }
             Clause::Field(condition) => self.check_field(condition.field),
             Clause::Record(_) => {
                 let masked: Vec<&str> = self.fields.keys().map(|field| field.def().name).collect();
@@ -133,6 +138,11 @@ impl Masks {
             return;
         }
         event.original = Box::default();
+        if event.trace_id().starts_with(HASH_ID) {
+            // The hash of the record would tell whether a guess of what is masked is right.
+            let id = self.hashed(Field::TraceId, event.trace_id());
+            event.set(Field::TraceId, id);
+        }
         for (field, mask) in &self.fields {
             match field {
                 Field::Amount => event.amount = None,
@@ -158,17 +168,7 @@ impl Masks {
     fn masked(&self, field: Field, mask: Mask, value: &str) -> Option<String> {
         match mask {
             Mask::Hide => None,
-            Mask::Hash => {
-                let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.key)
-                    .expect("a key of any length will do");
-                // The field is hashed too: equal values of two fields are not to be linked.
-                mac.update(field.def().name.as_bytes());
-                mac.update(&[0]);
-                mac.update(value.as_bytes());
-                let mut digits = hex(&mac.finalize().into_bytes());
-                digits.truncate(HASH_DIGITS);
-                Some(format!("hash:{digits}"))
-            }
+            Mask::Hash => Some(self.hashed(field, value)),
             Mask::Last4 => {
                 let letters = value.chars().count();
                 let hidden = if letters < LAST4_MIN { letters } else { letters - 4 };
@@ -177,10 +177,36 @@ impl Masks {
         }
     }
 
+    fn hashed(&self, field: Field, value: &str) -> String {
+        // The field is hashed too: equal values of two fields are not to be linked.
+        let text = format!("{}\0{value}", field.def().name);
+        let mut digits = hex(&hmac(&self.key, text.as_bytes()));
+        digits.truncate(HASH_DIGITS);
+        format!("hash:{digits}")
+    }
+
     /// Returns a text that is the same for equal masks and differs for different ones.
     pub(super) fn canonical(&self) -> String {
         format!("{:?}", self.fields)
     }
+}
+
+/// Fails for a test of the trace id that could be passed by one that is the hash of a record.
+fn check_id(test: &Test) -> Result<()> {
+    match test {
+        Test::OneOf(ids) if !ids.iter().any(|id| id.starts_with(HASH_ID)) => Ok(()),
+        _ => {
+            let what = "with masked fields, events are found by the ids that producers gave them";
+            Err(Error::new(ErrorKind::Forbidden, what).with_parameter("trace_id"))
+        }
+    }
+}
+
+fn hmac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
+    let mut mac =
+        <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("a key of any length will do");
+    mac.update(text);
+    mac.finalize().into_bytes().into()
 }
 
 /// Returns the names of the fields that can be masked.
@@ -196,7 +222,7 @@ mod tests {
 
     fn masks(named: &[(&str, Mask)]) -> Result<Masks> {
         let named = named.iter().map(|(name, mask)| ((*name).to_owned(), *mask)).collect();
-        Masks::of(&named, [7; 32])
+        Masks::of(&named, "li", [7; 32])
     }
 
     fn event() -> Event {
@@ -259,6 +285,20 @@ mod tests {
             assert_eq!(refused(&pairs), forbidden, "{pairs:?}");
         }
         assert_eq!(refused(&[("operator", "zhang")]), None);
+        assert_eq!(refused(&[("trace_id", "an-id-of-the-producer")]), None);
+        let hash = format!("{HASH_ID}0123456789abcdef0123456789abcdef");
+        for pairs in
+            [("trace_id", hash.as_str()), ("trace_id.not", "x"), ("trace_id.exists", "true")]
+        {
+            let is_known = parse_filter(
+                &[(pairs.0.to_owned(), pairs.1.to_owned())],
+                &[],
+                Timestamp::default(),
+            );
+            if is_known.is_ok() && pairs.0 != "trace_id.not" {
+                assert_eq!(refused(&[pairs]), forbidden, "{pairs:?}");
+            }
+        }
         assert!(masks.check_field(Field::Original).is_err());
     }
 

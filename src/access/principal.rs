@@ -38,8 +38,8 @@ pub struct Principal {
     /// Fields that it does not see as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masks: BTreeMap<String, Mask>,
-    /// Names in client certificates that stand for it: a common name, a DNS name, a URI, a mail
-    /// address, or `sha256:` and the hash of a certificate.
+    /// Names in client certificates that stand for it, each with its kind: `cn:` a common name,
+    /// `dns:`, `uri:`, `email:`, or `sha256:` the hash of a certificate.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub certificates: BTreeSet<String>,
     /// It sees only events from this moment on, in RFC 3339.
@@ -98,13 +98,23 @@ impl Principal {
         {
             return Err(Error::parameter(
                 "certificates",
-                format!("are at most {CERTIFICATES_MAX} names of 1 to 255 visible characters"),
+                format!(
+                    "are at most {CERTIFICATES_MAX}, each with its kind: cn:, dns:, uri:, email: \
+                    or sha256:"
+                ),
             ));
         }
         let names: Vec<&str> = self.tenants.iter().map(String::as_str).collect();
         let tenants = Tenants::parse(&names).map_err(|error| error.with_parameter("tenants"))?;
         let rows = self.visible_rows()?;
-        let masks = Masks::of(&self.masks, key)?;
+        let masks = Masks::of(&self.masks, &self.name, key)?;
+        if permissions.contains(&Permission::Ingest) && !masks.is_empty() {
+            return Err(Error::parameter(
+                "masks",
+                "who delivers records could compare guesses with what is masked: take two \
+                principals",
+            ));
+        }
         let writes = permissions.contains(&Permission::ManageTenant);
         if writes && (rows.is_some() || !masks.is_empty()) {
             return Err(Error::parameter(
@@ -150,7 +160,13 @@ impl Principal {
 
 /// Returns whether a text can be a name in a certificate.
 fn is_certificate_name(name: &str) -> bool {
-    (1..=255).contains(&name.len()) && !name.chars().any(char::is_control)
+    let Some((kind, value)) = name.split_once(':') else { return false };
+    let is_text = (1..=255).contains(&value.len()) && !value.chars().any(char::is_control);
+    match kind {
+        "cn" | "dns" | "uri" | "email" => is_text,
+        "sha256" => value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        _ => false,
+    }
 }
 
 /// Returns whether a permission is one for named tenants.

@@ -131,6 +131,11 @@ impl Scope {
         }
     }
 
+    /// Returns whether the scope is the store's own tenant alone.
+    pub fn is_of_trail(&self) -> bool {
+        self.named().is_some_and(|names| names.iter().eq([SYSTEM_TENANT]))
+    }
+
     /// Returns whether the scope is a principal's, and not the operator's.
     pub fn is_of_principal(&self) -> bool {
         self.holder.is_some()

@@ -286,7 +286,12 @@ impl Routes {
             client: caller.client,
             is_tls: caller.is_tls.unwrap_or(is_tls),
             forwarded_host: caller.host,
-            certificate: self.far.certificate.clone(),
+            // That of a proxy says nothing about who calls through it.
+            certificate: self
+                .far
+                .certificate
+                .clone()
+                .filter(|_| !self.served.proxies.trusts(address.ip().to_canonical())),
         }
     }
 }

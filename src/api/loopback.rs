@@ -4,7 +4,8 @@
 //! Without credentials every caller that reaches the server is the operator, so it serves this
 //! machine only; with them it serves every host. In both cases a foreign page could make a browser
 //! send requests to it, so
-//! * without credentials a request names a loopback host, and nothing that only looks like one;
+//! * without credentials a request names a loopback host, and nothing that only looks like one, and
+//!   has passed no proxy;
 //! * a request from a page comes from this server's own page: `Origin` is this server (the host
 //!   that a trusted proxy names, if one does; over TLS a page that came over TLS), and
 //!   `Sec-Fetch-Site` is `same-origin` or `none` (what a user typed). Links from elsewhere lead to
@@ -27,6 +28,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// What proxies add. A server without credentials is behind none.
+const FORWARDED: [&str; 5] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Content types that a page may send, in addition to those that end in `+json`.
 const TYPES: &[&str] = &[
@@ -67,6 +72,12 @@ fn check(credentials: bool, request: &Request) -> Result<(), ApiError> {
             "the Host header names another machine: until there are credentials, only this machine \
             is served"
         }));
+    }
+    if !credentials && FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+        return Err(ApiError::forbidden(
+            "the request came through a proxy: a server without credentials serves this machine \
+            only",
+        ));
     }
     let origin = one(headers, header::ORIGIN).map_err(|()| foreign())?;
     let peer = request.extensions().get::<Peer>();

@@ -48,7 +48,7 @@ impl TrustedProxies {
         Self(blocks.to_vec())
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|block| block.contains(&address))
     }
 

@@ -130,6 +130,13 @@ pub async fn serve(
 /// Checks that an address that other machines reach is one for callers who are known, over
 /// connections that nobody reads along.
 fn check_reach(options: &ServeOptions) -> Result<()> {
+    if !options.credentials && !options.proxies.is_empty() {
+        // Whoever reaches the proxy would be the operator.
+        return Err(Error::invalid(
+            "callers have no credentials here, so nothing may be behind a proxy (--behind-proxy): \
+            add the first principal with annals init",
+        ));
+    }
     if options.listen.ip().to_canonical().is_loopback() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! `/api/v1/views`: saved views of the screen.
 //!
-//! A view belongs to the tenants that its question names. Callers that may not see all of them do
-//! not see the view.
+//! A view belongs to the principal that saved it, and is seen by those who may ask about all tenants
+//! that its question names.
 
 use super::App;
 use super::error::ApiError;
@@ -52,9 +52,10 @@ fn sees(caller: &Caller, scope: &Scope, view: &View) -> bool {
     let question = Pairs::from_query(&view.text.query);
     let tenants = question.all("tenant");
     let is_own = caller.grant().is_some() && view.text.owner == caller.name();
-    is_own
-        || scope.named().is_none()
-        || !tenants.is_empty() && tenants.iter().all(|tenant| scope.covers(tenant))
+    let is_about_own =
+        !tenants.is_empty() && tenants.iter().all(|tenant| *tenant != "*" && scope.covers(tenant));
+    // What a view asks for may be what a part of the events would not show.
+    caller.grant().is_none() || is_own || is_about_own && !scope.is_restricted()
 }
 
 /// Fails if a view names a tenant that whoever saves it may not ask about: others of that tenant

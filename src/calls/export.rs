@@ -1,7 +1,7 @@
 //! An export request: which events, in which format and order.
 
 use super::Pairs;
-use crate::access::{Caller, Scope};
+use crate::access::{Caller, Permission, Scope};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::export::{Digits, Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
@@ -77,6 +77,10 @@ impl Export {
             ..Options::new(form)
         };
         let scope = caller.scope(&pairs.all("tenant"))?;
+        // Who reads the trail may export it, and not with it what it may only read.
+        if !scope.is_of_trail() {
+            caller.check_store(Permission::Export)?;
+        }
         let filter = parse_filter(&pairs.0, PARAMETERS, engine.clock().now())?;
         // What the caller may not ask is refused now: an answer that has begun can only break off.
         scope.narrow(&filter)?;

@@ -2,7 +2,7 @@
 //! its age, and what a tenant refuses.
 
 use super::Pairs;
-use crate::access::{Caller, Permission};
+use crate::access::{Caller, Permission, Scope};
 use crate::engine::{Engine, Retention, TenantTotals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintain::{Hold, Policy};
@@ -49,6 +49,7 @@ impl PolicyCall {
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
     pub fn answer(&self, engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
+        engine.check_current(caller)?;
         match self {
             Self::Show => pairs.only(&[]).and_then(|()| shown(&engine.policy(), caller)),
             Self::Retain => {
@@ -62,6 +63,7 @@ impl PolicyCall {
             }
             Self::Run => {
                 pairs.only(&["dry_run"])?;
+                caller.check_store(Permission::ManageStore)?;
                 let dry = pairs.flag("dry_run")?;
                 let expired =
                     if dry { engine.expirable()? } else { engine.expire(&caller.actor())? };
@@ -179,7 +181,15 @@ fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
         .filter(|(tenant, _)| sees(tenant))
         .map(|(tenant, own)| (tenant.clone(), days(*own)))
         .collect();
+    let is_restricted = scope.as_ref().is_some_and(Scope::is_restricted);
     let hold = |(name, hold): (&String, &Hold)| {
+        let tenants: Vec<&String> = hold.tenants.iter().filter(|tenant| sees(tenant)).collect();
+        // Filter and reason may be about what the caller does not see.
+        if is_restricted || tenants.len() < hold.tenants.len() {
+            let shown = json!({ "tenant": tenants, "filter": {}, "reason": "",
+                "placed": hold.placed, "withheld": true });
+            return (name.clone(), shown);
+        }
         let mut filter = Map::new();
         for (name, value) in &hold.filter {
             let values = filter.entry(name.clone()).or_insert_with(|| json!([]));
@@ -187,7 +197,7 @@ fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
         }
         (
             name.clone(),
-            json!({ "tenant": hold.tenants, "filter": filter, "reason": hold.reason,
+            json!({ "tenant": tenants, "filter": filter, "reason": hold.reason,
                 "placed": hold.placed }),
         )
     };

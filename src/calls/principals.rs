@@ -1,6 +1,6 @@
 //! Calls about principals and their tokens: who may do what, and with which credentials.
 
-use crate::access::{ApiToken, Caller, OPERATOR, Principal, TokenRecord};
+use crate::access::{ApiToken, Caller, OPERATOR, Permission, Principal, TokenRecord};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
@@ -68,6 +68,8 @@ impl PrincipalCall {
     /// A setting that is wrong, by its name; a principal that exists or does not; a disk that
     /// fails.
     pub fn answer(&self, engine: &Engine, caller: &Caller, body: Json) -> Result<Json> {
+        engine.check_current(caller)?;
+        caller.check_store(Permission::ManageAccess)?;
         match self {
             Self::List => {
                 let directory = engine.directory();

@@ -47,6 +47,7 @@ impl QuarantineCall {
     /// # Errors
     /// A parameter that is wrong, by its name; a disk that fails.
     pub fn answer(self, engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
+        engine.check_current(caller)?;
         match self {
             Self::List => {
                 pairs.only(&[FILTER, PAGED].concat())?;
@@ -120,7 +121,7 @@ fn asked(
     }
     let scope = caller.scope(&pairs.all("tenant"))?;
     scope.check_whole("records that could not be decoded")?;
-    // Only the operator may see records whose tenant is unknown.
+    // Only who sees all tenants sees records whose tenant is unknown.
     let tenant = |tenant: Option<&str>| {
         tenant.map_or(scope.named().is_none(), |tenant| scope.covers(tenant))
     };

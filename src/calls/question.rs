@@ -92,6 +92,9 @@ pub(crate) fn answer_within(
     let mut snapshot = engine.snapshot();
     question.reader(engine, &snapshot).foresee(&question.scope, &question.filter)?;
     let mut missing = pairs.flag("partial")?.then(Vec::new);
+    if missing.is_some() {
+        question.scope.check_whole("what an answer is missing")?;
+    }
     let (mut answer, explain) = loop {
         let answered = answer_of(engine, call, &question, &snapshot);
         let (Err(error), Some(missing)) = (&answered, &mut missing) else { break answered? };

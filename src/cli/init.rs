@@ -55,7 +55,7 @@ pub(super) fn run(args: &InitArgs) -> Result<u8> {
     let session = Session::new()?;
     let engine = if DataDir::is_at(&args.data) && rules.is_none() {
         let engine = session.open(&args.data, AccessMode::Write)?;
-        if !engine.directory().is_empty() {
+        if engine.directory().has_security_administrator() {
             let what = format!("{} has an administrator already", args.data.display());
             return Err(Error::new(ErrorKind::Exists, what));
         }

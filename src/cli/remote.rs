@@ -37,6 +37,12 @@ impl<'a> Remote<'a> {
             let what = format!("{url:?} is not an address such as http://127.0.0.1:7400");
             Error::parameter("--url", what)
         })?;
+        if token.is_some() && parsed.scheme() == "http" && !is_this_machine(&parsed) {
+            return Err(Error::parameter(
+                "--url",
+                "a token goes over https only, or to this machine: others could read it",
+            ));
+        }
         let mut builder = Client::builder().no_proxy().redirect(Policy::none());
         if let Some(token) = token {
             builder = builder.default_headers(bearer(token)?);
@@ -189,6 +195,16 @@ fn trusting(builder: ClientBuilder, file: &Path) -> Result<ClientBuilder> {
         return Err(refused("has no certificate (PEM)"));
     }
     Ok(builder.tls_certs_only(certificates))
+}
+
+/// Returns whether an address is one of this machine.
+fn is_this_machine(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// Returns the header that sends a token.

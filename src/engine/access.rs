@@ -23,6 +23,19 @@ impl Engine {
         credentials_key(&self.cursor_key())
     }
 
+    /// Fails if a caller has lost its credential, or was granted something else, since its request
+    /// began: a body may take its time.
+    ///
+    /// # Errors
+    /// What the caller is no longer.
+    pub fn check_current(&self, caller: &Caller) -> Result<()> {
+        if self.directory().is_current(caller, self.shared.clock.now()) {
+            return Ok(());
+        }
+        let what = "your credential or what it permits has changed since the request began";
+        Err(Error::new(ErrorKind::Forbidden, what))
+    }
+
     /// Fails if a certificate of a principal is another's already.
     fn check_certificates(&self, principal: &Principal) -> Result<()> {
         let directory = self.directory();

@@ -280,3 +280,53 @@ fn a_view_is_changed_by_its_owner_and_seen_by_its_tenants() {
     assert_eq!(save(&tokens["tenant_administrator"], "v", "tenant=mine&source=c").status, 200);
     assert_eq!(server.call(Some(reader), "DELETE", "/api/v1/views/v", Body::empty()).status, 204);
 }
+
+#[test]
+fn who_reads_the_trail_exports_it_and_not_what_it_may_only_read() {
+    let (server, _) = server();
+    let both = server.principal(&json!({ "name": "both",
+        "roles": ["reader", "audit_administrator"], "tenants": ["mine"] }));
+    assert_eq!(server.get(&both, "/api/v1/events?tenant=mine").status, 200);
+    assert_eq!(server.get(&both, "/api/v1/events.csv?tenant=mine").status, 403);
+    assert_eq!(server.get(&both, "/api/v1/events.csv?tenant=_annals").status, 200);
+}
+
+#[test]
+fn a_hold_tells_nobody_of_other_tenants_or_of_what_is_masked() {
+    let (server, tokens) = server();
+    let hold = "tenant=mine&tenant=theirs&operator=zhang&reason=of-a-case";
+    let path = format!("/api/v1/holds/shared?{hold}");
+    let placed = server.call(Some(&tokens["system_administrator"]), "PUT", &path, "");
+    assert_eq!(placed.status, 200, "{}", placed.text());
+    let path = "/api/v1/holds/own?tenant=mine&operator=zhang&reason=of-a-case";
+    let placed = server.call(Some(&tokens["tenant_administrator"]), "PUT", path, "");
+    assert_eq!(placed.status, 200, "{}", placed.text());
+    let masked = server.principal(&json!({ "name": "masked", "roles": ["reader"],
+        "tenants": ["mine"], "masks": { "operator": "hide" } }));
+    for (token, own_is_told) in [(&tokens["reader"], true), (&masked, false)] {
+        let holds = server.json(token, "/api/v1/holds")["holds"].clone();
+        assert_eq!(holds["shared"]["tenant"], json!(["mine"]), "{holds}");
+        assert_eq!(holds["shared"]["withheld"], true, "{holds}");
+        assert_eq!(holds["own"].to_string().contains("zhang"), own_is_told, "{holds}");
+    }
+}
+
+#[test]
+fn all_tenants_are_not_all_views() {
+    let (server, _) = server();
+    let all = |name: &str, role: &str| {
+        server.principal(&json!({ "name": name, "roles": [role], "tenants": ["*"] }))
+    };
+    let (first, second) = (all("first", "reader"), all("second", "tenant_administrator"));
+    let save = |token: &str, id: &str, query: &str| {
+        let view = json!({ "name": "n", "query": query }).to_string();
+        server.call(Some(token), "PUT", &format!("/api/v1/views/{id}"), view).status.as_u16()
+    };
+    let audit = server.principal(&json!({ "name": "aud", "roles": ["audit_administrator"] }));
+    assert_eq!(save(&audit, "trail", "tenant=_annals"), 201);
+    assert_eq!(save(&first, "own", "tenant=*"), 201);
+    assert_eq!(save(&first, "of-mine", "tenant=mine"), 201);
+    for (id, status) in [("trail", 404), ("own", 404), ("of-mine", 200)] {
+        assert_eq!(server.get(&second, &format!("/api/v1/views/{id}")).status, status, "{id}");
+    }
+}

@@ -147,3 +147,26 @@ fn principals_and_tokens_are_there_after_a_restart() {
     let server = Guarded::over(store, true);
     assert_eq!(server.json(&token, "/api/v1/me")["name"], "li");
 }
+
+#[test]
+fn a_credential_that_is_withdrawn_while_its_request_comes_in_changes_nothing() {
+    let server = Guarded::new();
+    let first = admin(&server);
+    server.principal(&json!({ "name": "sec2", "roles": ["security_administrator"] }));
+    let (caller, _) = {
+        let directory = server.store.engine().directory();
+        let now = annals::event::Timestamp::from_millis(crate::support::store::NOW);
+        let (caller, id) = directory.by_token(&first, now).expect("a caller");
+        (caller, id.to_owned())
+    };
+    let create = |name: &str| {
+        let settings = json!({ "name": name, "roles": ["reader"], "tenants": ["a"] });
+        annals::calls::PrincipalCall::Create.answer(server.store.engine(), &caller, settings)
+    };
+    create("before").expect("a principal");
+    let operator = annals::access::Caller::operator();
+    server.store.engine().remove_principal(&operator, "sec").expect("removed");
+    let error = create("after").expect_err("its token is gone");
+    assert!(error.to_string().contains("credential"), "{error}");
+    assert!(server.store.engine().directory().get("after").is_none());
+}

@@ -373,3 +373,36 @@ fn a_cursor_and_a_tag_belong_to_whom_they_were_given() {
     );
     assert_ne!(tag(&mine), before);
 }
+
+#[test]
+fn an_id_that_is_the_hash_of_a_record_does_not_tell_what_is_masked() {
+    let record = json!({ "event_name": "n", "source": "s", "source_ip": "10.0.0.1",
+        "project_id": "a", "time": "2026-06-01T00:00:00Z" });
+    let server = Guarded::over(TestStore::new(), true);
+    server.store.ingest("a", &[record.to_string()]);
+    let settings = json!({ "name": "p", "roles": ["auditor"], "tenants": ["a"] });
+    let whole = server.principal(&settings);
+    let id = server.json(&whole, "/api/v1/events")["events"][0]["trace_id"].clone();
+    let id = id.as_str().expect("an id");
+    assert!(id.starts_with("sha256:"), "{id}");
+    let mut masked = settings;
+    masked["name"] = "masked".into();
+    masked["masks"] = json!({ "source_ip": "hide" });
+    let token = server.principal(&masked);
+    for path in [
+        "/api/v1/events?tenant=a",
+        "/api/v1/events.ndjson?tenant=a",
+        "/v3/a/traces?from=1000000000000",
+    ] {
+        let text = server.get(&token, path).text();
+        assert!(text.contains("hash:") && !text.contains("sha256:"), "{path}: {text}");
+    }
+    for path in [
+        format!("/api/v1/count?trace_id={id}"),
+        format!("/api/v1/events/{id}"),
+        format!("/v3/a/traces?trace_id={id}"),
+    ] {
+        assert_eq!(server.get(&token, &path).status, 403, "{path}");
+    }
+    assert_eq!(server.get(&whole, &format!("/api/v1/events/{id}")).status, 200);
+}

@@ -71,7 +71,7 @@ fn python_reads_the_delta_table_when_its_old_commits_are_archived() {
             .expect("a backup, and a checkpoint with it");
     }
     let events = store.everything().len();
-    assert_eq!(events, 204, "with what was recorded of four backups");
+    assert_eq!(events, 200);
     store.close();
     let table = store.path().join("events");
     assert!(
@@ -84,8 +84,9 @@ fn python_reads_the_delta_table_when_its_old_commits_are_archived() {
         Some(counted["rows"].clone())
     };
     let Some(counted) = rows(&table) else { return };
-    assert_eq!(counted, events);
-    assert_eq!(rows(&folder.path().join("copy/events")), Some(json!(events)));
+    // The table has what was recorded of four backups, too.
+    assert_eq!(counted, events + 4);
+    assert_eq!(rows(&folder.path().join("copy/events")), Some(json!(events + 4)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::support::pki::{Identity, Secured, TestAuthority};
 use crate::support::process::{Ran, Server, annals, binary};
 use crate::support::python::skipped;
 use crate::support::store::TestStore;
+use annals::access::{ApiToken, Caller, Principal, Role, TokenRecord};
 use annals::api::{ServeOptions, TlsFiles, serve};
 use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
@@ -566,10 +567,32 @@ fn status(address: SocketAddr, headers: &str) -> u16 {
     answer[9..12].parse().expect("a status")
 }
 
+/// Adds a principal that may ask how the store is, and returns its token.
+fn system_administrator(store: &TestStore) -> ApiToken {
+    let (engine, operator) = (store.engine(), Caller::operator());
+    let principal = Principal {
+        name: "sys".to_owned(),
+        roles: [Role::SystemAdministrator].into(),
+        ..Principal::default()
+    };
+    engine.create_principal(&operator, &principal).expect("a principal");
+    let token = ApiToken::new().expect("a token");
+    let record = TokenRecord {
+        principal: principal.name,
+        created: String::new(),
+        created_by: String::new(),
+        expires: None,
+        note: String::new(),
+    };
+    engine.add_token(&operator, &token, &record).expect("a token");
+    token
+}
+
 #[test]
 fn with_credentials_every_host_is_served_and_no_foreign_page() {
     let store = TestStore::new();
     let listen = "127.0.0.1:0".parse().expect("an address");
+    let token = system_administrator(&store);
     let mut options = ServeOptions::at(listen);
     options.credentials = true;
     let direct = started(&store, options.clone()).expect("a server");
@@ -596,8 +619,9 @@ fn with_credentials_every_host_is_served_and_no_foreign_page() {
         (page.as_str(), [403, 200, 403]),
         (&unsafe_page, [403, 403, 403]),
     ] {
+        let headers = format!("{headers}Authorization: Bearer {}\r\n", token.reveal());
         assert_eq!(
-            [direct, behind, operator].map(|address| status(address, headers)),
+            [direct, behind, operator].map(|address| status(address, &headers)),
             [alone, proxied, without],
             "{headers}"
         );

@@ -213,8 +213,11 @@ fn a_record_of_which_nothing_decodes_stays_as_it_is() {
     store.engine().ingest(batch, "file.log").expect("it is kept");
     for _ in 0..2 {
         let answer = decode(&store, "tenant=*&unknown_tenant=acme");
-        counts(&answer, &[("records", 2), ("refused", 1), ("without_tenant", 1), ("removed", 0)]);
-        assert_eq!((left(&store), events(&store, "acme")), (2, 0));
+        counts(&answer, &[("records", 1), ("refused", 1), ("without_tenant", 0), ("removed", 0)]);
+        let answer = decode(&store, "tenant=_annals&unknown_tenant=acme");
+        counts(&answer, &[("records", 1), ("refused", 0), ("without_tenant", 1), ("removed", 0)]);
+        let of_system = store.get("/api/v1/quarantine?tenant=_annals")["total"].clone();
+        assert_eq!((left(&store), of_system, events(&store, "acme")), (1, 1.into(), 0));
     }
 }
 

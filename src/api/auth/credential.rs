@@ -33,7 +33,7 @@ pub(super) enum PresentedOf {
 /// * `Authorization: Basic base64(NAME:TOKEN)` (RFC 7617), where the name is the principal's or
 ///   `token`,
 /// * `Authorization: ApiKey base64(ID:TOKEN)` of Elasticsearch, with the token's id,
-/// * `X-Auth-ApiToken: TOKEN` of Huawei Cloud.
+/// * `X-Auth-Token: TOKEN` of Huawei Cloud.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -164,10 +164,14 @@ fn peer(request: &Request) -> Option<&Peer> {
 /// Returns the caller that a client certificate stands for.
 fn of_certificate(directory: &Directory, peer: &Peer) -> Option<Caller> {
     let certificate = peer.certificate.as_ref()?;
-    let hash = format!("sha256:{}", certificate.sha256);
-    let names = certificate.common_name.iter().chain(&certificate.dns);
-    let names = names.chain(&certificate.uris).chain(&certificate.emails).chain([&hash]);
-    directory.by_certificate(names.map(String::as_str))
+    // An authority checks each kind of name in another way, so one kind does not stand for another.
+    let typed = |kind: &'static str| move |name: &String| format!("{kind}:{name}");
+    let names = certificate.common_name.iter().map(typed("cn"));
+    let names = names.chain(certificate.dns.iter().map(typed("dns")));
+    let names = names.chain(certificate.uris.iter().map(typed("uri")));
+    let names = names.chain(certificate.emails.iter().map(typed("email")));
+    let names = names.chain([format!("sha256:{}", certificate.sha256)]);
+    directory.by_certificate(names)
 }
 
 /// Returns the caller that a token stands for, and the token's id.
@@ -198,7 +202,7 @@ fn session_value(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Fails unless what changes something comes from this server's own page. A browser says where a
-/// request comes from, and `same_machine` has refused those from elsewhere; a request with a
+/// request comes from, and `own_pages` has refused those from elsewhere; a request with a
 /// session's cookie that does not say is from no page.
 fn check_own_page(request: &Request) -> Result<(), CallRefusal> {
     let headers = request.headers();

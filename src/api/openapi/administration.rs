@@ -91,7 +91,8 @@ pub(super) fn hold() -> Json {
             ("reason", text()),
             ("placed", moment()),
         ],
-        &[],
+        // Whether filter and reason are left out, because the caller does not see all of it.
+        &[("withheld", flag())],
     )
 }
 

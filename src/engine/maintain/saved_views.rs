@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct ViewText {
     /// What people call it.
     pub name: String,
-    /// The owner, as the author states it; there are no credentials yet.
+    /// The principal that saved it, or who an author without credentials says to be.
     #[serde(default)]
     pub owner: String,
     /// The query of the page's URL, without the question mark.
