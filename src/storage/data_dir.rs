@@ -9,6 +9,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How a process wants to use a data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,14 +154,27 @@ fn refuse_unless_new(root: &Path, access: AccessMode) -> Result<()> {
     }
 }
 
+/// How often, and after which pause, a lock is tried again: a child that this process is just
+/// starting holds a copy of the lock of an earlier opening until it runs its own program.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 fn lock(root: &Path, access: AccessMode) -> Result<File> {
     let path: PathBuf = root.join(LOCK_FILE);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(|cause| Error::io(path.display(), cause))?;
-    let taken = match access {
+    let take = || match access {
         AccessMode::Write => file.try_lock(),
         AccessMode::Read => file.try_lock_shared(),
     };
+    let mut taken = take();
+    for _ in 0..LOCK_TRIES {
+        if !matches!(taken, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+        taken = take();
+    }
     match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -8,13 +8,14 @@ use super::record::{RecordChange, decode, encode, hash_of, known_kind};
 use super::snapshot::AdminSnapshot;
 use crate::error::{Context, Error, ErrorKind, Result};
 use redb::{
-    Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend,
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageBackend,
     TableDefinition, WriteTransaction,
 };
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Records by kind and key.
 const RECORDS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("records");
@@ -98,6 +99,12 @@ fn failed(cause: impl Into<redb::Error>) -> Error {
     };
     Error::new(kind, "the database cannot be used").because(cause)
 }
+
+/// How often, and after which pause, the database is tried again if its file is locked. The lock of
+/// the data directory keeps other processes out, but a child that this process is just starting
+/// holds a copy of the lock of an earlier opening until it runs its own program.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
@@ -194,7 +201,19 @@ impl OpenDatabase {
     /// # Errors
     /// A disk that fails.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        caught(|| Ok(Self(Some(builder().open(path).map_err(failed)?))))
+        let mut tries = LOCK_TRIES;
+        caught(|| {
+            loop {
+                match builder().open(path) {
+                    Ok(database) => return Ok(Self(Some(database))),
+                    Err(DatabaseError::DatabaseAlreadyOpen) if tries > 0 => {
+                        tries -= 1;
+                        std::thread::sleep(LOCK_PAUSE);
+                    }
+                    Err(cause) => return Err(failed(cause)),
+                }
+            }
+        })
     }
 
     /// Commits changes, which lead to the state `next`. They are durable when this returns.
