@@ -2,9 +2,9 @@
 //! that forgets the tenant does not compile.
 //!
 //! A [`Principal`] has roles (what it may do), tenants (for whom), and, if it is not to see
-//! everything of them, a filter of rows, a period and masked fields. It shows an [`ApiToken`], which
-//! the [`Directory`] knows; the [`Caller`] that comes of it makes scopes and answers what it may
-//! do. Whoever holds the files of the store, or calls a server without credentials, is the
+//! everything of them, a filter of rows, a period and masked fields. It shows an [`ApiToken`],
+//! which the [`Directory`] knows; the [`Caller`] that comes of it makes scopes and answers what it
+//! may do. Whoever holds the files of the store, or calls a server without credentials, is the
 //! operator, who may do everything.
 
 mod actor;

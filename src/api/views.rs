@@ -1,7 +1,7 @@
 //! `/api/v1/views`: saved views of the screen.
 //!
-//! A view belongs to the principal that saved it, and is seen by those who may ask about all tenants
-//! that its question names.
+//! A view belongs to the principal that saved it, and is seen by those who may ask about all
+//! tenants that its question names.
 
 use super::App;
 use super::error::ApiError;
