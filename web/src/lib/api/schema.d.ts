@@ -1111,6 +1111,7 @@ export interface components {
             placed: string;
             reason: string;
             tenant: string[];
+            withheld?: boolean;
         };
         HoldRequest: {
             reason: string;
