@@ -49,7 +49,8 @@ class Shape:
 
 class Page(Shape):
     path = "/api/v1/events"
-    pairs = (("limit", LIMIT),)
+    # On no hit Annals also looks for what would find something; that is work that nobody else does.
+    pairs = (("limit", LIMIT), ("hints", "false"))
 
     def sql(self, dialect):
         return f"SELECT {', '.join(COLUMNS)} FROM events {self.where.sql(dialect)} {NEWEST_FIRST} LIMIT {LIMIT}"
