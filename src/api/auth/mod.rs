@@ -1,8 +1,8 @@
 //! Who calls, and whether the route is for them: the first thing that happens to a request once its
 //! route is known.
 //!
-//! A request without a credential, or with one that nobody has, is refused before anything of it is
-//! read: 401, with what to send. A caller whose roles do not permit the call gets 403. Which
+//! A request without a credential, or with one that nobody has, is refused whatever its body is:
+//! 401, with what to send. A caller whose roles do not permit the call gets 403. Which
 //! tenants, events and fields a permitted caller sees, its [`Scope`](crate::access::Scope) says.
 
 mod credential;
