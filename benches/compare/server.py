@@ -89,7 +89,7 @@ class Server:
     name = "annals"
 
     def __init__(self, annals, data, first="/api/v1/count?tenant=*&level=incident", options=()):
-        command = [annals, "serve", "--data", str(data), "--create", "--listen", "127.0.0.1:0", *options]
+        command = [annals, "serve", "--data", str(data), "--create", "--auth", "none", "--listen", "127.0.0.1:0", *options]
         started = time.perf_counter()
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:

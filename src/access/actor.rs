@@ -1,5 +1,7 @@
 //! Who makes a call, for the records about it.
 
+use std::net::IpAddr;
+
 /// The name of the operator in records of what was done.
 pub const OPERATOR: &str = "operator";
 
@@ -17,6 +19,11 @@ impl Actor {
     /// credentials.
     pub fn operator() -> Self {
         Self { name: OPERATOR.to_owned(), source_ip: None }
+    }
+
+    /// Returns whoever called from an address without showing who it is.
+    pub fn unknown(address: Option<IpAddr>) -> Self {
+        Self { name: "unknown".to_owned(), source_ip: address.map(|address| address.to_string()) }
     }
 
     /// Returns the store itself, for what it does in the background.

@@ -46,7 +46,7 @@ impl Caller {
     }
 
     /// Returns the id of the token that the caller has shown; none for a certificate.
-    pub(super) fn token(&self) -> Option<&str> {
+    pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::filter::{Filter, parse_filter};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -202,6 +202,13 @@ impl Grant {
     /// Returns the principal as it was set.
     pub fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// Returns what it sees, as it was set, for the record of what it did.
+    pub fn seen(&self) -> Json {
+        let Json::Object(all) = json!(self.principal) else { return Json::Null };
+        let seen = ["tenants", "rows", "masks", "from", "to"];
+        all.into_iter().filter(|(name, _)| seen.contains(&name.as_str())).collect()
     }
 
     /// Returns the roles.

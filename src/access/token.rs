@@ -13,6 +13,7 @@
 use crate::error::{Error, Result};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How every token begins.
@@ -23,6 +24,8 @@ const SECRET_LETTERS: usize = 43;
 const CHECKSUM_LETTERS: usize = 6;
 /// The fewest and the most characters of a token that somebody chose.
 const CHOSEN_LETTERS: std::ops::RangeInclusive<usize> = 24..=1_024;
+/// The fewest different characters of such a token: a letter that is repeated is no secret.
+const DIFFERENT_LETTERS_MIN: usize = 8;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Ids are in lower case: they are shown, typed and compared by people.
 const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -66,6 +69,11 @@ impl ApiToken {
                 "a token has {} to {} ASCII characters without spaces",
                 CHOSEN_LETTERS.start(),
                 CHOSEN_LETTERS.end()
+            )));
+        }
+        if text.bytes().collect::<BTreeSet<u8>>().len() < DIFFERENT_LETTERS_MIN {
+            return Err(Error::invalid(format!(
+                "a token has at least {DIFFERENT_LETTERS_MIN} different characters"
             )));
         }
         if is_mistyped(text) {

@@ -5,6 +5,7 @@
 use super::App;
 use super::error::ApiError;
 use super::params::read_json_pairs;
+use super::trail::AnswerRows;
 use crate::access::Caller;
 use crate::calls::Pairs;
 use crate::calls::question::{Asked, CALLS, QueryCall, answer_within};
@@ -59,7 +60,10 @@ pub(super) async fn respond(
         answer_within(engine, &caller, Asked { call, pairs: &pairs }, budget)
     });
     let answer = answer.await?;
-    Ok(with_tag(Json(answer).into_response(), tag.as_deref()))
+    let rows = AnswerRows(answer.rows() as u64);
+    let mut response = with_tag(Json(answer).into_response(), tag.as_deref());
+    response.extensions_mut().insert(rows);
+    Ok(response)
 }
 
 /// Returns the tag of an answer: it identifies the question, who asks, and the events that there

@@ -3,6 +3,7 @@
 use super::App;
 use super::answer::respond;
 use super::error::ApiError;
+use super::trail::AnswerRows;
 use crate::access::Caller;
 use crate::api::params::read_json_pairs;
 use crate::calls::Pairs;
@@ -12,10 +13,9 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::Value;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -49,10 +49,12 @@ async fn one(
     caller: Caller,
     path: Result<Path<String>, PathRejection>,
     pairs: Pairs,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let Path(trace_id) =
         path.map_err(|cause| Error::parameter("trace_id", "is not UTF-8 text").because(cause))?;
     let event = app
         .ask(move |engine, budget| question::event(engine, &caller, (&trace_id, &pairs), budget));
-    Ok(Json(event.await?))
+    let mut response = Json(event.await?).into_response();
+    response.extensions_mut().insert(AnswerRows(1));
+    Ok(response)
 }

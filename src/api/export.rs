@@ -25,6 +25,7 @@ use futures::Stream;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -73,13 +74,21 @@ async fn respond(
         )
     })?;
     let name = file_name(&pairs, form);
-    let export = app.ask(move |engine, _| Export::read(engine, &caller, form, &pairs)).await?;
+    let asking = caller.clone();
+    let export = app.ask(move |engine, _| Export::read(engine, &asking, form, &pairs)).await?;
     let (sender, receiver) = mpsc::channel::<BodyPiece>(PIECES_WAITING);
     let engine = app.engine.clone();
     let budget = QueryBudget::new(Limits::heavy(None));
     let stop = budget.stop_on_drop();
     tokio::task::spawn_blocking(move || {
-        run(&engine, &budget, export, &sender);
+        let out = Pieces {
+            sender: sender.clone(),
+            buffer: Vec::with_capacity(PIECE_BYTES),
+            patience: PATIENCE,
+            engine: Arc::clone(&engine),
+            caller,
+        };
+        run(&engine, &budget, export, out);
         drop(permit);
     });
     let mut response = Body::new(StreamBody::new(stream(receiver, stop))).into_response();
@@ -120,12 +129,8 @@ fn file_name(pairs: &Pairs, form: ExportFormat) -> String {
 }
 
 /// Runs an export into a channel, on a blocking thread.
-fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sender<BodyPiece>) {
-    let out = Pieces {
-        sender: sender.clone(),
-        buffer: Vec::with_capacity(PIECE_BYTES),
-        patience: PATIENCE,
-    };
+fn run(engine: &Engine, budget: &QueryBudget, export: Export, out: Pieces) {
+    let sender = out.sender.clone();
     let done = export.write(engine, budget, out, |_| {}).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
         Ok(rows)
@@ -147,7 +152,7 @@ fn run(engine: &Engine, budget: &QueryBudget, export: Export, sender: &mpsc::Sen
     // A client that has gone needs no end marker; one that has not read the earlier chunks will
     // notice that it is missing.
     let patience = if last.is_ok() { PATIENCE } else { Duration::ZERO };
-    let _ = send(sender, last, patience);
+    let _ = send(&sender, last, patience);
 }
 
 /// Sends a chunk; gives up if there is no room for it for this long.
@@ -179,6 +184,8 @@ struct Pieces {
     sender: mpsc::Sender<BodyPiece>,
     buffer: Vec<u8>,
     patience: Duration,
+    engine: Arc<Engine>,
+    caller: Caller,
 }
 
 impl Write for Pieces {
@@ -191,6 +198,8 @@ impl Write for Pieces {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        // An export may take hours; whoever may no longer read gets no more of it.
+        self.engine.check_current(&self.caller).map_err(io::Error::other)?;
         if self.buffer.is_empty() {
             return Ok(());
         }

@@ -52,7 +52,9 @@ async fn ready(
     let (status, name) = status_of(&problems);
     // Who merely balances load need not know what is stored here.
     if !caller.is_some_and(|Extension(caller)| caller.may(Permission::ManageStore)) {
-        return (status, Json(json!({ "status": name })));
+        let mut body = json!({ "status": name });
+        say_if_open(&app, &mut body);
+        return (status, Json(body));
     }
     let stats = app.engine.stats();
     let shown = |problem: &Problem| {
@@ -63,13 +65,21 @@ async fn ready(
         }
         shown
     };
-    let body = json!({
+    let mut body = json!({
         "status": name, "version": env!("CARGO_PKG_VERSION"), "table_version": stats.version,
         "segments": stats.segments,
         "events": stats.events, "buffered": stats.buffered,
         "problems": problems.iter().map(shown).collect::<Vec<_>>(),
     });
+    say_if_open(&app, &mut body);
     (status, Json(body))
+}
+
+/// Says that nobody is asked for a credential.
+fn say_if_open(app: &App, body: &mut Value) {
+    if !app.credentials {
+        body["auth"] = "none".into();
+    }
 }
 
 fn status_of(problems: &[Problem]) -> (StatusCode, &'static str) {

@@ -29,6 +29,7 @@ mod serve;
 mod status;
 mod store;
 mod tls;
+mod trail;
 mod unroutable;
 mod views;
 mod web;
@@ -70,6 +71,8 @@ pub(crate) struct App {
     elastic_version: Arc<str>,
     /// Whether callers must say who they are.
     credentials: bool,
+    /// Whether questions, exports and sign-ins are recorded.
+    has_trail: bool,
     /// The sessions of the screen.
     sessions: Arc<auth::Sessions>,
     /// What the markers of CTS's lists were given for.
@@ -88,6 +91,7 @@ impl App {
             query_room: doors::BodyRoom::default(),
             elastic_version: options.elastic_version.as_str().into(),
             credentials: options.credentials,
+            has_trail: options.trail,
             sessions: Arc::default(),
             page_ends: Arc::default(),
         }
@@ -117,11 +121,13 @@ pub struct RouterOptions {
     pub elastic_version: String,
     /// Whether callers must say who they are. Without, every caller is the operator.
     pub credentials: bool,
+    /// Whether questions, exports and sign-ins are recorded as events of the store's own tenant.
+    pub trail: bool,
 }
 
 impl Default for RouterOptions {
     fn default() -> Self {
-        Self { elastic_version: ELASTIC_VERSION.to_owned(), credentials: false }
+        Self { elastic_version: ELASTIC_VERSION.to_owned(), credentials: false, trail: false }
     }
 }
 
@@ -154,6 +160,7 @@ pub fn router_with(engine: Arc<Engine>, options: &RouterOptions) -> Router {
         .merge(cts::routes())
         .fallback(web::nothing_here)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(middleware::from_fn_with_state(app.clone(), trail::record))
         .layer(CompressionLayer::new().compress_when(worth))
         .layer(middleware::from_fn_with_state(app.clone(), auth::authorize))
         .layer(middleware::map_response(confine))

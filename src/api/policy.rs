@@ -7,7 +7,7 @@ use super::App;
 use super::error::ApiError;
 use super::params::read_pairs;
 use crate::access::Caller;
-use crate::calls::{Pairs, PolicyCall};
+use crate::calls::{Pairs, PolicyCall, tenants};
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/retention/run", post(run))
         .route("/api/v1/holds", get(show))
         .route("/api/v1/holds/{name}", put(place).delete(lift))
-        .route("/api/v1/tenants", get(tenants))
+        .route("/api/v1/tenants", get(list_tenants))
         .route("/api/v1/tenants/{name}", patch(set_tenant))
 }
 
@@ -97,12 +97,13 @@ async fn lift(
     answer(app, caller, PolicyCall::Lift(named(path)?), pairs).await
 }
 
-async fn tenants(
+async fn list_tenants(
     State(app): State<App>,
     caller: Caller,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    answer(app, caller, PolicyCall::Tenants, pairs).await
+    let answer = app.ask(move |engine, budget| tenants(engine, &caller, &pairs, Some(budget)));
+    Ok(Json(answer.await?))
 }
 
 async fn set_tenant(

@@ -4,17 +4,18 @@
 use super::connection::{self, Served};
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
-use super::{ELASTIC_VERSION, RouterOptions, router_with};
+use super::{ELASTIC_VERSION, RouterOptions, router_with, trail};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
+use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 /// The default time that requests may take after a stop signal.
@@ -50,6 +51,8 @@ pub struct ServeOptions {
     /// Whether callers must have a credential. Without, every caller is the operator, and only this
     /// machine is served.
     pub credentials: bool,
+    /// Whether questions, exports and sign-ins are recorded as events of the store's own tenant.
+    pub trail: bool,
     /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
     /// How long requests may take after a stop signal before they are aborted.
@@ -69,6 +72,7 @@ impl ServeOptions {
             tls: None,
             proxies: Vec::new(),
             credentials: false,
+            trail: true,
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
@@ -96,6 +100,11 @@ pub async fn serve(
     let listener = listen(address).context(ErrorKind::Unavailable, cannot)?;
     let bound = listener.local_addr().context(ErrorKind::Unavailable, cannot)?;
     let stop = stop_signal(options.stop)?;
+    if options.trail {
+        let details = json!({ "version": env!("CARGO_PKG_VERSION"), "listen": bound.to_string(),
+            "credentials": options.credentials });
+        record_event(&engine, "startServer", details).await;
+    }
     ready(bound);
     let mut beside = JoinSet::new();
     if let Some(tls) = &tls {
@@ -105,10 +114,16 @@ pub async fn serve(
     let routes = RouterOptions {
         elastic_version: options.elastic_version.clone(),
         credentials: options.credentials,
+        trail: options.trail,
     };
-    let router = router_with(engine, &routes).with_state(());
+    let router = router_with(Arc::clone(&engine), &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
     let (stopping, told) = watch::channel(false);
+    let (over, is_over) = oneshot::channel::<()>();
+    let ends = trail::record_ends(Arc::clone(&engine), async {
+        let _ = is_over.await;
+    });
+    let ends = options.trail.then(|| tokio::spawn(ends));
     let mut connections = accept_until(stop, &listener, &served, &told, options.connections).await;
     drop(listener);
     stopping.send_replace(true);
@@ -124,7 +139,20 @@ pub async fn serve(
         );
         connections.shutdown().await;
     }
+    drop(over);
+    if let Some(ends) = ends {
+        let _ = ends.await;
+        record_event(&engine, "stopServer", json!({ "drained": drained.is_ok() })).await;
+    }
     Ok(())
+}
+
+/// Records the start or the end of a server. A disk that is full does not keep it from answering
+/// what needs no record, such as how it is.
+async fn record_event(engine: &Engine, event_name: &str, details: Json) {
+    if let Err(error) = engine.record_event(event_name, details).await {
+        tracing::error!(%error, "{event_name} cannot be recorded");
+    }
 }
 
 /// Checks that an address that other machines reach is one for callers who are known, over
@@ -134,7 +162,7 @@ fn check_reach(options: &ServeOptions) -> Result<()> {
         // Whoever reaches the proxy would be the operator.
         return Err(Error::invalid(
             "callers have no credentials here, so nothing may be behind a proxy (--behind-proxy): \
-            add the first principal with annals init",
+            serve without --auth none",
         ));
     }
     if options.listen.ip().to_canonical().is_loopback() {

@@ -5,7 +5,7 @@
 
 use super::App;
 use super::error::ApiError;
-use crate::access::{Caller, Permission, Scope};
+use crate::access::{Caller, Scope};
 use crate::calls::Pairs;
 use crate::engine::{Engine, SeenVersion, View, ViewText};
 use crate::error::{Error, ErrorKind, Result};
@@ -51,20 +51,22 @@ fn scope(caller: &Caller, pairs: &Pairs) -> Result<Scope> {
 fn sees(caller: &Caller, scope: &Scope, view: &View) -> bool {
     let question = Pairs::from_query(&view.text.query);
     let tenants = question.all("tenant");
-    let is_own = caller.grant().is_some() && view.text.owner == caller.name();
     let is_about_own =
         !tenants.is_empty() && tenants.iter().all(|tenant| *tenant != "*" && scope.covers(tenant));
+    if caller.grant().is_none() {
+        return scope.named().is_none() || is_about_own;
+    }
     // What a view asks for may be what a part of the events would not show.
-    caller.grant().is_none() || is_own || is_about_own && !scope.is_restricted()
+    view.is_of(caller) || is_about_own && !scope.is_restricted()
 }
 
 /// Fails if a view names a tenant that whoever saves it may not ask about: others of that tenant
 /// would see the view.
-fn check_tenants(scope: &Scope, query: &str) -> Result<()> {
+fn check_tenants(caller: &Caller, query: &str) -> Result<()> {
     let question = Pairs::from_query(query);
     let named = question.all("tenant");
-    let mut others = named.iter().filter(|tenant| **tenant != "*" && !scope.covers(tenant));
-    if scope.named().is_none() || others.next().is_none() {
+    let is_own = |tenant: &&str| *tenant == "*" || caller.scope(&[tenant]).is_ok();
+    if caller.grant().is_none() || named.iter().all(is_own) {
         return Ok(());
     }
     let what = "names a tenant that is not one of yours";
@@ -76,16 +78,6 @@ fn seen(engine: &Engine, caller: &Caller, id: &str, pairs: &Pairs) -> Result<Vie
     let scope = scope(caller, pairs)?;
     let view = engine.views().get(id).filter(|view| sees(caller, &scope, view)).cloned();
     view.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such view"))
-}
-
-/// Fails unless a caller may change a view that there is: its own, or any as administrator of its
-/// tenants.
-fn check_owner(caller: &Caller, view: &View) -> Result<()> {
-    let is_own = caller.grant().is_none() || view.text.owner == caller.name();
-    if is_own || caller.may(Permission::ManageTenant) {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::Forbidden, "the view is somebody else's: save another one"))
 }
 
 /// Parses the version in `If-Match`.
@@ -158,21 +150,12 @@ async fn save(
         let scope = scope(&caller, &pairs)?;
         let views = engine.views();
         let there = views.get(&id);
-        if let Some(view) = there {
-            if !sees(&caller, &scope, view) {
-                return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
-            }
-            check_owner(&caller, view)?;
+        if there.is_some_and(|view| !sees(&caller, &scope, view)) {
+            return Err(Error::new(ErrorKind::Exists, "this id is taken: choose another one"));
         }
-        check_tenants(&scope, &sent.query)?;
-        // Who has a name need not say it, and a view stays its owner's.
-        let owner = match (caller.grant(), there) {
-            (None, _) => sent.owner,
-            (Some(_), Some(view)) => view.text.owner.clone(),
-            (Some(_), None) => caller.name().to_owned(),
-        };
-        let text = ViewText { name: sent.name, owner, query: sent.query };
-        engine.save_view(&caller.actor(), &id, text, version)
+        check_tenants(&caller, &sent.query)?;
+        let text = ViewText { name: sent.name, owner: sent.owner, query: sent.query };
+        engine.save_view(&caller, &id, text, version)
     });
     let view = view.await?;
     Ok(answer(if view.version == 1 { StatusCode::CREATED } else { StatusCode::OK }, &view))
@@ -187,9 +170,7 @@ async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let (id, version) = (id_of(path)?, if_match(&headers)?);
     let deleted = app.run(move |engine| {
-        seen(engine, &caller, &id, &pairs)
-            .and_then(|view| check_owner(&caller, &view))
-            .and_then(|()| engine.delete_view(&caller.actor(), &id, version))
+        seen(engine, &caller, &id, &pairs).and_then(|_| engine.delete_view(&caller, &id, version))
     });
     deleted.await?;
     Ok(StatusCode::NO_CONTENT)

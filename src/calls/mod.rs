@@ -19,7 +19,7 @@ mod raw_answer;
 pub(crate) use export::Export;
 pub use params::Pairs;
 pub(crate) use params::parse_format;
-pub use policy::PolicyCall;
+pub use policy::{PolicyCall, tenants};
 pub use principals::{PrincipalCall, me};
 pub(crate) use projection::{Projection, Shown};
 pub use quarantine::QuarantineCall;

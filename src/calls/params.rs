@@ -5,6 +5,7 @@ use crate::decode::Format;
 use crate::error::{Error, Result};
 use crate::event::clip;
 use crate::filter::repeated_key;
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::Value as Json;
 
 /// Keys of a JSON body whose values are groups of clauses; as pairs they become the JSON of
@@ -127,6 +128,11 @@ impl Pairs {
         };
         self.one(name)?.map(parse).transpose()
     }
+}
+
+/// Returns a name as a segment of a path.
+pub(super) fn segment(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
 
 /// Parses the name of a record format; `auto` gives `None`.

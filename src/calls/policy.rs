@@ -2,10 +2,12 @@
 //! its age, and what a tenant refuses.
 
 use super::Pairs;
+use super::params::segment;
 use crate::access::{Caller, Permission, Scope};
 use crate::engine::{Engine, Retention, TenantTotals};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintain::{Hold, Policy};
+use crate::query::QueryBudget;
 use serde_json::{Map, Value, json};
 
 /// The value of a number of days that means no limit.
@@ -37,10 +39,10 @@ impl PolicyCall {
             Self::Show => ("GET", "/api/v1/retention".to_owned()),
             Self::Retain => ("PUT", "/api/v1/retention".to_owned()),
             Self::Run => ("POST", "/api/v1/retention/run".to_owned()),
-            Self::Place(name) => ("PUT", format!("/api/v1/holds/{name}")),
-            Self::Lift(name) => ("DELETE", format!("/api/v1/holds/{name}")),
+            Self::Place(name) => ("PUT", format!("/api/v1/holds/{}", segment(name))),
+            Self::Lift(name) => ("DELETE", format!("/api/v1/holds/{}", segment(name))),
             Self::Tenants => ("GET", "/api/v1/tenants".to_owned()),
-            Self::Tenant(name) => ("PATCH", format!("/api/v1/tenants/{name}")),
+            Self::Tenant(name) => ("PATCH", format!("/api/v1/tenants/{}", segment(name))),
         }
     }
 
@@ -98,7 +100,7 @@ impl PolicyCall {
                 let reason = pairs.one("reason")?.unwrap_or_default();
                 shown(&*engine.lift_hold(&caller.actor(), name, reason)?, caller)
             }
-            Self::Tenants => tenants(engine, caller, pairs),
+            Self::Tenants => tenants(engine, caller, pairs, None),
             Self::Tenant(name) => {
                 pairs.only(&["undated"])?;
                 let accepted = match pairs.one("undated")? {
@@ -144,7 +146,17 @@ fn check_owner(caller: &Caller, tenant: &str) -> Result<()> {
     }
 }
 
-fn tenants(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
+/// Answers [`PolicyCall::Tenants`] within a budget: whoever sees only some events is told of those,
+/// which must be counted.
+///
+/// # Errors
+/// A parameter that is wrong, by its name; more work than the budget allows.
+pub fn tenants(
+    engine: &Engine,
+    caller: &Caller,
+    pairs: &Pairs,
+    budget: Option<&QueryBudget>,
+) -> Result<Value> {
     pairs.only(&["tenant"])?;
     let scope = caller.scope_or_all(&pairs.all("tenant"))?;
     let policy = engine.policy();
@@ -153,7 +165,7 @@ fn tenants(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Value> {
             "newest": total.newest.to_string(), "oldest": total.oldest.to_string(),
             "undated": undated(&policy, &total.tenant) })
     };
-    Ok(json!({ "tenants": engine.tenants(&scope)?.iter().map(shown).collect::<Vec<_>>() }))
+    Ok(json!({ "tenants": engine.tenants(&scope, budget)?.iter().map(shown).collect::<Vec<_>>() }))
 }
 
 /// Says what a tenant does with records without a time.

@@ -1,6 +1,7 @@
 //! Calls about principals and their tokens: who may do what, and with which credentials.
 
-use crate::access::{ApiToken, Caller, OPERATOR, Permission, Principal, TokenRecord};
+use super::params::segment;
+use crate::access::{ApiToken, Caller, OPERATOR, Permission, Principal, Role, TokenRecord};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
@@ -53,12 +54,14 @@ impl PrincipalCall {
         match self {
             Self::List => ("GET", ALL.to_owned()),
             Self::Create => ("POST", ALL.to_owned()),
-            Self::Show(name) => ("GET", format!("{ALL}/{name}")),
-            Self::Change(name) => ("PATCH", format!("{ALL}/{name}")),
-            Self::Remove(name) => ("DELETE", format!("{ALL}/{name}")),
-            Self::Tokens(name) => ("GET", format!("{ALL}/{name}/tokens")),
-            Self::CreateToken(name) => ("POST", format!("{ALL}/{name}/tokens")),
-            Self::RemoveToken(name, id) => ("DELETE", format!("{ALL}/{name}/tokens/{id}")),
+            Self::Show(name) => ("GET", format!("{ALL}/{}", segment(name))),
+            Self::Change(name) => ("PATCH", format!("{ALL}/{}", segment(name))),
+            Self::Remove(name) => ("DELETE", format!("{ALL}/{}", segment(name))),
+            Self::Tokens(name) => ("GET", format!("{ALL}/{}/tokens", segment(name))),
+            Self::CreateToken(name) => ("POST", format!("{ALL}/{}/tokens", segment(name))),
+            Self::RemoveToken(name, id) => {
+                ("DELETE", format!("{ALL}/{}/tokens/{}", segment(name), segment(id)))
+            }
         }
     }
 
@@ -80,6 +83,14 @@ impl PrincipalCall {
             Self::Show(name) => principal(engine, name).map(|principal| json!(principal)),
             Self::Create => {
                 let principal: Principal = parse(body)?;
+                // A store with principals asks for credentials, and somebody must make them.
+                if !principal.roles.contains(&Role::SecurityAdministrator)
+                    && !engine.directory().has_security_administrator()
+                {
+                    return Err(Error::invalid(
+                        "nobody may grant access yet: `annals init` makes the first administrator",
+                    ));
+                }
                 Ok(json!(engine.create_principal(caller, &principal)?))
             }
             Self::Change(name) => {
@@ -187,7 +198,7 @@ fn tokens(engine: &Engine, name: &str) -> Result<Vec<Json>> {
 /// Returns who a caller is, and what it may do and see.
 pub fn me(caller: &Caller) -> Json {
     let Some(grant) = caller.grant() else {
-        return json!({ "name": OPERATOR, "roles": crate::access::Role::ALL, "tenants": ["*"],
+        return json!({ "name": OPERATOR, "roles": Role::ALL, "tenants": ["*"],
             "credentials": false });
     };
     let mut me = json!(grant.principal());

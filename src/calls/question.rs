@@ -177,7 +177,7 @@ impl<'a> ParsedQuestion<'a> {
             page.events.iter().map(|event| Shown { shape: &shape, event }).collect();
         let text = |cursor: Option<PageCursor>| cursor.map(|cursor| binding.encode(cursor));
         let cursors = json!({ "next_cursor": text(page.next), "prev_cursor": text(page.prev) });
-        let mut answer = RawAnswer::with_list(cursors, "events", &events)?;
+        let mut answer = RawAnswer::with_list(cursors, "events", &events)?.showing(events.len());
         if self.pairs.flag("total")? {
             answer.set("total", reader.count(&self.scope, &filter)?.0.into());
         }

@@ -13,6 +13,8 @@ use serde_json::value::{RawValue, to_raw_value};
 pub(crate) struct RawAnswer {
     object: Json,
     list: Option<(&'static str, Box<RawValue>)>,
+    /// How many events it shows.
+    rows: usize,
 }
 
 impl RawAnswer {
@@ -27,7 +29,18 @@ impl RawAnswer {
     ) -> Result<Self> {
         let list = to_raw_value(list)
             .map_err(|cause| Error::internal("an answer cannot be written").because(cause))?;
-        Ok(Self { object, list: Some((name, list)) })
+        Ok(Self { object, list: Some((name, list)), rows: 0 })
+    }
+
+    /// Returns the same answer, which shows this many events.
+    #[must_use]
+    pub(crate) fn showing(self, rows: usize) -> Self {
+        Self { rows, ..self }
+    }
+
+    /// Returns how many events the answer shows.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Adds a member.
@@ -50,7 +63,7 @@ impl RawAnswer {
 
 impl From<Json> for RawAnswer {
     fn from(object: Json) -> Self {
-        Self { object, list: None }
+        Self { object, list: None, rows: 0 }
     }
 }
 

@@ -5,9 +5,10 @@ use super::query::list_shape;
 use super::serve::{run_server, screen_at};
 use super::table::table;
 use super::{FAILED, OK, Session, stop};
+use crate::access::{Caller, Principal, Role};
 use crate::api::ServeOptions;
-use crate::calls::Pairs;
 use crate::calls::question::{QueryCall, answer};
+use crate::calls::{Pairs, PrincipalCall};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -16,7 +17,7 @@ use crate::generate::{Generator, Plan};
 use crate::ingest::TenantRule;
 use crate::storage::AccessMode;
 use clap::Args;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::io::{BufReader, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -97,18 +98,36 @@ pub(super) fn run(args: &DemoArgs) -> Result<u8> {
     } else {
         SocketAddr::new(args.listen.ip(), 0)
     };
-    let options = ServeOptions { stop: Some(stop), ..ServeOptions::at(listen) };
+    let token = add_auditor(&engine)?;
+    let options = ServeOptions { stop: Some(stop), credentials: true, ..ServeOptions::at(listen) };
     // The folder is removed afterwards: nothing may write there any longer.
     run_server(session, engine, options, Duration::MAX, |address| {
-        say_what_to_ask(address, &tenant, plan.start_ms);
+        say_what_to_ask(address, &tenant, &token, plan.start_ms);
     })
 }
 
+/// Adds an auditor of all tenants, who sees the state of the store too, and returns its token.
+fn add_auditor(engine: &Engine) -> Result<String> {
+    let operator = Caller::operator();
+    let auditor = Principal {
+        name: "demo".to_owned(),
+        roles: [Role::Auditor, Role::SystemAdministrator].into(),
+        tenants: ["*".to_owned()].into(),
+        ..Principal::default()
+    };
+    engine.create_principal(&operator, &auditor)?;
+    let call = PrincipalCall::CreateToken(auditor.name);
+    let made = call.answer(engine, &operator, json!({ "expires_in": "30d" }))?;
+    Ok(made["token"].as_str().unwrap_or_default().to_owned())
+}
+
 /// Says where the demo is served and what may be asked there about a tenant.
-fn say_what_to_ask(address: SocketAddr, tenant: &str, start_ms: i64) {
+fn say_what_to_ask(address: SocketAddr, tenant: &str, token: &str, start_ms: i64) {
     note(&format!("serving at http://{address} until Ctrl-C; then the data is deleted"));
-    note(&screen_at(&format!("http://{address}/?tenant={tenant}")));
+    note(&screen_at(&format!("http://{address}/?tenant={tenant}#token={token}")));
     note("in another terminal:");
+    note(&format!("  export ANNALS_TOKEN={token}"));
+    let header = "-H \"Authorization: Bearer $ANNALS_TOKEN\"";
     let base = format!("http://{address}/api/v1");
     for question in [
         format!("events?tenant={tenant}&{FOUR_DIMENSIONS}&limit=3"),
@@ -116,11 +135,11 @@ fn say_what_to_ask(address: SocketAddr, tenant: &str, start_ms: i64) {
         format!("histogram?tenant={tenant}&interval=1d&by=level&last=7d"),
         "count?tenant=*&related_ids=relation:unbind".to_owned(),
     ] {
-        note(&format!("  curl '{base}/{question}'"));
+        note(&format!("  curl {header} '{base}/{question}'"));
     }
     let period = format!("from={start_ms}&to={}", SystemClock.now().millis());
     let traces = format!("http://{address}/v3/{tenant}/traces?trace_type=system&limit=3");
-    note(&format!("  curl '{traces}&{period}'"));
+    note(&format!("  curl {header} '{traces}&{period}'"));
 }
 
 /// Ends a demo that was asked to stop before it served; the folder goes with it.

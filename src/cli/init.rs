@@ -26,7 +26,7 @@ and reads no events. Its token is the text in $ANNALS_ADMIN_TOKEN or in --admin-
 either is given, and otherwise a new one, which is printed on a terminal, or else written to
 DIR/first-admin-token for you to read and remove.
 
-A store that has principals is served to callers with a credential only. A store created with
+A server asks every caller for a credential. A store created with
 --redaction redacts from its first record on; src/engine/README.md describes the rules.
 
 Examples:
@@ -70,7 +70,7 @@ pub(super) fn run(args: &InitArgs) -> Result<u8> {
 }
 
 /// Returns the token that was made elsewhere, if one was.
-fn given_token(file: Option<&Path>) -> Result<Option<ApiToken>> {
+pub(super) fn given_token(file: Option<&Path>) -> Result<Option<ApiToken>> {
     let (text, from) = match (file, std::env::var(TOKEN_VARIABLE)) {
         (Some(file), _) => {
             let text =
@@ -84,7 +84,11 @@ fn given_token(file: Option<&Path>) -> Result<Option<ApiToken>> {
 }
 
 /// Adds the first administrator, and hands over its token.
-fn add_administrator(engine: &Engine, data: &Path, given: Option<ApiToken>) -> Result<()> {
+pub(super) fn add_administrator(
+    engine: &Engine,
+    data: &Path,
+    given: Option<ApiToken>,
+) -> Result<()> {
     let operator = Caller::operator();
     let is_new = given.is_none();
     let token = given.map_or_else(ApiToken::new, Ok)?;
@@ -97,7 +101,6 @@ fn add_administrator(engine: &Engine, data: &Path, given: Option<ApiToken>) -> R
         roles: [Role::SystemAdministrator, Role::SecurityAdministrator].into(),
         ..Principal::default()
     };
-    engine.create_principal(&operator, &principal)?;
     let record = TokenRecord {
         principal: ADMINISTRATOR.to_owned(),
         created: engine.clock().now().to_string(),
@@ -105,7 +108,14 @@ fn add_administrator(engine: &Engine, data: &Path, given: Option<ApiToken>) -> R
         expires: None,
         note: "made with the store".to_owned(),
     };
-    engine.add_token(&operator, &token, &record)?;
+    let created = engine.create_first_administrator(&operator, &principal, &token, &record);
+    if let Err(error) = created {
+        // A token of nobody would only mislead.
+        if let Some(file) = file {
+            let _ = std::fs::remove_file(file);
+        }
+        return Err(error);
+    }
     match (file, is_new) {
         (Some(file), _) => line(&format!(
             "the token of the administrator {ADMINISTRATOR} is in {}: keep it elsewhere, and \

@@ -158,6 +158,15 @@ struct AskedPlace {
     /// Token for the server; better given as $ANNALS_TOKEN, which other users do not see
     #[arg(long, value_name = "TOKEN", env = "ANNALS_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// File with the token for the server
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ANNALS_TOKEN_FILE",
+        conflicts_with = "token",
+        hide_short_help = true
+    )]
+    token_file: Option<PathBuf>,
 }
 
 impl AskedPlace {
@@ -206,7 +215,12 @@ impl AskedPlace {
     }
 
     fn remote<'a>(&self, session: &'a Session, url: &str) -> Result<remote::Remote<'a>> {
-        remote::Remote::new(&session.runtime, url, self.ca.as_deref(), self.token.as_deref())
+        let read = |file: &PathBuf| {
+            std::fs::read_to_string(file).map_err(|cause| Error::io(file.display(), cause))
+        };
+        let from_file = self.token_file.as_ref().map(read).transpose()?;
+        let token = self.token.as_deref().or(from_file.as_deref().map(str::trim));
+        remote::Remote::new(&session.runtime, url, self.ca.as_deref(), token)
     }
 }
 

@@ -31,11 +31,6 @@ pub(super) struct NetworkArgs {
 }
 
 impl NetworkArgs {
-    /// Returns whether callers need a credential if there are principals that can have one.
-    pub(super) fn wants_credentials(&self) -> bool {
-        self.auth.is_none()
-    }
-
     /// Returns how to serve at an address.
     ///
     /// # Errors
@@ -57,7 +52,12 @@ impl NetworkArgs {
             }
             (None, None) => None,
         };
-        Ok(ServeOptions { tls, proxies: self.behind_proxy.clone(), ..ServeOptions::at(listen) })
+        Ok(ServeOptions {
+            tls,
+            proxies: self.behind_proxy.clone(),
+            credentials: self.auth.is_none(),
+            ..ServeOptions::at(listen)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `annals serve`.
 
+use super::init::{add_administrator, given_token};
 use super::network::NetworkArgs;
 use super::output::note;
 use super::{OK, Session};
@@ -15,12 +16,15 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Once the store has principals (annals init), every caller needs a credential. An address that \
-other machines reach is accepted
-only then, and with TLS or behind a proxy. data/deploy/README.md says how to run it as a service.
+Every caller needs a credential: annals init makes the store and its first administrator, and
+--create does so when it serves. --auth none asks nobody, on loopback addresses only. An address
+that other machines reach needs TLS or a proxy. data/deploy/README.md says how to run it as a
+service.
 
 Examples:
-  annals serve --data ./audit --create --listen 127.0.0.1:7400
+  annals init --data ./audit
+  annals serve --data ./audit
+  annals serve --data ./trial --create --auth none
   curl 'http://127.0.0.1:7400/api/v1/count?tenant=*&level=warning'
   annals cert --out ./tls
   annals serve --data ./audit --tls-cert tls/cert.pem --tls-key tls/key.pem")]
@@ -31,7 +35,7 @@ pub(super) struct ServeArgs {
     /// The data directory
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Make a store there if the directory is missing or empty
+    /// Make a store there if the directory is missing or empty, as annals init does
     #[arg(long)]
     create: bool,
     /// Address to listen on; port 0 picks a free port
@@ -176,8 +180,7 @@ fn version(text: &str) -> Result<String, String> {
 }
 
 /// What is said of a server that asks for no credentials.
-const OPEN: &str =
-    "every caller on this machine is an administrator; annals init adds the first principal";
+const OPEN: &str = "every caller on this machine is an administrator (--auth none)";
 
 pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     // A mistyped directory would be served as an empty store, and questions would find nothing.
@@ -192,10 +195,22 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
         ));
     }
     let options = args.options()?;
+    let credentials = options.credentials;
+    let is_new = !DataDir::is_at(&args.data);
+    let given = if is_new && credentials { given_token(None)? } else { None };
     let session = Session::new()?;
     let engine = session.open_with(&args.data, AccessMode::Write, args.settings()?)?;
-    let credentials = args.network.wants_credentials() && !engine.directory().is_empty();
-    let options = ServeOptions { credentials, ..options };
+    if is_new && credentials {
+        add_administrator(&engine, &args.data, given)?;
+    }
+    if credentials && !engine.directory().has_security_administrator() {
+        let place = args.data.display();
+        return Err(Error::invalid(format!(
+            "{place} has no administrator who could give others access: annals init --data \
+            {place} makes one, and annals serve --auth none asks nobody on this machine for a \
+            credential"
+        )));
+    }
     let stats = engine.stats();
     let shown = args.data.display().to_string();
     let scheme = if options.tls.is_some() { "https" } else { "http" };

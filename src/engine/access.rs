@@ -1,9 +1,9 @@
 //! Principals and their tokens: what the administrative state says of them, and changes of it.
 
 use crate::access::{ApiToken, Caller, Directory, Principal, Role, TokenRecord, token_hash};
-use crate::engine::Engine;
 use crate::engine::maintain::admin::Deed;
 use crate::engine::maintain::directory::credentials_key;
+use crate::engine::{Engine, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::admin::{AdminSnapshot, RecordChange, RecordKind};
 use serde_json::{Value as Json, json};
@@ -45,6 +45,35 @@ impl Engine {
                 return Err(Error::new(ErrorKind::Exists, what).with_parameter("certificates"));
             }
         }
+        Ok(())
+    }
+
+    /// Creates the first administrator of a store, together with its token.
+    ///
+    /// # Errors
+    /// As [`Engine::create_principal`]; a store that has somebody who grants access.
+    pub fn create_first_administrator(
+        &self,
+        caller: &Caller,
+        principal: &Principal,
+        token: &ApiToken,
+        record: &TokenRecord,
+    ) -> Result<()> {
+        principal.grant(self.credentials_key())?;
+        let name = principal.name.as_str();
+        let hash = token_hash(&self.credentials_key(), token.reveal());
+        let deed = deed("createPrincipal", "principal", name, None, json!(principal));
+        self.change_admin(&caller.actor(), &deed, |state| {
+            let mut principals = state.all(RecordKind::Principal);
+            if principals.any(|(own, there)| own == name || grants_access(&there.body)) {
+                let what = "the store has an administrator, or a principal of this name, already";
+                return Err(Error::new(ErrorKind::Exists, what));
+            }
+            Ok(vec![
+                put(RecordKind::Principal, name, json!(principal), None),
+                put(RecordKind::Token, token.id(), json!(record), Some(hash.to_vec())),
+            ])
+        })?;
         Ok(())
     }
 
@@ -107,7 +136,8 @@ impl Engine {
         Ok(after)
     }
 
-    /// Removes a principal and its tokens, which are no longer accepted when this returns.
+    /// Removes a principal and its tokens, which are no longer accepted when this returns. Its
+    /// views stay, and belong to nobody.
     ///
     /// # Errors
     /// No such principal; the caller itself; the last principal that may grant access; a disk that
@@ -121,7 +151,10 @@ impl Engine {
             let tokens = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
             let removed = tokens.map(|(id, _)| (RecordKind::Token, id));
             let removed = removed.chain([(RecordKind::Principal, name)]);
-            Ok(removed.map(|(kind, key)| remove(kind, key)).collect())
+            let removed = removed.map(|(kind, key)| remove(kind, key));
+            let views = self.views();
+            let own = views.all().filter(|view| view.principal.as_deref() == Some(name));
+            Ok(removed.chain(own.map(View::left_behind)).collect())
         })?;
         Ok(())
     }
@@ -217,16 +250,19 @@ fn check_other(caller: &Caller, name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Forbidden, "nobody changes or removes himself: ask another"))
 }
 
+/// Returns whether the record of a principal permits it to grant access.
+fn grants_access(principal: &Json) -> bool {
+    let role = Role::SecurityAdministrator.name();
+    principal["roles"].as_array().is_some_and(|roles| roles.iter().any(|own| own == role))
+}
+
 /// Fails if a principal is the last one that may grant access.
 fn check_not_last(state: &AdminSnapshot, name: &str) -> Result<()> {
-    let role = Role::SecurityAdministrator.name();
-    let grants = |body: &Json| {
-        body["roles"].as_array().is_some_and(|roles| roles.iter().any(|own| own == role))
-    };
     let mut others = state.all(RecordKind::Principal).filter(|(other, _)| *other != name);
-    let is_one = state.get(RecordKind::Principal, name).is_some_and(|own| grants(&own.body));
-    if !is_one || others.any(|(_, other)| grants(&other.body)) {
+    let is_one = state.get(RecordKind::Principal, name).is_some_and(|own| grants_access(&own.body));
+    if !is_one || others.any(|(_, other)| grants_access(&other.body)) {
         return Ok(());
     }
+    let role = Role::SecurityAdministrator;
     Err(Error::invalid(format!("{name} is the last {role}: create another one first")))
 }

@@ -219,23 +219,28 @@ impl DecodedAgain {
         entries: &'a [QuarantineEntry],
         unknown: Option<&TenantRule>,
     ) -> Vec<SameRule<'a>> {
-        let mut groups: BTreeMap<(Option<&Arc<str>>, i64), Vec<&QuarantineEntry>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Option<&Arc<str>>, bool, i64), Vec<&QuarantineEntry>> =
+            BTreeMap::new();
         for entry in entries {
             if entry.length > entry.head.len() as u64 {
                 self.cut += 1;
             } else {
                 let day = entry.time.div_euclid(DAY_MS);
-                groups.entry((entry.tenant.as_ref(), day)).or_default().push(entry);
+                let group = (entry.tenant.as_ref(), entry.is_bound, day);
+                groups.entry(group).or_default().push(entry);
             }
         }
         let mut same = Vec::new();
-        for ((tenant, _), entries) in groups {
+        for ((tenant, is_bound, _), entries) in groups {
             let rule = match tenant {
                 // What is of the system itself is no event of anybody.
                 Some(tenant) => {
                     check_producer(tenant).ok().map(|tenant| TenantRule::Is(tenant.to_owned()))
                 }
-                None => unknown.cloned(),
+                // What such a record says of its tenant is the word of who may not deliver for it.
+                None => {
+                    unknown.filter(|rule| !is_bound || matches!(rule, TenantRule::Is(_))).cloned()
+                }
             };
             match rule {
                 Some(rule) => same.push(SameRule { rule, entries }),

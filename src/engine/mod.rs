@@ -51,6 +51,7 @@ mod quarantine;
 mod settings;
 mod snapshot;
 mod status;
+mod trail;
 mod watchdog;
 mod write;
 
@@ -67,6 +68,7 @@ pub use maintain::scrub::Scrubbed;
 pub use maintain::views::SeenVersion;
 pub use settings::Settings;
 pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
+pub use trail::{CallCost, CallKey, RecordSafety, RecordedCall};
 pub use watchdog::{Stuck, WatchedPart, Working};
 pub use write::outcome::{Outcome, Receipt};
 pub use write::refusals::{Refusals, Refused};
@@ -89,6 +91,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use trail::Trail;
 use write::commit::Committer;
 use write::intake::Intake;
 use write::log::Log;
@@ -116,6 +119,7 @@ struct Shared {
     redactor: Option<Redactor>,
     published: Arc<Published>,
     admin: Administration,
+    trail: Trail,
     pace: status::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
     /// Drawn at random when the directory was opened, so that a value handed out by another store,

@@ -14,6 +14,7 @@ use crate::engine::maintain::turns::{LogFiles, SegmentsInWork, Turns};
 use crate::engine::maintain::{compact, housekeeping, repair};
 use crate::engine::snapshot::Published;
 use crate::engine::status::AcceptRate;
+use crate::engine::trail::Trail;
 use crate::engine::write::commit::{self, Committer, Owned};
 use crate::engine::write::intake::{HeldBatch, Intake, Owner};
 use crate::engine::write::log::Log;
@@ -81,6 +82,7 @@ impl Engine {
             sealing: Vec::new(),
             fresh,
             last_seq: logged.recovered.last_seq,
+            delivered_seq: logged.recovered.last_seq,
             sealed_seq: sealed,
             vocabulary: Arc::default(),
         };
@@ -101,6 +103,7 @@ impl Engine {
             redactor,
             published,
             admin,
+            trail: Trail::default(),
             pace,
             watchdog: Arc::clone(&trigger.watchdog),
             opening,

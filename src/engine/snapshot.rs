@@ -1,6 +1,7 @@
 //! What questions see: the segments of a table version, and the buffer. A snapshot never changes; a
 //! change replaces the current snapshot with a new one.
 
+use crate::access::SYSTEM_TENANT;
 use crate::event::Event;
 use crate::ingest::Buffered;
 use crate::query::Snapshot;
@@ -39,7 +40,13 @@ impl Published {
     /// joined, so that there are few of them. Large parts stay as they are, because the log's
     /// thread calls this and must not spend time on joining them.
     pub(in crate::engine) fn add(&self, parts: Vec<Buffered>, last_seq: u64) {
+        let is_own = |part: &Buffered| {
+            part.tenants().iter().all(|rows| rows.tenant.as_ref() == SYSTEM_TENANT)
+        };
         self.change(|snapshot| {
+            if !parts.iter().all(is_own) {
+                snapshot.delivered_seq = snapshot.delivered_seq.max(last_seq);
+            }
             for part in parts {
                 let mut part = Arc::new(part);
                 let joins = |before: &mut Arc<Buffered>, part: &Buffered| {

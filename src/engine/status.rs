@@ -1,13 +1,13 @@
 //! The state of the store: how much comes in and waits, how much room there is, what time it
 //! covers.
 
-use crate::access::Scope;
+use crate::access::{SYSTEM_TENANT, Scope};
 use crate::engine::{Engine, Shared, Writer};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::filter::Filter;
 use crate::ingest::QuarantineUsage;
-use crate::query::{PageQuery, Snapshot, SortOrder};
+use crate::query::{PageQuery, QueryBudget, SnapshotReader, SortOrder};
 use crate::storage::segment::OpenParts;
 use crate::storage::{Memory, memory, paths};
 use std::collections::HashMap;
@@ -136,8 +136,13 @@ impl Engine {
     /// Returns the tenants of a scope that have events, those with the most first.
     ///
     /// # Errors
-    /// A segment that cannot be read: where only some events are visible, those are counted.
-    pub fn tenants(&self, scope: &Scope) -> Result<Vec<TenantTotals>> {
+    /// Where only some events are visible, those are counted: a segment that cannot be read, or
+    /// more work than the budget allows.
+    pub fn tenants(
+        &self,
+        scope: &Scope,
+        budget: Option<&QueryBudget>,
+    ) -> Result<Vec<TenantTotals>> {
         let snapshot = self.snapshot();
         let segments =
             snapshot.segments.iter().map(|segment| segment.manifest().tenants.as_slice());
@@ -160,7 +165,9 @@ impl Engine {
         }
         let mut totals: Vec<TenantTotals> = totals.into_values().collect();
         if scope.is_restricted() {
-            totals = self.visible_totals(&snapshot, scope, totals)?;
+            let reader = self.reader(&snapshot, None);
+            let reader = budget.into_iter().fold(reader, SnapshotReader::within);
+            totals = visible_totals(&reader, scope, totals)?;
         }
         totals.sort_unstable_by(|left, right| {
             right.events.cmp(&left.events).then_with(|| left.tenant.cmp(&right.tenant))
@@ -178,7 +185,11 @@ impl Engine {
         let snapshot = self.snapshot();
         let named = scope.named().filter(|_| scope.is_of_principal());
         let Some(tenants) = named else {
-            return Some(format!("{} {}", snapshot.version, snapshot.last_seq));
+            let last = match scope.covers(SYSTEM_TENANT) {
+                true => snapshot.last_seq,
+                false => snapshot.delivered_seq,
+            };
+            return Some(format!("{} {last}", snapshot.version));
         };
         let mut state = String::new();
         for tenant in tenants {
@@ -193,34 +204,6 @@ impl Engine {
         }
         // Retention may take as many events as have come since, between the oldest and the newest.
         Some(format!("{state}{}", self.policy().version))
-    }
-
-    /// Replaces the totals of tenants by those of the events that the scope shows; tenants without
-    /// any are left out.
-    fn visible_totals(
-        &self,
-        snapshot: &Snapshot,
-        scope: &Scope,
-        totals: Vec<TenantTotals>,
-    ) -> Result<Vec<TenantTotals>> {
-        let (reader, all) = (self.reader(snapshot, None), Filter::default());
-        let mut visible = Vec::new();
-        for total in totals {
-            let scope = scope.only(&total.tenant);
-            let (events, _) = reader.count(&scope, &all)?;
-            let end = |order| {
-                let query = PageQuery { limit: 1, order, ..PageQuery::default() };
-                Ok::<_, Error>(
-                    reader.list(&scope, &all, &query)?.events.first().map(|event| event.time),
-                )
-            };
-            if let (Some(oldest), Some(newest)) =
-                (end(SortOrder::Ascending)?, end(SortOrder::Descending)?)
-            {
-                visible.push(TenantTotals { events, oldest, newest, ..total });
-            }
-        }
-        Ok(visible)
     }
 
     /// Returns the parts of segments that are open.
@@ -264,6 +247,33 @@ impl Engine {
             memory: memory(),
         })
     }
+}
+
+/// Replaces the totals of tenants by those of the events that the scope shows; tenants without
+/// any are left out.
+fn visible_totals(
+    reader: &SnapshotReader<'_>,
+    scope: &Scope,
+    totals: Vec<TenantTotals>,
+) -> Result<Vec<TenantTotals>> {
+    let all = Filter::default();
+    let mut visible = Vec::new();
+    for total in totals {
+        let scope = scope.only(&total.tenant);
+        let (events, _) = reader.count(&scope, &all)?;
+        let end = |order| {
+            let query = PageQuery { limit: 1, order, ..PageQuery::default() };
+            Ok::<_, Error>(
+                reader.list(&scope, &all, &query)?.events.first().map(|event| event.time),
+            )
+        };
+        if let (Some(oldest), Some(newest)) =
+            (end(SortOrder::Ascending)?, end(SortOrder::Descending)?)
+        {
+            visible.push(TenantTotals { events, oldest, newest, ..total });
+        }
+    }
+    Ok(visible)
 }
 
 impl Shared {

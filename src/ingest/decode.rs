@@ -252,5 +252,7 @@ fn rejected(
             .filter(|tenant| check_producer(tenant).is_ok() && rule.permits(tenant)),
     };
     let reason = clip(&error.to_string(), 500).into();
-    Rejected { tenant, line, reason, bytes, cut: cut.map(Box::new), conflict: false }
+    let is_bound = matches!(rule, TenantRule::Among(..));
+    let cut = cut.map(Box::new);
+    Rejected { tenant, line, reason, bytes, cut, conflict: false, is_bound }
 }

@@ -53,6 +53,9 @@ pub struct Rejected {
     pub cut: Option<Box<CutRecord>>,
     /// Whether it decoded, but has the trace id of another record.
     pub conflict: bool,
+    /// Whether who delivered it may deliver for certain tenants only, so that a tenant that is
+    /// named in it proves nothing.
+    pub is_bound: bool,
 }
 
 impl Rejected {
@@ -70,6 +73,7 @@ impl Rejected {
             bytes: event.original.as_bytes().to_vec(),
             cut: None,
             conflict: true,
+            is_bound: false,
         }
     }
 }
@@ -106,6 +110,7 @@ impl DecodedBatch {
                     bytes: event.original.as_bytes().to_vec(),
                     cut: None,
                     conflict: false,
+                    is_bound: false,
                 });
             } else {
                 self.events.push(event);

@@ -20,6 +20,9 @@ pub struct Snapshot {
     pub fresh: Vec<Arc<Buffered>>,
     /// The sequence number of the last event that is visible.
     pub last_seq: u64,
+    /// At least the sequence number of the last one that is not the store's own, and no more than
+    /// `last_seq`: it does not change because somebody asked something.
+    pub delivered_seq: u64,
     /// All events up to this sequence number are in the segments.
     pub sealed_seq: u64,
     /// The values of the fields, as far as questions have encountered them.

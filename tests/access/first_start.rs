@@ -29,7 +29,7 @@ fn a_newcomer_makes_a_store_grants_access_and_asks_with_it() {
     assert_eq!(mode & 0o777, 0o600);
 
     annals_with_input(&["ingest", "--data", &data, "--tenant", "acme", "-"], RECORD).ok();
-    let server = Server::start(Path::new(&data));
+    let server = Server::start_guarded(Path::new(&data));
     let url = server.url.as_str();
     let with =
         |words: &[&str], token: &str| annals(&[words, &["--url", url, "--token", token]].concat());
@@ -87,7 +87,7 @@ fn a_token_made_elsewhere_is_taken_as_it_is_and_a_second_administrator_is_not_ma
     annals(&["init", "--data", &data, "--admin-token-file", &path]).ok();
     assert!(!folder.path().join("store/first-admin-token").exists());
     annals(&["init", "--data", &data]).refused(1, &["administrator already"]);
-    let server = Server::start(Path::new(&data));
+    let server = Server::start_guarded(Path::new(&data));
     let token = "a-token-that-was-made-elsewhere";
     let list = annals(&["principal", "list", "--url", &server.url, "--token", token]).ok();
     assert!(list.contains("security_administrator"), "{list}");
@@ -98,16 +98,34 @@ fn a_store_of_before_gets_its_administrator_and_is_closed_then() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let data = shown(&folder);
     annals_with_input(&["ingest", "--data", &data, "--tenant", "acme", "-"], RECORD).ok();
+    for create in [&["--create"][..], &[]] {
+        annals(&[&["serve", "--data", &data, "--listen", "127.0.0.1:0"], create].concat())
+            .refused(1, &["no administrator", "annals init", "--auth none"]);
+    }
     let open = Server::start(Path::new(&data));
     annals(&["count", "--url", &open.url, "--tenant", "acme"]).ok();
     drop(open);
     annals(&["init", "--data", &data]).ok();
-    let closed = Server::start(Path::new(&data));
+    let closed = Server::start_guarded(Path::new(&data));
     annals(&["count", "--url", &closed.url, "--tenant", "acme"]).refused(1, &["credential"]);
     drop(closed);
-    let open = Server::start_with(Path::new(&data), &["--auth", "none"]);
+    let open = Server::start(Path::new(&data));
     annals(&["count", "--url", &open.url, "--tenant", "acme"]).ok();
     drop(open);
     annals(&["serve", "--data", &data, "--auth", "none", "--listen", "0.0.0.0:0"])
         .refused(1, &["credentials"]);
+}
+
+#[test]
+fn a_store_that_is_made_when_it_is_served_has_an_administrator() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("store");
+    let server = Server::start_guarded(&data);
+    let token = std::fs::read_to_string(data.join("first-admin-token")).expect("the token");
+    let list = ["principal", "list", "--url", &server.url];
+    annals(&list).refused(1, &["credential"]);
+    let listed = annals(&[&list[..], &["--token", token.trim()]].concat()).ok();
+    assert!(listed.contains("security_administrator"), "{listed}");
+    drop(server);
+    Server::start_guarded(&data).stop();
 }

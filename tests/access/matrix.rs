@@ -22,7 +22,7 @@ fn filled(path: &str) -> String {
 }
 
 /// What a request has besides its path, so that it is refused for nothing but its caller.
-fn asked(method: &str, path: &str) -> (String, &'static str) {
+pub(super) fn asked(method: &str, path: &str) -> (String, &'static str) {
     let path = filled(path);
     let query = match path.as_str() {
         "/api/v1/facets" | "/api/v1/facets/query" => "?tenant=mine&fields=source",

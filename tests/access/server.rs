@@ -14,7 +14,7 @@ use tower::ServiceExt;
 /// A store with a server over it that wants credentials.
 pub(super) struct Guarded {
     pub(super) store: TestStore,
-    router: Router,
+    pub(super) router: Router,
 }
 
 /// An answer.
@@ -42,7 +42,15 @@ impl Guarded {
 
     /// A server over a store; without credentials, every caller is the operator.
     pub(super) fn over(store: TestStore, credentials: bool) -> Self {
-        let options = RouterOptions { credentials, ..RouterOptions::default() };
+        Self::with(store, RouterOptions { credentials, ..RouterOptions::default() })
+    }
+
+    /// The same; what is asked is recorded, as a server does.
+    pub(super) fn recording(store: TestStore, credentials: bool) -> Self {
+        Self::with(store, RouterOptions { credentials, trail: true, ..RouterOptions::default() })
+    }
+
+    fn with(store: TestStore, options: RouterOptions) -> Self {
         let router = router_with(Arc::clone(store.engine()), &options);
         Self { store, router }
     }

@@ -148,3 +148,17 @@ fn a_session_ends_with_its_token_and_when_an_administrator_ends_it() {
     assert_eq!(server.call(Some(&admin), "DELETE", &path, Body::empty()).status, 204);
     assert_eq!([status(&first), status(&second)], [401, 401]);
 }
+
+#[test]
+fn a_sign_out_ends_every_session_that_the_browser_has() {
+    let server = Guarded::new();
+    let token = server.principal(&reader());
+    let begin = || cookie_of(&sign_in(&server, &token, None));
+    let (first, second) = (begin(), begin());
+    let both = format!("{first}; {second}");
+    assert_eq!(with_cookie(&server, "GET", "/api/v1/me", &both).status, 401, "which one is it?");
+    assert_eq!(with_cookie(&server, "POST", "/auth/logout", &both).status, 204);
+    for cookie in [&first, &second] {
+        assert_eq!(with_cookie(&server, "GET", "/api/v1/me", cookie).status, 401);
+    }
+}

@@ -518,7 +518,8 @@ fn an_address_that_others_reach_needs_credentials_and_an_encrypted_way() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (cert, key) = TestAuthority::new("authority").server("own").write(folder.path());
     let data = folder.path().join("data");
-    let everywhere = ["serve", "--create", "--data", text(&data), "--listen", "0.0.0.0:0"];
+    let everywhere =
+        ["serve", "--create", "--auth", "none", "--data", text(&data), "--listen", "0.0.0.0:0"];
     annals(&everywhere).refused(1, &["0.0.0.0:0", "credentials", "--tls-cert", "--behind-proxy"]);
     let tls = ["--tls-cert", text(&cert), "--tls-key", text(&key)];
     let with_tls = annals(&[&everywhere[..], &tls].concat());

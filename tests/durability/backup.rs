@@ -3,7 +3,7 @@
 
 use crate::support::process::{Server, annals, annals_with_input};
 use crate::support::store::TestStore;
-use annals::access::Actor;
+use annals::access::{Actor, Caller};
 use annals::clock::Clock;
 use annals::engine::{Engine, Retention, SeenVersion, ViewText};
 use annals::storage::AccessMode;
@@ -277,7 +277,7 @@ fn a_backup_has_the_policy_and_the_views_and_damage_to_them_is_mended() {
     let text = ViewText { name: "v".to_owned(), owner: String::new(), query: String::new() };
     let engine = store.engine();
     engine.set_retention(&operator, &Retention::Days(None, Some(365))).expect("days");
-    engine.save_view(&operator, "v", text, SeenVersion::Unsaid).expect("a view");
+    engine.save_view(&Caller::operator(), "v", text, SeenVersion::Unsaid).expect("a view");
     let open = |access| {
         let clock: Arc<dyn Clock> = Arc::clone(&store.clock) as _;
         Engine::open(&target, access, clock, store.runtime.handle().clone()).expect("it opens")

@@ -2,7 +2,7 @@
 //! acknowledged is lost, nothing is doubled, and what was begun can be done again.
 
 use crate::support::store::{NOW, TestStore};
-use annals::access::{Actor, Scope};
+use annals::access::{Actor, Caller, Scope};
 use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, SeenVersion, Settings, ViewText};
 use annals::error::{Error, Result};
 use annals::event::DAY_MS;
@@ -77,7 +77,7 @@ const ACTS: &[(&str, Act)] = &[
     ("a view", |engine, _| {
         let text =
             ViewText { name: "v".to_owned(), owner: String::new(), query: "tenant=t".to_owned() };
-        engine.save_view(&Actor::operator(), "v", text, SeenVersion::Unsaid).map(drop)
+        engine.save_view(&Caller::operator(), "v", text, SeenVersion::Unsaid).map(drop)
     }),
     ("a backup", |engine, folder| {
         engine.backup(&Actor::operator(), &folder.join("backup")).map(drop)

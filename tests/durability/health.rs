@@ -2,7 +2,7 @@
 //! not theirs.
 
 use crate::support::store::{NOW, TestStore};
-use annals::access::Actor;
+use annals::access::{Actor, Caller};
 use annals::api::router;
 use annals::engine::{AtFailpoint, Engine, Failpoint, Retention, Settings};
 use annals::event::DAY_MS;
@@ -547,14 +547,14 @@ fn administrative_state_that_is_ahead_of_what_was_recorded_is_made_of_what_was()
     };
     store
         .engine()
-        .save_view(&Actor::operator(), "a", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .save_view(&Caller::operator(), "a", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
         .expect("saved");
     let target = store.path().with_file_name("copy");
     store.engine().backup(&Actor::operator(), &target).expect("a backup");
     let recorded = store.get("/api/v1/views");
     store
         .engine()
-        .save_view(&Actor::operator(), "b", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .save_view(&Caller::operator(), "b", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
         .expect("saved");
     // As a backup that copied the file after somebody saved another view.
     store.close();
@@ -567,7 +567,7 @@ fn administrative_state_that_is_ahead_of_what_was_recorded_is_made_of_what_was()
     assert_eq!(store.get("/api/v1/views"), recorded);
     store
         .engine()
-        .save_view(&Actor::operator(), "c", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
+        .save_view(&Caller::operator(), "c", text("tenant=t"), annals::engine::SeenVersion::Unsaid)
         .expect("saved");
     let views = store.get("/api/v1/views");
     store.reopen();

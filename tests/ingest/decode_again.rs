@@ -144,6 +144,7 @@ fn a_record_that_holds_several_is_split_as_a_stream_is() {
         bytes,
         cut: None,
         conflict: false,
+        is_bound: false,
     };
     let batch = DecodedBatch { rejected: vec![rejected], ..DecodedBatch::default() };
     store.engine().ingest(batch, "file.log").expect("it is kept");
@@ -207,6 +208,7 @@ fn a_record_of_which_nothing_decodes_stays_as_it_is() {
         bytes: bytes.as_bytes().to_vec(),
         cut: None,
         conflict: false,
+        is_bound: false,
     };
     let rejected = vec![rejected("{]\n[}\n", Some("t")), rejected(&record(0), Some("_annals"))];
     let batch = DecodedBatch { rejected, ..DecodedBatch::default() };

@@ -169,7 +169,7 @@ fn a_server_that_is_away_is_waited_for() {
     append(&log, &line(1));
     std::thread::sleep(Duration::from_millis(1_500));
     let again = Command::new(env!("CARGO_BIN_EXE_annals"))
-        .args(["serve", "--listen", &address, "--data"])
+        .args(["serve", "--auth", "none", "--listen", &address, "--data"])
         .arg(&data)
         .stderr(Stdio::null())
         .spawn()

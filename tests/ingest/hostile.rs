@@ -223,7 +223,8 @@ fn a_second_process_is_told_which_one_has_the_directory() {
 #[test]
 fn a_server_that_anyone_could_reach_is_not_started() {
     let place = Place::new();
-    annals(&["serve", "--data", &place.data(), "--create", "--listen", "0.0.0.0:0"])
+    let open = ["serve", "--data", &place.data(), "--create", "--auth", "none"];
+    annals(&[&open[..], &["--listen", "0.0.0.0:0"]].concat())
         .refused(1, &["0.0.0.0", "credentials"]);
 }
 

@@ -2,7 +2,7 @@
 //! completion, events in part, saved views.
 
 use crate::support::store::{NOW, TestStore};
-use annals::access::Actor;
+use annals::access::Caller;
 use annals::engine::{SeenVersion, ViewText};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -353,17 +353,22 @@ fn there_is_an_end_to_views() {
     for number in 0..1_000 {
         store
             .engine()
-            .save_view(&Actor::operator(), &format!("v{number}"), text(number), SeenVersion::Unsaid)
+            .save_view(
+                &Caller::operator(),
+                &format!("v{number}"),
+                text(number),
+                SeenVersion::Unsaid,
+            )
             .expect("a view");
     }
     let refused = store
         .engine()
-        .save_view(&Actor::operator(), "more", text(1), SeenVersion::Unsaid)
+        .save_view(&Caller::operator(), "more", text(1), SeenVersion::Unsaid)
         .expect_err("too many");
     assert!(refused.to_string().contains("1000"), "{refused}");
     store
         .engine()
-        .save_view(&Actor::operator(), "v7", text(8), SeenVersion::Version(1))
+        .save_view(&Caller::operator(), "v7", text(8), SeenVersion::Version(1))
         .expect("a change of one that is there");
 }
 

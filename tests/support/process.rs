@@ -86,9 +86,15 @@ impl Server {
         Self::start_with(data, &[])
     }
 
-    /// The same with more flags.
+    /// The same with more flags. It asks nobody for a credential.
     pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
-        Self::start_under(&[], data, flags)
+        Self::start_under(&[], data, &[&["--auth", "none"], flags].concat())
+            .unwrap_or_else(|said| panic!("the server does not start: {said}"))
+    }
+
+    /// Starts a server that asks for credentials.
+    pub(crate) fn start_guarded(data: &Path) -> Self {
+        Self::start_under(&[], data, &[])
             .unwrap_or_else(|said| panic!("the server does not start: {said}"))
     }
 

@@ -61,10 +61,13 @@ export function store(data) {
 
 /** Gives a store its first administrator, so that it asks who calls; answers the administrator's token. */
 export function init(folder) {
+  guarded.add(folder);
   annals(["init", "--data", folder]);
   return readFileSync(join(folder, "first-admin-token"), "utf8").trim();
 }
 
+/** Folders of stores whose servers ask who calls. */
+const guarded = new Set();
 let copies = 0;
 
 /** A copy of the store that a test may change. */
@@ -79,7 +82,8 @@ export function ownStore(data) {
  * @returns {Promise<{url: string, folder: string, process: import("node:child_process").ChildProcess, kill: () => Promise<void>, restart: () => Promise<void>}>}
  */
 export async function serve(folder, port = 0, flags = []) {
-  const child = spawn(BINARY, ["serve", "--data", folder, "--create", "--listen", `127.0.0.1:${port}`, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+  const open = guarded.has(folder) ? [] : ["--auth", "none"];
+  const child = spawn(BINARY, ["serve", "--data", folder, "--create", "--listen", `127.0.0.1:${port}`, ...open, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
   running.add(child);
   const gone = new Promise((resolve) => child.once("exit", resolve));
   const url = await new Promise((resolve, reject) => {

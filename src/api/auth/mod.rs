@@ -6,6 +6,7 @@
 //! tenants, events and fields a permitted caller sees, its [`Scope`](crate::access::Scope) says.
 
 mod credential;
+mod current;
 mod permissions;
 mod sessions;
 mod sign_in;
@@ -13,6 +14,7 @@ mod sign_in;
 use super::App;
 use super::peer::Peer;
 use super::refusal::Refusal;
+use super::trail::{RefusedRequest, record_refusal};
 use super::web;
 use crate::access::{Caller, Directory, TokenRefusal};
 use crate::event::Timestamp;
@@ -22,10 +24,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use credential::PresentedOf;
+use current::CurrentBody;
+use hyper::body::Body as _;
 pub use permissions::route_needs;
 use permissions::{Need, need_of};
+pub(in crate::api) use permissions::{Recorded, recorded_as};
 pub(in crate::api) use sessions::Sessions;
 pub(in crate::api) use sign_in::routes;
+use std::sync::atomic::Ordering;
 
 /// How to send a credential, for clients that wait to be told.
 const CHALLENGES: [&str; 3] =
@@ -35,11 +41,41 @@ const CHALLENGES: [&str; 3] =
 struct CallRefusal {
     status: StatusCode,
     detail: String,
+    /// Who is refused, if that is known.
+    caller: Option<Caller>,
 }
 
 impl CallRefusal {
     fn unauthorized(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
+        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into(), caller: None }
+    }
+
+    fn forbidden(detail: impl Into<String>, caller: Option<Caller>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, detail: detail.into(), caller }
+    }
+
+    /// Returns the answer once the refusal is in the trail. A request without any credential tells
+    /// nothing of anybody, and is not recorded.
+    async fn recorded(self, app: &App, refused: RefusedRequest) -> Response {
+        if self.status == StatusCode::UNAUTHORIZED && !refused.has_credential {
+            return self.response(&refused.path, refused.is_page);
+        }
+        match record_refusal(app, &refused, self.status, &self.detail).await {
+            Ok(()) => self.response(&refused.path, refused.is_page),
+            Err(response) => response,
+        }
+    }
+
+    fn response(&self, path: &str, is_page: bool) -> Response {
+        let mut response = Refusal::at(path, self.status, &self.detail, None).into_response();
+        // A browser would ask its user for a name and password; the page has its own form.
+        if self.status == StatusCode::UNAUTHORIZED && !is_page {
+            for challenge in CHALLENGES {
+                let value = HeaderValue::from_static(challenge);
+                response.headers_mut().append(header::WWW_AUTHENTICATE, value);
+            }
+        }
+        response
     }
 }
 
@@ -49,28 +85,43 @@ pub(in crate::api) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match caller_of(&app, &request) {
-        Ok(caller) => {
-            let address = peer(&request).map(|peer| peer.client);
-            if let Some(caller) = caller {
-                let caller = caller.at(address);
-                request.extensions_mut().insert(caller);
-            }
-            next.run(request).await
+    let caller = match caller_of(&app, &request) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            let refused = refused_request(&request, refusal.caller.clone());
+            drop(request);
+            return refusal.recorded(&app, refused).await;
         }
-        Err(refused) => {
-            let is_page = request.headers().contains_key("sec-fetch-mode");
-            let refusal = Refusal::at(request.uri().path(), refused.status, &refused.detail, None);
-            let mut response = refusal.into_response();
-            // A browser would ask its user for a name and password; the page has its own form.
-            if refused.status == StatusCode::UNAUTHORIZED && !is_page {
-                for challenge in CHALLENGES {
-                    let value = HeaderValue::from_static(challenge);
-                    response.headers_mut().append(header::WWW_AUTHENTICATE, value);
-                }
-            }
-            response
-        }
+    };
+    let Some(caller) = caller else { return next.run(request).await };
+    let caller = caller.at(peer(&request).map(|peer| peer.client));
+    request.extensions_mut().insert(caller.clone());
+    if caller.grant().is_none() || request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let refused = refused_request(&request, Some(caller.clone()));
+    let (parts, body) = request.into_parts();
+    let (body, has_ended) = CurrentBody::wrap(body, &caller, &app.engine);
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if has_ended.load(Ordering::Relaxed) {
+        let detail = "your credential or what it permits has changed since the request began";
+        return CallRefusal::forbidden(detail, None).recorded(&app, refused).await;
+    }
+    response
+}
+
+/// Returns what is to be recorded of a request that is refused.
+fn refused_request(request: &Request, caller: Option<Caller>) -> RefusedRequest {
+    let (route, headers) = (request.extensions().get::<MatchedPath>(), request.headers());
+    let is_tls = peer(request).is_some_and(|peer| peer.is_tls);
+    RefusedRequest {
+        call: format!("{} {}", request.method(), route.map_or("elsewhere", MatchedPath::as_str)),
+        path: request.uri().path().to_owned(),
+        caller,
+        address: peer(request).map(|peer| peer.client),
+        has_credential: !matches!(credential::read(headers), Ok(None))
+            || session_values(headers, is_tls).next().is_some(),
+        is_page: headers.contains_key("sec-fetch-mode"),
     }
 }
 
@@ -93,10 +144,7 @@ fn caller_of(app: &App, request: &Request) -> Result<Option<Caller>, CallRefusal
         Need::OneOf(permissions)
             if !permissions.iter().any(|permission| caller.may(*permission)) =>
         {
-            Err(CallRefusal {
-                status: StatusCode::FORBIDDEN,
-                detail: "your roles do not permit this".to_owned(),
-            })
+            Err(CallRefusal::forbidden("your roles do not permit this", Some(caller)))
         }
         _ => Ok(Some(caller)),
     }
@@ -123,6 +171,7 @@ fn need(request: &Request) -> Result<Need, CallRefusal> {
             Err(CallRefusal {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 detail: "it is not decided who may call this".to_owned(),
+                caller: None,
             })
         }
     }
@@ -135,8 +184,10 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
     let presented = credential::read(headers).map_err(CallRefusal::unauthorized)?;
     let (directory, now) = (app.engine.directory(), app.engine.clock().now());
     let Some(presented) = presented else {
-        let Some(value) = session_value(headers) else {
-            return Ok(peer(request).and_then(|peer| of_certificate(&directory, peer)));
+        let peer = peer(request);
+        let is_tls = peer.is_some_and(|peer| peer.is_tls);
+        let Some(value) = session_value(headers, is_tls) else {
+            return Ok(peer.and_then(|peer| of_certificate(&directory, peer)));
         };
         check_own_page(request)?;
         let caller = app.sessions.caller(value, &directory, now);
@@ -189,15 +240,22 @@ fn caller_of_token<'a>(
     })
 }
 
-/// Returns the value of the session's cookie; none if there are several, of which one may have been
-/// planted.
-fn session_value(headers: &HeaderMap) -> Option<&str> {
+/// Returns the values of the session's cookies.
+fn session_values(headers: &HeaderMap, is_tls: bool) -> impl Iterator<Item = &str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut values = cookies
+    let cookie_name = if is_tls { sessions::COOKIE_OVER_TLS } else { sessions::COOKIE };
+    cookies
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(name, _)| *name == sessions::COOKIE);
-    let (_, value) = values.next()?;
+        .filter(move |(name, _)| *name == cookie_name)
+        .map(|(_, value)| value)
+}
+
+/// Returns the value of the session's cookie; none if there are several, of which one may have been
+/// planted.
+fn session_value(headers: &HeaderMap, is_tls: bool) -> Option<&str> {
+    let mut values = session_values(headers, is_tls);
+    let value = values.next()?;
     values.next().is_none().then_some(value)
 }
 
@@ -211,8 +269,8 @@ fn check_own_page(request: &Request) -> Result<(), CallRefusal> {
     if request.method().is_safe() || says {
         return Ok(());
     }
-    let detail = "a session is for this server's own page: send a token".to_owned();
-    Err(CallRefusal { status: StatusCode::FORBIDDEN, detail })
+    let detail = "a session is for this server's own page: send a token";
+    Err(CallRefusal::forbidden(detail, None))
 }
 
 /// The caller of a route that needs a credential.

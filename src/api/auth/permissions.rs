@@ -7,6 +7,7 @@ use crate::access::Permission::{
     self, DecodeQuarantine, Export, Ingest, ManageAccess, ManageStore, ManageTenant, Read,
     ReadQuarantine, ReadTrail,
 };
+use crate::engine::RecordSafety;
 use axum::http::Method;
 
 /// What a route needs.
@@ -24,11 +25,59 @@ pub(super) enum Need {
 
 use Need::{Credential, Nothing, OneOf, PageOrCredential};
 
+/// How a call is recorded in the trail. What changes something is recorded with its change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Recorded {
+    /// Somebody asked about events.
+    Question,
+    /// Somebody exported events.
+    Export,
+    /// Somebody saw records in quarantine.
+    Quarantine,
+    /// Somebody saw who has access.
+    Access,
+    /// Somebody signed in, or could not.
+    SignIn,
+    /// Somebody signed out.
+    SignOut,
+    /// An administrator ended a session.
+    EndSession,
+}
+
+impl Recorded {
+    /// Returns the name of the event.
+    pub(in crate::api) fn event_name(self) -> &'static str {
+        match self {
+            Self::Question => "askQuestion",
+            Self::Export => "exportEvents",
+            Self::Quarantine => "readQuarantine",
+            Self::Access => "readAccess",
+            Self::SignIn => "signIn",
+            Self::SignOut => "signOut",
+            Self::EndSession => "endSession",
+        }
+    }
+
+    /// Returns whether what was sent is a question, and no secret.
+    pub(in crate::api) fn has_question(self) -> bool {
+        !matches!(self, Self::SignIn | Self::SignOut)
+    }
+
+    /// Returns how safe the record is before the answer leaves.
+    pub(in crate::api) fn safety(self) -> RecordSafety {
+        match self {
+            Self::Question | Self::Access => RecordSafety::Written,
+            _ => RecordSafety::Synced,
+        }
+    }
+}
+
 /// Methods, path and need. `GET` stands for `HEAD` too.
 type Row = (&'static str, &'static str, Need);
 
 const QUESTION: Need = OneOf(&[Read, ReadTrail]);
 const EXPORT: Need = OneOf(&[Export, ReadTrail]);
+const QUARANTINE: Need = OneOf(&[ReadQuarantine]);
 const DELIVER: Need = OneOf(&[Ingest]);
 const POLICY: Need = OneOf(&[Read, ManageTenant, ManageStore, ManageAccess]);
 const TENANT: Need = OneOf(&[ManageTenant, ManageStore]);
@@ -76,8 +125,8 @@ const ROUTES: &[Row] = &[
     ("GET", "/api/v1/views", QUESTION),
     ("GET, PUT, DELETE", "/api/v1/views/{id}", QUESTION),
     // Administration.
-    ("GET", "/api/v1/quarantine", OneOf(&[ReadQuarantine])),
-    ("GET", "/api/v1/quarantine/reasons", OneOf(&[ReadQuarantine])),
+    ("GET", "/api/v1/quarantine", QUARANTINE),
+    ("GET", "/api/v1/quarantine/reasons", QUARANTINE),
     ("POST", "/api/v1/quarantine/decode", OneOf(&[DecodeQuarantine])),
     ("GET", "/api/v1/retention", POLICY),
     ("PUT", "/api/v1/retention", TENANT),
@@ -152,6 +201,24 @@ pub(super) fn need_of(method: &Method, path: &str) -> Option<Need> {
     rows.peek()?;
     let row = rows.find(|(methods, _, _)| methods.split(", ").any(|known| known == method));
     Some(row.map_or(Credential, |(_, _, need)| *need))
+}
+
+/// Returns how a call is recorded, if it is recorded by itself.
+pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorded> {
+    if path.starts_with("/api/v1/views") {
+        return None;
+    }
+    let is_get = method == Method::GET || method == Method::HEAD;
+    match (path, need_of(method, path)?) {
+        ("/auth/login", _) if method == Method::POST => Some(Recorded::SignIn),
+        ("/auth/logout", _) if method == Method::POST => Some(Recorded::SignOut),
+        ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
+        (_, need) if need == QUESTION => Some(Recorded::Question),
+        (_, need) if need == EXPORT => Some(Recorded::Export),
+        (_, need) if need == QUARANTINE => Some(Recorded::Quarantine),
+        (_, need) if need == ACCESS && is_get => Some(Recorded::Access),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

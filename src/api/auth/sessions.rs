@@ -15,7 +15,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The name of the cookie.
+/// The name of the cookie, over TLS and without. No other host, and nobody on a plain connection,
+/// can set a cookie that begins with `__Host-` (RFC 6265bis, section 4.1.3.2).
+pub(super) const COOKIE_OVER_TLS: &str = "__Host-annals_session";
 pub(super) const COOKIE: &str = "annals_session";
 /// How long a session lasts without a call.
 const IDLE_MS: i64 = 30 * 60_000;

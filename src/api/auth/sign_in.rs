@@ -4,8 +4,8 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::peer::Peer;
-use super::sessions::{COOKIE, UserSession};
-use super::{caller_of_token, session_value};
+use super::sessions::{COOKIE, COOKIE_OVER_TLS, UserSession};
+use super::{caller_of_token, session_values};
 use crate::access::Caller;
 use crate::calls::{Pairs, me};
 use crate::error::{Error, ErrorKind, Result};
@@ -56,18 +56,29 @@ async fn sign_in(
     let peer = peer.map(|Extension(peer)| peer);
     let caller = caller.at(peer.as_ref().map(|peer| peer.client));
     let value = app.sessions.begin(&caller, id, now)?;
-    let secure = if peer.is_some_and(|peer| peer.is_tls) { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}");
-    Ok(with_cookie(Json(me(&caller)).into_response(), &cookie))
+    let is_tls = peer.is_some_and(|peer| peer.is_tls);
+    let mut response = with_cookie(Json(me(&caller)).into_response(), &cookie(&value, "", is_tls));
+    // Who has signed in is recorded with the call.
+    response.extensions_mut().insert(caller);
+    Ok(response)
 }
 
-/// Ends the session; without one, nothing is left to do.
-async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
-    if let Some(value) = session_value(&headers) {
-        app.sessions.end(value);
-    }
-    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    with_cookie(StatusCode::NO_CONTENT.into_response(), &gone)
+/// Returns the cookie of a session, with further attributes.
+fn cookie(value: &str, attributes: &str, is_tls: bool) -> String {
+    let (name, secure) = if is_tls { (COOKIE_OVER_TLS, "; Secure") } else { (COOKIE, "") };
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{attributes}{secure}")
+}
+
+/// Ends the session, or every one of those that the browser has cookies of; without one, nothing is
+/// left to do.
+async fn sign_out(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+) -> Response {
+    let is_tls = peer.is_some_and(|Extension(peer)| peer.is_tls);
+    session_values(&headers, is_tls).for_each(|value| app.sessions.end(value));
+    with_cookie(StatusCode::NO_CONTENT.into_response(), &cookie("", "; Max-Age=0", is_tls))
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {

@@ -14,6 +14,7 @@ mod trace;
 
 use super::App;
 use super::error::ApiError;
+use super::trail::AnswerRows;
 use crate::access::{Caller, Scope};
 use crate::calls::Pairs;
 use crate::engine::Engine;
@@ -92,8 +93,10 @@ async fn traces(
         let request = Request::read(&caller, (&project, &pairs), engine.clock().now())?;
         answer(engine, &ends, (&request, &pairs), budget)
     });
-    let body = body.await?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response())
+    let (body, rows) = body.await?;
+    let mut response = ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response();
+    response.extensions_mut().insert(AnswerRows(rows as u64));
+    Ok(response)
 }
 
 #[derive(Serialize)]
@@ -113,7 +116,7 @@ fn answer(
     ends: &PageEnds,
     (request, pairs): (&Request, &Pairs),
     budget: &QueryBudget,
-) -> Result<Vec<u8>> {
+) -> Result<(Vec<u8>, usize)> {
     // A marker that was given to one caller tells another nothing.
     let list = request.scope.canonical();
     let snapshot = engine.snapshot();
@@ -151,8 +154,9 @@ fn answer(
     };
     let meta_data = MetaData { count: events.len(), marker };
     let answer = CtsAnswer { traces: events.iter().map(Trace::of).collect(), meta_data };
-    serde_json::to_vec(&answer)
-        .map_err(|cause| Error::internal("cannot write the traces").because(cause))
+    let body = serde_json::to_vec(&answer)
+        .map_err(|cause| Error::internal("cannot write the traces").because(cause))?;
+    Ok((body, events.len()))
 }
 
 /// Returns the cursor after the event with a trace id; if there are several, after the oldest, so

@@ -13,7 +13,7 @@ use crate::engine::maintain::saved_views::Views;
 use crate::engine::maintain::turns::Turns;
 use crate::engine::{Engine, Writer};
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::ingest::{IncomingRecord, TenantRule, decode_records};
+use crate::ingest::{DecodedBatch, IncomingRecord, TenantRule, decode_records};
 use crate::maintain::{POLICY_KEY, Policy};
 use crate::storage::Store;
 use crate::storage::admin::{AdminFile, AdminSnapshot, AdminState, RecordChange, RecordKind};
@@ -310,32 +310,8 @@ impl Writer {
 
     /// Records something that was done to the store, as an event of the store's own tenant. It is
     /// durable when this returns.
-    pub(in crate::engine) fn record(&self, mut record: Json) -> Result<()> {
-        let now = self.shared.clock.now();
-        for (key, value) in [
-            ("time", now.to_string()),
-            ("source", "annals".to_owned()),
-            ("trace_type", "SystemAction".to_owned()),
-        ] {
-            record[key] = value.into();
-        }
-        if record["level"].is_null() {
-            record["level"] = "normal".into();
-        }
-        let records = vec![IncomingRecord::new(1, record.to_string())];
-        let batch = decode_records(
-            records,
-            Some(Format::Native),
-            &TenantRule::Is(SYSTEM_TENANT.to_owned()),
-            None,
-            now,
-        );
-        if let Some(rejected) = batch.rejected.first() {
-            return Err(Error::internal(format!(
-                "a record that the store made itself cannot be decoded: {}",
-                rejected.reason
-            )));
-        }
+    pub(in crate::engine) fn record(&self, record: Json) -> Result<()> {
+        let batch = self.own_batch(vec![record])?;
         let outcome = self.ingest(batch, "annals", None, self.shared.settings.room_wait)?;
         // What is in quarantine is no record: the deed must not go on without one.
         match outcome.quarantined.listed().first() {
@@ -344,6 +320,39 @@ impl Writer {
                 refused.reason
             ))),
             None => Ok(()),
+        }
+    }
+
+    /// Returns events of the store's own tenant.
+    pub(in crate::engine) fn own_batch(&self, records: Vec<Json>) -> Result<DecodedBatch> {
+        let now = self.shared.clock.now();
+        let complete = |mut record: Json| {
+            for (key, value) in [
+                ("time", now.to_string()),
+                ("source", "annals".to_owned()),
+                ("trace_type", "SystemAction".to_owned()),
+            ] {
+                record[key] = value.into();
+            }
+            if record["level"].is_null() {
+                record["level"] = "normal".into();
+            }
+            record.to_string()
+        };
+        let records = (1..).zip(records.into_iter().map(complete));
+        let batch = decode_records(
+            records.map(|(line, record)| IncomingRecord::new(line, record)).collect(),
+            Some(Format::Native),
+            &TenantRule::Is(SYSTEM_TENANT.to_owned()),
+            None,
+            now,
+        );
+        match batch.rejected.first() {
+            Some(rejected) => Err(Error::internal(format!(
+                "a record that the store made itself cannot be decoded: {}",
+                rejected.reason
+            ))),
+            None => Ok(batch),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Saved views as they are kept: each is a record of the administrative state.
 
+use crate::access::Caller;
 use crate::error::{Context, ErrorKind, Result};
 use crate::storage::admin::{AdminRecord, AdminSnapshot, RecordChange, RecordKind};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 pub struct ViewText {
     /// What people call it.
     pub name: String,
-    /// The principal that saved it, or who an author without credentials says to be.
+    /// Its author, as shown: the principal, or who an author without credentials says to be.
     #[serde(default)]
     pub owner: String,
     /// The query of the page's URL, without the question mark.
@@ -26,6 +27,10 @@ pub struct View {
     /// Its name, owner and query.
     #[serde(flatten)]
     pub text: ViewText,
+    /// The principal that saved it; none if it was saved without a credential, or if its principal
+    /// is gone: another one of the same name does not inherit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
     /// Starts at 1 and grows by one with each change.
     pub version: u64,
     /// When it was first saved.
@@ -74,6 +79,17 @@ impl Views {
 }
 
 impl View {
+    /// Returns whether the view is a caller's own.
+    pub fn is_of(&self, caller: &Caller) -> bool {
+        caller.grant().is_some() && self.principal.as_deref() == Some(caller.name())
+    }
+
+    /// Returns the record of the view once its principal is gone.
+    pub(in crate::engine) fn left_behind(&self) -> RecordChange {
+        let version = self.version + 1;
+        Self { principal: None, version, ..self.clone() }.record()
+    }
+
     /// Returns the record that the view is kept in.
     pub(super) fn record(&self) -> RecordChange {
         let body = serde_json::to_value(self).expect("texts and numbers are valid JSON");

@@ -3,7 +3,7 @@
 //!
 //! A view has a version of its own; callers that change one say which version they have seen.
 
-use crate::access::Actor;
+use crate::access::{Caller, Permission};
 use crate::engine::Engine;
 use crate::engine::maintain::admin::Deed;
 use crate::engine::maintain::saved_views::{View, ViewText, Views};
@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::admin::{RecordChange, RecordKind};
 use serde_json::json;
 
-/// The most views of a store.
+/// The most views of a store, and of one principal.
 const VIEWS_MAX: usize = 1_000;
+const OF_PRINCIPAL_MAX: usize = 100;
 /// The most characters of an id, of a name and of an owner, and the most bytes of a query.
 const ID_MAX: usize = 64;
 const NAME_MAX: usize = 100;
@@ -93,6 +94,24 @@ fn check_id(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless a caller may change a view: its own, or any as administrator of tenants.
+fn check_owner(caller: &Caller, view: &View) -> Result<()> {
+    if caller.grant().is_none() || view.is_of(caller) || caller.may(Permission::ManageTenant) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Forbidden, "the view is somebody else's: save another one"))
+}
+
+/// Fails if a principal has its share of views: one that saves more would leave none to others.
+fn check_share(views: &Views, principal: Option<&str>) -> Result<()> {
+    let own = views.all().filter(|view| view.principal.as_deref() == principal).count();
+    if principal.is_some() && own >= OF_PRINCIPAL_MAX {
+        let what = format!("you already have {OF_PRINCIPAL_MAX} views: delete one first");
+        return Err(Error::invalid(what));
+    }
+    Ok(())
+}
+
 /// What becomes of a view.
 enum ViewChange {
     Nothing,
@@ -102,16 +121,16 @@ enum ViewChange {
 
 impl Engine {
     /// Saves a view: a new one, or another version of the one that was seen. When this returns, it
-    /// is durable.
+    /// is durable. A view belongs to the principal that saved it first.
     ///
     /// # Errors
-    /// If the text is not valid, if the view exists and was not seen or has another version, or if
-    /// the disk fails.
+    /// If the text is not valid, if the view exists and was not seen or has another version, if it
+    /// is somebody else's, or if the disk fails.
     pub fn save_view(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         id: &str,
-        text: ViewText,
+        mut text: ViewText,
         seen: SeenVersion,
     ) -> Result<View> {
         check_id(id)?;
@@ -119,6 +138,15 @@ impl Engine {
         let now = self.shared.clock.now().to_string();
         let change = move |views: &Views| {
             let there = views.as_seen(id, seen)?;
+            there.map_or(Ok(()), |view| check_owner(caller, view))?;
+            let principal = match there {
+                Some(view) => view.principal.clone(),
+                None => caller.grant().map(|_| caller.name().to_owned()),
+            };
+            // Who has a name need not say it.
+            if let Some(principal) = &principal {
+                text.owner.clone_from(principal);
+            }
             match there {
                 Some(view) if view.text == text => return Ok(ViewChange::Nothing),
                 Some(_) if seen == SeenVersion::Unsaid => {
@@ -133,13 +161,15 @@ impl Engine {
                         "there are already {VIEWS_MAX} views: delete one first"
                     )));
                 }
-                _ => {}
+                None => check_share(views, principal.as_deref())?,
+                Some(_) => {}
             }
             let version = there.map_or(0, |view| view.version) + 1;
             let created = there.map_or_else(|| now.clone(), |view| view.created.clone());
-            Ok(ViewChange::Save(View { id: id.to_owned(), text, version, created, changed: now }))
+            let id = id.to_owned();
+            Ok(ViewChange::Save(View { id, text, principal, version, created, changed: now }))
         };
-        self.change_views(actor, "saveView", id, change)?;
+        self.change_views(caller, "saveView", id, change)?;
         self.views().get(id).cloned().ok_or_else(|| {
             Error::new(
                 ErrorKind::Outdated,
@@ -151,10 +181,11 @@ impl Engine {
     /// Deletes a view.
     ///
     /// # Errors
-    /// If there is no such view or it has another version than was seen, or if the disk fails.
-    pub fn delete_view(&self, actor: &Actor, id: &str, seen: SeenVersion) -> Result<()> {
-        self.change_views(actor, "deleteView", id, |views| match views.as_seen(id, seen)? {
-            Some(_) => Ok(ViewChange::Delete),
+    /// If there is no such view or it has another version than was seen, if it is somebody else's,
+    /// or if the disk fails.
+    pub fn delete_view(&self, caller: &Caller, id: &str, seen: SeenVersion) -> Result<()> {
+        self.change_views(caller, "deleteView", id, |views| match views.as_seen(id, seen)? {
+            Some(view) => check_owner(caller, view).map(|()| ViewChange::Delete),
             None => Err(Error::new(ErrorKind::NotFound, "there is no such view")),
         })
     }
@@ -162,12 +193,12 @@ impl Engine {
     /// Records a change and makes it.
     fn change_views(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         event_name: &str,
         id: &str,
         change: impl FnOnce(&Views) -> Result<ViewChange>,
     ) -> Result<()> {
-        self.change_recorded(actor, |_| {
+        self.change_recorded(&caller.actor(), |_| {
             let views = self.views();
             let view = match change(&views)? {
                 ViewChange::Nothing => return Ok(None),
@@ -233,6 +264,7 @@ mod tests {
         let view = View {
             id: "a".into(),
             text: text("n", ""),
+            principal: None,
             version: 3,
             created: String::new(),
             changed: String::new(),

@@ -9,7 +9,7 @@
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
 use crate::engine::write::intake::{self, LIGHT_EVENTS, NumberedBatch, Offer, Verdict};
-use crate::engine::write::log;
+use crate::engine::write::log::{self, Promise};
 use crate::engine::write::requests::RequestKey;
 use crate::engine::{Engine, Outcome, Writer};
 use crate::error::{Error, ErrorKind, Result};
@@ -205,6 +205,7 @@ struct Compared {
     outcome: Outcome,
     request: Option<RequestKey>,
     beside: Option<Beside>,
+    promise: Promise,
 }
 
 /// The result of handing over a batch.
@@ -302,6 +303,7 @@ impl Writer {
             outcome,
             request,
             beside,
+            promise: Promise::Synced,
         })
     }
 
@@ -311,7 +313,8 @@ impl Writer {
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> =
             snapshot.segments.iter().filter(since).map(Arc::clone).collect();
-        let Offer { events, hashes, plan, lines, mut outcome, request, beside, .. } = offer;
+        let Offer { events, hashes, plan, lines, mut outcome, request, beside, promise, .. } =
+            offer;
         // The events are not shared yet, so nothing is copied.
         let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
         let compare = || known_events(&events, &Unsealed::default(), &segments);
@@ -331,6 +334,7 @@ impl Writer {
                 outcome,
                 request,
                 beside,
+                promise,
             });
         }
         // This is rare: another request brought the same events meanwhile. The file beside the log
@@ -340,19 +344,82 @@ impl Writer {
         let again = self.compare(batch, source, request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
         outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());
-        Ok(Compared { outcome, ..again })
+        Ok(Compared { outcome, promise, ..again })
+    }
+
+    /// Accepts events that the store makes itself, with trace ids that nothing else has. They are
+    /// compared with nothing, and no thread is held.
+    pub(in crate::engine) async fn append_own(
+        &self,
+        batch: DecodedBatch,
+        promise: Promise,
+    ) -> Result<()> {
+        self.check_free(self.shared.settings.free_bytes / OWN_SHARE)?;
+        let events: Vec<Arc<Event>> = batch.events.into_iter().map(Arc::new).collect();
+        let mut compared = Compared {
+            hashes: events.iter().map(|event| self.hasher.hash(event)).collect(),
+            events,
+            plan: None,
+            lines: batch.lines,
+            compared_seq: self.shared.published.get().sealed_seq,
+            outcome: Outcome::default(),
+            request: None,
+            beside: None,
+            promise,
+        };
+        loop {
+            match self.hand_over(compared, self.shared.settings.room_wait).await? {
+                Handed::Durable(_) => return Ok(()),
+                // What was sealed meanwhile cannot have the same trace ids.
+                Handed::Outdated(again) => {
+                    let Offer { events, hashes, plan, lines, outcome, request, beside, .. } =
+                        *again;
+                    let compared_seq = self.shared.published.get().sealed_seq;
+                    compared = Compared {
+                        events,
+                        hashes,
+                        plan,
+                        lines,
+                        compared_seq,
+                        outcome,
+                        request,
+                        beside,
+                        promise,
+                    };
+                }
+            }
+        }
     }
 
     /// Waits for room and for the batch's turn, and then until its new events are durable and
     /// visible.
     async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
-        let Compared { events, hashes, plan, lines, compared_seq, outcome, request, beside } =
-            compared;
+        let Compared {
+            events,
+            hashes,
+            plan,
+            lines,
+            compared_seq,
+            outcome,
+            request,
+            beside,
+            promise,
+        } = compared;
         let bytes = events.iter().map(|event| event.memory()).sum();
         let light = events.len() <= LIGHT_EVENTS && bytes <= LIGHT_BYTES;
         let room = self.room.take(bytes, light, &self.trigger, room_wait).await?;
-        let offer =
-            Offer { events, hashes, plan, lines, compared_seq, outcome, request, beside, room };
+        let offer = Offer {
+            events,
+            hashes,
+            plan,
+            lines,
+            compared_seq,
+            outcome,
+            request,
+            beside,
+            room,
+            promise,
+        };
         let verdict = answer(self.intake.offer(offer, light)?, intake::ended).await?;
         let numbered = match verdict {
             Verdict::Outdated(again) => return Ok(Handed::Outdated(again)),
@@ -377,19 +444,28 @@ impl Writer {
 impl Writer {
     /// Refuses events when the disk is nearly full, while there is still room to report that.
     pub(in crate::engine) fn check_disk(&self) -> Result<()> {
+        self.check_free(self.shared.settings.free_bytes)
+    }
+
+    /// Fails if less than this is free on the disk.
+    fn check_free(&self, least: u64) -> Result<()> {
         let free = self.shared.data.store().free_bytes()?;
-        if free >= self.shared.settings.free_bytes {
+        if free >= least {
             return Ok(());
         }
         let what = format!(
             "the disk has {} MiB left, and nothing is accepted below {} MiB; questions are \
             answered. Free some space and send it again",
             free >> 20,
-            self.shared.settings.free_bytes >> 20
+            least >> 20
         );
         Err(Error::new(ErrorKind::Unavailable, what))
     }
 }
+
+/// Which part of the room that producers leave free on the disk the store's own events leave free
+/// too: questions are recorded, and go on when producers are refused.
+const OWN_SHARE: u64 = 4;
 
 /// The most bytes of memory of a batch that goes first.
 const LIGHT_BYTES: usize = 4 << 20;

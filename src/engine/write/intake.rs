@@ -14,7 +14,7 @@
 use crate::clock::Clock;
 use crate::engine::Outcome;
 use crate::engine::failpoint::{AtFailpoint, Failpoint};
-use crate::engine::write::log::{Durable, Log, LoggedEvents, Rotated};
+use crate::engine::write::log::{Durable, Log, LoggedEvents, Promise, Rotated};
 use crate::engine::write::requests::{RequestKey, Requests};
 use crate::engine::write::room::Permit;
 use crate::engine::write::seal::segment_id;
@@ -53,6 +53,8 @@ pub(in crate::engine) struct Offer {
     pub(in crate::engine) beside: Option<Beside>,
     /// The room they take in the buffer.
     pub(in crate::engine) room: Permit,
+    /// What must have become of them before they are acknowledged.
+    pub(in crate::engine) promise: Promise,
 }
 
 /// The answer to an offer.
@@ -329,7 +331,8 @@ impl Owner {
 
     /// Numbers the events that are left of an offer, remembers them, and hands them to the log.
     fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<NumberedBatch> {
-        let Offer { mut events, hashes, plan, mut outcome, request, beside, room, .. } = offer;
+        let Offer { mut events, hashes, plan, mut outcome, request, beside, room, promise, .. } =
+            offer;
         let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
         let last_seq = self.last_seq + accepted;
         let batch = segment_id(now, self.last_seq, 0);
@@ -377,7 +380,7 @@ impl Owner {
         let taken = self
             .at_failpoint
             .reach(Failpoint::Numbered)
-            .and_then(|()| self.log.append(frame, batch));
+            .and_then(|()| self.log.append(frame, batch, promise));
         let durable = taken.inspect_err(|_| self.log.fail())?;
         Ok(NumberedBatch { outcome, conflicts, durable, unused })
     }

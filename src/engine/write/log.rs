@@ -9,8 +9,9 @@ use crate::ingest::Buffered;
 use crate::storage::wal::{Frame, LogFolder, LogWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The most orders that may wait.
@@ -22,7 +23,11 @@ const WRITE_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 enum LogOrder {
     /// Make a batch durable and show it; without a frame, report when everything before is durable.
-    Append { frame: Option<(Frame, LoggedEvents)>, done: oneshot::Sender<Result<()>> },
+    Append {
+        frame: Option<(Frame, LoggedEvents)>,
+        promise: Promise,
+        done: oneshot::Sender<Result<()>>,
+    },
     /// Begin a new file after the last durable event, and mark what is in the buffer for sealing.
     /// Refused after a failure.
     BeginSeal { checkpoint: Vec<u8>, done: SyncSender<Result<Rotated>> },
@@ -32,6 +37,19 @@ enum LogOrder {
     /// Remove the files before this one.
     Trim { epoch: u64 },
 }
+
+/// What has become of a batch when it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Promise {
+    /// It is on the disk, and is shown.
+    Synced,
+    /// The system has it: it outlives this process. It is synced and shown within
+    /// [`SYNC_WITHIN`]; if the power fails before, it is lost.
+    Written,
+}
+
+/// How long a batch that was acknowledged as written waits for the disk at most.
+const SYNC_WITHIN: Duration = Duration::from_millis(500);
 
 /// The events of a batch, to be shown once they are durable.
 #[derive(Debug)]
@@ -91,6 +109,8 @@ impl Log {
             failed: Arc::clone(&failed),
             published,
             trigger,
+            written: SyncGroup::default(),
+            sync_by: None,
         };
         let spawned = std::thread::Builder::new()
             .name("annals-log".into())
@@ -105,18 +125,23 @@ impl Log {
     }
 
     /// Hands over a batch.
-    pub(in crate::engine) fn append(&self, frame: Frame, batch: LoggedEvents) -> Result<Durable> {
-        self.order(Some((frame, batch)))
+    pub(in crate::engine) fn append(
+        &self,
+        frame: Frame,
+        batch: LoggedEvents,
+        promise: Promise,
+    ) -> Result<Durable> {
+        self.order(Some((frame, batch)), promise)
     }
 
     /// Returns an answer that arrives when everything handed over before is durable.
     pub(in crate::engine) fn barrier(&self) -> Result<Durable> {
-        self.order(None)
+        self.order(None, Promise::Synced)
     }
 
-    fn order(&self, frame: Option<(Frame, LoggedEvents)>) -> Result<Durable> {
+    fn order(&self, frame: Option<(Frame, LoggedEvents)>, promise: Promise) -> Result<Durable> {
         let (done, answer) = oneshot::channel();
-        self.send(LogOrder::Append { frame, done })?;
+        self.send(LogOrder::Append { frame, promise, done })?;
         Ok(answer)
     }
 
@@ -173,6 +198,9 @@ struct LogThread {
     failed: Arc<AtomicBool>,
     published: Arc<Published>,
     trigger: Arc<SealTrigger>,
+    /// Batches that are written, and the time by which they are synced.
+    written: SyncGroup,
+    sync_by: Option<Instant>,
 }
 
 /// Batches that share the next sync, and the callers that wait for them.
@@ -181,22 +209,44 @@ struct SyncGroup {
     events: Vec<Arc<Event>>,
     parts: Vec<Buffered>,
     end_seq: u64,
+    /// Callers that wait for the disk, and those that only wait for the system.
     waiting: Vec<oneshot::Sender<Result<()>>>,
+    hurried: Vec<oneshot::Sender<Result<()>>>,
+}
+
+impl SyncGroup {
+    /// Adds the batches of a later group.
+    fn add(&mut self, later: Self) {
+        self.events.extend(later.events);
+        self.parts.extend(later.parts);
+        self.end_seq = self.end_seq.max(later.end_seq);
+        self.waiting.extend(later.waiting);
+        self.hurried.extend(later.hurried);
+    }
+
+    fn answer(
+        callers: impl IntoIterator<Item = oneshot::Sender<Result<()>>>,
+        failed: Option<&str>,
+    ) {
+        for done in callers {
+            let _ = done.send(failed.map_or(Ok(()), |failed| Err(failure(failed))));
+        }
+    }
 }
 
 impl LogThread {
     /// Carries out orders until the handle is dropped. Appends that are waiting form a group that
     /// is synced once; any other order ends the group and follows its sync.
     fn run(&mut self, orders: &Receiver<LogOrder>) {
-        let mut next = orders.recv().ok();
+        let mut next = self.next(orders);
         while let Some(order) = next {
             let mut group = SyncGroup::default();
             let mut other = None;
             let mut order = Some(order);
             while let Some(taken) = order.take() {
                 match taken {
-                    LogOrder::Append { frame, done } => {
-                        self.take(&mut group, frame, done);
+                    LogOrder::Append { frame, promise, done } => {
+                        self.take(&mut group, frame, promise, done);
                         // A group has a bound, so that its first caller is not kept waiting by a
                         // steady stream.
                         if self.writer.waiting() < WRITE_BYTES {
@@ -206,7 +256,11 @@ impl LogThread {
                     order => other = Some(order),
                 }
             }
-            self.sync(group);
+            if other.is_none() && group.waiting.is_empty() && self.is_early() {
+                self.write(group);
+            } else {
+                self.sync(group);
+            }
             match other {
                 Some(LogOrder::BeginSeal { checkpoint, done }) => {
                     drop(done.send(self.begin_seal(checkpoint)))
@@ -220,8 +274,26 @@ impl LogThread {
                 }
                 Some(LogOrder::Append { .. }) | None => {}
             }
-            next = orders.recv().ok();
+            next = self.next(orders);
         }
+        self.sync(SyncGroup::default());
+    }
+
+    /// Waits for the next order; meanwhile, what is only written is synced in time.
+    fn next(&mut self, orders: &Receiver<LogOrder>) -> Option<LogOrder> {
+        if let Some(sync_by) = self.sync_by {
+            match orders.recv_timeout(sync_by.saturating_duration_since(Instant::now())) {
+                Ok(order) => return Some(order),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.sync(SyncGroup::default()),
+            }
+        }
+        orders.recv().ok()
+    }
+
+    /// Returns whether what is only written may stay so for now.
+    fn is_early(&self) -> bool {
+        self.sync_by.is_none_or(|sync_by| Instant::now() < sync_by)
     }
 
     /// Adds a batch to the group that is synced next.
@@ -229,6 +301,7 @@ impl LogThread {
         &mut self,
         group: &mut SyncGroup,
         frame: Option<(Frame, LoggedEvents)>,
+        promise: Promise,
         done: oneshot::Sender<Result<()>>,
     ) {
         if let Some(failed) = &self.failure {
@@ -243,44 +316,62 @@ impl LogThread {
                 LoggedEvents::Part(part) => group.parts.push(part),
             }
         }
-        group.waiting.push(done);
+        match promise {
+            Promise::Synced => group.waiting.push(done),
+            Promise::Written => group.hurried.push(done),
+        }
+    }
+
+    /// Writes a group for whose callers that is enough. It is synced and shown with the next one
+    /// that is, and within [`SYNC_WITHIN`].
+    fn write(&mut self, mut group: SyncGroup) {
+        let _working = self.trigger.watchdog.begin(crate::engine::WatchedPart::Log);
+        match self.writer.write() {
+            Ok(()) => {
+                SyncGroup::answer(group.hurried.drain(..), None);
+                self.written.add(group);
+                self.sync_by.get_or_insert_with(|| Instant::now() + SYNC_WITHIN);
+            }
+            Err(cause) => self.refuse(group, &cause),
+        }
     }
 
     /// Syncs a group, shows its events, and answers the callers.
     fn sync(&mut self, group: SyncGroup) {
         let _working = self.trigger.watchdog.begin(crate::engine::WatchedPart::Log);
-        let SyncGroup { events, mut parts, end_seq, waiting } = group;
-        let synced = if self.writer.waiting() > 0 { self.writer.sync() } else { Ok(()) };
-        match synced {
-            Ok(()) => {
-                self.durable_seq = self.durable_seq.max(end_seq.saturating_sub(1));
-                if !events.is_empty() {
-                    parts.push(Buffered::new(events));
-                }
-                let (count, bytes) = parts
-                    .iter()
-                    .fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
-                if count > 0 {
-                    // Show before counting: a seal that ends in between then counts these events
-                    // twice, instead of never.
-                    self.published.add(parts, end_seq.saturating_sub(1));
-                    self.trigger.added(count, bytes);
-                }
-                for done in waiting {
-                    let _ = done.send(Ok(()));
-                }
-            }
-            Err(cause) => {
-                tracing::error!(%cause, "the write-ahead log failed: no more is written to its \
-                                        current file");
-                let failed = cause.to_string();
-                // Set the flag before answering: a caller may send the next batch at once.
-                self.failed_with(failed.clone());
-                for done in waiting {
-                    let _ = done.send(Err(failure(&failed)));
-                }
-            }
+        let mut all = std::mem::take(&mut self.written);
+        self.sync_by = None;
+        all.add(group);
+        if self.writer.is_behind()
+            && let Err(cause) = self.writer.sync()
+        {
+            return self.refuse(all, &cause);
         }
+        let SyncGroup { events, mut parts, end_seq, waiting, hurried } = all;
+        self.durable_seq = self.durable_seq.max(end_seq.saturating_sub(1));
+        if !events.is_empty() {
+            parts.push(Buffered::new(events));
+        }
+        let (count, bytes) = parts
+            .iter()
+            .fold((0, 0), |sum, part| (sum.0 + part.rows().len(), sum.1 + part.bytes()));
+        if count > 0 {
+            // Show before counting: a seal that ends in between then counts these events twice,
+            // instead of never.
+            self.published.add(parts, end_seq.saturating_sub(1));
+            self.trigger.added(count, bytes);
+        }
+        SyncGroup::answer(waiting.into_iter().chain(hurried), None);
+    }
+
+    /// Answers a group that the disk did not take.
+    fn refuse(&mut self, group: SyncGroup, cause: &std::io::Error) {
+        tracing::error!(%cause, "the write-ahead log failed: no more is written to its current \
+                                file");
+        // Set the flag before answering: a caller may send the next batch at once.
+        self.failed_with(cause.to_string());
+        let failed = cause.to_string();
+        SyncGroup::answer(group.waiting.into_iter().chain(group.hurried), Some(&failed));
     }
 
     /// Refuses everything until the thread that numbers events has dealt with the failure.

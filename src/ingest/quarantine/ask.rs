@@ -219,7 +219,8 @@ impl Quarantine {
     /// As [`Quarantine::page`].
     pub fn entries(&self, ask: &QuarantineAsk<'_>) -> Result<EntryPage> {
         let parts = self.shared.parts();
-        let before = ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after))?;
+        let before =
+            ask.after.map_or(Ok(u64::MAX), |after| number_of(&parts, after, ask.tenant))?;
         let mut filling =
             Filling { ask, page: EntryPage::default(), bytes: 0, read: 0, full: false };
         for part in parts.iter().rev().filter(|part| part.numbers().0 < before) {
@@ -320,8 +321,13 @@ impl Filling<'_> {
     }
 }
 
-/// Returns the number of the record after which a page begins.
-fn number_of(parts: &[Arc<QuarantineFile>], after: &str) -> Result<u64> {
+/// Returns the number of the record after which a page begins. A record of other tenants does not
+/// exist: its id can be computed from its bytes, so it would tell whether they came.
+fn number_of(
+    parts: &[Arc<QuarantineFile>],
+    after: &str,
+    tenant: &dyn Fn(Option<&str>) -> bool,
+) -> Result<u64> {
     let wrong =
         || Error::parameter("after", "no such record in quarantine: begin again without it");
     if let Some(number) = after.strip_prefix('@') {
@@ -335,6 +341,7 @@ fn number_of(parts: &[Arc<QuarantineFile>], after: &str) -> Result<u64> {
     for part in parts.iter().rev() {
         if let [Some(row)] = part.find(&[id])?[..]
             && let Some(row) = part.rows()?.get(row as usize)
+            && tenant(part.summary()?.text(row.tenant).map(AsRef::as_ref))
         {
             return Ok(row.seq);
         }

@@ -276,6 +276,7 @@ fn entry(
         seq: 0,
         time: now.millis(),
         tenant: rejected.tenant.as_deref().map(Into::into),
+        is_bound: rejected.is_bound,
         kind: kind_of(&rejected.reason).into(),
         source: Arc::clone(source),
         line: rejected.line,

@@ -14,6 +14,7 @@ fn rejected(tenant: &str, text: impl Into<Vec<u8>>) -> Rejected {
         bytes: text.into(),
         cut: None,
         conflict: false,
+        is_bound: false,
     }
 }
 

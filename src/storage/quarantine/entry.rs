@@ -18,6 +18,9 @@ pub struct QuarantineEntry {
     pub time: i64,
     /// The tenant, if it is known.
     pub tenant: Option<Arc<str>>,
+    /// Whether who delivered it may deliver for certain tenants only, so that a tenant that is
+    /// named in it proves nothing.
+    pub is_bound: bool,
     /// The kind of its reason.
     pub kind: Arc<str>,
     /// Where it came from.
@@ -50,7 +53,8 @@ impl QuarantineEntry {
         out.extend(self.id);
         out.extend(self.seq.to_le_bytes());
         out.extend(self.time.to_le_bytes());
-        out.push(u8::from(self.tenant.is_some()) | (u8::from(self.sha256.is_some()) << 1));
+        let flags = [self.tenant.is_some(), self.sha256.is_some(), self.is_bound];
+        out.push((0..).zip(flags).map(|(bit, is_set)| u8::from(is_set) << bit).sum());
         put_bytes(out, self.tenant.as_deref().unwrap_or_default().as_bytes());
         put_bytes(out, self.kind.as_bytes());
         put_bytes(out, self.source.as_bytes());
@@ -69,6 +73,7 @@ impl QuarantineEntry {
             seq,
             time,
             tenant: (flags & 1 != 0).then_some(tenant),
+            is_bound: flags & 4 != 0,
             kind: texts.shared(from.text()?),
             source: texts.shared(from.text()?),
             line: from.u64()?,

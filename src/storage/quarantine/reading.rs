@@ -111,6 +111,7 @@ pub(super) fn line(bytes: &[u8], seq: u64, kind: fn(&str) -> String) -> Option<Q
         reason: line.reason.into(),
         length: head.len() as u64,
         sha256: None,
+        is_bound: false,
         head,
     })
 }

@@ -9,6 +9,7 @@ fn entry(number: u64) -> QuarantineEntry {
         seq: FIRST_NUMBER + number,
         time: 1_000 + number as i64,
         tenant: (!number.is_multiple_of(3)).then(|| format!("t{}", number % 3).into()),
+        is_bound: number.is_multiple_of(5),
         kind: "record is no JSON object".into(),
         source: "a file".into(),
         line: number,

@@ -210,11 +210,15 @@ fn survive(seed: u64) {
     // The frames that were acknowledged, and the number up to which they are in the table.
     let mut acknowledged: Vec<Frame> = Vec::new();
     let mut sealed = 0;
+    // What the system had when the process was killed.
+    let mut outlives: Vec<Frame> = Vec::new();
     for life in 0..1 + below(4) {
         let index = format!("seed {seed}, life {life}");
         let recovered = recover(&disk, sealed).unwrap_or_else(|error| panic!("{index}: {error}"));
         assert_eq!(recover(&disk, sealed).expect("the same again"), recovered, "{index}");
         let more = beyond(&acknowledged, sealed, &recovered.frames, &index);
+        assert!(more.starts_with(&outlives), "{index}: what was written died with the process");
+        outlives.clear();
 
         let mut next = recovered.last_seq + 1;
         let mut writer = LogWriter::new(disk.clone(), recovered.last_epoch);
@@ -223,13 +227,14 @@ fn survive(seed: u64) {
             disk.fail_sync_after(below(6));
         }
         let first = recovered.frames.first().map_or(next, |frame| frame.first_seq);
+        // Frames that are not synced, and how many of them the system has.
+        let (mut waiting, mut written): (Vec<Frame>, usize) = (Vec::new(), 0);
         if writer.rotate(first, &recovered.frames).is_ok() {
             // What was written and not acknowledged may be there; when it is durable, it counts.
             acknowledged.extend(more);
             let trimmed = writer.trim(writer.epoch()).is_ok();
-            let mut waiting: Vec<Frame> = Vec::new();
             for _ in 0..if trimmed { below(40) } else { 0 } {
-                match below(8) {
+                match below(10) {
                     0 => {
                         // A seal: a new file, the events in the table, the files before gone.
                         if !waiting.is_empty() || writer.rotate(next, &[]).is_err() {
@@ -246,8 +251,14 @@ fn survive(seed: u64) {
                         writer.append(&frame);
                         waiting.push(frame);
                     }
+                    5 | 6 => match writer.write() {
+                        Ok(()) => written = waiting.len(),
+                        Err(_) => break,
+                    },
                     _ => {
-                        if writer.sync().is_ok() {
+                        let synced = writer.sync();
+                        written = 0;
+                        if synced.is_ok() {
                             next += count(&waiting);
                             acknowledged.append(&mut waiting);
                         } else {
@@ -261,6 +272,7 @@ fn survive(seed: u64) {
             }
         }
         disk = if below(2) == 0 {
+            outlives = waiting.drain(..written).collect();
             disk.after_kill()
         } else {
             disk.after_power_cut(&mut Chance(below(u64::MAX)))

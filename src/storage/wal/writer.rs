@@ -92,6 +92,21 @@ impl<D: LogDisk> LogWriter<D> {
         Ok(())
     }
 
+    /// Hands all accepted frames to the system without waiting for the disk: they outlive this
+    /// process, and are durable after the next [`LogWriter::sync`].
+    ///
+    /// # Errors
+    /// As [`LogWriter::sync`].
+    pub fn write(&mut self) -> io::Result<()> {
+        let mut file =
+            self.file.take().ok_or_else(|| io::Error::other("the log's file failed before"))?;
+        self.disk.append(&mut file, &self.waiting)?;
+        self.written += self.waiting.len() as u64;
+        self.waiting.clear();
+        self.file = Some(file);
+        Ok(())
+    }
+
     /// Accepts a frame; it is durable after the next [`LogWriter::sync`].
     pub fn append(&mut self, frame: &Frame) {
         frame.encode(self.epoch, self.durable, &mut self.waiting);
@@ -120,9 +135,14 @@ impl<D: LogDisk> LogWriter<D> {
         Ok(())
     }
 
-    /// Returns the number of bytes accepted and not synced.
+    /// Returns the number of bytes accepted and not written.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Returns whether anything was accepted that is not durable.
+    pub fn is_behind(&self) -> bool {
+        !self.waiting.is_empty() || self.written > self.durable
     }
 
     /// Returns the length of the newest file, in bytes.

@@ -1,0 +1,318 @@
+//! Records questions, exports and other reads before their answers leave: see
+//! [`crate::engine::RecordedCall`]. Which route is recorded, and how, the table of
+//! [`permissions`](super::auth) says; refused credentials are recorded where they are refused.
+
+use super::App;
+use super::auth::{Recorded, recorded_as};
+use super::peer::Peer;
+use super::refusal::Refusal;
+use crate::access::{Actor, Caller};
+use crate::calls::Pairs;
+use crate::engine::{CallCost, CallKey, Engine, RecordSafety, RecordedCall};
+use crate::error::Error;
+use axum::body::{Body, Bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use serde_json::{Value as Json, json};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// How much of what was asked is recorded, in bytes; a question is never cut, because no question
+/// of this length is answered.
+const ASKED_BYTES_MAX: usize = 64 << 10;
+/// Parameters that say where a page begins: the pages of a list are one question.
+const PAGES: &[&str] = &["cursor", "after", "marker", "next"];
+/// How often the ends of recorded calls are recorded.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// The number of events in an answer, for its record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AnswerRows(pub(super) u64);
+
+/// Records a call once it is answered, and lets the answer go then.
+pub(super) async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let recorded = route.as_ref().and_then(|route| recorded_as(request.method(), route.as_str()));
+    let (Some(route), Some(recorded)) = (route.filter(|_| app.has_trail), recorded) else {
+        return next.run(request).await;
+    };
+    let path = request.uri().path().to_owned();
+    let begun = Instant::now();
+    let caller = request.extensions().get::<Caller>().cloned();
+    let address = request.extensions().get::<Peer>().map(|peer| peer.client);
+    let mut noted = NotedCall {
+        engine: Arc::clone(&app.engine),
+        recorded,
+        call: format!("{} {}", request.method(), route.as_str()),
+        path: path.clone(),
+        query: request.uri().query().unwrap_or_default().to_owned(),
+        body: Arc::default(),
+        caller,
+        address,
+        is_done: false,
+    };
+    let has_question = recorded.has_question() && request.method() == Method::POST;
+    let request = if has_question { noted.overhear(request) } else { request };
+    let mut response = next.run(request).await;
+    if let Some(caller) = response.extensions_mut().remove::<Caller>() {
+        noted.caller = Some(caller);
+    }
+    noted.is_done = true;
+    let cost = cost_of(&response, begun);
+    let is_sent = response.body().size_hint().exact().is_some();
+    let call = noted.recorded_call(response.status());
+    match app.engine.record_call(call, cost, recorded.safety(), is_sent).await {
+        Ok(key) if !is_sent => {
+            let (parts, body) = response.into_parts();
+            let engine = Arc::clone(&app.engine);
+            let counted = CountedBody { body, engine, key, begun, cost: CallCost::default() };
+            Response::from_parts(parts, Body::new(counted))
+        }
+        Ok(_) => response,
+        Err(error) => not_recorded(&path, &error),
+    }
+}
+
+/// Records that a credential, or what it may do, did not suffice. Answers wait for it.
+pub(super) async fn record_refusal(
+    app: &App,
+    request: &RefusedRequest,
+    status: StatusCode,
+    reason: &str,
+) -> Result<(), Response> {
+    if !app.has_trail {
+        return Ok(());
+    }
+    let call = RecordedCall {
+        event_name: "refuseCall",
+        actor: actor(request.caller.as_ref(), request.address),
+        call: request.call.clone(),
+        details: json!({ "reason": reason }),
+        status: status.as_u16(),
+    };
+    let recorded = app.engine.record_call(call, CallCost::default(), RecordSafety::Synced, true);
+    recorded.await.map(drop).map_err(|error| not_recorded(&request.path, &error))
+}
+
+/// What is known of a request that is refused.
+pub(super) struct RefusedRequest {
+    pub(super) call: String,
+    pub(super) path: String,
+    pub(super) caller: Option<Caller>,
+    pub(super) address: Option<IpAddr>,
+    /// Whether it had any credential, be it a wrong one.
+    pub(super) has_credential: bool,
+    /// Whether a page of a browser sent it.
+    pub(super) is_page: bool,
+}
+
+/// Records the ends of calls until the server ends, and then those of all.
+pub(super) async fn record_ends(engine: Arc<Engine>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    loop {
+        let is_over = tokio::select! {
+            () = &mut stop => true,
+            () = tokio::time::sleep(SWEEP) => false,
+        };
+        if let Err(error) = engine.record_ends(is_over).await {
+            tracing::error!(%error, "the ends of questions cannot be recorded");
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// What must not be answered, because it cannot be recorded.
+fn not_recorded(path: &str, error: &Error) -> Response {
+    tracing::error!(%error, "a call cannot be recorded, and is not answered");
+    let detail = format!("the call cannot be recorded, and so not answered: {error}");
+    let mut response =
+        Refusal::at(path, StatusCode::SERVICE_UNAVAILABLE, &detail, None).into_response();
+    let again = axum::http::HeaderValue::from_static("5");
+    response.headers_mut().insert(axum::http::header::RETRY_AFTER, again);
+    response
+}
+
+fn actor(caller: Option<&Caller>, address: Option<IpAddr>) -> Actor {
+    match caller {
+        Some(caller) => caller.clone().at(address.or(caller.address())).actor(),
+        None => Actor::unknown(address),
+    }
+}
+
+fn cost_of(response: &Response, begun: Instant) -> CallCost {
+    let rows = response.extensions().get::<AnswerRows>().map_or(0, |rows| rows.0);
+    let bytes = response.body().size_hint().exact().unwrap_or(0);
+    CallCost { rows, bytes, millis: begun.elapsed().as_millis() as u64 }
+}
+
+/// A call that is under way. If its client goes away before it is answered, it is recorded too.
+struct NotedCall {
+    engine: Arc<Engine>,
+    recorded: Recorded,
+    call: String,
+    path: String,
+    query: String,
+    /// The body, as far as it was read.
+    body: Arc<Mutex<Vec<u8>>>,
+    caller: Option<Caller>,
+    address: Option<IpAddr>,
+    is_done: bool,
+}
+
+impl NotedCall {
+    /// Keeps what is read of the body.
+    fn overhear(&self, request: Request) -> Request {
+        let (parts, body) = request.into_parts();
+        let heard = Arc::clone(&self.body);
+        Request::from_parts(parts, Body::new(OverheardBody { body, heard }))
+    }
+
+    fn recorded_call(&self, status: StatusCode) -> RecordedCall {
+        let mut details = json!({});
+        if let Some(caller) = &self.caller {
+            if let Some(token) = caller.token() {
+                details["token"] = token.into();
+            }
+            if let Some(grant) = caller.grant() {
+                details["may_see"] = grant.seen();
+            }
+        }
+        if self.recorded.has_question() {
+            details["asked"] = self.asked();
+        }
+        RecordedCall {
+            event_name: self.recorded.event_name(),
+            actor: actor(self.caller.as_ref(), self.address),
+            call: self.call.clone(),
+            details,
+            status: status.as_u16(),
+        }
+    }
+
+    /// Returns the parameters, and the JSON of the body, without what says which page is wanted.
+    fn asked(&self) -> Json {
+        let mut asked = json!({ "path": self.path });
+        let pairs = Pairs::from_query(&self.query);
+        let pairs: Vec<(String, String)> =
+            pairs.0.into_iter().filter(|(name, _)| !PAGES.contains(&name.as_str())).collect();
+        if !pairs.is_empty() {
+            asked["query"] = Pairs(pairs).to_query().into();
+        }
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        if !body.is_empty() {
+            asked["body"] = match serde_json::from_slice::<Json>(&body) {
+                Ok(Json::Object(mut object)) => {
+                    object.retain(|name, _| !PAGES.contains(&name.as_str()));
+                    // As text: its keys are not fields of the event.
+                    Json::Object(object).to_string().into()
+                }
+                _ => String::from_utf8_lossy(&body).into_owned().into(),
+            };
+        }
+        asked
+    }
+}
+
+impl Drop for NotedCall {
+    /// Records a call whose client went away: its time may have told something.
+    fn drop(&mut self) {
+        let Some(runtime) = (!self.is_done).then(|| tokio::runtime::Handle::try_current().ok())
+        else {
+            return;
+        };
+        let Some(runtime) = runtime else { return };
+        let status = StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT);
+        let (engine, call, safety) =
+            (Arc::clone(&self.engine), self.recorded_call(status), self.recorded.safety());
+        runtime.spawn(async move {
+            if let Err(error) = engine.record_call(call, CallCost::default(), safety, true).await {
+                tracing::error!(%error, "a call that its client gave up cannot be recorded");
+            }
+        });
+    }
+}
+
+/// A body that is kept while it is read.
+struct OverheardBody {
+    body: Body,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl HttpBody for OverheardBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = ASKED_BYTES_MAX.saturating_sub(heard.len());
+            heard.extend_from_slice(&data[..data.len().min(room)]);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that is counted while it is sent.
+struct CountedBody {
+    body: Body,
+    engine: Arc<Engine>,
+    key: CallKey,
+    begun: Instant,
+    cost: CallCost,
+}
+
+impl HttpBody for CountedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            self.cost.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let rows = frame.trailers_ref().and_then(|trailers| trailers.get("x-annals-rows"));
+            let rows = rows.and_then(|rows| rows.to_str().ok()?.parse().ok());
+            self.cost.rows = rows.unwrap_or(self.cost.rows);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for CountedBody {
+    fn drop(&mut self) {
+        self.cost.millis = self.begun.elapsed().as_millis() as u64;
+        self.engine.answer_sent(&self.key, self.cost);
+    }
+}

@@ -1,0 +1,310 @@
+//! The trail: every question, export, sign-in and refusal is recorded before it is answered.
+
+use super::matrix::asked;
+use super::server::{Answer, Guarded};
+use crate::support::process::{Server, annals};
+use crate::support::store::TestStore;
+use annals::access::{SYSTEM_TENANT, Scope};
+use annals::api::route_needs;
+use annals::engine::{AtFailpoint, Failpoint, Settings};
+use annals::error::Error;
+use annals::event::{Event, Timestamp};
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value as Json, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How each route is recorded, as a reviewer reads it.
+const EXPECTED: &str = "tests/access/trail.txt";
+
+/// A server that records what is asked.
+fn server(credentials: bool) -> Guarded {
+    Guarded::recording(TestStore::new(), credentials)
+}
+
+/// The events of the store's own tenant, oldest first, with the record of each. Those that are only
+/// written are synced before.
+fn trail(server: &Guarded) -> Vec<Json> {
+    let (engine, runtime) = (server.store.engine(), &server.store.runtime);
+    runtime.block_on(engine.record_event("mark", json!({}))).expect("a record");
+    let snapshot = engine.snapshot();
+    let scope = Scope::of_operator(&[SYSTEM_TENANT]).expect("a scope");
+    let reader = engine.reader(&snapshot, None);
+    let mut events: Vec<Event> = Vec::new();
+    let mut cursor = None;
+    loop {
+        let query = annals::query::PageQuery { limit: 500, cursor, ..Default::default() };
+        let page = reader.list(&scope, &annals::query::Filter::default(), &query).expect("a page");
+        events.extend(page.events);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    events.sort_by_key(|event| event.seq);
+    let records = events.iter().map(|event| {
+        serde_json::from_str::<Json>(&event.original).expect("a record of the store is JSON")
+    });
+    records.filter(|record| record["event_name"] != "mark").collect()
+}
+
+/// Those of a name.
+fn named(server: &Guarded, event_name: &str) -> Vec<Json> {
+    trail(server).into_iter().filter(|record| record["event_name"] == event_name).collect()
+}
+
+#[test]
+fn every_route_is_recorded_as_the_table_says() {
+    let server = server(false);
+    server.store.ingest(
+        "mine",
+        &[json!({ "trace_id": "canary-of-mine", "event_name": "n",
+        "source": "s", "time": "2026-06-01T00:00:00Z" })
+        .to_string()],
+    );
+    let mut table = String::new();
+    for (method, path) in route_needs() {
+        let before = trail(&server).len();
+        let (asked, body) = asked(method, path);
+        let answer = server.call(None, method, &asked, body);
+        assert_ne!(answer.status, 500, "{method} {path}");
+        let records = trail(&server).split_off(before);
+        let route = format!("{method} {path}");
+        let names: Vec<&str> = records
+            .iter()
+            .filter(|record| record["resource_name"] == route.as_str())
+            .filter_map(|record| record["event_name"].as_str())
+            .collect();
+        assert!(names.len() <= 1, "{route}: {names:?}");
+        // What changes something is recorded with its change, if it changes anything.
+        let name = names.first().copied().unwrap_or("-");
+        table.push_str(&format!("{route}: {name}\n"));
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(EXPECTED);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &table).expect("the file can be written");
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(table, expected, "{EXPECTED} says otherwise; UPDATE_GOLDEN=1 writes it again");
+    for line in table.lines().filter(|line| line.contains("/events") && line.starts_with("GET")) {
+        assert!(!line.ends_with("-"), "events are read, and nobody is told: {line}");
+    }
+}
+
+#[test]
+fn a_record_says_who_asked_what_and_what_it_gave() {
+    let server = server(true);
+    let records: Vec<String> = (0..5)
+        .map(|number| {
+            json!({ "trace_id": format!("e{number}"), "event_name": "n", "source": "ECS",
+                "time": "2026-06-01T00:00:00Z" })
+            .to_string()
+        })
+        .collect();
+    server.store.ingest("t", &records);
+    let li = json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"],
+        "rows": { "source": "ECS" }, "masks": { "source_ip": "hide" } });
+    let token = server.principal(&li);
+    let id = token.split('_').nth(1).expect("an id").to_owned();
+    let list = "/api/v1/events?source=ECS&limit=2";
+    let first = server.json(&token, list);
+    let record = named(&server, "askQuestion").pop().expect("a record");
+    let details = &record["details"];
+    assert_eq!((&record["operator"], &record["code"]), (&json!("li"), &json!("begun")));
+    assert_eq!(record["resource_name"], "GET /api/v1/events");
+    assert_eq!(details["token"], id.as_str());
+    assert_eq!(
+        details["asked"],
+        json!({ "path": "/api/v1/events", "query": "source=ECS&limit=2" })
+    );
+    let sees = json!({ "tenants": ["t"], "rows": { "source": "ECS" },
+        "masks": { "source_ip": "hide" } });
+    assert_eq!(details["may_see"], sees);
+    assert_eq!((&details["status"], &details["rows"]), (&json!(200), &json!(2)));
+    // Its pages and repetitions are counted with it, and the end says how many there were.
+    let cursor = first["next_cursor"].as_str().expect("another page");
+    server.json(&token, &format!("{list}&cursor={cursor}"));
+    server.json(&token, list);
+    assert_eq!(named(&server, "askQuestion").len(), 1);
+    let body = json!({ "source": ["ECS"], "cursor": cursor, "limit": 2 }).to_string();
+    let answer = server.call(Some(&token), "POST", "/api/v1/events/query", body);
+    assert!(answer.status == 200 || answer.status == 400, "{}", answer.text());
+    let posted = named(&server, "askQuestion").pop().expect("a record");
+    assert_eq!(posted["details"]["asked"]["body"], r#"{"limit":2,"source":["ECS"]}"#);
+    let (engine, runtime) = (server.store.engine(), &server.store.runtime);
+    let now = engine.clock().now().millis();
+    server.store.clock.set(Timestamp::from_millis(now + 60_000));
+    runtime.block_on(engine.record_ends(false)).expect("ends");
+    let ends = named(&server, "askQuestion");
+    let end = ends
+        .iter()
+        .find(|end| end["code"] == "done" && end["resource_id"] == record["resource_id"])
+        .expect("the end of the first question");
+    assert_eq!((&end["details"]["count"], &end["details"]["rows"]), (&json!(3), &json!(6)));
+    assert_ne!(end["trace_id"], record["trace_id"]);
+    // Asked again, it is recorded again.
+    server.json(&token, list);
+    let begun = |record: &&Json| record["code"] == "begun";
+    assert_eq!(named(&server, "askQuestion").iter().filter(begun).count(), 3);
+    assert!(!json!(trail(&server)).to_string().contains(&token[20..40]), "no secret is recorded");
+}
+
+#[test]
+fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
+    let server = server(true);
+    let records: Vec<String> = (0..700)
+        .map(|number| {
+            json!({ "trace_id": format!("e{number}"), "event_name": "n", "source": "ECS",
+                "time": "2026-06-01T00:00:00Z" })
+            .to_string()
+        })
+        .collect();
+    server.store.ingest("t", &records);
+    let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
+    let exported = server.get(&token, "/api/v1/events.ndjson?source=ECS");
+    assert_eq!(exported.text().lines().count(), 700);
+    server.store.runtime.block_on(server.store.engine().record_ends(true)).expect("ends");
+    let exports = named(&server, "exportEvents");
+    assert_eq!(exports.len(), 2, "{exports:?}");
+    let done = &exports[1]["details"];
+    assert_eq!(exports[1]["code"], "done");
+    assert_eq!(done["bytes"], exported.body.len());
+    assert_eq!(done["rows"], 700);
+
+    // Who shows a wrong credential, or asks for what is not permitted.
+    server.get("annals_made_up_token", "/api/v1/count?tenant=t");
+    server.get(&token, "/api/v1/principals");
+    let other = server.get(&token, "/api/v1/count?tenant=other");
+    assert_eq!(other.status, 403);
+    let refused = named(&server, "refuseCall");
+    let told: Vec<(&Json, &Json, &Json)> = refused
+        .iter()
+        .map(|record| (&record["operator"], &record["resource_name"], &record["details"]["status"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("unknown"), &json!("GET /api/v1/count"), &json!(401)),
+            (&json!("li"), &json!("GET /api/v1/principals"), &json!(403)),
+        ]
+    );
+    let asked = named(&server, "askQuestion").pop().expect("a record");
+    assert_eq!((&asked["details"]["status"], &asked["level"]), (&json!(403), &json!("warning")));
+    for _ in 0..50 {
+        server.get("annals_made_up_token", "/api/v1/count?tenant=t");
+    }
+    assert_eq!(named(&server, "refuseCall").len(), 2, "a flood is counted, and fills nothing");
+
+    let sign_in = |token: &str| -> Answer {
+        let body = json!({ "token": token }).to_string();
+        let request = Request::post("/auth/login")
+            .header("host", "localhost")
+            .header("origin", "http://localhost")
+            .header("content-type", "application/json");
+        server.send(request.body(Body::from(body)).expect("a request"))
+    };
+    assert_eq!(sign_in(&token).status, 200);
+    assert_eq!(sign_in("annals_wrong").status, 401);
+    let sign_ins = named(&server, "signIn");
+    let told: Vec<(&Json, &Json)> =
+        sign_ins.iter().map(|record| (&record["operator"], &record["details"]["status"])).collect();
+    assert_eq!(told, [(&json!("li"), &json!(200)), (&json!("unknown"), &json!(401))]);
+    assert!(!json!(sign_ins).to_string().contains("annals_wrong"));
+}
+
+#[test]
+fn reading_the_trail_is_recorded_once_and_seen_by_who_may() {
+    let server = server(true);
+    let audit = server.principal(&json!({ "name": "au", "roles": ["audit_administrator"] }));
+    for _ in 0..3 {
+        server.json(&audit, "/api/v1/events?tenant=_annals&limit=10");
+    }
+    let asked = named(&server, "askQuestion");
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let li = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["*"] }));
+    assert_eq!(server.get(&li, "/api/v1/events?tenant=_annals").status, 403);
+    assert_eq!(server.json(&li, "/api/v1/count?tenant=*"), json!({ "count": 0 }));
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_answered() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let at = Arc::clone(&fails);
+    let reached = move |step| match step {
+        Failpoint::Numbered if at.load(Ordering::Relaxed) => Err(Error::internal("no disk")),
+        _ => Ok(()),
+    };
+    let mut store = TestStore::new();
+    let at_failpoint = AtFailpoint::new(reached);
+    store.reopen_with(Settings { at_failpoint, compact: false, ..Settings::default() });
+    store.ingest(
+        "t",
+        &[json!({ "event_name": "n", "source": "s",
+        "time": "2026-06-01T00:00:00Z" })
+        .to_string()],
+    );
+    let server = Guarded::recording(store, true);
+    let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
+    fails.store(true, Ordering::Relaxed);
+    for path in ["/api/v1/count", "/api/v1/events", "/api/v1/events.csv", "/api/v1/quarantine"] {
+        let answer = server.get(&token, path);
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert!(answer.text().contains("cannot be recorded"), "{path}: {}", answer.text());
+        assert!(answer.headers.contains_key("retry-after"), "{path}");
+    }
+    fails.store(false, Ordering::Relaxed);
+    assert_eq!(server.json(&token, "/api/v1/count"), json!({ "count": 1 }));
+}
+
+#[test]
+fn a_kill_loses_no_question_that_was_answered() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let mut asked = Vec::new();
+    for round in 0..3 {
+        let server = Server::start(folder.path());
+        for number in 0..40 {
+            let query = format!("tenant=t&resource_id=r-{round}-{number}");
+            let answer = get(&server, &format!("/api/v1/count?{query}"));
+            assert!(answer.contains("\"count\""), "{answer}");
+            asked.push(query);
+        }
+        server.kill();
+    }
+    let data = folder.path().to_string_lossy().into_owned();
+    let trail = annals(&[
+        "query",
+        "--data",
+        &data,
+        "--tenant",
+        "_annals",
+        "--limit",
+        "1000",
+        "--event-name",
+        "askQuestion",
+        "-o",
+        "ndjson",
+        "--original",
+    ])
+    .ok();
+    for query in &asked {
+        assert!(trail.contains(&format!("{query}\\\"")), "{query} was answered, and not recorded");
+    }
+    let starts =
+        annals(&["count", "--data", &data, "--tenant", "_annals", "--event-name", "startServer"]);
+    assert_eq!(starts.ok().trim(), r#"{"count":3}"#);
+}
+
+/// The answer of a real server, with its head.
+fn get(server: &Server, path: &str) -> String {
+    let address = server.url.strip_prefix("http://").expect("an address");
+    let mut stream = TcpStream::connect(address).expect("connections are taken");
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
