@@ -14,7 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Caller {
     power: Power,
-    /// The id of the token that the caller has shown, itself or to begin its session.
+    /// The id of the token that the caller has shown, itself or to begin its session, or of the
+    /// access key that it has signed with.
     token: Option<Arc<str>>,
     /// The address that the call came from, if it came over a network.
     address: Option<IpAddr>,
@@ -39,13 +40,13 @@ impl Caller {
         Self { power: Power::Principal(grant), token: None, address: None }
     }
 
-    /// Returns the same caller with the id of the token that it has shown.
+    /// Returns the same caller with the id of the token or access key that it has shown.
     #[must_use]
     pub(super) fn with_token(self, id: &Arc<str>) -> Self {
         Self { token: Some(Arc::clone(id)), ..self }
     }
 
-    /// Returns the id of the token that the caller has shown; none for a certificate.
+    /// Returns the id of the token or access key that the caller has shown; none for a certificate.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }

@@ -1,5 +1,6 @@
-//! The directory: all principals and tokens, ready to be asked on every call.
+//! The directory: all principals and their credentials, ready to be asked on every call.
 
+use super::access_key::{AccessKey, AccessKeyRecord};
 use super::caller::Caller;
 use super::principal::{Grant, Principal};
 use super::role::Role;
@@ -59,9 +60,11 @@ pub struct Directory {
     tokens: HashMap<TokenHash, TokenEntry>,
     /// The hash of each token, by its id.
     hashes: HashMap<String, TokenHash>,
+    access_keys: HashMap<String, AccessKey>,
     /// Principals by the names in client certificates.
     certificates: HashMap<String, Arc<Grant>>,
-    /// When each token was last used, by its id; kept when the directory is read again.
+    /// When each token and access key was last used, by its id; kept when the directory is read
+    /// again.
     used: HashMap<String, Arc<AtomicI64>>,
 }
 
@@ -125,6 +128,38 @@ impl Directory {
         directory
     }
 
+    /// Adds access keys, given with their ids, bodies and sealed secrets.
+    #[must_use]
+    pub fn with_access_keys<'a>(
+        mut self,
+        keys: impl IntoIterator<Item = (&'a str, &'a Json, Option<&'a [u8]>)>,
+        earlier: &Self,
+    ) -> Self {
+        for (id, body, sealed) in keys {
+            let used = earlier.used.get(id).cloned().unwrap_or_default();
+            self.used.insert(id.to_owned(), Arc::clone(&used));
+            let record: AccessKeyRecord = match serde_json::from_value(body.clone()) {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!(%error, id, "an access key cannot be read: it is no use");
+                    continue;
+                }
+            };
+            // As with tokens, one whose secret was lost, or whose principal is gone, is none.
+            let grant = self.principals.get(&record.principal).cloned();
+            if let (Some(sealed), Some(grant)) = (sealed, grant) {
+                let key = AccessKey { id: id.into(), grant, sealed: sealed.to_vec(), used };
+                self.access_keys.insert(id.to_owned(), key);
+            }
+        }
+        self
+    }
+
+    /// Returns the access key with this id.
+    pub fn access_key(&self, id: &str) -> Option<&AccessKey> {
+        self.access_keys.get(id)
+    }
+
     /// Returns whether there are no principals, be it ones that cannot be read.
     pub fn is_empty(&self) -> bool {
         self.records == 0
@@ -145,7 +180,7 @@ impl Directory {
         self.principals.get(name).map(|grant| grant.principal())
     }
 
-    /// Returns when a token was last used since the start.
+    /// Returns when a token or access key was last used since the start.
     pub fn last_used(&self, id: &str) -> Option<Timestamp> {
         let used = self.used.get(id)?.load(Ordering::Relaxed);
         (used > 0).then(|| Timestamp::from_millis(used))
@@ -171,7 +206,13 @@ impl Directory {
     pub fn is_current(&self, caller: &Caller, now: Timestamp) -> bool {
         let Some(grant) = caller.grant() else { return true };
         let is_same = self.get(&grant.principal().name) == Some(grant.principal());
-        is_same && caller.token().is_none_or(|id| self.by_token_id(id, now).is_some())
+        is_same && caller.token().is_none_or(|id| self.by_credential(id, now).is_some())
+    }
+
+    /// Returns the caller that the token or access key with this id stands for, if there is one.
+    pub fn by_credential(&self, id: &str, now: Timestamp) -> Option<Caller> {
+        let by_key = || self.access_keys.get(id).map(|key| key.caller(now));
+        self.by_token_id(id, now).or_else(by_key)
     }
 
     /// Returns the principal that has a name in certificates.

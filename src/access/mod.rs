@@ -6,7 +6,10 @@
 //! which the [`Directory`] knows; the [`Caller`] that comes of it makes scopes and answers what it
 //! may do. Whoever holds the files of the store, or calls a server without credentials, is the
 //! operator, who may do everything.
+//!
+//! An [`AccessKey`] signs requests instead; its secret is sealed with a [`SealKey`].
 
+mod access_key;
 mod actor;
 mod caller;
 mod directory;
@@ -14,9 +17,12 @@ mod mask;
 mod principal;
 mod role;
 mod scope;
+mod seal_key;
+mod signature;
 mod tenant;
 mod token;
 
+pub use access_key::{AccessKey, AccessKeyRecord, NewAccessKey, SigningSecret, open_secret};
 pub use actor::{Actor, OPERATOR};
 pub use caller::Caller;
 pub use directory::{Directory, TokenRecord, TokenRefusal};
@@ -24,5 +30,10 @@ pub use mask::{Mask, Masks, maskable};
 pub use principal::{Grant, Principal, check_name};
 pub use role::{Permission, Role};
 pub use scope::{Scope, ScopedFilter};
+pub use seal_key::SealKey;
+pub use signature::{
+    DATE_HEADER, HASH_HEADER, SIGNATURE_ALGORITHM, SKEW_MS, SentRequest, SignatureHeader,
+    SignatureRefusal, body_hash, is_signature,
+};
 pub use tenant::{SYSTEM_TENANT, TENANTS_MAX, check_producer, check_tenant};
 pub use token::{ApiToken, TOKEN_PREFIX, TokenHash, token_hash};

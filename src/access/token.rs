@@ -26,7 +26,8 @@ const CHECKSUM_LETTERS: usize = 6;
 const CHOSEN_LETTERS: std::ops::RangeInclusive<usize> = 24..=1_024;
 /// The fewest different characters of such a token: a letter that is repeated is no secret.
 const DIFFERENT_LETTERS_MIN: usize = 8;
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(super) const BASE62: &[u8; 62] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Ids are in lower case: they are shown, typed and compared by people.
 const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -112,7 +113,7 @@ pub fn token_hash(key: &[u8; 32], text: &str) -> TokenHash {
     mac.finalize().into_bytes().into()
 }
 
-fn random_letters(letters: &[u8], count: usize) -> Result<String> {
+pub(super) fn random_letters(letters: &[u8], count: usize) -> Result<String> {
     let mut text = String::with_capacity(count);
     while text.len() < count {
         let mut bytes = [0; 64];

@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod export;
 mod health;
+mod iam;
 mod loopback;
 mod openapi;
 mod params;
@@ -42,6 +43,7 @@ pub use web::missing as screen_missing;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::event::Timestamp;
 use admission::Admission;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -67,6 +69,8 @@ pub(crate) struct App {
     room: doors::BodyRoom,
     /// The same for bodies of queries and settings: they are small, and read quickly.
     query_room: doors::BodyRoom,
+    /// The same for signed bodies, which are read before anything is done with them.
+    held_room: doors::BodyRoom,
     /// The version that the Elasticsearch door reports.
     elastic_version: Arc<str>,
     /// Whether callers must say who they are.
@@ -75,6 +79,12 @@ pub(crate) struct App {
     has_trail: bool,
     /// The sessions of the screen.
     sessions: Arc<auth::Sessions>,
+    /// The tokens that were given to clients of Huawei Cloud.
+    subject_tokens: Arc<auth::SubjectTokens>,
+    /// The signatures of requests that have changed something.
+    used_signatures: Arc<auth::UsedSignatures>,
+    /// When the server was started.
+    started: Timestamp,
     /// What the markers of CTS's lists were given for.
     page_ends: Arc<cts::PageEnds>,
 }
@@ -83,16 +93,21 @@ impl App {
     fn new(engine: Arc<Engine>, options: &RouterOptions) -> Self {
         let (admission, exports) =
             (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
+        let started = engine.clock().now();
         Self {
             engine,
             admission,
             exports,
             room: doors::BodyRoom::default(),
             query_room: doors::BodyRoom::default(),
+            held_room: doors::BodyRoom::of_held(),
             elastic_version: options.elastic_version.as_str().into(),
             credentials: options.credentials,
             has_trail: options.trail,
             sessions: Arc::default(),
+            subject_tokens: Arc::default(),
+            used_signatures: Arc::default(),
+            started,
             page_ends: Arc::default(),
         }
     }
@@ -158,6 +173,7 @@ pub fn router_with(engine: Arc<Engine>, options: &RouterOptions) -> Router {
         .merge(web::routes())
         .merge(openapi::routes())
         .merge(cts::routes())
+        .merge(iam::routes())
         .fallback(web::nothing_here)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(middleware::from_fn_with_state(app.clone(), trail::record))

@@ -1,4 +1,4 @@
-//! `/api/v1/principals` and their tokens, and `/api/v1/me`: who may do what.
+//! `/api/v1/principals` and their credentials, and `/api/v1/me`: who may do what.
 //!
 //! The command line makes the same calls through [`PrincipalCall`].
 
@@ -26,6 +26,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/principals/{name}", get(show).patch(change).delete(remove))
         .route("/api/v1/principals/{name}/tokens", get(tokens).post(create_token))
         .route("/api/v1/principals/{name}/tokens/{id}", delete(remove_token))
+        .route("/api/v1/principals/{name}/access-keys", get(access_keys).post(create_access_key))
+        .route("/api/v1/principals/{name}/access-keys/{id}", delete(remove_access_key))
 }
 
 type Named = std::result::Result<Path<String>, PathRejection>;
@@ -49,14 +51,17 @@ async fn answer(
         json => serde_json::from_slice(json)
             .map_err(|cause| Error::invalid("the body is not JSON").because(cause))?,
     };
-    let created = matches!(call, PrincipalCall::Create | PrincipalCall::CreateToken(_));
+    let created = matches!(
+        call,
+        PrincipalCall::Create | PrincipalCall::CreateToken(_) | PrincipalCall::CreateAccessKey(_)
+    );
     let answer = app.run(move |engine| call.answer(engine, &caller, body)).await?;
     let status = match (&answer, created) {
         (Value::Null, _) => return Ok(StatusCode::NO_CONTENT.into_response()),
         (_, true) => StatusCode::CREATED,
         (_, false) => StatusCode::OK,
     };
-    // An answer may have a token in it, which no cache may keep.
+    // An answer may have a secret in it, which no cache may keep.
     Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -142,4 +147,36 @@ async fn remove_token(
     let Path((name, id)) =
         path.map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))?;
     answer((app, caller), PrincipalCall::RemoveToken(name, id), pairs, body).await
+}
+
+async fn access_keys(
+    State(app): State<App>,
+    caller: Caller,
+    path: Named,
+    pairs: Pairs,
+    body: Body,
+) -> Result<Response, ApiError> {
+    answer((app, caller), PrincipalCall::AccessKeys(name_of(path)?), pairs, body).await
+}
+
+async fn create_access_key(
+    State(app): State<App>,
+    caller: Caller,
+    path: Named,
+    pairs: Pairs,
+    body: Body,
+) -> Result<Response, ApiError> {
+    answer((app, caller), PrincipalCall::CreateAccessKey(name_of(path)?), pairs, body).await
+}
+
+async fn remove_access_key(
+    State(app): State<App>,
+    caller: Caller,
+    path: std::result::Result<Path<(String, String)>, PathRejection>,
+    pairs: Pairs,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let Path((name, id)) =
+        path.map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))?;
+    answer((app, caller), PrincipalCall::RemoveAccessKey(name, id), pairs, body).await
 }

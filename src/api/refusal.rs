@@ -30,8 +30,11 @@ impl Refusal {
         detail: &str,
         parameter: Option<&str>,
     ) -> Self {
+        if is_iam(path) {
+            return Self::of_iam(status, detail);
+        }
         let is_elastic = path.starts_with("/es/") || path.contains("/_") || path.contains("_bulk");
-        let is_cts = ["/v3/", "/v2.0/", "/v1.0/"].iter().any(|start| path.starts_with(start));
+        let is_cts = is_cts(path);
         let (cts, elastic, grpc) = codes(status);
         let mut content_type = "application/json";
         let body = if is_cts {
@@ -57,6 +60,40 @@ impl Refusal {
         };
         Self { status, content_type, body: body.to_string() }
     }
+
+    /// Creates the refusal of a request for a path, with a code that clients of CTS know it by.
+    pub(in crate::api) fn coded(
+        path: &str,
+        status: StatusCode,
+        detail: &str,
+        code: Option<&str>,
+    ) -> Self {
+        match code {
+            Some(code) if is_cts(path) && !is_iam(path) => {
+                let body = json!({ "error_code": code, "error_msg": detail }).to_string();
+                Self { status, content_type: "application/json", body }
+            }
+            _ => Self::at(path, status, detail, None),
+        }
+    }
+
+    /// Creates a refusal in the form of Huawei Cloud's IAM.
+    pub(in crate::api) fn of_iam(status: StatusCode, detail: &str) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        let error = json!({ "code": status.as_u16(), "message": detail, "title": title });
+        let body = json!({ "error": error }).to_string();
+        Self { status, content_type: "application/json", body }
+    }
+}
+
+/// Returns whether clients of CTS ask for a path.
+fn is_cts(path: &str) -> bool {
+    ["/v3/", "/v2.0/", "/v1.0/"].iter().any(|start| path.starts_with(start))
+}
+
+/// Returns whether clients of Huawei Cloud's IAM ask for a path.
+fn is_iam(path: &str) -> bool {
+    ["/v3/auth/tokens", "/v3/auth/domains", "/v3/projects"].contains(&path)
 }
 
 impl IntoResponse for Refusal {

@@ -1,7 +1,9 @@
-//! Calls about principals and their tokens: who may do what, and with which credentials.
+//! Calls about principals and their credentials: who may do what, and with which credentials.
 
 use super::params::segment;
-use crate::access::{ApiToken, Caller, OPERATOR, Permission, Principal, Role, TokenRecord};
+use crate::access::{
+    AccessKeyRecord, ApiToken, Caller, OPERATOR, Permission, Principal, Role, TokenRecord,
+};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
@@ -16,7 +18,7 @@ const NEVER: &str = "never";
 /// The most characters of a note.
 const NOTE_LETTERS_MAX: usize = 200;
 
-/// A call about principals.
+/// A call about principals and their credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrincipalCall {
     /// List the principals.
@@ -27,7 +29,7 @@ pub enum PrincipalCall {
     Create,
     /// Change some settings of one; a setting that is null is removed.
     Change(String),
-    /// Remove one, with its tokens.
+    /// Remove one, with its credentials.
     Remove(String),
     /// List the tokens of one.
     Tokens(String),
@@ -35,6 +37,12 @@ pub enum PrincipalCall {
     CreateToken(String),
     /// Withdraw a token of one.
     RemoveToken(String, String),
+    /// List the access keys of one.
+    AccessKeys(String),
+    /// Make an access key for one, whose secret is shown once.
+    CreateAccessKey(String),
+    /// Withdraw an access key of one.
+    RemoveAccessKey(String, String),
 }
 
 /// The body of a call that makes a token.
@@ -43,6 +51,14 @@ pub enum PrincipalCall {
 struct WantedToken {
     #[serde(default)]
     expires_in: Option<String>,
+    #[serde(default)]
+    note: String,
+}
+
+/// The body of a call that makes an access key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedKey {
     #[serde(default)]
     note: String,
 }
@@ -61,6 +77,11 @@ impl PrincipalCall {
             Self::CreateToken(name) => ("POST", format!("{ALL}/{}/tokens", segment(name))),
             Self::RemoveToken(name, id) => {
                 ("DELETE", format!("{ALL}/{}/tokens/{}", segment(name), segment(id)))
+            }
+            Self::AccessKeys(name) => ("GET", format!("{ALL}/{}/access-keys", segment(name))),
+            Self::CreateAccessKey(name) => ("POST", format!("{ALL}/{}/access-keys", segment(name))),
+            Self::RemoveAccessKey(name, id) => {
+                ("DELETE", format!("{ALL}/{}/access-keys/{}", segment(name), segment(id)))
             }
         }
     }
@@ -115,6 +136,18 @@ impl PrincipalCall {
                 engine.remove_token(caller, name, id)?;
                 Ok(Json::Null)
             }
+            Self::AccessKeys(name) => {
+                principal(engine, name)?;
+                Ok(json!({ "access_keys": access_keys(engine, name)? }))
+            }
+            Self::CreateAccessKey(name) => {
+                let wanted = if body.is_null() { WantedKey::default() } else { parse(body)? };
+                create_access_key(engine, caller, name, wanted)
+            }
+            Self::RemoveAccessKey(name, id) => {
+                engine.remove_access_key(caller, name, id)?;
+                Ok(Json::Null)
+            }
         }
     }
 }
@@ -153,14 +186,16 @@ fn with_changes(principal: &Principal, changes: Map<String, Json>) -> Result<Pri
     parse(Json::Object(settings))
 }
 
-fn create_token(engine: &Engine, caller: &Caller, name: &str, wanted: WantedToken) -> Result<Json> {
-    let plain = |text: &str| !text.chars().any(char::is_control);
-    if wanted.note.chars().count() > NOTE_LETTERS_MAX || !plain(&wanted.note) {
-        return Err(Error::parameter(
-            "note",
-            format!("is at most {NOTE_LETTERS_MAX} characters, without control characters"),
-        ));
+fn check_note(note: &str) -> Result<()> {
+    if note.chars().count() <= NOTE_LETTERS_MAX && !note.chars().any(char::is_control) {
+        return Ok(());
     }
+    let what = format!("is at most {NOTE_LETTERS_MAX} characters, without control characters");
+    Err(Error::parameter("note", what))
+}
+
+fn create_token(engine: &Engine, caller: &Caller, name: &str, wanted: WantedToken) -> Result<Json> {
+    check_note(&wanted.note)?;
     let now = engine.clock().now();
     let expires = match wanted.expires_in.as_deref().unwrap_or(EXPIRES_IN) {
         NEVER => None,
@@ -191,6 +226,36 @@ fn tokens(engine: &Engine, name: &str) -> Result<Vec<Json>> {
         token["id"] = id.as_str().into();
         token["last_used"] = directory.last_used(&id).map(|time| time.to_string()).into();
         shown.push(token);
+    }
+    Ok(shown)
+}
+
+fn create_access_key(
+    engine: &Engine,
+    caller: &Caller,
+    name: &str,
+    wanted: WantedKey,
+) -> Result<Json> {
+    check_note(&wanted.note)?;
+    let created = engine.clock().now().to_string();
+    let record = AccessKeyRecord {
+        principal: name.to_owned(),
+        created: created.clone(),
+        created_by: caller.name().to_owned(),
+        note: wanted.note,
+    };
+    let key = engine.create_access_key(caller, &record)?;
+    Ok(json!({ "id": key.id, "secret": key.secret.reveal(), "created": created }))
+}
+
+fn access_keys(engine: &Engine, name: &str) -> Result<Vec<Json>> {
+    let directory = engine.directory();
+    let mut shown = Vec::new();
+    for (id, record) in engine.access_keys_of(name)? {
+        let mut key = json!(record);
+        key["id"] = id.as_str().into();
+        key["last_used"] = directory.last_used(&id).map(|time| time.to_string()).into();
+        shown.push(key);
     }
     Ok(shown)
 }

@@ -1,6 +1,7 @@
 //! `annals init`: a store, and its first administrator.
 
 use super::output::{line, note};
+use super::seal_key::SealKeyArgs;
 use super::{OK, Session};
 use crate::access::{ApiToken, Caller, Principal, Role, TokenRecord};
 use crate::engine::Engine;
@@ -27,10 +28,13 @@ either is given, and otherwise a new one, which is printed on a terminal, or els
 DIR/first-admin-token for you to read and remove.
 
 A server asks every caller for a credential. A store created with
---redaction redacts from its first record on; src/engine/README.md describes the rules.
+--redaction redacts from its first record on; src/engine/README.md describes the rules. With
+--seal-key-file the file is made if there is none: it is for access keys, and for annals serve, and
+stays out of the store and its backups.
 
 Examples:
   annals init --data ./audit
+  annals init --data ./audit --seal-key-file ./seal.key
   annals init --data ./audit --redaction rules.json --admin-token-file token.txt")]
 pub(super) struct InitArgs {
     /// The new data directory, or one of a store without principals
@@ -42,6 +46,8 @@ pub(super) struct InitArgs {
     /// File with the administrator's token: 24 characters or more
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    seal: SealKeyArgs,
 }
 
 pub(super) fn run(args: &InitArgs) -> Result<u8> {
@@ -52,10 +58,21 @@ pub(super) fn run(args: &InitArgs) -> Result<u8> {
         Engine::check_redaction(rules).map_err(|error| error.at(file.display()))?;
     }
     let given = given_token(args.admin_token_file.as_deref())?;
-    let session = Session::new()?;
+    let (seal_key, is_made) = args.seal.read_or_make()?.unzip();
+    if let (Some(file), Some(true)) = (args.seal.file(), is_made) {
+        line(&format!(
+            "made a seal key at {}: keep a copy apart from the store's backups, which are of no \
+            use to access keys without it",
+            file.display()
+        ))?;
+    }
+    let session = Session::new()?.with_seal_key(seal_key);
     let engine = if DataDir::is_at(&args.data) && rules.is_none() {
         let engine = session.open(&args.data, AccessMode::Write)?;
         if engine.directory().has_security_administrator() {
+            if is_made == Some(true) {
+                return Ok(OK);
+            }
             let what = format!("{} has an administrator already", args.data.display());
             return Err(Error::new(ErrorKind::Exists, what));
         }

@@ -26,6 +26,7 @@ mod progress;
 mod quarantine;
 mod query;
 mod remote;
+mod seal_key;
 mod send;
 mod serve;
 mod sigma;
@@ -35,6 +36,7 @@ mod stop;
 mod store;
 mod table;
 
+use crate::access::SealKey;
 use crate::calls::Pairs;
 use crate::clock::SystemClock;
 use crate::engine::{Engine, Settings};
@@ -129,6 +131,8 @@ enum Command {
     Principal(principals::PrincipalArgs),
     /// Make, list and revoke the tokens of principals
     Token(principals::TokenArgs),
+    /// Make, list and revoke the access keys of principals, which sign requests
+    AccessKey(principals::AccessKeyArgs),
     /// List records that could not be decoded, count them by reason, or decode them again
     Quarantine(quarantine::QuarantineArgs),
     /// Merge small segments and remove files that are no longer needed
@@ -227,6 +231,8 @@ impl AskedPlace {
 /// The runtime that a command needs.
 struct Session {
     runtime: Runtime,
+    /// The key with which stores are opened, if the command has one.
+    seal_key: Option<SealKey>,
 }
 
 impl Session {
@@ -234,7 +240,13 @@ impl Session {
         let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         Ok(Self {
             runtime: built.context(ErrorKind::Unavailable, || "cannot start threads".to_owned())?,
+            seal_key: None,
         })
+    }
+
+    /// Returns the same for stores that are opened with a seal key.
+    fn with_seal_key(self, seal_key: Option<SealKey>) -> Self {
+        Self { seal_key, ..self }
     }
 
     fn open(&self, data: &Path, access: AccessMode) -> Result<Engine> {
@@ -249,6 +261,7 @@ impl Session {
     }
 
     fn open_with(&self, data: &Path, access: AccessMode, settings: Settings) -> Result<Engine> {
+        let settings = Settings { seal_key: self.seal_key.clone(), ..settings };
         Engine::open_with(
             data,
             access,
@@ -346,6 +359,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Tenant(args) => policy::tenant(&args),
         Command::Principal(args) => principals::principal(&args),
         Command::Token(args) => principals::token(&args),
+        Command::AccessKey(args) => principals::access_key(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Compact(args) => store::compact(&args),
         Command::Check(args) => store::check(&args),

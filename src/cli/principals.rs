@@ -1,6 +1,8 @@
-//! `annals principal` and `annals token`: who may do what, and with which credentials.
+//! `annals principal`, `annals token` and `annals access-key`: who may do what, and with which
+//! credentials.
 
 use super::output::{line, note};
+use super::seal_key::SealKeyArgs;
 use super::{AskedPlace, OK, Session};
 use crate::access::Caller;
 use crate::calls::PrincipalCall;
@@ -67,7 +69,7 @@ enum PrincipalCommand {
         #[arg(long, value_name = "SETTING", value_parser = ["rows", "masks", "from", "to"])]
         without: Vec<String>,
     },
-    /// Remove one, with its tokens
+    /// Remove one, with its tokens and access keys
     Remove {
         /// Its name
         name: String,
@@ -141,6 +143,54 @@ enum TokenCommand {
         /// The principal
         principal: String,
         /// The token's id
+        id: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An access key (AK) signs requests with its secret (SK), as programs for Huawei Cloud do. The secret
+is shown once, when it is made, and kept sealed with the key in --seal-key-file, which annals init
+makes and annals serve needs, too.
+
+Examples:
+  annals access-key create shipper --data ./audit --seal-key-file seal.key > shipper.key
+  annals access-key create shipper --url https://annals:7400 --note backup
+  annals access-key list shipper --data ./audit
+  annals access-key revoke shipper AK4F0Q2M1BAZ9X0Q2M1B --data ./audit")]
+pub(super) struct AccessKeyArgs {
+    #[command(subcommand)]
+    command: AccessKeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccessKeyCommand {
+    /// Make an access key, and print its id and its secret
+    Create {
+        /// The principal that it stands for
+        principal: String,
+        #[command(flatten)]
+        store: AskedPlace,
+        #[command(flatten)]
+        seal: SealKeyArgs,
+        /// What it is for
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// List the access keys of a principal, without their secrets
+    List {
+        /// The principal
+        principal: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+    /// Withdraw an access key; what it signs is no longer accepted
+    Revoke {
+        /// The principal
+        principal: String,
+        /// The access key's id
         id: String,
         #[command(flatten)]
         store: AskedPlace,
@@ -235,12 +285,45 @@ pub(super) fn token(args: &TokenArgs) -> Result<u8> {
     Ok(OK)
 }
 
+pub(super) fn access_key(args: &AccessKeyArgs) -> Result<u8> {
+    match &args.command {
+        AccessKeyCommand::Create { principal, store, seal, note: text } => {
+            // A server has its own.
+            let seal = if store.data.is_some() { seal.read()? } else { None };
+            let (session, body) = (Session::new()?.with_seal_key(seal), json!({ "note": text }));
+            let call = PrincipalCall::CreateAccessKey(principal.clone());
+            let made = run_in(&session, store, &call, &body)?;
+            note(&format!("an access key of {principal}: its secret is shown only now"));
+            let shown = |name: &str| made[name].as_str().unwrap_or_default();
+            line(&format!("access key: {}", shown("id")))?;
+            line(&format!("secret key: {}", shown("secret")))?;
+        }
+        AccessKeyCommand::List { principal, store } => {
+            let answer = run(store, &PrincipalCall::AccessKeys(principal.clone()), &Json::Null)?;
+            line(&pretty(&answer["access_keys"]))?;
+        }
+        AccessKeyCommand::Revoke { principal, id, store } => {
+            let call = PrincipalCall::RemoveAccessKey(principal.clone(), id.clone());
+            run(store, &call, &Json::Null)?;
+            note(&format!("what the access key {id} of {principal} signs is no longer accepted"));
+        }
+    }
+    Ok(OK)
+}
+
 fn run(store: &AskedPlace, call: &PrincipalCall, body: &Json) -> Result<Json> {
-    let reads =
-        matches!(call, PrincipalCall::List | PrincipalCall::Show(_) | PrincipalCall::Tokens(_));
-    let access = if reads { AccessMode::Read } else { AccessMode::Write };
+    run_in(&Session::new()?, store, call, body)
+}
+
+fn run_in(
+    session: &Session,
+    store: &AskedPlace,
+    call: &PrincipalCall,
+    body: &Json,
+) -> Result<Json> {
     let (method, path) = call.route();
-    store.call_with(&Session::new()?, access, (method, &path), body, |engine| {
+    let access = if method == "GET" { AccessMode::Read } else { AccessMode::Write };
+    store.call_with(session, access, (method, &path), body, |engine| {
         call.answer(engine, &Caller::operator(), body.clone())
     })
 }

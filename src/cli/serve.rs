@@ -3,6 +3,7 @@
 use super::init::{add_administrator, given_token};
 use super::network::NetworkArgs;
 use super::output::note;
+use super::seal_key::SealKeyArgs;
 use super::{OK, Session};
 use crate::api::{CONNECTIONS_MAX, DRAIN, ELASTIC_VERSION, ServeOptions, screen_missing, serve};
 use crate::engine::{Engine, Settings};
@@ -43,6 +44,8 @@ pub(super) struct ServeArgs {
     listen: SocketAddr,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    seal: SealKeyArgs,
     /// Allow `annals backup --url` to write backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -198,7 +201,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let credentials = options.credentials;
     let is_new = !DataDir::is_at(&args.data);
     let given = if is_new && credentials { given_token(None)? } else { None };
-    let session = Session::new()?;
+    let session = Session::new()?.with_seal_key(args.seal.read()?);
     let engine = session.open_with(&args.data, AccessMode::Write, args.settings()?)?;
     if is_new && credentials {
         add_administrator(&engine, &args.data, given)?;

@@ -136,7 +136,7 @@ impl Engine {
         Ok(after)
     }
 
-    /// Removes a principal and its tokens, which are no longer accepted when this returns. Its
+    /// Removes a principal and its credentials, which are no longer accepted when this returns. Its
     /// views stay, and belong to nobody.
     ///
     /// # Errors
@@ -148,9 +148,12 @@ impl Engine {
         self.change_admin(&caller.actor(), &deed, |state| {
             state.get(RecordKind::Principal, name).ok_or_else(no_principal)?;
             check_not_last(state, name)?;
-            let tokens = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
-            let removed = tokens.map(|(id, _)| (RecordKind::Token, id));
-            let removed = removed.chain([(RecordKind::Principal, name)]);
+            let credentials =
+                [RecordKind::Token, RecordKind::AccessKey].into_iter().flat_map(|kind| {
+                    let own = state.all(kind).filter(|(_, record)| is_of(&record.body, name));
+                    own.map(move |(id, _)| (kind, id))
+                });
+            let removed = credentials.chain([(RecordKind::Principal, name)]);
             let removed = removed.map(|(kind, key)| remove(kind, key));
             let views = self.views();
             let own = views.all().filter(|view| view.principal.as_deref() == Some(name));
@@ -216,7 +219,7 @@ impl Engine {
     }
 }
 
-fn deed<'a>(
+pub(super) fn deed<'a>(
     event_name: &'a str,
     resource_type: &'a str,
     name: &'a str,
@@ -226,19 +229,24 @@ fn deed<'a>(
     Deed { event_name, resource_type, resource_id: id, resource_name: Some(name), details }
 }
 
-fn put(kind: RecordKind, key: &str, body: Json, secret: Option<Vec<u8>>) -> RecordChange {
+pub(super) fn put(
+    kind: RecordKind,
+    key: &str,
+    body: Json,
+    secret: Option<Vec<u8>>,
+) -> RecordChange {
     RecordChange { kind, key: key.to_owned(), body: Some(body), secret }
 }
 
-fn remove(kind: RecordKind, key: &str) -> RecordChange {
+pub(super) fn remove(kind: RecordKind, key: &str) -> RecordChange {
     RecordChange { kind, key: key.to_owned(), body: None, secret: None }
 }
 
-fn is_of(token: &Json, principal: &str) -> bool {
-    token["principal"] == principal
+pub(super) fn is_of(credential: &Json, principal: &str) -> bool {
+    credential["principal"] == principal
 }
 
-fn no_principal() -> Error {
+pub(super) fn no_principal() -> Error {
     Error::new(ErrorKind::NotFound, "there is no such principal")
 }
 

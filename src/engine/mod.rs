@@ -41,6 +41,7 @@
 //!   that was cut short is repeated by the next run of retention.
 
 mod access;
+mod access_keys;
 mod decode_again;
 mod failpoint;
 mod health;

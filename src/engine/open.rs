@@ -44,7 +44,8 @@ impl Engine {
     /// threads.
     ///
     /// # Errors
-    /// If the directory is missing (for reading), locked, of another version, or damaged.
+    /// If the directory is missing (for reading), locked, of another version, or damaged; a seal
+    /// key that is not the store's.
     pub fn open(
         root: &Path,
         access: AccessMode,
@@ -124,6 +125,7 @@ impl Engine {
         };
         let mut engine = Self { shared, writer, threads: Vec::new() };
         engine.begin()?;
+        engine.check_seal_key()?;
         Ok(engine)
     }
 

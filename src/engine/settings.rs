@@ -1,6 +1,7 @@
 //! The bounds of an engine: when it seals, when it refuses, how much memory and time things may
 //! take.
 
+use crate::access::SealKey;
 use crate::engine::failpoint::AtFailpoint;
 use crate::ingest::QUARANTINE_BYTES;
 use crate::maintain::Most;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub free_bytes: u64,
     /// The most bytes of records that could not be decoded: see [`crate::ingest::Quarantine`].
     pub quarantine_bytes: u64,
+    /// Seals the secrets of access keys; without one there are none.
+    pub seal_key: Option<SealKey>,
     /// The hook that is called at each step of what changes the store: for tests.
     pub at_failpoint: AtFailpoint,
 }
@@ -55,7 +58,7 @@ impl Default for Settings {
     /// Seals at 50,000 events, 64 MiB or a minute; writes batches of 5,000 events beside the log;
     /// 320 MiB of buffer, waited for 10 seconds; no backups; merges up to 200,000 rows or 256 MiB,
     /// keeping old files for a day; 512 MiB of open segments; questions run for 30 seconds and wait
-    /// 10 for their turn; 256 MiB free; 1 GiB of quarantine.
+    /// 10 for their turn; 256 MiB free; 1 GiB of quarantine; no seal key.
     fn default() -> Self {
         Self {
             seal_events: 50_000,
@@ -74,6 +77,7 @@ impl Default for Settings {
             question_wait: Duration::from_secs(10),
             free_bytes: 256 << 20,
             quarantine_bytes: QUARANTINE_BYTES,
+            seal_key: None,
             at_failpoint: AtFailpoint::default(),
         }
     }

@@ -1,11 +1,16 @@
 //! Who may see and do what: credentials, roles, scopes.
 
+mod access_keys;
 mod credentials;
 mod ending;
 mod first_start;
+mod iam;
 mod matrix;
 mod principals;
 mod scopes;
+mod seal_key;
 mod server;
 mod sessions;
+mod signatures;
+mod signer;
 mod trail;

@@ -3,6 +3,7 @@
 use crate::support::store::TestStore;
 use annals::access::{Caller, Principal};
 use annals::api::{RouterOptions, router_with};
+use annals::engine::Settings;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -53,6 +54,25 @@ impl Guarded {
     fn with(store: TestStore, options: RouterOptions) -> Self {
         let router = router_with(Arc::clone(store.engine()), &options);
         Self { store, router }
+    }
+
+    /// Begins anew over the store as it is, as a server that is started again.
+    pub(super) fn restart(&mut self) {
+        let options = RouterOptions { credentials: true, ..RouterOptions::default() };
+        self.router = router_with(Arc::clone(self.store.engine()), &options);
+    }
+
+    /// Opens the store again with other settings.
+    pub(super) fn reopen(&mut self, settings: Settings) {
+        self.router = Router::new();
+        self.store.reopen_with(settings);
+        self.restart();
+    }
+
+    /// Closes the store and opens it with settings that may not do; nothing is served then.
+    pub(super) fn try_reopen(&mut self, settings: Settings) -> Result<(), annals::error::Error> {
+        self.router = Router::new();
+        self.store.try_reopen(settings)
     }
 
     /// Creates a principal, and returns a token of it.

@@ -50,6 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rand_chacha", &["generate"]),
     ("serde_saphyr", &["sigma"]),
     ("prost", &["api/doors/otlp"]),
+    ("aes_gcm_siv", &["access"]),
 ];
 
 /// Lines of code in a file, not counting tests, comments and blank lines.

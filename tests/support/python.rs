@@ -3,6 +3,7 @@
 //! SKIPPED; with `ANNALS_TESTS_MUST_RUN` set, it fails.
 
 use crate::support::store::TestStore;
+use annals::api::ServeOptions;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -63,9 +64,19 @@ pub(crate) fn run_with_input(
 
 /// Serves a store on a free port; returns the address.
 pub(crate) fn serve(store: &TestStore) -> String {
+    serve_to(store, false)
+}
+
+/// The same for callers with credentials.
+pub(crate) fn serve_guarded(store: &TestStore) -> String {
+    serve_to(store, true)
+}
+
+fn serve_to(store: &TestStore, credentials: bool) -> String {
     let engine = Arc::clone(store.engine());
     let (sender, address) = std::sync::mpsc::channel();
-    let options = annals::api::ServeOptions::at("127.0.0.1:0".parse().expect("an address"));
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let options = ServeOptions { credentials, ..ServeOptions::at(listen) };
     store.runtime.spawn(async move {
         annals::api::serve(engine, options, |address| {
             sender.send(address).expect("the test waits")

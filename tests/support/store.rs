@@ -73,6 +73,11 @@ impl TestStore {
 
     /// Ends without another write, as a process that dies, and opens again with other settings.
     pub(crate) fn reopen_with(&mut self, settings: Settings) {
+        self.try_reopen(settings).expect("a store");
+    }
+
+    /// The same with settings that may not do.
+    pub(crate) fn try_reopen(&mut self, settings: Settings) -> Result<(), annals::error::Error> {
         self.engine = None;
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
         let engine = Engine::open_with(
@@ -81,9 +86,9 @@ impl TestStore {
             clock,
             self.runtime.handle().clone(),
             settings,
-        )
-        .expect("a store");
+        )?;
         self.engine = Some(Arc::new(engine));
+        Ok(())
     }
 
     pub(crate) fn path(&self) -> std::path::PathBuf {

@@ -8,10 +8,14 @@
 mod credential;
 mod current;
 mod permissions;
+mod replay;
 mod sessions;
 mod sign_in;
+mod signed;
+mod subject_tokens;
 
 use super::App;
+use super::error::RETRY_AFTER_SECONDS;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use super::trail::{RefusedRequest, record_refusal};
@@ -29,9 +33,11 @@ use hyper::body::Body as _;
 pub use permissions::route_needs;
 use permissions::{Need, need_of};
 pub(in crate::api) use permissions::{Recorded, recorded_as};
+pub(in crate::api) use replay::UsedSignatures;
 pub(in crate::api) use sessions::Sessions;
 pub(in crate::api) use sign_in::routes;
 use std::sync::atomic::Ordering;
+pub(in crate::api) use subject_tokens::SubjectTokens;
 
 /// How to send a credential, for clients that wait to be told.
 const CHALLENGES: [&str; 3] =
@@ -43,15 +49,17 @@ struct CallRefusal {
     detail: String,
     /// Who is refused, if that is known.
     caller: Option<Caller>,
+    /// The code that clients of CTS know it by, if it is not that of the status.
+    code: Option<&'static str>,
 }
 
 impl CallRefusal {
     fn unauthorized(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into(), caller: None }
+        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into(), caller: None, code: None }
     }
 
     fn forbidden(detail: impl Into<String>, caller: Option<Caller>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, detail: detail.into(), caller }
+        Self { status: StatusCode::FORBIDDEN, detail: detail.into(), caller, code: None }
     }
 
     /// Returns the answer once the refusal is in the trail. A request without any credential tells
@@ -67,7 +75,12 @@ impl CallRefusal {
     }
 
     fn response(&self, path: &str, is_page: bool) -> Response {
-        let mut response = Refusal::at(path, self.status, &self.detail, None).into_response();
+        let refusal = Refusal::coded(path, self.status, &self.detail, self.code);
+        let mut response = refusal.into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         // A browser would ask its user for a name and password; the page has its own form.
         if self.status == StatusCode::UNAUTHORIZED && !is_page {
             for challenge in CHALLENGES {
@@ -85,7 +98,7 @@ pub(in crate::api) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let caller = match caller_of(&app, &request) {
+    let caller = match caller_of(&app, &mut request).await {
         Ok(caller) => caller,
         Err(refusal) => {
             let refused = refused_request(&request, refusal.caller.clone());
@@ -127,12 +140,15 @@ fn refused_request(request: &Request, caller: Option<Caller>) -> RefusedRequest 
 
 /// Returns the caller of a request that may be answered; `None` if anybody may call it and nobody
 /// said who they are.
-fn caller_of(app: &App, request: &Request) -> Result<Option<Caller>, CallRefusal> {
+async fn caller_of(app: &App, request: &mut Request) -> Result<Option<Caller>, CallRefusal> {
     let need = need(request)?;
-    let caller = if app.credentials { authenticate(app, request) } else { Ok(None) };
     if !app.credentials {
         return Ok(Some(Caller::operator()));
     }
+    if need != Need::Nothing && signed::is_signed(request.headers()) {
+        return signed::admit(app, request, need).await.map(Some);
+    }
+    let caller = authenticate(app, request);
     if need == Need::Nothing {
         // What anybody may call does not fail for a credential that is not needed.
         return Ok(caller.unwrap_or_default());
@@ -140,13 +156,18 @@ fn caller_of(app: &App, request: &Request) -> Result<Option<Caller>, CallRefusal
     let caller = caller?.ok_or_else(|| {
         CallRefusal::unauthorized("send a credential: Authorization: Bearer and a token")
     })?;
+    permitted(need, caller).map(Some)
+}
+
+/// Returns the caller if its roles permit what a route needs.
+fn permitted(need: Need, caller: Caller) -> Result<Caller, CallRefusal> {
     match need {
         Need::OneOf(permissions)
             if !permissions.iter().any(|permission| caller.may(*permission)) =>
         {
             Err(CallRefusal::forbidden("your roles do not permit this", Some(caller)))
         }
-        _ => Ok(Some(caller)),
+        _ => Ok(caller),
     }
 }
 
@@ -172,6 +193,7 @@ fn need(request: &Request) -> Result<Need, CallRefusal> {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 detail: "it is not decided who may call this".to_owned(),
                 caller: None,
+                code: None,
             })
         }
     }
@@ -195,11 +217,17 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
             .map(Some)
             .ok_or_else(|| CallRefusal::unauthorized("the session has ended: sign in again"));
     };
-    let (caller, id) = caller_of_token(&directory, &presented.token, now)?;
+    let (caller, id) = match app.subject_tokens.caller(&presented.token, &directory, now) {
+        Some(given) => given,
+        None => {
+            let (caller, id) = caller_of_token(&directory, &presented.token, now)?;
+            (caller, id.to_owned())
+        }
+    };
     let is_own = match &presented.of {
         None => true,
         Some(PresentedOf::Principal(name)) => name == caller.name(),
-        Some(PresentedOf::Token(other)) => other == id,
+        Some(PresentedOf::Token(other)) => *other == id,
     };
     if !is_own {
         return Err(CallRefusal::unauthorized("the token is not that of the name sent with it"));

@@ -139,6 +139,8 @@ const ROUTES: &[Row] = &[
     ("GET, PATCH, DELETE", "/api/v1/principals/{name}", ACCESS),
     ("GET, POST", "/api/v1/principals/{name}/tokens", ACCESS),
     ("DELETE", "/api/v1/principals/{name}/tokens/{id}", ACCESS),
+    ("GET, POST", "/api/v1/principals/{name}/access-keys", ACCESS),
+    ("DELETE", "/api/v1/principals/{name}/access-keys/{id}", ACCESS),
     ("GET", "/api/v1/sessions", ACCESS),
     ("DELETE", "/api/v1/sessions/{id}", ACCESS),
     // Doors.
@@ -181,6 +183,10 @@ const ROUTES: &[Row] = &[
     ("GET", "/v3/{project_id}/user-resources", QUESTION),
     ("GET", "/v2.0/{project_id}/{tracker_name}/trace", QUESTION),
     ("GET", "/v1.0/{project_id}/{tracker_name}/trace", QUESTION),
+    // What clients of Huawei Cloud ask IAM.
+    ("POST", "/v3/auth/tokens", Nothing),
+    ("GET", "/v3/auth/domains", Credential),
+    ("GET", "/v3/projects", Credential),
 ];
 
 /// Returns the method and path of every route that programs call.
@@ -210,7 +216,7 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
     }
     let is_get = method == Method::GET || method == Method::HEAD;
     match (path, need_of(method, path)?) {
-        ("/auth/login", _) if method == Method::POST => Some(Recorded::SignIn),
+        ("/auth/login" | "/v3/auth/tokens", _) if method == Method::POST => Some(Recorded::SignIn),
         ("/auth/logout", _) if method == Method::POST => Some(Recorded::SignOut),
         ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
         (_, need) if need == QUESTION => Some(Recorded::Question),
@@ -219,6 +225,12 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
         (_, need) if need == ACCESS && is_get => Some(Recorded::Access),
         _ => None,
     }
+}
+
+/// Returns whether what a route needs shows that it asks something, by whatever method but `PUT`
+/// and `DELETE`.
+pub(super) fn is_question(need: Need) -> bool {
+    need == QUESTION || need == EXPORT
 }
 
 #[cfg(test)]

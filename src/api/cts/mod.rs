@@ -21,12 +21,14 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKey, Timestamp, clip};
 use crate::query::{PageCursor, PageQuery, QueryBudget, SnapshotReader, SortOrder};
-use axum::Router;
+use axum::extract::Request as HttpRequest;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
 pub(super) use ends::PageEnds;
 use request::{LIMIT_MAX, Request, WantedTraces};
 use serde::Serialize;
@@ -51,6 +53,25 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2.0/{project_id}/{tracker_name}/trace", get(old_traces))
         .route("/v1.0/{project_id}/{tracker_name}/trace", get(old_traces))
         .merge(dictionary::routes())
+        .route_layer(middleware::from_fn(own_project))
+}
+
+/// The header by which clients name the project a second time.
+const PROJECT_HEADER: &str = "x-project-id";
+/// The path of the one call that names a domain in place of a project.
+const OF_DOMAIN: &str = "/resources";
+
+/// Refuses a request whose header names another project than its path: one of the two is wrong.
+async fn own_project(request: HttpRequest, next: Next) -> Response {
+    let path = request.uri().path();
+    let segment = path.split('/').nth(2).unwrap_or_default();
+    let named: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
+    let mut sent = request.headers().get_all(PROJECT_HEADER).iter();
+    if path.ends_with(OF_DOMAIN) || sent.all(|project| project.as_bytes() == named) {
+        return next.run(request).await;
+    }
+    let what = "X-Project-Id is not the project in the path";
+    CtsError(Error::new(ErrorKind::Forbidden, what)).into_response()
 }
 
 /// Parameters that v1 and v2 do not have.

@@ -8,8 +8,11 @@ use crate::ingest::{Coding, DecodedBatch, IncomingRecord, RecordSplitter, Unpack
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Frame, SizeHint};
+use std::convert::Infallible;
 use std::io::{self, BufRead, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// The limits of a door's bodies.
 #[derive(Debug, Clone, Copy)]
@@ -308,5 +311,50 @@ impl App {
     /// A larger one, or one that did not arrive; no room for it.
     pub(in super::super) async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes> {
         collect(body, limit, &mut self.query_room.enter()).await
+    }
+
+    /// Reads a whole body of at most `limit` bytes, to be looked at before it is passed on.
+    ///
+    /// # Errors
+    /// As [`App::read_body`].
+    pub(in super::super) async fn hold_body(&self, body: Body, limit: usize) -> Result<HeldBody> {
+        let mut room = self.held_room.enter();
+        let bytes = collect(body, limit, &mut room).await?;
+        Ok(HeldBody { bytes, _room: room })
+    }
+}
+
+/// A body that has arrived and is read again; it has its room until then.
+#[derive(Debug)]
+pub(in super::super) struct HeldBody {
+    bytes: Bytes,
+    _room: TakenRoom,
+}
+
+impl HeldBody {
+    /// Returns the bytes of the body.
+    pub(in super::super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl hyper::body::Body for HeldBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
     }
 }

@@ -26,6 +26,9 @@ const SMALL_ROOM: u64 = 128 << 20;
 const REQUEST_BYTES_MAX: u64 = 448 << 20;
 /// How much all large requests may need together, besides what is reserved for the first.
 const LARGE_ROOM: u64 = 256 << 20;
+/// The same for bodies that are held for a check before they are taken in.
+const HELD_SMALL: u64 = 32 << 20;
+const HELD_LARGE: u64 = 96 << 20;
 /// How many large bodies are ingested at a time, besides the first: each may hold a thread.
 const TURNS: usize = 32;
 /// How long a request waits for room and for its turn, in total.
@@ -35,10 +38,20 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BodyRoom(Arc<SharedRoom>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct SharedRoom {
     state: Mutex<RoomState>,
     freed: Notify,
+    /// How much all small requests, and all large ones besides the first, may need together.
+    small: u64,
+    large: u64,
+}
+
+impl Default for SharedRoom {
+    fn default() -> Self {
+        let (state, freed) = (Mutex::default(), Notify::default());
+        Self { state, freed, small: SMALL_ROOM, large: LARGE_ROOM }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +80,13 @@ pub(super) struct TakenRoom {
 }
 
 impl BodyRoom {
+    /// Creates room for bodies that are held until another room takes them in. What one of them
+    /// needs is limited by whoever reads it.
+    pub(in crate::api) fn of_held() -> Self {
+        let shared = SharedRoom { small: HELD_SMALL, large: HELD_LARGE, ..SharedRoom::default() };
+        Self(Arc::new(shared))
+    }
+
     /// Creates the reservation of a request that holds no room yet.
     pub(super) fn enter(&self) -> TakenRoom {
         TakenRoom {
@@ -202,7 +222,7 @@ impl TakenRoom {
         let room = self.room.clone();
         let mut state = room.state();
         if !self.is_large && total <= SMALL_BYTES {
-            if state.small + bytes > SMALL_ROOM {
+            if state.small + bytes > room.0.small {
                 return false;
             }
             state.small += bytes;
@@ -214,7 +234,7 @@ impl TakenRoom {
         // room for it.
         let needed = if self.is_large { bytes } else { total };
         let kept = if state.line.first() == Some(&ticket) { REQUEST_BYTES_MAX } else { 0 };
-        if state.large + needed > LARGE_ROOM + kept {
+        if state.large + needed > room.0.large + kept {
             return false;
         }
         if !self.is_large {

@@ -1,4 +1,5 @@
-//! The calls about who may see and do what: principals, tokens, sessions, signing in.
+//! The calls about who may see and do what: principals, their credentials, sessions,
+//! signing in.
 
 use super::shapes::{flag, list, map, moment, object, text};
 use super::{json_answer, operation, problem, reference};
@@ -11,13 +12,16 @@ pub(super) fn schemes() -> Json {
         "bearer": { "type": "http", "scheme": "bearer" },
         "basic": { "type": "http", "scheme": "basic" },
         "auth_token": { "type": "apiKey", "in": "header", "name": "X-Auth-Token" },
+        "signature": { "type": "apiKey", "in": "header", "name": "Authorization",
+            "description": "SDK-HMAC-SHA256 by an access key" },
         "session": { "type": "apiKey", "in": "cookie", "name": "annals_session" },
     })
 }
 
 /// Any of them will do; a server without principals asks for none.
 pub(super) fn accepted() -> Json {
-    json!([{}, { "bearer": [] }, { "basic": [] }, { "auth_token": [] }, { "session": [] }])
+    json!([{}, { "bearer": [] }, { "basic": [] }, { "auth_token": [] }, { "signature": [] },
+        { "session": [] }])
 }
 
 /// Adds the paths.
@@ -55,6 +59,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     );
     add_principals(add);
     add_tokens(add);
+    add_access_keys(add);
 }
 
 fn name() -> Json {
@@ -81,7 +86,7 @@ fn add_principals(add: &mut impl FnMut(&str, &str, Json)) {
     change["responses"]["409"] = problem("a certificate stands for another principal already");
     change["responses"]["412"] = problem("somebody else has changed it meanwhile");
     add(one, "patch", change);
-    let text = "Remove a principal, with its tokens";
+    let text = "Remove a principal, with its tokens and access keys";
     add(one, "delete", gone(operation("remove_principal", text, &named, None, &answer)));
 }
 
@@ -103,6 +108,47 @@ fn add_tokens(add: &mut impl FnMut(&str, &str, Json)) {
     let both = json!([name(), id]);
     let text = "Withdraw a token";
     add(one, "delete", gone(operation("remove_token", text, &both, None, &answer)));
+}
+
+fn add_access_keys(add: &mut impl FnMut(&str, &str, Json)) {
+    let all = "/api/v1/principals/{name}/access-keys";
+    let named = json!([name()]);
+    let listed = json_answer("AccessKeys");
+    let text = "The access keys of a principal";
+    add(all, "get", operation("access_keys", text, &named, None, &listed));
+    let answer = json_answer("NewAccessKey");
+    let text = "Make an access key of a principal; its secret is shown this once";
+    let mut sent = body("AccessKeyRequest");
+    sent["required"] = false.into();
+    let make = operation("create_access_key", text, &named, Some(&sent), &answer);
+    add(all, "post", created(make, &answer));
+    let both = json!([name(), in_path("id", "^[0-9A-Z]{20}$", "the access key")]);
+    let text = "Withdraw an access key";
+    let one = "/api/v1/principals/{name}/access-keys/{id}";
+    add(one, "delete", gone(operation("remove_access_key", text, &both, None, &answer)));
+}
+
+/// What lists of access keys and the call that makes one show.
+fn access_key_schemas() -> [(&'static str, Json); 3] {
+    let last_used = json!({ "type": ["string", "null"], "format": "date-time",
+        "description": "since the start of the server" });
+    let key = object(
+        &[
+            ("id", text()),
+            ("principal", text()),
+            ("created", moment()),
+            ("created_by", text()),
+            ("last_used", last_used),
+        ],
+        &[("note", text())],
+    );
+    let new = object(&[("id", text()), ("secret", text()), ("created", moment())], &[]);
+    let note = json!({ "type": "string", "maxLength": 200, "pattern": "^[ -~]*$" });
+    [
+        ("AccessKeys", object(&[("access_keys", list(&key))], &[])),
+        ("NewAccessKey", new),
+        ("AccessKeyRequest", object(&[], &[("note", note)])),
+    ]
 }
 
 fn in_path(name: &str, pattern: &str, description: &str) -> Json {
@@ -178,7 +224,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
             ("note", json!({ "type": "string", "maxLength": 200, "pattern": "^[ -~]*$" })),
         ],
     );
-    vec![
+    let mut schemas = vec![
         ("Caller", caller()),
         ("Principal", object(&settings(true), &settings(false))),
         ("NewPrincipal", object(&settings(true), &settings(false))),
@@ -189,7 +235,9 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ("TokenRequest", request),
         ("Sessions", object(&[("sessions", list(&session))], &[])),
         ("SignIn", object(&[("token", json!({ "type": "string", "maxLength": 1024 }))], &[])),
-    ]
+    ];
+    schemas.extend(access_key_schemas());
+    schemas
 }
 
 /// The settings of a principal: those that it must have, or the others.

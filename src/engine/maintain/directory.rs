@@ -1,4 +1,4 @@
-//! The directory of principals and tokens, read from the administrative state.
+//! The directory of principals and their credentials, read from the administrative state.
 
 use crate::access::Directory;
 use crate::storage::admin::{AdminSnapshot, RecordKind};
@@ -13,7 +13,7 @@ pub(in crate::engine) fn credentials_key(store_key: &[u8; 32]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// Reads the principals and tokens of a state.
+/// Reads the principals and credentials of a state.
 pub(in crate::engine) fn directory_of(
     key: [u8; 32],
     state: &AdminSnapshot,
@@ -23,5 +23,8 @@ pub(in crate::engine) fn directory_of(
     let tokens = state
         .all(RecordKind::Token)
         .map(|(id, record)| (id, &record.body, record.secret.as_deref()));
-    Directory::of(key, principals, tokens, earlier)
+    let access_keys = state
+        .all(RecordKind::AccessKey)
+        .map(|(id, record)| (id, &record.body, record.secret.as_deref()));
+    Directory::of(key, principals, tokens, earlier).with_access_keys(access_keys, earlier)
 }

@@ -18,12 +18,14 @@ pub enum RecordKind {
     Principal,
     /// A credential of a principal.
     Token,
+    /// A key of a principal that signs requests.
+    AccessKey,
 }
 
 impl RecordKind {
     /// Every kind.
     pub const ALL: &[Self] =
-        &[Self::Policy, Self::View, Self::Tenant, Self::Principal, Self::Token];
+        &[Self::Policy, Self::View, Self::Tenant, Self::Principal, Self::Token, Self::AccessKey];
 
     /// Returns the name under which its records are stored and recorded.
     pub fn name(self) -> &'static str {
@@ -33,6 +35,7 @@ impl RecordKind {
             Self::Tenant => "tenant",
             Self::Principal => "principal",
             Self::Token => "token",
+            Self::AccessKey => "access_key",
         }
     }
 
