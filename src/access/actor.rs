@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+/// The name of whoever called without showing who it is.
+const UNKNOWN: &str = "unknown";
 /// The name of the operator in records of what was done.
 pub const OPERATOR: &str = "operator";
 
@@ -23,7 +25,12 @@ impl Actor {
 
     /// Returns whoever called from an address without showing who it is.
     pub fn unknown(address: Option<IpAddr>) -> Self {
-        Self { name: "unknown".to_owned(), source_ip: address.map(|address| address.to_string()) }
+        Self { name: UNKNOWN.to_owned(), source_ip: address.map(|address| address.to_string()) }
+    }
+
+    /// Returns whether nobody knows who it is.
+    pub fn is_unknown(&self) -> bool {
+        self.name == UNKNOWN
     }
 
     /// Returns the store itself, for what it does in the background.

@@ -165,9 +165,12 @@ impl Directory {
         self.records == 0
     }
 
-    /// Returns whether somebody may grant access: without, nobody could ever be let in.
+    /// Returns whether somebody may grant access and has a credential: without, nobody could ever
+    /// be let in.
     pub fn has_security_administrator(&self) -> bool {
-        self.principals.values().any(|grant| grant.roles().contains(&Role::SecurityAdministrator))
+        let may_grant = |grant: &Grant| grant.roles().contains(&Role::SecurityAdministrator);
+        let certified = self.certificates.values().any(|grant| may_grant(grant));
+        certified || self.tokens.values().any(|token| may_grant(&token.grant))
     }
 
     /// Returns the principals, in the order of names.

@@ -8,8 +8,8 @@ use super::peer::Peer;
 use super::refusal::Refusal;
 use crate::access::{Actor, Caller};
 use crate::calls::Pairs;
-use crate::engine::{CallCost, CallKey, Engine, RecordSafety, RecordedCall};
-use crate::error::Error;
+use crate::engine::{CallCost, CallHandle, Engine, RecordSafety, RecordedCall};
+use crate::error::{Error, Result};
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
@@ -17,15 +17,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// How much of what was asked is recorded, in bytes; a question is never cut, because no question
-/// of this length is answered.
-const ASKED_BYTES_MAX: usize = 64 << 10;
+/// How much of what was asked is read, and how much of it stands in the record, in bytes. The hash
+/// of all of it does too, if it is longer.
+const ASKED_BYTES_MAX: usize = 2 << 20;
+const SHOWN_BYTES_MAX: usize = 16 << 10;
 /// Parameters that say where a page begins: the pages of a list are one question.
 const PAGES: &[&str] = &["cursor", "after", "marker", "next"];
 /// How often the ends of recorded calls are recorded.
@@ -38,40 +40,33 @@ pub(super) struct AnswerRows(pub(super) u64);
 /// Records a call once it is answered, and lets the answer go then.
 pub(super) async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let recorded = route.as_ref().and_then(|route| recorded_as(request.method(), route.as_str()));
-    let (Some(route), Some(recorded)) = (route.filter(|_| app.has_trail), recorded) else {
-        return next.run(request).await;
-    };
-    let path = request.uri().path().to_owned();
+    let Some(route) = route.filter(|_| app.has_trail) else { return next.run(request).await };
+    let recorded = recorded_as(request.method(), route.as_str());
     let begun = Instant::now();
-    let caller = request.extensions().get::<Caller>().cloned();
-    let address = request.extensions().get::<Peer>().map(|peer| peer.client);
-    let mut noted = NotedCall {
-        engine: Arc::clone(&app.engine),
-        recorded,
-        call: format!("{} {}", request.method(), route.as_str()),
-        path: path.clone(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
-        body: Arc::default(),
-        caller,
-        address,
-        is_done: false,
+    let mut noted = NotedCall::of(&app.engine, recorded, &request, &route);
+    let has_question = recorded.is_some_and(Recorded::has_question);
+    let request = if has_question && request.method() == Method::POST {
+        noted.overhear(request)
+    } else {
+        request
     };
-    let has_question = recorded.has_question() && request.method() == Method::POST;
-    let request = if has_question { noted.overhear(request) } else { request };
     let mut response = next.run(request).await;
     if let Some(caller) = response.extensions_mut().remove::<Caller>() {
         noted.caller = Some(caller);
     }
-    noted.is_done = true;
-    let cost = cost_of(&response, begun);
-    let is_sent = response.body().size_hint().exact().is_some();
-    let call = noted.recorded_call(response.status());
-    match app.engine.record_call(call, cost, recorded.safety(), is_sent).await {
-        Ok(key) if !is_sent => {
+    let status = response.status();
+    if recorded.is_none() && status != StatusCode::FORBIDDEN {
+        noted.is_done = true;
+        return response;
+    }
+    let is_made = response.body().size_hint().exact().is_some();
+    let (cost, path) = (cost_of(&response, begun), noted.path.clone());
+    // The record is made even if the client does not wait for it.
+    match noted.made(status, cost, is_made).await {
+        Ok(handle) if !is_made => {
             let (parts, body) = response.into_parts();
             let engine = Arc::clone(&app.engine);
-            let counted = CountedBody { body, engine, key, begun, cost: CallCost::default() };
+            let counted = CountedBody { body, engine, handle, begun, cost: CallCost::default() };
             Response::from_parts(parts, Body::new(counted))
         }
         Ok(_) => response,
@@ -85,7 +80,7 @@ pub(super) async fn record_refusal(
     request: &RefusedRequest,
     status: StatusCode,
     reason: &str,
-) -> Result<(), Response> {
+) -> std::result::Result<(), Response> {
     if !app.has_trail {
         return Ok(());
     }
@@ -96,7 +91,7 @@ pub(super) async fn record_refusal(
         details: json!({ "reason": reason }),
         status: status.as_u16(),
     };
-    let recorded = app.engine.record_call(call, CallCost::default(), RecordSafety::Synced, true);
+    let recorded = spawn_record(&app.engine, call, CallCost::default(), RecordSafety::Synced, true);
     recorded.await.map(drop).map_err(|error| not_recorded(&request.path, &error))
 }
 
@@ -153,10 +148,43 @@ fn cost_of(response: &Response, begun: Instant) -> CallCost {
     CallCost { rows, bytes, millis: begun.elapsed().as_millis() as u64 }
 }
 
+/// Records a call in a task of its own, which goes on if nobody waits for it any longer.
+async fn spawn_record(
+    engine: &Arc<Engine>,
+    call: RecordedCall,
+    cost: CallCost,
+    safety: RecordSafety,
+    is_made: bool,
+) -> Result<CallHandle> {
+    let engine = Arc::clone(engine);
+    let record = tokio::spawn(async move { engine.record_call(call, cost, safety, is_made).await });
+    record.await.map_err(|cause| Error::internal("a call cannot be recorded").because(cause))?
+}
+
+/// Returns the name of a method for records: callers may invent others.
+fn method_of(method: &Method) -> &str {
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    if known.contains(method) { method.as_str() } else { "OTHER" }
+}
+
+/// Returns the method and path of a request as they are recorded.
+pub(super) fn call_of(method: &Method, route: Option<&MatchedPath>) -> String {
+    format!("{} {}", method_of(method), route.map_or("elsewhere", MatchedPath::as_str))
+}
+
 /// A call that is under way. If its client goes away before it is answered, it is recorded too.
 struct NotedCall {
     engine: Arc<Engine>,
-    recorded: Recorded,
+    /// How it is recorded; `None` for what is recorded only if it is refused.
+    recorded: Option<Recorded>,
     call: String,
     path: String,
     query: String,
@@ -168,11 +196,46 @@ struct NotedCall {
 }
 
 impl NotedCall {
+    fn of(
+        engine: &Arc<Engine>,
+        recorded: Option<Recorded>,
+        request: &Request,
+        route: &MatchedPath,
+    ) -> Self {
+        Self {
+            engine: Arc::clone(engine),
+            recorded,
+            call: call_of(request.method(), Some(route)),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            body: Arc::default(),
+            caller: request.extensions().get::<Caller>().cloned(),
+            address: request.extensions().get::<Peer>().map(|peer| peer.client),
+            is_done: false,
+        }
+    }
+
     /// Keeps what is read of the body.
     fn overhear(&self, request: Request) -> Request {
         let (parts, body) = request.into_parts();
         let heard = Arc::clone(&self.body);
         Request::from_parts(parts, Body::new(OverheardBody { body, heard }))
+    }
+
+    /// Records the call, which has been answered.
+    async fn made(
+        mut self,
+        status: StatusCode,
+        cost: CallCost,
+        is_made: bool,
+    ) -> Result<CallHandle> {
+        self.is_done = true;
+        let (call, engine) = (self.recorded_call(status), Arc::clone(&self.engine));
+        spawn_record(&engine, call, cost, self.safety(), is_made).await
+    }
+
+    fn safety(&self) -> RecordSafety {
+        self.recorded.map_or(RecordSafety::Synced, Recorded::safety)
     }
 
     fn recorded_call(&self, status: StatusCode) -> RecordedCall {
@@ -182,14 +245,14 @@ impl NotedCall {
                 details["token"] = token.into();
             }
             if let Some(grant) = caller.grant() {
-                details["may_see"] = grant.seen();
+                details["may_see"] = shown(&grant.seen());
             }
         }
-        if self.recorded.has_question() {
+        if self.recorded.is_some_and(Recorded::has_question) {
             details["asked"] = self.asked();
         }
         RecordedCall {
-            event_name: self.recorded.event_name(),
+            event_name: self.recorded.map_or("refuseCall", Recorded::event_name),
             actor: actor(self.caller.as_ref(), self.address),
             call: self.call.clone(),
             details,
@@ -197,41 +260,74 @@ impl NotedCall {
         }
     }
 
-    /// Returns the parameters, and the JSON of the body, without what says which page is wanted.
+    /// Returns the path, the parameters, and the JSON of the body, without what says which page is
+    /// wanted. Blanks, and members that are null, say nothing: they would only hide the rest.
     fn asked(&self) -> Json {
-        let mut asked = json!({ "path": self.path });
+        let mut asked = json!({ "path": shown(&self.path.as_str().into()) });
         let pairs = Pairs::from_query(&self.query);
         let pairs: Vec<(String, String)> =
             pairs.0.into_iter().filter(|(name, _)| !PAGES.contains(&name.as_str())).collect();
         if !pairs.is_empty() {
-            asked["query"] = Pairs(pairs).to_query().into();
+            asked["query"] = shown(&Pairs(pairs).to_query().into());
         }
         let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         if !body.is_empty() {
-            asked["body"] = match serde_json::from_slice::<Json>(&body) {
-                Ok(Json::Object(mut object)) => {
-                    object.retain(|name, _| !PAGES.contains(&name.as_str()));
+            let text = match serde_json::from_slice::<Json>(&body) {
+                Ok(mut json) => {
+                    if let Json::Object(object) = &mut json {
+                        object.retain(|name, _| !PAGES.contains(&name.as_str()));
+                    }
+                    drop_nulls(&mut json);
                     // As text: its keys are not fields of the event.
-                    Json::Object(object).to_string().into()
+                    json.to_string()
                 }
-                _ => String::from_utf8_lossy(&body).into_owned().into(),
+                Err(_) => String::from_utf8_lossy(&body).into_owned(),
             };
+            asked["body"] = shown(&text.into());
         }
         asked
     }
 }
 
+/// Removes members that are null.
+fn drop_nulls(json: &mut Json) {
+    match json {
+        Json::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(drop_nulls);
+        }
+        Json::Array(values) => values.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// Returns a value as it stands in a record: of a long one its beginning, its length and its hash.
+fn shown(value: &Json) -> Json {
+    let text = match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.len() <= SHOWN_BYTES_MAX {
+        return value.clone();
+    }
+    let hash = crate::event::hex(&Sha256::digest(text.as_bytes()));
+    let mut end = SHOWN_BYTES_MAX;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    json!({ "begins": text[..end], "bytes": text.len(), "sha256": hash })
+}
+
 impl Drop for NotedCall {
     /// Records a call whose client went away: its time may have told something.
     fn drop(&mut self) {
-        let Some(runtime) = (!self.is_done).then(|| tokio::runtime::Handle::try_current().ok())
-        else {
+        if self.is_done || self.recorded.is_none() {
             return;
-        };
-        let Some(runtime) = runtime else { return };
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let status = StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT);
         let (engine, call, safety) =
-            (Arc::clone(&self.engine), self.recorded_call(status), self.recorded.safety());
+            (Arc::clone(&self.engine), self.recorded_call(status), self.safety());
         runtime.spawn(async move {
             if let Err(error) = engine.record_call(call, CallCost::default(), safety, true).await {
                 tracing::error!(%error, "a call that its client gave up cannot be recorded");
@@ -253,7 +349,7 @@ impl HttpBody for OverheardBody {
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
@@ -278,7 +374,7 @@ impl HttpBody for OverheardBody {
 struct CountedBody {
     body: Body,
     engine: Arc<Engine>,
-    key: CallKey,
+    handle: CallHandle,
     begun: Instant,
     cost: CallCost,
 }
@@ -290,7 +386,7 @@ impl HttpBody for CountedBody {
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &frame {
             self.cost.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -313,6 +409,6 @@ impl HttpBody for CountedBody {
 impl Drop for CountedBody {
     fn drop(&mut self) {
         self.cost.millis = self.begun.elapsed().as_millis() as u64;
-        self.engine.answer_sent(&self.key, self.cost);
+        self.engine.answer_made(&self.handle, self.cost);
     }
 }

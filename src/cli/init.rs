@@ -150,6 +150,8 @@ pub(super) fn add_administrator(
 fn write_token(data: &Path, token: &ApiToken) -> Result<PathBuf> {
     let path = data.join(TOKEN_FILE);
     let failed = || path.display().to_string();
+    // One that is left of a start that failed is nobody's.
+    let _ = std::fs::remove_file(&path);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -5,7 +5,7 @@ use crate::engine::maintain::admin::Deed;
 use crate::engine::maintain::directory::credentials_key;
 use crate::engine::{Engine, View};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::admin::{AdminSnapshot, RecordChange, RecordKind};
+use crate::storage::admin::{AdminRecord, AdminSnapshot, RecordChange, RecordKind};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
@@ -64,9 +64,16 @@ impl Engine {
         let hash = token_hash(&self.credentials_key(), token.reveal());
         let deed = deed("createPrincipal", "principal", name, None, json!(principal));
         self.change_admin(&caller.actor(), &deed, |state| {
-            let mut principals = state.all(RecordKind::Principal);
-            if principals.any(|(own, there)| own == name || grants_access(&there.body)) {
-                let what = "the store has an administrator, or a principal of this name, already";
+            let other = |there: &Arc<AdminRecord>| !grants_access(&there.body);
+            if self.directory().has_security_administrator() {
+                return Err(Error::new(
+                    ErrorKind::Exists,
+                    "the store has an administrator already",
+                ));
+            }
+            // One that was half made, or has lost its credentials, is made again.
+            if state.get(RecordKind::Principal, name).is_some_and(other) {
+                let what = format!("there is a principal {name} that is no administrator");
                 return Err(Error::new(ErrorKind::Exists, what));
             }
             Ok(vec![

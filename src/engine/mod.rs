@@ -69,7 +69,7 @@ pub use maintain::scrub::Scrubbed;
 pub use maintain::views::SeenVersion;
 pub use settings::Settings;
 pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
-pub use trail::{CallCost, CallKey, RecordSafety, RecordedCall};
+pub use trail::{CallCost, CallHandle, RecordSafety, RecordedCall};
 pub use watchdog::{Stuck, WatchedPart, Working};
 pub use write::outcome::{Outcome, Receipt};
 pub use write::refusals::{Refusals, Refused};

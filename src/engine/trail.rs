@@ -20,7 +20,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// How long calls are counted in one record.
 const COUNTED_MS: i64 = 50_000;
 /// The most calls that are counted at a time; what comes beyond is recorded one by one.
-const COUNTED_MAX: usize = 20_000;
+const COUNTED_MAX: usize = 10_000;
+/// The most calls of callers that nobody knows that are told apart at a time.
+const STRANGERS_MAX: usize = 300;
 /// The most records that are written at a time.
 const WRITTEN_MAX: usize = 500;
 
@@ -61,7 +63,14 @@ pub enum RecordSafety {
 }
 
 /// Identifies calls that are counted in one record.
-pub type CallKey = [u8; 32];
+type CallKey = [u8; 32];
+
+/// Identifies the record of a call whose answer is still being made.
+#[derive(Debug, Clone, Copy)]
+pub struct CallHandle {
+    key: CallKey,
+    number: u64,
+}
 
 /// Calls that are being counted.
 #[derive(Debug, Default)]
@@ -74,20 +83,30 @@ pub(in crate::engine) struct Trail {
 #[derive(Debug, Default)]
 struct Counting {
     calls: HashMap<CallKey, CountedCall>,
-    /// Those that are no longer counted, and whose end is not recorded yet.
+    /// How many of them are of callers that nobody knows.
+    strangers: usize,
+    /// Those that are no longer counted, and whose answers are still being made.
+    sending: HashMap<u64, CountedCall>,
+    /// Those that are over, and whose end is not recorded yet.
     ended: Vec<CountedCall>,
 }
 
 /// A call, as often as it was made since it was first recorded.
 #[derive(Debug, Clone)]
 struct CountedCall {
+    number: u64,
     id: String,
     begun: Timestamp,
-    call: RecordedCall,
+    event_name: &'static str,
+    actor: Actor,
+    call: String,
+    status: u16,
     count: u64,
     cost: CallCost,
-    /// How many of its answers are still being sent.
+    /// How many of its answers are still being made.
     sending: u32,
+    /// How often the log had failed when it was recorded.
+    failures: u64,
 }
 
 impl CallCost {
@@ -95,6 +114,12 @@ impl CallCost {
         self.rows = self.rows.saturating_add(more.rows);
         self.bytes = self.bytes.saturating_add(more.bytes);
         self.millis = self.millis.saturating_add(more.millis);
+    }
+
+    fn put_into(self, details: &mut Json) {
+        details["rows"] = self.rows.into();
+        details["bytes"] = self.bytes.into();
+        details["millis"] = self.millis.into();
     }
 }
 
@@ -113,27 +138,49 @@ impl RecordedCall {
 }
 
 impl CountedCall {
-    /// Returns the event that says that the call was made, or how it ended.
-    fn record(&self, state: &str) -> Json {
-        let RecordedCall { event_name, actor, call, details, status } = &self.call;
-        let mut details = details.clone();
-        details["status"] = (*status).into();
-        if state == "done" {
-            details["begun"] = self.begun.to_string().into();
-            details["count"] = self.count.into();
-        }
+    /// Returns the event that says that the call was made.
+    fn begin(&self, mut details: Json) -> Json {
         // Of an answer that is still being made, this is not known when it begins.
-        if state == "done" || self.sending == 0 {
-            details["rows"] = self.cost.rows.into();
-            details["bytes"] = self.cost.bytes.into();
-            details["millis"] = self.cost.millis.into();
+        if self.sending == 0 {
+            self.cost.put_into(&mut details);
         }
+        self.record("begun", details)
+    }
+
+    /// Returns the event that says how often it was made, and what it gave.
+    fn end(&self) -> Json {
+        let mut details = json!({ "begun": self.begun.to_string(), "count": self.count });
+        if self.sending > 0 {
+            details["unfinished"] = self.sending.into();
+        }
+        self.cost.put_into(&mut details);
+        self.record("done", details)
+    }
+
+    fn record(&self, state: &str, mut details: Json) -> Json {
+        details["status"] = self.status.into();
         json!({
-            "trace_id": format!("{}-{state}", self.id), "event_name": event_name, "code": state,
-            "level": if *status < 400 { "normal" } else { "warning" },
-            "resource_type": "call", "resource_name": call, "resource_id": self.id,
-            "operator": actor.name, "source_ip": actor.source_ip, "details": details,
+            "trace_id": format!("{}-{state}", self.id), "event_name": self.event_name,
+            "code": state, "level": if self.status < 400 { "normal" } else { "warning" },
+            "resource_type": "call", "resource_name": self.call, "resource_id": self.id,
+            "operator": self.actor.name, "source_ip": self.actor.source_ip, "details": details,
         })
+    }
+
+    /// Returns whether further calls are recorded anew. A clock that was set back ends it too.
+    fn is_over(&self, now: Timestamp) -> bool {
+        !(0..COUNTED_MS).contains(&(now.millis() - self.begun.millis()))
+    }
+}
+
+impl Counting {
+    /// Ends the counting of a call: its end is recorded once its answers are made.
+    fn retire(&mut self, call: CountedCall) {
+        if call.sending > 0 && self.sending.len() < COUNTED_MAX {
+            self.sending.insert(call.number, call);
+        } else {
+            self.ended.push(call);
+        }
     }
 }
 
@@ -142,55 +189,83 @@ impl Trail {
         self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call that is recorded already; returns whether it is.
-    fn count(&self, key: &CallKey, cost: CallCost, now: Timestamp, is_sent: bool) -> bool {
+    /// Counts a call that is recorded already; returns its handle if it is. A record that was lost
+    /// because the log failed since does not count.
+    fn count(
+        &self,
+        key: &CallKey,
+        made: (CallCost, bool),
+        now: Timestamp,
+        failures: u64,
+    ) -> Option<CallHandle> {
         let mut counting = self.lock();
-        let counted = counting.calls.get_mut(key);
-        let Some(counted) =
-            counted.filter(|counted| now.millis() - counted.begun.millis() < COUNTED_MS)
-        else {
-            return false;
-        };
+        let counted = counting.calls.get_mut(key)?;
+        if counted.is_over(now) || counted.failures != failures {
+            return None;
+        }
+        let (cost, is_made) = made;
         counted.count += 1;
-        counted.sending += u32::from(!is_sent);
+        counted.sending += u32::from(!is_made);
         counted.cost.add(cost);
-        true
+        Some(CallHandle { key: *key, number: counted.number })
     }
 
     /// Begins to count a call that was recorded just now.
     fn begin(&self, key: CallKey, call: CountedCall) {
         let mut counting = self.lock();
         if counting.calls.len() >= COUNTED_MAX && !counting.calls.contains_key(&key) {
-            counting.ended.push(call);
-        } else if let Some(before) = counting.calls.insert(key, call) {
+            return counting.retire(call);
+        }
+        counting.strangers += usize::from(call.actor.is_unknown());
+        if let Some(before) = counting.calls.insert(key, call) {
             // Another one was recorded at the same time, or the sweep is late.
-            counting.ended.push(before);
+            counting.strangers -= usize::from(before.actor.is_unknown());
+            counting.retire(before);
         }
     }
 
-    /// Takes the calls whose end is to be recorded: those that are over, or all of them.
+    /// Takes calls whose end is to be recorded: those that are over, or all of them.
     fn take(&self, now: Option<Timestamp>) -> Vec<CountedCall> {
         let mut counting = self.lock();
-        let Counting { calls, ended } = &mut *counting;
-        ended.extend(
-            calls
-                .extract_if(|_, call| now.is_none_or(|now| call.is_over(now)))
-                .map(|(_, call)| call),
-        );
+        let is_over = |call: &CountedCall| now.is_none_or(|now| call.is_over(now));
+        let over: Vec<CountedCall> =
+            counting.calls.extract_if(|_, call| is_over(call)).map(|(_, call)| call).collect();
+        for call in over {
+            counting.strangers -= usize::from(call.actor.is_unknown());
+            counting.retire(call);
+        }
+        let Counting { sending, ended, .. } = &mut *counting;
+        let made = |_: &u64, call: &mut CountedCall| now.is_none() || call.sending == 0;
+        ended.extend(sending.extract_if(made).map(|(_, call)| call));
         let most = ended.len().min(WRITTEN_MAX);
         ended.drain(..most).collect()
     }
-}
 
-impl CountedCall {
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.sending == 0 && now.millis() - self.begun.millis() >= COUNTED_MS
+    /// Returns what is recorded of a call: of callers that nobody knows, whoever they say to be,
+    /// only so many are told apart, so that they cannot fill the store.
+    fn generalized(&self, call: RecordedCall) -> RecordedCall {
+        if !call.actor.is_unknown() || self.lock().strangers < STRANGERS_MAX {
+            return call;
+        }
+        RecordedCall {
+            actor: Actor::unknown(None),
+            call: "any".to_owned(),
+            details: json!({ "reason": "there are too many to be told apart" }),
+            ..call
+        }
+    }
+
+    /// Puts back what could not be recorded.
+    fn put_back(&self, calls: Vec<CountedCall>) {
+        let mut counting = self.lock();
+        let room = COUNTED_MAX.saturating_sub(counting.ended.len());
+        counting.ended.extend(calls.into_iter().take(room));
     }
 }
 
 impl Engine {
     /// Records a call. When this returns, its answer may leave. While the answer is still being
-    /// made, `is_sent` is false, and [`Engine::answer_sent`] must follow.
+    /// made, `is_made` is false, and [`Engine::answer_made`] must follow.
     ///
     /// # Errors
     /// A log that cannot be written: then the answer must not leave.
@@ -199,31 +274,48 @@ impl Engine {
         call: RecordedCall,
         cost: CallCost,
         safety: RecordSafety,
-        is_sent: bool,
-    ) -> Result<CallKey> {
+        is_made: bool,
+    ) -> Result<CallHandle> {
         let (writer, trail, now) = (self.writer()?, &self.shared.trail, self.shared.clock.now());
-        let key = call.key();
-        if trail.count(&key, cost, now, is_sent) {
-            return Ok(key);
+        let call = trail.generalized(call);
+        let (key, failures) = (call.key(), writer.log.failures());
+        let counted = (!writer.log.has_failed())
+            .then(|| trail.count(&key, (cost, is_made), now, failures))
+            .flatten();
+        if let Some(handle) = counted {
+            return Ok(handle);
         }
         let number = trail.number.fetch_add(1, Ordering::Relaxed);
-        let id = format!("call-{:016x}-{number}", self.opening());
-        let sending = u32::from(!is_sent);
-        let counted = CountedCall { id, begun: now, call, count: 1, cost, sending };
+        let counted = CountedCall {
+            number,
+            id: format!("call-{:016x}-{number}", self.opening()),
+            begun: now,
+            event_name: call.event_name,
+            actor: call.actor,
+            call: call.call,
+            status: call.status,
+            count: 1,
+            cost,
+            sending: u32::from(!is_made),
+            failures,
+        };
         let promise = match safety {
             RecordSafety::Written => Promise::Written,
             RecordSafety::Synced => Promise::Synced,
         };
-        let batch = writer.own_batch(vec![counted.record("begun")])?;
+        let batch = writer.own_batch(vec![counted.begin(call.details)])?;
         writer.append_own(batch, promise).await?;
         trail.begin(key, counted);
-        Ok(key)
+        Ok(CallHandle { key, number })
     }
 
-    /// Notes that an answer that was still being made when it was recorded has been sent, and what
-    /// it gave.
-    pub fn answer_sent(&self, key: &CallKey, cost: CallCost) {
-        if let Some(counted) = self.shared.trail.lock().calls.get_mut(key) {
+    /// Notes that an answer that was still being made when it was recorded is made, or was given
+    /// up, and what it gave.
+    pub fn answer_made(&self, handle: &CallHandle, cost: CallCost) {
+        let mut counting = self.shared.trail.lock();
+        let Counting { calls, sending, .. } = &mut *counting;
+        let counted = calls.get_mut(&handle.key).filter(|call| call.number == handle.number);
+        if let Some(counted) = counted.or_else(|| sending.get_mut(&handle.number)) {
             counted.cost.add(cost);
             counted.sending = counted.sending.saturating_sub(1);
         }
@@ -241,15 +333,12 @@ impl Engine {
             if ended.is_empty() {
                 return Ok(());
             }
-            let records = ended.iter().map(|call| call.record("done")).collect();
-            let written = match writer.own_batch(records) {
+            let written = match writer.own_batch(ended.iter().map(CountedCall::end).collect()) {
                 Ok(batch) => writer.append_own(batch, Promise::Written).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = written {
-                let mut counting = trail.lock();
-                let room = COUNTED_MAX.saturating_sub(counting.ended.len());
-                counting.ended.extend(ended.into_iter().take(room));
+                trail.put_back(ended);
                 return Err(error);
             }
         }
@@ -291,55 +380,89 @@ mod tests {
         }
     }
 
-    fn counted(asked: &str) -> CountedCall {
-        let cost = CallCost { rows: 1, bytes: 2, millis: 3 };
+    fn counted(number: u64) -> CountedCall {
         CountedCall {
-            id: "call-1".to_owned(),
+            number,
+            id: format!("call-{number}"),
             begun: NOW,
-            call: call(asked),
+            event_name: "askQuestion",
+            actor: Actor::operator(),
+            call: "GET /api/v1/count".to_owned(),
+            status: 200,
             count: 1,
-            cost,
+            cost: CallCost { rows: 1, bytes: 2, millis: 3 },
             sending: 0,
+            failures: 0,
         }
     }
+
+    const COST: CallCost = CallCost { rows: 10, bytes: 20, millis: 30 };
 
     #[test]
     fn the_same_call_is_counted_for_a_while_and_then_ends() {
         let trail = Trail::default();
         let (key, other) = (call("a").key(), call("b").key());
-        let cost = CallCost { rows: 10, bytes: 20, millis: 30 };
-        let count = |key: &CallKey, at| trail.count(key, cost, at, true);
+        let count = |key: &CallKey, at| trail.count(key, (COST, true), at, 0).is_some();
         assert!(!count(&key, NOW), "it is not recorded yet");
-        trail.begin(key, counted("a"));
+        trail.begin(key, counted(1));
         assert!(count(&key, later(COUNTED_MS - 1)) && !count(&other, NOW));
-        assert!(!count(&key, later(COUNTED_MS)));
+        assert!(!count(&key, later(COUNTED_MS)) && !count(&key, later(-1)), "or a clock went back");
+        let failed = trail.count(&key, (COST, true), NOW, 1);
+        assert!(failed.is_none(), "the record may be lost");
         assert!(trail.take(Some(later(COUNTED_MS - 1))).is_empty());
         let ended = trail.take(Some(later(COUNTED_MS)));
-        let details = &ended[0].record("done")["details"];
+        let details = &ended[0].end()["details"];
         let numbers = ["count", "rows", "bytes", "millis"].map(|name| details[name].as_u64());
         assert_eq!(numbers, [Some(2), Some(11), Some(22), Some(33)]);
         assert!(trail.take(None).is_empty(), "it ends once");
     }
 
     #[test]
+    fn an_answer_that_is_made_for_long_ends_when_it_is_made() {
+        let trail = Trail::default();
+        let key = call("a").key();
+        trail.begin(key, CountedCall { sending: 1, ..counted(1) });
+        let much_later = later(10 * COUNTED_MS);
+        assert!(trail.take(Some(much_later)).is_empty());
+        // The same again is another record, and does not end the first.
+        trail.begin(key, CountedCall { begun: much_later, ..counted(2) });
+        assert!(trail.take(Some(much_later)).is_empty());
+        trail.lock().sending.get_mut(&1).expect("the first").sending = 0;
+        assert_eq!(trail.take(Some(much_later))[0].number, 1);
+        trail.begin(key, CountedCall { sending: 1, ..counted(3) });
+        let rest: Vec<u64> = trail.take(None).iter().map(|call| call.number).collect();
+        assert_eq!(rest, [2, 3], "at the end of a server all are");
+    }
+
+    #[test]
     fn what_is_recorded_twice_at_once_and_what_is_too_much_still_ends() {
         let trail = Trail::default();
-        trail.begin(call("a").key(), counted("a"));
-        trail.begin(call("a").key(), counted("a"));
+        for number in 0..2 {
+            trail.begin(call("a").key(), counted(number));
+        }
         assert_eq!(trail.take(Some(NOW)).len(), 1);
-        for number in 0..COUNTED_MAX + 10 {
-            let asked = number.to_string();
-            trail.begin(call(&asked).key(), counted(&asked));
+        for number in 0..COUNTED_MAX as u64 + 10 {
+            trail.begin(call(&number.to_string()).key(), counted(number));
         }
         assert!(trail.lock().calls.len() <= COUNTED_MAX);
-        let mut ends = 0;
-        loop {
-            let taken = trail.take(None).len();
-            ends += taken;
-            if taken == 0 {
-                break;
+        let ends = std::iter::from_fn(|| Some(trail.take(None).len()).filter(|taken| *taken > 0));
+        assert_eq!(ends.sum::<usize>(), COUNTED_MAX + 11);
+    }
+
+    #[test]
+    fn callers_that_nobody_knows_fill_nothing() {
+        let trail = Trail::default();
+        for number in 0..10 * STRANGERS_MAX as u64 {
+            let actor = Actor::unknown(Some([10, 0, (number >> 8) as u8, number as u8].into()));
+            let stranger = RecordedCall { actor, ..call(&number.to_string()) };
+            let told = trail.generalized(stranger);
+            let is_known = trail.count(&told.key(), (COST, true), NOW, 0).is_some();
+            if !is_known {
+                trail.begin(told.key(), CountedCall { actor: told.actor, ..counted(number) });
             }
         }
-        assert_eq!(ends, COUNTED_MAX + 11);
+        assert_eq!(trail.lock().calls.len(), STRANGERS_MAX + 1);
+        while !trail.take(None).is_empty() {}
+        assert_eq!(trail.lock().strangers, 0);
     }
 }

@@ -88,22 +88,27 @@ impl Server {
 
     /// The same with more flags. It asks nobody for a credential.
     pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
-        Self::start_under(&[], data, &[&["--auth", "none"], flags].concat())
+        Self::start_under(&[], data, flags)
             .unwrap_or_else(|said| panic!("the server does not start: {said}"))
     }
 
     /// Starts a server that asks for credentials.
     pub(crate) fn start_guarded(data: &Path) -> Self {
-        Self::start_under(&[], data, &[])
+        Self::spawn(&[], data, &[])
             .unwrap_or_else(|said| panic!("the server does not start: {said}"))
     }
 
     /// The same under another program, such as strace; what it said if it ended before it served.
+    /// It asks nobody for a credential.
     pub(crate) fn start_under(
         prefix: &[String],
         data: &Path,
         flags: &[&str],
     ) -> Result<Self, String> {
+        Self::spawn(prefix, data, &[&["--auth", "none"], flags].concat())
+    }
+
+    fn spawn(prefix: &[String], data: &Path, flags: &[&str]) -> Result<Self, String> {
         let words: Vec<String> = prefix.iter().cloned().chain([binary()]).collect();
         let mut command = Command::new(&words[0]);
         command

@@ -18,7 +18,7 @@ use super::App;
 use super::error::RETRY_AFTER_SECONDS;
 use super::peer::Peer;
 use super::refusal::Refusal;
-use super::trail::{RefusedRequest, record_refusal};
+use super::trail::{RefusedRequest, call_of, record_refusal};
 use super::web;
 use crate::access::{Caller, Directory, TokenRefusal};
 use crate::event::Timestamp;
@@ -128,7 +128,7 @@ fn refused_request(request: &Request, caller: Option<Caller>) -> RefusedRequest 
     let (route, headers) = (request.extensions().get::<MatchedPath>(), request.headers());
     let is_tls = peer(request).is_some_and(|peer| peer.is_tls);
     RefusedRequest {
-        call: format!("{} {}", request.method(), route.map_or("elsewhere", MatchedPath::as_str)),
+        call: call_of(request.method(), route),
         path: request.uri().path().to_owned(),
         caller,
         address: peer(request).map(|peer| peer.client),

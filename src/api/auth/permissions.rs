@@ -77,6 +77,7 @@ type Row = (&'static str, &'static str, Need);
 
 const QUESTION: Need = OneOf(&[Read, ReadTrail]);
 const EXPORT: Need = OneOf(&[Export, ReadTrail]);
+const DECODE: Need = OneOf(&[DecodeQuarantine]);
 const QUARANTINE: Need = OneOf(&[ReadQuarantine]);
 const DELIVER: Need = OneOf(&[Ingest]);
 const POLICY: Need = OneOf(&[Read, ManageTenant, ManageStore, ManageAccess]);
@@ -127,7 +128,7 @@ const ROUTES: &[Row] = &[
     // Administration.
     ("GET", "/api/v1/quarantine", QUARANTINE),
     ("GET", "/api/v1/quarantine/reasons", QUARANTINE),
-    ("POST", "/api/v1/quarantine/decode", OneOf(&[DecodeQuarantine])),
+    ("POST", "/api/v1/quarantine/decode", DECODE),
     ("GET", "/api/v1/retention", POLICY),
     ("PUT", "/api/v1/retention", TENANT),
     ("POST", "/api/v1/retention/run", STORE),
@@ -221,7 +222,7 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
         ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
         (_, need) if need == QUESTION => Some(Recorded::Question),
         (_, need) if need == EXPORT => Some(Recorded::Export),
-        (_, need) if need == QUARANTINE => Some(Recorded::Quarantine),
+        (_, need) if need == QUARANTINE || need == DECODE => Some(Recorded::Quarantine),
         (_, need) if need == ACCESS && is_get => Some(Recorded::Access),
         _ => None,
     }

@@ -14,6 +14,8 @@ use serde_json::json;
 /// The most views of a store, and of one principal.
 const VIEWS_MAX: usize = 1_000;
 const OF_PRINCIPAL_MAX: usize = 100;
+/// The most bytes of queries of one principal: they change together when it is removed.
+const OF_PRINCIPAL_BYTES: usize = 200 << 10;
 /// The most characters of an id, of a name and of an owner, and the most bytes of a query.
 const ID_MAX: usize = 64;
 const NAME_MAX: usize = 100;
@@ -102,11 +104,22 @@ fn check_owner(caller: &Caller, view: &View) -> Result<()> {
     Err(Error::new(ErrorKind::Forbidden, "the view is somebody else's: save another one"))
 }
 
-/// Fails if a principal has its share of views: one that saves more would leave none to others.
-fn check_share(views: &Views, principal: Option<&str>) -> Result<()> {
-    let own = views.all().filter(|view| view.principal.as_deref() == principal).count();
-    if principal.is_some() && own >= OF_PRINCIPAL_MAX {
-        let what = format!("you already have {OF_PRINCIPAL_MAX} views: delete one first");
+/// Fails if a principal has its share of views, besides the one of this id, and another query would
+/// be more: one that saves more would leave none to others.
+fn check_share(views: &Views, principal: Option<&str>, (id, query): (&str, &str)) -> Result<()> {
+    if principal.is_none() {
+        return Ok(());
+    }
+    let own = views.all().filter(|view| view.principal.as_deref() == principal && view.id != id);
+    let (count, bytes) =
+        own.fold((1, query.len()), |sum, view| (sum.0 + 1, sum.1 + view.text.query.len()));
+    if count > OF_PRINCIPAL_MAX || bytes > OF_PRINCIPAL_BYTES {
+        let what = format!(
+            "you already have {} views, and may have {OF_PRINCIPAL_MAX} with {} KiB of queries \
+            together: delete one first",
+            count - 1,
+            OF_PRINCIPAL_BYTES >> 10
+        );
         return Err(Error::invalid(what));
     }
     Ok(())
@@ -161,8 +174,7 @@ impl Engine {
                         "there are already {VIEWS_MAX} views: delete one first"
                     )));
                 }
-                None => check_share(views, principal.as_deref())?,
-                Some(_) => {}
+                _ => check_share(views, principal.as_deref(), (id, &text.query))?,
             }
             let version = there.map_or(0, |view| view.version) + 1;
             let created = there.map_or_else(|| now.clone(), |view| view.created.clone());

@@ -11,6 +11,7 @@ use crate::engine::failpoint::Failpoint;
 use crate::engine::write::intake::{self, LIGHT_EVENTS, NumberedBatch, Offer, Verdict};
 use crate::engine::write::log::{self, Promise};
 use crate::engine::write::requests::RequestKey;
+use crate::engine::write::room::RoomShare;
 use crate::engine::{Engine, Outcome, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
@@ -92,7 +93,7 @@ impl Engine {
             blocking(move || writer.compare(batch, source, request)).await?
         };
         loop {
-            match writer.hand_over(comparing, self.shared.settings.room_wait).await? {
+            match writer.hand_over(comparing, None, self.shared.settings.room_wait).await? {
                 Handed::Outdated(again) => {
                     let writer = Arc::clone(writer);
                     comparing = blocking(move || writer.compare_again(*again, source)).await?;
@@ -243,7 +244,7 @@ impl Writer {
         let _working = self.shared.watchdog.begin(crate::engine::WatchedPart::Intake);
         let mut compared = self.compare(batch, source, request)?;
         loop {
-            match self.runtime.block_on(self.hand_over(compared, room_wait))? {
+            match self.runtime.block_on(self.hand_over(compared, None, room_wait))? {
                 Handed::Outdated(again) => compared = self.compare_again(*again, source)?,
                 Handed::Durable(done) => return self.finish(*done, source),
             }
@@ -368,7 +369,7 @@ impl Writer {
             promise,
         };
         loop {
-            match self.hand_over(compared, self.shared.settings.room_wait).await? {
+            match self.hand_over(compared, Some(RoomShare::Own), OWN_WAIT).await? {
                 Handed::Durable(_) => return Ok(()),
                 // What was sealed meanwhile cannot have the same trace ids.
                 Handed::Outdated(again) => {
@@ -393,7 +394,12 @@ impl Writer {
 
     /// Waits for room and for the batch's turn, and then until its new events are durable and
     /// visible.
-    async fn hand_over(&self, compared: Compared, room_wait: Duration) -> Result<Handed> {
+    async fn hand_over(
+        &self,
+        compared: Compared,
+        share: Option<RoomShare>,
+        room_wait: Duration,
+    ) -> Result<Handed> {
         let Compared {
             events,
             hashes,
@@ -407,7 +413,9 @@ impl Writer {
         } = compared;
         let bytes = events.iter().map(|event| event.memory()).sum();
         let light = events.len() <= LIGHT_EVENTS && bytes <= LIGHT_BYTES;
-        let room = self.room.take(bytes, light, &self.trigger, room_wait).await?;
+        let by_size = if light { RoomShare::Light } else { RoomShare::Bulk };
+        let share = share.unwrap_or(by_size);
+        let room = self.room.take(bytes, share, &self.trigger, room_wait).await?;
         let offer = Offer {
             events,
             hashes,
@@ -466,6 +474,8 @@ impl Writer {
 /// Which part of the room that producers leave free on the disk the store's own events leave free
 /// too: questions are recorded, and go on when producers are refused.
 const OWN_SHARE: u64 = 4;
+/// How long the store's own events wait for room.
+const OWN_WAIT: Duration = Duration::from_secs(5);
 
 /// The most bytes of memory of a batch that goes first.
 const LIGHT_BYTES: usize = 4 << 20;

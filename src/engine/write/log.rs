@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::ingest::Buffered;
 use crate::storage::wal::{Frame, LogFolder, LogWriter};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -79,6 +79,8 @@ pub(in crate::engine) struct Log {
     /// Whether events were numbered that will never be durable; they must be forgotten before
     /// anything else is numbered.
     failed: Arc<AtomicBool>,
+    /// How often the log has failed.
+    failures: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -102,11 +104,13 @@ impl Log {
     ) -> Result<Self> {
         let (orders, received) = sync_channel(ORDERS_WAITING);
         let failed = Arc::new(AtomicBool::new(false));
+        let failures = Arc::new(AtomicU64::new(0));
         let mut thread = LogThread {
             writer,
             durable_seq,
             failure: None,
             failed: Arc::clone(&failed),
+            failures: Arc::clone(&failures),
             published,
             trigger,
             written: SyncGroup::default(),
@@ -117,7 +121,7 @@ impl Log {
             .spawn(move || thread.run(&received));
         let thread = spawned
             .context(ErrorKind::Unavailable, || "cannot start the thread of the log".to_owned())?;
-        Ok(Self { orders: Some(orders), failed, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), failed, failures, thread: Some(thread) })
     }
 
     fn send(&self, order: LogOrder) -> Result<()> {
@@ -148,6 +152,11 @@ impl Log {
     /// Returns whether something that was numbered is not durable and never will be.
     pub(in crate::engine) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// Returns how often the log has failed: what was written and not synced before is lost then.
+    pub(in crate::engine) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire)
     }
 
     /// Notes that a numbered batch was not handed over: it must be forgotten.
@@ -196,6 +205,7 @@ struct LogThread {
     /// Why the file accepts no more frames, if it failed.
     failure: Option<String>,
     failed: Arc<AtomicBool>,
+    failures: Arc<AtomicU64>,
     published: Arc<Published>,
     trigger: Arc<SealTrigger>,
     /// Batches that are written, and the time by which they are synced.
@@ -332,7 +342,14 @@ impl LogThread {
                 self.written.add(group);
                 self.sync_by.get_or_insert_with(|| Instant::now() + SYNC_WITHIN);
             }
-            Err(cause) => self.refuse(group, &cause),
+            Err(cause) => {
+                let written = std::mem::take(&mut self.written);
+                self.sync_by = None;
+                if self.writer.is_synced() {
+                    self.show(written);
+                }
+                self.refuse(group, &cause);
+            }
         }
     }
 
@@ -347,7 +364,12 @@ impl LogThread {
         {
             return self.refuse(all, &cause);
         }
-        let SyncGroup { events, mut parts, end_seq, waiting, hurried } = all;
+        self.show(all);
+    }
+
+    /// Shows a group that is durable, and answers its callers.
+    fn show(&mut self, group: SyncGroup) {
+        let SyncGroup { events, mut parts, end_seq, waiting, hurried } = group;
         self.durable_seq = self.durable_seq.max(end_seq.saturating_sub(1));
         if !events.is_empty() {
             parts.push(Buffered::new(events));
@@ -377,6 +399,7 @@ impl LogThread {
     /// Refuses everything until the thread that numbers events has dealt with the failure.
     fn failed_with(&mut self, failure: String) {
         self.failure = Some(failure);
+        self.failures.fetch_add(1, Ordering::AcqRel);
         self.failed.store(true, Ordering::Release);
     }
 

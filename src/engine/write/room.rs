@@ -26,7 +26,22 @@ pub(in crate::engine) struct Permit {
 pub(in crate::engine) struct BufferRoom {
     light: RoomPool,
     bulk: RoomPool,
+    own: RoomPool,
 }
+
+/// Which part of the buffer a batch takes room of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum RoomShare {
+    /// That of small batches.
+    Light,
+    /// That of large ones.
+    Bulk,
+    /// That of the store's own events, so that a question does not wait for producers.
+    Own,
+}
+
+/// Room for the store's own events, beyond that of producers.
+const OWN_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
 struct RoomPool {
@@ -48,6 +63,7 @@ impl BufferRoom {
         Self {
             light: RoomPool::new(bytes / LIGHT_SHARE),
             bulk: RoomPool::new(bytes - bytes / LIGHT_SHARE),
+            own: RoomPool::new(OWN_BYTES),
         }
     }
 
@@ -59,11 +75,15 @@ impl BufferRoom {
     pub(in crate::engine) async fn take(
         &self,
         bytes: usize,
-        light: bool,
+        share: RoomShare,
         trigger: &SealTrigger,
         wait: Duration,
     ) -> Result<Permit> {
-        let pool = if light { &self.light } else { &self.bulk };
+        let pool = match share {
+            RoomShare::Light => &self.light,
+            RoomShare::Bulk => &self.bulk,
+            RoomShare::Own => &self.own,
+        };
         // A batch larger than its pool takes the whole pool: it must be able to get in at some
         // time.
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).clamp(1, pool.kib);
@@ -124,12 +144,13 @@ mod tests {
         let room = BufferRoom::new(64 << 10);
         let wait = Duration::from_millis(20);
         // Larger than everything: gets all that large ones may have.
-        let all = room.take(1 << 30, false, &trigger, wait).await.expect("an empty buffer");
-        let error = room.take(1, false, &trigger, wait).await.expect_err("full");
+        let all =
+            room.take(1 << 30, RoomShare::Bulk, &trigger, wait).await.expect("an empty buffer");
+        let error = room.take(1, RoomShare::Bulk, &trigger, wait).await.expect_err("full");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        let small = room.take(1, true, &trigger, wait).await.expect("room of its own");
+        let small = room.take(1, RoomShare::Light, &trigger, wait).await.expect("room of its own");
         drop(all);
-        let again = room.take(1 << 30, false, &trigger, wait).await;
+        let again = room.take(1 << 30, RoomShare::Bulk, &trigger, wait).await;
         drop((again.expect("given back"), small));
     }
 
@@ -139,15 +160,15 @@ mod tests {
         let room = BufferRoom::new(64 << 10);
         let wait = Duration::from_millis(20);
         let some = room.take_recovered(10 << 10);
-        room.take(64 << 10, false, &trigger, wait).await.expect_err("not all is free");
+        room.take(64 << 10, RoomShare::Bulk, &trigger, wait).await.expect_err("not all is free");
         drop(some);
-        drop(room.take(64 << 10, false, &trigger, wait).await.expect("all is free"));
+        drop(room.take(64 << 10, RoomShare::Bulk, &trigger, wait).await.expect("all is free"));
         let more_than_all = room.take_recovered(1 << 30);
-        for light in [true, false] {
+        for light in [RoomShare::Light, RoomShare::Bulk] {
             room.take(1, light, &trigger, wait).await.expect_err("nothing is free");
         }
         assert!(room.full().is_some());
         drop(more_than_all);
-        drop(room.take(1, true, &trigger, wait).await.expect("sealed"));
+        drop(room.take(1, RoomShare::Light, &trigger, wait).await.expect("sealed"));
     }
 }

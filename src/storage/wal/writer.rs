@@ -100,11 +100,22 @@ impl<D: LogDisk> LogWriter<D> {
     pub fn write(&mut self) -> io::Result<()> {
         let mut file =
             self.file.take().ok_or_else(|| io::Error::other("the log's file failed before"))?;
-        self.disk.append(&mut file, &self.waiting)?;
+        if let Err(cause) = self.disk.append(&mut file, &self.waiting) {
+            // What was written before is whole, and must not go with what was not.
+            if self.written > self.durable && self.disk.sync(&mut file).is_ok() {
+                self.durable = self.written;
+            }
+            return Err(cause);
+        }
         self.written += self.waiting.len() as u64;
         self.waiting.clear();
         self.file = Some(file);
         Ok(())
+    }
+
+    /// Returns whether all that was written is durable.
+    pub fn is_synced(&self) -> bool {
+        self.written == self.durable
     }
 
     /// Accepts a frame; it is durable after the next [`LogWriter::sync`].
