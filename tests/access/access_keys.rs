@@ -140,7 +140,7 @@ fn the_secret_of_an_access_key_is_in_no_file_event_backup_or_answer() {
     let copy = backup.path().join("copy");
     server.store.engine().backup(&Actor::operator(), &copy).expect("a backup");
     server.store.engine().seal().expect("a commit");
-    server.store.close();
+    server.close();
     let mut read = 0;
     for path in files(server.store.path()).into_iter().chain(files(copy.clone())) {
         let bytes = std::fs::read(&path).expect("a file");

@@ -69,6 +69,12 @@ impl Guarded {
         self.restart();
     }
 
+    /// Ends the server, and closes the store: its files stay as they are.
+    pub(super) fn close(&mut self) {
+        self.router = Router::new();
+        self.store.close();
+    }
+
     /// Closes the store and opens it with settings that may not do; nothing is served then.
     pub(super) fn try_reopen(&mut self, settings: Settings) -> Result<(), annals::error::Error> {
         self.router = Router::new();
