@@ -123,7 +123,10 @@ pub async fn serve(
     let ends = trail::record_ends(Arc::clone(&engine), async {
         let _ = is_over.await;
     });
-    let ends = options.trail.then(|| tokio::spawn(ends));
+    let mut recording = JoinSet::new();
+    if options.trail {
+        recording.spawn(ends);
+    }
     let mut connections = accept_until(stop, &listener, &served, &told, options.connections).await;
     drop(listener);
     stopping.send_replace(true);
@@ -140,8 +143,7 @@ pub async fn serve(
         connections.shutdown().await;
     }
     drop(over);
-    if let Some(ends) = ends {
-        let _ = ends.await;
+    if recording.join_next().await.is_some() {
         record_event(&engine, "stopServer", json!({ "drained": drained.is_ok() })).await;
     }
     Ok(())

@@ -23,6 +23,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 /// How much of what was asked is read, and how much of it stands in the record, in bytes. The hash
 /// of all of it does too, if it is longer.
@@ -157,7 +158,8 @@ async fn spawn_record(
     is_made: bool,
 ) -> Result<CallHandle> {
     let engine = Arc::clone(engine);
-    let record = tokio::spawn(async move { engine.record_call(call, cost, safety, is_made).await });
+    let record = Handle::current()
+        .spawn(async move { engine.record_call(call, cost, safety, is_made).await });
     record.await.map_err(|cause| Error::internal("a call cannot be recorded").because(cause))?
 }
 
@@ -324,7 +326,7 @@ impl Drop for NotedCall {
         if self.is_done || self.recorded.is_none() {
             return;
         }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
         let status = StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT);
         let (engine, call, safety) =
             (Arc::clone(&self.engine), self.recorded_call(status), self.safety());

@@ -219,8 +219,7 @@ impl DecodedAgain {
         entries: &'a [QuarantineEntry],
         unknown: Option<&TenantRule>,
     ) -> Vec<SameRule<'a>> {
-        let mut groups: BTreeMap<(Option<&Arc<str>>, bool, i64), Vec<&QuarantineEntry>> =
-            BTreeMap::new();
+        let mut groups: BTreeMap<_, Vec<&QuarantineEntry>> = BTreeMap::new();
         for entry in entries {
             if entry.length > entry.head.len() as u64 {
                 self.cut += 1;

@@ -278,11 +278,11 @@ fn survive(seed: u64) {
             disk.after_power_cut(&mut Chance(below(u64::MAX)))
         };
     }
-    let numbers: Vec<u64> =
-        acknowledged.iter().flat_map(|frame| frame.first_seq..frame.end_seq()).collect();
-    assert!(
-        numbers.iter().copied().eq(1..1 + numbers.len() as u64),
-        "seed {seed}: a number is missing or twice"
-    );
+    assert!(has_each_number_once(&acknowledged), "seed {seed}: a number is missing or twice");
     assert!(disk.done() < 100_000);
+}
+
+fn has_each_number_once(frames: &[Frame]) -> bool {
+    let numbers = || frames.iter().flat_map(|frame| frame.first_seq..frame.end_seq());
+    numbers().eq(1..1 + numbers().count() as u64)
 }
