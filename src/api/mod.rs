@@ -33,7 +33,7 @@ mod unroutable;
 mod views;
 mod web;
 
-pub use auth::route_needs;
+pub use auth::{KeyTimes, OidcProvider, OidcSettings, route_needs};
 pub use openapi::document as openapi_document;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use tls::TlsFiles;
@@ -72,6 +72,8 @@ pub(crate) struct App {
     credentials: bool,
     /// The sessions of the screen.
     sessions: Arc<auth::Sessions>,
+    /// The OpenID provider whose tokens are believed, if there is one.
+    oidc: Option<Arc<OidcProvider>>,
     /// What the markers of CTS's lists were given for.
     page_ends: Arc<cts::PageEnds>,
 }
@@ -89,6 +91,7 @@ impl App {
             elastic_version: options.elastic_version.as_str().into(),
             credentials: options.credentials,
             sessions: Arc::default(),
+            oidc: options.oidc.clone(),
             page_ends: Arc::default(),
         }
     }
@@ -117,11 +120,14 @@ pub struct RouterOptions {
     pub elastic_version: String,
     /// Whether callers must say who they are. Without, every caller is the operator.
     pub credentials: bool,
+    /// The OpenID provider whose tokens are believed, if there is one. Somebody must await
+    /// [`OidcProvider::keep_current`].
+    pub oidc: Option<Arc<OidcProvider>>,
 }
 
 impl Default for RouterOptions {
     fn default() -> Self {
-        Self { elastic_version: ELASTIC_VERSION.to_owned(), credentials: false }
+        Self { elastic_version: ELASTIC_VERSION.to_owned(), credentials: false, oidc: None }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::connection::{self, Served};
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
-use super::{ELASTIC_VERSION, RouterOptions, router_with};
+use super::{ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, router_with};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
@@ -50,6 +50,9 @@ pub struct ServeOptions {
     /// Whether callers must have a credential. Without, every caller is the operator, and only this
     /// machine is served.
     pub credentials: bool,
+    /// The OpenID provider whose tokens are believed. Without the address of this server among its
+    /// settings, browsers must be on this machine.
+    pub oidc: Option<OidcSettings>,
     /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
     /// How long requests may take after a stop signal before they are aborted.
@@ -69,6 +72,7 @@ impl ServeOptions {
             tls: None,
             proxies: Vec::new(),
             credentials: false,
+            oidc: None,
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
@@ -95,16 +99,23 @@ pub async fn serve(
     let cannot = || format!("cannot listen on {address}");
     let listener = listen(address).context(ErrorKind::Unavailable, cannot)?;
     let bound = listener.local_addr().context(ErrorKind::Unavailable, cannot)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let own = format!("{scheme}://{bound}");
+    let oidc = options.oidc.as_ref().map(|oidc| OidcProvider::new(oidc, &own)).transpose()?;
     let stop = stop_signal(options.stop)?;
     ready(bound);
     let mut beside = JoinSet::new();
     if let Some(tls) = &tls {
         beside.spawn(tls.clone().keep_current());
     }
+    if let Some(oidc) = &oidc {
+        beside.spawn(Arc::clone(oidc).keep_current());
+    }
     // The routes are built once and shared by all connections.
     let routes = RouterOptions {
         elastic_version: options.elastic_version.clone(),
         credentials: options.credentials,
+        oidc,
     };
     let router = router_with(engine, &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
@@ -137,7 +148,16 @@ fn check_reach(options: &ServeOptions) -> Result<()> {
             add the first principal with annals init",
         ));
     }
-    if options.listen.ip().to_canonical().is_loopback() {
+    let is_here = options.listen.ip().to_canonical().is_loopback();
+    let is_reached = !is_here || !options.proxies.is_empty();
+    if is_reached && options.oidc.as_ref().is_some_and(|oidc| oidc.public_url.is_none()) {
+        // What a request says of the address that it was sent to may be anybody's word.
+        return Err(Error::parameter(
+            "--public-url",
+            "is needed to sign in at a provider: the address of this server as browsers know it",
+        ));
+    }
+    if is_here {
         return Ok(());
     }
     let is_private = options.tls.is_some() || !options.proxies.is_empty();

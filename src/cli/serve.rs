@@ -1,6 +1,7 @@
 //! `annals serve`.
 
 use super::network::NetworkArgs;
+use super::oidc::OidcArgs;
 use super::output::note;
 use super::{OK, Session};
 use crate::api::{CONNECTIONS_MAX, DRAIN, ELASTIC_VERSION, ServeOptions, screen_missing, serve};
@@ -39,6 +40,8 @@ pub(super) struct ServeArgs {
     listen: SocketAddr,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    oidc: OidcArgs,
     /// Allow `annals backup --url` to write backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -139,6 +142,7 @@ impl ServeArgs {
             elastic_version: self.elastic_version.clone(),
             drain: Duration::from_secs(self.drain),
             connections: self.connections,
+            oidc: self.oidc.settings(self.network.wants_credentials())?,
             ..self.network.options(self.listen)?
         })
     }

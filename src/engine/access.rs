@@ -48,6 +48,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Fails if an identity of a principal is another's already.
+    fn check_identities(&self, principal: &Principal) -> Result<()> {
+        let directory = self.directory();
+        for identity in &principal.identities {
+            let other = directory.of_identity(identity);
+            if other.is_some_and(|other| other.name != principal.name) {
+                let what = format!("{identity:?} stands for another principal already");
+                return Err(Error::new(ErrorKind::Exists, what).with_parameter("identities"));
+            }
+        }
+        Ok(())
+    }
+
     /// Creates a principal. When this returns, it is durable.
     ///
     /// # Errors
@@ -62,6 +75,7 @@ impl Engine {
                 return Err(Error::new(ErrorKind::Exists, what));
             }
             self.check_certificates(principal)?;
+            self.check_identities(principal)?;
             if state.all(RecordKind::Principal).count() >= PRINCIPALS_MAX {
                 return Err(Error::invalid(format!(
                     "there are already {PRINCIPALS_MAX} principals"
@@ -99,6 +113,7 @@ impl Engine {
                 return Ok(Vec::new());
             }
             self.check_certificates(&after)?;
+            self.check_identities(&after)?;
             if !after.roles.contains(&Role::SecurityAdministrator) {
                 check_not_last(state, name)?;
             }
@@ -211,7 +226,8 @@ fn no_principal() -> Error {
 
 /// Fails if a principal would change itself: what it may do is decided by others.
 fn check_other(caller: &Caller, name: &str) -> Result<()> {
-    if caller.grant().is_none() || caller.name() != name {
+    // A member of a group is the principal, too.
+    if caller.grant().is_none_or(|grant| grant.principal().name != name) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Forbidden, "nobody changes or removes himself: ask another"))

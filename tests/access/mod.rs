@@ -3,6 +3,9 @@
 mod credentials;
 mod first_start;
 mod matrix;
+mod oidc;
+mod oidc_provider;
+mod oidc_real;
 mod principals;
 mod scopes;
 mod server;

@@ -42,8 +42,11 @@ impl Guarded {
 
     /// A server over a store; without credentials, every caller is the operator.
     pub(super) fn over(store: TestStore, credentials: bool) -> Self {
-        let options = RouterOptions { credentials, ..RouterOptions::default() };
-        let router = router_with(Arc::clone(store.engine()), &options);
+        Self::with_options(store, &RouterOptions { credentials, ..RouterOptions::default() })
+    }
+
+    pub(super) fn with_options(store: TestStore, options: &RouterOptions) -> Self {
+        let router = router_with(Arc::clone(store.engine()), options);
         Self { store, router }
     }
 

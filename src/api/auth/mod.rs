@@ -6,6 +6,7 @@
 //! tenants, events and fields a permitted caller sees, its [`Scope`](crate::access::Scope) says.
 
 mod credential;
+mod oidc;
 mod permissions;
 mod sessions;
 mod sign_in;
@@ -16,16 +17,22 @@ use super::refusal::Refusal;
 use super::web;
 use crate::access::{Caller, Directory, TokenRefusal};
 use crate::event::Timestamp;
+use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use credential::PresentedOf;
+pub(in crate::api) use oidc::CALLBACK;
+pub use oidc::{KeyTimes, OidcProvider, OidcSettings};
 pub use permissions::route_needs;
 use permissions::{Need, need_of};
 pub(in crate::api) use sessions::Sessions;
-pub(in crate::api) use sign_in::routes;
+
+pub(in crate::api) fn routes() -> Router<App> {
+    sign_in::routes().merge(oidc::routes())
+}
 
 /// How to send a credential, for clients that wait to be told.
 const CHALLENGES: [&str; 3] =
@@ -49,6 +56,9 @@ pub(in crate::api) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if let Some(oidc) = app.oidc.as_ref().filter(|_| app.credentials) {
+        oidc.prepare(request.headers()).await;
+    }
     match caller_of(&app, &request) {
         Ok(caller) => {
             let address = peer(&request).map(|peer| peer.client);
@@ -144,6 +154,13 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
             .map(Some)
             .ok_or_else(|| CallRefusal::unauthorized("the session has ended: sign in again"));
     };
+    // A token that an administrator chose may have any form, so the directory is asked first.
+    if let Some(oidc) = &app.oidc
+        && let Some(jwt) = oidc::bearer_jwt(headers)
+        && matches!(directory.by_token(&presented.token, now), Err(TokenRefusal::Unknown))
+    {
+        return oidc.caller(jwt, &directory, now).map(Some);
+    }
     let (caller, id) = caller_of_token(&directory, &presented.token, now)?;
     let is_own = match &presented.of {
         None => true,
