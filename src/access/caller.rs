@@ -17,6 +17,8 @@ pub struct Caller {
     /// The id of the token that the caller has shown, itself or to begin its session, or of the
     /// access key that it has signed with.
     token: Option<Arc<str>>,
+    /// The name of the person, if it is one of several that the principal stands for.
+    member: Option<Arc<str>>,
     /// The address that the call came from, if it came over a network.
     address: Option<IpAddr>,
 }
@@ -32,18 +34,24 @@ enum Power {
 impl Caller {
     /// The operator: who holds the files of the store, or calls a server without credentials.
     pub fn operator() -> Self {
-        Self { power: Power::Operator, token: None, address: None }
+        Self { power: Power::Operator, token: None, member: None, address: None }
     }
 
     /// A principal that has shown a credential.
     pub(super) fn principal(grant: Arc<Grant>) -> Self {
-        Self { power: Power::Principal(grant), token: None, address: None }
+        Self { power: Power::Principal(grant), token: None, member: None, address: None }
     }
 
     /// Returns the same caller with the id of the token or access key that it has shown.
     #[must_use]
     pub(super) fn with_token(self, id: &Arc<str>) -> Self {
         Self { token: Some(Arc::clone(id)), ..self }
+    }
+
+    /// Returns the same caller as one of several people that the principal stands for.
+    #[must_use]
+    pub(super) fn with_member(self, person: &str) -> Self {
+        Self { member: Some(format!("{}/{person}", self.name()).into()), ..self }
     }
 
     /// Returns the id of the token or access key that the caller has shown; none for a certificate.
@@ -57,11 +65,13 @@ impl Caller {
         Self { address, ..self }
     }
 
-    /// Returns the caller's name.
+    /// Returns the name under which the caller is recorded, and has what is its own: that of the
+    /// principal; of one of its members, with a slash and the member's own.
     pub fn name(&self) -> &str {
-        match &self.power {
-            Power::Operator => OPERATOR,
-            Power::Principal(grant) => &grant.name,
+        match (&self.member, &self.power) {
+            (Some(member), _) => member,
+            (None, Power::Operator) => OPERATOR,
+            (None, Power::Principal(grant)) => &grant.name,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::access_key::{AccessKey, AccessKeyRecord};
 use super::caller::Caller;
+use super::person::{Person, PersonRefusal};
 use super::principal::{Grant, Principal};
 use super::role::Role;
 use super::token::{TokenHash, is_mistyped, token_hash};
@@ -63,6 +64,8 @@ pub struct Directory {
     access_keys: HashMap<String, AccessKey>,
     /// Principals by the names in client certificates.
     certificates: HashMap<String, Arc<Grant>>,
+    /// Principals by their identities at the OpenID provider.
+    identities: HashMap<String, Arc<Grant>>,
     /// When each token and access key was last used, by its id; kept when the directory is read
     /// again.
     used: HashMap<String, Arc<AtomicI64>>,
@@ -98,6 +101,9 @@ impl Directory {
                     let grant = Arc::new(grant);
                     for certificate in &grant.principal().certificates {
                         directory.certificates.insert(certificate.clone(), Arc::clone(&grant));
+                    }
+                    for identity in &grant.principal().identities {
+                        directory.identities.insert(identity.clone(), Arc::clone(&grant));
                     }
                     directory.principals.insert(name.to_owned(), grant);
                 }
@@ -232,6 +238,31 @@ impl Directory {
         is_one.then(|| Caller::principal(Arc::clone(first)))
     }
 
+    /// Returns the principal that has an identity at the OpenID provider.
+    pub fn of_identity(&self, identity: &str) -> Option<&Principal> {
+        self.identities.get(identity).map(|grant| grant.principal())
+    }
+
+    /// Returns the caller that a person stands for: the principal with the subject, else the one
+    /// with the address, else, as a member, the one with one of the groups.
+    ///
+    /// # Errors
+    /// No such principal; groups of different ones, of which none is the right one to take.
+    pub fn by_person(&self, person: &Person) -> Result<Caller, PersonRefusal> {
+        let own = [Some(person.subject_identity()), person.email_identity()];
+        let own = own.into_iter().flatten().find_map(|identity| self.identities.get(&identity));
+        if let Some(grant) = own {
+            return Ok(Caller::principal(Arc::clone(grant)));
+        }
+        let groups = person.group_identities();
+        let mut grants = groups.filter_map(|identity| self.identities.get(&identity));
+        let first = grants.next().ok_or(PersonRefusal::Unknown)?;
+        if grants.any(|other| !Arc::ptr_eq(first, other)) {
+            return Err(PersonRefusal::SeveralGroups);
+        }
+        Ok(Caller::principal(Arc::clone(first)).with_member(&person.name()))
+    }
+
     /// Returns the caller that the token with this id stands for, if it still stands for one.
     pub fn by_token_id(&self, id: &str, now: Timestamp) -> Option<Caller> {
         self.tokens.get(self.hashes.get(id)?)?.caller(now)
@@ -322,6 +353,43 @@ mod tests {
         assert_eq!(name(&["cn:2"]).as_deref(), Some("two"));
         assert_eq!(name(&["cn:1", "cn:2"]), None);
         assert_eq!(name(&[]), None);
+    }
+
+    #[test]
+    fn a_person_is_the_principal_of_the_subject_then_of_the_address_then_of_the_one_group() {
+        let principal = |name: &str, identities: &[&str]| {
+            json!({ "name": name, "roles": ["reader"], "tenants": ["a"],
+                "identities": identities })
+        };
+        let (li, wang) =
+            (principal("li", &["oidc:sub:1"]), principal("wang", &["oidc:email:wang@example.com"]));
+        let (auditors, readers) = (
+            principal("auditors", &["oidc:group:auditors", "oidc:group:auditors-2"]),
+            principal("readers", &["oidc:group:readers"]),
+        );
+        let principals =
+            [("li", &li), ("wang", &wang), ("auditors", &auditors), ("readers", &readers)];
+        let directory = Directory::of(KEY, principals, [], &Directory::default());
+        let name = |subject: &str, email: Option<&str>, groups: &[&str]| {
+            let person = Person {
+                subject: subject.to_owned(),
+                email: email.map(str::to_owned),
+                groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            };
+            directory.by_person(&person).map(|caller| caller.name().to_owned())
+        };
+        let wangs = Some("wang@example.com");
+        assert_eq!(name("1", wangs, &["auditors"]).as_deref(), Ok("li"));
+        assert_eq!(name("2", wangs, &["auditors"]).as_deref(), Ok("wang"));
+        assert_eq!(name("3", None, &["x", "auditors"]).as_deref(), Ok("auditors/sub:3"));
+        let zhao = Some("zhao@example.com");
+        let own = ["auditors-2", "auditors"];
+        assert_eq!(name("3", zhao, &own).as_deref(), Ok("auditors/zhao@example.com"));
+        let both = name("3", zhao, &["auditors", "readers"]);
+        assert_eq!(both, Err(PersonRefusal::SeveralGroups));
+        assert_eq!(name("4", zhao, &["x"]), Err(PersonRefusal::Unknown));
+        // Neither is a group's name that of a person.
+        assert_eq!(name("auditors", None, &["1"]), Err(PersonRefusal::Unknown));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //!
 //! A [`Principal`] has roles (what it may do), tenants (for whom), and, if it is not to see
 //! everything of them, a filter of rows, a period and masked fields. It shows an [`ApiToken`],
-//! which the [`Directory`] knows; the [`Caller`] that comes of it makes scopes and answers what it
-//! may do. Whoever holds the files of the store, or calls a server without credentials, is the
-//! operator, who may do everything.
+//! which the [`Directory`] knows, or comes as a [`Person`] for whom a provider vouches; the
+//! [`Caller`] that comes of it makes scopes and answers what it may do. Whoever holds the files of
+//! the store, or calls a server without credentials, is the operator, who may do everything.
 //!
 //! An [`AccessKey`] signs requests instead; its secret is sealed with a [`SealKey`].
 
@@ -13,7 +13,9 @@ mod access_key;
 mod actor;
 mod caller;
 mod directory;
+mod jwt;
 mod mask;
+mod person;
 mod principal;
 mod role;
 mod scope;
@@ -26,7 +28,9 @@ pub use access_key::{AccessKey, AccessKeyRecord, NewAccessKey, SigningSecret, op
 pub use actor::{Actor, OPERATOR};
 pub use caller::Caller;
 pub use directory::{Directory, TokenRecord, TokenRefusal};
+pub use jwt::{ExpectedClaims, JwtPurpose, JwtRefusal, KeySet, UnverifiedJwt, is_jwt};
 pub use mask::{Mask, Masks, maskable};
+pub use person::{Person, PersonRefusal};
 pub use principal::{Grant, Principal, check_name};
 pub use role::{Permission, Role};
 pub use scope::{Scope, ScopedFilter};

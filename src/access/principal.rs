@@ -1,6 +1,7 @@
 //! Principals: people and programs that may make calls, and what each may do and see.
 
 use super::mask::{Mask, Masks};
+use super::person::is_identity;
 use super::role::{Permission, Role, conflict};
 use super::scope::Tenants;
 use super::tenant::{SYSTEM_TENANT, TENANTS_MAX};
@@ -14,8 +15,9 @@ use std::sync::Arc;
 
 /// The most characters of a principal's name.
 const NAME_LETTERS_MAX: usize = 100;
-/// The most names in certificates.
+/// The most names in certificates, and the most identities at the provider.
 const CERTIFICATES_MAX: usize = 20;
+const IDENTITIES_MAX: usize = 100;
 /// Names that mean something else where a principal is named.
 const RESERVED: &[&str] = &["token", "operator", "annals"];
 
@@ -42,6 +44,10 @@ pub struct Principal {
     /// `dns:`, `uri:`, `email:`, or `sha256:` the hash of a certificate.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub certificates: BTreeSet<String>,
+    /// Whom it stands for among those that the OpenID provider vouches for: `oidc:sub:` and a
+    /// subject, `oidc:email:` and a verified address, or `oidc:group:` and a group.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub identities: BTreeSet<String>,
     /// It sees only events from this moment on, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -93,17 +99,7 @@ impl Principal {
                 format!("{SYSTEM_TENANT} is read by the role {}", Role::AuditAdministrator),
             ));
         }
-        if self.certificates.len() > CERTIFICATES_MAX
-            || self.certificates.iter().any(|name| !is_certificate_name(name))
-        {
-            return Err(Error::parameter(
-                "certificates",
-                format!(
-                    "are at most {CERTIFICATES_MAX}, each with its kind: cn:, dns:, uri:, email: \
-                    or sha256:"
-                ),
-            ));
-        }
+        self.check_names()?;
         let names: Vec<&str> = self.tenants.iter().map(String::as_str).collect();
         let tenants = Tenants::parse(&names).map_err(|error| error.with_parameter("tenants"))?;
         let rows = self.visible_rows()?;
@@ -134,6 +130,33 @@ impl Principal {
             masks: (!masks.is_empty()).then(|| Arc::new(masks)),
             principal: self.clone(),
         })
+    }
+
+    /// Checks what it is known by elsewhere.
+    fn check_names(&self) -> Result<()> {
+        if self.certificates.len() > CERTIFICATES_MAX
+            || self.certificates.iter().any(|name| !is_certificate_name(name))
+        {
+            return Err(Error::parameter(
+                "certificates",
+                format!(
+                    "are at most {CERTIFICATES_MAX}, each with its kind: cn:, dns:, uri:, email: \
+                    or sha256:"
+                ),
+            ));
+        }
+        if self.identities.len() > IDENTITIES_MAX
+            || self.identities.iter().any(|identity| !is_identity(identity))
+        {
+            return Err(Error::parameter(
+                "identities",
+                format!(
+                    "are at most {IDENTITIES_MAX}, each with its kind: oidc:sub:, oidc:email: or \
+                    oidc:group:"
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn visible_rows(&self) -> Result<Option<Filter>> {
@@ -277,6 +300,11 @@ mod tests {
             (
                 json!({ "name": "n", "roles": ["reader"], "tenants": ["a"], "from": "tomorrow" }),
                 "from",
+            ),
+            (
+                json!({ "name": "n", "roles": ["reader"], "tenants": ["a"],
+                    "identities": ["sub:1"] }),
+                "identities",
             ),
             (
                 json!({ "name": "n", "roles": ["tenant_administrator"], "tenants": ["a"],

@@ -9,12 +9,13 @@
 //! * a request from a page comes from this server's own page: `Origin` is this server (the host
 //!   that a trusted proxy names, if one does; over TLS a page that came over TLS), and
 //!   `Sec-Fetch-Site` is `same-origin` or `none` (what a user typed). Links from elsewhere lead to
-//!   the screen's pages and nowhere else;
+//!   the screen's pages and the way back from an OpenID provider, and nowhere else;
 //! * what a page writes has a content type that pages can send to their own server only: a form or
 //!   a plain text, which any page may send anywhere, is refused.
 //!
 //! Programs send none of these headers, and may send bodies of any type.
 
+use crate::api::auth;
 use crate::api::error::ApiError;
 use crate::api::peer::Peer;
 use crate::api::web;
@@ -117,13 +118,14 @@ fn one(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     if values.next().is_some() { Err(()) } else { Ok(first) }
 }
 
-/// Returns whether a browser sent this request to follow a link to a page of the screen.
+/// Returns whether a browser sent this request to follow a link to a page of the screen, or on the
+/// way back from the OpenID provider, which another site leads to by its nature.
 fn leads_to_a_page(request: &Request) -> bool {
     let says = |name, value: &str| one(request.headers(), name) == Ok(Some(value));
     request.method() == Method::GET
         && says(MODE, "navigate")
         && says(DEST, "document")
-        && web::is_page(request.uri().path())
+        && (web::is_page(request.uri().path()) || request.uri().path() == auth::CALLBACK)
 }
 
 /// Returns whether a content type is one that pages cannot send to other sites without a preflight

@@ -35,7 +35,7 @@ mod unroutable;
 mod views;
 mod web;
 
-pub use auth::route_needs;
+pub use auth::{KeyTimes, OidcProvider, OidcSettings, route_needs};
 pub use openapi::document as openapi_document;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use tls::TlsFiles;
@@ -85,6 +85,8 @@ pub(crate) struct App {
     used_signatures: Arc<auth::UsedSignatures>,
     /// When the server was started.
     started: Timestamp,
+    /// The OpenID provider whose tokens are believed, if there is one.
+    oidc: Option<Arc<OidcProvider>>,
     /// What the markers of CTS's lists were given for.
     page_ends: Arc<cts::PageEnds>,
 }
@@ -108,6 +110,7 @@ impl App {
             subject_tokens: Arc::default(),
             used_signatures: Arc::default(),
             started,
+            oidc: options.oidc.clone(),
             page_ends: Arc::default(),
         }
     }
@@ -138,11 +141,19 @@ pub struct RouterOptions {
     pub credentials: bool,
     /// Whether questions, exports and sign-ins are recorded as events of the store's own tenant.
     pub trail: bool,
+    /// The OpenID provider whose tokens are believed, if there is one. Somebody must await
+    /// [`OidcProvider::keep_current`].
+    pub oidc: Option<Arc<OidcProvider>>,
 }
 
 impl Default for RouterOptions {
     fn default() -> Self {
-        Self { elastic_version: ELASTIC_VERSION.to_owned(), credentials: false, trail: false }
+        Self {
+            elastic_version: ELASTIC_VERSION.to_owned(),
+            credentials: false,
+            trail: false,
+            oidc: None,
+        }
     }
 }
 

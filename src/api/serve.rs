@@ -4,7 +4,7 @@
 use super::connection::{self, Served};
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
-use super::{ELASTIC_VERSION, RouterOptions, router_with, trail};
+use super::{ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, router_with, trail};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
@@ -53,6 +53,9 @@ pub struct ServeOptions {
     pub credentials: bool,
     /// Whether questions, exports and sign-ins are recorded as events of the store's own tenant.
     pub trail: bool,
+    /// The OpenID provider whose tokens are believed. Without the address of this server among its
+    /// settings, browsers must be on this machine.
+    pub oidc: Option<OidcSettings>,
     /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
     /// How long requests may take after a stop signal before they are aborted.
@@ -73,6 +76,7 @@ impl ServeOptions {
             proxies: Vec::new(),
             credentials: false,
             trail: true,
+            oidc: None,
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
@@ -99,6 +103,9 @@ pub async fn serve(
     let cannot = || format!("cannot listen on {address}");
     let listener = listen(address).context(ErrorKind::Unavailable, cannot)?;
     let bound = listener.local_addr().context(ErrorKind::Unavailable, cannot)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let own = format!("{scheme}://{bound}");
+    let oidc = options.oidc.as_ref().map(|oidc| OidcProvider::new(oidc, &own)).transpose()?;
     let stop = stop_signal(options.stop)?;
     if options.trail {
         let details = json!({ "version": env!("CARGO_PKG_VERSION"), "listen": bound.to_string(),
@@ -110,11 +117,15 @@ pub async fn serve(
     if let Some(tls) = &tls {
         beside.spawn(tls.clone().keep_current());
     }
+    if let Some(oidc) = &oidc {
+        beside.spawn(Arc::clone(oidc).keep_current());
+    }
     // The routes are built once and shared by all connections.
     let routes = RouterOptions {
         elastic_version: options.elastic_version.clone(),
         credentials: options.credentials,
         trail: options.trail,
+        oidc,
     };
     let router = router_with(Arc::clone(&engine), &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
@@ -167,7 +178,16 @@ fn check_reach(options: &ServeOptions) -> Result<()> {
             serve without --auth none",
         ));
     }
-    if options.listen.ip().to_canonical().is_loopback() {
+    let is_here = options.listen.ip().to_canonical().is_loopback();
+    let is_reached = !is_here || !options.proxies.is_empty();
+    if is_reached && options.oidc.as_ref().is_some_and(|oidc| oidc.public_url.is_none()) {
+        // What a request says of the address that it was sent to may be anybody's word.
+        return Err(Error::parameter(
+            "--public-url",
+            "is needed to sign in at a provider: the address of this server as browsers know it",
+        ));
+    }
+    if is_here {
         return Ok(());
     }
     let is_private = options.tls.is_some() || !options.proxies.is_empty();

@@ -55,7 +55,11 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     if let Some(caller) = response.extensions_mut().remove::<Caller>() {
         noted.caller = Some(caller);
     }
-    let status = response.status();
+    let mut status = response.status();
+    if recorded == Some(Recorded::SignIn) && noted.caller.is_none() && status.is_success() {
+        // The page that says why somebody could not sign in is an answer, and no sign-in.
+        status = StatusCode::UNAUTHORIZED;
+    }
     if recorded.is_none() && status != StatusCode::FORBIDDEN {
         noted.is_done = true;
         return response;

@@ -267,6 +267,10 @@ pub fn me(caller: &Caller) -> Json {
             "credentials": false });
     };
     let mut me = json!(grant.principal());
+    if caller.name() != grant.principal().name {
+        me["principal"] = grant.principal().name.as_str().into();
+        me["name"] = caller.name().into();
+    }
     me["credentials"] = true.into();
     me
 }

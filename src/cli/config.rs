@@ -21,7 +21,11 @@ const CONFIG: &str = "config";
 /// What the variables begin with.
 const PREFIX: &str = "ANNALS_";
 /// Values in the example of settings for which the name of the value is none.
-const EXAMPLES: &[(&str, &str)] = &[("behind-proxy", "127.0.0.1,::1")];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("behind-proxy", "127.0.0.1,::1"),
+    ("oidc-issuer", "https://login.example.com"),
+    ("public-url", "https://annals.example.com"),
+];
 /// Files above this size are no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 

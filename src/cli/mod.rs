@@ -18,6 +18,7 @@ mod ingest;
 mod init;
 mod network;
 mod nothing;
+mod oidc;
 mod output;
 mod pager;
 mod policy;

@@ -27,6 +27,8 @@ Examples:
   annals principal create shipper --data ./audit --role ingest --tenant acme
   annals principal create audit-firm --data ./audit --role auditor --tenant acme \
   --rows '{\"source\":[\"IAM\",\"BSS\"]}' --mask source_ip=hash --from 2026-01-01T00:00:00Z
+  annals principal create auditors --data ./audit --role auditor --tenant acme \
+  --identity oidc:group:auditors
   annals principal change li@example.com --data ./audit --tenant acme --tenant umbrella
   annals principal remove shipper --data ./audit")]
 pub(super) struct PrincipalArgs {
@@ -65,8 +67,12 @@ enum PrincipalCommand {
         store: AskedPlace,
         #[command(flatten)]
         settings: SettingsArgs,
-        /// Setting to remove: rows, masks, from or to
-        #[arg(long, value_name = "SETTING", value_parser = ["rows", "masks", "from", "to"])]
+        /// Setting to remove: rows, masks, identities, from or to
+        #[arg(
+            long,
+            value_name = "SETTING",
+            value_parser = ["rows", "masks", "identities", "from", "to"]
+        )]
         without: Vec<String>,
     },
     /// Remove one, with its tokens and access keys
@@ -92,6 +98,10 @@ struct SettingsArgs {
     /// Field that is not seen as it is: FIELD=hide, FIELD=hash or FIELD=last4
     #[arg(long, value_name = "FIELD=HOW")]
     mask: Vec<String>,
+    /// Whom it stands for at the OpenID provider: oidc:sub:…, oidc:email:… or oidc:group:…; repeat
+    /// it for several
+    #[arg(long, value_name = "IDENTITY")]
+    identity: Vec<String>,
     /// Only events from this moment on are seen (RFC 3339)
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -220,6 +230,9 @@ impl SettingsArgs {
         }
         if !masks.is_empty() {
             body.insert("masks".to_owned(), masks.into());
+        }
+        if !self.identity.is_empty() {
+            body.insert("identities".to_owned(), self.identity.clone().into());
         }
         for (name, moment) in [("from", &self.from), ("to", &self.to)] {
             if let Some(moment) = moment {

@@ -2,6 +2,7 @@
 
 use super::init::{add_administrator, given_token};
 use super::network::NetworkArgs;
+use super::oidc::OidcArgs;
 use super::output::note;
 use super::seal_key::SealKeyArgs;
 use super::{OK, Session};
@@ -46,6 +47,8 @@ pub(super) struct ServeArgs {
     network: NetworkArgs,
     #[command(flatten)]
     seal: SealKeyArgs,
+    #[command(flatten)]
+    oidc: OidcArgs,
     /// Allow `annals backup --url` to write backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -142,11 +145,13 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     /// Returns how to serve.
     pub(super) fn options(&self) -> Result<ServeOptions> {
+        let network = self.network.options(self.listen)?;
         Ok(ServeOptions {
             elastic_version: self.elastic_version.clone(),
             drain: Duration::from_secs(self.drain),
             connections: self.connections,
-            ..self.network.options(self.listen)?
+            oidc: self.oidc.settings(network.credentials)?,
+            ..network
         })
     }
 

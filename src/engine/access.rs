@@ -84,6 +84,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Fails if an identity of a principal is another's already.
+    fn check_identities(&self, principal: &Principal) -> Result<()> {
+        let directory = self.directory();
+        for identity in &principal.identities {
+            let other = directory.of_identity(identity);
+            if other.is_some_and(|other| other.name != principal.name) {
+                let what = format!("{identity:?} stands for another principal already");
+                return Err(Error::new(ErrorKind::Exists, what).with_parameter("identities"));
+            }
+        }
+        Ok(())
+    }
+
     /// Creates a principal. When this returns, it is durable.
     ///
     /// # Errors
@@ -98,6 +111,7 @@ impl Engine {
                 return Err(Error::new(ErrorKind::Exists, what));
             }
             self.check_certificates(principal)?;
+            self.check_identities(principal)?;
             if state.all(RecordKind::Principal).count() >= PRINCIPALS_MAX {
                 return Err(Error::invalid(format!(
                     "there are already {PRINCIPALS_MAX} principals"
@@ -135,6 +149,7 @@ impl Engine {
                 return Ok(Vec::new());
             }
             self.check_certificates(&after)?;
+            self.check_identities(&after)?;
             if !after.roles.contains(&Role::SecurityAdministrator) {
                 check_not_last(state, name)?;
             }
@@ -163,7 +178,8 @@ impl Engine {
             let removed = credentials.chain([(RecordKind::Principal, name)]);
             let removed = removed.map(|(kind, key)| remove(kind, key));
             let views = self.views();
-            let own = views.all().filter(|view| view.principal.as_deref() == Some(name));
+            let is_own = |owner: &str| owner.split('/').next() == Some(name);
+            let own = views.all().filter(|view| view.principal.as_deref().is_some_and(is_own));
             Ok(removed.chain(own.map(View::left_behind)).collect())
         })?;
         Ok(())
@@ -259,7 +275,8 @@ pub(super) fn no_principal() -> Error {
 
 /// Fails if a principal would change itself: what it may do is decided by others.
 fn check_other(caller: &Caller, name: &str) -> Result<()> {
-    if caller.grant().is_none() || caller.name() != name {
+    // A member of a group is the principal, too.
+    if caller.grant().is_none_or(|grant| grant.principal().name != name) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Forbidden, "nobody changes or removes himself: ask another"))

@@ -43,15 +43,18 @@ impl Guarded {
 
     /// A server over a store; without credentials, every caller is the operator.
     pub(super) fn over(store: TestStore, credentials: bool) -> Self {
-        Self::with(store, &RouterOptions { credentials, ..RouterOptions::default() })
+        Self::with_options(store, &RouterOptions { credentials, ..RouterOptions::default() })
     }
 
     /// The same; what is asked is recorded, as a server does.
     pub(super) fn recording(store: TestStore, credentials: bool) -> Self {
-        Self::with(store, &RouterOptions { credentials, trail: true, ..RouterOptions::default() })
+        Self::with_options(
+            store,
+            &RouterOptions { credentials, trail: true, ..RouterOptions::default() },
+        )
     }
 
-    fn with(store: TestStore, options: &RouterOptions) -> Self {
+    pub(super) fn with_options(store: TestStore, options: &RouterOptions) -> Self {
         let router = router_with(Arc::clone(store.engine()), options);
         Self { store, router }
     }

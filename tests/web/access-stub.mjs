@@ -18,11 +18,11 @@ export const PEOPLE = {
 
 /**
  * Stands in from now on. `as` is who is signed in, null for nobody. `asked` keeps what was asked of it, each as
- * `{ method, path, body }`, and `refused` those that were answered 403; `principals`, `tokens`, `sessions` are what it has; `fail` may answer a call with an error.
+ * `{ method, path, body }`, and `refused` those that were answered 403; `principals`, `tokens`, `sessions`, `oidc` are what it has; `fail` may answer a call with an error.
  */
 export async function standIn(t, as = null) {
   const stub = {
-    as, asked: [], refused: [], fail: () => null,
+    as, asked: [], refused: [], fail: () => null, oidc: null,
     principals: Object.values(PEOPLE).map((one) => ({ ...one })),
     tokens: { alice: [{ id: "tok1", principal: "alice", created: NOW, created_by: "sec", expires: "2026-11-21T08:00:00.000Z", note: "laptop", last_used: null }] },
     sessions: [{ id: "s1", principal: "alice", created: NOW, last_used: NOW, address: "10.0.0.9" }, { id: "s2", principal: "sec", created: NOW, last_used: NOW, address: null }],
@@ -73,6 +73,7 @@ export async function standIn(t, as = null) {
     const failed = stub.fail(method, path, body);
     if (failed) return problem(failed.status, failed.detail, failed.parameter);
     if (path === "/auth/login") return login(body);
+    if (path === "/auth/methods") return { json: { token: true, oidc: stub.oidc } };
     if (path === "/auth/logout") return (stub.as = null), { status: 204 };
     if (stub.as === null) return problem(401, "sign in");
     if (path === "/api/v1/me") return { json: me() };

@@ -62,7 +62,7 @@ test("nobody sees a page before signing in, and one is then where one wanted to 
   await token(t).waitFor();
   assert.equal(await t.page.evaluate(() => document.activeElement?.getAttribute("name")), "token", "the field has the focus");
   assert.equal(await t.page.getByRole("navigation").count(), 0);
-  assert.deepEqual(stub.asked.map((one) => one.path), ["/api/v1/me"], "nothing else is asked");
+  assert.deepEqual(stub.asked.map((one) => one.path), ["/api/v1/me", "/auth/methods"], "nothing else is asked");
   assert.equal(await token(t).getAttribute("type"), "password");
   await t.page.getByRole("button", { name: "显示令牌" }).click();
   assert.equal(await token(t).getAttribute("type"), "text");

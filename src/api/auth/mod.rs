@@ -7,6 +7,7 @@
 
 mod credential;
 mod current;
+mod oidc;
 mod permissions;
 mod replay;
 mod sessions;
@@ -22,6 +23,7 @@ use super::trail::{RefusedRequest, call_of, record_refusal};
 use super::web;
 use crate::access::{Caller, Directory, TokenRefusal};
 use crate::event::Timestamp;
+use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -30,14 +32,19 @@ use axum::response::{IntoResponse, Response};
 use credential::PresentedOf;
 use current::CurrentBody;
 use hyper::body::Body as _;
+pub(in crate::api) use oidc::CALLBACK;
+pub use oidc::{KeyTimes, OidcProvider, OidcSettings};
 pub use permissions::route_needs;
 use permissions::{Need, need_of};
 pub(in crate::api) use permissions::{Recorded, recorded_as};
 pub(in crate::api) use replay::UsedSignatures;
 pub(in crate::api) use sessions::Sessions;
-pub(in crate::api) use sign_in::routes;
 use std::sync::atomic::Ordering;
 pub(in crate::api) use subject_tokens::SubjectTokens;
+
+pub(in crate::api) fn routes() -> Router<App> {
+    sign_in::routes().merge(oidc::routes())
+}
 
 /// How to send a credential, for clients that wait to be told.
 const CHALLENGES: [&str; 3] =
@@ -98,6 +105,9 @@ pub(in crate::api) async fn authorize(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if let Some(oidc) = app.oidc.as_ref().filter(|_| app.credentials) {
+        oidc.prepare(request.headers()).await;
+    }
     let caller = match caller_of(&app, &mut request).await {
         Ok(caller) => caller,
         Err(refusal) => {
@@ -217,6 +227,13 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
             .map(Some)
             .ok_or_else(|| CallRefusal::unauthorized("the session has ended: sign in again"));
     };
+    // A token that an administrator chose may have any form, so the directory is asked first.
+    if let Some(oidc) = &app.oidc
+        && let Some(jwt) = oidc::bearer_jwt(headers)
+        && matches!(directory.by_token(&presented.token, now), Err(TokenRefusal::Unknown))
+    {
+        return oidc.caller(jwt, &directory, now).map(Some);
+    }
     let (caller, id) = match app.subject_tokens.caller(&presented.token, &directory, now) {
         Some(given) => given,
         None => {

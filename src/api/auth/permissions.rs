@@ -100,7 +100,9 @@ const ROUTES: &[Row] = &[
     ("GET", "/api/v1/metrics", STORE),
     ("GET", "/api/v1/status", STORE),
     ("POST", "/api/v1/backups", STORE),
-    ("POST", "/auth/login", Nothing),
+    ("GET, POST", "/auth/login", Nothing),
+    ("GET", "/auth/callback", Nothing),
+    ("GET", "/auth/methods", Nothing),
     ("POST", "/auth/logout", Nothing),
     ("GET", "/api/v1/me", Credential),
     ("GET", "/api/v1/fields", Credential),
@@ -218,6 +220,7 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
     let is_get = method == Method::GET || method == Method::HEAD;
     match (path, need_of(method, path)?) {
         ("/auth/login" | "/v3/auth/tokens", _) if method == Method::POST => Some(Recorded::SignIn),
+        ("/auth/callback", _) => Some(Recorded::SignIn),
         ("/auth/logout", _) if method == Method::POST => Some(Recorded::SignOut),
         ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
         (_, need) if need == QUESTION => Some(Recorded::Question),

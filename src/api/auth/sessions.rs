@@ -2,10 +2,10 @@
 //!
 //! The cookie is `HttpOnly` (no script reads it) and `SameSite=Strict` (no other site's page sends
 //! it); what changes something must besides come from this server's own page. A session is kept in
-//! memory, so it ends with the server at the latest; it ends too when its token does, after
-//! [`IDLE_MS`] without a call, and after [`AGE_MS`].
+//! memory, so it ends with the server at the latest; it ends too when what it began with does,
+//! after [`IDLE_MS`] without a call, and after [`AGE_MS`].
 
-use crate::access::{Caller, Directory};
+use crate::access::{Caller, Directory, Person};
 use crate::error::{Error, Result};
 use crate::event::{Timestamp, hex};
 use serde_json::{Value as Json, json};
@@ -31,6 +31,15 @@ const OF_PRINCIPAL_MAX: usize = 20;
 /// The hash of a cookie's value.
 type SessionKey = [u8; 32];
 
+/// What a session began with. It ends when this does not stand for its principal any more.
+#[derive(Debug, Clone)]
+pub(super) enum SessionProof {
+    /// The token with this id.
+    Token(String),
+    /// A sign-in at the OpenID provider.
+    Person(Person),
+}
+
 /// A session, as administrators see it.
 #[derive(Debug, Clone)]
 pub(super) struct UserSession {
@@ -38,8 +47,7 @@ pub(super) struct UserSession {
     id: String,
     /// Whose it is.
     principal: String,
-    /// The id of the token that it began with.
-    token: String,
+    proof: SessionProof,
     address: Option<IpAddr>,
     began: Timestamp,
     used: Timestamp,
@@ -58,9 +66,23 @@ impl fmt::Debug for Sessions {
 impl UserSession {
     /// Returns the session as the API shows it.
     pub(super) fn shown(&self) -> Json {
-        json!({ "id": self.id, "principal": self.principal, "token": self.token,
+        let token = match &self.proof {
+            SessionProof::Token(id) => Some(id),
+            SessionProof::Person(_) => None,
+        };
+        json!({ "id": self.id, "principal": self.principal, "token": token,
             "created": self.began.to_string(), "last_used": self.used.to_string(),
             "address": self.address })
+    }
+
+    /// Returns the caller that it is of now.
+    fn caller(&self, directory: &Directory, now: Timestamp) -> Option<Caller> {
+        match &self.proof {
+            SessionProof::Token(id) => directory.by_token_id(id, now),
+            SessionProof::Person(person) => {
+                directory.by_person(person).ok().filter(|caller| caller.name() == self.principal)
+            }
+        }
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
@@ -84,14 +106,19 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a session of a caller that has shown a token, and returns the cookie's value. It is
+    /// Begins a session of a caller that has shown who it is, and returns the cookie's value. It is
     /// always a new one: a value that a browser already had is not taken over.
-    pub(super) fn begin(&self, caller: &Caller, token: &str, now: Timestamp) -> Result<String> {
+    pub(super) fn begin(
+        &self,
+        caller: &Caller,
+        proof: SessionProof,
+        now: Timestamp,
+    ) -> Result<String> {
         let value = random(32)?;
         let session = UserSession {
             id: random(8)?,
             principal: caller.name().to_owned(),
-            token: token.to_owned(),
+            proof,
             address: caller.address(),
             began: now,
             used: now,
@@ -121,7 +148,7 @@ impl Sessions {
         let mut sessions = self.lock();
         let key = key_of(value);
         let session = sessions.get_mut(&key)?;
-        let caller = (!session.is_over(now)).then(|| directory.by_token_id(&session.token, now));
+        let caller = (!session.is_over(now)).then(|| session.caller(directory, now));
         let Some(caller) = caller.flatten() else {
             sessions.remove(&key);
             return None;
@@ -181,7 +208,8 @@ mod tests {
         let token = ApiToken::new().expect("a token");
         let (sessions, directory) = (Sessions::default(), directory(&token));
         let (caller, id) = directory.by_token(token.reveal(), NOW).expect("a caller");
-        let begin = || sessions.begin(&caller, id, NOW).expect("a session");
+        let proof = || SessionProof::Token(id.to_owned());
+        let begin = || sessions.begin(&caller, proof(), NOW).expect("a session");
         let goes_on = |value: &str, at| sessions.caller(value, &directory, at).is_some();
         let idle = begin();
         assert!(goes_on(&idle, later(IDLE_MS - 1)) && goes_on(&idle, later(2 * IDLE_MS - 2)));
@@ -206,7 +234,10 @@ mod tests {
         let (sessions, directory) = (Sessions::default(), directory(&token));
         let (caller, id) = directory.by_token(token.reveal(), NOW).expect("a caller");
         let values: Vec<String> = (0..OF_PRINCIPAL_MAX as i64 + 3)
-            .map(|number| sessions.begin(&caller, id, later(number)).expect("a session"))
+            .map(|number| {
+                let proof = SessionProof::Token(id.to_owned());
+                sessions.begin(&caller, proof, later(number)).expect("a session")
+            })
             .collect();
         let all = sessions.all(later(100));
         assert_eq!(all.len(), OF_PRINCIPAL_MAX);

@@ -4,7 +4,7 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::peer::Peer;
-use super::sessions::{COOKIE, COOKIE_OVER_TLS, UserSession};
+use super::sessions::{COOKIE, COOKIE_OVER_TLS, SessionProof, UserSession};
 use super::{caller_of_token, session_values};
 use crate::access::Caller;
 use crate::calls::{Pairs, me};
@@ -54,13 +54,27 @@ async fn sign_in(
     let (caller, id) = caller_of_token(&directory, sent.token.trim(), now)
         .map_err(|refused| ApiError::unauthorized(&refused.detail))?;
     let peer = peer.map(|Extension(peer)| peer);
-    let caller = caller.at(peer.as_ref().map(|peer| peer.client));
-    let value = app.sessions.begin(&caller, id, now)?;
-    let is_tls = peer.is_some_and(|peer| peer.is_tls);
-    let mut response = with_cookie(Json(me(&caller)).into_response(), &cookie(&value, "", is_tls));
+    let proof = SessionProof::Token(id.to_owned());
+    let (caller, cookie) = begin_session(&app, caller, proof, peer.as_ref())?;
+    let mut response = with_cookie(Json(me(&caller)).into_response(), &cookie);
     // Who has signed in is recorded with the call.
     response.extensions_mut().insert(caller);
     Ok(response)
+}
+
+/// Begins a session of a caller, and returns it at its address, and the cookie.
+///
+/// # Errors
+/// No random numbers.
+pub(super) fn begin_session(
+    app: &App,
+    caller: Caller,
+    proof: SessionProof,
+    peer: Option<&Peer>,
+) -> Result<(Caller, String)> {
+    let caller = caller.at(peer.map(|peer| peer.client));
+    let value = app.sessions.begin(&caller, proof, app.engine.clock().now())?;
+    Ok((caller, cookie(&value, "", peer.is_some_and(|peer| peer.is_tls))))
 }
 
 /// Returns the cookie of a session, with further attributes.

@@ -2,9 +2,12 @@
 //! signing in.
 
 use super::shapes::{flag, list, map, moment, object, text};
-use super::{json_answer, operation, problem, reference};
+use super::{json_answer, operation, problem, query, reference};
 use crate::access::{Role, maskable};
 use serde_json::{Map, Value as Json, json};
+
+/// What an identity at a provider looks like: no control characters.
+const IDENTITY: &str = "^oidc:(sub|email|group):[^\\u0000-\\u001f\\u007f-\\u009f]{1,255}$";
 
 /// The ways of sending a credential.
 pub(super) fn schemes() -> Json {
@@ -42,6 +45,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     );
     sign_in["security"] = json!([{}]);
     add("/auth/login", "post", sign_in);
+    add_provider(add);
     let mut sign_out = gone(operation("sign_out", "End the session", &none, None, &me));
     sign_out["security"] = json!([{}]);
     add("/auth/logout", "post", sign_out);
@@ -60,6 +64,35 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     add_principals(add);
     add_tokens(add);
     add_access_keys(add);
+}
+
+/// Signing in at an OpenID provider.
+fn add_provider(add: &mut impl FnMut(&str, &str, Json)) {
+    let none = json!([]);
+    let methods = json_answer("SignInMethods");
+    let about = "What one may sign in with";
+    let mut operation_of = |path: &str, mut operation: Json| {
+        operation["security"] = json!([{}]);
+        add(path, "get", operation);
+    };
+    operation_of("/auth/methods", operation("sign_in_methods", about, &none, None, &methods));
+    let page = json!({ "description": "a page that leads on",
+        "content": { "text/html": { "schema": text() } } });
+    let return_to = "the page to show afterwards: a path of this server";
+    let to_provider = json!([query("return_to", &text(), return_to)]);
+    let about = "Sign in at the OpenID provider";
+    let mut begin = operation("sign_in_at_provider", about, &to_provider, None, &page);
+    begin["responses"]["303"] = json!({ "description": "the way to the provider" });
+    begin["responses"]["404"] = problem("there is no provider");
+    operation_of("/auth/login", begin);
+    let back = json!([
+        query("state", &text(), "the attempt"),
+        query("code", &text(), "what the provider gave"),
+    ]);
+    let about = "The way back from the OpenID provider: sets the cookie of a session";
+    let mut end = operation("signed_in_at_provider", about, &back, None, &page);
+    end["responses"]["404"] = problem("there is no provider");
+    operation_of("/auth/callback", end);
 }
 
 fn name() -> Json {
@@ -186,7 +219,11 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         &[
             ("id", text()),
             ("principal", text()),
-            ("token", text()),
+            (
+                "token",
+                json!({ "type": ["string", "null"],
+                "description": "the id of the token that it began with, if it did with one" }),
+            ),
             ("created", moment()),
             ("last_used", moment()),
             ("address", json!({ "type": ["string", "null"] })),
@@ -234,10 +271,17 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ("NewToken", new_token),
         ("TokenRequest", request),
         ("Sessions", object(&[("sessions", list(&session))], &[])),
+        ("SignInMethods", methods()),
         ("SignIn", object(&[("token", json!({ "type": "string", "maxLength": 1024 }))], &[])),
     ];
     schemas.extend(access_key_schemas());
     schemas
+}
+
+fn methods() -> Json {
+    let provider = object(&[("name", text())], &[]);
+    let provider = json!({ "anyOf": [provider, { "type": "null" }] });
+    object(&[("token", flag()), ("oidc", provider)], &[])
 }
 
 /// The settings of a principal: those that it must have, or the others.
@@ -267,6 +311,12 @@ fn settings(required: bool) -> Vec<(&'static str, Json)> {
             json!({ "type": "array", "uniqueItems": true, "maxItems": 20,
                 "items": { "type": "string", "pattern": "^[!-~]{1,255}$" } }),
         ),
+        (
+            "identities",
+            json!({ "type": "array", "uniqueItems": true, "maxItems": 100,
+                "description": "whom it stands for at the OpenID provider",
+                "items": { "type": "string", "pattern": IDENTITY } }),
+        ),
     ]
 }
 
@@ -284,7 +334,14 @@ fn change() -> Json {
 fn caller() -> Json {
     let mut required = settings(true);
     required.push(("credentials", flag()));
+    // A member of a principal has a name of its own.
+    required.iter_mut().filter(|(name, _)| *name == "name").for_each(|(_, schema)| {
+        *schema = text();
+    });
     let mut optional = settings(false);
+    let whose = json!({ "type": "string",
+        "description": "the principal, if it stands for several people and this is one of them" });
+    optional.push(("principal", whose));
     // What is set was checked when it was set; what is shown need not be restricted again.
     optional.iter_mut().filter(|(name, _)| *name == "masks").for_each(|(_, schema)| {
         *schema = map(&text());

@@ -16,9 +16,11 @@ const VIEWS_MAX: usize = 1_000;
 const OF_PRINCIPAL_MAX: usize = 100;
 /// The most bytes of queries of one principal: they change together when it is removed.
 const OF_PRINCIPAL_BYTES: usize = 200 << 10;
-/// The most characters of an id, of a name and of an owner, and the most bytes of a query.
+/// The most characters of an id, of a name and of an owner (a principal and one of its members),
+/// and the most bytes of a query.
 const ID_MAX: usize = 64;
 const NAME_MAX: usize = 100;
+const OWNER_MAX: usize = 300;
 const QUERY_MAX: usize = 8 << 10;
 
 /// The version of a view that a caller has seen before changing it.
@@ -63,10 +65,10 @@ impl ViewText {
                 format!("is 1 to {NAME_MAX} letters, without control characters"),
             ));
         }
-        if self.owner.chars().count() > NAME_MAX || !plain(&self.owner) {
+        if self.owner.chars().count() > OWNER_MAX || !plain(&self.owner) {
             return Err(Error::parameter(
                 "owner",
-                format!("is at most {NAME_MAX} letters, without control characters"),
+                format!("is at most {OWNER_MAX} letters, without control characters"),
             ));
         }
         // The query is stored as it appears in a URL: what a browser puts there is ASCII.

@@ -50,7 +50,7 @@ export function followLinks(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = (event.target as Element).closest('a');
   if (!link || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;
-  if (link.getAttribute('href')?.startsWith('#') || link.pathname.startsWith('/api/')) return;
+  if (link.getAttribute('href')?.startsWith('#') || link.pathname.startsWith('/api/') || link.pathname.startsWith('/auth/')) return;
   event.preventDefault();
   router.go(link.href);
 }

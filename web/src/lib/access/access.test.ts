@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { grantOf, momentOf, patchOf, settingOf, typedOf } from '../../pages/access/form.ts';
-import { hasToken, tokenOf } from './fragment.ts';
+import { failureOf, hasToken, tokenOf } from './fragment.ts';
 import { hasMasks, isLimited, maskOf, mayOpen, rightsOf, TRAIL } from './rights.ts';
 import { pairsOfRows, readRows, rowsText, same } from './rows.ts';
 import type { Grant, Me } from './types.ts';
@@ -96,4 +96,10 @@ test('an error finds the setting that it names', () => {
   assert.equal(settingOf('tenants[0]'), 'tenants');
   assert.equal(settingOf('something'), null);
   assert.equal(settingOf(null), null);
+});
+
+test('why a sign-in failed is one of the words that the page has sentences for', () => {
+  assert.equal(failureOf('#sign_in=denied'), 'denied');
+  assert.equal(failureOf('#sign_in=Your account is locked: call 555'), 'failed');
+  for (const other of ['', '#', '#main', '#token=x', '?sign_in=denied']) assert.equal(failureOf(other), null, other);
 });

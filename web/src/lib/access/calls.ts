@@ -1,12 +1,15 @@
 // The calls of access control.
 import { ask } from '../api/client.ts';
-import type { Grant, Me, NewToken, OpenSession, Patch, Principal, Token } from './types.ts';
+import type { Grant, Me, NewToken, OpenSession, Patch, Principal, SignInMethods, Token } from './types.ts';
 
 const principalPath = (name: string): string => `/api/v1/principals/${encodeURIComponent(name)}`;
 
 /** Who asks. A 401 is the answer "nobody", so nobody is asked to sign in because of it. */
 export const me = (): Promise<Me> => ask<Me>('/api/v1/me', [], { anonymous: true });
 export const login = (token: string): Promise<Me> => ask<Me>('/auth/login', [], { method: 'POST', body: { token }, anonymous: true });
+export const methods = (): Promise<SignInMethods> => ask<SignInMethods>('/auth/methods', [], { anonymous: true });
+/** Where signing in at the provider begins, and ends at the page that one is at. */
+export const providerAddress = (): string => `/auth/login?return_to=${encodeURIComponent(location.pathname + location.search)}`;
 export const logout = (): Promise<void> => ask('/auth/logout', [], { method: 'POST', anonymous: true });
 
 export async function principals(signal: AbortSignal): Promise<Principal[]> {

@@ -6,7 +6,7 @@ import { onSignedOut } from '../api/client.ts';
 import { asApiError } from '../api/errors.ts';
 import { forget } from '../persisted.svelte.ts';
 import * as calls from './calls.ts';
-import { takeToken } from './fragment.ts';
+import { takeFailure, takeToken, type Failure } from './fragment.ts';
 import { rightsOf } from './rights.ts';
 import type { Me } from './types.ts';
 import { accessWords } from './words.ts';
@@ -30,6 +30,8 @@ class Session {
   open = $state(false);
   /** Why the token of the address did not sign in. */
   trouble: string | null = $state.raw(null);
+  /** Why signing in at the provider failed. */
+  failure: Failure | null = $state.raw(null);
   /** The token of an address that was opened while somebody is signed in already. */
   offered: string | null = $state.raw(null);
   readonly rights = $derived(rightsOf(this.me));
@@ -39,6 +41,7 @@ class Session {
   /** Asks who one is, and signs in with the token of the address if it has one. Once, when the page begins. */
   async begin(): Promise<void> {
     const token = takeToken();
+    this.failure = takeFailure();
     onSignedOut((changes) => this.#signedOut(changes));
     window.addEventListener('hashchange', () => void this.#take(takeToken()));
     document.addEventListener('visibilitychange', () => { if (!document.hidden) void this.#check(); });
@@ -118,7 +121,7 @@ class Session {
     }
     this.me = me;
     this.state = 'in';
-    this.trouble = null;
+    this.trouble = this.failure = null;
     if (!this.ended) return;
     this.ended = this.open = false;
     for (const tell of this.#waiting.splice(0)) tell(true);
@@ -139,9 +142,9 @@ class Session {
     return new Promise((tell) => this.#waiting.push(tell));
   }
 
-  /** Another tab may have signed out, or in as somebody else. */
+  /** Another tab may have signed out, or in, also as somebody else. */
   async #check(): Promise<void> {
-    if (this.state !== 'in' || this.ended || this.me?.credentials === false || Date.now() - this.#checked < CHECK_MS) return;
+    if (this.state !== 'in' || this.me?.credentials === false || Date.now() - this.#checked < CHECK_MS) return;
     this.#checked = Date.now();
     await this.#look();
   }

@@ -25,7 +25,10 @@ export interface Grant {
 
 /** `GET /api/v1/me`, and what signing in answers. */
 export interface Me extends Grant {
+  /** Of one of several people that a principal stands for, its name, a slash and theirs. */
   name: string;
+  /** The principal, if its name is not the whole of `name`. */
+  principal?: string;
   /** Whether the server asks who one is. If not, every caller is `operator` and may do everything. */
   credentials: boolean;
 }
@@ -54,11 +57,18 @@ export interface NewToken {
   expires: string | null;
 }
 
+/** `GET /auth/methods`: what one may sign in with. */
+export interface SignInMethods {
+  token: boolean;
+  /** The provider at which one may sign in instead. */
+  oidc: { name: string } | null;
+}
+
 export interface OpenSession {
   id: string;
   principal: string;
-  /** The id of the token that it began with. */
-  token?: string;
+  /** The id of the token that it began with; null for a sign-in at the provider. */
+  token?: string | null;
   created: string;
   last_used: string;
   address: string | null;

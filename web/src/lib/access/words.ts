@@ -5,13 +5,14 @@ import { isAskable, fromPairs } from '../filter/url.ts';
 import { locale, messages } from '../i18n/index.svelte.ts';
 import { showTime } from '../time/zone.ts';
 import { momentMs } from '../time/period.ts';
+import type { Failure } from './fragment.ts';
 import { pairsOfRows } from './rows.ts';
 import type { Grant, Mask, Role } from './types.ts';
 
 export const accessWords = messages(
   {
     signIn: '登录', token: '访问令牌', tokenHint: '以 annals_ 开头，由安全管理员发给您。只发送给本服务器，页面不保存它。', showToken: '显示令牌', hideToken: '隐藏令牌', signingIn: '正在登录…', empty: '请输入或粘贴访问令牌',
-    refused: (detail: string) => `未能登录：${detail}`, failed: '未能登录', left: '已退出。要继续，请再次登录。', needed: '需要登录才能查看这个页面。登录后回到您要打开的地址。', signedInAs: (name: string) => `已登录：${name}`,
+    refused: (detail: string) => `未能登录：${detail}`, failed: '未能登录', left: '已退出。要继续，请再次登录。', needed: '需要登录才能查看这个页面。登录后回到您要打开的地址。', signedInAs: (name: string) => `已登录：${name}`, atProvider: '通过以下身份提供方登录：',
     endedTitle: '会话已结束', ended: '页面和已输入的内容都还在。用同一身份登录后继续；换一个身份登录会重新载入页面。', endedAs: (name: string) => `此前的身份：${name}`, endedBanner: '会话已结束：下面的内容不再更新，更改不会保存。', later: '稍后再说',
     offerTitle: '这个链接带有另一个令牌', offer: (name: string) => `您已登录为 ${name}。链接中的令牌可能属于他人，登录后您的操作将记在那个身份名下。`, offerTake: '用链接中的令牌登录', offerKeep: (name: string) => `保持 ${name}`,
     who: (name: string) => `当前身份：${name}`, roles: '角色', tenants: '租户', allTenants: '全部租户', noTenants: '没有租户', noRoles: '没有角色', signOut: '退出登录', signingOut: '正在退出…', open: '无需登录', openLong: '无需登录：本机所有调用者都是管理员',
@@ -23,7 +24,7 @@ export const accessWords = messages(
   },
   {
     signIn: 'Sign in', token: 'Access token', tokenHint: 'Begins with annals_; a security administrator gives it to you. It is sent to this server only, and the page does not keep it.', showToken: 'Show the token', hideToken: 'Hide the token', signingIn: 'Signing in…', empty: 'Type or paste the access token',
-    refused: (detail: string) => `Not signed in: ${detail}`, failed: 'Not signed in', left: 'You have signed out. Sign in again to go on.', needed: 'This page is for those who have signed in. You will be at the address that you opened.', signedInAs: (name: string) => `Signed in as ${name}`,
+    refused: (detail: string) => `Not signed in: ${detail}`, failed: 'Not signed in', left: 'You have signed out. Sign in again to go on.', needed: 'This page is for those who have signed in. You will be at the address that you opened.', signedInAs: (name: string) => `Signed in as ${name}`, atProvider: 'Sign in with',
     endedTitle: 'The session has ended', ended: 'The page and what you have typed are still here. Sign in as the same principal to go on; as another one, the page is loaded anew.', endedAs: (name: string) => `You were ${name}`, endedBanner: 'The session has ended: what is below is not renewed, and changes are not saved.', later: 'Later',
     offerTitle: 'This link has a token of its own', offer: (name: string) => `You are signed in as ${name}. The token of the link may be somebody else’s: what you do then is recorded under that name.`, offerTake: 'Sign in with it', offerKeep: (name: string) => `Stay ${name}`,
     who: (name: string) => `You are ${name}`, roles: 'Roles', tenants: 'Tenants', allTenants: 'All tenants', noTenants: 'no tenant', noRoles: 'no role', signOut: 'Sign out', signingOut: 'Signing out…', open: 'No sign-in', openLong: 'No sign-in: every caller on this machine is an administrator',
@@ -49,6 +50,18 @@ const maskWords = messages(
   { hide: 'not shown', hash: 'replaced by a hash', last4: 'only the last four characters' },
 );
 
+const failureWords = messages(
+  {
+    denied: '身份提供方没有允许登录，或登录已取消。', expired: '登录用时超过十分钟，或是在另一个浏览器、另一个地址开始的。请从这里重新登录。', unavailable: '身份提供方没有回答。请稍后再试。', failed: '身份提供方的回答不可信。服务器日志中有原因。',
+    unknown: '这里没有您的身份。请联系安全管理员；服务器日志中有身份提供方给出的名称。', several: '您的组属于不同的身份。请联系安全管理员。',
+  } satisfies Record<Failure, string>,
+  {
+    denied: 'the provider did not permit it, or it was cancelled.', expired: 'it took longer than ten minutes, or began in another browser or at another address of this server. Sign in again from here.', unavailable: 'the provider does not answer. Try again later.', failed: 'the answer of the provider cannot be believed. The server’s log says why.',
+    unknown: 'you are not known here. Ask a security administrator; the server’s log has what the provider calls you.', several: 'your groups are those of several principals. Ask a security administrator.',
+  } satisfies Record<Failure, string>,
+);
+
+export const failureWord = (failure: Failure): string => failureWords()[failure];
 export const comma = (): string => (locale.lang === 'zh' ? '、' : ', ');
 export const roleWord = (role: string): string => (roleWords() as Record<string, string>)[role] ?? role;
 export const rolesWord = (roles: readonly string[]): string => (roles.length === 0 ? accessWords().noRoles : roles.map(roleWord).join(comma()));
