@@ -1,4 +1,4 @@
-//! The trail: which questions, exports and sign-ins there were, as events of the store's own tenant.
+//! The trail: which questions, exports and sign-ins there were, as events of the tenant `_annals`.
 //!
 //! A call is recorded before its answer leaves. The same call of the same caller, made again within
 //! a minute, is counted in the same record, so that a page that refreshes itself does not fill the

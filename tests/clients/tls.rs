@@ -496,7 +496,7 @@ fn settings_of_the_network_are_read_from_the_file_and_the_environment() {
     // Nothing is behind a proxy without credentials.
     let data = folder.path().join("data");
     annals(&["init", "--data", text(&data)]).ok();
-    let server = Server::start_with(&data, &["--config", text(&file)]);
+    let server = Server::start_guarded_with(&data, &["--config", text(&file)]);
     let address = server.url.strip_prefix("https://").expect("a server over TLS");
     Secured::dial(address, &authority.trusted(&[&TLS13], None)).expect("a handshake");
     server.stop();

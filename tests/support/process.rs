@@ -94,7 +94,12 @@ impl Server {
 
     /// Starts a server that asks for credentials.
     pub(crate) fn start_guarded(data: &Path) -> Self {
-        Self::spawn(&[], data, &[])
+        Self::start_guarded_with(data, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_guarded_with(data: &Path, flags: &[&str]) -> Self {
+        Self::spawn(&[], data, flags)
             .unwrap_or_else(|said| panic!("the server does not start: {said}"))
     }
 

@@ -47,7 +47,8 @@ pub(super) fn health() -> Json {
     let status = json!({ "type": "string", "enum": ["ok", "degraded", "unavailable", "stuck"] });
     let auth = json!({ "type": "string", "enum": ["none"],
         "description": "there if nobody is asked for a credential" });
-    let properties = json!({ "status": status, "auth": auth, "problems": list(&problem), "stuck": list(&stuck) });
+    let properties = json!({ "status": status, "auth": auth, "problems": list(&problem),
+        "stuck": list(&stuck) });
     json!({ "type": "object", "required": ["status"], "properties": properties })
 }
 

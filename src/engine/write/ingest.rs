@@ -197,21 +197,21 @@ async fn blocking<T: Send + 'static>(
 
 /// A batch that was compared with the segments.
 #[derive(Debug)]
-struct Compared {
-    events: Vec<Arc<Event>>,
-    hashes: Vec<u64>,
-    plan: Option<RowPlan>,
-    lines: Vec<u64>,
-    compared_seq: u64,
-    outcome: Outcome,
-    request: Option<RequestKey>,
-    beside: Option<Beside>,
-    promise: Promise,
+pub(super) struct Compared {
+    pub(super) events: Vec<Arc<Event>>,
+    pub(super) hashes: Vec<u64>,
+    pub(super) plan: Option<RowPlan>,
+    pub(super) lines: Vec<u64>,
+    pub(super) compared_seq: u64,
+    pub(super) outcome: Outcome,
+    pub(super) request: Option<RequestKey>,
+    pub(super) beside: Option<Beside>,
+    pub(super) promise: Promise,
 }
 
 /// The result of handing over a batch.
 #[derive(Debug)]
-enum Handed {
+pub(super) enum Handed {
     /// Segments were written meanwhile that the batch was not compared with.
     Outdated(Box<Offer>),
     /// The new events of the batch are durable and visible.
@@ -220,7 +220,7 @@ enum Handed {
 
 /// A batch that is durable.
 #[derive(Debug)]
-struct DurableBatch {
+pub(super) struct DurableBatch {
     outcome: Outcome,
     conflicts: Vec<Rejected>,
     unused: Option<Beside>,
@@ -348,53 +348,9 @@ impl Writer {
         Ok(Compared { outcome, promise, ..again })
     }
 
-    /// Accepts events that the store makes itself, with trace ids that nothing else has. They are
-    /// compared with nothing, and no thread is held.
-    pub(in crate::engine) async fn append_own(
-        &self,
-        batch: DecodedBatch,
-        promise: Promise,
-    ) -> Result<()> {
-        self.check_free(self.shared.settings.free_bytes / OWN_SHARE)?;
-        let events: Vec<Arc<Event>> = batch.events.into_iter().map(Arc::new).collect();
-        let mut compared = Compared {
-            hashes: events.iter().map(|event| self.hasher.hash(event)).collect(),
-            events,
-            plan: None,
-            lines: batch.lines,
-            compared_seq: self.shared.published.get().sealed_seq,
-            outcome: Outcome::default(),
-            request: None,
-            beside: None,
-            promise,
-        };
-        loop {
-            match self.hand_over(compared, Some(RoomShare::Own), OWN_WAIT).await? {
-                Handed::Durable(_) => return Ok(()),
-                // What was sealed meanwhile cannot have the same trace ids.
-                Handed::Outdated(again) => {
-                    let Offer { events, hashes, plan, lines, outcome, request, beside, .. } =
-                        *again;
-                    let compared_seq = self.shared.published.get().sealed_seq;
-                    compared = Compared {
-                        events,
-                        hashes,
-                        plan,
-                        lines,
-                        compared_seq,
-                        outcome,
-                        request,
-                        beside,
-                        promise,
-                    };
-                }
-            }
-        }
-    }
-
     /// Waits for room and for the batch's turn, and then until its new events are durable and
     /// visible.
-    async fn hand_over(
+    pub(super) async fn hand_over(
         &self,
         compared: Compared,
         share: Option<RoomShare>,
@@ -456,7 +412,7 @@ impl Writer {
     }
 
     /// Fails if less than this is free on the disk.
-    fn check_free(&self, least: u64) -> Result<()> {
+    pub(super) fn check_free(&self, least: u64) -> Result<()> {
         let free = self.shared.data.store().free_bytes()?;
         if free >= least {
             return Ok(());
@@ -470,12 +426,6 @@ impl Writer {
         Err(Error::new(ErrorKind::Unavailable, what))
     }
 }
-
-/// Which part of the room that producers leave free on the disk the store's own events leave free
-/// too: questions are recorded, and go on when producers are refused.
-const OWN_SHARE: u64 = 4;
-/// How long the store's own events wait for room.
-const OWN_WAIT: Duration = Duration::from_secs(5);
 
 /// The most bytes of memory of a batch that goes first.
 const LIGHT_BYTES: usize = 4 << 20;

@@ -36,6 +36,7 @@ pub(super) mod ingest;
 pub(super) mod intake;
 pub(super) mod log;
 pub(super) mod outcome;
+pub(super) mod own;
 pub(super) mod refusals;
 pub(super) mod requests;
 pub(super) mod room;
