@@ -209,7 +209,7 @@ fn no_form_of_a_record_hides_a_secret_by_any_door() {
     annals(&["init", "--data", &shown, "--redaction", &file]).ok();
     annals(&["init", "--data", &shown, "--redaction", &file])
         .refused(1, &["is a data directory already"]);
-    let server = Server::start_with(&data, &["--auth", "none"]);
+    let server = Server::start(&data);
     for (path, body) in deliveries(SECRETS[0]) {
         let kind = if path.contains("_bulk") { "application/x-ndjson" } else { "application/json" };
         let kind = if path.contains("cloudevents") { "application/cloudevents+json" } else { kind };
