@@ -175,8 +175,10 @@ impl Directory {
     /// be let in.
     pub fn has_security_administrator(&self) -> bool {
         let may_grant = |grant: &Grant| grant.roles().contains(&Role::SecurityAdministrator);
-        let certified = self.certificates.values().any(|grant| may_grant(grant));
-        certified || self.tokens.values().any(|token| may_grant(&token.grant))
+        let mut named = self.certificates.values().chain(self.identities.values());
+        named.any(|grant| may_grant(grant))
+            || self.tokens.values().any(|token| may_grant(&token.grant))
+            || self.access_keys.values().any(|key| may_grant(&key.grant))
     }
 
     /// Returns the principals, in the order of names.

@@ -215,7 +215,12 @@ impl NotedCall {
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
             body: Arc::default(),
-            caller: request.extensions().get::<Caller>().cloned(),
+            // Whoever signs in is not yet, or no longer, who a credential beside it says.
+            caller: request
+                .extensions()
+                .get::<Caller>()
+                .filter(|_| recorded != Some(Recorded::SignIn))
+                .cloned(),
             address: request.extensions().get::<Peer>().map(|peer| peer.client),
             is_done: false,
         }

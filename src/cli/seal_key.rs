@@ -3,9 +3,9 @@
 use crate::access::SealKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use clap::Args;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -48,19 +48,22 @@ impl SealKeyArgs {
             return Ok(Some((read(path)?, false)));
         }
         let key = SealKey::generate()?;
-        let failed = || path.display().to_string();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .context(ErrorKind::Unavailable, failed)?;
-        file.write_all(key.reveal().as_bytes())
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.sync_all())
-            .context(ErrorKind::Unavailable, failed)?;
+        make(path, &key).context(ErrorKind::Unavailable, || path.display().to_string())?;
         Ok(Some((key, true)))
     }
+}
+
+/// Makes the file, whole or not at all, and sees to it that a power cut does not take it: what is
+/// sealed with a key that is lost is lost too.
+fn make(path: &Path, key: &SealKey) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".seal-key-").tempfile_in(folder)?;
+    file.write_all(key.reveal().as_bytes())?;
+    file.write_all(b"\n")?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    File::open(folder)?.sync_all()
 }
 
 fn read(path: &Path) -> Result<SealKey> {

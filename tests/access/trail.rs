@@ -199,16 +199,21 @@ fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
     }
     assert_eq!(named(&server, "refuseCall").len(), 2, "a flood is counted, and fills nothing");
 
-    let sign_in = |token: &str| -> Answer {
+    let sign_in = |token: &str, beside: Option<&str>| -> Answer {
         let body = json!({ "token": token }).to_string();
         let request = Request::post("/auth/login")
             .header("host", "localhost")
             .header("origin", "http://localhost")
             .header("content-type", "application/json");
+        // Another credential says nothing of who signs in.
+        let request = match beside {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
         server.send(request.body(Body::from(body)).expect("a request"))
     };
-    assert_eq!(sign_in(&token).status, 200);
-    assert_eq!(sign_in("annals_wrong").status, 401);
+    assert_eq!(sign_in(&token, None).status, 200);
+    assert_eq!(sign_in("annals_wrong", Some(&token)).status, 401);
     let sign_ins = named(&server, "signIn");
     let told: Vec<(&Json, &Json)> =
         sign_ins.iter().map(|record| (&record["operator"], &record["details"]["status"])).collect();

@@ -7,14 +7,16 @@
 
 use crate::access::SKEW_MS;
 use crate::event::Timestamp;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long a signature is remembered: its time may be as far ahead as it may be behind.
 const KEPT_MS: i64 = 2 * SKEW_MS;
-/// The most signatures that are remembered.
+/// The most signatures that are remembered, and of one access key: whoever has one cannot keep
+/// others from changing anything.
 const KEPT_MAX: usize = 100_000;
+const OF_KEY_MAX: usize = 20_000;
 
 /// A used signature: the SHA-256 of its access key and itself.
 pub(super) type UsedSignature = [u8; 32];
@@ -34,13 +36,28 @@ pub(super) enum Noted {
 pub(in crate::api) struct UsedSignatures {
     kept: Mutex<Kept>,
     most: usize,
+    of_key: usize,
 }
 
 #[derive(Default)]
 struct Kept {
     known: HashSet<UsedSignature>,
-    /// With the times at which they are forgotten, in order.
-    order: VecDeque<(Timestamp, UsedSignature)>,
+    /// With their access keys and the times at which they are forgotten, in order.
+    order: VecDeque<(Timestamp, UsedSignature, Arc<str>)>,
+    /// How many there are of each access key.
+    of_keys: HashMap<Arc<str>, usize>,
+}
+
+impl Kept {
+    /// Forgets what can no longer be sent again.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((_, oldest, key)) = self.order.pop_front_if(|(until, ..)| *until < now) {
+            self.known.remove(&oldest);
+            let count = self.of_keys.entry(key).or_default();
+            *count = count.saturating_sub(1);
+        }
+        self.of_keys.retain(|_, count| *count > 0);
+    }
 }
 
 impl fmt::Debug for UsedSignatures {
@@ -51,29 +68,27 @@ impl fmt::Debug for UsedSignatures {
 
 impl Default for UsedSignatures {
     fn default() -> Self {
-        Self { kept: Mutex::default(), most: KEPT_MAX }
+        Self { kept: Mutex::default(), most: KEPT_MAX, of_key: OF_KEY_MAX }
     }
 }
 
 impl UsedSignatures {
-    /// Notes that a signature is used.
-    pub(super) fn note(&self, signature: UsedSignature, now: Timestamp) -> Noted {
+    /// Notes that a signature of an access key is used.
+    pub(super) fn note(&self, signature: UsedSignature, key: &str, now: Timestamp) -> Noted {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((until, oldest)) = kept.order.front().copied() {
-            if until >= now {
-                break;
-            }
-            kept.order.pop_front();
-            kept.known.remove(&oldest);
-        }
+        kept.forget(now);
         if kept.known.contains(&signature) {
             return Noted::Again;
         }
-        if kept.known.len() >= self.most {
+        let own = kept.of_keys.get(key).copied().unwrap_or(0);
+        if kept.known.len() >= self.most || own >= self.of_key {
             return Noted::Full;
         }
+        let key: Arc<str> = key.into();
         kept.known.insert(signature);
-        kept.order.push_back((Timestamp::from_millis(now.millis() + KEPT_MS), signature));
+        let until = Timestamp::from_millis(now.millis() + KEPT_MS);
+        kept.order.push_back((until, signature, Arc::clone(&key)));
+        *kept.of_keys.entry(key).or_default() += 1;
         Noted::New
     }
 }
@@ -85,13 +100,27 @@ mod tests {
     #[test]
     fn a_signature_is_remembered_as_long_as_it_could_be_sent_again_and_none_is_for_room() {
         let used = UsedSignatures { most: 2, ..UsedSignatures::default() };
-        let at = |millis| Timestamp::from_millis(millis);
-        assert_eq!(used.note([1; 32], at(0)), Noted::New);
-        assert_eq!(used.note([1; 32], at(KEPT_MS)), Noted::Again);
-        assert_eq!(used.note([2; 32], at(5)), Noted::New);
-        assert_eq!(used.note([3; 32], at(KEPT_MS)), Noted::Full);
-        assert_eq!(used.note([2; 32], at(KEPT_MS)), Noted::Again);
-        assert_eq!(used.note([3; 32], at(KEPT_MS + 1)), Noted::New);
-        assert_eq!(used.note([1; 32], at(KEPT_MS + 1)), Noted::Full);
+        let note = |signature: u8, millis| {
+            used.note([signature; 32], "key", Timestamp::from_millis(millis))
+        };
+        assert_eq!(note(1, 0), Noted::New);
+        assert_eq!(note(1, KEPT_MS), Noted::Again);
+        assert_eq!(note(2, 5), Noted::New);
+        assert_eq!(note(3, KEPT_MS), Noted::Full);
+        assert_eq!(note(2, KEPT_MS), Noted::Again);
+        assert_eq!(note(3, KEPT_MS + 1), Noted::New);
+        assert_eq!(note(1, KEPT_MS + 1), Noted::Full);
+    }
+
+    #[test]
+    fn an_access_key_takes_no_more_than_its_share() {
+        let used = UsedSignatures { of_key: 2, ..UsedSignatures::default() };
+        let note = |signature: u8, key: &str, millis| {
+            used.note([signature; 32], key, Timestamp::from_millis(millis))
+        };
+        assert_eq!([1, 2].map(|signature| note(signature, "a", 0)), [Noted::New; 2]);
+        assert_eq!(note(3, "a", 0), Noted::Full);
+        assert_eq!(note(3, "b", 0), Noted::New);
+        assert_eq!(note(4, "a", KEPT_MS + 1), Noted::New, "the first two are forgotten");
     }
 }

@@ -44,7 +44,9 @@ async fn sign_in(
 ) -> Result<Response, ApiError> {
     let body = app.read_body(body, BODY_BYTES_MAX).await?;
     if !app.credentials {
-        return Ok(Json(me(&Caller::operator())).into_response());
+        let mut response = Json(me(&Caller::operator())).into_response();
+        response.extensions_mut().insert(Caller::operator());
+        return Ok(response);
     }
     // The cause is left out: it would quote what may be a token.
     let sent: SignIn = serde_json::from_slice(&body)

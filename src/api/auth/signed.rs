@@ -70,7 +70,10 @@ pub(super) async fn admit(
     let good = authenticate(app, request).await?;
     let caller = permitted(need, good.caller)?;
     let method = request.method();
-    let asks = method.is_safe() || (*method == Method::POST && is_question(need));
+    // What needs only a credential, such as the handshakes of shippers, changes nothing.
+    let asks = method.is_safe()
+        || need == Need::Credential
+        || (*method == Method::POST && is_question(need));
     if asks {
         return Ok(caller);
     }
@@ -104,7 +107,11 @@ fn check_once(app: &App, header: &SignatureHeader, date: Timestamp) -> Result<()
     used.update(b"\n");
     used.update(header.signature().as_bytes());
     let used: UsedSignature = used.finalize().into();
-    let (status, detail) = match app.used_signatures.note(used, app.engine.clock().now()) {
+    let (status, detail) = match app.used_signatures.note(
+        used,
+        header.access_key(),
+        app.engine.clock().now(),
+    ) {
         Noted::New => return Ok(()),
         Noted::Again => (
             StatusCode::CONFLICT,
