@@ -52,6 +52,16 @@ fn trail(server: &Guarded) -> Vec<Json> {
     records.filter(|record| record["event_name"] != "mark").collect()
 }
 
+/// Takes in this many events of the tenant `t`.
+fn ingest(server: &Guarded, count: u32) {
+    let record = |number: u32| {
+        json!({ "trace_id": format!("e{number}"), "event_name": "n", "source": "ECS",
+            "time": "2026-06-01T00:00:00Z" })
+        .to_string()
+    };
+    server.store.ingest("t", &(0..count).map(record).collect::<Vec<_>>());
+}
+
 /// Those of a name.
 fn named(server: &Guarded, event_name: &str) -> Vec<Json> {
     trail(server).into_iter().filter(|record| record["event_name"] == event_name).collect()
@@ -98,14 +108,7 @@ fn every_route_is_recorded_as_the_table_says() {
 #[test]
 fn a_record_says_who_asked_what_and_what_it_gave() {
     let server = server(true);
-    let records: Vec<String> = (0..5)
-        .map(|number| {
-            json!({ "trace_id": format!("e{number}"), "event_name": "n", "source": "ECS",
-                "time": "2026-06-01T00:00:00Z" })
-            .to_string()
-        })
-        .collect();
-    server.store.ingest("t", &records);
+    ingest(&server, 5);
     let li = json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"],
         "rows": { "source": "ECS" }, "masks": { "source_ip": "hide" } });
     let token = server.principal(&li);
@@ -156,14 +159,7 @@ fn a_record_says_who_asked_what_and_what_it_gave() {
 #[test]
 fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
     let server = server(true);
-    let records: Vec<String> = (0..700)
-        .map(|number| {
-            json!({ "trace_id": format!("e{number}"), "event_name": "n", "source": "ECS",
-                "time": "2026-06-01T00:00:00Z" })
-            .to_string()
-        })
-        .collect();
-    server.store.ingest("t", &records);
+    ingest(&server, 700);
     let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
     let exported = server.get(&token, "/api/v1/events.ndjson?source=ECS");
     assert_eq!(exported.text().lines().count(), 700);
