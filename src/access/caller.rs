@@ -115,22 +115,29 @@ impl Caller {
         if !grant.may(Permission::Read) {
             return default_scope(grant, names);
         }
-        let tenants = match (names, &grant.tenants) {
-            ([], Tenants::Named(own)) if own.len() == 1 => grant.tenants.clone(),
+        let visible = grant.visible_tenants().map_or(Tenants::All, Tenants::Named);
+        let tenants = match (names, &visible) {
+            ([], Tenants::Named(own)) if own.len() == 1 => visible,
             ([], _) => {
                 return Err(Error::parameter(
                     "tenant",
                     "say which of your tenants (repeat it for several, `*` for all of them)",
                 ));
             }
-            (names, _) if names.contains(&"*") => grant.tenants.clone(),
+            (names, _) if names.contains(&"*") => visible,
             (names, _) => {
                 let named = Tenants::parse(names)?;
-                names.iter().try_for_each(|name| grant.check_tenant(name))?;
+                names.iter().try_for_each(|name| grant.check_visible(name))?;
                 named
             }
         };
-        let scope = Scope::of_principal(&grant.name, tenants);
+        // Of its own tenants it sees everything.
+        let is_own = match &tenants {
+            Tenants::All => true,
+            Tenants::Named(names) => names.iter().all(|name| grant.tenants.covers(name)),
+        };
+        let related = grant.related.as_ref().filter(|_| !is_own);
+        let scope = Scope::of_principal(&grant.name, tenants).related(related);
         Ok(scope.restricted(grant.rows.clone(), grant.masks.clone()))
     }
 
@@ -188,6 +195,13 @@ impl Caller {
             Tenants::All => None,
             Tenants::Named(own) => Some(own),
         }
+    }
+
+    /// Returns whether the caller may deliver records for a tenant that is authoritative for
+    /// relationships.
+    pub fn may_state_relationships(&self, tenant: &str) -> bool {
+        let is_granted = |grant: &Grant| grant.principal().authoritative.contains(tenant);
+        self.may_deliver(tenant) && self.grant().is_none_or(is_granted)
     }
 
     /// Returns whether the caller may deliver records for a tenant.

@@ -4,6 +4,7 @@ use super::access_key::{AccessKey, AccessKeyRecord};
 use super::caller::Caller;
 use super::person::{Person, PersonRefusal};
 use super::principal::{Grant, Principal};
+use super::relationship::Relationships;
 use super::role::Role;
 use super::token::{TokenHash, is_mistyped, token_hash};
 use crate::error::{Context, ErrorKind, Result};
@@ -84,20 +85,22 @@ const USED_STEP_MS: i64 = 1_000;
 
 impl Directory {
     /// Reads principals and tokens, given with their keys in the store, bodies, and the tokens'
-    /// hashes. `earlier` is the directory before the change that made this reading necessary.
+    /// hashes, and what the relationships `known` show them. `earlier` is the directory before the change that made this reading necessary.
     ///
     /// A record that this version cannot read lets nobody in; it is logged.
     pub fn of<'a>(
         key: [u8; 32],
         principals: impl IntoIterator<Item = (&'a str, &'a Json)>,
         tokens: impl IntoIterator<Item = (&'a str, &'a Json, Option<&'a [u8]>)>,
+        known: &Relationships,
         earlier: &Self,
     ) -> Self {
         let mut directory = Self { key, ..Self::default() };
         for (name, body) in principals {
             directory.records += 1;
             match read_principal(body, key) {
-                Ok(grant) => {
+                Ok(mut grant) => {
+                    grant.relate(known);
                     let grant = Arc::new(grant);
                     for certificate in &grant.principal().certificates {
                         directory.certificates.insert(certificate.clone(), Arc::clone(&grant));
@@ -216,7 +219,8 @@ impl Directory {
     /// Returns whether a caller's credential still stands for what it stood for.
     pub fn is_current(&self, caller: &Caller, now: Timestamp) -> bool {
         let Some(grant) = caller.grant() else { return true };
-        let is_same = self.get(&grant.principal().name) == Some(grant.principal());
+        let now_there = self.principals.get(&grant.principal().name);
+        let is_same = now_there.is_some_and(|there| there.is_same(grant));
         is_same && caller.token().is_none_or(|id| self.by_credential(id, now).is_some())
     }
 
@@ -317,7 +321,13 @@ mod tests {
                 "created_by": "s", "expires": "2026-02-01T00:00:00.000Z" })
         };
         let directory = |record: &Json, hash: Option<&[u8]>| {
-            Directory::of(KEY, [("r", &reader)], [("t", record, hash)], &Directory::default())
+            Directory::of(
+                KEY,
+                [("r", &reader)],
+                [("t", record, hash)],
+                &Relationships::default(),
+                &Directory::default(),
+            )
         };
         let refusal = |directory: &Directory, text: &str, time: &str| {
             directory.by_token(text, at(time)).map(|(caller, _)| caller.name().to_owned()).err()
@@ -346,7 +356,8 @@ mod tests {
         let (one, two) =
             (principal("one", &["cn:1", "uri:spiffe://a/1"]), principal("two", &["cn:2"]));
         let principals = [("one", &one), ("two", &two)];
-        let directory = Directory::of(KEY, principals, [], &Directory::default());
+        let directory =
+            Directory::of(KEY, principals, [], &Relationships::default(), &Directory::default());
         let name = |names: &[&str]| {
             let caller = directory.by_certificate(names.iter().map(|name| (*name).to_owned()));
             caller.map(|caller| caller.name().to_owned())
@@ -371,7 +382,8 @@ mod tests {
         );
         let principals =
             [("li", &li), ("wang", &wang), ("auditors", &auditors), ("readers", &readers)];
-        let directory = Directory::of(KEY, principals, [], &Directory::default());
+        let directory =
+            Directory::of(KEY, principals, [], &Relationships::default(), &Directory::default());
         let name = |subject: &str, email: Option<&str>, groups: &[&str]| {
             let person = Person {
                 subject: subject.to_owned(),
@@ -397,7 +409,7 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_read_lets_nobody_in() {
         let (none, body) = (Directory::default(), json!({ "name": "r", "roles": ["unheard_of"] }));
-        let directory = Directory::of(KEY, [("r", &body)], [], &none);
+        let directory = Directory::of(KEY, [("r", &body)], [], &Relationships::default(), &none);
         assert!(directory.get("r").is_none() && !directory.is_empty());
         assert!(none.is_empty());
     }

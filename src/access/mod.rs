@@ -7,6 +7,9 @@
 //! [`Caller`] that comes of it makes scopes and answers what it may do. Whoever holds the files of
 //! the store, or calls a server without credentials, is the operator, who may do everything.
 //!
+//! Principals of a partner see, besides their own tenants, the events of customers for the time of
+//! their [`Relationship`].
+//!
 //! An [`AccessKey`] signs requests instead; its secret is sealed with a [`SealKey`].
 
 mod access_key;
@@ -17,6 +20,7 @@ mod jwt;
 mod mask;
 mod person;
 mod principal;
+mod relationship;
 mod role;
 mod scope;
 mod seal_key;
@@ -32,6 +36,10 @@ pub use jwt::{ExpectedClaims, JwtPurpose, JwtRefusal, KeySet, UnverifiedJwt, is_
 pub use mask::{Mask, Masks, maskable};
 pub use person::{Person, PersonRefusal};
 pub use principal::{Grant, Principal, check_name};
+pub use relationship::{
+    Evidence, EvidenceEffect, EvidenceKind, Related, Relationship, RelationshipState,
+    Relationships, Says, Statement, Subject, TenantStanding, WaitingChange, check_party, weigh,
+};
 pub use role::{Permission, Role};
 pub use scope::{Scope, ScopedFilter};
 pub use seal_key::SealKey;

@@ -2,6 +2,7 @@
 
 use super::mask::{Mask, Masks};
 use super::person::is_identity;
+use super::relationship::{Related, Relationships, check_party};
 use super::role::{Permission, Role, conflict};
 use super::scope::Tenants;
 use super::tenant::{SYSTEM_TENANT, TENANTS_MAX};
@@ -48,6 +49,20 @@ pub struct Principal {
     /// subject, `oidc:email:` and a verified address, or `oidc:group:` and a group.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub identities: BTreeSet<String>,
+    /// The partner that it belongs to: it sees what the relationships of that partner show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner: Option<String>,
+    /// The manager within the partner that it is: it sees the customers of that manager alone, for
+    /// the time that they were assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// Whether its partner is a distributor, who alone may read the records of quotas by the API of
+    /// the partner centre.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub distributor: bool,
+    /// The authoritative tenants that it may deliver records to: these move relationships.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authoritative: BTreeSet<String>,
     /// It sees only events from this moment on, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -68,6 +83,8 @@ pub struct Grant {
     /// The events and fields that it sees, if not all.
     pub(super) rows: Option<Arc<Filter>>,
     pub(super) masks: Option<Arc<Masks>>,
+    /// What it sees by the relationships of its partner.
+    pub(super) related: Option<Related>,
     principal: Principal,
 }
 
@@ -87,7 +104,10 @@ impl Principal {
         let permissions: BTreeSet<Permission> =
             self.roles.iter().flat_map(|role| role.permissions()).copied().collect();
         let of_tenants = permissions.iter().any(|permission| is_of_tenants(*permission));
-        if of_tenants && self.tenants.is_empty() {
+        self.check_partner(&permissions)?;
+        let only_reads = !permissions.iter().any(|permission| writes_to_tenants(*permission));
+        let by_relationships = self.partner.is_some() && only_reads;
+        if of_tenants && self.tenants.is_empty() && !by_relationships {
             return Err(Error::parameter("tenants", "name the tenants that the roles are for"));
         }
         if self.tenants.len() > TENANTS_MAX {
@@ -128,8 +148,43 @@ impl Principal {
             tenants,
             rows: rows.map(Arc::new),
             masks: (!masks.is_empty()).then(|| Arc::new(masks)),
+            related: None,
             principal: self.clone(),
         })
+    }
+
+    /// Checks what it has to do with relationships.
+    fn check_partner(&self, permissions: &BTreeSet<Permission>) -> Result<()> {
+        for (name, party) in [("partner", &self.partner), ("manager", &self.manager)] {
+            party.as_ref().map_or(Ok(()), |party| check_party(name, party))?;
+        }
+        if self.partner.is_none() && (self.manager.is_some() || self.distributor) {
+            let name = if self.manager.is_some() { "manager" } else { "distributor" };
+            return Err(Error::parameter(name, "is of a partner: name it"));
+        }
+        if self.partner.is_some() && self.tenants.contains("*") {
+            let what = "who sees all tenants needs no relationships: name tenants, or none";
+            return Err(Error::parameter("tenants", what));
+        }
+        if self.authoritative.is_empty() {
+            return Ok(());
+        }
+        // Whoever gains by a relationship is not believed about it.
+        if self.partner.is_some() {
+            let what = "a partner does not state relationships: take another principal";
+            return Err(Error::parameter("authoritative", what));
+        }
+        if !permissions.contains(&Permission::Ingest) {
+            let what = "is for who delivers records: it needs the role ingest";
+            return Err(Error::parameter("authoritative", what));
+        }
+        let is_own = |tenant: &String| {
+            tenant != "*" && (self.tenants.contains("*") || self.tenants.contains(tenant))
+        };
+        if !self.authoritative.iter().all(is_own) {
+            return Err(Error::parameter("authoritative", "are some of its own tenants, by name"));
+        }
+        Ok(())
     }
 
     /// Checks what it is known by elsewhere.
@@ -192,6 +247,15 @@ fn is_certificate_name(name: &str) -> bool {
     }
 }
 
+/// Returns whether a permission changes something of a tenant.
+fn writes_to_tenants(permission: Permission) -> bool {
+    !matches!(permission, Permission::Read | Permission::Export) && is_of_tenants(permission)
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// Returns whether a permission is one for named tenants.
 fn is_of_tenants(permission: Permission) -> bool {
     !matches!(
@@ -230,7 +294,7 @@ impl Grant {
     /// Returns what it sees, as it was set, for the record of what it did.
     pub fn seen(&self) -> Json {
         let Json::Object(all) = json!(self.principal) else { return Json::Null };
-        let seen = ["tenants", "rows", "masks", "from", "to"];
+        let seen = ["tenants", "rows", "masks", "partner", "manager", "from", "to"];
         all.into_iter().filter(|(name, _)| seen.contains(&name.as_str())).collect()
     }
 
@@ -242,6 +306,41 @@ impl Grant {
     /// Returns whether a role permits something.
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
+    }
+
+    /// Gives it what the relationships of its partner show.
+    pub(super) fn relate(&mut self, known: &Relationships) {
+        let of = |partner: &String| {
+            let own = &self.principal.tenants;
+            Related::of((partner, self.principal.manager.as_deref()), own, known)
+        };
+        self.related = self.principal.partner.as_ref().map(of);
+    }
+
+    /// Returns whether another grant permits and shows the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.principal == other.principal && self.related == other.related
+    }
+
+    /// Returns the partner that it belongs to.
+    pub fn partner(&self) -> Option<&str> {
+        self.principal.partner.as_deref()
+    }
+
+    /// Returns its own tenants, and those that it sees some events of; `None` for all but the
+    /// store's own.
+    pub(super) fn visible_tenants(&self) -> Option<BTreeSet<String>> {
+        let Tenants::Named(own) = &self.tenants else { return None };
+        let related = self.related.iter().flat_map(Related::tenants);
+        Some(own.iter().chain(related).cloned().collect())
+    }
+
+    /// Fails unless it sees events of a tenant.
+    pub(super) fn check_visible(&self, tenant: &str) -> Result<()> {
+        if self.related.as_ref().is_some_and(|related| related.tenants().contains(tenant)) {
+            return Ok(());
+        }
+        self.check_tenant(tenant)
     }
 
     /// Fails unless a tenant is one of its tenants.

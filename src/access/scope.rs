@@ -1,10 +1,11 @@
 //! What a read may see.
 
 use super::mask::Masks;
+use super::relationship::Related;
 use super::tenant::{SYSTEM_TENANT, TENANTS_MAX, check_tenant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Field};
-use crate::filter::Filter;
+use crate::filter::{Clause, Filter};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -19,6 +20,8 @@ pub struct Scope {
     tenants: Tenants,
     /// The rows that the holder may see: conditions and a period.
     rows: Option<Arc<Filter>>,
+    /// What relationships show of them, if that is not all, and its digest.
+    related: Option<(Arc<Clause>, Arc<str>)>,
     masks: Option<Arc<Masks>>,
 }
 
@@ -73,7 +76,7 @@ impl ScopedFilter<'_> {
 
     /// Returns the same filter with a further clause.
     #[must_use]
-    pub fn and(mut self, clause: crate::filter::Clause) -> Self {
+    pub fn and(mut self, clause: Clause) -> Self {
         self.filter.to_mut().clauses.push(clause);
         self
     }
@@ -100,15 +103,24 @@ impl Scope {
                 "say which tenant (repeat it for several, `*` for all)",
             ));
         }
-        Ok(Self { holder: None, tenants: Tenants::parse(names)?, rows: None, masks: None })
+        let tenants = Tenants::parse(names)?;
+        Ok(Self { holder: None, tenants, rows: None, related: None, masks: None })
     }
 
     pub(super) fn of_principal(holder: &Arc<str>, tenants: Tenants) -> Self {
-        Self { holder: Some(Arc::clone(holder)), tenants, rows: None, masks: None }
+        let holder = Some(Arc::clone(holder));
+        Self { holder, tenants, rows: None, related: None, masks: None }
     }
 
     pub(super) fn restricted(self, rows: Option<Arc<Filter>>, masks: Option<Arc<Masks>>) -> Self {
         Self { rows, masks, ..self }
+    }
+
+    /// Returns the same scope, of which only what the relationships show is seen.
+    pub(super) fn related(self, related: Option<&Related>) -> Self {
+        let related =
+            related.map(|related| (Arc::clone(related.clause()), Arc::clone(related.digest())));
+        Self { related, ..self }
     }
 
     /// Returns the same scope for one of its tenants.
@@ -143,7 +155,7 @@ impl Scope {
 
     /// Returns whether the scope shows only some events of its tenants, or not all of their fields.
     pub fn is_restricted(&self) -> bool {
-        self.rows.is_some() || self.masks.is_some()
+        self.rows.is_some() || self.related.is_some() || self.masks.is_some()
     }
 
     /// Narrows a filter to what the scope shows.
@@ -154,16 +166,19 @@ impl Scope {
         if let Some(masks) = &self.masks {
             masks.check(filter)?;
         }
-        let Some(rows) = &self.rows else {
+        if self.rows.is_none() && self.related.is_none() {
             return Ok(ScopedFilter { scope: self, filter: Cow::Borrowed(filter) });
-        };
+        }
         let mut narrowed = filter.clone();
-        narrowed.clauses.extend(rows.clauses.iter().cloned());
-        narrowed.from = narrowed.from.max(rows.from);
-        narrowed.to = match (narrowed.to, rows.to) {
-            (Some(left), Some(right)) => Some(left.min(right)),
-            (left, right) => left.or(right),
-        };
+        if let Some(rows) = &self.rows {
+            narrowed.clauses.extend(rows.clauses.iter().cloned());
+            narrowed.from = narrowed.from.max(rows.from);
+            narrowed.to = match (narrowed.to, rows.to) {
+                (Some(left), Some(right)) => Some(left.min(right)),
+                (left, right) => left.or(right),
+            };
+        }
+        narrowed.clauses.extend(self.related.iter().map(|(clause, _)| (**clause).clone()));
         Ok(ScopedFilter { scope: self, filter: Cow::Owned(narrowed) })
     }
 
@@ -210,8 +225,9 @@ impl Scope {
         };
         let Some(holder) = &self.holder else { return tenants };
         format!(
-            "{tenants}\n{}:{holder}\n{}\n{}",
+            "{tenants}\n{}:{holder}\n{}\n{}\n{}",
             holder.len(),
+            self.related.as_ref().map(|(_, digest)| &**digest).unwrap_or_default(),
             self.rows.as_ref().map(|rows| rows.canonical()).unwrap_or_default(),
             self.masks.as_ref().map(|masks| masks.canonical()).unwrap_or_default(),
         )

@@ -19,12 +19,14 @@ mod iam;
 mod loopback;
 mod openapi;
 mod params;
+mod partner_centre;
 mod peer;
 mod policy;
 mod principals;
 mod proxy;
 mod quarantine;
 mod refusal;
+mod relationships;
 mod request_id;
 mod serve;
 mod status;
@@ -178,6 +180,7 @@ pub fn router_with(engine: Arc<Engine>, options: &RouterOptions) -> Router {
         .merge(health::routes())
         .merge(policy::routes())
         .merge(principals::routes())
+        .merge(relationships::routes())
         .merge(auth::routes())
         .merge(status::routes())
         .merge(views::routes())
@@ -185,6 +188,7 @@ pub fn router_with(engine: Arc<Engine>, options: &RouterOptions) -> Router {
         .merge(openapi::routes())
         .merge(cts::routes())
         .merge(iam::routes())
+        .merge(partner_centre::routes())
         .fallback(web::nothing_here)
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(middleware::from_fn_with_state(app.clone(), trail::record))

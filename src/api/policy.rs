@@ -7,14 +7,17 @@ use super::App;
 use super::error::ApiError;
 use super::params::read_pairs;
 use crate::access::Caller;
-use crate::calls::{Pairs, PolicyCall, tenants};
+use crate::calls::{Pairs, PolicyCall, RelationshipCall, is_about_relationships, tenants};
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::routing::{get, patch, post, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::Value;
+
+/// The largest body of a tenant's settings.
+const TENANT_BYTES_MAX: usize = 256 << 10;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -23,7 +26,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/holds", get(show))
         .route("/api/v1/holds/{name}", put(place).delete(lift))
         .route("/api/v1/tenants", get(list_tenants))
-        .route("/api/v1/tenants/{name}", patch(set_tenant))
+        .route("/api/v1/tenants/{name}", get(show_tenant).patch(set_tenant))
 }
 
 async fn answer(
@@ -106,6 +109,19 @@ async fn list_tenants(
     Ok(Json(answer.await?))
 }
 
+async fn show_tenant(
+    State(app): State<App>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+    pairs: Pairs,
+) -> Result<Json<Value>, ApiError> {
+    pairs.only(&[])?;
+    let call = RelationshipCall::ShowTenant(named(path)?);
+    Ok(Json(app.run(move |engine| call.answer(engine, &caller, Value::Null)).await?))
+}
+
+/// Changes what a tenant does with records without a time, or what it is to relationships, which
+/// other people decide.
 async fn set_tenant(
     State(app): State<App>,
     caller: Caller,
@@ -113,5 +129,18 @@ async fn set_tenant(
     url: Pairs,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    change((app, caller), path, (url, body), PolicyCall::Tenant).await
+    let name = named(path)?;
+    let bytes = app.read_body(body, TENANT_BYTES_MAX).await?;
+    let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    if is_about_relationships(&json) {
+        url.only(&[])?;
+        let call = RelationshipCall::Tenant(name);
+        return Ok(Json(app.run(move |engine| call.answer(engine, &caller, json)).await?));
+    }
+    let mut pairs = match bytes.trim_ascii() {
+        [] => Pairs::default(),
+        json => Pairs::from_json(json)?,
+    };
+    pairs.0.extend(url.0);
+    answer(app, caller, PolicyCall::Tenant(name), pairs).await
 }

@@ -36,6 +36,11 @@ impl Refusal {
         let is_elastic = path.starts_with("/es/") || path.contains("/_") || path.contains("_bulk");
         let is_cts = is_cts(path);
         let (cts, elastic, grpc) = codes(status);
+        if is_partner_centre(path) {
+            let code = code_of_partner_centre(status);
+            let body = json!({ "error_code": code, "error_msg": detail }).to_string();
+            return Self { status, content_type: "application/json", body };
+        }
         let mut content_type = "application/json";
         let body = if is_cts {
             json!({ "error_code": cts, "error_msg": detail })
@@ -89,6 +94,22 @@ impl Refusal {
 /// Returns whether clients of CTS ask for a path.
 fn is_cts(path: &str) -> bool {
     ["/v3/", "/v2.0/", "/v1.0/"].iter().any(|start| path.starts_with(start))
+}
+
+/// Returns whether clients of the partner centre ask for a path.
+fn is_partner_centre(path: &str) -> bool {
+    path.starts_with("/v2/partners/")
+}
+
+/// Returns what the partner centre calls a refusal.
+fn code_of_partner_centre(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "CBC.0154",
+        StatusCode::FORBIDDEN => "CBC.0151",
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "CBC.0250",
+        status if status.is_server_error() => "CBC.0999",
+        _ => "CBC.0100",
+    }
 }
 
 /// Returns whether clients of Huawei Cloud's IAM ask for a path.

@@ -15,6 +15,7 @@ mod quarantine;
 mod query_call;
 pub mod question;
 mod raw_answer;
+mod relationships;
 
 pub(crate) use export::Export;
 pub use params::Pairs;
@@ -24,3 +25,4 @@ pub use principals::{PrincipalCall, me};
 pub(crate) use projection::{Projection, Shown};
 pub use quarantine::QuarantineCall;
 pub(crate) use raw_answer::RawAnswer;
+pub use relationships::{RelationshipCall, is_about_relationships};

@@ -169,7 +169,7 @@ pub fn tenants(
 }
 
 /// Says what a tenant does with records without a time.
-fn undated(policy: &Policy, tenant: &str) -> &'static str {
+pub(super) fn undated(policy: &Policy, tenant: &str) -> &'static str {
     if policy.refusing_undated.contains(tenant) { "refuse" } else { "accept" }
 }
 

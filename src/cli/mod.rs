@@ -26,6 +26,7 @@ mod principals;
 mod progress;
 mod quarantine;
 mod query;
+mod relation;
 mod remote;
 mod seal_key;
 mod send;
@@ -130,6 +131,8 @@ enum Command {
     Tenant(policy::TenantArgs),
     /// Manage principals: people and programs that may make calls
     Principal(principals::PrincipalArgs),
+    /// Manage relationships: which partner sees the events of which customer, and when
+    Relation(relation::RelationArgs),
     /// Make, list and revoke the tokens of principals
     Token(principals::TokenArgs),
     /// Make, list and revoke the access keys of principals, which sign requests
@@ -359,6 +362,7 @@ fn run(command: Command) -> Result<u8> {
         Command::Hold(args) => policy::hold(&args),
         Command::Tenant(args) => policy::tenant(&args),
         Command::Principal(args) => principals::principal(&args),
+        Command::Relation(args) => relation::relation(&args),
         Command::Token(args) => principals::token(&args),
         Command::AccessKey(args) => principals::access_key(&args),
         Command::Quarantine(args) => quarantine::run(&args),

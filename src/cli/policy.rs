@@ -4,8 +4,8 @@ use super::filter_args::FilterArgs;
 use super::output::line;
 use super::{AskedPlace, OK, Session};
 use crate::access::Caller;
-use crate::calls::{Pairs, PolicyCall};
-use crate::error::Result;
+use crate::calls::{Pairs, PolicyCall, RelationshipCall};
+use crate::error::{Error, Result};
 use crate::storage::AccessMode;
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
@@ -71,7 +71,9 @@ Tenants need no creation: they are there with their first event.
 
 Examples:
   annals tenant list --data ./audit
-  annals tenant set acme --data ./audit --undated refuse")]
+  annals tenant set acme --data ./audit --undated refuse
+  annals tenant set distributor --data ./audit --authoritative true --partner p1
+  annals tenant set projectc7 --data ./audit --customer c7")]
 pub(super) struct TenantArgs {
     #[command(subcommand)]
     command: TenantCommand,
@@ -93,8 +95,53 @@ enum TenantCommand {
         /// What becomes of JSON objects without a time: accept files them under their arrival,
         /// flagged; refuse puts them into quarantine
         #[arg(long, value_name = "WHAT", value_parser = ["accept", "refuse"])]
-        undated: String,
+        undated: Option<String>,
+        #[command(flatten)]
+        standing: StandingArgs,
     },
+    /// Show the settings of a tenant
+    Show {
+        /// Name of the tenant
+        name: String,
+        #[command(flatten)]
+        store: AskedPlace,
+    },
+}
+
+/// What a tenant is to relationships.
+#[derive(Debug, Args)]
+struct StandingArgs {
+    /// Whether its events are evidence of relationships: nobody may deliver to it then but the
+    /// operator and principals that name it in --authoritative
+    #[arg(long, value_name = "BOOL")]
+    authoritative: Option<bool>,
+    /// Partner of whose relationships it is the evidence; repeat it for several
+    #[arg(long, value_name = "ID")]
+    partner: Vec<String>,
+    /// Customer that the tenant belongs to; repeat it for several
+    #[arg(long, value_name = "ID")]
+    customer: Vec<String>,
+    /// Setting to remove: partners or customers
+    #[arg(long, value_name = "SETTING", value_parser = ["partners", "customers"])]
+    without: Vec<String>,
+}
+
+impl StandingArgs {
+    fn body(&self) -> Option<Json> {
+        let mut body = serde_json::Map::new();
+        if let Some(authoritative) = self.authoritative {
+            body.insert("authoritative".to_owned(), authoritative.into());
+        }
+        for setting in &self.without {
+            body.insert(setting.clone(), Json::Array(Vec::new()));
+        }
+        for (name, parties) in [("partners", &self.partner), ("customers", &self.customer)] {
+            if !parties.is_empty() {
+                body.insert(name.to_owned(), parties.clone().into());
+            }
+        }
+        (!body.is_empty()).then(|| body.into())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -186,11 +233,32 @@ pub(super) fn tenant(args: &TenantArgs) -> Result<u8> {
         TenantCommand::List { store } => {
             run(store, &PolicyCall::Tenants, Vec::new()).and_then(|answer| say(&answer["tenants"]))
         }
-        TenantCommand::Set { name, store, undated } => {
-            let pairs = vec![("undated".to_owned(), undated.clone())];
-            run(store, &PolicyCall::Tenant(name.clone()), pairs).and_then(|answer| say(&answer))
+        TenantCommand::Set { name, store, undated, standing } => {
+            let body = standing.body();
+            if undated.is_none() && body.is_none() {
+                return Err(Error::parameter("--undated", "or another setting must be given"));
+            }
+            if let Some(undated) = undated {
+                let pairs = vec![("undated".to_owned(), undated.clone())];
+                say(&run(store, &PolicyCall::Tenant(name.clone()), pairs)?)?;
+            }
+            match body {
+                Some(body) => say(&ask(store, &RelationshipCall::Tenant(name.clone()), &body)?),
+                None => Ok(OK),
+            }
+        }
+        TenantCommand::Show { name, store } => {
+            say(&ask(store, &RelationshipCall::ShowTenant(name.clone()), &Json::Null)?)
         }
     }
+}
+
+fn ask(store: &AskedPlace, call: &RelationshipCall, body: &Json) -> Result<Json> {
+    let (method, path) = call.route();
+    let access = if method == "GET" { AccessMode::Read } else { AccessMode::Write };
+    store.call_with(&Session::new()?, access, (method, &path), body, |engine| {
+        call.answer(engine, &Caller::operator(), body.clone())
+    })
 }
 
 fn run(store: &AskedPlace, call: &PolicyCall, pairs: Vec<(String, String)>) -> Result<Json> {

@@ -67,11 +67,13 @@ enum PrincipalCommand {
         store: AskedPlace,
         #[command(flatten)]
         settings: SettingsArgs,
-        /// Setting to remove: rows, masks, identities, from or to
+        /// Setting to remove: rows, masks, identities, partner, manager, authoritative, from or to
         #[arg(
             long,
             value_name = "SETTING",
-            value_parser = ["rows", "masks", "identities", "from", "to"]
+            value_parser = [
+                "rows", "masks", "identities", "partner", "manager", "authoritative", "from", "to",
+            ]
         )]
         without: Vec<String>,
     },
@@ -102,6 +104,19 @@ struct SettingsArgs {
     /// it for several
     #[arg(long, value_name = "IDENTITY")]
     identity: Vec<String>,
+    /// Partner that it belongs to: it sees what the relationships of that partner show
+    #[arg(long, value_name = "ID")]
+    partner: Option<String>,
+    /// Manager within the partner that it is: it sees the customers of that manager
+    #[arg(long, value_name = "ID")]
+    manager: Option<String>,
+    /// Whether its partner is a distributor, who may read records of quotas by the partner centre's
+    /// API
+    #[arg(long, value_name = "BOOL")]
+    distributor: Option<bool>,
+    /// Authoritative tenant that it may deliver records to; repeat it for several
+    #[arg(long, value_name = "TENANT")]
+    authoritative: Vec<String>,
     /// Only events from this moment on are seen (RFC 3339)
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -234,9 +249,20 @@ impl SettingsArgs {
         if !self.identity.is_empty() {
             body.insert("identities".to_owned(), self.identity.clone().into());
         }
-        for (name, moment) in [("from", &self.from), ("to", &self.to)] {
-            if let Some(moment) = moment {
-                body.insert(name.to_owned(), moment.as_str().into());
+        if let Some(distributor) = self.distributor {
+            body.insert("distributor".to_owned(), distributor.into());
+        }
+        if !self.authoritative.is_empty() {
+            body.insert("authoritative".to_owned(), self.authoritative.clone().into());
+        }
+        for (name, text) in [
+            ("partner", &self.partner),
+            ("manager", &self.manager),
+            ("from", &self.from),
+            ("to", &self.to),
+        ] {
+            if let Some(text) = text {
+                body.insert(name.to_owned(), text.as_str().into());
             }
         }
         Ok(body)

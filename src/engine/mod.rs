@@ -49,6 +49,7 @@ mod maintain;
 mod open;
 mod pools;
 mod quarantine;
+mod relationships;
 mod settings;
 mod snapshot;
 mod status;

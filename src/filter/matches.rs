@@ -87,7 +87,13 @@ impl Test {
                 Self::Present => !items.is_empty(),
                 _ => items.iter().any(|item| self.holds_text(item)),
             },
-            Value::Time(_) | Value::Integer(_) => matches!(self, Self::Present),
+            Value::Time(moment) => match self {
+                Self::During(from, to) => {
+                    from.is_none_or(|from| moment >= from) && to.is_none_or(|to| moment < to)
+                }
+                _ => matches!(self, Self::Present),
+            },
+            Value::Integer(_) => matches!(self, Self::Present),
         }
     }
 
@@ -105,7 +111,7 @@ impl Test {
                     })
             }
             Self::Words(needle) => holds_words(needle, text, &fold(text)),
-            Self::Amounts(_) | Self::Between(..) => false,
+            Self::Amounts(_) | Self::Between(..) | Self::During(..) => false,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod builder;
 mod cost;
+mod decided;
 mod matches;
 mod parse;
 mod parse_json;
@@ -17,6 +18,7 @@ mod repeated_key;
 
 pub use builder::{DEPTH_MAX, VALUES_MAX};
 pub(crate) use cost::cost_of;
+pub use decided::TenantPeriod;
 pub use matches::{FilterSubject, Probe};
 pub use parse::parse_filter;
 pub use parse_text::TEXT_BYTES_MAX;
@@ -93,6 +95,8 @@ pub enum Test {
     Amounts(Vec<Amount>),
     /// The value is an amount between these bounds, both inclusive.
     Between(Option<Amount>, Option<Amount>),
+    /// The value is a moment from the first of these on, and before the second.
+    During(Option<Timestamp>, Option<Timestamp>),
 }
 
 impl Filter {
@@ -196,6 +200,12 @@ impl fmt::Display for FieldCondition {
                     bound.map(|amount| amount.to_string()).unwrap_or_default()
                 };
                 write!(out, "{field}={}..{}", bound(min), bound(max))
+            }
+            Test::During(from, to) => {
+                let bound = |bound: &Option<Timestamp>| {
+                    bound.map(|moment| moment.to_string()).unwrap_or_default()
+                };
+                write!(out, "{field}{not}={}..{}", bound(from), bound(to))
             }
         }
     }

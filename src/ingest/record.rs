@@ -76,6 +76,19 @@ impl Rejected {
             is_bound: false,
         }
     }
+
+    /// Creates the rejection of a record that whoever delivered it may not deliver for its tenant.
+    pub fn of_forbidden(event: &Event, line: u64, reason: &Arc<str>) -> Self {
+        Self {
+            tenant: None,
+            line,
+            reason: Arc::clone(reason),
+            bytes: event.original.as_bytes().to_vec(),
+            cut: None,
+            conflict: false,
+            is_bound: true,
+        }
+    }
 }
 
 /// The outcome of decoding records.

@@ -194,9 +194,11 @@ impl<'a> SnapshotReader<'a> {
     ) -> Result<Explain> {
         let answer_once = |run: &Run<'a>| {
             self.budget.spend(RUN_WORK)?;
-            if self.forced.is_none() {
+            if self.forced.is_none()
+                && let Some(filter) = run.filter(filter)
+            {
                 let started = Instant::now();
-                let summarized = Summarized::of(run, filter, &self.snapshot.vocabulary)?;
+                let summarized = Summarized::of(run, &filter, &self.snapshot.vocabulary)?;
                 if let Some(answer) =
                     summarized.map(|summarized| summary(&summarized)).transpose()?.flatten()
                 {
@@ -247,6 +249,12 @@ impl<'a> SnapshotReader<'a> {
         let started = Instant::now();
         self.budget.spend(RUN_WORK)?;
         let size = range.len() as u32;
+        let Some(filter) = run.filter(filter) else {
+            let why = "the scope shows none of it".to_owned();
+            let step = ExplainedRun { rows: size, ..run.step(AnswerPath::Pruned, why, started) };
+            return Ok((Rows::List(Vec::new()), step));
+        };
+        let filter = &*filter;
         let (rows, Choice { path, why }, work) = match run.source {
             RowSource::Segment(segment) => {
                 run.source.again(|| self.segment_rows(segment, filter, range.clone(), limit))?

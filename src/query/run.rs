@@ -6,10 +6,14 @@ use super::source::RowSource;
 use super::{ExplainedRun, Filter};
 use crate::error::Result;
 use crate::event::{EventKey, Timestamp};
+use crate::filter::TenantPeriod;
 use crate::storage::segment::TenantRows;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Instant;
+
+/// What stands for the tenant of a run that has the rows of all tenants of its source.
+const ALL_TENANTS: &str = "*";
 
 /// The rows of one tenant in one segment, or in a part of the buffer, that a question is about.
 #[derive(Debug, Clone)]
@@ -23,8 +27,13 @@ impl<'a> Run<'a> {
     pub(super) fn of_all(source: RowSource<'a>, own: &[Run<'a>]) -> Self {
         let newest = own.iter().map(|run| run.tenant.newest).max().unwrap_or_default();
         let oldest = own.iter().map(|run| run.tenant.oldest).min().unwrap_or_default();
-        let tenant =
-            TenantRows { tenant: "*".into(), first: 0, rows: source.rows(), newest, oldest };
+        let tenant = TenantRows {
+            tenant: ALL_TENANTS.into(),
+            first: 0,
+            rows: source.rows(),
+            newest,
+            oldest,
+        };
         Self { source, tenant: Cow::Owned(tenant) }
     }
 
@@ -32,6 +41,19 @@ impl<'a> Run<'a> {
     /// only within each of them.
     pub(super) fn is_wide(&self) -> bool {
         self.tenant.rows == self.source.rows() && self.source.tenants().len() > 1
+    }
+
+    /// Returns the filter without what the tenant and the period of the run decide about it; `None`
+    /// if none of its rows can match.
+    pub(super) fn filter<'f>(&self, filter: &'f Filter) -> Option<Cow<'f, Filter>> {
+        if *self.tenant.tenant == *ALL_TENANTS {
+            return Some(Cow::Borrowed(filter));
+        }
+        filter.for_rows(TenantPeriod {
+            tenant: &self.tenant.tenant,
+            oldest: self.tenant.oldest(),
+            newest: self.tenant.newest(),
+        })
     }
 
     /// Returns the explanation of a run that was answered without reading rows.

@@ -10,6 +10,7 @@ mod oidc;
 mod oidc_provider;
 mod oidc_real;
 mod principals;
+mod relationships;
 mod scopes;
 mod seal_key;
 mod server;

@@ -3,8 +3,9 @@
 
 use super::server::Guarded;
 use crate::support::store::{NOW, TestStore, all_pages};
-use annals::access::Scope;
-use annals::event::Timestamp;
+use annals::access::{Caller, Scope};
+use annals::calls::RelationshipCall;
+use annals::event::{Event, Timestamp};
 use annals::filter::parse_filter;
 use annals::query::{Filter, SortOrder};
 use proptest::prelude::*;
@@ -49,7 +50,48 @@ struct Case {
     records: Vec<(usize, Json)>,
     sealed: usize,
     settings: Json,
+    relationships: Vec<Related>,
     filter: &'static str,
+}
+
+/// A period in which the principal's partner sees what names a customer.
+#[derive(Debug, Clone)]
+struct Related {
+    customer: u32,
+    tenants: Vec<&'static str>,
+    from: String,
+    to: Option<String>,
+}
+
+/// The customer that the last of the tenants belongs to, if the principal has a partner.
+const OWNER: u32 = 0;
+
+fn related() -> impl Strategy<Value = Related> {
+    let hours = |hours: i64| Timestamp::from_millis(NOW - 3 * DAY + hours * 3_600_000).to_string();
+    (0..4_u32, subsequence(TENANTS, 1..3), 0..20_i64, 0..24_i64).prop_map(
+        move |(customer, tenants, from, length)| Related {
+            customer,
+            tenants,
+            from: hours(from),
+            to: (length > 0 && length < 20).then(|| hours(from + length)),
+        },
+    )
+}
+
+/// Records the relationships of the principal's partner; those of one customer do not overlap.
+fn relate(store: &TestStore, relationships: &[Related]) {
+    let call = |call: &RelationshipCall, body: Json| {
+        call.answer(store.engine(), &Caller::operator(), body).expect("it is done");
+    };
+    for related in relationships {
+        let body = json!({ "partner": "p", "customer": format!("c{}", related.customer),
+            "tenants": related.tenants, "from": related.from, "to": related.to });
+        call(&RelationshipCall::Create, body);
+    }
+    if !relationships.is_empty() {
+        let owner = json!({ "customers": [format!("c{OWNER}")] });
+        call(&RelationshipCall::Tenant(TENANTS[2].to_owned()), owner);
+    }
 }
 
 fn record() -> impl Strategy<Value = (usize, Json)> {
@@ -113,8 +155,45 @@ fn case() -> impl Strategy<Value = Case> {
             settings
         },
     );
-    (proptest::collection::vec(record(), 1..80), 0..80_usize, settings, select(FILTERS))
-        .prop_map(|(records, sealed, settings, filter)| Case { records, sealed, settings, filter })
+    let relationships = proptest::collection::vec(related(), 0..5);
+    let all = proptest::collection::vec(record(), 1..80);
+    (all, 0..80_usize, settings, relationships, select(FILTERS)).prop_map(
+        |(records, sealed, mut settings, mut relationships, filter)| {
+            // One period for each customer, and none for who sees all tenants.
+            let mut seen = Vec::new();
+            relationships.retain(|related: &Related| {
+                let is_new = !seen.contains(&related.customer);
+                seen.push(related.customer);
+                is_new
+            });
+            if settings["tenants"][0] == "*" {
+                relationships.clear();
+            }
+            if !relationships.is_empty() {
+                settings["partner"] = "p".into();
+                // An auditor has tenants of its own; a reader need not.
+                if sealed % 3 == 0 {
+                    settings["roles"] = json!(["reader"]);
+                    settings["tenants"] = json!([]);
+                }
+            }
+            Case { records, sealed, settings, relationships, filter }
+        },
+    )
+}
+
+/// Returns whether relationships show an event.
+fn is_related(event: &Event, relationships: &[Related]) -> bool {
+    relationships.iter().any(|related| {
+        let moment = |text: &String| Timestamp::parse(text).expect("a moment");
+        let customer = format!("customer:c{}", related.customer);
+        let names = related.tenants.contains(&&*event.tenant)
+            && event.related_ids.iter().any(|id| **id == *customer);
+        let is_own = related.customer == OWNER && *event.tenant == *TENANTS[2];
+        (names || is_own)
+            && event.time >= moment(&related.from)
+            && related.to.as_ref().is_none_or(|to| event.time < moment(to))
+    })
 }
 
 /// A store with the records of a case, the first of which are sealed.
@@ -133,7 +212,7 @@ fn store_of(records: &[(usize, Json)], sealed: usize) -> TestStore {
 }
 
 /// The records of the events that the settings show, of all that the store holds.
-fn visible(store: &TestStore, settings: &Json) -> Vec<(usize, Json)> {
+fn visible(store: &TestStore, settings: &Json, related: &[Related]) -> Vec<(usize, Json)> {
     let names = |tenant: &str| {
         settings["tenants"]
             .as_array()
@@ -158,7 +237,8 @@ fn visible(store: &TestStore, settings: &Json) -> Vec<(usize, Json)> {
     events.sort_by_key(|event| event.seq);
     events
         .iter()
-        .filter(|event| names(&event.tenant) && rows.matches(event))
+        .filter(|event| names(&event.tenant) || is_related(event, related))
+        .filter(|event| rows.matches(event))
         .map(|event| {
             let tenant = TENANTS.iter().position(|tenant| **tenant == *event.tenant);
             (tenant.expect("a tenant"), serde_json::from_str(&event.original).expect("a record"))
@@ -195,7 +275,9 @@ fn comparable(mut events: Vec<Json>, masks: &Map<String, Json>) -> Vec<Json> {
 fn check(case: &Case) {
     let server = Guarded::over(store_of(&case.records, case.sealed), true);
     let token = server.principal(&case.settings);
-    let reference = store_of(&visible(&server.store, &case.settings), case.sealed / 2);
+    relate(&server.store, &case.relationships);
+    let visible = visible(&server.store, &case.settings, &case.relationships);
+    let reference = store_of(&visible, case.sealed / 2);
     let reference = Guarded::over(reference, false);
     let masks = case.settings["masks"].as_object().expect("masks");
     let filter: String = url::form_urlencoded::Serializer::new(String::new())
@@ -210,6 +292,7 @@ fn check(case: &Case) {
     let open: Vec<&str> =
         MASKED[..3].iter().copied().filter(|field| !masks.contains_key(*field)).collect();
     let fields = [&["source", "level", "event_name"], open.as_slice()].concat().join(",");
+    let columns = format!("trace_id,tenant,time,source,{fields}");
     for filter in &filters {
         let query = format!("tenant=*&{filter}");
         for page in ["limit=3", "limit=1000&order=asc"] {
@@ -237,13 +320,10 @@ fn check(case: &Case) {
         for call in calls {
             assert_eq!(server.json(&token, &call), reference.json("", &call), "{call}");
         }
-        let columns = format!("trace_id,tenant,time,source,{fields}");
-        let export = format!("/api/v1/events.ndjson?{query}&columns={columns}");
-        assert_eq!(
-            server.get(&token, &export).text(),
-            reference.get("", &export).text(),
-            "{export}"
-        );
+        // A reader exports nothing.
+        if case.settings["roles"][0] == "auditor" {
+            exports_are_equal(&server, &token, &reference, &format!("{query}&columns={columns}"));
+        }
     }
     assert_eq!(server.json(&token, "/api/v1/tenants"), reference.json("", "/api/v1/tenants"));
     for (_, record) in &case.records {
@@ -259,6 +339,11 @@ fn check(case: &Case) {
         }
     }
     never_told(&server, &token, &case.settings);
+}
+
+fn exports_are_equal(server: &Guarded, token: &str, reference: &Guarded, query: &str) {
+    let export = format!("/api/v1/events.ndjson?{query}");
+    assert_eq!(server.get(token, &export).text(), reference.get("", &export).text(), "{export}");
 }
 
 /// What is masked is in no answer, and cannot be asked about.

@@ -384,7 +384,17 @@ fn condition() -> impl Strategy<Value = FieldCondition> {
         )
     };
     let plain = |field: Field, negated: bool, test: Test| FieldCondition { field, negated, test };
+    // Scopes have these, of relationships; filters that are sent do not.
+    let bound = || {
+        let moment =
+            (-44_i64..44).prop_map(|tick| Timestamp::from_millis(START + tick * 1_800_000));
+        proptest::option::weighted(0.8, moment)
+    };
     prop_oneof![
+        2 => (any::<bool>(), proptest::sample::subsequence(TENANTS, 1..3)).prop_map(move |(not, names)| {
+            plain(Field::Tenant, not, Test::OneOf(names.into_iter().map(str::to_owned).collect()))
+        }),
+        2 => (any::<bool>(), bound(), bound()).prop_map(move |(not, from, to)| plain(Field::Time, not, Test::During(from, to))),
         4 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
         2 => (proptest::sample::select(words), some(&["E", "日", "EC", "x", "\u{10ffff}", "zzz"])).prop_map(move |(field, values)| plain(field, false, Test::Prefix(values))),
         2 => (proptest::sample::select(any_field), any::<bool>()).prop_map(move |(field, not)| plain(field, not, Test::Present)),

@@ -137,7 +137,13 @@ const ROUTES: &[Row] = &[
     ("GET", "/api/v1/holds", POLICY),
     ("PUT, DELETE", "/api/v1/holds/{name}", TENANT),
     ("GET", "/api/v1/tenants", OneOf(&[Read, ReadTrail, ManageTenant, ManageStore, ManageAccess])),
-    ("PATCH", "/api/v1/tenants/{name}", TENANT),
+    ("GET", "/api/v1/tenants/{name}", ACCESS),
+    ("PATCH", "/api/v1/tenants/{name}", OneOf(&[ManageTenant, ManageStore, ManageAccess])),
+    ("GET", "/api/v1/relationships", OneOf(&[Read, ManageAccess])),
+    ("POST", "/api/v1/relationships", ACCESS),
+    ("PATCH", "/api/v1/relationships/{id}", ACCESS),
+    ("POST", "/api/v1/relationships/{id}/confirm", ACCESS),
+    ("POST", "/api/v1/relationships/{id}/withdraw", ACCESS),
     ("GET, POST", "/api/v1/principals", ACCESS),
     ("GET, PATCH, DELETE", "/api/v1/principals/{name}", ACCESS),
     ("GET, POST", "/api/v1/principals/{name}/tokens", ACCESS),
@@ -186,6 +192,8 @@ const ROUTES: &[Row] = &[
     ("GET", "/v3/{project_id}/user-resources", QUESTION),
     ("GET", "/v2.0/{project_id}/{tracker_name}/trace", QUESTION),
     ("GET", "/v1.0/{project_id}/{tracker_name}/trace", QUESTION),
+    // What clients of the partner centre ask; of whom, the call itself looks.
+    ("GET", "/v2/partners/coupon-quotas/records", QUESTION),
     // What clients of Huawei Cloud ask IAM.
     ("POST", "/v3/auth/tokens", Nothing),
     ("GET", "/v3/auth/domains", Credential),
@@ -221,6 +229,7 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
     match (path, need_of(method, path)?) {
         ("/auth/login" | "/v3/auth/tokens", _) if method == Method::POST => Some(Recorded::SignIn),
         ("/auth/callback", _) => Some(Recorded::SignIn),
+        ("/api/v1/relationships", _) if is_get => Some(Recorded::Access),
         ("/auth/logout", _) if method == Method::POST => Some(Recorded::SignOut),
         ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
         (_, need) if need == QUESTION => Some(Recorded::Question),

@@ -185,6 +185,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Relationships;
     use crate::access::{ApiToken, token_hash};
 
     const KEY: [u8; 32] = [3; 32];
@@ -200,7 +201,13 @@ mod tests {
         let principal = json!({ "name": "li", "roles": ["reader"], "tenants": ["a"] });
         let record = json!({ "principal": "li", "created": NOW.to_string(), "created_by": "s" });
         let tokens = [("t", &record, Some(&hash[..]))];
-        Directory::of(KEY, [("li", &principal)], tokens, &Directory::default())
+        Directory::of(
+            KEY,
+            [("li", &principal)],
+            tokens,
+            &Relationships::default(),
+            &Directory::default(),
+        )
     }
 
     #[test]

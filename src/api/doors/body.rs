@@ -2,6 +2,7 @@
 
 use super::super::App;
 use super::room::TakenRoom;
+use crate::access::Caller;
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Coding, DecodedBatch, IncomingRecord, RecordSplitter, Unpacked};
@@ -65,10 +66,11 @@ impl App {
     /// room and for the disk, no thread is held.
     ///
     /// # Errors
-    /// The errors of `decode`; no room for the body; the errors of the engine for the batch.
+    /// The errors of `decode`; a tenant that is not the caller's to deliver for; no room for the body; the errors of the engine for the batch.
     pub(super) async fn take_in<T: Send + 'static>(
         &self,
         source: &'static str,
+        caller: &Caller,
         mut body: PackedBody,
         mut decode: impl FnMut(
             &Engine,
@@ -81,8 +83,12 @@ impl App {
             if body.taken.needs_turn() || body.taken.has_outgrown() {
                 body.taken.take_turn().await?;
             }
+            let teller = caller.clone();
             let begun = move |engine: &Engine| {
-                let decoded = decode(engine, &mut body);
+                let decoded = decode(engine, &mut body).and_then(|(mut batch, request, beside)| {
+                    let said = engine.statements_of(&teller, &mut batch)?;
+                    Ok((batch, request, beside, said))
+                });
                 Ok((decoded, body, decode))
             };
             let decoded;
@@ -91,12 +97,19 @@ impl App {
                 body.taken.shrink(body.taken.bytes() - body.arrived);
                 continue;
             }
-            let (batch, request, beside) = decoded?;
+            let (batch, request, beside, said) = decoded?;
             // The batch keeps the room of the bytes that it was built from until it is durable.
             drop(body.bytes);
             let outcome = self.engine.submit(batch, source, request).await;
             drop(body.taken);
-            return Ok((outcome?, beside));
+            let outcome = outcome?;
+            // Only now are the events durable that are the evidence. If this fails, the sender sends
+            // them again.
+            if !said.is_empty() {
+                let caller = caller.clone();
+                self.run(move |engine| engine.hear(&caller, &said)).await?;
+            }
+            return Ok((outcome, beside));
         }
     }
 }

@@ -44,7 +44,7 @@ async fn take(
     let rule = required_tenant(&caller, path, &pairs, &headers)?;
     let binary = Binary::read(&headers);
     let body = PackedBody::read(&app, &headers, body, Bounds::default()).await?;
-    let taken = app.take_in("CloudEvents", body, move |engine, body| {
+    let taken = app.take_in("CloudEvents", &caller, body, move |engine, body| {
         let records = match &binary {
             Some(binary) => vec![binary.record(&body.whole()?)],
             None => body.records()?,

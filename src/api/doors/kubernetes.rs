@@ -40,7 +40,7 @@ async fn take(
     caller.check(Permission::Ingest, &tenant)?;
     let rule = TenantRule::new(Some(&tenant), None)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
-    app.take_in("Kubernetes audit webhook", body, move |engine, body| {
+    app.take_in("Kubernetes audit webhook", &caller, body, move |engine, body| {
         let batch = engine.decode(body.records()?, Some(Format::K8s), &rule);
         Ok((tell_repeats_apart(batch), None, ()))
     })

@@ -41,7 +41,7 @@ async fn ingest(
         let (batch, key) = request.decode(engine, body)?;
         Ok((batch, key, ()))
     };
-    let (outcome, ()) = app.take_in("POST /api/v1/events", body, decode).await?;
+    let (outcome, ()) = app.take_in("POST /api/v1/events", &caller, body, decode).await?;
     let query = || Pairs(vec![("tenant".to_owned(), of_tenant)]).to_query();
     let quarantined_more =
         outcome.quarantined.has_more().then(|| format!("/api/v1/quarantine?{}", query()));

@@ -9,6 +9,9 @@ use serde_json::{Map, Value as Json, json};
 /// What an identity at a provider looks like: no control characters.
 const IDENTITY: &str = "^oidc:(sub|email|group):[^\\u0000-\\u001f\\u007f-\\u009f]{1,255}$";
 
+/// What the id of a partner or manager looks like.
+const PARTY: &str = "^[!-~]{1,128}$";
+
 /// The ways of sending a credential.
 pub(super) fn schemes() -> Json {
     json!({
@@ -316,6 +319,23 @@ fn settings(required: bool) -> Vec<(&'static str, Json)> {
             json!({ "type": "array", "uniqueItems": true, "maxItems": 100,
                 "description": "whom it stands for at the OpenID provider",
                 "items": { "type": "string", "pattern": IDENTITY } }),
+        ),
+        (
+            "partner",
+            json!({ "type": "string", "pattern": PARTY,
+            "description": "it sees what the relationships of this partner show" }),
+        ),
+        (
+            "manager",
+            json!({ "type": "string", "pattern": PARTY,
+            "description": "of the partner: it sees the customers of this manager alone" }),
+        ),
+        ("distributor", flag()),
+        (
+            "authoritative",
+            json!({ "type": "array", "uniqueItems": true, "maxItems": 200,
+            "description": "tenants that are evidence of relationships, which it may deliver to",
+            "items": { "type": "string", "pattern": "^[A-Za-z0-9]{1,40}$" } }),
         ),
     ]
 }

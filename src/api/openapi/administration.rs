@@ -79,11 +79,19 @@ pub(super) fn undated() -> Json {
 }
 
 pub(super) fn tenant_settings() -> Json {
-    object(&[("undated", undated())], &[])
+    object(&[], &standing(("undated", undated())))
+}
+
+/// What a tenant does with records without a time, and what it is to relationships.
+fn standing(undated: (&'static str, Json)) -> Vec<(&'static str, Json)> {
+    let parties = json!({ "type": "array", "uniqueItems": true, "maxItems": 1000,
+        "items": { "type": "string", "pattern": "^[!-~]{1,128}$" } });
+    let authoritative = ("authoritative", flag());
+    vec![undated, authoritative, ("partners", parties.clone()), ("customers", parties)]
 }
 
 pub(super) fn tenant_changed() -> Json {
-    object(&[("tenant", text()), ("undated", undated())], &[])
+    object(&[("tenant", text()), ("undated", undated())], &standing(("undated", undated()))[1..])
 }
 
 pub(super) fn hold() -> Json {

@@ -5,6 +5,7 @@ mod access;
 mod administration;
 mod policy;
 mod quarantine;
+mod relationships;
 mod schemas;
 mod screen;
 mod shapes;
@@ -39,6 +40,7 @@ pub fn document() -> OpenApi {
         .into_iter()
         .chain(screen::schemas())
         .chain(access::schemas())
+        .chain(relationships::schemas())
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect();
     let document = json!({
@@ -118,6 +120,7 @@ fn paths() -> Map<String, Json> {
     policy::add_paths(&mut add);
     screen::add_paths(&mut add);
     access::add_paths(&mut add);
+    relationships::add_paths(&mut add);
     for path in ["/livez", "/readyz"] {
         add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
     }

@@ -5,10 +5,10 @@
 //! the changed records, but not their secrets. Readers share what is shown and wait for none of
 //! this.
 
-use crate::access::{Actor, Directory, SYSTEM_TENANT, Scope};
+use crate::access::{Actor, Directory, Relationships, SYSTEM_TENANT, Scope};
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
-use crate::engine::maintain::directory::directory_of;
+use crate::engine::maintain::directory::{OF_DIRECTORY, directory_of, relationships_of};
 use crate::engine::maintain::saved_views::Views;
 use crate::engine::maintain::turns::Turns;
 use crate::engine::{Engine, Writer};
@@ -38,7 +38,7 @@ pub struct Deed<'a> {
 
 impl Deed<'_> {
     /// Returns the event, without what is the same for all.
-    pub(super) fn record(&self) -> Json {
+    pub(in crate::engine) fn record(&self) -> Json {
         let mut record = json!({
             "event_name": self.event_name, "resource_type": self.resource_type,
             "details": self.details,
@@ -76,6 +76,7 @@ struct ShownState {
     state: Arc<AdminSnapshot>,
     policy: Arc<Policy>,
     views: Arc<Views>,
+    relationships: Arc<Relationships>,
     directory: Arc<Directory>,
 }
 
@@ -108,6 +109,11 @@ impl Administration {
         Arc::clone(&self.shown().directory)
     }
 
+    /// Returns the relationships of partners.
+    pub(in crate::engine) fn relationships(&self) -> Arc<Relationships> {
+        Arc::clone(&self.shown().relationships)
+    }
+
     /// Returns a function that tells whether the policy of a version is still in force.
     pub(in crate::engine) fn still(&self, version: u64) -> impl Fn() -> bool + Send + 'static {
         let in_force = Arc::clone(&self.policy_version);
@@ -132,8 +138,17 @@ impl Administration {
         };
         let views = Arc::new(Views::of(&state, &now.views)?);
         self.policy_version.store(policy.version, Ordering::Release);
-        let directory = Arc::new(directory_of(self.key, &state, &now.directory));
-        *self.shown() = ShownState { state, policy, views, directory };
+        let is_same = |kind: &RecordKind| state.is_same(&now.state, *kind);
+        let relationships = match [RecordKind::Relationship, RecordKind::Tenant].iter().all(is_same)
+        {
+            true => now.relationships,
+            false => Arc::new(relationships_of(&state)?),
+        };
+        let directory = match OF_DIRECTORY.iter().all(is_same) {
+            true => now.directory,
+            false => Arc::new(directory_of(self.key, &state, &relationships, &now.directory)),
+        };
+        *self.shown() = ShownState { state, policy, views, relationships, directory };
         Ok(())
     }
 }
@@ -172,7 +187,7 @@ impl Engine {
 
     /// Changes administrative state as [`Engine::change_admin`] does; `change` also returns the
     /// event.
-    pub(super) fn change_recorded(
+    pub(in crate::engine) fn change_recorded(
         &self,
         actor: &Actor,
         change: impl FnOnce(&AdminSnapshot) -> Result<Option<(Json, Vec<RecordChange>)>>,

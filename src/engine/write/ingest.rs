@@ -6,6 +6,7 @@
 //! request's own thread or in the intake pool. While a request waits for room, for its turn or for
 //! the disk, it needs no thread ([`Engine::submit`]). Every wait has a limit.
 
+use crate::access::Caller;
 use crate::decode::Format;
 use crate::engine::failpoint::Failpoint;
 use crate::engine::write::intake::{self, LIGHT_EVENTS, NumberedBatch, Offer, Verdict};
@@ -130,8 +131,14 @@ impl Engine {
             sync_channel(1);
         let broken = std::thread::scope(|scope| {
             let producer = scope.spawn(move || self.produce(input, format, rule, &sender));
-            for batch in &receiver {
-                match writer.ingest(batch, source, None, STREAM_ROOM_WAIT) {
+            for mut batch in &receiver {
+                // Whoever reads files into the store is the operator.
+                let caller = Caller::operator();
+                let accepted = self.statements_of(&caller, &mut batch).and_then(|said| {
+                    let outcome = writer.ingest(batch, source, None, STREAM_ROOM_WAIT)?;
+                    self.hear(&caller, &said).map(|()| outcome)
+                });
+                match accepted {
                     Ok(outcome) => total.add(outcome),
                     Err(error) => {
                         failed = Some(error);

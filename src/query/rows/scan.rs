@@ -6,7 +6,7 @@
 //! statistics. The predicate is applied above it.
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, event_schema};
+use crate::event::{AMOUNT_PRECISION, AMOUNT_SCALE, Columns, Field, Timestamp, event_schema};
 use crate::filter::{Clause, FieldCondition, Filter, FilterSubject, Probe, Test, cost_of};
 use crate::query::VerifyWork;
 use crate::query::budget::{QueryBudget, VALUE_WORK};
@@ -301,6 +301,19 @@ fn expression(condition: &FieldCondition, budget: &QueryBudget) -> Expr {
             let min = min.map(|min| column.clone().gt_eq(amount(min)));
             let max = max.map(|max| column.clone().lt_eq(amount(max)));
             [min, max]
+                .into_iter()
+                .flatten()
+                .reduce(Expr::and)
+                .unwrap_or_else(|| column.clone().is_not_null())
+        }
+        Test::During(from, to) => {
+            let moment = |moment: Timestamp| {
+                let micros = moment.millis().saturating_mul(1_000);
+                lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())))
+            };
+            let from = from.map(|from| column.clone().gt_eq(moment(from)));
+            let to = to.map(|to| column.clone().lt(moment(to)));
+            [from, to]
                 .into_iter()
                 .flatten()
                 .reduce(Expr::and)

@@ -20,12 +20,21 @@ pub enum RecordKind {
     Token,
     /// A key of a principal that signs requests.
     AccessKey,
+    /// A period in which a partner sees the events of a customer or reseller.
+    Relationship,
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Policy, Self::View, Self::Tenant, Self::Principal, Self::Token, Self::AccessKey];
+    pub const ALL: &[Self] = &[
+        Self::Policy,
+        Self::View,
+        Self::Tenant,
+        Self::Principal,
+        Self::Token,
+        Self::AccessKey,
+        Self::Relationship,
+    ];
 
     /// Returns the name under which its records are stored and recorded.
     pub fn name(self) -> &'static str {
@@ -36,6 +45,7 @@ impl RecordKind {
             Self::Principal => "principal",
             Self::Token => "token",
             Self::AccessKey => "access_key",
+            Self::Relationship => "relationship",
         }
     }
 

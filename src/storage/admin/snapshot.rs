@@ -75,6 +75,15 @@ impl AdminSnapshot {
         records.map(|(key, hashed)| (key.as_str(), &hashed.record))
     }
 
+    /// Returns whether the records of a kind are those of another state, as far as can be told
+    /// without comparing them.
+    pub fn is_same(&self, other: &Self, kind: RecordKind) -> bool {
+        match (self.records.get(kind.name()), other.records.get(kind.name())) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (own, other) => own.is_none() && other.is_none(),
+        }
+    }
+
     /// Returns the number of records of all kinds.
     pub fn count(&self) -> usize {
         self.records.values().map(|records| records.len()).sum()

@@ -125,9 +125,9 @@ async fn bulk_call(
     body: Body,
 ) -> Result<Response, ElasticError> {
     let started = Instant::now();
-    let call = BulkCall::read(caller, params, &pairs, &headers)?;
+    let call = BulkCall::read(caller.clone(), params, &pairs, &headers)?;
     let body = PackedBody::read(&app, &headers, body, BOUNDS).await?;
-    let items = take(&app, body, move |engine, body| {
+    let items = take(&app, &caller, body, move |engine, body| {
         let whole = body.whole()?;
         let actions = bulk::parse(&whole, call.param("index"))?;
         body.hold(actions.len(), whole.len())?;
@@ -155,14 +155,14 @@ async fn document_call(
     request: Request,
 ) -> Result<Response, ElasticError> {
     let (parts, body) = request.into_parts();
-    let call = BulkCall::read(caller, params, &pairs, &parts.headers)?;
+    let call = BulkCall::read(caller.clone(), params, &pairs, &parts.headers)?;
     if let Some(id) = call.param("id").filter(|id| id.starts_with('_')) {
         // An interface that is not served, and no document of that name.
         let what = format!("{} is not supported: send [_bulk], or a document", clip(id, 40));
         return Err(Error::invalid(what).into());
     }
     let body = PackedBody::read(&app, &parts.headers, body, BOUNDS).await?;
-    let items = take(&app, body, move |engine, body| {
+    let items = take(&app, &caller, body, move |engine, body| {
         let whole = body.whole()?;
         let (index, id) = (call.param("index").map(Into::into), call.param("id").map(Into::into));
         let action =
@@ -192,6 +192,7 @@ fn json_text(answer: &impl serde::Serialize) -> Result<String> {
 /// Ingests the documents of a body's actions, and returns the outcome of each action.
 async fn take(
     app: &App,
+    caller: &Caller,
     body: PackedBody,
     mut ask: impl FnMut(&Engine, &mut PackedBody) -> Result<BulkRequest> + Send + 'static,
 ) -> Result<Vec<Item>> {
@@ -199,7 +200,7 @@ async fn take(
         let mut asked = ask(engine, body)?;
         Ok((std::mem::take(&mut asked.batch), None, asked))
     };
-    let (outcome, asked) = app.take_in("Elasticsearch _bulk", body, decode).await?;
+    let (outcome, asked) = app.take_in("Elasticsearch _bulk", caller, body, decode).await?;
     // There may be a hundred thousand of them.
     app.run(move |_| Ok(asked.answered(&outcome))).await
 }

@@ -149,7 +149,7 @@ async fn take(
             let batch = engine.decode(records, Some(Format::Otlp), &rule);
             Ok((tell_repeats_apart(batch), None, ()))
         };
-        app.take_in("OTLP logs", body, take).await
+        app.take_in("OTLP logs", &caller, body, take).await
     };
     match taken.await {
         Ok(_) => encoding.respond(StatusCode::OK, Vec::new(), "{}".to_owned()),

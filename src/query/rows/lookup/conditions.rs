@@ -2,11 +2,11 @@
 //! posting lists where there are no codes, by hashes of ids, and by the list of amounts.
 
 use crate::error::Result;
-use crate::event::{Field, IndexKind, Value, parse_address};
+use crate::event::{Field, IndexKind, Timestamp, Value, parse_address};
 use crate::filter::{FieldCondition, Test};
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::rows::lookup::row_set::{ClauseRows, CodedRows, RowSet, WantedCodes, in_order};
-use crate::storage::segment::{Codes, IndexReader, Segment};
+use crate::storage::segment::{Codes, IndexReader, Segment, TenantRows};
 use ipnet::IpNet;
 use std::ops::Range;
 
@@ -65,8 +65,48 @@ impl<'a> ConditionLookup<'a, '_> {
                 };
                 Ok(Some(ClauseRows::of(RowSet::List(found), true)))
             }
+            (_, Test::OneOf(names)) if field == Field::Tenant => {
+                let named =
+                    |tenant: &&TenantRows| names.iter().any(|name| **name == *tenant.tenant);
+                let rows =
+                    self.tenants().filter(named).flat_map(|tenant| self.inside(tenant.range()));
+                Ok(Some(ClauseRows::of(RowSet::List(rows.collect()), true)))
+            }
+            (_, Test::During(from, to)) if field == Field::Time => {
+                let rows = self.tenants().flat_map(|tenant| {
+                    let first = to.map_or(tenant.first, |to| self.first_before(tenant, to));
+                    let end =
+                        from.map_or(tenant.range().end, |from| self.first_before(tenant, from));
+                    self.inside(first..end)
+                });
+                Ok(Some(ClauseRows::of(RowSet::List(rows.collect()), true)))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Returns the tenants that have some of the rows, in the order of rows.
+    fn tenants(&self) -> impl Iterator<Item = &'a TenantRows> {
+        let rows = self.rows.clone();
+        let has_some = move |tenant: &&TenantRows| {
+            tenant.range().start < rows.end && rows.start < tenant.range().end
+        };
+        self.segment.manifest().tenants.iter().filter(has_some)
+    }
+
+    fn inside(&self, rows: Range<u32>) -> Range<u32> {
+        rows.start.max(self.rows.start)..rows.end.min(self.rows.end)
+    }
+
+    /// Returns the first row of a tenant whose event is older than a moment: its rows descend in
+    /// time.
+    fn first_before(&self, tenant: &TenantRows, moment: Timestamp) -> u32 {
+        let (mut first, mut end) = (tenant.range().start, tenant.range().end);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.index.key(middle).time < moment { end = middle } else { first = middle + 1 }
+        }
+        first
     }
 
     fn by_id(&self, field: Field, test: &Test) -> Result<Option<ClauseRows<'a>>> {
@@ -85,7 +125,11 @@ impl<'a> ConditionLookup<'a, '_> {
             Test::Present => {
                 index.rows_with_id_prefix(field, &all, self.rows)?.map(|rows| (rows, true))
             }
-            Test::Address(..) | Test::Words(_) | Test::Amounts(_) | Test::Between(..) => None,
+            Test::Address(..)
+            | Test::Words(_)
+            | Test::Amounts(_)
+            | Test::Between(..)
+            | Test::During(..) => None,
         };
         let list = |rows| RowSet::List(in_order(rows, self.rows));
         Ok(found.map(|(rows, certain)| ClauseRows::of(list(rows), certain)))
@@ -141,7 +185,7 @@ impl<'a> ConditionLookup<'a, '_> {
                 let tested = self.vocabulary.tested(self.segment, field, test)?;
                 tested.map(|tested| coded(WantedCodes::Tested(tested), index.rows(), Vec::new()))
             }
-            Test::Amounts(_) | Test::Between(..) => None,
+            Test::Amounts(_) | Test::Between(..) | Test::During(..) => None,
         })
     }
 
@@ -225,7 +269,7 @@ fn by_term<'a>(index: &'a IndexReader, field: Field, test: &Test) -> Result<Opti
             }
             union_of_terms(index, field, terms).map(Some)
         }
-        Test::Words(_) | Test::Amounts(_) | Test::Between(..) => Ok(None),
+        Test::Words(_) | Test::Amounts(_) | Test::Between(..) | Test::During(..) => Ok(None),
     }
 }
 

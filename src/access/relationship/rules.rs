@@ -1,0 +1,264 @@
+//! What evidence changes.
+//!
+//! * The first beginning that is stated of a pair counts from its own moment, and so does one after
+//!   the end of the period before: that is a second period.
+//! * An end counts at once, from the earliest moment that is stated of it.
+//! * What would show more of the past (an earlier beginning, a later end, an end taken back, a pair
+//!   that an administrator has withdrawn) waits for an administrator.
+//! * What may be an end or a change of mode counts only together with evidence of an end.
+//!
+//! **Invariant:** apart from first and second periods, no evidence adds a moment to what a partner
+//! sees.
+
+use super::evidence::{Evidence, EvidenceEffect, EvidenceKind, OF_AN_END, Says};
+use super::statement::Statement;
+use super::{Relationship, RelationshipState, Subject, WaitingChange};
+use crate::event::{DAY_MS, Timestamp};
+use std::collections::BTreeSet;
+
+/// Evidence this close together can be of one end: the vendor recalls coupons, amounts and budgets
+/// within days of it.
+const SAME_END_MS: i64 = 3 * DAY_MS;
+/// How much evidence of one kind and effect is kept: an end recalls each coupon by itself.
+const KEPT_OF_A_KIND: usize = 4;
+
+/// Weighs a statement about a partner against the relationships of its pair. Returns those that
+/// change, and a new one, without an id, if one begins; nothing if the statement changes nothing.
+pub fn weigh(
+    pair: &[&Relationship],
+    partner: &str,
+    said: &Statement,
+    now: Timestamp,
+) -> Vec<Relationship> {
+    let is_known = |relationship: &&Relationship| {
+        relationship.evidence.iter().any(|evidence| {
+            evidence.tenant.as_deref() == Some(&said.tenant)
+                && evidence.trace_id.as_deref() == Some(&said.trace_id)
+        })
+    };
+    if pair.iter().any(is_known) {
+        return Vec::new();
+    }
+    let weighing = Weighing { pair, partner, said, now };
+    let changed = match said.says {
+        Says::Began => weighing.began(),
+        Says::Ended => weighing.ended(),
+        Says::MayHaveEnded => weighing.may_have_ended(),
+        Says::Switched => weighing.noted(EvidenceEffect::Agrees),
+    };
+    changed.into_iter().flatten().collect()
+}
+
+struct Weighing<'a> {
+    pair: &'a [&'a Relationship],
+    partner: &'a str,
+    said: &'a Statement,
+    now: Timestamp,
+}
+
+/// What changes; `None` where evidence is enough already.
+type Changed = Vec<Option<Relationship>>;
+
+impl<'a> Weighing<'a> {
+    fn evidence(&self, effect: EvidenceEffect) -> Evidence {
+        Evidence {
+            kind: self.said.kind,
+            says: self.said.says,
+            at: self.said.at,
+            not_after: self.said.not_after,
+            tenant: Some(self.said.tenant.clone()),
+            trace_id: Some(self.said.trace_id.clone()),
+            by: None,
+            known: self.now,
+            effect,
+        }
+    }
+
+    fn recorded(&self) -> impl Iterator<Item = &'a Relationship> {
+        let is_recorded = |known: &&Relationship| known.state == RelationshipState::Recorded;
+        self.pair.iter().copied().filter(is_recorded)
+    }
+
+    /// Returns the relationship that had begun at the moment in question, last of all.
+    fn at_the_time(&self) -> Option<&'a Relationship> {
+        self.recorded().filter(|known| known.from <= self.said.at).max_by_key(|known| known.from)
+    }
+
+    /// Returns a relationship with the evidence, and as changed; `None` if there is nothing new.
+    fn with(
+        &self,
+        known: &Relationship,
+        effect: EvidenceEffect,
+        change: impl FnOnce(&mut Relationship),
+    ) -> Option<Relationship> {
+        let mut changed = known.clone();
+        change(&mut changed);
+        let same =
+            |evidence: &&Evidence| evidence.kind == self.said.kind && evidence.effect == effect;
+        if changed == *known && known.evidence.iter().filter(same).count() >= KEPT_OF_A_KIND {
+            return None;
+        }
+        changed.evidence.push(self.evidence(effect));
+        Some(changed)
+    }
+
+    fn new_period(&self, state: RelationshipState) -> Relationship {
+        let (customer, reseller) = match &self.said.subject {
+            Subject::Customer(id) => (Some(id.clone()), None),
+            Subject::Reseller(id) => (None, Some(id.clone())),
+        };
+        let effect = match state {
+            RelationshipState::Recorded => EvidenceEffect::Moved,
+            _ => EvidenceEffect::Waits,
+        };
+        Relationship {
+            id: String::new(),
+            partner: self.partner.to_owned(),
+            customer,
+            reseller,
+            manager: self.said.manager.clone(),
+            tenants: BTreeSet::from([self.said.tenant.clone()]),
+            from: self.said.at,
+            to: None,
+            state,
+            waiting: None,
+            evidence: vec![self.evidence(effect)],
+        }
+    }
+
+    fn began(&self) -> Changed {
+        let at = self.said.at;
+        if self.pair.is_empty() {
+            return vec![Some(self.new_period(RelationshipState::Recorded))];
+        }
+        if self.recorded().next().is_none() {
+            // An administrator has taken all of it back, or not confirmed it yet.
+            let waits = |known: &&&Relationship| {
+                known.state == RelationshipState::Waiting && known.from == at
+            };
+            return match self.pair.iter().find(waits) {
+                Some(known) => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
+                None => vec![Some(self.new_period(RelationshipState::Waiting))],
+            };
+        }
+        let not_over = |known: &&Relationship| known.to.is_none_or(|to| at < to);
+        let Some(known) = self.recorded().filter(not_over).max_by_key(|known| known.from) else {
+            return vec![Some(self.new_period(RelationshipState::Recorded))];
+        };
+        match known.to {
+            None if known.from == at => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
+            // It must have ended in between; when, is not known. Nothing more is seen than before.
+            None if known.from < at => vec![
+                self.with(known, EvidenceEffect::Contradicts, |known| known.to = Some(at)),
+                Some(Relationship {
+                    tenants: known.tenants.clone(),
+                    ..self.new_period(RelationshipState::Recorded)
+                }),
+            ],
+            _ => {
+                let waiting = WaitingChange { from: known.from.min(at), to: None };
+                vec![self.with(known, EvidenceEffect::Waits, |known| known.waiting = Some(waiting))]
+            }
+        }
+    }
+
+    fn ended(&self) -> Changed {
+        let at = self.said.at;
+        let Some(known) = self.at_the_time() else {
+            return self.noted(EvidenceEffect::Contradicts);
+        };
+        match known.to {
+            None => {
+                let end = self.earliest_end(known);
+                vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(end))]
+            }
+            Some(end) if at < end => {
+                let effect = match end.millis() - at.millis() <= SAME_END_MS {
+                    true => EvidenceEffect::Moved,
+                    false => EvidenceEffect::Contradicts,
+                };
+                vec![self.with(known, effect, |known| known.end_at(at))]
+            }
+            Some(end) if at.millis() - end.millis() <= SAME_END_MS => {
+                vec![self.with(known, EvidenceEffect::Agrees, |_| {})]
+            }
+            Some(_) => {
+                let waiting = WaitingChange { from: known.from, to: Some(at) };
+                vec![self.with(known, EvidenceEffect::Waits, |known| known.waiting = Some(waiting))]
+            }
+        }
+    }
+
+    /// Returns the earliest moment of the end that is stated now, by what was known before of what
+    /// may have been it.
+    fn earliest_end(&self, known: &Relationship) -> Timestamp {
+        let at = self.said.at;
+        let is_of_it = |evidence: &&Evidence| {
+            evidence.says == Says::MayHaveEnded
+                && evidence.at >= known.from
+                && (evidence.at.millis() - at.millis()).abs() <= SAME_END_MS
+        };
+        let perhaps = known.evidence.iter().filter(is_of_it).map(|evidence| evidence.at);
+        perhaps.chain([at]).min().unwrap_or(at)
+    }
+
+    fn may_have_ended(&self) -> Changed {
+        let at = self.said.at;
+        let Some(known) = self.at_the_time() else {
+            return self.noted(EvidenceEffect::Contradicts);
+        };
+        let is_of_it = |end: Timestamp| (end.millis() - at.millis()).abs() <= SAME_END_MS;
+        match known.to {
+            Some(end) if is_of_it(end) && known.has_sure_end() => match at < end {
+                true => vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(at))],
+                false => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
+            },
+            _ => vec![self.with(known, EvidenceEffect::Alone, |_| {})],
+        }
+    }
+
+    /// Notes evidence that changes nothing, at the relationship that it can best be about.
+    fn noted(&self, effect: EvidenceEffect) -> Changed {
+        let known = self.at_the_time().or_else(|| self.recorded().min_by_key(|known| known.from));
+        known.map(|known| self.with(known, effect, |_| {})).into_iter().collect()
+    }
+}
+
+impl Relationship {
+    /// Ends it at a moment. What ends before it has begun shows nothing.
+    fn end_at(&mut self, end: Timestamp) {
+        self.to = Some(end.max(self.from));
+        // A change that waited was about what was known before.
+        self.waiting = None;
+    }
+
+    fn has_sure_end(&self) -> bool {
+        self.evidence.iter().any(|evidence| evidence.says == Says::Ended)
+    }
+
+    /// Returns the kinds of evidence that an end leaves behind and that are not there.
+    pub fn missing(&self) -> Vec<EvidenceKind> {
+        if self.to.is_none() || self.manager.is_some() || self.customer.is_none() {
+            return Vec::new();
+        }
+        let is_there = |kind: &EvidenceKind| {
+            self.evidence
+                .iter()
+                .any(|evidence| evidence.kind == *kind && evidence.says != Says::Switched)
+        };
+        OF_AN_END.iter().copied().filter(|kind| !is_there(kind)).collect()
+    }
+
+    /// Returns the evidence that says something else than what is recorded: what contradicts, and a
+    /// change of mode at the time of the end.
+    pub fn contradicting(&self) -> impl Iterator<Item = &Evidence> {
+        let at_the_end = |evidence: &Evidence| {
+            let apart = |to: Timestamp| (to.millis() - evidence.at.millis()).abs();
+            self.to.is_some_and(|to| apart(to) <= SAME_END_MS)
+        };
+        self.evidence.iter().filter(move |evidence| {
+            evidence.effect == EvidenceEffect::Contradicts
+                || (evidence.says == Says::Switched && at_the_end(evidence))
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! What the principals of a partner see by its relationships, as a clause of their scopes.
+
+use super::{Relationship, RelationshipState, Relationships, Subject};
+use crate::event::{Field, Timestamp, hex};
+use crate::filter::{Clause, FieldCondition, Test};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a principal sees by relationships.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Related {
+    /// The tenants that it sees some events of.
+    tenants: BTreeSet<String>,
+    /// What it sees: everything of its own tenants, or one of the periods.
+    clause: Arc<Clause>,
+    /// A text that differs for different clauses.
+    digest: Arc<str>,
+}
+
+/// A period, and the tenants that are seen in it.
+type Frame = (Option<Timestamp>, Option<Timestamp>, BTreeSet<String>);
+
+impl Related {
+    /// Gathers what the principals of a partner see or, if one is named, those of a manager within
+    /// it, besides the tenants that are their own.
+    pub fn of(
+        (partner, manager): (&str, Option<&str>),
+        own: &BTreeSet<String>,
+        known: &Relationships,
+    ) -> Self {
+        // Those with the same period and tenants are asked for at once.
+        let mut named: BTreeMap<Frame, Vec<String>> = BTreeMap::new();
+        let mut whole: BTreeSet<Frame> = BTreeSet::new();
+        for relationship in known.all() {
+            if relationship.state != RelationshipState::Recorded {
+                continue;
+            }
+            let Some(subject) = relationship.subject() else { continue };
+            // A reseller sees what names itself while it is one.
+            let is_own = matches!(&subject, Subject::Reseller(own) if own == partner);
+            if relationship.partner != partner && !is_own {
+                continue;
+            }
+            for (from, to) in periods(relationship, manager, known) {
+                let frame = (Some(from), to, relationship.tenants.clone());
+                named.entry(frame).or_default().push(subject.related_id());
+                if let Subject::Customer(customer) = &subject
+                    && let Some(own) = known.tenants_of(customer)
+                {
+                    whole.insert((Some(from), to, own.clone()));
+                }
+            }
+        }
+        let tenants = named.keys().chain(&whole).flat_map(|frame| frame.2.iter().cloned());
+        let tenants = tenants.collect();
+        let own = (!own.is_empty())
+            .then(|| condition(Field::Tenant, Test::OneOf(own.iter().cloned().collect())));
+        let of_ids = |(frame, ids): (Frame, Vec<String>)| {
+            share(frame, Some(condition(Field::RelatedIds, Test::OneOf(ids))))
+        };
+        let whole = whole.into_iter().map(|frame| share(frame, None));
+        let shares = named.into_iter().map(of_ids).chain(whole);
+        let clause = Clause::Any(own.into_iter().chain(shares).collect());
+        let digest = hex(&Sha256::digest(format!("{clause:?}"))).into();
+        Self { tenants, clause: Arc::new(clause), digest }
+    }
+
+    /// Returns the tenants that some events are seen of.
+    pub fn tenants(&self) -> &BTreeSet<String> {
+        &self.tenants
+    }
+
+    /// Returns the clause of what is seen.
+    pub(in crate::access) fn clause(&self) -> &Arc<Clause> {
+        &self.clause
+    }
+
+    /// Returns a text that differs for different clauses.
+    pub(in crate::access) fn digest(&self) -> &Arc<str> {
+        &self.digest
+    }
+}
+
+/// Returns the clause of a period: the events of its tenants, or those of them that satisfy another
+/// one.
+fn share((from, to, tenants): Frame, of_rows: Option<Clause>) -> Clause {
+    let tenants = condition(Field::Tenant, Test::OneOf(tenants.into_iter().collect()));
+    let period = condition(Field::Time, Test::During(from, to));
+    Clause::All([Some(tenants), Some(period), of_rows].into_iter().flatten().collect())
+}
+
+fn condition(field: Field, test: Test) -> Clause {
+    Clause::Field(FieldCondition { field, negated: false, test })
+}
+
+type Period = (Timestamp, Option<Timestamp>);
+
+/// Returns when a relationship shows its events to the partner, or to a manager: of its own
+/// assignments what lies within the periods of the partner.
+fn periods(
+    relationship: &Relationship,
+    manager: Option<&str>,
+    known: &Relationships,
+) -> Vec<Period> {
+    let own = (relationship.from, relationship.to);
+    if relationship.manager.as_deref() != manager {
+        return Vec::new();
+    }
+    if manager.is_none() {
+        return vec![own];
+    }
+    let Some(subject) = relationship.subject() else { return Vec::new() };
+    let of_partner = known.about(&subject).iter().filter(|other| {
+        other.partner == relationship.partner
+            && other.manager.is_none()
+            && other.state == RelationshipState::Recorded
+    });
+    of_partner.filter_map(|other| common(own, (other.from, other.to))).collect()
+}
+
+fn common(left: Period, right: Period) -> Option<Period> {
+    let from = left.0.max(right.0);
+    let to = match (left.1, right.1) {
+        (Some(left), Some(right)) => Some(left.min(right)),
+        (left, right) => left.or(right),
+    };
+    to.is_none_or(|to| from < to).then_some((from, to))
+}

@@ -1,0 +1,159 @@
+//! Statements: what an event of an authoritative tenant says of a relationship.
+//!
+//! | event | says |
+//! |---|---|
+//! | `unbindRecallCoupon` of the partner centre | ended |
+//! | `deleteCustomerBudget`, if it names the customer | ended |
+//! | `unbindRetrieveAccountAmount`, `accountChangeUnbindRetrieve` | ended, or its mode changed |
+//! | `applyUnbindOrSwitchCooperation` of CTS | as requested: may have ended, or its mode changed |
+//! | `switchModeRecallCoupon` | its mode changed |
+//! | `associateCustomer`, `associateReseller`, `assignManager` | began at `associated_on` |
+//! | `disassociateCustomer`, `disassociateReseller`, `unassignManager` | ended at `not_before` at the earliest |
+//! | `switchAssociation` | its mode changed |
+//!
+//! The last three rows are native events of resource type `relationship`, whose `details` name the
+//! `partner`, and `customer` or `reseller`, and `manager`; whoever compares lists of customers
+//! writes them. Operations that failed say nothing.
+
+use super::evidence::{EvidenceKind, Says};
+use super::{Subject, check_party};
+use crate::event::{Event, Field, Timestamp};
+use serde::Deserialize;
+
+/// The resource type of native events about relationships.
+const RESOURCE_TYPE: &str = "relationship";
+
+/// What an event says of a relationship.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Where it comes from.
+    pub kind: EvidenceKind,
+    /// What it says.
+    pub says: Says,
+    /// Of which moment: the earliest, if only an interval is known.
+    pub at: Timestamp,
+    /// The last moment it can be about, if only an interval is known.
+    pub not_after: Option<Timestamp>,
+    /// The partner, if the event names it.
+    pub partner: Option<String>,
+    /// The customer or reseller.
+    pub subject: Subject,
+    /// The manager, if it is about one.
+    pub manager: Option<String>,
+    /// The tenant of the event.
+    pub tenant: String,
+    /// The id of the event.
+    pub trace_id: String,
+}
+
+/// The part of a native event that says what it is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    partner: Option<String>,
+    customer: Option<String>,
+    reseller: Option<String>,
+    manager: Option<String>,
+    associated_on: Option<String>,
+    not_before: Option<String>,
+    not_after: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct NativeRecord {
+    details: Details,
+}
+
+impl Statement {
+    /// Returns what an event says, if it says anything. Who may be believed is not asked here.
+    pub fn of(event: &Event) -> Option<Self> {
+        let name = event.text(Field::EventName)?;
+        if event.text(Field::ResourceType) == Some(RESOURCE_TYPE) {
+            return native(event, name);
+        }
+        let (kind, says) = match name {
+            "unbindRecallCoupon" => (EvidenceKind::CouponRecall, Says::Ended),
+            "deleteCustomerBudget" => (EvidenceKind::BudgetDeletion, Says::Ended),
+            "unbindRetrieveAccountAmount" | "accountChangeUnbindRetrieve" => {
+                (EvidenceKind::AccountRetrieval, Says::MayHaveEnded)
+            }
+            "switchModeRecallCoupon" => (EvidenceKind::CouponModeSwitch, Says::Switched),
+            "applyUnbindOrSwitchCooperation" => {
+                let switches = related(event, "relation").any(|relation| relation == "switch");
+                let says = if switches { Says::Switched } else { Says::MayHaveEnded };
+                (EvidenceKind::CooperationTrace, says)
+            }
+            _ => return None,
+        };
+        // What was tried and failed has not happened.
+        if event.text(Field::Level).is_some_and(|level| level != "normal") {
+            return None;
+        }
+        let mut customers = related(event, "customer");
+        let customer = customers.next()?.to_owned();
+        // Of several customers none is the one.
+        if customers.next().is_some() || check_party("customer", &customer).is_err() {
+            return None;
+        }
+        Some(Self {
+            kind,
+            says,
+            at: event.time,
+            not_after: None,
+            partner: related(event, "reseller").next().map(str::to_owned),
+            subject: Subject::Customer(customer),
+            manager: None,
+            tenant: event.tenant.to_string(),
+            trace_id: event.trace_id().to_owned(),
+        })
+    }
+}
+
+fn related<'a>(event: &'a Event, kind: &str) -> impl Iterator<Item = &'a str> {
+    let of_kind = move |id: &'a str| id.strip_prefix(kind)?.strip_prefix(':');
+    event.related_ids.iter().map(|id| &**id).filter_map(of_kind)
+}
+
+fn native(event: &Event, name: &str) -> Option<Statement> {
+    let says = match name {
+        "associateCustomer" | "associateReseller" | "assignManager" => Says::Began,
+        "disassociateCustomer" | "disassociateReseller" | "unassignManager" => Says::Ended,
+        "switchAssociation" => Says::Switched,
+        _ => return None,
+    };
+    let NativeRecord { details } = serde_json::from_str(&event.original).ok()?;
+    let moment = |text: &Option<String>| match text {
+        Some(text) => Timestamp::parse(text).map(Some),
+        None => Ok(None),
+    };
+    let at = match says {
+        Says::Began => moment(&details.associated_on).ok()?,
+        _ => moment(&details.not_before).ok()?,
+    };
+    let subject = match (details.customer, details.reseller) {
+        (Some(customer), None) => Subject::Customer(customer),
+        (None, Some(reseller)) => Subject::Reseller(reseller),
+        _ => return None,
+    };
+    let (Subject::Customer(party) | Subject::Reseller(party)) = &subject;
+    let named = [Some(party), details.partner.as_ref(), details.manager.as_ref()];
+    if named.into_iter().flatten().any(|id| check_party("id", id).is_err()) {
+        return None;
+    }
+    let is_of_manager = matches!(name, "assignManager" | "unassignManager");
+    if is_of_manager != details.manager.is_some() {
+        return None;
+    }
+    Some(Statement {
+        kind: EvidenceKind::Snapshot,
+        says,
+        at: at.unwrap_or(event.time),
+        not_after: moment(&details.not_after).ok()?,
+        partner: details.partner,
+        subject,
+        manager: details.manager,
+        tenant: event.tenant.to_string(),
+        trace_id: event.trace_id().to_owned(),
+    })
+}

@@ -1,0 +1,510 @@
+//! Relationships: partners see the events of customers for the time that they were related, whatever
+//! producers say.
+
+use super::server::{Answer, Guarded};
+use super::signatures::{key_of, sealed_server};
+use crate::support::python;
+use crate::support::store::{NOW, TestStore};
+use annals::access::SealKey;
+use annals::api::RouterOptions;
+use annals::engine::{AtFailpoint, Failpoint, Settings};
+use annals::error::Error;
+use annals::event::Timestamp;
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const DAY: i64 = 86_400_000;
+
+/// A day of the year before now.
+fn day(day: i64) -> String {
+    Timestamp::from_millis(NOW - 300 * DAY + day * DAY).to_string()
+}
+
+/// A store of a distributor's tenant `d`, with an event of each of two customers on every day from
+/// 0 to 99.
+struct Stage {
+    server: Guarded,
+    admin: String,
+    auditor: String,
+    /// Delivers the evidence.
+    collector: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::over(Guarded::recording(TestStore::new(), true))
+    }
+
+    fn over(server: Guarded) -> Self {
+        let admin =
+            server.principal(&json!({ "name": "sec", "roles": ["security_administrator"] }));
+        let auditor =
+            server.principal(&json!({ "name": "trail", "roles": ["audit_administrator"] }));
+        let collector = server.principal(&json!({ "name": "collector", "roles": ["ingest"],
+            "tenants": ["d"], "authoritative": ["d"] }));
+        let stage = Self { server, admin, auditor, collector };
+        let standing = json!({ "authoritative": true, "partners": ["p"] });
+        let set = stage.ask_admin("PATCH", "/api/v1/tenants/d", &standing);
+        assert_eq!(set["authoritative"], true, "{set}");
+        let records: Vec<Json> = (0..100)
+            .flat_map(|number| ["c1", "c2"].map(|customer| (number, customer)))
+            .map(|(number, customer)| {
+                json!({ "trace_id": format!("{customer}-{number}"), "event_name": "issueCoupon",
+                    "source": "PartnerCenter", "resource_type": "coupon", "time": day(number),
+                    "related_ids": [format!("customer:{customer}")] })
+            })
+            .collect();
+        stage.deliver(&stage.collector, &records);
+        stage
+    }
+
+    fn ask_admin(&self, method: &str, path: &str, body: &Json) -> Json {
+        let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
+        let answer = self.server.call(Some(&self.admin), method, path, body);
+        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text());
+        answer.json()
+    }
+
+    fn relate(&self, body: &Json) -> String {
+        let made = self.ask_admin("POST", "/api/v1/relationships", body);
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    fn deliver(&self, token: &str, records: &[Json]) -> Answer {
+        let answer = self.try_deliver(token, records);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer
+    }
+
+    fn try_deliver(&self, token: &str, records: &[Json]) -> Answer {
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        self.server.call(Some(token), "POST", "/api/v1/events?tenant=d", lines)
+    }
+
+    /// The days of the events that a principal sees of a customer.
+    fn days(&self, token: &str, customer: &str) -> Vec<i64> {
+        let path = format!(
+            "/api/v1/events?tenant=*&limit=1000&order=asc&event_name=issueCoupon&\
+            related_ids=customer:{customer}"
+        );
+        let listed = self.server.json(token, &path);
+        let days: Vec<i64> = listed["events"]
+            .as_array()
+            .expect("events")
+            .iter()
+            .map(|event| {
+                let id = event["trace_id"].as_str().expect("an id");
+                id.split_once('-').and_then(|(_, day)| day.parse().ok()).expect("a day")
+            })
+            .collect();
+        let counted = path.replace("/events", "/count").replace("limit=1000&order=asc&", "");
+        assert_eq!(self.server.json(token, &counted)["count"], days.len());
+        days
+    }
+
+    fn relationships(&self) -> Vec<Json> {
+        let all = self.ask_admin("GET", "/api/v1/relationships", &Json::Null);
+        all["relationships"].as_array().expect("relationships").clone()
+    }
+
+    fn partner(&self, name: &str, settings: &Json) -> String {
+        let mut principal = json!({ "name": name, "roles": ["reader"] });
+        for (setting, value) in settings.as_object().expect("settings") {
+            principal[setting] = value.clone();
+        }
+        self.server.principal(&principal)
+    }
+}
+
+fn derived(name: &str, id: &str, at: i64, details: Json) -> Json {
+    json!({ "trace_id": id, "event_name": name, "resource_type": "relationship",
+        "source": "PartnerCenter", "time": day(at), "details": details })
+}
+
+fn bind(id: &str, associated_on: i64) -> Json {
+    let details = json!({ "partner": "p", "customer": "c1", "associated_on": day(associated_on) });
+    derived("associateCustomer", id, associated_on, details)
+}
+
+fn unbind(id: &str, at: i64) -> Json {
+    json!({ "id": id, "operation_type": "3", "quota_id": "q", "coupon_id": "k",
+        "customer_id": "c1", "operation_amount": "1.00",
+        "operation_time": format!("{}Z", &day(at)[..19]), "result": "0" })
+}
+
+fn range(from: i64, to: i64) -> Vec<i64> {
+    (from..to).collect()
+}
+
+#[test]
+fn a_manager_who_was_removed_still_sees_the_time_of_its_management_and_nothing_later() {
+    let stage = Stage::new();
+    stage.relate(&json!({ "partner": "p", "customer": "c1", "tenants": ["d"], "from": day(10) }));
+    let assigned = stage.relate(&json!({ "partner": "p", "customer": "c1", "manager": "li",
+        "tenants": ["d"], "from": day(0) }));
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    let manager = stage.partner("li", &json!({ "partner": "p", "manager": "li" }));
+    assert_eq!(stage.days(&partner, "c1"), range(10, 100));
+    assert_eq!(stage.days(&manager, "c1"), range(10, 100), "not before the partner's own time");
+    stage.ask_admin(
+        "PATCH",
+        &format!("/api/v1/relationships/{assigned}"),
+        &json!({ "to": day(40) }),
+    );
+    assert_eq!(stage.days(&manager, "c1"), range(10, 40));
+    assert_eq!(stage.days(&partner, "c1"), range(10, 100));
+    assert!(stage.days(&manager, "c2").is_empty() && stage.days(&partner, "c2").is_empty());
+    // By its id as little as by a list; and it cannot tell that there are others.
+    let get = |id: &str| stage.server.get(&manager, &format!("/api/v1/events/{id}?tenant=d"));
+    assert_eq!((get("c1-39").status.as_u16(), get("c1-40").status.as_u16()), (200, 404));
+    let facets = stage.server.json(&manager, "/api/v1/top?tenant=d&field=related_ids.customer");
+    assert_eq!(facets["values"], json!([{ "value": "c1", "count": 30 }]));
+    // Each sees its own relationships; a manager those of its assignment.
+    let own = |token: &str| {
+        let listed = stage.server.json(token, "/api/v1/relationships");
+        listed["relationships"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((own(&partner), own(&manager)), (2, 1));
+}
+
+#[test]
+fn evidence_of_an_authoritative_tenant_moves_a_period_and_what_widens_waits() {
+    let stage = Stage::new();
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    let days = || stage.days(&partner, "c1");
+    // The first period counts from its own beginning.
+    stage.deliver(&stage.collector, &[bind("b1", 20)]);
+    assert_eq!(days(), range(20, 100));
+    stage.deliver(&stage.collector, &[unbind("u1", 50)]);
+    assert_eq!(days(), range(20, 50), "an end counts at once");
+    // The same again, and an earlier beginning, change nothing.
+    stage.deliver(&stage.collector, &[bind("b1", 20), unbind("u1", 50), bind("b2", 5)]);
+    assert_eq!(days(), range(20, 50));
+    let waiting = stage.relationships();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0]["waiting"]["from"], day(5), "{waiting:?}");
+    assert_eq!(
+        waiting[0]["missing"],
+        json!(["cooperation_trace", "account_retrieval", "budget_deletion"])
+    );
+    // An administrator takes it back; later another says that it holds.
+    let path = |call: &str| format!("/api/v1/relationships/rel-000001/{call}");
+    stage.ask_admin("POST", &path("withdraw"), &Json::Null);
+    assert_eq!(days(), range(20, 50));
+    stage.deliver(&stage.collector, &[bind("b3", 5)]);
+    stage.ask_admin("POST", &path("confirm"), &Json::Null);
+    assert_eq!(days(), range(5, 100), "the end is taken back, too: it is said to last since then");
+    let again = stage.server.call(Some(&stage.admin), "POST", &path("confirm"), Body::empty());
+    assert_eq!(again.status, 409, "{}", again.text());
+    // A second period.
+    stage.deliver(&stage.collector, &[unbind("u2", 60)]);
+    stage.deliver(&stage.collector, &[bind("b4", 80)]);
+    assert_eq!(days(), [range(5, 60), range(80, 100)].concat());
+    // The customer's own tenant, whatever its events name.
+    stage.ask_admin("PATCH", "/api/v1/tenants/own", &json!({ "customers": ["c1"] }));
+    stage.server.store.ingest(
+        "own",
+        &[70, 90].map(|number| {
+            json!({ "trace_id": format!("own-{number}"), "event_name": "n", "source": "ECS",
+                "time": day(number) })
+            .to_string()
+        }),
+    );
+    let seen = stage.server.json(&partner, "/api/v1/events?tenant=own");
+    assert_eq!(seen["events"].as_array().map(Vec::len), Some(1), "{seen}");
+    assert_eq!(seen["events"][0]["trace_id"], "own-90");
+    // All of it is in the trail.
+    for (name, least) in [
+        ("changeRelationships", 5),
+        ("withdrawRelationship", 1),
+        ("confirmRelationship", 1),
+        ("setTenant", 2),
+    ] {
+        let path = format!("/api/v1/count?tenant=_annals&event_name={name}");
+        let count = stage.server.json(&stage.auditor, &path)["count"].as_u64();
+        assert!(count >= Some(least), "{name}: {count:?}");
+    }
+}
+
+/// The forms in which a producer can say that customer c1 is bound to p: each with its path, its
+/// content type and its body.
+fn forgeries(at: i64) -> Vec<(String, &'static str, String)> {
+    let native = bind(&format!("forged-{at}"), at).to_string();
+    let of_partner = unbind(&format!("forged-{at}"), at).to_string();
+    let trace = json!({ "trace_id": format!("forged-cts-{at}"), "trace_type": "ApiCall",
+        "trace_name": "associateCustomer", "service_type": "PartnerCenter",
+        "resource_type": "relationship", "resource_id": "c1", "time": day(at), "project_id": "d",
+        "request": { "partner": "p", "customer_id": "c1", "associated_on": day(at) } });
+    let attribute =
+        |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let otlp = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [{
+        "timeUnixNano": "1760000000000000000", "eventName": "associateCustomer",
+        "body": { "stringValue": native.clone() },
+        "attributes": [attribute("resource_type", "relationship")] }] }] }] });
+    let cloud = json!({ "specversion": "1.0", "id": format!("forged-ce-{at}"), "source": "x",
+        "type": "associateCustomer", "data": bind("x", at) });
+    let bulk = format!("{{\"create\":{{\"_index\":\"d\"}}}}\n{native}\n");
+    let json_type = "application/json";
+    vec![
+        ("/api/v1/events?tenant=d".into(), json_type, native.clone()),
+        ("/api/v1/events?tenant=d&format=native".into(), json_type, native.clone()),
+        ("/api/v1/events?tenant=d".into(), json_type, of_partner),
+        ("/api/v1/events?tenant=d".into(), json_type, trace.to_string()),
+        (
+            "/api/v1/events?tenant_from=of".into(),
+            json_type,
+            native.replacen('{', "{\"of\":\"d\",", 1),
+        ),
+        ("/es/d/_bulk".into(), json_type, bulk.clone()),
+        ("/_bulk?tenant=d".into(), json_type, bulk),
+        ("/otlp/d/v1/logs".into(), json_type, otlp.to_string()),
+        ("/cloudevents/d".into(), "application/cloudevents+json", cloud.to_string()),
+        ("/k8s/audit/d".into(), json_type, native),
+    ]
+}
+
+#[test]
+fn no_producer_moves_a_period_by_what_it_delivers() {
+    let stage = Stage::new();
+    // A period of another partner, and one of p that has ended.
+    stage.relate(&json!({ "partner": "q", "customer": "c1", "tenants": ["d"], "from": day(50) }));
+    stage.relate(&json!({ "partner": "p", "customer": "c2", "tenants": ["d"], "from": day(10),
+        "to": day(20) }));
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    let producers = [
+        json!({ "name": "i1", "roles": ["ingest"], "tenants": ["d"] }),
+        json!({ "name": "i2", "roles": ["ingest"], "tenants": ["d", "mine"], "partner": "p" }),
+        json!({ "name": "i3", "roles": ["ingest"], "tenants": ["*"] }),
+        json!({ "name": "i4", "roles": ["ingest", "tenant_administrator"], "tenants": ["d"] }),
+        json!({ "name": "i5", "roles": ["ingest"], "tenants": ["other"] }),
+    ]
+    .map(|principal| stage.server.principal(&principal));
+    let before = (stage.relationships(), stage.days(&partner, "c1"), stage.days(&partner, "c2"));
+    let events = |tenant: &str| {
+        let path = format!("/api/v1/count?tenant={tenant}");
+        stage.server.store.get(&path)["count"].clone()
+    };
+    let stored = events("d");
+    let mut refused = 0;
+    for token in &producers {
+        for at in [5, 15, 30, 60, 95] {
+            for (path, content_type, body) in forgeries(at) {
+                let request = Request::builder()
+                    .method("POST")
+                    .uri(&path)
+                    .header("host", "localhost")
+                    .header("content-type", content_type)
+                    .header("authorization", format!("Bearer {token}"))
+                    .body(Body::from(body))
+                    .expect("a request");
+                let answer = stage.server.send(request);
+                refused += usize::from(answer.status == 403);
+                assert!(!answer.status.is_server_error(), "{path}: {}", answer.text());
+            }
+        }
+    }
+    assert!(refused > 200, "{refused}");
+    let after = (stage.relationships(), stage.days(&partner, "c1"), stage.days(&partner, "c2"));
+    assert_eq!(before, after);
+    assert_eq!(stored, events("d"), "nothing came into the authoritative tenant");
+    let path = "/api/v1/count?tenant=_annals&event_name=refuseCall";
+    assert!(stage.server.json(&stage.auditor, path)["count"].as_u64() >= Some(10));
+
+    // A part of a delivery is kept aside, and the rest is taken.
+    let mixed = [
+        json!({ "of": "other", "trace_id": "fine", "event_name": "n", "source": "s",
+            "time": day(1) }),
+        json!({ "of": "d", "trace_id": "forged", "event_name": "associateCustomer",
+            "resource_type": "relationship", "source": "s", "time": day(1),
+            "details": bind("x", 1)["details"] }),
+    ];
+    let lines: String = mixed.iter().map(|record| format!("{record}\n")).collect();
+    let path = "/api/v1/events?tenant_from=of&format=native";
+    let answer = stage.server.call(Some(&producers[2]), "POST", path, lines);
+    assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
+    assert_eq!(answer.json()["quarantined"].as_array().map(Vec::len), Some(1));
+    let path = "/api/v1/count?tenant=_annals&event_name=refuseRecords";
+    assert_eq!(stage.server.json(&stage.auditor, path)["count"], 1);
+    // Decoded again, even into the tenant itself, it is an event and no evidence.
+    let decoded = stage.server.store.post("/api/v1/quarantine/decode?tenant=d", "");
+    assert_eq!(decoded["accepted"], 1, "{decoded}");
+    assert_eq!(before.0, stage.relationships());
+    assert_eq!(before.1, stage.days(&partner, "c1"));
+}
+
+#[test]
+fn evidence_that_could_not_be_weighed_is_when_it_is_sent_again() {
+    let mut server = Guarded::recording(TestStore::new(), true);
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = Arc::clone(&fails);
+    let at_failpoint = AtFailpoint::new(move |point| {
+        match point == Failpoint::AdminWritten && failing.load(Ordering::Relaxed) {
+            true => Err(Error::internal("the disk fails")),
+            false => Ok(()),
+        }
+    });
+    server.reopen(Settings { compact: false, at_failpoint, ..Settings::default() });
+    let stage = Stage::over(server);
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    stage.deliver(&stage.collector, &[bind("b1", 20)]);
+    fails.store(true, Ordering::Relaxed);
+    let failed = stage.try_deliver(&stage.collector, &[unbind("u1", 50)]);
+    assert!(failed.status.is_server_error(), "{}", failed.text());
+    fails.store(false, Ordering::Relaxed);
+    stage.deliver(&stage.collector, &[unbind("u1", 50)]);
+    assert_eq!(stage.days(&partner, "c1"), range(20, 50));
+}
+
+#[test]
+fn relationships_outlive_a_start_and_are_listed_by_what_is_asked() {
+    let stage = Stage::new();
+    for number in 0..5 {
+        stage.relate(&json!({ "partner": "p", "customer": format!("x{number}"), "tenants": ["d"],
+            "from": day(number), "to": day(number + 10) }));
+    }
+    let overlapping = json!({ "partner": "p", "customer": "x0", "tenants": ["d"], "from": day(9) });
+    let call = |body: &Json| {
+        stage.server.call(Some(&stage.admin), "POST", "/api/v1/relationships", body.to_string())
+    };
+    assert_eq!(call(&overlapping).status, 409);
+    for (name, value) in [
+        ("tenants", json!([])),
+        ("tenants", json!(["*"])),
+        ("tenants", json!(["_annals"])),
+        ("from", json!("yesterday")),
+        ("to", json!(day(0))),
+        ("partner", json!("a b")),
+        ("reseller", json!("r")),
+        ("customer", Json::Null),
+        ("surprise", json!(1)),
+    ] {
+        let mut body = json!({ "partner": "p", "customer": "y", "tenants": ["d"], "from": day(1) });
+        body[name] = value;
+        let answer = call(&body);
+        assert_eq!(answer.status, 400, "{body}: {}", answer.text());
+    }
+    let listed = |query: &str| {
+        let path = format!("/api/v1/relationships?{query}");
+        let all = stage.ask_admin("GET", &path, &Json::Null);
+        let all = all["relationships"].as_array().expect("relationships").clone();
+        all.iter().map(|one| one["customer"].as_str().expect("a customer").to_owned()).collect()
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let found: Vec<String> = listed(&format!("at={}", day(2)));
+    assert_eq!(found, names(&["x0", "x1", "x2"]));
+    let found: Vec<String> = listed("customer=x3");
+    assert_eq!(found, names(&["x3"]));
+    let found: Vec<String> = listed("limit=2&after=rel-000002");
+    assert_eq!(found, names(&["x2", "x3"]));
+    let before = stage.relationships();
+    let Stage { mut server, admin, .. } = stage;
+    server.reopen(Settings { compact: false, ..Settings::default() });
+    let after = server.json(&admin, "/api/v1/relationships");
+    assert_eq!(json!(before), after["relationships"]);
+    // Who reads a tenant whole sees its relationships; who sees a part of it, none.
+    let whole = server.principal(&json!({ "name": "w", "roles": ["reader"], "tenants": ["d"] }));
+    let part = server.principal(&json!({ "name": "x", "roles": ["reader"], "tenants": ["d"],
+        "rows": { "source": "PartnerCenter" } }));
+    let count = |token: &str| {
+        server.json(token, "/api/v1/relationships")["relationships"].as_array().map(Vec::len)
+    };
+    assert_eq!((count(&whole), count(&part)), (Some(5), Some(0)));
+}
+
+#[test]
+fn a_distributor_reads_quota_records_by_the_api_of_the_partner_centre_and_a_reseller_does_not() {
+    let seal = SealKey::generate().expect("a key");
+    let sealed = sealed_server(&seal);
+    let server = Guarded::with_options(
+        sealed.store,
+        &RouterOptions { credentials: true, ..RouterOptions::default() },
+    );
+    let record = |number: i64| {
+        let reseller = ["r1", "r2"][number as usize % 2];
+        let mut record = json!({ "id": format!("{number}"), "operator": "li",
+            "operation_type": if number % 3 == 0 { "11" } else { "10" }, "quota_id": format!("q{}",
+            number % 5), "parent_quota_id": "root", "operation_time": format!("{}Z",
+            &day(number)[..19]), "result": "0", "indirect_partner_id": reseller,
+            "indirect_partner_account_name": "acct", "indirect_partner_name": "名", "remark": "r" });
+        if number % 4 == 0 {
+            record.as_object_mut().expect("an object").remove("parent_quota_id");
+        }
+        // All digits of an amount stay.
+        record.to_string().replacen('{', "{\"amount\":12.50,", 1)
+    };
+    server.store.ingest("d", &(0..40).map(record).collect::<Vec<_>>());
+    server.store.ingest("d", &[unbind("no quota", 1).to_string()]);
+    server.principal(&json!({ "name": "dist", "roles": ["reader"], "tenants": ["d"],
+        "partner": "p", "distributor": true }));
+    server.principal(&json!({ "name": "resell", "roles": ["reader"], "tenants": [],
+        "partner": "r1" }));
+    let token = server.token("dist", &json!({}));
+    let of_reseller = server.token("resell", &json!({}));
+    let path = "/v2/partners/coupon-quotas/records";
+    let ask = |query: &str| server.json(&token, &format!("{path}?{query}"));
+    let all = ask("limit=100");
+    assert_eq!(all["total_count"], 40);
+    assert_eq!(all["records"].as_array().map(Vec::len), Some(40));
+    assert_eq!(all["records"][0]["id"], "39", "newest first");
+    let text = server.get(&token, &format!("{path}?limit=1")).text();
+    assert!(text.contains("\"amount\":12.50,"), "{text}");
+    for (query, count) in [
+        ("operation_type=11", 14),
+        ("operation_type=99", 40),
+        ("indirect_partner_id=r1", 20),
+        ("quota_id=q1", 8),
+        ("parent_quota_id=root", 30),
+        ("parent_quota_id=", 10),
+        ("parent_quota_id=null", 10),
+        (&format!("operation_time_begin={}Z", &day(10)[..19]), 30),
+        (&format!("operation_time_end={}Z", &day(10)[..19]), 11),
+    ] {
+        assert_eq!(ask(query)["total_count"], count, "{query}");
+    }
+    let ids = |answer: &Json| {
+        let records = answer["records"].as_array().expect("records").clone();
+        records.iter().map(|record| record["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let page: Vec<String> = ids(&ask("offset=35&limit=10"));
+    assert_eq!(page, ["4", "3", "2", "1", "0"]);
+    for query in [
+        "limit=101",
+        "limit=0",
+        "offset=-1",
+        "offset=x",
+        "operation_time_begin=2026-01-01",
+        "surprise=1",
+        &format!("quota_id={}", "x".repeat(65)),
+    ] {
+        let answer = server.get(&token, &format!("{path}?{query}"));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["error_code"]),
+            (400, &json!("CBC.0100")),
+            "{query}"
+        );
+    }
+    let refused = server.get(&of_reseller, path);
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["error_code"], "CBC.0151", "{}", refused.text());
+    let unknown = server.call(None, "GET", path, Body::empty());
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.json()["error_code"].clone()),
+        (401, json!("CBC.0154"))
+    );
+
+    let keys = ["dist", "resell"].map(|name| key_of(&server, name));
+    // The client signs with the time of the machine.
+    let now = annals::clock::Clock::now(&annals::clock::SystemClock);
+    server.store.clock.set(Timestamp::from_millis(now.millis()));
+    let url = python::serve_guarded(&server.store);
+    let args = [url.as_str(), &keys[0].id, &keys[0].secret, &keys[1].id, &keys[1].secret, "40"];
+    let script = "partner_centre.py";
+    let Some(output) = python::run(script, "huaweicloudsdkbss", &args) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("ok 40 records"), "{said} {}", String::from_utf8_lossy(&output.stderr));
+}
