@@ -6,7 +6,6 @@ use super::signatures::{key_of, sealed_server};
 use crate::support::python;
 use crate::support::store::{NOW, TestStore};
 use annals::access::SealKey;
-use annals::api::RouterOptions;
 use annals::engine::{AtFailpoint, Failpoint, Settings};
 use annals::error::Error;
 use annals::event::Timestamp;
@@ -119,14 +118,14 @@ impl Stage {
     }
 }
 
-fn derived(name: &str, id: &str, at: i64, details: Json) -> Json {
+fn derived(name: &str, id: &str, at: i64, details: &Json) -> Json {
     json!({ "trace_id": id, "event_name": name, "resource_type": "relationship",
         "source": "PartnerCenter", "time": day(at), "details": details })
 }
 
 fn bind(id: &str, associated_on: i64) -> Json {
     let details = json!({ "partner": "p", "customer": "c1", "associated_on": day(associated_on) });
-    derived("associateCustomer", id, associated_on, details)
+    derived("associateCustomer", id, associated_on, &details)
 }
 
 fn unbind(id: &str, at: i64) -> Json {
@@ -414,14 +413,10 @@ fn relationships_outlive_a_start_and_are_listed_by_what_is_asked() {
     assert_eq!((count(&whole), count(&part)), (Some(5), Some(0)));
 }
 
-#[test]
-fn a_distributor_reads_quota_records_by_the_api_of_the_partner_centre_and_a_reseller_does_not() {
-    let seal = SealKey::generate().expect("a key");
-    let sealed = sealed_server(&seal);
-    let server = Guarded::with_options(
-        sealed.store,
-        &RouterOptions { credentials: true, ..RouterOptions::default() },
-    );
+/// A server with forty records of quotas of two resellers in the tenant `d`, a distributor and a
+/// reseller.
+fn partner_centre() -> Guarded {
+    let server = sealed_server(&SealKey::generate().expect("a key"));
     let record = |number: i64| {
         let reseller = ["r1", "r2"][number as usize % 2];
         let mut record = json!({ "id": format!("{number}"), "operator": "li",
@@ -441,8 +436,13 @@ fn a_distributor_reads_quota_records_by_the_api_of_the_partner_centre_and_a_rese
         "partner": "p", "distributor": true }));
     server.principal(&json!({ "name": "resell", "roles": ["reader"], "tenants": [],
         "partner": "r1" }));
+    server
+}
+
+#[test]
+fn a_distributor_reads_quota_records_by_the_api_of_the_partner_centre_and_a_reseller_does_not() {
+    let server = partner_centre();
     let token = server.token("dist", &json!({}));
-    let of_reseller = server.token("resell", &json!({}));
     let path = "/v2/partners/coupon-quotas/records";
     let ask = |query: &str| server.json(&token, &format!("{path}?{query}"));
     let all = ask("limit=100");
@@ -464,6 +464,15 @@ fn a_distributor_reads_quota_records_by_the_api_of_the_partner_centre_and_a_rese
     ] {
         assert_eq!(ask(query)["total_count"], count, "{query}");
     }
+}
+
+#[test]
+fn records_of_quotas_are_paged_and_wrong_questions_are_refused_as_the_vendor_does() {
+    let server = partner_centre();
+    let (token, of_reseller) =
+        (server.token("dist", &json!({})), server.token("resell", &json!({})));
+    let path = "/v2/partners/coupon-quotas/records";
+    let ask = |query: &str| server.json(&token, &format!("{path}?{query}"));
     let ids = |answer: &Json| {
         let records = answer["records"].as_array().expect("records").clone();
         records.iter().map(|record| record["id"].as_str().expect("an id").to_owned()).collect()
@@ -494,7 +503,11 @@ fn a_distributor_reads_quota_records_by_the_api_of_the_partner_centre_and_a_rese
         (unknown.status.as_u16(), unknown.json()["error_code"].clone()),
         (401, json!("CBC.0154"))
     );
+}
 
+#[test]
+fn huaweis_own_client_reads_the_records_of_quotas_with_an_access_key() {
+    let server = partner_centre();
     let keys = ["dist", "resell"].map(|name| key_of(&server, name));
     // The client signs with the time of the machine.
     let now = annals::clock::Clock::now(&annals::clock::SystemClock);

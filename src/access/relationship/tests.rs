@@ -62,10 +62,8 @@ impl Pair {
     }
 
     fn last_effect(&self) -> EvidenceEffect {
-        let evidence = self.0.iter().flat_map(|known| &known.evidence);
-        evidence.max_by_key(|evidence| evidence.known).map(|_| ()).expect("evidence");
-        let last = self.0.iter().filter_map(|known| known.evidence.last());
-        last.last().expect("evidence").effect
+        let last = self.0.iter().rev().find_map(|known| known.evidence.last());
+        last.expect("evidence").effect
     }
 }
 
@@ -234,10 +232,10 @@ fn known() -> Relationships {
     Relationships::of(all.map(recorded), BTreeMap::from([("own1".to_owned(), standing)]))
 }
 
-fn scope_of(principal: serde_json::Value) -> Scope {
+fn scope_of(principal: &serde_json::Value) -> Scope {
     let name = principal["name"].as_str().expect("a name").to_owned();
     let directory =
-        Directory::of([0; 32], [(name.as_str(), &principal)], [], &known(), &Directory::default());
+        Directory::of([0; 32], [(name.as_str(), principal)], [], &known(), &Directory::default());
     let caller = directory.by_certificate(["cn:x".to_owned()]).expect("the principal");
     caller.scope(&["*"]).expect("its scope")
 }
@@ -258,7 +256,7 @@ fn sees(scope: &Scope, tenant: &str, related: &[&str], at: Timestamp) -> bool {
 
 #[test]
 fn a_partner_sees_what_names_its_customers_while_they_are_its_own() {
-    let scope = scope_of(json!({ "name": "x", "roles": ["reader"], "tenants": ["mine"],
+    let scope = scope_of(&json!({ "name": "x", "roles": ["reader"], "tenants": ["mine"],
         "partner": "p", "certificates": ["cn:x"] }));
     let c1 = &["customer:c1"][..];
     for (tenant, related, at, expected) in [
@@ -286,7 +284,7 @@ fn a_partner_sees_what_names_its_customers_while_they_are_its_own() {
 
 #[test]
 fn a_manager_sees_its_customers_within_the_time_of_the_partner() {
-    let scope = scope_of(json!({ "name": "x", "roles": ["reader"], "tenants": [],
+    let scope = scope_of(&json!({ "name": "x", "roles": ["reader"], "tenants": [],
         "partner": "p", "manager": "li", "certificates": ["cn:x"] }));
     for (at, expected) in
         [(14, false), (15, true), (19, true), (20, false), (30, true), (34, true), (35, false)]
@@ -298,7 +296,7 @@ fn a_manager_sees_its_customers_within_the_time_of_the_partner() {
 
 #[test]
 fn a_reseller_sees_what_names_itself() {
-    let scope = scope_of(json!({ "name": "x", "roles": ["reader"], "tenants": [],
+    let scope = scope_of(&json!({ "name": "x", "roles": ["reader"], "tenants": [],
         "partner": "r", "certificates": ["cn:x"] }));
     assert!(sees(&scope, "d", &["reseller:r"], day(15)));
     assert!(!sees(&scope, "d", &["customer:c1"], day(15)));

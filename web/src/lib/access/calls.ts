@@ -1,6 +1,6 @@
 // The calls of access control.
 import { ask } from '../api/client.ts';
-import type { Grant, Me, NewToken, OpenSession, Patch, Principal, SignInMethods, Token } from './types.ts';
+import type { Grant, Me, NewRelationship, NewToken, OpenSession, Patch, Principal, Relationship, SignInMethods, Token } from './types.ts';
 
 const principalPath = (name: string): string => `/api/v1/principals/${encodeURIComponent(name)}`;
 
@@ -30,3 +30,12 @@ export async function sessions(signal: AbortSignal): Promise<OpenSession[]> {
   return (await ask<{ sessions: OpenSession[] }>('/api/v1/sessions', [], { signal })).sessions;
 }
 export const endSession = (id: string): Promise<void> => ask(`/api/v1/sessions/${encodeURIComponent(id)}`, [], { method: 'DELETE' });
+
+const relationshipPath = (id: string, call: string): string => `/api/v1/relationships/${encodeURIComponent(id)}/${call}`;
+
+export async function relationships(signal: AbortSignal): Promise<Relationship[]> {
+  return (await ask<{ relationships: Relationship[] }>('/api/v1/relationships', [['limit', '1000']], { signal })).relationships;
+}
+export const createRelationship = (body: NewRelationship): Promise<Relationship> => ask<Relationship>('/api/v1/relationships', [], { method: 'POST', body });
+export const confirmRelationship = (id: string): Promise<Relationship> => ask<Relationship>(relationshipPath(id, 'confirm'), [], { method: 'POST' });
+export const withdrawRelationship = (id: string): Promise<Relationship> => ask<Relationship>(relationshipPath(id, 'withdraw'), [], { method: 'POST' });

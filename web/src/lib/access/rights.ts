@@ -51,4 +51,4 @@ export const hasMasks = (grant: Grant | null): boolean => Object.keys(grant?.mas
 
 /** Whether one sees only a part of the events of one's tenants. */
 export const isLimited = (grant: Grant | null): boolean =>
-  grant !== null && (grant.rows !== undefined || grant.from !== undefined || grant.to !== undefined || hasMasks(grant));
+  grant !== null && (grant.rows !== undefined || grant.partner !== undefined || grant.from !== undefined || grant.to !== undefined || hasMasks(grant));

@@ -21,6 +21,10 @@ export interface Grant {
   /** Only events of this period; RFC 3339. */
   from?: string;
   to?: string;
+  /** It sees what the relationships of this partner show. */
+  partner?: string;
+  /** Of the partner, the manager whose customers it sees. */
+  manager?: string;
 }
 
 /** `GET /api/v1/me`, and what signing in answers. */
@@ -73,3 +77,32 @@ export interface OpenSession {
   last_used: string;
   address: string | null;
 }
+
+/** What was said of a relationship. */
+export interface RelationshipEvidence {
+  kind: string;
+  says: 'began' | 'ended' | 'may_have_ended' | 'switched';
+  at: string;
+  effect: 'moved' | 'agrees' | 'waits' | 'contradicts' | 'alone';
+}
+
+/** A period in which a partner sees the events of a customer or reseller. */
+export interface Relationship {
+  id: string;
+  partner: string;
+  customer?: string;
+  reseller?: string;
+  manager?: string;
+  tenants: string[];
+  from: string;
+  to?: string;
+  state: 'recorded' | 'waiting' | 'withdrawn';
+  /** What would show more of the past, and waits for an administrator. */
+  waiting?: { from: string; to?: string };
+  evidence: RelationshipEvidence[];
+  /** Kinds of evidence that an end leaves behind, and that did not come. */
+  missing: string[];
+  contradicts: RelationshipEvidence[];
+}
+
+export type NewRelationship = Pick<Relationship, 'partner' | 'tenants' | 'from'> & Partial<Pick<Relationship, 'customer' | 'reseller' | 'manager' | 'to'>>;
