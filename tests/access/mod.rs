@@ -15,6 +15,7 @@ mod scopes;
 mod seal_key;
 mod server;
 mod sessions;
+mod shippers;
 mod signatures;
 mod signer;
 mod trail;

@@ -1,11 +1,11 @@
 //! The doors: what shippers send is stored once and whole, and told in their own protocol. Real
-//! clients where there are any.
-//!
-//! `.ci/run` installs the clients below `ANNALS_CLIENTS` (`tests/python/clients.txt`,
-//! `tests/node/package.json`, Debian's rsyslog and syslog-ng). Where one is missing, its test says
-//! SKIPPED; with `ANNALS_TESTS_MUST_RUN` set, it fails.
+//! clients where there are any (`tests/support/clients.rs`). With a credential they are tried in
+//! `tests/access/shippers.rs`.
 
-use crate::support::python::{serve, skipped};
+use crate::support::clients::{
+    free_port, log_lines, rsyslog, run, run_javascript, syslog_ng, wait_until,
+};
+use crate::support::python::serve;
 use crate::support::store::TestStore;
 use annals::api::router;
 use axum::body::{Body, to_bytes};
@@ -14,11 +14,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use serde_json::{Value as Json, json};
 use std::io::Write;
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 /// A request and its answer: status, headers, text.
@@ -443,37 +439,6 @@ fn bodies_are_unpacked_however_they_are_packed() {
     assert!(status == 413 && text.contains("content_too_long_exception"), "{text}");
 }
 
-/// The folder of a client; says SKIPPED if it is not there.
-fn client(name: &str) -> Option<PathBuf> {
-    let clients = std::env::var_os("ANNALS_CLIENTS").map(PathBuf::from);
-    let clients = clients
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/annals/clients")));
-    let folder = clients.map(|clients| clients.join(name)).filter(|folder| folder.is_dir());
-    if folder.is_none() {
-        skipped(&format!("there is no {name} below ANNALS_CLIENTS"));
-    }
-    folder
-}
-
-/// Runs a script of `tests/python` with a client's packages.
-fn run(script: &str, client_name: &str, words: &[&str]) {
-    let Some(folder) = client(client_name) else { return };
-    let python = std::env::var("ANNALS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
-    let output = Command::new(python)
-        .arg(path)
-        .args(words)
-        .env("PYTHONPATH", folder)
-        .output()
-        .expect("python can be started");
-    let said = format!(
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(output.status.success(), "{script} with {client_name}: {said}");
-}
-
 #[test]
 fn clients_of_elasticsearch_and_opensearch_write_to_the_door() {
     let store = TestStore::new();
@@ -490,14 +455,7 @@ fn opentelemetrys_exporters_write_to_the_door() {
     for version in ["otel", "otel136"] {
         run("otlp.py", version, &[&url, &format!("tenant-{version}")]);
     }
-    let Some(folder) = client("node") else { return };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/otlp.mjs");
-    let output = Command::new("node")
-        .arg(script)
-        .arg(folder)
-        .args([&url, "js"])
-        .output()
-        .expect("node can be started");
+    let Some(output) = run_javascript(&[&url, "js"]) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(count(&store, "tenant=js&event_name=user.login&operator=bob&level=incident"), 1_200);
     assert_eq!(
@@ -512,139 +470,44 @@ fn the_sdk_of_cloudevents_writes_to_the_door() {
     run("cloud_events.py", "cloudevents", &[&serve(&store), "t"]);
 }
 
-/// A program that is killed at the end.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Sends lines to a syslog server, as soon as it listens, and waits until the store has counted all
-/// of them.
-fn log_lines(store: &TestStore, port: u16, lines: usize, question: &str) {
-    let begun = Instant::now();
-    let mut stream = loop {
-        match TcpStream::connect(("127.0.0.1", port)) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(
-                begun.elapsed() < Duration::from_secs(20),
-                "the syslog server does not listen: {error}"
-            ),
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    };
-    for number in 0..lines {
-        writeln!(stream, "<11>Nov 22 16:14:46 host-1 billing: quota {number} 回收")
-            .expect("the syslog server reads");
-    }
-    drop(stream);
-    while count(store, question) < lines as u64 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(40),
-            "{} of {lines} lines arrived",
-            count(store, question)
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(count(store, question), lines as u64);
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
+/// Sends lines to a syslog server, and waits until the store has counted all of them.
+fn deliver_lines(store: &TestStore, port: u16, lines: u64, question: &str) {
+    log_lines(port, lines as usize);
+    wait_until("lines that arrived", || count(store, question), |found| *found >= lines);
+    assert_eq!(count(store, question), lines);
 }
 
 #[test]
 fn rsyslog_writes_to_the_door() {
-    if !Path::new("/usr/lib/x86_64-linux-gnu/rsyslog/omelasticsearch.so").exists() {
-        return skipped("there is no rsyslog with omelasticsearch");
-    }
     let store = TestStore::new();
     let url = serve(&store);
     let (port, folder) = (free_port(), tempfile::tempdir().expect("a temporary directory"));
     let server = url.rsplit(':').next().expect("a port");
-    let work = folder.path().display();
-    let config = format!(
-        r#"global(workDirectory="{work}")
-module(load="imtcp")
-module(load="omelasticsearch")
-template(name="doc" type="list" option.json="on") {{
-  constant(value="{{\"@timestamp\":\"") property(name="timegenerated" dateFormat="rfc3339")
-  constant(value="\",\"host\":\"") property(name="hostname") constant(value="\",\"programname\":\"") property(name="programname")
-  constant(value="\",\"syslogseverity-text\":\"") property(name="syslogseverity-text")
-  constant(value="\",\"message\":\"") property(name="msg") constant(value="\"}}")
-}}
-ruleset(name="es") {{
-  action(type="omelasticsearch" server="127.0.0.1" serverport="{server}" searchIndex="of-rsyslog" bulkmode="on" template="doc"
-         errorfile="{work}/errors" action.resumeretrycount="-1" action.resumeinterval="1")
-}}
-input(type="imtcp" port="{port}" address="127.0.0.1" ruleset="es")
-"#
+    let errors = folder.path().join("errors");
+    let action = format!(
+        r#"action(type="omelasticsearch" server="127.0.0.1" serverport="{server}" searchIndex="of-rsyslog" bulkmode="on" template="doc"
+ errorfile="{}" action.resumeretrycount="-1" action.resumeinterval="1")"#,
+        errors.display()
     );
-    let path = folder.path().join("rsyslog.conf");
-    std::fs::write(&path, config).expect("a file");
-    let mut command = Command::new("rsyslogd");
-    command
-        .arg("-n")
-        .arg("-f")
-        .arg(&path)
-        .arg("-i")
-        .arg(folder.path().join("pid"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let _rsyslog = Running(command.spawn().expect("rsyslogd can be started"));
-    log_lines(
+    let Some(_rsyslog) = rsyslog(folder.path(), port, &action) else { return };
+    deliver_lines(
         &store,
         port,
         500,
         "tenant=of-rsyslog&source=billing&resource_name=host-1&level=incident&text=回收",
     );
-    assert!(!folder.path().join("errors").exists(), "rsyslog noted errors");
+    assert!(!errors.exists(), "rsyslog noted errors");
 }
 
 #[test]
 fn syslog_ng_writes_to_the_door() {
-    let Some(root) = client("syslog-ng") else { return };
     let store = TestStore::new();
     let url = serve(&store);
     let (port, folder) = (free_port(), tempfile::tempdir().expect("a temporary directory"));
-    let config = format!(
-        r#"@version: 3.38
-options {{ keep-hostname(yes); }};
-source s {{ network(transport("tcp") ip("127.0.0.1") port({port})); }};
-destination d {{ http(url("{url}/es/t/_bulk") method("PUT") headers("Content-Type: application/x-ndjson") body-suffix("\n") delimiter("\n")
-  batch-lines(20) batch-timeout(200)
-  body("{{\"index\":{{\"_index\":\"ng\"}}}}\n$(format-json --scope rfc5424 --exclude DATE --key ISODATE @timestamp=${{ISODATE}})")); }};
-log {{ source(s); destination(d); }};
-"#
-    );
-    let path = folder.path().join("syslog-ng.conf");
-    std::fs::write(&path, config).expect("a file");
-    let library = root.join("usr/lib/syslog-ng");
-    let mut command = Command::new(root.join("usr/sbin/syslog-ng"));
-    command
-        .args(["-F", "--no-caps"])
-        .arg("-f")
-        .arg(&path)
-        .arg("--module-path")
-        .arg(library.join("3.38"))
-        .env("LD_LIBRARY_PATH", &library);
-    for (flag, name) in [("-R", "persist"), ("-p", "pid"), ("-c", "control")] {
-        command.arg(flag).arg(folder.path().join(name));
-    }
-    let _syslog_ng = Running(
-        command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("syslog-ng can be started"),
-    );
-    log_lines(
+    let options =
+        format!(r#"url("{url}/es/t/_bulk") headers("Content-Type: application/x-ndjson")"#);
+    let Some(_syslog_ng) = syslog_ng(folder.path(), port, &[("ng", options)]) else { return };
+    deliver_lines(
         &store,
         port,
         500,

@@ -1,19 +1,19 @@
 // OpenTelemetry's JavaScript exporters against the OTLP door, in JSON and in protobuf.
 //
-//     node otlp.mjs PACKAGES URL TENANT
+//     node otlp.mjs PACKAGES URL TENANT [AUTHORIZATION]
 //
-// PACKAGES is the folder whose node_modules holds the packages of package.json.
+// PACKAGES is the folder whose node_modules holds the packages of package.json, AUTHORIZATION the header of that name.
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [packages, url, tenant] = process.argv.slice(2);
+const [packages, url, tenant, authorization] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(`${packages}/index.js`));
 const { LoggerProvider, BatchLogRecordProcessor } = require("@opentelemetry/sdk-logs");
 
 for (const kind of ["http", "proto"]) {
   const { OTLPLogExporter } = require(`@opentelemetry/exporter-logs-otlp-${kind}`);
-  const exporter = new OTLPLogExporter({ url: `${url}/otlp/${tenant}/v1/logs` });
+  const exporter = new OTLPLogExporter({ url: `${url}/otlp/${tenant}/v1/logs`, ...(authorization && { headers: { authorization } }) });
   const provider = new LoggerProvider({ processors: [new BatchLogRecordProcessor({ exporter })] });
   const logger = provider.getLogger(`js-${kind}`);
   for (let number = 0; number < 600; number++) {

@@ -73,10 +73,15 @@ pub(crate) fn serve_guarded(store: &TestStore) -> String {
 }
 
 fn serve_to(store: &TestStore, credentials: bool) -> String {
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    serve_with(store, ServeOptions { credentials, ..ServeOptions::at(listen) })
+}
+
+/// The same with options; returns the address.
+pub(crate) fn serve_with(store: &TestStore, options: ServeOptions) -> String {
     let engine = Arc::clone(store.engine());
     let (sender, address) = std::sync::mpsc::channel();
-    let listen = "127.0.0.1:0".parse().expect("an address");
-    let options = ServeOptions { credentials, ..ServeOptions::at(listen) };
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
     store.runtime.spawn(async move {
         annals::api::serve(engine, options, |address| {
             sender.send(address).expect("the test waits")
@@ -84,5 +89,5 @@ fn serve_to(store: &TestStore, credentials: bool) -> String {
         .await
         .expect("the server runs");
     });
-    format!("http://{}", address.recv().expect("the server starts"))
+    format!("{scheme}://{}", address.recv().expect("the server starts"))
 }
