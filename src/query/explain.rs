@@ -29,9 +29,9 @@ pub struct ExplainedRun {
 /// How a question was answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explain {
-    /// The number of segments in the table.
+    /// The number of segments that hold events of the tenants that were asked about.
     pub segments: usize,
-    /// The number of segments that could be excluded by their manifest alone.
+    /// How many of these could be excluded by their manifest alone.
     pub untouched: usize,
     /// One step for each run that was visited.
     pub steps: Vec<ExplainedRun>,

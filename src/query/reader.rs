@@ -142,17 +142,26 @@ impl<'a> SnapshotReader<'a> {
         wide
     }
 
-    pub(super) fn explain(&self, runs: &[Run<'_>], steps: Vec<ExplainedRun>) -> Explain {
+    pub(super) fn explain(
+        &self,
+        scope: &Scope,
+        runs: &[Run<'_>],
+        steps: Vec<ExplainedRun>,
+    ) -> Explain {
+        // How many segments there are of others would tell how much these deliver.
+        let is_own = |source: &RowSource<'_>| match scope.named() {
+            Some(names) => names.iter().any(|name| source.tenant(name).is_some()),
+            None => source.tenants().iter().any(|rows| scope.covers(&rows.tenant)),
+        };
+        let is_segment = |source: &RowSource<'_>| matches!(source, RowSource::Segment(_));
+        let own = |source: &RowSource<'_>| is_segment(source) && is_own(source);
+        let segments = self.snapshot.sources().filter(own).count();
         let touched: HashSet<&str> = runs
             .iter()
-            .filter(|run| matches!(run.source, RowSource::Segment(_)))
+            .filter(|run| is_segment(&run.source))
             .map(|run| run.source.name())
             .collect();
-        Explain {
-            segments: self.snapshot.segments.len(),
-            untouched: self.snapshot.segments.len() - touched.len(),
-            steps,
-        }
+        Explain { segments, untouched: segments.saturating_sub(touched.len()), steps }
     }
 
     /// Does a part of a question, on all cores if `spread` is set. If a light question reaches its
@@ -234,7 +243,11 @@ impl<'a> SnapshotReader<'a> {
                 runs.iter().zip(&steps).try_for_each(take)
             }
         })?;
-        Ok(self.explain(runs, steps.into_iter().filter_map(OnceLock::into_inner).collect()))
+        Ok(self.explain(
+            filter.scope(),
+            runs,
+            steps.into_iter().filter_map(OnceLock::into_inner).collect(),
+        ))
     }
 
     /// Finds the first `limit` rows of a range of a run that match, or all of them, and returns how

@@ -556,6 +556,14 @@ fn what_another_tenant_has_changes_no_answer() {
         };
         assert_eq!(unsigned(alone.get(&path)), unsigned(shared.get(&path)), "{question}");
     }
+    // Nor does an explanation say how many segments there are of others.
+    for store in [&alone, &shared] {
+        store.engine().seal().expect("a commit");
+        store.ingest("u", &[lines(100..101)]);
+        let explained = &store.get("/api/v1/count?tenant=t&explain=true")["explain"];
+        let own = explained["steps"].as_array().expect("steps").len();
+        assert_eq!((&explained["segments"], &explained["untouched"]), (&json!(own), &json!(0)));
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl<'a> SnapshotReader<'a> {
         let mut events = self.fetch_within(&runs, &hits, PAGE_BYTES)?;
         let more = more || events.len() < hits.len();
         events.iter_mut().for_each(|event| filter.scope().mask(event));
-        Ok((events, more, self.explain(&runs, steps)))
+        Ok((events, more, self.explain(filter.scope(), &runs, steps)))
     }
 
     /// Returns the first and last moment of the events that the scope shows in the filter's period,
