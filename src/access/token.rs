@@ -13,6 +13,7 @@
 use crate::error::{Error, Result};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -32,7 +33,7 @@ pub(super) const BASE62: &[u8; 62] =
 const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// A token, which is shown once and never stored.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ApiToken {
     id: String,
     text: String,
@@ -105,6 +106,27 @@ pub(super) fn is_mistyped(text: &str) -> bool {
     checksum(body) != sum
 }
 
+/// Returns a text with `…` in place of the secrets of tokens in it: whoever puts a token into an
+/// address or a search shows it to the server, and to nobody who reads what was asked.
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    let mut parts = text.split(TOKEN_PREFIX);
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        clean += TOKEN_PREFIX;
+        let letters = |from: usize, count: usize| {
+            let letters = part.as_bytes().get(from..from + count);
+            letters.is_some_and(|letters| letters.iter().all(u8::is_ascii_alphanumeric))
+        };
+        let secret = ID_LETTERS + 1;
+        if letters(0, ID_LETTERS) && letters(secret, SECRET_LETTERS) {
+            clean = clean + &part[..secret] + "…" + &part[secret + SECRET_LETTERS..];
+        } else {
+            clean += part;
+        }
+    }
+    if clean == text { Cow::Borrowed(text) } else { Cow::Owned(clean) }
+}
+
 /// Hashes a token with the key of the store.
 pub fn token_hash(key: &[u8; 32], text: &str) -> TokenHash {
     let mut mac =
@@ -155,7 +177,7 @@ mod tests {
             wrong[at] = if wrong[at] == b'x' { b'y' } else { b'x' };
             assert!(is_mistyped(&String::from_utf8(wrong).expect("text")), "{at}");
         }
-        assert_ne!(ApiToken::new().expect("a token"), token);
+        assert_ne!(ApiToken::new().expect("a token").reveal(), text);
         assert!(!format!("{token:?}").contains(&text[21..40]));
     }
 
@@ -173,6 +195,21 @@ mod tests {
             assert!(ApiToken::chosen(wrong).is_err(), "{wrong}");
         }
         assert!(!is_mistyped("a-text-that-somebody_chose"));
+    }
+
+    #[test]
+    fn a_text_is_shown_without_the_secrets_of_tokens() {
+        let (one, two) = (ApiToken::new().expect("a token"), ApiToken::new().expect("a token"));
+        let text = format!("a={}&b=中{}%20annals_x_y", one.reveal(), two.reveal());
+        let shown = without_secrets(&text);
+        for token in [&one, &two] {
+            let secret = token.reveal().split('_').nth(2).expect("a secret");
+            assert!(shown.contains(token.id()) && !shown.contains(secret), "{shown}");
+        }
+        assert!(shown.starts_with("a=annals_") && shown.ends_with("%20annals_x_y"), "{shown}");
+        for plain in ["", "annals_", "tenant=_annals_&x", "annals_k3v9x0q2m1b中_x"] {
+            assert_eq!(without_secrets(plain), plain);
+        }
     }
 
     #[test]

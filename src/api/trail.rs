@@ -6,7 +6,7 @@ use super::App;
 use super::auth::{Recorded, recorded_as};
 use super::peer::Peer;
 use super::refusal::Refusal;
-use crate::access::{Actor, Caller};
+use crate::access::{Actor, Caller, without_secrets};
 use crate::calls::Pairs;
 use crate::engine::{CallCost, CallHandle, Engine, RecordSafety, RecordedCall};
 use crate::error::{Error, Result};
@@ -274,12 +274,13 @@ impl NotedCall {
     /// Returns the path, the parameters, and the JSON of the body, without what says which page is
     /// wanted. Blanks, and members that are null, say nothing: they would only hide the rest.
     fn asked(&self) -> Json {
-        let mut asked = json!({ "path": shown(&self.path.as_str().into()) });
+        let told = |text: &str| shown(&without_secrets(text).into());
+        let mut asked = json!({ "path": told(&self.path) });
         let pairs = Pairs::from_query(&self.query);
         let pairs: Vec<(String, String)> =
             pairs.0.into_iter().filter(|(name, _)| !PAGES.contains(&name.as_str())).collect();
         if !pairs.is_empty() {
-            asked["query"] = shown(&Pairs(pairs).to_query().into());
+            asked["query"] = told(&Pairs(pairs).to_query());
         }
         let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         if !body.is_empty() {
@@ -294,7 +295,7 @@ impl NotedCall {
                 }
                 Err(_) => String::from_utf8_lossy(&body).into_owned(),
             };
-            asked["body"] = shown(&text.into());
+            asked["body"] = told(&text);
         }
         asked
     }

@@ -151,7 +151,7 @@ enum Command {
 }
 
 /// Where the answer comes from.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 struct AskedPlace {
     /// The data directory
     #[arg(long, value_name = "DIR", env = "ANNALS_DATA", conflicts_with = "url")]
@@ -175,6 +175,14 @@ struct AskedPlace {
         hide_short_help = true
     )]
     token_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for AskedPlace {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token is not shown.
+        let mut shown = out.debug_struct("AskedPlace");
+        shown.field("data", &self.data).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl AskedPlace {

@@ -2,4 +2,5 @@
 
 mod circles;
 mod readme;
+mod secrets;
 pub(crate) mod tidy;

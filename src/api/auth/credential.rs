@@ -9,8 +9,7 @@ const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 /// The name that stands for any principal in HTTP Basic.
 const ANY_NAME: &str = "token";
 
-/// A token as it was sent.
-#[derive(Debug, PartialEq, Eq)]
+/// A token as it was sent. It cannot be printed, and is not compared letter by letter.
 pub(super) struct Presented {
     /// The token.
     pub(super) token: String,
