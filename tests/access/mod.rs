@@ -1,9 +1,11 @@
 //! Who may see and do what: credentials, roles, scopes.
 
 mod access_keys;
+mod attacks;
 mod credentials;
 mod ending;
 mod first_start;
+mod hostile_clients;
 mod iam;
 mod matrix;
 mod oidc;

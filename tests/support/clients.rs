@@ -26,9 +26,9 @@ pub(crate) fn client(name: &str) -> Option<PathBuf> {
     folder
 }
 
-/// Runs a script of `tests/python` with a client's packages.
-pub(crate) fn run(script: &str, client_name: &str, words: &[&str]) {
-    let Some(folder) = client(client_name) else { return };
+/// Runs a script of `tests/python` with a client's packages; whether they are there.
+pub(crate) fn run(script: &str, client_name: &str, words: &[&str]) -> bool {
+    let Some(folder) = client(client_name) else { return false };
     let python = std::env::var("ANNALS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
     let output = Command::new(python)
@@ -43,6 +43,7 @@ pub(crate) fn run(script: &str, client_name: &str, words: &[&str]) {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(output.status.success(), "{script} with {client_name}: {said}");
+    true
 }
 
 /// Runs OpenTelemetry's exporters for JavaScript; `None` if they are not there. The words are the

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// What a command said and how it ended.
 #[derive(Debug)]
@@ -77,8 +78,24 @@ impl Ran {
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
+    log: ServerLog,
     /// Reads on what it says, so that it can go on saying it.
-    _rest: std::thread::JoinHandle<std::io::Result<u64>>,
+    rest: Option<std::thread::JoinHandle<std::io::Result<u64>>>,
+}
+
+/// What a server has said on its standard error since it served.
+#[derive(Clone, Default)]
+struct ServerLog(Arc<Mutex<Vec<u8>>>);
+
+impl Write for ServerLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Server {
@@ -137,11 +154,11 @@ impl Server {
                 .next()
                 .filter(|word| line.starts_with("serving ") && word.starts_with("http"))
             {
-                let url = url.to_owned();
+                let (url, log) = (url.to_owned(), ServerLog::default());
+                let mut into = log.clone();
                 #[allow(clippy::disallowed_methods, reason = "it ends with the process")]
-                let rest =
-                    std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-                return Ok(Self { child, url, _rest: rest });
+                let rest = std::thread::spawn(move || std::io::copy(&mut said, &mut into));
+                return Ok(Self { child, url, log, rest: Some(rest) });
             }
             all += &line;
             line.clear();
@@ -191,11 +208,15 @@ impl Server {
         }
     }
 
-    /// Asks it to stop, and waits until it has.
-    pub(crate) fn stop(mut self) {
+    /// Asks it to stop, and waits until it has; what it said while it served.
+    pub(crate) fn stop(mut self) -> String {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let status = self.child.wait().expect("a child");
         assert!(status.success(), "{status}");
+        if let Some(rest) = self.rest.take() {
+            rest.join().expect("no reader panics").expect("its standard error is read");
+        }
+        String::from_utf8_lossy(&self.log.0.lock().expect("no writer panics")).into_owned()
     }
 
     fn below(&self) -> Vec<u32> {
