@@ -1,9 +1,9 @@
 // Signing in, administering access and seeing only a part, against the server itself.
 
 import { assert, test } from "./harness.mjs";
+import { as, person, who } from "./people.mjs";
 
 const token = (t) => t.page.getByLabel("访问令牌");
-const who = (t) => t.page.getByRole("button", { name: /当前身份/ });
 const dialog = (t) => t.page.getByRole("dialog");
 const rows = (t) => t.page.getByRole("grid").locator('[role="row"]').nth(1).waitFor();
 /** Asks again, unless the page has asked by itself and a dialog is there already. */
@@ -14,15 +14,6 @@ async function signIn(t, text) {
   await token(t).fill(text);
   await token(t).press("Enter");
 }
-
-/** A principal with a token, made by the administrator. */
-async function person(t, name, grant, expiresIn = "1h") {
-  const headers = { "content-type": "application/json" };
-  await t.api("principals", { method: "POST", headers, body: JSON.stringify({ name, ...grant }) });
-  return t.api(`principals/${name}/tokens`, { method: "POST", headers, body: JSON.stringify({ expires_in: expiresIn, note: "" }) });
-}
-
-const as = (made) => ({ headers: { authorization: `Bearer ${made.token}` } });
 
 test("an administrator comes by a link, makes an auditor of a part, and the auditor sees that part", { own: true, principals: true, seconds: 180 }, async (t) => {
   quiet(t);

@@ -34,6 +34,7 @@ test('roles lead to the pages that they are for and to no other', () => {
   assert.ok(open(['audit_administrator'], '/', TRAIL), 'the trail is read in the event list');
   assert.ok(!open(['audit_administrator'], '/') && !open(['audit_administrator'], '/dashboards', TRAIL));
   assert.ok(!open(['ingest'], '/'));
+  assert.ok(!open(['auditor'], '/', TRAIL) && open(['auditor', 'audit_administrator'], '/', TRAIL), 'the trail is for those who may read it');
   assert.ok(open(['reader', 'audit_administrator'], '/') && open(['system_administrator', 'security_administrator'], '/access'));
   assert.ok(open(['role_of_a_newer_server'], '/'), 'what is not known is tried');
   assert.ok(open(['ingest'], '/no/such/page'));

@@ -36,13 +36,14 @@ const OF_PATHS: Record<string, readonly Right[]> = {
 };
 
 /** What a path of the page is about: who may not read is told of events, and so on. */
-export const subjectOf = (path: string): 'events' | 'store' | 'access' => (path === '/store' ? 'store' : path === '/access' ? 'access' : 'events');
+export const subjectOf = (path: string, tenant: string): 'events' | 'store' | 'access' | 'trail' =>
+  (path === '/store' ? 'store' : path === '/access' ? 'access' : path === '/' && tenant === TRAIL ? 'trail' : 'events');
 
 /** Whether a page can show something: the trail is read in the event list. */
 export function mayOpen(rights: ReadonlySet<Right>, path: string, tenant: string): boolean {
+  if (path === '/' && tenant === TRAIL) return rights.has('trail');
   const needed = OF_PATHS[path];
-  if (needed === undefined || needed.some((right) => rights.has(right))) return true;
-  return path === '/' && tenant === TRAIL && rights.has('trail');
+  return needed === undefined || needed.some((right) => rights.has(right));
 }
 
 /** How the values of a field are masked, if they are. */

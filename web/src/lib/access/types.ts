@@ -18,6 +18,8 @@ export interface Grant {
   /** Only events that match this filter. */
   rows?: Rows;
   masks?: Record<string, Mask>;
+  /** Whom it stands for among those that the OpenID provider vouches for: `oidc:sub:…`, `oidc:email:…`, `oidc:group:…`. */
+  identities?: string[];
   /** Only events of this period; RFC 3339. */
   from?: string;
   to?: string;

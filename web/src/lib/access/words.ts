@@ -19,7 +19,7 @@ export const accessWords = messages(
     partly: '仅部分', onlyPart: '仅可见一部分：', everything: '这些租户的全部事件', rows: (what: string) => `仅 ${what}`, masked: (field: string, how: string) => `${field}：${how}`, from: (time: string) => `仅 ${time} 起`, to: (time: string) => `仅至 ${time}`, between: (from: string, to: string) => `仅 ${from} 至 ${to}`,
     unknown: '身份未知：服务器没有回答', isMasked: '已遮盖', maskedTitle: (how: string) => `已遮盖：${how}`, noText: (names: string) => `不能按文本搜索：${names} 对您遮盖，而文本中会出现它们的值。`, noRecord: '原始记录不显示：其中有对您遮盖的值。',
     printedBy: (name: string) => `由 ${name} 打印`,
-    forbidden: '您不能查看事件', forbiddenStore: '您不能查看存储状态', forbiddenAccess: '您不能管理访问权限', forbiddenWhy: (roles: string) => `您的角色（${roles}）不包括这一页。`, mayDo: '您可以：', nothing: '这个身份没有可用的页面：它用于写入记录。', askFor: '需要更多权限，请联系安全管理员。',
+    forbidden: '您不能查看事件', forbiddenStore: '您不能查看存储状态', forbiddenAccess: '您不能管理访问权限', forbiddenTrail: '您不能查看审计轨迹', forbiddenWhy: (roles: string) => `您的角色（${roles}）不包括这一页。`, mayDo: '您可以：', nothing: '这个身份没有可用的页面：它用于写入记录。', askFor: '需要更多权限，请联系安全管理员。',
     toStore: '查看存储状态', toAccess: '管理访问权限', toTrail: '查看审计轨迹', toEvents: '查看事件', trail: '审计轨迹',
   },
   {
@@ -31,7 +31,7 @@ export const accessWords = messages(
     partly: 'a part', onlyPart: 'Only a part is visible: ', everything: 'all events of these tenants', rows: (what: string) => `only ${what}`, masked: (field: string, how: string) => `${field}: ${how}`, from: (time: string) => `only from ${time}`, to: (time: string) => `only until ${time}`, between: (from: string, to: string) => `only ${from} to ${to}`,
     unknown: 'Who you are is not known: the server did not answer', isMasked: 'masked', maskedTitle: (how: string) => `Masked: ${how}`, noText: (names: string) => `No text search: ${names} is masked for you, and texts would show its values.`, noRecord: 'The record is not shown: it has values that are masked for you.',
     printedBy: (name: string) => `printed by ${name}`,
-    forbidden: 'You may not read events', forbiddenStore: 'You may not see the state of the store', forbiddenAccess: 'You may not administer access', forbiddenWhy: (roles: string) => `Your roles (${roles}) do not include this page.`, mayDo: 'You may:', nothing: 'There is no page for this principal: it is for sending records.', askFor: 'For more, ask a security administrator.',
+    forbidden: 'You may not read events', forbiddenStore: 'You may not see the state of the store', forbiddenAccess: 'You may not administer access', forbiddenTrail: 'You may not read the audit trail', forbiddenWhy: (roles: string) => `Your roles (${roles}) do not include this page.`, mayDo: 'You may:', nothing: 'There is no page for this principal: it is for sending records.', askFor: 'For more, ask a security administrator.',
     toStore: 'See the state of the store', toAccess: 'Administer access', toTrail: 'Read the audit trail', toEvents: 'Read events', trail: 'Trail',
   },
 );

@@ -8,6 +8,8 @@ export interface Typed {
   tenants: string;
   rows: string;
   masks: { field: string; how: Mask }[];
+  /** One a line. */
+  identities: string;
   from: string;
   to: string;
 }
@@ -16,7 +18,8 @@ export interface Typed {
 export function typedOf(grant: Grant | null): Typed {
   return {
     roles: [...(grant?.roles ?? [])], tenants: (grant?.tenants ?? []).join(', '), rows: rowsText(grant?.rows),
-    masks: Object.entries(grant?.masks ?? {}).map(([field, how]) => ({ field, how })), from: grant?.from ?? '', to: grant?.to ?? '',
+    masks: Object.entries(grant?.masks ?? {}).map(([field, how]) => ({ field, how })), identities: (grant?.identities ?? []).join('\n'),
+    from: grant?.from ?? '', to: grant?.to ?? '',
   };
 }
 
@@ -31,6 +34,9 @@ export function momentOf(text: string, zone: string): number | null {
 /** The tenants that are typed, each once. */
 export const tenantsOf = (typed: string): string[] => [...new Set(typed.split(/[,，\s]+/).filter((name) => name !== ''))];
 
+/** The identities that are typed, each once: they may have blanks in them. */
+export const identitiesOf = (typed: string): string[] => [...new Set(typed.split('\n').map((line) => line.trim()).filter((line) => line !== ''))];
+
 /** The settings that are typed; null where something cannot be read. An unchanged time stays as it was written. */
 export function grantOf(typed: Typed, zone: string, before: Grant | null): Grant | null {
   const rows = readRows(typed.rows);
@@ -43,8 +49,9 @@ export function grantOf(typed: Typed, zone: string, before: Grant | null): Grant
   const to = time(typed.to, before?.to);
   if (!('rows' in rows) || from === null || to === null) return null;
   const masks = Object.fromEntries(typed.masks.filter(({ field }) => field !== '').map(({ field, how }) => [field, how]));
+  const identities = identitiesOf(typed.identities);
   return {
-    roles: typed.roles, tenants: tenantsOf(typed.tenants), ...(rows.rows === null ? {} : { rows: rows.rows }), ...(Object.keys(masks).length === 0 ? {} : { masks }),
+    roles: typed.roles, tenants: tenantsOf(typed.tenants), ...(identities.length === 0 ? {} : { identities }), ...(rows.rows === null ? {} : { rows: rows.rows }), ...(Object.keys(masks).length === 0 ? {} : { masks }),
     ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }),
   };
 }
@@ -52,7 +59,7 @@ export function grantOf(typed: Typed, zone: string, before: Grant | null): Grant
 /** What is to be changed: null removes a setting, what stays the same is left out. */
 export function patchOf(before: Grant, after: Grant): Patch {
   const patch: Record<string, unknown> = {};
-  for (const name of ['roles', 'tenants', 'rows', 'masks', 'from', 'to'] as const) {
+  for (const name of ['roles', 'tenants', 'identities', 'rows', 'masks', 'from', 'to'] as const) {
     const [old, next] = [before[name], after[name]];
     if (next === undefined && old !== undefined) patch[name] = null;
     else if (next !== undefined && (old === undefined || !same(sorted(name, old), sorted(name, next)))) patch[name] = next;
@@ -60,11 +67,11 @@ export function patchOf(before: Grant, after: Grant): Patch {
   return patch as Patch;
 }
 
-/** Roles and tenants are sets. */
-const sorted = (name: string, value: unknown): unknown => ((name === 'roles' || name === 'tenants') && Array.isArray(value) ? [...(value as string[])].sort() : value);
+/** Roles, tenants and identities are sets. */
+const sorted = (name: string, value: unknown): unknown => (['roles', 'tenants', 'identities'].includes(name) && Array.isArray(value) ? [...(value as string[])].sort() : value);
 
 /** The setting that an error of the server is about: `masks.source_ip` is about the masks. */
 export function settingOf(parameter: string | null): string | null {
   const first = parameter?.split(/[.[/]/)[0] ?? '';
-  return ['name', 'roles', 'tenants', 'rows', 'masks', 'from', 'to', 'expires_in', 'note'].includes(first) ? first : null;
+  return ['name', 'roles', 'tenants', 'identities', 'rows', 'masks', 'from', 'to', 'expires_in', 'note'].includes(first) ? first : null;
 }

@@ -1,5 +1,6 @@
 // Which columns the list shows, in which order and how wide. The address says it if it was chosen there; else this
 // browser's last choice, which a link takes along.
+import { TRAIL } from '$lib/access/rights.ts';
 import { context } from '$lib/context.svelte.ts';
 import { fields } from '$lib/fields.svelte.ts';
 import { Persisted, isTexts } from '$lib/persisted.svelte.ts';
@@ -12,6 +13,7 @@ export const PRESETS = {
   audit: ['time', 'level', 'event_name', 'source', 'resource_type', 'resource_name', 'operator', 'source_ip'],
   security: ['time', 'level', 'event_name', 'operator', 'source_ip', 'access_key_id', 'trace_type', 'code', 'resource_name'],
   quota: ['time', 'event_name', 'amount', 'currency', 'resource_id', 'related_ids', 'operator', 'code', 'level'],
+  calls: ['time', 'event_name', 'operator', 'source_ip', 'resource_name', 'level', 'code', 'resource_id'],
 } as const;
 export type Preset = keyof typeof PRESETS;
 
@@ -40,6 +42,8 @@ class Columns {
   /** The columns, `time` among them always: rows without it could not be read. */
   readonly names: string[] = $derived.by(() => {
     const said = usable((router.params.get('cols') ?? '').split(','));
+    // What was chosen for events says nothing of calls.
+    if (said.length === 0 && context.tenant === TRAIL) return [...PRESETS.calls];
     const names = said.length > 0 ? said : usable(chosen.value);
     if (names.length > 0) return names.includes('time') ? names : ['time', ...names];
     const several = context.tenant === '*' || context.tenant.includes(',');
@@ -47,13 +51,13 @@ class Columns {
   });
 
   set(names: readonly string[]): void {
-    chosen.value = usable(names);
+    if (context.tenant !== TRAIL) chosen.value = usable(names);
     router.set({ cols: usable(names).join(',') }, { replace: true });
   }
 
   /** Back to what is shown to somebody new. */
   reset(): void {
-    chosen.value = [];
+    if (context.tenant !== TRAIL) chosen.value = [];
     widths.value = {};
     router.set({ cols: null }, { replace: true });
   }

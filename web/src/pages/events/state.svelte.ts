@@ -1,5 +1,6 @@
 // The state of the page: all of it is in the address. What changes it goes through the router, and comes back from there.
 import { keyOf, type Question } from '$lib/api/calls.ts';
+import { TRAIL } from '$lib/access/rights.ts';
 import { context } from '$lib/context.svelte.ts';
 import { EMPTY, type Filter } from '$lib/filter/model.ts';
 import { fromPairs, isAskable, toPairs } from '$lib/filter/url.ts';
@@ -14,6 +15,8 @@ const OWN = ['tenant', 'tz', 'lang', 'cols', 'sort', 'event', 'seq', 'tab', 'vie
 class PageState {
   readonly filter: Filter = $derived(router.path === '/' ? fromPairs(pairsOf(router.search)) : EMPTY);
   readonly question: Question = $derived({ tenant: context.tenant, filter: this.filter });
+  /** Whether the list is that of the store's own tenant: what was done, and by whom. */
+  readonly isTrail: boolean = $derived(context.tenant === TRAIL);
   readonly order: Order = $derived(router.params.get('sort') === 'asc' ? 'asc' : 'desc');
   readonly askable: boolean = $derived(isAskable(this.filter));
   /** The same for the same events, whatever else the address says. Null if the question cannot be asked. */
