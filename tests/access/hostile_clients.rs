@@ -387,10 +387,11 @@ fn is_on_disk(folder: &Path, text: &str) -> Option<String> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if let Ok(bytes) = std::fs::read(&path) {
-                if memchr::memmem::find(&bytes, text.as_bytes()).is_some() {
-                    return Some(path.display().to_string());
-                }
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            if memchr::memmem::find(&bytes, text.as_bytes()).is_some() {
+                return Some(path.display().to_string());
             }
         }
     }
