@@ -1,5 +1,6 @@
 //! Principals: people and programs that may make calls, and what each may do and see.
 
+use super::limits::CallLimits;
 use super::mask::{Mask, Masks};
 use super::person::is_identity;
 use super::relationship::{Related, Relationships, check_party};
@@ -69,6 +70,9 @@ pub struct Principal {
     /// It sees only events before this moment, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// What it may use of a server, where that is not what the server grants every principal.
+    #[serde(default, skip_serializing_if = "CallLimits::is_empty")]
+    pub limits: CallLimits,
 }
 
 /// A principal whose settings were read, as calls use it.
@@ -120,6 +124,7 @@ impl Principal {
             ));
         }
         self.check_names()?;
+        self.limits.check()?;
         let names: Vec<&str> = self.tenants.iter().map(String::as_str).collect();
         let tenants = Tenants::parse(&names).map_err(|error| error.with_parameter("tenants"))?;
         let rows = self.visible_rows()?;

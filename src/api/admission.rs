@@ -6,6 +6,7 @@
 //! stops its question and gives up its place in the queue.
 
 use crate::api::App;
+use crate::api::limits::AskingPlace;
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{Limits, QueryBudget};
@@ -90,9 +91,11 @@ impl Lane {
 }
 
 impl App {
-    /// Answers a question when it has its turn. A heavy question may be asked a second time.
+    /// Answers a question that has its place among those of its caller, when it has its turn among
+    /// all. A heavy question may be asked a second time.
     pub(in crate::api) async fn ask<T: Send + 'static>(
         &self,
+        _place: &AskingPlace,
         question: impl Fn(&Engine, &QueryBudget) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
         let Admission { light, heavy, time } = &self.admission;
@@ -203,8 +206,9 @@ mod tests {
             ended.lock().expect("a lock").send(()).expect("somebody listens");
             Ok(())
         };
+        let place = AskingPlace::default();
         runtime.block_on(async {
-            let mut asked = Box::pin(app.ask(question));
+            let mut asked = Box::pin(app.ask(&place, question));
             assert!(futures::poll!(&mut asked).is_pending());
             begins.recv_timeout(LONG).expect("it begins");
             assert!(app.admission.light.running.available_permits() < LIGHT.0);
@@ -219,17 +223,18 @@ mod tests {
         let (_folder, runtime, app) = slot(settings);
         let heavy =
             |_: &Engine, budget: &QueryBudget| budget.work_for_tests(u64::MAX / 2).map(|()| "done");
+        let place = AskingPlace::default();
         runtime.block_on(async {
-            assert_eq!(app.ask(heavy).await.expect("there is room"), "done");
+            assert_eq!(app.ask(&place, heavy).await.expect("there is room"), "done");
             let all: Vec<QuestionTurn> =
                 std::iter::from_fn(|| app.admission.heavy.enter_now()).collect();
             assert_eq!(
-                app.ask(heavy).await.expect_err("there is none").kind(),
+                app.ask(&place, heavy).await.expect_err("there is none").kind(),
                 ErrorKind::Unavailable
             );
-            assert_eq!(app.ask(|_, _| Ok(1)).await.expect("a light one needs none"), 1);
+            assert_eq!(app.ask(&place, |_, _| Ok(1)).await.expect("a light one needs none"), 1);
             drop(all);
-            assert!(app.ask(heavy).await.is_ok());
+            assert!(app.ask(&place, heavy).await.is_ok());
         });
     }
 }

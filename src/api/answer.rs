@@ -56,11 +56,13 @@ pub(super) async fn respond(
     {
         return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), Some(tag)));
     }
-    let answer = app.ask(move |engine, budget| {
+    let place = app.limits.place(&caller, &pairs.all("tenant")).await?;
+    let answer = app.ask(&place, move |engine, budget| {
         answer_within(engine, &caller, Asked { call, pairs: &pairs }, budget)
     });
     let answer = answer.await?;
     let rows = AnswerRows(answer.rows() as u64);
+    place.gave(rows.0);
     let mut response = with_tag(Json(answer).into_response(), tag.as_deref());
     response.extensions_mut().insert(rows);
     Ok(response)

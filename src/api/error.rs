@@ -1,13 +1,30 @@
 //! Errors of the native API as problem details (RFC 9457). This is the only place where an error
 //! kind is mapped to a status.
 
+use super::limits::LimitReached;
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::error::Error as _;
 
 /// Seconds after which a client should try again when the store is unavailable.
-pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Says when a refused request is worth sending again, and leaves word of a limit that was reached
+/// for the trail.
+pub(super) fn retry_later(response: &mut Response, reached: Option<LimitReached>) {
+    let seconds = reached.map_or(RETRY_AFTER_SECONDS, |reached| reached.seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    if let Some(reached) = reached {
+        response.extensions_mut().insert(reached);
+    }
+}
+
+/// Returns the limit that was reached, if that is the cause of an error.
+pub(super) fn limit_of(error: &Error) -> Option<LimitReached> {
+    error.source()?.downcast_ref().copied()
+}
 
 /// An error to be sent to the client.
 #[derive(Debug)]
@@ -15,39 +32,37 @@ pub(super) struct ApiError {
     status: StatusCode,
     detail: String,
     parameter: Option<String>,
+    /// The limit that was reached.
+    reached: Option<LimitReached>,
 }
 
 impl ApiError {
+    fn of(status: StatusCode, detail: &str) -> Self {
+        Self { status, detail: detail.to_owned(), parameter: None, reached: None }
+    }
+
     pub(super) fn not_found(detail: &str) -> Self {
-        Self { status: StatusCode::NOT_FOUND, detail: detail.to_owned(), parameter: None }
+        Self::of(StatusCode::NOT_FOUND, detail)
     }
 
     pub(super) fn method_not_allowed() -> Self {
-        Self {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            detail: "this path does not take that method".to_owned(),
-            parameter: None,
-        }
+        Self::of(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method")
     }
 
     pub(super) fn request_timeout(detail: &str) -> Self {
-        Self { status: StatusCode::REQUEST_TIMEOUT, detail: detail.to_owned(), parameter: None }
+        Self::of(StatusCode::REQUEST_TIMEOUT, detail)
     }
 
     pub(super) fn unsupported(detail: &str) -> Self {
-        Self {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            detail: detail.to_owned(),
-            parameter: None,
-        }
+        Self::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
     pub(super) fn unauthorized(detail: &str) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, detail: detail.to_owned(), parameter: None }
+        Self::of(StatusCode::UNAUTHORIZED, detail)
     }
 
     pub(super) fn forbidden(detail: &str) -> Self {
-        Self { status: StatusCode::FORBIDDEN, detail: detail.to_owned(), parameter: None }
+        Self::of(StatusCode::FORBIDDEN, detail)
     }
 }
 
@@ -90,6 +105,7 @@ impl From<Error> for ApiError {
             status,
             detail: error.to_string(),
             parameter: error.parameter_name().map(str::to_owned),
+            reached: limit_of(&error),
         }
     }
 }
@@ -110,9 +126,7 @@ impl IntoResponse for ApiError {
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            retry_later(&mut response, self.reached);
         }
         response
     }

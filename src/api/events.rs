@@ -52,9 +52,12 @@ async fn one(
 ) -> Result<Response, ApiError> {
     let Path(trace_id) =
         path.map_err(|cause| Error::parameter("trace_id", "is not UTF-8 text").because(cause))?;
-    let event = app
-        .ask(move |engine, budget| question::event(engine, &caller, (&trace_id, &pairs), budget));
+    let place = app.limits.place(&caller, &pairs.all("tenant")).await?;
+    let event = app.ask(&place, move |engine, budget| {
+        question::event(engine, &caller, (&trace_id, &pairs), budget)
+    });
     let mut response = Json(event.await?).into_response();
+    place.gave(1);
     response.extensions_mut().insert(AnswerRows(1));
     Ok(response)
 }

@@ -8,6 +8,7 @@
 
 use super::App;
 use super::error::ApiError;
+use super::limits::AskingPlace;
 use super::params::read_json_pairs;
 use crate::access::Caller;
 use crate::calls::{Export, Pairs};
@@ -66,6 +67,7 @@ async fn respond(
     form: ExportFormat,
     pairs: Pairs,
 ) -> Result<Response, ApiError> {
+    let place = app.limits.export_place(&caller, &pairs.all("tenant")).await?;
     let permit = app.exports.clone().try_acquire_owned();
     let permit = permit.map_err(|_| {
         Error::new(
@@ -75,7 +77,8 @@ async fn respond(
     })?;
     let name = file_name(&pairs, form);
     let asking = caller.clone();
-    let export = app.ask(move |engine, _| Export::read(engine, &asking, form, &pairs)).await?;
+    let export = app.ask(&place, move |engine, _| Export::read(engine, &asking, form, &pairs));
+    let export = export.await?;
     let (sender, receiver) = mpsc::channel::<BodyPiece>(PIECES_WAITING);
     let engine = app.engine.clone();
     let budget = QueryBudget::new(Limits::heavy(None));
@@ -88,8 +91,8 @@ async fn respond(
             engine: Arc::clone(&engine),
             caller,
         };
-        run(&engine, &budget, export, out);
-        drop(permit);
+        run(&engine, (&budget, &place), export, out);
+        drop((permit, place));
     });
     let mut response = Body::new(StreamBody::new(stream(receiver, stop))).into_response();
     let headers = response.headers_mut();
@@ -128,10 +131,18 @@ fn file_name(pairs: &Pairs, form: ExportFormat) -> String {
     format!("annals-{}.{}", if tenant.is_empty() { "events" } else { &tenant }, form.name())
 }
 
-/// Runs an export into a channel, on a blocking thread.
-fn run(engine: &Engine, budget: &QueryBudget, export: Export, out: Pieces) {
+/// Runs an export into a channel, on a blocking thread, no faster than its caller may read.
+fn run(
+    engine: &Engine,
+    (budget, place): (&QueryBudget, &AskingPlace),
+    export: Export,
+    out: Pieces,
+) {
     let sender = out.sender.clone();
-    let done = export.write(engine, budget, out, |_| {}).and_then(|(mut out, rows)| {
+    let (caller, mut before) = (out.caller.clone(), 0);
+    let is_wanted = || !budget.is_stopped() && engine.check_current(&caller).is_ok();
+    let paced = |rows| place.pace(rows - std::mem::replace(&mut before, rows), is_wanted);
+    let done = export.write(engine, budget, out, paced).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
         Ok(rows)
     });

@@ -218,7 +218,8 @@ async fn projects(
 ) -> Result<Response, IamError> {
     let wanted = pairs.one("name")?.map(str::to_owned);
     let name = domain(&caller)["id"].clone();
-    let tenants = app.ask(move |engine, budget| {
+    let place = app.limits.place(&caller, &["*"]).await?;
+    let tenants = app.ask(&place, move |engine, budget| {
         if let Some(own) = caller.deliverable() {
             return Ok(own.iter().cloned().collect::<Vec<String>>());
         }

@@ -16,6 +16,7 @@ mod events;
 mod export;
 mod health;
 mod iam;
+mod limits;
 mod loopback;
 mod openapi;
 mod params;
@@ -38,6 +39,7 @@ mod views;
 mod web;
 
 pub use auth::{KeyTimes, OidcProvider, OidcSettings, route_needs};
+pub use limits::ServerLimits;
 pub use openapi::document as openapi_document;
 pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use tls::TlsFiles;
@@ -65,6 +67,8 @@ pub(crate) struct App {
     engine: Arc<Engine>,
     /// Limits which questions may run now.
     admission: Admission,
+    /// Limits what each principal and tenant may use.
+    limits: Arc<limits::UsedLimits>,
     /// Limits how many exports run at a time.
     exports: Arc<Semaphore>,
     /// Limits the memory that request bodies may need together.
@@ -98,9 +102,11 @@ impl App {
         let (admission, exports) =
             (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
         let started = engine.clock().now();
+        let patience = engine.settings().question_wait;
         Self {
             engine,
             admission,
+            limits: Arc::new(limits::UsedLimits::new(&options.limits, patience)),
             exports,
             room: doors::BodyRoom::default(),
             query_room: doors::BodyRoom::default(),
@@ -146,6 +152,8 @@ pub struct RouterOptions {
     /// The OpenID provider whose tokens are believed, if there is one. Somebody must await
     /// [`OidcProvider::keep_current`].
     pub oidc: Option<Arc<OidcProvider>>,
+    /// What each principal and tenant may use.
+    pub limits: ServerLimits,
 }
 
 impl Default for RouterOptions {
@@ -155,6 +163,7 @@ impl Default for RouterOptions {
             credentials: false,
             trail: false,
             oidc: None,
+            limits: ServerLimits::default(),
         }
     }
 }

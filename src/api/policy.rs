@@ -105,7 +105,9 @@ async fn list_tenants(
     caller: Caller,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    let answer = app.ask(move |engine, budget| tenants(engine, &caller, &pairs, Some(budget)));
+    let place = app.limits.place(&caller, &pairs.all("tenant")).await?;
+    let answer =
+        app.ask(&place, move |engine, budget| tenants(engine, &caller, &pairs, Some(budget)));
     Ok(Json(answer.await?))
 }
 

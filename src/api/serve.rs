@@ -4,7 +4,9 @@
 use super::connection::{self, Served};
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
-use super::{ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, router_with, trail};
+use super::{
+    ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, ServerLimits, router_with, trail,
+};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
@@ -56,6 +58,8 @@ pub struct ServeOptions {
     /// The OpenID provider whose tokens are believed. Without the address of this server among its
     /// settings, browsers must be on this machine.
     pub oidc: Option<OidcSettings>,
+    /// What each principal and tenant may use.
+    pub limits: ServerLimits,
     /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
     /// How long requests may take after a stop signal before they are aborted.
@@ -77,6 +81,7 @@ impl ServeOptions {
             credentials: false,
             trail: true,
             oidc: None,
+            limits: ServerLimits::default(),
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
@@ -126,6 +131,7 @@ pub async fn serve(
         credentials: options.credentials,
         trail: options.trail,
         oidc,
+        limits: options.limits,
     };
     let router = router_with(Arc::clone(&engine), &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });

@@ -57,6 +57,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     write_store_gauges(&mut text, &app.engine);
     write_care_gauges(&mut text, &app.engine);
     write_counters(&mut text, &app.engine);
+    write_refusals(&mut text, &app);
     write_process_gauges(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
@@ -151,6 +152,19 @@ fn write_counters(text: &mut String, engine: &Engine) {
                 "annals_records_total{{door=\"{source}\",outcome=\"{outcome}\"}} {count}"
             );
         }
+    }
+}
+
+/// Writes how often limits of principals and tenants were reached.
+fn write_refusals(text: &mut String, app: &App) {
+    let _ = writeln!(
+        text,
+        "# HELP annals_limit_refusals_total Requests that were refused because a limit was \
+        reached.\n# TYPE annals_limit_refusals_total counter"
+    );
+    for (of, limit, count) in app.limits.refusals() {
+        let _ =
+            writeln!(text, "annals_limit_refusals_total{{of=\"{of}\",limit=\"{limit}\"}} {count}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::App;
 use super::auth::{Recorded, recorded_as};
+use super::limits::LimitReached;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use crate::access::{Actor, Caller, without_secrets};
@@ -60,7 +61,9 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
         // The page that says why somebody could not sign in is an answer, and no sign-in.
         status = StatusCode::UNAUTHORIZED;
     }
-    if recorded.is_none() && status != StatusCode::FORBIDDEN {
+    let reached = response.extensions().get::<LimitReached>().copied();
+    noted.reached = reached.map(|reached| reached.words());
+    if recorded.is_none() && reached.is_none() && status != StatusCode::FORBIDDEN {
         noted.is_done = true;
         return response;
     }
@@ -198,6 +201,8 @@ struct NotedCall {
     body: Arc<Mutex<Vec<u8>>>,
     caller: Option<Caller>,
     address: Option<IpAddr>,
+    /// The limit that was reached, in words.
+    reached: Option<String>,
     is_done: bool,
 }
 
@@ -222,6 +227,7 @@ impl NotedCall {
                 .filter(|_| recorded != Some(Recorded::SignIn))
                 .cloned(),
             address: request.extensions().get::<Peer>().map(|peer| peer.client),
+            reached: None,
             is_done: false,
         }
     }
@@ -258,6 +264,9 @@ impl NotedCall {
             if let Some(grant) = caller.grant() {
                 details["may_see"] = shown(&grant.seen());
             }
+        }
+        if let Some(reached) = &self.reached {
+            details["reason"] = reached.as_str().into();
         }
         if self.recorded.is_some_and(Recorded::has_question) {
             details["asked"] = self.asked();

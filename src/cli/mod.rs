@@ -16,6 +16,7 @@ mod follow;
 mod generate;
 mod ingest;
 mod init;
+mod limits;
 mod network;
 mod nothing;
 mod oidc;

@@ -1,6 +1,7 @@
 //! `annals serve`.
 
 use super::init::{add_administrator, given_token};
+use super::limits::LimitArgs;
 use super::network::NetworkArgs;
 use super::oidc::OidcArgs;
 use super::output::note;
@@ -49,6 +50,8 @@ pub(super) struct ServeArgs {
     seal: SealKeyArgs,
     #[command(flatten)]
     oidc: OidcArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Allow `annals backup --url` to write backups below this directory of the server
     #[arg(long, value_name = "DIR")]
     backups: Option<PathBuf>,
@@ -151,6 +154,7 @@ impl ServeArgs {
             drain: Duration::from_secs(self.drain),
             connections: self.connections,
             oidc: self.oidc.settings(network.credentials)?,
+            limits: self.limits.limits()?,
             ..network
         })
     }

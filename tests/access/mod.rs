@@ -7,6 +7,7 @@ mod ending;
 mod first_start;
 mod hostile_clients;
 mod iam;
+mod limits;
 mod matrix;
 mod oidc;
 mod oidc_provider;

@@ -52,6 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["sigma"]),
     ("prost", &["api/doors/otlp"]),
     ("aes_gcm_siv", &["access"]),
+    ("governor", &["api/limits"]),
 ];
 
 /// Lines of code in a file, not counting tests, comments and blank lines.

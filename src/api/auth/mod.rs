@@ -16,7 +16,8 @@ mod signed;
 mod subject_tokens;
 
 use super::App;
-use super::error::RETRY_AFTER_SECONDS;
+use super::error::retry_later;
+use super::limits::LimitReached;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use super::trail::{RefusedRequest, call_of, record_refusal};
@@ -55,18 +56,30 @@ struct CallRefusal {
     status: StatusCode,
     detail: String,
     /// Who is refused, if that is known.
-    caller: Option<Caller>,
+    caller: Option<Box<Caller>>,
     /// The code that clients of CTS know it by, if it is not that of the status.
     code: Option<&'static str>,
+    /// The limit that is reached, if that is why.
+    reached: Option<LimitReached>,
 }
 
 impl CallRefusal {
     fn unauthorized(detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, detail: detail.into(), caller: None, code: None }
+        Self::of(StatusCode::UNAUTHORIZED, detail)
     }
 
     fn forbidden(detail: impl Into<String>, caller: Option<Caller>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, detail: detail.into(), caller, code: None }
+        Self { caller: caller.map(Box::new), ..Self::of(StatusCode::FORBIDDEN, detail) }
+    }
+
+    fn of(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), caller: None, code: None, reached: None }
+    }
+
+    fn limited(reached: LimitReached) -> Self {
+        // The same words each time, so that the trail counts them as one refusal.
+        let refusal = Self::of(StatusCode::SERVICE_UNAVAILABLE, reached.words());
+        Self { reached: Some(reached), ..refusal }
     }
 
     /// Returns the answer once the refusal is in the trail. A request without any credential tells
@@ -82,11 +95,14 @@ impl CallRefusal {
     }
 
     fn response(&self, path: &str, is_page: bool) -> Response {
-        let refusal = Refusal::coded(path, self.status, &self.detail, self.code);
+        let detail = match self.reached {
+            Some(reached) => format!("{}: {reached}", self.detail),
+            None => self.detail.clone(),
+        };
+        let refusal = Refusal::coded(path, self.status, &detail, self.code);
         let mut response = refusal.into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = HeaderValue::from(RETRY_AFTER_SECONDS);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            retry_later(&mut response, self.reached);
         }
         // A browser would ask its user for a name and password; the page has its own form.
         if self.status == StatusCode::UNAUTHORIZED && !is_page {
@@ -111,7 +127,7 @@ pub(in crate::api) async fn authorize(
     let caller = match caller_of(&app, &mut request).await {
         Ok(caller) => caller,
         Err(refusal) => {
-            let refused = refused_request(&request, refusal.caller.clone());
+            let refused = refused_request(&request, refusal.caller.as_deref().cloned());
             drop(request);
             return refusal.recorded(&app, refused).await;
         }
@@ -119,13 +135,24 @@ pub(in crate::api) async fn authorize(
     let Some(caller) = caller else { return next.run(request).await };
     let caller = caller.at(peer(&request).map(|peer| peer.client));
     request.extensions_mut().insert(caller.clone());
+    // What anybody may call is counted for nobody.
+    let is_counted = need(&request).is_ok_and(|need| need != Need::Nothing);
+    if is_counted && let Err(reached) = app.limits.take_request(&caller) {
+        let refused = refused_request(&request, Some(caller));
+        drop(request);
+        return CallRefusal::limited(reached).recorded(&app, refused).await;
+    }
     if caller.grant().is_none() || request.body().is_end_stream() {
         return next.run(request).await;
     }
     let refused = refused_request(&request, Some(caller.clone()));
     let (parts, body) = request.into_parts();
+    let (body, reached) = app.limits.pace(&caller, body);
     let (body, has_ended) = CurrentBody::wrap(body, &caller, &app.engine);
     let response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(reached) = reached.and_then(|reached| app.limits.refused(&reached)) {
+        return CallRefusal::limited(reached).recorded(&app, refused).await;
+    }
     if has_ended.load(Ordering::Relaxed) {
         let detail = "your credential or what it permits has changed since the request began";
         return CallRefusal::forbidden(detail, None).recorded(&app, refused).await;
@@ -199,12 +226,8 @@ fn need(request: &Request) -> Result<Need, CallRefusal> {
         Some(need) => Ok(need),
         None => {
             tracing::error!(route = route.as_str(), "a route has no row in the permissions");
-            Err(CallRefusal {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                detail: "it is not decided who may call this".to_owned(),
-                caller: None,
-                code: None,
-            })
+            let detail = "it is not decided who may call this";
+            Err(CallRefusal::of(StatusCode::INTERNAL_SERVER_ERROR, detail))
         }
     }
 }

@@ -87,7 +87,7 @@ pub(super) async fn admit(
         return Ok(caller);
     }
     check_once(app, &good.header, good.date).map_err(|refusal| {
-        let known = Some(caller.clone());
+        let known = Some(Box::new(caller.clone()));
         CallRefusal { caller: known, ..refusal }
     })?;
     Ok(caller)
@@ -123,7 +123,7 @@ fn check_once(app: &App, header: &SignatureHeader, date: Timestamp) -> Result<()
             later",
         ),
     };
-    Err(CallRefusal { status, detail: detail.to_owned(), caller: None, code: None })
+    Err(CallRefusal::of(status, detail))
 }
 
 /// Checks the signature of a request, and reads its body for that.
@@ -227,10 +227,10 @@ fn sent_request(request: &Request) -> SentRequest<'_> {
 /// Reads the whole body of a request, and returns its hash. The body stays with the request.
 async fn read_body(app: &App, request: &mut Request) -> Result<String, CallRefusal> {
     let body = std::mem::replace(request.body_mut(), Body::empty());
-    let held = app.hold_body(body, BODY_BYTES_MAX).await.map_err(|error| {
-        let detail = error.to_string();
-        CallRefusal { status: status_of(error.kind()), detail, caller: None, code: None }
-    })?;
+    let held = app
+        .hold_body(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|error| CallRefusal::of(status_of(error.kind()), error.to_string()))?;
     let hash = body_hash(held.bytes()).into_owned();
     *request.body_mut() = Body::new(held);
     Ok(hash)

@@ -49,7 +49,8 @@ async fn respond(
     (project, pairs): (Result<Path<String>, PathRejection>, Pairs),
 ) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
-    let answer = app.ask(move |engine, budget| {
+    let place = app.limits.place(&caller, &[&project]).await?;
+    let answer = app.ask(&place, move |engine, budget| {
         let tenant = check_tenant(&project).map_err(|_| {
             Error::parameter("project_id", format!("{:?} is not a project id", clip(&project, 40)))
         })?;

@@ -110,11 +110,13 @@ async fn traces(
 ) -> Result<Response, CtsError> {
     let Path(project) = project.map_err(|_| Error::parameter("project_id", "is not UTF-8"))?;
     let ends = Arc::clone(&app.page_ends);
-    let body = app.ask(move |engine, budget| {
+    let place = app.limits.place(&caller, &[&project]).await?;
+    let body = app.ask(&place, move |engine, budget| {
         let request = Request::read(&caller, (&project, &pairs), engine.clock().now())?;
         answer(engine, &ends, (&request, &pairs), budget)
     });
     let (body, rows) = body.await?;
+    place.gave(rows as u64);
     let mut response = ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response();
     response.extensions_mut().insert(AnswerRows(rows as u64));
     Ok(response)

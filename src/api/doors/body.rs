@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, BufRead, Read};
 use std::pin::Pin;
@@ -66,7 +67,8 @@ impl App {
     /// room and for the disk, no thread is held.
     ///
     /// # Errors
-    /// The errors of `decode`; a tenant that is not the caller's to deliver for; no room for the body; the errors of the engine for the batch.
+    /// The errors of `decode`; a tenant that is not the caller's to deliver for; no room for the
+    /// body; a limit of a tenant; the errors of the engine for the batch.
     pub(super) async fn take_in<T: Send + 'static>(
         &self,
         source: &'static str,
@@ -98,6 +100,9 @@ impl App {
                 continue;
             }
             let (batch, request, beside, said) = decoded?;
+            if self.limits.has_deliveries() {
+                self.limits.deliver(&bytes_of_tenants(&batch)).await?;
+            }
             // The batch keeps the room of the bytes that it was built from until it is durable.
             drop(body.bytes);
             let outcome = self.engine.submit(batch, source, request).await;
@@ -212,6 +217,22 @@ impl PackedBody {
     pub(super) fn hold(&mut self, records: usize, bytes: usize) -> Result<()> {
         self.taken.grow_blocking(weight(records as u64, bytes as u64))
     }
+}
+
+/// Returns how many bytes of records a batch has for each tenant.
+fn bytes_of_tenants(batch: &DecodedBatch) -> BTreeMap<Box<str>, u64> {
+    let events = batch.events.iter().map(|event| (&*event.tenant, event.original.len()));
+    let rejected = batch.rejected.iter();
+    let rejected = rejected.filter_map(|record| Some((&**record.tenant.as_ref()?, record)));
+    let rejected = rejected.map(|(tenant, record)| (tenant, record.bytes.len()));
+    let mut bytes: BTreeMap<Box<str>, u64> = BTreeMap::new();
+    for (tenant, length) in events.chain(rejected) {
+        match bytes.get_mut(tenant) {
+            Some(sum) => *sum += length as u64,
+            None => drop(bytes.insert(tenant.into(), length as u64)),
+        }
+    }
+    bytes
 }
 
 /// Returns the room that records need while they are ingested.

@@ -309,6 +309,7 @@ fn settings(required: bool) -> Vec<(&'static str, Json)> {
         ("masks", json!({ "type": "object", "properties": masks, "additionalProperties": false })),
         ("from", moment()),
         ("to", moment()),
+        ("limits", limits()),
         (
             "certificates",
             json!({ "type": "array", "uniqueItems": true, "maxItems": 20,
@@ -338,6 +339,20 @@ fn settings(required: bool) -> Vec<(&'static str, Json)> {
             "items": { "type": "string", "pattern": "^[A-Za-z0-9]{1,40}$" } }),
         ),
     ]
+}
+
+/// What a principal may use, where that is not what the server grants every principal.
+fn limits() -> Json {
+    let at_least = |least: u32| json!({ "type": "integer", "minimum": least, "maximum": u32::MAX });
+    object(
+        &[],
+        &[
+            ("requests", at_least(1)),
+            ("questions", at_least(1)),
+            ("bytes_in", at_least(64 << 10)),
+            ("rows_out", at_least(1_000)),
+        ],
+    )
 }
 
 /// Changes of a principal: any setting but the name, or null.

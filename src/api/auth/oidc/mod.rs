@@ -112,11 +112,9 @@ impl OidcProvider {
     ) -> Result<Caller, CallRefusal> {
         let refused = |refusal: JwtRefusal| CallRefusal::unauthorized(refusal.to_string());
         let jwt = UnverifiedJwt::parse(text).map_err(refused)?;
-        let known = self.current.known().ok_or_else(|| CallRefusal {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            detail: "the provider has not answered, so no token of it can be verified".to_owned(),
-            caller: None,
-            code: None,
+        let known = self.current.known().ok_or_else(|| {
+            let detail = "the provider has not answered, so no token of it can be verified";
+            CallRefusal::of(StatusCode::SERVICE_UNAVAILABLE, detail)
         })?;
         let person = jwt.verify(&known.keys, &self.expected(JwtPurpose::Request), now);
         let person = person.map_err(refused)?;

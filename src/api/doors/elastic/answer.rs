@@ -1,7 +1,7 @@
 //! Answers in the form of Elasticsearch: compact and with keys in its order, because some shippers
 //! search them as text.
 
-use super::super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
+use super::super::super::error::{limit_of, log_failure, retry_later, status_of};
 use super::bulk::BulkOperation;
 use crate::error::{Error, ErrorKind};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -157,9 +157,7 @@ impl IntoResponse for ElasticError {
         });
         let mut response = respond(status, body.to_string());
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            retry_later(&mut response, limit_of(&self.0));
         }
         response
     }

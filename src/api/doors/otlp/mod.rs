@@ -9,7 +9,7 @@ mod messages;
 mod record;
 
 use super::super::App;
-use super::super::error::{RETRY_AFTER_SECONDS, log_failure, status_of};
+use super::super::error::{limit_of, log_failure, retry_later, status_of};
 use super::body::{Bounds, PackedBody};
 use super::{TenantPath, required_tenant, tell_repeats_apart};
 use crate::access::Caller;
@@ -106,18 +106,16 @@ impl OtlpEncoding {
             ErrorKind::Locked | ErrorKind::Unavailable | ErrorKind::Timeout => 14,
             ErrorKind::Version | ErrorKind::Corrupt | ErrorKind::Internal => 13,
         };
-        self.refuse(status, code, error.to_string())
+        let mut response = self.refuse(status, code, error.to_string());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            retry_later(&mut response, limit_of(error));
+        }
+        response
     }
 
     fn refuse(self, status: StatusCode, code: i32, message: String) -> Response {
         let json = json!({ "code": code, "message": message }).to_string();
-        let mut response = self.respond(status, Status { code, message }.encode_to_vec(), json);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
-        }
-        response
+        self.respond(status, Status { code, message }.encode_to_vec(), json)
     }
 }
 

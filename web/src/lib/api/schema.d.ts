@@ -862,6 +862,12 @@ export interface components {
             from?: string;
             /** @description whom it stands for at the OpenID provider */
             identities?: string[];
+            limits?: {
+                bytes_in?: number;
+                questions?: number;
+                requests?: number;
+                rows_out?: number;
+            };
             masks?: {
                 [key: string]: string;
             };
@@ -1315,6 +1321,12 @@ export interface components {
             from?: string;
             /** @description whom it stands for at the OpenID provider */
             identities?: string[];
+            limits?: {
+                bytes_in?: number;
+                questions?: number;
+                requests?: number;
+                rows_out?: number;
+            };
             masks?: {
                 /** @enum {string} */
                 access_key_id?: "hide" | "hash" | "last4";
@@ -1445,6 +1457,12 @@ export interface components {
             from?: string;
             /** @description whom it stands for at the OpenID provider */
             identities?: string[];
+            limits?: {
+                bytes_in?: number;
+                questions?: number;
+                requests?: number;
+                rows_out?: number;
+            };
             masks?: {
                 /** @enum {string} */
                 access_key_id?: "hide" | "hash" | "last4";
@@ -1495,6 +1513,12 @@ export interface components {
             certificates?: string[] | null;
             from?: string | null;
             identities?: string[] | null;
+            limits?: {
+                bytes_in?: number;
+                questions?: number;
+                requests?: number;
+                rows_out?: number;
+            } | null;
             masks?: {
                 /** @enum {string} */
                 access_key_id?: "hide" | "hash" | "last4";

@@ -1,0 +1,227 @@
+//! Limits of principals and tenants: requests, questions at a time, bytes in and events out.
+//!
+//! They keep a caller from taking the share of others, on top of the bounds that the server has for
+//! all of them together. What is over a limit waits where waiting helps, and is refused otherwise,
+//! with 503 and the time after which it is not refused. The operator has no limits of a principal.
+//!
+//! A tenant's limits count for whoever asks about it or delivers for it. `*` asks about each tenant
+//! that the caller has, if they are named; a caller of all tenants asks about none by that.
+
+mod account;
+mod body;
+mod meter;
+mod reached;
+
+pub(super) use reached::LimitReached;
+
+use crate::access::{CallLimits, Caller};
+use crate::error::Result;
+use account::{Accounts, LimitAccount};
+use axum::body::Body;
+use body::PacedBody;
+use reached::{LimitOf, RefusalCounts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// How long a question or a delivery waits for what was answered or delivered before.
+const DEBT_WAIT: Duration = Duration::from_secs(10);
+/// How long an export sleeps before it looks whether anybody still wants it.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The limits of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Those of each principal that has none of its own in its record.
+    pub principal: CallLimits,
+    /// Those of each tenant.
+    pub tenant: CallLimits,
+}
+
+impl Default for ServerLimits {
+    /// 32 questions of a principal at a time, so that the others have half of the threads for light
+    /// questions; no other limit, because what is much for one store is little for another.
+    fn default() -> Self {
+        let principal = CallLimits { questions: Some(32), ..CallLimits::default() };
+        Self { principal, tenant: CallLimits::default() }
+    }
+}
+
+/// What principals and tenants have used of their limits.
+#[derive(Debug)]
+pub(super) struct UsedLimits {
+    principals: Accounts,
+    tenants: Accounts,
+    refusals: RefusalCounts,
+    /// How long a question waits for its place.
+    patience: Duration,
+}
+
+/// What a question takes while it is answered: places, and an account of each whose limits count.
+#[derive(Debug, Default)]
+pub(in crate::api) struct AskingPlace {
+    accounts: Vec<Arc<LimitAccount>>,
+    _places: Vec<[OwnedSemaphorePermit; 2]>,
+    _export: Option<OwnedSemaphorePermit>,
+}
+
+impl UsedLimits {
+    pub(super) fn new(limits: &ServerLimits, patience: Duration) -> Self {
+        Self {
+            principals: Accounts::new(LimitOf::Principal, limits.principal),
+            tenants: Accounts::new(LimitOf::Tenant, limits.tenant),
+            refusals: RefusalCounts::default(),
+            patience,
+        }
+    }
+
+    /// Returns the account of a caller; none for the operator.
+    fn principal(&self, caller: &Caller) -> Option<Arc<LimitAccount>> {
+        let own = caller.grant()?.principal().limits;
+        Some(self.principals.account(caller.name(), own.or(self.principals.limits)))
+    }
+
+    fn tenant(&self, name: &str) -> Option<Arc<LimitAccount>> {
+        let limits = self.tenants.limits;
+        (!limits.is_empty()).then(|| self.tenants.account(name, limits))
+    }
+
+    /// Counts a request of a caller.
+    ///
+    /// # Errors
+    /// There were too many.
+    pub(super) fn take_request(&self, caller: &Caller) -> Result<(), LimitReached> {
+        let Some(account) = self.principal(caller) else { return Ok(()) };
+        account.take_request().map_err(|reached| self.refusals.count(reached))
+    }
+
+    /// Makes a caller's body one that is read no faster than the caller may send. What is returned
+    /// with it says later whether it was refused.
+    pub(super) fn pace(
+        &self,
+        caller: &Caller,
+        body: Body,
+    ) -> (Body, Option<Arc<OnceLock<LimitReached>>>) {
+        match self.principal(caller).filter(|account| account.limits_bytes()) {
+            Some(account) => {
+                let (body, reached) = PacedBody::wrap(body, account);
+                (body, Some(reached))
+            }
+            None => (body, None),
+        }
+    }
+
+    /// Counts a body that was refused, and returns why.
+    pub(super) fn refused(&self, reached: &OnceLock<LimitReached>) -> Option<LimitReached> {
+        reached.get().map(|reached| self.refusals.count(*reached))
+    }
+
+    /// Takes a place for a caller's question about tenants, as they are named in it.
+    ///
+    /// # Errors
+    /// A limit that is reached, with the time after which to ask again.
+    pub(super) async fn place(&self, caller: &Caller, names: &[&str]) -> Result<AskingPlace> {
+        let taken = self.take_place(caller, names).await;
+        taken.map_err(|reached| self.refusals.count(reached).into_error())
+    }
+
+    /// The same for an export, of which a principal has a share.
+    ///
+    /// # Errors
+    /// As [`UsedLimits::place`].
+    pub(super) async fn export_place(
+        &self,
+        caller: &Caller,
+        names: &[&str],
+    ) -> Result<AskingPlace> {
+        let own = self.principal(caller);
+        let export = own.map(|account| account.export_place()).transpose();
+        let export = export.map_err(|reached| self.refusals.count(reached).into_error())?;
+        let place = self.place(caller, names).await?;
+        Ok(AskingPlace { _export: export, ..place })
+    }
+
+    async fn take_place(
+        &self,
+        caller: &Caller,
+        names: &[&str],
+    ) -> Result<AskingPlace, LimitReached> {
+        let tenants = self.asked(caller, names);
+        let tenants: Vec<Arc<LimitAccount>> =
+            tenants.iter().filter_map(|tenant| self.tenant(tenant)).collect();
+        for tenant in &tenants {
+            tenant.take_request()?;
+        }
+        // The principal first, and tenants in the order of their names: so none waits for another
+        // in a circle.
+        let accounts: Vec<Arc<LimitAccount>> =
+            self.principal(caller).into_iter().chain(tenants).collect();
+        let mut places = Vec::new();
+        for account in &accounts {
+            account.rows_paid(DEBT_WAIT).await?;
+            places.extend(account.place(self.patience).await?);
+        }
+        Ok(AskingPlace { accounts, _places: places, _export: None })
+    }
+
+    /// Returns the tenants that a question is about. A question that its caller may not ask is
+    /// about none: nobody uses up what others may ask.
+    fn asked(&self, caller: &Caller, names: &[&str]) -> BTreeSet<String> {
+        if self.tenants.limits.is_empty() {
+            return BTreeSet::new();
+        }
+        let scope = caller.scope(names).ok();
+        scope.and_then(|scope| scope.named().cloned()).unwrap_or_default()
+    }
+
+    /// Returns whether deliveries for tenants are limited.
+    pub(super) fn has_deliveries(&self) -> bool {
+        self.tenants.limits.requests.is_some() || self.tenants.limits.bytes_in.is_some()
+    }
+
+    /// Counts a delivery, given the bytes for each tenant, and waits until it may go on.
+    ///
+    /// # Errors
+    /// A limit of a tenant that is reached.
+    pub(super) async fn deliver(&self, bytes: &BTreeMap<Box<str>, u64>) -> Result<()> {
+        let delivered: Result<(), LimitReached> = async {
+            let accounts = bytes.iter().map(|(name, bytes)| Some((self.tenant(name)?, *bytes)));
+            let accounts: Vec<(Arc<LimitAccount>, u64)> = accounts.flatten().collect();
+            for (account, _) in &accounts {
+                account.take_request()?;
+            }
+            for (account, _) in &accounts {
+                account.bytes_paid(DEBT_WAIT).await?;
+            }
+            accounts.iter().for_each(|(account, bytes)| account.add_bytes(*bytes));
+            Ok(())
+        }
+        .await;
+        delivered.map_err(|reached| self.refusals.count(reached).into_error())
+    }
+
+    /// Returns whose limit was reached how often, by the names of both.
+    pub(super) fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.refusals.all()
+    }
+}
+
+impl AskingPlace {
+    /// Notes how many events were answered.
+    pub(super) fn gave(&self, rows: u64) {
+        self.accounts.iter().for_each(|account| account.add_rows(rows));
+    }
+
+    /// Notes how many events more were written, and sleeps until more may be, or nobody wants them.
+    /// For threads that may block.
+    pub(super) fn pace(&self, rows: u64, is_wanted: impl Fn() -> bool) {
+        self.gave(rows);
+        while let Some(wait) = self.accounts.iter().filter_map(|own| own.rows_wait()).max() {
+            if !is_wanted() {
+                return;
+            }
+            std::thread::sleep(wait.min(PAUSE));
+        }
+    }
+}
